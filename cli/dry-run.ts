@@ -66,7 +66,7 @@ async function planRun(
   try {
     assertNotAmong(source, config.data, out);
     const layout = layoutFor(config, source);
-    checkMemory(config, source.dim);
+    checkMemory(config, layout);
     const cost = gaussianCost(config, layout);
     if (cost) warn(cost);
     const labels = await openLabels(config, source, leftOut, undefined, hooks);
@@ -84,7 +84,7 @@ async function planRun(
       labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
       transform: transformText(config, source.dim),
       likelihood: likelihoodOf(config, source.dim),
-      ...{ sample, shards: config.shards, workers: specs.length },
+      ...{ sample, shards: layout.shards, workers: specs.length },
       backend: { name: backend.backend, why: backend.why },
       memory: { ...memory, free: freemem() },
       ...{ seconds, out, warnings },

@@ -103,6 +103,20 @@ function seed() {
   return { type: 'string', limit: SEED_RANGE, schema } as const;
 }
 
+/** In a file or a program also a number. */
+function shards() {
+  const limit = 'auto or a whole number, at least 1';
+  const schema = (z: Schemas) =>
+    z.pipe(
+      z.custom<Word>(
+        (value) => isWord(value) && /^(auto|[1-9]\d{0,8})$/.test(String(value)),
+        `must be ${limit}`,
+      ),
+      z.transform((value: Word) => (value === 'auto' ? value : Number(value))),
+    );
+  return { type: 'string', limit, schema } as const;
+}
+
 /** A comma-separated list as a flag; in a file or a program also a number or an array. */
 function widths() {
   const limit = 'layer widths such as 50 or 50,50';
@@ -283,11 +297,12 @@ export const OPTIONS = {
     describe: 'random seed; the same seed gives the same bytes',
     fast: '0',
   }),
-  shards: option(integer(1), {
+  shards: option(shards(), {
     group: DATA,
     symbol: 'S',
-    describe: 'number S of data shards; more workers than shards are idle; changes the result',
-    fast: 8,
+    fast: 'auto',
+    describe:
+      'number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result',
   }),
   likelihood: option(oneOf('auto', 'gaussian', 'graph'), {
     group: MODEL,

@@ -79,6 +79,16 @@ export function notesOn(outcome: Outcome): string[] {
     ...smallSample(outcome),
     ...tinyClusters(outcome),
     ...unfinished,
+    ...undoneSplits(outcome),
+  ];
+}
+
+/** A run may settle while the evidence favours clusters that the net does not learn, so that merges undo them. */
+function undoneSplits({ reason, steps }: Outcome): string[] {
+  const [split, merge] = steps.slice(-2);
+  if (reason !== 'settled' || !isCycling(steps) || !split.changed) return [];
+  return [
+    `K settled at ${merge.k}, though the last split steps found ${split.k}: the net did not learn the others, so merges undid the splits; K may be larger, and --replicates 10 shows how far it can be relied on`,
   ];
 }
 

@@ -120,7 +120,7 @@ async function openInputs(
   if (resume) assertSameShape(config.data, source, resume);
   const { checkMemory, layoutFor } = await import('./training/preparation/limits.ts');
   const layout = layoutFor(config, source);
-  checkMemory(config, source.dim);
+  checkMemory(config, layout);
   const { gaussianCost } = await import('./training/preparation/cost.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);

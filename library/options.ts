@@ -122,10 +122,11 @@ export interface ModelOptions {
    */
   seed?: number | bigint | string;
   /**
-   * Number S of data shards, from 1 to the number of rows. More workers than shards are idle. Changes the result.
-   * @defaultValue 8
+   * Number S of data shards, from 1 to the number of rows; auto: 8, fewer below 4,000 rows. More workers than shards are idle.
+   * Changes the result.
+   * @defaultValue auto
    */
-  shards?: number;
+  shards?: number | 'auto';
   /**
    * What makes rows a cluster: `gaussian`, a Gaussian distribution; `graph`, the graph of nearest neighbours, for embeddings of
    * many columns. `auto` decides by the data.

@@ -7,6 +7,7 @@ import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { Server } from '../coordinator/scheduler/server.ts';
 import type { CoordinatorKeys, SessionOptions } from '../coordinator/session-options.ts';
+import { mostShards } from '../model/layout.ts';
 import type { WorkerSpec } from '../worker/host/supervised-worker.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
@@ -29,9 +30,10 @@ export async function localWorkers(
   log: Log,
 ): Promise<SessionWorkers> {
   const { specs, backend: choice } = await plannedWorkers(config, options);
-  if (specs.length > config.shards)
+  const shards = mostShards(config.shards);
+  if (specs.length > shards)
     log(
-      `dpmesh: warning: ${specs.length} workers for ${config.shards} shards; ${specs.length - config.shards} of them will be idle (see --shards)`,
+      `dpmesh: warning: ${specs.length} workers for ${shards} shards; ${specs.length - shards} of them will be idle (see --shards)`,
     );
   assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'a run with its workers');
   const { assertAddressSpaceFor } = await import('../worker/compute/backends/load.ts');
@@ -77,7 +79,7 @@ async function workerSpecs(
   if (!onGpus && perGpu !== 1)
     throw new UserError(`--per-gpu ${perGpu} needs --gpus: add it, or leave --per-gpu out`);
   if (onGpus) return (await import('../worker/host/plan.ts')).workersFor({ gpus, perGpu });
-  const count = workerCount(workers ?? -1, shards);
+  const count = workerCount(workers ?? -1, mostShards(shards));
   return Array.from({ length: count }, (_, i) => ({ name: `local/${i}` }));
 }
 

@@ -30,6 +30,20 @@ export function layoutOf(rows: number, dim: number, shards: number, seed: bigint
   return { rows, dim, shards, blockRows, seed: String(seed) };
 }
 
+/** Rows of a shard, at least, before another one is worth it: nets learn little from the few batches of smaller ones. */
+const ROWS_PER_SHARD = 500;
+/** The shards of `auto`, at most. */
+const MOST_BY_ITSELF = 8;
+
+/** The most shards that there may be with this choice. */
+export const mostShards = (choice: number | 'auto') => (choice === 'auto' ? MOST_BY_ITSELF : choice);
+
+/** The number of shards: the chosen one, or with `auto` clamp(2^⌊log2(N/500)⌋, 1, 8), from the number of rows alone. */
+export function shardsFor(choice: number | 'auto', rows: number): number {
+  if (choice !== 'auto') return choice;
+  return Math.min(MOST_BY_ITSELF, Math.max(1, 2 ** Math.floor(Math.log2(rows / ROWS_PER_SHARD))));
+}
+
 /** Limits on what a malformed or excessive layout may make a process allocate. */
 const MAX_BLOCKS = 1 << 22;
 const MAX_SHARDS = 1 << 16;

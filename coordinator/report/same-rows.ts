@@ -1,7 +1,7 @@
 import { blockHash, isHashOf } from '../../data/blocks.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
-import { block, blockCount } from '../../model/layout.ts';
+import { block, blockCount, shardsFor } from '../../model/layout.ts';
 import { SMALL_BYTES, sampledBlocks } from '../data-check.ts';
 import { type Checkpoint, fingerprint } from '../storage/checkpoint.ts';
 import type { RunFile } from '../storage/run-file.ts';
@@ -17,7 +17,7 @@ export async function isSameRows(
 ): Promise<boolean> {
   const { rows, blockRows } = data;
   const { dim, fingerprint: expected } = data.codes ?? data;
-  const layout = { rows, dim, blockRows, shards: config.shards, seed: config.seed };
+  const layout = { rows, dim, blockRows, shards: shardsFor(config.shards, rows), seed: config.seed };
   const isSmall = 4 * rows * dim <= SMALL_BYTES;
   const all = () => Array.from({ length: blockCount(layout) }, (_, index) => index);
   const compared = isSmall ? all() : checkpoint ? sampledBlocks(layout) : [];

@@ -1,5 +1,5 @@
 import type { Transform } from '../../data/transform.ts';
-import type { Layout } from '../../model/layout.ts';
+import { type Layout, shardsFor } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
@@ -25,6 +25,7 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
   const { k, d, covariance } = mixture;
   const { dim } = layout;
   const { graph } = state;
+  const shards = shardsFor(config.shards ?? layout.shards, layout.rows);
   // With the graph likelihood, the mixture only describes the clusters.
   const own = {
     shards: layout.shards,
@@ -32,7 +33,7 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
     covariance: graph ? config.covariance : covariance,
   };
   for (const [name, value] of Object.entries(own)) {
-    const given = config[name as keyof typeof own] ?? value;
+    const given = name === 'shards' ? shards : (config[name as keyof typeof own] ?? value);
     if (given !== value) throw new RangeError(`its ${name} is ${value}, that of its config another`);
   }
   if (graph && !(graph.resolution > 0 && graph.labels.length === state.sample.rows))

@@ -8,7 +8,7 @@ import { type Fences, savedFences } from '../../data/fences.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
-import { type Layout, layoutProblem } from '../../model/layout.ts';
+import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
@@ -213,7 +213,7 @@ export function readRunFile(run: string, version: string): RunFile {
     throw invalid(oneLine(parsed.error.issues[0].path.join('.').slice(0, MOST_SHOWN)) || 'not an object');
   const { data } = parsed.data;
   const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
-  const problem = layoutProblem({ ...data, shards: config.shards, seed: config.seed });
+  const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);
   return { ...parsed.data, config };
 }

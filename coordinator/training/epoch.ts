@@ -60,7 +60,7 @@ export async function runEpoch(
       ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
     ]);
     if (trainsNet) {
-      const after = await afterSteps(run, net, sums[0], config.lr, localSteps(run, state));
+      const after = await afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
       net = after.net;
       losses.loss = assertFinite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
@@ -175,23 +175,20 @@ function afterSteps(
     : run.calculate('adamOnGradients', net, sums, rate);
 }
 
-/** If the smallest shard has fewer batches than this, batches are smaller: with one or two steps per epoch the net cannot follow splits. */
+/**
+ * If the smallest shard has fewer batches than this, batches are smaller, and rows are used again where even these are too few:
+ * with one or two steps per epoch the net cannot follow splits, and merges undo them.
+ */
 const FEWEST_BATCHES = 5;
 const SMALL_SHARD_STEPS = 10;
 const SMALLEST_BATCH = 16;
 
-/** `--batch-size`, or fewer rows where the smallest shard's sample is small. */
-function batchRows({ config }: Run, { sample: { smallestShard } }: State): number {
-  if (smallestShard >= FEWEST_BATCHES * config.batchSize) return config.batchSize;
-  return Math.min(config.batchSize, Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS)));
-}
-
-/** Local steps per epoch: `--local-steps`, at most the number of batches in the smallest shard's sample, at least 1. */
-function localSteps(run: Run, state: State): number {
-  return Math.min(
-    run.config.localSteps,
-    Math.max(1, Math.floor(state.sample.smallestShard / batchRows(run, state))),
-  );
+/** Rows of a batch, and steps per epoch: `--batch-size` and at most `--local-steps`, fewer where the smallest shard's sample is small. */
+function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { smallestShard } }: State) {
+  if (smallestShard >= FEWEST_BATCHES * batchSize)
+    return { batch: batchSize, steps: Math.min(localSteps, Math.floor(smallestShard / batchSize)) };
+  const batch = Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS));
+  return { batch: Math.min(batchSize, batch), steps: Math.min(localSteps, SMALL_SHARD_STEPS) };
 }
 
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
@@ -203,8 +200,7 @@ function clusterTask(run: Run, state: State, form: EStepForm, field?: FieldParam
   return {
     task: 'cluster-steps',
     epoch,
-    steps: localSteps(run, state),
-    batch: batchRows(run, state),
+    ...localBatches(run, state),
     rate: config.lr,
     done: net.steps,
     // The targets of the mean field are memberships, not costs.

@@ -145,7 +145,6 @@ const rejectedCalls: RejectedCall[] = [
     ]),
   ),
   data('one dimension', table('one', values.slice(0, N), [N]), ['one.npy', '(500,)', 'reshape']),
-  data('too few arrays', table('three', values, [5, 100, 4]), ['three.npy', '5 rows', '--shards']),
   data('objects', put('obj.npy', npyFile('|O', [3], Buffer.alloc(60))), ['obj.npy', 'Python objects']),
   data('complex numbers', put('cplx.npy', npyFile('<c8', [N, D], Buffer.alloc(N * D * 8))), [
     'cplx.npy',
@@ -186,7 +185,9 @@ const rejectedCalls: RejectedCall[] = [
   ),
   data('one row', table('single', values.slice(0, D)), ['single.npy has 1 row', 'at least 2']),
   flags(['--init-k 501', '500 rows'], '--init-k', 501),
-  data('fewer rows than shards', table('few', values.slice(0, 12)), ['few.npy', '3 rows', '--shards']),
+  withWorkers(
+    data('fewer rows than columns', table('few', values.slice(0, 12)), ['few.npy', 'rank 2', 'pca:2']),
+  ),
   withWorkers(data('equal rows', table('same', Array(N * D).fill(1)), ['500 rows are equal'])),
   data('truncated', put('trunc.npy', complete.subarray(0, 3000)), ['trunc.npy', 'truncated', '3000 found']),
   data('not an .npy', put('not.npy', 'hello'.repeat(100)), ['not.npy', 'not a NumPy file']),
@@ -249,21 +250,6 @@ const rejectedCalls: RejectedCall[] = [
       ),
       ['same128.npy', 'all 50 rows are equal'],
     ),
-  ),
-  data(
-    'fewer rows of many columns than shards',
-    put(
-      '2x100.npy',
-      npyFile(
-        '<f4',
-        [2, 100],
-        elements(
-          'f4',
-          Array.from({ length: 200 }, (_, i) => i % 7),
-        ),
-      ),
-    ),
-    ['2x100.npy', '2 rows', '--shards'],
   ),
   { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
 

@@ -41,6 +41,18 @@ describe('notes on a result', () => {
     assert.deepEqual(notesOn(outcome({ reason: 'max-epochs' })), []);
   });
 
+  test('splits that merges undo again and again', () => {
+    const undone = [step('split', 9, 1), step('merge', 8, 1)];
+    const [note, ...others] = notesOn(outcome({ steps: [...undone, ...undone] }));
+    assert.match(
+      note,
+      /^K settled at 8, though the last split steps found 9: .* merges undid .*--replicates 10/,
+    );
+    assert.deepEqual(others, []);
+    // Such a split may be learned the next time.
+    assert.deepEqual(notesOn(outcome({ steps: [...quiet(8), ...undone], reason: 'max-epochs' })), []);
+  });
+
   test('K 1', () => {
     const [plain, ...others] = one();
     assert.match(plain, /^K is 1: no split .* may be right; if you expect clusters, leave out columns/);

@@ -8,6 +8,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import type * as Library from '../../index.ts';
+import { generator } from '../../model/random.ts';
 import {
   dpmesh,
   easyData,
@@ -193,10 +194,11 @@ for (const [kind, of, why] of [
         const labels = labelsOf(path(name)).data as Int32Array;
         assert.deepEqual(labels, labelsOf(run).data, 'the run itself is as it was');
       }
-      assert.deepEqual(
-        found,
-        [0, 1].map(() => ({ count: 2, k: [K, K], ks: [K, K], agreement: 1 })),
-      );
+      const [{ agreement, ...one }, other] = found;
+      assert.deepEqual(other, { agreement, ...one });
+      assert.deepEqual(one, { count: 2, k: [K, K], ks: [K, K] });
+      // All rows, or all but one that is between two clusters.
+      assert.ok(agreement > 0.998, `agreement ${agreement}`);
     });
   });
 
@@ -312,7 +314,8 @@ describe('small or odd data of many columns', () => {
 
   test('few rows', async () => {
     for (const [rows, flags] of [
-      [2, ['--shards', 1]],
+      [2, []],
+      [4, []],
       [5, ['--shards', 5]],
       [30, []],
       [ROWS, ['--sample', 5, '--shards', 12]],
@@ -331,7 +334,6 @@ describe('small or odd data of many columns', () => {
         else assert.equal(jsonOf(ended).rows, rows);
       }
     }
-    refused(await train(put('four', 4, noise), 'four'), /4 rows, fewer than the 8 shards/);
     refused(
       await train(path('30.npy'), 'none-drawn', '--sample', 1, '--seed', 5),
       /none of the 30 rows was drawn/,
@@ -339,6 +341,7 @@ describe('small or odd data of many columns', () => {
   });
 
   test('equal rows, but for one; each row many times; constant columns', async () => {
+    const { normal } = generator(0n, 'few columns vary');
     refused(
       await train(
         put('equal', 300, (_, column) => column),
@@ -363,14 +366,13 @@ describe('small or odd data of many columns', () => {
     assert.ok(jsonOf(constant).k >= 1);
     assert.match(constant.stderr, /warning: .*dropped 50 constant columns/);
     const few = await train(
-      put('few-vary', 600, (row, column) => (column < 95 ? 3 : noise(row, column) + 20 * (row % 3))),
+      put('few-vary', 600, (row, column) => (column < 95 ? 3 : 2 * normal() + 20 * (row % 3))),
       'few-vary',
     );
     assert.equal(jsonOf(few).k, 3);
     assert.ok(few.stderr.includes('\nGaussian likelihood: only 5 of the 100 columns vary\n'), few.stderr);
     // Of so many, there would be a sketch.
-    const ofMany = (row: number, column: number) =>
-      column < 2995 ? 3 : noise(row, column - 2900) + 20 * (row % 3);
+    const ofMany = (row: number, column: number) => (column < 2995 ? 3 : 2 * normal() + 20 * (row % 3));
     const fewOfMany = await train(put('few-of-many', 600, ofMany, 3000), 'few-of-many');
     assert.equal(jsonOf(fewOfMany).k, 3);
     assert.match(fewOfMany.stderr, /only 5 of the 3000 columns vary/);

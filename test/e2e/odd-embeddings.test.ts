@@ -89,8 +89,6 @@ describe('few rows of many columns', { concurrency: 2 }, () => {
         times(2, () => noise(100)),
       ),
       'two',
-      '--shards',
-      1,
     );
     assert.equal(jsonOf(ended).rows, 2);
   });

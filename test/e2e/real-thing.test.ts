@@ -10,10 +10,11 @@ import { type Server, startServer } from '../../coordinator/scheduler/server.ts'
 import { createCheckpoints } from '../../coordinator/storage/checkpoints.ts';
 import { openRunDirectory } from '../../coordinator/storage/run-directory.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
+import { layoutFor } from '../../coordinator/training/preparation/limits.ts';
 import { firstBlockHash, readBlocks } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import { synthesize } from '../../data/synth.ts';
-import { blockCount, layoutOf } from '../../model/layout.ts';
+import { blockCount } from '../../model/layout.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
@@ -38,7 +39,7 @@ async function inProcess(
 ) {
   const config = await resolveConfig({ data, ...options });
   const source = await openSource(data);
-  const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const layout = layoutFor(config, source);
   const events: RunEvent[] = [];
   const served: number[] = Array(blockCount(layout)).fill(0);
   const backend = await wasmBackend();

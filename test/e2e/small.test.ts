@@ -1,13 +1,15 @@
 // Small and difficult data with the default flags.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
 import { dpmesh, eventsOf, jsonOf, ofType, scratch, synth, trainArgs } from './support.ts';
 
 const folder = scratch();
 
-test('1,500 rows, 188 per shard, are enough to find eight clusters with the default flags', async () => {
+test('1,500 rows, 750 per shard, are enough to find eight clusters with the default flags', async () => {
   const { data, labels } = await synth(folder, 'x', { clusters: 8, points: 1500, dim: 5, seed: 1 });
   const out = join(folder, 'run');
   const { k, nmi } = jsonOf(
@@ -15,6 +17,35 @@ test('1,500 rows, 188 per shard, are enough to find eight clusters with the defa
   );
   assert.equal(k, 8);
   assert.ok(nmi > 0.98, `NMI ${nmi}`);
+});
+
+test('three clusters that overlap in 333 rows, as measurements of three species do, are found whatever the number of shards', async () => {
+  // Of each: rows, means, standard deviations, and the correlation of all columns.
+  const species = [
+    { n: 146, mean: [38.8, 18.3, 190.1, 3706], sd: [2.66, 1.22, 6.52, 459], correlation: 0.45 },
+    { n: 68, mean: [48.8, 18.4, 195.8, 3733], sd: [3.34, 1.14, 7.13, 384], correlation: 0.58 },
+    { n: 119, mean: [47.6, 15, 217.2, 5092], sd: [3.11, 0.99, 6.59, 501], correlation: 0.68 },
+  ];
+  const { normal } = generator(0n, 'three species');
+  const rows = species.flatMap(({ n, mean, sd, correlation }, label) =>
+    Array.from({ length: n }, () => {
+      const common = normal();
+      return [
+        ...mean.map(
+          (m, j) => m + sd[j] * (Math.sqrt(correlation) * common + Math.sqrt(1 - correlation) * normal()),
+        ),
+        label,
+      ];
+    }),
+  );
+  const data = join(folder, 'species.csv');
+  writeFileSync(data, ['length,depth,flipper,mass,species', ...rows.map((row) => row.join())].join('\n'));
+  for (const flags of [[], ['--shards', 8], ['--shards', 16]]) {
+    const out = join(folder, `species${flags.join('')}`);
+    const { k, ari } = jsonOf(await dpmesh(trainArgs(data, out, '--labels', `${data}:species`, ...flags)));
+    assert.equal(k, 3, flags.join(' '));
+    assert.ok(ari > 0.9, `${flags.join(' ')} ARI ${ari}`);
+  }
 });
 
 for (const [flag, rest] of [

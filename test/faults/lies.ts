@@ -127,7 +127,7 @@ export async function runWithLies({ seed = 0, options = {}, honest = 1, lie }: S
     ...{ data: 'rows.npy', shards: SHARDS, splitMergeEvery: 3, maxEpochs: 20, batchSize: 16, sample: 0 },
     ...options,
   });
-  const layout = layoutOf(ROWS, D, config.shards, BigInt(config.seed));
+  const layout = layoutOf(ROWS, D, SHARDS, BigInt(config.seed));
   const shards = shardBlocks(layout);
   let refused = 0;
   let sessions = 0;

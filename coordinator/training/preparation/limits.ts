@@ -4,7 +4,7 @@ import { UserError } from '../../../base/user-error.ts';
 import { MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
 import type { Source } from '../../../data/source.ts';
 import { pcaAxes } from '../../../data/transform.ts';
-import { type Layout, layoutOf, layoutProblem } from '../../../model/layout.ts';
+import { type Layout, layoutOf, layoutProblem, shardsFor } from '../../../model/layout.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import { MAX_MESSAGE } from '../../../proto/codec.ts';
 import { MOST_CELLS } from '../../../proto/tasks.ts';
@@ -18,22 +18,26 @@ export const SUB_BATCH = 16;
  * UserError if the covariance matrices do not fit in `free` bytes: the moments of all shards at once, or the statistics of
  * at least 20 clusters for all shards, in float64.
  */
-export function checkMemory(config: RunConfig, dim: number, free = freemem()): void {
+export function checkMemory(
+  config: RunConfig,
+  { dim, shards }: Pick<Layout, 'dim' | 'shards'>,
+  free = freemem(),
+): void {
   // Codes are short.
   if (config.encoder === 'autoencoder') return;
   if (config.encoder === 'neighbour' || isUndecided(config, dim)) {
-    checkSampleCovariance(config, dim, free);
+    checkSampleCovariance(config, dim, shards, free);
     return;
   }
   const d = pcaAxes(config.transform) ?? dim;
   const covariance = config.likelihood === 'graph' ? 'diag' : config.covariance;
   const clusters = Math.max(20, config.initK);
-  const moments = statisticsLength(dim, momentsCovariance(config, dim)) * 8 * config.shards;
-  const statistics = statisticsLength(d, covariance) * 8 * clusters * config.shards;
+  const moments = statisticsLength(dim, momentsCovariance(config, dim)) * 8 * shards;
+  const statistics = statisticsLength(d, covariance) * 8 * clusters * shards;
   const needed = Math.max(moments, statistics);
   if (needed <= free) return;
   // Principal axes need the covariance of all columns first.
-  const allows = statisticsLength(dim, 'full') * 8 * config.shards <= free;
+  const allows = statisticsLength(dim, 'full') * 8 * shards <= free;
   const remedy = allows
     ? '--covariance diag or --transform pca:32'
     : `${d === dim ? '' : '--transform standard with '}--covariance diag, or reduce the columns first, such as with an embedding`;
@@ -46,7 +50,12 @@ export function checkMemory(config: RunConfig, dim: number, free = freemem()): v
 const MOST_COLUMNS = 1 << 14;
 
 /** For each shard's sum there may be another that is being added to it, here or on a worker of this machine. */
-function checkSampleCovariance({ data, shards, encoder }: RunConfig, dim: number, free: number): void {
+function checkSampleCovariance(
+  { data, encoder }: RunConfig,
+  dim: number,
+  shards: number,
+  free: number,
+): void {
   const other = encoder === 'none' ? '--transform standard with --covariance diag' : '--encoder autoencoder';
   const remedy = `reduce them first, such as with an embedding, or use ${other}`;
   if (dim > MOST_COLUMNS)
@@ -121,12 +130,13 @@ export function layoutFor(config: RunConfig, source: Source): Layout {
   if (source.rows < 2) throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
   if (config.initK > source.rows)
     throw new UserError(`--init-k ${config.initK} is more than the ${source.rows} rows of ${config.data}`);
-  if (source.rows < config.shards)
+  const shards = shardsFor(config.shards, source.rows);
+  if (source.rows < shards)
     throw new UserError(
-      `${config.data} has ${source.rows} rows, fewer than the ${config.shards} shards; lower --shards`,
+      `${config.data} has ${source.rows} rows, fewer than --shards ${shards}; lower it, or leave it out`,
     );
-  const layout = layoutOf(source.rows, source.dim, config.shards, BigInt(config.seed));
+  const layout = layoutOf(source.rows, source.dim, shards, BigInt(config.seed));
   const problem = layoutProblem(layout);
-  if (problem) throw new UserError(`${config.data} in ${config.shards} --shards: ${problem}`);
+  if (problem) throw new UserError(`${config.data} in ${shards} shards: ${problem}`);
   return layout;
 }

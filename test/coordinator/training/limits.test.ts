@@ -19,7 +19,7 @@ const config = (over: Partial<RunConfig> = {}) =>
   }) as RunConfig;
 const refuses = (of: RunConfig, dim: number, free: number) => {
   try {
-    checkMemory(of, dim, free);
+    checkMemory(of, { dim, shards: Number(of.shards) }, free);
     return null;
   } catch (error) {
     assert.ok(error instanceof UserError);
@@ -71,7 +71,7 @@ describe('checkMemory', () => {
   });
 
   test('uses this machine’s free memory by default', () => {
-    assert.doesNotThrow(() => checkMemory(config(), 2));
+    assert.doesNotThrow(() => checkMemory(config(), { dim: 2, shards: 8 }));
   });
 });
 
@@ -89,12 +89,18 @@ describe('layoutFor', () => {
     assert.equal(layoutFor(config(), source(8)).blockRows, 1);
   });
 
+  test('chooses a shard for every 500 rows by itself, a power of two up to 8', () => {
+    const shardsOf = (rows: number) => layoutFor(config({ shards: 'auto' }), source(rows)).shards;
+    const rows = [2, 333, 999, 1000, 1999, 2000, 3999, 4000, 1e7];
+    assert.deepEqual(rows.map(shardsOf), [1, 1, 1, 2, 2, 4, 4, 8, 8]);
+  });
+
   test('rejects fewer rows than shards, and a single row', () => {
     assert.throws(
       () => layoutFor(config(), source(7)),
-      new UserError('wide.npy has 7 rows, fewer than the 8 shards; lower --shards'),
+      new UserError('wide.npy has 7 rows, fewer than --shards 8; lower it, or leave it out'),
     );
-    for (const shards of [1, 8])
+    for (const shards of [1, 8, 'auto'] as const)
       assert.throws(
         () => layoutFor(config({ shards }), source(1)),
         new UserError('wide.npy has 1 row; clustering needs at least 2'),

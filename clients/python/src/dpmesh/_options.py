@@ -111,7 +111,7 @@ class Options:
         outliers: float | None = None,
         labels_parquet: bool | None = None,
         seed: int | str | None = None,
-        shards: int | None = None,
+        shards: str | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
         resolution: float | None = None,
         alpha: float | None = None,
@@ -213,9 +213,9 @@ class Options:
             also write labels.parquet, the same table as labels.csv. Default: false.
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
-        shards : int
-            number S of data shards; more workers than shards are idle; changes the result; a whole number, at
-            least 1. Default: 8.
+        shards : str
+            number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle;
+            changes the result. Default: auto.
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).
