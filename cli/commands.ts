@@ -8,6 +8,7 @@ import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
 import * as plot from './plot.ts';
 import * as predict from './predict.ts';
+import * as resolutions from './resolutions.ts';
 import * as resume from './resume.ts';
 import * as setup from './setup.ts';
 import * as synth from './synth.ts';
@@ -34,6 +35,7 @@ export const commands: readonly RunnableCommand[] = [
   keygen,
   predict,
   cut,
+  resolutions,
   evaluate,
   plot,
   synth,

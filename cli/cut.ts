@@ -30,6 +30,8 @@ export const examples = [
 
 /** Of more clusters, a row of the table names only the first. */
 const MOST_NAMED = 16;
+/** Of the words of a cluster. */
+const SHOWN_WORDS = 6;
 
 export async function handler({
   run,
@@ -39,7 +41,7 @@ export async function handler({
   force,
 }: FlagValues<typeof builder>): Promise<void> {
   const { cut, nextSplitText } = await import('../library/cut.ts');
-  const result = await cut(run, { clusters, out, force });
+  const result = await cut({ run, clusters, out, force });
   const { rows, next } = result;
   if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));
   else if (out !== undefined)
@@ -61,8 +63,13 @@ function tableOf({ rows, clusters }: Cut): string[] {
       (own.from.length > MOST_NAMED ? `, … (${own.from.length} clusters)` : ''),
   ]);
   const head = ['cluster', 'rows', 'share', 'joined from'];
+  if (clusters.some(({ words }) => words)) {
+    head.push('words');
+    for (const [i, { words = [] }] of clusters.entries())
+      cells[i].push(words.slice(0, SHOWN_WORDS).join(', '));
+  }
   const widths = head.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i].length)));
-  return [head, ...cells].map((row) =>
-    row.map((cell, i) => (i < 3 ? cell.padStart(widths[i]) : cell)).join('  '),
-  );
+  const aligned = (cell: string, i: number) =>
+    i < 3 ? cell.padStart(widths[i]) : i < head.length - 1 ? cell.padEnd(widths[i]) : cell;
+  return [head, ...cells].map((row) => printable(row.map(aligned).join('  ')));
 }

@@ -12,12 +12,12 @@ export interface Habit {
 }
 
 const NO_K =
-  'there is no K to give, the data decide: leave it out, and join clusters afterwards with dpmesh cut runs/x --clusters 7';
+  'there is no K to give, the data decide: leave it out, and join clusters afterwards with dpmesh cut runs/x --clusters 7, or ask for about so many with --clusters 60';
 
 export const HABITS: readonly Habit[] = [
   {
     names: [
-      ...['n-clusters', 'num-clusters', 'k', 'clusters', 'nclusters'],
+      ...['n-clusters', 'num-clusters', 'k', 'nclusters'],
       ...['nr-topics', 'n-topics', 'num-topics', 'topics'],
     ],
     flag: 'init-k',

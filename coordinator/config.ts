@@ -311,6 +311,13 @@ export const OPTIONS = {
     fast: 'auto',
     paper: 'gaussian',
   }),
+  clusters: option(nullable(integer(2, 100_000)), {
+    group: MODEL,
+    describe:
+      'about how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports',
+    fast: null,
+    defaultText: 'none, the data decide',
+  }),
   resolution: option(nullable(between(0, 512)), {
     group: MODEL,
     symbol: 'γ',
@@ -558,6 +565,10 @@ export function resolveWith(
     );
   assertAddress(String(config.data));
   assertAddress(config.labels as string | null);
+  if (config.clusters !== null && config.resolution !== null)
+    throw new UserError(
+      `${displayName('clusters')} and ${displayName('resolution')} exclude each other; leave one out`,
+    );
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];

@@ -10,7 +10,14 @@ import { mostClusters } from './training/preparation/limits.ts';
 export interface Outcome {
   config: Pick<
     RunConfig,
-    'transform' | 'covariance' | 'resolution' | 'maxEpochs' | 'schedule' | 'alpha' | 'alternations'
+    | 'transform'
+    | 'covariance'
+    | 'clusters'
+    | 'resolution'
+    | 'maxEpochs'
+    | 'schedule'
+    | 'alpha'
+    | 'alternations'
   >;
   /** Clusters that have rows. */
   k: number;
@@ -80,13 +87,30 @@ export function notesOn(outcome: Outcome): string[] {
     ...tinyClusters(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
+    ...wantedClusters(outcome),
+  ];
+}
+
+/** What became of `--clusters`. */
+function wantedClusters({ config: { clusters }, k, steps, graph }: Outcome): string[] {
+  if (clusters === null) return [];
+  const joined = steps.filter((step) => step.joined).reduce((sum, { changed }) => sum + changed, 0);
+  if (joined)
+    return [
+      `--clusters ${clusters}: training found ${k + joined} clusters, and the pairs whose union costs least were joined until ${k} were left`,
+    ];
+  if (k >= clusters) return [];
+  return [
+    graph
+      ? `--clusters ${clusters}: ${k} were left at the resolution that was taken; a larger --clusters finds more, and dpmesh resolutions shows what was tried`
+      : `--clusters ${clusters}: the evidence supports no more than ${k} Gaussian clusters; --likelihood graph finds any number`,
   ];
 }
 
 /** A run may settle while the evidence favours clusters that the net does not learn, so that merges undo them. */
-function undoneSplits({ reason, steps }: Outcome): string[] {
+function undoneSplits({ reason, steps, graph }: Outcome): string[] {
   const [split, merge] = steps.slice(-2);
-  if (reason !== 'settled' || !isCycling(steps) || !split.changed) return [];
+  if (reason !== 'settled' || graph || !isCycling(steps) || !split.changed || merge.joined) return [];
   return [
     `K settled at ${merge.k}, though the last split steps found ${split.k}: the net did not learn the others, so merges undid the splits; K may be larger, and --replicates 10 shows how far it can be relied on`,
   ];

@@ -9,6 +9,7 @@ import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { CHUNK_ELEMENTS, createNpy, readNpy } from '../data/npy.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
+import { type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
@@ -27,6 +28,10 @@ export interface JoinedCluster {
   readonly from: readonly number[];
   /** The height in the tree of the last of these joins (docs/run-directory.md); null for a cluster that is one of the run. */
   readonly height: number | null;
+  /** In runs with texts: its most telling words, by the weights in the clusters that it was joined from. */
+  readonly words?: readonly string[];
+  /** In runs with texts: typical ones, of the largest of these clusters first. */
+  readonly texts?: readonly string[];
 }
 
 /** The clusters of a run joined to fewer. */
@@ -51,10 +56,10 @@ export interface Cut {
  * @throws {UserError} (rejection) if the run is not finished, has fewer clusters or no tree, as those of earlier versions, or if
  *   `out` exists and `force` is not set
  */
-export async function cut(run: string, options: CutOptions): Promise<Cut> {
-  if (typeof run !== 'string') throw new UserError('cut needs the path of a run directory');
-  assertOptions('cut', options, { clusters: 'number', out: 'string', force: 'boolean' }, ['clusters']);
-  const { clusters, out, force = false } = options;
+export async function cut(options: CutOptions): Promise<Cut> {
+  const kinds = { run: 'string', clusters: 'number', out: 'string', force: 'boolean' } as const;
+  assertOptions('cut', options, kinds, ['run', 'clusters']);
+  const { run, clusters, out, force = false } = options;
   assertNotOfRun(run, { '--out': out });
   if (out !== undefined && statusOf(out)?.isFile() === false)
     throw new UserError(`--out ${out} exists and is not a file; choose another path`);
@@ -100,8 +105,12 @@ export async function cut(run: string, options: CutOptions): Promise<Cut> {
   });
 }
 
+/** The rows that count in full by default, at least (docs/algorithm.md, section 1). */
+const FULLY_COUNTED = 10_000;
+
 /** A cut of a run, with its files and number of rows. */
-export interface RunCut extends dendrogram.Cut {
+export interface RunCut extends Pick<dendrogram.Cut, 'place'> {
+  groups: JoinedCluster[];
   files: RunFiles;
   rows: number;
   /** Clusters of the run. */
@@ -113,7 +122,7 @@ export interface RunCut extends dendrogram.Cut {
 export function cutOfRun(run: string, clusters: number): RunCut {
   if (!(Number.isInteger(clusters) && clusters >= 1))
     throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
-  const { result, data, files: hashes, likelihood: chosen } = readRunFile(run, dpmeshVersion());
+  const { result, data, config, files: hashes } = readRunFile(run, dpmeshVersion());
   if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
   const files = runFiles(run, hashes);
   const tree = readSavedTree(files);
@@ -125,15 +134,39 @@ export function cutOfRun(run: string, clusters: number): RunCut {
   const { clusters: k, likelihood, next = [] } = tree;
   if (clusters > k) {
     const below = next.length ? `; ${nextSplitText(next[0])}` : '';
-    const larger =
+    // Only where the statistics of all rows favour the split, and not all of them counted in full, do more rows help.
+    const favoured = next.length > 0 && next[0].height > 0;
+    const counted = config.coarsening === 0 || data.rows <= (config.coarsening ?? FULLY_COUNTED);
+    const how =
       likelihood === 'graph'
-        ? `--resolution${chosen?.resolution ? ` (here ${Number(chosen.resolution.toPrecision(3))})` : ''}`
-        : '--coarsening';
+        ? `--clusters ${clusters}`
+        : favoured && !counted
+          ? '--coarsening 0 --sample 0, so that all rows count in full'
+          : `--likelihood graph --clusters ${clusters}, as the evidence of Gaussians supports no more`;
     throw new UserError(
-      `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with a larger ${larger}`,
+      `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with ${how}`,
     );
   }
-  return { files, rows: data.rows, k, next, ...dendrogram.cutAt(tree, clusters) };
+  const { groups, place } = dendrogram.cutAt(tree, clusters);
+  const descriptions = readSavedClusters(files)?.clusters;
+  return {
+    ...{ files, rows: data.rows, k, next, place },
+    groups: groups.map((group) => ({ ...group, ...textsOf(group.from, descriptions) })),
+  };
+}
+
+const [MOST_WORDS, MOST_TEXTS] = [10, 3];
+
+/** What `clusters.json` says of the texts of these clusters, as of one; a word counts by the rows of the clusters that have it. */
+function textsOf(from: readonly number[], descriptions: readonly ClusterDescription[] | undefined) {
+  const own = from.flatMap((cluster) => descriptions?.[cluster] ?? []).sort((a, b) => b.size - a.size);
+  if (!own.some(({ words }) => words)) return {};
+  const weights = new Map<string, number>();
+  for (const { size, words = [] } of own)
+    for (const { word, weight } of words) weights.set(word, (weights.get(word) ?? 0) + size * weight);
+  const words = [...weights].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([word]) => word);
+  const texts = own.flatMap(({ texts: [first] = [] }) => first ?? []);
+  return { words: words.slice(0, MOST_WORDS), texts: [...new Set(texts)].slice(0, MOST_TEXTS) };
 }
 
 /** Says which cluster would split next. Only evidence may be against that. */

@@ -134,6 +134,12 @@ export interface ModelOptions {
    */
   likelihood?: 'auto' | 'gaussian' | 'graph';
   /**
+   * About how many clusters are wanted, from 2: the graph likelihood takes a resolution for them, and where more are found, those whose
+   * union costs least are joined. A mixture has no more than the evidence supports. Not with `resolution`.
+   * @defaultValue none, the data decide
+   */
+  clusters?: number | null;
+  /**
    * Resolution γ of the graph likelihood, above 0 and below 512; a larger one finds more clusters.
    * @defaultValue that at which partitions of other samples agree most
    */
@@ -451,6 +457,8 @@ export interface ResumeOptions extends RunOptions {
 
 /** Options of `cut`. */
 export interface CutOptions {
+  /** The directory of a finished run. */
+  run: string;
   /** The number of clusters that are left, from 1 to that of the run. */
   clusters: number;
   /**

@@ -113,7 +113,12 @@ export interface Step {
   progress: number | null;
   /** A split step that made further proposals too: whatever the run can propose. */
   exhaustive?: true;
+  /** A merge step that joined clusters against their evidence, for `--clusters`. */
+  joined?: true;
 }
+
+/** Do merge steps only join what is more than the wanted clusters? */
+export const isJoining = (steps: readonly Step[]) => !!steps.at(-1)?.joined;
 
 /** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so five are merges. */
 const KEPT_STEPS = 10;

@@ -21,6 +21,10 @@ const proposal = z.object({
 const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { type: Type }, 'type'>> } = {
   start: z.object({ rows: count, dim: count, sample: count, shards: count }),
   likelihood: z.object({ likelihood: z.enum(LIKELIHOODS), why: text }),
+  resolutions: z.object({
+    points: z.array(z.object({ resolution: number, k: number, stability: number })),
+    chosen: z.nullable(number),
+  }),
   resume: z.object({ epoch: count, k: count, from: z.nullable(text) }),
   checkpoint: z.object({ epoch: count, bytes: count, seconds: number }),
   'checkpoint-failed': z.object({ epoch: count, reason: text }),

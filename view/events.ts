@@ -21,6 +21,15 @@ export type RunEvent =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
   /** Which likelihood the run has, where the data decided or it is the graph; `why`, for people. */
   | { type: 'likelihood'; likelihood: Likelihood; why: string }
+  /**
+   * Resolutions of the graph that were tried: the median number of clusters of partitions of samples, and how well these agree (ARI).
+   * `chosen`: null where none has clusters.
+   */
+  | {
+      type: 'resolutions';
+      points: { resolution: number; k: number; stability: number }[];
+      chosen: number | null;
+    }
   /** The start of a new session; earlier events of later epochs belong to discarded work. */
   | { type: 'resume'; epoch: number; k: number; from: string | null }
   | { type: 'checkpoint'; epoch: number; bytes: number; seconds: number }

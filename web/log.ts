@@ -84,6 +84,10 @@ function describe(event: TimedEvent, measure: string): EventDescription | null {
       const text = likelihoodText(event.likelihood, event.why);
       return milestone(text[0].toUpperCase() + text.slice(1));
     }
+    case 'resolutions':
+      return event.chosen === null
+        ? null
+        : milestone(`Resolution ${event.chosen.toPrecision(3)} of ${event.points.length} that were tried`);
     case 'encoder-epoch':
       return {
         kind: 'quiet',

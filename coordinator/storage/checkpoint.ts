@@ -71,6 +71,7 @@ const header = z.object({
       k: count,
       progress: z.nullable(z.number()),
       exhaustive: z.optional(z.literal(true)),
+      joined: z.optional(z.literal(true)),
     }),
   ),
   k: z.int().check(z.positive()),

@@ -3,6 +3,7 @@ import { rowSlices } from '../../data/saved/row-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { RowTexts } from '../../data/texts/row-texts.ts';
+import { stopWordsOf } from '../../data/texts/stop-words.ts';
 import { wordsOf } from '../../data/texts/tokens.ts';
 import type { Centres } from '../../model/description/centres.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';
@@ -135,7 +136,7 @@ export async function clusterTexts(
     await texts.close();
   }
   return {
-    words: counter.telling(MOST_WORDS),
+    words: counter.telling(MOST_WORDS, stopWordsOf),
     exemplars: shown.exemplars
       .slice(0, k)
       .map((own) => [...new Set(own.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),

@@ -25,7 +25,7 @@ export async function applyChange(
   next: NextCluster[],
   partition: Partition,
   vectors: Float64Array[],
-  step: Pick<Step, 'progress' | 'exhaustive'>,
+  step: Pick<Step, 'progress' | 'exhaustive' | 'joined'>,
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);

@@ -1,11 +1,12 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import type { Order } from '../../model/numbering.ts';
-import { type Change, type EndReason, hasSettled, nextChange } from '../../model/schedule.ts';
+import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { graphMergeStep } from './graph/merge-step.ts';
 import { graphSplitStep } from './graph/split-step.ts';
+import { joinStep } from './join.ts';
 import { mergeStep } from './merge.ts';
 import { flatClusterError, publishEStep, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
@@ -51,24 +52,34 @@ export async function* train(
   let form = await publishTarget(run, state);
   for (;;) {
     const rows = tempering(run, state) * state.sample.rows;
-    if (config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze))
-      return { state, reason: 'settled' };
+    const settled = isJoining(state.steps)
+      ? state.untilStep === 0
+      : config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze);
+    if (settled) {
+      const { clusters } = config;
+      if (clusters === null || state.mixture.k <= clusters) return { state, reason: 'settled' };
+      state = yield* step('merge', (own, before) => joinStep(own, before, clusters));
+      form = await publishTarget(run, state);
+    }
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
     const before = state.mixture;
     const epoch = state.epoch + 1;
     const { next, losses } = await runEpoch(run, { ...state, epoch }, form).catch(rethrow);
-    const change = next.untilStep === 0 ? nextChange(state.steps) : null;
+    const change = next.untilStep === 0 && !isJoining(state.steps) ? nextChange(state.steps) : null;
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
-    if (change) {
-      state = await stepOf(run, change)(run, state).catch(rethrow);
-      if (!run.graphs) state = await withLargeSample(run, state);
-      const { changed, k } = state.steps.at(-1)!;
-      run.emit({ type: 'step', epoch, kind: change, changed, k });
-      if (changed) publishNet(run, state.net);
-      yield { type: 'step', state };
-    }
+    if (change) state = yield* step(change, stepOf(run, change));
     if (state.mixture !== before) form = await publishTarget(run, state);
+  }
+
+  async function* step(change: Change, take: TakeStep): AsyncGenerator<TrainingProgress, State> {
+    let after = await take(run, state).catch(rethrow);
+    if (!run.graphs) after = await withLargeSample(run, after);
+    const { changed, k } = after.steps.at(-1)!;
+    run.emit({ type: 'step', epoch: state.epoch, kind: change, changed, k });
+    if (changed) publishNet(run, after.net);
+    yield { type: 'step', state: after };
+    return after;
   }
 }
 
@@ -76,7 +87,9 @@ export async function* train(
 const publishTarget = async (run: Run, { mixture }: State): Promise<EStepForm> =>
   run.graphs ? 'product' : publishEStep(run, mixture);
 
-function stepOf({ graphs }: Run, change: Change): (run: Run, state: State) => Promise<State> {
+type TakeStep = (run: Run, state: State) => Promise<State>;
+
+function stepOf({ graphs }: Run, change: Change): TakeStep {
   if (graphs) return change === 'split' ? graphSplitStep : graphMergeStep;
   return change === 'split' ? splitStep : mergeStep;
 }

@@ -6,11 +6,13 @@ export interface TellingWord {
   weight: number;
 }
 
-/**
- * How many times as frequent a word has to be in a cluster as in the others: words that are as frequent everywhere, such as stop
- * words of whatever language, tell nothing.
- */
+/** How many times as frequent a word has to be in a cluster as in the others: words that are as frequent everywhere tell nothing. */
 const LEAST_RATIO = 1.5;
+/**
+ * That of a stop word: texts in a conversational tone have more of "you" and "I" whatever they are about, but lists of stop words also
+ * have words such as "computer" that a topic may be about.
+ */
+const STOP_WORD_RATIO = 8;
 
 export function wordCounter(k: number) {
   const clusters = Array.from({ length: k }, () => new Map<string, number>());
@@ -19,8 +21,9 @@ export function wordCounter(k: number) {
       const own = clusters[cluster];
       for (const word of words) own.set(word, (own.get(word) ?? 0) + 1);
     },
-    /** Of each cluster at most so many, the most telling ones first. */
-    telling: (most: number) => tellingWords(clusters, most),
+    /** Of each cluster at most so many, the most telling ones first. `stopWordsOf`: by how often each word is in all texts. */
+    telling: (most: number, stopWordsOf: (frequency: ReadonlyMap<string, number>) => ReadonlySet<string>) =>
+      tellingWords(clusters, most, stopWordsOf),
   };
 }
 
@@ -28,18 +31,24 @@ export function wordCounter(k: number) {
  * W = f_wc / f_c · log(1 + A / f_w), where f_wc is how often word w is in the texts of cluster c, f_c and f_w are the sums over words and
  * over clusters, and A is the mean of f_c.
  */
-function tellingWords(clusters: readonly Map<string, number>[], most: number): TellingWord[][] {
+function tellingWords(
+  clusters: readonly Map<string, number>[],
+  most: number,
+  stopWordsOf: (frequency: ReadonlyMap<string, number>) => ReadonlySet<string>,
+): TellingWord[][] {
   const totals = clusters.map((own) => [...own.values()].reduce((a, b) => a + b, 0));
   const all = totals.reduce((a, b) => a + b, 0);
   const mean = all / clusters.length;
   const frequency = new Map<string, number>();
   for (const own of clusters)
     for (const [word, count] of own) frequency.set(word, (frequency.get(word) ?? 0) + count);
+  const stopWords = stopWordsOf(frequency);
   return clusters.map((own, c) => {
     const found: TellingWord[] = [];
     for (const [word, count] of own) {
       const elsewhere = frequency.get(word)! - count;
-      if (count * (all - totals[c]) < LEAST_RATIO * elsewhere * totals[c]) continue;
+      const ratio = stopWords.has(word) ? STOP_WORD_RATIO : LEAST_RATIO;
+      if (count * (all - totals[c]) < ratio * elsewhere * totals[c]) continue;
       found.push({ word, weight: (count / totals[c]) * Math.log1p(mean / frequency.get(word)!) });
     }
     found.sort((a, b) => b.weight - a.weight || (a.word < b.word ? -1 : 1));

@@ -19,6 +19,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       schedule: 'fast',
       alpha: 10,
       resolution: null,
+      clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
@@ -39,6 +40,25 @@ describe('notes on a result', () => {
     assert.deepEqual(notesOn(outcome({ dim: 64, rows: 50_000, sampled: 50_000 })), []);
     // All epochs are used without --early-stop, too.
     assert.deepEqual(notesOn(outcome({ reason: 'max-epochs' })), []);
+  });
+
+  test('what became of --clusters', () => {
+    const config = { ...outcome().config, clusters: 8 };
+    assert.deepEqual(notesOn(outcome({ config })), []);
+    const joined = { ...step('merge', 8, 3), joined: true as const };
+    assert.match(
+      notesOn(outcome({ config, steps: [...quiet(11), joined] }))[0],
+      /^--clusters 8: training found 11 clusters, .* until 8 were left$/,
+    );
+    const more = { ...config, clusters: 20 };
+    assert.match(
+      notesOn(outcome({ config: more }))[0],
+      /no more than 8 Gaussian clusters; --likelihood graph/,
+    );
+    assert.match(
+      notesOn(outcome({ config: more, graph: { stability: 0.8 } }))[0],
+      /8 were left .*dpmesh resolutions/,
+    );
   });
 
   test('splits that merges undo again and again', () => {

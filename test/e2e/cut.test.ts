@@ -169,7 +169,8 @@ describe('of Gaussian clusters', () => {
     jsonOf(await dpmesh(trainArgs(data, path('double2'), '--workers', 2, ...flags)));
     assert.deepEqual(resultHashes(path('double2')), resultHashes(path('double')));
     // Where more count, they are two.
-    const finer = trainArgs(data, path('finer'), '--workers', 1, '--coarsening', 2000, ...QUICK);
+    refused(await dpmesh(['cut', '--run', path('double'), '--clusters', 5]), '--coarsening 0 --sample 0, so');
+    const finer = trainArgs(data, path('finer'), '--workers', 1, '--coarsening', 0, '--sample', 0);
     assert.equal(jsonOf(await dpmesh(finer)).k, 5);
   });
 
@@ -182,7 +183,7 @@ describe('of Gaussian clusters', () => {
     assert.deepEqual(readFileSync(out), readFileSync(four));
     const [joined, all] = [readNpy(soft), readNpy(join(path('run'), 'responsibilities.npy'))];
     assert.deepEqual(joined.shape, [2000, 4]);
-    const { clusters } = await cut(path('run'), { clusters: 4 });
+    const { clusters } = await cut({ run: path('run'), clusters: 4 });
     for (let row = 0; row < 2000; row++)
       clusters.forEach(({ from }, group) => {
         const sum = from.reduce((s, cluster) => s + all.data[row * all.shape[1] + cluster], 0);
@@ -203,21 +204,21 @@ describe('of Gaussian clusters', () => {
     );
     const out = path('two.csv');
     assert.equal((await dpmesh(['cut', '--run', run, '--clusters', 2, '--out', out])).code, 0);
-    const { labels } = await cut(run, { clusters: 2 });
+    const { labels } = await cut({ run, clusters: 2 });
     const expected = ids.map((id, row) => `${id},${labels[row]}`);
     assert.equal(readFileSync(out, 'utf8'), ['id,cluster', ...expected, ''].join('\n'));
-    assert.deepEqual((await cut(run, { clusters: 2, out, force: true })).labels, labels);
+    assert.deepEqual((await cut({ run, clusters: 2, out, force: true })).labels, labels);
     // Rows without names are numbered.
-    await cut(path('run'), { clusters: 2, out: path('numbers.csv') });
+    await cut({ run: path('run'), clusters: 2, out: path('numbers.csv') });
     assert.match(readFileSync(path('numbers.csv'), 'utf8'), /^row,cluster\n0,[01]\n1,[01]\n/);
     writeFileSync(join(run, 'labels.csv'), 'id,cluster\nno. 0,1\n');
-    await assert.rejects(cut(run, { clusters: 2, out: path('three.csv') }), /labels.csv/);
+    await assert.rejects(cut({ run, clusters: 2, out: path('three.csv') }), /labels.csv/);
   });
 
   test('in the library, in memory and in a file', async () => {
-    const inMemory = await cut(path('run'), { clusters: 3 });
+    const inMemory = await cut({ run: path('run'), clusters: 3 });
     const out = path('library.npy');
-    const inFile = await cut(path('run'), { clusters: 3, out });
+    const inFile = await cut({ run: path('run'), clusters: 3, out });
     assert.deepEqual(inMemory.labels, labelsOf(out));
     assert.deepEqual(inFile.labels, inMemory.labels);
     assert.deepEqual(inFile.clusters, inMemory.clusters);
@@ -232,8 +233,8 @@ describe('of Gaussian clusters', () => {
     assert.deepEqual([labels, k, responsibilities!.length], [inMemory.labels, 3, 6000]);
     // All clusters, as they are.
     const { result } = await openRun(path('run'));
-    assert.deepEqual((await cut(path('run'), { clusters: K })).labels, result!.labels);
-    const { clusters } = await cut(path('run'), { clusters: 1 });
+    assert.deepEqual((await cut({ run: path('run'), clusters: K })).labels, result!.labels);
+    const { clusters } = await cut({ run: path('run'), clusters: 1 });
     assert.deepEqual(
       clusters.map(({ rows, from }) => [rows, from.length]),
       [[2000, K]],
@@ -276,7 +277,7 @@ describe('of clusters of a graph', () => {
     const classOf = new Map<number, number>();
     for (const [row, label] of labelsOf(join(path('graph'), 'labels.npy')).entries())
       classOf.set(label, row % 6);
-    const { clusters } = await cut(path('graph'), { clusters: 4 });
+    const { clusters } = await cut({ run: path('graph'), clusters: 4 });
     const groups = clusters.map(({ from }) => from.map((cluster) => classOf.get(cluster)!).sort());
     assert.deepEqual(
       groups.sort((a, b) => a[0] - b[0]),
@@ -308,7 +309,7 @@ describe('of clusters of a graph', () => {
 
   test('predict --clusters gives the labels of the cut', async () => {
     const { labels } = await predict({ run: path('graph'), data, clusters: 4 });
-    assert.deepEqual(labels, (await cut(path('graph'), { clusters: 4 })).labels);
+    assert.deepEqual(labels, (await cut({ run: path('graph'), clusters: 4 })).labels);
   });
 
   test('the result says how well partitions of other samples agree', async () => {
@@ -339,6 +340,44 @@ describe('of clusters of a graph', () => {
   });
 });
 
+describe('--clusters asks for about so many', () => {
+  const train = (name: string, data: string, ...flags: (string | number)[]) =>
+    dpmesh(trainArgs(data, path(name), '--workers', 1, ...flags));
+
+  test('of the graph, by its resolution, as the advice of a cut says: fewer and more', async () => {
+    for (const clusters of [4, 7, 20]) {
+      const name = `wanted-${clusters}`;
+      const { k } = jsonOf(await train(name, easy.data, '--likelihood', 'graph', '--clusters', clusters));
+      assert.equal(k, clusters);
+      const { stdout } = await dpmesh(['resolutions', path(name)]);
+      assert.match(stdout, /^resolution {2}clusters {2}agreement\n( +[\d.]+ +\d+ +[\d.]+( {2}chosen)?\n)+$/);
+      assert.equal(stdout.split('chosen').length, 2);
+    }
+    refused(await dpmesh(['resolutions', path('run')]), 'tried no resolutions');
+  });
+
+  test('of a mixture, by joining, in a net that has learned them; no more than the evidence supports', async () => {
+    const wanted = ['--clusters', 2, ...QUICK];
+    const { k, notes, epochs } = jsonOf(await train('joined', easy.data, ...wanted));
+    assert.equal(k, 2);
+    assert.match(notes[0], /^--clusters 2: training found 6 clusters, .* until 2 were left$/);
+    const { labels } = await cut({ run: path('run'), clusters: 2 });
+    assert.deepEqual((await openRun(path('joined'))).result!.labels, labels, 'as a cut of its tree');
+    // Interrupted between two of its joins.
+    await train('resumed', easy.data, ...wanted, '--max-epochs', epochs - 1);
+    jsonOf(await dpmesh(['resume', path('resumed'), '--max-epochs', 500, '--json']));
+    assert.deepEqual(resultHashes(path('resumed')), resultHashes(path('joined')));
+    const more = jsonOf(await train('nine', easy.data, '--clusters', 9, ...QUICK));
+    assert.equal(more.k, 6);
+    assert.match(more.notes[0], /^--clusters 9: the evidence supports no more than 6 Gaussian clusters/);
+  });
+
+  test('not with --resolution', async () => {
+    const both = ['--clusters', 3, '--resolution', 1];
+    refused(await train('both', easy.data, ...both), '--clusters and --resolution exclude each other');
+  });
+});
+
 describe('a cut that cannot be made', () => {
   const copyOf = (name: string, change: (run: string) => void) => {
     cpSync(path('run'), path(name), { recursive: true });
@@ -351,12 +390,12 @@ describe('a cut that cannot be made', () => {
     refused(
       await cutIn(path('run'), '--clusters', 7),
       `--clusters 7: ${path('run')} has K = 6, where its tree ends; ${sentence(nextOf('run')[0])}; for more`,
-      '--coarsening',
+      'train with --likelihood graph --clusters 7, as',
     );
     refused(
       await cutIn(path('graph'), '--clusters', 7),
       `has K = 6, where its tree ends; ${sentence(nextOf('graph')[0])}`,
-      /for more clusters, train with a larger --resolution \(here 0?\.?\d/,
+      'for more clusters, train with --clusters 7\n',
     );
     for (const clusters of [0, -1, 2.5, 'many'])
       refused(await cutIn(path('run'), '--clusters', clusters), '--clusters');
@@ -367,9 +406,9 @@ describe('a cut that cannot be made', () => {
     );
     const args = ['--data', easy.data, '--out', path('never.npy'), '--clusters', 7];
     refused(await dpmesh(['predict', '--run', path('run'), ...args]), 'has K = 6');
-    await assert.rejects(cut(path('run'), { clusters: 0 }), UserError);
-    await assert.rejects(cut(path('run'), {} as never), /cut needs the option clusters/);
-    await assert.rejects(cut(path('run'), { clusters: 2, outt: 'x' } as never), /did you mean out/);
+    await assert.rejects(cut({ run: path('run'), clusters: 0 }), UserError);
+    await assert.rejects(cut({ run: path('run') } as never), /cut needs the option clusters/);
+    await assert.rejects(cut({ run: path('run'), clusters: 2, outt: 'x' } as never), /did you mean out/);
   });
 
   test('of no run, an unfinished one, or one of an earlier version', async () => {
@@ -396,7 +435,7 @@ describe('a cut that cannot be made', () => {
     refused(await cutIn(ends, '--clusters', 7), 'has K = 6, where its tree ends; for more clusters');
     const { stdout } = await cutIn(ends, '--clusters', 6);
     assert.equal(stdout.trimEnd().split('\n').length, 7);
-    assert.deepEqual((await cut(ends, { clusters: 3 })).next, []);
+    assert.deepEqual((await cut({ run: ends, clusters: 3 })).next, []);
     // Its report has no tree, and says nothing of it.
     const ended = await dpmesh(['plot', '--run', old]);
     assert.deepEqual([ended.code, ended.stderr], [0, '']);

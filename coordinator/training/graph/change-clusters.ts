@@ -14,6 +14,7 @@ export async function changeClusters(
   kind: Change,
   units: OutputUnit[],
   labels: Int32Array,
+  joined = false,
 ): Promise<State> {
   const { config, schedule, calculate, seed } = run;
   const { mixture } = state;
@@ -21,6 +22,7 @@ export async function changeClusters(
   const steps = withStep(state.steps, {
     ...{ kind, changed, k: units.length, progress: null },
     ...(kind === 'split' && { exhaustive: true as const }),
+    ...(joined && { joined: true as const }),
   });
   const paced = { ...state, untilStep: schedule.every, steps };
   if (!changed) return paced;

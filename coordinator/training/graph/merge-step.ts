@@ -17,7 +17,7 @@ export const FEWEST_ROWS = 10;
 
 /** Merges of one round: with more at once, the pairs that happen to be nearest join before the rows have moved. */
 const SHARE_AT_ONCE = 1 / 8;
-const SWEEPS = 3;
+export const SWEEPS = 3;
 
 /**
  * Merges clusters of the graph likelihood: two gain by it if w_ab > γ·vol_a·vol_b/tot for the sums of memberships over all rows.

@@ -58,37 +58,82 @@ export async function chooseResolution(
       labels.map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n)),
       graph.n,
     );
-  const { resolution: given } = run.config;
-  if (given !== null)
-    return {
-      resolution: given,
-      ...(await stabilityOf(await partitionsOf(run, graph, [given], rows[0].length))),
-    };
+  const pointsAt = async (resolutions: readonly number[]): Promise<ResolutionPoint[]> => {
+    const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
+    const points: ResolutionPoint[] = [];
+    for (const [i, resolution] of resolutions.entries())
+      points.push({
+        resolution,
+        ...(await stabilityOf(labels.slice(i * REPLICATES, (i + 1) * REPLICATES))),
+      });
+    return points;
+  };
+  const emitted = (points: ResolutionPoint[], chosen: ResolutionPoint | null) => {
+    run.emit({
+      type: 'resolutions',
+      points: points.map(({ resolution, k, mean }) => ({ resolution, k, stability: mean })),
+      chosen: chosen?.resolution ?? null,
+    });
+    return chosen;
+  };
+  const { resolution: given, clusters } = run.config;
+  if (given !== null) {
+    const points = await pointsAt([given]);
+    return emitted(points, points[0]);
+  }
+  if (clusters !== null) {
+    const points = await pointsUpTo(SURPLUS * clusters, pointsAt);
+    return emitted(points, points.find(({ k }) => k >= SURPLUS * clusters) ?? points.at(-1)!);
+  }
   const dimensions = Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(graph.dimension)));
   const chance = nullStability(await stabilityByChance(run, graph, Array(dimensions).fill(1), GRID));
   const curve: ComparedPoint[] = [];
   let isTooFine = false;
   const isDone = () => isTooFine || isPastLast(curve.map(({ beyond }) => beyond));
   for (let from = 0; from < GRID.length && !isDone(); from += AT_ONCE) {
-    const resolutions = GRID.slice(from, from + AT_ONCE);
-    const labels = await partitionsOf(run, graph, resolutions, rows[0].length);
-    for (const [i, resolution] of resolutions.entries()) {
-      const found = await stabilityOf(labels.slice(i * REPLICATES, (i + 1) * REPLICATES));
+    for (const found of await pointsAt(GRID.slice(from, from + AT_ONCE))) {
       isTooFine = graph.n < fewest * found.k;
       if (isTooFine) break;
       const none = chanceAt(chance, rows[0].length / found.k);
       const beyond = { mean: beyondChance(found.mean, none), error: found.error / (1 - none) };
-      curve.push({ resolution, ...found, beyond });
+      curve.push({ ...found, beyond });
       if (isDone()) break;
     }
   }
   const index = chosenResolution(curve);
-  if (index === null) return null;
+  if (index === null) return emitted(curve, null);
   // From afar, a Gaussian may have fewer dimensions than nearby: its longest axes are cut where other rows are as well.
   const variances = await calculate('variancesAlongAxes', run.covariance, run.d, MOST_DIMENSIONS);
   const { mean, resolution } = curve[index];
   const [none] = await stabilityByChance(run, graph, variances, [resolution]);
-  return areClusters(mean, none.mean) ? curve[index] : null;
+  return emitted(curve, areClusters(mean, none.mean) ? curve[index] : null);
+}
+
+/** Partitions of samples have more clusters than stay, up to a third more: with fewer than the wanted ones there would be none to join. */
+const SURPLUS = 1.5;
+
+/** Points of increasing resolution, up to one with so many clusters, near which they are closer to each other. */
+async function pointsUpTo(
+  clusters: number,
+  pointsAt: (resolutions: readonly number[]) => Promise<ResolutionPoint[]>,
+): Promise<ResolutionPoint[]> {
+  const points: ResolutionPoint[] = [];
+  for (let from = 0; from < GRID.length; from += AT_ONCE) {
+    points.push(...(await pointsAt(GRID.slice(from, from + AT_ONCE))));
+    const above = points.findIndex(({ k }) => k >= clusters);
+    if (above < 0) continue;
+    points.splice(above + 1);
+    if (above > 0) {
+      const [low, high] = [points[above - 1].resolution, points[above].resolution];
+      const between = Array.from(
+        { length: AT_ONCE },
+        (_, i) => low * (high / low) ** ((i + 1) / (AT_ONCE + 1)),
+      );
+      points.splice(above, 0, ...(await pointsAt(between)));
+    }
+    break;
+  }
+  return points;
 }
 
 /** How stable partitions of a single Gaussian with these variances are, at some resolutions, and the rows of a cluster there. */

@@ -30,6 +30,7 @@ RESULT_OPTIONS = {
     "seed": "seed",
     "shards": "shards",
     "likelihood": "likelihood",
+    "clusters": "clusters",
     "resolution": "resolution",
     "alpha": "alpha",
     "covariance": "covariance",
@@ -113,6 +114,7 @@ class Options:
         seed: int | str | None = None,
         shards: str | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
+        clusters: int | None = None,
         resolution: float | None = None,
         alpha: float | None = None,
         covariance: Literal["full", "diag"] | None = None,
@@ -219,6 +221,10 @@ class Options:
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).
+        clusters : int
+            about how many clusters are wanted: the graph likelihood takes a resolution for them, and where
+            more are found, those whose union costs least are joined; a mixture has no more than the evidence
+            supports; a whole number from 2 to 100000. Default: none, the data decide.
         resolution : float
             resolution γ of the graph likelihood; a larger one finds more clusters; above 0 and below 512.
             Default: that at which partitions of other samples agree most.
@@ -372,6 +378,7 @@ class Options:
         self.seed = seed
         self.shards = shards
         self.likelihood = likelihood
+        self.clusters = clusters
         self.resolution = resolution
         self.alpha = alpha
         self.covariance = covariance
