@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { basename, join, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { isCopyName } from '../data/cache-pruning.ts';
+import { isCopy } from '../data/cache-pruning.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
 import { isRemote } from '../data/remote/address.ts';
@@ -141,7 +141,7 @@ async function assertKept({ texts }: Source, { id, text }: RunConfig): Promise<v
 /** Throws a UserError if an input of a resumed run no longer exists. */
 function assertStillThere(flag: string, path: string): void {
   if (isRemote(path) || existsSync(path)) return;
-  if (isCopyName(basename(path)))
+  if (isCopy(path))
     throw new UserError(
       `${path}, the copy of standard input that the run read, is gone: pass the same rows with ${flag} FILE`,
     );

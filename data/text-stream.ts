@@ -2,6 +2,7 @@ import { closeSync, createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { zstdUnpackers } from './zstd.ts';
 
 /** The bytes of a file, unpacked where it is compressed, as a stream. */
 
@@ -61,23 +62,18 @@ async function* gunzipped(path: string): AsyncGenerator<Buffer> {
 }
 
 async function* unzstd(path: string): AsyncGenerator<Buffer> {
-  const { Decompress } = await import('fzstd');
-  let pieces: Buffer[] = [];
-  const stream = new Decompress((piece) => pieces.push(Buffer.from(piece)));
-  const push = (piece: Uint8Array, isLast: boolean) => {
+  const unpacker = (await zstdUnpackers())();
+  const checked = <T>(action: () => T): T => {
     try {
-      stream.push(piece, isLast);
+      return action();
     } catch (error) {
       throw damaged(path, error);
     }
   };
-  for await (const piece of createReadStream(path)) {
-    push(piece, false);
-    yield* pieces;
-    pieces = [];
-  }
-  push(new Uint8Array(), true);
-  yield* pieces;
+  for await (const piece of createReadStream(path))
+    for (const { buffer, byteOffset, length } of checked(() => unpacker.push(piece)))
+      yield Buffer.from(buffer, byteOffset, length);
+  checked(unpacker.end);
 }
 
 const damaged = (path: string, cause: unknown) =>

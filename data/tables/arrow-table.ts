@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import type { DataType, Field, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { zstdUnpackers } from '../zstd.ts';
 import {
   assertListWidth,
   type Batch,
@@ -27,17 +28,32 @@ async function load(path: string): Promise<Api> {
     arrow = await import('apache-arrow');
   } catch (error) {
     throw new UserError(
-      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow lz4js`,
+      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow lz4-napi`,
     );
   }
   const { compressionRegistry, CompressionType } = arrow;
   if (!compressionRegistry.get(CompressionType.LZ4_FRAME)) {
-    const lz4 = await import('lz4js');
-    const { decompress } = await import('fzstd');
-    compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => lz4.decompress(bytes) });
-    compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompress(bytes) });
+    const { decompressFrameSync } = (await import('lz4-napi')).default;
+    const newUnpacker = await zstdUnpackers();
+    const register = (type: number, unpack: (bytes: Uint8Array) => Uint8Array) =>
+      compressionRegistry.set(type, { decode: (bytes) => ofLength(unpack(bytes), bytes) });
+    register(CompressionType.LZ4_FRAME, (bytes) => decompressFrameSync(Buffer.from(bytes)));
+    register(CompressionType.ZSTD, (bytes) => {
+      const unpacker = newUnpacker();
+      const pieces = unpacker.push(bytes);
+      unpacker.end();
+      return Buffer.concat(pieces);
+    });
   }
   return arrow;
+}
+
+/** A copy where arrays of 64 bits can begin. Throws an Error unless it is as long as the file says before its compressed bytes. */
+function ofLength(unpacked: Uint8Array, { buffer, byteOffset }: Uint8Array): Uint8Array {
+  const length = new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true);
+  if (length !== BigInt(unpacked.length))
+    throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
+  return new Uint8Array(unpacked);
 }
 
 /** UserError if the file is damaged. */
@@ -108,17 +124,16 @@ const damage = (path: string, error: unknown): unknown =>
         { cause: error },
       );
 
-function kindOf({ DataType }: Api, type: DataType): Column['kind'] {
-  if (DataType.isDictionary(type)) return kindOf({ DataType } as Api, type.dictionary);
-  if (isNumber({ DataType } as Api, type)) return 'number';
-  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'text';
-  if (DataType.isFixedSizeList(type) || DataType.isList(type))
-    return isNumber({ DataType } as Api, type.children[0].type) ? 'list' : 'other';
+function kindOf({ DataType }: Pick<Api, 'DataType'>, type: DataType): Column['kind'] {
+  const isNumber = (type: DataType) =>
+    DataType.isInt(type) || DataType.isFloat(type) || DataType.isBool(type) || DataType.isDecimal(type);
+  if (DataType.isDictionary(type)) return kindOf({ DataType }, type.dictionary);
+  if (isNumber(type)) return 'number';
+  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isUtf8View(type)) return 'text';
+  if (DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type))
+    return isNumber(type.children[0].type) ? 'list' : 'other';
   return 'other';
 }
-
-const isNumber = ({ DataType }: Pick<Api, 'DataType'>, type: DataType) =>
-  DataType.isInt(type) || DataType.isFloat(type) || DataType.isBool(type);
 
 function widthIn(vector: Vector | null): number {
   for (let i = 0; i < (vector?.length ?? 0); i++) {
@@ -142,14 +157,17 @@ function batchOf(
   for (const index of numbers) {
     const { kind, width: own } = columns[index];
     const vector = vectorAt(index);
+    const { scale } = (kind === 'list' ? vector.type.children[0].type : vector.type) as { scale?: number };
+    const toNumber =
+      scale === undefined ? numberOf : (value: unknown) => decimalOf(value as Uint32Array | null, scale);
     for (let i = 0, o = at; i < rows; i++, o += width) {
       if (kind === 'number') {
-        values[o] = numberOf(vector.get(i));
+        values[o] = toNumber(vector.get(i));
         continue;
       }
       const list = vector.get(i) as Vector | null;
       if (list && list.length !== own) throw unequalLists(path, start + i, columns[index], list.length);
-      for (let d = 0; d < own; d++) values[o + d] = list ? numberOf(list.get(d)) : Number.NaN;
+      for (let d = 0; d < own; d++) values[o + d] = list ? toNumber(list.get(d)) : Number.NaN;
     }
     at += own;
   }
@@ -166,4 +184,11 @@ function numberOf(value: unknown): number {
   if (value === null || value === undefined) return Number.NaN;
   const number = Number(value);
   return typeof value === 'bigint' && !Number.isSafeInteger(number) ? Number.POSITIVE_INFINITY : number;
+}
+
+/** Of a decimal with so many digits behind the point, which Arrow keeps as a whole number of 32-bit words, the lowest first. */
+function decimalOf(words: Uint32Array | null, scale: number): number {
+  if (!words) return Number.NaN;
+  const bits = Array.from(words).reduceRight((all, word) => (all << 32n) | BigInt(word), 0n);
+  return Number(BigInt.asIntN(32 * words.length, bits)) / 10 ** scale;
 }

@@ -6,7 +6,7 @@ import { UserError } from '../../base/user-error.ts';
 import type { isHeader } from '../csv-rows.ts';
 import { fileVersion } from '../file-version.ts';
 import { hasImages } from '../images/folder.ts';
-import { compressionOf, headOf } from '../text-stream.ts';
+import { compressionOf, headOf, unpacked } from '../text-stream.ts';
 import { partsTable } from './parts-table.ts';
 import type { Table } from './table.ts';
 
@@ -136,15 +136,39 @@ export async function openReader({ path, format, parts }: TableFile, options: Re
   return tables.length === 1 ? tables[0] : partsTable(path, tables);
 }
 
+/** Compressed text whose checksum was found right, by its version. */
+const unpackedOnce = new Set<string>();
+
+/** UserError if a compressed file is damaged, as DuckDB looks at no checksum of gzip. */
+async function assertUnpacks(path: string): Promise<void> {
+  const version = fileVersion(path);
+  if (compressionOf(headOf(path, 4)) === 'none' || unpackedOnce.has(version)) return;
+  for await (const _ of unpacked(path));
+  unpackedOnce.add(version);
+}
+
 async function openOne(path: string, format: TableFormat, options: ReaderOptions): Promise<Table> {
-  if (format === 'csv') return (await import('./csv-table.ts')).csvTable(path, options);
+  if (format === 'csv') {
+    // The other reader unpacks it itself.
+    if (options.isPlain) await assertUnpacks(path);
+    return (await import('./csv-table.ts')).csvTable(path, options);
+  }
   if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
   const [{ duckdbTable }, { fileLiteral, quoted }] = await Promise.all([
     import('./duckdb-table.ts'),
     import('./duckdb.ts'),
   ]);
-  if (format === 'parquet')
-    return duckdbTable(path, `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`, 'Parquet', true);
+  if (format === 'parquet') {
+    const refused = await (await import('./parquet-pages.ts')).checkPages(path);
+    const relation = `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`;
+    const table = await duckdbTable(path, relation, 'Parquet', true);
+    const columns = table.columns.map((column) => {
+      const type = refused.get(column.name);
+      return type === undefined ? column : { ...column, kind: 'other' as const, type };
+    });
+    return { ...table, columns };
+  }
+  await assertUnpacks(path);
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
   return duckdbTable(
