@@ -17,7 +17,10 @@ export interface CsvTable {
   width: number;
 }
 
-/** Called with the fields of a row, without surrounding blanks, and its line number in the file, from 1. */
+/** There is not even a header. */
+export class NoRows extends UserError {}
+
+/** Called with the fields of a row and its line number in the file, from 1. */
 type CsvRowHandler = (fields: string[], line: number) => void;
 
 /**
@@ -29,8 +32,10 @@ type CsvRowHandler = (fields: string[], line: number) => void;
 export function isHeader(first: string[], second?: string[]): boolean {
   if (isNumbered(first))
     return first[0] === '' || first.length > 2 || second?.some((field) => !/^[+-]?\d+$/.test(field)) === true;
-  const names = first.every((field) => isText(field) || field === '' || /^\d+$/.test(field));
-  return names && first.some((field, i) => isText(field) && !(second && isText(second[i])));
+  const names = first.every((field) => isWord(field) || field === '' || /^\d+$/.test(field));
+  const isName = (field: string, below?: string) =>
+    isText(field) ? !(below && isText(below)) : isBoolean(field) && !!below && !isWord(below);
+  return names && first.some((field, i) => isName(field, second?.[i]));
 }
 
 /** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
@@ -39,8 +44,12 @@ export function isNumbered(fields: readonly string[]): boolean {
   return fields.length > 1 && numbers.every((field, i) => field === String(i));
 }
 
-/** Is this field neither a number nor a missing value? */
-export const isText = (field: string) =>
+/** Is this field, without blanks around it, neither a number nor a missing value, nor true or false? */
+export const isText = (field: string) => isWord(field) && !isBoolean(field);
+
+export const isBoolean = (field: string) => /^(true|false)$/i.test(field);
+
+const isWord = (field: string) =>
   field !== '' && Number.isNaN(parseNumber(field)) && !NOT_A_NUMBER.test(field);
 
 /** The value of a field; NaN for an empty field, `nan` and text. */
@@ -62,14 +71,15 @@ export interface CsvRows extends CsvTable {
  * rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row is a header.
  */
 export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGenerator<CsvRows> {
-  const delimiter = await sniffDelimiter(path);
+  const { delimiter, trims } = await sniffFormat(path);
   let first: { fields: string[]; line: number } | undefined;
   let table: CsvTable | undefined;
   let emptyLine: number | undefined;
   let rows: CsvRows['rows'] = [];
   const start = (second?: string[]) => {
     const { fields, line } = first!;
-    const names = isHeaderRow(fields, second) ? withoutHash(fields) : undefined;
+    const header = trimmed(fields);
+    const names = isHeaderRow(header, second && trimmed(second)) ? withoutHash(header) : undefined;
     table = { names, width: fields.length };
     if (!names) rows.push({ fields, line });
   };
@@ -96,15 +106,17 @@ export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGener
     if (!table) start(fields);
     rows.push({ fields, line });
   };
-  for await (const _ of parseStream(path, delimiter, onRow)) {
+  for await (const _ of parseStream(path, { delimiter, trims }, onRow)) {
     if (table && rows.length) yield { ...table, rows };
     rows = [];
   }
-  if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with data`);
+  if (!first) throw new NoRows(`${path} has no rows, only empty lines: save it again with data`);
   if (table) return;
   start();
   yield { ...table!, rows };
 }
+
+const trimmed = (fields: readonly string[]) => fields.map((field) => field.trim());
 
 /** The names of a header that numpy has written, as in `# a,b`. */
 const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''), ...rest];
@@ -112,7 +124,7 @@ const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''),
 /** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
 async function* parseStream(
   path: string,
-  delimiter: string | string[],
+  { delimiter, trims }: TextFormat,
   onRow: CsvRowHandler,
 ): AsyncGenerator<void> {
   const options: Options<string[]> = {
@@ -122,7 +134,7 @@ async function* parseStream(
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
-    trim: delimiter !== BLANKS,
+    trim: trims,
     on_record(fields, { lines }) {
       onRow(fields, lines);
       return null;
@@ -150,8 +162,15 @@ async function* parseStream(
   }
 }
 
-/** The delimiter of a text file, from its first two lines; `BLANKS` for fields separated by runs of blanks. */
-export async function sniffDelimiter(path: string): Promise<string | string[]> {
+export interface TextFormat {
+  /** `BLANKS`: fields are separated by runs of blanks. */
+  delimiter: string | string[];
+  /** Are there blanks between delimiters and quotes? Then those around any field are no part of it. */
+  trims: boolean;
+}
+
+/** The format of a text file: the delimiter from its first two lines. */
+export async function sniffFormat(path: string): Promise<TextFormat> {
   const head = await unpackedHead(path, SNIFFED_BYTES);
   if (head.includes(0)) throw new UserError(`${path} is not text: save it as CSV in UTF-8, or as .npy`);
   const lines = head
@@ -160,9 +179,11 @@ export async function sniffDelimiter(path: string): Promise<string | string[]> {
     .split(/[\r\n]+/)
     .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
     .filter((line) => line.trim());
-  if (!lines.length) return ',';
+  if (!lines.length) return { delimiter: ',', trims: false };
   const delimiter = ['\t', ';', ','].find((candidate) => lines[0].includes(candidate));
-  if (delimiter) return delimiter;
+  const trims = lines.some((line) => /(^|[\t;,])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,])/.test(line));
+  if (delimiter) return { delimiter, trims };
   const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
-  return words.length > 1 && !words.every(isText) ? BLANKS : ',';
+  const isBlank = words.length > 1 && !words.every(isText);
+  return isBlank ? { delimiter: BLANKS, trims: false } : { delimiter: ',', trims };
 }

@@ -202,7 +202,7 @@ async function tableLabels(
     for await (const { rows, texts, rowName } of table.read({ numbers: [], texts: [index] })) {
       for (const [i, text] of texts[0].entries())
         if (!dropped.has(start + i))
-          encoder.add(text ?? '', String, () => rowName?.(i) ?? fromZero(start + i));
+          encoder.add(text?.trim() ?? '', String, () => rowName?.(i) ?? fromZero(start + i));
       start += rows;
     }
     return encoder.finish();

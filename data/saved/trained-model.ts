@@ -6,6 +6,7 @@ import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
+import { categoriesSchema } from '../tables/categories.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
@@ -84,7 +85,7 @@ const about = z.object({
       table: z.optional(
         z.object({
           fill: z.nullable(z.array(z.nullable(z.number()))),
-          categories: z.record(z.string(), z.array(z.string())),
+          categories: categoriesSchema,
         }),
       ),
     }),

@@ -85,7 +85,7 @@ export async function arrowTable(path: string): Promise<Table> {
         for await (const batch of reader) {
           for (let from = 0; from < batch.numRows; from += PIECE_ROWS) {
             const piece = batch.slice(from, from + PIECE_ROWS);
-            yield batchOf(path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
+            yield batchOf(arrow, path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
             start += piece.numRows;
           }
         }
@@ -144,6 +144,7 @@ function widthIn(vector: Vector | null): number {
 }
 
 function batchOf(
+  arrow: Api,
   path: string,
   columns: readonly Column[],
   { numbers, texts }: Wanted,
@@ -157,9 +158,7 @@ function batchOf(
   for (const index of numbers) {
     const { kind, width: own } = columns[index];
     const vector = vectorAt(index);
-    const { scale } = (kind === 'list' ? vector.type.children[0].type : vector.type) as { scale?: number };
-    const toNumber =
-      scale === undefined ? numberOf : (value: unknown) => decimalOf(value as Uint32Array | null, scale);
+    const toNumber = numberOf(kind === 'list' ? vector.type.children[0].type : vector.type);
     for (let i = 0, o = at; i < rows; i++, o += width) {
       if (kind === 'number') {
         values[o] = toNumber(vector.get(i));
@@ -171,24 +170,49 @@ function batchOf(
     }
     at += own;
   }
-  const textOf = (value: unknown) => (value === null || value === undefined ? null : String(value));
-  return {
-    rows,
-    values,
-    texts: texts.map((index) => Array.from({ length: rows }, (_, i) => textOf(vectorAt(index).get(i)))),
-  };
+  return { rows, values, texts: texts.map((index) => textsIn(arrow, vectorAt(index))) };
+}
+
+/** As they are in the file: apache-arrow would leave out a byte order mark that one begins with. */
+function textsIn(arrow: Api, { data, type }: Vector): (string | null)[] {
+  const { DataType, Vector, Binary, BinaryView, LargeBinary } = arrow;
+  if (DataType.isDictionary(type))
+    return data.flatMap((chunk) => {
+      const words = textsIn(arrow, chunk.dictionary!);
+      return [...new Vector([chunk.clone(type.indices)])].map((i) => (i === null ? null : words[Number(i)]));
+    });
+  const bytes = DataType.isUtf8View(type)
+    ? new BinaryView()
+    : DataType.isLargeUtf8(type)
+      ? new LargeBinary()
+      : DataType.isUtf8(type)
+        ? new Binary()
+        : null;
+  const all: unknown[] = [...new Vector(bytes ? data.map((chunk) => chunk.clone(bytes)) : data)];
+  return all.map((value) =>
+    value === null
+      ? null
+      : value instanceof Uint8Array && bytes
+        ? Buffer.from(value).toString()
+        : String(value),
+  );
 }
 
 /** Null is missing; a whole number that float64 cannot hold is infinite, which is found later. */
-function numberOf(value: unknown): number {
+const numberOf = (type: DataType) => (value: unknown) => {
   if (value === null || value === undefined) return Number.NaN;
-  const number = Number(value);
+  const number = Number(plain(value, type));
   return typeof value === 'bigint' && !Number.isSafeInteger(number) ? Number.POSITIVE_INFINITY : number;
-}
+};
 
-/** Of a decimal with so many digits behind the point, which Arrow keeps as a whole number of 32-bit words, the lowest first. */
-function decimalOf(words: Uint32Array | null, scale: number): number {
-  if (!words) return Number.NaN;
+const plain = (value: unknown, type: DataType): unknown =>
+  'scale' in type ? decimalText(value as Uint32Array, type.scale as number) : value;
+
+/** A decimal with so many digits behind the point, which Arrow keeps as a whole number of 32-bit words, the lowest first. */
+function decimalText(words: Uint32Array, scale: number): string {
   const bits = Array.from(words).reduceRight((all, word) => (all << 32n) | BigInt(word), 0n);
-  return Number(BigInt.asIntN(32 * words.length, bits)) / 10 ** scale;
+  const whole = BigInt.asIntN(32 * words.length, bits);
+  if (scale <= 0) return `${whole * 10n ** BigInt(-scale)}`;
+  const digits = `${whole < 0n ? -whole : whole}`.padStart(scale + 1, '0');
+  return `${whole < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }

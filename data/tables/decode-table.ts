@@ -6,7 +6,7 @@ import { isNumbered } from '../csv-rows.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
-import { type Categories, categoriesOf, notesOnCategories } from './categories.ts';
+import { type Categories, categoriesOf, categoryOf, notesOnCategories } from './categories.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
 import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 
@@ -90,10 +90,11 @@ export async function decodeTable(
     for (const [t, column] of categorical.entries()) {
       const { name } = columns[column];
       const known = categories[name];
-      const found = known.indexOf(batch.texts[t][i] ?? '');
+      const category = categoryOf(batch.texts[t][i]);
+      const found = known.indexOf(category);
       if (found < 0)
         throw new UserError(
-          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(batch.texts[t][i] ?? '')} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
+          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(category)} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
         );
       chunk.fill(0, at, at + known.length - 1);
       if (found) chunk[at + found - 1] = 1;

@@ -3,7 +3,7 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { isHeader } from '../csv-rows.ts';
+import { type isHeader, NoRows } from '../csv-rows.ts';
 import { fileVersion } from '../file-version.ts';
 import { hasImages } from '../images/folder.ts';
 import { compressionOf, headOf, unpacked } from '../text-stream.ts';
@@ -62,13 +62,16 @@ export function tableFormatOf(path: string, head: Uint8Array): TableFormat | nul
 const notOne = (path: string, format: string, magic: string) =>
   new UserError(`${path} is not a ${format} file: it does not begin with ${magic}; save or copy it again`);
 
+const isText = (path: string) => NAMES.some(([name]) => name.test(path));
+const isEmpty = (path: string) => statusOf(path)?.size === 0;
+
 /** Is this the name of a table? */
 export const isTableName = (path: string): boolean =>
-  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || NAMES.some(([name]) => name.test(path));
+  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || isText(path);
 
 /** Is a file compressed by gzip, by its name or what is in it, a table? Else it may be a compressed IDX file. */
 export function isPackedText(path: string): boolean {
-  if (NAMES.some(([name]) => name.test(path))) return true;
+  if (isText(path)) return true;
   try {
     const head = gunzipSync(headOf(path, PEEKED_BYTES), { finishFlush: constants.Z_SYNC_FLUSH });
     return head.length > 0 && !head.includes(0);
@@ -111,7 +114,8 @@ export const isPattern = (path: string) => /[*?{[]/.test(path) && statusOf(path)
 
 function severalFiles(path: string, files: string[]): TableFile | null {
   const found = files.flatMap((file) => {
-    const format = tableFormatOf(file, headOf(file, 8));
+    // Text of no rows, as where each process has written what it had.
+    const format = tableFormatOf(file, isEmpty(file) && isText(file) ? new Uint8Array() : headOf(file, 8));
     return format ? [{ file, format }] : [];
   });
   if (!found.length) return null;
@@ -132,8 +136,16 @@ function severalFiles(path: string, files: string[]): TableFile | null {
 /** Opens a table for reading. */
 export async function openReader({ path, format, parts }: TableFile, options: ReaderOptions): Promise<Table> {
   const tables: Table[] = [];
-  for (const part of parts) tables.push(await openOne(part, format, options));
-  return tables.length === 1 ? tables[0] : partsTable(path, tables);
+  let problem: unknown;
+  for (const part of parts)
+    try {
+      tables.push(await openOne(part, format, options));
+    } catch (error) {
+      if (!(error instanceof NoRows) && !isEmpty(part)) throw error;
+      problem ??= error;
+    }
+  if (!tables.length) throw problem;
+  return parts.length === 1 ? tables[0] : partsTable(path, tables, parts.length - tables.length);
 }
 
 /** Compressed text whose checksum was found right, by its version. */
@@ -161,7 +173,7 @@ async function openOne(path: string, format: TableFormat, options: ReaderOptions
   if (format === 'parquet') {
     const refused = await (await import('./parquet-pages.ts')).checkPages(path);
     const relation = `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`;
-    const table = await duckdbTable(path, relation, 'Parquet', true);
+    const table = await duckdbTable(path, { sql: relation, format: 'Parquet', isCounted: true });
     const columns = table.columns.map((column) => {
       const type = refused.get(column.name);
       return type === undefined ? column : { ...column, kind: 'other' as const, type };
@@ -171,10 +183,10 @@ async function openOne(path: string, format: TableFormat, options: ReaderOptions
   await assertUnpacks(path);
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
-  return duckdbTable(
-    path,
-    `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named})`,
-    'JSON lines',
-    false,
-  );
+  const json = (columns: string) =>
+    `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named}${columns})`;
+  return duckdbTable(path, {
+    ...{ sql: json(''), format: 'JSON lines', isCounted: false },
+    typed: (columns) => json(`, columns={${columns}}`),
+  });
 }
