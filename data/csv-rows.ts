@@ -1,7 +1,9 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
 import { ioError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { unpacked, unpackedHead } from './text-stream.ts';
+import { type Decimal, hasDecimalComma, parseNumber } from './number-text.ts';
+import { beginsAsUtf8, encodingOf, inUtf8, textDecoder, UTF8 } from './text-encoding.ts';
+import { unpackedHead } from './text-stream.ts';
 
 /** The delimiter of a table whose fields are separated by runs of blanks. */
 export const BLANKS = [' ', '\t'];
@@ -9,7 +11,6 @@ export const BLANKS = [' ', '\t'];
 const SNIFFED_BYTES = 1 << 16;
 const MAX_ROW_BYTES = 1 << 26;
 const NOT_A_NUMBER = /^[+-]?nan$/i;
-const INFINITE = /^([+-]?)inf(inity)?$/i;
 
 /** The columns of a table; `names` if its first row is a header. */
 export interface CsvTable {
@@ -50,15 +51,7 @@ export const isText = (field: string) => isWord(field) && !isBoolean(field);
 export const isBoolean = (field: string) => /^(true|false)$/i.test(field);
 
 const isWord = (field: string) =>
-  field !== '' && Number.isNaN(parseNumber(field)) && !NOT_A_NUMBER.test(field);
-
-/** The value of a field; NaN for an empty field, `nan` and text. */
-export function parseNumber(field: string): number {
-  const value = field === '' ? Number.NaN : Number(field);
-  if (!Number.isNaN(value)) return value;
-  const [, sign] = INFINITE.exec(field) ?? [];
-  return sign === undefined ? value : Number(`${sign}Infinity`);
-}
+  field !== '' && Number.isNaN(parseNumber(field)) && !hasDecimalComma(field) && !NOT_A_NUMBER.test(field);
 
 /** Rows of a table, of the text that was read last. */
 export interface CsvRows extends CsvTable {
@@ -66,12 +59,15 @@ export interface CsvRows extends CsvTable {
 }
 
 /**
- * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. The delimiter
- * (tab, semicolon, comma or blanks) is detected from the first lines. Empty lines are skipped. Rejects with a UserError for
+ * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. Empty lines are skipped. Rejects with a UserError for
  * rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row is a header.
  */
-export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGenerator<CsvRows> {
-  const { delimiter, trims } = await sniffFormat(path);
+export async function* csvRows(
+  path: string,
+  format: TextFormat,
+  isHeaderRow = isHeader,
+): AsyncGenerator<CsvRows> {
+  const { delimiter } = format;
   let first: { fields: string[]; line: number } | undefined;
   let table: CsvTable | undefined;
   let emptyLine: number | undefined;
@@ -106,7 +102,7 @@ export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGener
     if (!table) start(fields);
     rows.push({ fields, line });
   };
-  for await (const _ of parseStream(path, { delimiter, trims }, onRow)) {
+  for await (const _ of parseStream(path, format, onRow)) {
     if (table && rows.length) yield { ...table, rows };
     rows = [];
   }
@@ -124,7 +120,7 @@ const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''),
 /** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
 async function* parseStream(
   path: string,
-  { delimiter, trims }: TextFormat,
+  { encoding, delimiter, trims }: TextFormat,
   onRow: CsvRowHandler,
 ): AsyncGenerator<void> {
   const options: Options<string[]> = {
@@ -145,7 +141,7 @@ async function* parseStream(
   failed.catch(() => {});
   const done = (act: (callback: () => void) => void) => Promise.race([failed, new Promise<void>(act)]);
   try {
-    for await (const piece of unpacked(path)) {
+    for await (const piece of inUtf8(path, encoding)) {
       await done((callback) => parser.write(piece, () => callback()));
       yield;
     }
@@ -162,28 +158,49 @@ async function* parseStream(
   }
 }
 
+/** How a text is written, where people have said it; null: it is found out. */
+export interface TextDialect {
+  encoding: string | null;
+  /** One character, `tab`, or `blanks` for runs of them. */
+  sep: string | null;
+  decimal: Decimal | null;
+}
+
+export const ANY_DIALECT: TextDialect = { encoding: null, sep: null, decimal: null };
+
 export interface TextFormat {
+  encoding: string;
   /** `BLANKS`: fields are separated by runs of blanks. */
   delimiter: string | string[];
   /** Are there blanks between delimiters and quotes? Then those around any field are no part of it. */
   trims: boolean;
 }
 
-/** The format of a text file: the delimiter from its first two lines. */
-export async function sniffFormat(path: string): Promise<TextFormat> {
-  const head = await unpackedHead(path, SNIFFED_BYTES);
-  if (head.includes(0)) throw new UserError(`${path} is not text: save it as CSV in UTF-8, or as .npy`);
+/** The format of a text file: the delimiter from its first two lines. `isWhole`: all of it is looked at for bytes that are not UTF-8. */
+export async function sniffFormat(
+  path: string,
+  { encoding: given, sep }: TextDialect,
+  isWhole: boolean,
+): Promise<TextFormat> {
+  const bytes = await unpackedHead(path, SNIFFED_BYTES);
+  const encoding = given ?? (!isWhole && beginsAsUtf8(bytes) ? UTF8 : await encodingOf(path));
+  const head = textDecoder(path, encoding)(bytes);
+  if (head.includes('\0'))
+    throw new UserError(
+      `${path} is not text: save it as CSV, or as .npy, or name its encoding with --encoding`,
+    );
   const lines = head
-    .toString('utf8')
     .replace(/^\ufeff/, '')
     .split(/[\r\n]+/)
     .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
     .filter((line) => line.trim());
-  if (!lines.length) return { delimiter: ',', trims: false };
-  const delimiter = ['\t', ';', ','].find((candidate) => lines[0].includes(candidate));
-  const trims = lines.some((line) => /(^|[\t;,])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,])/.test(line));
-  if (delimiter) return { delimiter, trims };
+  if (!lines.length) return { encoding, delimiter: ',', trims: false };
+  const named = sep === 'tab' ? '\t' : sep;
+  const trims = lines.some((line) => /(^|[\t;,|])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,|])/.test(line));
+  if (named === 'blanks') return { encoding, delimiter: BLANKS, trims: false };
+  const delimiter = named ?? ['\t', ';', ',', '|'].find((candidate) => lines[0].includes(candidate));
+  if (delimiter) return { encoding, delimiter, trims };
   const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
   const isBlank = words.length > 1 && !words.every(isText);
-  return isBlank ? { delimiter: BLANKS, trims: false } : { delimiter: ',', trims };
+  return { encoding, delimiter: isBlank ? BLANKS : ',', trims: trims && !isBlank };
 }

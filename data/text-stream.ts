@@ -13,7 +13,9 @@ const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /** How the file with these first bytes is compressed. */
 export function compressionOf(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  return ZSTD.equals(head.subarray(0, ZSTD.length)) ? 'zstd' : 'none';
+  // pzstd begins with a frame that is to be skipped.
+  const isSkipped = head[0] >> 4 === 5 && head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
+  return isSkipped || ZSTD.equals(head.subarray(0, ZSTD.length)) ? 'zstd' : 'none';
 }
 
 /** The first bytes of a file, as they are in it. */

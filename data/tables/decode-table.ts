@@ -165,12 +165,13 @@ export async function decodeTable(
 }
 
 function notesOn(
-  { columns, isNamed, emptyParts }: Table,
+  { columns, isNamed, emptyParts, notes = [] }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
 ): string[] {
   return [
+    ...notes,
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)

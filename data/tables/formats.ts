@@ -3,10 +3,11 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { type isHeader, NoRows } from '../csv-rows.ts';
+import { NoRows } from '../csv-rows.ts';
 import { fileVersion } from '../file-version.ts';
 import { hasImages } from '../images/folder.ts';
 import { compressionOf, headOf, unpacked } from '../text-stream.ts';
+import type { TextOptions } from './csv-table.ts';
 import { partsTable } from './parts-table.ts';
 import type { Table } from './table.ts';
 
@@ -21,12 +22,6 @@ export interface TableFile {
   parts: string[];
   /** Differs when one of them may have changed. */
   version(): string;
-}
-
-export interface ReaderOptions {
-  /** Of text tables: see `csvTable`. */
-  isHeaderRow: typeof isHeader;
-  isPlain: boolean;
 }
 
 /**
@@ -134,7 +129,7 @@ function severalFiles(path: string, files: string[]): TableFile | null {
 }
 
 /** Opens a table for reading. */
-export async function openReader({ path, format, parts }: TableFile, options: ReaderOptions): Promise<Table> {
+export async function openReader({ path, format, parts }: TableFile, options: TextOptions): Promise<Table> {
   const tables: Table[] = [];
   let problem: unknown;
   for (const part of parts)
@@ -159,7 +154,7 @@ async function assertUnpacks(path: string): Promise<void> {
   unpackedOnce.add(version);
 }
 
-async function openOne(path: string, format: TableFormat, options: ReaderOptions): Promise<Table> {
+async function openOne(path: string, format: TableFormat, options: TextOptions): Promise<Table> {
   if (format === 'csv') {
     // The other reader unpacks it itself.
     if (options.isPlain) await assertUnpacks(path);

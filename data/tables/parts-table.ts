@@ -15,6 +15,7 @@ export function partsTable(path: string, all: readonly Table[], empty = 0): Tabl
     path,
     isNamed: first.isNamed,
     isPlain: first.isPlain,
+    notes: first.notes,
     // A column is text only if all parts say so: each has looked at its own first rows.
     columns: first.columns,
     rows: rows.every((count) => count !== null) ? rows.reduce((sum, count) => sum + count!, 0) : null,

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { isHeader } from '../../../data/csv-rows.ts';
+import { ANY_DIALECT, isHeader } from '../../../data/csv-rows.ts';
 import { formatOf } from '../../../data/open.ts';
 import { oneFile, openReader, type TableFormat } from '../../../data/tables/formats.ts';
 import { scratchFolder } from '../files.ts';
@@ -26,6 +26,7 @@ async function readBy(path: string, columns: string[]) {
   const table = await openReader(oneFile(path, formatOf(path) as TableFormat), {
     isHeaderRow: isHeader,
     isPlain: true,
+    dialect: ANY_DIALECT,
   });
   const found: Told = { rows: 0, columns: {} };
   for (const name of columns) {
