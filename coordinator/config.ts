@@ -146,9 +146,9 @@ function imageSize() {
 function separator() {
   const limit = "one character such as ';', tab or blanks";
   const schema = (z: Schemas) =>
-    z.string(stringError(limit)).check(
-      z.refine((sep) => /^(tab|blanks|[^\r\n"])$/u.test(sep), `must be ${limit}`),
-    );
+    z
+      .string(stringError(limit))
+      .check(z.refine((sep) => /^(tab|blanks|[^\r\n"])$/u.test(sep), `must be ${limit}`));
   return { type: 'string', limit, schema } as const;
 }
 

@@ -8,6 +8,7 @@ import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
 import { type Categories, categoriesOf, categoryOf, notesOnCategories } from './categories.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
+import { suspectColumns } from './suspect-columns.ts';
 import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
@@ -16,6 +17,8 @@ export type Imputation = 'mean' | 'median' | 'drop';
 export interface DecodeOptions {
   /** Called with the number of rows that have been read, again and again. */
   onRows?: (rows: number) => void;
+  /** Are people warned of columns that look like names of rows or dates? Not where they have named the columns. */
+  asks?: boolean;
   impute: Imputation | null;
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
@@ -58,6 +61,7 @@ export async function decodeTable(
   const sums = new Float64Array(own);
   const counts = new Float64Array(own);
   const dropped: number[] = [];
+  const suspects = options.asks ? suspectColumns(own) : null;
   let [rows, kept, filled, written] = [0, 0, 0, 0];
   const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
@@ -80,6 +84,7 @@ export async function decodeTable(
         throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
       } else if (options.impute === 'drop') return false;
       else missing++;
+      suspects?.add(c, value);
       chunk[filled + c] = value;
     }
     if (missing === width && !blank.count++) blank.first = batch.rowName?.(i) ?? fromZero(rows + i);
@@ -127,6 +132,7 @@ export async function decodeTable(
     flush();
     const notes = [
       ...notesOn(table, index, numbers, dropped.length),
+      ...(suspects?.notes(nameOf) ?? []),
       ...(options.categories ? [] : notesOnCategories(categories)),
       ...(blank.count
         ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]

@@ -182,7 +182,7 @@ async function decode(
   await assertClusterable(table, selected.numbers, choice);
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
-  const how: DecodeOptions = { impute, onRows, fill, categories, run };
+  const how: DecodeOptions = { impute, onRows, fill, categories, run, asks: !trained && !options.columns };
   try {
     return await decodeTable(table, selected, target, how);
   } catch (error) {
