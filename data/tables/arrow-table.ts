@@ -28,16 +28,25 @@ async function load(path: string): Promise<Api> {
     arrow = await import('apache-arrow');
   } catch (error) {
     throw new UserError(
-      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow lz4-napi`,
+      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow`,
     );
   }
   const { compressionRegistry, CompressionType } = arrow;
   if (!compressionRegistry.get(CompressionType.LZ4_FRAME)) {
-    const { decompressFrameSync } = (await import('lz4-napi')).default;
+    // Native, and not for every machine.
+    const lz4 = await import('lz4-napi').then(
+      (module) => module.default,
+      (error: Error) => error,
+    );
     const newUnpacker = await zstdUnpackers();
     const register = (type: number, unpack: (bytes: Uint8Array) => Uint8Array) =>
       compressionRegistry.set(type, { decode: (bytes) => ofLength(unpack(bytes), bytes) });
-    register(CompressionType.LZ4_FRAME, (bytes) => decompressFrameSync(Buffer.from(bytes)));
+    register(CompressionType.LZ4_FRAME, (bytes) => {
+      if (!(lz4 instanceof Error)) return lz4.decompressFrameSync(Buffer.from(bytes));
+      throw new UserError(
+        `LZ4 in Arrow files needs lz4-napi, which cannot be loaded here (${lz4.message.split('\n')[0]}): save them with zstd`,
+      );
+    });
     register(CompressionType.ZSTD, (bytes) => {
       const unpacker = newUnpacker();
       const pieces = unpacker.push(bytes);
