@@ -156,6 +156,16 @@ function imageSize() {
   return { type: 'string', limit, schema } as const;
 }
 
+/** What is between the columns of a text. */
+function separator() {
+  const limit = "one character such as ';', tab or blanks";
+  const schema = (z: Schemas) =>
+    z
+      .string(stringError(limit))
+      .check(z.refine((sep) => /^(tab|blanks|[^\r\n"])$/u.test(sep), `must be ${limit}`));
+  return { type: 'string', limit, schema } as const;
+}
+
 /** Names of columns, comma-separated; in a file or a program also an array of them, in which names may have commas. */
 function columnNames() {
   const limit = 'names of columns such as age,income or emb*';
@@ -234,6 +244,24 @@ export const OPTIONS = {
       'missing values of a table: mean or median of their column in their place, or drop the rows that have them',
     fast: null,
     defaultText: 'none, an error',
+  }),
+  encoding: option(nullable(text()), {
+    group: DATA,
+    describe: 'of a text table: its characters, such as utf-8, cp1252 or utf-16le',
+    fast: null,
+    defaultText: 'UTF-8, or found out',
+  }),
+  sep: option(nullable(separator()), {
+    group: DATA,
+    describe: 'of a text table: what is between its columns',
+    fast: null,
+    defaultText: 'found out',
+  }),
+  decimal: option(nullable(oneOf('.', ',')), {
+    group: DATA,
+    describe: 'of a text table: what is before the decimals of its numbers',
+    fast: null,
+    defaultText: 'found out',
   }),
   oneHot: option(nullable(columnNames()), {
     group: DATA,
@@ -621,6 +649,6 @@ function asText(value: unknown): string {
 
 /** How a table is read. `label`: its column of labels. */
 export const tableOptions = (
-  { columns, drop, id, text, impute, oneHot }: RunConfig,
+  { columns, drop, id, text, impute, oneHot, encoding, sep, decimal }: RunConfig,
   label: string | null,
-): TableOptions => ({ columns, drop, id, text, label, impute, oneHot });
+): TableOptions => ({ columns, drop, id, text, label, impute, oneHot, encoding, sep, decimal });

@@ -172,7 +172,7 @@ export function keptRows(dropped: readonly number[], rows: number): Int32Array {
 
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
-  { run: { config, transform }, layout: { rows }, source, raw = source, encoder, out }: FinishInput,
+  { run: { config, transform }, layout: { rows }, source, raw = source, encoder, out, warn }: FinishInput,
   labelled: FullPassResult,
   { centres, tree }: { centres: Centres; tree: SavedTree | null },
 ): Promise<void> {
@@ -180,7 +180,7 @@ async function writeDescriptions(
   await writeCentres(centres, quantiles, out);
   const shown = shownRows(labelled);
   const hasOutliers = transform.fences !== null;
-  const ids = await writeLabelFiles(out, rows, raw, config, { quantiles, hasOutliers, shown });
+  const ids = await writeLabelFiles(out, rows, raw, config, { quantiles, hasOutliers, shown, warn });
   const k = labelled.counts.filter((own) => own > 0).length;
   const { text, data, seed } = config;
   const texts =

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { basename, join, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { isCopyName } from '../data/cache-pruning.ts';
+import { isCopy } from '../data/cache-pruning.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
 import { isRemote } from '../data/remote/address.ts';
@@ -105,7 +105,11 @@ export async function openRows(
     ? (resume.run.data.leftOut ?? null)
     : labels === null
       ? null
-      : await (await import('../data/labels.ts')).labelColumnIn(labels, data, { log, signal });
+      : await (await import('../data/labels.ts')).labelColumnIn(labels, data, {
+          log,
+          signal,
+          dialect: config,
+        });
   if ((imageSize !== null || skipBad) && !isImageFolder(data))
     throw new UserError(
       `${data} is no folder of images, which ${skipBad ? '--skip-bad' : '--image-size'} is for: leave it out`,
@@ -126,7 +130,7 @@ export async function openRows(
 
 /** UserError where a flag is for tables, and the data are none. */
 function assertNoTableFlags(config: RunConfig): void {
-  for (const name of ['drop', 'id', 'text', 'impute', 'oneHot'] as const)
+  for (const name of ['drop', 'id', 'text', 'impute', 'oneHot', 'encoding', 'sep', 'decimal'] as const)
     if (config[name] !== null)
       throw new UserError(
         `--${kebabCase(name)}: ${config.data} is no table with columns to choose from: leave it out`,
@@ -141,7 +145,7 @@ async function assertKept({ texts }: Source, { id, text }: RunConfig): Promise<v
 /** Throws a UserError if an input of a resumed run no longer exists. */
 function assertStillThere(flag: string, path: string): void {
   if (isRemote(path) || existsSync(path)) return;
-  if (isCopyName(basename(path)))
+  if (isCopy(path))
     throw new UserError(
       `${path}, the copy of standard input that the run read, is gone: pass the same rows with ${flag} FILE`,
     );
@@ -160,12 +164,13 @@ export function assertSameShape(path: string, { rows, dim }: Source, { run: { da
 
 /** The true classes, for evaluation; null if none are given. UserError if there is not one for each row. */
 export async function openLabels(
-  { data, labels: spec }: RunConfig,
+  config: RunConfig,
   { rows, images, table }: Pick<Source, 'rows' | 'images' | 'table'>,
   leftOut: string | null,
   resume: ResumedRun | undefined,
   { warn, log, signal }: ReadingHooks,
 ): Promise<Labels | null> {
+  const { data, labels: spec } = config;
   if (spec === null) return null;
   const { areInData, labelsFile, readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
@@ -174,7 +179,7 @@ export async function openLabels(
     images: isSame ? images : undefined,
     dropped: leftOut === null ? undefined : table?.dropped,
   };
-  const labels = await readLabels(spec, labelled, { log, signal });
+  const labels = await readLabels(spec, labelled, { log, signal, ...(isSame && { dialect: config }) });
   if (labels.codes.length !== rows)
     throw new UserError(`--labels ${spec} has ${labels.codes.length} labels, but ${data} has ${rows} rows`);
   const { formatOf } = await import('../data/open.ts');

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, utimesSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { hostname, tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isDraft } from '../base/drafts.ts';
 import { remove } from '../base/files.ts';
 import { isProcessAlive } from '../base/process-alive.ts';
+import { realPath } from '../base/same-file.ts';
 
 /** Which decoded files, and copies of files from elsewhere, stay in the cache folder: those in use, and of the others the last used, as far as they fit. */
 
@@ -30,11 +31,17 @@ export const entryName = (key: string) => `${key.slice(0, 32)}.npy`;
 export const copyName = (key: string, name: string) =>
   `${key.slice(0, 32)}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
 
-/** The name of a file from elsewhere of which this is a copy; that of any other file as it is. */
-export const originalName = (name: string) => name.replace(COPY, '');
+/** Where decoded files and copies are kept. */
+export const cachePath = () =>
+  resolve(process.env.DPMESH_CACHE || join(tmpdir(), `dpmesh-${process.getuid?.() ?? 0}`));
 
-/** Is this the name of a copy of a file from elsewhere? Its content never changes: the key stands for it. */
-export const isCopyName = (name: string) => COPY.test(name);
+/** Is this a copy, in the cache, of a file from elsewhere? Its content never changes: the key in its name stands for it. */
+export const isCopy = (path: string) =>
+  COPY.test(basename(path)) && realPath(dirname(path)) === realPath(cachePath());
+
+/** The name of a file, and of a copy that of the file from elsewhere. */
+export const originalName = (path: string) =>
+  isCopy(path) ? basename(path).replace(COPY, '') : basename(path);
 
 /**
  * Marks a decoded file, or one that is about to be, as used now and in use by this process, until the function that it

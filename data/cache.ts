@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { attempted, ioError, mkdirp, remove } from '../base/files.ts';
 import { gigabytes } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { entryName, markUsed, prune } from './cache-pruning.ts';
+import { cachePath, entryName, markUsed, prune } from './cache-pruning.ts';
 import { assertVersion, fileVersion } from './file-version.ts';
 import type { ArrayFile } from './npy.ts';
 
@@ -18,7 +17,7 @@ const FORMAT = 3;
  */
 export function cacheFolder(): string {
   const uid = process.getuid?.() ?? 0;
-  const folder = resolve(process.env.DPMESH_CACHE || join(tmpdir(), `dpmesh-${uid}`));
+  const folder = cachePath();
   const unusable = (why: string) =>
     new UserError(
       `the cache folder ${folder} ${why}: set DPMESH_CACHE to a folder of your own (created if missing)`,

@@ -1,7 +1,9 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
 import { ioError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { unpacked, unpackedHead } from './text-stream.ts';
+import { type Decimal, hasDecimalComma, parseNumber } from './number-text.ts';
+import { beginsAsUtf8, encodingOf, inUtf8, textDecoder, UTF8 } from './text-encoding.ts';
+import { unpackedHead } from './text-stream.ts';
 
 /** The delimiter of a table whose fields are separated by runs of blanks. */
 export const BLANKS = [' ', '\t'];
@@ -9,7 +11,6 @@ export const BLANKS = [' ', '\t'];
 const SNIFFED_BYTES = 1 << 16;
 const MAX_ROW_BYTES = 1 << 26;
 const NOT_A_NUMBER = /^[+-]?nan$/i;
-const INFINITE = /^([+-]?)inf(inity)?$/i;
 
 /** The columns of a table; `names` if its first row is a header. */
 export interface CsvTable {
@@ -17,7 +18,10 @@ export interface CsvTable {
   width: number;
 }
 
-/** Called with the fields of a row, without surrounding blanks, and its line number in the file, from 1. */
+/** There is not even a header. */
+export class NoRows extends UserError {}
+
+/** Called with the fields of a row and its line number in the file, from 1. */
 type CsvRowHandler = (fields: string[], line: number) => void;
 
 /**
@@ -29,8 +33,10 @@ type CsvRowHandler = (fields: string[], line: number) => void;
 export function isHeader(first: string[], second?: string[]): boolean {
   if (isNumbered(first))
     return first[0] === '' || first.length > 2 || second?.some((field) => !/^[+-]?\d+$/.test(field)) === true;
-  const names = first.every((field) => isText(field) || field === '' || /^\d+$/.test(field));
-  return names && first.some((field, i) => isText(field) && !(second && isText(second[i])));
+  const names = first.every((field) => isWord(field) || field === '' || /^\d+$/.test(field));
+  const isName = (field: string, below?: string) =>
+    isText(field) ? !(below && isText(below)) : isBoolean(field) && !!below && !isWord(below);
+  return names && first.some((field, i) => isName(field, second?.[i]));
 }
 
 /** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
@@ -39,17 +45,13 @@ export function isNumbered(fields: readonly string[]): boolean {
   return fields.length > 1 && numbers.every((field, i) => field === String(i));
 }
 
-/** Is this field neither a number nor a missing value? */
-export const isText = (field: string) =>
-  field !== '' && Number.isNaN(parseNumber(field)) && !NOT_A_NUMBER.test(field);
+/** Is this field, without blanks around it, neither a number nor a missing value, nor true or false? */
+export const isText = (field: string) => isWord(field) && !isBoolean(field);
 
-/** The value of a field; NaN for an empty field, `nan` and text. */
-export function parseNumber(field: string): number {
-  const value = field === '' ? Number.NaN : Number(field);
-  if (!Number.isNaN(value)) return value;
-  const [, sign] = INFINITE.exec(field) ?? [];
-  return sign === undefined ? value : Number(`${sign}Infinity`);
-}
+export const isBoolean = (field: string) => /^(true|false)$/i.test(field);
+
+const isWord = (field: string) =>
+  field !== '' && Number.isNaN(parseNumber(field)) && !hasDecimalComma(field) && !NOT_A_NUMBER.test(field);
 
 /** Rows of a table, of the text that was read last. */
 export interface CsvRows extends CsvTable {
@@ -57,19 +59,23 @@ export interface CsvRows extends CsvTable {
 }
 
 /**
- * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. The delimiter
- * (tab, semicolon, comma or blanks) is detected from the first lines. Empty lines are skipped. Rejects with a UserError for
+ * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. Empty lines are skipped. Rejects with a UserError for
  * rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row is a header.
  */
-export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGenerator<CsvRows> {
-  const delimiter = await sniffDelimiter(path);
+export async function* csvRows(
+  path: string,
+  format: TextFormat,
+  isHeaderRow = isHeader,
+): AsyncGenerator<CsvRows> {
+  const { delimiter } = format;
   let first: { fields: string[]; line: number } | undefined;
   let table: CsvTable | undefined;
   let emptyLine: number | undefined;
   let rows: CsvRows['rows'] = [];
   const start = (second?: string[]) => {
     const { fields, line } = first!;
-    const names = isHeaderRow(fields, second) ? withoutHash(fields) : undefined;
+    const header = trimmed(fields);
+    const names = isHeaderRow(header, second && trimmed(second)) ? withoutHash(header) : undefined;
     table = { names, width: fields.length };
     if (!names) rows.push({ fields, line });
   };
@@ -96,15 +102,17 @@ export async function* csvRows(path: string, isHeaderRow = isHeader): AsyncGener
     if (!table) start(fields);
     rows.push({ fields, line });
   };
-  for await (const _ of parseStream(path, delimiter, onRow)) {
+  for await (const _ of parseStream(path, format, onRow)) {
     if (table && rows.length) yield { ...table, rows };
     rows = [];
   }
-  if (!first) throw new UserError(`${path} has no rows, only empty lines: save it again with data`);
+  if (!first) throw new NoRows(`${path} has no rows, only empty lines: save it again with data`);
   if (table) return;
   start();
   yield { ...table!, rows };
 }
+
+const trimmed = (fields: readonly string[]) => fields.map((field) => field.trim());
 
 /** The names of a header that numpy has written, as in `# a,b`. */
 const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''), ...rest];
@@ -112,7 +120,7 @@ const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''),
 /** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
 async function* parseStream(
   path: string,
-  delimiter: string | string[],
+  { encoding, delimiter, trims }: TextFormat,
   onRow: CsvRowHandler,
 ): AsyncGenerator<void> {
   const options: Options<string[]> = {
@@ -122,7 +130,7 @@ async function* parseStream(
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
-    trim: delimiter !== BLANKS,
+    trim: trims,
     on_record(fields, { lines }) {
       onRow(fields, lines);
       return null;
@@ -133,7 +141,7 @@ async function* parseStream(
   failed.catch(() => {});
   const done = (act: (callback: () => void) => void) => Promise.race([failed, new Promise<void>(act)]);
   try {
-    for await (const piece of unpacked(path)) {
+    for await (const piece of inUtf8(path, encoding)) {
       await done((callback) => parser.write(piece, () => callback()));
       yield;
     }
@@ -150,19 +158,49 @@ async function* parseStream(
   }
 }
 
-/** The delimiter of a text file, from its first two lines; `BLANKS` for fields separated by runs of blanks. */
-export async function sniffDelimiter(path: string): Promise<string | string[]> {
-  const head = await unpackedHead(path, SNIFFED_BYTES);
-  if (head.includes(0)) throw new UserError(`${path} is not text: save it as CSV in UTF-8, or as .npy`);
+/** How a text is written, where people have said it; null: it is found out. */
+export interface TextDialect {
+  encoding: string | null;
+  /** One character, `tab`, or `blanks` for runs of them. */
+  sep: string | null;
+  decimal: Decimal | null;
+}
+
+export const ANY_DIALECT: TextDialect = { encoding: null, sep: null, decimal: null };
+
+export interface TextFormat {
+  encoding: string;
+  /** `BLANKS`: fields are separated by runs of blanks. */
+  delimiter: string | string[];
+  /** Are there blanks between delimiters and quotes? Then those around any field are no part of it. */
+  trims: boolean;
+}
+
+/** The format of a text file: the delimiter from its first two lines. `isWhole`: all of it is looked at for bytes that are not UTF-8. */
+export async function sniffFormat(
+  path: string,
+  { encoding: given, sep }: TextDialect,
+  isWhole: boolean,
+): Promise<TextFormat> {
+  const bytes = await unpackedHead(path, SNIFFED_BYTES);
+  const encoding = given ?? (!isWhole && beginsAsUtf8(bytes) ? UTF8 : await encodingOf(path));
+  const head = textDecoder(path, encoding)(bytes);
+  if (head.includes('\0'))
+    throw new UserError(
+      `${path} is not text: save it as CSV, or as .npy, or name its encoding with --encoding`,
+    );
   const lines = head
-    .toString('utf8')
     .replace(/^\ufeff/, '')
     .split(/[\r\n]+/)
     .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
     .filter((line) => line.trim());
-  if (!lines.length) return ',';
-  const delimiter = ['\t', ';', ','].find((candidate) => lines[0].includes(candidate));
-  if (delimiter) return delimiter;
+  if (!lines.length) return { encoding, delimiter: ',', trims: false };
+  const named = sep === 'tab' ? '\t' : sep;
+  const trims = lines.some((line) => /(^|[\t;,|])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,|])/.test(line));
+  if (named === 'blanks') return { encoding, delimiter: BLANKS, trims: false };
+  const delimiter = named ?? ['\t', ';', ',', '|'].find((candidate) => lines[0].includes(candidate));
+  if (delimiter) return { encoding, delimiter, trims };
   const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
-  return words.length > 1 && !words.every(isText) ? BLANKS : ',';
+  const isBlank = words.length > 1 && !words.every(isText);
+  return { encoding, delimiter: isBlank ? BLANKS : ',', trims: trims && !isBlank };
 }

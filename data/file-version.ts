@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { ioError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { isCopyName } from './cache-pruning.ts';
+import { isCopy } from './cache-pruning.ts';
 
 /**
  * Differs when the content of a file may, or when another one has its name: also by inode and the time of its last change,
@@ -12,7 +12,7 @@ export function fileVersion(path: string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
     // The times of a copy in the cache say when it was last used.
-    const times = isCopyName(basename(path)) ? [] : [mtimeNs, ctimeNs];
+    const times = isCopy(path) ? [] : [mtimeNs, ctimeNs];
     return JSON.stringify([resolve(path), ...[ino, size, ...times].map(String)]);
   } catch (error) {
     throw ioError(path, 'read', error);

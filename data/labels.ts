@@ -6,6 +6,7 @@ import { UserError } from '../base/user-error.ts';
 import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';
 import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
+import { ANY_DIALECT, type TextDialect } from './csv-rows.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { headerTestFor, labelColumn } from './label-column.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
@@ -27,6 +28,11 @@ export interface Labels {
 const LABELS = 'labels.npy';
 const MAX_CLASSES = 1 << 20;
 
+interface LabelOptions extends CopyOptions {
+  /** Of a text table. */
+  dialect?: TextDialect;
+}
+
 /** Which rows have the labels. */
 interface LabelledRows {
   /** Of a folder of images, their paths; by default all. */
@@ -45,21 +51,22 @@ interface LabelledRows {
 export async function readLabels(
   spec: string,
   rows: LabelledRows = {},
-  options: CopyOptions = {},
+  { dialect = ANY_DIALECT, ...options }: LabelOptions = {},
 ): Promise<Labels> {
   const { path, column } = parseSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
-  return atPlace(path, { ...options, whole: true }, (place) => labelsAt(place, column, rows));
+  return atPlace(path, { ...options, whole: true }, (place) => labelsAt(place, column, rows, dialect));
 }
 
 async function labelsAt(
   path: string,
   column: string | undefined,
   { images, dropped }: LabelledRows,
+  dialect: TextDialect,
 ): Promise<Labels> {
   const table = images ? null : await tableFileAt(path);
-  if (table) return tableLabels(table, column, new Set(dropped));
+  if (table) return tableLabels(table, column, new Set(dropped), dialect);
   const format = formatOf(path);
   if (isContainer(format)) return containerLabels(format, path, column);
   if (column !== undefined)
@@ -90,12 +97,12 @@ export const areInData = (spec: string, data: string): boolean =>
 export async function labelColumnIn(
   spec: string,
   data: string,
-  options: CopyOptions = {},
+  { dialect = ANY_DIALECT, ...options }: LabelOptions = {},
 ): Promise<string | null> {
   const { column } = parseSpec(spec);
   const file = areInData(spec, data) ? await atPlace(data, options, tableFileAt) : null;
   if (!file) return null;
-  return withReader(file, headerTestFor(column), async (table) => {
+  return withReader(file, { isHeaderRow: headerTestFor(column), dialect }, async (table) => {
     const index = labelColumn(table, column);
     return (table.isNamed && table.columns[index].name) || String(index + 1);
   });
@@ -194,15 +201,16 @@ async function tableLabels(
   file: TableFile,
   column: string | undefined,
   dropped: ReadonlySet<number>,
+  dialect: TextDialect,
 ): Promise<Labels> {
-  return withReader(file, headerTestFor(column), async (table) => {
+  return withReader(file, { isHeaderRow: headerTestFor(column), dialect }, async (table) => {
     const encoder = createLabelEncoder(file.path);
     const index = labelColumn(table, column);
     let start = 0;
     for await (const { rows, texts, rowName } of table.read({ numbers: [], texts: [index] })) {
       for (const [i, text] of texts[0].entries())
         if (!dropped.has(start + i))
-          encoder.add(text ?? '', String, () => rowName?.(i) ?? fromZero(start + i));
+          encoder.add(text?.trim() ?? '', String, () => rowName?.(i) ?? fromZero(start + i));
       start += rows;
     }
     return encoder.finish();

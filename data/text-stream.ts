@@ -2,6 +2,7 @@ import { closeSync, createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { openFile, readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { zstdUnpackers } from './zstd.ts';
 
 /** The bytes of a file, unpacked where it is compressed, as a stream. */
 
@@ -12,7 +13,9 @@ const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /** How the file with these first bytes is compressed. */
 export function compressionOf(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  return ZSTD.equals(head.subarray(0, ZSTD.length)) ? 'zstd' : 'none';
+  // pzstd begins with a frame that is to be skipped.
+  const isSkipped = head[0] >> 4 === 5 && head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
+  return isSkipped || ZSTD.equals(head.subarray(0, ZSTD.length)) ? 'zstd' : 'none';
 }
 
 /** The first bytes of a file, as they are in it. */
@@ -61,23 +64,18 @@ async function* gunzipped(path: string): AsyncGenerator<Buffer> {
 }
 
 async function* unzstd(path: string): AsyncGenerator<Buffer> {
-  const { Decompress } = await import('fzstd');
-  let pieces: Buffer[] = [];
-  const stream = new Decompress((piece) => pieces.push(Buffer.from(piece)));
-  const push = (piece: Uint8Array, isLast: boolean) => {
+  const unpacker = (await zstdUnpackers())();
+  const checked = <T>(action: () => T): T => {
     try {
-      stream.push(piece, isLast);
+      return action();
     } catch (error) {
       throw damaged(path, error);
     }
   };
-  for await (const piece of createReadStream(path)) {
-    push(piece, false);
-    yield* pieces;
-    pieces = [];
-  }
-  push(new Uint8Array(), true);
-  yield* pieces;
+  for await (const piece of createReadStream(path))
+    for (const { buffer, byteOffset, length } of checked(() => unpacker.push(piece)))
+      yield Buffer.from(buffer, byteOffset, length);
+  checked(unpacker.end);
 }
 
 const damaged = (path: string, cause: unknown) =>

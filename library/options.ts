@@ -57,6 +57,21 @@ export interface ModelOptions {
    */
   impute?: 'mean' | 'median' | 'drop' | null;
   /**
+   * Of a text table: its characters, such as `utf-8`, `cp1252` or `utf-16le`.
+   * @defaultValue UTF-8, or found out
+   */
+  encoding?: string | null;
+  /**
+   * Of a text table: what is between its columns: a character, `tab`, or `blanks` for any number of them.
+   * @defaultValue found out
+   */
+  sep?: string | null;
+  /**
+   * Of a text table: what is before the decimals of its numbers.
+   * @defaultValue found out
+   */
+  decimal?: '.' | ',' | null;
+  /**
    * Columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one.
    * @defaultValue none
    */

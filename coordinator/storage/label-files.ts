@@ -8,6 +8,7 @@ import {
 } from '../../data/saved/label-table.ts';
 import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
 import type { Source } from '../../data/source.ts';
+import { repeatCounter } from '../../data/texts/repeats.ts';
 import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
 import { outlierScore } from '../../model/description/quantiles.ts';
 import type { RunConfig } from '../config.ts';
@@ -54,6 +55,7 @@ interface LabelFilesInput {
   /** Is there an outliers.npy? */
   hasOutliers: boolean;
   shown: ReadonlySet<number>;
+  warn(message: string): void;
 }
 
 /** Writes the tables from the finished .npy files, in one pass over these. Returns what names the rows of `shown`. */
@@ -62,7 +64,7 @@ export async function writeLabelFiles(
   rows: number,
   source: Pick<Source, 'images' | 'texts'>,
   config: RunConfig,
-  { quantiles, hasOutliers, shown }: LabelFilesInput,
+  { quantiles, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { id, outliers, labelsParquet } = config;
   const columns = labelColumns(quantiles, outliers);
@@ -74,6 +76,7 @@ export async function writeLabelFiles(
   };
   const found = new Map<number, string>();
   const names = namesOfRows(source, config);
+  const counter = id !== null && names ? await repeatCounter(rows) : null;
   const first = nameOfRows(source.images ? 'image' : id);
   try {
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
@@ -81,13 +84,21 @@ export async function writeLabelFiles(
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
     for await (const { start, ...slice } of rowSlices(out.path, rows, hasOutliers)) {
       const ids = names && (await names.next(slice.labels.length));
-      for (const [i, id] of ids?.entries() ?? []) if (shown.has(start + i)) found.set(start + i, id);
+      for (const [i, name] of ids?.entries() ?? []) {
+        counter?.add(name);
+        if (shown.has(start + i)) found.set(start + i, name);
+      }
       const part = { start, ids, columns: columns.of(slice) };
       for (const table of tables) table.write(part);
     }
     await names?.end();
     for (const table of tables) table.end();
     for (const file of files) file.finish();
+    const repeats = counter?.repeats() ?? 0;
+    if (repeats)
+      warn(
+        `--id ${id}: ${repeats.toLocaleString('en')} of ${rows.toLocaleString('en')} rows have the name of a row before them`,
+      );
     return found;
   } catch (error) {
     for (const file of files) file.abort();

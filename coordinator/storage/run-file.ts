@@ -8,6 +8,7 @@ import { type Fences, savedFences } from '../../data/fences.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
+import { categoriesSchema } from '../../data/tables/categories.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
@@ -24,7 +25,7 @@ const score = z.nullable(z.number());
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
 const tableFacts = z.object({
   fill: z.nullable(z.array(z.nullable(z.number()))),
-  categories: z.record(z.string(), z.array(z.string())),
+  categories: categoriesSchema,
   dropped: count,
   parts: z._default(z.array(z.object({ name: line, bytes: count })), []),
 });

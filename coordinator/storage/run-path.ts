@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve, sep } from 'node:path';
+import { dirname, extname, join, resolve, sep } from 'node:path';
 import { isDraft } from '../../base/drafts.ts';
 import { attempted, ioError, readWhole, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
@@ -42,7 +42,7 @@ export const isUnfinished = (name: string) =>
  * so on.
  */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const file = originalName(basename(isPattern(data) ? folderOf(data) : data));
+  const file = originalName(isPattern(data) ? folderOf(data) : data);
   const stem = file.slice(0, -extname(file).length || undefined);
   // `.` and `..` are folders that exist.
   const name = /^\.+$/.test(stem) ? file : stem;

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import zlib from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
-import { createAtomicFile, ioError, openFile } from '../../base/files.ts';
+import { createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
@@ -21,6 +22,8 @@ import { pickleError } from './pickle.ts';
 
 /** More are not listed by the library without much memory. */
 const MOST_MEMBERS = 1 << 16;
+/** Bytes whose checksum is computed in one go. */
+const PIECE_BYTES = 1 << 22;
 const STORED = 0;
 const DEFLATED = 8;
 const MEMBER = /\.npy$/;
@@ -55,7 +58,7 @@ export async function openNpz(path: string): Promise<Container> {
       names: [...arrays.keys()],
       find: (name) => [name, name.replace(MEMBER, '')].find((found) => arrays.has(found)) ?? null,
       shapeOf: (name) => shapeOf(member(name)),
-      open: (name) => openEntry(member(name)),
+      open: (name, isKnown) => openEntry(member(name), isKnown),
       close: () => zip.close(),
     };
   } catch (error) {
@@ -79,11 +82,11 @@ async function entriesOf(path: string, zip: ZipFile): Promise<Entry[]> {
   return entries;
 }
 
-async function openEntry(member: Member): Promise<ContainedArray> {
+async function openEntry(member: Member, isKnown = false): Promise<ContainedArray> {
   const { path, name, entry } = member;
   const label = memberPath(path, name);
   if (entry.isEncrypted()) throw new UserError(`${label} is encrypted: save it again with numpy.savez`);
-  if (entry.compressionMethod === STORED) return { file: await openStored(member, label) };
+  if (entry.compressionMethod === STORED) return { file: await openStored(member, label, isKnown) };
   if (entry.compressionMethod !== DEFLATED)
     throw new UserError(
       `${label} is compressed in a way that NumPy does not use (method ${entry.compressionMethod}): save it again with numpy.savez`,
@@ -97,15 +100,36 @@ async function openEntry(member: Member): Promise<ContainedArray> {
   return { file, copy };
 }
 
-async function openStored({ path, zip, entry }: Member, label: string): Promise<ArrayFile> {
+async function openStored({ path, zip, entry }: Member, label: string, isKnown: boolean): Promise<ArrayFile> {
   const start = await dataStart(path, zip, entry);
   const { fd } = openFile(path);
   try {
+    if (!isKnown) await assertChecksum({ fd, path }, start, entry, label);
     return npyAt({ fd, path: label }, start, entry.uncompressedSize);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+const wrongChecksum = (label: string) =>
+  new UserError(`${label} is damaged (its checksum differs): copy or save it again`);
+
+async function assertChecksum(
+  file: Pick<ArrayFile, 'fd' | 'path'>,
+  start: number,
+  { uncompressedSize, crc32 }: Entry,
+  label: string,
+): Promise<void> {
+  const bytes = Buffer.alloc(Math.min(uncompressedSize, PIECE_BYTES));
+  let sum = 0;
+  for (const { from, to } of ranges(uncompressedSize, PIECE_BYTES)) {
+    await yieldToEventLoop();
+    const piece = bytes.subarray(0, to - from);
+    readFully(file, piece, start + from);
+    sum = zlib.crc32(piece, sum);
+  }
+  if (sum !== crc32) throw wrongChecksum(label);
 }
 
 async function dataStart(path: string, zip: ZipFile, entry: Entry): Promise<number> {
@@ -157,11 +181,9 @@ async function inflate(member: Member, label: string, target: string): Promise<v
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       file.write(chunk, at);
       at += chunk.length;
-      // Node.js before 20.15 has none.
-      sum = zlib.crc32?.(chunk, sum) ?? entry.crc32;
+      sum = zlib.crc32(chunk, sum);
     }
-    if (sum !== entry.crc32)
-      throw new UserError(`${label} is damaged (its checksum differs): copy or save it again`);
+    if (sum !== entry.crc32) throw wrongChecksum(label);
     file.finish();
   } catch (error) {
     file.abort();

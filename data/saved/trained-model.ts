@@ -6,6 +6,7 @@ import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
+import { categoriesSchema } from '../tables/categories.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
@@ -84,7 +85,7 @@ const about = z.object({
       table: z.optional(
         z.object({
           fill: z.nullable(z.array(z.nullable(z.number()))),
-          categories: z.record(z.string(), z.array(z.string())),
+          categories: categoriesSchema,
         }),
       ),
     }),
@@ -99,6 +100,9 @@ const about = z.object({
       text: z.optional(z.nullable(z.string())),
       outliers: z.optional(z.nullable(z.number())),
       impute: z.optional(z.nullable(z.enum(['mean', 'median', 'drop']))),
+      encoding: z.optional(z.nullable(z.string())),
+      sep: z.optional(z.nullable(z.string())),
+      decimal: z.optional(z.nullable(z.enum(['.', ',']))),
     }),
   ),
   files: z.optional(z.record(z.string(), z.string())),
@@ -163,6 +167,9 @@ export function readTrainedModel(run: string): TrainedModel {
       text: config?.text ?? null,
       label: data?.leftOut ?? null,
       impute: config?.impute ?? null,
+      encoding: config?.encoding ?? null,
+      sep: config?.sep ?? null,
+      decimal: config?.decimal ?? null,
       fill: data?.table?.fill ?? null,
       categories: data?.table?.categories ?? null,
     },

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import type { DataType, Field, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { zstdUnpackers } from '../zstd.ts';
 import {
   assertListWidth,
   type Batch,
@@ -27,17 +28,41 @@ async function load(path: string): Promise<Api> {
     arrow = await import('apache-arrow');
   } catch (error) {
     throw new UserError(
-      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow lz4js`,
+      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow`,
     );
   }
   const { compressionRegistry, CompressionType } = arrow;
   if (!compressionRegistry.get(CompressionType.LZ4_FRAME)) {
-    const lz4 = await import('lz4js');
-    const { decompress } = await import('fzstd');
-    compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => lz4.decompress(bytes) });
-    compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompress(bytes) });
+    // Native, and not for every machine.
+    const lz4 = await import('lz4-napi').then(
+      (module) => module.default,
+      (error: Error) => error,
+    );
+    const newUnpacker = await zstdUnpackers();
+    const register = (type: number, unpack: (bytes: Uint8Array) => Uint8Array) =>
+      compressionRegistry.set(type, { decode: (bytes) => ofLength(unpack(bytes), bytes) });
+    register(CompressionType.LZ4_FRAME, (bytes) => {
+      if (!(lz4 instanceof Error)) return lz4.decompressFrameSync(Buffer.from(bytes));
+      throw new UserError(
+        `LZ4 in Arrow files needs lz4-napi, which cannot be loaded here (${lz4.message.split('\n')[0]}): save them with zstd`,
+      );
+    });
+    register(CompressionType.ZSTD, (bytes) => {
+      const unpacker = newUnpacker();
+      const pieces = unpacker.push(bytes);
+      unpacker.end();
+      return Buffer.concat(pieces);
+    });
   }
   return arrow;
+}
+
+/** A copy where arrays of 64 bits can begin. Throws an Error unless it is as long as the file says before its compressed bytes. */
+function ofLength(unpacked: Uint8Array, { buffer, byteOffset }: Uint8Array): Uint8Array {
+  const length = new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true);
+  if (length !== BigInt(unpacked.length))
+    throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
+  return new Uint8Array(unpacked);
 }
 
 /** UserError if the file is damaged. */
@@ -69,7 +94,7 @@ export async function arrowTable(path: string): Promise<Table> {
         for await (const batch of reader) {
           for (let from = 0; from < batch.numRows; from += PIECE_ROWS) {
             const piece = batch.slice(from, from + PIECE_ROWS);
-            yield batchOf(path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
+            yield batchOf(arrow, path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
             start += piece.numRows;
           }
         }
@@ -108,17 +133,16 @@ const damage = (path: string, error: unknown): unknown =>
         { cause: error },
       );
 
-function kindOf({ DataType }: Api, type: DataType): Column['kind'] {
-  if (DataType.isDictionary(type)) return kindOf({ DataType } as Api, type.dictionary);
-  if (isNumber({ DataType } as Api, type)) return 'number';
-  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'text';
-  if (DataType.isFixedSizeList(type) || DataType.isList(type))
-    return isNumber({ DataType } as Api, type.children[0].type) ? 'list' : 'other';
+function kindOf({ DataType }: Pick<Api, 'DataType'>, type: DataType): Column['kind'] {
+  const isNumber = (type: DataType) =>
+    DataType.isInt(type) || DataType.isFloat(type) || DataType.isBool(type) || DataType.isDecimal(type);
+  if (DataType.isDictionary(type)) return kindOf({ DataType }, type.dictionary);
+  if (isNumber(type)) return 'number';
+  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isUtf8View(type)) return 'text';
+  if (DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type))
+    return isNumber(type.children[0].type) ? 'list' : 'other';
   return 'other';
 }
-
-const isNumber = ({ DataType }: Pick<Api, 'DataType'>, type: DataType) =>
-  DataType.isInt(type) || DataType.isFloat(type) || DataType.isBool(type);
 
 function widthIn(vector: Vector | null): number {
   for (let i = 0; i < (vector?.length ?? 0); i++) {
@@ -129,6 +153,7 @@ function widthIn(vector: Vector | null): number {
 }
 
 function batchOf(
+  arrow: Api,
   path: string,
   columns: readonly Column[],
   { numbers, texts }: Wanted,
@@ -142,28 +167,61 @@ function batchOf(
   for (const index of numbers) {
     const { kind, width: own } = columns[index];
     const vector = vectorAt(index);
+    const toNumber = numberOf(kind === 'list' ? vector.type.children[0].type : vector.type);
     for (let i = 0, o = at; i < rows; i++, o += width) {
       if (kind === 'number') {
-        values[o] = numberOf(vector.get(i));
+        values[o] = toNumber(vector.get(i));
         continue;
       }
       const list = vector.get(i) as Vector | null;
       if (list && list.length !== own) throw unequalLists(path, start + i, columns[index], list.length);
-      for (let d = 0; d < own; d++) values[o + d] = list ? numberOf(list.get(d)) : Number.NaN;
+      for (let d = 0; d < own; d++) values[o + d] = list ? toNumber(list.get(d)) : Number.NaN;
     }
     at += own;
   }
-  const textOf = (value: unknown) => (value === null || value === undefined ? null : String(value));
-  return {
-    rows,
-    values,
-    texts: texts.map((index) => Array.from({ length: rows }, (_, i) => textOf(vectorAt(index).get(i)))),
-  };
+  return { rows, values, texts: texts.map((index) => textsIn(arrow, vectorAt(index))) };
+}
+
+/** As they are in the file: apache-arrow would leave out a byte order mark that one begins with. */
+function textsIn(arrow: Api, { data, type }: Vector): (string | null)[] {
+  const { DataType, Vector, Binary, BinaryView, LargeBinary } = arrow;
+  if (DataType.isDictionary(type))
+    return data.flatMap((chunk) => {
+      const words = textsIn(arrow, chunk.dictionary!);
+      return [...new Vector([chunk.clone(type.indices)])].map((i) => (i === null ? null : words[Number(i)]));
+    });
+  const bytes = DataType.isUtf8View(type)
+    ? new BinaryView()
+    : DataType.isLargeUtf8(type)
+      ? new LargeBinary()
+      : DataType.isUtf8(type)
+        ? new Binary()
+        : null;
+  const all: unknown[] = [...new Vector(bytes ? data.map((chunk) => chunk.clone(bytes)) : data)];
+  return all.map((value) =>
+    value === null
+      ? null
+      : value instanceof Uint8Array && bytes
+        ? Buffer.from(value).toString()
+        : String(value),
+  );
 }
 
 /** Null is missing; a whole number that float64 cannot hold is infinite, which is found later. */
-function numberOf(value: unknown): number {
+const numberOf = (type: DataType) => (value: unknown) => {
   if (value === null || value === undefined) return Number.NaN;
-  const number = Number(value);
+  const number = Number(plain(value, type));
   return typeof value === 'bigint' && !Number.isSafeInteger(number) ? Number.POSITIVE_INFINITY : number;
+};
+
+const plain = (value: unknown, type: DataType): unknown =>
+  'scale' in type ? decimalText(value as Uint32Array, type.scale as number) : value;
+
+/** A decimal with so many digits behind the point, which Arrow keeps as a whole number of 32-bit words, the lowest first. */
+function decimalText(words: Uint32Array, scale: number): string {
+  const bits = Array.from(words).reduceRight((all, word) => (all << 32n) | BigInt(word), 0n);
+  const whole = BigInt.asIntN(32 * words.length, bits);
+  if (scale <= 0) return `${whole * 10n ** BigInt(-scale)}`;
+  const digits = `${whole < 0n ? -whole : whole}`.padStart(scale + 1, '0');
+  return `${whole < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }

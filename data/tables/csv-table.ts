@@ -1,7 +1,19 @@
 import { UserError } from '../../base/user-error.ts';
-import { csvRows, isHeader, isText, parseNumber, sniffDelimiter } from '../csv-rows.ts';
+import {
+  type CsvRows,
+  csvRows,
+  isBoolean,
+  type isHeader,
+  isText,
+  sniffFormat,
+  type TextDialect,
+  type TextFormat,
+} from '../csv-rows.ts';
+import { type Decimal, hasDecimalComma, hasDecimalPoint, isAmbiguous, parseNumber } from '../number-text.ts';
+import { UTF8 } from '../text-encoding.ts';
 import { compressionOf, headOf, unpackedHead } from '../text-stream.ts';
-import { chunksOf, fileLiteral, identifier, QueryFailed, quoted } from './duckdb.ts';
+import { chunksOf, fileLiteral, QueryFailed, quoted } from './duckdb.ts';
+import { textsOf } from './duckdb-table.ts';
 import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
@@ -11,7 +23,8 @@ const SNIFFED_ROWS = 500;
 /** Fields that stand for a missing value, besides an empty one. */
 const MISSING = ['na', 'n/a', 'null', 'none', 'nan', '-nan', '<na>'];
 
-const DECIMAL_COMMA = /^[+-]?\d+,\d+$/;
+/** The type of a column whose first rows are true or false. */
+const BOOLEAN = 'bool';
 
 /** DuckDB does not read this table as it is: it is to be read row by row. */
 export class NotPlain extends Error {}
@@ -20,62 +33,126 @@ interface Sniffed {
   names: string[] | null;
   isEmpty: boolean;
   columns: Column[];
+  decimal: Decimal;
+  /** Are there numbers whose commas may be decimal? They are taken for those of thousands. */
+  isGrouped: boolean;
 }
 
-/**
- * A text table. `isHeaderRow` decides whether its first row is a header. `isPlain`: read by DuckDB, which rejects with NotPlain
- * where anything is unusual.
- */
+/** How a text table is read. */
+export interface TextOptions {
+  /** Decides whether its first row is a header. */
+  isHeaderRow: typeof isHeader;
+  /** By DuckDB, which rejects with NotPlain where anything is unusual. */
+  isPlain: boolean;
+  dialect: TextDialect;
+  /** Will texts be read later, in the same way? Then its encoding is told from all of it. */
+  hasTexts?: boolean;
+}
+
 export async function csvTable(
   path: string,
-  { isHeaderRow = isHeader, isPlain }: { isHeaderRow?: typeof isHeader; isPlain: boolean },
+  { isHeaderRow, isPlain, dialect, hasTexts }: TextOptions,
 ): Promise<Table> {
-  const { names, columns, isEmpty } = await sniff(path, isHeaderRow);
-  const delimiter = await sniffDelimiter(path);
+  const format = await sniffFormat(path, dialect, !isPlain || hasTexts === true);
+  const { encoding, delimiter, trims } = format;
+  const { names, columns, isEmpty, decimal, isGrouped } = await sniff(path, format, isHeaderRow, dialect);
   // A line without text is no row here, but one of a missing value to DuckDB where there is one column, or at the start.
-  if (isPlain && (typeof delimiter !== 'string' || columns.length === 1 || (await beginsEmpty(path))))
-    throw new NotPlain();
+  const isUnusual =
+    encoding !== UTF8 || typeof delimiter !== 'string' || trims || decimal === ',' || columns.length === 1;
+  if (isPlain && (isUnusual || (await beginsEmpty(path)))) throw new NotPlain();
   return {
     path,
     isNamed: names !== null,
     columns,
     rows: isEmpty ? 0 : null,
     isPlain,
+    notes: notesOn(format, dialect, decimal, isGrouped),
     read: isPlain
       ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
-      : (wanted) => batches(path, columns, wanted, isHeaderRow),
+      : (wanted) => batches(csvRows(path, format, isHeaderRow), { path, columns, decimal }, wanted),
   };
+}
+
+const DELIMITERS: Record<string, string> = { '\t': 'tabs', ';': 'semicolons', ',': 'commas', '|': 'bars' };
+
+/** What was found out, where another reader might take it otherwise. */
+function notesOn(
+  { encoding, delimiter }: TextFormat,
+  dialect: TextDialect,
+  decimal: Decimal,
+  isGrouped: boolean,
+): string[] {
+  const isForeign = encoding !== UTF8 && !dialect.encoding;
+  const hasCommas = decimal === ',' && !dialect.decimal;
+  const between = (typeof delimiter === 'string' && DELIMITERS[delimiter]) || 'other signs';
+  return [
+    ...(isForeign || hasCommas
+      ? [
+          `it is read as ${encoding}, with ${between} between columns and decimal ${decimal === ',' ? 'commas' : 'points'}; if it is not, say so with --encoding, --sep and --decimal`,
+        ]
+      : []),
+    ...(isGrouped && !dialect.decimal
+      ? [
+          'commas in its numbers, as in 1,000, are taken for those of thousands; if they are decimal, add --decimal ,',
+        ]
+      : []),
+  ];
 }
 
 const beginsEmpty = async (path: string) =>
   /^\ufeff?[ \t]*[\r\n]/.test((await unpackedHead(path, 64)).toString());
 
-async function sniff(path: string, isHeaderRow: typeof isHeader): Promise<Sniffed> {
+interface Counts {
+  texts: number;
+  booleans: number;
+  numbers: number;
+  /** Of the numbers, those with decimal commas, and points, and with commas that may be either. */
+  commas: number;
+  points: number;
+  ambiguous: number;
+}
+
+async function sniff(
+  path: string,
+  format: TextFormat,
+  isHeaderRow: typeof isHeader,
+  dialect: TextDialect,
+): Promise<Sniffed> {
   let names: string[] | undefined;
-  let width = 0;
+  let counts: Counts[] = [];
   let seen = 0;
-  let texts: number[] = [];
-  let numbers: number[] = [];
-  for await (const piece of csvRows(path, isHeaderRow)) {
-    if (!width) {
-      ({ names, width } = piece);
-      texts = new Array(width).fill(0);
-      numbers = new Array(width).fill(0);
+  for await (const piece of csvRows(path, format, isHeaderRow)) {
+    if (!counts.length) {
+      names = piece.names;
+      const none = { texts: 0, booleans: 0, numbers: 0, commas: 0, points: 0, ambiguous: 0 };
+      counts = Array.from({ length: piece.width }, () => ({ ...none }));
     }
     for (const { fields } of piece.rows.slice(0, SNIFFED_ROWS - seen))
-      for (let c = 0; c < width; c++)
-        if (isMissing(fields[c])) continue;
-        else if (isText(fields[c]) && !DECIMAL_COMMA.test(fields[c])) texts[c]++;
-        else numbers[c]++;
+      for (const [c, count] of counts.entries()) {
+        const field = fields[c].trim();
+        if (isMissing(field)) continue;
+        if (isText(field)) count.texts++;
+        else if (isBoolean(field)) count.booleans++;
+        else count.numbers++;
+        count.commas += Number(hasDecimalComma(field));
+        count.points += Number(hasDecimalPoint(field));
+        count.ambiguous += Number(isAmbiguous(field));
+      }
     seen += piece.rows.length;
     if (seen >= SNIFFED_ROWS) break;
   }
-  const columns = texts.map((count, c): Column => {
-    const kind = count && !numbers[c] ? 'text' : 'number';
-    const type = kind === 'number' && (count || !numbers[c]) ? MIXED : kind;
+  const columns = counts.map(({ texts, booleans, numbers }, c): Column => {
+    const kind = texts && !numbers ? 'text' : 'number';
+    const isOfOneKind = texts ? kind === 'text' : Boolean(numbers) !== Boolean(booleans);
+    const type = isOfOneKind ? (booleans && !texts ? BOOLEAN : kind) : MIXED;
     return { name: names?.[c] ?? String(c + 1), kind, type, width: 1 };
   });
-  return { names: names ?? null, columns, isEmpty: !seen };
+  const pure = counts.filter(({ texts }) => !texts);
+  const hasCommas = pure.some(({ commas, points }) => commas && !points);
+  const hasPoints = pure.some(({ commas, points }) => points && !commas);
+  const decimal = dialect.decimal ?? (hasCommas && !hasPoints ? ',' : '.');
+  const isGrouped = decimal === '.' && pure.some(({ ambiguous, points }) => ambiguous && !points);
+  return { names: names ?? null, columns, isEmpty: !seen, decimal, isGrouped };
 }
 
 const isMissing = (field: string) => field === '' || MISSING.includes(field.toLowerCase());
@@ -89,7 +166,8 @@ async function* plainBatches(
 ): AsyncGenerator<Batch> {
   const isNumber = new Set(numbers);
   // Of their own, as those of a header may be equal.
-  const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isNumber.has(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
+  const isDouble = (c: number) => isNumber.has(c) && columns[c].type !== BOOLEAN;
+  const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isDouble(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
   const options = [
     ...['auto_detect=false', 'hive_partitioning=false', 'strict_mode=true', `header=${hasHeader}`],
     ...[
@@ -102,8 +180,8 @@ async function* plainBatches(
     `compression=${quoted(compressionOf(headOf(path, 4)))}`,
   ];
   const wanted = [
-    ...numbers.map((c) => `COALESCE(${identifier(`c${c}`)}, CAST('nan' AS DOUBLE))`),
-    ...texts.map((c) => identifier(`c${c}`)),
+    ...numbers.map((c) => `COALESCE(${isDouble(c) ? `c${c}` : booleanIn(`c${c}`)}, CAST('nan' AS DOUBLE))`),
+    ...texts.map((c) => `'.' || c${c}`),
   ];
   const sql = `SELECT ${wanted.join(', ')} FROM read_csv(${fileLiteral(path)}, ${options.join(', ')})`;
   try {
@@ -115,9 +193,7 @@ async function* plainBatches(
         const { items } = chunk.getColumnVector(c) as unknown as { items: Float64Array };
         for (let i = 0, o = c; i < rows; i++, o += width) values[o] = items[i];
       }
-      const text = (i: number) =>
-        (chunk.getColumnValues(width + i) as (string | null)[]).map((field) => field?.trim() ?? null);
-      yield { rows, values, texts: texts.map((_, i) => text(i)) };
+      yield { rows, values, texts: texts.map((_, i) => textsOf(chunk, width + i)) };
     }
   } catch (error) {
     if (error instanceof QueryFailed) throw new NotPlain(error.message, { cause: error });
@@ -125,21 +201,34 @@ async function* plainBatches(
   }
 }
 
+/** Of a field that is neither true nor false nor missing, the query fails. */
+const booleanIn = (column: string) =>
+  `CAST(CASE lower(trim(${column})) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE 'neither' || ${column} END AS DOUBLE)`;
+
+interface Reading {
+  path: string;
+  columns: readonly Column[];
+  decimal: Decimal;
+}
+
 async function* batches(
-  path: string,
-  columns: readonly Column[],
+  pieces: AsyncGenerator<CsvRows>,
+  { path, columns, decimal }: Reading,
   { numbers, texts }: Wanted,
-  isHeaderRow: typeof isHeader,
 ): AsyncGenerator<Batch> {
   const width = numbers.length;
-  for await (const { rows } of csvRows(path, isHeaderRow)) {
+  for await (const { rows } of pieces) {
     const values = new Float64Array(rows.length * width);
     for (const [i, { fields, line }] of rows.entries())
       for (let c = 0; c < width; c++) {
-        const field = fields[numbers[c]];
-        const value = isMissing(field) ? Number.NaN : parseNumber(field);
+        const field = fields[numbers[c]].trim();
+        const value = numberIn(field, columns[numbers[c]], decimal);
         if (Number.isNaN(value) && !isMissing(field))
-          throw notANumber(`${path} line ${line}, column ${columns[numbers[c]].name}`, field);
+          throw notANumber(
+            `${path} line ${line}, column ${columns[numbers[c]].name}`,
+            field,
+            columns[numbers[c]],
+          );
         values[i * width + c] = value;
       }
     yield {
@@ -152,9 +241,21 @@ async function* batches(
   }
 }
 
-function notANumber(where: string, field: string): UserError {
-  const fix = DECIMAL_COMMA.test(field)
-    ? `, but has a decimal comma: save it with decimal points (pandas: read_csv(…, sep=';', decimal=','), then to_csv)`
-    : '; correct it or drop the column';
-  return new UserError(`${where}: ${shown(field)} is not a number${fix}`);
+function numberIn(field: string, { type }: Column, decimal: Decimal): number {
+  if (isMissing(field)) return Number.NaN;
+  if (type !== BOOLEAN) return parseNumber(field, decimal);
+  return isBoolean(field) ? Number(field.toLowerCase() === 'true') : Number.NaN;
+}
+
+function notANumber(where: string, field: string, { type }: Column): UserError {
+  const text = field.trim();
+  const what =
+    type === BOOLEAN
+      ? 'neither true nor false, as those above it are; correct it or drop the column'
+      : hasDecimalComma(text)
+        ? 'not a number with a decimal point; if decimals have commas in this file, add --decimal ,'
+        : hasDecimalPoint(text)
+          ? 'not a number with a decimal comma; if decimals have points in this file, add --decimal .'
+          : 'not a number; correct it or drop the column';
+  return new UserError(`${where}: ${shown(field)} is ${what}`);
 }

@@ -6,8 +6,9 @@ import { isNumbered } from '../csv-rows.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
-import { type Categories, categoriesOf, notesOnCategories } from './categories.ts';
+import { type Categories, categoriesOf, categoryOf, notesOnCategories } from './categories.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
+import { suspectColumns } from './suspect-columns.ts';
 import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
@@ -16,6 +17,8 @@ export type Imputation = 'mean' | 'median' | 'drop';
 export interface DecodeOptions {
   /** Called with the number of rows that have been read, again and again. */
   onRows?: (rows: number) => void;
+  /** Are people warned of columns that look like names of rows or dates? Not where they have named the columns. */
+  asks?: boolean;
   impute: Imputation | null;
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
@@ -58,6 +61,7 @@ export async function decodeTable(
   const sums = new Float64Array(own);
   const counts = new Float64Array(own);
   const dropped: number[] = [];
+  const suspects = options.asks ? suspectColumns(own) : null;
   let [rows, kept, filled, written] = [0, 0, 0, 0];
   const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
@@ -80,6 +84,7 @@ export async function decodeTable(
         throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
       } else if (options.impute === 'drop') return false;
       else missing++;
+      suspects?.add(c, value);
       chunk[filled + c] = value;
     }
     if (missing === width && !blank.count++) blank.first = batch.rowName?.(i) ?? fromZero(rows + i);
@@ -90,10 +95,11 @@ export async function decodeTable(
     for (const [t, column] of categorical.entries()) {
       const { name } = columns[column];
       const known = categories[name];
-      const found = known.indexOf(batch.texts[t][i] ?? '');
+      const category = categoryOf(batch.texts[t][i]);
+      const found = known.indexOf(category);
       if (found < 0)
         throw new UserError(
-          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(batch.texts[t][i] ?? '')} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
+          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(category)} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
         );
       chunk.fill(0, at, at + known.length - 1);
       if (found) chunk[at + found - 1] = 1;
@@ -126,6 +132,7 @@ export async function decodeTable(
     flush();
     const notes = [
       ...notesOn(table, index, numbers, dropped.length),
+      ...(suspects?.notes(nameOf) ?? []),
       ...(options.categories ? [] : notesOnCategories(categories)),
       ...(blank.count
         ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]
@@ -164,12 +171,13 @@ export async function decodeTable(
 }
 
 function notesOn(
-  { columns, isNamed, emptyParts }: Table,
+  { columns, isNamed, emptyParts, notes = [] }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
 ): string[] {
   return [
+    ...notes,
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)

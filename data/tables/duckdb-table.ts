@@ -1,6 +1,6 @@
 import type { DuckDBListVector } from '@duckdb/node-api';
 import { UserError } from '../../base/user-error.ts';
-import { type Chunk, chunksOf, identifier, QueryFailed, rowsOf } from './duckdb.ts';
+import { type Chunk, chunksOf, identifier, QueryFailed, quoted, rowsOf } from './duckdb.ts';
 import {
   assertListWidth,
   type Batch,
@@ -24,15 +24,24 @@ const kindOf = (type: string): Column['kind'] => {
   return inner !== undefined && NUMBERS.test(inner) ? 'list' : 'other';
 };
 
-/**
- * The table that `relation`, an expression in SQL such as `read_parquet('x.parquet')`, has. `isCounted`: the file says how many
- * rows it has, so that they need not be read to count them. UserError where the file is not one, or is damaged.
- */
+/** Types that JSON does not have: DuckDB takes texts for them, and spells them in its own way. */
+const GUESSED = /^(UUID|TIME|DATE)$/;
+
+/** Where a table is, for DuckDB. */
+export interface Relation {
+  /** An expression in SQL, such as `read_parquet('x.parquet')`. */
+  sql: string;
+  format: 'Parquet' | 'JSON lines';
+  /** Does the file say how many rows it has, so that they need not be read to count them? */
+  isCounted: boolean;
+  /** The same with types that are not guessed, of which the argument is a list in SQL. */
+  typed?(columns: string): string;
+}
+
+/** The table that a relation has. UserError where the file is not one, or is damaged. */
 export async function duckdbTable(
   path: string,
-  relation: string,
-  format: string,
-  isCounted: boolean,
+  { sql: relation, format, isCounted, typed }: Relation,
 ): Promise<Table> {
   const named = (error: unknown) => problemOf(path, format, error);
   const query = (sql: string) =>
@@ -42,7 +51,8 @@ export async function duckdbTable(
   const described = await query(`DESCRIBE SELECT * FROM ${relation}`);
   const columns = described.map(([name, type]): Column => {
     const text = String(type);
-    return { name: String(name), kind: kindOf(text), type: typeName(text), width: 1 };
+    const isText = typed !== undefined && GUESSED.test(text);
+    return { name: String(name), kind: isText ? 'text' : kindOf(text), type: typeName(text), width: 1 };
   });
   for (const column of columns) {
     if (column.kind === 'list') column.width = await firstLength(query, relation, column.name);
@@ -58,11 +68,24 @@ export async function duckdbTable(
     async *read(wanted) {
       const fields = [
         ...wanted.numbers.map((index) => numberIn(columns[index], types[index])),
-        ...wanted.texts.map((index) => `CAST(${identifier(columns[index].name)} AS VARCHAR)`),
+        // What begins with a byte order mark would be read without it.
+        ...wanted.texts.map((index) => `'.' || CAST(${identifier(columns[index].name)} AS VARCHAR)`),
       ];
+      const isGuessed = wanted.texts.some((index) => types[index] !== 'VARCHAR') && !areRenamed(columns);
+      const from =
+        typed && isGuessed
+          ? typed(
+              [
+                ...wanted.numbers.map((i) => [i, types[i]] as const),
+                ...wanted.texts.map((i) => [i, 'VARCHAR'] as const),
+              ]
+                .map(([i, type]) => `${quoted(columns[i].name)}: ${quoted(type)}`)
+                .join(', '),
+            )
+          : relation;
       let start = 0;
       try {
-        for await (const chunk of chunksOf(`SELECT ${fields.join(', ')} FROM ${relation}`)) {
+        for await (const chunk of chunksOf(`SELECT ${fields.join(', ')} FROM ${from}`)) {
           yield batchOf(path, columns, wanted, chunk, start);
           start += chunk.rowCount;
         }
@@ -71,6 +94,12 @@ export async function duckdbTable(
       }
     },
   };
+}
+
+/** Has DuckDB given names of its own to columns whose names differ only in case, as in `a` and `A_1`? */
+function areRenamed(columns: readonly Column[]): boolean {
+  const names = new Set(columns.map(({ name }) => name.toLowerCase()));
+  return columns.some(({ name }) => /_\d+$/.test(name) && names.has(name.toLowerCase().replace(/_\d+$/, '')));
 }
 
 /** DuckDB's names of types, as users of other tools know them. */
@@ -120,9 +149,13 @@ function batchOf(
   return {
     rows,
     values,
-    texts: texts.map((_, i) => chunk.getColumnValues(numbers.length + i) as (string | null)[]),
+    texts: texts.map((_, i) => textsOf(chunk, numbers.length + i)),
   };
 }
+
+/** Those of a column, behind a point. */
+export const textsOf = (chunk: Chunk, column: number): (string | null)[] =>
+  (chunk.getColumnValues(column) as (string | null)[]).map((text) => text?.slice(1) ?? null);
 
 /** What vectors of DOUBLE have. */
 interface Doubles {

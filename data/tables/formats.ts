@@ -3,10 +3,11 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { isHeader } from '../csv-rows.ts';
+import { NoRows } from '../csv-rows.ts';
 import { fileVersion } from '../file-version.ts';
 import { hasImages } from '../images/folder.ts';
-import { compressionOf, headOf } from '../text-stream.ts';
+import { compressionOf, headOf, unpacked } from '../text-stream.ts';
+import type { TextOptions } from './csv-table.ts';
 import { partsTable } from './parts-table.ts';
 import type { Table } from './table.ts';
 
@@ -21,12 +22,6 @@ export interface TableFile {
   parts: string[];
   /** Differs when one of them may have changed. */
   version(): string;
-}
-
-export interface ReaderOptions {
-  /** Of text tables: see `csvTable`. */
-  isHeaderRow: typeof isHeader;
-  isPlain: boolean;
 }
 
 /**
@@ -62,13 +57,16 @@ export function tableFormatOf(path: string, head: Uint8Array): TableFormat | nul
 const notOne = (path: string, format: string, magic: string) =>
   new UserError(`${path} is not a ${format} file: it does not begin with ${magic}; save or copy it again`);
 
+const isText = (path: string) => NAMES.some(([name]) => name.test(path));
+const isEmpty = (path: string) => statusOf(path)?.size === 0;
+
 /** Is this the name of a table? */
 export const isTableName = (path: string): boolean =>
-  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || NAMES.some(([name]) => name.test(path));
+  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || isText(path);
 
 /** Is a file compressed by gzip, by its name or what is in it, a table? Else it may be a compressed IDX file. */
 export function isPackedText(path: string): boolean {
-  if (NAMES.some(([name]) => name.test(path))) return true;
+  if (isText(path)) return true;
   try {
     const head = gunzipSync(headOf(path, PEEKED_BYTES), { finishFlush: constants.Z_SYNC_FLUSH });
     return head.length > 0 && !head.includes(0);
@@ -111,7 +109,8 @@ export const isPattern = (path: string) => /[*?{[]/.test(path) && statusOf(path)
 
 function severalFiles(path: string, files: string[]): TableFile | null {
   const found = files.flatMap((file) => {
-    const format = tableFormatOf(file, headOf(file, 8));
+    // Text of no rows, as where each process has written what it had.
+    const format = tableFormatOf(file, isEmpty(file) && isText(file) ? new Uint8Array() : headOf(file, 8));
     return format ? [{ file, format }] : [];
   });
   if (!found.length) return null;
@@ -130,27 +129,59 @@ function severalFiles(path: string, files: string[]): TableFile | null {
 }
 
 /** Opens a table for reading. */
-export async function openReader({ path, format, parts }: TableFile, options: ReaderOptions): Promise<Table> {
+export async function openReader({ path, format, parts }: TableFile, options: TextOptions): Promise<Table> {
   const tables: Table[] = [];
-  for (const part of parts) tables.push(await openOne(part, format, options));
-  return tables.length === 1 ? tables[0] : partsTable(path, tables);
+  let problem: unknown;
+  for (const part of parts)
+    try {
+      tables.push(await openOne(part, format, options));
+    } catch (error) {
+      if (!(error instanceof NoRows) && !isEmpty(part)) throw error;
+      problem ??= error;
+    }
+  if (!tables.length) throw problem;
+  return parts.length === 1 ? tables[0] : partsTable(path, tables, parts.length - tables.length);
 }
 
-async function openOne(path: string, format: TableFormat, options: ReaderOptions): Promise<Table> {
-  if (format === 'csv') return (await import('./csv-table.ts')).csvTable(path, options);
+/** Compressed text whose checksum was found right, by its version. */
+const unpackedOnce = new Set<string>();
+
+/** UserError if a compressed file is damaged, as DuckDB looks at no checksum of gzip. */
+async function assertUnpacks(path: string): Promise<void> {
+  const version = fileVersion(path);
+  if (compressionOf(headOf(path, 4)) === 'none' || unpackedOnce.has(version)) return;
+  for await (const _ of unpacked(path));
+  unpackedOnce.add(version);
+}
+
+async function openOne(path: string, format: TableFormat, options: TextOptions): Promise<Table> {
+  if (format === 'csv') {
+    // The other reader unpacks it itself.
+    if (options.isPlain) await assertUnpacks(path);
+    return (await import('./csv-table.ts')).csvTable(path, options);
+  }
   if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
   const [{ duckdbTable }, { fileLiteral, quoted }] = await Promise.all([
     import('./duckdb-table.ts'),
     import('./duckdb.ts'),
   ]);
-  if (format === 'parquet')
-    return duckdbTable(path, `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`, 'Parquet', true);
+  if (format === 'parquet') {
+    const refused = await (await import('./parquet-pages.ts')).checkPages(path);
+    const relation = `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`;
+    const table = await duckdbTable(path, { sql: relation, format: 'Parquet', isCounted: true });
+    const columns = table.columns.map((column) => {
+      const type = refused.get(column.name);
+      return type === undefined ? column : { ...column, kind: 'other' as const, type };
+    });
+    return { ...table, columns };
+  }
+  await assertUnpacks(path);
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
-  return duckdbTable(
-    path,
-    `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named})`,
-    'JSON lines',
-    false,
-  );
+  const json = (columns: string) =>
+    `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named}${columns})`;
+  return duckdbTable(path, {
+    ...{ sql: json(''), format: 'JSON lines', isCounted: false },
+    typed: (columns) => json(`, columns={${columns}}`),
+  });
 }

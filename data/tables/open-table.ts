@@ -3,11 +3,11 @@ import { attempted, readFully, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
-import { isHeader } from '../csv-rows.ts';
+import { ANY_DIALECT, isHeader, type TextDialect } from '../csv-rows.ts';
 import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { assertClusterable, assertText } from './clusterable.ts';
-import { NotPlain } from './csv-table.ts';
+import { NotPlain, type TextOptions } from './csv-table.ts';
 import {
   type DecodedTable,
   type DecodeOptions,
@@ -16,12 +16,12 @@ import {
   NotAnIndex,
 } from './decode-table.ts';
 import { NoDuckDB } from './duckdb.ts';
-import { openReader, type ReaderOptions, type TableFile } from './formats.ts';
+import { openReader, type TableFile } from './formats.ts';
 import { type ColumnChoice, columnIn, EVERY_COLUMN, selectColumns } from './select-columns.ts';
 import { firstNames, type Table } from './table.ts';
 
 /** How a table becomes rows to cluster. */
-export interface TableOptions extends ColumnChoice {
+export interface TableOptions extends ColumnChoice, TextDialect {
   impute: Imputation | null;
   /** Of a trained model: rows become those that it was trained on. */
   trained?: TrainedColumns;
@@ -41,7 +41,7 @@ const LARGE_BYTES = 32 << 20;
 
 const bytesOf = ({ parts }: TableFile) => parts.reduce((sum, part) => sum + (statusOf(part)?.size ?? 0), 0);
 
-export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, impute: null };
+export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, ...ANY_DIALECT, impute: null };
 
 export interface OpenedTable extends DecodedTable {
   file: ArrayFile;
@@ -80,7 +80,11 @@ export async function openTable(
     `table ${JSON.stringify([file.format, options])}`,
     async (target) => {
       if (bytesOf(file) >= LARGE_BYTES) log?.(`reading ${file.path} …`);
-      await withReader(file, isHeaderRow, (table) => decode(table, options, target, rowsTold(table, status)));
+      await withReader(
+        file,
+        { isHeaderRow, dialect: options, hasTexts: options.id !== null || options.text !== null },
+        (table) => decode(table, options, target, rowsTold(table, status)),
+      );
     },
     (target) => openNpy(target, file.path),
     { versionOf: file.version },
@@ -93,7 +97,7 @@ export async function openTable(
     const texts = async function* (column: string) {
       // The file itself is read for them, not the copy of its numbers.
       assertVersion(file.path, version, file.version);
-      yield* textsOf(file, { isHeaderRow, isPlain: about.isPlain }, column, rows, left);
+      yield* textsOf(file, { isHeaderRow, isPlain: about.isPlain, dialect: options }, column, rows, left);
       assertVersion(file.path, version, file.version);
     };
     return { ...about, file: array, copy, texts };
@@ -109,7 +113,7 @@ export async function openTable(
  */
 async function* textsOf(
   file: TableFile,
-  how: ReaderOptions,
+  how: TextOptions,
   column: string,
   rows: number,
   left: ReadonlySet<number>,
@@ -139,12 +143,12 @@ async function* textsOf(
  */
 export async function withReader<T>(
   file: TableFile,
-  isHeaderRow: typeof isHeader,
+  how: Omit<TextOptions, 'isPlain'>,
   use: (table: Table) => Promise<T>,
 ): Promise<T> {
   for (const isPlain of attempts(file)) {
     try {
-      return await use(await openReader(file, { isHeaderRow, isPlain }));
+      return await use(await openReader(file, { ...how, isPlain }));
     } catch (error) {
       if (!isWorthAnother(error, isPlain, file)) throw error;
     }
@@ -178,7 +182,7 @@ async function decode(
   await assertClusterable(table, selected.numbers, choice);
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
-  const how: DecodeOptions = { impute, onRows, fill, categories, run };
+  const how: DecodeOptions = { impute, onRows, fill, categories, run, asks: !trained && !options.columns };
   try {
     return await decodeTable(table, selected, target, how);
   } catch (error) {

@@ -2,10 +2,10 @@ import { UserError } from '../../base/user-error.ts';
 import { type Batch, fromZero, type Table } from './table.ts';
 
 /**
- * Tables that follow each other as one. Those without rows are left out, as they may not tell the types of their columns. UserError
+ * Tables that follow each other as one, beside `empty` files of 0 bytes. Those without rows are left out, as they may not tell the types of their columns. UserError
  * if the others have different columns.
  */
-export function partsTable(path: string, all: readonly Table[]): Table {
+export function partsTable(path: string, all: readonly Table[], empty = 0): Table {
   const full = all.filter(({ rows }) => rows !== 0);
   const parts = full.length ? full : all.slice(0, 1);
   const [first, ...rest] = parts;
@@ -15,10 +15,11 @@ export function partsTable(path: string, all: readonly Table[]): Table {
     path,
     isNamed: first.isNamed,
     isPlain: first.isPlain,
+    notes: first.notes,
     // A column is text only if all parts say so: each has looked at its own first rows.
     columns: first.columns,
     rows: rows.every((count) => count !== null) ? rows.reduce((sum, count) => sum + count!, 0) : null,
-    emptyParts: all.length - full.length,
+    emptyParts: empty + all.length - full.length,
     async *read(wanted) {
       for (const part of parts) {
         let start = 0;

@@ -49,6 +49,8 @@ export interface Table {
   columns: Column[];
   /** The number of rows, where the file says it. */
   rows: number | null;
+  /** What people should know of how it is read. */
+  notes?: string[];
   /** Of text: it is read by the fast reader (see `csvTable`). */
   isPlain?: boolean;
   /** Of several files: how many of them have no rows. */

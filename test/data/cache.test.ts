@@ -36,6 +36,8 @@ async function rowsOf(path: string): Promise<number[]> {
 describe('the cache', () => {
   const kinds: [string, (...values: number[]) => Uint8Array | string][] = [
     ['x.csv', (a, b) => `${a},${b}\n`],
+    // Named as a copy of a file from elsewhere, which has no times: but it is not in the cache.
+    ['d41d8cd98f00b204e9800998ecf8427e-x.csv', (a, b) => `${a},${b}\n`],
     ['x.gz', (a, b) => gzipSync(idxFile(8, [1, 2], Buffer.from([a, b])))],
   ];
   for (const [name, content] of kinds)

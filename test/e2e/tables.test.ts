@@ -20,6 +20,7 @@ test('a table in parts, with missing values', async () => {
   assert.match(trained.stderr, /people\/\*\.csv: 1 of its files has no rows/);
   assert.match(trained.stderr, /9 missing values are filled with the median: age 9$/m);
   const run = join('runs', 'people');
+  assert.doesNotMatch(trained.stderr, /have the name of/);
   assert.ok(existsSync(join(cwd, run, 'labels.csv')));
 
   writeFileSync(join(cwd, 'new.csv'), 'id,age,size\nq,,31\nr,,\n');
@@ -37,4 +38,13 @@ test('a table in parts, with missing values', async () => {
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /line 2, column age: "" is a missing value, and the run dropped fills none: /);
   assert.equal(refused.stderr.split('\n').length, 2);
+});
+
+test('names that come again are counted', async () => {
+  const rows = Array.from({ length: 60 }, (_, i) => `p${i % 50},${(i * 7) % 20},${(i * 5) % 11}\n`).join('');
+  writeFileSync(join(cwd, 'again.csv'), `id,age,size\n${rows}`);
+  const flags = ['--id', 'id', '--workers', 1, '--max-epochs', 2, '--no-report', '--no-http'];
+  const { code, stderr } = await dpmesh(['train', 'again.csv', ...flags], { cwd });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /warning: --id id: 10 of 60 rows have the name of a row before them/);
 });

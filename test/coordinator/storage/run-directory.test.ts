@@ -26,6 +26,7 @@ import {
   reopenRunDirectory,
 } from '../../../coordinator/storage/run-directory.ts';
 import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
+import { cachePath } from '../../../data/cache-pruning.ts';
 import { openSource } from '../../../data/open.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
@@ -478,6 +479,9 @@ test('defaultRunPath: the name of the data, with the first free number', () => {
   process.chdir(home);
   try {
     assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
+    const key = 'd41d8cd98f00b204e9800998ecf8427e';
+    assert.equal(defaultRunPath(`/data/${key}-x.csv`), join('runs', `${key}-x`));
+    assert.equal(defaultRunPath(join(cachePath(), `${key}-x.csv`)), join('runs', 'x'));
     assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
     for (const file of ['..npy', '...npy', '.npy'])
       assert.equal(defaultRunPath(`/data/${file}`), join('runs', file));

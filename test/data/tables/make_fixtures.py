@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
+import zstandard
 
 ROWS = [[0.5, 1.25, -3.0], [2.0, -0.125, 1e10], [3.0, 7.0, 9.0], [-1.5, 0.1, 0.0]]
 frame = pd.DataFrame(np.array(ROWS, 'f4'), columns=['a', 'b', 'c'])
@@ -61,6 +62,12 @@ keep('x.jsonl', lambda p: frame.to_json(p, orient='records', lines=True))
 keep('x.jsonl.gz', lambda p: frame.to_json(p, orient='records', lines=True))
 keep('x.json', lambda p: frame.to_json(p, orient='records'))
 keep('lists.jsonl', lambda p: p.write_text('\n'.join(json.dumps({'e': row, 'text': 'x'}) for row in ROWS)))
+# With the checksums that their formats may have, for flips of bits.
+long = pd.DataFrame(np.random.default_rng(1).integers(0, 50, (150, 3)), columns=['a', 'b', 'c'])
+keep('checked.parquet', lambda p: long.to_parquet(p, write_page_checksum=True, row_group_size=100))
+keep('checked.csv.zst', lambda p: p.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(long.to_csv(index=False).encode())))
+lines = long.to_json(orient='records', lines=True).encode()
+keep('checked.jsonl.zst', lambda p: p.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(lines)))
 
 here = pathlib.Path(__file__).parent
 (here / 'fixtures.json').write_text(json.dumps(out, indent=0) + '\n')

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
+import { categoriesSchema } from '../../../data/tables/categories.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
 import { rowTexts } from '../../../data/texts/row-texts.ts';
 import { refuses, scratchFolder } from '../files.ts';
@@ -334,6 +335,22 @@ describe('several files', () => {
     }
     await refuses(() => read(parts('all-empty', { 'a.csv': 'x,y\n', 'b.csv': 'x,y\n' })), 'no rows');
   });
+  test('of 0 bytes, or text without any, are skipped', async () => {
+    const path = parts('nothing', { 'a.csv': '', 'b.csv': 'x,y\n1,2\n', 'c.csv': '\n\n', 'd.csv.gz': '' });
+    writeFileSync(join(path, 'd.csv.gz'), gzipSync(''));
+    const { values, note } = await read(path);
+    assert.deepEqual(values, [1, 2]);
+    assert.match(note!, /3 of its files have no rows/);
+    assert.deepEqual(
+      (await read(parts('nothing-json', { 'a.jsonl': '', 'b.jsonl': '{"x":1}' }))).values,
+      [1],
+    );
+    await refuses(() => read(parts('all-nothing', { 'a.csv': '', 'b.csv': '' })), 'a.csv is empty (0 bytes)');
+    // It should have a footer.
+    const damaged = parts('nothing-parquet', { 'a.parquet': '' });
+    writeFileSync(join(damaged, 'b.parquet'), Buffer.from(fixtures['wide.parquet'], 'base64'));
+    await refuses(() => read(damaged), 'a.parquet is empty (0 bytes)');
+  });
   test('bad values are named with their file', () =>
     refuses(
       () => read(parts('bad', { 'a.csv': 'x,y\n1,2\n', 'b.csv': 'x,y\n3,\n' })),
@@ -349,6 +366,78 @@ describe('several files', () => {
     rmSync(join(path, 'b.csv'));
     assert.deepEqual((await read(path)).values, [1, 2]);
   });
+});
+
+test('columns of true and false are numbers', async () => {
+  for (const [name, words] of Object.entries({
+    python: ['True', 'False'],
+    r: ['TRUE', 'FALSE'],
+    json: ['true', 'false'],
+  })) {
+    const [yes, no] = words;
+    const text = `a,ok\n1,${yes}\n2,${no}\n3,${yes}\n`;
+    const { values, names } = await read(put(`${name}.csv`, text));
+    assert.deepEqual(
+      [values, names],
+      [
+        [1, 1, 2, 0, 3, 1],
+        ['a', 'ok'],
+      ],
+    );
+    // Row by row, with a missing value.
+    assert.deepEqual(
+      (await read(put(`${name}-slow.csv`, `${text}NA,\n`), { impute: 'drop' })).values,
+      values,
+    );
+    // Which leave a header where it is, and are none.
+    assert.deepEqual((await read(put(`${name}-one.csv`, `ok\n${yes}\n${no}\n`))).values, [1, 0]);
+    assert.deepEqual((await read(put(`${name}-bare.csv`, `${yes},5\n${no},6\n`))).values, [1, 5, 0, 6]);
+    assert.deepEqual((await read(put(`${name}-names.csv`, `id,${no},${yes}\nx,1,2\n`), { id: 'id' })).names, [
+      no,
+      yes,
+    ]);
+    const early = put(`${name}-early.csv`, `${text}4,5\n`);
+    await refuses(() => read(early), `line 2, column ok: "${yes}" is not a number`);
+    const late = put(`${name}-late.csv`, `a,ok\n${`1,${yes}\n`.repeat(600)}4,5\n`);
+    await refuses(() => read(late), 'line 602, column ok: "5" is neither true nor false');
+    assert.deepEqual((await read(put(`${name}-hot.csv`, text), { oneHot: ['ok'] })).names, ['a', `ok=${no}`]);
+  }
+});
+
+test('columns may have the names of what every object has', async () => {
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+    const text = `${name},a\nx,1\ny,2\nx,3\n`;
+    const { categories, values } = await read(put(`${name}.csv`, text), { oneHot: [name] });
+    assert.deepEqual(values, [1, 0, 2, 1, 3, 0]);
+    // As they come out of run.json.
+    const known = categoriesSchema.parse(JSON.parse(JSON.stringify(categories)));
+    const trained = { names: ['a', `${name}=y`], width: 2, run: 'r', categories: known };
+    assert.deepEqual((await read(put('new.csv', text), { oneHot: [name], trained })).values, values);
+    // Without names, by their places.
+    const bare = { names: null, width: 2, run: 'r', categories: { 1: ['x', 'y'] } };
+    assert.deepEqual((await read(put('new.csv', text), { oneHot: ['1'], trained: bare })).values, values);
+  }
+});
+
+test('columns that look like names of rows or dates are clustered with a warning, unless they are named', async () => {
+  const columns: [string, (i: number) => number | string, RegExp | null][] = [
+    ['row', (i) => i + 1, /^.*: row ascends from row to row, .* and is clustered: leave it out with --drop/],
+    ['customer', (i) => 70_000 + 13 * i, /customer ascends/],
+    ['day', (i) => 20_260_100 + ((i * 7) % 28) + 1, /day has dates such as 20260131/],
+    ['at', (i) => 1_767_000_000_000 + ((i * 7919) % 97) * 1000, /at has times in milliseconds/],
+    ['age', (i) => (i * 7) % 90, null],
+    ['size', (i) => i + 0.5, null],
+    ['late', (i) => (i === 59 ? 3 : i), null],
+  ];
+  for (const [name, value, says] of columns) {
+    const text = `${name},x\n${Array.from({ length: 60 }, (_, i) => `${value(i)},${i % 7}`).join('\n')}\n`;
+    const path = put(`${name}.csv`, text);
+    const { note, dim } = await read(path);
+    assert.equal(dim, 2);
+    if (says) assert.match(note!, says);
+    else assert.equal(note, null, name);
+    assert.equal((await read(path, { columns: [name, 'x'] })).note, null);
+  }
 });
 
 test('an index in each of several files counts the rows of its own', async () => {

@@ -18,6 +18,9 @@ RESULT_OPTIONS = {
     "id": "id",
     "text": "text",
     "impute": "impute",
+    "encoding": "encoding",
+    "sep": "sep",
+    "decimal": "decimal",
     "one_hot": "oneHot",
     "image_size": "imageSize",
     "skip_bad": "skipBad",
@@ -102,6 +105,9 @@ class Options:
         id: str | None = None,
         text: str | None = None,
         impute: Literal["mean", "median", "drop"] | None = None,
+        encoding: str | None = None,
+        sep: str | None = None,
+        decimal: Literal[".", ","] | None = None,
         one_hot: str | Sequence[str | int] | None = None,
         image_size: int | str | None = None,
         skip_bad: bool | None = None,
@@ -188,6 +194,12 @@ class Options:
         impute : {"mean", "median", "drop"}
             missing values of a table: mean or median of their column in their place, or drop the rows that
             have them. Default: none, an error.
+        encoding : str
+            of a text table: its characters, such as utf-8, cp1252 or utf-16le. Default: UTF-8, or found out.
+        sep : str
+            of a text table: what is between its columns. Default: found out.
+        decimal : {".", ","}
+            of a text table: what is before the decimals of its numbers. Default: found out.
         one_hot : str | Sequence[str | int]
             columns of categories to turn into columns of 0 and 1, one for each category but the most frequent
             one. Default: none.
@@ -366,6 +378,9 @@ class Options:
         self.id = id
         self.text = text
         self.impute = impute
+        self.encoding = encoding
+        self.sep = sep
+        self.decimal = decimal
         self.one_hot = one_hot
         self.image_size = image_size
         self.skip_bad = skip_bad

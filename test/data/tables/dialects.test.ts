@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openSource } from '../../../data/open.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { refuses, scratchFolder } from '../files.ts';
+
+/** Text tables as other programs write them: encodings, separators, decimal commas and groups of digits. */
+
+const { put } = scratchFolder();
+
+async function read(path: string, options: Partial<TableOptions> = {}) {
+  const source = await openSource(path, { table: { ...PLAIN_TABLE, ...options } });
+  const values = [...(await source.read(0, source.rows))];
+  const ids: string[] = [];
+  if (options.id) for await (const slice of source.texts!(options.id)) ids.push(...slice);
+  source.close();
+  return { values, ids, names: source.names, note: source.table!.note };
+}
+
+const TEXT = 'id,Größe,b\nMüller,1.5,2\n“é”…,-3.25,4\n';
+const VALUES = [1.5, 2, -3.25, 4];
+const western = (text: string) =>
+  Buffer.from(
+    text.replace(/[“”…]/g, (c) => String.fromCharCode({ '“': 0x93, '”': 0x94 }[c] ?? 0x85)),
+    'latin1',
+  );
+const utf16 = (text: string, isBig = false) =>
+  isBig ? Buffer.from(text, 'utf16le').swap16() : Buffer.from(text, 'utf16le');
+
+const ENCODED: Record<string, [Buffer, string | null]> = {
+  'utf-8': [Buffer.from(TEXT), null],
+  'utf-8 with a mark': [Buffer.from(`\ufeff${TEXT}`), null],
+  cp1252: [western(TEXT), 'windows-1252'],
+  'utf-16le with a mark': [utf16(`\ufeff${TEXT}`), 'utf-16le'],
+  'utf-16be with a mark': [utf16(`\ufeff${TEXT}`, true), 'utf-16be'],
+  'utf-16le': [utf16(TEXT), 'utf-16le'],
+  'utf-16be': [utf16(TEXT, true), 'utf-16be'],
+};
+for (const [name, [bytes, said]] of Object.entries(ENCODED))
+  test(name, async () => {
+    const { values, ids, names, note } = await read(put('x.csv', bytes), { id: 'id' });
+    assert.deepEqual([values, ids, names], [VALUES, ['Müller', '“é”…'], ['Größe', 'b']]);
+    if (said) assert.match(note!, new RegExp(`it is read as ${said}, with commas between columns`));
+    else assert.equal(note, null);
+  });
+
+test('an encoding that shows late, and in texts alone', async () => {
+  const rows = Array.from({ length: 20_000 }, (_, i) => `row ${i},${i}`).join('\n');
+  const path = put('late.csv', Buffer.concat([Buffer.from(`id,a\n${rows}\n`), western('Müller,7\n')]));
+  const { ids, note } = await read(path, { id: 'id' });
+  assert.equal(ids.at(-1), 'Müller');
+  assert.match(note!, /windows-1252/);
+});
+
+test('an encoding that is said', async () => {
+  // ПРИВЕТ in Windows-1251.
+  const path = put(
+    'russian.csv',
+    Buffer.concat([Buffer.from('id,a\n'), Buffer.from('cfd0c8c2c5d2', 'hex'), Buffer.from(',1\n')]),
+  );
+  const { ids, note } = await read(path, { id: 'id', encoding: 'cp1251' });
+  assert.deepEqual([ids, note], [['ПРИВЕТ'], null]);
+  await refuses(
+    () => read(path, { id: 'id', encoding: 'utf-8' }),
+    'has bytes that are not utf-8',
+    '--encoding',
+  );
+  await refuses(() => read(path, { id: 'id', encoding: 'klingon' }), '--encoding klingon is not known');
+});
+
+for (const [name, sep] of Object.entries({ tabs: '\t', semicolons: ';', bars: '|', tildes: '~' }))
+  test(`${name} between columns`, async () => {
+    const options = { id: 'id', sep: name === 'tildes' ? '~' : null };
+    const { values, ids } = await read(put(`${name}.csv`, TEXT.replaceAll(',', sep)), options);
+    assert.deepEqual([values, ids], [VALUES, ['Müller', '“é”…']]);
+  });
+
+/** Numbers in quotes, so that commas may be between columns, and what they are. */
+const NUMBERS: [string, string[], number[], string | null][] = [
+  ['decimal commas', ['1,5', '-12,25', '0,125', '7'], [1.5, -12.25, 0.125, 7], 'decimal commas'],
+  [
+    'decimal commas with groups',
+    ['1.234,5', '12.345.678,25', '1.000', '0,5'],
+    [1234.5, 12345678.25, 1000, 0.5],
+    'decimal commas',
+  ],
+  ['groups', ['1,234.5', '12,345,678.25', '1,000', '0.5'], [1234.5, 12345678.25, 1000, 0.5], null],
+  [
+    'whole groups',
+    ['1,000', '22,000', '5', '1,000,000'],
+    [1000, 22000, 5, 1e6],
+    '1,000, are taken for those of thousands',
+  ],
+  ['groups of Swiss', ["1'234.5", '1’000', '5', '6'], [1234.5, 1000, 5, 6], null],
+  ['groups by thin spaces', ['1\u202f234,5', '1\u00a0000', '5', '6'], [1234.5, 1000, 5, 6], 'decimal commas'],
+];
+for (const [name, texts, values, said] of NUMBERS)
+  for (const sep of [',', ';'])
+    test(`${name}, ${sep} between columns`, async () => {
+      const path = put(
+        'numbers.csv',
+        `id${sep}a\n${texts.map((text, i) => `r${i}${sep}"${text}"`).join('\n')}\n`,
+      );
+      const found = await read(path, { id: 'id' });
+      assert.deepEqual(found.values, values.map(Math.fround));
+      if (said) assert.ok(found.note?.includes(said), `${found.note}`);
+      else assert.equal(found.note, null);
+    });
+
+test('numbers that do not fit are errors that name the cell', async () => {
+  const mixed = put('mixed.csv', 'a;b\n1,5;2.5\n2,5;3.5\n');
+  await refuses(
+    () => read(mixed),
+    'line 2, column a: "1,5" is not a number with a decimal point',
+    '--decimal ,',
+  );
+  await refuses(() => read(mixed, { decimal: ',' }), 'line 2, column b: "2.5"', '--decimal .');
+  const late = put('late-comma.csv', `a;b\n${'1;2\n'.repeat(600)}1,5;2\n`);
+  await refuses(() => read(late), 'line 602, column a: "1,5" is not a number with a decimal point');
+  assert.deepEqual((await read(put('1.csv', 'a;b\n1,000;2\n'), { decimal: ',' })).values, [1, 2]);
+  // Neither groups of three, nor a number.
+  await refuses(() => read(put('groups.csv', 'a,b\n"1,00,000",2\n3,4\n')), '"1,00,000" is not a number');
+  // A code, not a number of thousands.
+  assert.deepEqual((await read(put('code.csv', 'id,a\n"0,000",1\n'), { id: 'id' })).ids, ['0,000']);
+});
