@@ -38,8 +38,11 @@ const KINDS: OptionKinds<ResumeOptions> = {
 export function resume(options: ResumeOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('resume', options, KINDS, ['run']);
-    const { run: path, out, maxEpochs, log = () => {} } = options;
-    const run = readRunFile(path, dpmeshVersion());
+    const { run: path } = options;
+    const { out, from: checkpoint, maxEpochs, finish, log = () => {} } = options;
+    // Only in its place is there nothing to continue from, and the rest is removed.
+    const mayBeEarlier = [out, checkpoint, maxEpochs].every((value) => value === undefined) && !finish;
+    const run = readRunFile(path, dpmeshVersion(), { mayBeEarlier });
     const { data = run.config.data, labels = run.config.labels } = options;
     assertCompatible(options);
     const paths = fixedPaths();
