@@ -14,6 +14,7 @@ import {
   missingPositional,
   type Parsed,
   positionalNames,
+  withoutDashes,
 } from './arguments.ts';
 import { commands as listed, type RunnableCommand } from './commands.ts';
 import * as completion from './completion.ts';
@@ -27,7 +28,7 @@ const commands: readonly RunnableCommand[] = [...listed, completion];
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
-const args = hideBin(process.argv);
+const args = withoutDashes(hideBin(process.argv));
 const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
 
 /**

@@ -53,7 +53,7 @@ export interface Cut {
  */
 export async function cut(run: string, options: CutOptions): Promise<Cut> {
   if (typeof run !== 'string') throw new UserError('cut needs the path of a run directory');
-  assertOptions('cut', options, { clusters: 'number', out: 'string', force: 'boolean' }, ['clusters']);
+  assertOptions('cut', options, { clusters: 'number', out: 'output', force: 'boolean' }, ['clusters']);
   const { clusters, out, force = false } = options;
   assertNotOfRun(run, { '--out': out });
   if (out !== undefined && statusOf(out)?.isFile() === false)
