@@ -3,6 +3,7 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { INTERRUPTED } from '../base/exit-codes.ts';
 import { fileProblem } from '../base/files.ts';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
@@ -20,7 +21,6 @@ import { commands as listed, type RunnableCommand } from './commands.ts';
 import * as completion from './completion.ts';
 import type { Flags } from './flag.ts';
 import { tolerateLostOutput } from './lost-output.ts';
-import { INTERRUPTED } from './signals.ts';
 
 const commands: readonly RunnableCommand[] = [...listed, completion];
 
