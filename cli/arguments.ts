@@ -22,6 +22,17 @@ export interface Parsed extends Record<string, unknown> {
   _: (string | number)[];
 }
 
+/** Stands for `--`, after which yargs finds no positional arguments. */
+const END_OF_FLAGS = 'end-of-flags';
+
+/** The arguments with those after `--` as words that no flag before them takes, and none of which looks like a flag. */
+export function withoutDashes(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  if (end < 0) return [...args];
+  const words = args.slice(end + 1).map((word) => (word.startsWith('-') ? `./${word}` : word));
+  return [...args.slice(0, end), `--${END_OF_FLAGS}=true`, ...words];
+}
+
 const nameOf = ({ command }: Command) => command.split(' ')[0];
 const positionalsOf = ({ command }: Command) => command.split(' ').slice(1);
 /** Of `resume <run>`: `run`; of `view <runs..>`: `runs`. */
@@ -82,7 +93,18 @@ function unknownArgument(parsed: Parsed, args: readonly string[], command: Comma
   const { builder: flags } = command;
   const positionals = positionalNames(command);
   const aliases = Object.values(flags).flatMap(({ alias }) => alias ?? []);
-  const known = [...Object.keys(flags), ...aliases, ...positionals, 'help', 'h', 'version', '_', '--', '$0'];
+  const known = [
+    ...Object.keys(flags),
+    ...aliases,
+    ...positionals,
+    'help',
+    'h',
+    'version',
+    '_',
+    '--',
+    '$0',
+    END_OF_FLAGS,
+  ];
   const isKnown = new Set(known.flatMap((name) => [name, camelCase(name)]));
   const isTyped = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
   const name =

@@ -4,6 +4,7 @@ import { readWhole, statusOf } from '../base/files.ts';
 import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
+import { MOST_RUN_JSON } from '../data/saved/run-files.ts';
 import { nearestFlag, parseYesOrNo } from './flag.ts';
 
 /**
@@ -44,8 +45,8 @@ function optionNamed(key: string): OptionName | null {
   return Object.hasOwn(OPTIONS, name) ? (name as OptionName) : null;
 }
 
-/** Nor is a run.json longer: `MOST_RUN_JSON`. */
-const MOST_BYTES = 1 << 20;
+/** Bytes of a file of settings that is no run.json. */
+const MOST_YAML = 1 << 20;
 
 async function parseFile(path: string): Promise<unknown> {
   if (existsSync(path) && statusOf(path)?.isDirectory()) {
@@ -56,10 +57,20 @@ async function parseFile(path: string): Promise<unknown> {
   }
   let text: string;
   try {
-    text = readWhole(path, MOST_BYTES, { canBeEmpty: true }).toString();
+    text = readWhole(path, MOST_RUN_JSON, { canBeEmpty: true }).toString();
   } catch (error) {
     throw new UserError(`--config ${(error as Error).message}`);
   }
+  try {
+    // A run.json may be long, and YAML takes its time.
+    return JSON.parse(text);
+  } catch {
+    // YAML, or neither.
+  }
+  if (text.length > MOST_YAML)
+    throw new UserError(
+      `--config ${path} has ${text.length} bytes, and should have ${MOST_YAML} at the most`,
+    );
   const { parse } = await import('yaml');
   try {
     return parse(text, { logLevel: 'error' });

@@ -22,8 +22,10 @@ type Args = FlagValues<typeof builder> & { folder: string | number };
 /** Writes the keys and prints where each file belongs, but never a secret. */
 export async function handler({ folder, workers, json }: Args): Promise<void> {
   const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
+  const { assertLocal } = await import('../data/remote/address.ts');
   const { lockDirectory } = await import('../coordinator/storage/lock.ts');
   const names = workers.split(',').map((name) => name.trim());
+  assertLocal('the folder', String(folder));
   makeKeyFolder(String(folder), names);
   // Two processes at a time could lose lines of the list.
   const release = await lockDirectory(String(folder), 'dpmesh keygen');

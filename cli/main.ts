@@ -3,6 +3,7 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { INTERRUPTED } from '../base/exit-codes.ts';
 import { fileProblem } from '../base/files.ts';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
@@ -14,12 +15,12 @@ import {
   missingPositional,
   type Parsed,
   positionalNames,
+  withoutDashes,
 } from './arguments.ts';
 import { commands as listed, type RunnableCommand } from './commands.ts';
 import * as completion from './completion.ts';
 import type { Flags } from './flag.ts';
 import { tolerateLostOutput } from './lost-output.ts';
-import { INTERRUPTED } from './signals.ts';
 
 const commands: readonly RunnableCommand[] = [...listed, completion];
 
@@ -27,7 +28,7 @@ const commands: readonly RunnableCommand[] = [...listed, completion];
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
-const args = hideBin(process.argv);
+const args = withoutDashes(hideBin(process.argv));
 const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
 
 /**

@@ -108,7 +108,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
         case 'worker-gone':
           workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
           eventLine(
-            `worker ${event.worker} (pid ${event.pid}) is gone: ${event.reason}; its shards are reassigned`,
+            `worker ${event.worker} (${event.host === undefined ? '' : `${event.host}, `}pid ${event.pid}) is gone: ${event.reason}; its shards are reassigned`,
           );
           break;
         case 'start': {

@@ -90,7 +90,7 @@ export const handler = (values: Values): Promise<void> => continueRun(values, { 
 export async function continueRun(values: Values, { finish }: { finish: boolean }): Promise<void> {
   const run = String(values.run);
   const { readRunFile } = await import('../coordinator/storage/run-file.ts');
-  readRunFile(run, dpmeshVersion());
+  readRunFile(run, dpmeshVersion(), { mayBeEarlier: true });
   const file = join(run, 'run.json');
   const config = await configOf({ config: file });
   await assertNoChanges(values, config, file);

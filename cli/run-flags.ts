@@ -1,5 +1,6 @@
 import { kebabCase } from '../base/text.ts';
 import { type OptionValues, options, type RunConfig, resolveConfig } from '../coordinator/config.ts';
+import { assertLocal } from '../data/remote/address.ts';
 import { DEFAULT_HTTP, RUN_OPTIONS, type RunOptions } from '../library/options.ts';
 import { readConfigFile } from './config-file.ts';
 import type { Flag, Flags, FlagValues } from './flag.ts';
@@ -154,6 +155,7 @@ type RunValues = Partial<FlagValues<typeof runFlags & typeof bindFlags & typeof 
 /** The run's options from its flags. UserError if `--force` would remove the file of `--config`. */
 export async function runOptionsOf(values: RunValues & { config?: string }): Promise<RunOptions> {
   const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
+  assertLocal('--out', out);
   if (out !== undefined && force && config !== undefined)
     (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
   const runOptions = Object.fromEntries(

@@ -1,6 +1,7 @@
+import { INTERRUPTED } from '../base/exit-codes.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Flags, FlagValues } from './flag.ts';
-import { INTERRUPTED, onSignal } from './signals.ts';
+import { onSignal } from './signals.ts';
 
 const NAMES = ['tensorflow', 'webgpu'] as const;
 

@@ -1,5 +1,5 @@
-/** Exit code after Ctrl-C. */
-export const INTERRUPTED = 130;
+import { INTERRUPTED } from '../base/exit-codes.ts';
+
 /** npx forwards a Ctrl-C that its children have already received, so a second signal within this time is ignored, ms. */
 const SAME_SIGNAL_MS = 1000;
 

@@ -1,7 +1,8 @@
+import { INTERRUPTED } from '../base/exit-codes.ts';
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import { createDisplay } from './progress.ts';
-import { INTERRUPTED, listenForHangups, onSignal } from './signals.ts';
+import { listenForHangups, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 
 /** The options of a run that connect it to the terminal. */

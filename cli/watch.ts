@@ -21,6 +21,7 @@ const NOT_DONE = 1;
 
 export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   const { UserError } = await import('../base/user-error.ts');
+  const { assertSecret } = await import('../base/secrets.ts');
   const text = String(args.url);
   const url = parse(/^\w+:\/\//.test(text) ? text : `http://${text}`);
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
@@ -28,6 +29,7 @@ export async function handler(args: FlagValues<typeof builder>): Promise<void> {
   // What Node.js reads HTTP with.
   (await import('../base/limits.ts')).assertAddressSpace(1);
   const token = args.token ?? process.env.DPMESH_HTTP_TOKEN;
+  if (token !== undefined) assertSecret(args.token === undefined ? 'DPMESH_HTTP_TOKEN' : '--token', token);
   const { follow } = await import('./follow.ts');
   const status = await follow(url, token);
   console.error(`the run is ${status}`);

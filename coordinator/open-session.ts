@@ -10,6 +10,7 @@ import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
+import type { RunEnd } from '../proto/messages.ts';
 import type { RunEvent } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import type { DataCheck } from './data-check.ts';
@@ -47,6 +48,8 @@ export interface SessionProgress {
   monitor?: Monitor;
   /** The results are written; replicates may follow. */
   written?: boolean;
+  /** For the workers. */
+  ended?: RunEnd;
   /** The run has ended, successfully or not; its page and metrics may linger. */
   over: boolean;
 }
@@ -173,7 +176,7 @@ async function openServer(
   let workers: StartedWorkers | null = null;
   closing.defer(async () => {
     // At the same time: a worker that ends because the server tells it to must not be restarted.
-    await Promise.all([server.close(), workers?.stop()]);
+    await Promise.all([server.close(progress.ended), workers?.stop()]);
   });
   stopping.signal.throwIfAborted();
   if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { createDisposers } from '../base/disposers.ts';
+import { INTERRUPTED } from '../base/exit-codes.ts';
+import { fileProblem } from '../base/files.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Summary } from '../view/summary.ts';
@@ -32,7 +34,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     opening.catch(() => {});
     // `interrupted` comes first: if `signal` was already aborted, both have settled.
     const opened = await Promise.race([interrupted, opening]);
-    if (!opened) return interruptedEnd(progress.out);
+    if (!opened) return interruptedEnd(progress);
     const { workers, checkpoints, labels, drawing, out } = opened;
     const finished = runWithWorkers(config, options, opened, stopping.signal, () => {
       progress.written = true;
@@ -45,10 +47,11 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     if (!summary) {
       opened.monitor?.ended('stopped');
       await checkpoints.flush();
-      return interruptedEnd(progress.out);
+      return interruptedEnd(progress);
     }
     opened.monitor?.ended('done');
     progress.over = true;
+    progress.ended = { how: 'done', code: 0 };
     out.assertThere();
     const drawn = report && !stopping.signal.aborted ? drawReport(drawing, out, labels, listener.log) : null;
     drawn?.catch(() => {});
@@ -59,6 +62,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     return { how: 'done' };
   } catch (error) {
     progress.monitor?.ended('failed');
+    // As cli/main.ts has it.
+    progress.ended = { how: 'failed', code: fileProblem(error) ? 2 : 1 };
     progress.over = true;
     throw error;
   } finally {
@@ -68,7 +73,9 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
   }
 }
 
-function interruptedEnd(out?: RunDirectory): SessionEnd {
+function interruptedEnd(progress: SessionProgress): SessionEnd {
+  const { out } = progress;
+  progress.ended = { how: 'stopped', code: INTERRUPTED };
   if (!out?.isOpen()) return { how: 'interrupted', directory: null };
   out.assertThere();
   return { how: 'interrupted', directory: out.path };

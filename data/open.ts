@@ -28,9 +28,9 @@ import {
 import { isRemote } from './remote/address.ts';
 import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
+import { isPattern } from './tables/files-like.ts';
 import {
   isPackedText,
-  isPattern,
   oneFile,
   type TableFile,
   type TableFormat,

@@ -1,16 +1,18 @@
 import { distance } from 'fastest-levenshtein';
 import { UserError } from '../base/user-error.ts';
+import { assertLocal } from '../data/remote/address.ts';
 
 /** Options of the public functions as programs without type checks may pass them. */
 
-/** What the value of an option must be. */
-type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'function' | 'signal' | 'any';
+/** What the value of an option must be. `output`: the path of what is written. */
+type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'output' | 'function' | 'signal' | 'any';
 
 const ARTICLES: Record<Exclude<Kind, 'any'>, string> = {
   boolean: 'true or false',
   number: 'a number',
   bigint: 'a bigint',
   string: 'a string',
+  output: 'a string',
   function: 'a function',
   signal: 'an AbortSignal',
 };
@@ -37,11 +39,13 @@ export function assertOptions<Options extends object>(
       throw new UserError(
         `${call}: ${name} must be ${allowed.map((kind) => ARTICLES[kind as keyof typeof ARTICLES]).join(' or ')}`,
       );
+    if (allowed.includes('output') && typeof value === 'string') assertLocal(`--${name}`, value);
   }
 }
 
 function isOf(kind: Kind, value: unknown): boolean {
   if (kind === 'any') return true;
+  if (kind === 'output') return typeof value === 'string';
   return kind === 'signal' ? value instanceof AbortSignal : typeof value === kind;
 }
 

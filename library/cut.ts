@@ -57,7 +57,7 @@ export interface Cut {
  *   `out` exists and `force` is not set
  */
 export async function cut(options: CutOptions): Promise<Cut> {
-  const kinds = { run: 'string', clusters: 'number', out: 'string', force: 'boolean' } as const;
+  const kinds = { run: 'string', clusters: 'number', out: 'output', force: 'boolean' } as const;
   assertOptions('cut', options, kinds, ['run', 'clusters']);
   const { run, clusters, out, force = false } = options;
   assertNotOfRun(run, { '--out': out });

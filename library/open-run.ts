@@ -135,7 +135,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       return { k, dim, weights, means, covariances, counts };
     },
     async draw(options = {}) {
-      assertOptions('draw', options, { out: 'string', labels: 'any' });
+      assertOptions('draw', options, { out: 'output', labels: 'any' });
       const { labels } = options;
       const out = paths.fix(options.out);
       const given = typeof labels === 'string' ? fixLabels(labels, paths) : labels;

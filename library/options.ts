@@ -568,7 +568,7 @@ export const DEFAULT_HTTP = { host: '127.0.0.1', port: 9464 };
 
 /** What each of `RunOptions` is. */
 export const RUN_OPTION_KINDS: OptionKinds<RunOptions> = {
-  out: 'string',
+  out: 'output',
   force: 'boolean',
   report: 'boolean',
   workers: 'number',

@@ -38,8 +38,11 @@ const KINDS: OptionKinds<ResumeOptions> = {
 export function resume(options: ResumeOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('resume', options, KINDS, ['run']);
-    const { run: path, out, maxEpochs, log = () => {} } = options;
-    const run = readRunFile(path, dpmeshVersion());
+    const { run: path } = options;
+    const { out, from: checkpoint, maxEpochs, finish, log = () => {} } = options;
+    // Only in its place is there nothing to continue from, and the rest is removed.
+    const mayBeEarlier = [out, checkpoint, maxEpochs].every((value) => value === undefined) && !finish;
+    const run = readRunFile(path, dpmeshVersion(), { mayBeEarlier });
     const { data = run.config.data, labels = run.config.labels } = options;
     assertCompatible(options);
     const paths = fixedPaths();
@@ -51,7 +54,9 @@ export function resume(options: ResumeOptions): Run {
         throw new UserError(
           `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
         );
-      runFiles(path, run.files).assertIntact('labels.npy');
+      // All that it wrote, but for what may be drawn again and checkpoints, which are checked when they are read.
+      const files = runFiles(path, run.files);
+      for (const name of Object.keys(run.files ?? {})) files.assertIntact(name);
       log(`${path} is finished: there is nothing to resume`);
       const report = join(path, 'report', 'report.html');
       const soft = run.config.soft;

@@ -1,5 +1,6 @@
 import { isLoopback, parseBindAddress } from '../base/address.ts';
 import { seconds } from '../base/numbers.ts';
+import { assertSecret } from '../base/secrets.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { createEarlyFinish } from '../coordinator/early-finish.ts';
@@ -124,8 +125,7 @@ function settingsOf(options: RunOptions) {
 function httpOf({ http = false, httpToken }: RunOptions): HttpOptions | null {
   if (http === false) return null;
   const token = httpToken ?? null;
-  if (token !== null && !/^[\x21-\x7e]+$/.test(token))
-    throw new UserError('--http-token must consist of letters, digits and punctuation, without spaces');
+  if (token !== null) assertSecret('--http-token', token);
   const bound = http === true ? DEFAULT_HTTP : parseBindAddress('--http', http);
   if (token === null && !isLoopback(bound.host))
     throw new UserError(

@@ -23,8 +23,11 @@ export interface Authenticator {
   admit(key: string, address: string): string | null;
   /** The key on the list whose holder says this hello; null if it does not prove that. */
   keyOf(hello: Pick<Extract<FromWorker, { type: 'hello' }>, 'session' | 'key'>): string | null;
-  /** Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason. */
-  failed(reason: Exclude<RejectionReason, 'unknown-key'>): void;
+  /**
+   * Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason; `from`: the
+   * address of this one, if it can be told.
+   */
+  failed(reason: Exclude<RejectionReason, 'unknown-key'>, from?: () => string | null): void;
   /** Replaces the list. Returns whether the new one lacks a key of the old one. */
   replace(allowed: AllowList): boolean;
   /** Connections rejected since the start, by reason. */
@@ -70,10 +73,14 @@ export function createAuthenticator(
       const given = Buffer.from(key.proof);
       return proof?.length === given.length && timingSafeEqual(given, proof) ? key.public : null;
     },
-    failed(reason) {
+    failed(reason, from) {
       const count = ++counts[reason];
-      if (/^10*$/.test(String(count)))
-        log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REJECTION_REASONS[reason]}`);
+      if (!/^10*$/.test(String(count))) return;
+      const address = from?.() ?? null;
+      const where = address && (count === 1 ? ` from ${address}` : `, the last from ${address}`);
+      log(
+        `refused ${count === 1 ? 'a connection' : `${count} connections`}${where ?? ''}: ${REJECTION_REASONS[reason]}`,
+      );
     },
     replace(next) {
       const isAnyRemoved = [...allowed.keys()].some((key) => !next.has(key));

@@ -168,9 +168,15 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     blocks: z.array(count).check(z.maxLength(MOST_FETCHED)),
     problem: z.optional(text.check(z.overwrite(oneLine))),
   }),
-  z.object({ type: z.literal('stop') }),
+  z.object({
+    type: z.literal('stop'),
+    /** How the run ended, and the exit code of its command; coordinators of earlier versions do not say. */
+    ended: z.optional(z.object({ how: z.enum(['done', 'stopped', 'failed']), code: count })),
+  }),
 ]);
 
+/** How a run ended, and the exit code of its command. */
+export type RunEnd = NonNullable<Extract<FromCoordinator, { type: 'stop' }>['ended']>;
 export type FromWorker = z.infer<typeof fromWorker>;
 export type FromCoordinator = z.infer<typeof fromCoordinator>;
 

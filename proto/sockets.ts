@@ -3,6 +3,7 @@ import { Context, Dealer, type Event, Router } from 'zeromq';
 import type { Authenticator, RejectionReason } from './authenticator.ts';
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
 import type { WorkerKey } from './keys.ts';
+import { lostPeer } from './lost-peer.ts';
 import { serveZap, ZAP_DOMAIN } from './zap.ts';
 
 /** A connection that has not finished its handshake by then is closed. */
@@ -219,6 +220,9 @@ export async function bindRouter(
   };
 }
 
+/** After a failed handshake its connection is closed by then, ms. */
+const CLOSING_MS = 100;
+
 /**
  * Counts failed handshakes by libzmq's events, which do not identify the connection. A disconnect that does not follow a failed
  * handshake, while some handshake is pending, is that of a peer that does not speak ZeroMQ (for example an HTTP request).
@@ -226,16 +230,22 @@ export async function bindRouter(
 function countFailures(authenticator: Authenticator): (event: Event) => void {
   let pending = 0;
   let justFailed = false;
+  const failed = (...how: Parameters<Authenticator['failed']>) =>
+    void setTimeout(() => authenticator.failed(...how), CLOSING_MS).unref();
   return (event) => {
     const { type } = event;
     if (type === 'accept') pending++;
     if (type.startsWith('handshake')) pending--;
-    if (type === 'handshake:error:protocol')
-      authenticator.failed(event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key');
-    if (type === 'handshake:error:other') authenticator.failed('broken-off');
+    if (type === 'handshake:error:protocol') {
+      const reason = event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key';
+      const port = Number(event.address.split(':').at(-1));
+      // Of those that the other end closes first, as may be, there is no trace.
+      failed(reason, () => lostPeer(port));
+    }
+    if (type === 'handshake:error:other') failed('broken-off');
     if (type === 'disconnect' && !justFailed && pending > 0) {
       pending--;
-      authenticator.failed('not-zeromq');
+      failed('not-zeromq');
     }
     justFailed = type === 'handshake:error:protocol' || type === 'handshake:error:other';
   };

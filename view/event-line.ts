@@ -33,7 +33,8 @@ const SCHEMAS: { [Type in RunEvent['type']]: z.ZodMiniType<Omit<RunEvent & { typ
     gpu: z.optional(text),
   }),
   'worker-gone': z.object({
-    ...{ worker: text, pid: number, how: z.optional(z.enum(DEPARTURES)), reason: text },
+    ...{ worker: text, pid: number, host: z.optional(text), reason: text },
+    how: z.optional(z.enum(DEPARTURES)),
     tasks: z.array(text),
   }),
   warning: z.object({ message: text }),

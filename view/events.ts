@@ -50,7 +50,8 @@ export type RunEvent =
       type: 'worker-gone';
       worker: string;
       pid: number;
-      /** Missing in files of earlier versions. */
+      /** Like `how` missing in files of earlier versions. */
+      host?: string;
       how?: Departure;
       /** The same for people, with more detail. */
       reason: string;

@@ -103,7 +103,10 @@ function describe(event: TimedEvent, measure: string): EventDescription | null {
         text: `Worker ${event.worker} joined: ${event.name || `pid ${event.pid}`} on ${event.host}, ${event.identity}`,
       };
     case 'worker-gone':
-      return { kind: 'bad', text: `Worker ${event.worker} left: ${event.reason}` };
+      return {
+        kind: 'bad',
+        text: `Worker ${event.worker}${event.host ? ` on ${event.host}` : ''} left: ${event.reason}`,
+      };
     case 'warning':
       return { kind: 'bad', text: event.message };
     case 'split':

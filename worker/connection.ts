@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { UserError } from '../base/user-error.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import { proofOf, type WorkerKey } from '../proto/keys.ts';
-import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromCoordinator,
+  PROTOCOL,
+  type RunEnd,
+} from '../proto/messages.ts';
 import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 
@@ -174,6 +180,7 @@ export class CoordinatorConnection {
         else this.end(new IdentityMismatch(header.reason, header.identity));
         break;
       case 'stop':
+        this.#options.log(overText(header.ended));
         this.end();
         break;
       default:
@@ -223,6 +230,11 @@ export class CoordinatorConnection {
     log(`no answer from ${connect}${seconds ? ` for ${seconds} s` : ''}, still trying: ${why}`);
   }
 }
+
+const overText = (ended?: RunEnd): string =>
+  ended
+    ? `the run ${{ done: 'is done', stopped: 'was stopped', failed: 'failed' }[ended.how]} (exit code ${ended.code})`
+    : 'the run is over';
 
 class RefusedByCoordinator extends UserError {
   constructor(reason: string) {

@@ -460,7 +460,8 @@ export class Registry {
     const { emit, dispatcher, log } = this.#options;
     member.state = how === 'silent' ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
-    emit({ type: 'worker-gone', worker: member.worker, pid: member.description.pid, how, reason, tasks });
+    const { pid, host } = member.description;
+    emit({ type: 'worker-gone', worker: member.worker, pid, host, how, reason, tasks });
     if (!returns && !this.#countPresent()) log('no workers left: waiting for one to join');
   }
 

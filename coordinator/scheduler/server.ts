@@ -3,7 +3,13 @@ import { hostname } from 'node:os';
 import type { Layout } from '../../model/layout.ts';
 import type { Authenticator } from '../../proto/authenticator.ts';
 import { decodeInSlices, encode, MalformedMessage } from '../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, fromWorker, MOST_ABOUT } from '../../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromWorker,
+  MOST_ABOUT,
+  type RunEnd,
+} from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Departure } from '../../view/events.ts';
@@ -53,8 +59,8 @@ export interface Server extends Witnesses {
   refused: RouterSocket['refused'];
   traffic: RouterSocket['traffic'];
   members(): MemberView[];
-  /** Tells all workers to stop and closes the socket. */
-  close(): Promise<void>;
+  /** Tells all workers to stop, and how the run ended, and closes the socket. */
+  close(ended?: RunEnd): Promise<void>;
 }
 
 const newTerm = () => randomInt(1, 2 ** 47);
@@ -143,10 +149,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       registry.cut('the list of keys has changed');
       await socket.cut();
     },
-    async close() {
+    async close(ended) {
       clearInterval(ticking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
-      await Promise.all(registry.peers().map((peer) => send(peer, { type: 'stop' })));
+      await Promise.all(
+        registry.peers().map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })),
+      );
       await socket.close();
     },
   };

@@ -1,14 +1,23 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { draftOf, isAbandoned } from '../../base/drafts.ts';
-import { createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
+import { type AtomicFile, createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
 import type { FilesByFlag } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type MutableNumbers } from '../../data/npy.ts';
-import type { FileHashes } from '../../data/saved/run-files.ts';
+import { type FileHashes, MOST_JSON, MOST_RUN_JSON, readRunJson } from '../../data/saved/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
-import { copyEvents, createEventLog, EVENTS, eventsIn } from './event-log.ts';
+import { copyEvents, createEventLog, eventsIn } from './event-log.ts';
 import {
   type DirectoryId,
   Displaced,
@@ -165,6 +174,7 @@ export async function reopenRunDirectory(
   try {
     if (!held.isThere()) throw displacedRun(path);
     removeDrafts(path);
+    finishReplacing(path, warn);
     return runDirectory(path, { open: true, held, force: false, inputs: {}, warn, history: null });
   } catch (error) {
     held.release();
@@ -250,36 +260,41 @@ function runDirectory(
       } catch (error) {
         throw error instanceof UserError ? error : unwritable(path, error);
       }
-      const before = draftOf(eventsIn(path));
-      const earlier = earlierRun(path);
+      const log = draftOf(eventsIn(path));
+      // At the end it gets the result.
+      const begun = jsonBytes('run.json', run, MOST_RUN_JSON / 2);
+      const files: AtomicFile[] = [];
+      const runFile = (content: Uint8Array) => {
+        const file = createAtomicFile(join(path, 'run.json'));
+        files.push(file);
+        file.write(content, 0);
+        return file;
+      };
       try {
         for (const name of readdirSync(path))
           if (isUnfinished(name) && isAbandoned(name)) remove(join(path, name));
-        if (history !== null && existsSync(history)) copyEvents(history, before);
-        earlier.moveAside();
-        self.json('run.json', run);
-        if (existsSync(before)) renameSync(before, eventsIn(path));
+        if (history !== null && existsSync(history)) copyEvents(history, log);
+        else closeSync(openSync(log, 'wx'));
+        const own = runFile(begun);
+        if (filesOfRun(path).length) {
+          // From one rename to the other: the earlier run whole, or this one, which can be resumed.
+          runFile(jsonBytes('run.json', { ...(run as object), replaces: true })).finish();
+          removeEarlier(path, warn);
+        }
+        own.finish();
+        renameSync(log, eventsIn(path));
         events.open(eventsIn(path));
       } catch (error) {
         assertThere();
         try {
-          earlier.putBack();
-          remove(isNew ? path : before);
-        } catch (second) {
+          for (const file of files) file.abort();
+          remove(isNew ? path : log);
+        } catch {
           // Of the two problems, the first is the one to end with.
-          const { message } = ioError(path, 'written', second) as Error;
-          if (earlier.isAway())
-            warn(`files of the earlier run are in ${earlier.aside} and cannot be put back: ${message}`);
         }
         throw unwritable(path, error);
       }
       isOpen = true;
-      try {
-        earlier.discard();
-      } catch (error) {
-        const { message } = ioError(earlier.aside, 'removed', error) as Error;
-        warn(`files of the earlier run are left: ${message}`);
-      }
     },
     event(event) {
       const timed = { time: new Date().toISOString(), ...event };
@@ -287,7 +302,7 @@ function runDirectory(
       return timed;
     },
     json(name, value) {
-      self.bytes(name, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
+      self.bytes(name, jsonBytes(name, value));
     },
     bytes(name, data) {
       assertThere();
@@ -340,36 +355,42 @@ function runDirectory(
   return self;
 }
 
-/** What an earlier run has in a directory. It stays whole until the new one has begun there: a full disk may prevent that. */
-function earlierRun(path: string) {
+const filesOfRun = (path: string) =>
+  RUN_FILES.filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false }));
+
+/** Removes the files of the run that the one of run.json has replaced. A warning names what cannot be removed. */
+function removeEarlier(path: string, warn: (message: string) => void): void {
+  // A folder in use can be renamed, though not removed.
   const aside = draftOf(join(path, 'run.json'));
-  const moved: string[] = [];
-  let isAside = false;
-  return {
-    aside,
-    moveAside() {
-      mkdirSync(aside);
-      for (const name of RUN_FILES) {
-        if (!lstatSync(join(path, name), { throwIfNoEntry: false })) continue;
-        renameSync(join(path, name), join(aside, name));
-        moved.push(name);
-      }
-      isAside = true;
-    },
-    /** In place of what the new run has made. */
-    putBack() {
-      if (isAside) for (const name of ['run.json', EVENTS]) remove(join(path, name));
-      // run.json last: --force takes a folder without it for one of somebody else.
-      while (moved.length) {
-        const name = moved.at(-1)!;
-        renameSync(join(aside, name), join(path, name));
-        moved.pop();
-      }
-      remove(aside);
-    },
-    isAway: () => moved.length > 0,
-    discard: () => remove(aside),
-  };
+  mkdirSync(aside);
+  for (const name of filesOfRun(path).filter((name) => name !== 'run.json'))
+    renameSync(join(path, name), join(aside, name));
+  try {
+    remove(aside);
+  } catch (error) {
+    warn(`files of the earlier run are left: ${(ioError(aside, 'removed', error) as Error).message}`);
+  }
+}
+
+/** Goes on with what a run did that was killed as it took the place of an earlier one. */
+function finishReplacing(path: string, warn: (message: string) => void): void {
+  const { replaces, ...run } = readRunJson(path) as Record<string, unknown>;
+  if (!replaces) return;
+  removeEarlier(path, warn);
+  const file = createAtomicFile(join(path, 'run.json'));
+  file.write(jsonBytes('run.json', run), 0);
+  file.finish();
+  warn(`${path}: the run was stopped before it had removed the one that it replaces: that is done now`);
+}
+
+/** Of a file of this name. UserError where it would be longer than what is read again. */
+function jsonBytes(name: string, value: unknown, most = MOST_JSON): Buffer {
+  const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
+  if (bytes.length > most)
+    throw new UserError(
+      `${name} of the run would have ${bytes.length} bytes, more than the supported ${most}: its data have too many files, columns or names, or too long ones`,
+    );
+  return bytes;
 }
 
 function removeEmpty(...folders: string[]): void {

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type Fences, savedFences } from '../../data/fences.ts';
 import { absolute } from '../../data/remote/address.ts';
-import { type FileHashes, MOST_RUN_JSON } from '../../data/saved/run-files.ts';
+import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/categories.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
@@ -59,6 +58,8 @@ const schema = z.object({
       ),
     ),
   }),
+  /** The other files are still those of an earlier run, which this one replaces. */
+  replaces: z.optional(z.boolean()),
   /** The likelihood, if it was to be decided or is the graph; at the end with the graph's resolution and stability. */
   likelihood: z.optional(
     z.object({
@@ -185,9 +186,10 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
 
 /**
  * Reads the run.json of a run directory; its config has the defaults of options that an earlier version did not write.
- * UserError if it is missing or invalid, or written by a newer dpmesh than `version`.
+ * UserError if it is missing or invalid, or written by a newer dpmesh than `version`, or if the files beside it are those of an earlier
+ * run, unless they `mayBeEarlier`.
  */
-export function readRunFile(run: string, version: string): RunFile {
+export function readRunFile(run: string, version: string, { mayBeEarlier = false } = {}): RunFile {
   const path = join(run, 'run.json');
   let content: unknown;
   try {
@@ -195,7 +197,7 @@ export function readRunFile(run: string, version: string): RunFile {
       throw new UserError(
         `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
       );
-    content = JSON.parse(readWhole(path, MOST_RUN_JSON, { within: run }).toString());
+    content = readRunJson(run);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -212,7 +214,11 @@ export function readRunFile(run: string, version: string): RunFile {
   const parsed = parse(content, path);
   if (!parsed.success)
     throw invalid(oneLine(parsed.error.issues[0].path.join('.').slice(0, MOST_SHOWN)) || 'not an object');
-  const { data } = parsed.data;
+  const { data, replaces } = parsed.data;
+  if (replaces && !mayBeEarlier)
+    throw new UserError(
+      `${run} is of a run that was stopped as it took the place of an earlier one; continue it with: dpmesh resume ${run}`,
+    );
   const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);

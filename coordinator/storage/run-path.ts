@@ -1,12 +1,12 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve, sep } from 'node:path';
 import { isDraft } from '../../base/drafts.ts';
-import { attempted, ioError, readWhole, statusOf, WriteError } from '../../base/files.ts';
+import { attempted, ioError, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache-pruning.ts';
-import { MOST_RUN_JSON } from '../../data/saved/run-files.ts';
-import { isPattern } from '../../data/tables/formats.ts';
+import { readRunJson } from '../../data/saved/run-files.ts';
+import { isPattern } from '../../data/tables/files-like.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
@@ -137,8 +137,7 @@ function assertFree(path: string): void {
 
 function isRun(path: string): boolean {
   try {
-    const text = readWhole(join(path, 'run.json'), MOST_RUN_JSON, { within: path }).toString();
-    return typeof JSON.parse(text).dpmesh === 'string';
+    return typeof (readRunJson(path) as { dpmesh?: unknown }).dpmesh === 'string';
   } catch {
     return false;
   }

@@ -32,7 +32,7 @@ export async function sealed(magic: Buffer, version: number, frames: Uint8Array[
     head.writeUInt32LE(frame.byteLength, start + 4 * i);
   });
   const parts = [head, ...frames];
-  if (parts.reduce((sum, part) => sum + part.byteLength, 0) > MAX_MESSAGE)
+  if (parts.reduce((sum, part) => sum + part.byteLength, CHECKSUM_BYTES) > MAX_MESSAGE)
     throw new Error('the state of the run is larger than a checkpoint can be');
   const checksum = createHash('sha256');
   for (const part of parts)

@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { attempted } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { MOST_LIST_BYTES } from '../saved/image-list.ts';
 
 /** The images in a folder and below it. Row i of the data is image i. */
 export interface ImageFolder {
@@ -22,6 +23,8 @@ const IMAGE = /\.(png|jpe?g)$/i;
  */
 export function readImageFolder(path: string): ImageFolder {
   const names = imagesBelow(path).sort();
+  if (names.reduce((sum, name) => sum + Buffer.byteLength(name) + 1, 0) > MOST_LIST_BYTES)
+    throw new UserError(`${path} has too many images: their paths have more than ${MOST_LIST_BYTES} bytes`);
   if (!names.length)
     throw new UserError(
       `${path} is a folder without images (.png, .jpg or .jpeg, also in folders below): name one with images, or a file`,

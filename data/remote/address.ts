@@ -58,6 +58,14 @@ export function assertAddress(text: string | null): void {
   if (text !== null && isRemote(text)) parseAddress(text);
 }
 
+/** UserError for the address of a remote file where something is to be written. `what`: the flag. */
+export function assertLocal(what: string, path: string | null | undefined): void {
+  if (path && isRemote(path))
+    throw new UserError(
+      `${what} ${withoutSecrets(path)} is an address, and nothing is written to one: choose a path of this machine, and copy it from there`,
+    );
+}
+
 /** Without name, password, query and fragment. */
 const withoutSecrets = (text: string): string =>
   oneLine(text.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/]*@/, '$1'));

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { readWhole, statusOf } from '../../base/files.ts';
+import { assertSecret } from '../../base/secrets.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /** How an S3 store is reached, by the environment and files of the AWS tools. */
@@ -35,17 +36,27 @@ export function s3Settings(env: Environment = process.env): S3Settings {
   const profile = readProfile(name, env);
   if (!profile && env.AWS_PROFILE)
     throw new UserError(`AWS_PROFILE ${name}: ~/.aws/credentials and ~/.aws/config have no such profile`);
+  const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || profile?.region || 'us-east-1';
+  if (!isRegion(region)) throw new UserError('AWS_REGION must look like eu-central-1');
   return {
     keys: keysOf(env) ?? keysOf(upperCase(profile ?? {})),
     missing: whyMissing(name, profile),
-    region: env.AWS_REGION || env.AWS_DEFAULT_REGION || profile?.region || 'us-east-1',
+    region,
     endpoint: endpointOf(env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || profile?.endpoint_url),
   };
 }
 
+/** Of it the host's name is made. */
+export const isRegion = (text: string) => /^[a-z0-9-]{1,32}$/.test(text);
+
 function keysOf(env: Environment): AccessKeys | null {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env;
   if (id && !secret) throw new UserError('AWS_ACCESS_KEY_ID is set, but not AWS_SECRET_ACCESS_KEY: set both');
+  if (id && secret) {
+    assertSecret('AWS_ACCESS_KEY_ID', id);
+    assertSecret('AWS_SECRET_ACCESS_KEY', secret);
+    if (token) assertSecret('AWS_SESSION_TOKEN', token);
+  }
   return id && secret
     ? { accessKeyId: id, secretAccessKey: secret, ...(token && { sessionToken: token }) }
     : null;

@@ -256,8 +256,9 @@ function networkError(name: string, error: unknown): unknown {
     /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL/.test(code) && `its certificate is not accepted (${code})`;
   const lasting = LASTING[code] ?? LASTING[message] ?? certificate;
   if (lasting) return new UserError(`${name} cannot be read: ${lasting}; check the address`);
+  // Never the error's text, which may have a header in it.
   const reason =
-    { ECONNREFUSED: 'the connection was refused' }[code] ?? `the connection failed (${code || message})`;
+    { ECONNREFUSED: 'the connection was refused' }[code] ?? `the connection failed${code && ` (${code})`}`;
   return new Transient(reason);
 }
 

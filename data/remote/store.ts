@@ -2,7 +2,7 @@ import { AwsV4Signer } from 'aws4fetch';
 import { isLoopback } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { RemoteAddress } from './address.ts';
-import { type S3Settings, s3Settings } from './credentials.ts';
+import { isRegion, type S3Settings, s3Settings } from './credentials.ts';
 
 /** One remote file, to which requests can be sent. */
 export interface Store {
@@ -76,7 +76,10 @@ function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string 
       ...{ url: url.href, method: 'GET', headers, service: 's3', region },
       ...settings.keys,
     });
-    const signed = await signer.sign();
+    const signed = await signer.sign().catch(() => {
+      // Its error may have the secret in it.
+      throw new UserError(`${name}: the credentials that were found cannot sign a request: renew them`);
+    });
     return send(url, Object.fromEntries(signed.headers), signal);
   };
   return {
@@ -88,8 +91,7 @@ function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string 
       const response = await sendSigned(headers, signal);
       // The store says where the bucket is.
       const elsewhere = response.headers.get('x-amz-bucket-region');
-      if (response.ok || !elsewhere || elsewhere === region || !/^[a-z0-9-]{1,32}$/.test(elsewhere))
-        return response;
+      if (response.ok || !elsewhere || elsewhere === region || !isRegion(elsewhere)) return response;
       await response.body?.cancel();
       region = elsewhere;
       return sendSigned(headers, signal);

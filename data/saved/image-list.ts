@@ -6,8 +6,8 @@ import type { RunFiles } from './run-files.ts';
 
 /** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */
 export const IMAGES = 'images.txt';
-/** Fewer than a string can have. */
-const MOST_BYTES = 2 ** 28;
+/** Fewer than a string can have: a run with more does not begin. */
+export const MOST_LIST_BYTES = 2 ** 28;
 
 export const imageLines = (names: readonly string[]): Buffer =>
   Buffer.from(names.map((name) => `${name}\n`).join(''));
@@ -16,6 +16,8 @@ export const imageLines = (names: readonly string[]): Buffer =>
 export function readImageList(files: RunFiles): string[] | undefined {
   if (!files.has(IMAGES)) return undefined;
   files.assertIntact(IMAGES);
-  const lines = readWhole(join(files.run, IMAGES), MOST_BYTES, { within: files.run }).toString().split('\n');
+  const lines = readWhole(join(files.run, IMAGES), MOST_LIST_BYTES, { within: files.run })
+    .toString()
+    .split('\n');
   return lines.slice(0, -1);
 }

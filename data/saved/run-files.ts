@@ -14,16 +14,19 @@ import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
 /** SHA-256 in hexadecimal, by the file's path in the run directory. */
 export type FileHashes = Record<string, string>;
 
-/** No JSON file of a run's model is longer: it has some numbers for each column. Bytes. */
-const MOST_JSON = 64 << 20;
-/** Nor is a run.json, which has none of these. */
-export const MOST_RUN_JSON = 1 << 20;
+/** No JSON file of a run's model is longer, and none that would be is written: it has some numbers for each column. Bytes. */
+export const MOST_JSON = 64 << 20;
+/** Nor is a run.json, with a name for each file of a table, and what outliers of each column are. */
+export const MOST_RUN_JSON = 32 << 20;
+
+/** What the run.json of a run has. UserError if it is not a regular file of it, or too long; a SyntaxError if it is no JSON. */
+export const readRunJson = (run: string): unknown =>
+  JSON.parse(readWhole(join(run, 'run.json'), MOST_RUN_JSON, { within: run }).toString());
 
 /** The hashes that run.json has of the files of a run; none if it has none, or if there is no run.json of dpmesh. */
 export function recordedHashes(run: string): FileHashes {
   try {
-    const text = readWhole(join(run, 'run.json'), MOST_RUN_JSON, { within: run }).toString();
-    const { dpmesh, files } = JSON.parse(text);
+    const { dpmesh, files } = readRunJson(run) as Record<string, FileHashes>;
     return typeof dpmesh === 'string' && typeof files === 'object' && files !== null ? files : {};
   } catch {
     return {};

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { readWhole } from '../../base/files.ts';
 import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
@@ -11,7 +10,7 @@ import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
-import { MOST_RUN_JSON, type RunFiles, runFiles } from './run-files.ts';
+import { type RunFiles, readRunJson, runFiles } from './run-files.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
@@ -106,6 +105,7 @@ const about = z.object({
     }),
   ),
   files: z.optional(z.record(z.string(), z.string())),
+  replaces: z.optional(z.boolean()),
 });
 
 /**
@@ -116,7 +116,8 @@ export function readTrainedModel(run: string): TrainedModel {
   for (const name of ['run.json', 'model/transform.json'])
     if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
   // With the same backend, labels have the same bits as those of the run.
-  const { identity, data, config, files: hashes } = aboutRun(run);
+  const { identity, data, config, files: hashes, replaces } = aboutRun(run);
+  if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
   const {
@@ -197,7 +198,7 @@ export function readTrainedModel(run: string): TrainedModel {
 function aboutRun(run: string): z.infer<typeof about> {
   const path = join(run, 'run.json');
   try {
-    return about.parse(JSON.parse(readWhole(path, MOST_RUN_JSON, { within: run }).toString()));
+    return about.parse(readRunJson(run));
   } catch (error) {
     const why = error instanceof UserError ? error.message : `${path} is damaged`;
     throw new UserError(`--run ${run} is not the directory of a finished run: ${why}`);

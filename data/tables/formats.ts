@@ -8,6 +8,7 @@ import { fileVersion } from '../file-version.ts';
 import { hasImages } from '../images/folder.ts';
 import { compressionOf, headOf, unpacked } from '../text-stream.ts';
 import type { TextOptions } from './csv-table.ts';
+import { filesLike } from './files-like.ts';
 import { partsTable } from './parts-table.ts';
 import type { Table } from './table.ts';
 
@@ -99,13 +100,7 @@ export function tablesInFolder(path: string): TableFile | null {
 }
 
 /** The files that a pattern such as `parts/*.parquet` names, in the order of their names; null if there are none. */
-export async function tablesLike(pattern: string): Promise<TableFile | null> {
-  const { glob } = await import('tinyglobby');
-  return severalFiles(pattern, (await glob(pattern, { absolute: false, expandDirectories: false })).sort());
-}
-
-/** Does a path that leads nowhere look like a pattern of file names? */
-export const isPattern = (path: string) => /[*?{[]/.test(path) && statusOf(path) === undefined;
+export const tablesLike = (pattern: string): TableFile | null => severalFiles(pattern, filesLike(pattern));
 
 function severalFiles(path: string, files: string[]): TableFile | null {
   const found = files.flatMap((file) => {

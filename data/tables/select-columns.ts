@@ -1,5 +1,6 @@
 import { nearest } from '../../base/nearest.ts';
 import { UserError } from '../../base/user-error.ts';
+import { likeName } from '../../base/wildcards.ts';
 import { firstNames, type Table } from './table.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */
@@ -82,14 +83,8 @@ function matching(table: Table, list: readonly string[] | null, flag: string): n
   const found = (list ?? []).flatMap((item) => {
     const exact = table.columns.some(({ name }) => name === item);
     if (exact || !item.includes('*')) return [columnIn(table, item, flag)];
-    const pattern = new RegExp(
-      `^${item
-        .split('*')
-        .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-        .join('.*')}$`,
-      's',
-    );
-    const indices = table.columns.flatMap(({ name }, i) => (pattern.test(name) ? [i] : []));
+    const isLike = likeName(item);
+    const indices = table.columns.flatMap(({ name }, i) => (isLike(name) ? [i] : []));
     if (!indices.length) throw new UserError(`${flag}: ${table.path} has no column like ${item}`);
     return indices;
   });

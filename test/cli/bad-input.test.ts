@@ -378,6 +378,7 @@ const rejectedCalls: RejectedCall[] = [
   flags(['--http 0.0.0.0:0', '--http-token'], '--http', '0.0.0.0:0'),
   flags(['--linger -1', 'at least 0'], '--linger=-1'),
   flags(['--http-token', 'without spaces'], '--http-token', 'a b'),
+  flags(['--http-token', 'line ends'], '--http-token', 'ab\n'),
   flags(['--http 203.0.113.7:9464', 'no such address'], '--http', '203.0.113.7:9464', '--http-token', 'x'),
   {
     name: 'worker with an invalid --http',

@@ -23,7 +23,7 @@ import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { openPredictor } from '../../worker/predict.ts';
-import { dpmesh, easyData, jsonOf, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
+import { dpmesh, easyData, jsonOf, K, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
 
 // A run directory that was damaged, or that somebody else made.
 const folder = scratch();
@@ -406,6 +406,27 @@ describe('a run directory from elsewhere', () => {
         message: /run\.json has 50331651 bytes, and should/,
       });
     await assert.rejects(readConfigFile(join(at, 'run.json'), []), { message: /has 50331651 bytes/ });
+  });
+
+  test('one of a table in 20,000 files, with outliers in 9,000 columns, is read by all', async () => {
+    const at = withRunJson(({ data }) => {
+      const parts = Array.from({ length: 20_000 }, (_, i) => ({
+        name: `a part of many measurements ${i}`,
+        bytes: 1e6,
+      }));
+      data.table = { fill: null, categories: {}, dropped: 0, parts };
+      data.fences = Array.from({ length: 9000 }, () => ({
+        column: 0,
+        low: -1e9,
+        high: 1e9,
+        least: -1e9,
+        most: 1e9,
+      }));
+    });
+    assert.equal((await openRun(at)).result?.k, K);
+    assert.equal((await predicted(at)).rows, 2000);
+    assert.ok('splitMergeEvery' in (await readConfigFile(join(at, 'run.json'), [])));
+    for (const done of [await plot(at), await resume(at)]) assert.equal(done.code, 0, done.stderr);
   });
 
   test('its text is only text, and its result has numbers', async () => {

@@ -95,6 +95,7 @@ describe('launch', { concurrency: 2 }, () => {
     });
     await stop(running, launched);
     const lines = launched.stderr().trimEnd().split('\n');
+    assert.equal(lines.filter((line) => line.endsWith(': the run was stopped (exit code 130)')).length, 3);
     for (const line of lines) assert.match(line, /^(launch|[^ ]+\/(gpu0|gpu5|cpu0)): /, line);
     assert.equal(lines.filter((line) => /\/gpu5: joined as w\d; rows come from/.test(line)).length, 1);
   });

@@ -187,6 +187,27 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     assert.equal(ended.stderr, `${run} is finished: there is nothing to resume\n`);
   });
 
+  test('that has finished, and of which a file is damaged or missing: names that', async () => {
+    for (const name of ['model/weights.bin', 'mixture/means.npy', 'labels.csv'])
+      for (const remove of [false, true]) {
+        const run = path('damaged');
+        rmSync(run, { recursive: true, force: true });
+        cpSync(path('quiet'), run, { recursive: true });
+        const file = join(run, name);
+        const bytes = readFileSync(file);
+        bytes[bytes.length - 1] ^= 1;
+        if (remove) rmSync(file);
+        else writeFileSync(file, bytes);
+        refused(
+          await resume(run),
+          `${file} is damaged`,
+          remove ? 'it is missing' : 'SHA-256',
+          'repeat the run',
+        );
+        refused(await dpmesh(['finish', run]), `${file} is damaged`);
+      }
+  });
+
   test('cannot be resumed with flags that change the result, by an older version, or where there is no run', async () => {
     const run = path('quiet');
     refused(await resume(run, '--seed', 7), '--seed 7', 'start a new run');

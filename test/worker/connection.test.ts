@@ -50,7 +50,21 @@ describe('a connection to the coordinator', () => {
     assert.equal(hellos, 3);
     assert.deepEqual(logged, [
       'the coordinator refuses this worker for now, still trying: there are 1024 workers already',
+      'the run is over',
     ]);
+  });
+
+  test('says how the run ended, and with which exit code', async () => {
+    const ends = [
+      ['done', 0, 'the run is done (exit code 0)'],
+      ['stopped', 130, 'the run was stopped (exit code 130)'],
+      ['failed', 2, 'the run failed (exit code 2)'],
+    ] as const;
+    for (const [how, code, text] of ends) {
+      const { connection, logged } = await connected(() => ({ type: 'stop', ended: { how, code } }));
+      await connection.done;
+      assert.deepEqual(logged, [text]);
+    }
   });
 
   test('a worker that the coordinator does not know says hello again with the same session', async () => {

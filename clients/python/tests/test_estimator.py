@@ -190,6 +190,7 @@ class Mistakes(unittest.TestCase):
         self.assert_refused("^alpha -1 must be above 0$", X, alpha=-1)
         self.assert_refused("^input_transform log must be ", X, input_transform="log")
         self.assert_refused("^heartbeat_timeout -1 must be ", X, heartbeat_timeout=-1)
+        self.assert_refused("^out: s3://b/run is an address", X, out="s3://b/run")
         self.assert_refused("^labels has 2 labels", X, labels=[0, 1])
         self.assert_refused("^impute needs a DataFrame; for arrays use sklearn.impute.SimpleImputer$", X, impute="mean")
         self.assert_refused("^drop needs a DataFrame", X, drop="a")

@@ -28,6 +28,7 @@ import {
 import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
 import { cachePath } from '../../../data/cache-pruning.ts';
 import { openSource } from '../../../data/open.ts';
+import { MOST_RUN_JSON } from '../../../data/saved/run-files.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
 after(() => rmSync(home, { recursive: true }));
@@ -178,25 +179,29 @@ describe('openRunDirectory', () => {
     }
   });
 
-  test('with --force: an earlier run that cannot be put back is named, and the first problem ends it', async () => {
+  test('with --force: what a killed run had not yet removed of the earlier one is nobody’s, and goes when it is resumed', async () => {
+    for (const name of ['model', 'checkpoints']) mkdirSync(join(path, name), { recursive: true });
+    for (const name of ['labels.npy', 'events.jsonl', 'checkpoints/epoch-000001.ckpt', 'notes.txt'])
+      writeFileSync(join(path, name), 'earlier');
+    writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0","replaces":true}');
+    await assert.rejects(openRunDirectory(path), /already exists/);
+    const warnings: string[] = [];
+    (await reopenRunDirectory(path, { warn: (message) => warnings.push(message) })).close();
+    assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'notes.txt', 'run.json']);
+    assert.deepEqual(JSON.parse(readFileSync(join(path, 'run.json'), 'utf8')), { dpmesh: '0.1.0' });
+    assert.equal(readFileSync(join(path, 'events.jsonl'), 'utf8'), '');
+    assert.match(warnings.join(), /stopped before it had removed the one that it replaces/);
+  });
+
+  test('nothing is begun with a run.json that is longer than what is read again', async () => {
     mkdirSync(join(path, 'model'), { recursive: true });
     writeFileSync(join(path, 'run.json'), '{"dpmesh":"0.1.0"}');
-    const warnings: string[] = [];
-    const out = await openRunDirectory(path, { force: true, warn: (message) => warnings.push(message) });
-    const unwritten = {
-      toJSON() {
-        mkdirSync(join(path, 'model', 'of another program'), { recursive: true });
-        throw new UserError('the first problem');
-      },
-    };
-    await assert.rejects(out.create(unwritten), /cannot be written: the first problem$/);
-    const [aside, ...others] = readdirSync(path).filter(isDraft);
-    assert.deepEqual(others, []);
-    assert.deepEqual(readdirSync(join(path, aside)).sort(), ['model', 'run.json']);
-    assert.deepEqual(warnings, [
-      `files of the earlier run are in ${join(path, aside)} and cannot be put back: ${path} cannot be written: ENOTEMPTY`,
-    ]);
-    await assert.rejects(out.create({}), /is not a run directory .* --force would remove model there/);
+    const out = await openRunDirectory(path, { force: true });
+    await assert.rejects(
+      out.create({ parts: ['x'.repeat(MOST_RUN_JSON / 2)] }),
+      /^UserError: run.json of the run would have/,
+    );
+    assert.deepEqual(readdirSync(path).sort(), ['model', 'run.json']);
     out.close();
   });
 

@@ -59,6 +59,13 @@ test('settings that cannot be used, without what may be secret', () => {
     { ...empty, AWS_ACCESS_KEY_ID: 'SECRET' },
     { ...empty, AWS_ENDPOINT_URL: 'https://me:SECRET@store.example' },
     { ...empty, AWS_ENDPOINT_URL: 'store.example' },
+    { ...empty, AWS_REGION: 'x.example/SECRET' },
+    ...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'].flatMap((name) =>
+      ['SECRET\n', 'SECRET\r\n', 'a SECRET', '\u00e9SECRET'].map((value) => ({
+        ...{ ...empty, AWS_ACCESS_KEY_ID: 'A', AWS_SECRET_ACCESS_KEY: 'B', AWS_SESSION_TOKEN: 'C' },
+        [name]: value,
+      })),
+    ),
   ];
   for (const env of refused)
     assert.throws(

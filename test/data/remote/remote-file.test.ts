@@ -175,6 +175,25 @@ describe('reading parts of a remote file', () => {
     await refused(open('https://no-such-host.invalid/x.npy'), /there is no such host|EAI_AGAIN/);
   });
 
+  test('an error of a library that has seen a secret is not passed on', async (t) => {
+    const own = globalThis.fetch;
+    t.after(() => {
+      globalThis.fetch = own;
+    });
+    for (const error of [
+      new TypeError('Headers.set: "SECRET\n" is an invalid header value.'),
+      new TypeError('fetch failed', { cause: new Error('SECRET') }),
+    ]) {
+      globalThis.fetch = async () => {
+        throw error;
+      };
+      await assert.rejects(open(`${root}/secret.npy`), ({ message }: Error) => {
+        assert.match(message, /the connection failed/);
+        return !message.includes('SECRET');
+      });
+    }
+  });
+
   test('redirects are followed, but not in a circle, nor to what may not be read', async () => {
     const target = at((request, response) => serve(request, response));
     const to = (location: string) => at((_, response) => void response.writeHead(302, { location }).end());

@@ -78,11 +78,20 @@ export async function wasmBackend(): Promise<Backend> {
 
 let module: Promise<Module> | undefined;
 
+/** For errors that nobody has caught. */
+const ENDINGS = ['uncaughtException', 'unhandledRejection'];
+
 /** The build with SIMD and without threads, which TensorFlow.js chooses in Node.js too. All backends share its heap. */
 async function instantiate(): Promise<Module> {
   const factory: Factory = require('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js');
   const locateFile = (_: string, folder: string) => `${folder}tfjs-backend-wasm-simd.wasm`;
-  const wasm = await factory({ locateFile });
+  const before = ENDINGS.map((event) => process.rawListeners(event));
+  const loading = factory({ locateFile });
+  // At once it has made itself the one to decide how this process ends, which is not always ours.
+  for (const [i, event] of ENDINGS.entries())
+    for (const listener of process.rawListeners(event))
+      if (!before[i].includes(listener)) process.off(event, listener as () => void);
+  const wasm = await loading;
   wasm.cwrap('init', null, [])();
   return wasm;
 }

@@ -6,6 +6,7 @@ import csv
 import html
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -25,6 +26,9 @@ class SavedRun:
     def __init__(self, out: str | None = None) -> None:
         self.is_temporary = out is None
         if out is not None:
+            # A path has one slash less.
+            if re.match(r"[A-Za-z][\w+.-]+:/", str(out)):
+                raise ValueError(f"out: {out} is an address, and nothing is written to one: choose a path of this machine")
             self.path = Path(out).absolute()
             return
         folder = tempfile.mkdtemp(prefix="dpmesh-run-")
