@@ -164,7 +164,7 @@ export async function decodeTable(
 }
 
 function notesOn(
-  { columns, isNamed, emptyParts }: Table,
+  { columns, isNamed, emptyParts, isPlain }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
@@ -175,7 +175,8 @@ function notesOn(
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
       ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
       : []),
-    ...(isNamed && isNumbered(columns.map(({ name }) => name))
+    // Only text has no names but those of its first line.
+    ...(isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name))
       ? [
           'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
         ]

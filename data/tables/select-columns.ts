@@ -68,8 +68,10 @@ export function columnIn({ path, isNamed, columns }: Table, name: string, flag: 
   if (index !== columns.findLastIndex((column) => column.name === name))
     throw new UserError(`${path} has several columns called ${name}: choose one by its number, from 1`);
   if (index >= 0) return index;
-  if (/^[1-9]\d*$/.test(name) && Number(name) <= columns.length) return Number(name) - 1;
   const names = columns.map((column) => column.name);
+  // Where numbers are names, they mean no places.
+  const areNumbers = isNamed && names.every((other) => /^\d+$/.test(other));
+  if (/^[1-9]\d*$/.test(name) && Number(name) <= columns.length && !areNumbers) return Number(name) - 1;
   const near = isNamed ? nearest(name, names) : [];
   const hint = near.length
     ? `did you mean ${near.join(' or ')}?`

@@ -89,6 +89,15 @@ describe('the columns of a CSV with a header', () => {
     assert.deepEqual(await labelled(run, path('names.csv')), labels);
   });
 
+  test('that are only numbered are found by their numbers, and a number means no place among them', async () => {
+    const data = csv('numbers.csv', '0,1,2');
+    const own = await trained('numbers', data);
+    assert.deepEqual(await labelled(own, csv('mixed.csv', '2,0,1', [2, 0, 1])), await labelled(own, data));
+    const { code, stderr } = await dpmesh(['train', '--data', data, '--drop', '3', '--out', path('none')]);
+    assert.equal(code, 2);
+    assert.match(stderr, /^dpmesh: --drop: \S+ has no column 3; did you mean /);
+  });
+
   test('without the one that held the labels, which may be there or not', async () => {
     const data = csv('classes.csv', 'a,class,b,c', [0, 'class', 1, 2]);
     const own = await trained('classes', data, '--labels', `${data}:class`);
