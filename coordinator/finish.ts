@@ -44,9 +44,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
+  source: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
+  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
   encoder?: Encoder | null;
   /** What each clustering of its codes found, if there were several. */
   brought?: Alternation[];

@@ -58,7 +58,7 @@ export interface Predictor {
   images: readonly string[] | null;
   /** What names the rows: the texts of the column that named those of the run, if the data have it. */
   texts: Source['texts'];
-  /** That column; null where the run had none. */
+  /** That column, or the one by which the data name their rows; null where there is none. */
   id: string | null;
   /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
   quantiles: Float32Array | null;
@@ -133,7 +133,7 @@ export async function openPredictor({
       rows: source.rows,
       images: source.images ?? null,
       texts: source.texts,
-      id: table.id,
+      id: table.id ?? source.id ?? null,
       outliers: trained.outliers,
       quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,

@@ -18,13 +18,16 @@ import type { RunDirectory, StreamedFile } from './run-directory.ts';
 const LABELS_CSV = 'labels.csv';
 const LABELS_PARQUET = 'labels.parquet';
 
-/** What names the rows: a column of a table, or their images; null: their numbers. */
+type Named = Pick<Source, 'images' | 'texts' | 'id'>;
+
+/** What names the rows: a column of a table, those of the cells of an .h5ad, or images; null: their numbers. */
 export function namesOfRows(
-  { images, texts }: Pick<Source, 'images' | 'texts'>,
+  { images, texts, id: usual = '' }: Named,
   { data, id }: Pick<RunConfig, 'data' | 'id'>,
 ): RowTexts | null {
   if (images) return rowTexts(inSlices(images), data);
-  return id !== null && texts ? rowTexts(texts(id), `column ${id} of ${data}`) : null;
+  const column = id ?? usual;
+  return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
 }
 
 /** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
@@ -60,7 +63,7 @@ interface LabelFilesInput {
 export async function writeLabelFiles(
   out: RunDirectory,
   rows: number,
-  source: Pick<Source, 'images' | 'texts'>,
+  source: Named,
   config: RunConfig,
   { quantiles, hasOutliers, shown }: LabelFilesInput,
 ): Promise<Map<number, string>> {
@@ -74,7 +77,7 @@ export async function writeLabelFiles(
   };
   const found = new Map<number, string>();
   const names = namesOfRows(source, config);
-  const first = nameOfRows(source.images ? 'image' : id);
+  const first = nameOfRows(source.images ? 'image' : (id ?? source.id ?? null));
   try {
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)

@@ -1,8 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import {
-  type ContainedArray,
   type Container,
   type ExpectedSize,
+  type Member,
   openMember,
   ROWS,
   type Wanted,
@@ -55,7 +55,7 @@ export async function openArray(
   name: string | null,
   wanted: Wanted,
   expected?: ExpectedSize,
-): Promise<ContainedArray & { array: string }> {
+): Promise<Member> {
   const container = await openContainer(format, path);
   try {
     return await openMember(container, name, wanted, expected);
@@ -70,7 +70,7 @@ export function openRowsIn(
   path: string,
   columns: readonly string[] | null,
   expected?: ExpectedSize,
-): Promise<ContainedArray & { array: string }> {
+): Promise<Member> {
   if (columns && columns.length !== 1)
     throw new UserError(
       `--columns ${columns.join(',')} has ${columns.length} names, but the rows of ${path} are in one array: give its name alone`,

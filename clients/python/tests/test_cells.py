@@ -41,6 +41,8 @@ class Cells(unittest.TestCase):
         np.testing.assert_array_equal(model.labels_, self.expected)
         np.testing.assert_array_equal(model.predict(cells), self.expected)
         np.testing.assert_array_equal(model.predict(X), self.expected)
+        for row in model.clusters_[0]["exemplars"]:
+            self.assertEqual(row["id"], barcodes[row["row"]])
         # Labels go back, and are true classes of another fit.
         cells.obs["cluster"] = pd.Categorical(model.labels_)
         with tempfile.TemporaryDirectory() as folder:
