@@ -114,7 +114,7 @@ async function openContained(
   const columns = array === undefined ? (table?.columns ?? null) : [array];
   // New rows for a trained model may have another name.
   const chosen = columns && table?.trained ? await presentIn(format, path, columns) : columns;
-  const opened = await openRowsIn(format, path, chosen, expected);
+  const opened = await openRowsIn(format, path, chosen, expected, table?.trained?.run);
   if (table?.trained) assertSameColumns(opened, table.trained);
   const { array: taken, arrays, copy, names, rowNames } = opened;
   return {

@@ -64,18 +64,21 @@ export async function openArray(
   }
 }
 
-/** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. */
+/** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. `run`: they are for that. */
 export function openRowsIn(
   format: ContainerFormat,
   path: string,
   columns: readonly string[] | null,
   expected?: ExpectedSize,
+  run?: string,
 ): Promise<Member> {
   if (columns && columns.length !== 1)
     throw new UserError(
       `--columns ${columns.join(',')} has ${columns.length} names, but the rows of ${path} are in one array: give its name alone`,
     );
-  return openArray(format, path, columns?.[0] ?? null, ROWS, expected);
+  const wanted =
+    run === undefined ? ROWS : { ...ROWS, how: `a file of it alone, or by its name in the run ${run}` };
+  return openArray(format, path, columns?.[0] ?? null, wanted, expected);
 }
 
 /** Those columns if the container has an array of that name, else null. */

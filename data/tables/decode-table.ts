@@ -125,7 +125,7 @@ export async function decodeTable(
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
     const notes = [
-      ...notesOn(table, index, numbers, dropped.length),
+      ...notesOn(table, index, numbers, dropped.length, options.run),
       ...(options.categories ? [] : notesOnCategories(categories)),
       ...(blank.count
         ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]
@@ -168,12 +168,15 @@ function notesOn(
   index: number | null,
   numbers: readonly number[],
   dropped: number,
+  run: string | undefined,
 ): string[] {
   return [
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
-      ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
+      ? [
+          `its first column has no name and is clustered; if it is an index, leave it out${run === undefined ? ' with --drop 1' : ''}`,
+        ]
       : []),
     // Only text has no names but those of its first line.
     ...(isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name))

@@ -179,8 +179,8 @@ async function decode(
   const trained = options.trained;
   const choice = trained ? trainedChoice(table, options, trained) : options;
   if (!trained && options.text !== null) assertText(table, columnIn(table, options.text, '--text'));
-  const selected = selectColumns(table, choice);
-  await assertClusterable(table, selected.numbers, choice);
+  const selected = selectColumns(table, choice, trained?.run);
+  await assertClusterable(table, selected.numbers, choice, trained?.run);
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
   const how: DecodeOptions = { impute, onRows, fill, categories, run };

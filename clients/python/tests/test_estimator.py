@@ -183,6 +183,15 @@ class Forms(unittest.TestCase):
         np.testing.assert_array_equal(by_path.labels_, by_array.labels_)
         np.testing.assert_array_equal(by_path.cluster_centers_, by_array.cluster_centers_)
 
+    def test_an_array_in_another_order_is_warned_about(self) -> None:
+        scaled = X * [1, 100, 10000]
+        model = DPMesh(**QUICK).fit(scaled)
+        with self.assertWarnsRegex(UserWarning, r"^X looks as if .* \(column 1 like column 2, column 2 like column 1\)"):
+            model.predict(scaled[:, [1, 0, 2]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.predict(scaled)
+
     def test_a_table_can_be_fitted_and_its_run_kept(self) -> None:
         table = self.folder / "rows.csv"
         np.savetxt(table, X, delimiter=",", header="a,b,c", comments="", fmt="%.9g")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,7 @@ Event = dict[str, Any]
 #: The exit code of a mistake of the user, and of a run that was stopped.
 _USER_ERROR = 2
 _STOPPED = 130
+_WARNING = "dpmesh: warning: "
 #: Seconds that a run has to save what it has computed.
 _PATIENCE = 30.0
 _SCRIPTS = {".js", ".mjs", ".cjs"}
@@ -122,8 +124,13 @@ def run_command(
         except BaseException:
             _stop(process)
             raise
+        message = readable(_message(errors))
         if code:
-            _raise(code, readable(_message(errors)))
+            _raise(code, message)
+    # Others are events.
+    for line in message.splitlines() if "--events" not in arguments else []:
+        if line.startswith(_WARNING):
+            warnings.warn(line.removeprefix(_WARNING), stacklevel=4)
     return result
 
 

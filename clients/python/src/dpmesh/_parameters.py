@@ -44,13 +44,11 @@ class Parameters:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+        from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(
             estimator_type="clusterer",
             target_tags=TargetTags(required=False),
-            # Of all that have predict_proba they are read.
-            classifier_tags=ClassifierTags(),
             input_tags=InputTags(three_d_array=True, sparse=True),
         )
 
