@@ -36,6 +36,8 @@ class Cells(unittest.TestCase):
         cells.obsm["X_other"] = X
         by_name = DPMesh(**QUICK, columns="X_other").fit(cells)
         np.testing.assert_array_equal(by_name.labels_, self.expected)
+        cells.obsm["X_sparse"] = sparse.csr_array(X)
+        np.testing.assert_array_equal(DPMesh(**QUICK, columns=["X_sparse"]).fit(cells).labels_, self.expected)
         cells.obsm["X_pca"] = X
         model = DPMesh(**QUICK).fit(cells)
         np.testing.assert_array_equal(model.labels_, self.expected)

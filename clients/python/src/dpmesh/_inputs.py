@@ -74,9 +74,17 @@ def _of_cells(cells: Any, folder: Path, array: Any) -> Input:
     if name not in arrays:
         there = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
         raise ValueError(f"X has no obsm[{name!r}]: choose one of its arrays, as in columns=\"X\"; it has {there}")
-    rows = checked(arrays[name])
+    rows: Any = checked(arrays[name])
     path = folder / "X.h5ad"
-    type(cells)(obs=cells.obs[[]], obsm={name: rows}).write_h5ad(path)
+    import h5py  # Which AnnData needs.
+
+    with h5py.File(path, "w") as file:
+        file.create_group("var")
+        file.create_group("obs").attrs["_index"] = "_index"
+        file["obs/_index"] = [str(cell) for cell in cells.obs_names]
+        array = file.create_dataset(f"obsm/{name}", rows.shape, rows.dtype)
+        for start, stop in _slices(rows):
+            array[start:stop] = rows[start:stop].toarray() if _is_sparse(rows) else rows[start:stop]
     return Input(str(path), None if _is_sparse(rows) else rows, rows.shape[1], None, False, {"columns": name})
 
 
