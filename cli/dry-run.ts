@@ -30,6 +30,8 @@ interface DryRun {
   columns: number;
   names: readonly string[] | null;
   type: string;
+  /** The arrays of the file, if it is one of several, with their shapes. */
+  arrays: readonly string[];
   /** The columns of a table that name and describe rows, and those that are not used. */
   id: string | null;
   text: string | null;
@@ -79,7 +81,8 @@ async function planRun(
     return {
       data: config.data,
       parts: source.table?.parts.length ?? 0,
-      ...{ id: config.id, text: config.text, leftOut: source.table?.leftOut ?? [] },
+      arrays: source.arrays ?? [],
+      ...{ id: config.id ?? source.id ?? null, text: config.text, leftOut: source.table?.leftOut ?? [] },
       ...{ rows: source.rows, columns: source.dim, names: source.names ?? null, type: source.dtype },
       labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
       transform: transformText(config, source.dim),
@@ -152,6 +155,12 @@ function listsOnce(names: readonly string[]): string[] {
   return once;
 }
 
+/** With how to take one: of AnnData the principal components, if they are there. */
+function arraysText(arrays: readonly string[]): string {
+  const [other] = (arrays.find((array) => array.startsWith('obsm/X_pca ')) ?? arrays[1]).split(' (');
+  return `${arrays.join(', ')}; choose one with --columns, such as --columns ${other}`;
+}
+
 const row = (name: string, text: string | null): [string, string][] => (text ? [[name, text]] : []);
 
 function printPlan(plan: DryRun, json: boolean): void {
@@ -163,6 +172,7 @@ function printPlan(plan: DryRun, json: boolean): void {
   const lines: [string, string][] = [
     ['data', plan.parts ? `${plan.data}, ${count(plan.parts)} files` : plan.data],
     ['rows × columns', `${count(rows)} × ${count(columns)}, ${type}${named}`],
+    ...row('arrays', plan.arrays.length > 1 ? arraysText(plan.arrays) : null),
     ...row('names of rows', plan.id && `column ${plan.id}`),
     ...row('texts of rows', plan.text && `column ${plan.text}`),
     ...row('labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`),

@@ -44,9 +44,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
+  source: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts'>;
+  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
   encoder?: Encoder | null;
   /** What each clustering of its codes found, if there were several. */
   brought?: Alternation[];
@@ -121,7 +121,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
       if (images) out.bytes(IMAGES, imageLines(images));
       if (table?.dropped.length)
         await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
-      await writeModel(run, final.state, labelled, names, input.encoder ?? null, out);
+      await writeModel(run, final.state, labelled, names, input.encoder ?? null, input.data.moments, out);
       await writeDescriptions(input, labelled, { centres: reorderedCentres(centres, final.order), tree });
       await checkpoints.flush();
       const { silhouette, counts } = labelled;

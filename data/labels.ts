@@ -177,9 +177,9 @@ async function containerLabels(
   name: string | undefined,
 ): Promise<Labels> {
   if (format === 'hdf5') {
-    const { eachObsLabel } = await import('./arrays/obs-labels.ts');
+    const { obsLabels } = await import('./arrays/obs-labels.ts');
     const encoder = createLabelEncoder(path);
-    await eachObsLabel(path, name, (label) => encoder.add(label, String));
+    for await (const labels of obsLabels(path, name)) for (const label of labels) encoder.add(label, String);
     return encoder.finish();
   }
   const { file } = await openArray(format, path, name ?? null, LABEL_ARRAY);

@@ -110,13 +110,25 @@ async function openContained(
   path: string,
   { array, table, expected }: OpenOptions,
 ): Promise<Source> {
+  const version = fileVersion(path);
   const columns = array === undefined ? (table?.columns ?? null) : [array];
   // New rows for a trained model may have another name.
   const chosen = columns && table?.trained ? await presentIn(format, path, columns) : columns;
-  const opened = await openRowsIn(format, path, chosen, expected);
+  const opened = await openRowsIn(format, path, chosen, expected, table?.trained?.run);
   if (table?.trained) assertSameColumns(opened, table.trained);
-  const where = opened.copy === undefined ? { array: opened.array } : { file: opened.copy };
-  return { ...tableSource(opened.file), ...where, names: opened.names };
+  const { array: taken, arrays, copy, names, rowNames } = opened;
+  return {
+    ...tableSource(opened.file),
+    ...(copy === undefined ? { array: taken } : { file: copy }),
+    ...{ arrays, names },
+    ...(rowNames && {
+      id: rowNames.title,
+      async *texts() {
+        yield* rowNames.texts();
+        assertVersion(path, version);
+      },
+    }),
+  };
 }
 
 /** UserError if both have names of columns, and these differ. */

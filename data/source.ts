@@ -40,6 +40,10 @@ export interface Source {
   readonly file?: string;
   /** The name of the array, of a file that has several, where it is read in place. */
   readonly array?: string;
+  /** Of a file that has several arrays: the first of all, with their shapes, for people. */
+  readonly arrays?: readonly string[];
+  /** The column that names the rows where none is chosen: of an .h5ad its obs_names. */
+  readonly id?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
   /** Of a table: what became of its missing values and categories. */

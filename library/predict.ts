@@ -5,7 +5,9 @@ import { UserError } from '../base/user-error.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { countFlags } from '../data/fences.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
+import { formatOf } from '../data/open.ts';
 import { imageLines } from '../data/saved/image-list.ts';
+import { readTrainedModel } from '../data/saved/trained-model.ts';
 import { renumberLabels } from '../model/numbering.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
@@ -65,30 +67,34 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   const { force = false, log = () => {}, status, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut, '--images': images };
-  assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
-  assertNotOfRun(run, outputs);
-  for (const [flag, path] of Object.entries(outputs))
-    if (path !== undefined && statusOf(path)?.isFile() === false)
-      throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
-  for (const path of Object.values(outputs))
-    if (path !== undefined && existsSync(path) && !force)
-      throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
-  const format = out === undefined ? null : labelFormatOf(out);
   const paths = fixedPaths();
   const { fix, asGiven } = paths;
   const folder = fix(run);
-  const input = {
-    run: folder,
-    data: typeof data === 'string' ? fix(data) : sourceOf(data),
-    soft: soft !== false,
-    details: format !== null && format !== '.npy',
-    skipBad,
-    log: (line: string) => log(asGiven(line)),
-    status: status && ((text: string) => status(asGiven(text))),
-    signal,
-  };
   const files = { out: fix(out), softOut: fix(softOut), imagesOut: fix(images), force };
-  return paths.naming(() => {
+  const rowsAt = typeof data === 'string' ? fix(data) : sourceOf(data);
+  return paths.naming(async () => {
+    // What is read comes before what is written.
+    readTrainedModel(folder);
+    if (typeof rowsAt === 'string') formatOf(rowsAt);
+    assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
+    assertNotOfRun(run, outputs);
+    for (const [flag, path] of Object.entries(outputs))
+      if (path !== undefined && statusOf(path)?.isFile() === false)
+        throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
+    for (const path of Object.values(outputs))
+      if (path !== undefined && existsSync(path) && !force)
+        throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
+    const format = out === undefined ? null : labelFormatOf(out);
+    const input = {
+      run: folder,
+      data: rowsAt,
+      soft: soft !== false,
+      details: format !== null && format !== '.npy',
+      skipBad,
+      log: (line: string) => log(asGiven(line)),
+      status: status && ((text: string) => status(asGiven(text))),
+      signal,
+    };
     const joined = clusters === undefined ? null : cutOfRun(folder, clusters);
     return label(input, joined, files);
   });

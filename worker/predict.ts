@@ -2,6 +2,7 @@ import { yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
+import { columnWatch } from '../data/moved-columns.ts';
 import { tuple } from '../data/npy.ts';
 import { isImageFolder, openSource } from '../data/open.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
@@ -58,7 +59,7 @@ export interface Predictor {
   images: readonly string[] | null;
   /** What names the rows: the texts of the column that named those of the run, if the data have it. */
   texts: Source['texts'];
-  /** That column; null where the run had none. */
+  /** That column, or the one by which the data name their rows; null where there is none. */
   id: string | null;
   /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
   quantiles: Float32Array | null;
@@ -82,7 +83,7 @@ export async function openPredictor({
   signal,
 }: PredictInput): Promise<Predictor> {
   const trained = readTrainedModel(run);
-  const { transform, encoder, net, backendName, names, images, table } = trained;
+  const { transform, encoder, net, backendName, names, images, table, moments } = trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
@@ -128,12 +129,14 @@ export async function openPredictor({
       start: i * FORWARD_ROWS,
       count: Math.min(FORWARD_ROWS, source.rows - i * FORWARD_ROWS),
     }));
+    // Columns that both have names for were found by them.
+    const watch = moments && !source.shape && !(source.names && names) ? columnWatch(moments) : null;
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
     return {
       rows: source.rows,
       images: source.images ?? null,
       texts: source.texts,
-      id: table.id,
+      id: table.id ?? source.id ?? null,
       outliers: trained.outliers,
       quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,
@@ -145,6 +148,7 @@ export async function openPredictor({
           signal?.throwIfAborted();
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
+          watch?.add(raw);
           yield {
             start,
             ...(await label(
@@ -159,6 +163,8 @@ export async function openPredictor({
           start += raw.length / source.dim;
         }
         await source.assertSameFile?.();
+        const moved = watch?.moved();
+        if (moved) warn(movedText(name, moved, run));
       },
       close() {
         backend.free(...layers, ...(encoding ?? []));
@@ -187,6 +193,16 @@ async function label(
   backend.free(scaled, ...layers, ...(r ? [r] : []));
   const distance = centres && distancesFrom(centres, rows, labels);
   return { labels, responsibilities, outliers, distance };
+}
+
+const MOST_MOVED = 4;
+
+function movedText(name: string, moved: Map<number, number>, run: string): string {
+  const some = [...moved]
+    .slice(0, MOST_MOVED)
+    .map(([from, to]) => `column ${from + 1} like column ${to + 1}`);
+  const more = moved.size > MOST_MOVED ? ', …' : '';
+  return `${name} looks as if its columns were in another order than those of the run ${run} (${some.join(', ')}${more}): without names they are taken in that of the run`;
 }
 
 /** Images become rows like those of the run. */

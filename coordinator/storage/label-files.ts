@@ -19,13 +19,16 @@ import type { RunDirectory, StreamedFile } from './run-directory.ts';
 const LABELS_CSV = 'labels.csv';
 const LABELS_PARQUET = 'labels.parquet';
 
-/** What names the rows: a column of a table, or their images; null: their numbers. */
+type Named = Pick<Source, 'images' | 'texts' | 'id'>;
+
+/** What names the rows: a column of a table, those of the cells of an .h5ad, or images; null: their numbers. */
 export function namesOfRows(
-  { images, texts }: Pick<Source, 'images' | 'texts'>,
+  { images, texts, id: usual = '' }: Named,
   { data, id }: Pick<RunConfig, 'data' | 'id'>,
 ): RowTexts | null {
   if (images) return rowTexts(inSlices(images), data);
-  return id !== null && texts ? rowTexts(texts(id), `column ${id} of ${data}`) : null;
+  const column = id ?? usual;
+  return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
 }
 
 /** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
@@ -62,11 +65,11 @@ interface LabelFilesInput {
 export async function writeLabelFiles(
   out: RunDirectory,
   rows: number,
-  source: Pick<Source, 'images' | 'texts'>,
+  source: Named,
   config: RunConfig,
   { quantiles, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
-  const { id, outliers, labelsParquet } = config;
+  const { outliers, labelsParquet } = config;
   const columns = labelColumns(quantiles, outliers);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
@@ -76,6 +79,7 @@ export async function writeLabelFiles(
   };
   const found = new Map<number, string>();
   const names = namesOfRows(source, config);
+  const id = config.id ?? source.id ?? null;
   const counter = id !== null && names ? await repeatCounter(rows) : null;
   const first = nameOfRows(source.images ? 'image' : id);
   try {
@@ -97,7 +101,7 @@ export async function writeLabelFiles(
     const repeats = counter?.repeats() ?? 0;
     if (repeats)
       warn(
-        `--id ${id}: ${repeats.toLocaleString('en')} of ${rows.toLocaleString('en')} rows have the name of a row before them`,
+        `${config.id === null ? 'the file' : `--id ${id}`}: ${repeats.toLocaleString('en')} of ${rows.toLocaleString('en')} rows have the name of a row before them`,
       );
     return found;
   } catch (error) {

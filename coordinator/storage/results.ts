@@ -3,12 +3,14 @@ import { savedFences } from '../../data/fences.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
 import type { Centres } from '../../model/description/centres.ts';
 import type { Layout } from '../../model/layout.ts';
+import { diagonalOf } from '../../model/linalg.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';
 import type { State } from '../../model/state.ts';
 import type { Alternation, Stability, Summary } from '../../view/summary.ts';
 import type { Encoder } from '../encoder/encoder.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import { REPLICATES } from '../training/graph/resolution.ts';
+import type { DataMoments } from '../training/reading/moments.ts';
 import type { Run } from '../training/run-context.ts';
 import type { RunTotals } from './checkpoint.ts';
 import { layersModel } from './export-model.ts';
@@ -66,9 +68,16 @@ const savedEncoder = ({ widths, input }: Encoder) => ({
   shift: [...input.shift],
 });
 
+/** What columns are like, roughly. */
+const savedMoments = (mean: Float64Array, variance: Float64Array) => ({
+  mean: Array.from(mean, roughly),
+  deviation: Array.from(variance, (value) => roughly(Math.sqrt(Math.max(0, value)))),
+});
+const roughly = (value: number) => Number(value.toPrecision(6));
+
 /**
  * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
- * have none.
+ * have none. Moments are of what is clustered.
  */
 export async function writeModel(
   run: Run,
@@ -76,6 +85,7 @@ export async function writeModel(
   { T }: FullPassResult,
   names: readonly string[] | null,
   encoder: Encoder | null,
+  { mean, covariance }: DataMoments['moments'],
   out: RunDirectory,
 ): Promise<void> {
   const { transform, config, d, calculate } = run;
@@ -91,6 +101,8 @@ export async function writeModel(
     scale: [...scale],
     offset: [...offset],
     ...(names && { names }),
+    // Else they are of codes.
+    ...(!encoder && { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
     ...(encoder && { encoder: savedEncoder(encoder) }),
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
     ...(fences && { fences: savedFences(fences) }),

@@ -28,7 +28,12 @@ export interface ContainedArray {
   copy?: string;
   /** The names of its columns; null where they have none. */
   names?: readonly string[] | null;
+  /** What names its rows, slice by slice, and what that is called. */
+  rowNames?: { title: string; texts(): AsyncGenerator<string[]> };
 }
+
+/** An array of a container, its name, and the first ones of all with their shapes. */
+export type Member = ContainedArray & { array: string; arrays: readonly string[] };
 
 /** What is looked for in a container. */
 export interface Wanted {
@@ -69,14 +74,18 @@ export async function openMember(
   name: string | null,
   wanted: Wanted,
   expected?: ExpectedSize,
-): Promise<ContainedArray & { array: string }> {
+): Promise<Member> {
   const array = name === null ? await onlyOne(container, wanted) : await named(container, name);
   const shape = expected && (await container.shapeOf(array));
   if (shape && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
     throw new UserError(
       `${memberPath(container.path, array)} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`,
     );
-  return { ...(await container.open(array, expected !== undefined)), array };
+  return {
+    ...(await container.open(array, expected !== undefined)),
+    array,
+    arrays: await described(container),
+  };
 }
 
 async function named(container: Container, name: string): Promise<string> {
@@ -105,12 +114,18 @@ async function onlyOne(container: Container, { what, how, isIt }: Wanted): Promi
   );
 }
 
-async function listed(container: Container): Promise<string> {
-  const { names } = container;
+/** The first arrays of a container, with their shapes. */
+async function described(container: Container): Promise<string[]> {
   const parts: string[] = [];
-  for (const name of names.slice(0, MOST_LISTED)) {
+  for (const name of container.names.slice(0, MOST_LISTED)) {
     const shape = await container.shapeOf(name);
     parts.push(shape ? `${name} ${tuple(shape)}` : name);
   }
+  return parts;
+}
+
+async function listed(container: Container): Promise<string> {
+  const { names } = container;
+  const parts = await described(container);
   return `${parts.join(', ') || 'none'}${names.length > MOST_LISTED ? `, … (${names.length} in all)` : ''}`;
 }

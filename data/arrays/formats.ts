@@ -1,8 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import {
-  type ContainedArray,
   type Container,
   type ExpectedSize,
+  type Member,
   openMember,
   ROWS,
   type Wanted,
@@ -55,7 +55,7 @@ export async function openArray(
   name: string | null,
   wanted: Wanted,
   expected?: ExpectedSize,
-): Promise<ContainedArray & { array: string }> {
+): Promise<Member> {
   const container = await openContainer(format, path);
   try {
     return await openMember(container, name, wanted, expected);
@@ -64,18 +64,21 @@ export async function openArray(
   }
 }
 
-/** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. */
+/** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. `run`: they are for that. */
 export function openRowsIn(
   format: ContainerFormat,
   path: string,
   columns: readonly string[] | null,
   expected?: ExpectedSize,
-): Promise<ContainedArray & { array: string }> {
+  run?: string,
+): Promise<Member> {
   if (columns && columns.length !== 1)
     throw new UserError(
       `--columns ${columns.join(',')} has ${columns.length} names, but the rows of ${path} are in one array: give its name alone`,
     );
-  return openArray(format, path, columns?.[0] ?? null, ROWS, expected);
+  const wanted =
+    run === undefined ? ROWS : { ...ROWS, how: `a file of it alone, or by its name in the run ${run}` };
+  return openArray(format, path, columns?.[0] ?? null, wanted, expected);
 }
 
 /** Those columns if the container has an array of that name, else null. */

@@ -20,6 +20,7 @@ import {
   openHdf5,
   textsOf,
 } from './hdf5.ts';
+import { obsIndex, obsTexts } from './obs-labels.ts';
 import { densePieces, type SparseMatrix, sparseIn } from './sparse.ts';
 
 /** Matrices of AnnData (.h5ad) and other HDF5 files, which are decoded once, in slices, into a float32 .npy in the cache. */
@@ -108,7 +109,14 @@ async function openMatrix(path: string, file: File, name: string, matrix: Matrix
     },
     (target) => openNpy(target, label),
   );
-  return { file: array, copy, names: JSON.parse(readAppendix(array).toString()) };
+  const names = JSON.parse(readAppendix(array).toString());
+  const isOfObs = ['X', ...GROUPS].includes(name.split('/')[0]);
+  const index = isOfObs ? attemptHdf5(path, () => obsIndex(file, array.shape[0])) : null;
+  const title = index?.startsWith('_') ? 'obs_names' : index;
+  return {
+    ...{ file: array, copy, names },
+    ...(index !== null && { rowNames: { title: title!, texts: () => obsTexts(path, index) } }),
+  };
 }
 
 /** The names of the columns of X and its layers; null where they have none that tell them apart. */

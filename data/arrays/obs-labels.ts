@@ -6,6 +6,7 @@ import { UserError } from '../../base/user-error.ts';
 import { CHUNK_ELEMENTS } from '../npy.ts';
 import {
   attemptHdf5,
+  attribute,
   closeHdf5,
   datasetIn,
   isDataset,
@@ -31,20 +32,33 @@ interface Column {
   mask?: Dataset;
 }
 
-/** Calls `add` with the label of each row, in order. Rejects with a UserError if there is no such column. */
-export async function eachObsLabel(
-  path: string,
-  name: string | undefined,
-  add: (label: Label) => void,
-): Promise<void> {
+/** The labels of all rows, in order, slice by slice. Rejects with a UserError if there is no such column. */
+export const obsLabels = (path: string, name: string | undefined): AsyncGenerator<Label[]> =>
+  slicesOf(path, (file) => columnOf(path, file, name));
+
+/** What names the rows of an AnnData, its obs_names: their column in `obs`; null if there are not so many. */
+export function obsIndex(file: File, rows: number): string | null {
+  const obs = objectIn(file, 'obs');
+  if (!obs || !isGroup(obs)) return null;
+  const name = String(attribute(obs, '_index') ?? '_index');
+  return columnIn(obs, name)?.values.shape?.join() === String(rows) ? name : null;
+}
+
+/** The texts of a column of `obs`, in order, slice by slice. */
+export async function* obsTexts(path: string, name: string): AsyncGenerator<string[]> {
+  for await (const labels of slicesOf(path, (file) => columnIn(objectIn(file, 'obs') as Group, name)!))
+    yield labels.map(String);
+}
+
+async function* slicesOf(path: string, find: (file: File) => Column): AsyncGenerator<Label[]> {
   const file = await openHdf5(path);
   try {
-    const column = attemptHdf5(path, () => columnOf(path, file, name));
+    const column = attemptHdf5(path, () => find(file));
     const [rows] = column.values.shape!;
     if (!rows) return;
     for (const { from, to } of ranges(rows, CHUNK_ELEMENTS)) {
       await yieldToEventLoop();
-      for (const label of attemptHdf5(path, () => labelsOf(column, from, to))) add(label);
+      yield attemptHdf5(path, () => labelsOf(column, from, to));
     }
   } finally {
     closeHdf5(file);
@@ -65,7 +79,7 @@ function columnOf(path: string, file: File, name: string | undefined): Column {
     oneLine(
       column
         ? `${path}:${name} has ${column.values.shape?.length} dimensions, not one label per row: name a column of obs (${listed})`
-        : `${path} has no column ${name}; similar names: ${similar || 'none'}`,
+        : `${path} has no column ${name}${similar && ` (did you mean ${similar}?)`}; it has ${listed || 'none'}`,
     ),
   );
 }

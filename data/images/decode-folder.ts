@@ -168,7 +168,7 @@ function shapeOf(
   headers: Map<string, ImageHeader>,
   { size, channels }: ImageForm,
 ): ImageShape {
-  const { width, height } = size ?? commonSize(path, headers);
+  const { width, height } = size ?? commonSize(path, headers, channels !== undefined);
   const isGrey = channels ? channels === 1 : [...headers.values()].every(({ isGrey }) => isGrey);
   const shape = isGrey ? ([height, width] as const) : ([height, width, 3] as const);
   const numbers = height * width * (isGrey ? 1 : 3);
@@ -180,7 +180,8 @@ function shapeOf(
 
 type Size = { width: number; height: number };
 
-function commonSize(path: string, headers: Map<string, ImageHeader>): Size {
+/** `isTrained`: images are to be like those of a run, which were not scaled. */
+function commonSize(path: string, headers: Map<string, ImageHeader>, isTrained: boolean): Size {
   const counts = new Map<string, number>();
   for (const header of headers.values()) {
     const text = sizeText(header);
@@ -191,7 +192,7 @@ function commonSize(path: string, headers: Map<string, ImageHeader>): Size {
   const odd = all.find(([, header]) => sizeText(header) !== usual);
   if (!odd) return all[0][1];
   throw new UserError(
-    `${path}: images have different sizes: ${odd[0]} is ${sizeText(odd[1])}, ${count.toLocaleString('en')} of ${all.length.toLocaleString('en')} are ${usual} (width × height); scale all to one size, as with --image-size 28 or --image-size 32x24`,
+    `${path}: images have different sizes: ${odd[0]} is ${sizeText(odd[1])}, ${count.toLocaleString('en')} of ${all.length.toLocaleString('en')} are ${usual} (width × height); scale all to one size, ${isTrained ? 'that of the images of the run' : 'as with --image-size 28 or --image-size 32x24'}`,
   );
 }
 

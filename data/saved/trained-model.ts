@@ -5,6 +5,7 @@ import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { fencesFrom } from '../fences.ts';
+import type { ColumnMoments } from '../moved-columns.ts';
 import { categoriesSchema } from '../tables/categories.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
@@ -29,6 +30,8 @@ export interface TrainedModel {
   images: { shape: readonly number[]; isScaled: boolean } | null;
   /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
   names: readonly string[] | null;
+  /** The means and standard deviations of these columns; null with an encoder, or if an earlier version trained it. */
+  moments: ColumnMoments | null;
   /** How the table that it was trained on was read. */
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
   /** The quantile of distances beyond which rows are marked as outliers; null: none. */
@@ -49,6 +52,7 @@ const savedTransform = z.object({
   scale: numbers,
   offset: numbers,
   names: z.optional(z.array(z.string())),
+  moments: z.optional(z.object({ mean: numbers, deviation: numbers })),
   /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
   before: z.optional(z.object({ factor: floats, shift: floats })),
   /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
@@ -130,12 +134,14 @@ export function readTrainedModel(run: string): TrainedModel {
     before = null,
     fences = [],
     encoder = null,
+    moments = null,
   } = saved;
   const width = encoder ? encoder.widths[0] : input;
   const sound =
     scale.length === dim &&
     offset.length === dim &&
     (names === null || names.length === width) &&
+    (moments === null || [moments.mean, moments.deviation].every(({ length }) => length === input)) &&
     (encoder === null ||
       (encoder.widths.at(-1) === input &&
         [encoder.factor, encoder.shift].every(({ length }) => length === width))) &&
@@ -156,6 +162,7 @@ export function readTrainedModel(run: string): TrainedModel {
     },
     files,
     names,
+    moments,
     dtype: data?.dtype ?? null,
     images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
     leftOut: data?.leftOut ?? null,

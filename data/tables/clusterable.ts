@@ -16,11 +16,12 @@ const TEXT_NAMES = [
   /text|title|sentence|body|content|abstract|description|document|review|comment|message|note/i,
 ];
 
-/** UserError if one of these columns cannot be clustered, or has lists and is not the only one. */
+/** UserError if one of these columns cannot be clustered, or has lists and is not the only one. `run`: rows are to be like those of it. */
 export async function assertClusterable(
   table: Table,
   indices: readonly number[],
   choice: Pick<ColumnChoice, 'columns' | 'id' | 'text'>,
+  run?: string,
 ): Promise<void> {
   const { path, columns } = table;
   const of = (kind: Column['kind']) => indices.filter((i) => columns[i].kind === kind);
@@ -33,6 +34,13 @@ export async function assertClusterable(
       return `${type} in ${described(some, columns)}`;
     }),
   ].join(', and ');
+  if (run !== undefined) {
+    const isMixed = lists.length > 0 && indices.length > 1 && !choice.columns;
+    if (!bad.length && !isMixed) return;
+    throw new UserError(
+      `${path} has ${what || `lists of numbers in ${described(lists, columns)}`}, not what the run ${run} was trained on: pass rows with its columns`,
+    );
+  }
   if (choice.columns) {
     if (!bad.length) return;
     const few = await ofFewCategories(table, texts);

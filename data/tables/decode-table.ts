@@ -131,7 +131,7 @@ export async function decodeTable(
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
     const notes = [
-      ...notesOn(table, index, numbers, dropped.length),
+      ...notesOn(table, index, numbers, dropped.length, options.run),
       ...(suspects?.notes(nameOf) ?? []),
       ...(options.categories ? [] : notesOnCategories(categories)),
       ...(blank.count
@@ -171,19 +171,23 @@ export async function decodeTable(
 }
 
 function notesOn(
-  { columns, isNamed, emptyParts, notes = [] }: Table,
+  { columns, isNamed, emptyParts, isPlain, notes = [] }: Table,
   index: number | null,
   numbers: readonly number[],
   dropped: number,
+  run: string | undefined,
 ): string[] {
   return [
     ...notes,
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
     ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
-      ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
+      ? [
+          `its first column has no name and is clustered; if it is an index, leave it out${run === undefined ? ' with --drop 1' : ''}`,
+        ]
       : []),
-    ...(isNamed && isNumbered(columns.map(({ name }) => name))
+    // Only text has no names but those of its first line.
+    ...(isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name))
       ? [
           'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
         ]

@@ -3,7 +3,7 @@ import { attempted, readFully, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
-import { ANY_DIALECT, isHeader, type TextDialect } from '../csv-rows.ts';
+import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from '../csv-rows.ts';
 import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { assertClusterable, assertText } from './clusterable.ts';
@@ -166,7 +166,12 @@ function headerTest({ columns, drop, id, text, label, oneHot, trained }: TableOp
   const names = new Set([...(columns ?? []), ...(drop ?? []), ...(oneHot ?? []), ...(trained?.names ?? [])]);
   for (const name of [id, text, label]) if (name !== null) names.add(name);
   const isName = (field: string) => names.has(field) && Number.isNaN(Number(field));
-  return (first, second) => isHeader(first, second) || first.some(isName);
+  // Those of a model whose columns were only numbered, in any order, above other than whole numbers.
+  const isMixed = (first: string[], second: string[] = []) =>
+    trained?.names === null &&
+    isNumbered(first.toSorted((a, b) => Number(a) - Number(b))) &&
+    second.some((field) => !/^[+-]?\d+$/.test(field));
+  return (first, second) => isHeader(first, second) || first.some(isName) || isMixed(first, second);
 }
 
 async function decode(
@@ -178,8 +183,8 @@ async function decode(
   const trained = options.trained;
   const choice = trained ? trainedChoice(table, options, trained) : options;
   if (!trained && options.text !== null) assertText(table, columnIn(table, options.text, '--text'));
-  const selected = selectColumns(table, choice);
-  await assertClusterable(table, selected.numbers, choice);
+  const selected = selectColumns(table, choice, trained?.run);
+  await assertClusterable(table, selected.numbers, choice, trained?.run);
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
   const how: DecodeOptions = { impute, onRows, fill, categories, run, asks: !trained && !options.columns };
@@ -193,14 +198,17 @@ async function decode(
 
 /** The columns of a trained model, in its order, by their names where both have some. UserError if the table lacks one. */
 function trainedChoice(table: Table, options: TableOptions, trained: TrainedColumns): ColumnChoice {
-  const { names, categories, run } = trained;
+  const { categories, run } = trained;
+  const own = table.isNamed ? tellingNames(table.columns.map(({ name }) => name)) : null;
+  const numbers = Array.from({ length: trained.width }, (_, i) => String(i));
+  // Columns that were only numbered, in another order.
+  const names = trained.names ?? (own && numbers.every((name) => own.includes(name)) ? numbers : null);
   const isThere = (name: string) =>
     table.columns.some((column) => column.name === name) ||
     (!names && /^[1-9]\d*$/.test(name) && Number(name) <= table.columns.length);
   const optional = (name: string | null) => (name !== null && isThere(name) ? name : null);
   const kept = { id: optional(options.id), text: optional(options.text) };
   // New rows may have the column of labels, or not.
-  const own = table.isNamed ? tellingNames(table.columns.map(({ name }) => name)) : null;
   if (!own || !names || new Set(names).size < names.length)
     return {
       ...options,

@@ -35,17 +35,18 @@ export interface SelectedColumns {
 /** As pandas calls an index without a name. */
 export const INDEX_NAMES = ['', 'Unnamed: 0', '__index_level_0__'];
 
-/** UserError where a column does not exist, or none is left. */
-export function selectColumns(table: Table, choice: ColumnChoice): SelectedColumns {
+/** UserError where a column does not exist, or none is left. `run`: the one that made the choice, not flags. */
+export function selectColumns(table: Table, choice: ColumnChoice, run?: string): SelectedColumns {
+  const flag = (name: string) => (run === undefined ? `--${name}` : null);
   const { path, columns } = table;
   const kept = (['id', 'text', 'label'] as const).flatMap((role) => {
     const name = choice[role];
-    return name === null ? [] : [columnIn(table, name, role === 'label' ? '--labels' : `--${role}`)];
+    return name === null ? [] : [columnIn(table, name, flag(role === 'label' ? 'labels' : role))];
   });
-  const dropped = matching(table, choice.drop, '--drop');
-  const categories = matching(table, choice.oneHot, '--one-hot');
+  const dropped = matching(table, choice.drop, flag('drop'));
+  const categories = matching(table, choice.oneHot, flag('one-hot'));
   const apart = new Set([...kept, ...dropped, ...categories]);
-  const chosen = choice.columns && matching(table, choice.columns, '--columns');
+  const chosen = choice.columns && matching(table, choice.columns, flag('columns'));
   const candidates = (chosen ?? columns.map((_, i) => i)).filter((i) => !apart.has(i));
   const isIndex = chosen === null && candidates[0] === 0 && couldBeIndex(table) && candidates.length > 1;
   const numbers = isIndex ? candidates.slice(1) : candidates;
@@ -53,7 +54,7 @@ export function selectColumns(table: Table, choice: ColumnChoice): SelectedColum
     throw new UserError(
       kept.length === columns.length
         ? `${path} has no column besides ${kept.map((i) => columns[i].name).join(', ')}: add columns to cluster by`
-        : `${path} has no column left to cluster by: name some with --columns`,
+        : `${path} has no column left to cluster by: ${run === undefined ? 'name some with --columns' : `pass rows with the columns of the run ${run}`}`,
     );
   const used = new Set([...kept, ...categories, ...candidates]);
   const leftOut = columns.flatMap((_, i) => (used.has(i) ? [] : [i]));
@@ -69,8 +70,10 @@ export function columnIn({ path, isNamed, columns }: Table, name: string, flag: 
   if (index !== columns.findLastIndex((column) => column.name === name))
     throw new UserError(`${path} has several columns called ${name}: choose one by its number, from 1`);
   if (index >= 0) return index;
-  if (/^[1-9]\d*$/.test(name) && Number(name) <= columns.length) return Number(name) - 1;
   const names = columns.map((column) => column.name);
+  // Where numbers are names, they mean no places.
+  const areNumbers = isNamed && names.every((other) => /^\d+$/.test(other));
+  if (/^[1-9]\d*$/.test(name) && Number(name) <= columns.length && !areNumbers) return Number(name) - 1;
   const near = isNamed ? nearest(name, names) : [];
   const hint = near.length
     ? `did you mean ${near.join(' or ')}?`
@@ -79,13 +82,14 @@ export function columnIn({ path, isNamed, columns }: Table, name: string, flag: 
 }
 
 /** The indices of the columns that the list names, in its order. */
-function matching(table: Table, list: readonly string[] | null, flag: string): number[] {
+function matching(table: Table, list: readonly string[] | null, flag: string | null): number[] {
   const found = (list ?? []).flatMap((item) => {
     const exact = table.columns.some(({ name }) => name === item);
     if (exact || !item.includes('*')) return [columnIn(table, item, flag)];
     const isLike = likeName(item);
     const indices = table.columns.flatMap(({ name }, i) => (isLike(name) ? [i] : []));
-    if (!indices.length) throw new UserError(`${flag}: ${table.path} has no column like ${item}`);
+    if (!indices.length)
+      throw new UserError(`${flag ? `${flag}: ` : ''}${table.path} has no column like ${item}`);
     return indices;
   });
   return [...new Set(found)];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
-import { safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';
+import { fixture, safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';
 import { dpmesh, easyData, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
 
 const folder = scratch();
@@ -35,4 +35,24 @@ test('an array of a file of several gives the bytes of the same .npy, for any nu
   const own = readNpy(path('run2/labels.npy')).data;
   for (const file of ['x.npz', 'x.safetensors'])
     assert.deepEqual((await predict({ run: path('run2'), data: path(file) })).labels, own);
+});
+
+test('the cells of an .h5ad have their own names in all results, and a dry run names its arrays', async () => {
+  const cells = path('cells.h5ad');
+  writeFileSync(cells, fixture('dense.h5ad'));
+  const plan = await dpmesh(['train', cells, '--dry-run'], { cwd: folder });
+  assert.match(plan.stdout, /^arrays +X \(12, 4\), obsm\/X_pca \(12, 2\), .*such as --columns obsm\/X_pca$/m);
+  assert.match(plan.stdout, /^names of rows +column obs_names$/m);
+  const run = path('cells');
+  jsonOf(await dpmesh(trainArgs(cells, run, '--workers', 1, '--columns', 'X_pca', ...QUICK)));
+  const names = (file: string) => readFileSync(file, 'utf8').split('\n').slice(0, 3);
+  const [title, ...first] = names(join(run, 'labels.csv')).map((line) => line.split(',')[0]);
+  assert.deepEqual([title, ...first], ['obs_names', 'cell0', 'cell1']);
+  const { clusters } = JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8'));
+  for (const { row, id } of clusters[0].exemplars) assert.equal(id, `cell${row}`);
+  await predict({ run, data: cells, out: path('cells.csv') });
+  assert.deepEqual(
+    names(path('cells.csv')).map((line) => line.split(',')[0]),
+    [title, ...first],
+  );
 });

@@ -140,6 +140,7 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
     { T: [] } as never,
     null,
     null,
+    { mean: new Float64Array(of.input), covariance: new Float64Array(of.input) } as never,
     out,
   );
   out.json('run.json', { identity });

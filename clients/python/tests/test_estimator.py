@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import unittest
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -109,7 +110,24 @@ class Fitted(unittest.TestCase):
             page = self.model.report(Path(folder) / "page.html")
             self.assertRegex(page.read_text("utf-8"), "<html[^$]*<title>DPMesh")
             self.assertNotIn(tempfile.gettempdir(), page.read_text("utf-8"))
-            self.assertTrue(page._repr_html_().startswith("<iframe srcdoc="))
+            self.assertTrue(page._repr_html_().startswith('<iframe sandbox="allow-scripts allow-downloads" srcdoc='))
+            self.assertEqual(self.model.plot()._repr_png_()[:4], b"\x89PNG")
+            with self.assertRaisesRegex(ValueError, "^there is no picture maps, but clusters, "):
+                self.model.plot("maps")
+
+    def test_a_saved_run_is_loaded_again(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save(Path(folder) / "saved")
+            with self.assertRaisesRegex(ValueError, "saved already exists"):
+                self.model.save(Path(folder) / "saved")
+            loaded = DPMesh.load(Path(folder) / "saved")
+            np.testing.assert_array_equal(loaded.responsibilities_, self.model.responsibilities_)
+            np.testing.assert_array_equal(loaded.predict(X), self.model.labels_)
+            np.testing.assert_array_equal(loaded.outlier_scores_, self.model.outlier_scores_)
+
+    def test_clusters_are_scored_by_true_classes(self) -> None:
+        self.assertEqual(self.model.score(X, TRUTH), 1)
+        self.assertLess(self.model.score(X, np.array(["a", "b"] * 300, dtype=object)), 0.1)
 
     def test_other_columns_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "X has 2 features, but DPMesh is expecting 3 features"):
@@ -128,18 +146,35 @@ class Forms(unittest.TestCase):
 
     def test_a_mapped_file_is_read_where_it_lies(self) -> None:
         mapped = np.load(self.file, mmap_mode="r")
-        self.assertEqual(open_input(mapped, self.folder, False).path, str(self.file))
-        self.assertEqual(open_input(self.file, self.folder, False).path, str(self.file))
-        part = open_input(mapped[:10], self.folder, False)
+        self.assertEqual(open_input(mapped, self.folder, {}).path, str(self.file))
+        self.assertEqual(open_input(self.file, self.folder, {}).path, str(self.file))
+        part = open_input(mapped[:10], self.folder, {})
         self.assertEqual(part.path, str(self.folder / "X.npy"))
         np.testing.assert_array_equal(np.load(part.path), X[:10])
         changed = np.load(self.file, mmap_mode="c")
         changed[0] = 1
-        self.assertEqual(open_input(changed, self.folder, False).path, str(self.folder / "X.npy"))
+        self.assertEqual(open_input(changed, self.folder, {}).path, str(self.folder / "X.npy"))
+
+    def test_a_mapped_file_that_was_replaced_is_not_read(self) -> None:
+        mapped = np.load(self.file, mmap_mode="r")
+        np.save(self.folder / "other.npy", X[::-1])
+        os.replace(self.folder / "other.npy", self.file)
+        written = open_input(mapped, self.folder, {})
+        self.assertEqual(written.path, str(self.folder / "X.npy"))
+        np.testing.assert_array_equal(np.load(written.path), X)
+
+    def test_masked_values_are_missing(self) -> None:
+        mask = np.zeros(X.shape, bool)
+        for rows in (X, np.arange(6).reshape(3, 2)):
+            written = open_input(np.ma.masked_array(rows), self.folder, {})
+            np.testing.assert_array_equal(np.load(written.path), rows)
+        mask[5, 1] = True
+        with self.assertRaisesRegex(ValueError, "^X: 1 of 600 rows have NaN .* row 5, column 1 "):
+            DPMesh(**QUICK).fit(np.ma.masked_array(X, mask))
 
     def test_arrays_and_tensors_become_files(self) -> None:
         for rows in (X, X.tolist(), np.asfortranarray(X), X[::-1][::-1], X.astype(object), Tensor(X)):
-            written = open_input(rows, self.folder, False)
+            written = open_input(rows, self.folder, {})
             np.testing.assert_array_equal(np.load(written.path), X)
 
     def test_a_path_can_be_fitted(self) -> None:
@@ -147,6 +182,15 @@ class Forms(unittest.TestCase):
         by_array = DPMesh(**QUICK).fit(X)
         np.testing.assert_array_equal(by_path.labels_, by_array.labels_)
         np.testing.assert_array_equal(by_path.cluster_centers_, by_array.cluster_centers_)
+
+    def test_an_array_in_another_order_is_warned_about(self) -> None:
+        scaled = X * [1, 100, 10000]
+        model = DPMesh(**QUICK).fit(scaled)
+        with self.assertWarnsRegex(UserWarning, r"^X looks as if .* \(column 1 like column 2, column 2 like column 1\)"):
+            model.predict(scaled[:, [1, 0, 2]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.predict(scaled)
 
     def test_a_table_can_be_fitted_and_its_run_kept(self) -> None:
         table = self.folder / "rows.csv"
@@ -168,6 +212,80 @@ class Forms(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "overwrite it with force=True$"):
             model.fit(table)
         self.assertEqual(model.set_params(force=True, labels=None).fit(table).n_clusters_, 3)
+
+
+class Foreign(unittest.TestCase):
+    """The directory of a run may come from somebody else."""
+
+    whole: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.whole = Path(folder.name) / "whole"
+        DPMesh(**{**QUICK, "draw_report": True}, out=str(cls.whole)).fit(X)
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.run_ = Path(folder.name) / "run"
+        shutil.copytree(self.whole, self.run_)
+        self.outside = Path(folder.name) / "outside"
+        self.outside.write_text("of somebody")
+
+    def replaced(self, name: str, make: Callable[[Path], object]) -> None:
+        (self.run_ / name).unlink()
+        make(self.run_ / name)
+
+    def test_links_out_of_it_are_not_followed(self) -> None:
+        model = DPMesh.load(self.run_)
+        for name in ("report/report.html", "model/more"):
+            (self.run_ / name).unlink(missing_ok=True)
+            (self.run_ / name).symlink_to(self.outside)
+        for use in (model.report, lambda: pickle.dumps(model), lambda: model.save(self.run_ / ".." / "saved")):
+            with self.assertRaisesRegex(ValueError, "is no regular file in the run directory"):
+                use()
+        self.assertFalse((self.run_ / ".." / "saved").exists())
+        self.replaced("labels.npy", lambda path: path.symlink_to(self.outside))
+        with self.assertRaisesRegex(ValueError, "labels.npy is no regular file"):
+            DPMesh.load(self.run_)
+
+    def test_nothing_is_written_through_links(self) -> None:
+        page = self.run_ / "report" / "report.html"
+        self.outside.write_bytes(page.read_bytes())
+        self.assertIn("/X.npy", self.outside.read_text("utf-8"))
+        self.replaced("report/report.html", lambda path: path.hardlink_to(self.outside))
+        self.assertNotIn("/X.npy", DPMesh.load(self.run_).report().read_text("utf-8"))
+        self.assertIn("/X.npy", self.outside.read_text("utf-8"))
+
+    def test_folders_that_are_links_are_refused(self) -> None:
+        model = DPMesh.load(self.run_)
+        elsewhere = self.run_ / ".." / "elsewhere"
+        (self.run_ / "report").rename(elsewhere)
+        (self.run_ / "report").symlink_to(elsewhere)
+        before = (elsewhere / "report.html").read_bytes()
+        with self.assertRaisesRegex(ValueError, "is no regular file in the run directory"):
+            model.report()
+        self.assertEqual((elsewhere / "report.html").read_bytes(), before)
+        (elsewhere / "report.html").unlink()
+        with self.assertRaisesRegex(ValueError, "report"):
+            model.report()
+
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "there are no pipes")
+    def test_pipes_are_not_waited_for(self) -> None:
+        self.replaced("labels.npy", os.mkfifo)
+        with self.assertRaisesRegex(ValueError, "labels.npy is no regular file"):
+            DPMesh.load(self.run_)
+
+    def test_damage_is_found(self) -> None:
+        labels = np.load(self.run_ / "labels.npy")
+        np.save(self.run_ / "labels.npy", labels[::-1])
+        with self.assertRaisesRegex(ValueError, "labels.npy is damaged .*SHA-256"):
+            DPMesh.load(self.run_)
+        (self.run_ / "run.json").write_text('{"result": {}}')
+        with self.assertRaisesRegex(ValueError, "run.json is not that of a run"):
+            DPMesh.load(self.run_)
 
 
 class Mistakes(unittest.TestCase):
@@ -192,8 +310,6 @@ class Mistakes(unittest.TestCase):
         self.assert_refused("^heartbeat_timeout -1 must be ", X, heartbeat_timeout=-1)
         self.assert_refused("^out: s3://b/run is an address", X, out="s3://b/run")
         self.assert_refused("^labels has 2 labels", X, labels=[0, 1])
-        self.assert_refused("^impute needs a DataFrame; for arrays use sklearn.impute.SimpleImputer$", X, impute="mean")
-        self.assert_refused("^drop needs a DataFrame", X, drop="a")
         collinear = np.column_stack((X, X[:, 0] * 2))
         self.assert_refused('use input_transform="pca:3" or covariance="diag"$', collinear)
 
@@ -280,6 +396,44 @@ class Mistakes(unittest.TestCase):
                 installed.parent.mkdir()
                 installed.touch(0o755)
                 self.assertEqual(_command.find_command(), [str(installed)])
+
+    @unittest.skipUnless(hasattr(os, "getuid"), "there are no owners")
+    def test_a_command_that_others_can_replace_is_not_run(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            parent = Path(folder) / "parent"
+            project = parent / "project"
+            program = parent / "package" / "main.js"
+            command = parent / "node_modules" / ".bin" / "dpmesh"
+            for path in (project, program.parent, command.parent):
+                path.mkdir(parents=True)
+            program.touch(0o755)
+            command.symlink_to("../../package/main.js")
+
+            def is_found() -> bool:
+                try:
+                    return _command.find_command() == [str(command)]
+                except RuntimeError:
+                    return False
+
+            with (
+                mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"),
+                mock.patch("pathlib.Path.cwd", return_value=project),
+            ):
+                self.assertTrue(is_found())
+                for path in (parent, command.parent.parent, command.parent, program.parent, program):
+                    for mode in (0o757, 0o777):
+                        path.chmod(mode)
+                        self.assertFalse(is_found(), path)
+                    path.chmod(0o755)
+                # As /tmp is: others can add something, but not replace this.
+                parent.chmod(0o1777)
+                self.assertTrue(is_found())
+                if os.getuid() == 0:
+                    for path in (parent, command.parent.parent, command.parent, command, program.parent, program):
+                        os.chown(path, 12345, -1, follow_symlinks=False)
+                        self.assertFalse(is_found(), path)
+                        os.chown(path, 0, -1, follow_symlinks=False)
+                self.assertTrue(is_found())
 
     def test_no_command(self) -> None:
         with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"):

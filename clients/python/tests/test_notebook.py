@@ -18,7 +18,7 @@ class Notebook(unittest.TestCase):
         NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         pages = [output.data.get("text/html", "") for output in outputs if "data" in output]
-        self.assertTrue(any(page.startswith("<iframe srcdoc=") for page in pages), "the report is not shown")
+        self.assertTrue(any(page.startswith("<iframe sandbox=") for page in pages), "the report is not shown")
         self.assertTrue(any("<progress" in page and "K 4" in page for page in pages), "there is no bar")
 
 

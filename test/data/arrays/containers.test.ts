@@ -244,6 +244,23 @@ describe('h5ad and HDF5', () => {
       assert.deepEqual((await read(path, 'layers/twice')).values, asFloats(rows.map((value) => 2 * value)));
     }
   });
+  test('cells have the names of obs, in all their arrays', async () => {
+    for (const [name, ...columns] of [['dense'], ['csr'], ['csc', 'X_pca'], ['dense', 'layers/twice']]) {
+      const source = await openSource(putFixture(`${name}.h5ad`), columns.length ? named(...columns) : {});
+      assert.equal(source.id, 'obs_names');
+      const names: string[] = [];
+      for await (const slice of source.texts!(source.id)) names.push(...slice);
+      assert.deepEqual(
+        names,
+        Array.from({ length: 12 }, (_, i) => `cell${i}`),
+      );
+      assert.deepEqual(source.arrays, ['X (12, 4)', 'obsm/X_pca (12, 2)', 'layers/twice (12, 4)']);
+      source.close();
+    }
+    const plain = await openSource(putFixture('plain.h5'), named('deep/rows'));
+    assert.deepEqual([plain.id, plain.texts], [undefined, undefined]);
+    plain.close();
+  });
   test('labels are columns of obs', async () => {
     const path = putFixture('dense.h5ad');
     for (const name of ['kind', 'batch', 'obs/kind'])
@@ -254,7 +271,14 @@ describe('h5ad and HDF5', () => {
       'dense.h5ad has several columns (batch, flag, kind, number)',
       ':batch',
     );
-    await refuses(() => readLabels(`${path}:kinds`), 'dense.h5ad has no column kinds', 'similar names: kind');
+    await refuses(
+      () => readLabels(`${path}:kinds`),
+      'dense.h5ad has no column kinds (did you mean kind?); it has batch, flag, kind, number',
+    );
+    await refuses(
+      () => readLabels(`${path}:celltype`),
+      'no column celltype; it has batch, flag, kind, number',
+    );
     await refuses(() => readLabels(`${path}:flag`), 'row 1 (counted from 0) has no label');
     await refuses(() => readLabels(`${path}:obsm/X_pca`), 'not one label per row');
   });

@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from ._inputs import Input
 from ._options import RESULT_OPTIONS, RUN_OPTIONS, Options
 
-def train_arguments(options: Options, data: str, out: Path, folder: Path) -> list[str]:
-    """The arguments that train on the file `data`. Options of the result are written to a file in `folder`."""
-    config = {key: getattr(options, name) for name, key in RESULT_OPTIONS.items()}
+def train_arguments(options: Options, data: Input, out: Path, folder: Path) -> list[str]:
+    """The arguments that train on `data`. Options of the result are written to a file in `folder`."""
+    config = {**{key: getattr(options, name) for name, key in RESULT_OPTIONS.items()}, **data.options}
     if config["seed"] is not None:
         # A large number is not exact there.
         config["seed"] = str(config["seed"])
     if config["labels"] is not None:
-        config["labels"] = _labels_file(config["labels"], folder)
+        config["labels"] = labels_file(config["labels"], folder)
     file = folder / "options.json"
     given = {key: value for key, value in config.items() if value is not None}
     file.write_text(json.dumps(given, default=_plain), "utf-8")
     command = "train" if options.bind is None else "coordinator"
-    arguments = [command, f"--data={data}", f"--out={out}", f"--config={file}", "--events"]
+    arguments = [command, f"--data={data.path}", f"--out={out}", f"--config={file}", "--events"]
     if not options.draw_report:
         arguments.append("--no-report")
     for name, flag in RUN_OPTIONS.items():
@@ -40,7 +41,8 @@ def _argument(flag: str, value: Any) -> list[str]:
     return [f"{flag}={value}"]
 
 
-def _labels_file(labels: Any, folder: Path) -> str:
+def labels_file(labels: Any, folder: Path) -> str:
+    """The file of `labels`; one in `folder` if they have none."""
     if isinstance(labels, (str, os.PathLike)):
         return os.fspath(labels)
     array = np.asarray(labels)

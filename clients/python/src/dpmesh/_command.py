@@ -8,15 +8,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from ._trust import is_trusted
 
 Event = dict[str, Any]
 
 #: The exit code of a mistake of the user, and of a run that was stopped.
 _USER_ERROR = 2
 _STOPPED = 130
+_WARNING = "dpmesh: warning: "
 #: Seconds that a run has to save what it has computed.
 _PATIENCE = 30.0
 _SCRIPTS = {".js", ".mjs", ".cjs"}
@@ -31,10 +35,7 @@ def find_command() -> list[str]:
     given = os.environ.get("DPMESH")
     if given:
         return _given_command(Path(given).expanduser())
-    here = Path.cwd()
-    folders = [folder / "node_modules" / ".bin" for folder in (here, *here.parents)]
-    local = os.pathsep.join(str(folder) for folder in folders if _is_trusted(folder))
-    found = shutil.which("dpmesh") or shutil.which("dpmesh", path=local) or _global_command()
+    found = shutil.which("dpmesh") or _local_command() or _global_command()
     if not found:
         raise RuntimeError(_MISSING)
     return [found]
@@ -59,26 +60,24 @@ def _given_command(path: Path) -> list[str]:
     return [found]
 
 
+def _local_command() -> str | None:
+    """Of the folders above this one the nearest that nobody else can change: anybody may make one in /tmp."""
+    here = Path.cwd()
+    found = (shutil.which("dpmesh", path=str(folder / "node_modules" / ".bin")) for folder in (here, *here.parents))
+    return next((command for command in found if command and is_trusted(command)), None)
+
+
 def _global_command() -> str | None:
     """Of `npm install --global`, which need not be on the PATH of a notebook. npx would leave folders in npm's cache."""
     npm = shutil.which("npm")
     if not npm:
         return None
-    asked = subprocess.run([npm, "prefix", "--global"], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    # Not from this folder, whose .npmrc may be anybody's.
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "encoding": "utf-8", "cwd": os.sep}
+    asked = subprocess.run([npm, "prefix", "--global"], **how)
     prefix = Path(asked.stdout.strip())
     folder = prefix if os.name == "nt" else prefix / "bin"
     return shutil.which("dpmesh", path=str(folder)) if asked.returncode == 0 else None
-
-
-def _is_trusted(folder: Path) -> bool:
-    """Does a folder above this one belong to this user, or to the system? Anybody may make one in /tmp."""
-    if not hasattr(os, "getuid"):
-        return True
-    try:
-        status = folder.stat()
-    except OSError:
-        return False
-    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o002
 
 
 def _node() -> str:
@@ -125,8 +124,13 @@ def run_command(
         except BaseException:
             _stop(process)
             raise
+        message = readable(_message(errors))
         if code:
-            _raise(code, readable(_message(errors)))
+            _raise(code, message)
+    # Others are events.
+    for line in message.splitlines() if "--events" not in arguments else []:
+        if line.startswith(_WARNING):
+            warnings.warn(line.removeprefix(_WARNING), stacklevel=4)
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import train_arguments
+from ._arguments import labels_file, train_arguments
 from ._centers import cluster_means
 from ._command import Event, run_command
 from ._features import check_count, check_names
 from ._frames import numbers_named
 from ._inputs import Input, open_input
 from ._messages import readable
-from ._notebook import Report
+from ._notebook import Picture, Report
 from ._options import MOST_EPOCHS, RESULT_OPTIONS, Options
 from ._parameters import Parameters, not_fitted
 from ._progress import progress
@@ -34,8 +33,8 @@ _TABLE_OPTIONS = ("columns", "drop", "id", "text", "impute", "one_hot")
 class DPMesh(Parameters, Options):
     """Clusters rows without being told the number of clusters.
 
-    Rows (`X`) may be an array, a DataFrame, a tensor of torch, a memory-mapped .npy, or the path of a file or folder that
-    dpmesh reads. Parameters are the options of the command ``dpmesh train`` (``help(DPMesh.__init__)``); there is no
+    Rows (`X`) may be an array (also masked, sparse or memory-mapped), a DataFrame, a tensor of torch, an AnnData, or the path
+    of a file or folder that dpmesh reads. Parameters are the options of the command ``dpmesh train`` (``help(DPMesh.__init__)``); there is no
     ``n_clusters``, as that is what is found. The same rows, parameters and seed give the same labels.
 
     Attributes
@@ -84,17 +83,16 @@ class DPMesh(Parameters, Options):
         ``labels``. Ctrl-C stops the run and its workers. Raises ValueError for a mistake in `X` or a parameter,
         RuntimeError if dpmesh cannot be run.
         """
-        by_names = [name for name in _TABLE_OPTIONS if getattr(self, name) is not None]
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = open_input(X, folder, bool(by_names))
-            if by_names and data.columns is not None and not data.by_names:
-                raise ValueError(_needs_names(by_names[0]))
-            if data.columns is not None and len(X) == 1:
+            data = open_input(X, folder, self._table_options())
+            if data.columns is not None and _rows_of(X) == 1:
                 raise ValueError("X has 1 sample, n_samples=1: clusters need at least 2")
             run = SavedRun(self.out)
             result = self._train(data, run, folder)
-            self._keep(X, data, run, result)
+            self._keep(data, run, result)
+            self._columns = list(X.columns) if hasattr(X, "columns") and data.columns is not None else None
+            self._by_numbers = data.by_names and data.columns is not None and data.names is None
         return self
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int32]:
@@ -111,18 +109,29 @@ class DPMesh(Parameters, Options):
         run = SavedRun(str(run_directory))
         if not (run.path / "run.json").exists():
             raise ValueError(f"{run_directory} is not a run directory: it has no run.json")
+        try:
+            return cls._of_run(run)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"{run.path / 'run.json'} is not that of a run: {error!r}") from error
+
+    @classmethod
+    def _of_run(cls, run: SavedRun) -> Self:
         stored = run.json("run.json")
         if stored["result"] is None:
             raise ValueError(
-                f"{run_directory} is not finished: `dpmesh finish {run_directory}` labels the rows by what it has learned, "
-                f"`dpmesh resume {run_directory}` goes on"
+                f"{run.path} is not finished: `dpmesh finish {run.path}` labels the rows by what it has learned, "
+                f"`dpmesh resume {run.path}` goes on"
             )
         config = stored["config"]
+        names = run.json("model/transform.json").get("names")
         model = cls(**{name: config[key] for name, key in RESULT_OPTIONS.items() if key in config})
         is_table = "table" in stored["data"]
-        names = None if is_table else run.json("model/transform.json").get("names")
-        data = Input(config["data"], None, None, None if names is None else np.array(names, dtype=object), is_table)
-        model._keep(None, data, run, stored["result"])
+        given = None if is_table or names is None else np.array(names, dtype=object)
+        model._keep(Input(config["data"], None, None, given, is_table), run, stored["result"])
+        model._columns = None if is_table else names
+        # Else they may be numbers from 1.
+        chosen = [config[name] for name in ("columns", "drop", "oneHot")]
+        model._by_numbers = is_table and names is None and chosen == [None, None, None]
         return model
 
     def predict(self, X: Any) -> NDArray[np.int32]:
@@ -135,16 +144,32 @@ class DPMesh(Parameters, Options):
         responsibilities: NDArray[np.float32] = self._apply(X, "responsibilities.npy")
         return responsibilities
 
+    def score(self, X: Any, y: Any) -> float:
+        """How well the clusters of the rows `X` agree with their true classes `y`: the adjusted Rand index, at most 1."""
+        with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
+            folder = Path(temporary)
+            (folder / "predicted").mkdir()
+            files = labels_file(self.predict(X), folder / "predicted"), labels_file(y, folder)
+            arguments = ["evaluate", "--json", f"--pred={files[0]}", f"--labels={files[1]}"]
+            return float(run_command(arguments, readable=lambda message: readable(message, folder))["ari"])
+
     def report(self, path: str | Path | None = None) -> Report:
         """The report of the run, one HTML file: a path, which a notebook shows as the page itself.
 
         `path`: copies it there. Else it lies in ``run_directory_``.
         """
-        run = self._fitted_run()
-        if not (run.path / "report" / "report.html").exists():
-            run_command(["plot", f"--run={run.path}"])
-        page = run.mend_report()
-        return Report(page if path is None else shutil.copyfile(page, path))
+        page = self._fitted_run().report()
+        if path is not None:
+            Path(path).write_bytes(page.read_bytes())
+        return Report(page if path is None else path)
+
+    def plot(self, picture: str = "clusters") -> Picture:
+        """A picture of the report, such as clusters, map, dendrogram, sizes: the path of a .png, which a notebook shows."""
+        return Picture(self._fitted_run().picture(f"{picture}.png"))
+
+    def save(self, path: str | Path) -> None:
+        """Copies the run to a new folder, of which `load` makes the estimator again."""
+        self._fitted_run().save(Path(path))
 
     def cut(self, n_clusters: int) -> NDArray[np.int32]:
         """The cluster of each row of `fit` once clusters are joined to `n_clusters`, without training."""
@@ -192,7 +217,7 @@ class DPMesh(Parameters, Options):
                 show(event)
 
             try:
-                arguments = train_arguments(self, data.path, run.path, folder)
+                arguments = train_arguments(self, data, run.path, folder)
                 result = run_command(arguments, on_event, lambda message: readable(message, folder))
                 said += result["notes"]
             finally:
@@ -200,7 +225,7 @@ class DPMesh(Parameters, Options):
                     warnings.warn(readable(message, folder), stacklevel=3)
         return result
 
-    def _keep(self, X: Any, data: Input, run: SavedRun, result: Event) -> None:
+    def _keep(self, data: Input, run: SavedRun, result: Event) -> None:
         """Sets the attributes of a finished run."""
         stored = run.json("run.json")["data"]
         self._run = run
@@ -222,12 +247,17 @@ class DPMesh(Parameters, Options):
         if self.soft:
             self.responsibilities_: NDArray[np.float32] = run.rows("responsibilities.npy", np.nan)
         rows = data.rows
-        if data.by_names and data.columns is not None:
-            rows = numbers_named(X, run.json("model/transform.json")["names"], stored["table"]["fill"])
+        if data.frame is not None:
+            # Columns whose names only number them have none there.
+            names = run.json("model/transform.json").get("names") or [str(i) for i in range(stored["dim"])]
+            rows = numbers_named(data.frame, names, stored["table"]["fill"])
         self._centers: NDArray[np.float64] | None = None
         if rows is not None and len(rows) == len(self.labels_):
             inliers = np.where(self.outliers_, np.int32(-1), self.labels_)
             self._centers = cluster_means(rows, inliers, self.n_clusters_)
+
+    def _table_options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _TABLE_OPTIONS if getattr(self, name) is not None}
 
     def _fitted_run(self) -> SavedRun:
         run: SavedRun | None = getattr(self, "_run", None)
@@ -235,12 +265,28 @@ class DPMesh(Parameters, Options):
             raise not_fitted(self)
         return run
 
+    def _arranged(self, X: Any) -> Any:
+        """A DataFrame that has the columns of `fit`, with these in its order."""
+        columns = self._columns
+        if columns is None or not hasattr(X, "columns") or len({*columns}) < len(columns):
+            return X
+        return X[columns] if {*columns} <= {*X.columns} else X
+
+    def _new_options(self, X: Any) -> dict[str, Any]:
+        """Those by which new rows become a file like that of `fit`."""
+        options = self._table_options()
+        # What names rows does not matter to their labels.
+        options.pop("id", None)
+        if hasattr(X, "columns"):
+            return {**options, "id": ""} if self._by_names else {}
+        return options if self._by_numbers or hasattr(X, "obsm") else {}
+
     def _apply(self, X: Any, output: str) -> Any:
         """Runs predict and returns one of the arrays that it writes."""
         run = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = open_input(X, folder, self._by_names)
+            data = open_input(self._arranged(X), folder, self._new_options(X))
             if data.columns is not None and (data.names is None or not self._by_names):
                 check_names(getattr(self, "feature_names_in_", None), data.names)
             # Of a table dpmesh knows which of the columns it needs.
@@ -257,7 +303,5 @@ class DPMesh(Parameters, Options):
             return np.load(written / output)
 
 
-def _needs_names(option: str) -> str:
-    if option == "impute":
-        return "impute needs a DataFrame; for arrays use sklearn.impute.SimpleImputer"
-    return f"{option} needs a DataFrame, whose columns have names; of an array take columns as X[:, [0, 2]]"
+def _rows_of(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)

@@ -25,6 +25,21 @@ def names_of(frame: Any) -> NDArray[Any] | None:
     return np.array(names, dtype=object) if texts else None
 
 
+def index_name(frame: Any, wanted: str | None) -> str | None:
+    """What the names of rows in an index are called as a column; None if there are none, or `wanted` is another column."""
+    index: Any = getattr(frame, "index", None)
+    # An index of polars is none; of pandas it is one where it does not just count the rows.
+    if not hasattr(index, "is_unique") or not index.is_unique:
+        return None
+    if getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1:
+        return None
+    columns = {str(name) for name in frame.columns}
+    name = "index" if index.name is None else str(index.name)
+    while name in columns:
+        name += "_"
+    return name if wanted in (None, name) else None
+
+
 def numbers_of(frame: Any) -> NDArray[Any] | None:
     """The values of a DataFrame of numbers; None if there are other columns."""
     kinds = {getattr(dtype, "kind", None) for dtype in frame.dtypes}
@@ -40,25 +55,26 @@ def numbers_of(frame: Any) -> NDArray[Any] | None:
     return numbers
 
 
-def numbers_named(frame: Any, names: list[str] | None, fill: list[float | None] | None) -> NDArray[Any] | None:
+def numbers_named(frame: Any, names: list[str], fill: list[float | None] | None) -> NDArray[Any] | None:
     """The columns of these names, with the numbers in the place of missing ones; None if they are not numbers."""
     columns = {str(name): name for name in frame.columns}
-    chosen = list(columns) if names is None else names
-    if not set(chosen) <= set(columns):
+    if not set(names) <= set(columns):
         return None
-    numbers = numbers_of(frame[[columns[name] for name in chosen]])
+    numbers = numbers_of(frame[[columns[name] for name in names]])
     if numbers is None or fill is None:
         return numbers
     return np.where(np.isnan(numbers), np.array(fill, float), numbers)
 
 
-def written_table(frame: Any, folder: Path) -> str:
-    """Writes a DataFrame as a table with names, which is the same to dpmesh with and without pyarrow."""
+def written_table(frame: Any, folder: Path, index: str | None) -> str:
+    """Writes a DataFrame as a table with names, the same to dpmesh with and without pyarrow. `index`: a column for that."""
     parquet, text = folder / "X.parquet", folder / "X.jsonl"
     if not hasattr(frame, "to_parquet"):
         frame.write_parquet(parquet)
         return str(parquet)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1).apply(_plain)
+    if index is not None:
+        frame = frame.assign(**{index: frame.index.map(str)})
     try:
         frame.to_parquet(parquet, index=False)
     except ImportError:  # pandas needs another package for it.

@@ -6,15 +6,16 @@ import json
 import mmap
 import os
 import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._frames import NUMBERS, names_of, numbers_of, written_table
+from ._frames import NUMBERS, index_name, names_of, numbers_of, written_table
 
-#: Bytes that are brought into order at a time.
+#: Bytes that are brought into order, or compared, at a time.
 _AT_A_TIME = 1 << 24
 
 
@@ -31,18 +32,60 @@ class Input(NamedTuple):
     names: NDArray[Any] | None
     #: dpmesh knows the columns by name.
     by_names: bool
+    #: Options that say what the file has.
+    options: Mapping[str, str] = {}
+    #: The DataFrame that went into the file as a table.
+    frame: Any = None
 
 
-def open_input(X: Any, folder: Path, by_names: bool) -> Input:
-    """The file of `X`; one in `folder` if it has none. `by_names`: of a DataFrame, with the names of its columns."""
+def open_input(X: Any, folder: Path, options: Mapping[str, Any]) -> Input:
+    """The file of `X`; one in `folder` if it has none. `options`: those that mean columns of it, as far as they are given."""
     if isinstance(X, (str, os.PathLike)):
         path = os.fspath(X)
         rows = np.load(path, mmap_mode="r") if _is_npy(path) else None
         return Input(path, rows, None, None, rows is None)
+    if hasattr(X, "obsm") and hasattr(X, "obs_names"):
+        return _of_cells(X, folder, options.get("columns"))
     if hasattr(X, "columns") and hasattr(X, "to_numpy"):
-        return _of_frame(X, folder, by_names)
+        return _of_frame(X, folder, options)
     rows = checked(X)
-    return Input(_file_of(rows) or _written(rows, folder), rows, int(np.prod(rows.shape[1:])), None, False)
+    if options:
+        return _of_frame(_frame_of(rows, next(iter(options))), folder, options)
+    path = _file_of(rows)
+    if path is None:
+        path = _written(rows, folder)
+    columns = int(np.prod(rows.shape[1:]))
+    return Input(path, np.load(path, mmap_mode="r") if _is_sparse(rows) else rows, columns, None, False)
+
+
+def _frame_of(rows: Any, option: str) -> Any:
+    """An array as a DataFrame, whose columns are called by their numbers from 0."""
+    try:
+        import pandas
+    except ImportError:
+        raise ValueError(f"{option} of an array needs the package pandas") from None
+    return pandas.DataFrame(rows.toarray() if _is_sparse(rows) else rows.reshape(len(rows), -1))
+
+
+def _of_cells(cells: Any, folder: Path, array: Any) -> Input:
+    """An AnnData: one of its arrays, and the names of its cells."""
+    name = array if isinstance(array, str) else array[0] if array else "X_pca"
+    arrays = {key: value for key, value in {"X": cells.X, **cells.layers, **cells.obsm}.items() if value is not None}
+    if name not in arrays:
+        there = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
+        raise ValueError(f"X has no obsm[{name!r}]: choose one of its arrays, as in columns=\"X\"; it has {there}")
+    rows: Any = checked(arrays[name])
+    path = folder / "X.h5ad"
+    import h5py  # Which AnnData needs.
+
+    with h5py.File(path, "w") as file:
+        file.create_group("var")
+        file.create_group("obs").attrs["_index"] = "_index"
+        file["obs/_index"] = [str(cell) for cell in cells.obs_names]
+        array = file.create_dataset(f"obsm/{name}", rows.shape, rows.dtype)
+        for start, stop in _slices(rows):
+            array[start:stop] = rows[start:stop].toarray() if _is_sparse(rows) else rows[start:stop]
+    return Input(str(path), None if _is_sparse(rows) else rows, rows.shape[1], None, False, {"columns": name})
 
 
 def _is_npy(path: str) -> bool:
@@ -54,26 +97,33 @@ def _is_npy(path: str) -> bool:
     return array is not None and array.ndim > 1 and array.dtype.kind in NUMBERS
 
 
-def _of_frame(frame: Any, folder: Path, by_names: bool) -> Input:
+def _of_frame(frame: Any, folder: Path, options: Mapping[str, Any]) -> Input:
     names = names_of(frame)
-    values = None if by_names else numbers_of(frame)
+    index = index_name(frame, options.get("id"))
+    values = None if options or index is not None else numbers_of(frame)
     if values is not None:
         values = checked(values)
         path = _written(values, folder) if names is None else _named(values, names.tolist(), folder)
         return Input(path, values, values.shape[1], names, False)
     if 0 in frame.shape:
         checked(np.empty(frame.shape))
-    return Input(written_table(frame, folder), None, len(frame.columns), names, True)
+    path = written_table(frame, folder, index)
+    return Input(path, None, len(frame.columns), names, True, {} if index is None else {"id": index}, frame)
+
+
+def _is_sparse(X: Any) -> bool:
+    return hasattr(X, "tocsr")
 
 
 def checked(X: Any) -> NDArray[Any]:
     """`X` as an array of numbers that has rows and columns. Raises ValueError or TypeError if it is none."""
-    if hasattr(X, "tocsr"):
-        raise TypeError("Sparse data was passed for X, but dense data is required; use X.toarray()")
     if hasattr(X, "detach"):  # A tensor of torch, on any device.
         X = X.detach().cpu()
         X = (X.float() if "bfloat16" in str(X.dtype) else X).numpy()
-    array: NDArray[Any] = np.asanyarray(X)
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype("float64").filled(np.nan) if np.ma.is_masked(X) else X.data  # type: ignore[attr-defined]
+    # A sparse one of scipy has what is used of an array here, and is written row by row.
+    array: Any = X.tocsr() if _is_sparse(X) else np.asanyarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported by DPMesh")
     if array.dtype.kind not in NUMBERS or array.dtype.itemsize > 8:
@@ -85,9 +135,10 @@ def checked(X: Any) -> NDArray[Any]:
         )
     if array.shape[0] == 0:
         raise ValueError(f"Found array with 0 sample(s) (shape={array.shape}) while a minimum of 1 is required.")
-    if array.size == 0:
+    if 0 in array.shape:
         raise ValueError(f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
-    return array
+    checked: NDArray[Any] = array
+    return checked
 
 
 def _file_of(array: NDArray[Any]) -> str | None:
@@ -104,14 +155,18 @@ def _file_of(array: NDArray[Any]) -> str | None:
         return None
     if array.mode == "r+":
         array.flush()
-    return str(array.filename)
+    # Another file may have its name by now, whose rows are others: a mapping does not tell which file it is of.
+    own, other = (rows.ravel("K").view(np.ndarray).view(np.uint8) for rows in (array, stored))
+    parts = (slice(at, at + _AT_A_TIME) for at in range(0, len(own), _AT_A_TIME))
+    is_same = all(np.array_equal(own[part], other[part]) for part in parts)
+    return str(array.filename) if is_same else None
 
 
 def _written(array: NDArray[Any], folder: Path) -> str:
     path = folder / "X.npy"
     with path.open("wb") as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, {**header, "fortran_order": False})
+        header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(file, header)
         _append(array, file)
     return str(path)
 
@@ -130,12 +185,17 @@ def _named(array: NDArray[Any], names: list[str], folder: Path) -> str:
     return str(path)
 
 
-def _append(array: NDArray[Any], file: BinaryIO) -> None:
+def _append(array: Any, file: BinaryIO) -> None:
     """Writes the values, row after row."""
-    if array.flags.c_contiguous:
+    if not _is_sparse(array) and array.flags.c_contiguous:
         array.tofile(file)
         return
     # Some rows at a time: an array in another order would else be copied whole in memory.
-    step = max(1, _AT_A_TIME // max(1, array[0].nbytes))
-    for start in range(0, len(array), step):
-        file.write(np.ascontiguousarray(array[start : start + step]).data)
+    for start, stop in _slices(array):
+        rows = array[start:stop]
+        file.write(np.ascontiguousarray(rows.toarray() if _is_sparse(rows) else rows).data)
+
+
+def _slices(array: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    step = max(1, _AT_A_TIME // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
+    return ((start, start + step) for start in range(0, array.shape[0], step))

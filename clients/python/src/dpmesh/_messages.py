@@ -20,6 +20,7 @@ _FILES = {
     "X.npy": "X",
     "X.parquet": "X",
     "X.jsonl": "X",
+    "X.h5ad": "X",
     "labels.npy": "labels",
 }
 _PARAMETERS = {

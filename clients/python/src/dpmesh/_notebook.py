@@ -18,9 +18,18 @@ class Report(type(Path())):  # type: ignore[misc]
     """The path of a report, which a notebook shows as the page itself."""
 
     def _repr_html_(self) -> str:
-        # A frame, as the page has styles of its own.
+        # A frame, as the page has styles of its own; without the rights of the notebook, as its run may be anybody's.
         page = html.escape(self.read_text("utf-8"))
-        return f'<iframe srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
+        rights = "allow-scripts allow-downloads"
+        return f'<iframe sandbox="{rights}" srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
+
+
+class Picture(type(Path())):  # type: ignore[misc]
+    """The path of a picture, which a notebook shows."""
+
+    def _repr_png_(self) -> bytes:
+        png: bytes = self.read_bytes()
+        return png
 
 
 class ProgressCell:

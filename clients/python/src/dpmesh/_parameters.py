@@ -49,7 +49,7 @@ class Parameters:
         return Tags(
             estimator_type="clusterer",
             target_tags=TargetTags(required=False),
-            input_tags=InputTags(three_d_array=True),
+            input_tags=InputTags(three_d_array=True, sparse=True),
         )
 
 

@@ -1,23 +1,34 @@
-"""The directory of a finished run, what it says of rows and clusters, and how it travels with a pickled estimator."""
+"""The directory of a finished run, what it says of rows and clusters, and how it travels with a pickled estimator.
+
+It may come from somebody else: only regular files that lie in it are read, and nothing is written through a link.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import html
+import io
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Files that predict, report, cut and scores need.
-_KEPT = ("run.json", "tree.json", "labels.*", "kept-rows.npy", "model/*", "report/report.html")
+from ._command import run_command
+
+#: Files that predict, report, cut and scores need; and those that an estimator of the run needs besides.
+_KEPT = ("run.json", "tree.json", "labels.*", "kept-rows.npy", "model/*", "report/report.html", "report/*.png")
+_SAVED = (*_KEPT, "*.json", "*.npy", "mixture/*", "report/*")
+#: Bytes of a JSON file, at most.
+_MOST_JSON = 64 << 20
 
 
 class SavedRun:
@@ -36,12 +47,41 @@ class SavedRun:
         self.path = Path(folder) / "DPMesh"
         weakref.finalize(self, _remove, folder, os.getpid())
 
+    def open(self, name: str) -> BinaryIO:
+        """A file of the run. Raises ValueError unless it is a regular one in it, and has the hash that run.json has of it."""
+        path = self.path / name
+        foreign = ValueError(f"{path} is no regular file in the run directory: restore it from a copy of the run")
+        try:
+            real = path.resolve(strict=True)
+            if not real.is_relative_to(self.path.resolve()):
+                raise foreign
+            # A pipe would be waited for.
+            handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}): restore it from a copy of the run") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise foreign
+        file = os.fdopen(handle, "rb")
+        expected = None if name == "run.json" else self.json("run.json").get("files", {}).get(name)
+        if expected is not None and _sha256(file) != expected:
+            file.close()
+            raise ValueError(f"{path} is damaged (its SHA-256 is not the one that run.json has): restore it from a copy")
+        file.seek(0)
+        return file
+
     def json(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text("utf-8"))
+        with self.open(name) as file:
+            return json.loads(file.read(_MOST_JSON))
+
+    def array(self, name: str) -> NDArray[Any]:
+        with self.open(name) as file:
+            array: NDArray[Any] = np.load(file)
+            return array
 
     def rows(self, name: str, missing: Any) -> NDArray[Any]:
         """An array of the run, with `missing` for rows that were left out."""
-        return self.with_all_rows(np.load(self.path / name), missing)
+        return self.with_all_rows(self.array(name), missing)
 
     def with_all_rows(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
         kept = self.kept_rows()
@@ -54,11 +94,10 @@ class SavedRun:
 
     def kept_rows(self) -> NDArray[np.int32] | None:
         """The row of `X` that each row of the run is; None if it has all of them."""
-        kept = self.path / "kept-rows.npy"
-        return np.load(kept) if kept.exists() else None
+        return self.array("kept-rows.npy") if (self.path / "kept-rows.npy").exists() else None
 
     def outlier_scores(self) -> NDArray[np.float64]:
-        with (self.path / "labels.csv").open(encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(self.open("labels.csv"), encoding="utf-8", newline="") as file:
             lines = csv.reader(file)
             column = next(lines).index("outlier_score", 1)
             scores = np.fromiter((float(line[column]) for line in lines), float)
@@ -73,33 +112,74 @@ class SavedRun:
                 row["row"] = int(kept[row["row"]])
         return clusters
 
-    def mend_report(self) -> Path:
+    def picture(self, name: str) -> Path:
+        """A file of the report, which is drawn if it is not there."""
+        file = self.path / "report" / name
+        if not file.exists():
+            run_command(["plot", f"--run={self.path}"])
+        if not file.exists():
+            others = ", ".join(sorted(path.stem for path in file.parent.glob("*.png")))
+            raise ValueError(f"there is no picture {file.stem}, but {others}")
+        self.open(f"report/{name}").close()
+        return file
+
+    def report(self) -> Path:
         """The report, without paths of temporary files, which nobody can follow."""
-        page = self.path / "report" / "report.html"
-        text = page.read_text("utf-8")
+        page = self.picture("report.html")
+        with self.open("report/report.html") as file:
+            text = file.read().decode("utf-8")
         data = self.json("run.json")["config"]["data"]
-        dead = {} if os.path.exists(data) else {data: "X"}
+        dead = {data: "X"} if os.path.isabs(data) and not os.path.exists(data) else {}
         if self.is_temporary:
             dead |= {f"{self.path}{os.sep}": "", str(self.path): "in a temporary folder"}
         mended = text
         for path, words in dead.items():
             mended = mended.replace(html.escape(path), words)
         if mended != text:
-            page.write_text(mended, "utf-8")
+            # By another name first: the file may have more than one.
+            handle, draft = tempfile.mkstemp(dir=page.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as other:
+                other.write(mended)
+            os.replace(draft, page)
         return page
 
+    def files(self, patterns: tuple[str, ...]) -> dict[str, bytes]:
+        """What is in the files of these names."""
+        found: dict[str, bytes] = {}
+        for path in (path for pattern in patterns for path in self.path.glob(pattern) if not path.is_dir()):
+            name = path.relative_to(self.path).as_posix()
+            with self.open(name) as file:
+                found[name] = file.read()
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Copies the run to a folder that is new or empty."""
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder} already exists; choose another path")
+        _write(self.files(_SAVED), folder)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        files = [file for pattern in _KEPT for file in self.path.glob(pattern)]
-        return _unpacked, ({str(file.relative_to(self.path)): file.read_bytes() for file in files},)
+        return _unpacked, (self.files(_KEPT),)
 
 
 def _unpacked(files: dict[str, bytes]) -> SavedRun:
     run = SavedRun()
+    _write(files, run.path)
+    return run
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
     for name, content in files.items():
-        file = run.path / name
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    return run
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _remove(folder: str, owner: int) -> None:
