@@ -31,6 +31,7 @@ export function fakeRun(
         label,
         host: `host${i >> 3}`,
         backend: 'tensorflow',
+        version: null,
         gpu: 'NVIDIA H100 80GB HBM3',
       },
       ...{ state: i === 1 ? ('gone' as const) : ('up' as const), joins: 1, memory: 2e9 + i },

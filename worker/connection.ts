@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { buildId } from '../base/build-id.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import { proofOf, type WorkerKey } from '../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../proto/messages.ts';
 import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { LocalTrouble } from './trouble.ts';
 
 /** How often a worker pings the coordinator, ms. */
 const PING_MS = 1000;
@@ -35,7 +37,7 @@ export interface ConnectionOptions {
 /** A worker's description of itself in its hello. */
 export type WorkerDescription = Omit<
   Extract<FromWorker, { type: 'hello' }>,
-  'type' | 'protocol' | 'session' | 'key'
+  'type' | 'protocol' | 'version' | 'session' | 'key'
 >;
 
 /** Messages of the coordinator that are not about the connection itself. */
@@ -52,7 +54,7 @@ export class CoordinatorConnection {
    */
   readonly done: Promise<void>;
   /** Messages rejected since the start, by reason. */
-  readonly refused = { malformed: 0, invalid: 0, unrequested: 0, 'too many': 0 };
+  readonly refused = { invalid: 0, unrequested: 0, 'too many': 0 };
 
   readonly #options: ConnectionOptions;
   readonly #description: WorkerDescription;
@@ -146,7 +148,7 @@ export class CoordinatorConnection {
     const { key } = this.#options;
     const proof = key && { public: key.public, proof: proofOf(key.secret, key.server, session) };
     const about = { ...this.#description, session, ...(proof && { key: proof }) };
-    void this.send({ type: 'hello', protocol: PROTOCOL, ...about });
+    void this.send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...about });
   }
 
   #received(frames: Buffer[]): void {
@@ -155,7 +157,8 @@ export class CoordinatorConnection {
       message = decode(fromCoordinator, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
-      this.ignore('malformed', error.message);
+      // What it asked for would be waited for.
+      this.goodbye(new Unreadable(error.message));
       return;
     }
     this.#heardAt = performance.now();
@@ -221,6 +224,13 @@ export class CoordinatorConnection {
     this.#diagnosis = why;
     const seconds = Math.round((performance.now() - this.#heardAt) / 1000);
     log(`no answer from ${connect}${seconds ? ` for ${seconds} s` : ''}, still trying: ${why}`);
+  }
+}
+
+/** Damaged on its way, or of another version: another start may help. */
+class Unreadable extends LocalTrouble {
+  constructor(problem: string) {
+    super(`cannot read a message of the coordinator (${problem}): left, so that others do this work`);
   }
 }
 

@@ -263,12 +263,18 @@ function addWorkerMetrics({ add, addByLabel }: Families, sources: MetricSources)
   add(
     'gauge',
     'worker_info',
-    'Always 1. Labels: host, compute backend and GPU of the worker; gpu is empty on a CPU.',
-    ['worker', 'host', 'backend', 'gpu'],
+    'Always 1. Labels: host, compute backend, GPU and build of the worker; gpu is empty on a CPU.',
+    ['worker', 'host', 'backend', 'gpu', 'version'],
     () =>
       present().map(
-        ({ label, host, backend, gpu }): SeriesValue => [
-          { worker: label, host: short(host), backend: short(backend), gpu: short(gpu ?? '') },
+        ({ label, host, backend, gpu, version }): SeriesValue => [
+          {
+            worker: label,
+            host: short(host),
+            backend: short(backend),
+            gpu: short(gpu ?? ''),
+            version: short(version ?? ''),
+          },
           1,
         ],
       ),
