@@ -60,6 +60,7 @@ export function fakeRun(
     },
     now: () => clock,
     name: 'a "run"',
+    id: '0a1b2c3d',
     version: '0.1.0',
     rows: 5000,
     config: { maxEpochs: 200, weightSmoothing: 0 },

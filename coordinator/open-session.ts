@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
@@ -150,8 +151,8 @@ async function openServer(
   const served = { layout, source };
   let page: Http | null = null;
   closing.defer(async () => {
-    if (page && progress.over && linger > 0) {
-      log(`${page.url} stays for ${linger} s`);
+    if (page && progress.over) {
+      if (linger > 0) log(`${page.url} stays for ${linger} s`);
       await monitor!.linger(linger, interrupted);
     }
     await page?.close();
@@ -178,12 +179,14 @@ async function openServer(
   stopping.signal.throwIfAborted();
   if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
+  const id = options.resume?.run.id ?? randomBytes(4).toString('hex');
   if (monitor) {
     const run = {
       http: http!,
       out,
       config,
       versions,
+      id,
       layout,
       source: () => served.source,
       raw: () => source,
@@ -213,7 +216,7 @@ async function openServer(
     server.serve(layout, isOwn);
   };
   const { observer, held } = monitor ?? {};
-  return { server, check, workers, versions, calculate, serve, observer, held };
+  return { server, check, workers, versions, id, calculate, serve, observer, held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

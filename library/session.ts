@@ -63,7 +63,7 @@ export async function runSession(
             report: report && withNames(report),
             shown: withNames(summary.out),
           });
-          if (settings.http && settings.linger > 0) hooks.result(result);
+          if (settings.http) hooks.result(result);
         },
       },
     });

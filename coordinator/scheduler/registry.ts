@@ -353,6 +353,11 @@ export class Registry {
     this.#byPeer.clear();
   }
 
+  /** The run is over: nobody is up any more. */
+  close(): void {
+    for (const member of this.#members.values()) member.state = 'gone';
+  }
+
   /** From now on the run has these rows: all workers join again, without their states and rows. */
   serve(rows: ServedRows): void {
     this.#rows = rows;

@@ -147,6 +147,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearInterval(ticking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
       await Promise.all(registry.peers().map((peer) => send(peer, { type: 'stop' })));
+      registry.close();
       await socket.close();
     },
   };

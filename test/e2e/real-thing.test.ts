@@ -86,6 +86,7 @@ async function inProcess(
       calculate: calculator.calculate,
       resume: null,
       earlyFinish: createEarlyFinish(),
+      id: '0a1b2c3d',
       versions: { dpmesh: '0.0.0', node: process.version },
     });
     return { summary, events, served, totals: server.totals() };

@@ -48,6 +48,8 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
   };
   return {
     name: 'x',
+    id: '0a1b2c3d',
+    scraped: () => void requested.push('scraped'),
     out: 'runs/x',
     config: { data: 'x.npy', labels: null, maxEpochs: 200, weightSmoothing: 0 } as RunConfig,
     versions: { dpmesh: '0.1.0', node: process.version },
@@ -465,7 +467,9 @@ describe('the HTTP port', () => {
       await eventually(`${sent} warnings`, () => warnings() === sent);
     }
     const clients = async () =>
-      /dpmesh_event_stream_clients\{run="x"\} (\d+)/.exec(await (await fetch(`${url}metrics`)).text())![1];
+      /dpmesh_event_stream_clients\{run="x",run_id="0a1b2c3d"\} (\d+)/.exec(
+        await (await fetch(`${url}metrics`)).text(),
+      )![1];
     assert.equal(await clients(), '1');
     alive.leave();
     dead.destroy();
