@@ -1,6 +1,7 @@
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import { createDisplay } from './progress.ts';
+import { reportProblem } from './report-problem.ts';
 import { INTERRUPTED, listenForHangups, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 
@@ -55,7 +56,13 @@ export async function runOnTerminal(
     result = await run;
   } catch (error) {
     display.end();
-    if (!(error instanceof AbortError)) throw error;
+    if (!(error instanceof AbortError)) {
+      // Page and metrics may linger for minutes.
+      const isReported = reportProblem(error);
+      await run.closed;
+      if (!isReported) throw error;
+      return;
+    }
     display.line(error.message);
     process.exitCode = INTERRUPTED;
     return;

@@ -50,6 +50,8 @@ export interface SessionProgress {
   written?: boolean;
   /** The run has ended, successfully or not; its page and metrics may linger. */
   over: boolean;
+  /** Why it has failed. */
+  error?: unknown;
 }
 
 export type OpenedSession = Awaited<ReturnType<typeof openSession>>;
@@ -98,14 +100,17 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
     warn(
       '--mixed: workers may have different numeric identities; the result depends on which worker computes what',
     );
-  return { out, drawing, monitor, emit, warn };
+  // Runs of earlier versions have none.
+  const earlier = options.resume?.run;
+  const id = earlier ? (earlier.id ?? earlier.data.fingerprint.slice(0, 8)) : randomBytes(4).toString('hex');
+  return { out, drawing, monitor, emit, warn, id };
 }
 
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */
 async function openInputs(
   config: RunConfig,
   { resume, out: elsewhere, checkpointEvery, listener }: SessionOptions,
-  { out, emit, warn }: Output,
+  { out, emit, warn, id }: Output,
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
@@ -131,7 +136,7 @@ async function openInputs(
   // One of another folder is not there for the next `resume` of this one.
   const saved = from && realPath(dirname(from.path)) === realPath(checkpointFolder(out.path)) ? from : null;
   const checkpoints = createCheckpoints({
-    ...{ run: out.path, every: checkpointEvery, emit, warn, saved },
+    ...{ run: out.path, id, every: checkpointEvery, emit, warn, saved },
     assertThere: out.assertThere,
   });
   return { from, source, leftOut, layout, labels, checkpoints };
@@ -141,7 +146,7 @@ async function openInputs(
 async function openServer(
   config: RunConfig,
   options: SessionOptions,
-  { out, monitor, emit }: Output,
+  { out, monitor, emit, id }: Output,
   inputs: Inputs,
   { stopping, interrupted, closing, progress }: SessionScope,
 ) {
@@ -151,7 +156,8 @@ async function openServer(
   const served = { layout, source };
   let page: Http | null = null;
   closing.defer(async () => {
-    if (page && progress.over) {
+    if (page && progress.over && monitor!.lingers(linger)) {
+      options.listener.lingers(progress.error);
       if (linger > 0) log(`${page.url} stays for ${linger} s`);
       await monitor!.linger(linger, interrupted);
     }
@@ -179,7 +185,6 @@ async function openServer(
   stopping.signal.throwIfAborted();
   if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
-  const id = options.resume?.run.id ?? randomBytes(4).toString('hex');
   if (monitor) {
     const run = {
       http: http!,
@@ -216,7 +221,7 @@ async function openServer(
     server.serve(layout, isOwn);
   };
   const { observer, held } = monitor ?? {};
-  return { server, check, workers, versions, id, calculate, serve, observer, held };
+  return { server, check, workers, versions, calculate, serve, observer, held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

@@ -59,7 +59,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     return { how: 'done' };
   } catch (error) {
     progress.monitor?.ended('failed');
-    progress.over = true;
+    Object.assign(progress, { over: true, error });
     throw error;
   } finally {
     // Until everything is closed, an interrupt also ends the time for which page and metrics linger.

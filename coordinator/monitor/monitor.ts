@@ -26,6 +26,8 @@ export interface Monitor {
   open(options: MonitorOptions): Promise<Http>;
   /** Sets the run's final status. */
   ended(status: 'done' | 'failed' | 'stopped'): void;
+  /** Whether it lingers at all. */
+  lingers(seconds: number): boolean;
   /**
    * Resolves after this many seconds and, if Prometheus scrapes the run, with the next scrape, so that it knows how the run ended;
    * or with `until`, or when a client requests `stop`.
@@ -97,6 +99,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
       recorder.setStatus(status);
       scrapes.ended();
     },
+    lingers: (seconds) => seconds > 0 || scrapes.patience() > 0,
     async linger(seconds, until) {
       const stopped = new Promise<void>((resolve) => {
         stopLinger = resolve;
