@@ -301,8 +301,12 @@ async function listenForWorkers(
   }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE')
       throw new UserError(`--bind ${bind}: the port is in use; choose another, or * for any free port`);
-    if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENODEV')
-      throw new UserError(`--bind ${bind}: this machine has no such address; use one of its own`);
-    throw error;
+    if (error.code === 'EACCES')
+      throw new UserError(`--bind ${bind}: this user may not listen on this port; choose one above 1023`);
+    if (error.errno === undefined) throw error;
+    // A name that is not known, too, and a family of addresses; for some of these libzmq has odd errors.
+    throw new UserError(
+      `--bind ${bind}: this machine has no such address (${error.code}); use one of its own`,
+    );
   });
 }
