@@ -146,8 +146,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   }),
   /** No hello came on this connection: say it (again). */
   z.object({ type: z.literal('who') }),
-  /** Answers a ping. */
-  z.object({ type: z.literal('pong') }),
+  /** Answers a ping. `rests`: this worker gets no units for now, and why. */
+  z.object({ type: z.literal('pong'), rests: z.optional(text.check(z.overwrite(oneLine))) }),
   z.object({
     type: z.literal('round'),
     term: count,

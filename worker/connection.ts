@@ -72,6 +72,8 @@ export class CoordinatorConnection {
   #silentTicks = 0;
   #helloAt = Number.NEGATIVE_INFINITY;
   #isPinging = false;
+  /** Why it gets no units, as last heard. */
+  #rests: string | undefined;
   /** Time of the last log line about the silence or a temporary refusal. */
   #loggedAt = Number.NEGATIVE_INFINITY;
   /** The reason for the silence by the last diagnosis. */
@@ -167,6 +169,9 @@ export class CoordinatorConnection {
     const { header, tensors } = message;
     switch (header.type) {
       case 'pong':
+        if (header.rests !== this.#rests && header.rests !== undefined)
+          this.#options.log(`gets no units for now: ${header.rests}`);
+        this.#rests = header.rests;
         break;
       case 'who':
         this.#hello();

@@ -418,7 +418,7 @@ const rejectedCalls: RejectedCall[] = [
     says: [`--bind tcp://${host}:5999`, 'no such address'],
     args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://${host}:5999`, '--insecure'],
     // After a warning.
-    hasWorkers: true,
+    withWorkers: true,
   })),
   {
     name: 'an invalid --connect',
