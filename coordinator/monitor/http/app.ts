@@ -66,12 +66,13 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
   });
 }
 
-function liveData({ run, token }: AppOptions): PageData {
+function liveData({ run }: AppOptions): PageData {
   const { recorder } = run;
   let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
   return {
-    info: () => runInfo(run, token !== null),
+    // Who may read this may also change the run.
+    info: () => runInfo(run, false),
     history: coalesce(
       () => JSON.stringify(recorder.history()),
       () => recorder.version('history'),
