@@ -45,6 +45,8 @@ const folder = scratch();
 /** The values that Grafana substitutes with all workers chosen. */
 const VALUES = {
   run: 'watched',
+  run_id: '.*',
+  instance: '.*',
   worker: '.*',
   datasource: 'x',
   __interval: '1s',
