@@ -29,7 +29,7 @@ import { promisify } from 'node:util';
 import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
 import { draftOf } from './drafts.ts';
 import { sha256InSlices } from './hash.ts';
-import { UserError } from './user-error.ts';
+import { DISK_TROUBLE, UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
 
@@ -37,6 +37,8 @@ import { UserError } from './user-error.ts';
 const MAX_CALL_BYTES = 1 << 30;
 /** Errors of a file system without hard links. */
 const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Of a disk that is full or has failed. It may have room again, or be there again. */
+const TROUBLE = ['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE'];
 /** System error codes in words. */
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
@@ -64,8 +66,9 @@ export class WriteError extends UserError {
     readonly path: string,
     /** The cause in words. */
     readonly reason: string,
+    exitCode?: number,
   ) {
-    super(`${path} cannot be written: ${reason}`);
+    super(`${path} cannot be written: ${reason}`, { exitCode });
   }
 }
 
@@ -85,7 +88,8 @@ export function ioError(path: string, done: string, error: unknown): unknown {
   const code = errorCode(error);
   if (!code || !syscall || code === 'EBADF') return error;
   const reason = REASONS[code] ?? code;
-  if (done === 'written') return new WriteError(path, reason);
+  if (done === 'written')
+    return new WriteError(path, reason, TROUBLE.includes(code) ? DISK_TROUBLE : undefined);
   return new UserError(`${path} cannot be ${done}: ${reason}`, { cause: error });
 }
 

@@ -5,6 +5,7 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { hashOfSources } from '../dist/base/build-id.js';
 
 /** Programs that are built together share files. The worker has few files of its own, because each run starts several. */
 const PROGRAMS = [
@@ -67,6 +68,7 @@ for (const entryPoints of PROGRAMS)
       },
     ],
   });
+writeFileSync('dist/build-id', `${hashOfSources(new URL('../', import.meta.url))}\n`);
 // The package's `bin` is dist/cli/main.js, so that file loads the bundle.
 const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);
 // Node.js opens all modules of a program at once: if that fails, no code in them could report it.

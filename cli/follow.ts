@@ -49,7 +49,7 @@ export async function follow(
   const get = async (path: string, signal: AbortSignal) => {
     const response = await fetch(new URL(path, url), { headers, signal });
     if (response.status === 401)
-      throw new UserError(`${url.href}: the token is wrong; pass that of the run with --token`);
+      throw new UserError(`${url.href}: the token is wrong or missing; pass that of the run with --token`);
     if (!response.ok)
       throw new UserError(
         `${url.href} answered with status ${response.status}; check that it is the address of a dpmesh run`,

@@ -13,6 +13,11 @@ export const builder = {
     default: 0,
     describe: 'number of workers without a GPU, on one core each',
   },
+  'dry-run': {
+    type: 'boolean',
+    default: false,
+    describe: 'only print which worker would be on which device',
+  },
   ...joinFlags,
   key: { ...joinFlags.key, describe: 'key file of these workers, made by dpmesh keygen' },
   'give-up-after': {
@@ -30,6 +35,11 @@ export async function handler(values: FlagValues<typeof builder>): Promise<void>
   const shared = await joinOptionsOf(values);
   const { backendFor, workersFor } = await import('../worker/host/plan.ts');
   const specs = await workersFor(values);
+  if (values.dryRun) {
+    for (const { name, env } of specs)
+      console.log(`${env?.CUDA_VISIBLE_DEVICES === '-1' ? 'cpu' : env?.CUDA_VISIBLE_DEVICES} -> ${name}`);
+    return;
+  }
   const backend = await backendFor(specs, values);
   const { launch } = await import('../worker/host/launch.ts');
   process.exitCode = await launch(

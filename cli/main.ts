@@ -4,8 +4,6 @@ import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { INTERRUPTED } from '../base/exit-codes.ts';
-import { fileProblem } from '../base/files.ts';
-import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import {
@@ -21,6 +19,7 @@ import { commands as listed, type RunnableCommand } from './commands.ts';
 import * as completion from './completion.ts';
 import type { Flags } from './flag.ts';
 import { tolerateLostOutput } from './lost-output.ts';
+import { reportProblem } from './report-problem.ts';
 
 const commands: readonly RunnableCommand[] = [...listed, completion];
 
@@ -131,10 +130,7 @@ tolerateLostOutput();
 try {
   await selectedCommand()?.run();
 } catch (error) {
-  const problem = fileProblem(error);
-  if (!problem) throw error;
-  console.error(indentContinuation(`dpmesh: ${problem.message}`));
-  process.exitCode = 2;
+  if (!reportProblem(error)) throw error;
 }
 // When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which
 // npx forwards, would then kill the process and change its exit code.

@@ -50,10 +50,15 @@ const lossText = (value: number | null) => (value === null ? '–' : value.toPre
 
 /**
  * Shows progress on stderr. On a terminal: a status line that is updated in place. Always: a line for each event worth reporting,
- * such as a step that changed K.
+ * such as a step that changed K. `isLog`: each begins with the time, where it is no terminal and not systemd's journal, which has it.
  */
-export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = process.stderr): Display {
+export function createDisplay(
+  maxEpochs: number,
+  stream: NodeJS.WriteStream = process.stderr,
+  isLog = false,
+): Display {
   const live = stream.isTTY === true;
+  const isStamped = isLog && !live && !process.env.JOURNAL_STREAM;
   const startTime = performance.now();
   const workers = new Map<string, 'up' | 'silent' | 'gone'>();
   const ks: number[] = [];
@@ -70,7 +75,7 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   };
   const line = (text: string) => {
     clear();
-    stream.write(`${printable(text)}\n`);
+    stream.write(`${isStamped ? `${new Date().toISOString().slice(0, 19)}Z ` : ''}${printable(text)}\n`);
   };
   const eventLine = (text: string) => line(oneLine(text.slice(0, MOST_LINE)));
   /** Shows as many of the items as fit into the status line. */

@@ -96,7 +96,7 @@ export const runFlags = {
     group: MONITORING,
     requiresArg: true,
     describe:
-      'token required to pause, finish or stop the run over HTTP; mandatory unless --http is a loopback address',
+      'token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless --http is a loopback address',
     defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
   },
   linger: {

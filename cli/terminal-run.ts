@@ -2,6 +2,7 @@ import { INTERRUPTED } from '../base/exit-codes.ts';
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import { createDisplay } from './progress.ts';
+import { reportProblem } from './report-problem.ts';
 import { listenForHangups, onSignal } from './signals.ts';
 import { print } from './summary.ts';
 
@@ -15,11 +16,17 @@ export interface TerminalOptions {
 /**
  * Runs with progress on stderr, or with `events` as JSON lines on stdout, and the result on stdout. SIGTERM and SIGINT stop the run in an
  * orderly way, SIGHUP reloads the keys. On a terminal, where somebody reads what that does, a first Ctrl-C ends it early with results
- * instead; scripts, and programs that read the events, rely on an end within seconds.
+ * instead. The lines of a coordinator (`bind`) have times where they go to a file; scripts, and programs that read the events, rely on an end within seconds.
  */
 export async function runOnTerminal(
   start: (terminal: TerminalOptions) => Run,
-  { maxEpochs, json, events, keys }: { maxEpochs: number; json: boolean; events: boolean; keys?: string },
+  {
+    maxEpochs,
+    json,
+    events,
+    keys,
+    bind,
+  }: { maxEpochs: number; json: boolean; events: boolean; keys?: string; bind?: string },
 ): Promise<void> {
   const stopping = new AbortController();
   let run: Run | null = null;
@@ -36,7 +43,7 @@ export async function runOnTerminal(
   // A program that reads the events and is killed must not leave a run behind that nobody waits for.
   if (events) process.stdout.on('error', () => stopping.abort());
   const onHangup = keys === undefined ? null : listenForHangups();
-  const display = createDisplay(maxEpochs);
+  const display = createDisplay(maxEpochs, process.stderr, bind !== undefined);
   const { AbortError } = await import('../library/run.ts');
   const log = (message: string) => printEvent({ type: 'log', message });
   const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
@@ -56,7 +63,13 @@ export async function runOnTerminal(
     result = await run;
   } catch (error) {
     display.end();
-    if (!(error instanceof AbortError)) throw error;
+    if (!(error instanceof AbortError)) {
+      // Page and metrics may linger for minutes.
+      const isReported = reportProblem(error);
+      await run.closed;
+      if (!isReported) throw error;
+      return;
+    }
     display.line(error.message);
     process.exitCode = INTERRUPTED;
     return;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
-import { UserError } from '../base/user-error.ts';
+import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import { IMAGES, imageLines } from '../data/saved/image-list.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
@@ -144,6 +144,7 @@ export async function finish(input: FinishInput): Promise<Summary> {
     const complete = { ...summary, replicates, notes: [...summary.notes, ...doubts] };
     if (replicates)
       await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
+    await checkpoints.removeRescued();
     const { k, outliers, notes, stability } = complete;
     emit({
       ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
@@ -155,7 +156,9 @@ export async function finish(input: FinishInput): Promise<Summary> {
   } catch (error) {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
-    throw new UserError(`${error.message}; ${await resumeHint(checkpoints, out.path)}`);
+    // It was there when the run began, so it may be again.
+    const hint = await resumeHint(checkpoints, out.path);
+    throw new UserError(`${error.message}; ${hint}`, { cause: error, exitCode: DISK_TROUBLE });
   }
 }
 
@@ -284,8 +287,10 @@ async function resumeHint(checkpoints: Checkpoints, run: string): Promise<string
     `run ${command} when space is available, or with --out ELSEWHERE right away`;
   if (saved?.checkpoint.ended) return `training is complete and saved in ${saved.path}; ${advice(resume)}`;
   const rescued = await checkpoints.rescue();
-  if (rescued)
-    return `training is complete and saved in ${rescued}; ${advice(`${resume} --from ${rescued}`)}`;
+  if (rescued) {
+    const { path, isFound } = rescued;
+    return `training is complete and saved in ${path}; ${advice(isFound ? resume : `${resume} --from ${path}`)}`;
+  }
   return saved
     ? `the last state of training could not be saved, the newest checkpoint is ${saved.path}; ${advice(resume)}`
     : `there is no checkpoint, so training has to start again; ${advice(resume)}`;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { keepSpareDescriptors } from '../base/descriptors.ts';
 import type { Disposers } from '../base/disposers.ts';
@@ -52,6 +53,8 @@ export interface SessionProgress {
   ended?: RunEnd;
   /** The run has ended, successfully or not; its page and metrics may linger. */
   over: boolean;
+  /** Why it has failed. */
+  error?: unknown;
 }
 
 export type OpenedSession = Awaited<ReturnType<typeof openSession>>;
@@ -100,14 +103,17 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
     warn(
       '--mixed: workers may have different numeric identities; the result depends on which worker computes what',
     );
-  return { out, drawing, monitor, emit, warn };
+  // Runs of earlier versions have none.
+  const earlier = options.resume?.run;
+  const id = earlier ? (earlier.id ?? earlier.data.fingerprint.slice(0, 8)) : randomBytes(4).toString('hex');
+  return { out, drawing, monitor, emit, warn, id };
 }
 
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */
 async function openInputs(
   config: RunConfig,
   { resume, out: elsewhere, checkpointEvery, listener }: SessionOptions,
-  { out, emit, warn }: Output,
+  { out, emit, warn, id }: Output,
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
@@ -133,7 +139,7 @@ async function openInputs(
   // One of another folder is not there for the next `resume` of this one.
   const saved = from && realPath(dirname(from.path)) === realPath(checkpointFolder(out.path)) ? from : null;
   const checkpoints = createCheckpoints({
-    ...{ run: out.path, every: checkpointEvery, emit, warn, saved },
+    ...{ run: out.path, id, every: checkpointEvery, emit, warn, saved },
     assertThere: out.assertThere,
   });
   return { from, source, leftOut, layout, labels, checkpoints };
@@ -143,7 +149,7 @@ async function openInputs(
 async function openServer(
   config: RunConfig,
   options: SessionOptions,
-  { out, monitor, emit }: Output,
+  { out, monitor, emit, id }: Output,
   inputs: Inputs,
   { stopping, interrupted, closing, progress }: SessionScope,
 ) {
@@ -153,8 +159,9 @@ async function openServer(
   const served = { layout, source };
   let page: Http | null = null;
   closing.defer(async () => {
-    if (page && progress.over && linger > 0) {
-      log(`${page.url} stays for ${linger} s`);
+    if (page && progress.over && monitor!.lingers(linger)) {
+      options.listener.lingers(progress.error);
+      if (linger > 0) log(`${page.url} stays for ${linger} s`);
       await monitor!.linger(linger, interrupted);
     }
     await page?.close();
@@ -187,6 +194,7 @@ async function openServer(
       out,
       config,
       versions,
+      id,
       layout,
       source: () => served.source,
       raw: () => source,
@@ -296,8 +304,12 @@ async function listenForWorkers(
   }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE')
       throw new UserError(`--bind ${bind}: the port is in use; choose another, or * for any free port`);
-    if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENODEV')
-      throw new UserError(`--bind ${bind}: this machine has no such address; use one of its own`);
-    throw error;
+    if (error.code === 'EACCES')
+      throw new UserError(`--bind ${bind}: this user may not listen on this port; choose one above 1023`);
+    if (error.errno === undefined) throw error;
+    // A name that is not known, too, and a family of addresses; for some of these libzmq has odd errors.
+    throw new UserError(
+      `--bind ${bind}: this machine has no such address (${error.code}); use one of its own`,
+    );
   });
 }

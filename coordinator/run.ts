@@ -82,6 +82,8 @@ export interface RunInput {
   /** Ends replicates early. */
   signal?: AbortSignal;
   versions: Record<string, string>;
+  /** Tells it apart from other runs of its name. */
+  id: string;
   /** Workers may have different numeric identities. */
   mixed?: boolean;
 }
@@ -200,12 +202,14 @@ function metadataOf({
   raw = source,
   leftOut,
   versions,
+  id,
   server,
   mixed,
   encoding,
 }: RunInput) {
   const backend = server.backend() ?? undefined;
   return {
+    id,
     config,
     layout: encoding?.layout ?? layout,
     dtype: raw.dtype,

@@ -69,4 +69,6 @@ export interface SessionListener {
   status?(text: string): void;
   /** The result, before page and metrics linger. `report`: the path of report.html; null if there is none. */
   result(summary: Summary, report: string | null): void;
+  /** The run is over, and its page and metrics linger; `error`: why it has failed. */
+  lingers(error?: unknown): void;
 }

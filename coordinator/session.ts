@@ -62,9 +62,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     return { how: 'done' };
   } catch (error) {
     progress.monitor?.ended('failed');
-    // As cli/main.ts has it.
-    progress.ended = { how: 'failed', code: fileProblem(error) ? 2 : 1 };
-    progress.over = true;
+    progress.ended = { how: 'failed', code: fileProblem(error)?.exitCode ?? 1 };
+    Object.assign(progress, { over: true, error });
     throw error;
   } finally {
     // Until everything is closed, an interrupt also ends the time for which page and metrics linger.

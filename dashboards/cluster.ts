@@ -112,12 +112,13 @@ const workers = [
   tablePanel(
     {
       title: 'Worker details',
-      description: 'Host, backend and GPU of each worker that has joined, with its busy fraction and memory.',
+      description:
+        'Host, backend, GPU and build of each worker that has joined, with its busy fraction and memory.',
       unit: units.NoUnit,
       width: 24,
       thresholds: NEUTRAL,
       queries: [
-        [`max by (worker, host, backend, gpu) (dpmesh_worker_info{${WORKERS}})`, ''],
+        [`max by (worker, host, backend, gpu, version) (dpmesh_worker_info{${WORKERS}})`, ''],
         [`max by (worker) (dpmesh_worker_busy_ratio{${WORKERS}})`, ''],
         [`max by (worker) (dpmesh_worker_memory_bytes{${WORKERS}})`, ''],
       ],
@@ -127,6 +128,7 @@ const workers = [
       ['host', 'Host'],
       ['backend', 'Backend'],
       ['gpu', 'GPU'],
+      ['version', 'Build'],
       ['Value #B', 'Busy', units.PercentUnit],
       ['Value #C', 'Memory', units.BytesIEC],
     ],

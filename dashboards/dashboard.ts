@@ -11,12 +11,12 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { DATA_SOURCE, type Panel } from './panels.ts';
+import { DATA_SOURCE, type Panel, perRun } from './panels.ts';
 
-/** Label matcher for the chosen run. */
-export const RUN = 'run="$run"';
-/** Label matchers for the chosen workers of the run. */
-export const WORKERS = 'run="$run",worker=~"$worker"';
+/** Label matchers for the chosen runs. */
+export const RUN = 'run=~"$run",run_id=~"$run_id",instance=~"$instance"';
+/** Label matchers for the chosen workers of these runs. */
+export const WORKERS = `${RUN},worker=~"$worker"`;
 /** Range of rates: at least two scrapes at any zoom. */
 export const RATE_WINDOW = '[$__rate_interval]';
 
@@ -49,13 +49,21 @@ const variable = (name: string, label: string, of: string) =>
     .refresh(VariableRefresh.OnTimeRangeChanged)
     .sort(VariableSort.NaturalAsc);
 
+/** A variable of which all values are chosen at first. */
+const all = (name: string, label: string, of: string) =>
+  variable(name, label, of)
+    .multi(true)
+    .includeAll(true)
+    .allValue('.*')
+    .current({ selected: true, text: ['All'], value: ['$__all'] });
+
 const annotation = ({ name, colour, expr, text }: Annotation) =>
   new AnnotationQueryBuilder()
     .name(name)
     .datasource(DATA_SOURCE)
     .enable(true)
     .iconColor(colour)
-    .expr(expr)
+    .expr(perRun(expr))
     .step('5s')
     .titleFormat(text);
 
@@ -84,16 +92,12 @@ export function dashboard({
         .keepTime(true),
     )
     .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
-    .withVariable(variable('run', 'Run', 'dpmesh_build_info, run'))
+    .withVariable(variable('run', 'Run', 'dpmesh_build_info, run').multi(true))
+    .withVariable(all('run_id', 'Run id', 'dpmesh_build_info{run=~"$run"}, run_id'))
+    .withVariable(all('instance', 'Instance', 'dpmesh_build_info{run=~"$run",run_id=~"$run_id"}, instance'))
     .annotations(annotations.map(annotation));
   if (byWorker) {
-    board.withVariable(
-      variable('worker', 'Worker', `dpmesh_worker_info{${RUN}}, worker`)
-        .multi(true)
-        .includeAll(true)
-        .allValue('.*')
-        .current({ selected: true, text: ['All'], value: ['$__all'] }),
-    );
+    board.withVariable(all('worker', 'Worker', `dpmesh_worker_info{${RUN}}, worker`));
   }
   let id = 0;
   for (const [title, panels] of rows) {

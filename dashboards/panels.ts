@@ -76,14 +76,21 @@ export type Panel =
   | bars.PanelBuilder
   | tables.PanelBuilder;
 
+/** The expression with all its sums and extremes for each run by itself, so that several can be chosen side by side. */
+export const perRun = (expr: string) =>
+  expr.replace(
+    /\b(sum|max|min|avg|count)( by \(([^)]*)\) )?\(/g,
+    (_, name, __, labels) => `${name} by (${['run', 'run_id', ...(labels ? [labels] : [])].join(', ')}) (`,
+  );
+
 type QueryFormat = 'range' | 'instant' | 'table';
 
 const target = ([expr, legend]: Query, index: number, format: QueryFormat) => {
   const query = new DataqueryBuilder()
     .refId(String.fromCharCode(65 + index))
     .datasource(DATA_SOURCE)
-    .expr(expr)
-    .legendFormat(legend);
+    .expr(perRun(expr))
+    .legendFormat(legend && `${legend} · {{run}} {{run_id}}`);
   if (format === 'range') return query.range();
   return format === 'table' ? query.instant().format(PromQueryFormat.Table) : query.instant();
 };
@@ -137,7 +144,7 @@ export function statPanel(options: PanelOptions, show: keyof typeof TEXT_MODES =
 /** Shows series of a panel, by name, as whole numbers of which none is better than another. */
 export function asCounts<P extends Panel>(panel: P, names: readonly string[]): P {
   for (const name of names)
-    panel.overrideByName(name, [
+    panel.overrideByRegexp(`/^${name} ·/`, [
       { id: 'decimals', value: 0 },
       { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: 'blue' } },
     ]);
@@ -184,7 +191,9 @@ export function timeSeriesPanel(options: PanelOptions, style: TimeSeriesStyle = 
   if (style.log)
     panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
   if (style.rightAxis) {
-    panel.overrideByName(style.rightAxis, [{ id: 'custom.axisPlacement', value: AxisPlacement.Right }]);
+    panel.overrideByRegexp(`/^${style.rightAxis} ·/`, [
+      { id: 'custom.axisPlacement', value: AxisPlacement.Right },
+    ]);
   }
   return panel;
 }

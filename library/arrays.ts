@@ -137,7 +137,9 @@ async function withFixedFiles<T>(
       withNames,
     });
   } catch (error) {
-    throw error instanceof UserError ? new UserError(withNames(error.message)) : error;
+    throw error instanceof UserError
+      ? new UserError(withNames(error.message), { exitCode: error.exitCode })
+      : error;
   } finally {
     remove();
   }

@@ -420,7 +420,7 @@ export interface RunOptions {
    * @defaultValue false
    */
   http?: boolean | string;
-  /** Token required to pause, checkpoint, finish or stop the run over HTTP. Mandatory unless `http` is a loopback address. */
+  /** Token required for the page, its rows and to change the run over HTTP, not for metrics and health. Mandatory unless `http` is a loopback address. */
   httpToken?: string;
   /**
    * Seconds for which page and metrics stay available after the run, from 0 to 1e6.

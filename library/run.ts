@@ -8,8 +8,8 @@ import type { RunResult } from './result.ts';
  */
 export interface Run extends Promise<RunResult>, AsyncIterable<TimedEvent> {
   /**
-   * Resolves when the run has closed everything: at the same time as the result, or with `linger` that many seconds
-   * later.
+   * Resolves when the run has closed everything: at the same time as the result or the error, or with `linger` that many seconds
+   * later; if Prometheus scrapes the run, with its next scrape.
    */
   readonly closed: Promise<void>;
   /**
@@ -33,6 +33,8 @@ export interface RunHooks {
   event(event: TimedEvent): void;
   /** The run has its result. Page and metrics may linger. */
   result(result: RunResult): void;
+  /** The run has failed. Page and metrics may linger. */
+  failed(error: unknown): void;
   /** Calls `ask` when the run is to end early, with results. */
   onFinish(ask: () => string | null): void;
   /** Calls `reload` whenever the keys are to be read again; at once if that was requested before. */
@@ -47,7 +49,12 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
   let reloadRequested = false;
   let closed!: Promise<void>;
   const result = new Promise<RunResult>((resolve, reject) => {
+    const failed = (error: unknown) => {
+      events.end(error as Error);
+      reject(error);
+    };
     closed = work({
+      failed,
       event: events.push,
       result(result) {
         events.end();
@@ -60,10 +67,7 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
         reloadKeys = reload;
         if (reloadRequested) reload();
       },
-    }).catch((error) => {
-      events.end(error);
-      reject(error);
-    });
+    }).catch(failed);
   });
   return Object.assign(result, {
     closed,

@@ -64,7 +64,11 @@ export async function runSession(
             report: report && withNames(report),
             shown: withNames(summary.out),
           });
-          if (settings.http && settings.linger > 0) hooks.result(result);
+        },
+        lingers(error) {
+          if (result) hooks.result(result);
+          else
+            hooks.failed(error instanceof UserError ? new UserError(withNames(error.message), error) : error);
         },
       },
     });

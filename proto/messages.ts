@@ -5,7 +5,7 @@ import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 6;
+export const PROTOCOL = 7;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
@@ -65,6 +65,8 @@ export const fromWorker = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
     protocol: count,
+    /** Its `buildId`; absent if it is another program that speaks this protocol. */
+    version: z.optional(about),
     identity: about,
     backend: about,
     /** Why this backend was chosen, for logs. */
@@ -144,8 +146,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   }),
   /** No hello came on this connection: say it (again). */
   z.object({ type: z.literal('who') }),
-  /** Answers a ping. */
-  z.object({ type: z.literal('pong') }),
+  /** Answers a ping. `rests`: this worker gets no units for now, and why. */
+  z.object({ type: z.literal('pong'), rests: z.optional(text.check(z.overwrite(oneLine))) }),
   z.object({
     type: z.literal('round'),
     term: count,

@@ -48,6 +48,9 @@ const DEAD_CONNECTION_DETECTION = {
   tcpKeepaliveCount: 4,
 };
 
+/** libzmq takes addresses of IPv6 only where it is asked to, and then prefers them where a name has both. */
+const isIpv6 = (endpoint: string) => endpoint.startsWith('tcp://[');
+
 /** Queues messages: ZeroMQ allows only one pending send per socket. */
 function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
   let last = Promise.resolve();
@@ -126,6 +129,7 @@ export async function bindRouter(
 
   async function open(at: string): Promise<Router> {
     const socket = new Router({
+      ipv6: isIpv6(at),
       linger: LINGER_MS,
       // A message that does not fit the queue fails at once, rather than being dropped silently.
       mandatory: true,
@@ -275,6 +279,7 @@ export function connectDealer(
   { key, failed, reopened }: DealerOptions = {},
 ): DealerSocket {
   const socket = new Dealer({
+    ipv6: isIpv6(endpoint),
     linger: LINGER_MS,
     sendHighWaterMark: 0,
     receiveHighWaterMark: RECEIVE_QUEUE,

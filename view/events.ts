@@ -42,6 +42,8 @@ export type RunEvent =
       host: string;
       backend: string;
       identity: string;
+      /** Version and build of dpmesh, such as `0.1.0+1f2e3d4c5b6a`. */
+      version?: string;
       gpu?: string;
       /** Why this backend was chosen, for people. */
       why: string;

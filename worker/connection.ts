@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { buildId } from '../base/build-id.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import { proofOf, type WorkerKey } from '../proto/keys.ts';
@@ -11,6 +12,7 @@ import {
 } from '../proto/messages.ts';
 import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { LocalTrouble } from './trouble.ts';
 
 /** How often a worker pings the coordinator, ms. */
 const PING_MS = 1000;
@@ -41,7 +43,7 @@ export interface ConnectionOptions {
 /** A worker's description of itself in its hello. */
 export type WorkerDescription = Omit<
   Extract<FromWorker, { type: 'hello' }>,
-  'type' | 'protocol' | 'session' | 'key'
+  'type' | 'protocol' | 'version' | 'session' | 'key'
 >;
 
 /** Messages of the coordinator that are not about the connection itself. */
@@ -58,7 +60,7 @@ export class CoordinatorConnection {
    */
   readonly done: Promise<void>;
   /** Messages rejected since the start, by reason. */
-  readonly refused = { malformed: 0, invalid: 0, unrequested: 0, 'too many': 0 };
+  readonly refused = { invalid: 0, unrequested: 0, 'too many': 0 };
 
   readonly #options: ConnectionOptions;
   readonly #description: WorkerDescription;
@@ -76,6 +78,8 @@ export class CoordinatorConnection {
   #silentTicks = 0;
   #helloAt = Number.NEGATIVE_INFINITY;
   #isPinging = false;
+  /** Why it gets no units, as last heard. */
+  #rests: string | undefined;
   /** Time of the last log line about the silence or a temporary refusal. */
   #loggedAt = Number.NEGATIVE_INFINITY;
   /** The reason for the silence by the last diagnosis. */
@@ -152,7 +156,7 @@ export class CoordinatorConnection {
     const { key } = this.#options;
     const proof = key && { public: key.public, proof: proofOf(key.secret, key.server, session) };
     const about = { ...this.#description, session, ...(proof && { key: proof }) };
-    void this.send({ type: 'hello', protocol: PROTOCOL, ...about });
+    void this.send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...about });
   }
 
   #received(frames: Buffer[]): void {
@@ -161,7 +165,8 @@ export class CoordinatorConnection {
       message = decode(fromCoordinator, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
-      this.ignore('malformed', error.message);
+      // What it asked for would be waited for.
+      this.goodbye(new Unreadable(error.message));
       return;
     }
     this.#heardAt = performance.now();
@@ -170,6 +175,9 @@ export class CoordinatorConnection {
     const { header, tensors } = message;
     switch (header.type) {
       case 'pong':
+        if (header.rests !== this.#rests && header.rests !== undefined)
+          this.#options.log(`gets no units for now: ${header.rests}`);
+        this.#rests = header.rests;
         break;
       case 'who':
         this.#hello();
@@ -235,6 +243,13 @@ const overText = (ended?: RunEnd): string =>
   ended
     ? `the run ${{ done: 'is done', stopped: 'was stopped', failed: 'failed' }[ended.how]} (exit code ${ended.code})`
     : 'the run is over';
+
+/** Damaged on its way, or of another version: another start may help. */
+class Unreadable extends LocalTrouble {
+  constructor(problem: string) {
+    super(`cannot read a message of the coordinator (${problem}): left, so that others do this work`);
+  }
+}
 
 class RefusedByCoordinator extends UserError {
   constructor(reason: string) {

@@ -43,6 +43,8 @@ export interface Counters extends RoundListener {
   /** When counting started, on the clock of `performance.now()`. */
   readonly startedAt: number;
   readonly rounds: Histogram;
+  /** Units with accepted results. */
+  units: number;
   /** Compute time per unit in seconds, by task. */
   readonly tasks: Map<string, Histogram>;
   /** Compute time in seconds, by worker and task. */
@@ -75,6 +77,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
   const self: Counters = {
     startedAt,
     rounds: createHistogram(ROUND_BOUNDS),
+    units: 0,
     tasks: new Map(),
     workers: new Map(),
     epochs: { count: 0, last: 0, at: null, k: null, loss: null, subLoss: null },
@@ -88,6 +91,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
     results(label, { done }, tasks) {
       let units = 0;
       for (const { length } of done) units += length;
+      self.units += units;
       const own = getOrCreate(self.workers, label, () => new Map<string, number>());
       for (const [task, seconds] of tasks) {
         // Reported by a worker, so not trusted.

@@ -26,7 +26,12 @@ export interface Monitor {
   open(options: MonitorOptions): Promise<Http>;
   /** Sets the run's final status. */
   ended(status: 'done' | 'failed' | 'stopped'): void;
-  /** Resolves after this many seconds, with `until`, or when a client requests `stop`. */
+  /** Whether it lingers at all. */
+  lingers(seconds: number): boolean;
+  /**
+   * Resolves after this many seconds and, if Prometheus scrapes the run, with the next scrape, so that it knows how the run ended;
+   * or with `until`, or when a client requests `stop`.
+   */
   linger(seconds: number, until: Promise<unknown>): Promise<void>;
 }
 
@@ -35,6 +40,7 @@ export interface MonitorOptions {
   out: RunDirectory;
   config: RunConfig;
   versions: Record<string, string>;
+  id: string;
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
@@ -54,6 +60,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
   const counters = createCounters();
   const pause = createPause();
   let stopLinger = () => {};
+  const scrapes = createScrapes();
   return {
     event(event) {
       counters.event(event);
@@ -78,16 +85,29 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
         },
       });
       const name = basename(resolve(out.path));
-      return openHttp(http, { ...rest, name, out: out.path, recorder, counters, controls });
+      return openHttp(http, {
+        ...rest,
+        name,
+        out: out.path,
+        recorder,
+        counters,
+        controls,
+        scraped: scrapes.add,
+      });
     },
-    ended: recorder.setStatus,
+    ended(status) {
+      recorder.setStatus(status);
+      scrapes.ended();
+    },
+    lingers: (seconds) => seconds > 0 || scrapes.patience() > 0,
     async linger(seconds, until) {
       const stopped = new Promise<void>((resolve) => {
         stopLinger = resolve;
       });
       const timer = new AbortController();
-      const elapsed = sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => {});
-      await Promise.race([elapsed, until, stopped]);
+      const pause = (ms: number) => sleep(ms, undefined, { signal: timer.signal }).catch(() => {});
+      const scraped = Promise.race([scrapes.last, pause(scrapes.patience())]);
+      await Promise.race([Promise.all([pause(seconds * 1000), scraped]), until, stopped]);
       timer.abort();
     },
   };
@@ -139,6 +159,33 @@ function controlsOf(
       stop();
       return null;
     },
+  };
+}
+
+/** The longest wait for a last scrape, ms: twice Prometheus' default interval. */
+const LONGEST_SCRAPE_MS = 120_000;
+
+/** When Prometheus has scraped the run, to expect its next time. */
+function createScrapes() {
+  let [latest, interval, isOver] = [0, 0, false];
+  let resolve = () => {};
+  /** Resolves with the first scrape after the end. */
+  const last = new Promise<void>((resolves) => {
+    resolve = resolves;
+  });
+  return {
+    last,
+    add() {
+      const now = performance.now();
+      if (latest) interval = now - latest;
+      latest = now;
+      if (isOver) resolve();
+    },
+    ended() {
+      isOver = true;
+    },
+    /** How long to wait for the next one, ms; 0 if the run was not scraped twice. */
+    patience: () => Math.min(2 * interval, LONGEST_SCRAPE_MS),
   };
 }
 

@@ -15,6 +15,8 @@ import type { Recorder } from './recorder.ts';
 export interface MetricSources {
   /** The label `run` of all metrics: the name of the run directory. */
   name: string;
+  /** The label `run_id`: that of run.json. */
+  id: string;
   version: string;
   rows: number;
   config: Pick<RunConfig, 'maxEpochs' | 'weightSmoothing'>;
@@ -37,7 +39,7 @@ const CONNECTION_FAILURES = Object.keys(REJECTION_REASONS) as RejectionReason[];
 /** The registry of one run; docs/monitoring.md lists its metrics. */
 export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry();
-  registry.setDefaultLabels({ run: sources.name });
+  registry.setDefaultLabels({ run: sources.name, run_id: sources.id });
   addProcessMetrics(registry);
 
   const families = createFamilies(registry);
@@ -217,6 +219,12 @@ function addRoundMetrics({ addScalar, addHistogram }: Families, { counters }: Me
     'Completed rounds, in which every shard has returned its result.',
     () => counters.rounds.count,
   );
+  addScalar(
+    'counter',
+    'units_total',
+    'Units of work whose results were accepted, of all tasks of a run: while it gets on, this grows.',
+    () => counters.units,
+  );
   addHistogram('round_seconds', 'Duration of a round from its start to its last result, in seconds.', () => [
     [{}, counters.rounds],
   ]);
@@ -263,12 +271,18 @@ function addWorkerMetrics({ add, addByLabel }: Families, sources: MetricSources)
   add(
     'gauge',
     'worker_info',
-    'Always 1. Labels: host, compute backend and GPU of the worker; gpu is empty on a CPU.',
-    ['worker', 'host', 'backend', 'gpu'],
+    'Always 1. Labels: host, compute backend, GPU and build of the worker; gpu is empty on a CPU.',
+    ['worker', 'host', 'backend', 'gpu', 'version'],
     () =>
       present().map(
-        ({ label, host, backend, gpu }): SeriesValue => [
-          { worker: label, host: short(host), backend: short(backend), gpu: short(gpu ?? '') },
+        ({ label, host, backend, gpu, version }): SeriesValue => [
+          {
+            worker: label,
+            host: short(host),
+            backend: short(backend),
+            gpu: short(gpu ?? ''),
+            version: short(version ?? ''),
+          },
           1,
         ],
       ),

@@ -46,12 +46,18 @@ export interface DispatcherOptions {
   roundEnded?(duration: number): void;
   /** This many units of a worker that left are waiting for another worker. */
   reassigned?(units: number): void;
+  /** Rounds are faster without this worker: it gets no units for a while. */
+  rests?(worker: string): void;
   /** Units that had diverged, according to this worker, have not. */
   disproved?(worker: string): void;
 }
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
 const STREAM_WINDOW = 2;
+/** Share of the time without work that idle workers may spend on units of others. */
+const MOST_RACED = 0.5;
+/** Silence, times that of a straggler, after which even most of all workers are raced. */
+const STUCK_FACTOR = 10;
 /** Results closer together than this arrived in one message. */
 const SAME_MESSAGE_MS = 1;
 
@@ -90,6 +96,8 @@ export class UnitDispatcher implements Dispatcher {
   readonly #pace = new Pace();
   #versions = 0;
   #rounds = 0;
+  /** Worker-milliseconds in which workers had no units though a round went on, and those that racing has cost. */
+  readonly #idle = { time: 0, raced: 0, at: 0 };
   #current: CurrentRound | null = null;
 
   constructor(options: DispatcherOptions) {
@@ -187,10 +195,8 @@ export class UnitDispatcher implements Dispatcher {
     if (sender) {
       const now = this.#options.now();
       const silence = now - sender.silentSince;
-      if (silence >= SAME_MESSAGE_MS) {
-        current.silences.push(silence);
-        this.#pace.answered(worker, kindOf(round), id, silence, indices.length);
-      }
+      if (silence >= SAME_MESSAGE_MS) current.silences.push(silence);
+      this.#pace.answered(worker, kindOf(round), id, silence, indices.length);
       sender.silentSince = now;
       sender.lagging = false;
       sender.owed = null;
@@ -214,8 +220,10 @@ export class UnitDispatcher implements Dispatcher {
       const now = this.#options.now();
       const duration = now - round.startedAt;
       const late = this.workers().filter((name) => this.#workers.get(name)!.inFlight.size);
-      this.#pace.roundEnded(kindOf(round), id, late.length ? late : [worker], duration, now);
+      const { length: units } = round.spec.units;
+      const resting = this.#pace.roundEnded(kindOf(round), id, late, { duration, units }, now);
       this.#end();
+      for (const name of resting) this.#options.rests?.(name);
       this.#options.roundEnded?.(duration);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
@@ -275,9 +283,15 @@ export class UnitDispatcher implements Dispatcher {
     if (!current || current.round.waiting.size) return 0;
     const { round, silences } = current;
     const idle = this.#responsive().filter((worker) => !this.#workers.get(worker)!.inFlight.size);
+    const now = this.#options.now();
+    this.#idle.time += idle.length * (now - Math.max(this.#idle.at, round.startedAt));
+    this.#idle.at = now;
     if (!idle.length) return 0;
-    const late = silences.length ? this.#unitsHeld(round, limitOf(silences)) : [];
+    const limit = silences.length ? limitOf(silences) : Infinity;
+    if (this.#areMostLate(limit)) return 0;
+    const late = this.#unitsHeld(round, limit);
     const each = Math.ceil(late.length / idle.length);
+    const kind = kindOf(round);
     let raced = 0;
     for (const [i, worker] of idle.entries()) {
       const shared = late.slice(i * each, (i + 1) * each);
@@ -285,10 +299,30 @@ export class UnitDispatcher implements Dispatcher {
       const indices = theirs.filter(
         (index) => !round.hasFailed(worker, index) && !round.hasDivergedFor(worker, index),
       );
-      if (indices.length) this.#sendUnits(round, worker, indices);
-      raced += indices.length;
+      const cost = this.#pace.unitTime(worker, kind);
+      const most = cost
+        ? Math.floor((MOST_RACED * this.#idle.time - this.#idle.raced) / cost)
+        : indices.length;
+      const sent = indices.slice(0, Math.max(0, most));
+      if (sent.length) this.#sendUnits(round, worker, sent);
+      this.#idle.raced += cost * sent.length;
+      raced += sent.length;
     }
     return raced;
+  }
+
+  /** Are more than half of the workers late, though not by so much that they must be stuck? Then the machine is busy: more work would not help. */
+  #areMostLate(limit: number): boolean {
+    const now = this.#options.now();
+    const all = [...this.#workers.values()];
+    const late = all.filter(({ inFlight, silentSince }) => inFlight.size && now - silentSince > limit);
+    const stuck = late.filter(({ silentSince }) => now - silentSince > STUCK_FACTOR * limit);
+    return late.length > all.length / 2 && !stuck.length;
+  }
+
+  /** Is this worker left out for now, because rounds are faster without it? */
+  rests(worker: string): boolean {
+    return this.#pace.rests(worker, this.#options.now());
   }
 
   /** Units without a result, held by workers that have been silent for longer than `limit`. */

@@ -17,15 +17,21 @@ export const MIN_LATE_MS = 300;
 export const LATE_FACTOR = 3;
 /** How long an idle worker waits for others if it has never computed such units itself, ms. */
 const UNKNOWN_LATE_MS = 2000;
-/** A worker rests when rounds have waited for it alone for this long in all, ms, … */
-const MOST_LOST_MS = 2000;
-/** … for this many times as long. */
-const REST_FACTOR = 10;
+/** A worker rests when rounds were slower with it than without by this much in all, ms, … */
+const MOST_LOST_MS = 1000;
+/** … for this many times as long, and for three times as long as before when the same is found again, … */
+const [REST_FACTOR, REST_GROWTH] = [10, 3];
+/** … up to this, ms. */
+const LONGEST_REST_MS = 600_000;
+/** A round has to be slower by this factor to count. */
+const SLOWER = 1.2;
 
 /** A worker that slows down all rounds. */
 interface Slowness {
-  /** How long the rounds since it was last as fast as others have waited for it alone, ms. */
+  /** How much slower than without it the rounds were since one was as fast, ms. */
   lost: number;
+  /** How long it rests the next time, times `lost`. */
+  factor: number;
   /** Until then it gets no units if there are other workers. */
   restsUntil: number;
 }
@@ -61,30 +67,50 @@ export class Pace {
     return LATE_FACTOR * (this.#workers.get(worker)?.get(kind)?.longest ?? 0);
   }
 
+  /** How long a unit takes this worker, ms; 0 if it never had one. */
+  unitTime(worker: string, kind: string): number {
+    const known = this.#workers.get(worker)?.get(kind);
+    return known ? known.total / known.units : 0;
+  }
+
   /**
-   * A round of this kind is over after `duration` ms, and has waited for the workers `last` when all others had finished. Where
-   * it could have been over in a quarter of that time again and again, at the others' pace for each unit, they rest: even short rounds
-   * add up. Their first round of a kind does not count.
+   * A round of this kind and of so many units is over after `duration` ms; the workers `late` have not answered for all of theirs. The
+   * fastest k workers would have needed k-th time of a unit × units / k without the others; k where that is least. Where the round took
+   * longer, again and again, the others rest: their machines or their links cost more than they give. Returns who begins to. Their first
+   * round of a kind does not count, as they have to get ready.
    */
-  roundEnded(kind: string, round: number, last: string[], duration: number, now: number): void {
+  roundEnded(
+    kind: string,
+    round: number,
+    late: string[],
+    { duration, units }: { duration: number; units: number },
+    now: number,
+  ): string[] {
     const timesOf = (worker: string) => this.#workers.get(worker)?.get(kind);
-    const others = [...this.#workers.keys()].filter(
-      (worker) => timesOf(worker)?.round === round && !last.includes(worker),
-    );
-    if (!others.length) return;
-    for (const worker of others) this.#slow.delete(worker);
-    const each = Math.max(...others.map((worker) => timesOf(worker)!.total / timesOf(worker)!.units));
-    const most = Math.max(...others.map((worker) => timesOf(worker)!.units));
-    for (const worker of last) {
-      const own = timesOf(worker);
-      if (own?.first === round) continue;
-      const needed = each * Math.max(most, own?.round === round ? own.units : 0);
-      const lost = duration - needed;
-      const before = this.#slow.get(worker) ?? { lost: 0, restsUntil: 0 };
-      const total = lost > LATE_FACTOR * needed ? before.lost + lost : 0;
-      const restsUntil = total > MOST_LOST_MS ? now + REST_FACTOR * total : before.restsUntil;
-      this.#slow.set(worker, { lost: total > MOST_LOST_MS ? 0 : total, restsUntil });
+    const timeOf = (worker: string) =>
+      timesOf(worker)?.round === round && !late.includes(worker) ? this.unitTime(worker, kind) : Infinity;
+    const present = [...new Set([...this.#workers.keys(), ...late])]
+      .filter((worker) => timesOf(worker)?.round === round || late.includes(worker))
+      .sort((a, b) => timeOf(a) - timeOf(b));
+    const needed = present.map((worker, i) => timeOf(worker) * Math.ceil(units / (i + 1)));
+    const least = Math.min(...needed);
+    const enough = needed.lastIndexOf(least) + 1;
+    const isSlower = duration > SLOWER * least;
+    for (const worker of present.slice(0, isSlower ? enough : present.length)) {
+      const before = this.#slow.get(worker);
+      if (before) before.lost = 0;
     }
+    if (!isSlower) return [];
+    return present.slice(enough).filter((worker) => {
+      if (timesOf(worker)?.first === round) return false;
+      const slow = this.#slow.get(worker) ?? { lost: 0, factor: REST_FACTOR, restsUntil: 0 };
+      this.#slow.set(worker, slow);
+      slow.lost += duration - least;
+      if (slow.lost <= MOST_LOST_MS) return false;
+      slow.restsUntil = now + Math.min(LONGEST_REST_MS, slow.factor * slow.lost);
+      Object.assign(slow, { lost: 0, factor: REST_GROWTH * slow.factor });
+      return true;
+    });
   }
 
   /** Is this worker so slow that it gets no units for a while? */

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { buildId } from '../../base/build-id.ts';
 import type { Layout } from '../../model/layout.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
@@ -44,6 +45,8 @@ interface WorkerDescription {
   pid: number;
   backend: string;
   identity: string;
+  /** Its build; null: not a dpmesh. */
+  version: string | null;
   /** Why that backend was chosen. */
   why: string;
   gpu: string | null;
@@ -82,6 +85,7 @@ export interface MemberView {
   label: string;
   host: string;
   backend: string;
+  version: string | null;
   gpu: string | null;
   state: 'up' | 'silent' | 'gone';
   joins: number;
@@ -349,6 +353,11 @@ export class Registry {
     this.#byPeer.clear();
   }
 
+  /** The run is over: nobody is up any more. */
+  close(): void {
+    for (const member of this.#members.values()) member.state = 'gone';
+  }
+
   /** From now on the run has these rows: all workers join again, without their states and rows. */
   serve(rows: ServedRows): void {
     this.#rows = rows;
@@ -383,11 +392,18 @@ export class Registry {
     this.#options.send(peer, { type: 'refuse', ...refusal });
   }
 
-  #refusalOf({ protocol, identity: own }: Pick<Hello, 'protocol' | 'identity'>): Refusal | undefined {
-    if (protocol !== PROTOCOL) {
-      const versions = `it speaks protocol ${protocol}, this coordinator ${PROTOCOL}`;
-      return { reason: `${versions}; use the same version of dpmesh` };
-    }
+  #refusalOf({
+    protocol,
+    version,
+    identity: own,
+  }: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
+    const ofProtocol =
+      protocol === PROTOCOL ? ['', ''] : [` (protocol ${protocol})`, ` (protocol ${PROTOCOL})`];
+    // Two builds of one version may have unlike tasks: each would wait for what the other does not understand.
+    if (protocol !== PROTOCOL || (version !== undefined && version !== buildId()))
+      return {
+        reason: `it is dpmesh ${version ?? 'of another version'}${ofProtocol[0]}, this coordinator is ${buildId()}${ofProtocol[1]}: install the same build on both`,
+      };
     const identity = this.identity();
     if (this.#options.mixed || identity === null || own === identity) return;
     const reason = `its numeric identity is ${own}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
@@ -445,9 +461,8 @@ export class Registry {
     member.lastHeard = now();
     member.joins++;
     if (isNews) {
-      const { name, pid, host, backend, identity, why } = description;
-      const gpu = description.gpu === null ? {} : { gpu: description.gpu };
-      emit({ type: 'worker', worker, name, pid, host, backend, identity, why, ...gpu });
+      const { session: _, gpu, version, ...about } = description;
+      emit({ type: 'worker', worker, ...about, ...(version && { version }), ...(gpu !== null && { gpu }) });
     }
     dispatcher.join(worker);
     this.#peak = Math.max(this.#peak, this.#countPresent());
@@ -475,11 +490,11 @@ export class Registry {
 const isPresent = ({ state }: Member) => state === 'up';
 
 function descriptionOf(hello: Hello): WorkerDescription {
-  const { session, name, host, pid, backend, identity, why, gpu } = hello;
-  return { session, name, host, pid, backend, identity, why: why ?? '', gpu: gpu ?? null };
+  const { session, name, host, pid, backend, identity, version = null, why = '', gpu = null } = hello;
+  return { session, name, host, pid, backend, identity, version, why, gpu };
 }
 
 function viewOf({ worker, label, description, state, joins, memory, gpuMemory }: Member): MemberView {
-  const { host, backend, gpu } = description;
-  return { worker, label, host, backend, gpu, state, joins, memory, gpuMemory };
+  const { host, backend, version, gpu } = description;
+  return { worker, label, host, backend, version, gpu, state, joins, memory, gpuMemory };
 }

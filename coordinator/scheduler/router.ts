@@ -15,6 +15,9 @@ type FailureMessage = Extract<FromWorker, { type: 'failure' }>;
 /** A unit failed at every worker, for reasons of their machines: the text names one of them. */
 export class FailedEverywhere extends UserError {}
 
+/** Why a worker gets no units for now. */
+export const RESTS =
+  'rounds are faster without this worker: its machine, or the network to it, costs more time than it saves';
 /** Characters of a failure that the log and the event show. */
 const MOST_REASON = 300;
 
@@ -80,8 +83,9 @@ export class Router {
   }
 
   #handle(member: Member, header: Exclude<FromWorker, { type: 'hello' | 'bye' }>, tensors: Tensors): void {
-    const { counts, send, fetch } = this.#options;
-    if (header.type === 'ping') send(member.peer, { type: 'pong' });
+    const { counts, dispatcher, send, fetch } = this.#options;
+    if (header.type === 'ping')
+      send(member.peer, { type: 'pong', ...(dispatcher.rests(member.worker) && { rests: RESTS }) });
     else if (header.type === 'fetch') fetch(member.peer, header);
     else if (header.term !== this.#term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') this.#failure(member, header);

@@ -3,7 +3,7 @@ import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
 import { UnitDispatcher } from './dispatcher.ts';
 import { Registry, type RegistryOptions, type ServedRows } from './registry.ts';
-import { type FetchMessage, type RoundListener, Router } from './router.ts';
+import { type FetchMessage, RESTS, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
 import type { Witnesses } from './witnesses.ts';
 
@@ -47,6 +47,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     roundEnded: (duration) => roundListener?.roundEnded(duration),
     reassigned(units) {
       counts.unitsReassigned += units;
+    },
+    rests(worker) {
+      log(`worker ${registry.describe(worker)} gets no units for now: ${RESTS}`);
     },
     disproved: (worker) => sendAway(worker),
   });

@@ -155,6 +155,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await Promise.all(
         registry.peers().map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })),
       );
+      registry.close();
       await socket.close();
     },
   };

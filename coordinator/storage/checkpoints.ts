@@ -1,7 +1,7 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { openWithSpares } from '../../base/descriptors.ts';
 import { ioError, makeFolder, readWhole, WriteError, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -36,15 +36,22 @@ export interface Checkpoints {
   discard(): void;
   /** Forgets them and removes their files: what comes next is of other rows. */
   clear(): Promise<void>;
+  /** Removes what `rescue` has saved: the run is complete. */
+  removeRescued(): Promise<void>;
   /** The newest checkpoint on disk. */
   saved(): SavedCheckpoint | null;
-  /** As a last resort, saves the newest checkpoint in the system's temporary folder. Resolves to its path; null if that fails too. */
-  rescue(): Promise<string | null>;
+  /**
+   * As a last resort, saves the newest checkpoint outside of the run directory. Resolves to its path, and whether `resume` finds
+   * it by itself; null if that fails too.
+   */
+  rescue(): Promise<{ path: string; isFound: boolean } | null>;
 }
 
 export interface CheckpointsOptions {
   /** The run directory. */
   run: string;
+  /** That of run.json. */
+  id: string;
   /** Seconds; 0: at the end of every epoch. */
   every: number;
   emit: Emit;
@@ -58,7 +65,7 @@ export interface CheckpointsOptions {
 }
 
 export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
-  const { run, every, emit, warn, assertThere = () => {}, now = () => performance.now() } = options;
+  const { run, id, every, emit, warn, assertThere = () => {}, now = () => performance.now() } = options;
   const folder = checkpointFolder(run);
   const warned = new Set<string>();
   let lastWrite = now();
@@ -66,6 +73,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   /** The next to be written: it replaces an older one that is still waiting. */
   let pending: Checkpoint | null = null;
   let saved = options.saved ?? null;
+  let rescued = rescueFolders(id).filter((folder) => existsSync(folder));
   let writing: Promise<void> | null = null;
 
   function isDisplaced(): boolean {
@@ -84,6 +92,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       const { path, bytes } = await saveCheckpoint(folder, checkpoint, assertThere);
       // Unless it was discarded meanwhile.
       if (newest) saved = { path, checkpoint };
+      await removeRescued();
       emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - startedAt) / 1000 });
     } catch (error) {
       if (isDisplaced()) return;
@@ -106,6 +115,12 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       writing = null;
     })();
     return writing;
+  }
+
+  async function removeRescued(): Promise<void> {
+    const folders = rescued;
+    rescued = [];
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }).catch(() => {})));
   }
 
   function discard(): void {
@@ -135,18 +150,47 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       await removeOthers(folder, [], assertThere);
     },
     saved: () => saved,
+    removeRescued,
     async rescue() {
       if (!newest) return null;
-      const name = `dpmesh-${basename(resolve(run))}-${process.pid}-${checkpointName(newest.state.epoch)}`;
-      const path = join(tmpdir(), name);
-      // The folder is shared with other users: readable by this one only.
       const parts = await encodeCheckpoint(newest);
-      return writeFile(path, parts, { mode: 0o600 }).then(
-        () => path,
-        () => null,
-      );
+      const name = checkpointName(newest.state.epoch);
+      // Readable by this user only: the last folder is shared with others.
+      const writeAt = (path: string) =>
+        writeFile(path, parts, { mode: 0o600 }).then(
+          () => true,
+          () => false,
+        );
+      for (const folder of rescueFolders(id)) {
+        const path = join(folder, name);
+        if (!canMake(folder) || !(await writeAt(path))) continue;
+        rescued.push(folder);
+        return { path, isFound: true };
+      }
+      const path = join(tmpdir(), `dpmesh-${basename(resolve(run))}-${process.pid}-${name}`);
+      return (await writeAt(path)) ? { path, isFound: false } : null;
     },
   };
+}
+
+/**
+ * Where a checkpoint of the run with this id can be saved if its own disk is full, best first: folders that outlive this process, and
+ * that are this user's alone. systemd gives a service folders that outlive it; its temporary ones are removed.
+ */
+function rescueFolders(id: string): string[] {
+  const { STATE_DIRECTORY, RUNTIME_DIRECTORY, XDG_STATE_HOME } = process.env;
+  const ofService = [STATE_DIRECTORY, RUNTIME_DIRECTORY].flatMap((folders) => folders?.split(':') ?? []);
+  const ofUser = join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'dpmesh');
+  return [...ofService, ofUser].filter(isAbsolute).map((folder) => join(folder, `rescued-${id}`));
+}
+
+function canMake(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -195,19 +239,25 @@ function epochsIn(folder: string): number[] {
 /**
  * The newest checkpoint that is intact; null if there is none. A warning names each one that is skipped because it is
  * damaged. `foreign` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
- * the newest, because a run that began or continued here would remove it. UserError for another format version.
+ * the newest, because a run that began or continued here would remove it. UserError for another format version. `id`: that of
+ * the run, whose checkpoints may also lie where they were saved when its disk was full.
  */
 export function newestCheckpoint(
   run: string,
   foreign: (checkpoint: Checkpoint) => string | null,
   warn: (message: string) => void,
+  id?: string,
 ): SavedCheckpoint | null {
-  const folder = checkpointFolder(run);
-  const epochs = isFolder(folder) ? epochsIn(folder) : [];
+  const own = checkpointFolder(run);
+  const rescued = id === undefined ? [] : rescueFolders(id).filter((folder) => existsSync(folder));
+  const folders = [...(isFolder(own) ? [own] : []), ...rescued];
+  const files = folders
+    .flatMap((folder) => epochsIn(folder).map((epoch) => ({ folder, epoch })))
+    .sort((a, b) => b.epoch - a.epoch);
   let newest: SavedCheckpoint | null = null;
-  for (const [i, epoch] of epochs.sort((a, b) => b - a).entries()) {
+  for (const [i, { folder, epoch }] of files.entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = readCheckpoint(path, run);
+    const result = readCheckpoint(path, folder === own ? run : folder);
     if ('checkpoint' in result) {
       const difference = foreign(result.checkpoint);
       if (difference)
@@ -216,7 +266,7 @@ export function newestCheckpoint(
         );
       newest ??= result;
     } else if (!newest) {
-      const next = i + 1 < epochs.length ? 'trying the one before it' : 'there is no earlier one';
+      const next = i + 1 < files.length ? 'trying the one before it' : 'there is no earlier one';
       warn(`${path} cannot be used: ${result.problem}; ${next}`);
     }
   }

@@ -401,7 +401,8 @@ function removeEmpty(...folders: string[]): void {
   }
 }
 
-const unwritable = (path: string, error: unknown) => new UserError(`--out ${writeProblem(path, error)}`);
+const unwritable = (path: string, error: unknown) =>
+  new UserError(`--out ${writeProblem(path, error)}`, { cause: ioError(path, 'written', error) });
 
 /** Removes the unfinished files of processes that were killed. Others may be at work: `plot` needs no lock. */
 function removeDrafts(path: string): void {

@@ -32,6 +32,8 @@ const tableFacts = z.object({
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
   dpmesh: line,
+  /** Random: tells runs of one name apart. Files of earlier versions lack it. */
+  id: z.optional(line),
   versions: z.record(z.string(), z.string()),
   identity: z.nullable(line),
   /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
@@ -111,6 +113,7 @@ export type RunFile = Omit<z.infer<typeof schema>, 'config'> & { config: RunConf
 
 /** What run.json records besides the result. */
 export interface RunMetadata {
+  id: string;
   config: RunConfig;
   layout: Layout;
   dtype: string;
@@ -134,6 +137,7 @@ export function runFile(
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
   const {
+    id,
     config,
     layout,
     dtype,
@@ -150,6 +154,7 @@ export function runFile(
   } = metadata;
   return {
     dpmesh: versions.dpmesh,
+    id,
     versions,
     identity,
     backend,

@@ -400,6 +400,13 @@ const rejectedCalls: RejectedCall[] = [
     says: ['--bind', 'tcp://HOST:PORT'],
     args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'localhost'],
   },
+  ...['nobody.invalid', '[fd00::99]', '[zz]'].map((host) => ({
+    name: `--bind tcp://${host}`,
+    says: [`--bind tcp://${host}:5999`, 'no such address'],
+    args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://${host}:5999`, '--insecure'],
+    // After a warning.
+    withWorkers: true,
+  })),
   {
     name: 'an invalid --connect',
     says: ['--connect', 'tcp://HOST:PORT'],

@@ -19,7 +19,7 @@ test('a session that is interrupted before it begins opens nothing', async () =>
     start: unexpected,
     earlyFinish: createEarlyFinish(),
     signal: AbortSignal.abort(),
-    listener: { event: unexpected, log: unexpected, result: unexpected },
+    listener: { event: unexpected, log: unexpected, result: unexpected, lingers: unexpected },
   });
   assert.deepEqual(end, { how: 'interrupted', directory: null });
 });

@@ -32,6 +32,7 @@ const queries = allQueries();
 let run: RunningProcess;
 let prometheus: Prometheus;
 let since: number;
+let port: number;
 // Registered before scratch(), whose hook removes the folder: hooks run in this order.
 after(async () => {
   if (skip) return;
@@ -44,6 +45,8 @@ const folder = scratch();
 /** The values that Grafana substitutes with all workers chosen. */
 const VALUES = {
   run: 'watched',
+  run_id: '.*',
+  instance: '.*',
   worker: '.*',
   datasource: 'x',
   __interval: '1s',
@@ -55,7 +58,7 @@ const check = (queries: readonly DashboardQuery[]) =>
 before(async () => {
   if (skip) return;
   const { data } = easyData(folder, 'easy', 3000);
-  const port = await freePort();
+  port = await freePort();
   since = Date.now() / 1000;
   // Some metrics are of encoders only, and of the graph likelihood.
   const flags = [
@@ -143,4 +146,35 @@ test('a killed worker is visible: lost once, joined twice under the same name', 
     seen = [await panel('reliability: Workers lost A'), joins.sort()];
   }
   assert.deepEqual(seen, wanted);
+});
+
+/** The names of the runs for which an expression holds. */
+async function runsWhere(expr: string): Promise<string[]> {
+  const { result } = (await prometheus.api('query', { query: expr })) as {
+    result: { metric: { run: string } }[];
+  };
+  return result.map(({ metric }) => metric.run);
+}
+
+test('a coordinator that is killed is missed; one whose run is done waits until Prometheus knows', {
+  skip,
+}, async () => {
+  const { expr } = queries.find(({ where }) => where.endsWith(': DpmeshCoordinatorGone'))!;
+  const missed = async (names: string[]) => {
+    const until = Date.now() + 1000 * patience(30);
+    while (Date.now() < until && JSON.stringify(await runsWhere(expr)) !== JSON.stringify(names))
+      await sleep(300);
+    assert.deepEqual(await runsWhere(expr), names);
+  };
+  await missed([]);
+  await run.killAll();
+  await missed(['watched']);
+  const { data } = easyData(folder, 'easy-too', 3000);
+  const flags = ['--workers', 2, '--http', `127.0.0.1:${port}`, '--no-early-stop', '--max-epochs', 400];
+  run = start(trainArgs(data, `${folder}/short`, ...flags, ...QUICK), { timeout: 600_000 });
+  assert.equal((await run.ended).code, 0);
+  assert.deepEqual(await runsWhere('last_over_time(dpmesh_run_state{state="done",run="short"}[1h]) == 1'), [
+    'short',
+  ]);
+  await missed(['watched']);
 });

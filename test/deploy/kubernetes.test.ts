@@ -66,20 +66,20 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     });
 
   test('gpu gives each worker a GPU, cpu does not; they differ otherwise only in the image', () => {
-    const [cpu, gpu] = OVERLAYS.map((overlay) => podOf(one(overlay, 'Deployment')).containers[0]);
+    const [cpu, gpu] = OVERLAYS.map((overlay) => podOf(one(overlay, 'Job')).containers[0]);
     assert.equal(gpu.resources.limits['nvidia.com/gpu'], '1');
     assert.deepEqual(gpu.args, [...cpu.args, '--require-gpu']);
+    assert.deepEqual(podOf(one('gpu', 'Job')).tolerations, [
+      { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
+    ]);
     assert.ok(!JSON.stringify(rendered.cpu).includes('nvidia'));
     const rest = (overlay: string) =>
-      JSON.stringify(rendered[overlay].filter(({ kind }) => kind !== 'Deployment')).replaceAll(
-        /"dpmesh:\w+"/g,
-        '',
-      );
+      JSON.stringify(rendered[overlay].filter(({ kind }) => kind !== 'Job')).replaceAll(/"dpmesh:\w+"/g, '');
     assert.equal(rest('gpu'), rest('cpu'));
   });
 
   test('selectors find their pods, workers find the coordinator before it is ready', () => {
-    const [set, deployment] = [one('cpu', 'StatefulSet'), one('cpu', 'Deployment')];
+    const [set, deployment] = [one('cpu', 'StatefulSet'), one('cpu', 'Job')];
     const labels = (each: Resource) => each.spec.template.metadata.labels;
     const service = one('cpu', 'Service');
     assert.deepEqual(service.spec.selector, labels(set));
@@ -94,10 +94,22 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     assert.deepEqual(policy.ingress[1].from[0].podSelector, {
       matchExpressions: [{ key: 'app.kubernetes.io/name', operator: 'In', values: ['prometheus'] }],
     });
+    const job = podOf(deployment);
+    assert.deepEqual(
+      [job.restartPolicy, job.containers[0].livenessProbe.tcpSocket.port],
+      ['OnFailure', 'metrics'],
+    );
+    // Ports that the PodMonitor names.
+    const { podMetricsEndpoints } = parse(readFileSync(join(tree, 'podmonitor.yaml'), 'utf8')).spec;
+    const ports = [set, deployment].flatMap((each) =>
+      podOf(each).containers[0].ports.map(({ name }: Resource) => name),
+    );
+    for (const { port } of podMetricsEndpoints) assert.ok(ports.includes(port), port);
     const { livenessProbe, readinessProbe } = podOf(set).containers[0];
     assert.deepEqual([livenessProbe.httpGet.path, readinessProbe.httpGet.path], ['/healthz', '/readyz']);
     for (const pod of [set, deployment].map(podOf))
-      for (const { securityContext } of [...pod.initContainers, ...pod.containers]) {
+      for (const { securityContext, resources } of [...pod.initContainers, ...pod.containers]) {
+        assert.ok(resources.requests.cpu && resources.requests.memory);
         assert.equal(securityContext.readOnlyRootFilesystem, true);
         assert.equal(pod.securityContext.runAsNonRoot, true);
       }
@@ -114,6 +126,8 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
       'tcp://*:5555': `tcp://127.0.0.1:${workers}`,
       'dpmesh-coordinator:5555': `127.0.0.1:${workers}`,
       ':9464': `:${http}`,
+      // Two on this machine.
+      '0.0.0.0:9465': '127.0.0.1:0',
       'listen(9464)': `listen(${http})`,
     });
     for (const name of ['runs', 'etc']) mkdirSync(mounted(name));
@@ -123,7 +137,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     writeFileSync(join(mounted('etc'), 'run.yaml'), at.runYaml(join(mounted('runs'), 'rows.npy')));
     cpSync(at.data, join(mounted('runs'), 'rows.npy'));
     const commands: DeployCommand[] = [];
-    for (const kind of ['StatefulSet', 'Deployment']) {
+    for (const kind of ['StatefulSet', 'Job']) {
       const pod = podOf(one('cpu', kind));
       mkdirSync(join(mounted(kind), 'keys'), { recursive: true });
       mkdirSync(join(mounted(kind), 'secret'));

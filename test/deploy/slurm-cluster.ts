@@ -43,9 +43,13 @@ export async function startSlurm(folder: string): Promise<SlurmCluster> {
     mkdirSync(join(folder, name), { recursive: true, mode: 0o755 });
   writeFileSync(join(munge, 'key'), randomBytes(128), { mode: 0o600 });
   writeFileSync(join(folder, 'cgroup.conf'), 'CgroupPlugin=disabled\n');
+  // Files in place of GPUs: Slurm hands out what is listed.
+  for (const gpu of [0, 1]) writeFileSync(join(folder, `gpu${gpu}`), '');
+  writeFileSync(join(folder, 'gres.conf'), `NodeName=${NODES} Name=gpu File=${folder}/gpu[0-1]\n`);
   const [controller, ...ports] = [await freePort(), await freePort(), await freePort()];
   const nodes = NODES.map(
-    (name, i) => `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=2`,
+    (name, i) =>
+      `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=2 Gres=gpu:2`,
   );
   // cred_expire: a requeued job waits until its credential expires, by default two minutes.
   writeFileSync(
@@ -71,6 +75,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
+GresTypes=gpu
 KillWait=10
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
 ${nodes.join('\n')}

@@ -1,6 +1,6 @@
 // deploy/slurm/dpmesh.sbatch on a real Slurm cluster of two nodes: the same bytes as a local run, even if requeued twice.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -25,7 +25,8 @@ const folder = scratch();
 
 describe('Slurm', { skip }, () => {
   const { data } = easyData(folder, 'easy', 2000);
-  const flags = [...QUICK, '--no-early-stop', '--max-epochs', '60'];
+  // `--events` is not of the result: it has to survive a requeue.
+  const flags = [...QUICK.map(String), '--no-early-stop', '--max-epochs', '60', '--events'];
   let cluster: SlurmCluster;
   let expected: string[];
 
@@ -33,14 +34,17 @@ describe('Slurm', { skip }, () => {
     mkdirSync(join(folder, 'slurm'));
     cluster = await startSlurm(join(folder, 'slurm'));
     const local = join(folder, 'local');
-    jsonOf(await dpmesh(trainArgs(data, local, '--workers', 2, ...flags)));
+    jsonOf(await dpmesh(trainArgs(data, local, '--workers', 2, ...flags.slice(0, -1))));
     expected = resultHashes(local);
   });
   after(() => cluster?.stop());
 
   const log = (run: string) => `${run}.log`;
-  const submit = (run: string) =>
-    cluster.slurm('sbatch', '--parsable', '--nodes=2', `--output=${log(run)}`, SCRIPT, data, run, ...flags);
+  const submit = (run: string, ...options: string[]) =>
+    cluster.slurm(
+      ...(['sbatch', '--parsable', '--nodes=2', `--output=${log(run)}`, ...options] as const),
+      ...[SCRIPT, data, run, ...flags],
+    );
   const stateOf = (job: string) => /JobState=(\w+)/.exec(cluster.slurm('scontrol', 'show', 'job', job))![1];
   async function completed(job: string, run: string) {
     await eventually('the end of the job', () => !/PENDING|RUNNING|COMPLETING|REQUEUED/.test(stateOf(job)));
@@ -56,8 +60,27 @@ describe('Slurm', { skip }, () => {
     await eventually('epoch 5', () => epochOf(run) >= 5);
     process.kill(ofType(eventsOf(run), 'worker')[0].pid, 'SIGKILL');
     await completed(job, run);
-    assert.equal(ofType(eventsOf(run), 'worker').length, 3);
+    const workers = ofType(eventsOf(run), 'worker');
+    assert.equal(workers.length, 3);
+    assert.deepEqual([...new Set(workers.map(({ name }) => name))].sort(), ['one/0', 'two/1']);
+    // The page needs a token, which is in a log that only its owner reads.
+    assert.equal(statSync(log(run)).mode & 0o77, 0);
+    assert.match(
+      readFileSync(log(run), 'utf8'),
+      /^dpmesh: page of the run, on \S+: http:\/\/127\.0\.0\.1:1\d{4}\/\?token=\S{24}$/m,
+    );
   });
+
+  for (const gpus of ['--gpus-per-task=1', '--gres=gpu:1', '--gpus=2', '--gpus-per-node=2'])
+    test(`${gpus}: without a GPU no worker computes, and the job ends and says so`, async () => {
+      const run = join(folder, gpus.replace(/\W/g, ''));
+      const job = submit(run, gpus);
+      await eventually('the end of the job', () => !/PENDING|RUNNING|COMPLETING/.test(stateOf(job)));
+      const text = readFileSync(log(run), 'utf8');
+      assert.equal(stateOf(job), 'FAILED', `${text}\n${cluster.logs()}`);
+      assert.match(text, /worker: error: .*--require-gpu|dpmesh: .*GPU/, text);
+      assert.match(text, /^dpmesh: all workers have ended with exit code 2, for the reason above/m);
+    });
 
   test('requeued by an administrator, then by its own time limit', async () => {
     const run = join(folder, 'requeued');
@@ -71,5 +94,10 @@ describe('Slurm', { skip }, () => {
     await eventually('the third session', () => sessions(run) === 2);
     await completed(job, run);
     assert.match(cluster.slurm('scontrol', 'show', 'job', job), /Restarts=2/);
+    assert.equal(
+      readFileSync(log(run), 'utf8').match(/^\{.*"type":"resume"/gm)?.length,
+      2,
+      'flags were lost',
+    );
   });
 });

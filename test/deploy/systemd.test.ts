@@ -18,6 +18,29 @@ describe('systemd', () => {
     assert.deepEqual({ status, output: stdout + stderr }, { status: 0, output: '' });
   });
 
+  test('little is exposed', { skip: missingTools('systemd-analyze') }, () => {
+    for (const unit of UNITS) {
+      const { stdout, stderr } = spawnSync(
+        'systemd-analyze',
+        ['security', '--offline=true', '--no-pager', unit],
+        { encoding: 'utf8' },
+      );
+      const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? assert.fail(stderr);
+      assert.ok(Number(exposure) <= 2.5, stdout);
+    }
+  });
+
+  test('a mistake ends a unit, a full disk does not', () => {
+    for (const unit of UNITS) {
+      const text = readFileSync(unit, 'utf8');
+      assert.match(text, /^RestartPreventExitStatus=2$/m);
+      assert.match(text, /^Restart=(always|on-failure)$/m);
+      // Folders that outlive a service whose /tmp is its own.
+      assert.match(text, /^StateDirectory=dpmesh$/m);
+    }
+    assert.match(readFileSync(UNITS[0], 'utf8'), /^RuntimeDirectoryPreserve=yes$/m);
+  });
+
   describe('on two desktops', () => {
     let at: TestSetup;
     before(async () => {

@@ -67,10 +67,13 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await until('another epoch', () => epochOf(run) > held, running);
 
     const metrics = await (await fetch(`${url}metrics`)).text();
-    assert.match(metrics, /^dpmesh_workers\{state="up",run="controlled"\} 2$/m);
+    assert.match(metrics, /^dpmesh_workers\{state="up",run="controlled",run_id="[0-9a-f]{8}"\} 2$/m);
     for (const name of ['received', 'sent'])
       assert.match(metrics, new RegExp(`^dpmesh_${name}_bytes_total\\{.*\\} [1-9]\\d{3,}`, 'm'));
-    assert.match(metrics, /^dpmesh_worker_memory_bytes\{worker="local\/1",run="controlled"\} [1-9]\d+/m);
+    assert.match(
+      metrics,
+      /^dpmesh_worker_memory_bytes\{worker="local\/1",run="controlled",run_id="[0-9a-f]{8}"\} [1-9]\d+/m,
+    );
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: metrics,
       encoding: 'utf8',
@@ -136,7 +139,9 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     const sample = await fetch(`${url}api/sample`);
     assert.deepEqual([sample.headers.get('x-rows'), sample.headers.get('x-dim')], ['2000', '3']);
     assert.equal((await sample.arrayBuffer()).byteLength, 2000 * 3 * 4);
-    assert.match(await (await fetch(`${url}metrics`)).text(), /^dpmesh_run_state\{state="done",.*\} 1$/m);
+    const metrics = await (await fetch(`${url}metrics`)).text();
+    assert.match(metrics, /^dpmesh_run_state\{state="done",.*\} 1$/m);
+    assert.match(metrics, /^dpmesh_workers\{state="up",.*\} 0$/m);
     assert.equal((await fetch(`${url}healthz`)).status, 200);
     assert.equal((await fetch(`${url}readyz`)).status, 503);
     assert.equal(await post(`${url}api/pause`), 409);
@@ -204,7 +209,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
 
     const wrong = await dpmesh(['watch', url, '--token', 'wrong']);
     assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /token is wrong/);
+    assert.match(wrong.stderr, /token is wrong or missing/);
     assert.equal(await post(`${url}api/stop`), 401);
     assert.equal(await post(`${url}api/stop`, { authorization: 'Bearer s3cret' }), 204);
     assert.equal((await running.ended).code, 130);

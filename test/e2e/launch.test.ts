@@ -83,6 +83,15 @@ function failingOn(...uuids: string[]) {
 }
 
 describe('launch', { concurrency: 2 }, () => {
+  test('--dry-run says which worker would be on which device, and starts none', async () => {
+    const args = launchArgs('tcp://127.0.0.1:1', '--gpus', '5,0', '--cpus', 1, '--dry-run');
+    const { code, stdout, stderr } = await dpmesh(args, on(EIGHT));
+    assert.equal(code, 0, stderr);
+    const expected = [`${uuidOf(5)} -> ${host}/gpu5`, `${uuidOf(0)} -> ${host}/gpu0`, `cpu -> ${host}/cpu0`];
+    assert.deepEqual(stdout.trim().split('\n').sort(), expected.sort());
+    assert.equal(stderr, '');
+  });
+
   test('one pinned and named worker per selected GPU, with its output; launch ends with the run', async () => {
     const { run, running, address } = await coordinator('eight', ...ENDLESS);
     const launched = start(launchArgs(address, '--gpus', '5,0', '--cpus', 1), on(EIGHT));

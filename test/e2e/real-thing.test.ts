@@ -83,10 +83,17 @@ async function inProcess(
         out.event(event);
       },
       warn: () => {},
-      checkpoints: createCheckpoints({ run: out.path, every: 30, emit: () => {}, warn: () => {} }),
+      checkpoints: createCheckpoints({
+        run: out.path,
+        id: '0a1b2c3d',
+        every: 30,
+        emit: () => {},
+        warn: () => {},
+      }),
       calculate: calculator.calculate,
       resume: null,
       earlyFinish: createEarlyFinish(),
+      id: '0a1b2c3d',
       versions: { dpmesh: '0.0.0', node: process.version },
     });
     return { summary, events, served, totals: server.totals() };

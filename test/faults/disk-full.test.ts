@@ -14,7 +14,9 @@ import {
   QUICK,
   resultHashes,
   scratch,
+  start,
   startAndReach,
+  trainArgs,
   undisturbedHashes,
   until,
 } from '../e2e/support.ts';
@@ -67,6 +69,36 @@ test('a full disk delays the results but loses none', {
     readdirSync(run, { recursive: true }).filter((name) => String(name).endsWith('.tmp')),
     [],
   );
+});
+
+test('a disk that stays full: the reason at once, exit code 75, and the trained state where the service may resume from it', {
+  skip: !canMount && 'mount is not allowed here',
+}, async () => {
+  const [run, state] = [join(small, 'full'), join(folder, 'state')];
+  mkdirSync(state);
+  const env = { STATE_DIRECTORY: state };
+  const flags = [...FLAGS, '--checkpoint-every', 1000, '--http', '127.0.0.1:0', '--linger', 600];
+  const running = start(trainArgs(data, run, '--workers', 2, ...flags), { env, timeout: 300_000 });
+  await until('epoch 10', () => epochOf(run) >= 10, running);
+  const ballast = join(small, 'ballast');
+  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=2000']);
+  await until('the last attempt', () => running.stderr().includes('trying again in 30 s'), running);
+  await until('the reason', () => /\ndpmesh: (?!warning)/.test(running.stderr()), running);
+  assert.match(
+    running.stderr(),
+    /\ndpmesh: \S+ cannot be written: no space left on the disk; training is complete and saved in \S+\/state\/rescued-[0-9a-f]{8}\/epoch-000060\.ckpt; run dpmesh resume \S+ when/,
+  );
+  await until('its page to stay', () => running.stderr().includes('stays for 600 s'), running);
+  running.kill('SIGTERM');
+  const { code, stderr } = await running.ended;
+  assert.equal(code, 75, stderr);
+  rmSync(ballast);
+  const before = eventsOf(run).length;
+  jsonOf(await dpmesh(['resume', run, '--no-http', '--json'], { env }));
+  assert.deepEqual(ofType(eventsOf(run).slice(before), 'epoch'), []);
+  assert.deepEqual(resultHashes(run), expected);
+  assert.deepEqual(readdirSync(state), []);
+  rmSync(run, { recursive: true });
 });
 
 test('training continues on a disk that becomes read-only, and the results can be written elsewhere', {

@@ -195,7 +195,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     else void send({ type: 'rows', request, blocks: [], problem: 'there is no such block' });
   }
 
-  let versions = 1000;
+  let [versions, unreadable] = [1000, 0];
   const round = (term: number, tasks: Task[], units: WorkUnit[], number = 1) => {
     const names = Object.keys(STATES).map((name) => ({ name, version: versions }));
     versions += 1000;
@@ -253,9 +253,11 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
         const [message, tensors] = forged(rng, term, 1);
         const frames = rng.below(2) ? mutated(rng, message, tensors) : encode(message, tensors);
         const header = decodedHeader(frames);
-        if (header?.type === 'stop' || header?.type === 'refuse') continue;
+        // A worker leaves after a message that it cannot read.
+        if (!header) unreadable++;
+        if (!header || header.type === 'stop' || header.type === 'refuse') continue;
         // A later round makes all others of this term outdated, and the worker reads only their states: sent only rarely.
-        if (header?.type === 'round' && header.term === term && header.round > 1 && i < BATCH - 5) continue;
+        if (header.type === 'round' && header.term === term && header.round > 1 && i < BATCH - 5) continue;
         await deliver(frames);
         if (i % 10 === 0) await setImmediate();
       }
@@ -268,7 +270,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     await Promise.race([worker.done.catch(() => {}), sleep(2000)]);
     router.close();
   }
-  return { ...seen, ...worker.refused() };
+  return { ...seen, malformed: unreadable, ...worker.refused() };
 
   /** A valid message, or a well-formed one with absurd content. */
   function forged(rng: Rng, term: number, number: number): [object, Tensors] {

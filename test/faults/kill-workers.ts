@@ -113,7 +113,7 @@ export async function trainWithKills(
     ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
     earlyFinish: createEarlyFinish(),
     signal: new AbortController().signal,
-    listener: { event: ignore, log: ignore, result: ignore },
+    listener: { event: ignore, log: ignore, result: ignore, lingers: ignore },
     http: null,
     linger: 0,
     report: false,

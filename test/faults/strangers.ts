@@ -42,7 +42,7 @@ async function run(hammered: boolean) {
     bytes: resultHash(out),
     joined: events.filter(({ type }) => type === 'worker').length,
     gone: events.filter(({ type }) => type === 'worker-gone').length,
-    lines: stderr.split('\n').filter((line) => line.startsWith('refused')),
+    lines: stderr.split('\n').filter((line) => /^(\S+Z )?refused/.test(line)),
     attempts: peers?.attempts(),
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../bench/processes.ts';
@@ -8,6 +9,10 @@ import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
 import { bytesOf, nd } from '../../proto/tensors.ts';
 import { deaf } from './deaf.ts';
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+);
 
 const open = new Set<{ close(): void }>();
 after(() => {
@@ -71,6 +76,16 @@ const close = (socket: { close(): void }) => {
 const text = (frames: Buffer[]) => frames.map(String);
 
 describe('router and dealer', () => {
+  test('meet at an IPv6 address, also with a port that libzmq chooses', { skip: !hasIpv6 }, async () => {
+    const { socket, next } = await router('tcp://[::1]:*');
+    assert.match(socket.address, /^tcp:\/\/\[::1\]:\d+$/);
+    const worker = dealer(socket.address);
+    void worker.socket.send(encode({ type: 'ping' }));
+    const { peer, frames } = await next();
+    void socket.send(peer, frames);
+    assert.equal(decode(fromWorker, await worker.next()).header.type, 'ping');
+  });
+
   test('bind a port that the system chooses, and report it', async () => {
     const { socket } = await router();
     assert.match(socket.address, /^tcp:\/\/127\.0\.0\.1:\d{2,5}$/);

@@ -8,6 +8,7 @@ import { newKeyPair, type WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { CoordinatorConnection, IdentityMismatch, type Request } from '../../worker/connection.ts';
+import { exitCodeOf } from '../../worker/trouble.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 
@@ -79,6 +80,23 @@ describe('a connection to the coordinator', () => {
     assert.equal(hellos.length, 2);
     assert.equal(hellos[0].name, 'late');
     assert.deepEqual(hellos[0], hellos[1]);
+  });
+
+  test('a worker that cannot read a message says bye and ends, so that another start may read it', async () => {
+    const heard: string[] = [];
+    const router = await bindRouter('tcp://127.0.0.1:*', (peer, frames) => {
+      const { type } = decode(fromWorker, frames).header;
+      heard.push(type);
+      const round = { type: 'round', term: 1, round: 1, tasks: [{ task: 'of another version' }] };
+      if (type === 'hello') void router.send(peer, encode(round as unknown as FromCoordinator));
+    });
+    routers.push(router);
+    const { connection, requests } = connectionTo(router.address, 10_000);
+    const error = await connection.done.catch((error) => error);
+    assert.match(error.message, /^cannot read a message of the coordinator \(header: .*\): left/);
+    assert.equal(exitCodeOf(error), 1);
+    assert.deepEqual(requests, []);
+    assert.deepEqual(heard, ['hello', 'bye']);
   });
 
   test('a worker with a key proves it in its hello', async () => {

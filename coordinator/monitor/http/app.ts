@@ -47,9 +47,12 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
       }),
     ));
   const metrics = coalesce(async () => (await registryOf()).metrics());
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', async (request, reply) => {
     const { contentType } = await registryOf();
-    return reply.type(contentType).send(await metrics());
+    const text = await metrics();
+    // All that scrape like Prometheus send it.
+    if (request.headers['x-prometheus-scrape-timeout-seconds'] !== undefined) run.scraped();
+    return reply.type(contentType).send(text);
   });
   app.get('/healthz', async (_request, reply) => {
     const status = recorder.status();
@@ -63,12 +66,13 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
   });
 }
 
-function liveData({ run, token }: AppOptions): PageData {
+function liveData({ run }: AppOptions): PageData {
   const { recorder } = run;
   let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
   return {
-    info: () => runInfo(run, token !== null),
+    // Who may read this may also change the run.
+    info: () => runInfo(run, false),
     history: coalesce(
       () => JSON.stringify(recorder.history()),
       () => recorder.version('history'),

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../../base/http.ts';
 import { UserError } from '../../../base/user-error.ts';
+import { plainPage, send } from './pages.ts';
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -12,7 +14,10 @@ const NO_COMPILERS = { buildValidator: () => () => () => true, buildSerializer: 
 
 export const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD';
 
-/** A server of pages without any routes yet: access control, request bodies and errors. `token`: needed for all but reading. */
+/**
+ * A server of pages without any routes yet: access control, request bodies and errors. `token`: needed for the page, its data and
+ * controls, but not for metrics and health; in the address of the page once, then in a cookie.
+ */
 export function createGuardedApp({
   bound,
   token,
@@ -20,6 +25,8 @@ export function createGuardedApp({
   bound: BindAddress;
   token: string | null;
 }): FastifyInstance {
+  // Not the token itself: browsers send it to other ports of the host as well.
+  const [cookie, session] = [`dpmesh-${bound.port}`, randomBytes(16).toString('hex')];
   const app = fastify({
     logger: false,
     bodyLimit: 1 << 10,
@@ -33,11 +40,29 @@ export function createGuardedApp({
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-cache' });
     const { authorization, host } = request.headers;
-    const trusted = token !== null && hasToken(authorization, token);
+    // Not the address, which may be written in many ways.
+    const route = request.routeOptions.url;
+    const isPage = route === '/' && isRead(request);
+    const given = isPage ? new URLSearchParams(request.url.split('?')[1]).get('token') : null;
+    const opened = token !== null && given !== null && hasToken(`Bearer ${given}`, token);
+    const trusted =
+      token !== null &&
+      (opened || hasToken(authorization, token) || hasCookie(request.headers.cookie, cookie, session));
     if (!trusted && !isOwnHost(host, bound))
       return reply.code(421).type('text/plain').send('the Host header does not name this server\n');
     if (token !== null && authorization !== undefined && !trusted) return unauthorized(reply);
-    if (isRead(request)) return;
+    if (opened && isOwnHost(host, bound))
+      return reply
+        .header('set-cookie', `${cookie}=${session}; HttpOnly; SameSite=Strict; Path=/`)
+        .redirect('/');
+    if (isPage && token !== null && !trusted)
+      return send(
+        reply,
+        plainPage('Token needed', 'Open this page with ?token= and the token of the run (--http-token).'),
+        401,
+      );
+    if (isRead(request) && (token === null || trusted || !route?.startsWith('/api/'))) return;
+    if (isRead(request)) return unauthorized(reply);
     if (!isSameOrigin(request))
       return reply.code(403).send({ error: 'pages of other origins may not do this' });
     if (token !== null && !trusted) return unauthorized(reply);
@@ -54,6 +79,9 @@ export function createGuardedApp({
   });
   return app;
 }
+
+const hasCookie = (header: string | undefined, name: string, value: string) =>
+  header?.split(/; */).some((one) => hasToken(`Bearer ${one}`, `${name}=${value}`)) ?? false;
 
 function unauthorized(reply: FastifyReply) {
   return reply

@@ -1,8 +1,8 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Source } from '../../../data/source.ts';
 import type { RunInfo } from '../../../view/api.ts';
 import { isRead } from './guards.ts';
-import { type Page, pageFile, plainPage } from './pages.ts';
+import { pageFile, plainPage, send } from './pages.ts';
 import { describedClusters, outcomeOf } from './results.ts';
 import type { DisplaySample } from './sample.ts';
 import type { Stream } from './stream.ts';
@@ -18,9 +18,6 @@ export interface PageData {
   /** The rows of the data; null: they cannot be read. */
   raw(): Promise<Source | null>;
 }
-
-const send = (reply: FastifyReply, { type, body }: Page, code = 200) =>
-  reply.code(code).type(type).send(body);
 
 /** The files of the page, below the address of its `index`. */
 export function addPages(app: FastifyInstance, index = 'index.html'): void {

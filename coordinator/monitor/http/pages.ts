@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { FastifyReply } from 'fastify';
 
 /** Where `npm run build` puts the live page, relative to the source and to the compiled file. */
 const FOLDER = fileURLToPath(
@@ -50,3 +51,6 @@ export function plainPage(title: string, text: string): Page {
   const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">Back</a></p></main></body></html>`;
   return { type: TYPES['.html'], body: Buffer.from(`${head}${body}\n`) };
 }
+
+export const send = (reply: FastifyReply, { type, body }: Page, code = 200) =>
+  reply.code(code).type(type).send(body);

@@ -20,6 +20,8 @@ export interface MonitoredRun {
   out: string;
   config: RunConfig;
   versions: Record<string, string>;
+  /** Tells it apart from other runs of its name. */
+  id: string;
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
@@ -29,6 +31,8 @@ export interface MonitoredRun {
   recorder: Recorder;
   counters: Counters;
   controls: Controls;
+  /** Called after each scrape by Prometheus. */
+  scraped(): void;
 }
 
 /** How HTTP clients control the run. Each but `finish` returns null, or why the request is rejected. */

@@ -48,6 +48,8 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
   };
   return {
     name: 'x',
+    id: '0a1b2c3d',
+    scraped: () => void requested.push('scraped'),
     out: 'runs/x',
     config: { data: 'x.npy', labels: null, maxEpochs: 200, weightSmoothing: 0 } as RunConfig,
     versions: { dpmesh: '0.1.0', node: process.version },
@@ -349,7 +351,7 @@ describe('the HTTP port', () => {
     assert.ok(!isSameOrigin({ headers: { origin: 'file://127.0.0.1', host: '127.0.0.1' } }));
   });
 
-  test('with a token: required to change the run, optional for reading, and a wrong one is refused', async () => {
+  test('with a token: required for page, data and controls, not for metrics and health; a wrong one is refused', async () => {
     const { url } = await port('s3cret', '0.0.0.0');
     requested.length = 0;
     const post = (authorization?: string) =>
@@ -365,8 +367,29 @@ describe('the HTTP port', () => {
       assert.equal((await post(wrong)).code, 401, String(wrong));
     assert.deepEqual(requested, []);
     assert.equal((await post('Bearer s3cret')).code, 204);
-    assert.equal((await ask(`${url}api/run`)).code, 200);
-    assert.equal(JSON.parse((await ask(`${url}api/run`)).text).token, true);
+    const get = (path: string, headers?: Record<string, string>) => ask(`${url}${path}`, { headers });
+    for (const path of [
+      'api/run',
+      'api/rows?rows=0',
+      'api/sample',
+      'api/stream',
+      '%61pi/run',
+      '',
+      '?token=wrong',
+    ])
+      assert.equal((await get(path)).code, 401, path);
+    for (const path of ['metrics', 'healthz']) assert.equal((await get(path)).code, 200, path);
+    assert.equal((await get('api/run', { authorization: 'Bearer s3cret' })).code, 200);
+    // In the address of the page once; then in a cookie, which is not the token and which only this page's requests have.
+    const opened = await get('?token=s3cret');
+    assert.deepEqual([opened.code, opened.headers.location], [302, '/']);
+    const [set] = opened.headers['set-cookie']!;
+    assert.match(set, /^dpmesh-\d+=[0-9a-f]{32}; HttpOnly; SameSite=Strict; Path=\/$/);
+    const cookie = `other=1; ${set.split(';')[0]}`;
+    for (const path of ['', 'api/run', 'api/rows?rows=0'])
+      assert.equal((await get(path, { cookie })).code, 200, path);
+    assert.equal((await get('api/run', { cookie: `${cookie}0` })).code, 401);
+    assert.equal((await ask(`${url}api/stop`, { method: 'POST', headers: { cookie } })).code, 204);
     assert.equal((await ask(`${url}metrics`, { headers: { authorization: 'Bearer no' } })).code, 401);
   });
 
@@ -465,7 +488,9 @@ describe('the HTTP port', () => {
       await eventually(`${sent} warnings`, () => warnings() === sent);
     }
     const clients = async () =>
-      /dpmesh_event_stream_clients\{run="x"\} (\d+)/.exec(await (await fetch(`${url}metrics`)).text())![1];
+      /dpmesh_event_stream_clients\{run="x",run_id="0a1b2c3d"\} (\d+)/.exec(
+        await (await fetch(`${url}metrics`)).text(),
+      )![1];
     assert.equal(await clients(), '1');
     alive.leave();
     dead.destroy();

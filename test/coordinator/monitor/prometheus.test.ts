@@ -118,7 +118,9 @@ describe('the metrics', () => {
     );
     assert.deepEqual(metrics.map(({ name }) => name).sort(), [...documented.keys()].sort());
     for (const { name, type, values } of metrics) {
-      const labels = Object.keys(values[0].labels).filter((label) => label !== 'le' && label !== 'run');
+      const labels = Object.keys(values[0].labels).filter(
+        (label) => !['le', 'run', 'run_id'].includes(label),
+      );
       assert.equal(documented.get(name), `${type} ${labels.join(',')}`, name);
     }
   });

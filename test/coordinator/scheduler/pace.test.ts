@@ -22,58 +22,65 @@ describe('the patience of an idle worker', () => {
 });
 
 describe('a slow worker', () => {
-  /** Rounds of 100 ms for which `slow` is the last, in which `fast` needs `needed` ms. Returns how many there are until it rests. */
-  function roundsUntilRest(pace: Pace, needed: number): number {
+  const units = 8;
+  /**
+   * Rounds of 8 units, of which each of these workers has as many, in these ms. Returns the round in which some begin to rest, and which.
+   */
+  function roundsUntilRest(pace: Pace, times: Record<string, number>, kind = 'k'): [number, string[]] {
+    const workers = Object.entries(times);
+    const duration = Math.max(...workers.map(([, time]) => time));
     for (let round = 1; round < 1000; round++) {
-      pace.answered('fast', 'k', round, needed);
-      pace.answered('slow', 'k', round, 100);
-      pace.roundEnded('k', round, ['slow'], 100, 100 * round);
-      if (pace.rests('slow', 100 * round)) return round;
+      for (const [worker, time] of workers) pace.answered(worker, kind, round, time, units / workers.length);
+      const resting = pace.roundEnded(kind, round, [], { duration, units }, duration * round);
+      if (resting.length) return [round, resting];
     }
-    return Infinity;
+    return [Infinity, []];
   }
 
-  test('rests when rounds have waited for it for two seconds, for ten times as long', () => {
+  test('rests when rounds were slower with it than without by a second, for ten times as long, then for longer', () => {
     const pace = new Pace();
-    const rounds = roundsUntilRest(pace, 10);
-    assert.equal(rounds, 24, '90 ms each, but for the first');
+    // Alone, the fast one would need 20 ms.
+    assert.deepEqual(
+      roundsUntilRest(pace, { fast: 10, slow: 100 }),
+      [14, ['slow']],
+      '80 ms each, but for the first',
+    );
     assert.ok(!pace.rests('fast', 0));
-    assert.ok(pace.rests('slow', 2400 + 20_000));
-    assert.ok(!pace.rests('slow', 2400 + 20_700));
+    assert.ok(pace.rests('slow', 1400 + 10_000));
+    assert.ok(!pace.rests('slow', 1400 + 10_500));
+    assert.deepEqual(roundsUntilRest(pace, { fast: 10, slow: 100 }), [14, ['slow']]);
+    assert.ok(pace.rests('slow', 1400 + 30_000));
   });
 
-  test('does not if it is not slower by far, or was not the last in a round between', () => {
-    assert.equal(roundsUntilRest(new Pace(), 25), Infinity);
+  test('does not if rounds are as fast with it, or were in between', () => {
+    assert.equal(roundsUntilRest(new Pace(), { fast: 50, slow: 100 })[0], Infinity);
+    assert.equal(roundsUntilRest(new Pace(), { a: 20, b: 20, c: 20, slow: 30 })[0], Infinity);
     const pace = new Pace();
     for (let round = 1; round < 100; round++) {
-      pace.answered('fast', 'k', round, 1);
-      pace.answered('slow', 'k', round, 100);
-      pace.roundEnded('k', round, [round % 20 ? 'slow' : 'fast'], 100, 100 * round);
+      pace.answered('fast', 'k', round, 1, 4);
+      pace.answered('slow', 'k', round, round % 10 ? 100 : 1, 4);
+      pace.roundEnded('k', round, [], { duration: round % 10 ? 100 : 1, units }, 100 * round);
     }
     assert.ok(!pace.rests('slow', 0));
   });
 
-  test('does not if it has as many times more units, or took long to get ready in its first round', () => {
+  test('two of them do not hide each other; one that has not answered at all counts', () => {
+    const [, both] = roundsUntilRest(new Pace(), { fast: 10, slow: 300, slower: 310 });
+    assert.deepEqual(both, ['slow', 'slower']);
     const pace = new Pace();
-    pace.answered('fast', 'k', 1, 100);
-    pace.answered('slow', 'k', 1, 60_000);
-    pace.roundEnded('k', 1, ['slow'], 60_000, 60_000);
-    assert.ok(!pace.rests('slow', 60_000));
-    for (let round = 2; round < 20; round++) {
-      pace.answered('fast', 'k', round, 6_000);
-      pace.answered('slow', 'k', round, 20_000, 3);
-      pace.answered('slow', 'k', round, 7_000);
-      pace.roundEnded('k', round, ['slow'], 27_000, 27_000 * round);
-      assert.ok(!pace.rests('slow', 27_000 * round), `round ${round}`);
+    pace.answered('frozen', 'k', 1, 10, 4);
+    for (let round = 2; round < 5; round++) {
+      pace.answered('fast', 'k', round, 10, 8);
+      pace.roundEnded('k', round, ['frozen'], { duration: 600, units }, 600 * round);
     }
+    assert.ok(pace.rests('frozen', 2000));
   });
 
-  test('does not without others that took part', () => {
+  test('does not for its first round, for which it gets ready, nor without others', () => {
     const pace = new Pace();
-    for (let round = 1; round < 100; round++) {
-      pace.answered('slow', 'k', round, 1000);
-      pace.roundEnded('k', round, ['slow'], 1000, 1000 * round);
-    }
-    assert.ok(!pace.rests('slow', 0));
+    pace.answered('fast', 'k', 1, 100, 4);
+    pace.answered('slow', 'k', 1, 60_000, 4);
+    assert.deepEqual(pace.roundEnded('k', 1, [], { duration: 60_000, units }, 60_000), []);
+    assert.equal(roundsUntilRest(new Pace(), { slow: 1000 })[0], Infinity);
   });
 });

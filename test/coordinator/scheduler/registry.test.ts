@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { buildId } from '../../../base/build-id.ts';
 import { noCounts } from '../../../coordinator/scheduler/counts.ts';
 import { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
@@ -57,6 +58,27 @@ describe('the registry', () => {
     assert.deepEqual(events, [{ type: 'worker', worker: 'w1', ...about, gpu: 'H100' }]);
     assert.deepEqual(registry.backend(), { name: 'wasm', why: 'asked for' });
     assert.equal(registry.peerOf('w1'), 'p1');
+  });
+
+  test('refuses another build of the same version, and names both; takes programs that name none', () => {
+    const { sent, events, hello, registry } = setUp();
+    hello(1, { version: '0.1.0+000000000000' });
+    const [[, refusal]] = sent;
+    assert.ok(refusal.type === 'refuse' && !refusal.retry);
+    assert.equal(
+      refusal.reason,
+      `it is dpmesh 0.1.0+000000000000, this coordinator is ${buildId()}: install the same build on both`,
+    );
+    hello(2, { version: buildId() });
+    hello(3);
+    assert.deepEqual(
+      events.map((event) => event.type === 'worker' && event.version),
+      [buildId(), undefined],
+    );
+    assert.deepEqual(
+      registry.members().map(({ version }) => version),
+      [buildId(), null],
+    );
   });
 
   test('with other rows, all workers are welcomed to them: those that are there at once, others when they say hello', () => {

@@ -136,7 +136,7 @@ describe('the coordinator’s server', () => {
     old.send({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
     assert.match(
       (await old.receive('refuse')).reason,
-      new RegExp(`protocol ${PROTOCOL + 1}, this coordinator ${PROTOCOL}`),
+      new RegExp(`\\(protocol ${PROTOCOL + 1}\\), this coordinator is .* \\(protocol ${PROTOCOL}\\)`),
     );
     await joined();
     const other = connect();

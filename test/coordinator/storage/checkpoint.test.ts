@@ -464,6 +464,7 @@ describe('when checkpoints are written', () => {
     const warnings: string[] = [];
     const checkpoints = createCheckpoints({
       run,
+      id: '0a1b2c3d',
       every,
       emit: (event) => events.push(event),
       warn: (message) => warnings.push(message),
@@ -515,6 +516,7 @@ describe('when checkpoints are written', () => {
     const events: RunEvent[] = [];
     const checkpoints = createCheckpoints({
       run: gone,
+      id: '0a1b2c3d',
       every: 0,
       emit: (event) => events.push(event),
       warn: assert.fail,
@@ -527,7 +529,7 @@ describe('when checkpoints are written', () => {
     assert.deepEqual([existsSync(gone), events], [false, []]);
   });
 
-  test('a failed write is an event each time and a warning once; the next write succeeds', async () => {
+  test('a failed write is an event each time and a warning once; the next write succeeds', async (t) => {
     const run = fresh();
     writeFileSync(run, 'a file where the folder should be');
     const { checkpoints, events, warnings, epochs } = setUp(0, run);
@@ -538,12 +540,26 @@ describe('when checkpoints are written', () => {
     assert.ok(events.length >= 2 && events.every(({ type }) => type === 'checkpoint-failed'));
     assert.equal(warnings.length, 1, warnings.join('\n'));
     assert.equal(checkpoints.saved(), null);
+    // Of a service: the first is full as well. `resume` finds what was saved in the second, and nobody else's.
+    const states = [fresh(), fresh()];
+    writeFileSync(states[0], 'a file where the folder should be');
+    const before = process.env.STATE_DIRECTORY;
+    process.env.STATE_DIRECTORY = states.join(':');
+    t.after(() => {
+      if (before === undefined) delete process.env.STATE_DIRECTORY;
+      else process.env.STATE_DIRECTORY = before;
+    });
     const rescued = await checkpoints.rescue();
-    assert.equal(decodeCheckpoint(readFileSync(rescued!)).state.epoch, 2);
-    rmSync(rescued!);
+    assert.deepEqual(rescued, {
+      path: join(states[1], 'rescued-0a1b2c3d', checkpointName(2)),
+      isFound: true,
+    });
     rmSync(run);
+    const found = (id?: string) => newestCheckpoint(run, () => null, assert.fail, id)?.path;
+    assert.deepEqual([found('0a1b2c3d'), found('00000000'), found()], [rescued!.path, undefined, undefined]);
     checkpoints.offer(withEpoch(3), true);
     await checkpoints.flush();
     assert.deepEqual(epochs(), [3]);
+    assert.deepEqual(readdirSync(states[1]), []);
   });
 });

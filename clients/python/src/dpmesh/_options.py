@@ -358,8 +358,8 @@ class Options:
             HOST:PORT of the live page and metrics; http=False: none. Default: off; True opens it at the usual
             address.
         http_token : str
-            token required to pause, finish or stop the run over HTTP; mandatory unless http is a loopback
-            address. Default: DPMESH_HTTP_TOKEN, or none.
+            token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory
+            unless http is a loopback address. Default: DPMESH_HTTP_TOKEN, or none.
         bind : str
             address that workers connect to, tcp://HOST:PORT. Default: none.
         keys : str
