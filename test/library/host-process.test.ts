@@ -28,7 +28,7 @@ const short = { splitMergeEvery: 3, batchSize: 16, workers: 1 };
 const { labels } = await train({ data, out: run, maxEpochs: 20, ...short });
 await resume({ run, maxEpochs: 22, workers: 1 });
 await predict({ run, data });
-await cut(run, { clusters: 1 });
+await cut({ run, clusters: 1 });
 await evaluate({ predicted: labels, labels }).catch(() => {});
 await (await openRun(run)).draw();
 await synth({ points: 100 });

@@ -23,7 +23,7 @@ const MEGA = 1e6;
 
 /** A warning where full covariance in so many columns will take long; null if it will not, or the data have yet to decide. */
 export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout): string | null {
-  const { transform, likelihood, covariance, schedule, shards } = config;
+  const { transform, likelihood, covariance, schedule } = config;
   const axes = pcaAxes(transform);
   const d = axes ?? dim;
   // How many axes hold a share is known once the rows are read.
@@ -39,7 +39,7 @@ export function gaussianCost(config: RunConfig, { rows, dim, ...layout }: Layout
     ...(isAsked ? ['leave out --likelihood gaussian'] : []),
     `use --transform pca:16${axes === null ? ' or --covariance diag' : ''}`,
   ];
-  return `full covariance in ${count(d)} ${axes === null ? 'columns' : 'axes'} is ${count(numbers - 1)} parameters for each cluster (${((8 * numbers) / MEGA).toFixed(1)} MB in each of ${shards} shards) and takes about ${duration(seconds)} of a core for each cluster in each epoch: ${duration(all)} for ${CLUSTERS} clusters in ${EPOCHS} epochs; if that is too long, ${remedies.join(', or ')}`;
+  return `full covariance in ${count(d)} ${axes === null ? 'columns' : 'axes'} is ${count(numbers - 1)} parameters for each cluster (${((8 * numbers) / MEGA).toFixed(1)} MB in each of ${layout.shards} shards) and takes about ${duration(seconds)} of a core for each cluster in each epoch: ${duration(all)} for ${CLUSTERS} clusters in ${EPOCHS} epochs; if that is too long, ${remedies.join(', or ')}`;
 }
 
 /** A warning where so large a sample was asked for that the search for neighbours will take long, among rows of `d` features; else null. */
