@@ -109,7 +109,7 @@ function shards() {
   const schema = (z: Schemas) =>
     z.pipe(
       z.custom<Word>(
-        (value) => isWord(value) && /^(auto|[1-9]\d{0,8})$/.test(String(value)),
+        (value) => isWord(value) && /^(auto|[1-9]\d{0,15})$/.test(String(value)),
         `must be ${limit}`,
       ),
       z.transform((value: Word) => (value === 'auto' ? value : Number(value))),

@@ -9,7 +9,7 @@ import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { CHUNK_ELEMENTS, createNpy, readNpy } from '../data/npy.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
-import { type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
+import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
@@ -148,7 +148,8 @@ export function cutOfRun(run: string, clusters: number): RunCut {
     );
   }
   const { groups, place } = dendrogram.cutAt(tree, clusters);
-  const descriptions = readSavedClusters(files)?.clusters;
+  // A pickled estimator has only the files that labels need.
+  const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
   return {
     ...{ files, rows: data.rows, k, next, place },
     groups: groups.map((group) => ({ ...group, ...textsOf(group.from, descriptions) })),
