@@ -57,6 +57,10 @@ function drawn(ended: ProcessResult, pictures: string[], ...notes: RegExp[]): vo
 
 function refused(ended: ProcessResult, ...says: string[]): void {
   assert.equal(ended.code, 2, ended.stderr || ended.stdout);
+  inOneLine(ended, ...says);
+}
+
+function inOneLine(ended: ProcessResult, ...says: string[]): void {
   assert.match(ended.stderr, /^dpmesh: [^\n]+\n$/);
   for (const part of says) assert.ok(ended.stderr.includes(part), `"${ended.stderr}" lacks "${part}"`);
 }
@@ -146,7 +150,9 @@ describe('a report', { concurrency: 2 }, () => {
     try {
       for (const size of ['100k', '400k']) {
         mount(`remount,size=${size}`);
-        refused(await plot(run, '--out', join(disk, 'report')), 'written: no space left on the disk');
+        const ended = await plot(run, '--out', join(disk, 'report'));
+        assert.equal(ended.code, 75, ended.stderr);
+        inOneLine(ended, 'written: no space left on the disk');
       }
       mount('remount,size=4m');
       drawn(await plot(run, '--out', join(disk, 'report')), ALL);
