@@ -133,7 +133,7 @@ describe('a run', () => {
   });
 
   test('logs its progress on stderr', () => {
-    assert.match(ended.stderr, /^3,000 rows × 3, 8 shards$/m);
+    assert.match(ended.stderr, /^3,000 rows × 3, 4 shards$/m);
     assert.match(ended.stderr, /^epoch +\d+ {2}split {2}K 1 → 2$/m);
     assert.match(ended.stderr, /^epoch +\d+ {2}settled {2}K 6$/m);
     assert.doesNotMatch(ended.stderr, /\[K|warning|Error/);
