@@ -218,7 +218,7 @@ export const OPTIONS = {
     describe:
       'columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array of an .npz, safetensors or .h5ad file',
     fast: null,
-    defaultText: 'all',
+    defaultText: 'all but names, numbers and dates of rows',
   }),
   drop: option(nullable(columnNames()), {
     group: DATA,

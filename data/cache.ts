@@ -9,7 +9,7 @@ import { assertVersion, fileVersion } from './file-version.ts';
 import type { ArrayFile } from './npy.ts';
 
 /** Raised when a file is decoded otherwise than before. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 /**
  * The folder of decoded files, created if missing: `$DPMESH_CACHE`, or `dpmesh-<uid>` in the folder for temporary files.

@@ -67,7 +67,8 @@ export async function* csvRows(
   format: TextFormat,
   isHeaderRow = isHeader,
 ): AsyncGenerator<CsvRows> {
-  const { delimiter } = format;
+  const { delimiter, saysSep } = format;
+  let isSaid = saysSep;
   let first: { fields: string[]; line: number } | undefined;
   let table: CsvTable | undefined;
   let emptyLine: number | undefined;
@@ -80,6 +81,10 @@ export async function* csvRows(
     if (!names) rows.push({ fields, line });
   };
   const onRow: CsvRowHandler = (raw, line) => {
+    if (isSaid) {
+      isSaid = false;
+      return;
+    }
     const fields = delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
     if (!fields.length || (fields.length === 1 && !fields[0].trim())) {
       // In a table of one column it is a row without a value, unless only such lines follow.
@@ -174,7 +179,11 @@ export interface TextFormat {
   delimiter: string | string[];
   /** Are there blanks between delimiters and quotes? Then those around any field are no part of it. */
   trims: boolean;
+  /** Does its first line say the delimiter, as in `sep=;`? It is no row. Excel takes and writes such. */
+  saysSep: boolean;
 }
+
+const SAYS_SEP = /^\ufeff?"?sep=([^\r\n"])"?[ \t]*(\r\n?|\n|$)/i;
 
 /** The format of a text file: the delimiter from its first two lines. `isWhole`: all of it is looked at for bytes that are not UTF-8. */
 export async function sniffFormat(
@@ -189,18 +198,21 @@ export async function sniffFormat(
     throw new UserError(
       `${path} is not text: save it as CSV, or as .npy, or name its encoding with --encoding`,
     );
+  const said = SAYS_SEP.exec(head);
+  const saysSep = said !== null;
   const lines = head
+    .replace(SAYS_SEP, '')
     .replace(/^\ufeff/, '')
     .split(/[\r\n]+/)
     .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
     .filter((line) => line.trim());
-  if (!lines.length) return { encoding, delimiter: ',', trims: false };
-  const named = sep === 'tab' ? '\t' : sep;
+  if (!lines.length) return { encoding, delimiter: ',', trims: false, saysSep };
+  const named = sep === 'tab' ? '\t' : (sep ?? said?.[1]);
   const trims = lines.some((line) => /(^|[\t;,|])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,|])/.test(line));
-  if (named === 'blanks') return { encoding, delimiter: BLANKS, trims: false };
+  if (named === 'blanks') return { encoding, delimiter: BLANKS, trims: false, saysSep };
   const delimiter = named ?? ['\t', ';', ',', '|'].find((candidate) => lines[0].includes(candidate));
-  if (delimiter) return { encoding, delimiter, trims };
+  if (delimiter) return { encoding, delimiter, trims, saysSep };
   const words = (lines[1] ?? lines[0]).trim().split(/\s+/);
   const isBlank = words.length > 1 && !words.every(isText);
-  return { encoding, delimiter: isBlank ? BLANKS : ',', trims: trims && !isBlank };
+  return { encoding, delimiter: isBlank ? BLANKS : ',', trims: trims && !isBlank, saysSep };
 }

@@ -157,13 +157,13 @@ const sizesOf = ({ parts }: TableFile) =>
 async function openTableFile(file: TableFile, { table, log, status }: OpenOptions): Promise<Source> {
   const { openTable } = await import('./tables/open-table.ts');
   const opened = await openTable(file, table, { log, status });
-  const { names, fill, categories, dropped, leftOut, filled, texts, copy, note } = opened;
+  const { names, fill, categories, dropped, leftOut, aside, filled, texts, copy, note } = opened;
   const version = file.version();
   return {
     ...tableSource(opened.file),
     dtype: file.format,
     names,
-    table: { fill, categories, dropped, leftOut, filled, note, parts: sizesOf(file) },
+    table: { fill, categories, dropped, leftOut, aside, filled, note, parts: sizesOf(file) },
     texts,
     file: copy,
     assertSameFile: () => assertVersion(file.path, version, file.version),

@@ -8,6 +8,8 @@ export interface TableFacts {
   dropped: number[];
   /** The names of columns that are neither clustered nor kept beside the rows. */
   leftOut: string[];
+  /** Those of them, by names or numbers, that nobody asked to leave out: they name or number rows, or are dates. */
+  aside: string[];
   /** How many missing values were filled, and where, for people; null if none were. */
   filled: string | null;
   /** What people should know of what was read; null if there is nothing. */

@@ -32,7 +32,7 @@ export interface ModelOptions {
   /**
    * Columns of a table to cluster by: names (also patterns such as `emb*`) or numbers from 1, comma-separated or in an array. Of
    * a file of several arrays (.npz, safetensors, .h5ad): the name of one.
-   * @defaultValue all
+   * @defaultValue all but names, numbers and dates of rows
    */
   columns?: string | string[] | null;
   /**

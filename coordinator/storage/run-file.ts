@@ -27,6 +27,7 @@ const tableFacts = z.object({
   categories: categoriesSchema,
   dropped: count,
   parts: z._default(z.array(z.object({ name: line, bytes: count })), []),
+  aside: z.optional(z.array(z.string())),
 });
 
 /** `run.json`: the run's inputs and configuration, and its result. */
@@ -173,6 +174,7 @@ export function runFile(
           categories: table.categories,
           dropped: table.dropped.length,
           parts: table.parts.map(({ name, bytes }) => ({ name: oneLine(name), bytes })),
+          ...(table.aside.length && { aside: table.aside }),
         },
       }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),

@@ -89,6 +89,7 @@ const about = z.object({
         z.object({
           fill: z.nullable(z.array(z.nullable(z.number()))),
           categories: categoriesSchema,
+          aside: z.optional(z.array(z.string())),
         }),
       ),
     }),
@@ -169,7 +170,7 @@ export function readTrainedModel(run: string): TrainedModel {
     outliers: config?.outliers ?? null,
     table: {
       columns: config?.columns ?? null,
-      drop: config?.drop ?? null,
+      drop: [...(config?.drop ?? []), ...(data?.table?.aside ?? [])],
       oneHot: config?.oneHot ?? null,
       id: config?.id ?? null,
       text: config?.text ?? null,

@@ -36,6 +36,10 @@ interface Sniffed {
   decimal: Decimal;
   /** Are there numbers whose commas may be decimal? They are taken for those of thousands. */
   isGrouped: boolean;
+  /** Of each column: has it numbers with decimal points, so that its commas are those of thousands? */
+  hasPoints: boolean[];
+  /** Columns at the end without a name and without values, which are left out. */
+  blanks: number;
 }
 
 /** How a text table is read. */
@@ -54,33 +58,45 @@ export async function csvTable(
   { isHeaderRow, isPlain, dialect, hasTexts }: TextOptions,
 ): Promise<Table> {
   const format = await sniffFormat(path, dialect, !isPlain || hasTexts === true);
-  const { encoding, delimiter, trims } = format;
-  const { names, columns, isEmpty, decimal, isGrouped } = await sniff(path, format, isHeaderRow, dialect);
+  const { encoding, delimiter, trims, saysSep } = format;
+  const sniffed = await sniff(path, format, isHeaderRow, dialect);
+  const { names, columns, isEmpty, decimal, blanks } = sniffed;
   // A line without text is no row here, but one of a missing value to DuckDB where there is one column, or at the start.
   const isUnusual =
-    encoding !== UTF8 || typeof delimiter !== 'string' || trims || decimal === ',' || columns.length === 1;
+    encoding !== UTF8 ||
+    typeof delimiter !== 'string' ||
+    [trims, saysSep, blanks, decimal === ',', columns.length === 1].some(Boolean);
   if (isPlain && (isUnusual || (await beginsEmpty(path)))) throw new NotPlain();
+  const notes = notesOn(format, dialect, sniffed);
+  // Those after the first rows.
+  const onGrouped =
+    dialect.decimal || decimal === ','
+      ? null
+      : () => {
+          if (!notes.includes(GROUPED)) notes.push(GROUPED);
+        };
   return {
     path,
     isNamed: names !== null,
     columns,
     rows: isEmpty ? 0 : null,
     isPlain,
-    notes: notesOn(format, dialect, decimal, isGrouped),
+    notes,
     read: isPlain
       ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
-      : (wanted) => batches(csvRows(path, format, isHeaderRow), { path, columns, decimal }, wanted),
+      : (wanted) => batches(csvRows(path, format, isHeaderRow), { path, ...sniffed, onGrouped }, wanted),
   };
 }
 
+const GROUPED =
+  'commas in its numbers, as in 1,000, are taken for those of thousands; if they are decimal, add --decimal ,';
 const DELIMITERS: Record<string, string> = { '\t': 'tabs', ';': 'semicolons', ',': 'commas', '|': 'bars' };
 
 /** What was found out, where another reader might take it otherwise. */
 function notesOn(
   { encoding, delimiter }: TextFormat,
   dialect: TextDialect,
-  decimal: Decimal,
-  isGrouped: boolean,
+  { decimal, isGrouped, blanks }: Sniffed,
 ): string[] {
   const isForeign = encoding !== UTF8 && !dialect.encoding;
   const hasCommas = decimal === ',' && !dialect.decimal;
@@ -91,10 +107,9 @@ function notesOn(
           `it is read as ${encoding}, with ${between} between columns and decimal ${decimal === ',' ? 'commas' : 'points'}; if it is not, say so with --encoding, --sep and --decimal`,
         ]
       : []),
-    ...(isGrouped && !dialect.decimal
-      ? [
-          'commas in its numbers, as in 1,000, are taken for those of thousands; if they are decimal, add --decimal ,',
-        ]
+    ...(isGrouped && !dialect.decimal ? [GROUPED] : []),
+    ...(blanks
+      ? [`its last ${blanks > 1 ? `${blanks} columns have` : 'column has'} neither name nor values`]
       : []),
   ];
 }
@@ -152,7 +167,14 @@ async function sniff(
   const hasPoints = pure.some(({ commas, points }) => points && !commas);
   const decimal = dialect.decimal ?? (hasCommas && !hasPoints ? ',' : '.');
   const isGrouped = decimal === '.' && pure.some(({ ambiguous, points }) => ambiguous && !points);
-  return { names: names ?? null, columns, isEmpty: !seen, decimal, isGrouped };
+  const isBlank = (c: number) =>
+    !names?.[c] && Object.values(counts[c]).every((count) => !count) && seen > 0 && c > 0;
+  const width = columns.findLastIndex((_, c) => !isBlank(c)) + 1;
+  return {
+    ...{ names: names ?? null, columns: columns.slice(0, width), isEmpty: !seen, decimal, isGrouped },
+    hasPoints: counts.map(({ points }) => points > 0),
+    blanks: columns.length - width,
+  };
 }
 
 const isMissing = (field: string) => field === '' || MISSING.includes(field.toLowerCase());
@@ -205,21 +227,26 @@ async function* plainBatches(
 const booleanIn = (column: string) =>
   `CAST(CASE lower(trim(${column})) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE 'neither' || ${column} END AS DOUBLE)`;
 
-interface Reading {
+interface Reading extends Pick<Sniffed, 'columns' | 'decimal' | 'hasPoints'> {
   path: string;
-  columns: readonly Column[];
-  decimal: Decimal;
+  /** Called once, at the first number whose commas may be decimal. */
+  onGrouped: (() => void) | null;
 }
 
 async function* batches(
   pieces: AsyncGenerator<CsvRows>,
-  { path, columns, decimal }: Reading,
+  { path, columns, decimal, hasPoints, onGrouped }: Reading,
   { numbers, texts }: Wanted,
 ): AsyncGenerator<Batch> {
   const width = numbers.length;
+  let tells = onGrouped;
   for await (const { rows } of pieces) {
     const values = new Float64Array(rows.length * width);
-    for (const [i, { fields, line }] of rows.entries())
+    for (const [i, { fields, line }] of rows.entries()) {
+      if (fields.length > columns.length && fields.slice(columns.length).some((field) => field.trim()))
+        throw new UserError(
+          `${path} line ${line} has ${fields.length} fields, but lines before it have values in ${columns.length}: name all columns in the first line`,
+        );
       for (let c = 0; c < width; c++) {
         const field = fields[numbers[c]].trim();
         const value = numberIn(field, columns[numbers[c]], decimal);
@@ -229,8 +256,13 @@ async function* batches(
             field,
             columns[numbers[c]],
           );
+        if (tells && isAmbiguous(field) && !hasPoints[numbers[c]]) {
+          tells();
+          tells = null;
+        }
         values[i * width + c] = value;
       }
+    }
     yield {
       rows: rows.length,
       values,

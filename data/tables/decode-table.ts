@@ -8,7 +8,7 @@ import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
 import { type Categories, categoriesOf, categoryOf, notesOnCategories } from './categories.ts';
 import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
-import { suspectColumns } from './suspect-columns.ts';
+import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
 import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
@@ -17,8 +17,10 @@ export type Imputation = 'mean' | 'median' | 'drop';
 export interface DecodeOptions {
   /** Called with the number of rows that have been read, again and again. */
   onRows?: (rows: number) => void;
-  /** Are people warned of columns that look like names of rows or dates? Not where they have named the columns. */
+  /** Are columns that name rows, or are dates, left out? Not where people have named the columns. */
   asks?: boolean;
+  /** What people should know of how the columns were chosen. */
+  notes?: readonly string[];
   impute: Imputation | null;
   /** Of a trained model: what to fill each column with, and the categories of each column of them. */
   fill?: readonly (number | null)[] | null;
@@ -35,19 +37,28 @@ export interface DecodedTable extends Omit<TableFacts, 'parts'> {
   isPlain: boolean;
 }
 
-/** The first column is not an index: its numbers are not those of the rows. */
-export class NotAnIndex extends Error {}
+/** What the rows have shows that other columns are to be clustered. */
+export class OtherColumns extends Error {
+  readonly selected: SelectedColumns;
+  readonly notes: readonly string[];
+  constructor(selected: SelectedColumns, notes: readonly string[] = []) {
+    super();
+    this.selected = selected;
+    this.notes = notes;
+  }
+}
 
 /**
  * Writes the columns of a table as an .npy of float32, with a DecodedTable after the array. In bounded memory, but for one column
- * at a time whose median is wanted. UserError for missing, infinite and too large numbers; NotAnIndex.
+ * at a time whose median is wanted, or that may name rows. UserError for missing, infinite and too large numbers; OtherColumns.
  */
 export async function decodeTable(
   table: Table,
-  { numbers, categories: categorical, index, leftOut }: SelectedColumns,
+  selected: SelectedColumns,
   target: string,
   options: DecodeOptions,
 ): Promise<DecodedTable> {
+  const { numbers, categories: categorical, index, leftOut, aside } = selected;
   const { path, columns } = table;
   const categories = await categoriesOf(table, categorical, options.categories);
   const own = widthOf(columns, numbers);
@@ -61,7 +72,8 @@ export async function decodeTable(
   const sums = new Float64Array(own);
   const counts = new Float64Array(own);
   const dropped: number[] = [];
-  const suspects = options.asks ? suspectColumns(own) : null;
+  const isAsked = options.asks && own === numbers.length;
+  const watched = isAsked ? watchColumns(numbers.map((c) => (table.isNamed ? columns[c].name : 'x'))) : null;
   let [rows, kept, filled, written] = [0, 0, 0, 0];
   const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
@@ -84,7 +96,7 @@ export async function decodeTable(
         throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
       } else if (options.impute === 'drop') return false;
       else missing++;
-      suspects?.add(c, value);
+      watched?.add(c, value);
       chunk[filled + c] = value;
     }
     if (missing === width && !blank.count++) blank.first = batch.rowName?.(i) ?? fromZero(rows + i);
@@ -113,7 +125,8 @@ export async function decodeTable(
         if (index !== null) {
           countsAll &&= batch.values[i * read] === rows + i;
           countsOwn &&= batch.values[i * read] === (batch.first ?? rows) + i;
-          if (!countsAll && !countsOwn) throw new NotAnIndex();
+          if (!countsAll && !countsOwn)
+            throw new OtherColumns({ ...selected, numbers: [index, ...numbers], index: null });
         }
         if (filled + width > chunk.length) flush();
         if (!addNumbers(batch, i)) {
@@ -130,9 +143,17 @@ export async function decodeTable(
     if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
+    const suspects = await watched?.found((c) => areDifferent(table, numbers[c]));
+    const { sure, unsure } = suspects ?? { sure: [], unsure: [] };
+    if (sure.length && (sure.length < own || categorical.length)) throw without(table, selected, sure);
     const notes = [
       ...notesOn(table, index, numbers, dropped.length, options.run),
-      ...(suspects?.notes(nameOf) ?? []),
+      ...(options.notes ?? []),
+      ...notesOnSuspects(
+        [...sure, ...unsure],
+        (c) => calledIn(table, numbers[c]),
+        'is clustered: leave it out with --drop, or name the columns with --columns',
+      ),
       ...(options.categories ? [] : notesOnCategories(categories)),
       ...(blank.count
         ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]
@@ -158,6 +179,7 @@ export async function decodeTable(
       dropped,
       categories,
       leftOut: leftOut.map((column) => columns[column].name || String(column + 1)),
+      aside: aside.map((column) => keyOf(table, column)),
       note: notes.length ? `${path}: ${notes.join('; ')}` : null,
       filled: fill && filledText(path, missing, options),
       isPlain: table.isPlain === true,
@@ -168,6 +190,47 @@ export async function decodeTable(
     writer.abort();
     throw error;
   }
+}
+
+/** The name of a column for a message. */
+const calledIn = ({ isNamed, columns }: Table, column: number) =>
+  isNamed && columns[column].name ? columns[column].name : `column ${column + 1}`;
+
+/** What `columnIn` takes for the column. */
+function keyOf({ columns }: Table, column: number): string {
+  const { name } = columns[column];
+  return columns.filter((other) => other.name === name).length > 1 ? String(column + 1) : name;
+}
+
+/** Reads a column of numbers once more. */
+async function areDifferent(table: Table, column: number): Promise<boolean> {
+  let [all, count] = [new Float64Array(table.rows ?? CHUNK_ELEMENTS), 0];
+  for await (const { values } of table.read({ numbers: [column], texts: [] })) {
+    if (count + values.length > all.length) {
+      const larger = new Float64Array(2 * (count + values.length));
+      larger.set(all.subarray(0, count));
+      all = larger;
+    }
+    all.set(values, count);
+    count += values.length;
+  }
+  return all
+    .subarray(0, count)
+    .sort()
+    .every((value, i, sorted) => value !== sorted[i - 1]);
+}
+
+function without(table: Table, selected: SelectedColumns, suspects: readonly Suspect[]): OtherColumns {
+  const { numbers, leftOut } = selected;
+  const aside = suspects.map(({ column }) => numbers[column]);
+  const notes = notesOnSuspects(
+    suspects,
+    (c) => calledIn(table, numbers[c]),
+    'is left out; to cluster by it, name the columns with --columns',
+  );
+  const rest = numbers.filter((column) => !aside.includes(column));
+  const unused = [...leftOut, ...aside].sort((a, b) => a - b);
+  return new OtherColumns({ ...selected, numbers: rest, leftOut: unused, aside }, notes);
 }
 
 function notesOn(

@@ -13,11 +13,17 @@ import {
   type DecodeOptions,
   decodeTable,
   type Imputation,
-  NotAnIndex,
+  OtherColumns,
 } from './decode-table.ts';
 import { NoDuckDB } from './duckdb.ts';
 import { openReader, type TableFile } from './formats.ts';
-import { type ColumnChoice, columnIn, EVERY_COLUMN, selectColumns } from './select-columns.ts';
+import {
+  type ColumnChoice,
+  columnIn,
+  EVERY_COLUMN,
+  type SelectedColumns,
+  selectColumns,
+} from './select-columns.ts';
 import { firstNames, type Table } from './table.ts';
 
 /** How a table becomes rows to cluster. */
@@ -188,12 +194,15 @@ async function decode(
   const { impute } = options;
   const { fill, categories, run } = trained ?? {};
   const how: DecodeOptions = { impute, onRows, fill, categories, run, asks: !trained && !options.columns };
-  try {
-    return await decodeTable(table, selected, target, how);
-  } catch (error) {
-    if (!(error instanceof NotAnIndex)) throw error;
-    return decodeTable(table, { ...selected, numbers: [0, ...selected.numbers], index: null }, target, how);
-  }
+  const begin = async (columns: SelectedColumns, notes: readonly string[]): Promise<DecodedTable> => {
+    try {
+      return await decodeTable(table, columns, target, { ...how, notes });
+    } catch (error) {
+      if (!(error instanceof OtherColumns)) throw error;
+      return begin(error.selected, [...notes, ...error.notes]);
+    }
+  };
+  return begin(selected, []);
 }
 
 /** The columns of a trained model, in its order, by their names where both have some. UserError if the table lacks one. */

@@ -30,6 +30,8 @@ export interface SelectedColumns {
   index: number | null;
   /** Those that are neither these nor names, texts or classes. */
   leftOut: number[];
+  /** Those of them that name rows, or are dates, as their values showed. */
+  aside: number[];
 }
 
 /** As pandas calls an index without a name. */
@@ -58,7 +60,7 @@ export function selectColumns(table: Table, choice: ColumnChoice, run?: string):
     );
   const used = new Set([...kept, ...categories, ...candidates]);
   const leftOut = columns.flatMap((_, i) => (used.has(i) ? [] : [i]));
-  return { numbers, categories, index: isIndex ? 0 : null, leftOut };
+  return { numbers, categories, index: isIndex ? 0 : null, leftOut, aside: [] };
 }
 
 const couldBeIndex = ({ isNamed, columns: [first] }: Table) =>

@@ -1,6 +1,6 @@
 // What people are told of the parts and the missing values of a table, by train and predict.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dpmesh, scratch } from './support.ts';
@@ -38,6 +38,33 @@ test('a table in parts, with missing values', async () => {
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /line 2, column age: "" is a missing value, and the run dropped fills none: /);
   assert.equal(refused.stderr.split('\n').length, 2);
+});
+
+test('names and dates of rows are left out by train and predict alike', async () => {
+  const flags = ['--workers', 1, '--max-epochs', 2, '--no-report', '--no-http'];
+  const rows = Array.from({ length: 60 }, (_, i) => [(i * 7) % 20, 20_260_101 + (i % 31), (i * 5) % 11]);
+  const labels: Buffer[] = [];
+  for (const [name, header, columns] of [
+    ['plain', 'age,size', ([age, , size]: number[]) => [age, size]],
+    ['named', 'id,age,day,size', (row: number[], i: number) => [900 - 2 * i, ...row]],
+    ['bare', '', (row: number[], i: number) => [900 - 2 * i, ...row]],
+  ] as const) {
+    const lines = [...(header ? [header] : []), ...rows.map((row, i) => columns(row, i).join(','))];
+    writeFileSync(join(cwd, `${name}.csv`), `${lines.join('\n')}\n`);
+    const trained = await dpmesh(['train', `${name}.csv`, ...flags, '--out', name], { cwd });
+    assert.equal(trained.code, 0, trained.stderr);
+    assert.equal(/is left out; to cluster by it/.test(trained.stderr), name !== 'plain', trained.stderr);
+    const dry = await dpmesh(['train', `${name}.csv`, '--dry-run', '--json'], { cwd });
+    const plan = JSON.parse(dry.stdout);
+    assert.deepEqual(
+      [plan.columns, plan.leftOut],
+      [2, { plain: [], named: ['id', 'day'], bare: ['1', '3'] }[name]],
+    );
+    const predicted = await dpmesh(['predict', name, `${name}.csv`, '--out', `${name}.npy`], { cwd });
+    assert.equal(predicted.code, 0, predicted.stderr);
+    labels.push(readFileSync(join(cwd, name, 'labels.npy')), readFileSync(join(cwd, `${name}.npy`)));
+  }
+  for (const other of labels) assert.deepEqual(other, labels[0]);
 });
 
 test('names that come again are counted', async () => {

@@ -74,6 +74,20 @@ class Together(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "row 7, column 0"):
             model.predict(nullable)
 
+    def test_names_and_dates_of_rows_are_left_out(self) -> None:
+        plain = pd.DataFrame(X, columns=["a", "b", "c"])
+        expected = dpmesh.DPMesh(**QUICK).fit(plain).labels_
+        order = np.random.default_rng(0).permutation(len(X))
+        frame = plain.assign(id=3 * order, day=20260101 + order % 31)[["id", "a", "b", "day", "c"]]
+        for form in with_and_without_pyarrow():
+            with form, self.assertWarnsRegex(UserWarning, r"id names or numbers the rows.*in columns=\[…\]"):
+                model = dpmesh.DPMesh(**QUICK).fit(frame)
+            self.assertEqual(model.cluster_centers_.shape, (3, 3))
+            for new in (frame, plain, frame[["c", "day", "b", "a"]]):
+                np.testing.assert_array_equal(model.predict(new), expected)
+        kept = dpmesh.DPMesh(**QUICK, columns=["a", "b", "c", "id"]).fit(frame)
+        self.assertEqual(kept.cluster_centers_.shape[1], 4)
+
     def test_columns_that_are_only_numbered(self) -> None:
         frame = pd.DataFrame(X.copy())
         frame.loc[3, 1] = np.nan

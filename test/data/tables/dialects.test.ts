@@ -123,3 +123,45 @@ test('numbers that do not fit are errors that name the cell', async () => {
   // A code, not a number of thousands.
   assert.deepEqual((await read(put('code.csv', 'id,a\n"0,000",1\n'), { id: 'id' })).ids, ['0,000']);
 });
+
+test('a first line that says the separator is no row', async () => {
+  const rows = { ';': 'a;b\r\n1,5;2\r\n-3;4\r\n', ',': 'a,b\n1.5,2\n-3,4\n', '\t': 'a\tb\n1.5\t2\n-3\t4\n' };
+  for (const [sep, text] of Object.entries(rows))
+    for (const line of [`sep=${sep}\n`, `SEP=${sep}\r\n`, `"sep=${sep}"\n`, `\ufeffsep=${sep}\r\n`])
+      for (const bytes of [Buffer.from(line + text), utf16(line + text)]) {
+        const { values, names } = await read(put('sep.csv', bytes));
+        assert.deepEqual(
+          [values, names],
+          [
+            [1.5, 2, -3, 4],
+            ['a', 'b'],
+          ],
+          JSON.stringify(line),
+        );
+      }
+  await refuses(() => read(put('sep.csv', 'sep=;\na;b\n1;2\nx;3\ny;z\n')), 'line 4, column a: "x"');
+});
+
+test('columns at the end without a name and without values are left out', async () => {
+  for (const [text, note] of [
+    ['a,b,\n1,2,\n3,4,\n', /its last column has neither name nor values/],
+    ['a;b;;\r\n1;2;;\r\n3;4; ;\r\n', /its last 2 columns have neither name nor values/],
+    ['1.5,2,\n3,4,\n', /its last column has neither/],
+  ] as const) {
+    const found = await read(put('blank.csv', text));
+    assert.deepEqual(found.values, [text.startsWith('1') ? 1.5 : 1, 2, 3, 4]);
+    assert.match(found.note!, note);
+  }
+  const late = `a,b,\n${'1,2,\n'.repeat(600)}3,4,5\n`;
+  await refuses(() => read(put('late-blank.csv', late)), 'line 602 has 3 fields');
+  await refuses(() => read(put('named-blank.csv', 'a,b\n1,\n3,\n')), 'column b: "" is a missing value');
+});
+
+test('commas that may be decimal are told of wherever they are', async () => {
+  const rows = (last: string) => put('late-comma.csv', `a;b\n${'7;2\n'.repeat(600)}${last};3\n`);
+  const { values, note } = await read(rows('1,500'));
+  assert.equal(values.at(-2), 1500);
+  assert.equal(note!.match(/taken for those of thousands/g)!.length, 1);
+  assert.equal((await read(rows('1,500'), { decimal: '.' })).note, null);
+  assert.equal((await read(rows('1,500.5'))).note, null);
+});

@@ -419,27 +419,6 @@ test('columns may have the names of what every object has', async () => {
   }
 });
 
-test('columns that look like names of rows or dates are clustered with a warning, unless they are named', async () => {
-  const columns: [string, (i: number) => number | string, RegExp | null][] = [
-    ['row', (i) => i + 1, /^.*: row ascends from row to row, .* and is clustered: leave it out with --drop/],
-    ['customer', (i) => 70_000 + 13 * i, /customer ascends/],
-    ['day', (i) => 20_260_100 + ((i * 7) % 28) + 1, /day has dates such as 20260131/],
-    ['at', (i) => 1_767_000_000_000 + ((i * 7919) % 97) * 1000, /at has times in milliseconds/],
-    ['age', (i) => (i * 7) % 90, null],
-    ['size', (i) => i + 0.5, null],
-    ['late', (i) => (i === 59 ? 3 : i), null],
-  ];
-  for (const [name, value, says] of columns) {
-    const text = `${name},x\n${Array.from({ length: 60 }, (_, i) => `${value(i)},${i % 7}`).join('\n')}\n`;
-    const path = put(`${name}.csv`, text);
-    const { note, dim } = await read(path);
-    assert.equal(dim, 2);
-    if (says) assert.match(note!, says);
-    else assert.equal(note, null, name);
-    assert.equal((await read(path, { columns: [name, 'x'] })).note, null);
-  }
-});
-
 test('an index in each of several files counts the rows of its own', async () => {
   const path = join(folder, 'indexed');
   mkdirSync(path);

@@ -85,7 +85,7 @@ class DPMesh(Parameters, Options):
         """
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = open_input(X, folder, self._table_options())
+            data = open_input(X, folder, self._table_options(), fits=True)
             if data.columns is not None and _rows_of(X) == 1:
                 raise ValueError("X has 1 sample, n_samples=1: clusters need at least 2")
             run = SavedRun(self.out)

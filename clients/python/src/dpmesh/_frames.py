@@ -55,6 +55,15 @@ def numbers_of(frame: Any) -> NDArray[Any] | None:
     return numbers
 
 
+def may_name_rows(numbers: NDArray[Any]) -> bool:
+    """Has a column whole numbers that may be names of rows, or dates and times? dpmesh knows better."""
+    for column in numbers.T:
+        known = column[~np.isnan(column)]
+        if known.size and np.all(known[:1000] % 1 == 0) and (known.min() > 1.9e7 or len(np.unique(known)) == known.size):
+            return True
+    return False
+
+
 def numbers_named(frame: Any, names: list[str], fill: list[float | None] | None) -> NDArray[Any] | None:
     """The columns of these names, with the numbers in the place of missing ones; None if they are not numbers."""
     columns = {str(name): name for name in frame.columns}

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._frames import NUMBERS, index_name, names_of, numbers_of, written_table
+from ._frames import NUMBERS, index_name, may_name_rows, names_of, numbers_of, written_table
 
 #: Bytes that are brought into order, or compared, at a time.
 _AT_A_TIME = 1 << 24
@@ -38,8 +38,11 @@ class Input(NamedTuple):
     frame: Any = None
 
 
-def open_input(X: Any, folder: Path, options: Mapping[str, Any]) -> Input:
-    """The file of `X`; one in `folder` if it has none. `options`: those that mean columns of it, as far as they are given."""
+def open_input(X: Any, folder: Path, options: Mapping[str, Any], fits: bool = False) -> Input:
+    """The file of `X`; one in `folder` if it has none. `options`: those that mean columns of it, as far as they are given.
+
+    `fits`: columns that name rows may be left out of it.
+    """
     if isinstance(X, (str, os.PathLike)):
         path = os.fspath(X)
         rows = np.load(path, mmap_mode="r") if _is_npy(path) else None
@@ -47,7 +50,7 @@ def open_input(X: Any, folder: Path, options: Mapping[str, Any]) -> Input:
     if hasattr(X, "obsm") and hasattr(X, "obs_names"):
         return _of_cells(X, folder, options.get("columns"))
     if hasattr(X, "columns") and hasattr(X, "to_numpy"):
-        return _of_frame(X, folder, options)
+        return _of_frame(X, folder, options, fits)
     rows = checked(X)
     if options:
         return _of_frame(_frame_of(rows, next(iter(options))), folder, options)
@@ -97,11 +100,12 @@ def _is_npy(path: str) -> bool:
     return array is not None and array.ndim > 1 and array.dtype.kind in NUMBERS
 
 
-def _of_frame(frame: Any, folder: Path, options: Mapping[str, Any]) -> Input:
+def _of_frame(frame: Any, folder: Path, options: Mapping[str, Any], fits: bool = False) -> Input:
     names = names_of(frame)
     index = index_name(frame, options.get("id"))
     values = None if options or index is not None else numbers_of(frame)
-    if values is not None:
+    # Which columns name rows, dpmesh knows of tables.
+    if values is not None and not (fits and names is not None and may_name_rows(values)):
         values = checked(values)
         path = _written(values, folder) if names is None else _named(values, names.tolist(), folder)
         return Input(path, values, values.shape[1], names, False)

@@ -38,6 +38,7 @@ _ASSIGNMENT = re.compile(
 #: What to do, in the words of the command line and of Python.
 _ADVICE = (
     (r"(?:resume|train again) with --max-epochs (\d+)(?: to go on| \(resume cannot[^)]*\))", r"fit again with max_epochs=\1"),
+    (r"name the columns with --columns", "name the columns that are wanted in columns=[…]"),
     (r"--impute mean or median", 'impute="mean" or impute="median"'),
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
     (r"outliers\.npy says", "outliers_ says"),

@@ -183,7 +183,7 @@ class Options:
             file.h5ad:column, or a folder of images (the names of its sub-folders). Default: none.
         columns : str | Sequence[str | int]
             columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array
-            of an .npz, safetensors or .h5ad file. Default: all.
+            of an .npz, safetensors or .h5ad file. Default: all but names, numbers and dates of rows.
         drop : str | Sequence[str | int]
             columns of a table to leave out, as in columns. Default: none.
         id : str
