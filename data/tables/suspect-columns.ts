@@ -33,18 +33,22 @@ export function suspectColumns(width: number) {
       counts[column]++;
     },
     notes(nameOf: (column: number) => string): string[] {
-      return KINDS.flatMap(([what], kind) => {
-        const found = Array.from(may.keys()).filter(
+      const found = KINDS.map((_, kind) =>
+        Array.from(may.keys()).filter(
           (column) =>
             counts[column] >= LEAST_ROWS && (may[column] >> kind) & 1 && !(may[column] & ((1 << kind) - 1)),
-        );
-        const names = found.map(nameOf);
-        return names.length
-          ? [
-              `${firstNames(names)} ${what}, and is clustered: leave it out with --drop, or name the columns with --columns`,
-            ]
-          : [];
-      });
+        ),
+      );
+      // To leave all columns out would leave nothing.
+      const advice =
+        found.flat().length < may.length
+          ? ': leave it out with --drop, or name the columns with --columns'
+          : '';
+      return KINDS.flatMap(([what], kind) =>
+        found[kind].length
+          ? [`${firstNames(found[kind].map(nameOf))} ${what}, and is clustered${advice}`]
+          : [],
+      );
     },
   };
 }
