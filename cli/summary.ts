@@ -2,6 +2,9 @@ import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
 import { alternationsText, certaintyText } from '../view/summary.ts';
 
+/** As a word of a shell's command line. */
+const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
@@ -48,6 +51,8 @@ export function print(result: RunResult, json: boolean): void {
     ['training', `${seconds.toFixed(2)} s`],
     ['results', directory],
     ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
+    // The address of the live page ends with the run.
+    ['page', `dpmesh view ${word(directory)}`],
   ];
   for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
   for (const note of notes) console.log(printable(`note: ${note}`));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
+import { imageShape } from '../data/images/image-row.ts';
 import type { Labels } from '../data/labels.ts';
 import { IMAGES, imageLines } from '../data/saved/image-list.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
@@ -44,9 +45,9 @@ export interface FinishInput {
   reason: EndReason;
   data: DataMoments;
   layout: Layout;
-  source: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
+  source: Pick<Source, 'names' | 'images' | 'shape' | 'table' | 'texts' | 'id'>;
   /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images' | 'table' | 'texts' | 'id'>;
+  raw?: Pick<Source, 'names' | 'images' | 'shape' | 'table' | 'texts' | 'id'>;
   encoder?: Encoder | null;
   /** What each clustering of its codes found, if there were several. */
   brought?: Alternation[];
@@ -198,9 +199,10 @@ async function writeDescriptions(
         )
       : null;
   const { names = null } = raw;
+  const areMeant = !encoder && !imageShape(raw.shape);
   out.json(
     CLUSTERS,
-    await describeClusters({ k, rows, labelled, centres, tree, names, areCodes: !!encoder, ids, texts }),
+    await describeClusters({ k, rows, labelled, centres, tree, names, areMeant, ids, texts }),
   );
 }
 

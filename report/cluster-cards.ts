@@ -1,6 +1,8 @@
 import type { ClusterDescription, SavedClusters, ShownRow } from '../data/saved/saved-clusters.ts';
 import { type ClusterTable, neighboursText } from '../view/cluster-table.ts';
+import { type Exemplars, type ExemplarView, MOST_CLUSTERS } from './exemplars.ts';
 import { markerPath, markerStyle } from './markers.ts';
+import { rowImage, SIDE } from './pictures/exemplars.ts';
 import { escaped, significant } from './svg.ts';
 
 /** The section of the report that says what each cluster is. */
@@ -10,25 +12,40 @@ const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 5];
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
 
-/** `table`: what has the nearest clusters. */
-export function descriptionSection({ clusters, measure }: SavedClusters, table: ClusterTable | null): string {
+/** `table`: what has the nearest clusters. `exemplars`: of images, whose single pixels are not named. */
+export function descriptionSection(
+  { clusters, measure }: SavedClusters,
+  table: ClusterTable | null,
+  exemplars: ExemplarView | null,
+): string {
+  const imagesOf = new Map(exemplars?.clusters.map((one, i) => [one.cluster, cardImages(one, i, exemplars)]));
+  if (exemplars) clusters = clusters.map((one) => ({ ...one, apart: one.apart.filter(({ name }) => name) }));
   const nearestOf = (cluster: number) => neighboursText(table?.clusters[cluster]?.nearest ?? []);
   return `<section><h2>What sets clusters apart</h2>
 <div class="cards">
-${clusters.map((one) => card(one, nearestOf(one.cluster))).join('\n')}
+${clusters.map((one) => card(one, nearestOf(one.cluster), imagesOf.get(one.cluster) ?? '')).join('\n')}
 </div>
 <p class="legend">${escaped(legendOf(clusters, measure))}</p>
 </section>`;
 }
 
-function card(description: ClusterDescription, nearest: string): string {
+/** Those that the picture of exemplars has are taken from there: each image is in the report once. */
+function cardImages({ at, images }: Exemplars, place: number, view: ExemplarView): string {
+  const all = images.map((values, i) => {
+    const content = place < MOST_CLUSTERS ? `<use href="#row-${at[i]}"/>` : rowImage(values, view, at[i]);
+    return `<svg viewBox="0 0 ${SIDE} ${SIDE}" width="${SIDE}" height="${SIDE}" role="img" aria-label="Image of row ${at[i]}">${content}</svg>`;
+  });
+  return all.length ? `<p class="images">${all.join('')}</p>\n` : '';
+}
+
+function card(description: ClusterDescription, nearest: string, images: string): string {
   const { cluster, size, share } = description;
   const { colour, shape } = markerStyle(cluster);
   const swatch = `<svg class="swatch" viewBox="-8 -8 16 16" width="14" height="14" aria-hidden="true"><path d="M0 0${markerPath(shape, 6)}" fill="${colour}"/></svg>`;
   const rows = `${size.toLocaleString('en')} ${size === 1 ? 'row' : 'rows'}, ${(100 * share).toFixed(1)} %`;
   const entries = entriesOf(description, nearest).filter(([, values]) => values.length);
   return `<article><h3>${swatch}${cluster} <small>${rows}</small></h3>
-<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl></article>`;
+${images}<dl>${entries.map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${escaped(value)}</dd>`).join('')}`).join('')}</dl></article>`;
 }
 
 function entriesOf(

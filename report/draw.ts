@@ -118,28 +118,35 @@ function* pictures(contents: ReportContents): Generator<ReportPicture> {
     title,
     caption,
   });
+  const plots: ReportPicture[] = [];
   if (clusters)
-    yield picture(
-      'clusters',
-      clusterPicture(clusters),
-      'Clusters',
-      clusters.dim === 1
-        ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
-        : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, have no say in these, and may lie outside.',
+    plots.push(
+      picture(
+        'clusters',
+        clusterPicture(clusters),
+        'Clusters',
+        clusters.dim === 1
+          ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
+          : 'Rows in the colour of their cluster, centres in black, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, and the few that are far from all others have no say in these, and may lie outside: their numbers are at the edge.',
+      ),
     );
   if (map)
-    yield picture(
-      'map',
-      mapPicture(map, exemplars),
-      'Map',
-      `Rows that are near each other in all dimensions are near each other here (UMAP’s objective on a sample); distances between far ones mean little.${exemplars ? ' The pointer on a cluster’s number shows images of it.' : ''}`,
+    plots.push(
+      picture(
+        'map',
+        mapPicture(map, exemplars),
+        'Map',
+        `Rows that are near each other in all dimensions are near each other here (UMAP’s objective on a sample); distances between far ones mean little, and the number of a cluster far from all others is at the edge.${exemplars ? ' The pointer on a cluster’s number shows images of it.' : ''}`,
+      ),
     );
+  // As on the live page, the map comes first where rows are texts.
+  yield* typeof run.config.text === 'string' ? plots.reverse() : plots;
   if (exemplars)
     yield picture(
       'exemplars',
       exemplarPicture(exemplars),
       'What clusters look like',
-      `The images of a sample of the rows that are nearest to the centre of each cluster${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
+      `The images that are nearest to the centre of each cluster${contents.descriptions ? '' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
   if (table?.counted) {
     const rows = table.clusters.map((cluster) => cluster.rows);

@@ -11,7 +11,7 @@ export interface ExemplarView {
   shape: ImageShape;
   /** What is drawn black, and white. */
   range: [number, number];
-  /** The largest ones. */
+  /** The largest ones, of which the picture shows the first `MOST_CLUSTERS`. */
   clusters: Exemplars[];
   /** Of how many. */
   k: number;
@@ -22,7 +22,7 @@ export interface Exemplars {
   rows: number;
   /** What the decoder makes of the mean code; null without an encoder. */
   decoded: Float32Array | null;
-  /** Rows of the sample that are nearest to the centre, nearest first. */
+  /** Rows that are nearest to the centre, nearest first: of all, or of a sample. */
   images: Float32Array[];
   /** Which these are. */
   at: number[];
@@ -38,21 +38,47 @@ export interface ExemplarInput {
   /** Raw rows from codes. */
   decode: ((codes: Float32Array) => Float32Array) | null;
   seed: bigint;
+  /** For each cluster its rows that are nearest to the centre; null where only a sample can tell. */
+  typical: ReadonlyMap<number, readonly number[]> | null;
 }
 
-const MOST_CLUSTERS = 40;
+/** Clusters in the picture, and those whose cards have images. */
+export const MOST_CLUSTERS = 40;
+const MOST_CARDS = 200;
 export const MOST_IMAGES = 8;
 /** Rows that are searched: about as many for each cluster that is shown, but at least so many in all. */
 const SEARCHED_EACH = 200;
 const SEARCHED = 4_000;
 
-/** The rows nearest to the centre of each cluster among a sample of all rows, and the decoded mean code. */
+/** The rows nearest to the centre of each cluster, and the decoded mean code. */
 export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> {
-  const { fitted, reader, source, images, decode, seed } = input;
-  const { transform, mixture } = fitted;
-  const { dim } = transform;
+  const { fitted, images, decode, typical } = input;
   const clusters = occupied(fitted);
-  const shown = clusters.slice(0, MOST_CLUSTERS);
+  const drawn = clusters.slice(0, MOST_CLUSTERS);
+  const sampled = decode || !typical ? await searchSample(input, drawn) : null;
+  const result: Exemplars[] = [];
+  for (const cluster of typical ? clusters.slice(0, MOST_CARDS) : drawn) {
+    const { n = 0, sum, near = [] } = sampled?.get(cluster) ?? {};
+    const at = (typical ? (typical.get(cluster) ?? []) : near.map(({ row }) => row)).slice(0, MOST_IMAGES);
+    const pictures: Float32Array[] = [];
+    for (const row of at) pictures.push(await images.source.read(row, 1));
+    const decoded = decode && sum && n ? decode(Float32Array.from(sum, (value) => value / n)) : null;
+    result.push({ cluster, rows: fitted.rows[cluster], decoded, images: pictures, at });
+  }
+  return {
+    shape: images.shape,
+    range: rangeOf(images.source.dtype, result),
+    clusters: result,
+    k: clusters.length,
+  };
+}
+
+/** Of each of these clusters the number of its rows in a sample, their sum, and those nearest to the centre. */
+async function searchSample(
+  { fitted: { transform, mixture }, reader, source, seed }: ExemplarInput,
+  shown: readonly number[],
+) {
+  const { dim } = transform;
   const found = new Map(
     shown.map((k) => [k, { n: 0, sum: new Float64Array(source.dim), near: [] as Near[] }]),
   );
@@ -74,25 +100,7 @@ export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> 
       own.near.sort((a, b) => a.distance - b.distance || a.row - b.row).splice(MOST_IMAGES);
     }
   }
-  const result: Exemplars[] = [];
-  for (const [cluster, { n, sum, near }] of found) {
-    const pictures: Float32Array[] = [];
-    for (const { row } of near) pictures.push(await images.source.read(row, 1));
-    const decoded = decode && n ? decode(Float32Array.from(sum, (value) => value / n)) : null;
-    result.push({
-      cluster,
-      rows: fitted.rows[cluster],
-      decoded,
-      images: pictures,
-      at: near.map(({ row }) => row),
-    });
-  }
-  return {
-    shape: images.shape,
-    range: rangeOf(images.source.dtype, result),
-    clusters: result,
-    k: clusters.length,
-  };
+  return found;
 }
 
 interface Near {

@@ -51,7 +51,7 @@ export function reportPage(
   figures: CaptionedPicture[],
   script: PageScript | null = pageScript(),
 ): string {
-  const { name, run, notes, table, descriptions } = contents;
+  const { name, run, notes, table, descriptions, exemplars } = contents;
   const { rows, dim } = run.data;
   const figuresOf = (part: ReportPart, label: string) => {
     const own = figures.filter((figure) => figure.part === part);
@@ -79,7 +79,7 @@ ${noteList(run.result?.notes ?? [])}
 ${tiles(contents)}
 ${figuresOf('clusters', 'Pictures of the clusters')}
 ${table ? clusterSection(table, run.likelihood?.name === 'graph') : ''}
-${descriptions ? descriptionSection(descriptions, table) : ''}
+${descriptions ? descriptionSection(descriptions, table, exemplars) : ''}
 ${figuresOf('relations', 'How clusters relate')}
 ${figuresOf('training', 'Training')}
 <section><h2>Config</h2>
@@ -207,11 +207,11 @@ const figureHtml = ({ name, svg, title, caption, below }: CaptionedPicture) =>
 
 const figureTable = ({ title, columns, rows, legend }: FigureTable) =>
   `<h3>${escaped(title)}</h3>
-<table>
+<div class="wide" tabindex="0" role="region" aria-label="${escaped(title)}"><table>
 <thead><tr>${columns.map((name) => `<th scope="col">${escaped(name)}</th>`).join('')}</tr></thead>
 <tbody>
 ${rows.map(([first, ...cells]) => `<tr><th scope="row">${escaped(first)}</th>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}
-</tbody></table>
+</tbody></table></div>
 <p class="legend">${escaped(legend)}</p>
 `;
 

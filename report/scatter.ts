@@ -15,7 +15,7 @@ export interface Points {
 }
 
 /** Ellipses and intervals are drawn at two standard deviations. */
-const RADIUS = 2;
+export const RADIUS = 2;
 /** Points are drawn in layers, each with some of every cluster, so that the last cluster does not hide all others. */
 const LAYERS = 6;
 /** Points are outliers, and not shown, beyond the middle 98 % by more than this many times its width. */
@@ -132,7 +132,9 @@ export function centres(clusters: ClusterEllipse[], { x, y }: Plane, box: Box): 
   const many = clusters.length > 30;
   const radius = many ? 2.6 : 4;
   const size = many ? 11 : 13.5;
-  const at = clusters.map(({ centre }) => [x(centre[0]), y(centre[1])]);
+  const real = clusters.map(({ centre }) => [x(centre[0]), y(centre[1])] as const);
+  // The labels of those that lie outside are at the edge.
+  const at = real.map((place) => insideOf(box, place, 0));
   const taken = at.map(([cx, cy]) => around(cx, cy, 2 * radius, 2 * radius));
   const labels = clusters.map(({ label }, i) => {
     const width = textWidth(label, size) + 2;
@@ -151,10 +153,16 @@ export function centres(clusters: ClusterEllipse[], { x, y }: Plane, box: Box): 
     });
   });
   return (
-    at.map(([cx, cy]) => mark(`M${num(cx)} ${num(cy)}${markerPath('circle', radius)}`)).join('') +
+    real.map(([cx, cy]) => mark(`M${num(cx)} ${num(cy)}${markerPath('circle', radius)}`)).join('') +
     labels.join('')
   );
 }
+
+/** The place in the box, by a margin, that is nearest to this one. */
+export const insideOf = (box: Box, [x, y]: readonly [number, number], margin: number): [number, number] => [
+  Math.min(Math.max(x, box.left + margin), box.right - margin),
+  Math.min(Math.max(y, box.top + margin), box.bottom - margin),
+];
 
 /** Positions of a label relative to its centre, in order of preference. */
 const SPOTS = [

@@ -3,7 +3,7 @@ export const STYLE = `
 :root { --paper: #fff; --ink: #1b1e23; --mute: #59606b; --line: #d9dce1; --grid: #e4e6ea; --card: #f6f7f9; --note: #fff6e0 }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 82rem; padding: 1.5rem clamp(1rem, 3vw, 2.5rem) 3rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 'Open Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif }
+  font: 16px/1.5 'Open Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif; overflow-wrap: break-word }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere }
 h2 { margin: 0 0 .5rem; font-size: 1.1rem; line-height: 1.3 }
 h3 { margin: 1rem 0 .3rem; font-size: 1rem; line-height: 1.3 }
@@ -32,6 +32,7 @@ tr { break-inside: avoid }
 .cards h3 { margin: 0 0 .3rem }
 .cards small { font-weight: 400; color: var(--mute) }
 .cards dt { margin-top: .3rem }
+.images { display: flex; flex-wrap: wrap; gap: .3rem; margin: .3rem 0 }
 .swatch { margin-right: .5rem; vertical-align: -2px }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1rem; margin: 0 }
 .pairs .long { grid-column: 1 / -1 }

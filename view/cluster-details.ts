@@ -61,6 +61,9 @@ export function clusterDetailsIn(file: unknown): Map<number, ClusterDetails> {
   return found;
 }
 
+/** The telling words of a cluster, by which it is found; empty where there are none. */
+export const wordsText = (details: ClusterDetails | undefined): string => details?.words.join(', ') ?? '';
+
 function namedRow(value: unknown): NamedRow[] {
   const { row, id } = record(value);
   return isCount(row) ? [{ row, ...(text(id) !== null && { id: text(id)! }) }] : [];

@@ -1,3 +1,4 @@
+import { median } from 'd3-array';
 import { symmetricEigen } from '../model/linalg.ts';
 
 /** Projection from D dimensions to those of a picture, for the live page and the report. Covariances are D×D or diagonals. */
@@ -34,8 +35,44 @@ export function notNegligible(weights: ArrayLike<number>): boolean[] {
   return counts.filter(Boolean).length < 2 ? counts.map(() => true) : counts;
 }
 
+/** Clusters are far if they reach so many times as far from the middle as all nearer ones: beside them, these would be a dot. */
+const FAR = 3;
+/** Far ones have at most these shares of the weight and of the clusters (or are one): more of them are what there is to see. */
+const [MOST_WEIGHT_FAR, MOST_FAR] = [0.25, 0.1];
+
 /**
- * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ, of the clusters that are not negligible. If the centres span fewer dimensions
+ * For each cluster whether it counts for what a picture shows: all that are not negligible but the few that are far from all others,
+ * which alone would determine axes and extent. `radii`: how far clusters reach from their centres. A centre may be NaN, of a cluster that
+ * the picture does not have.
+ */
+export function inPicture(
+  weights: ArrayLike<number>,
+  centres: readonly ArrayLike<number>[],
+  radii: ArrayLike<number>,
+): boolean[] {
+  const counts = notNegligible(weights).map((is, c) => is && Number.isFinite(centres[c][0]));
+  const own = [...counts.keys()].filter((c) => counts[c]);
+  if (own.length < 3) return counts;
+  const middle = Float64Array.from(centres[0], (_, i) => median(own, (c) => centres[c][i])!);
+  const reach = Float64Array.from(centres, (centre, c) => {
+    const offset = middle.map((value, i) => centre[i] - value);
+    return Math.sqrt(dot(offset, offset)) + radii[c];
+  });
+  own.sort((a, b) => reach[a] - reach[b]);
+  let last = own.length - 1;
+  let weight = MOST_WEIGHT_FAR * sum(weights);
+  for (let at = last; at > own.length - 1 - Math.max(1, MOST_FAR * own.length) && at > 1; at--) {
+    weight -= weights[own[at]];
+    if (weight < 0) break;
+    const nearer = reach[own[at - 1]];
+    if (nearer > 0 && reach[own[last]] > FAR * nearer) last = at - 1;
+  }
+  for (const c of own.slice(last + 1)) counts[c] = false;
+  return counts;
+}
+
+/**
+ * The `count` leading axes of Σ w (μ−m)(μ−m)ᵀ, of the clusters that are in the picture. If the centres span fewer dimensions
  * (K ≤ `count`, or collinear centres), directions of largest variance in the covariance `within` follow. The largest component of each axis is positive.
  */
 export function leadingAxes(
@@ -46,7 +83,9 @@ export function leadingAxes(
 ): Projection {
   const k = means.length;
   const d = means[0].length;
-  const weights = notNegligible(allWeights).map((counts, c) => (counts ? allWeights[c] : 0));
+  const radius = 2 * Math.sqrt(trace(within, d) / d);
+  const counts = inPicture(allWeights, means, new Float64Array(k).fill(radius));
+  const weights = counts.map((is, c) => (is ? allWeights[c] : 0));
   const total = sum(weights) || 1;
   const origin = new Float64Array(d);
   means.forEach((mean, c) => {

@@ -1,4 +1,10 @@
-import type { ClusterDetails, NamedRow, RowContent, RowContents } from '../view/cluster-details.ts';
+import {
+  type ClusterDetails,
+  type NamedRow,
+  type RowContent,
+  type RowContents,
+  wordsText,
+} from '../view/cluster-details.ts';
 import { counted } from '../view/counted.ts';
 
 /** What is known of a cluster, or of one row, as elements: for the live page and the report. */
@@ -42,7 +48,7 @@ export function detailElements(input: DetailsInput, contents: RowContents | null
     ...(row === null
       ? []
       : [heading('The row at this point'), oneRow({ row, ...byRow.get(row) }, contents?.names ?? null)]),
-    ...(details?.words.length ? [heading('Words'), paragraph(details.words.join(', '))] : []),
+    ...(details?.words.length ? [heading('Words'), paragraph(wordsText(details))] : []),
     ...(details?.texts.length ? [heading('Typical texts'), textList(details.texts)] : []),
     ...(details
       ? [...list('Typical rows', details.exemplars), ...list('Border rows', details.border)]

@@ -1,4 +1,4 @@
-import { isOver, type Status } from '../view/api.ts';
+import { isOver } from '../view/api.ts';
 import { counted } from '../view/counted.ts';
 import type { Summary } from '../view/summary.ts';
 import type { ModelView } from './analyse.ts';
@@ -57,7 +57,7 @@ export function startPage(analysisWorker: Worker): void {
   new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
   const request: AnalysisRequest = { isOver: false, onMap: false };
-  mapButton((onMap) => {
+  const pressMap = mapButton((onMap) => {
     request.onMap = onMap;
     analysisWorker.postMessage(request);
   });
@@ -77,6 +77,11 @@ export function startPage(analysisWorker: Worker): void {
 
   followRun({
     loaded(newStore) {
+      // Axes say little of texts. Later, the map is the reader's choice.
+      if (!store && newStore.run.config.text) {
+        request.onMap = true;
+        pressMap(true);
+      }
       store = newStore;
       configList(store.run);
       // A finished run that is opened again has no rounds.
@@ -111,7 +116,7 @@ export function startPage(analysisWorker: Worker): void {
       result = found;
       scheduleDraw('epochs');
     });
-    void rows.loadDetails();
+    void rows.loadDetails().then(table.describe);
   }
 
   async function refreshRun() {
@@ -154,7 +159,7 @@ export function startPage(analysisWorker: Worker): void {
 
   let announced = '';
   function showStatus(store: Store) {
-    const { run, status, present, epochs } = store;
+    const { run, status, present } = store;
     const isLost = connection === 'lost';
     const pill = byId('status');
     pill.dataset.status = isLost ? 'lost' : status;
@@ -165,10 +170,10 @@ export function startPage(analysisWorker: Worker): void {
       .filter(Boolean)
       .join(' · ');
     buttons.show(run, status, !isLost);
-    if (isOver(status)) notice(endText(status, epochs.epoch.at(-1)), status === 'failed' ? 'bad' : 'good');
+    if (isOver(status)) notice(endText(store), status === 'failed' ? 'bad' : 'good');
     else if (isLost)
       notice(
-        'No connection to the coordinator. The page shows the last data received and reconnects automatically.',
+        `No connection to the coordinator. The page shows the last data received and reconnects automatically. If the run is over, dpmesh view ${run.out} shows it again.`,
         'bad',
       );
     else if (byId('notice').dataset.reason === 'lost') notice('');
@@ -180,11 +185,13 @@ export function startPage(analysisWorker: Worker): void {
   }
 }
 
-function endText(status: Status, epoch: number | undefined): string {
+function endText({ status, epochs, run: { out } }: Store): string {
+  const epoch = epochs.epoch.at(-1);
   const after = epoch ? ` after ${counted(epoch, 'epoch')}` : '';
-  if (status === 'done') return `The run finished${after}. The page shows its final state.`;
+  if (status === 'done')
+    return `The run finished${after}. The page shows its final state; dpmesh view ${out} opens it again.`;
   if (status === 'stopped')
-    return `The run was stopped${after}; dpmesh resume continues it. The page shows its last state.`;
+    return `The run was stopped${after}; dpmesh resume ${out} continues it. The page shows its last state.`;
   return `The run failed${after}; its terminal shows the reason. The page shows its last state.`;
 }
 

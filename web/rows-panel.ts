@@ -9,8 +9,8 @@ import type { RowLoader } from './row-loader.ts';
 /** The panel with the rows of the cluster, or the point, that was clicked. */
 export interface RowsPanel {
   show(view: ModelView): void;
-  /** The run is over: what is known of its clusters. */
-  loadDetails(): Promise<void>;
+  /** The run is over: loads what is known of its clusters. */
+  loadDetails(): Promise<ReadonlyMap<number, ClusterDetails>>;
   /** Rows that are typical of a cluster, the most typical first. */
   typicalRows(cluster: number): readonly number[];
 }
@@ -73,6 +73,7 @@ export function rowsPanel(highlight: Highlight, loader: RowLoader): RowsPanel {
         // There are those of the sample.
       }
       draw();
+      return details;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { counted } from '../view/counted.ts';
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
-import { notNegligible } from '../view/projection.ts';
+import { inPicture } from '../view/projection.ts';
 import type { ModelView } from './analyse.ts';
 import {
   type Ellipse,
@@ -57,6 +57,8 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
   let ratio = 1;
   let frames = 0;
   let zoom = WHOLE;
+  /** The clusters that the picture shows as a whole, however it is turned. */
+  let counts: boolean[] = [];
   /** Where each cluster's number is; null: it has no room. */
   let badges: ({ x: number; y: number } | null)[] = [];
 
@@ -163,9 +165,8 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
       const [x, y] = rotatePoint(view!.centres, c, turned());
       return ellipseOf(x, y, rotateCovariance(view!.covariances, c, turned()), SDS);
     });
-    const counts = notNegligible(view.clusters.map(({ weight }) => weight));
     const whole = viewportOf(
-      ellipses.filter(({ x }, c) => Number.isFinite(x) && counts[c]),
+      ellipses.filter((_, c) => counts[c]),
       1.4,
       width,
       height,
@@ -224,8 +225,14 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
   function paintBadges(colours: Rgb[], lit: number) {
     const size = centres.length > 20 ? BADGE_RADIUS - 1 : BADGE_RADIUS;
     const order = [...centres.keys()].sort((a, b) => view!.clusters[b].weight - view!.clusters[a].weight);
+    // The number of a cluster that lies outside stands at the edge, with a line that points there.
+    const within = (value: number, length: number) =>
+      zoom === WHOLE ? Math.min(Math.max(value, size + 2), length - size - 2) : value;
     const spots = placeBadges(
-      order.map((c) => centres[c]),
+      order.map((c) => ({
+        x: within(centres[c].x, box.clientWidth),
+        y: within(centres[c].y, box.clientHeight),
+      })),
       2 * size + 3,
     );
     context.font = `600 ${size + 2}px system-ui, sans-serif`;
@@ -280,6 +287,7 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
     },
     show(next) {
       view = next;
+      counts = shownAsAWhole(next);
       byId('scatter-empty').hidden = true;
       byId('turn-hint').hidden = !canRotate();
       byId('on-map').hidden = next.dim <= 2;
@@ -296,14 +304,27 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
   };
 }
 
-/** Turns the map on and off. */
-export function mapButton(choose: (onMap: boolean) => void): void {
+function shownAsAWhole({ k, clusters, centres, covariances }: ModelView): boolean[] {
+  const all = Array.from({ length: k }, (_, c) => c);
+  return inPicture(
+    clusters.map(({ weight }) => weight),
+    all.map((c) => centres.subarray(3 * c, 3 * c + 3)),
+    all.map(
+      (c) => SDS * Math.sqrt((covariances[9 * c] + covariances[9 * c + 4] + covariances[9 * c + 8]) / 2),
+    ),
+  );
+}
+
+/** Turns the map on and off. Returns what shows that it is on. */
+export function mapButton(choose: (onMap: boolean) => void): (onMap: boolean) => void {
   const button = byId<HTMLButtonElement>('on-map');
+  const press = (onMap: boolean) => button.setAttribute('aria-pressed', String(onMap));
   button.onclick = () => {
     const onMap = button.getAttribute('aria-pressed') !== 'true';
-    button.setAttribute('aria-pressed', String(onMap));
+    press(onMap);
     choose(onMap);
   };
+  return press;
 }
 
 /** What the two axes show. */

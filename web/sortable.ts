@@ -8,7 +8,8 @@ export interface RowOrder {
 type Direction = 'ascending' | 'descending';
 
 /**
- * Makes the headings of a table buttons that sort its rows, and shows those that a text is found in. A cell is compared by its
+ * Makes the headings of a table buttons that sort its rows, and shows those that a text is found in: in a cell, or in the row's
+ * title. A cell is compared by its
  * `data-value`, else by its text: as a number if the texts of its column are numbers.
  */
 export function sortable(table: HTMLTableElement, search: HTMLInputElement | null): RowOrder {
@@ -88,8 +89,8 @@ export function numberIn(text: string): number | null {
 
 /** Whether each of the words is the beginning of one in the row. */
 function hasWords(row: HTMLTableRowElement, words: readonly string[]): boolean {
-  const text = [...row.cells].map((cell) => cell.textContent!.toLowerCase().replaceAll(',', ''));
-  const own = text.flatMap((cell) => cell.split(/\s+/));
+  const texts = [...row.cells].map((cell) => cell.textContent!);
+  const own = [...texts, row.title].flatMap((text) => text.toLowerCase().replaceAll(',', '').split(/\s+/));
   return words.every((word) => own.some((one) => one.startsWith(word)));
 }
 

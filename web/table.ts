@@ -1,3 +1,4 @@
+import { type ClusterDetails, wordsText } from '../view/cluster-details.ts';
 import { legend, separationText } from '../view/cluster-table.ts';
 import { colourOf } from '../view/palette.ts';
 import type { Cluster, ModelView } from './analyse.ts';
@@ -14,12 +15,20 @@ interface TableRow {
   cells: HTMLElement[];
 }
 
+export interface ClusterTableView {
+  show(view: ModelView): void;
+  draw(): void;
+  /** The clusters are found by their words from now on. */
+  describe(details: ReadonlyMap<number, ClusterDetails>): void;
+}
+
 /** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
-export function clusterTableView(highlight: Highlight): { show(view: ModelView): void; draw(): void } {
+export function clusterTableView(highlight: Highlight): ClusterTableView {
   const body = byId<HTMLTableElement>('table').tBodies[0];
   const order = sortable(byId<HTMLTableElement>('table'), byId<HTMLInputElement>('table-search'));
   const rows: TableRow[] = [];
   let clusters: Cluster[] = [];
+  let details: ReadonlyMap<number, ClusterDetails> = new Map();
   let current = 0;
 
   const slotOf = (target: EventTarget | null) => {
@@ -63,7 +72,8 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
   function draw() {
     const spreads = columnTexts(clusters.map(({ spread }) => spread));
     for (const [c, cluster] of clusters.entries()) {
-      const { swatch, name, button, cells } = rows[c];
+      const { row, swatch, name, button, cells } = rows[c];
+      row.title = wordsText(details.get(c));
       swatch.style.backgroundColor = colourOf(cluster.colour);
       setText(name, String(c));
       button.setAttribute('aria-label', `Cluster ${c}${cluster.group ? `, joined as ${cluster.group}` : ''}`);
@@ -83,6 +93,10 @@ export function clusterTableView(highlight: Highlight): { show(view: ModelView):
 
   return {
     draw,
+    describe(known) {
+      details = known;
+      draw();
+    },
     show(view) {
       clusters = view.clusters;
       setText(byId('table-legend'), legend(view));

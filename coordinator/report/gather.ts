@@ -6,7 +6,7 @@ import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/image-list.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
@@ -56,8 +56,10 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
+  const descriptions = files && readSavedClusters(files);
   const views =
-    fitted && (await clusterViews(path, { run, fitted, checkpoint, order, history, done, notes }));
+    fitted &&
+    (await clusterViews(path, { run, fitted, checkpoint, order, history, done, notes, descriptions }));
   const table = done && fitted ? await classTable(path, run, inputs) : null;
   if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
   const counts = typeof table === 'string' ? null : table;
@@ -70,7 +72,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
     subClusters: views?.subClusters ?? null,
-    descriptions: files && readSavedClusters(files),
+    descriptions,
     tree: files && readSavedTree(files),
     table: fitted && tableOfClusters(fitted, history?.splits ?? []),
     confusion: counts && crosstab(counts.counts, counts.names),
@@ -189,18 +191,20 @@ interface ViewInputs {
   history: RunHistory | null;
   done: boolean;
   notes: string[];
+  descriptions: SavedClusters | null;
 }
 
 /** The pictures of points: all clusters, and the sub-clusters of one; without points if the data cannot be read. */
 async function clusterViews(path: string, inputs: ViewInputs) {
-  const { run, fitted, checkpoint, order, history, done, notes } = inputs;
+  const { run, fitted, checkpoint, order, history, done, notes, descriptions } = inputs;
   const source = await openUnchanged(path, inputs);
   const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
     const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
     const clusters = await clusterView(fitted, rows, sampling);
     const map = rows && (await mapView(fitted, rows, sampling));
-    const exemplars = source && rows && (await imagesOf(path, run, { fitted, reader: rows, source }));
+    const exemplars =
+      source && rows && (await imagesOf(path, run, { fitted, reader: rows, source }, descriptions));
     const { k } = fitted.mixture;
     // With the graph likelihood, there are no sub-clusters: clusters are cut in the graph.
     if (checkpoint?.state.graph) return { clusters, map, exemplars, subClusters: null };
@@ -224,6 +228,7 @@ async function imagesOf(
   path: string,
   run: RunFile,
   clustered: Pick<ExemplarInput, 'fitted' | 'reader' | 'source'>,
+  descriptions: SavedClusters | null,
 ) {
   const { data, config } = run;
   let own = clustered.source;
@@ -237,6 +242,14 @@ async function imagesOf(
       images: { source: own, shape },
       decode,
       seed: BigInt(config.seed),
+      typical:
+        descriptions &&
+        new Map(
+          descriptions.clusters.map(({ cluster, exemplars }) => [
+            cluster,
+            exemplars.map(({ row }) => row).filter((row) => row < data.rows),
+          ]),
+        ),
     });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

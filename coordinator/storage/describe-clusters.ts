@@ -30,8 +30,8 @@ export interface DescriptionInput {
   tree: SavedTree | null;
   /** Of the columns; null where they have none. */
   names: readonly string[] | null;
-  /** Are the columns those of codes, which say nothing? */
-  areCodes: boolean;
+  /** Does a single column mean something? Not one of an encoder's codes, nor a pixel. */
+  areMeant: boolean;
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;
   texts: ClusterTexts | null;
@@ -39,13 +39,13 @@ export interface DescriptionInput {
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export async function describeClusters(input: DescriptionInput): Promise<SavedClusters> {
-  const { k, rows, labelled, centres, tree, names, areCodes, ids, texts } = input;
+  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts } = input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
-  const apart = areCodes
-    ? null
-    : contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant);
+  const apart = areMeant
+    ? contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant)
+    : null;
   const named = (row: number) => {
     const id = ids.get(row);
     return id === undefined ? { row } : { row, id };

@@ -73,7 +73,7 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
     const skipped = new Map(about.skipped.map(({ name, problem }) => [name, problem]));
     if (skipped.size && !skipBad)
       throw new UserError(
-        `${path}: ${badImages(about, folder.names.length)}: repair or remove them, or leave them out with --skip-bad`,
+        `${path}: ${badImages(about, folder.names.length)}: repair or remove them${skipped.size < folder.names.length ? ', or leave them out with --skip-bad' : ''}`,
       );
     if (skipped.size) warn(`${path}: ${badImages(about, folder.names.length)}: left out`);
     const note = noteOnColours(about, file.shape.length === 3);

@@ -69,8 +69,8 @@ export interface ClusterDescription {
    */
   nearest: { cluster: number; distance: number }[];
   /**
-   * The columns in which it differs most from all other rows, up to 10; empty with an encoder, whose codes have columns without a
-   * meaning, and for a single cluster. Numbers of lists, as embeddings are, are left out.
+   * The columns in which it differs most from all other rows, up to 10; empty for images and with an encoder, as a pixel or a column of
+   * codes means nothing by itself, and for a single cluster. Numbers of lists, as embeddings are, are left out.
    */
   apart: ApartColumn[];
   /** How it hangs together and apart by the tree of merges; null where there is no tree. */

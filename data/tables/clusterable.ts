@@ -41,6 +41,8 @@ export async function assertClusterable(
       `${path} has ${what || `lists of numbers in ${described(lists, columns)}`}, not what the run ${run} was trained on: pass rows with its columns`,
     );
   }
+  // To leave them out would leave nothing.
+  const isAll = bad.length > 0 && bad.length === indices.length;
   if (choice.columns) {
     if (!bad.length) return;
     const few = await ofFewCategories(table, texts);
@@ -49,7 +51,7 @@ export async function assertClusterable(
       ? `, or make numbers of ${few.length > 1 ? 'their' : 'its'} categories with --one-hot ${listed(few, columns)}`
       : '';
     throw new UserError(
-      `${path} has ${what}, which cannot be clustered: leave ${them} out of --columns${oneHot}`,
+      `${path} has ${what}, which cannot be clustered: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${oneHot}`,
     );
   }
   const keep = keptBy(table, texts, choice);
@@ -62,6 +64,15 @@ export async function assertClusterable(
   }
   if (!bad.length) return;
   const few = await ofFewCategories(table, texts);
+  if (isAll) {
+    const rest = bad.filter((i) => !few.includes(i));
+    const numbers = few.length
+      ? `make numbers of few categories with --one-hot ${listed(few, columns)}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or add`
+      : 'add';
+    throw new UserError(
+      `${path} has ${what}, which cannot be clustered, and no numbers: ${numbers} columns of numbers, such as embeddings of the texts`,
+    );
+  }
   const oneHot = few.length ? `; --one-hot ${listed(few, columns)} makes numbers of few categories` : '';
   throw new UserError(
     `${path} has ${what}, which cannot be clustered: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${oneHot}`,

@@ -244,7 +244,7 @@ function notesOn(
     ...notes,
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
-    ...(isNamed && numbers.includes(0) && INDEX_NAMES.includes(columns[0].name)
+    ...(isNamed && numbers.includes(0) && numbers.length > 1 && INDEX_NAMES.includes(columns[0].name)
       ? [
           `its first column has no name and is clustered; if it is an index, leave it out${run === undefined ? ' with --drop 1' : ''}`,
         ]
@@ -308,7 +308,9 @@ async function filling(
     if (c >= own) return null;
     if (!counts[c])
       throw new UserError(
-        `${path} has no value in column ${nameOf(c)}: leave it out with --drop ${nameOf(c)}`,
+        width > own || counts.some((count) => count > 0)
+          ? `${path} has no value in column ${nameOf(c)}: leave it out with --drop ${nameOf(c)}`
+          : `${path} has no value in any column that is clustered: there is nothing to fill them with`,
       );
     return impute === 'median' ? medianOf(decoded, c) : Math.fround(sums[c] / counts[c]);
   });

@@ -1,7 +1,7 @@
 import { max } from 'd3-array';
 import { line as path } from 'd3-shape';
 import { counted } from '../../view/counted.ts';
-import { notNegligible } from '../../view/projection.ts';
+import { inPicture } from '../../view/projection.ts';
 import { linear } from '../../view/scales.ts';
 import { bottomAxis, leftAxis } from '../axes.ts';
 import { markerStyle } from '../markers.ts';
@@ -16,6 +16,7 @@ import {
   goldenSequence,
   type Points,
   planeOf,
+  RADIUS,
 } from '../scatter.ts';
 import { clipped, curve, num, picture, text, WIDTH } from '../svg.ts';
 
@@ -64,14 +65,20 @@ const ellipseOf = ({ cluster, centre, spread }: Component): ClusterEllipse => ({
 function onPlane({ components, points, shares }: ClusterView): string[] {
   const largest = components.slice(0, MOST_ELLIPSES).map(ellipseOf);
   // Of the others, what lies far off is outside the picture.
-  const counts = notNegligible(components.map(({ weight }) => weight));
+  const counts = inPicture(
+    components.map(({ weight }) => weight),
+    components.map(({ centre }) => centre),
+    components.map(({ spread }) => RADIUS * Math.sqrt((spread[0] + spread[2]) / 2)),
+  );
   const extents = largest.filter((_, i) => counts[i]).map(extentsOf);
+  const shown = new Set(components.flatMap(({ cluster }, i) => (counts[i] ? [cluster] : [])));
+  const inside = (values: Float64Array) => values.filter((_, i) => shown.has(points.cluster[i]));
   const across = domainOf(
-    points.x,
+    inside(points.x),
     extents.map(([x]) => x),
   );
   const up = domainOf(
-    points.y,
+    inside(points.y),
     extents.map(([, y]) => y),
   );
   const plane = planeOf(BOX, across, up);

@@ -1,28 +1,38 @@
 import { imageUri } from '../../data/images/image-row.ts';
 import { counted } from '../../view/counted.ts';
 import { shortNumber } from '../axes.ts';
-import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
+import { type ExemplarView, MOST_CLUSTERS, MOST_IMAGES } from '../exemplars.ts';
 import { markerPath, markerStyle } from '../markers.ts';
 import { num, picture, text } from '../svg.ts';
 
 const TOP = 26;
 const LABELS = 112;
-const SIDE = 44;
+export const SIDE = 44;
 const GAP = 6;
 
+/** The image of a row in a square of this side, at the origin. */
+export function rowImage(
+  values: Float32Array,
+  { shape, range }: Pick<ExemplarView, 'shape' | 'range'>,
+  row?: number,
+): string {
+  const [w, h] = [shape.width, shape.height].map(
+    (side) => (SIDE * side) / Math.max(shape.width, shape.height),
+  );
+  const of = row === undefined ? '' : ` id="row-${row}" data-row="${row}"`;
+  return `<image${of} x="${num((SIDE - w) / 2)}" y="${num((SIDE - h) / 2)}" width="${num(w)}" height="${num(h)}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`;
+}
+
 /** A line for each cluster: its rows nearest to the centre, after the decoded centre if there is one. */
-export function exemplarPicture({ shape, range, clusters, k }: ExemplarView): string {
+export function exemplarPicture(view: ExemplarView): string {
+  const { shape, range, k } = view;
+  const clusters = view.clusters.slice(0, MOST_CLUSTERS);
   const hasDecoded = clusters.some(({ decoded }) => decoded);
   const step = SIDE + GAP;
   const height = TOP + step * clusters.length + 4;
   const nearest = LABELS + (hasDecoded ? SIDE + 3 * GAP : 0);
-  const image = (values: Float32Array, x: number, y: number, row?: number) => {
-    const [w, h] = [shape.width, shape.height].map(
-      (side) => (SIDE * side) / Math.max(shape.width, shape.height),
-    );
-    const of = row === undefined ? '' : ` data-row="${row}"`;
-    return `<image${of} x="${num(x + (SIDE - w) / 2)}" y="${num(y + (SIDE - h) / 2)}" width="${num(w)}" height="${num(h)}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`;
-  };
+  const image = (values: Float32Array, x: number, y: number, row?: number) =>
+    `<g transform="translate(${num(x)} ${num(y)})">${rowImage(values, { shape, range }, row)}</g>`;
   return picture(
     {
       id: 'exemplars',

@@ -1,10 +1,11 @@
-import { median } from 'd3-array';
+import { median, variance } from 'd3-array';
 import { imageUri } from '../../data/images/image-row.ts';
 import { counted } from '../../view/counted.ts';
-import { type ExemplarView, MOST_IMAGES } from '../exemplars.ts';
+import { inPicture } from '../../view/projection.ts';
+import { type ExemplarView, MOST_CLUSTERS, MOST_IMAGES } from '../exemplars.ts';
 import type { MapView } from '../map-view.ts';
 import { markerPath, markerStyle } from '../markers.ts';
-import { domainOf, dots, planeOf } from '../scatter.ts';
+import { domainOf, dots, insideOf, planeOf, RADIUS } from '../scatter.ts';
 import { clipped, num, picture, text, WIDTH } from '../svg.ts';
 import { indicesOf } from './clusters.ts';
 
@@ -14,7 +15,7 @@ const BOX = { left: 10, top: 10, right: WIDTH - 10, bottom: HEIGHT - 10 };
 const SIDE = 38;
 const ACROSS = 4;
 /** Of the circle around a number. */
-const RADIUS = 10;
+const NUMBER = 10;
 /** Larger K: numbers would hide the rows. */
 const MOST_NUMBERS = 100;
 
@@ -23,21 +24,37 @@ const MOST_NUMBERS = 100;
  * appears where the pointer or the keyboard's focus is on the number.
  */
 export function mapPicture({ points }: MapView, exemplars: ExemplarView | null): string {
-  const plane = planeOf(BOX, domainOf(points.x, []), domainOf(points.y, []));
-  const { x, y } = plane;
   const clusters = [...new Set(points.cluster)].sort((a, b) => a - b);
-  const groups = clusters.map((cluster) => {
-    const own = indicesOf(points.cluster, cluster);
-    return {
-      cluster,
-      marker: markerStyle(cluster),
-      rows: own.length,
-      at: own.map((i) => `${num(x(points.x[i]))} ${num(y(points.y[i]))}`),
-      centre: [x(median(own, (i) => points.x[i])!), y(median(own, (i) => points.y[i])!)] as const,
-    };
-  });
+  const own = clusters.map((cluster) => indicesOf(points.cluster, cluster));
+  const medians = own.map((at) => [points.x, points.y].map((values) => median(at, (i) => values[i])!));
+  const spreads = own.map((at) =>
+    [points.x, points.y].reduce((sum, values) => sum + (variance(at, (i) => values[i]) ?? 0), 0),
+  );
+  const counts = inPicture(
+    own.map((at) => at.length),
+    medians,
+    spreads.map((sum) => RADIUS * Math.sqrt(sum / 2)),
+  );
+  const shown = own.filter((_, c) => counts[c]).flat();
+  const domain = (values: Float64Array) =>
+    domainOf(
+      Float64Array.from(shown, (i) => values[i]),
+      [],
+    );
+  const plane = planeOf(BOX, domain(points.x), domain(points.y));
+  const { x, y } = plane;
+  const groups = clusters.map((cluster, c) => ({
+    cluster,
+    marker: markerStyle(cluster),
+    rows: own[c].length,
+    at: own[c].map((i) => plane.place(points.x[i], points.y[i])),
+    // The number of one that lies outside is at the edge.
+    centre: insideOf(BOX, [x(medians[c][0]), y(medians[c][1])], NUMBER + 1),
+  }));
   const numbered = [...groups].sort((a, b) => b.rows - a.rows).slice(0, MOST_NUMBERS);
-  const montages = new Map(exemplars?.clusters.map(({ cluster, images }) => [cluster, images]));
+  const montages = new Map(
+    exemplars?.clusters.slice(0, MOST_CLUSTERS).map(({ cluster, images }) => [cluster, images]),
+  );
   return picture(
     {
       id: 'map',
@@ -59,7 +76,7 @@ export function mapPicture({ points }: MapView, exemplars: ExemplarView | null):
 type Place = readonly [number, number];
 
 const number = (cluster: number, [cx, cy]: Place): string =>
-  `<g class="number"><path d="M${num(cx)} ${num(cy)}${markerPath('circle', RADIUS)}" fill="#1b1e23" stroke="#ffffff"/>` +
+  `<g class="number"><path d="M${num(cx)} ${num(cy)}${markerPath('circle', NUMBER)}" fill="#1b1e23" stroke="#ffffff"/>` +
   text(cx, cy + 4.2, String(cluster), { anchor: 'middle', bold: true, size: 11.5, fill: '#ffffff' }) +
   '</g>';
 
@@ -75,5 +92,5 @@ function spot(cluster: number, [cx, cy]: Place, exemplars: ExemplarView | null, 
     (values, i) =>
       `<image x="${num(left + 5 + (i % ACROSS) * SIDE)}" y="${num(top + 5 + Math.floor(i / ACROSS) * SIDE)}" width="${SIDE - 2}" height="${SIDE - 2}" style="image-rendering:pixelated" href="${imageUri(values, shape, range)}"/>`,
   );
-  return `<g class="spot" data-cluster="${cluster}" tabindex="0" role="img" aria-label="Images of cluster ${cluster}"><circle cx="${num(cx)}" cy="${num(cy)}" r="${RADIUS + 2}" fill-opacity="0"/><g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
+  return `<g class="spot" data-cluster="${cluster}" tabindex="0" role="img" aria-label="Images of cluster ${cluster}"><circle cx="${num(cx)}" cy="${num(cy)}" r="${NUMBER + 2}" fill-opacity="0"/><g class="montage"><rect x="${num(left)}" y="${num(top)}" width="${num(width)}" height="${num(height)}" rx="4" fill="#ffffff" stroke="#59606b"/>${montage.join('')}</g></g>`;
 }

@@ -105,7 +105,18 @@ describe('a run on a folder of images', () => {
     const { code, stderr } = await dpmesh(['plot', '--run', run]);
     assert.equal(code, 0, stderr);
     assert.ok(!/left out|no points/.test(stderr), stderr);
-    assert.match(readFileSync(join(run, 'report/report.html'), 'utf8'), /data:image\/png/);
+    const html = readFileSync(join(run, 'report/report.html'), 'utf8');
+    assert.match(html, /data:image\/png/);
+    // Each cluster's card has those of clusters.json, and no single pixels.
+    const { clusters } = JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8'));
+    for (const { apart, exemplars } of clusters) {
+      assert.deepEqual(apart, []);
+      for (const { row } of exemplars.slice(0, 8))
+        assert.ok(
+          html.includes(`id="row-${row}"`) && html.includes(`<use href="#row-${row}"/>`),
+          `row ${row}`,
+        );
+    }
   });
 
   /** What is drawn of a copy of the run whose run.json names other inputs. */

@@ -102,7 +102,15 @@ describe('exemplars', () => {
   const images = { source, shape: imageShape(source.shape)! };
 
   test('are the nearest rows of each cluster, nearest first', async () => {
-    const view = await exemplarView({ fitted, reader: reader(), source, images, decode: null, seed: 1n });
+    const view = await exemplarView({
+      fitted,
+      reader: reader(),
+      source,
+      images,
+      decode: null,
+      seed: 1n,
+      typical: null,
+    });
     assert.deepEqual(view.range, [0, 255]);
     assert.equal(view.k, 2);
     for (const { cluster, images: found, decoded } of view.clusters) {
@@ -125,7 +133,15 @@ describe('exemplars', () => {
 
   test('with a decoder, the decoded mean of the rows’ codes too', async () => {
     const decode = (codes: Float32Array) => codes.map((value) => value + 1);
-    const view = await exemplarView({ fitted, reader: reader(), source, images, decode, seed: 1n });
+    const view = await exemplarView({
+      fitted,
+      reader: reader(),
+      source,
+      images,
+      decode,
+      seed: 1n,
+      typical: null,
+    });
     for (const { cluster, decoded } of view.clusters) {
       const own = Array.from({ length: ROWS }, (_, row) => row).filter((row) => row % 2 === cluster);
       const mean = own.reduce((sum, row) => sum + brightness(row), 0) / own.length;

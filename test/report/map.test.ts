@@ -31,6 +31,28 @@ describe('the picture of the map', () => {
     assert.ok((await pngOf(svg)).length > 1000);
   });
 
+  test('is not squeezed by a cluster far from all others, whose number is at the edge', () => {
+    const labels = Int32Array.from({ length: 180 }, (_, i) => i % 6);
+    const at = (turn: (a: number) => number) =>
+      Float64Array.from(labels, (c, i) => (c === 5 ? 900 : 5 * turn(c)) + turn(i) / 2);
+    const own = { x: at(Math.cos), y: at(Math.sin), cluster: labels, row: Float64Array.from(labels.keys()) };
+    const svg = mapPicture({ points: own }, null);
+    const places = [...svg.matchAll(/<g class="number"><path d="M([\d.]+) ([\d.]+)/g)].map(([, x, y]) => [
+      Number(x),
+      Number(y),
+    ]);
+    assert.equal(places.length, 6);
+    const xs = places.map(([x]) => x);
+    assert.ok(Math.max(...xs) - Math.min(...xs) > 300, `spread over ${xs}`);
+    assert.ok(
+      places.every(([x, y]) => x > 10 && x < 590 && y > 10 && y < 550),
+      'all within',
+    );
+    assert.equal(places.filter(([x, y]) => x > 570 && y < 30).length, 1, 'one in the corner');
+    const near = xs.toSorted((a, b) => a - b).slice(0, 5);
+    assert.ok(near[4] - near[0] > 200, `the others over ${near}`);
+  });
+
   test('has a montage of each cluster with images, which can be reached by keyboard and is not on the still picture', async () => {
     const svg = mapPicture({ points }, exemplars);
     assert.equal(svg.match(/<image /g)?.length, 6);

@@ -5,6 +5,7 @@ import { generator } from '../../model/random.ts';
 import {
   alignAxes,
   dot,
+  inPicture,
   leadingAxes,
   notNegligible,
   pooledCovariance,
@@ -18,6 +19,31 @@ import { normal, uniform } from '../web/world.ts';
 const near = (a: number, b: number, what = '') =>
   assert.ok(Math.abs(a - b) < 1e-6 * (1 + Math.abs(b)), `${what} ${a} ≠ ${b}`);
 const identity = (d: number) => Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
+
+test('a few clusters far from all others neither choose the axes nor the extent; more of them do', () => {
+  const ring = (k: number) => Array.from({ length: k }, (_, c) => [3 * Math.cos(c), 3 * Math.sin(c), 0]);
+  const shown = (far: number[][], k = 8, weights: number[] = []) => {
+    const centres = [...ring(k), ...far];
+    const all = centres.map((_, c) => weights[c - k] ?? 1);
+    return inPicture(all, centres, new Float64Array(centres.length).fill(1)).slice(k);
+  };
+  const x = [0, 0, 90];
+  assert.deepEqual(shown([x]), [false]);
+  assert.deepEqual(shown([[0, 0, 8]]), [true], 'not far');
+  assert.deepEqual(shown([x], 8, [4]), [true], 'a third of the weight');
+  assert.deepEqual(shown([x], 1), [true], 'one of two');
+  assert.deepEqual(shown([x, [0, 90, 0]]), [true, true], 'a fifth of the clusters');
+  assert.deepEqual(shown([x, [0, 0, -900]], 18), [false, false], 'both, however unlike');
+  assert.deepEqual(shown([x, [Number.NaN, 0, 0]]), [false, false]);
+  const means = [...ring(8), x];
+  for (const axis of leadingAxes(
+    means.map(() => 1),
+    means,
+    identity(3),
+    2,
+  ).axes)
+    near(axis[2], 0);
+});
 
 function random(k: number, d: number, seed = 1) {
   const draw = uniform(seed);

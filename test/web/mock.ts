@@ -27,6 +27,8 @@ export interface MockOptions extends Partial<WorldOptions> {
   port?: number;
   /** What becomes of the tree of merges, which there is once the run is done. */
   tree?: (tree: MergeTree) => MergeTree | null;
+  /** Of the config. */
+  text?: string;
   /** The result once the run is done, and the content of clusters.json. */
   outcome?: Outcome;
   described?: unknown;
@@ -120,6 +122,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
       sample: null,
       transform: 'standard',
       soft: false,
+      text: options.text ?? null,
     },
     versions: { dpmesh: '0.1.0', node: '20.20.2' },
     identity: 'wasm/4.22.0',

@@ -26,6 +26,9 @@ const points = {
 const shape = { height: 4, width: 4, channels: 1, planar: false } as const;
 const rows = Array.from({ length: K }, (_, c) => 100 + ((c * 37) % 90));
 
+/** A name that breaks nowhere. */
+const LONG = 'a_name_that_is_wider_than_a_telephone_and_has_no_place_to_break_'.repeat(3);
+
 let opened: OpenedPage;
 let page: Page;
 before(async () => {
@@ -34,10 +37,21 @@ before(async () => {
   const { path } = await drawReport(join(folder, 'report'), {
     name: 'x',
     run: {
-      ...{ versions: {}, identity: null, config: {}, result: null },
+      ...{ versions: {}, identity: null, config: { data: LONG }, result: null },
       data: { rows: 1200, dim: 2, dtype: 'float32', fingerprint: 'f' },
     },
-    ...{ epoch: null, subClusters: null, tree: null, descriptions: null, classes: K, notes: [] },
+    ...{ epoch: null, subClusters: null, tree: null, classes: K, notes: [LONG] },
+    descriptions: {
+      measure: null,
+      clusters: [0, 1].map((c) => ({
+        ...{ cluster: c, size: rows[c], share: 0.1, border: [], nearest: [], evidence: null },
+        exemplars: [{ row: 1000 + c, id: LONG, distance: 1 }],
+        apart: [
+          { column: 495, difference: 2, mean: 1, rest: 0 },
+          { column: 2, name: LONG, difference: 1, mean: 1, rest: 0 },
+        ],
+      })),
+    },
     history: {
       epochs: [1, 2, 3].map((epoch) => ({ epoch, k: epoch, loss: 1 / epoch, subLoss: null })),
       ...{ steps: [], splits: [], proposed: { split: 0, merge: 0 }, ended: null, sessions: 1 },
@@ -64,8 +78,8 @@ before(async () => {
       ...{ rows, counted: true, logRatios: rows.map(() => null) },
     }),
     confusion: crosstab(
-      rows.map((count, c) => rows.map((_, j) => (c === j ? count : 0))),
-      rows.map((_, c) => `</script><b>${c}`),
+      rows.map((count, c) => rows.map((_, j) => (c === j ? count : j ? 0 : 1))),
+      rows.map((_, c) => `</script><b>${c}${LONG}`),
     ),
     details: clusterDetailsIn({
       clusters: [{ cluster: 1, exemplars: [{ row: 1001, id: 'a.png' }], words: [{ word: 'tide' }] }],
@@ -91,6 +105,9 @@ test('the table of clusters is sorted and searched by keyboard', { skip }, async
   );
   await page.getByLabel('Find in Table of clusters').fill('130');
   assert.deepEqual(await shown(), rows.includes(130) ? ['130'] : []);
+  await page.getByLabel('Find in Table of clusters').fill('');
+  await page.getByLabel('Find in Table of clusters').fill('Tid');
+  assert.deepEqual(await shown(), [String(rows[1])], 'by a word');
   await page.getByLabel('Find in Table of clusters').fill('');
   await table.locator('tr[data-cluster="1"] th').press('Enter');
   const text = (await page.locator('aside.rows').textContent())!;
@@ -151,6 +168,29 @@ test('a click on a number of the map shows the rows of its cluster', { skip }, a
   const { x, y, width, height } = (await circle.boundingBox())!;
   await page.mouse.click(x + width / 2, y + height / 2);
   assert.match((await page.locator('aside.rows').textContent())!, /^Cluster [01]: /);
+});
+
+test('cards of images show these, not their columns; on a phone nothing is wider than the screen', {
+  skip,
+}, async () => {
+  const card = page.locator('.cards article').first();
+  assert.equal(await card.getByRole('img', { name: /^Image of row/ }).count(), 2);
+  const text = (await card.textContent())!;
+  assert.ok(text.includes(LONG) && !text.includes('column 495'), text);
+  const drawnSize = await card
+    .locator('use')
+    .first()
+    .evaluate((use) => use.getBoundingClientRect().width);
+  assert.ok(drawnSize > 20, `${drawnSize} pixels wide`);
+  const phone = await open(page.url(), {
+    viewport: { width: 390, height: 844 },
+    isMobile: true,
+    hasTouch: true,
+  });
+  await phone.page.locator('tr[data-cluster="1"] th').press('Enter');
+  await phone.page.locator('aside.rows').waitFor();
+  assert.equal(await phone.page.evaluate(() => document.scrollingElement!.scrollWidth), 390);
+  await phone.close();
 });
 
 test('every picture is saved as PNG and its numbers as CSV, every table as CSV', { skip }, async () => {

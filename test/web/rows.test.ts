@@ -150,6 +150,49 @@ test('on the map, the number of a cluster shows images of it', { skip }, async (
   await page.locator('#on-map').click();
 });
 
+test('the page of texts opens on the map, and Find knows the words of topics', { skip }, async () => {
+  const words = (...all: string[]) => all.map((word) => ({ word, weight: 1 }));
+  const described = {
+    clusters: [
+      { cluster: 2, words: words('tide', 'harbour') },
+      { cluster: 4, words: words('Hafen', 'tidy') },
+    ],
+  };
+  const texts = await mock({
+    epochs: 29,
+    rows: 600,
+    status: 'done',
+    outcome: OUTCOME,
+    described,
+    text: 'body',
+  });
+  const own = await open(texts.url);
+  await drawn(own.page);
+  await own.page.waitForFunction(() => document.getElementById('axes')!.textContent === 'a map');
+  assert.equal(await own.page.locator('#on-map').getAttribute('aria-pressed'), 'true');
+  await own.page.locator('#table tbody tr[title="tide, harbour"]').waitFor();
+  const found = () => own.page.locator('#table tbody tr:not([hidden]) th').allTextContents();
+  for (const [sought, clusters] of [
+    ['tid', ['2', '4']],
+    ['HARBOUR tide', ['2']],
+    ['hafen', ['4']],
+    ['arbour', []],
+  ] as const) {
+    await own.page.locator('#table-search').fill(sought);
+    assert.deepEqual(await found(), clusters, sought);
+  }
+  assert.match(
+    (await own.page.locator('#notice').textContent())!,
+    /dpmesh view \/home\/ada\/work\/runs\/mnist/,
+  );
+  // It is the reader's choice from then on.
+  await own.page.locator('#on-map').click();
+  await own.page.waitForFunction(() => /scatter$/.test(document.getElementById('axes')!.textContent!));
+  assert.deepEqual(own.complaints, []);
+  await own.close();
+  await texts.close();
+});
+
 test('pictures and numbers are saved', { skip }, async () => {
   const saved = async (button: Locator) => {
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);

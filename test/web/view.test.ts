@@ -1,6 +1,6 @@
 // `dpmesh view`: the page of a finished run, and of several.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -123,6 +123,25 @@ describe('view', { skip: noBrowser }, () => {
     assert.equal(await statusOf(`${url}api/compare?a=0&b=9`, {}), 404);
     await close();
     await ended(running);
+  });
+
+  test('on a phone nothing is wider than the screen, whatever the names of runs', async () => {
+    const long = (name: string) =>
+      path(`${'a_name_without_any_place_where_it_could_break_'.repeat(4)}${name}`);
+    for (const name of ['s0', 'others']) cpSync(path(name), long(name), { recursive: true });
+    const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+    for (const runs of [[long('s0')], [long('s0'), long('others')]]) {
+      const { url, running } = await viewing(...runs);
+      const { page, close } = await open(url, phone);
+      if (runs.length > 1)
+        await page.waitForFunction(() =>
+          /different rows/.test(document.getElementById('scores')!.textContent!),
+        );
+      else await page.locator('#outcome').waitFor();
+      assert.equal(await page.evaluate(() => document.scrollingElement!.scrollWidth), 390);
+      await close();
+      await ended(running);
+    }
   });
 
   test('says what it cannot show', async () => {

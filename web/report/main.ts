@@ -1,4 +1,4 @@
-import type { ClusterDetails } from '../../view/cluster-details.ts';
+import { type ClusterDetails, wordsText } from '../../view/cluster-details.ts';
 import type { ReportData } from '../../view/report-data.ts';
 import { type Cell, saveButtons } from '../save.ts';
 import { sortable, tableTexts } from '../sortable.ts';
@@ -10,12 +10,16 @@ import { rowsBox } from './rows-box.ts';
 
 const data: ReportData = JSON.parse(document.getElementById('data')!.textContent!);
 
+const details = new Map(data.clusters.map((one): [number, ClusterDetails] => [one.cluster, one]));
+
 for (const table of document.querySelectorAll('table')) {
-  const isLong = table.tBodies[0].rows.length > 8;
+  for (const row of table.tBodies[0].rows) row.title = wordsText(details.get(Number(row.dataset.cluster)));
+  const isSearched =
+    table.tBodies[0].rows.length > 8 || [...table.tBodies[0].rows].some(({ title }) => title);
   const bar = document.createElement('p');
   bar.className = 'bar';
   const title = table.closest('section, figure')?.querySelector('h3, h2')?.textContent ?? 'the table';
-  const search = isLong ? searchField(title) : null;
+  const search = isSearched ? searchField(title) : null;
   if (search) bar.append(search);
   bar.append(
     saveButtons(`the table “${title}”`, {
@@ -35,7 +39,7 @@ function searchField(title: string): HTMLInputElement {
   return field;
 }
 
-const box = rowsBox(data, new Map(data.clusters.map((one): [number, ClusterDetails] => [one.cluster, one])));
+const box = rowsBox(data, details);
 
 for (const figure of document.querySelectorAll<HTMLElement>('figure[data-picture]')) {
   const name = figure.dataset.picture!;

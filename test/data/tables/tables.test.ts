@@ -239,6 +239,24 @@ describe('columns', () => {
       '--text',
       'number, not text, in column 2 (age)',
     );
+    // Never what would leave nothing.
+    for (const [name, lines, ...says] of [
+      ['hello.txt', 'hello\nworld\n', 'text in column 1', 'and no numbers: add columns of numbers'],
+      [
+        'two.csv',
+        `who,kind\n${Array.from({ length: 40 }, (_, i) => `w${i},${region(i)}`).join('\n')}\n`,
+        '--one-hot 2 --drop 1, or add columns',
+      ],
+    ] as const) {
+      const { message } = await read(put(name, lines)).catch((error) => error);
+      for (const part of says) assert.ok(message.includes(part), message);
+      assert.doesNotMatch(message, /leave out with/);
+    }
+    await refuses(() => read(path, { columns: ['comment'] }), 'name columns of numbers with --columns');
+    await refuses(
+      () => read(put('void.csv', 'a,b\n,\n,\n'), { impute: 'mean' }),
+      'nothing to fill them with',
+    );
     const dates = put(
       'dates.jsonl',
       '{"who":"a b","on":"2024-01-02","x":1}\n{"who":"c","on":"2024-01-03","x":2}\n',
