@@ -191,20 +191,6 @@ export const taskSchema = z.discriminatedUnion('task', [
     /** Weight of a code's squared distance from the centre of its cluster; 0: there are no clusters. */
     pull: z.number().check(z.nonnegative()),
   }),
-  /** Steps on pairs of the shard's sample rows and neighbours: those from place `from` of the epoch's order on, both shares of an epoch. */
-  z.object({
-    task: z.literal('neighbour-steps'),
-    epoch: count,
-    batch,
-    /** The learning rate of a training of `total` epochs. */
-    rate: positive,
-    from: share,
-    length: z.number().check(z.positive(), z.lte(1)),
-    total: dim,
-    steps: count,
-    noise,
-    decay,
-  }),
   z.object({ task: z.literal('encode') }),
   z.object({
     task: z.literal('full-pass'),

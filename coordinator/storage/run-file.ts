@@ -219,6 +219,10 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
     throw new UserError(
       `${run} is of a run that was stopped as it took the place of an earlier one; continue it with: dpmesh resume ${run}`,
     );
+  if (parsed.data.config.encoder === 'neighbour')
+    throw new UserError(
+      `${run} has --encoder neighbour, which was removed: if it is finished, dpmesh predict still takes it; to go on, start again with dpmesh train, without it`,
+    );
   const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);

@@ -60,12 +60,6 @@ export const TASKS: ByKey<Task, 'task'> = {
       ...{ done: 2.75, length: 0.25, total: 12, steps: 340, decay: 0.01 },
     },
   ],
-  'neighbour-steps': [
-    {
-      ...{ task: 'neighbour-steps', epoch: 3, batch: 256, rate: 0.001, from: 0.75, length: 0.25 },
-      ...{ total: 12, steps: 340, noise: 0, decay: 0 },
-    },
-  ],
   encode: [{ task: 'encode' }],
   'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
 };

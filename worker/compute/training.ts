@@ -40,7 +40,7 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
   const losses: Tensor[] = [];
   return {
     step(batch, rate, decay) {
-      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target!);
+      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
       const count = done + losses.length + 1;
       losses.push(trainStep(backend, trained, batch, lossOn, rate, count, linear, decay));
     },
@@ -60,7 +60,6 @@ export const lossFunctions = (backend: Backend) => ({
   kl: (outputs: Tensor, target: Tensor) => backend.klGradient(outputs, target),
   cost: (outputs: Tensor, target: Tensor) => backend.costGradient(outputs, target),
   squares: (outputs: Tensor, target: Tensor) => backend.squaredError(outputs, target),
-  'info-nce': (outputs: Tensor, _target: Tensor) => backend.infoNceGradient(outputs),
 });
 
 /** All of their numbers, one after the other. */

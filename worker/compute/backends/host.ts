@@ -219,14 +219,6 @@ export class HostBackend implements Backend {
     return this.#gradient(loops.squaredError, x, target);
   }
 
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor } {
-    const [rows, cols] = codes.shape;
-    const gradient = this.make(codes.shape);
-    const loss = this.make([1]);
-    this.view(loss)[0] = loops.infoNceGradient(this.view(codes), rows / 2, cols, this.view(gradient));
-    return { gradient, loss };
-  }
-
   #gradient(loop: typeof loops.klGradient, logits: Tensor, other: Tensor) {
     const { rows, cols, count } = matrices(logits);
     const gradient = this.make(logits.shape);

@@ -126,39 +126,6 @@ export function squaredError(
   return loss * scale;
 }
 
-/**
- * Returns the mean of −log(q_ii/Σ_j q_ij), q_ij = 1/(1 + ‖a_i − c_j‖²), for codes a (`rows` of them), then c; out: its gradient. That by
- * ‖a_i − c_j‖² is (δ_ij − q_ij/Σ_l q_il)·q_ij/rows.
- */
-export function infoNceGradient(codes: F32, rows: number, cols: number, out: F32): number {
-  const q = new Float64Array(rows);
-  const sums = new Float64Array(2 * rows * cols);
-  let loss = 0;
-  for (let i = 0; i < rows; i++) {
-    let total = 0;
-    for (let j = 0, o = rows * cols; j < rows; j++) {
-      let square = 0;
-      for (let d = i * cols, end = d + cols; d < end; d++, o++) {
-        const difference = codes[d] - codes[o];
-        square += difference * difference;
-      }
-      q[j] = 1 / (1 + square);
-      total += q[j];
-    }
-    loss += Math.log(total / q[i]);
-    for (let j = 0, o = rows * cols; j < rows; j++) {
-      const slope = (2 * ((j === i ? 1 : 0) - q[j] / total) * q[j]) / rows;
-      for (let d = i * cols, end = d + cols; d < end; d++, o++) {
-        const part = slope * (codes[d] - codes[o]);
-        sums[d] += part;
-        sums[o] -= part;
-      }
-    }
-  }
-  out.set(sums);
-  return loss / rows;
-}
-
 /** φ of each row, row by row: out [rows,P]. */
 export function quadraticRows(x: F32, rows: number, dim: number, diagonal: boolean, out: F32): void {
   for (let i = 0, o = 0, q = 0; i < rows; i++, q += dim) {

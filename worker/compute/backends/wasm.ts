@@ -53,7 +53,7 @@ export class WasmBackend extends HostBackend {
     return {
       step: ({ x, target, codes }, rate, count, decay) => {
         const own = codes && { target: this.view(codes.target), weight: codes.weight };
-        return step(this.view(x), target ? this.view(target) : null, { rate, count, decay }, own);
+        return step(this.view(x), this.view(target), { rate, count, decay }, own);
       },
       end,
     };

@@ -244,41 +244,6 @@ class WebgpuBackend implements Backend {
     return { gradient, loss };
   }
 
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor } {
-    const tf = this.#tf;
-    const [both, cols] = codes.shape;
-    const rows = both / 2;
-    const half = (start: number) => tf.slice2d(tfOf(codes), [start, 0], [rows, cols]);
-    const parts = () => {
-      const differences = tf.sub(
-        tf.reshape(half(0), [rows, 1, cols]),
-        tf.reshape(half(rows), [1, rows, cols]),
-      );
-      const squares = tf.sum(tf.square(differences), -1);
-      const q = tf.reciprocal(tf.add(squares, 1));
-      return { squares, q, total: tf.sum(q, -1, true), identity: tf.eye(rows) };
-    };
-    const gradient = this.#make(codes.shape, () => {
-      const { q, total, identity } = parts();
-      const weights = tf.mul(tf.mul(tf.sub(identity, tf.div(q, total)), q), 2 / rows);
-      const sums = (axis: number) => tf.reshape(tf.sum(weights, axis), [rows, 1]);
-      return tf.concat2d(
-        [
-          tf.sub(tf.mul(sums(1), half(0)), tf.matMul(weights as never, half(rows))),
-          tf.sub(tf.mul(sums(0), half(rows)), tf.matMul(weights as never, half(0), true)),
-        ],
-        0,
-      );
-    });
-    const loss = this.#make([1], () => {
-      const { squares, total, identity } = parts();
-      const ofPairs = tf.sum(tf.mul(squares, identity), -1, true);
-      const losses = tf.add(tf.log1p(ofPairs), tf.log(total));
-      return tf.reshape(tf.div(tf.sum(losses), rows), [1]);
-    });
-    return { gradient, loss };
-  }
-
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
     const tf = this.#tf;
     const [rows, dim] = x.shape;

@@ -7,7 +7,7 @@ import { copyRows, instantiate, padded } from './compiled.ts';
 export const STEPS_VERSION = 'steps1';
 
 /** What outputs are compared with their targets by, as in assembly/steps.ts. */
-const LOSSES: Loss[] = ['kl', 'cost', 'squares', 'info-nce'];
+const LOSSES: Loss[] = ['kl', 'cost', 'squares'];
 /** As in assembly/steps.ts. */
 const PANEL = 16;
 
@@ -19,7 +19,7 @@ export interface KernelTraining {
    */
   step(
     x: Float32Array,
-    target: Float32Array | null,
+    target: Float32Array,
     adam: { rate: number; count: number; decay: number },
     codes?: { target: Float32Array; weight: number },
   ): number;
@@ -76,10 +76,10 @@ export function stepKernel(): StepKernel {
         const wanted = allocate(4 * nets * rows * padded(outputs));
         const codeWidth = codes ? padded(widths[linear + 1]) : 0;
         const ownCodes = allocate(4 * rows * codeWidth);
-        const work = allocate(4 * (hidden + rows * widest + Math.max(turned, PANEL * widest, rows)));
+        const work = allocate(4 * (hidden + rows * widest + Math.max(turned, PANEL * widest)));
         if (view.buffer !== buffer()) view = new Float32Array(buffer());
         view.set(x, input >>> 2);
-        if (target) copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
+        copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
         if (codes) copyRows(codes.target, rows, widths[linear + 1], view, ownCodes >>> 2, codeWidth);
         return calls.step(
           at.widths,

@@ -8,13 +8,11 @@
  * then b [out]; the K nets follow one another.
  */
 
-import { infoNceGradient } from './info-nce';
 import { gram, padded, product, sumOf, transpose } from './products';
 
 /** What the outputs are compared with their targets by. */
 const COST: i32 = 1;
 const SQUARES: i32 = 2;
-const INFO_NCE: i32 = 3;
 
 /** Rows of weights that are updated together, while their gradient is in the cache. */
 const PANEL: i32 = 16;
@@ -172,7 +170,7 @@ function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, c
 /**
  * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. Changes `params`,
  * `first` and `second` in place. ReLU after all layers but the last and `linear`. `work` has room for the activations of a net,
- * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). With INFO_NCE there is no target. `codes`: what the outputs of `linear`, of a single
+ * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). `codes`: what the outputs of `linear`, of a single
  * net, should be besides, [rows, its width padded], by `weight`; 0 for none. Returns the mean loss of the nets, without that of the codes.
  */
 export function step(
@@ -216,9 +214,10 @@ export function step(
       free += (<usize>rows * <usize>width) << 2;
     }
     const end = at;
-    if (loss === SQUARES) total += squaresGradient(input, target, rows, stride);
-    else if (loss === INFO_NCE) total += infoNceGradient(input, rows >>> 1, stride, free);
-    else total += lossGradient(input, target, rows, outputs, stride, loss === COST);
+    total +=
+      loss === SQUARES
+        ? squaresGradient(input, target, rows, stride)
+        : lossGradient(input, target, rows, outputs, stride, loss === COST);
 
     // Backward: a layer's weights change only after they have propagated the gradient to the layer below.
     let above = input;

@@ -4,41 +4,8 @@ import { generator } from '../../../model/random.ts';
 import { backends } from '../present.ts';
 import { agrees } from '../support.ts';
 
-const [ROWS, COLS] = [5, 3];
-
-/** The loss by its definition, in float64. */
-function lossOf(codes: Float64Array): number {
-  const similarity = (i: number, j: number) => {
-    let square = 0;
-    for (let d = 0; d < COLS; d++) square += (codes[i * COLS + d] - codes[(ROWS + j) * COLS + d]) ** 2;
-    return 1 / (1 + square);
-  };
-  let loss = 0;
-  for (let i = 0; i < ROWS; i++) {
-    let total = 0;
-    for (let j = 0; j < ROWS; j++) total += similarity(i, j);
-    loss -= Math.log(similarity(i, i) / total) / ROWS;
-  }
-  return loss;
-}
-
 for (const backend of backends)
   describe(`on ${backend.identity}`, () => {
-    test('the gradient of InfoNCE is that of finite differences', async () => {
-      const rng = generator(2n, 'codes');
-      const codes = Float64Array.from({ length: 2 * ROWS * COLS }, () => Math.fround(rng.normal()));
-      const x = backend.upload(Float32Array.from(codes), [2 * ROWS, COLS]);
-      const { gradient, loss } = backend.infoNceGradient(x);
-      agrees(await backend.read(loss), [lossOf(codes)], 1e-5);
-      const step = 1e-5;
-      const expected = codes.map((_, p) => {
-        const at = (by: number) => lossOf(codes.map((value, i) => (i === p ? value + by : value)));
-        return (at(step) - at(-step)) / (2 * step);
-      });
-      agrees(await backend.read(gradient), [...expected], 1e-5);
-      backend.free(x, gradient, loss);
-    });
-
     test('decay is decoupled from the gradient, and none changes no bits', async () => {
       const rng = generator(3n, 'adam');
       const draw = () => Float32Array.from({ length: 12 }, rng.normal);
