@@ -499,12 +499,6 @@ export const OPTIONS = {
       'standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it learns to remove it',
     fast: 0.5,
   }),
-  encoderWeightDecay: option(atLeast(0), {
-    group: ENCODER,
-    describe:
-      'weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times the learning rate',
-    fast: 0,
-  }),
   alternations: option(integer(0), {
     group: ENCODER,
     describe:
@@ -599,6 +593,16 @@ export function resolveWith(
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];
   return config as RunConfig;
+}
+
+/** Options of earlier versions, with the values at which they did nothing: all their runs have these. */
+export const REMOVED: Readonly<Record<string, unknown>> = { encoderWeightDecay: 0 };
+
+/** What the config of a run had that this version does not have any more, as a flag; null if nothing. */
+export function removedFrom(config: Readonly<Record<string, unknown>>): string | null {
+  if (config.encoder === 'neighbour') return '--encoder neighbour';
+  const name = Object.keys(REMOVED).find((name) => (config[name] ?? REMOVED[name]) !== REMOVED[name]);
+  return name === undefined ? null : `--${kebabCase(name)} ${asText(config[name])}`;
 }
 
 /** Those of the options that have another value than the default. */

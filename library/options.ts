@@ -285,11 +285,6 @@ export interface ModelOptions {
    */
   encoderNoise?: number;
   /**
-   * Weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times the learning rate. At least 0.
-   * @defaultValue 0
-   */
-  encoderWeightDecay?: number;
-  /**
    * How often the encoder learns from the clusters of its codes, which are clustered again each time, from 0; fewer where they no longer
    * change.
    * @defaultValue 0

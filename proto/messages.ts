@@ -5,7 +5,7 @@ import { taskSchema } from './tasks.ts';
 import { DTYPES } from './tensors.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 6;
+export const PROTOCOL = 7;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));

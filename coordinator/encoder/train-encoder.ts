@@ -100,7 +100,7 @@ export async function encoderEpoch(
   start: EncoderState,
   alternation: number,
 ): Promise<EncoderState> {
-  const { encoderBatch: batch, encoderNoise: noise, encoderWeightDecay: decay } = config;
+  const { encoderBatch: batch, encoderNoise: noise } = config;
   const { epochs, rate } = passesOf(config, alternation);
   const before = alternation && config.encoderEpochs + (alternation - 1) * config.alternationEpochs;
   const { widths, epoch } = start;
@@ -129,7 +129,7 @@ export async function encoderEpoch(
       ({ length }, shard): WorkUnit => ({ shard, from: place(length, from), to: place(length, cut) }),
     );
     const task: Task = {
-      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, decay, steps },
+      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, steps },
       ...{ done: epoch + from, length: cut - from, total: epochs },
       pull: clusters ? PULL / clusters.variance : 0,
     };

@@ -43,7 +43,7 @@ export interface EncoderCheckpoint {
 
 const MAGIC = Buffer.from('DPMESHEN');
 /** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 3;
+const VERSION = 4;
 const FILE = 'encoder.ckpt';
 
 const count = z.int().check(z.nonnegative());

@@ -144,25 +144,12 @@ describe('the kernel for entire steps', () => {
     assert.equal(wasm.live(), 0);
   });
 
-  test('decay takes its share of the weights, and none changes no bits', async () => {
-    const [without, none, some, plain] = [
-      await regression(wasm, ENCODER, 2),
-      await regression(wasm, ENCODER, 2, undefined, 0),
-      await regression(wasm, ENCODER, 2, undefined, 5),
-      await regression(cpuBackend(), ENCODER, 2, undefined, 5),
-    ];
-    assert.deepEqual(none.params, without.params);
-    close(some.params, plain.params, 5e-5);
-    const size = ({ params }: FlatNet) => params.reduce((sum, value) => sum + value ** 2, 0);
-    assert.ok(size(some) < 0.8 * size(none), `${size(none)} → ${size(some)}`);
-  });
-
   test('a training ends when another begins', () => {
     const net = netOf([3, 2, 3]);
     const first = wasm.training!(net, 'squares')!;
     wasm.training!(net, 'squares');
     const x = wasm.upload(new Float32Array(3), [1, 3]);
-    assert.throws(() => first.step({ x, target: x }, 0.1, 1, 0), /another training/);
+    assert.throws(() => first.step({ x, target: x }, 0.1, 1), /another training/);
     wasm.free(x);
   });
 });
@@ -179,7 +166,6 @@ async function regression(
   widths: readonly number[],
   linear: number,
   codes?: { weight: number; shift: number },
-  decay?: number,
 ) {
   const rng = generator(7n, 'regression');
   const training = trainNet(backend, netOf(widths), 'squares', 3, linear);
@@ -190,7 +176,7 @@ async function regression(
     const shape = [21, widths[linear + 1]];
     const wanted = codes && backend.upload(new Float32Array(shape[0] * shape[1]).fill(codes.shift), shape);
     const own = wanted && { target: wanted, weight: codes.weight };
-    training.step({ ...batch, codes: own }, 0.01 / (i + 1), decay);
+    training.step({ ...batch, codes: own }, 0.01 / (i + 1));
     backend.free(batch.x, batch.target, ...(wanted ? [wanted] : []));
   }
   const trained = await training.end();

@@ -23,7 +23,7 @@ export type Loss = 'kl' | 'cost' | 'squares';
 /** A net in training. */
 export interface Training {
   /** One step of `adam` on one batch; `count`: the number of steps with this one. Returns the loss. */
-  step(batch: TrainingBatch, rate: number, count: number, decay: number): number;
+  step(batch: TrainingBatch, rate: number, count: number): number;
   /** Writes weights and moments back into the net. */
   end(): void;
 }
@@ -82,11 +82,8 @@ export interface Backend {
   training?(net: FlatNet, loss: Loss, linear?: number): Training | null;
   /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */
   forNet?(shapes: FlatNet['shapes']): Backend;
-  /**
-   * One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. `decay`: decoupled weight decay, p
-   * first loses rate·decay·p (Loshchilov & Hutter, ICLR 2019); 0 by default, which changes no bits.
-   */
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay?: number): void;
+  /** One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. */
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 
   /** Softmax r of each row; with ε > 0 smoothed to (r + ε)/Σ(r + ε). */
   softmaxRows(logits: Tensor, epsilon: number): Tensor;

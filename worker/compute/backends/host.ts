@@ -189,8 +189,8 @@ export class HostBackend implements Backend {
     return out;
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
-    loops.adam(this.view(p), this.view(m), this.view(v), this.view(gradient), rate, step, decay);
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
+    loops.adam(this.view(p), this.view(m), this.view(v), this.view(gradient), rate, step);
   }
 
   softmaxRows(logits: Tensor, epsilon: number): Tensor {

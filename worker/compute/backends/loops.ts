@@ -37,14 +37,13 @@ export function gather(x: F32, index: Int32Array | Uint32Array, dim: number, out
     for (let d = 0, q = index[i] * dim; d < dim; d++, q++, o++) out[o] = x[q];
 }
 
-export function adam(p: F32, m: F32, v: F32, g: F32, rate: number, step: number, decay: number): void {
-  const kept = 1 - rate * decay;
+export function adam(p: F32, m: F32, v: F32, g: F32, rate: number, step: number): void {
   const first = rate / (1 - 0.9 ** step);
   const second = 1 / (1 - 0.999 ** step);
   for (let i = 0; i < p.length; i++) {
     const a = (m[i] = 0.9 * m[i] + 0.1 * g[i]);
     const b = (v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i]);
-    p[i] = kept * p[i] - (first * a) / (Math.sqrt(second * b) + 1e-8);
+    p[i] -= (first * a) / (Math.sqrt(second * b) + 1e-8);
   }
 }
 

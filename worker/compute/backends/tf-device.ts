@@ -128,15 +128,10 @@ export class TfDevice implements Backend {
       : this.#ops.batchMatMul(left, right, transposition);
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
     const ops = this.#ops;
     const changed = [p, m, v] as DeviceTensor[];
     const variables = changed.map((tensor) => this.#variableOf(tensor));
-    if (decay) {
-      const kept = ops.temporary(Float32Array.of(1 - rate * decay), []);
-      ops.assign(variables[0], ops.run('Mul', this.#id(p), kept));
-      ops.end();
-    }
     // TensorFlow would copy a value that is still referenced before it changes it.
     for (const tensor of changed) {
       if (tensor.id !== null) ops.delete(tensor.id);

@@ -167,7 +167,7 @@ class WebgpuBackend implements Backend {
     return this.#make(h.shape, () => tf.mul(tf.matMul(tfOf(g), tfOf(w), false, true), tf.step(tfOf(h))));
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
     const tf = this.#tf;
     const [first, second] = tf.tidy(() => [
       tf.add(tf.mul(tfOf(m), 0.9), tf.mul(tfOf(gradient), 0.1)),
@@ -175,8 +175,7 @@ class WebgpuBackend implements Backend {
     ]);
     const next = tf.tidy(() => {
       const root = tf.add(tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** step))), 1e-8);
-      const kept = decay ? tf.mul(tfOf(p), 1 - rate * decay) : tfOf(p);
-      return tf.sub(kept, tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
+      return tf.sub(tfOf(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
     });
     ([p, m, v] as WebgpuTensor[]).forEach((tensor, i) => {
       this.#dispose(tensor.value);

@@ -14,13 +14,14 @@ const PANEL = 16;
 /** A net in training: its steps are single calls. Ends when another begins. */
 export interface KernelTraining {
   /**
-   * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major; `decay`: see `Backend.adam`. `codes`: as in
-   * `TrainingBatch`, of a single net. Returns the loss, without that of the codes.
+   * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major. `codes`: as in `TrainingBatch`, of a
+   * single net. Returns the loss, without that of the codes.
    */
   step(
     x: Float32Array,
     target: Float32Array,
-    adam: { rate: number; count: number; decay: number },
+    rate: number,
+    count: number,
     codes?: { target: Float32Array; weight: number },
   ): number;
   /** Writes weights and moments back into the net. */
@@ -67,7 +68,7 @@ export function stepKernel(): StepKernel {
       spread(values, net.shapes, nets, view, address >>> 2, size, false);
 
     return {
-      step(x, target, { rate, count, decay }, codes) {
+      step(x, target, rate, count, codes) {
         if (own !== latest) throw new Error('another training has begun');
         const rows = x.length / (nets * widths[0]);
         const hidden = rows * wide.slice(1).reduce((a, b) => a + b, 0);
@@ -98,7 +99,6 @@ export function stepKernel(): StepKernel {
           codes?.weight ?? 0,
           rate / (1 - 0.9 ** count),
           1 / (1 - 0.999 ** count),
-          1 - rate * decay,
         );
       },
       end() {

@@ -48,11 +48,7 @@ export async function encoderSteps(
       const target = backend.upload(rows, shape);
       const x = noisy ? backend.upload(noisy, shape) : target;
       const wanted = centres && backend.upload(centres, [shape[0], centres.length / shape[0]]);
-      training.step(
-        { x, target, ...(wanted && { codes: { target: wanted, weight: task.pull } }) },
-        rate,
-        task.decay,
-      );
+      training.step({ x, target, ...(wanted && { codes: { target: wanted, weight: task.pull } }) }, rate);
       backend.free(target, ...(noisy ? [x] : []), ...(wanted ? [wanted] : []));
     }
     const { params, first, second, loss } = await training.end();

@@ -59,7 +59,6 @@ RESULT_OPTIONS = {
     "encoder_batch": "encoderBatch",
     "encoder_steps": "encoderSteps",
     "encoder_noise": "encoderNoise",
-    "encoder_weight_decay": "encoderWeightDecay",
     "alternations": "alternations",
     "alternation_epochs": "alternationEpochs",
     "schedule": "schedule",
@@ -146,7 +145,6 @@ class Options:
         encoder_batch: int | None = None,
         encoder_steps: int | None = None,
         encoder_noise: float | None = None,
-        encoder_weight_decay: float | None = None,
         alternations: int | None = None,
         alternation_epochs: int | None = None,
         schedule: Literal["fast", "paper"] | None = None,
@@ -301,9 +299,6 @@ class Options:
         encoder_noise : float
             standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it
             learns to remove it; at least 0. Default: 0.5.
-        encoder_weight_decay : float
-            weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times
-            the learning rate; at least 0. Default: 0.
         alternations : int
             how often the encoder learns from the clusters of its codes, which are clustered again each time;
             fewer where they no longer change; a whole number, at least 0. Default: 0.
@@ -416,7 +411,6 @@ class Options:
         self.encoder_batch = encoder_batch
         self.encoder_steps = encoder_steps
         self.encoder_noise = encoder_noise
-        self.encoder_weight_decay = encoder_weight_decay
         self.alternations = alternations
         self.alternation_epochs = alternation_epochs
         self.schedule = schedule
