@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import {
   autoencoderWidths,
   codeLayer,
-  hasDecoder,
   initialAutoencoder,
   operationsPerRow,
 } from '../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, netShapes, subNets } from '../model/nets/net.ts';
 import { generator } from '../model/random.ts';
-import type { Backend, Loss, Tensor } from '../worker/compute/backends/backend.ts';
+import type { Backend, Tensor } from '../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../worker/compute/backends/cpu.ts';
 import { loadBackend } from '../worker/compute/backends/load.ts';
 import { wasmBackend } from '../worker/compute/backends/wasm.ts';
@@ -30,11 +29,8 @@ const HIDDEN = 50;
 const [BATCH, SAMPLE, SUB_BATCH] = [128, 2560, 16];
 /** Local steps of a net before its weights are averaged. */
 const STEPS = 10;
-/** The nets of default encoders, of images of 28 × 28 pixels and of neighbours, and rows in their steps: of the latter 256 pairs. */
-const ENCODERS: { widths: number[]; batch: number; loss: Loss }[] = [
-  { widths: autoencoderWidths(784, [500, 500, 2000], 10), batch: 64, loss: 'squares' },
-  { widths: [64, 256, 256, 10], batch: 512, loss: 'info-nce' },
-];
+/** The default auto-encoder of images of 28 × 28 pixels, and rows in one of its steps. */
+const [ENCODER, ENCODER_BATCH] = [autoencoderWidths(784, [500, 500, 2000], 10), 64];
 
 /** GFLOP/s of each backend operation that is a matrix product. Computing features counts as time but not as work. */
 function products(backend: Backend, d: number, k: number): Measurement[] {
@@ -115,19 +111,19 @@ function trainer(backend: Backend, net: Net, batchOf: (i: number) => TrainingBat
   };
 }
 
-/** Milliseconds of a step of an encoder, as on a worker: on the backend that it takes for such a net. */
-function encoderStep(backend: Backend, { widths, batch, loss }: (typeof ENCODERS)[0]): number {
-  const { params } = initialAutoencoder(0n, widths);
-  const shapes = netShapes(widths, 0);
+/** Milliseconds of a step of the auto-encoder, as on a worker: on the backend that it takes for such a net. */
+function encoderStep(backend: Backend): number {
+  const { params } = initialAutoencoder(0n, ENCODER);
+  const shapes = netShapes(ENCODER, 0);
   const zeros = () => new Float32Array(params.length);
   const own = backend.forNet?.(shapes) ?? backend;
   const net = { shapes, params, first: zeros(), second: zeros() };
-  const training = trainNet(own, net, loss, 0, hasDecoder(widths) ? codeLayer(widths) : -1);
+  const training = trainNet(own, net, 'squares', 0, codeLayer(ENCODER));
   const rng = generator(4n, 'bench');
-  const rows = Float32Array.from({ length: batch * widths[0] }, () => rng.normal());
+  const rows = Float32Array.from({ length: ENCODER_BATCH * ENCODER[0] }, () => rng.normal());
   const milliseconds = millisecondsOf(() => {
-    const x = own.upload(rows, [batch, widths[0]]);
-    training.step({ x, target: loss === 'squares' ? x : undefined }, 1e-4);
+    const x = own.upload(rows, [ENCODER_BATCH, ENCODER[0]]);
+    training.step({ x, target: x }, 1e-4);
     own.free(x);
   });
   training.free();
@@ -135,16 +131,13 @@ function encoderStep(backend: Backend, { widths, batch, loss }: (typeof ENCODERS
 }
 
 function printEncoderSteps(): void {
-  for (const encoder of ENCODERS) {
-    const { widths, batch } = encoder;
-    console.log(`\nencoder step, ${batch} rows, ${widths.join('–')}`);
-    for (const backend of backends) {
-      const ms = encoderStep(backend, encoder);
-      const gflops = (batch * operationsPerRow(widths)) / ms / 1e6;
-      console.log(
-        `  ${backend.identity.padEnd(52)}${`${ms.toFixed(1)} ms`.padStart(10)}${`${gflops.toFixed(1)} GFLOP/s`.padStart(16)}`,
-      );
-    }
+  console.log(`\nencoder step, ${ENCODER_BATCH} rows, ${ENCODER.join('–')}`);
+  for (const backend of backends) {
+    const ms = encoderStep(backend);
+    const gflops = (ENCODER_BATCH * operationsPerRow(ENCODER)) / ms / 1e6;
+    console.log(
+      `  ${backend.identity.padEnd(52)}${`${ms.toFixed(1)} ms`.padStart(10)}${`${gflops.toFixed(1)} GFLOP/s`.padStart(16)}`,
+    );
   }
 }
 

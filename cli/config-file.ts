@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readWhole, statusOf } from '../base/files.ts';
 import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { OPTIONS, type OptionName, type OptionValues } from '../coordinator/config.ts';
+import { OPTIONS, type OptionName, type OptionValues, REMOVED } from '../coordinator/config.ts';
 import { MOST_RUN_JSON } from '../data/saved/run-files.ts';
 import { nearestFlag, parseYesOrNo } from './flag.ts';
 
@@ -23,6 +23,7 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   const keys = new Map<OptionName, string>();
   for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
+    if (!name && Object.hasOwn(REMOVED, key) && REMOVED[key] === value) continue;
     if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
     if (keys.has(name))
       throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);

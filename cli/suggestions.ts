@@ -85,7 +85,7 @@ export const HABITS: readonly Habit[] = [
   {
     names: ['latent-dim', 'embedding-dim', 'z-dim'],
     flag: 'latent',
-    says: 'use --latent 10, with --encoder autoencoder or neighbour',
+    says: 'use --latent 10, with --encoder autoencoder',
   },
   {
     names: ['threads', 'jobs', 'cores', 'cpus', 'processes', 'num-workers', 'n-workers', 'j'],

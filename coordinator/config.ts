@@ -453,17 +453,17 @@ export const OPTIONS = {
     describe: 'loss of the sub-clustering nets',
     fast: 'isotropic',
   }),
-  encoder: option(oneOf('none', 'autoencoder', 'neighbour'), {
+  encoder: option(oneOf('none', 'autoencoder'), {
     group: ENCODER,
     describe:
-      'learn features first, and cluster these: autoencoder, from all rows, for raw images and other rows of many columns; neighbour, from pairs of nearest rows in a sample',
+      'learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows of many columns',
     fast: 'none',
   }),
   encoderHidden: option(widths(), {
     group: ENCODER,
-    describe: 'widths of the encoder’s hidden layers; the decoder of an auto-encoder has the same in reverse',
-    fast: null,
-    defaultText: '500,500,2000; 256,256 with neighbour',
+    describe: 'widths of the encoder’s hidden layers; the decoder has the same in reverse',
+    fast: [500, 500, 2000],
+    defaultText: '500,500,2000',
   }),
   latent: option(nullable(integer(1, 1024)), {
     group: ENCODER,
@@ -473,7 +473,7 @@ export const OPTIONS = {
   }),
   encoderEpochs: option(integer(1), {
     group: ENCODER,
-    describe: 'passes of the encoder over all rows; with neighbour over all pairs',
+    describe: 'passes of the encoder over all rows',
     fast: 12,
   }),
   encoderLr: option(above(0), {
@@ -484,9 +484,8 @@ export const OPTIONS = {
   }),
   encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
     group: ENCODER,
-    describe: 'rows in a step of the encoder; with neighbour pairs of rows',
-    fast: null,
-    defaultText: '64; 256 with neighbour',
+    describe: 'rows in a step of the encoder',
+    fast: 64,
   }),
   encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
     group: ENCODER,
@@ -498,14 +497,7 @@ export const OPTIONS = {
     group: ENCODER,
     describe:
       'standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it learns to remove it',
-    fast: null,
-    defaultText: '0.5; 0 with neighbour',
-  }),
-  encoderWeightDecay: option(atLeast(0), {
-    group: ENCODER,
-    describe:
-      'weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times the learning rate',
-    fast: 0,
+    fast: 0.5,
   }),
   alternations: option(integer(0), {
     group: ENCODER,
@@ -600,19 +592,18 @@ export function resolveWith(
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];
-  const own = ENCODER_DEFAULTS[config.encoder as RunConfig['encoder']];
-  config.encoderHidden ??= own.hidden;
-  config.encoderBatch ??= own.batch;
-  config.encoderNoise ??= own.noise;
   return config as RunConfig;
 }
 
-const AUTOENCODER = { hidden: [500, 500, 2000], batch: 64, noise: 0.5 };
-const ENCODER_DEFAULTS = {
-  none: AUTOENCODER,
-  autoencoder: AUTOENCODER,
-  neighbour: { hidden: [256, 256], batch: 256, noise: 0 },
-};
+/** Options of earlier versions, with the values at which they did nothing: all their runs have these. */
+export const REMOVED: Readonly<Record<string, unknown>> = { encoderWeightDecay: 0 };
+
+/** What the config of a run had that this version does not have any more, as a flag; null if nothing. */
+export function removedFrom(config: Readonly<Record<string, unknown>>): string | null {
+  if (config.encoder === 'neighbour') return '--encoder neighbour';
+  const name = Object.keys(REMOVED).find((name) => (config[name] ?? REMOVED[name]) !== REMOVED[name]);
+  return name === undefined ? null : `--${kebabCase(name)} ${asText(config[name])}`;
+}
 
 /** Those of the options that have another value than the default. */
 export function changedOptions<Name extends OptionName>(config: RunConfig, names: readonly Name[]): Name[] {

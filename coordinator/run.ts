@@ -12,7 +12,7 @@ import type { RunConfig } from './config.ts';
 import { type DataCheck, Misread } from './data-check.ts';
 import type { EarlyFinish } from './early-finish.ts';
 import { afterClustering } from './encoder/alternation.ts';
-import { encodedRows, ofRows } from './encoder/encoded-rows.ts';
+import { encodedRows } from './encoder/encoded-rows.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { finish } from './finish.ts';
 import type { Continuation } from './inputs.ts';
@@ -140,6 +140,8 @@ async function onCodes(
 ): Promise<RunInput> {
   const { config, layout, source, server, out, check, resume, checkpoints, checkpointEvery = 0 } = input;
   const { dispatcher } = attemptOn(server.dispatcher, config.data);
+  // Of the rows themselves only variances are needed, and none of them stays in memory.
+  const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
   // No worker that has read another file may take part.
   check?.beThorough();
   const {
@@ -152,7 +154,6 @@ async function onCodes(
   } = await encodedRows(
     {
       ...{ config, layout, server, out, emit: input.emit, warn: input.warn, dispatcher, checkpointEvery },
-      calculate: input.calculate,
       arePixels: arePixels(source),
       earlyFinish: input.earlyFinish,
       finishesAtOnce: !next && resume?.how === 'finish',
@@ -161,10 +162,7 @@ async function onCodes(
       before: input.before ?? null,
       totals: (spent) => totalsSince(spent, server, startTime),
       moments: async () => {
-        const own = ofRows(config);
-        // None of the rows stays in memory, where no axes are made of them.
-        const sample = config.encoder === 'neighbour' ? sampleThreshold(own, layout) : 0;
-        const { data } = await firstReading({ ...input, config: own }, dispatcher, sample);
+        const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
         assertUnchanged(config, data.hashes, resume);
         await source.assertSameFile?.();
         return data;

@@ -136,7 +136,7 @@ const encoder = [
   timeSeriesPanel({
     title: 'Encoder: reconstruction error',
     description:
-      'Only in runs with --encoder. What an auto-encoder loses of its rows, as a share of their variance: 1 is as bad as their mean, 0 is perfect. With --encoder neighbour, how badly a row’s neighbour is told from others, in nats. It falls quickly, then slowly; if it is level long before the end, fewer --encoder-epochs do.',
+      'Only in runs with --encoder. What an auto-encoder loses of its rows, as a share of their variance: 1 is as bad as their mean, 0 is perfect. It falls quickly, then slowly; if it is level long before the end, fewer --encoder-epochs do.',
     unit: units.PercentUnit,
     min: 0,
     width: 12,

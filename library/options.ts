@@ -245,13 +245,13 @@ export interface ModelOptions {
   subLoss?: 'isotropic' | 'kl';
   /**
    * Features that are learned first, and clustered in place of the rows: `autoencoder`, from all rows, for raw images and other
-   * rows of many columns; `neighbour`, from pairs of nearest rows in a sample.
+   * rows of many columns.
    * @defaultValue none
    */
-  encoder?: 'none' | 'autoencoder' | 'neighbour';
+  encoder?: 'none' | 'autoencoder';
   /**
-   * Widths of the encoder's hidden layers; the decoder of an auto-encoder has the same in reverse.
-   * @defaultValue 500,500,2000; 256,256 with `neighbour`
+   * Widths of the encoder's hidden layers; the decoder has the same in reverse.
+   * @defaultValue 500,500,2000
    */
   encoderHidden?: readonly number[];
   /**
@@ -260,7 +260,7 @@ export interface ModelOptions {
    */
   latent?: number | null;
   /**
-   * Passes of the encoder over all rows, with `neighbour` over all pairs; at least 1.
+   * Passes of the encoder over all rows; at least 1.
    * @defaultValue 12
    */
   encoderEpochs?: number;
@@ -270,8 +270,8 @@ export interface ModelOptions {
    */
   encoderLr?: number;
   /**
-   * Rows in a step of the encoder, with `neighbour` pairs of rows; at least 1.
-   * @defaultValue 64; 256 with `neighbour`
+   * Rows in a step of the encoder; at least 1.
+   * @defaultValue 64
    */
   encoderBatch?: number;
   /**
@@ -281,14 +281,9 @@ export interface ModelOptions {
   encoderSteps?: number;
   /**
    * Standard deviation of noise that is added to the encoder's inputs, which have variance 1: it learns to remove it. At least 0.
-   * @defaultValue 0.5; 0 with `neighbour`
+   * @defaultValue 0.5
    */
   encoderNoise?: number;
-  /**
-   * Weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times the learning rate. At least 0.
-   * @defaultValue 0
-   */
-  encoderWeightDecay?: number;
   /**
    * How often the encoder learns from the clusters of its codes, which are clustered again each time, from 0; fewer where they no longer
    * change.

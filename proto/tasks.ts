@@ -11,10 +11,6 @@ const positive = z.number().check(z.positive());
 const dim = z.int().check(z.positive());
 const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
 const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
-/** Standard deviation of the noise on an encoder's inputs. */
-const noise = z.number().check(z.nonnegative(), z.lte(100));
-/** Weight decay of an encoder, decoupled from the gradient. */
-const decay = z.number().check(z.nonnegative());
 /** In one task, at all levels. */
 export const MOST_CELLS = 1 << 16;
 const MOST_BINS = 1 << 12;
@@ -186,24 +182,10 @@ export const taskSchema = z.discriminatedUnion('task', [
     total: dim,
     /** Steps of Adam that were taken before. */
     steps: count,
-    noise,
-    decay,
+    /** Standard deviation of the noise on inputs. */
+    noise: z.number().check(z.nonnegative(), z.lte(100)),
     /** Weight of a code's squared distance from the centre of its cluster; 0: there are no clusters. */
     pull: z.number().check(z.nonnegative()),
-  }),
-  /** Steps on pairs of the shard's sample rows and neighbours: those from place `from` of the epoch's order on, both shares of an epoch. */
-  z.object({
-    task: z.literal('neighbour-steps'),
-    epoch: count,
-    batch,
-    /** The learning rate of a training of `total` epochs. */
-    rate: positive,
-    from: share,
-    length: z.number().check(z.positive(), z.lte(1)),
-    total: dim,
-    steps: count,
-    noise,
-    decay,
   }),
   z.object({ task: z.literal('encode') }),
   z.object({

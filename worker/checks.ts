@@ -2,7 +2,7 @@ import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
 import { centreWidth } from '../model/description/centres.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
-import { areEncoderWidths, codeWidth, hasDecoder } from '../model/nets/autoencoder.ts';
+import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
 import { QUANTILES } from '../model/sampling/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
@@ -10,7 +10,7 @@ import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
 import type { TensorDtype } from '../proto/tensors.ts';
 import { FORWARD_ROWS } from './compute/mlp.ts';
-import { checkGraphTask, isGraphTask, pointsIn, within } from './graph-checks.ts';
+import { checkGraphTask, isGraphTask } from './graph-checks.ts';
 import { array, columnsIn, fits, InvalidRound, must, tensor } from './state-checks.ts';
 import type { States } from './states.ts';
 
@@ -69,24 +69,15 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     return;
   }
   if (task.task === 'encoder-steps' || task.task === 'encode') {
-    const { widths, size, latent, widest } = encoderOf(states, layout);
+    const { size, latent, widest } = encoderOf(states, layout);
     if (task.task === 'encoder-steps') {
-      must(hasDecoder(widths), 'encoder: it has no decoder');
-      encoderMoments(states, size);
+      for (const moment of ['first', 'second']) array(states, 'encoder-moments', moment, 'float32', [size]);
       if (task.pull) checkClusters(states, layout, latent);
     }
     // In float32, half as large as what `fits` is for.
     fits((task.task === 'encode' ? (layout.rows * latent) / layout.shards : 3 * size) / 2);
     const rows = task.task === 'encode' || task.pull ? FORWARD_ROWS : Math.min(task.batch, layout.rows);
     addressable(rows * widest);
-    return;
-  }
-  if (task.task === 'neighbour-steps') {
-    const { widths, size } = encoderNet(states);
-    encoderMoments(states, size);
-    const pairs = pairsIn(states, pointsIn(states, layout, widths[0]));
-    fits((3 * size) / 2);
-    addressable(2 * Math.min(task.batch, pairs) * Math.max(...widths));
     return;
   }
   const d = transformDim(states, layout);
@@ -235,40 +226,17 @@ function netOf(states: States, name: 'net' | 'subs', d: number): NetSize {
   return { k: widths.at(-1)!, size, nets, widest: Math.max(...widths) };
 }
 
-/** An encoder of rows, alone or with its decoder. */
+/** An auto-encoder of rows. */
 function encoderOf(states: States, layout: Layout) {
-  const { widths, size } = encoderNet(states);
-  must(
-    areEncoderWidths(widths, layout.dim),
-    `encoder: widths [${widths.slice(0, 8)}] for rows of ${layout.dim} numbers`,
-  );
-  for (const name of ['factor', 'shift']) array(states, 'encoder-input', name, 'float32', [layout.dim]);
-  return { widths, size, latent: codeWidth(widths), widest: Math.max(...widths) };
-}
-
-/** A net of any widths. */
-function encoderNet(states: States): { widths: number[]; size: number } {
   const state = states.get('encoder');
   const widths = [...tensor(state, 'encoder', 'widths', 'int32').data];
-  const isValid = widths.length >= 2 && widths.length <= MOST_LAYERS && widths.every((width) => width >= 1);
-  must(isValid, `encoder: widths [${widths.slice(0, 8)}]`);
+  const isValid = areAutoencoderWidths(widths, layout.dim) && widths.length <= MOST_LAYERS;
+  must(isValid, `encoder: widths [${widths.slice(0, 8)}] for rows of ${layout.dim} numbers`);
   const size = netSize(netShapes(widths, 0));
   addressable(size);
   array(states, 'encoder', 'params', 'float32', [size]);
-  return { widths, size };
-}
-
-/** The number of pairs of n sample rows and their neighbours. */
-function pairsIn(states: States, n: number): number {
-  const { shape, data } = tensor(states.get('pairs'), 'pairs', 'index', 'int32');
-  array(states, 'pairs', 'index', 'int32', [n, shape[1]]);
-  must(shape[1] >= 1, 'pairs: there are none');
-  within(data, n, 'pairs: there is no such row');
-  return data.length;
-}
-
-function encoderMoments(states: States, size: number): void {
-  for (const moment of ['first', 'second']) array(states, 'encoder-moments', moment, 'float32', [size]);
+  for (const name of ['factor', 'shift']) array(states, 'encoder-input', name, 'float32', [layout.dim]);
+  return { size, latent: codeWidth(widths), widest: Math.max(...widths) };
 }
 
 /** Clusters of the encoder's codes: the transform and the net that tell them, and their centres. */

@@ -82,7 +82,7 @@ export function checkGraphTask(
 }
 
 /** The number of sample rows. */
-export function pointsIn(states: States, layout: Layout, d: number): number {
+function pointsIn(states: States, layout: Layout, d: number): number {
   const { shape } = tensor(states.get('points'), 'points', 'rows', 'float32');
   array(states, 'points', 'rows', 'float32', [shape[0], d]);
   array(states, 'points', 'starts', 'int32', [layout.shards + 1]);
@@ -154,7 +154,7 @@ function ascending(states: States, state: string, name: string, end: number): vo
   must(isSorted, `${state}: ${name} does not ascend to ${end}`);
 }
 
-export function within(data: ArrayLike<number>, end: number, problem: string): void {
+function within(data: ArrayLike<number>, end: number, problem: string): void {
   let isWithin = true;
   for (let i = 0; i < data.length; i++) if (!(data[i] >= 0 && data[i] < end)) isWithin = false;
   must(isWithin, problem);

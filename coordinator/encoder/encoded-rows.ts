@@ -10,7 +10,6 @@ import type { ColumnMap, Moments } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
-import type { Projection } from '../../model/nets/projection.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Alternation } from '../../view/summary.ts';
@@ -21,14 +20,11 @@ import type { Server } from '../scheduler/server.ts';
 import type { RunTotals } from '../storage/checkpoint.ts';
 import { type EncoderCheckpoint, readEncoder, saveEncoder } from '../storage/encoder-checkpoint.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
-import type { Calculate } from '../training/calculation/calculator.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import type { CodeClusters } from './code-clusters.ts';
 import { CODES, encodeAll } from './encode-all.ts';
-import { encoderOf } from './encoder.ts';
 import { checkEncoder, latentOf } from './limits.ts';
-import { encoderAxes, neighbourPairs } from './neighbour-pairs.ts';
 import { type EncoderState, encoderEpoch, encoderShards, passesOf } from './train-encoder.ts';
 
 /** Features that were learned: what is clustered in place of the rows. */
@@ -46,13 +42,6 @@ export interface EncodedRows {
   before: RunTotals | null;
 }
 
-/** For what is read of the rows themselves, and not of their codes: only variances, and of many columns those of a sample. */
-export const ofRows = (config: RunConfig): RunConfig => ({
-  ...config,
-  likelihood: 'graph',
-  transform: 'auto',
-});
-
 interface EncoderInput {
   config: RunConfig;
   layout: Layout;
@@ -61,7 +50,6 @@ interface EncoderInput {
   emit: Emit;
   warn: (message: string) => void;
   dispatcher: Dispatcher;
-  calculate: Calculate;
   /** Columns are the pixels of images. */
   arePixels: boolean;
   earlyFinish: EarlyFinish;
@@ -94,10 +82,7 @@ export async function encodedRows(
 ): Promise<EncodedRows> {
   const { config, layout, dispatcher, out, warn } = given;
   const latent = latentOf(config, layout.dim);
-  const widths =
-    config.encoder === 'neighbour'
-      ? [layout.dim, ...config.encoderHidden, latent]
-      : autoencoderWidths(layout.dim, config.encoderHidden, latent);
+  const widths = autoencoderWidths(layout.dim, config.encoderHidden, latent);
   if (!next) checkEncoder(config, widths, warn);
   const saved = next ?? (out.isOpen() ? readEncoder(out.path, widths, layout, warn) : null);
   const input = { ...given, before: given.before ?? (next ? null : (saved?.spent ?? null)) };
@@ -113,13 +98,14 @@ export async function encodedRows(
     if (next || inTraining.shards !== layout.shards) input.serve(inTraining);
     const { factor, shift } = checkpoint.input;
     dispatcher.publish('encoder-input', { factor: nd(factor), shift: nd(shift) });
-    publishHashes(dispatcher, checkpoint.hashes);
+    const { hashes } = checkpoint;
+    dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
     input.earlyFinish.enter('encoder');
     if (saved && input.finishesAtOnce) input.earlyFinish.ask();
     checkpoint = await trained({ ...input, layout: inTraining }, checkpoint);
     wasAsked = input.earlyFinish.asked().aborted;
     input.earlyFinish.enter('preparing');
-    await encodeAll(dispatcher, inTraining, encoderOf(checkpoint), out);
+    await encodeAll(dispatcher, inTraining, checkpoint.state, out);
     checkpoint = { ...checkpoint, codes: out.hashes()[CODES] };
     await save(input, checkpoint);
   }
@@ -132,9 +118,6 @@ export async function encodedRows(
     before: input.before,
   };
 }
-
-const publishHashes = (dispatcher: Dispatcher, hashes: Uint8Array) =>
-  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
 
 async function hashOf(path: string): Promise<string> {
   const { fd } = openFile(path, { canBeEmpty: true });
@@ -168,25 +151,18 @@ const fresh = (size: number) => ({
 });
 
 async function begin(
-  { config, layout, dispatcher, calculate, moments, create, arePixels, totals }: EncoderInput,
+  { config, layout, moments, create, arePixels, totals }: EncoderInput,
   widths: number[],
 ): Promise<EncoderCheckpoint> {
   const data = await moments();
-  const { input, variance, columns } = inputOf(data.moments, arePixels);
-  if (!columns.kept.length)
+  const { input, variance } = inputOf(data.moments, arePixels);
+  if (!variance)
     throw new UserError(`${config.data}: all ${layout.rows} rows are equal; use data with different rows`);
   await create(data.hashes);
-  let projection: Projection | null = null;
-  if (config.encoder === 'neighbour') {
-    publishHashes(dispatcher, data.hashes);
-    const own = { config: ofRows(config), layout, dispatcher, calculate };
-    projection = await encoderAxes(own, data, columns);
-  }
-  const trained = projection ? [projection.bias.length, ...widths.slice(1)] : widths;
-  const { params } = initialAutoencoder(BigInt(config.seed), trained);
+  const { params } = initialAutoencoder(BigInt(config.seed), widths);
   return {
-    ...{ layout, hashes: data.hashes, input, variance, projection },
-    state: { widths: trained, params, ...fresh(params.length) },
+    ...{ layout, hashes: data.hashes, input, variance },
+    state: { widths, params, ...fresh(params.length) },
     ...{ alternation: 0, codes: null, clusters: null, brought: [] },
     spent: totals(null),
   };
@@ -196,17 +172,15 @@ async function begin(
  * Rows are centred and divided by one number, so that their columns have variance 1 on average: an image's border matters less than
  * its middle. Columns in unlike units are first divided by their standard deviations.
  */
-function inputOf(
-  moments: Moments,
-  arePixels: boolean,
-): { input: ColumnMap; variance: number; columns: ReturnType<typeof columnsOf> } {
-  const columns = columnsOf(moments, arePixels);
-  const { map, kept } = columns;
+function inputOf(moments: Moments, arePixels: boolean): { input: ColumnMap; variance: number } {
+  const { map, kept, columns } = columnsOf(moments, arePixels);
   const own = diagonalOf(moments.covariance, moments.mean.length);
-  const sum = kept.reduce((total, j) => total + own[j] * columns.columns.factor[j] ** 2, 0);
+  const sum = kept.reduce((total, j) => total + own[j] * columns.factor[j] ** 2, 0);
   const by = 1 / Math.sqrt(sum / kept.length);
-  const input = { factor: map.factor.map((f) => f * by), shift: map.shift.map((s) => s * by) };
-  return { input, variance: kept.length, columns: { ...columns, map: input } };
+  return {
+    input: { factor: map.factor.map((f) => f * by), shift: map.shift.map((s) => s * by) },
+    variance: kept.length,
+  };
 }
 
 /** The rest of the epochs, or, once the user asks for an end, none after the current one. */
@@ -214,9 +188,6 @@ async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<E
   const { config, layout, dispatcher, server, emit, checkpointEvery, earlyFinish } = input;
   const { variance, clusters, alternation } = start;
   const { epochs } = passesOf(config, alternation);
-  if (start.state.epoch >= epochs) return start;
-  const own = { config: ofRows(config), layout, dispatcher };
-  const pairs = start.projection ? await neighbourPairs(own, start.input, start.projection) : null;
   let checkpoint = start;
   let savedAt = performance.now();
   server.usage();
@@ -225,7 +196,7 @@ async function trained(input: EncoderInput, start: EncoderCheckpoint): Promise<E
   while (!isEnough(checkpoint.state)) {
     const startedAt = performance.now();
     const before = server.traffic();
-    const training = { config, layout, dispatcher, variance, pairs, clusters };
+    const training = { config, layout, dispatcher, variance, clusters };
     const state = await encoderEpoch(training, checkpoint.state, alternation);
     const after = server.traffic();
     const { tasks, workers } = server.usage();

@@ -1,7 +1,6 @@
 import type { ColumnMap } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Autoencoder } from '../../model/nets/autoencoder.ts';
-import { folded } from '../../model/nets/projection.ts';
 import type { EncoderCheckpoint } from '../storage/encoder-checkpoint.ts';
 
 /** A trained encoder. */
@@ -13,8 +12,7 @@ export interface Encoder extends Autoencoder {
   readonly hashes: Uint8Array;
 }
 
-/** The encoder of whole rows, also where a net of their projections was trained. */
-export const encoderOf = ({ state, projection, input, layout, hashes }: EncoderCheckpoint): Encoder => {
-  const { widths, params } = projection ? folded(state, projection) : state;
-  return { widths, params, input, layout, hashes };
-};
+export const encoderOf = ({ state, input, layout, hashes }: EncoderCheckpoint): Encoder => ({
+  ...{ widths: state.widths, params: state.params },
+  ...{ input, layout, hashes },
+});

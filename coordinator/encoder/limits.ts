@@ -22,35 +22,14 @@ export function latentOf({ data, latent }: RunConfig, dim: number): number {
   return latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2));
 }
 
-/** UserError if an encoder cannot learn from pairs of so many rows, for each of which `width` numbers are sent. */
-export function checkPairs({ data, sample }: RunConfig, rows: number, width: number): void {
-  const most = Math.floor(MAX_MESSAGE / 4 / width);
-  if (rows > most)
-    throw new UserError(
-      `--encoder neighbour: ${rows.toLocaleString('en')} rows of ${data} do not fit in a message; use a --sample of at most ${most.toLocaleString('en')} (${sample} was given)`,
-    );
-  if (rows < 3)
-    throw new UserError(
-      `--encoder neighbour learns from at least 3 rows, the sample of ${data} has ${rows}; use a larger --sample`,
-    );
-}
-
-/** UserError if options do not go together, or the weights do not fit in messages or memory; a warning where there is little to learn. */
+/** UserError if the weights do not fit in messages or memory; a warning where there is little to learn. */
 export function checkEncoder(
-  { data, encoder, alternations, encoderBatch }: RunConfig,
+  { data }: RunConfig,
   widths: number[],
   warn: (message: string) => void,
   free = freemem(),
 ): void {
   const [dim] = widths;
-  if (encoder === 'neighbour' && alternations)
-    throw new UserError(
-      '--alternations: an encoder of neighbours does not learn from clusters; use --encoder autoencoder, or leave it out',
-    );
-  if (encoder === 'neighbour' && encoderBatch < 2)
-    throw new UserError(
-      '--encoder-batch 1: a neighbour is told from those of other rows of the batch; use at least 2, such as the default',
-    );
   const size = netSize(netShapes(widths, 0));
   // Weights and their two moments, beside other things.
   if (12 * size > 0.9 * MAX_MESSAGE)

@@ -10,7 +10,6 @@ import type { Expected } from '../scheduler/round.ts';
 import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
 import type { CodeClusters } from './code-clusters.ts';
-import type { Pairs } from './neighbour-pairs.ts';
 
 /** The state of training between two epochs. */
 export interface EncoderState extends Autoencoder {
@@ -21,10 +20,7 @@ export interface EncoderState extends Autoencoder {
   readonly steps: number;
   /** Complete epochs. */
   readonly epoch: number;
-  /**
-   * Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs, or of InfoNCE; null before the
-   * first.
-   */
+  /** Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs; null before the first. */
   readonly loss: number | null;
 }
 
@@ -34,8 +30,6 @@ export interface EncoderTraining {
   dispatcher: Dispatcher;
   /** Sum of the variances of the encoder's inputs. */
   variance: number;
-  /** What an encoder without decoder learns from; null for an auto-encoder. */
-  pairs: Pairs | null;
   /** In an alternation: the clusters to whose centres codes are drawn. */
   clusters: CodeClusters | null;
 }
@@ -102,11 +96,11 @@ export function roundsOfEpoch(
  * if training diverges.
  */
 export async function encoderEpoch(
-  { config, layout, dispatcher, variance, pairs, clusters }: EncoderTraining,
+  { config, layout, dispatcher, variance, clusters }: EncoderTraining,
   start: EncoderState,
   alternation: number,
 ): Promise<EncoderState> {
-  const { encoderBatch: batch, encoderNoise: noise, encoderWeightDecay: decay } = config;
+  const { encoderBatch: batch, encoderNoise: noise } = config;
   const { epochs, rate } = passesOf(config, alternation);
   const before = alternation && config.encoderEpochs + (alternation - 1) * config.alternationEpochs;
   const { widths, epoch } = start;
@@ -121,10 +115,9 @@ export async function encoderEpoch(
   }
   let { params, first, second, steps } = start;
   let loss = 0;
-  const fewest = Math.min(...(pairs?.shards.filter((own) => own > 0) ?? shards.map(({ length }) => length)));
-  const rows = pairs ? pairs.shards.reduce((a, b) => a + b, 0) : layout.rows;
-  // Each round has at least one block, or pair, of each shard that has any.
-  const cuts = roundsOfEpoch(config, { rows, shards: shards.length }, steps).filter(
+  const fewest = Math.min(...shards.map(({ length }) => length));
+  // Each round has at least one block of each shard.
+  const cuts = roundsOfEpoch(config, layout, steps).filter(
     (cut, i, all) => cut === 1 || i === 0 || Math.floor(cut * fewest) > Math.floor(all[i - 1] * fewest),
   );
   const place = (blocks: number, cut: number) => Math.floor(cut * blocks);
@@ -133,22 +126,18 @@ export async function encoderEpoch(
     publishEncoder(dispatcher, { widths, params });
     dispatcher.publish('encoder-moments', { first: nd(first), second: nd(second) });
     const units = shards.map(
-      ({ length }, shard): WorkUnit =>
-        pairs ? { shard, from: 0, to: 0 } : { shard, from: place(length, from), to: place(length, cut) },
+      ({ length }, shard): WorkUnit => ({ shard, from: place(length, from), to: place(length, cut) }),
     );
-    const common = { batch, rate, noise, decay, steps, length: cut - from, total: epochs };
-    const task: Task = pairs
-      ? { task: 'neighbour-steps', epoch: epoch + 1, from, ...common }
-      : {
-          ...{ task: 'encoder-steps', epoch: before + epoch + 1, done: epoch + from, ...common },
-          pull: clusters ? PULL / clusters.variance : 0,
-        };
+    const task: Task = {
+      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, steps },
+      ...{ done: epoch + from, length: cut - from, total: epochs },
+      pull: clusters ? PULL / clusters.variance : 0,
+    };
     const sums: Expected[string] = ['float32', params.length];
     const results = await dispatcher.round({
       tasks: [task],
       uses: [
-        ...['encoder', 'encoder-moments', 'hashes'],
-        ...(pairs ? ['points', 'pairs'] : ['encoder-input']),
+        ...['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
         ...(clusters ? ['transform', 'net', 'code-centres'] : []),
       ],
       units,
@@ -163,9 +152,9 @@ export async function encoderEpoch(
     if (![params, first, second].every(areFinite))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
     loss += ((await sumOf(results, 0, 'loss'))[0] / units.length) * (cut - from);
-    steps += Math.max(1, Math.floor(((cut - from) * rows) / shards.length / batch));
+    steps += Math.max(1, Math.floor(((cut - from) * layout.rows) / shards.length / batch));
   }
-  return { widths, params, first, second, steps, epoch: epoch + 1, loss: pairs ? loss : loss / variance };
+  return { widths, params, first, second, steps, epoch: epoch + 1, loss: loss / variance };
 }
 
 /** In a loop: `Float32Array.from` goes through an iterator, a hundred times as slowly, and these are millions. */

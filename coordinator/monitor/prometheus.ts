@@ -127,7 +127,7 @@ function addEncoderMetrics({ addScalar }: Families, { counters, rows }: MetricSo
   addScalar(
     'gauge',
     'encoder_loss',
-    'Loss in the last epoch of the encoder: its error, as a share of the variance of its inputs; with --encoder neighbour InfoNCE.',
+    'Loss in the last epoch of the encoder: its error, as a share of the variance of its inputs.',
     () => of()?.loss ?? null,
   );
   addScalar(

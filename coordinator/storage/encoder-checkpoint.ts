@@ -9,7 +9,6 @@ import { blockCount, type Layout } from '../../model/layout.ts';
 import { areAutoencoderWidths, decoderNet } from '../../model/nets/autoencoder.ts';
 import { layersOf, logits } from '../../model/nets/forward.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
-import { foldedWidths, type Projection } from '../../model/nets/projection.ts';
 import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
@@ -29,8 +28,6 @@ export interface EncoderCheckpoint {
   input: ColumnMap;
   /** Sum of the variances of the encoder's inputs. */
   variance: number;
-  /** Of those: what the net in `state` is trained on. Null: on the inputs themselves. */
-  projection: Projection | null;
   state: EncoderState;
   /** 0: before the first clustering. */
   alternation: number;
@@ -68,7 +65,7 @@ export async function saveEncoder(
   checkpoint: EncoderCheckpoint,
   assertThere: () => void,
 ): Promise<number> {
-  const { layout, hashes, input, variance, projection, state, clusters, ...rest } = checkpoint;
+  const { layout, hashes, input, variance, state, clusters, ...rest } = checkpoint;
   const { alternation, codes, brought, spent } = rest;
   const frames = encode(
     { layout, epoch: state.epoch, alternation, codes, brought, spent },
@@ -77,7 +74,6 @@ export async function saveEncoder(
       factor: nd(input.factor),
       shift: nd(input.shift),
       variance: nd(Float64Array.of(variance)),
-      ...(projection && { axes: nd(projection.weights), offset: nd(projection.bias) }),
       widths: nd(Int32Array.from(state.widths)),
       params: nd(state.params),
       first: nd(state.first),
@@ -108,12 +104,11 @@ export function readEncoder(
   if (!existsSync(path)) return null;
   try {
     const found = read(run);
-    const { state, projection } = found;
-    const own = projection ? foldedWidths(state.widths, projection) : state.widths;
-    const isSame = JSON.stringify(found.layout) === JSON.stringify(rows) && own.join() === widths.join();
+    const isSame =
+      JSON.stringify(found.layout) === JSON.stringify(rows) && found.state.widths.join() === widths.join();
     if (!isSame)
       throw new UserError(
-        `${path} is of an encoder ${own.join('-')} of other rows or other options than this run: move it elsewhere, or start a new run`,
+        `${path} is of an encoder ${found.state.widths.join('-')} of other rows or other options than this run: move it elsewhere, or start a new run`,
       );
     return found;
   } catch (error) {
@@ -124,14 +119,10 @@ export function readEncoder(
   }
 }
 
-/**
- * A function from codes to raw rows by the decoder of a run directory; null if there is none, or its file is missing, damaged, or of
- * another format.
- */
+/** A function from codes to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
 export function savedDecoder(run: string): ((codes: Float32Array) => Float32Array) | null {
   try {
-    const { input, projection, state } = read(run);
-    if (projection) return null;
+    const { input, state } = read(run);
     const layers = layersOf(decoderNet(state));
     const { factor, shift } = input;
     return (codes) =>
@@ -167,15 +158,6 @@ function clustersFrom(tensors: Tensors): CodeClusters | null {
   };
 }
 
-function projectionFrom(tensors: Tensors, dim: number): Projection | null {
-  if (!('axes' in tensors)) return null;
-  const bias = take(tensors, 'offset', 'float32');
-  const weights = take(tensors, 'axes', 'float32', dim * bias.length);
-  if (!bias.length || ![weights, bias].every((values) => values.every(Number.isFinite)))
-    throw new RangeError('axes that are none');
-  return { weights, bias };
-}
-
 /** Throws DamagedCheckpoint, NewerCheckpoint, or a UserError. */
 const read = (run: string): EncoderCheckpoint =>
   unsealed(MAGIC, VERSION, readWhole(encoderFile(run), MAX_MESSAGE, { within: run }), fromFrames);
@@ -184,11 +166,8 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
   const { header: head, tensors } = decode(header, frames);
   const widths = [...take(tensors, 'widths', 'int32')];
   const { dim } = head.layout;
-  const projection = projectionFrom(tensors, dim);
-  const isSound = projection
-    ? widths.length > 1 && widths[0] === projection.bias.length && widths.every((width) => width >= 1)
-    : areAutoencoderWidths(widths, dim);
-  if (!isSound) throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
+  if (!areAutoencoderWidths(widths, dim))
+    throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
   const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
   const [first, second] = ['first', 'second'].map((name) => take(tensors, name, 'float32', params.length));
   if (![params, first, second].every((values) => values.every(Number.isFinite)))
@@ -200,7 +179,6 @@ function fromFrames(frames: Buffer[]): EncoderCheckpoint {
     hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(head.layout)),
     input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },
     variance: take(tensors, 'variance', 'float64', 1)[0],
-    projection,
     state: {
       widths,
       params,

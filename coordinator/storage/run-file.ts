@@ -12,7 +12,7 @@ import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
-import { type OptionValues, type RunConfig, resolveWith } from '../config.ts';
+import { type OptionValues, REMOVED, type RunConfig, removedFrom, resolveWith } from '../config.ts';
 import * as schemas from '../schemas.ts';
 import { type Checkpoint, fingerprint } from './checkpoint.ts';
 
@@ -226,6 +226,11 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
     throw new UserError(
       `${run} is of a run that was stopped as it took the place of an earlier one; continue it with: dpmesh resume ${run}`,
     );
+  const removed = removedFrom(parsed.data.config);
+  if (removed)
+    throw new UserError(
+      `${run} has ${removed}, which was removed: if it is finished, dpmesh predict still takes it; to go on, start again with dpmesh train, without it`,
+    );
   const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);
@@ -269,7 +274,7 @@ export function foreignTo(
     const clustered = data.codes ?? data;
     if (fingerprint(dataSummary.hashes) !== clustered.fingerprint || layout.dim !== clustered.dim)
       return 'it was computed from other rows than those of run.json';
-    const own = { ...config, numericIdentity: identity };
+    const own = { ...REMOVED, ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
     const differing = Object.entries(found).filter(
       ([name, value]) =>

@@ -56,7 +56,7 @@ export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent
  * other tasks yield only finite values.
  */
 export function hasDiverged(task: Task, result: Tensors): boolean {
-  if (['cluster-steps', 'sub-steps', 'encoder-steps', 'neighbour-steps'].includes(task.task))
+  if (['cluster-steps', 'sub-steps', 'encoder-steps'].includes(task.task))
     return Object.values(result).some(({ data }) => !areFinite(data));
   if (task.task === 'statistics' || task.task === 'pivoted-statistics') return !areFinite(result.T.data);
   return (
@@ -65,7 +65,7 @@ export function hasDiverged(task: Task, result: Tensors): boolean {
   );
 }
 
-/** Sums of `encoder-steps` or `neighbour-steps` over `length` of `shards`: the sum over all of them must be possible in float32. */
+/** Sums of `encoder-steps` over `length` of `shards`: the sum over all of them must be possible in float32. */
 export function areEncoderSums(result: Tensors, length: number, shards: number): boolean {
   const most = (MAX_FLOAT32 * length) / shards;
   return (

@@ -4,10 +4,10 @@ import { netShapes, unflatten } from './net.ts';
 
 /**
  * An auto-encoder D → hidden … → code → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):
- * ReLU after each layer but the code and the output. Or an encoder alone, D → hidden … → code.
+ * ReLU after each layer but the code and the output.
  */
 export interface Autoencoder {
-  /** Of all layers: D, those of the encoder, the code, and if there is a decoder its own and D. */
+  /** Of all layers: D, those of the encoder, the code, those of the decoder, D. */
   readonly widths: readonly number[];
   readonly params: Float32Array;
 }
@@ -26,23 +26,14 @@ export const areAutoencoderWidths = (widths: readonly number[], d: number): bool
   widths[0] === d &&
   widths.every((width, l) => width >= 1 && width === widths.at(-1 - l));
 
-/** Codes are shorter than rows: what ends with as many numbers as it begins with has a decoder. */
-export const hasDecoder = (widths: readonly number[]): boolean => widths[0] === widths.at(-1);
-
-/** Are these the layer widths of an encoder, alone or with a decoder, for rows of `d` columns? */
-export const areEncoderWidths = (widths: readonly number[], d: number): boolean =>
-  areAutoencoderWidths(widths, d) ||
-  (widths.length >= 2 && widths[0] === d && widths.every((width) => width >= 1) && widths.at(-1)! < d);
-
 /** The layer (0 is the first) whose output is the code. */
-export const codeLayer = (widths: readonly number[]) =>
-  hasDecoder(widths) ? (widths.length - 1) / 2 - 1 : widths.length - 2;
+export const codeLayer = (widths: readonly number[]) => (widths.length - 1) / 2 - 1;
 
 /** Numbers in a code. */
 export const codeWidth = (widths: readonly number[]) => widths[codeLayer(widths) + 1];
 
 /**
- * The initial one, or any net of these widths: weights and biases uniform in ±1/√fan-in, as PyTorch's linear layers have them by default. With weights
+ * The initial one: weights and biases uniform in ±1/√fan-in, as PyTorch's linear layers have them by default. With weights
  * N(0, 2/fan-in) (He et al., ICCV 2015) MNIST has twice the error after two passes.
  */
 export function initialAutoencoder(seed: bigint, widths: readonly number[]): Autoencoder {

@@ -1,6 +1,6 @@
 // Runs that learn features: the same bytes for any number of workers, killed, stopped and resumed; what comes of the codes.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
@@ -172,6 +172,36 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     assert.ok(same >= 2398, `${same} of 2,400 labels`);
   });
 
+  test('with an option that was removed is refused in one line, but predict takes it', async () => {
+    const other = path('earlier');
+    cpSync(run, other, { recursive: true });
+    const file = join(other, 'run.json');
+    const json = JSON.parse(readFileSync(file, 'utf8'));
+    const change = (options: object) =>
+      writeFileSync(file, JSON.stringify({ ...json, config: { ...json.config, ...options } }));
+    // The default, which all runs of that version have.
+    change({ encoderWeightDecay: 0 });
+    assert.equal((await dpmesh(['resume', other])).code, 0);
+    for (const [options, flag] of [
+      [{ encoderWeightDecay: 0.1 }, '--encoder-weight-decay 0.1'],
+      [{ encoder: 'neighbour' }, '--encoder neighbour'],
+    ] as const) {
+      change(options);
+      for (const command of ['resume', 'view']) {
+        const { code, stderr } = await dpmesh([command, other]);
+        assert.equal(code, 2, stderr);
+        assert.match(
+          stderr,
+          new RegExp(`^dpmesh: .*earlier has ${flag}, .* start again with dpmesh train.*\n$`),
+        );
+      }
+    }
+    const flags = ['--data', data, '--out', path('e.npy')];
+    const { code, stderr } = await dpmesh(['predict', '--run', other, ...flags]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readNpy(path('e.npy')).data, labelsOf(run).data);
+  });
+
   test('has a report of its codes', async () => {
     const { code, stderr } = await dpmesh(['plot', '--run', run]);
     assert.equal(code, 0);
@@ -190,4 +220,12 @@ test('an encoder that diverges is a mistake of the user', async () => {
       .filter((line) => /diverge/.test(line)).length,
     1,
   );
+});
+
+test('rows that are all equal have no features to learn', async () => {
+  const same = path('same.npy');
+  writeNpy(same, '<f4', [100, 40], new Float32Array(4000).fill(1));
+  const { code, stderr } = await dpmesh(trainArgs(same, path('same'), ...FLAGS));
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /same\.npy: all 100 rows are equal; use data with different rows/);
 });

@@ -106,11 +106,7 @@ export const TASKS = [
   { task: 'half-links' },
   {
     ...{ task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, noise: 0.1 },
-    ...{ done: 0, length: 1, total: 4, steps: 0, pull: 0, decay: 0.1 },
-  },
-  {
-    ...{ task: 'neighbour-steps', epoch: 1, batch: 8, rate: 0.01, from: 0, length: 0.5 },
-    ...{ total: 4, steps: 0, noise: 0.1, decay: 0.1 },
+    ...{ done: 0, length: 1, total: 4, steps: 0, pull: 0 },
   },
   { task: 'encode' },
   { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },

@@ -57,13 +57,7 @@ export const TASKS: ByKey<Task, 'task'> = {
   'encoder-steps': [
     {
       ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, pull: 0, noise: 0.1 },
-      ...{ done: 2.75, length: 0.25, total: 12, steps: 340, decay: 0.01 },
-    },
-  ],
-  'neighbour-steps': [
-    {
-      ...{ task: 'neighbour-steps', epoch: 3, batch: 256, rate: 0.001, from: 0.75, length: 0.25 },
-      ...{ total: 12, steps: 340, noise: 0, decay: 0 },
+      ...{ done: 2.75, length: 0.25, total: 12, steps: 340 },
     },
   ],
   encode: [{ task: 'encode' }],

@@ -56,7 +56,6 @@ export function sampleGraphOf(w: World, k: number): SampleGraph {
         below: nd(Float64Array.of(w.below)),
       },
       points: { rows: nd(rows, n, D), starts: nd(starts) },
-      pairs: { index: nd(index, n, NEIGHBOURS) },
       graph: {
         ...{ starts: nd(graph.starts), index: nd(graph.index), weight: nd(graph.weight) },
         ...{ degree: nd(degree), total: nd(Float64Array.of(total)) },

@@ -37,8 +37,7 @@ async function isSummable(task: Task): Promise<boolean> {
       forms.add(`${name} ${dtypeOf(data)} ${data.length}`);
   const of = new Set([...forms].map((form) => form.split(' ')[0]));
   const isFloat = (form: string) =>
-    form.includes(' float64 ') ||
-    (['encoder-steps', 'neighbour-steps'].includes(task.task) && form.includes(' float32 '));
+    form.includes(' float64 ') || (task.task === 'encoder-steps' && form.includes(' float32 '));
   return of.size === forms.size && [...forms].every(isFloat);
 }
 

@@ -89,7 +89,7 @@ export interface TrainableNet {
 
 /**
  * One step of Adam on one batch. `lossOf` returns the loss and its gradient with respect to the logits. Returns the loss [1],
- * which the caller frees. `linear`: a hidden layer without a ReLU; `decay`: of weights, see `adam`.
+ * which the caller frees. `linear`: a hidden layer without a ReLU.
  */
 export function trainStep(
   backend: Backend,
@@ -99,11 +99,10 @@ export function trainStep(
   rate: number,
   count: number,
   linear = -1,
-  decay = 0,
 ): Tensor {
   const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf, linear, codes);
   grads.forEach((grad, i) => {
-    backend.adam(net.params[i], net.first[i], net.second[i], grad, rate, count, decay);
+    backend.adam(net.params[i], net.first[i], net.second[i], grad, rate, count);
   });
   backend.free(...grads);
   return loss;

@@ -5,8 +5,7 @@ import { trainStep } from './mlp.ts';
 
 /** Training of a net by steps of Adam: each a single kernel, where the backend has one for the net, else composed of operations. */
 export interface NetTraining {
-  /** `decay`: of weights, see `Backend.adam`. */
-  step(batch: TrainingBatch, rate: number, decay?: number): void;
+  step(batch: TrainingBatch, rate: number): void;
   /** The net, and the mean loss of the steps. */
   end(): Promise<FlatNet & { loss: number }>;
   /** Frees what is on the device. */
@@ -20,8 +19,8 @@ export function trainNet(backend: Backend, net: FlatNet, loss: Loss, done: numbe
   let sum = 0;
   let count = done;
   return {
-    step(batch, rate, decay = 0) {
-      sum += training.step(batch, rate, ++count, decay);
+    step(batch, rate) {
+      sum += training.step(batch, rate, ++count);
     },
     async end() {
       training.end();
@@ -39,10 +38,9 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
   const lossOf = lossFunctions(backend)[loss];
   const losses: Tensor[] = [];
   return {
-    step(batch, rate, decay) {
-      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target!);
-      const count = done + losses.length + 1;
-      losses.push(trainStep(backend, trained, batch, lossOn, rate, count, linear, decay));
+    step(batch, rate) {
+      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
+      losses.push(trainStep(backend, trained, batch, lossOn, rate, done + losses.length + 1, linear));
     },
     end: async () => ({
       shapes,
@@ -60,7 +58,6 @@ export const lossFunctions = (backend: Backend) => ({
   kl: (outputs: Tensor, target: Tensor) => backend.klGradient(outputs, target),
   cost: (outputs: Tensor, target: Tensor) => backend.costGradient(outputs, target),
   squares: (outputs: Tensor, target: Tensor) => backend.squaredError(outputs, target),
-  'info-nce': (outputs: Tensor, _target: Tensor) => backend.infoNceGradient(outputs),
 });
 
 /** All of their numbers, one after the other. */

@@ -7,7 +7,6 @@ import { clusterSteps } from './cluster-steps.ts';
 import { columnHistogram, fencedMoments } from './columns.ts';
 import { encode } from './encoder/encode.ts';
 import { encoderSteps } from './encoder/encoder-steps.ts';
-import { neighbourSteps } from './encoder/neighbour-steps.ts';
 import { cellFourthMoments } from './fourth-moments.ts';
 import { fullPass } from './full-pass.ts';
 import { sampleCovariance, sampleRows } from './graph/features.ts';
@@ -51,7 +50,6 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   'half-sweep': halfSweep,
   'half-links': halfLink,
   'encoder-steps': encoderSteps,
-  'neighbour-steps': neighbourSteps,
   encode,
   'full-pass': fullPass,
 };

@@ -7,7 +7,6 @@ import type { States } from '../states.ts';
 
 /** A batch on the device, to be freed after its step. */
 export interface OwnedBatch extends TrainingBatch {
-  target: Tensor;
   free(): void;
 }
 

@@ -1,5 +1,4 @@
-import { nd, type Tensors } from '../../../proto/tensors.ts';
-import type { Dispatcher } from '../../scheduler/dispatcher.ts';
+import { nd } from '../../../proto/tensors.ts';
 import type { Run } from '../run-context.ts';
 import { sampledCounts } from '../sampled-rows.ts';
 import { areFeatures, areNeighbours } from './plausible.ts';
@@ -28,26 +27,10 @@ export function graphSource(run: Means, known: KnownSample): GraphSource {
   };
 }
 
-/** The sample's rows in each shard, of which there are so many at least and at most, and their neighbours. */
-export interface SampleNeighbours {
-  shards: ShardRows;
-  n: number;
-  /** Neighbours of a row. */
-  k: number;
-  /** The results of each shard. */
-  found: Tensors[];
-}
-
-/**
- * Finds the `wanted` nearest neighbours of all sample rows, as the state `transform` maps them to `d` numbers, in two rounds;
- * there may be fewer rows. Publishes the rows.
- */
-export async function sampleNeighbours(
-  dispatcher: Dispatcher,
-  d: number,
-  { least, most }: { least: ShardRows; most: ShardRows },
-  wanted: number,
-): Promise<SampleNeighbours> {
+/** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
+async function sampleGraph(run: Means, known: KnownSample, below: number): Promise<SampleGraph> {
+  const { dispatcher, calculate, d } = run;
+  const { least, most } = await sampledRows(run, known, below);
   const features = await shardResults(
     dispatcher,
     most,
@@ -58,7 +41,7 @@ export async function sampleNeighbours(
   );
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
-  const k = Math.min(wanted, n - 1);
+  const k = Math.min(NEIGHBOURS, n - 1);
   dispatcher.publish('points', {
     rows: nd(joined.float32(features, 'rows'), n, d),
     starts: nd(startsOf(shards)),
@@ -75,14 +58,6 @@ export async function sampleNeighbours(
     }),
     (result, rows) => areNeighbours(result, rows, n, k),
   );
-  return { shards, n, k, found };
-}
-
-/** The graph of the neighbours of all sample rows, by their features, which is published. */
-async function sampleGraph(run: Means, known: KnownSample, below: number): Promise<SampleGraph> {
-  const { dispatcher, calculate, d } = run;
-  const rows = await sampledRows(run, known, below);
-  const { shards, n, k, found } = await sampleNeighbours(dispatcher, d, rows, NEIGHBOURS);
   const { graph, degree } = await calculate(
     'neighbourGraph',
     joined.int32(found, 'index'),

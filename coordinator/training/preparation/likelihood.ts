@@ -101,33 +101,18 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
         covariance: planned.covariance,
       };
   }
-  const { transform, eigenvalues } = await principalAxes(input, data, { columns, kept, map }, true);
+  const { mean, covariance } = await sampleCovariance(input, data, map, sketch, true);
+  const { transform, eigenvalues } = await calculate('planFeatures', {
+    ...(sketch ? unmapped(sketch) : { ...columns, kept }),
+    ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
+  });
   const reason = isGraph
     ? why
     : `no small number of directions of the ${layout.dim} columns stands out from the others`;
   return {
     ...{ likelihood: 'graph', why: units + reason, covariance: eigenvalues },
-    transform: { ...transform, before: map },
+    transform: { ...ofColumns(transform, sketch), before: map },
   };
-}
-
-/**
- * The transform of rows after a column map, scaled to unit length if `unit`, to their leading principal axes, by the sample
- * (`planFeatures`). UserError if they do not vary.
- */
-export async function principalAxes(
-  input: Pick<ChoiceInput, 'config' | 'layout' | 'dispatcher' | 'calculate'>,
-  data: Pick<DataMoments, 'fences' | 'sampleRows'>,
-  { columns, kept, map }: Pick<ReturnType<typeof columnsOf>, 'columns' | 'kept' | 'map'>,
-  unit: boolean,
-): Promise<{ transform: Transform; eigenvalues: Float64Array }> {
-  const sketch = sketchOf(input.config, input.layout.dim);
-  const { mean, covariance } = await sampleCovariance(input, data, map, sketch, unit);
-  const { transform, eigenvalues } = await input.calculate('planFeatures', {
-    ...(sketch ? unmapped(sketch) : { ...columns, kept }),
-    ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences: data.fences },
-  });
-  return { transform: ofColumns(transform, sketch), eigenvalues };
 }
 
 const sketchOf = ({ seed }: Pick<RunConfig, 'seed'>, columns: number): Sketch | null =>
@@ -230,7 +215,7 @@ async function sampleCovariance(
 }
 
 /** A transform of mapped columns as one of raw rows. */
-export function afterColumns(transform: Transform, { shift, factor }: ColumnMap): Transform {
+function afterColumns(transform: Transform, { shift, factor }: ColumnMap): Transform {
   const { input, dim, weights, bias } = transform;
   const own = { weights: weights.slice(), bias: Float64Array.from(bias) };
   for (let j = 0; j < input; j++)

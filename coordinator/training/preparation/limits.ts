@@ -24,8 +24,8 @@ export function checkMemory(
   free = freemem(),
 ): void {
   // Codes are short.
-  if (config.encoder === 'autoencoder') return;
-  if (config.encoder === 'neighbour' || isUndecided(config, dim)) {
+  if (config.encoder !== 'none') return;
+  if (isUndecided(config, dim)) {
     checkSampleCovariance(config, dim, shards, free);
     return;
   }
@@ -50,14 +50,9 @@ export function checkMemory(
 const MOST_COLUMNS = 1 << 14;
 
 /** For each shard's sum there may be another that is being added to it, here or on a worker of this machine. */
-function checkSampleCovariance(
-  { data, encoder }: RunConfig,
-  dim: number,
-  shards: number,
-  free: number,
-): void {
-  const other = encoder === 'none' ? '--transform standard with --covariance diag' : '--encoder autoencoder';
-  const remedy = `reduce them first, such as with an embedding, or use ${other}`;
+function checkSampleCovariance({ data }: RunConfig, dim: number, shards: number, free: number): void {
+  const remedy =
+    'reduce them first, such as with an embedding, or use --transform standard with --covariance diag';
   if (dim > MOST_COLUMNS)
     throw new UserError(`${data}: ${dim} columns are more than ${MOST_COLUMNS}; ${remedy}`);
   const needed = 2 * shards * 8 * Math.min(dim, MOST_EXACT) ** 2;

@@ -20,7 +20,7 @@ const net = initialAutoencoder(3n, WIDTHS);
 /** As decoded: names that are given by others have no prototype. */
 const tensors = (named: Tensors): Tensors => Object.assign(Object.create(null), named);
 const checkpoint: EncoderCheckpoint = {
-  ...{ layout, variance: 4.5, projection: null },
+  ...{ layout, variance: 4.5 },
   hashes: Uint8Array.from({ length: 16 * blockCount(layout) }, (_, i) => i),
   input: { factor: Float32Array.of(1, 2, 3, 4, 0), shift: Float32Array.of(5, 6, 7, 8, 0) },
   state: {
@@ -65,26 +65,6 @@ describe('the checkpoint of an encoder', () => {
     const next = { ...checkpoint, state: { ...checkpoint.state, epoch: 5, loss: null } };
     await saveEncoder(run, next, () => {});
     assert.deepEqual(read(), next);
-  });
-
-  test('of a net on axes is read back, and is of an encoder of the rows, which no other one replaces', async () => {
-    const widths = [3, 4, 2];
-    const { params } = initialAutoencoder(3n, widths);
-    const zeros = () => new Float32Array(params.length);
-    const along = {
-      ...checkpoint,
-      projection: {
-        weights: Float32Array.from({ length: 15 }, (_, i) => Math.cos(i)),
-        bias: Float32Array.of(1, 2, 3),
-      },
-      state: { ...checkpoint.state, widths, params, first: zeros(), second: zeros() },
-      clusters: null,
-    };
-    await saveEncoder(run, along, () => {});
-    assert.deepEqual(read([5, 4, 2]), along);
-    assert.throws(() => read(), /of an encoder 5-4-2 of other rows or other options/);
-    await saveEncoder(run, checkpoint, () => {});
-    assert.throws(() => read([5, 4, 2]), /of an encoder 5-4-2-4-5 of other rows/);
   });
 
   test('of other rows or widths is refused', () => {

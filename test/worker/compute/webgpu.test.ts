@@ -18,7 +18,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const tasks = join(here, '../tasks');
 const GROUPS = {
   backends: [join(here, 'backends.test.ts')],
-  gradients: [join(here, 'gradients.test.ts'), join(here, 'info-nce.test.ts')],
+  gradients: [join(here, 'gradients.test.ts')],
   tasks: readdirSync(tasks)
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => join(tasks, name)),

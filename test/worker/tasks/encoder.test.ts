@@ -14,7 +14,7 @@ const WIDTHS = [D, 6, 2, 6, D];
 const LINEAR = [codeLayer(WIDTHS), WIDTHS.length - 2];
 const task: TaskOf<'encoder-steps'> = {
   ...{ task: 'encoder-steps', epoch: 1, batch: 16, rate: 0.02, pull: 0, noise: 0 },
-  ...{ done: 0, length: 1, total: 40, steps: 0, decay: 0 },
+  ...{ done: 0, length: 1, total: 40, steps: 0 },
 };
 
 /** A worker with the states of an auto-encoder. */
@@ -120,15 +120,6 @@ describe('encoder-steps', () => {
     assert.notDeepEqual(await params({}), await params({ epoch: 2 }));
     assert.notDeepEqual(await params({}), await params({ noise: 0.5 }));
     assert.deepEqual(await params({ noise: 0.5 }), await params({ noise: 0.5 }));
-  });
-
-  test('weights decay in each step by their share', async () => {
-    const size = async (decay: number) => {
-      const result = await run(joined(backends[0]), { ...task, rate: 1e-3, done: 1, decay }, SHARDS[0]);
-      return take(result, 'params', 'float32').reduce((sum, value) => sum + Math.abs(value), 0);
-    };
-    // Some four steps at this rate.
-    assert.ok((await size(100)) < 0.8 * (await size(0)));
   });
 
   test('the rate falls within a round', async () => {

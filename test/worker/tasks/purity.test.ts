@@ -66,11 +66,7 @@ describe('purity', () => {
     { task: 'half-links' },
     {
       ...{ task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, pull: 0, noise: 0.1 },
-      ...{ done: 3.5, length: 0.5, total: 20, steps: 30, decay: 0.1 },
-    },
-    {
-      ...{ task: 'neighbour-steps', epoch: 2, batch: 16, rate: 0.01, from: 0.25, length: 0.5 },
-      ...{ total: 20, steps: 30, noise: 0.1, decay: 0.1 },
+      ...{ done: 3.5, length: 0.5, total: 20, steps: 30 },
     },
     { task: 'encode' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.3 },

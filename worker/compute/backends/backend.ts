@@ -17,24 +17,21 @@ export interface FlatNet {
   second: Float32Array;
 }
 
-/** What a net is trained by: see `klGradient`, `costGradient`, `squaredError` and `infoNceGradient`. */
-export type Loss = 'kl' | 'cost' | 'squares' | 'info-nce';
+/** What a net is trained by: see `klGradient`, `costGradient` and `squaredError`. */
+export type Loss = 'kl' | 'cost' | 'squares';
 
 /** A net in training. */
 export interface Training {
   /** One step of `adam` on one batch; `count`: the number of steps with this one. Returns the loss. */
-  step(batch: TrainingBatch, rate: number, count: number, decay: number): number;
+  step(batch: TrainingBatch, rate: number, count: number): number;
   /** Writes weights and moments back into the net. */
   end(): void;
 }
 
-/**
- * Rows [b,D] (each: [K,b,D]) and their targets [b,k] (each): responsibilities, the cost of each output, or what the outputs should be;
- * with `info-nce` there are none, as a half of the rows is what the other half should be near to.
- */
+/** Rows [b,D] (each: [K,b,D]) and their targets [b,k] (each): responsibilities, the cost of each output, or what the outputs should be. */
 export interface TrainingBatch {
   x: Tensor;
-  target?: Tensor;
+  target: Tensor;
   /** Of a net with a linear layer: what else it learns. */
   codes?: CodeTargets;
 }
@@ -85,11 +82,8 @@ export interface Backend {
   training?(net: FlatNet, loss: Loss, linear?: number): Training | null;
   /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */
   forNet?(shapes: FlatNet['shapes']): Backend;
-  /**
-   * One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. `decay`: decoupled weight decay, p
-   * first loses rate·decay·p (Loshchilov & Hutter, ICLR 2019); 0 by default, which changes no bits.
-   */
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay?: number): void;
+  /** One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. */
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void;
 
   /** Softmax r of each row; with ε > 0 smoothed to (r + ε)/Σ(r + ε). */
   softmaxRows(logits: Tensor, epsilon: number): Tensor;
@@ -101,11 +95,6 @@ export interface Backend {
   costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
   /** ‖x − target‖², averaged over the rows: its gradient by x, and its value [1]. Both [b,D]. */
   squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
-  /**
-   * InfoNCE of codes [2b,L]: those of b rows, then those of a neighbour of each, which has to be told from the neighbours of the others
-   * by its similarity q = 1/(1 + ‖difference‖²). −log(q_ii / Σ_j q_ij), averaged over the b rows: its gradient by the codes, and its value [1].
-   */
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor };
 
   /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor;

@@ -189,8 +189,8 @@ export class HostBackend implements Backend {
     return out;
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
-    loops.adam(this.view(p), this.view(m), this.view(v), this.view(gradient), rate, step, decay);
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
+    loops.adam(this.view(p), this.view(m), this.view(v), this.view(gradient), rate, step);
   }
 
   softmaxRows(logits: Tensor, epsilon: number): Tensor {
@@ -217,14 +217,6 @@ export class HostBackend implements Backend {
 
   squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
     return this.#gradient(loops.squaredError, x, target);
-  }
-
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor } {
-    const [rows, cols] = codes.shape;
-    const gradient = this.make(codes.shape);
-    const loss = this.make([1]);
-    this.view(loss)[0] = loops.infoNceGradient(this.view(codes), rows / 2, cols, this.view(gradient));
-    return { gradient, loss };
   }
 
   #gradient(loop: typeof loops.klGradient, logits: Tensor, other: Tensor) {

@@ -37,14 +37,13 @@ export function gather(x: F32, index: Int32Array | Uint32Array, dim: number, out
     for (let d = 0, q = index[i] * dim; d < dim; d++, q++, o++) out[o] = x[q];
 }
 
-export function adam(p: F32, m: F32, v: F32, g: F32, rate: number, step: number, decay: number): void {
-  const kept = 1 - rate * decay;
+export function adam(p: F32, m: F32, v: F32, g: F32, rate: number, step: number): void {
   const first = rate / (1 - 0.9 ** step);
   const second = 1 / (1 - 0.999 ** step);
   for (let i = 0; i < p.length; i++) {
     const a = (m[i] = 0.9 * m[i] + 0.1 * g[i]);
     const b = (v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i]);
-    p[i] = kept * p[i] - (first * a) / (Math.sqrt(second * b) + 1e-8);
+    p[i] -= (first * a) / (Math.sqrt(second * b) + 1e-8);
   }
 }
 
@@ -124,39 +123,6 @@ export function squaredError(
     out[i] = 2 * scale * difference;
   }
   return loss * scale;
-}
-
-/**
- * Returns the mean of −log(q_ii/Σ_j q_ij), q_ij = 1/(1 + ‖a_i − c_j‖²), for codes a (`rows` of them), then c; out: its gradient. That by
- * ‖a_i − c_j‖² is (δ_ij − q_ij/Σ_l q_il)·q_ij/rows.
- */
-export function infoNceGradient(codes: F32, rows: number, cols: number, out: F32): number {
-  const q = new Float64Array(rows);
-  const sums = new Float64Array(2 * rows * cols);
-  let loss = 0;
-  for (let i = 0; i < rows; i++) {
-    let total = 0;
-    for (let j = 0, o = rows * cols; j < rows; j++) {
-      let square = 0;
-      for (let d = i * cols, end = d + cols; d < end; d++, o++) {
-        const difference = codes[d] - codes[o];
-        square += difference * difference;
-      }
-      q[j] = 1 / (1 + square);
-      total += q[j];
-    }
-    loss += Math.log(total / q[i]);
-    for (let j = 0, o = rows * cols; j < rows; j++) {
-      const slope = (2 * ((j === i ? 1 : 0) - q[j] / total) * q[j]) / rows;
-      for (let d = i * cols, end = d + cols; d < end; d++, o++) {
-        const part = slope * (codes[d] - codes[o]);
-        sums[d] += part;
-        sums[o] -= part;
-      }
-    }
-  }
-  out.set(sums);
-  return loss / rows;
 }
 
 /** φ of each row, row by row: out [rows,P]. */

@@ -128,15 +128,10 @@ export class TfDevice implements Backend {
       : this.#ops.batchMatMul(left, right, transposition);
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
     const ops = this.#ops;
     const changed = [p, m, v] as DeviceTensor[];
     const variables = changed.map((tensor) => this.#variableOf(tensor));
-    if (decay) {
-      const kept = ops.temporary(Float32Array.of(1 - rate * decay), []);
-      ops.assign(variables[0], ops.run('Mul', this.#id(p), kept));
-      ops.end();
-    }
     // TensorFlow would copy a value that is still referenced before it changes it.
     for (const tensor of changed) {
       if (tensor.id !== null) ops.delete(tensor.id);
@@ -221,30 +216,6 @@ export class TfDevice implements Backend {
     const difference = ops.run('Sub', this.#id(x), this.#id(target));
     const loss = this.#total(ops.run('Mul', difference, difference), rows * cols, 1 / rows);
     return this.#lossResult(x, ops.times(difference, 2 / rows), loss);
-  }
-
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor } {
-    const ops = this.#ops;
-    const [both, cols] = codes.shape;
-    const rows = both / 2;
-    const half = (start: number) => ops.slice(this.#id(codes), [start, 0], [rows, cols]);
-    const [own, others] = [half(0), half(rows)];
-    const differences = ops.run('Sub', ops.reshape(own, rows, 1, cols), ops.reshape(others, 1, rows, cols));
-    const squares = ops.sum(ops.run('Square', differences), -1);
-    const q = ops.run('Reciprocal', ops.run('AddV2', squares, ops.scalar(1)));
-    const total = ops.sum(q, -1, true);
-    const identity = ops.constant(`identity${rows}`, () => [identityMatrix(rows), [rows, rows]]);
-    const slope = ops.run('Mul', ops.run('Sub', identity, ops.run('RealDiv', q, total)), q);
-    const weights = ops.times(slope, 2 / rows);
-    /** Σ_j w_ij (x_i − y_j), with the weights transposed or not. */
-    const pull = (x: Id, y: Id, axis: number, transposition: Transposition) => {
-      const sums = ops.reshape(ops.sum(weights, axis), rows, 1);
-      return ops.run('Sub', ops.run('Mul', sums, x), ops.matMul(weights, y, transposition));
-    };
-    const gradient = ops.concat(pull(own, others, 1, 'NN'), pull(others, own, 0, 'TN'), 0);
-    const ofPairs = ops.reshape(ops.sum(ops.run('Mul', squares, identity), -1), rows, 1);
-    const losses = ops.run('AddV2', ops.run('Log1p', ofPairs), ops.run('Log', total));
-    return this.#lossResult(codes, gradient, this.#total(losses, rows, 1 / rows));
   }
 
   /** The sum of all entries times a factor, as a tensor [1]. */
@@ -353,10 +324,4 @@ export class TfDevice implements Backend {
     );
     return this.#result([k, rows, j], ops.reshape(weighed, k, rows, j));
   }
-}
-
-function identityMatrix(size: number): Float32Array {
-  const out = new Float32Array(size * size);
-  for (let i = 0; i < size; i++) out[i * (size + 1)] = 1;
-  return out;
 }

@@ -51,9 +51,9 @@ export class WasmBackend extends HostBackend {
   training(net: FlatNet, loss: Loss, linear = -1): Training | null {
     const { step, end } = this.#steps(net, loss, linear);
     return {
-      step: ({ x, target, codes }, rate, count, decay) => {
+      step: ({ x, target, codes }, rate, count) => {
         const own = codes && { target: this.view(codes.target), weight: codes.weight };
-        return step(this.view(x), target ? this.view(target) : null, { rate, count, decay }, own);
+        return step(this.view(x), this.view(target), rate, count, own);
       },
       end,
     };

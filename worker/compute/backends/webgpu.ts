@@ -167,7 +167,7 @@ class WebgpuBackend implements Backend {
     return this.#make(h.shape, () => tf.mul(tf.matMul(tfOf(g), tfOf(w), false, true), tf.step(tfOf(h))));
   }
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number, decay = 0): void {
+  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
     const tf = this.#tf;
     const [first, second] = tf.tidy(() => [
       tf.add(tf.mul(tfOf(m), 0.9), tf.mul(tfOf(gradient), 0.1)),
@@ -175,8 +175,7 @@ class WebgpuBackend implements Backend {
     ]);
     const next = tf.tidy(() => {
       const root = tf.add(tf.sqrt(tf.mul(second, 1 / (1 - 0.999 ** step))), 1e-8);
-      const kept = decay ? tf.mul(tfOf(p), 1 - rate * decay) : tfOf(p);
-      return tf.sub(kept, tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
+      return tf.sub(tfOf(p), tf.div(tf.mul(first, rate / (1 - 0.9 ** step)), root)) as TfTensor;
     });
     ([p, m, v] as WebgpuTensor[]).forEach((tensor, i) => {
       this.#dispose(tensor.value);
@@ -241,41 +240,6 @@ class WebgpuBackend implements Backend {
     const gradient = this.#make(x.shape, () => tf.mul(tfOf(difference), 2 / rows));
     const loss = this.#make([1], () => tf.reshape(tf.div(tf.sum(tf.square(tfOf(difference))), rows), [1]));
     this.free(difference);
-    return { gradient, loss };
-  }
-
-  infoNceGradient(codes: Tensor): { gradient: Tensor; loss: Tensor } {
-    const tf = this.#tf;
-    const [both, cols] = codes.shape;
-    const rows = both / 2;
-    const half = (start: number) => tf.slice2d(tfOf(codes), [start, 0], [rows, cols]);
-    const parts = () => {
-      const differences = tf.sub(
-        tf.reshape(half(0), [rows, 1, cols]),
-        tf.reshape(half(rows), [1, rows, cols]),
-      );
-      const squares = tf.sum(tf.square(differences), -1);
-      const q = tf.reciprocal(tf.add(squares, 1));
-      return { squares, q, total: tf.sum(q, -1, true), identity: tf.eye(rows) };
-    };
-    const gradient = this.#make(codes.shape, () => {
-      const { q, total, identity } = parts();
-      const weights = tf.mul(tf.mul(tf.sub(identity, tf.div(q, total)), q), 2 / rows);
-      const sums = (axis: number) => tf.reshape(tf.sum(weights, axis), [rows, 1]);
-      return tf.concat2d(
-        [
-          tf.sub(tf.mul(sums(1), half(0)), tf.matMul(weights as never, half(rows))),
-          tf.sub(tf.mul(sums(0), half(rows)), tf.matMul(weights as never, half(0), true)),
-        ],
-        0,
-      );
-    });
-    const loss = this.#make([1], () => {
-      const { squares, total, identity } = parts();
-      const ofPairs = tf.sum(tf.mul(squares, identity), -1, true);
-      const losses = tf.add(tf.log1p(ofPairs), tf.log(total));
-      return tf.reshape(tf.div(tf.sum(losses), rows), [1]);
-    });
     return { gradient, loss };
   }
 

@@ -7,20 +7,21 @@ import { copyRows, instantiate, padded } from './compiled.ts';
 export const STEPS_VERSION = 'steps1';
 
 /** What outputs are compared with their targets by, as in assembly/steps.ts. */
-const LOSSES: Loss[] = ['kl', 'cost', 'squares', 'info-nce'];
+const LOSSES: Loss[] = ['kl', 'cost', 'squares'];
 /** As in assembly/steps.ts. */
 const PANEL = 16;
 
 /** A net in training: its steps are single calls. Ends when another begins. */
 export interface KernelTraining {
   /**
-   * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major; `decay`: see `Backend.adam`. `codes`: as in
-   * `TrainingBatch`, of a single net. Returns the loss, without that of the codes.
+   * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major. `codes`: as in `TrainingBatch`, of a
+   * single net. Returns the loss, without that of the codes.
    */
   step(
     x: Float32Array,
-    target: Float32Array | null,
-    adam: { rate: number; count: number; decay: number },
+    target: Float32Array,
+    rate: number,
+    count: number,
     codes?: { target: Float32Array; weight: number },
   ): number;
   /** Writes weights and moments back into the net. */
@@ -67,7 +68,7 @@ export function stepKernel(): StepKernel {
       spread(values, net.shapes, nets, view, address >>> 2, size, false);
 
     return {
-      step(x, target, { rate, count, decay }, codes) {
+      step(x, target, rate, count, codes) {
         if (own !== latest) throw new Error('another training has begun');
         const rows = x.length / (nets * widths[0]);
         const hidden = rows * wide.slice(1).reduce((a, b) => a + b, 0);
@@ -76,10 +77,10 @@ export function stepKernel(): StepKernel {
         const wanted = allocate(4 * nets * rows * padded(outputs));
         const codeWidth = codes ? padded(widths[linear + 1]) : 0;
         const ownCodes = allocate(4 * rows * codeWidth);
-        const work = allocate(4 * (hidden + rows * widest + Math.max(turned, PANEL * widest, rows)));
+        const work = allocate(4 * (hidden + rows * widest + Math.max(turned, PANEL * widest)));
         if (view.buffer !== buffer()) view = new Float32Array(buffer());
         view.set(x, input >>> 2);
-        if (target) copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
+        copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
         if (codes) copyRows(codes.target, rows, widths[linear + 1], view, ownCodes >>> 2, codeWidth);
         return calls.step(
           at.widths,
@@ -98,7 +99,6 @@ export function stepKernel(): StepKernel {
           codes?.weight ?? 0,
           rate / (1 - 0.9 ** count),
           1 / (1 - 0.999 ** count),
-          1 - rate * decay,
         );
       },
       end() {

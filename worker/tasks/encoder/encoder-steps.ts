@@ -6,11 +6,10 @@ import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
-import type { FlatNet, Tensor } from '../../compute/backends/backend.ts';
+import type { Tensor } from '../../compute/backends/backend.ts';
 import { trainNet } from '../../compute/training.ts';
 import type { Context } from '../../context.ts';
 import { pick } from '../../rows.ts';
-import type { States } from '../../states.ts';
 import { centresOfRows } from './centres-of-rows.ts';
 import { uploadEncoder } from './encode-rows.ts';
 import { inputMap, piecesOf } from './inputs.ts';
@@ -28,7 +27,16 @@ export async function encoderSteps(
 ): Promise<Tensors> {
   collectGarbage();
   const began = performance.now();
-  const { widths, net } = encoderIn(context.states);
+  const { states } = context;
+  const [encoder, moments] = [states.get('encoder'), states.get('encoder-moments')];
+  const widths = [...take(encoder, 'widths', 'int32')];
+  const net = {
+    shapes: netShapes(widths, 0),
+    // Copies: training changes them.
+    params: take(encoder, 'params', 'float32').slice(),
+    first: take(moments, 'first', 'float32').slice(),
+    second: take(moments, 'second', 'float32').slice(),
+  };
   const backend = context.backend.forNet?.(net.shapes) ?? context.backend;
   const training = trainNet(backend, net, 'squares', task.steps, codeLayer(widths));
   // As the round began; the one in training changes.
@@ -40,14 +48,16 @@ export async function encoderSteps(
       const target = backend.upload(rows, shape);
       const x = noisy ? backend.upload(noisy, shape) : target;
       const wanted = centres && backend.upload(centres, [shape[0], centres.length / shape[0]]);
-      training.step(
-        { x, target, ...(wanted && { codes: { target: wanted, weight: task.pull } }) },
-        rate,
-        task.decay,
-      );
+      training.step({ x, target, ...(wanted && { codes: { target: wanted, weight: task.pull } }) }, rate);
       backend.free(target, ...(noisy ? [x] : []), ...(wanted ? [wanted] : []));
     }
-    return encoderResult(await training.end());
+    const { params, first, second, loss } = await training.end();
+    return {
+      params: nd(params),
+      first: nd(first),
+      second: nd(second),
+      loss: nd(Float64Array.of(loss)),
+    };
   } finally {
     if (atStart) context.backend.free(...atStart);
     training.free();
@@ -67,28 +77,6 @@ let wasLong = true;
 function collectGarbage(): void {
   if (wasLong) globalThis.gc?.();
 }
-
-/** The encoder of the states, with Adam's moments: copies that training may change. */
-export function encoderIn(states: States): { widths: number[]; net: FlatNet } {
-  const encoder = states.get('encoder');
-  const moments = states.get('encoder-moments');
-  const widths = [...take(encoder, 'widths', 'int32')];
-  const net = {
-    shapes: netShapes(widths, 0),
-    params: take(encoder, 'params', 'float32').slice(),
-    first: take(moments, 'first', 'float32').slice(),
-    second: take(moments, 'second', 'float32').slice(),
-  };
-  return { widths, net };
-}
-
-/** A trained encoder and the mean loss of its steps, as a result. */
-export const encoderResult = ({ params, first, second, loss }: FlatNet & { loss: number }): Tensors => ({
-  params: nd(params),
-  first: nd(first),
-  second: nd(second),
-  loss: nd(Float64Array.of(loss)),
-});
 
 interface Batch {
   /** Inputs of the encoder, which are its targets too. */

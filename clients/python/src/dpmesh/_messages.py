@@ -32,7 +32,7 @@ _PARAMETERS = {
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
 _ASSIGNMENT = re.compile(
-    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder|neighbour"
+    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder"
     r"|wasm|webgpu|mean|median|drop)(?!\w|[.:]\d)"
 )
 #: What to do, in the words of the command line and of Python.

@@ -59,7 +59,6 @@ RESULT_OPTIONS = {
     "encoder_batch": "encoderBatch",
     "encoder_steps": "encoderSteps",
     "encoder_noise": "encoderNoise",
-    "encoder_weight_decay": "encoderWeightDecay",
     "alternations": "alternations",
     "alternation_epochs": "alternationEpochs",
     "schedule": "schedule",
@@ -138,7 +137,7 @@ class Options:
         local_steps: int | None = None,
         cluster_loss: Literal["kl", "isotropic", "diag"] | None = None,
         sub_loss: Literal["isotropic", "kl"] | None = None,
-        encoder: Literal["none", "autoencoder", "neighbour"] | None = None,
+        encoder: Literal["none", "autoencoder"] | None = None,
         encoder_hidden: int | str | Sequence[int] | None = None,
         latent: int | None = None,
         encoder_epochs: int | None = None,
@@ -146,7 +145,6 @@ class Options:
         encoder_batch: int | None = None,
         encoder_steps: int | None = None,
         encoder_noise: float | None = None,
-        encoder_weight_decay: float | None = None,
         alternations: int | None = None,
         alternation_epochs: int | None = None,
         schedule: Literal["fast", "paper"] | None = None,
@@ -280,33 +278,27 @@ class Options:
             loss of the clustering net. Default: kl.
         sub_loss : {"isotropic", "kl"}
             loss of the sub-clustering nets. Default: isotropic.
-        encoder : {"none", "autoencoder", "neighbour"}
-            learn features first, and cluster these: autoencoder, from all rows, for raw images and other rows
-            of many columns; neighbour, from pairs of nearest rows in a sample. Default: none.
+        encoder : {"none", "autoencoder"}
+            learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows
+            of many columns. Default: none.
         encoder_hidden : int | str | Sequence[int]
-            widths of the encoder’s hidden layers; the decoder of an auto-encoder has the same in reverse.
-            Default: 500,500,2000; 256,256 with neighbour.
+            widths of the encoder’s hidden layers; the decoder has the same in reverse. Default: 500,500,2000.
         latent : int
             numbers in the code of a row, which are clustered in its place; a whole number from 1 to 1024.
             Default: 10, or half of the columns.
         encoder_epochs : int
-            passes of the encoder over all rows; with neighbour over all pairs; a whole number, at least 1.
-            Default: 12.
+            passes of the encoder over all rows; a whole number, at least 1. Default: 12.
         encoder_lr : float
             largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a
             cosine; above 0. Default: 0.0015.
         encoder_batch : int
-            rows in a step of the encoder; with neighbour pairs of rows; a whole number from 1 to 1048576.
-            Default: 64; 256 with neighbour.
+            rows in a step of the encoder; a whole number from 1 to 1048576. Default: 64.
         encoder_steps : int
             local steps of the encoder on each of its shards (two of the run’s) between two averages, about;
             fewer at first; a whole number from 1 to 100000. Default: 512.
         encoder_noise : float
             standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it
-            learns to remove it; at least 0. Default: 0.5; 0 with neighbour.
-        encoder_weight_decay : float
-            weight decay of the encoder as in AdamW: in each step, weights lose this share of themselves times
-            the learning rate; at least 0. Default: 0.
+            learns to remove it; at least 0. Default: 0.5.
         alternations : int
             how often the encoder learns from the clusters of its codes, which are clustered again each time;
             fewer where they no longer change; a whole number, at least 0. Default: 0.
@@ -419,7 +411,6 @@ class Options:
         self.encoder_batch = encoder_batch
         self.encoder_steps = encoder_steps
         self.encoder_noise = encoder_noise
-        self.encoder_weight_decay = encoder_weight_decay
         self.alternations = alternations
         self.alternation_epochs = alternation_epochs
         self.schedule = schedule

@@ -8,13 +8,11 @@
  * then b [out]; the K nets follow one another.
  */
 
-import { infoNceGradient } from './info-nce';
 import { gram, padded, product, sumOf, transpose } from './products';
 
 /** What the outputs are compared with their targets by. */
 const COST: i32 = 1;
 const SQUARES: i32 = 2;
-const INFO_NCE: i32 = 3;
 
 /** Rows of weights that are updated together, while their gradient is in the cache. */
 const PANEL: i32 = 16;
@@ -36,8 +34,8 @@ function maskPositive(x: usize, h: usize, n: i32): void {
     v128.store(x + o, v128.and(v128.load(x + o), f32x4.gt(v128.load(h + o), zero)));
 }
 
-/** One Adam step on n floats, a multiple of 4. `rate` and `correction` include the bias corrections; `kept`: the share of p that decay leaves. */
-function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correction: f32, kept: f32): void {
+/** One Adam step on n floats, a multiple of 4. `rate` and `correction` include the bias corrections. */
+function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correction: f32): void {
   for (let o: usize = 0, end = (<usize>n) << 2; o < end; o += 16) {
     const slope = v128.load(g + o);
     const mean = f32x4.add(f32x4.mul(f32x4.splat(0.9), v128.load(m + o)), f32x4.mul(f32x4.splat(0.1), slope));
@@ -48,8 +46,7 @@ function adam(p: usize, m: usize, v: usize, g: usize, n: i32, rate: f32, correct
     v128.store(m + o, mean);
     v128.store(v + o, square);
     const size = f32x4.add(f32x4.sqrt(f32x4.mul(f32x4.splat(correction), square)), f32x4.splat(1e-8));
-    const own = f32x4.mul(f32x4.splat(kept), v128.load(p + o));
-    v128.store(p + o, f32x4.sub(own, f32x4.div(f32x4.mul(f32x4.splat(rate), mean), size)));
+    v128.store(p + o, f32x4.sub(v128.load(p + o), f32x4.div(f32x4.mul(f32x4.splat(rate), mean), size)));
   }
 }
 
@@ -172,7 +169,7 @@ function lossGradient(logits: usize, target: usize, rows: i32, k: i32, n: i32, c
 /**
  * One Adam step of each net on its own rows: x [nets,rows,widths[0]], target [nets,rows,last width padded]. Changes `params`,
  * `first` and `second` in place. ReLU after all layers but the last and `linear`. `work` has room for the activations of a net,
- * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). With INFO_NCE there is no target. `codes`: what the outputs of `linear`, of a single
+ * the transposed weights of a layer, and the gradients of some (see step-kernel.ts). `codes`: what the outputs of `linear`, of a single
  * net, should be besides, [rows, its width padded], by `weight`; 0 for none. Returns the mean loss of the nets, without that of the codes.
  */
 export function step(
@@ -192,7 +189,6 @@ export function step(
   weight: f32,
   rate: f32,
   correction: f32,
-  kept: f32,
 ): f64 {
   let total: f64 = 0;
   const inputs = load<i32>(widths);
@@ -216,9 +212,10 @@ export function step(
       free += (<usize>rows * <usize>width) << 2;
     }
     const end = at;
-    if (loss === SQUARES) total += squaresGradient(input, target, rows, stride);
-    else if (loss === INFO_NCE) total += infoNceGradient(input, rows >>> 1, stride, free);
-    else total += lossGradient(input, target, rows, outputs, stride, loss === COST);
+    total +=
+      loss === SQUARES
+        ? squaresGradient(input, target, rows, stride)
+        : lossGradient(input, target, rows, outputs, stride, loss === COST);
 
     // Backward: a layer's weights change only after they have propagated the gradient to the layer below.
     let above = input;
@@ -244,11 +241,11 @@ export function step(
         const height = min(PANEL, fanIn - p);
         const panel = at + ((<usize>p * <usize>width) << 2);
         gram(below + ((<usize>p) << 2), rows, height, l ? from : inputs, above, width, gradient);
-        adam(panel, panel + toFirst, panel + toSecond, gradient, height * width, rate, correction, kept);
+        adam(panel, panel + toFirst, panel + toSecond, gradient, height * width, rate, correction);
       }
       const bias = at + (weights << 2);
       columnSums(above, rows, width, gradient);
-      adam(bias, bias + toFirst, bias + toSecond, gradient, width, rate, correction, kept);
+      adam(bias, bias + toFirst, bias + toSecond, gradient, width, rate, correction);
       if (l) memory.copy(below, slope, (<usize>rows * <usize>from) << 2);
       above = below;
     }
