@@ -359,7 +359,7 @@ describe('a run directory from elsewhere', () => {
       [{ config: { hidden: {} } }, 'run.json: hidden {} must be layer widths'],
       [{ config: { data: 5 } }, 'run.json: data 5 must be a string'],
       [{ config: { alpha: `a\n${'b'.repeat(1000)}` } }, 'run.json: alpha a\ufffdb'],
-      [{ config: { shards: 1e15 } }, 'run.json: shards 1000000000000000 must be'],
+      [{ config: { shards: 1e15 } }, 'not a valid run.json (data: '],
       [{ data: { rows: 0 } }, 'not a valid run.json (data: '],
       [{ data: { blockRows: 0 } }, 'not a valid run.json (data: '],
       [{ identity: 'wasm\ndpmesh: all is well' }, 'not a valid run.json (identity)'],

@@ -201,7 +201,7 @@ describe('a run', () => {
     assert.equal(ofType(events, 'worker').length, 2);
     assert.equal(ofType(events, 'worker-gone').length, 0);
     const [begin] = ofType(events, 'start');
-    assert.deepEqual([begin.rows, begin.dim, begin.sample, begin.shards], [N, D, N, 8]);
+    assert.deepEqual([begin.rows, begin.dim, begin.sample, begin.shards], [N, D, N, 4]);
     const [end, ...more] = ofType(events, 'end');
     assert.deepEqual([end.k, end.reason, end.epoch, more.length], [K, 'settled', json.epochs, 0]);
     const done = events.at(-1)!;
