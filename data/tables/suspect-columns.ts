@@ -99,7 +99,7 @@ export function watchColumns(names: readonly string[]) {
         (isNamed || isOrdered ? sure : scattered).push({ column, what: 'names or numbers the rows' });
       else if (isMany && is(DIFFERENT) && is(RISING))
         unsure.push({ column, what: 'ascends from row to row, as names and numbers of rows do' });
-      else if (isMany && isNamed) unsure.push({ column, what: 'is called an id' });
+      else if (isMany && isNamed) unsure.push({ column, what: 'has the name of an id' });
     }
     // A table numbers its rows in one order of its own: several such columns are ranks.
     if (scattered.length === 1) sure.push(...scattered);

@@ -125,7 +125,7 @@ describe('clustered', () => {
     ...['humid', 'paid', 'price_index', 'fluid', 'grid', 'BID', 'Android', 'thyroid'].map(
       (name): [string, number[], null] => [name, apart(ROWS, 1e9), null],
     ),
-    ['user_id', each(() => below(40)), /user_id is called an id, and is clustered/],
+    ['user_id', each(() => below(40)), /user_id has the name of an id, and is clustered/],
     ['no_month', each(() => 20_001_300 + below(28) + 1), null],
     ['no_day', each(() => 20_000_230 + below(2)), null],
     ['salary', each(() => 19_000_000 + 1000 * below(2000)), null],
