@@ -119,6 +119,6 @@ export function notesOn(suspects: readonly Suspect[], nameOf: (c: number) => str
   const kinds = [...new Set(suspects.map(({ what }) => what))];
   return kinds.map((kind) => {
     const names = suspects.filter(({ what }) => what === kind).map(({ column }) => nameOf(column));
-    return `${firstNames(names)} ${kind}, and ${does}`;
+    return `${names.length > 1 ? 'each of ' : ''}${firstNames(names)} ${kind}, and ${does}`;
   });
 }

@@ -147,6 +147,14 @@ describe('clustered', () => {
     assert.deepEqual(names, ['a', 'b']);
     assert.match(note!, /id names or numbers/);
   });
+  test('several, in one sentence', async () => {
+    const { note } = await readCsv({
+      user_id: each(() => below(9)),
+      item_id: each(() => below(9)),
+      a: measured(),
+    });
+    assert.match(note!, /: each of user_id, item_id has the name of an id, and is clustered/);
+  });
   test('a few rows', async () => {
     const few = each((i) => i, 9);
     assert.deepEqual((await readCsv({ n: few, a: measured(9) })).names, ['n', 'a']);
