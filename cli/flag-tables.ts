@@ -13,6 +13,7 @@ import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
 import * as plot from './plot.ts';
 import * as predict from './predict.ts';
+import * as resolutions from './resolutions.ts';
 import * as resume from './resume.ts';
 import { resultFlags } from './run-flags.ts';
 import * as setup from './setup.ts';
@@ -104,9 +105,19 @@ const TABLES: Record<string, () => string> = {
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
   ...Object.fromEntries(
-    Object.entries({ setup, view, watch, keygen, predict, cut, evaluate, plot, synth, doctor }).map(
-      ([name, { builder }]) => [name, () => commandTable(builder)],
-    ),
+    Object.entries({
+      setup,
+      view,
+      watch,
+      keygen,
+      predict,
+      cut,
+      resolutions,
+      evaluate,
+      plot,
+      synth,
+      doctor,
+    }).map(([name, { builder }]) => [name, () => commandTable(builder)]),
   ),
 };
 

@@ -119,7 +119,7 @@ export function createDisplay(
         case 'start': {
           hasStarted = true;
           eventLine(
-            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sampleText(event)}, ${event.shards} shards`,
+            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sampleText(event)}, ${counted(event.shards, 'shard')}`,
           );
           break;
         }

@@ -78,7 +78,7 @@ function describe(event: TimedEvent, measure: string): EventDescription | null {
   switch (event.type) {
     case 'start':
       return milestone(
-        `Data read: ${count(event.rows)} rows × ${event.dim} columns; training on ${count(event.sample)} rows; ${event.shards} shards`,
+        `Data read: ${count(event.rows)} rows × ${event.dim} columns; training on ${count(event.sample)} rows; ${counted(event.shards, 'shard')}`,
       );
     case 'likelihood': {
       const text = likelihoodText(event.likelihood, event.why);

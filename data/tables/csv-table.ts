@@ -100,7 +100,7 @@ function notesOn(
 ): string[] {
   const isForeign = encoding !== UTF8 && !dialect.encoding;
   const hasCommas = decimal === ',' && !dialect.decimal;
-  const between = (typeof delimiter === 'string' && DELIMITERS[delimiter]) || 'other signs';
+  const between = typeof delimiter === 'string' ? (DELIMITERS[delimiter] ?? delimiter) : 'blanks';
   return [
     ...(isForeign || hasCommas
       ? [

@@ -146,8 +146,11 @@ export async function decodeTable(
     const suspects = await watched?.found((c) => areDifferent(table, numbers[c]));
     const { sure, unsure } = suspects ?? { sure: [], unsure: [] };
     if (sure.length && (sure.length < own || categorical.length)) throw without(table, selected, sure);
+    // Of a first column without a name, which people have not asked for, and of which nothing else is said.
+    const isIndex =
+      options.asks && numbers[0] === 0 && numbers.length > 1 && !unsure.some(({ column }) => column === 0);
     const notes = [
-      ...notesOn(table, index, numbers, dropped.length, options.run),
+      ...notesOn(table, index, isIndex === true, dropped.length, options.run),
       ...(options.notes ?? []),
       ...notesOnSuspects(
         [...sure, ...unsure],
@@ -236,18 +239,17 @@ function without(table: Table, selected: SelectedColumns, suspects: readonly Sus
 function notesOn(
   { columns, isNamed, emptyParts, isPlain, notes = [] }: Table,
   index: number | null,
-  numbers: readonly number[],
+  isIndex: boolean,
   dropped: number,
   run: string | undefined,
 ): string[] {
   return [
-    ...notes,
+    // Behind a semicolon they say with which flags of `train` it would be otherwise.
+    ...(run === undefined ? notes : notes.map((note) => note.split(';')[0])),
     ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
     ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
-    ...(isNamed && numbers.includes(0) && numbers.length > 1 && INDEX_NAMES.includes(columns[0].name)
-      ? [
-          `its first column has no name and is clustered; if it is an index, leave it out${run === undefined ? ' with --drop 1' : ''}`,
-        ]
+    ...(isNamed && isIndex && INDEX_NAMES.includes(columns[0].name)
+      ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
       : []),
     // Only text has no names but those of its first line.
     ...(isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name))
@@ -255,7 +257,13 @@ function notesOn(
           'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
         ]
       : []),
-    ...(dropped ? [`${dropped} rows with missing values are left out`] : []),
+    ...(dropped
+      ? [
+          dropped > 1
+            ? `${dropped} rows with missing values are left out`
+            : '1 row with missing values is left out',
+        ]
+      : []),
   ];
 }
 

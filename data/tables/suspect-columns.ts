@@ -99,7 +99,7 @@ export function watchColumns(names: readonly string[]) {
         (isNamed || isOrdered ? sure : scattered).push({ column, what: 'names or numbers the rows' });
       else if (isMany && is(DIFFERENT) && is(RISING))
         unsure.push({ column, what: 'ascends from row to row, as names and numbers of rows do' });
-      else if (isMany && isNamed) unsure.push({ column, what: 'is called an id' });
+      else if (isMany && isNamed) unsure.push({ column, what: 'has the name of an id' });
     }
     // A table numbers its rows in one order of its own: several such columns are ranks.
     if (scattered.length === 1) sure.push(...scattered);
@@ -119,6 +119,6 @@ export function notesOn(suspects: readonly Suspect[], nameOf: (c: number) => str
   const kinds = [...new Set(suspects.map(({ what }) => what))];
   return kinds.map((kind) => {
     const names = suspects.filter(({ what }) => what === kind).map(({ column }) => nameOf(column));
-    return `${firstNames(names)} ${kind}, and ${does}`;
+    return `${names.length > 1 ? 'each of ' : ''}${firstNames(names)} ${kind}, and ${does}`;
   });
 }

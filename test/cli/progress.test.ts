@@ -58,6 +58,8 @@ describe('the display', () => {
       '8,000 rows × 5 (training on all but 4 outliers), 8 shards\n',
       '8,000 rows × 5 (training on a sample of 5,000), 8 shards\n',
     ]);
+    display.event({ type: 'start', rows: 800, dim: 5, sample: 800, shards: 1 });
+    assert.equal(written.at(-1), '800 rows × 5, 1 shard\n');
   });
 
   test('shows how far reading is, on a terminal, and not more often than it can be read', () => {

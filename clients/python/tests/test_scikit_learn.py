@@ -187,7 +187,7 @@ class Together(unittest.TestCase):
     def test_missing_values_can_be_filled(self) -> None:
         frame = pd.DataFrame(X, columns=["a", "b", "c"])
         frame.loc[3, "b"] = np.nan
-        with self.assertRaisesRegex(ValueError, '^X.*row 3, column 1.*impute="median" does so in a DataFrame'):
+        with self.assertRaisesRegex(ValueError, '^X.*row 3, column 1.*impute="median" does so$'):
             dpmesh.DPMesh(**QUICK).fit(frame)
         with self.assertRaisesRegex(ValueError, '^X row 3 .counted from 0., column b: .* rows out with impute="drop"$'):
             dpmesh.DPMesh(**QUICK, drop="c").fit(frame)

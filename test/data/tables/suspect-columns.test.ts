@@ -125,7 +125,7 @@ describe('clustered', () => {
     ...['humid', 'paid', 'price_index', 'fluid', 'grid', 'BID', 'Android', 'thyroid'].map(
       (name): [string, number[], null] => [name, apart(ROWS, 1e9), null],
     ),
-    ['user_id', each(() => below(40)), /user_id is called an id, and is clustered/],
+    ['user_id', each(() => below(40)), /user_id has the name of an id, and is clustered/],
     ['no_month', each(() => 20_001_300 + below(28) + 1), null],
     ['no_day', each(() => 20_000_230 + below(2)), null],
     ['salary', each(() => 19_000_000 + 1000 * below(2000)), null],
@@ -146,6 +146,14 @@ describe('clustered', () => {
     const { names, note } = await readCsv({ a: shuffled(ranks), b: shuffled(ranks), id: shuffled(ranks) });
     assert.deepEqual(names, ['a', 'b']);
     assert.match(note!, /id names or numbers/);
+  });
+  test('several, in one sentence', async () => {
+    const { note } = await readCsv({
+      user_id: each(() => below(9)),
+      item_id: each(() => below(9)),
+      a: measured(),
+    });
+    assert.match(note!, /: each of user_id, item_id has the name of an id, and is clustered/);
   });
   test('a few rows', async () => {
     const few = each((i) => i, 9);

@@ -165,7 +165,7 @@ describe('missing values', () => {
     const options = { impute: 'drop', id: 'id', label: 'class' } as const;
     const { values, dropped, note } = await read(path, options);
     assert.deepEqual([values, dropped], [[1, 3], [1]]);
-    assert.match(note!, /1 rows with missing values are left out/);
+    assert.match(note!, /1 row with missing values is left out/);
     assert.deepEqual(await texts(path, 'id', options), ['p', 'r']);
     assert.deepEqual([...(await readLabels(`${path}:class`, { dropped })).codes], [0, 1]);
   });
@@ -303,6 +303,10 @@ describe('columns', () => {
     const { names, note } = await read(put('first.csv', ',a\n5,1\n6,2\n'));
     assert.deepEqual(names, ['', 'a']);
     assert.match(note!, /first column has no name and is clustered; .* --drop 1/);
+    assert.equal((await read(join(folder, 'first.csv'), { columns: ['', 'a'] })).note, null);
+    const [first, ...others] = Array.from({ length: 40 }, (_, i) => `${i % 20},${i / 8}\n`);
+    const twice = await read(put('twice.csv', ['Unnamed: 0,a\n', first, ...others].join('')));
+    assert.match(twice.note!, /: Unnamed: 0 has the name of an id, and is clustered: [^;]*$/);
   });
 });
 

@@ -27,7 +27,6 @@ _PARAMETERS = {
     **{_kebab(key): name for name, key in RESULT_OPTIONS.items()},
     **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
     "data": "X",
-    "clusters": "n_clusters",
 }
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
@@ -42,10 +41,9 @@ _ADVICE = (
     (r"--impute mean or median", 'impute="mean" or impute="median"'),
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
     (r"outliers\.npy says", "outliers_ says"),
-    (
-        r"(counted from 0: NaN\)); remove or fill them$",
-        r'\1; remove or fill them: impute="median" does so in a DataFrame, sklearn.impute.SimpleImputer in an array',
-    ),
+    (r"(counted from 0: NaN\)); remove or fill them$", r'\1; remove or fill them: impute="median" does so'),
+    (r"^(dpmesh: )?--clusters (\d+)(?=: the estimator has )", r"\1n_clusters=\2"),
+    (r"(--[a-z-]+ [\w.:]+) (?=--[a-z])", r"\1, "),
 )
 
 
