@@ -65,17 +65,14 @@ async function* gunzipped(path: string): AsyncGenerator<Buffer> {
 
 async function* unzstd(path: string): AsyncGenerator<Buffer> {
   const unpacker = (await zstdUnpackers())();
-  const checked = <T>(action: () => T): T => {
-    try {
-      return action();
-    } catch (error) {
-      throw damaged(path, error);
-    }
-  };
-  for await (const piece of createReadStream(path))
-    for (const { buffer, byteOffset, length } of checked(() => unpacker.push(piece)))
-      yield Buffer.from(buffer, byteOffset, length);
-  checked(unpacker.end);
+  try {
+    for await (const piece of createReadStream(path))
+      for (const { buffer, byteOffset, length } of unpacker.push(piece))
+        yield Buffer.from(buffer, byteOffset, length);
+    unpacker.end();
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).syscall ? error : damaged(path, error);
+  }
 }
 
 const damaged = (path: string, cause: unknown) =>

@@ -6,8 +6,8 @@ const SKIPPABLE = 0x184d2a5;
 
 /** Methods throw an Error if the bytes are damaged. */
 export interface Unpacker {
-  /** What these bytes, which follow those before, unpack to. */
-  push(bytes: Uint8Array): Uint8Array[];
+  /** What these bytes, which follow those before, unpack to, piece by piece: few bytes may be very many. All of it has to be taken. */
+  push(bytes: Uint8Array): Iterable<Uint8Array>;
   /** To be called after the last ones. */
   end(): void;
 }
@@ -75,17 +75,16 @@ export async function zstdUnpackers(): Promise<() => Unpacker> {
       return { length, out: frame.add(rest.subarray(0, length)) };
     };
     return {
-      push(bytes) {
+      *push(bytes) {
         rest = rest.length ? Buffer.concat([rest, bytes]) : bytes;
-        const all: Uint8Array[] = [];
         for (;;) {
           const skipped = Math.min(skip, rest.length);
           skip -= skipped;
           rest = rest.subarray(skipped);
           const piece = next();
-          if (!piece) return all;
-          all.push(...piece.out);
+          if (!piece) return;
           rest = rest.subarray(piece.length);
+          yield* piece.out;
         }
       },
       end() {

@@ -27,8 +27,6 @@ export interface RunInfo {
   data: { path: string; rows: number; dim: number; sample: number | null };
   /** Whether this page may pause, checkpoint and stop the run. */
   controls: boolean;
-  /** Whether controls need a token. */
-  token: boolean;
 }
 
 /** `GET /api/result`, once the run is done. */

@@ -1,19 +1,17 @@
-type BrowserStorage = 'localStorage' | 'sessionStorage';
-
 /** A stored value, or null. Where storage is denied, the mere access to the property throws. */
-export function readSetting(storage: BrowserStorage, key: string): string | null {
+export function readSetting(key: string): string | null {
   try {
-    return window[storage].getItem(key);
+    return localStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
 /** Stores a value; null or an empty string removes it. */
-export function saveSetting(storage: BrowserStorage, key: string, value: string | null): void {
+export function saveSetting(key: string, value: string | null): void {
   try {
-    if (value) window[storage].setItem(key, value);
-    else window[storage].removeItem(key);
+    if (value) localStorage.setItem(key, value);
+    else localStorage.removeItem(key);
   } catch {
     // Without storage the value lasts until the page is closed.
   }

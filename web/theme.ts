@@ -36,7 +36,7 @@ export const onThemeChange = (listener: () => void) => void listeners.push(liste
 export function themeButton(): void {
   const button = byId<HTMLButtonElement>('theme');
   const system = systemIsDark();
-  const stored = readSetting('localStorage', KEY);
+  const stored = readSetting(KEY);
   if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
   show();
   button.onclick = () => {
@@ -53,7 +53,7 @@ export function themeButton(): void {
   function set(theme: Theme | null) {
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    saveSetting('localStorage', KEY, theme);
+    saveSetting(KEY, theme);
   }
 
   function show() {

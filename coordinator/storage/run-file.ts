@@ -19,6 +19,8 @@ import { type Checkpoint, fingerprint } from './checkpoint.ts';
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
 const line = z.string().check(z.refine((text) => oneLine(text) === text));
+/** The names of folders have it as a part: it must not lead to others. */
+const hex = z.string().check(z.regex(/^[0-9a-f]+$/));
 const score = z.nullable(z.number());
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
@@ -34,7 +36,7 @@ const tableFacts = z.object({
 const schema = z.object({
   dpmesh: line,
   /** Random: tells runs of one name apart. Files of earlier versions lack it. */
-  id: z.optional(line),
+  id: z.optional(hex),
   versions: z.record(z.string(), z.string()),
   identity: z.nullable(line),
   /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
@@ -45,7 +47,7 @@ const schema = z.object({
     dim: count,
     dtype: line,
     blockRows: count,
-    fingerprint: line,
+    fingerprint: hex,
     /** The shape of a row in the file, where it is not flat: of an image. Files of earlier versions lack it. */
     shape: z.optional(z.array(count)),
     /** The column of a CSV that holds the labels and is not clustered. */

@@ -31,7 +31,6 @@ export function savedPage(path: string, run: RunFile): PageData {
       workers: [],
       data: { path: run.config.data, rows: run.data.rows, dim: run.data.dim, sample: null },
       controls: false,
-      token: false,
     }),
     history: async () => history(),
     state: async () => state(),

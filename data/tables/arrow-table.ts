@@ -19,6 +19,8 @@ type Api = typeof import('apache-arrow');
 
 /** Rows at a time: a record batch may have 65,536 of many columns. */
 const PIECE_ROWS = 2048;
+/** Of one column of a record batch, unpacked. */
+const MOST_BUFFER_BYTES = 2 ** 32;
 
 type Reader = Awaited<ReturnType<Api['RecordBatchReader']['from']>>;
 
@@ -39,17 +41,28 @@ async function load(path: string): Promise<Api> {
       (error: Error) => error,
     );
     const newUnpacker = await zstdUnpackers();
-    const register = (type: number, unpack: (bytes: Uint8Array) => Uint8Array) =>
-      compressionRegistry.set(type, { decode: (bytes) => ofLength(unpack(bytes), bytes) });
+    const register = (type: number, unpack: (bytes: Uint8Array, most: number) => Uint8Array) =>
+      compressionRegistry.set(type, {
+        decode(bytes) {
+          const length = claimedLength(bytes);
+          return ofLength(unpack(bytes, length), length);
+        },
+      });
     register(CompressionType.LZ4_FRAME, (bytes) => {
       if (!(lz4 instanceof Error)) return lz4.decompressFrameSync(Buffer.from(bytes));
       throw new UserError(
         `LZ4 in Arrow files needs lz4-napi, which cannot be loaded here (${lz4.message.split('\n')[0]}): save them with zstd`,
       );
     });
-    register(CompressionType.ZSTD, (bytes) => {
+    register(CompressionType.ZSTD, (bytes, most) => {
       const unpacker = newUnpacker();
-      const pieces = unpacker.push(bytes);
+      const pieces: Uint8Array[] = [];
+      let length = 0;
+      for (const piece of unpacker.push(bytes)) {
+        pieces.push(piece);
+        length += piece.length;
+        if (length > most) throw new Error(`a buffer has more bytes than ${most}`);
+      }
       unpacker.end();
       return Buffer.concat(pieces);
     });
@@ -57,11 +70,17 @@ async function load(path: string): Promise<Api> {
   return arrow;
 }
 
-/** A copy where arrays of 64 bits can begin. Throws an Error unless it is as long as the file says before its compressed bytes. */
-function ofLength(unpacked: Uint8Array, { buffer, byteOffset }: Uint8Array): Uint8Array {
+/** How long compressed bytes say that they are unpacked, before them in the file. Throws an Error for more than can be in memory. */
+function claimedLength({ buffer, byteOffset }: Uint8Array): number {
   const length = new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true);
-  if (length !== BigInt(unpacked.length))
-    throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
+  if (length > MOST_BUFFER_BYTES)
+    throw new Error(`a buffer of ${length} bytes, more than ${MOST_BUFFER_BYTES}`);
+  return Number(length);
+}
+
+/** A copy where arrays of 64 bits can begin. Throws an Error unless it is as long as the file says. */
+function ofLength(unpacked: Uint8Array, length: number): Uint8Array {
+  if (length !== unpacked.length) throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
   return new Uint8Array(unpacked);
 }
 

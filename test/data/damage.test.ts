@@ -7,6 +7,7 @@ import { encode } from 'fast-png';
 import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { unpackedHead } from '../../data/text-stream.ts';
 import { fixture, zipOf } from './arrays/fixtures.ts';
 import { elements, idxFile, npyFile, refuses, scratchFolder } from './files.ts';
 
@@ -92,4 +93,16 @@ test('compressed text that ends early', async () => {
     for (const cut of [1, 4, 8, 20])
       await refuses(() => rowsOf(put(name, FILES[name].subarray(0, -cut))), 'damaged or truncated');
   await refuses(() => readLabels(`${put('x.jsonl.gz', FILES['x.jsonl.gz'].subarray(0, -8))}:a`), 'damaged');
+});
+
+test('a small file that unpacks to gigabytes is unpacked piece by piece', async () => {
+  // A frame of blocks that repeat one byte 128 KiB times.
+  const block = [...Buffer.from(new Uint32Array([(1 << 1) | (0x20000 << 3)]).buffer).subarray(0, 3), 0x31];
+  const path = put(
+    'huge.csv.zst',
+    Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38, ...Array(16_000).fill(block).flat()]),
+  );
+  const before = process.resourceUsage().maxRSS;
+  assert.match((await unpackedHead(path, 1000)).toString(), /^1{1000}/);
+  assert.ok(process.resourceUsage().maxRSS - before < 200_000, 'kilobytes');
 });

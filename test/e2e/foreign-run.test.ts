@@ -287,6 +287,24 @@ describe('a run directory from elsewhere', () => {
     assert.equal(readFileSync(join(victim, 'report.html'), 'utf8'), 'mine');
   });
 
+  test('resume removes no folder that its id leads to', async () => {
+    const victim = path('victims');
+    mkdirSync(victim);
+    const away = `/${'../'.repeat(20)}${victim}`;
+    for (const change of [
+      { id: away },
+      // Runs of earlier versions have no id but this.
+      { id: undefined, data: { fingerprint: '/../../v' } },
+    ]) {
+      const at = withRunJson((file) => {
+        Object.assign(file, { ...change, result: null, data: { ...file.data, ...change.data } });
+        file.files = undefined;
+      });
+      refused(await resume(at), 'not a valid run.json', change.data ? 'fingerprint' : '(id)');
+    }
+    assert.ok(existsSync(victim));
+  });
+
   test('resume does not cut or lengthen a file of which its event log is another name', async () => {
     const victim = path('victim.txt');
     writeFileSync(victim, 'a line\nand no end of line');

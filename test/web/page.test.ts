@@ -1,9 +1,13 @@
 // The page in a real browser, against the mock server.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { createGuardedApp } from '../../coordinator/monitor/http/guards.ts';
+import { addPages } from '../../coordinator/monitor/http/page-api.ts';
 import { COLOURS, rgbOf } from '../../view/palette.ts';
 import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 import { type Mock, mock } from './mock.ts';
@@ -298,11 +302,11 @@ test('keyboard: the clusters, the charts, and the stop button with its confirmat
   await page.locator('#confirm-yes').press('Enter');
   await becomes(page, 'status', /^stopped$/);
   assert.deepEqual(stopping.posts, [
-    '/api/pause 204',
-    '/api/resume 204',
-    '/api/checkpoint 204',
-    '/api/finish 204',
-    '/api/stop 204',
+    '/api/pause',
+    '/api/resume',
+    '/api/checkpoint',
+    '/api/finish',
+    '/api/stop',
   ]);
 
   // The coordinator is gone: the picture stays, and the page requests nothing more.
@@ -368,33 +372,34 @@ test('after the run, rows are counts of all rows, and colours are those of the r
   await ending.close();
 });
 
-test('a required token has a field; a wrong one is reported', { skip }, async () => {
-  const guarded = await mock({ epochs: 8, rows: 200, token: 'let-me' });
-  const { page, close } = await open(guarded.url);
-  await page.locator('#token').fill('wrong');
-  await page.locator('#pause').click();
-  await becomes(page, 'notice', /token/);
-  assert.equal(await text(page, 'status'), 'running');
-  // A header cannot contain the second and the third.
-  for (const invalid of ['', '“let-me”', 'let me\u0000']) {
-    await page.evaluate(() => document.getElementById('notice')!.replaceChildren());
-    await page.locator('#token').fill(invalid);
-    await page.locator('#pause').click();
-    await becomes(page, 'notice', /requires the token/);
-  }
-  await page.locator('#token').fill(' let-me ');
-  await page.locator('#pause').click();
-  await becomes(page, 'status', /^paused$/);
-  assert.deepEqual(guarded.posts, ['/api/pause 401', '/api/pause 204']);
-  await page.reload();
-  assert.equal((await page.locator('#token').inputValue()).trim(), 'let-me', 'kept in this tab');
+test('a link with the token opens the page, wherever it is followed; the token leaves the address', {
+  skip,
+}, async (t) => {
+  const app = createGuardedApp({ bound: { host: '127.0.0.1', port: 0 }, token: 'let-me' });
+  addPages(app);
+  t.after(() => app.close());
+  app.get('/api/run', async () => ({}));
+  app.post('/api/pause', async (_request, reply) => reply.code(204).send());
+  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  // A site of its own, as the log of a cluster is.
+  const log = createServer((_request, response) =>
+    response.setHeader('content-type', 'text/html').end(`<a href="${address}/?token=let-me">page</a>`),
+  );
+  t.after(() => void log.close());
+  await new Promise<void>((resolve) => log.listen(0, 'localhost', resolve));
+  const { page, close } = await open(`http://localhost:${(log.address() as AddressInfo).port}/`);
+  await page.locator('a').click();
+  await page.locator('#pause').waitFor({ state: 'attached' });
+  assert.equal(page.url(), `${address}/`);
+  const statusOf = (path: string, method: string) =>
+    page.evaluate(async ([path, method]) => (await fetch(path, { method })).status, [path, method]);
+  assert.deepEqual([await statusOf('api/run', 'GET'), await statusOf('api/pause', 'POST')], [200, 204]);
   await close();
-  await guarded.close();
 });
 
 test('the page works in a browser that denies storage', { skip }, async () => {
-  const guarded = await mock({ epochs: 8, rows: 200, token: 'let-me' });
-  const { page, complaints, close } = await open(guarded.url, {}, () => {
+  const plain = await mock({ epochs: 8, rows: 200 });
+  const { page, complaints, close } = await open(plain.url, {}, () => {
     for (const storage of ['localStorage', 'sessionStorage'])
       Object.defineProperty(window, storage, {
         get() {
@@ -405,12 +410,11 @@ test('the page works in a browser that denies storage', { skip }, async () => {
   await drawn(page);
   await page.locator('#theme').click();
   assert.match((await page.locator('#theme').getAttribute('aria-label')) ?? '', /dark/);
-  await page.locator('#token').fill('let-me');
   await page.locator('#pause').click();
   await becomes(page, 'status', /^paused$/);
   assert.deepEqual(complaints, []);
   await close();
-  await guarded.close();
+  await plain.close();
 });
 
 test('the page reports a lost coordinator and reconnects', { skip }, async () => {
@@ -481,30 +485,28 @@ test('the notice is aligned with the panels', { skip }, async () => {
   await ended.close();
 });
 
-for (const token of ['x', undefined])
-  test(`on phones the header has two rows, ${token ? 'with' : 'without'} a token`, { skip }, async () => {
-    const paused = await mock({ epochs: 8, rows: 200, status: 'paused', token });
-    for (const width of [320, 360, 390]) {
-      const { page, close } = await open(paused.url, { viewport: { width, height: 780 }, isMobile: true });
-      await becomes(page, 'pause', /^Resume$/);
-      assert.equal(await page.locator('#token').isVisible(), !!token);
-      const rows = await page.evaluate(() => {
-        const middles = [...document.querySelectorAll('.top :is(h1, #status, button, input)')]
-          .map((element) => element.getBoundingClientRect())
-          .filter((box) => box.height)
-          .map((box) => Math.round((box.top + box.bottom) / 2));
-        return middles.filter((y, i) => middles.findIndex((other) => Math.abs(other - y) < 8) === i);
-      });
-      assert.equal(rows.length, 2, `rows at ${rows} at ${width} px`);
-      assert.equal(await overflow(page), 0, `${width} px`);
-      await close();
-    }
-    await paused.close();
-  });
+test('on phones the header has two rows', { skip }, async () => {
+  const paused = await mock({ epochs: 8, rows: 200, status: 'paused' });
+  for (const width of [320, 360, 390]) {
+    const { page, close } = await open(paused.url, { viewport: { width, height: 780 }, isMobile: true });
+    await becomes(page, 'pause', /^Resume$/);
+    const rows = await page.evaluate(() => {
+      const middles = [...document.querySelectorAll('.top :is(h1, #status, button, input)')]
+        .map((element) => element.getBoundingClientRect())
+        .filter((box) => box.height)
+        .map((box) => Math.round((box.top + box.bottom) / 2));
+      return middles.filter((y, i) => middles.findIndex((other) => Math.abs(other - y) < 8) === i);
+    });
+    assert.equal(rows.length, 2, `rows at ${rows} at ${width} px`);
+    assert.equal(await overflow(page), 0, `${width} px`);
+    await close();
+  }
+  await paused.close();
+});
 
 test('on phones nothing is wider than the screen', { skip }, async () => {
   const host = 'ip-10-0-12-34.eu-west-1.compute.internal';
-  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, token: 'x', host });
+  const wide = await mock({ clusters: 50, epochs: 100, rows: 1000, host });
   for (const width of [360, 390, 768]) {
     const { page, complaints, close } = await open(wide.url, {
       viewport: { width, height: 780 },

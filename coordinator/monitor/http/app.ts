@@ -71,8 +71,7 @@ function liveData({ run }: AppOptions): PageData {
   let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
   return {
-    // Who may read this may also change the run.
-    info: () => runInfo(run, false),
+    info: () => runInfo(run),
     history: coalesce(
       () => JSON.stringify(recorder.history()),
       () => recorder.version('history'),

@@ -52,9 +52,12 @@ export function createGuardedApp({
       return reply.code(421).type('text/plain').send('the Host header does not name this server\n');
     if (token !== null && authorization !== undefined && !trusted) return unauthorized(reply);
     if (opened && isOwnHost(host, bound))
-      return reply
-        .header('set-cookie', `${cookie}=${session}; HttpOnly; SameSite=Strict; Path=/`)
-        .redirect('/');
+      return (
+        reply
+          // Not Strict: where a page of another site (a log, a notebook) has the link, the redirect would lack it.
+          .header('set-cookie', `${cookie}=${session}; HttpOnly; SameSite=Lax; Path=/`)
+          .redirect('/')
+      );
     if (isPage && token !== null && !trusted)
       return send(
         reply,

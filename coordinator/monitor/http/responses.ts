@@ -50,7 +50,7 @@ export interface Controls {
 const MAX_COVARIANCE_NUMBERS = 100_000;
 
 /** The body of `/api/run`. */
-export function runInfo(run: MonitoredRun, token: boolean): RunInfo {
+export function runInfo(run: MonitoredRun): RunInfo {
   const { name, out, config, versions, layout, server, recorder } = run;
   return {
     name,
@@ -67,7 +67,6 @@ export function runInfo(run: MonitoredRun, token: boolean): RunInfo {
       sample: recorder.run()?.sampleRows ?? null,
     },
     controls: true,
-    token,
   };
 }
 
