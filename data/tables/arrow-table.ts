@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { DataType, Field, Vector } from 'apache-arrow';
+import type { Data, DataType, Field, RecordBatch, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { zstdUnpackers } from '../zstd.ts';
@@ -41,6 +41,7 @@ async function load(path: string): Promise<Api> {
       (error: Error) => error,
     );
     const newUnpacker = await zstdUnpackers();
+    await boundLists();
     const register = (type: number, unpack: (bytes: Uint8Array, most: number) => Uint8Array) =>
       compressionRegistry.set(type, {
         decode(bytes) {
@@ -70,6 +71,20 @@ async function load(path: string): Promise<Api> {
   return arrow;
 }
 
+/**
+ * Makes lists in the metadata of Arrow files no longer than these: their readers count to any length that a damaged file claims. Elements
+ * have a byte at least.
+ */
+async function boundLists(): Promise<void> {
+  const { ByteBuffer } = await import('flatbuffers');
+  const { __vector_len: lengthAt } = ByteBuffer.prototype;
+  ByteBuffer.prototype.__vector_len = function (offset) {
+    const length = lengthAt.call(this, offset);
+    if (length < 0 || length > this.capacity()) throw new Error(`a list of ${length} elements`);
+    return length;
+  };
+}
+
 /** How long compressed bytes say that they are unpacked, before them in the file. Throws an Error for more than can be in memory. */
 function claimedLength({ buffer, byteOffset }: Uint8Array): number {
   const length = new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true);
@@ -90,9 +105,8 @@ export async function arrowTable(path: string): Promise<Table> {
   const { fields, first } = await opened(arrow, path, async (reader) => {
     // Closed at its end, it has no schema any more.
     const fields = reader.schema.fields as Field[];
-    let next = await reader.next();
-    while (!next.done && !next.value.numRows) next = await reader.next();
-    return { fields, first: next.done ? null : next.value };
+    for await (const batch of batchesOf(reader)) if (batch.numRows) return { fields, first: batch };
+    return { fields, first: null };
   });
   const columns = fields.map((field, i): Column => {
     const kind = kindOf(arrow, field.type);
@@ -110,7 +124,10 @@ export async function arrowTable(path: string): Promise<Table> {
       let start = 0;
       try {
         const reader = await arrow.RecordBatchReader.from(file);
-        for await (const batch of reader) {
+        await reader.open();
+        for await (const batch of batchesOf(reader as Reader)) {
+          for (const index of [...wanted.numbers, ...wanted.texts])
+            assertWhole(arrow, batch.data.children[index], batch.numRows);
           for (let from = 0; from < batch.numRows; from += PIECE_ROWS) {
             const piece = batch.slice(from, from + PIECE_ROWS);
             yield batchOf(arrow, path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
@@ -124,6 +141,32 @@ export async function arrowTable(path: string): Promise<Table> {
       }
     },
   };
+}
+
+/** The record batches. Of a file one after the other, as apache-arrow's own loop never ends where one is something else. */
+async function* batchesOf(reader: Reader): AsyncGenerator<RecordBatch> {
+  if (!reader.isFile()) yield* reader;
+  else
+    for (let i = 0; i < reader.numRecordBatches; i++) {
+      const batch = await reader.readRecordBatch(i);
+      if (!batch) throw new Error(`record batch ${i} is none`);
+      yield batch;
+    }
+}
+
+/** Throws an Error where a column of a record batch has fewer values than it says: what lies beyond would be missing values. */
+function assertWhole(
+  { DataType }: Api,
+  { type, length, stride, values, valueOffsets, children }: Data,
+  rows: number,
+): void {
+  const isOf = (own: number, needed: number) => {
+    if (own < needed) throw new Error(`a column of ${rows} rows has ${own} of ${needed} values`);
+  };
+  isOf(length, rows);
+  if (valueOffsets) isOf(valueOffsets.length, rows + 1);
+  else if (DataType.isFixedSizeList(type)) isOf(children[0].length, rows * stride);
+  else if (values) isOf(DataType.isBool(type) ? 8 * values.length : values.length, rows * stride);
 }
 
 const openHandle = (path: string) =>

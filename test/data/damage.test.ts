@@ -106,3 +106,24 @@ test('a small file that unpacks to gigabytes is unpacked piece by piece', async 
   assert.match((await unpackedHead(path, 1000)).toString(), /^1{1000}/);
   assert.ok(process.resourceUsage().maxRSS - before < 200_000, 'kilobytes');
 });
+
+test('an Arrow file that claims absurd lengths is refused, or has the same rows, at once', async () => {
+  const bytes = Buffer.from(fixtures['plain.feather'], 'base64');
+  const rows = await rowsOf(put('whole.feather', bytes));
+  // Lists and numbers of the metadata of its record batch, which is before its first column.
+  const marker = Buffer.from('ffffffff', 'hex');
+  const metadata = bytes.indexOf(marker, bytes.indexOf(marker) + 8);
+  const length = bytes.readInt32LE(metadata + 4);
+  let refused = 0;
+  for (let at = metadata + 8; at < metadata + 8 + length; at += 4) {
+    const claimed = Buffer.from(bytes);
+    claimed.writeInt32LE(2 ** 31 - 16, at);
+    try {
+      assert.deepEqual(await rowsOf(put(`claims-${at}.feather`, claimed)), rows, `byte ${at}`);
+    } catch (error) {
+      assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
+      refused++;
+    }
+  }
+  assert.ok(refused > 10, `${refused}`);
+});
