@@ -221,7 +221,7 @@ test('the log: rejected proposals of one step share an entry, and every other ev
     'done',
     'something-new',
   ])
-    assert.ok(one(type, { message: 'a worker is slow' }), type);
+    assert.ok(one(type, { message: 'a worker is slow', rows: 5, dim: 2, sample: 5, shards: 1 }), type);
   assert.equal(one('epoch'), undefined);
 });
 
