@@ -128,8 +128,10 @@ export async function assertSurvivesKill(
   { folder, expected }: TestSetup,
 ): Promise<void> {
   mkdirSync(join(run, '..'), { recursive: true });
-  const first = begin(coordinator, folder);
   const workers = [begin(worker, folder), begin(worker, folder)];
+  // A worker that starts late would find the run over, and wait for another.
+  await until('both workers', () => workers.every(({ stderr }) => stderr().includes('connecting to')));
+  const first = begin(coordinator, folder);
   const logs = () => [first, ...workers].map(({ stderr }) => stderr()).join('\n');
   await until('epoch 5', () => epochOf(run) >= 5).catch((error) =>
     assert.fail(`${error.message}\n${logs()}`),
