@@ -1,3 +1,5 @@
+/** Exit code of a command that was stopped, such as by Ctrl-C. */
+export const INTERRUPTED = 130;
 /** The exit code of a user's mistake: the same command would fail again. */
 const MISTAKE = 2;
 /**

@@ -5,7 +5,7 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { hashOfSources } from '../dist/base/build-id.js';
+import { hashOfSources } from '../dist/proto/build-id.js';
 
 /** Programs that are built together share files. The worker has few files of its own, because each run starts several. */
 const PROGRAMS = [

@@ -3,24 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
 import { OPTIONS, type Option, type OptionName, options } from '../coordinator/config.ts';
+import { commands } from './commands.ts';
 import * as coordinator from './coordinator.ts';
-import * as cut from './cut.ts';
-import * as doctor from './doctor.ts';
-import * as evaluate from './evaluate.ts';
 import * as finish from './finish.ts';
 import type { Flag, Flags } from './flag.ts';
-import * as keygen from './keygen.ts';
 import * as launch from './launch.ts';
-import * as plot from './plot.ts';
-import * as predict from './predict.ts';
-import * as resolutions from './resolutions.ts';
 import * as resume from './resume.ts';
 import { resultFlags } from './run-flags.ts';
-import * as setup from './setup.ts';
-import * as synth from './synth.ts';
 import * as train from './train.ts';
-import * as view from './view.ts';
-import * as watch from './watch.ts';
 import * as worker from './worker.ts';
 
 type TableRow = readonly string[];
@@ -104,22 +94,8 @@ const TABLES: Record<string, () => string> = {
   finish: () => commandTable(finish.builder, ['resume', resume.builder], ['train', train.builder]),
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
-  ...Object.fromEntries(
-    Object.entries({
-      setup,
-      view,
-      watch,
-      keygen,
-      predict,
-      cut,
-      resolutions,
-      evaluate,
-      plot,
-      synth,
-      doctor,
-    }).map(([name, { builder }]) => [name, () => commandTable(builder)]),
-  ),
 };
+for (const { command, builder } of commands) TABLES[command.split(' ')[0]] ??= () => commandTable(builder);
 
 /** The page with up-to-date tables, each between `<!-- flags: NAME -->` and `<!-- end -->`. */
 export const withTables = (markdown: string) =>

@@ -3,8 +3,7 @@ import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { INTERRUPTED } from '../base/exit-codes.ts';
-import { UserError } from '../base/user-error.ts';
+import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import {
   argumentProblem,

@@ -1,5 +1,4 @@
-import { INTERRUPTED } from '../base/exit-codes.ts';
-import { UserError } from '../base/user-error.ts';
+import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { onSignal } from './signals.ts';
 

@@ -1,4 +1,4 @@
-import { INTERRUPTED } from '../base/exit-codes.ts';
+import { INTERRUPTED } from '../base/user-error.ts';
 
 /** npx forwards a Ctrl-C that its children have already received, so a second signal within this time is ignored, ms. */
 const SAME_SIGNAL_MS = 1000;

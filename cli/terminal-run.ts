@@ -1,4 +1,4 @@
-import { INTERRUPTED } from '../base/exit-codes.ts';
+import { INTERRUPTED } from '../base/user-error.ts';
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import { createDisplay } from './progress.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createDisposers } from '../base/disposers.ts';
-import { INTERRUPTED } from '../base/exit-codes.ts';
 import { fileProblem } from '../base/files.ts';
+import { INTERRUPTED } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Summary } from '../view/summary.ts';

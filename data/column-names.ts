@@ -1,4 +1,4 @@
-import { isNumbered } from './csv-rows.ts';
+import { isNumbered } from './tables/csv-rows.ts';
 
 /** A column in a message, by its name, or by its number from 0, which has to be said. */
 export const columnCalled = (names: readonly string[] | null, column: number): string =>

@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { isHeader } from './csv-rows.ts';
+import { isHeader } from './tables/csv-rows.ts';
 import { columnIn } from './tables/select-columns.ts';
 import { firstNames, type Table } from './tables/table.ts';
 

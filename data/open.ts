@@ -28,6 +28,7 @@ import {
 import { isRemote } from './remote/address.ts';
 import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
+import { compressionOf, headOf } from './streams/text-stream.ts';
 import { isPattern } from './tables/files-like.ts';
 import {
   isPackedText,
@@ -39,7 +40,6 @@ import {
   tablesLike,
 } from './tables/formats.ts';
 import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
-import { compressionOf, headOf } from './text-stream.ts';
 
 /** `folder`: of images, or of tables. `pattern`: of the names of tables. */
 export type Format = 'npy' | 'idx' | 'idx.gz' | ContainerFormat | TableFormat | 'folder' | 'pattern';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { buildId } from '../base/build-id.ts';
 import { UserError } from '../base/user-error.ts';
+import { buildId } from '../proto/build-id.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
 import { proofOf, type WorkerKey } from '../proto/keys.ts';
 import {

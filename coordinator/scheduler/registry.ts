@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { buildId } from '../../base/build-id.ts';
 import type { Layout } from '../../model/layout.ts';
+import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
 import type { Counts } from './counts.ts';

@@ -1,7 +1,7 @@
-import { nearest } from '../../base/nearest.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
+import { nearest } from '../nearest.ts';
 import { type ArrayFile, tuple } from '../npy.ts';
 
 /** Files that hold several arrays, each by its name, and which of them is taken. */

@@ -1,8 +1,8 @@
 import type { Dataset, File, Group } from 'h5wasm/node';
-import { nearest } from '../../base/nearest.ts';
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { nearest } from '../nearest.ts';
 import { CHUNK_ELEMENTS } from '../npy.ts';
 import {
   attemptHdf5,

@@ -1,4 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
+import { UTF8 } from '../streams/text-encoding.ts';
+import { compressionOf, headOf, unpackedHead } from '../streams/text-stream.ts';
 import {
   type CsvRows,
   csvRows,
@@ -8,12 +10,10 @@ import {
   sniffFormat,
   type TextDialect,
   type TextFormat,
-} from '../csv-rows.ts';
-import { type Decimal, hasDecimalComma, hasDecimalPoint, isAmbiguous, parseNumber } from '../number-text.ts';
-import { UTF8 } from '../text-encoding.ts';
-import { compressionOf, headOf, unpackedHead } from '../text-stream.ts';
+} from './csv-rows.ts';
 import { chunksOf, fileLiteral, QueryFailed, quoted } from './duckdb.ts';
 import { textsOf } from './duckdb-table.ts';
+import { type Decimal, hasDecimalComma, hasDecimalPoint, isAmbiguous, parseNumber } from './number-text.ts';
 import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { likeFile } from '../../base/wildcards.ts';
+import { likeFile } from './wildcards.ts';
 
 const IS_PATTERN = /[*?{[]/;
 /** Of the alternatives in braces. */

@@ -3,10 +3,10 @@ import { attempted, readFully, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
-import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from '../csv-rows.ts';
 import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { assertClusterable, assertText } from './clusterable.ts';
+import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from './csv-rows.ts';
 import { NotPlain, type TextOptions } from './csv-table.ts';
 import {
   type DecodedTable,

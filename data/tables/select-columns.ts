@@ -1,7 +1,7 @@
-import { nearest } from '../../base/nearest.ts';
 import { UserError } from '../../base/user-error.ts';
-import { likeName } from '../../base/wildcards.ts';
+import { nearest } from '../nearest.ts';
 import { firstNames, type Table } from './table.ts';
+import { likeName } from './wildcards.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */
 

@@ -3,8 +3,8 @@ import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isNumbered } from '../../data/csv-rows.ts';
 import { openSource } from '../../data/open.ts';
+import { isNumbered } from '../../data/tables/csv-rows.ts';
 import { refuses, scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();

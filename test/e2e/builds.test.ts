@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { buildId, hashOfSources } from '../../base/build-id.ts';
+import { buildId, hashOfSources } from '../../proto/build-id.ts';
 import { dpmesh, easyData, eventsOf, ofType, scratch, startCoordinator, until } from './support.ts';
 
 const folder = scratch();

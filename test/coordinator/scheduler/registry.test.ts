@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { buildId } from '../../../base/build-id.ts';
 import { noCounts } from '../../../coordinator/scheduler/counts.ts';
 import { Registry } from '../../../coordinator/scheduler/registry.ts';
+import { buildId } from '../../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import type { RunEvent } from '../../../view/events.ts';
 

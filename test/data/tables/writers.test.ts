@@ -3,8 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { ANY_DIALECT, isHeader } from '../../../data/csv-rows.ts';
 import { formatOf } from '../../../data/open.ts';
+import { ANY_DIALECT, isHeader } from '../../../data/tables/csv-rows.ts';
 import { oneFile, openReader, type TableFormat } from '../../../data/tables/formats.ts';
 import { scratchFolder } from '../files.ts';
 

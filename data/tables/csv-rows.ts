@@ -1,9 +1,9 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
-import { ioError } from '../base/files.ts';
-import { UserError } from '../base/user-error.ts';
+import { ioError } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { beginsAsUtf8, encodingOf, inUtf8, textDecoder, UTF8 } from '../streams/text-encoding.ts';
+import { unpackedHead } from '../streams/text-stream.ts';
 import { type Decimal, hasDecimalComma, parseNumber } from './number-text.ts';
-import { beginsAsUtf8, encodingOf, inUtf8, textDecoder, UTF8 } from './text-encoding.ts';
-import { unpackedHead } from './text-stream.ts';
 
 /** The delimiter of a table whose fields are separated by runs of blanks. */
 export const BLANKS = [' ', '\t'];

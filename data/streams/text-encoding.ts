@@ -1,5 +1,5 @@
-import { UserError } from '../base/user-error.ts';
-import { fileVersion } from './file-version.ts';
+import { UserError } from '../../base/user-error.ts';
+import { fileVersion } from '../file-version.ts';
 import { unpacked, unpackedHead } from './text-stream.ts';
 
 /** Which characters the bytes of a text table are: UTF-8, UTF-16, or what Windows and Excel write in the west. */

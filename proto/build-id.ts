@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { dpmeshVersion } from './version.ts';
+import { dpmeshVersion } from '../base/version.ts';
 
 /** What coordinator and workers must have in common: the messages, and what workers compute. */
 const SHARED = ['proto/', 'worker/tasks/', 'worker/compute/'];
@@ -12,7 +12,7 @@ let known: string | undefined;
 
 /** The version, and a hash of the sources that coordinator and workers must have in common: `0.1.0+1f2e3d4c5b6a`. */
 export function buildId(): string {
-  const built = import.meta.url.endsWith('/dist/base/build-id.js');
+  const built = import.meta.url.endsWith('/dist/proto/build-id.js');
   known ??= `${dpmeshVersion()}+${built ? readFileSync(new URL('../build-id', import.meta.url), 'utf8').trim() : hashOfSources(new URL('../', import.meta.url))}`;
   return known;
 }

@@ -1,7 +1,7 @@
 import { closeSync, createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { openFile, readFully } from '../base/files.ts';
-import { UserError } from '../base/user-error.ts';
+import { openFile, readFully } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
 import { zstdUnpackers } from './zstd.ts';
 
 /** The bytes of a file, unpacked where it is compressed, as a stream. */

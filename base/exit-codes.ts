@@ -1,2 +1,0 @@
-/** Exit code of a command that was stopped, such as by Ctrl-C. */
-export const INTERRUPTED = 130;
