@@ -1,3 +1,4 @@
+import { labelsOf, regrouped } from '../../model/graph/mean-field.ts';
 import type { Join } from '../../model/hierarchy/dendrogram.ts';
 import { cutAt } from '../../model/hierarchy/dendrogram.ts';
 import type { OutputUnit } from '../../model/nets/surgery.ts';
@@ -7,13 +8,7 @@ import { applyChange, type NextCluster } from './changes.ts';
 import { changeClusters } from './graph/change-clusters.ts';
 import { sweptOften } from './graph/field.ts';
 import { graphOfRun } from './graph/graph-run.ts';
-import {
-  labelsOf,
-  linksBetween,
-  netMemberships,
-  publishMemberships,
-  regrouped,
-} from './graph/membership-rounds.ts';
+import { netMemberships } from './graph/membership-rounds.ts';
 import { countsOf, SWEEPS } from './graph/merge-step.ts';
 import type { Run } from './run-context.ts';
 
@@ -59,8 +54,7 @@ async function joinByLinks(run: Run, state: State, clusters: number): Promise<St
   const { k } = state.mixture;
   const { graph } = await graphOfRun(run, state);
   const memberships = await netMemberships(run, graph, k);
-  publishMemberships(run, memberships);
-  const W = await linksBetween(run, graph, k);
+  const W = await run.calculate('clusterLinks', graph.graph, memberships);
   const rows = [...countsOf(labelsOf(memberships), k)];
   const { groups, place } = await cutOfOccupied(rows, clusters, (occupied) =>
     run.calculate(

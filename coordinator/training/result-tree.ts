@@ -1,12 +1,13 @@
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { labelsOf } from '../../model/graph/mean-field.ts';
 import type { Join } from '../../model/hierarchy/dendrogram.ts';
 import { type ClusterHalves, linkedHalves, nextSplits } from '../../model/hierarchy/next-split.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { State } from '../../model/state.ts';
 import type { FullPassResult } from './full-pass.ts';
 import { graphOfRun } from './graph/graph-run.ts';
-import { linksOfHalves, quickHalves } from './graph/half-rounds.ts';
-import { labelsOf, linksBetween, netMemberships, publishMemberships } from './graph/membership-rounds.ts';
+import { quickHalves } from './graph/halves.ts';
+import { netMemberships } from './graph/membership-rounds.ts';
 import { FEWEST_ROWS } from './graph/merge-step.ts';
 import { publishNet } from './publish.ts';
 import type { Run } from './run-context.ts';
@@ -66,12 +67,10 @@ async function byGraph(run: Run, state: State, clusters: number): Promise<Levels
   const { graph } = await graphOfRun(run, state);
   publishNet(run, net);
   const memberships = await netMemberships(run, graph, k);
-  publishMemberships(run, memberships);
-  const W = await linksBetween(run, graph, k);
+  const W = await run.calculate('clusterLinks', graph.graph, memberships);
   const own = new Float64Array(clusters * clusters);
   for (let a = 0; a < clusters; a++) own.set(W.subarray(a * k, a * k + clusters), a * clusters);
   const joins = await run.calculate('mergeTree', own, memberships.volume.slice(0, clusters));
-  const { cuts } = await quickHalves(run, state, graph, labelsOf(memberships));
-  const links = await linksOfHalves(run, graph, k, cuts);
+  const { cuts, links } = await quickHalves(run, state, graph, labelsOf(memberships));
   return { joins, halves: linkedHalves(links, cuts, graph.total, FEWEST_ROWS) };
 }

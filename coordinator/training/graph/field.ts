@@ -1,14 +1,9 @@
+import { type ClusterMemberships, hardMemberships } from '../../../model/graph/mean-field.ts';
 import type { State } from '../../../model/state.ts';
 import type { FieldParameters } from '../../../proto/tasks.ts';
 import type { Run } from '../run-context.ts';
 import { graphOfRun } from './graph-run.ts';
-import {
-  hardMemberships,
-  netMemberships,
-  publishMemberships,
-  type SampleMemberships,
-  sweptMemberships,
-} from './membership-rounds.ts';
+import { netMemberships, publishMemberships } from './membership-rounds.ts';
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */
 
@@ -26,7 +21,9 @@ export async function publishField(run: Run, state: State): Promise<FieldParamet
   const { graph, resolution } = await graphOfRun(run, state);
   const { k } = state.mixture;
   const start =
-    state.frozen > 0 ? hardMemberships(state.graph!.labels, graph, k) : await netMemberships(run, graph, k);
+    state.frozen > 0
+      ? hardMemberships(state.graph!.labels, graph.degree, k)
+      : await netMemberships(run, graph, k);
   publishMemberships(run, await sweptOften(run, state, start, 1));
   return fieldAt(resolution);
 }
@@ -35,16 +32,11 @@ export async function publishField(run: Run, state: State): Promise<FieldParamet
 export async function sweptOften(
   run: Run,
   state: State,
-  start: SampleMemberships,
+  start: ClusterMemberships,
   sweeps: number,
-): Promise<SampleMemberships> {
+): Promise<ClusterMemberships> {
   const { graph, resolution } = await graphOfRun(run, state);
-  let memberships = start;
-  for (let sweep = 0; sweep < sweeps; sweep++) {
-    publishMemberships(run, memberships);
-    memberships = await sweptMemberships(run, graph, start.volume.length, fieldAt(resolution));
-  }
-  return memberships;
+  return run.calculate('sweptMemberships', graph, start, fieldAt(resolution), sweeps);
 }
 
 const fieldAt = (resolution: number): FieldParameters => ({ coupling: COUPLING, resolution });

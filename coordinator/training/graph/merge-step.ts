@@ -1,16 +1,11 @@
+import { labelsOf, regrouped } from '../../../model/graph/mean-field.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import type { State } from '../../../model/state.ts';
 import type { Run } from '../run-context.ts';
 import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';
 import { graphOfRun } from './graph-run.ts';
-import {
-  labelsOf,
-  linksBetween,
-  netMemberships,
-  publishMemberships,
-  regrouped,
-} from './membership-rounds.ts';
+import { netMemberships } from './membership-rounds.ts';
 
 /** Clusters with fewer rows join the one that they are linked with most, whatever the resolution. */
 export const FEWEST_ROWS = 10;
@@ -35,8 +30,7 @@ export async function graphMergeStep(run: Run, state: State): Promise<State> {
   for (;;) {
     const k = units.length;
     const rows = countsOf(labelsOf(memberships), k);
-    publishMemberships(run, memberships);
-    const W = k > 1 ? await linksBetween(run, graph, k) : new Float64Array(1);
+    const W = await run.calculate('clusterLinks', graph.graph, memberships);
     const pairs = mergePairs(W, memberships.volume, graph.total, resolution, rows);
     const partner = acceptedPairs(run, state, pairs, units, rows, Math.max(1, Math.floor(k * SHARE_AT_ONCE)));
     if (!partner.size) break;

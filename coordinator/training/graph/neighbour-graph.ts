@@ -42,10 +42,9 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
   const k = Math.min(NEIGHBOURS, n - 1);
-  dispatcher.publish('points', {
-    rows: nd(joined.float32(features, 'rows'), n, d),
-    starts: nd(startsOf(shards)),
-  });
+  const rows = joined.float32(features, 'rows');
+  const starts = startsOf(shards);
+  dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
   const found = await shardResults(
     dispatcher,
     shards,
@@ -76,7 +75,7 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
   let copies = 0;
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
   const dimension = await calculate('intrinsicDimension', nearest, 2);
-  return { shards, n, neighbours: k, graph, degree, total, copies, dimension };
+  return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
 }
 
 /**

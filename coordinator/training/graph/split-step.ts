@@ -1,4 +1,5 @@
 import { quality } from '../../../model/graph/louvain.ts';
+import { hardMemberships, labelsOf } from '../../../model/graph/mean-field.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import type { State } from '../../../model/state.ts';
 import { mostClusters, withinLimit } from '../preparation/limits.ts';
@@ -6,11 +7,10 @@ import type { Run } from '../run-context.ts';
 import { changeClusters } from './change-clusters.ts';
 import { sweptOften } from './field.ts';
 import { graphOfRun } from './graph-run.ts';
-import { linksOfHalves, refinedHalves } from './half-rounds.ts';
-import { hardMemberships, labelsOf, netMemberships } from './membership-rounds.ts';
+import { type Cuts, refinedHalves } from './halves.ts';
+import { netMemberships } from './membership-rounds.ts';
 import { countsOf, FEWEST_ROWS } from './merge-step.ts';
 import { startingPartition } from './resolution.ts';
-import type { SampleGraph } from './sample-graph.ts';
 
 /** Split steps of the graph likelihood (docs/algorithm.md, section 11). */
 
@@ -35,8 +35,9 @@ export async function graphSplitStep(run: Run, state: State): Promise<State> {
   if (k === 1) return splitIntoMany(run, state);
   const memberships = await netMemberships(run, graph, k);
   const labels = labelsOf(memberships);
-  const { side, cuts } = await refinedHalves(run, state, graph, labels);
-  const best = await bestCuts(run, graph, resolution, k, cuts);
+  const found = await refinedHalves(run, state, graph, labels);
+  const { side, cuts } = found;
+  const best = bestCuts(found, graph.total, resolution, k);
   const emitted = best.map((own, cluster) => {
     const accepted = own.logRatio > 0;
     run.emit({
@@ -64,7 +65,7 @@ export async function graphSplitStep(run: Run, state: State): Promise<State> {
     const split = splits[label];
     return first[label] + (split && side[row * cuts + split.cut] > 0.5 ? 1 : 0);
   });
-  const moved = await sweptOften(run, state, hardMemberships(next, graph, units.length), MOVES);
+  const moved = await sweptOften(run, state, hardMemberships(next, graph.degree, units.length), MOVES);
   return changeClusters(run, state, 'split', units, labelsOf(moved));
 }
 
@@ -93,14 +94,8 @@ async function splitIntoMany(run: Run, state: State): Promise<State> {
 }
 
 /** The cut of each cluster that gains most; −∞ for one without halves of enough rows. */
-async function bestCuts(
-  run: Run,
-  graph: SampleGraph,
-  resolution: number,
-  k: number,
-  cuts: number,
-): Promise<Cut[]> {
-  const { rows, volume, between } = await linksOfHalves(run, graph, k, cuts);
+function bestCuts({ cuts, links }: Cuts, total: number, resolution: number, k: number): Cut[] {
+  const { rows, volume, between } = links;
   return Array.from({ length: k }, (_, cluster) => {
     let best: Cut = { parts: [0, 0], logRatio: -Infinity, cut: 0 };
     for (let cut = 0; cut < cuts; cut++) {
@@ -108,7 +103,7 @@ async function bestCuts(
       const parts = [rows[2 * at], rows[2 * at + 1]] as const;
       if (cut === 0) best = { ...best, parts };
       if (Math.min(...parts) < FEWEST_ROWS) continue;
-      const logRatio = (resolution * volume[2 * at] * volume[2 * at + 1]) / graph.total - between[at];
+      const logRatio = (resolution * volume[2 * at] * volume[2 * at + 1]) / total - between[at];
       if (logRatio > best.logRatio) best = { parts, logRatio, cut };
     }
     return best;
