@@ -5,9 +5,11 @@ import { type Tensors, take } from '../../../proto/tensors.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Expected } from '../../scheduler/round.ts';
 import type { RowRange } from './plausible.ts';
-import type { ShardRows } from './sample-graph.ts';
 
 /** Rounds over the sample: each shard returns what it has of its rows. */
+
+/** The sample rows of each shard. */
+export type ShardRows = readonly number[];
 
 /** What a shard returns for one task, given its number of rows. */
 export type ExpectedOf = (rows: number, shard: number) => Expected;

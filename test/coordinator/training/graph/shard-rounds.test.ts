@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Dispatcher } from '../../../../coordinator/scheduler/dispatcher.ts';
 import type { Result, RoundSpec } from '../../../../coordinator/scheduler/round.ts';
-import { netMemberships } from '../../../../coordinator/training/graph/membership-rounds.ts';
+import { netMemberships } from '../../../../coordinator/training/graph/field.ts';
 import { graphSource } from '../../../../coordinator/training/graph/neighbour-graph.ts';
 import type { Run } from '../../../../coordinator/training/run-context.ts';
 import type { Transform } from '../../../../data/transform.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
+import type { State } from '../../../../model/state.ts';
 import { nd, type Tensors } from '../../../../proto/tensors.ts';
 import { checkTask } from '../../../../worker/checks.ts';
 import { runTask } from '../../../../worker/tasks/index.ts';
@@ -67,7 +68,7 @@ describe('rounds of the graph likelihood', () => {
     const dispatcher = localDispatcher();
     const graph = await graphWith(dispatcher);
     const run = { dispatcher } as unknown as Run;
-    const before = await netMemberships(run, graph, K);
+    const before = await netMemberships({ run, graph, resolution: 1 }, { mixture: { k: K } } as State);
     close(before.volume, volumesOf(sharesOf(before, K, KEPT), graph.degree), 1e-9);
   });
 
