@@ -1,6 +1,6 @@
 /** The transform to features: what is clustered of rows with many columns, such as embeddings. */
 import { UserError } from '../base/user-error.ts';
-import { leadingEigen } from '../model/leading-eigen.ts';
+import { leadingEigen } from '../model/principal-axes.ts';
 import type { Fences } from './fences.ts';
 import type { ColumnMap, Transform } from './transform.ts';
 

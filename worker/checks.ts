@@ -1,10 +1,10 @@
 import { HASH_BYTES } from '../data/blocks.ts';
 import { elementCount } from '../model/arrays.ts';
-import { centreWidth } from '../model/description/centres.ts';
+import { centreWidth } from '../model/description/distances.ts';
 import { blockCount, type Layout } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
-import { QUANTILES } from '../model/sampling/quantile-search.ts';
+import { QUANTILES } from '../model/quantile-search.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';

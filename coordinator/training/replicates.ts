@@ -1,6 +1,6 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
+import { halfSize } from '../../model/layout.ts';
 import { generator } from '../../model/random.ts';
-import { halfSize } from '../../model/sampling/halves.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';

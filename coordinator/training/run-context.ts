@@ -1,6 +1,5 @@
 import type { Transform } from '../../data/transform.ts';
-import type { Join } from '../../model/hierarchy/dendrogram.ts';
-import type { ClusterHalves } from '../../model/hierarchy/next-split.ts';
+import type { ClusterHalves, Join } from '../../model/hierarchy/dendrogram.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';

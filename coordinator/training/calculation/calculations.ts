@@ -1,31 +1,31 @@
 import { UserError } from '../../../base/user-error.ts';
 import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
-import { centresOf } from '../../../model/description/centres.ts';
+import { centresOf } from '../../../model/description/distances.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
 import { annealedSides, type CutAxes, halfLinks, startingSides } from '../../../model/graph/halves.ts';
-import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { linksBetween, sweptMemberships } from '../../../model/graph/mean-field.ts';
-import { mergeTree } from '../../../model/graph/merge-tree.ts';
-import { stability } from '../../../model/graph/stability.ts';
+import { stability, twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
-import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import { evidenceHalves } from '../../../model/hierarchy/next-split.ts';
-import { leadingEigen } from '../../../model/leading-eigen.ts';
+import { candidatesFor, evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
-import { type Mixture, mStep } from '../../../model/mixture.ts';
-import { nearestPairs } from '../../../model/neighbours.ts';
+import { type Mixture, mStep, nearestPairs } from '../../../model/mixture.ts';
 import { adamStep, type Net, netSize } from '../../../model/nets/net.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
 import { type Niw, pointEstimate } from '../../../model/niw.ts';
-import { renumbered } from '../../../model/numbering.ts';
+import { leadingEigen } from '../../../model/principal-axes.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
-import { shapeAxes } from '../../../model/splits/fourth-moments.ts';
-import { discriminantAxes, discriminantRule, nearestRule } from '../../../model/splits/linear-rule.ts';
-import { principalAxis } from '../../../model/splits/pca-split.ts';
-import type { Parts } from '../../../model/state.ts';
+import {
+  discriminantAxes,
+  discriminantRule,
+  nearestRule,
+  principalAxis,
+  shapeAxes,
+} from '../../../model/splits.ts';
+import { type Parts, renumbered } from '../../../model/state.ts';
 import { addStatistics, type Covariance, mean, scatter } from '../../../model/statistics.ts';
 import { averageGradients, averageNets } from '../net-states.ts';
 import { covarianceOfSums, planSignal } from '../preparation/signal.ts';

@@ -1,5 +1,5 @@
 import { labelsOf } from '../../../model/graph/mean-field.ts';
-import { linkedHalves } from '../../../model/hierarchy/next-split.ts';
+import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
 import type { State } from '../../../model/state.ts';
 import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';

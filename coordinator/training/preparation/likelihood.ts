@@ -2,7 +2,7 @@ import { featureColumns, MOST_FEATURE_AXES } from '../../../data/feature-transfo
 import { type ColumnMap, type Moments, pcaShare, type Transform } from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { columnSketch, type Sketch, unsketched } from '../../../model/sketch.ts';
+import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';

@@ -1,8 +1,7 @@
 import type { Fences } from '../../../data/fences.ts';
 import { type Moments, planTransform } from '../../../data/transform.ts';
-import { signalAxes } from '../../../model/graph/signal.ts';
-import { roughLeadingEigen } from '../../../model/leading-eigen.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
+import { roughLeadingEigen, signalAxes } from '../../../model/principal-axes.ts';
 
 /** Enough digits to tell signal from noise. */
 const TOLERANCE = 2 ** -8;

@@ -9,7 +9,7 @@ import {
   isPlausible,
 } from '../../../coordinator/training/plausible.ts';
 import { sampledPlaces } from '../../../coordinator/training/sampled-rows.ts';
-import { MOST_SHOWN } from '../../../model/description/extremes.ts';
+import { MOST_SHOWN } from '../../../model/description/distances.ts';
 import { shardBlocks } from '../../../model/layout.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';

@@ -6,8 +6,7 @@ import {
   isStartPartition,
 } from '../../../../coordinator/training/graph/plausible.ts';
 import { partition, quality } from '../../../../model/graph/louvain.ts';
-import { gaussianRows } from '../../../../model/graph/null-stability.ts';
-import { replicateRows, stability } from '../../../../model/graph/stability.ts';
+import { gaussianRows, replicateRows, stability } from '../../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../../model/graph/weights.ts';
 import { generator } from '../../../../model/random.ts';
 import type { Task, TaskOf } from '../../../../proto/tasks.ts';
