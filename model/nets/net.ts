@@ -167,3 +167,45 @@ export function argmaxRows(values: Float32Array, cols: number): Int32Array {
   }
   return out;
 }
+
+/** What shards return of their local steps, summed over them: flat arrays by name, times `count` (one for each of K stacked nets). */
+type StepSums = Record<string, Float64Array>;
+
+/**
+ * The net after a round of local steps, and the mean loss. Weights and moments are averaged over shards, weighted by
+ * `count` (one for each of the K stacked nets); a net whose counts are all zero is unchanged.
+ */
+export function averageNets(net: Net, sums: StepSums, steps: number): { net: Net; loss: number } {
+  return {
+    loss: meanLoss(sums),
+    net: {
+      shapes: net.shapes,
+      params: mean(net, sums, 'params', net.params),
+      first: mean(net, sums, 'first', net.first),
+      second: mean(net, sums, 'second', net.second),
+      steps: net.steps + steps,
+    },
+  };
+}
+
+/** The mean gradient over shards, weighted as in `averageNets`; zero for a net whose counts are all zero. */
+export function averageGradients(net: Net, sums: StepSums): { gradients: Float64Array[]; loss: number } {
+  const none = net.params.map((values) => new Float32Array(values.length));
+  const gradients = mean(net, sums, 'gradients', none).map((values) => Float64Array.from(values));
+  return { gradients, loss: meanLoss(sums) };
+}
+
+/** Σ_s count_sc·values_sc / Σ_s count_sc of each net c, rounded once to float32. */
+function mean(net: Net, sums: StepSums, name: string, fallback: Float32Array[]): Float32Array[] {
+  const { count } = sums;
+  return unflatten(sums[name], net.shapes).map((values, i) => {
+    const size = values.length / count.length;
+    return fallback[i].map((old, j) => {
+      const n = count[Math.floor(j / size)];
+      return n > 0 ? values[j] / n : old;
+    });
+  });
+}
+
+/** Over the shards that have rows: others report no loss. */
+const meanLoss = ({ loss, shards }: StepSums) => loss[0] / shards[0];

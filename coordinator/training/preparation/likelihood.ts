@@ -1,4 +1,4 @@
-import { featureColumns, MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
+import { featureColumns, MOST_FEATURE_AXES, type SampleCovariance } from '../../../data/feature-transform.ts';
 import { type ColumnMap, type Moments, pcaShare, type Transform } from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
@@ -14,7 +14,6 @@ import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from '../reading/unde
 import { createRounds, shardSizes, sumOf } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleThreshold } from '../sample.ts';
-import type { SampleCovariance } from './signal.ts';
 
 /**
  * Which likelihood a run has where nobody chose one: mixtures of Gaussians where rows have few dimensions, and the graph of nearest

@@ -5,6 +5,8 @@ import { columnCalled } from '../../../data/column-names.ts';
 import type { Fences } from '../../../data/fences.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { halfSize, type Layout } from '../../../model/layout.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import { learnedScale, type Niw, priorScale } from '../../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Emit } from '../../../view/events.ts';
@@ -85,7 +87,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     if (config.resolution !== null)
       warn('a Gaussian mixture does not use --resolution; --likelihood graph does');
   }
-  const prior = await calculate('priorOf', config, d, covariance);
+  const prior = await priorOf({ config, calculate }, d, covariance);
   if (fences) warn(`${config.data}: ${aboutFences(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
@@ -146,4 +148,44 @@ function aboutFences({ columns, low, high }: Fences, names: readonly string[] | 
   const more =
     columns.length > MOST_NAMED ? `, or far off in ${columns.length - MOST_NAMED} more columns` : '';
   return `rows with ${limits.join(', ')}${more} are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
+}
+
+type PriorConfig = Pick<
+  RunConfig,
+  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale' | 'priorNu' | 'priorKappa'
+>;
+
+/**
+ * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
+ * UserError if the covariance has not full rank, or ν is too small.
+ */
+export async function priorOf(
+  { config, calculate }: { config: PriorConfig; calculate: Calculate },
+  d: number,
+  covariance: Float64Array,
+): Promise<Niw> {
+  if (config.covariance === 'full') {
+    const r = await calculate('rank', covariance, d);
+    if (r < d)
+      throw new UserError(
+        `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
+      );
+  }
+  const { priorScaleChoice: choice, priorScale: c } = config;
+  const nu = config.priorNu ?? (choice === 'learned' ? 2 * d + 1 : d + 2);
+  if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
+  if (choice === 'learned' && nu === d + 1)
+    throw new UserError(`--prior-nu ${nu} must be above D + 1 = ${d + 1} for a learned scale matrix`);
+  const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
+  return calculate('niwPrior', {
+    mean: new Float64Array(d),
+    kappa: config.priorKappa,
+    nu,
+    psi:
+      choice === 'learned'
+        ? learnedScale(c, nu, d, [1], [dataCovariance], dataCovariance)
+        : priorScale(choice, c, dataCovariance, config.covariance),
+    covariance: config.covariance,
+    estimate: choice === 'learned' ? 'mean' : 'mode',
+  });
 }
