@@ -7,7 +7,7 @@ import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
-import { initialState } from './preparation/initial-state.ts';
+import { initialState } from './epoch.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf } from './sample.ts';

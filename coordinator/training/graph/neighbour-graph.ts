@@ -1,7 +1,7 @@
 import type { DegreeGraph } from '../../../model/graph/weights.ts';
 import type { Sample } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
-import type { Run } from '../run-context.ts';
+import type { Run, SampledRows } from '../run-context.ts';
 import { sampledCounts } from '../sampled-rows.ts';
 import { areFeatures, areNeighbours } from './plausible.ts';
 import { joined, type ShardRows, shardResults, startsOf } from './shard-rounds.ts';
@@ -31,14 +31,8 @@ export interface GraphSource {
 
 type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout' | 'transform'>;
 
-/** A sample of which it is known how many rows each shard has, outliers left out. */
-interface KnownSample {
-  below: number;
-  rows: ShardRows;
-}
-
-/** Graphs of the sample that the workers have by their transform; the last one is kept. */
-export function graphSource(run: Means, known: KnownSample): GraphSource {
+/** Graphs of the sample that the workers have by their transform; the last one is kept. Of the known one, outliers are left out. */
+export function graphSource(run: Means, known: SampledRows): GraphSource {
   let last: { below: number; graph: Promise<SampleGraph> } | null = null;
   return {
     of({ below }) {
@@ -49,7 +43,7 @@ export function graphSource(run: Means, known: KnownSample): GraphSource {
 }
 
 /** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
-async function sampleGraph(run: Means, known: KnownSample, below: number): Promise<SampleGraph> {
+async function sampleGraph(run: Means, known: SampledRows, below: number): Promise<SampleGraph> {
   const { dispatcher, calculate, d } = run;
   const { least, most } = await sampledRows(run, known, below);
   const features = await shardResults(
@@ -103,7 +97,7 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
  * How many rows of each shard are in a sample, at least and at most: a worker that has others cannot go on with its graph. A larger
  * sample has the rows of the known one; which of those that join are outliers, only workers know.
  */
-async function sampledRows({ layout, transform }: Means, known: KnownSample, below: number) {
+async function sampledRows({ layout, transform }: Means, known: SampledRows, below: number) {
   if (below === known.below) return { least: known.rows, most: known.rows };
   const most = await sampledCounts(layout, below);
   return { least: transform.fences ? known.rows : most, most };
