@@ -36,6 +36,17 @@ export function randomNumbers(seed: number) {
   };
 }
 
+/** Points of two coordinates each. */
+export const pairs = (...values: number[]): Point[] =>
+  Array.from({ length: values.length / 2 }, (_, i) => values.slice(2 * i, 2 * i + 2));
+
+/** The items at the wanted places. */
+export const where = <T>(items: readonly T[], wanted: (i: number) => boolean): T[] =>
+  items.filter((_, i) => wanted(i));
+
+export const meanOf = (rows: Point[]): Point =>
+  rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
+
 /** `count` rows around each centre, blob by blob; `blob[i]` is the blob of row i. */
 export function blobs(seed: number, centres: Point[], count: number, sd = 1) {
   const { normal } = randomNumbers(seed);
@@ -299,6 +310,18 @@ export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     assert.ok(within, `entry ${i}: ${actual[i]} is not within ${tolerance} of ${value}`);
   });
 }
+
+/** The same for several arrays, one after the other. */
+export const assertAllClose = (
+  actual: readonly ArrayLike<number>[],
+  expected: readonly ArrayLike<number>[],
+  tolerance: number,
+): void =>
+  assertClose(
+    actual.flatMap((values) => Array.from(values)),
+    expected.flatMap((values) => Array.from(values)),
+    tolerance,
+  );
 
 /**
  * Asserts that output unit `unit` of the resized nets comes from unit `from`: the clustering net's column copied, its bias
