@@ -78,10 +78,6 @@ export const fromWorker = z.discriminatedUnion('type', [
     session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
     /** Model name of the device that computes; absent if that is the CPU. */
     gpu: z.optional(about),
-    /** The worker's public key, and `proofOf` it for this session: libzmq does not tell the coordinator whose connection it is. */
-    key: z.optional(
-      z.object({ public: z.string().check(z.length(40)), proof: z.string().check(z.length(64)) }),
-    ),
   }),
   /**
    * Results of a round. An entry of `done` is a single unit, or several whose results are summed, if the round asks for sums.

@@ -7,7 +7,7 @@ import { nd } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected } from '../scheduler/round.ts';
-import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
+import { areEncoderSums, areFinite } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
 import type { CodeClusters } from './code-clusters.ts';
 
@@ -145,7 +145,6 @@ export async function encoderEpoch(
       sum: true,
       expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
       isSound: ([result], { length }) => areEncoderSums(result, length, shards.length),
-      hasDiverged: ([result]) => hasDiverged(task, result),
     });
     const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);
     [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];

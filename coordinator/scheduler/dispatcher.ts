@@ -48,8 +48,6 @@ export interface DispatcherOptions {
   reassigned?(units: number): void;
   /** Rounds are faster without this worker: it gets no units for a while. */
   rests?(worker: string): void;
-  /** Units that had diverged, according to this worker, have not. */
-  disproved?(worker: string): void;
 }
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
@@ -142,7 +140,6 @@ export class UnitDispatcher implements Dispatcher {
   join(worker: string): void {
     this.leave(worker);
     this.#cached.delete(worker);
-    this.#current?.round.forget(worker);
     this.#workers.set(worker, {
       stateVersions: new Map(),
       inFlight: new Set(),
@@ -203,19 +200,7 @@ export class UnitDispatcher implements Dispatcher {
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
-    if (verdict === 'unconfirmed') {
-      const isNews = round.diverged(worker, indices);
-      if (!this.#isConfirmed(round, worker, indices)) {
-        // Also if it was sent again: the worker was asked for it again while it was alone, and others have joined since.
-        const isOpen = (index: number) =>
-          !this.#isInFlight(index) && this.workers().some((one) => !round.hasDivergedFor(one, index));
-        for (const index of indices) if (isOpen(index)) round.waiting.add(index);
-        this.#dispatch();
-        return isNews ? verdict : 'late';
-      }
-    }
-    round.accept(worker, indices, tasks, verdict === 'unconfirmed');
-    const mistaken = round.disproved(indices);
+    round.accept(worker, indices, tasks);
     if (round.isComplete()) {
       const now = this.#options.now();
       const duration = now - round.startedAt;
@@ -227,21 +212,7 @@ export class UnitDispatcher implements Dispatcher {
       this.#options.roundEnded?.(duration);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
-    for (const name of mistaken) this.#options.disproved?.(name);
     return 'accepted';
-  }
-
-  /**
-   * Has one of these units diverged for every worker that is there? Fewer do not suffice, as one key can open any number of
-   * connections. A worker that is alone is believed.
-   */
-  #isConfirmed(round: Round, worker: string, indices: number[]): boolean {
-    if (!this.#workers.has(worker)) return false;
-    return indices.some((index) => this.workers().every((one) => round.hasDivergedFor(one, index)));
-  }
-
-  #isInFlight(index: number): boolean {
-    return [...this.#workers.values()].some(({ inFlight }) => inFlight.has(index));
   }
 
   /** Is this a unit of the current round that this worker was assigned and whose result is missing? */
@@ -296,9 +267,7 @@ export class UnitDispatcher implements Dispatcher {
     for (const [i, worker] of idle.entries()) {
       const shared = late.slice(i * each, (i + 1) * each);
       const theirs = shared.length ? shared : this.#unitsFor(worker, round);
-      const indices = theirs.filter(
-        (index) => !round.hasFailed(worker, index) && !round.hasDivergedFor(worker, index),
-      );
+      const indices = theirs.filter((index) => !round.hasFailed(worker, index));
       const cost = this.#pace.unitTime(worker, kind);
       const most = cost
         ? Math.floor((MOST_RACED * this.#idle.time - this.#idle.raced) / cost)
@@ -390,11 +359,9 @@ export class UnitDispatcher implements Dispatcher {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
-    /** A unit that failed or diverged at a worker goes to one where it has not, if there is one. */
-    const isTried = (worker: string, index: number) =>
-      round.hasFailed(worker, index) || round.hasDivergedFor(worker, index);
+    /** A unit that failed at a worker goes to one where it has not, if there is one. */
     const mayTake = (worker: string, index: number) =>
-      !isTried(worker, index) || this.workers().every((other) => isTried(other, index));
+      !round.hasFailed(worker, index) || this.workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
       const owner = this.#owners[units[index].shard]!;
       const others = () => [...this.#responsive(), ...this.workers()];

@@ -19,8 +19,6 @@ export interface RoundSpec {
   expects: (unit: WorkUnit) => Expected[];
   /** Further validation, beyond shapes, of the tasks' results for one unit or their sum over several. */
   isSound?: (tasks: Tensors[], units: WorkUnit[]) => boolean;
-  /** Training has diverged, if this result is right: before it counts, all workers have to find so. */
-  hasDiverged?: (tasks: Tensors[]) => boolean;
   /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
@@ -36,9 +34,9 @@ export interface Result {
 
 /**
  * What became of a result. `late`: of an earlier round, or already covered; `not asked for`: its sender was not assigned
- * these units; `wrong shape`: failed validation; `unconfirmed`: diverged, and not all workers have found so yet.
+ * these units; `wrong shape`: failed validation.
  */
-export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape' | 'unconfirmed';
+export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape';
 
 /** One version of a state that tasks read. */
 export interface PublishedState {
@@ -78,10 +76,6 @@ export class Round {
   /** By unit. */
   readonly #failures = new Map<number, UnitFailure[]>();
   #missing: number;
-  /** By unit: the workers for which it has diverged, or a sum with it, and the units of that sum. */
-  readonly #diverged = new Map<number, Map<string, number[]>>();
-  /** Units with a result that has not diverged. */
-  readonly #sound = new Set<number>();
 
   constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
     const { units } = spec;
@@ -156,40 +150,12 @@ export class Round {
     // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
     const previous = this.#results[from];
     if (previous && previous.to >= to) return 'late';
-    return spec.hasDiverged?.(tasks) ? 'unconfirmed' : 'accepted';
+    return 'accepted';
   }
 
-  /** Records that units have diverged for this worker. Returns whether that is news. */
-  diverged(worker: string, indices: number[]): boolean {
-    if (indices.every((index) => this.hasDivergedFor(worker, index))) return false;
-    for (const index of indices)
-      this.#diverged.set(index, (this.#diverged.get(index) ?? new Map()).set(worker, indices));
-    return true;
-  }
-
-  /** Has this unit, or a sum with it, diverged for this worker? */
-  hasDivergedFor(worker: string, index: number): boolean {
-    return this.#diverged.get(index)?.has(worker) ?? false;
-  }
-
-  /** A process that joins as this worker has found nothing yet. */
-  forget(worker: string): void {
-    for (const workers of this.#diverged.values()) workers.delete(worker);
-  }
-
-  /** The workers for which a sum with one of these units has diverged, though none of its units has. */
-  disproved(indices: number[]): Set<string> {
-    const mistaken = new Set<string>();
-    for (const index of indices)
-      for (const [worker, summed] of this.#diverged.get(index) ?? [])
-        if (summed.every((one) => this.#sound.has(one))) mistaken.add(worker);
-    return mistaken;
-  }
-
-  /** Stores a result that `judge` accepted, or one that has diverged for all workers. */
-  accept(worker: string, indices: number[], tasks: Tensors[], hasDiverged = false): void {
+  /** Stores a result that `judge` accepted. */
+  accept(worker: string, indices: number[], tasks: Tensors[]): void {
     const { each, units } = this.spec;
-    if (!hasDiverged) for (const index of indices) this.#sound.add(index);
     const [from] = indices;
     const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
     for (const index of indices) {

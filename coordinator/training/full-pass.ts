@@ -20,7 +20,7 @@ import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
 import type { Expected } from '../scheduler/round.ts';
 import { type ClusterRows, clusterRowsCollector } from './cluster-rows.ts';
-import { areShown, hasDiverged, isLabelling } from './plausible.ts';
+import { areShown, isLabelling } from './plausible.ts';
 import type { Run } from './run-context.ts';
 import { sampledPlaces } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
@@ -175,7 +175,6 @@ export async function labelAllRows(
       isSound: ([result], [unit]) =>
         isLabelling(result, rowsOf(unit), seenIn(unit), k, run.d, covariance) &&
         areShown(result, rowsOf(unit), k, MOST_SHOWN),
-      hasDiverged: ([result]) => hasDiverged(task, result),
       each(unit, [part]) {
         try {
           writer.write(blocksOf(unit), part);

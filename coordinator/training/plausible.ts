@@ -4,9 +4,8 @@ import { covarianceOf, type Task } from '../../proto/tasks.ts';
 import { type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
 
 /**
- * Whether a result of the right shape could be that of any rows: worker and wire are not trusted. The limits follow from the
- * number of rows and from float32 alone, never from what another worker reported, so that a lie about the data cannot make
- * honest results look wrong.
+ * Whether a result of the right shape could be that of any rows. The limits follow from the number of rows and from float32
+ * alone, never from what another worker reported.
  */
 
 /** Above the distance of two rows of float32 numbers along an axis. */
@@ -21,7 +20,7 @@ export interface Extent {
   rows: number;
 }
 
-/** Could the result of a task over the sample be right? Values that are not finite may be: see `hasDiverged`. */
+/** Could the result of a task over the sample be right? Values that are not finite may be, of a net that diverges. */
 export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent, d: number): boolean {
   const of = (name: string) => take(result, name, 'float64');
   switch (task.task) {
@@ -49,20 +48,6 @@ export function isPlausible(task: Task, result: Tensors, { units, rows }: Extent
     default:
       return true;
   }
-}
-
-/**
- * Has a result of a net's steps or outputs values that are not finite? Where training diverges, all workers find them;
- * other tasks yield only finite values.
- */
-export function hasDiverged(task: Task, result: Tensors): boolean {
-  if (['cluster-steps', 'sub-steps', 'encoder-steps'].includes(task.task))
-    return Object.values(result).some(({ data }) => !areFinite(data));
-  if (task.task === 'statistics' || task.task === 'pivoted-statistics') return !areFinite(result.T.data);
-  return (
-    task.task === 'full-pass' &&
-    ['soft', 'confidence'].some((name) => name in result && !areFinite(result[name].data))
-  );
 }
 
 /** Sums of `encoder-steps` over `length` of `shards`: the sum over all of them must be possible in float32. */

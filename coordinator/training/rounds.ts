@@ -7,7 +7,7 @@ import type { Cell, Task } from '../../proto/tasks.ts';
 import { type Nd, nd, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Expected, Result } from '../scheduler/round.ts';
-import { hasDiverged, isPlausible } from './plausible.ts';
+import { isPlausible } from './plausible.ts';
 import { sumInSlices } from './sums.ts';
 
 /**
@@ -100,7 +100,6 @@ export function createRounds(
         const rows = of.reduce((sum, { shard }) => sum + shardRows[shard], 0);
         return tasks.every(([task], i) => isPlausible(task, results[i], { units: of.length, rows }, d));
       },
-      hasDiverged: (results) => tasks.some(([task], i) => hasDiverged(task, results[i])),
     });
   };
 

@@ -4,7 +4,6 @@ import {
   areCovarianceSums,
   areMoments,
   areShown,
-  hasDiverged,
   isLabelling,
   isPlausible,
 } from '../../../coordinator/training/plausible.ts';
@@ -145,7 +144,6 @@ describe('impossible values', () => {
     test(`of ${task.task}`, async () => {
       const result = await run(worker, task);
       refuses(result, lies, (other) => isPlausible(task, other, { units: 1, rows }, D));
-      assert.ok(!hasDiverged(task, result));
     });
 
   test('of moments', async () => {
@@ -249,13 +247,10 @@ describe('impossible values', () => {
       },
       (other) => areShown(other, rows, 3, MOST_SHOWN),
     );
-    assert.ok(hasDiverged(task, changed(result, 'confidence', 1, Number.NaN)));
-    assert.ok(!hasDiverged(task, result));
-    assert.ok(hasDiverged(task, changed(result, 'soft', 1, Number.NaN)));
   });
 });
 
-test('what is not finite where training may diverge is possible, and has diverged', async () => {
+test('what is not finite where training may diverge is possible', async () => {
   for (const [task, name] of [
     [clusterTask(), 'params'],
     [clusterTask(), 'loss'],
@@ -267,10 +262,7 @@ test('what is not finite where training may diverge is possible, and has diverge
     const result = await run(worker, task);
     for (const value of [Number.NaN, Infinity, -Infinity]) {
       const lie = changed(result, name, 0, value);
-      assert.ok(
-        isPlausible(task, lie, { units: 1, rows }, D) && hasDiverged(task, lie),
-        `${task.task} ${name}`,
-      );
+      assert.ok(isPlausible(task, lie, { units: 1, rows }, D), `${task.task} ${name}`);
     }
   }
 });
