@@ -234,7 +234,7 @@ async function runOnce(
     hashes: encoding?.hashes ?? moments.hashes,
     codes: encoding && { hashes: moments.hashes, dim: layout.dim },
     fences: moments.fences,
-    likelihood: run.why === null ? null : { name: run.likelihood, why: run.why },
+    likelihood: run.why === null ? null : { name: run.likelihood.name, why: run.why },
   };
   await out.create(runFile(metadata, null));
   if (encoding) out.json('run.json', runFile(metadata, null));
@@ -242,13 +242,13 @@ async function runOnce(
     emit({
       type: 'resume',
       epoch: checkpoint?.state.epoch ?? 0,
-      k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
+      k: checkpoint?.state.mixture.k ?? run.likelihood.initK,
       from: resume.from?.path ?? null,
     });
   else if (!encoding?.alternation)
     emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
-  const { likelihood, why } = run;
-  if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
+  const { why } = run;
+  if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
 
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);

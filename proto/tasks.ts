@@ -74,8 +74,6 @@ const resolution = z.number().check(z.positive(), z.lte(1024));
 const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
 /** Of the mean field of the graph likelihood. */
 const field = z.object({ coupling: positive, resolution });
-/** Clusters in which the graph likelihood keeps a row: those with its largest memberships. */
-export const KEPT_MEMBERSHIPS = 4;
 
 /** Groups of rows: one of all rows, one per label of the clustering net, or two per label by its sub-net (2k and 2k+1). */
 const cells = {
@@ -165,11 +163,6 @@ export const taskSchema = z.discriminatedUnion('task', [
   }),
   z.object({ task: z.literal('start-partition'), resolution }),
   z.object({ task: z.literal('memberships') }),
-  z.object({ task: z.literal('membership-sweep'), ...field.shape }),
-  z.object({ task: z.literal('cluster-links') }),
-  z.object({ task: z.literal('half-start') }),
-  z.object({ task: z.literal('half-sweep'), coupling: positive }),
-  z.object({ task: z.literal('half-links') }),
   /** One pass over the unit's places in the epoch's order of blocks. */
   z.object({
     task: z.literal('encoder-steps'),

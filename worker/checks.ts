@@ -10,7 +10,7 @@ import type { WorkUnit } from '../proto/messages.ts';
 import { type Cell, type CellTask, covarianceOf, type Task } from '../proto/tasks.ts';
 import type { TensorDtype } from '../proto/tensors.ts';
 import { FORWARD_ROWS } from './compute/mlp.ts';
-import { checkGraphTask, isGraphTask } from './graph-checks.ts';
+import { checkField, checkGraphTask, isGraphTask } from './graph-checks.ts';
 import { array, columnsIn, fits, InvalidRound, must, tensor } from './state-checks.ts';
 import type { States } from './states.ts';
 
@@ -107,7 +107,7 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
     addressable(Math.min(task.batch, layout.rows) * widest);
     if (task.field) {
       must(task.loss === 'kl', `the targets of a mean field are no costs, as with loss ${task.loss}`);
-      checkGraphTask({ task: 'membership-sweep', ...task.field }, states, layout, d, k);
+      checkField(states, layout, d, k);
     } else if (task.loss !== 'kl') array(states, 'e-step', 'cost', 'float32', [p, k]);
     else if (task.form === 'product') array(states, 'e-step', 'theta', 'float32', [p, k]);
     else whitened(states, 'e-step', [], d, k);
@@ -121,10 +121,8 @@ export function checkTask(task: Task, states: States, layout: Layout): void {
       array(states, 'parts', 'metric', 'float32', [d]);
     }
   } else if (isGraphTask(task)) {
-    const needsNet = ['memberships', 'half-start'].includes(task.task);
-    const { k } = needsNet ? netOf(states, 'net', d) : { k: null };
-    if (task.task === 'half-start') subsOf(states, d, false);
-    checkGraphTask(task, states, layout, d, k);
+    if (task.task === 'memberships') netOf(states, 'net', d);
+    checkGraphTask(task, states, layout, d);
   } else checkPartition(task, states, d, p);
 }
 

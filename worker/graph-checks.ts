@@ -1,6 +1,7 @@
+import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import type { Graph } from '../model/graph/weights.ts';
 import type { Layout } from '../model/layout.ts';
-import { KEPT_MEMBERSHIPS, type Task, type TaskOf } from '../proto/tasks.ts';
+import type { Task, TaskOf } from '../proto/tasks.ts';
 import { array, fits, must, tensor } from './state-checks.ts';
 import type { States } from './states.ts';
 
@@ -13,25 +14,14 @@ const GRAPH_TASKS = [
   'null-partitions',
   'start-partition',
   'memberships',
-  'membership-sweep',
-  'cluster-links',
-  'half-start',
-  'half-sweep',
-  'half-links',
 ] as const;
 type GraphTask = TaskOf<(typeof GRAPH_TASKS)[number]>;
 
 export const isGraphTask = (task: Task): task is GraphTask =>
   (GRAPH_TASKS as readonly string[]).includes(task.task);
 
-/** Throws InvalidRound unless the task's states have the shapes that it expects. `k`: clusters of the net, if the task uses it. */
-export function checkGraphTask(
-  task: GraphTask,
-  states: States,
-  layout: Layout,
-  d: number,
-  k: number | null,
-): void {
+/** Throws InvalidRound unless the task's states have the shapes that it expects. */
+export function checkGraphTask(task: GraphTask, states: States, layout: Layout, d: number): void {
   if (task.task === 'sample-rows') return;
   if (task.task === 'null-partitions') {
     must(task.neighbours < task.rows, `${task.neighbours} neighbours among ${task.rows} rows`);
@@ -53,32 +43,15 @@ export function checkGraphTask(
     case 'start-partition':
       undirected(graph);
       return;
-    case 'memberships':
-      return;
-    case 'membership-sweep':
-    case 'cluster-links': {
-      const clusters = membershipsIn(states, n);
-      if (k !== null) must(clusters === k, `memberships in ${clusters} clusters, not ${k}`);
-      if (task.task === 'cluster-links') fits(clusters ** 2);
-      return;
-    }
-    case 'half-start': {
-      const clusters = labelsIn(states, n);
-      must(clusters === k, `labels of ${clusters} clusters, not ${k}`);
-      const { shape } = tensor(states.get('half-axes'), 'half-axes', 'axes', 'float64');
-      array(states, 'half-axes', 'axes', 'float64', [clusters, shape[1], d]);
-      array(states, 'half-axes', 'threshold', 'float64', [clusters, shape[1]]);
-      fits(Math.max(n, 2 * clusters) * (shape[1] + 1));
-      return;
-    }
-    default: {
-      const clusters = labelsIn(states, n);
-      const { shape } = tensor(states.get('halves'), 'halves', 'side', 'float32');
-      array(states, 'halves', 'side', 'float32', [n, shape[1]]);
-      must(shape[1] >= 1, 'halves: there are none');
-      array(states, 'halves', 'volume', 'float64', [clusters, shape[1], 2]);
-    }
   }
+}
+
+/** Throws InvalidRound unless the states of the mean field fit each other and a net with k outputs. */
+export function checkField(states: States, layout: Layout, d: number, k: number): void {
+  const n = pointsIn(states, layout, d);
+  graphIn(states, n);
+  const clusters = membershipsIn(states, n);
+  must(clusters === k, `memberships in ${clusters} clusters, not ${k}`);
 }
 
 /** The number of sample rows. */
@@ -135,15 +108,6 @@ function membershipsIn(states: States, n: number): number {
   array(states, 'memberships', 'volume', 'float64', [length]);
   within(states.get('memberships').cluster.data, length, 'memberships: there is no such cluster');
   return length;
-}
-
-/** The number of clusters. */
-function labelsIn(states: States, n: number): number {
-  array(states, 'labels', 'label', 'int32', [n]);
-  array(states, 'labels', 'clusters', 'int32', [1]);
-  const [clusters] = states.get('labels').clusters.data;
-  within(states.get('labels').label.data, clusters, 'labels: there is no such cluster');
-  return clusters;
 }
 
 /** Starts of lists, one after the other, that end at `end`. */

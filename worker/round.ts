@@ -20,7 +20,7 @@ const MOST_COLLECT_MS = 4500;
 /** Tasks with results that are not only sums: values of rows, most of them. */
 const UNSUMMED: Task['task'][] = [
   ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),
-  ...(['start-partition', 'memberships', 'membership-sweep', 'half-start', 'half-sweep'] as const),
+  ...(['start-partition', 'memberships'] as const),
   'null-partitions',
   'encode',
 ];

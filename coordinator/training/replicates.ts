@@ -7,7 +7,6 @@ import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
-import { graphSource } from './graph/neighbour-graph.ts';
 import { initialState } from './preparation/initial-state.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
@@ -28,7 +27,7 @@ interface ReplicatesInput {
 }
 
 /**
- * Trains `count` times more, each time on another half of the sample (and, with the graph likelihood, its own graph) and from
+ * Trains `count` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
  * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes.
  */
@@ -57,7 +56,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     seed: seedOf(seed, number),
     sample: half,
     // Of half the rows, so that its resolution is chosen anew.
-    graphs: run.graphs && graphSource(run, { below: sample.below, rows: halves }),
+    likelihood: run.likelihood.ofSample(run, { below: sample.below, rows: halves }),
     // Given, so that it does not grow.
     config: { ...config, sample: half.rows },
     emit: () => {},

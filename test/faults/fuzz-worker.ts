@@ -98,12 +98,7 @@ export const TASKS = [
   },
   { task: 'start-partition', resolution: 1 },
   { task: 'memberships' },
-  { task: 'membership-sweep', ...field },
   { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false, field },
-  { task: 'cluster-links' },
-  { task: 'half-start' },
-  { task: 'half-sweep', coupling: 1 },
-  { task: 'half-links' },
   {
     ...{ task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, noise: 0.1 },
     ...{ done: 0, length: 1, total: 4, steps: 0, pull: 0 },

@@ -180,7 +180,6 @@ describe('tasks', () => {
     const [neighbours] = TASKS.neighbours;
     const [partitions] = TASKS.partitions;
     const [nulls] = TASKS['null-partitions'];
-    const [sweep] = TASKS['membership-sweep'];
     for (const wrong of [
       { ...steps, field: {} },
       { ...steps, field: { coupling: 2 } },
@@ -206,9 +205,8 @@ describe('tasks', () => {
       { ...nulls, resolutions: [1e9] },
       { ...TASKS['sample-covariance'][0], every: 0 },
       { ...TASKS['start-partition'][0], resolution: 1025 },
-      { ...sweep, coupling: 0 },
-      { ...sweep, resolution: 1e300 },
-      { ...TASKS['half-sweep'][0], coupling: -1 },
+      { ...steps, field: { coupling: 0, resolution: 1 } },
+      { ...steps, field: { coupling: 2, resolution: 1e300 } },
       { ...moments, sample: 1.01 },
       { ...moments, sample: -0.01 },
       { ...steps, steps: 0 },

@@ -49,11 +49,6 @@ export const TASKS: ByKey<Task, 'task'> = {
   ],
   'start-partition': [{ task: 'start-partition', resolution: 2 ** 0.5 }],
   memberships: [{ task: 'memberships' }],
-  'membership-sweep': [{ task: 'membership-sweep', ...field }],
-  'cluster-links': [{ task: 'cluster-links' }],
-  'half-start': [{ task: 'half-start' }],
-  'half-sweep': [{ task: 'half-sweep', coupling: 0.5 }],
-  'half-links': [{ task: 'half-links' }],
   'encoder-steps': [
     {
       ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, pull: 0, noise: 0.1 },

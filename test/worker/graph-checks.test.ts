@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../model/graph/mean-field.ts';
 import { degrees } from '../../model/graph/weights.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { KEPT_MEMBERSHIPS as KEPT, type Task, type TaskOf } from '../../proto/tasks.ts';
+import type { Task, TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
 import { checkTask, InvalidRound } from '../../worker/checks.ts';
 import { runTask } from '../../worker/tasks/index.ts';
 import { graphOf } from '../model/graph/support.ts';
-import { AXES } from './graph-states.ts';
 import { backends } from './present.ts';
 import { D } from './support.ts';
 import { K, N, newWorker, of, SHARDS, w } from './tasks/graph/support.ts';
@@ -19,26 +19,18 @@ const field = { coupling: 2, resolution: 1 };
 const NEIGHBOURS: Task = { task: 'neighbours', k: 5 };
 const PARTITIONS: Task = { task: 'partitions', resolutions: [1, 4], replicates: 2, share: 0.6 };
 const START: Task = { task: 'start-partition', resolution: 1 };
-const SWEEP: Task = { task: 'membership-sweep', ...field };
 const STEPS: Task = clusterTask({ field });
-const LINKS: Task = { task: 'cluster-links' };
-const HALF_SWEEP: Task = { task: 'half-sweep', coupling: 1 };
-const HALF_LINKS: Task = { task: 'half-links' };
 const COVARIANCE: Task = { task: 'sample-covariance', unit: true, every: 1, sketch: 0 };
 const TASKS: Task[] = [
   ...[COVARIANCE, { task: 'sample-rows' } as Task, NEIGHBOURS, PARTITIONS, START],
-  ...[{ task: 'memberships' } as Task, SWEEP, STEPS, LINKS],
-  ...[{ task: 'half-start' } as Task, HALF_SWEEP, HALF_LINKS],
+  ...[{ task: 'memberships' } as Task, STEPS],
 ];
 /** The tasks that read each state of the graph. */
 const READERS: Record<string, Task['task'][]> = {
   columns: ['sample-covariance'],
   points: TASKS.map(({ task }) => task).filter((task) => !task.startsWith('sample-')),
   graph: TASKS.map(({ task }) => task).filter((task) => !task.startsWith('sample-') && task !== 'neighbours'),
-  memberships: ['membership-sweep', 'cluster-steps', 'cluster-links'],
-  labels: ['half-start', 'half-sweep', 'half-links'],
-  'half-axes': ['half-start'],
-  halves: ['half-sweep', 'half-links'],
+  memberships: ['cluster-steps'],
 };
 
 const check = (task: Task, change: Record<string, Tensors> = {}) =>
@@ -82,11 +74,8 @@ describe('a task of the graph likelihood is rejected before any work', () => {
           sized(...shape.with(0, shape[0] - 1)),
           sized(...shape.with(last, shape[last] + 1)),
         ].map(with1);
-        for (const task of TASKS.filter((one) => readers.includes(one.task))) {
-          // Volumes say how many clusters there are, unless a net does.
-          const isFree = name === 'volume' && ['membership-sweep', 'cluster-links'].includes(task.task);
-          for (const tensors of isFree ? wrong : [...wrong, ...lengths]) refuses(task, { [state]: tensors });
-        }
+        for (const task of TASKS.filter((one) => readers.includes(one.task)))
+          for (const tensors of [...wrong, ...lengths]) refuses(task, { [state]: tensors });
       });
 
   test('if starts do not ascend from 0 to the end', () => {
@@ -105,20 +94,16 @@ describe('a task of the graph likelihood is rejected before any work', () => {
       number,
       number,
     ][][])
-      for (const task of [SWEEP, LINKS, HALF_LINKS, START])
+      for (const task of [STEPS, START])
         refuses(task, withValues('graph', 'starts', ...changes), /graph: starts does not ascend/);
   });
 
   test('if an index is out of range', () => {
     for (const wrong of [-1, N, 2 ** 31 - 1])
-      for (const task of [SWEEP, STEPS, LINKS, HALF_SWEEP, HALF_LINKS, PARTITIONS])
+      for (const task of [STEPS, PARTITIONS])
         refuses(task, withValues('graph', 'index', [7, wrong]), /no such row/);
-    for (const wrong of [-1, K, 2 ** 31 - 1]) {
-      for (const task of [SWEEP, STEPS, LINKS])
-        refuses(task, withValues('memberships', 'cluster', [9, wrong]), /no such cluster/);
-      for (const task of [HALF_SWEEP, HALF_LINKS, { task: 'half-start' } as Task])
-        refuses(task, withValues('labels', 'label', [9, wrong]), /no such cluster/);
-    }
+    for (const wrong of [-1, K, 2 ** 31 - 1])
+      refuses(STEPS, withValues('memberships', 'cluster', [9, wrong]), /no such cluster/);
     for (const wrong of [-1, D]) {
       const columns = {
         ...of.states.columns,
@@ -153,11 +138,7 @@ describe('a task of the graph likelihood is rejected before any work', () => {
         volume: nd(new Float64Array(clusters)),
       };
       refuses(STEPS, { memberships }, /clusters, not 6/);
-      check(SWEEP, { memberships });
     }
-    refuses({ task: 'half-start' }, withValues('labels', 'clusters', [0, K + 1]), /clusters, not 6/);
-    // The volumes of the halves are by cluster.
-    for (const task of [HALF_SWEEP, HALF_LINKS]) refuses(task, withValues('labels', 'clusters', [0, K + 1]));
     refuses({ ...STEPS, loss: 'diag' } as Task, {}, /are no costs/);
   });
 
@@ -169,18 +150,6 @@ describe('a task of the graph likelihood is rejected before any work', () => {
     check(task);
     refuses({ ...task, neighbours: 50 }, {}, /neighbours among/);
     refuses({ ...task, rows: 1 << 16, variances: Array(1 << 12).fill(1) }, {}, /fit in a message/);
-  });
-
-  test('if halves have no cuts', () => {
-    const none = { side: nd(new Float32Array(0), N, 0), volume: nd(new Float64Array(0), K, 0, 2) };
-    for (const task of [HALF_SWEEP, HALF_LINKS]) refuses(task, { halves: none }, /there are none/);
-  });
-
-  test('if its result would not fit in a message', () => {
-    const clusters = 2 ** 14;
-    const memberships = { ...of.states.memberships, volume: nd(new Float64Array(clusters)) };
-    refuses(LINKS, { memberships }, /fit in a message/);
-    check(SWEEP, { memberships });
   });
 });
 
@@ -339,12 +308,3 @@ function damaged(rng: Rng, tensors: Tensors): Tensors {
   }
   return { ...tensors, [name]: nd(copy, ...shape) };
 }
-
-test('axes of each cluster may be none', async () => {
-  const none = { axes: nd(new Float64Array(0), K, 0, D), threshold: nd(new Float64Array(0), K, 0) };
-  check({ task: 'half-start' }, { 'half-axes': none });
-  const { context } = newWorker(backend, { 'half-axes': none });
-  const result = await runTask(context, { task: 'half-start' }, { shard: 1, from: 0, to: 0 });
-  assert.equal(result.side.shape[1], 1);
-  assert.ok(AXES > 0);
-});

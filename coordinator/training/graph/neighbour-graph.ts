@@ -1,12 +1,33 @@
+import type { DegreeGraph } from '../../../model/graph/weights.ts';
+import type { Sample } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Run } from '../run-context.ts';
 import { sampledCounts } from '../sampled-rows.ts';
 import { areFeatures, areNeighbours } from './plausible.ts';
-import type { GraphSource, SampleGraph, ShardRows } from './sample-graph.ts';
-import { joined, shardResults, startsOf } from './shard-rounds.ts';
+import { joined, type ShardRows, shardResults, startsOf } from './shard-rounds.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
+
+/** The neighbour graph of the sample (docs/algorithm.md, section 11), which the workers have as states `points` and `graph`. */
+export interface SampleGraph extends DegreeGraph {
+  readonly shards: ShardRows;
+  /** Rows of the sample. */
+  readonly n: number;
+  /** Their features, [n,D]. */
+  readonly rows: Float32Array;
+  /** Neighbours of a row, of which edges are made. */
+  readonly neighbours: number;
+  /** Rows whose features another one has too. */
+  readonly copies: number;
+  /** The intrinsic dimension of the features, by the two nearest neighbours. */
+  readonly dimension: number;
+}
+
+/** The graph of a sample, which is made when it is first asked for: the sample may grow, or be that of a checkpoint. */
+export interface GraphSource {
+  of(sample: Pick<Sample, 'below'>): Promise<SampleGraph>;
+}
 
 type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout' | 'transform'>;
 
@@ -42,10 +63,9 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
   const k = Math.min(NEIGHBOURS, n - 1);
-  dispatcher.publish('points', {
-    rows: nd(joined.float32(features, 'rows'), n, d),
-    starts: nd(startsOf(shards)),
-  });
+  const rows = joined.float32(features, 'rows');
+  const starts = startsOf(shards);
+  dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
   const found = await shardResults(
     dispatcher,
     shards,
@@ -76,7 +96,7 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
   let copies = 0;
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
   const dimension = await calculate('intrinsicDimension', nearest, 2);
-  return { shards, n, neighbours: k, graph, degree, total, copies, dimension };
+  return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { MAX_MAGNITUDE } from '../../../data/value-range.ts';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../../proto/tasks.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../model/graph/mean-field.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 
 /**
@@ -108,46 +108,6 @@ function isMembership(cluster: Int32Array, share: Float32Array, at: number, k: n
       for (let other = at; other < m; other++) if (cluster[other] === cluster[m]) return false;
   }
   return sum === 0 || Math.abs(sum - 1) <= SHARE_SLACK;
-}
-
-/** Probabilities of one side, and volumes of both sides, which are at most that of all rows together. */
-export function areSides(result: Tensors, cuts: number, total: number): boolean {
-  const volume = take(result, 'volume', 'float64');
-  return areBetween(take(result, 'side', 'float32'), 0, 1) && areParts(volume, cuts, 2, total);
-}
-
-/** What these rows add to w_kl. */
-export function areClusterLinks(result: Tensors, range: RowRange, degree: Float64Array): boolean {
-  return areParts(take(result, 'W', 'float64'), 1, 1, volumeOf(range, degree));
-}
-
-/** What these rows add to the halves of all clusters, by several cuts: each row is in one half of its cluster. */
-export function areHalfLinks(result: Tensors, cuts: number, range: RowRange, degree: Float64Array): boolean {
-  const rows = take(result, 'rows', 'float64');
-  const volume = volumeOf(range, degree);
-  return (
-    rows.every((own) => Number.isInteger(own) && own >= 0) &&
-    sumsByCut(rows, cuts, 2).every((sum) => sum === range.to - range.from) &&
-    areParts(take(result, 'volume', 'float64'), cuts, 2, volume) &&
-    areParts(take(result, 'between', 'float64'), cuts, 1, volume)
-  );
-}
-
-/** The sum of the rows' degrees: that of all weights that they can add to anything. */
-const volumeOf = ({ from, to }: RowRange, degree: Float64Array) =>
-  degree.subarray(from, to).reduce((a, b) => a + b, 0);
-
-/** Values [K,cuts,size] that are not negative, and those of each cut in total at most this. */
-function areParts(values: Float64Array, cuts: number, size: number, most: number): boolean {
-  if (!areBetween(values, 0, Infinity)) return false;
-  return sumsByCut(values, cuts, size).every((sum) => sum <= most * (1 + SLACK));
-}
-
-/** The sums by the second axis of values [K,cuts,size]. */
-function sumsByCut(values: Float64Array, cuts: number, size: number): Float64Array {
-  const sums = new Float64Array(cuts);
-  for (let p = 0; p < values.length; p++) sums[Math.floor(p / size) % cuts] += values[p];
-  return sums;
 }
 
 function areBetween(values: ArrayLike<number>, least: number, most: number): boolean {

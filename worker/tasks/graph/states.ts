@@ -1,5 +1,5 @@
-import type { Memberships } from '../../../model/graph/mean-field.ts';
-import type { Graph } from '../../../model/graph/weights.ts';
+import type { ClusterMemberships } from '../../../model/graph/mean-field.ts';
+import type { DegreeGraph } from '../../../model/graph/weights.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Context } from '../../context.ts';
 import type { ShardSample } from '../../samples.ts';
@@ -35,8 +35,8 @@ export async function sampleIn(
   return { sample, from, to };
 }
 
-/** The neighbour graph of the sample. `degree`: the sum of each row's weights; `total`: of all rows. */
-export function graphOf(states: States): { graph: Graph; degree: Float64Array; total: number } {
+/** The neighbour graph of the sample. */
+export function graphOf(states: States): DegreeGraph {
   const tensors = states.get('graph');
   return {
     graph: {
@@ -44,16 +44,18 @@ export function graphOf(states: States): { graph: Graph; degree: Float64Array; t
       index: take(tensors, 'index', 'int32'),
       weight: take(tensors, 'weight', 'float64'),
     },
+    starts: pointsOf(states).starts,
     degree: take(tensors, 'degree', 'float64'),
     total: take(tensors, 'total', 'float64', 1)[0],
   };
 }
 
 /** The memberships of all sample rows, and the volume of each cluster. */
-export function membershipsOf(states: States): { memberships: Memberships; volume: Float64Array } {
+export function membershipsOf(states: States): ClusterMemberships {
   const tensors = states.get('memberships');
   return {
-    memberships: { cluster: take(tensors, 'cluster', 'int32'), share: take(tensors, 'share', 'float32') },
+    cluster: take(tensors, 'cluster', 'int32'),
+    share: take(tensors, 'share', 'float32'),
     volume: take(tensors, 'volume', 'float64'),
   };
 }

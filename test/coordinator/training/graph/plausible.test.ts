@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  areClusterLinks,
   areFeatures,
-  areHalfLinks,
   areMemberships,
   areNeighbours,
   areNullPartitions,
   arePartitions,
-  areSides,
   isStartPartition,
 } from '../../../../coordinator/training/graph/plausible.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
-import { KEPT_MEMBERSHIPS as KEPT, type Task } from '../../../../proto/tasks.ts';
+import type { Task } from '../../../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../../../proto/tensors.ts';
 import { neighbourKernel } from '../../../../worker/compute/kernels/neighbour-kernel.ts';
-import { AXES } from '../../../worker/graph-states.ts';
 import { backends } from '../../../worker/present.ts';
 import { D } from '../../../worker/support.ts';
 import { K, N, newWorker, of, run } from '../../../worker/tasks/graph/support.ts';
@@ -24,7 +21,6 @@ const SHARD = 1;
 const rows = { from: of.starts[SHARD], to: of.starts[SHARD + 1] };
 const n = rows.to - rows.from;
 const NEIGHBOURS = 5;
-const CUTS = AXES + 1;
 const worker = newWorker(backends[0]);
 const WILD = [Number.NaN, Infinity, -Infinity, 1e300, -1e300];
 const NEGATIVE = [...WILD, -1, -1e-3];
@@ -156,89 +152,40 @@ describe('impossible results', () => {
       ],
     }));
 
-  for (const task of [
-    { task: 'memberships' },
-    { task: 'membership-sweep', coupling: 2, resolution: 1 },
-  ] as const)
-    test(`of ${task.task}`, () =>
-      refuses(task, (result) => areMemberships(result, rows, of, K), {
-        places: [
-          ['cluster', 0, [-1, K, 2 ** 31 - 1]],
-          ['share', 0, [...NEGATIVE, 0, 1.01]],
-          ['share', KEPT - 1, [...NEGATIVE, 1]],
-          ['volume', 0, [...NEGATIVE, 2 * of.total, of.total]],
-        ],
-        lies: ({ cluster, share, volume }): Lie[] => {
-          const row = [...Array(n).keys()].find((i) => share.data[KEPT * i + 1] > 0)!;
-          const [a, b] = [KEPT * row, KEPT * row + 1];
-          return [
-            // The smaller share first; one cluster twice; other sums; memberships that volumes do not count.
-            {
-              share: [
-                [a, 0.2],
-                [b, 0.8],
-              ],
-            },
-            { cluster: [[b, cluster.data[a]]] },
-            { share: [[a, share.data[a] / 2]] },
-            {
-              cluster: [
-                [a, [...Array(K).keys()].find((k) => !cluster.data.subarray(a, a + KEPT).includes(k))!],
-              ],
-            },
-            {
-              volume: [
-                [0, volume.data[0] + 1],
-                [1, volume.data[1] - 1],
-              ],
-            },
-          ];
-        },
-      }));
-
-  test('of cluster-links', () =>
-    refuses({ task: 'cluster-links' }, (result) => areClusterLinks(result, rows, of.degree), {
+  test('of memberships', () =>
+    refuses({ task: 'memberships' }, (result) => areMemberships(result, rows, of, K), {
       places: [
-        ['W', 0, [...NEGATIVE, of.total]],
-        ['W', K * K - 1, [...NEGATIVE, of.total]],
+        ['cluster', 0, [-1, K, 2 ** 31 - 1]],
+        ['share', 0, [...NEGATIVE, 0, 1.01]],
+        ['share', KEPT - 1, [...NEGATIVE, 1]],
+        ['volume', 0, [...NEGATIVE, 2 * of.total, of.total]],
       ],
-    }));
-
-  for (const task of [{ task: 'half-start' }, { task: 'half-sweep', coupling: 2 }] as const)
-    test(`of ${task.task}`, () =>
-      refuses(task, (result) => areSides(result, CUTS, of.total), {
-        places: [
-          ['side', 0, [...NEGATIVE, 1.001]],
-          ['side', n * CUTS - 1, [...NEGATIVE, 1.001]],
-          ['volume', 0, [...NEGATIVE, 1.01 * of.total]],
-        ],
-        lies: (): Lie[] => [
+      lies: ({ cluster, share, volume }): Lie[] => {
+        const row = [...Array(n).keys()].find((i) => share.data[KEPT * i + 1] > 0)!;
+        const [a, b] = [KEPT * row, KEPT * row + 1];
+        return [
+          // The smaller share first; one cluster twice; other sums; memberships that volumes do not count.
           {
-            volume: [
-              [0, 0.6 * of.total],
-              [1 + 2 * CUTS, 0.6 * of.total],
+            share: [
+              [a, 0.2],
+              [b, 0.8],
             ],
           },
-        ],
-      }));
-
-  test('of half-links', () =>
-    refuses({ task: 'half-links' }, (result) => areHalfLinks(result, CUTS, rows, of.degree), {
-      places: [
-        ['rows', 0, [...NEGATIVE, 0.5, 1e9, n + 1]],
-        ['volume', 3, [...NEGATIVE, of.total]],
-        ['between', 1, [...NEGATIVE, of.total]],
-      ],
-      lies: ({ rows: { data } }): Lie[] => [
-        { rows: [[0, data[0] + 1]] },
-        // The same total, but of another cut.
-        {
-          rows: [
-            [0, data[0] + 1],
-            [2, data[2] - 1],
-          ],
-        },
-      ],
+          { cluster: [[b, cluster.data[a]]] },
+          { share: [[a, share.data[a] / 2]] },
+          {
+            cluster: [
+              [a, [...Array(K).keys()].find((k) => !cluster.data.subarray(a, a + KEPT).includes(k))!],
+            ],
+          },
+          {
+            volume: [
+              [0, volume.data[0] + 1],
+              [1, volume.data[1] - 1],
+            ],
+          },
+        ];
+      },
     }));
 });
 

@@ -2,33 +2,27 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Dispatcher } from '../../../../coordinator/scheduler/dispatcher.ts';
 import type { Result, RoundSpec } from '../../../../coordinator/scheduler/round.ts';
-import {
-  linksBetween,
-  netMemberships,
-  publishMemberships,
-  sweptMemberships,
-} from '../../../../coordinator/training/graph/membership-rounds.ts';
+import { netMemberships } from '../../../../coordinator/training/graph/field.ts';
 import { graphSource } from '../../../../coordinator/training/graph/neighbour-graph.ts';
-import { shardSums } from '../../../../coordinator/training/graph/shard-rounds.ts';
 import type { Run } from '../../../../coordinator/training/run-context.ts';
 import type { Transform } from '../../../../data/transform.ts';
-import { meanField } from '../../../../model/graph/mean-field.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../../../proto/tasks.ts';
+import type { State } from '../../../../model/state.ts';
 import { nd, type Tensors } from '../../../../proto/tensors.ts';
 import { checkTask } from '../../../../worker/checks.ts';
 import { runTask } from '../../../../worker/tasks/index.ts';
-import { matrixOf, nearest, sharesOf, volumesOf } from '../../../model/graph/support.ts';
+import { nearest, sharesOf, volumesOf } from '../../../model/graph/support.ts';
 import { close } from '../../../model/support.ts';
 import { backends } from '../../../worker/present.ts';
 import { D, range, sum } from '../../../worker/support.ts';
 import { K, N, newWorker, of, w } from '../../../worker/tasks/graph/support.ts';
 import { calculate } from '../../support.ts';
 
-/** Runs rounds in this process, as checked as by worker and coordinator; one with sums returns those of two nodes. */
+/** Runs rounds in this process, as checked as by worker and coordinator. */
 function localDispatcher() {
   const { put, context } = newWorker(backends[0]);
-  const round = async ({ tasks, units, sum, expects, isSound }: RoundSpec): Promise<Result[]> => {
+  const round = async ({ tasks, units, expects, isSound }: RoundSpec): Promise<Result[]> => {
     const results: Result[] = [];
     for (const [from, unit] of units.entries()) {
       const own: Tensors[] = [];
@@ -41,26 +35,12 @@ function localDispatcher() {
       }
       results.push({ from, to: from + 1, tasks: own, worker: 'w' });
     }
-    // Shards 0 and 1 of the three.
-    const all = sum ? [union(results[0], results[1]), ...results.slice(2)] : results;
-    for (const { from, to, tasks: own } of all) assert.ok(isSound?.(own, units.slice(from, to)) !== false);
-    return all;
+    for (const { from, to, tasks: own } of results)
+      assert.ok(isSound?.(own, units.slice(from, to)) !== false);
+    return results;
   };
   return { publish: put, round, abort: assert.fail } as unknown as Dispatcher;
 }
-
-const union = (a: Result, b: Result): Result => ({
-  ...a,
-  to: b.to,
-  tasks: a.tasks.map((tensors, i) =>
-    Object.fromEntries(
-      Object.entries(tensors).map(([name, { data }]) => [
-        name,
-        nd(Float64Array.from(data, (value, p) => value + b.tasks[i][name].data[p])),
-      ]),
-    ),
-  ),
-});
 
 const shards = range(w.layout.shards).map((shard) => of.starts[shard + 1] - of.starts[shard]);
 
@@ -84,55 +64,12 @@ describe('rounds of the graph likelihood', () => {
     assert.ok(dimension > 1 && dimension < 4, `blobs in three dimensions: ${dimension}`);
   });
 
-  test('sweep the memberships of all rows, and link clusters by them', async () => {
+  test('find the memberships of all rows', async () => {
     const dispatcher = localDispatcher();
     const graph = await graphWith(dispatcher);
     const run = { dispatcher } as unknown as Run;
-    const field = { coupling: 2, resolution: 1 };
-    const before = await netMemberships(run, graph, K);
+    const before = await netMemberships({ run, graph, resolution: 1 }, { mixture: { k: K } } as State);
     close(before.volume, volumesOf(sharesOf(before, K, KEPT), graph.degree), 1e-9);
-    publishMemberships(run, before);
-    const swept = await sweptMemberships(run, graph, K, field);
-    const at = meanField({ ...graph, memberships: before, volume: before.volume, kept: KEPT, ...field });
-    for (const row of range(N)) {
-      const { count, cluster, share } = at(row);
-      const top = range(count).reduce((best, c) => (share[c] > share[best] ? c : best), 0);
-      assert.equal(swept.cluster[row * KEPT], cluster[top]);
-    }
-    const W = await linksBetween(run, graph, K);
-    const shares = sharesOf(before, K, KEPT);
-    const weights = matrixOf(graph.graph);
-    close(
-      W,
-      range(K * K).map((p) =>
-        sum(
-          weights.map(
-            (row, i) => shares[i][Math.floor(p / K)] * sum(row.map((weight, j) => weight * shares[j][p % K])),
-          ),
-        ),
-      ),
-      1e-9,
-    );
-  });
-
-  test('check each sum against the rows that it is about', async () => {
-    const seen: number[][] = [];
-    const { rows } = await shardSums(
-      localDispatcher(),
-      shards,
-      { task: 'half-links' },
-      [],
-      { rows: K * 3 * 2, volume: K * 3 * 2, between: K * 3 },
-      (sums, { from, to }) => {
-        seen.push([from, to]);
-        return sum(sums.rows.data) === 3 * (to - from);
-      },
-    );
-    assert.deepEqual(seen, [
-      [0, of.starts[2]],
-      [of.starts[2], N],
-    ]);
-    assert.equal(sum(rows), 3 * N);
   });
 
   /** Rounds in which the shards return these features. */

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Proposal } from '../../../coordinator/training/splits/rules.ts';
-import { discriminants, partsBy, shapeHalves } from '../../../coordinator/training/splits/shape-splits.ts';
-import { niwPrior } from '../../../model/niw.ts';
-import { discriminantRule } from '../../../model/splits/linear-rule.ts';
-import type { Parts } from '../../../model/state.ts';
-import { assertClose, calculate, memoryRounds, type Point, randomNumbers, statisticsOf } from '../support.ts';
+import { discriminants, partsBy, shapeHalves } from '../../../../coordinator/training/gaussian/shapes.ts';
+import type { Proposal } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { niwPrior } from '../../../../model/niw.ts';
+import { discriminantRule } from '../../../../model/splits/linear-rule.ts';
+import type { Parts } from '../../../../model/state.ts';
+import {
+  assertClose,
+  calculate,
+  memoryRounds,
+  type Point,
+  randomNumbers,
+  statisticsOf,
+} from '../../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 const prior = niwPrior({

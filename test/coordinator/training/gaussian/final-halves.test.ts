@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { finalHalves } from '../../../coordinator/training/splits/final-halves.ts';
-import { evidenceHalves, nextSplits } from '../../../model/hierarchy/next-split.ts';
-import { type Covariance, scaleStatistics } from '../../../model/statistics.ts';
-import { blobs, randomNumbers, type Scene, scene, statisticsOf } from '../support.ts';
+import { finalHalves } from '../../../../coordinator/training/gaussian/shapes.ts';
+import { evidenceHalves, nextSplits } from '../../../../model/hierarchy/next-split.ts';
+import { type Covariance, scaleStatistics } from '../../../../model/statistics.ts';
+import { blobs, randomNumbers, type Scene, scene, statisticsOf } from '../../support.ts';
 
 /** Cluster 0 is two blobs of 300 and 100 rows, cluster 1 a single one of 400, cluster 2 is empty; sub-nets halve them at random. */
 function sceneOf(covariance: Covariance, schedule: Parameters<typeof scene>[1] = {}) {

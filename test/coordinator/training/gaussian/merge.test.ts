@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mergeStep } from '../../../coordinator/training/merge.ts';
-import { logEvidence, logSplitRatio } from '../../../model/hastings.ts';
-import type { Mixture } from '../../../model/mixture.ts';
-import { pointEstimate } from '../../../model/niw.ts';
-import { addStatistics, type Covariance } from '../../../model/statistics.ts';
-import type { RunEvent } from '../../../view/events.ts';
-import { assertClose, assertUnit, blobs, randomNumbers, scene, statisticsOf } from '../support.ts';
+import { mergeStep } from '../../../../coordinator/training/gaussian/merge.ts';
+import { logEvidence, logSplitRatio } from '../../../../model/hastings.ts';
+import type { Mixture } from '../../../../model/mixture.ts';
+import { pointEstimate } from '../../../../model/niw.ts';
+import { addStatistics, type Covariance } from '../../../../model/statistics.ts';
+import type { RunEvent } from '../../../../view/events.ts';
+import { assertClose, assertUnit, blobs, randomNumbers, scene, statisticsOf } from '../../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;

@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Partition } from '../../../coordinator/training/rounds.ts';
-import type { Rule } from '../../../coordinator/training/splits/rules.ts';
 import {
-  centresOf,
   halveRepeatedly,
-  mapLeaves,
   nearestBy,
-  pcaSplit,
   principalHalves,
+  type Rule,
   refineSubClusters,
-} from '../../../coordinator/training/splits/sub-clusters.ts';
-import { whitener } from '../../../model/linalg.ts';
-import { nearestRule } from '../../../model/splits/linear-rule.ts';
-import { principalAxis } from '../../../model/splits/pca-split.ts';
-import type { Covariance } from '../../../model/statistics.ts';
+} from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { centresOf, mapLeaves, pcaSplit } from '../../../../coordinator/training/halves.ts';
+import type { Partition } from '../../../../coordinator/training/rounds.ts';
+import { whitener } from '../../../../model/linalg.ts';
+import { nearestRule } from '../../../../model/splits/linear-rule.ts';
+import { principalAxis } from '../../../../model/splits/pca-split.ts';
+import type { Covariance } from '../../../../model/statistics.ts';
 import {
   assertClose,
   blobs,
@@ -25,7 +23,7 @@ import {
   randomNumbers,
   squares,
   statisticsOf,
-} from '../support.ts';
+} from '../../support.ts';
 
 const meanOf = (rows: Point[]) =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);

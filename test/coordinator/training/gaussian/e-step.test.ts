@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { UserError } from '../../../base/user-error.ts';
-import { publishEStep } from '../../../coordinator/training/publish.ts';
-import type { Run } from '../../../coordinator/training/run-context.ts';
-import type { Mixture } from '../../../model/mixture.ts';
-import { calculate } from '../support.ts';
+import { UserError } from '../../../../base/user-error.ts';
+import { gaussianLikelihood } from '../../../../coordinator/training/gaussian/gaussian.ts';
+import type { Run } from '../../../../coordinator/training/run-context.ts';
+import type { Mixture } from '../../../../model/mixture.ts';
+import type { State } from '../../../../model/state.ts';
+import { calculate } from '../../support.ts';
 
 const run = (transform: string) =>
   ({
@@ -13,6 +14,10 @@ const run = (transform: string) =>
     dispatcher: { publish: () => {} },
     calculate,
   }) as unknown as Run;
+
+/** The form in which workers have the target. */
+const formOf = async (of: Run, mixture: Mixture) =>
+  (await gaussianLikelihood(1).target(of, { mixture } as State)).form;
 
 /** Two clusters, the second with this correlation. */
 const mixture = (correlation: number): Mixture => ({
@@ -35,29 +40,26 @@ test('clusters of more than 32 columns have the form without products of all pai
       [new Float64Array(d), new Float64Array(d).fill(1)],
       [identity, identity],
     ];
-    const form = await publishEStep(wide, { ...mixture(0), d, means, covariances });
+    const form = await formOf(wide, { ...mixture(0), d, means, covariances });
     assert.equal(form, expected);
   }
 });
 
 describe('a cluster too flat for float32', () => {
   test('is a user error that names the file and a remedy', async () => {
-    await assert.rejects(publishEStep(run('center'), mixture(1 + 1e-9)), {
+    await assert.rejects(formOf(run('center'), mixture(1 + 1e-9)), {
       constructor: UserError,
       message: /^x\.npy: .*cluster 1 is not positive definite.*--transform pca:<axes> with as many/,
     });
-    await assert.rejects(publishEStep(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
+    await assert.rejects(formOf(run('pca:2'), mixture(1 + 1e-9)), /with fewer axes/);
   });
 
   test('is not one that is only nearly so', async () => {
-    assert.equal(await publishEStep(run('center'), mixture(1 - 1e-9)), 'cholesky');
+    assert.equal(await formOf(run('center'), mixture(1 - 1e-9)), 'cholesky');
   });
 
   test('does not affect other errors', async () => {
     const broken = { ...mixture(0), means: [] };
-    await assert.rejects(
-      publishEStep(run('center'), broken),
-      (error: Error) => !(error instanceof UserError),
-    );
+    await assert.rejects(formOf(run('center'), broken), (error: Error) => !(error instanceof UserError));
   });
 });

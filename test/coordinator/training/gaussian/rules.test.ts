@@ -9,11 +9,11 @@ import {
   type Rules,
   ruleCell,
   statisticsByRules,
-  vectorTable,
-} from '../../../coordinator/training/splits/rules.ts';
-import { whitener } from '../../../model/linalg.ts';
-import { nearestRule } from '../../../model/splits/linear-rule.ts';
-import { assertClose, blobs, memoryRounds, nearestOf, type Point, statisticsOf } from '../support.ts';
+} from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { vectorTable } from '../../../../coordinator/training/halves.ts';
+import { whitener } from '../../../../model/linalg.ts';
+import { nearestRule } from '../../../../model/splits/linear-rule.ts';
+import { assertClose, blobs, memoryRounds, nearestOf, type Point, statisticsOf } from '../../support.ts';
 
 const meanOf = (rows: Point[]) =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Calculations } from '../../../coordinator/training/calculation/calculations.ts';
-import type { Calculate } from '../../../coordinator/training/calculation/calculator.ts';
-import type { Run } from '../../../coordinator/training/run-context.ts';
-import { splitStep } from '../../../coordinator/training/splits/split.ts';
-import { logSplitRatio, searchCost } from '../../../model/hastings.ts';
-import { pointEstimate } from '../../../model/niw.ts';
-import type { Step } from '../../../model/schedule.ts';
-import type { Parts, State } from '../../../model/state.ts';
-import type { Covariance } from '../../../model/statistics.ts';
-import type { RunEvent } from '../../../view/events.ts';
+import type { Calculations } from '../../../../coordinator/training/calculation/calculations.ts';
+import type { Calculate } from '../../../../coordinator/training/calculation/calculator.ts';
+import { splitStep } from '../../../../coordinator/training/gaussian/split.ts';
+import type { Run } from '../../../../coordinator/training/run-context.ts';
+import { logSplitRatio, searchCost } from '../../../../model/hastings.ts';
+import { pointEstimate } from '../../../../model/niw.ts';
+import type { Step } from '../../../../model/schedule.ts';
+import type { Parts, State } from '../../../../model/state.ts';
+import type { Covariance } from '../../../../model/statistics.ts';
+import type { RunEvent } from '../../../../view/events.ts';
 import {
   assertClose,
   assertUnit,
@@ -19,7 +19,7 @@ import {
   randomNumbers,
   scene,
   statisticsOf,
-} from '../support.ts';
+} from '../../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Rule } from '../../../coordinator/training/splits/rules.ts';
-import { valleyShares } from '../../../coordinator/training/splits/valleys.ts';
-import { niwPrior } from '../../../model/niw.ts';
-import type { Parts } from '../../../model/state.ts';
+import { valleyShares } from '../../../../coordinator/training/gaussian/shapes.ts';
+import type { Rule } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { niwPrior } from '../../../../model/niw.ts';
+import type { Parts } from '../../../../model/state.ts';
 import {
   blobs,
   calculate,
@@ -12,7 +12,7 @@ import {
   type Point,
   randomNumbers,
   statisticsOf,
-} from '../support.ts';
+} from '../../support.ts';
 
 const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 const prior = niwPrior({

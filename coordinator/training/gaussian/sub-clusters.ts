@@ -1,87 +1,125 @@
 import { lloydCentres } from '../../../model/kmeans.ts';
-import { dot } from '../../../model/linalg.ts';
 import type { Niw } from '../../../model/niw.ts';
-import { BINS, bestThreshold } from '../../../model/splits/pca-split.ts';
-import type { Parts, State } from '../../../model/state.ts';
+import type { LinearRule } from '../../../model/splits/linear-rule.ts';
+import type { Parts } from '../../../model/state.ts';
 import { type Covariance, mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
-import type { Partition } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
 import {
-  type CentreSets,
-  lloyd,
+  isLargeEnough,
   type Means,
-  type NearestRules,
-  nearestByEuclid,
-  nearestParts,
-  type Proposal,
+  type Metric,
+  mapLeaves,
+  pcaSplit,
+  type VectorTable,
   vectorTable,
-} from './rules.ts';
+} from '../halves.ts';
+import type { Partition, Rounds } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
 
-/** Ways to find sub-clusters: PCA split, Lloyd refinement, repeated halving. All need only sums over the rows. */
+/** Sub-clusters of each cluster: rules by which its rows go to parts, and ways to find them. All need only sums over the rows. */
 
-const FEWEST_POINTS = 5;
+/** How a cluster's rows are distributed over parts: by the nearest of these centres, or by a linear rule. */
+export type Rule = { readonly centres: Float64Array[] } | LinearRule;
 
-/** The covariance by which axes and distances are measured; null: the identity. */
-export type Metric = Float64Array | null;
+/** A rule for each cluster, null for one that is left out. */
+export type Rules = (Rule | null)[];
+
+/** Rules, one for each cluster or null, and the parts that they yield. */
+export interface Proposal {
+  rules: Rules;
+  parts: Parts[];
+}
+
+export const partsOf = (rule: Rule) => ('centres' in rule ? rule.centres : rule.weights).length;
+
+/** The cell of a rule, with one child for each part. */
+export function ruleCell(rule: Rule, into: Cell[], table: VectorTable): Cell {
+  return 'centres' in rule
+    ? { near: rule.centres.map(table.add), into }
+    : { linear: rule.weights.map(table.add), offsets: rule.offsets, into };
+}
+
+/** The partition of each cluster's rows by its rule; leaves are numbered consecutively over the clusters. */
+function partitionBy(rules: Rules, table: VectorTable): Partition {
+  let leaves = 0;
+  const cells = rules.map((rule): Cell => {
+    if (!rule) return -1;
+    return ruleCell(
+      rule,
+      Array.from({ length: partsOf(rule) }, () => leaves++),
+      table,
+    );
+  });
+  return { groups: 'net', cells, leaves: Math.max(1, leaves) };
+}
+
+/** Cuts the consecutive leaves of several sets of rules into those of each cluster. */
+function byCluster<T>(leaves: T[], rules: Rules): T[][] {
+  let leaf = 0;
+  return rules.map((rule) => (rule ? leaves.slice(leaf, (leaf += partsOf(rule))) : []));
+}
+
+/** Statistics of each cluster's parts by several sets of rules; `pivots`: a point near the rows of each part. */
+export async function statisticsByRules(
+  rounds: Rounds,
+  sets: Rules[],
+  pivots: Float64Array[][][],
+): Promise<Parts[][]> {
+  const table = vectorTable();
+  const partitions = sets.map((rules) => partitionBy(rules, table));
+  const statistics = await rounds.cellStatistics(
+    partitions,
+    table.rows,
+    pivots.map((of) => of.flat()),
+  );
+  return sets.map((rules, set) => byCluster(statistics[set], rules));
+}
+
+/** The centres in each cluster; none for a cluster that is left out. */
+export type CentreSets = Float64Array[][];
+
+/** Rules by the nearest of each cluster's centres, in some metric. */
+export type NearestRules = (sets: CentreSets[]) => Promise<Rules[]>;
+
+/** By Euclidean distance. */
+export const nearestByEuclid: NearestRules = async (sets) =>
+  sets.map((clusters) => clusters.map((centres) => (centres.length ? { centres } : null)));
+
+/** `count` iterations of Lloyd's algorithm in each cluster, for several sets of centres at once. Returns the moved centres. */
+export async function lloyd(
+  rounds: Rounds,
+  sets: CentreSets[],
+  count: number,
+  nearest: NearestRules,
+): Promise<CentreSets[]> {
+  let current = sets;
+  for (let i = 0; i < count; i++) {
+    const table = vectorTable();
+    const rules = await nearest(current);
+    const sums = await rounds.cellSums(
+      rules.map((set) => partitionBy(set, table)),
+      table.rows,
+    );
+    current = current.map((clusters, set) =>
+      byCluster(sums[set], rules[set]).map((own, k) => lloydCentres(own, clusters[k])),
+    );
+  }
+  return current;
+}
+
+/** The parts around sets of centres: their statistics and the rules that made them. */
+export async function nearestParts(
+  rounds: Rounds,
+  sets: CentreSets[],
+  nearest: NearestRules,
+): Promise<{ rules: Rules[]; parts: Parts[][] }> {
+  const rules = await nearest(sets);
+  return { rules, parts: await statisticsByRules(rounds, rules, sets) };
+}
 
 /** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
 export function metricOf({ config }: Pick<Run, 'config'>, prior: Niw, k: number): Metric {
   return config.priorScaleChoice === 'learned' && k > 1 ? prior.psi : null;
-}
-
-/** The same tree with each leaf replaced. */
-export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
-  if (typeof cell === 'number') return cell < 0 ? cell : leaf(cell);
-  return { ...cell, into: cell.into.map((child) => mapLeaves(child, leaf)) };
-}
-
-/**
- * Splits each leaf at the best threshold along its principal axis; returns the statistics of both sides. `T` holds the
- * leaves' statistics. A leaf that cannot be halved keeps all its rows on the first side.
- */
-export async function pcaSplit(
-  { rounds, calculate }: Means,
-  partition: Partition,
-  vectors: Float64Array[],
-  T: Parts,
-  d: number,
-  covariance: Covariance,
-  metric: Metric = null,
-): Promise<Parts[]> {
-  const axes = (await calculate('principalAxes', T, d, covariance, metric)).map(
-    ({ axis, mean: centre, sd }) => ({
-      axis,
-      centre: dot(centre, axis),
-      sd,
-    }),
-  );
-  const histograms = await rounds.cellHistograms(partition, vectors, axes, BINS);
-  const table = vectorTable();
-  for (const row of vectors) table.add(row);
-  const sides = T.map((_, leaf): Cell => {
-    const { axis, centre, sd } = axes[leaf];
-    const at = bestThreshold(histograms[leaf], centre, sd);
-    return at === null ? 2 * leaf : { axis: table.add(axis), at, into: [2 * leaf, 2 * leaf + 1] };
-  });
-  const halves: Partition = {
-    groups: partition.groups,
-    cells: partition.cells.map((cell) => mapLeaves(cell, (leaf) => sides[leaf])),
-    leaves: 2 * T.length,
-  };
-  const pivots = T.flatMap((t) => [mean(t, d), mean(t, d)]);
-  const [statistics] = await rounds.cellStatistics([halves], table.rows, [pivots]);
-  return T.map((_, leaf) => [statistics[2 * leaf], statistics[2 * leaf + 1]]);
-}
-
-/** Means of two parts; twice the cluster's mean if a part is empty or the cluster too small to halve. */
-export function centresOf([a, b]: Parts, d: number, clusterMean: Float64Array): Float64Array[] {
-  const isHalved = a[0] > 0 && b[0] > 0 && a[0] + b[0] >= FEWEST_POINTS;
-  return isHalved ? [mean(a, d), mean(b, d)] : [clusterMean, clusterMean];
-}
-
-export function subCentres({ parts, mixture }: State): Float64Array[][] {
-  return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));
 }
 
 /**
@@ -119,7 +157,7 @@ export async function refineSubClusters(
     parts: [parts],
   } = await nearestParts(rounds, [centres], nearest);
   const totals = await calculate('totals', parts);
-  const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && totals[c][0] >= FEWEST_POINTS);
+  const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && isLargeEnough(totals[c][0]));
   if (!oneSided.includes(true)) return { rules, parts };
   const halved = await principalHalves(
     run,

@@ -1,24 +1,147 @@
-import { isTiny, proposable, searchCost } from '../../../model/hastings.ts';
+import { accepts, isTiny, proposable, searchCost } from '../../../model/hastings.ts';
+import { generator } from '../../../model/random.ts';
+import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
-import { MOST_CELLS } from '../../../proto/tasks.ts';
-import { mostParts } from '../preparation/limits.ts';
+import { type Cell, MOST_CELLS } from '../../../proto/tasks.ts';
+import { type Metric, subCentres } from '../halves.ts';
+import { mostClusters, mostParts, withinLimit } from '../preparation/limits.ts';
+import { publishSubs } from '../publish.ts';
 import type { Rounds } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
-import { emitProposal, ratiosOf, type Split } from './proposals.ts';
+import { applyChange, type NextCluster } from './merge.ts';
+import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
 import {
   type CentreSets,
+  halveRepeatedly,
   lloyd,
+  metricOf,
   type NearestRules,
+  nearestBy,
   nearestParts,
   type Proposal,
+  principalHalves,
   type Rule,
-} from './rules.ts';
-import { discriminants, partsBy, type ShapeHalves, shapeHalves } from './shape-splits.ts';
-import { halveRepeatedly, type Metric, nearestBy, principalHalves } from './sub-clusters.ts';
-import { valleyShares } from './valleys.ts';
+  refineSubClusters,
+  ruleCell,
+} from './sub-clusters.ts';
 
-/** Splits of clusters that are not split in two by their sub-nets (docs/algorithm.md, section 6). */
+/** Split steps: what is proposed, how it is judged, and what becomes of the clusters (docs/algorithm.md, section 6). */
+
+/** One cluster's split into two or more parts. */
+export interface Split {
+  parts: Parts;
+  /** Null: rows go by the sub-net's label. */
+  rule: Rule | null;
+  logRatio: number;
+}
+
+/**
+ * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
+ * get further proposals, of two and of more parts.
+ */
+export async function splitStep(run: Run, state: State): Promise<State> {
+  publishSubs(run, state.subs);
+  const { refine: count } = run.schedule;
+  const metric = metricOf(run, state.prior, state.mixture.k);
+  const { rules, parts } = await refineSubClusters(
+    run,
+    count,
+    subCentres(state),
+    run.config.covariance,
+    metric,
+  );
+  // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
+  // nothing to learn, and it would stay so.
+  const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
+  const refined: State = {
+    ...state,
+    parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
+  };
+  const ratios = await ratiosOf(run, state, parts);
+  const splits = parts.map((pair, k): Split | null => {
+    const logRatio = ratios[k];
+    const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
+    const accepted = accepts(logRatio, uniform);
+    emitProposal(run, state, k, pair, logRatio, accepted);
+    return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
+  });
+  const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
+  const exhaustive = run.schedule.furtherProposals && hasStopped;
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
+  return applySplits(
+    run,
+    refined,
+    withinLimit(splits, mostClusters(run.d, run.config.covariance)),
+    exhaustive,
+  );
+}
+
+function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustive: boolean): Promise<State> {
+  const next: NextCluster[] = [];
+  const vectors: Float64Array[] = [];
+  const bySubNet = run.schedule.refine === 0;
+  let leaves = 0;
+  const cells = splits.flatMap((split, k): Cell[] => {
+    if (!split) {
+      next.push({ from: k, refit: null });
+      return bySubNet ? [-1, -1] : [-1];
+    }
+    const n = split.parts.reduce((sum, T) => sum + T[0], 0);
+    for (const T of split.parts)
+      next.push({
+        from: k,
+        share: run.schedule.name === 'paper' ? 1 : T[0] / n,
+        refit: { weight: (state.mixture.weights[k] * T[0]) / n, T },
+      });
+    if (!split.rule) return [leaves++, leaves++];
+    return [
+      ruleCell(
+        split.rule,
+        split.parts.map(() => leaves++),
+        { add: (row) => vectors.push(row) - 1 },
+      ),
+    ];
+  });
+  const partition = {
+    groups: bySubNet ? ('sub-net' as const) : ('net' as const),
+    cells,
+    leaves: Math.max(1, leaves),
+  };
+  return applyChange(run, state, 'split', next, partition, vectors, {
+    progress: null,
+    ...(exhaustive && { exhaustive }),
+  });
+}
+
+/** log H of each proposal; NaN for one with too few rows. */
+async function ratiosOf(run: Run, state: State, proposals: Parts[]): Promise<number[]> {
+  const zeta = tempering(run, state);
+  const possible = proposals.filter((parts) => proposable(parts, zeta));
+  const found = await run.calculate('splitRatios', state.prior, possible, run.config.alpha, zeta);
+  const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
+  return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
+}
+
+function emitProposal(
+  run: Run,
+  { epoch }: State,
+  k: number,
+  parts: Parts,
+  ratio: number,
+  accepted: boolean,
+  reason = Number.isNaN(ratio) ? 'too few points' : undefined,
+): void {
+  run.emit({
+    type: 'split',
+    epoch,
+    clusters: [k],
+    points: parts.map((T) => T[0]),
+    logRatio: Number.isFinite(ratio) ? ratio : null,
+    accepted,
+    ...(reason && { reason }),
+  });
+}
 
 /** Further proposals need this many rows per part, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
@@ -36,7 +159,7 @@ const MOST_PARTS = 1024;
  * best that is convincing is accepted, if its log H is above 0; that of two parts has to exceed what searching for them may have
  * gained. `halves`: what was proposed for all clusters.
  */
-export async function proposeFurtherSplits(
+async function proposeFurtherSplits(
   run: Run,
   state: State,
   splits: (Split | null)[],
