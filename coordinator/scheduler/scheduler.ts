@@ -1,7 +1,7 @@
 import type { FromCoordinator, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
-import { UnitDispatcher } from './dispatcher.ts';
+import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
 import { Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import { type FetchMessage, RESTS, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
@@ -13,6 +13,7 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   /** What the coordinator itself finds wrong with the rows of a unit; null: nothing. */
   verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
+  rules?: DispatcherOptions['rules'];
 }
 
 /** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
@@ -44,7 +45,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
-    shards: layout.shards,
+    layout,
+    rules: options.rules,
     now,
     send: (worker, assignment, tensors) =>
       send(registry.peerOf(worker), { type: 'round', term, ...assignment }, tensors),

@@ -59,7 +59,7 @@ export interface Likelihood {
   /** The tree of the first so many clusters; T: their statistics of all rows. NotPositiveDefiniteError where clusters are too flat. */
   levels(run: Run, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
   /** The same of another sample with so many rows in each shard, as that of a replicate. */
-  ofSample(run: Run, sample: { below: number; rows: readonly number[] }): Likelihood;
+  ofSample(run: Run): Likelihood;
 }
 
 /** How a run begins. */

@@ -49,7 +49,7 @@ export function graphLikelihood(graphs: GraphSource): Likelihood {
       order: 'rising',
     },
     levels: async (run, state, _T, clusters) => levels(await of(run, state), state, clusters),
-    ofSample: (run, sample) => graphLikelihood(graphSource(run, sample)),
+    ofSample: (run) => graphLikelihood(graphSource(run)),
   };
 }
 
@@ -58,7 +58,7 @@ async function levels(of: GraphRun, state: State, clusters: number): Promise<Lev
   const { run, graph } = of;
   const { k } = state.mixture;
   publishNet(run, state.net);
-  const memberships = await netMemberships(of, state);
+  const memberships = await netMemberships(of);
   const W = await run.calculate('clusterLinks', graph.graph, memberships);
   const own = new Float64Array(clusters * clusters);
   for (let a = 0; a < clusters; a++) own.set(W.subarray(a * k, a * k + clusters), a * clusters);

@@ -92,9 +92,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   publishTransform({ dispatcher, transform }, below);
   return {
     likelihood: isGraph
-      ? graphLikelihood(
-          graphSource({ dispatcher, calculate, d, layout, transform }, { below, rows: sampleRows }),
-        )
+      ? graphLikelihood(graphSource({ dispatcher, calculate, d, layout }))
       : gaussianLikelihood(config.initK),
     why,
     config,
