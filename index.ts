@@ -36,7 +36,7 @@ export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
 export { type Synthetic, synth } from './library/synth.ts';
 export { train } from './library/train.ts';
-export type { NextSplit } from './model/hierarchy/next-split.ts';
+export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
 export type { Alternation, Replicates, Stability } from './view/summary.ts';

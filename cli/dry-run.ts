@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
-import { printable } from '../base/text.ts';
+import { printable, roughDuration } from '../base/text.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { estimate } from '../coordinator/estimate.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
 import { assertUsable, defaultRunPath, whyUnwritable } from '../coordinator/storage/run-path.ts';
-import { duration, gaussianCost } from '../coordinator/training/preparation/cost.ts';
-import { checkMemory, layoutFor } from '../coordinator/training/preparation/limits.ts';
+import {
+  checkMemory,
+  gaussianCost,
+  layoutFor,
+  sampleThreshold,
+} from '../coordinator/training/preparation/limits.ts';
 import { isUndecided, mayBeGraph } from '../coordinator/training/reading/undecided.ts';
-import { sampleThreshold } from '../coordinator/training/sample.ts';
 import { sampledCounts } from '../coordinator/training/sampled-rows.ts';
 import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
@@ -194,7 +197,7 @@ function printPlan(plan: DryRun, json: boolean): void {
       'memory',
       `about ${megabytes(memory.worker)} for each worker, ${megabytes(memory.coordinator)} for the coordinator; ${megabytes(memory.free)} are free`,
     ],
-    ['time', `about ${duration(seconds)}: a rough guess, a third or three times as long is possible`],
+    ['time', `about ${roughDuration(seconds)}: a rough guess, a third or three times as long is possible`],
     ['results', `${out} (a dry run: nothing was written)`],
   ];
   for (const [name, text] of lines) console.log(printable(`${name.padEnd(14)}  ${text}`));

@@ -2,7 +2,7 @@ import { pcaAxes } from '../data/transform.ts';
 import type { Layout } from '../model/layout.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { RunConfig } from './config.ts';
-import { SUM } from './training/preparation/cost.ts';
+import { SUM } from './training/preparation/limits.ts';
 import { MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/undecided.ts';
 
 /**

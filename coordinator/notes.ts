@@ -4,7 +4,7 @@ import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { Replicates } from '../view/summary.ts';
 import { OPTIONS, type RunConfig } from './config.ts';
-import { mostClusters } from './training/preparation/limits.ts';
+import { mostClusters } from './training/rounds.ts';
 
 /** What notes are taken from. */
 export interface Outcome {

@@ -130,7 +130,7 @@ async function openInputs(
   const { checkMemory, layoutFor } = await import('./training/preparation/limits.ts');
   const layout = layoutFor(config, source);
   checkMemory(config, layout);
-  const { gaussianCost } = await import('./training/preparation/cost.ts');
+  const { gaussianCost } = await import('./training/preparation/limits.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);
   const labels = await openLabels(config, source, leftOut, resume, how);

@@ -25,14 +25,14 @@ import type { EncoderCheckpoint } from './storage/encoder-checkpoint.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { runFile, withAbsolutePaths } from './storage/run-file.ts';
 import type { Calculate } from './training/calculation/calculator.ts';
-import { initialState } from './training/preparation/initial-state.ts';
+import { initialState } from './training/epoch.ts';
+import { sampleThreshold } from './training/preparation/limits.ts';
 import { prepare } from './training/preparation/prepare.ts';
 import { publishTransform } from './training/publish.ts';
 import { type DataMoments, momentsRound } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { isUndecided } from './training/reading/undecided.ts';
 import type { Run } from './training/run-context.ts';
-import { sampleThreshold } from './training/sample.ts';
 import { type Observer, train } from './training/train.ts';
 
 /** Where a resumed run continues. */

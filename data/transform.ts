@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
-import { leadingEigen } from '../model/leading-eigen.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
-import { product } from '../model/nets/forward.ts';
+import { product } from '../model/nets/net.ts';
+import { leadingEigen } from '../model/principal-axes.ts';
 import type { Fences } from './fences.ts';
 
 /**

@@ -8,7 +8,7 @@ import { createNpy, readNpy } from '../data/npy.ts';
 import { formatOf } from '../data/open.ts';
 import { imageLines } from '../data/saved/image-list.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
-import { renumberLabels } from '../model/numbering.ts';
+import { renumberLabels } from '../model/state.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { sourceOf } from './arrays.ts';
 import { assertOptions, type OptionKinds } from './checks.ts';

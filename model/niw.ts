@@ -1,6 +1,6 @@
 /** The Normal-Inverse-Wishart prior, its point estimates and marginal likelihood (docs/algorithm.md, section 3). */
 import { gammaln } from 'simple-statistics';
-import { logDet, NotPositiveDefiniteError } from './linalg.ts';
+import { diagonalOf, logDet, NotPositiveDefiniteError } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 
 /** NIW(m₀, κ, ν, Ψ); with `diag` covariance the product of one-dimensional priors, one per dimension. */
@@ -154,4 +154,19 @@ function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): numb
     sum += Math.log(psi[i]);
   }
   return sum;
+}
+
+/** A learned prior with Ψ from the clusters of `mixture`; `covariance`: that of all rows. */
+export function learnedPrior(
+  prior: Niw,
+  c: number,
+  mixture: { weights: ArrayLike<number>; covariances: Float64Array[] },
+  covariance: Float64Array,
+): Niw {
+  const { weights, covariances } = mixture;
+  const dataCovariance = prior.covariance === 'diag' ? diagonalOf(covariance, prior.d) : covariance;
+  return niwPrior({
+    ...prior,
+    psi: learnedScale(c, prior.nu, prior.d, weights, covariances, dataCovariance),
+  });
 }

@@ -1,5 +1,6 @@
 import type { Mixture } from './mixture.ts';
 import type { Net } from './nets/net.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './nets/surgery.ts';
 import type { Niw } from './niw.ts';
 import type { Pace, Step } from './schedule.ts';
 
@@ -46,4 +47,82 @@ export interface GraphState {
   readonly range: readonly [least: number, largest: number] | null;
   /** The cluster of each sample row after the last step that changed them, which the clustering net learns while `frozen`. */
   readonly labels: Int32Array;
+}
+
+/** The numbers of the clusters in the results: 0 for the one with the most rows. */
+
+/** For each new number the old one. */
+export type Order = readonly number[];
+
+/** The order by size, the largest first. Those of equal size keep theirs. */
+export const bySize = (sizes: ArrayLike<number>): Order =>
+  Array.from({ length: sizes.length }, (_, cluster) => cluster).sort((a, b) => sizes[b] - sizes[a] || a - b);
+
+/** Is each of the numbers 0, 1, … in it once? */
+export const isOrder = (numbers: readonly number[]): boolean =>
+  new Set(numbers).size === numbers.length && numbers.every((old) => old >= 0 && old < numbers.length);
+
+export const isUnchanged = (order: Order): boolean => order.every((old, cluster) => old === cluster);
+
+/** The new number of each old one. */
+export function placesOf(order: Order): Int32Array {
+  const places = new Int32Array(order.length);
+  order.forEach((old, cluster) => {
+    places[old] = cluster;
+  });
+  return places;
+}
+
+/** The output units of a net in this order. */
+export const unitsIn = (order: Order): OutputUnit[] =>
+  order.map((from) => ({ from, share: 1, fresh: false }));
+
+/**
+ * The state with its clusters renumbered: units of the nets with their Adam moments, mixture and parts. `merged` stays as it
+ * is: it is the set of clusters after the last merge step, which may not be those of now.
+ */
+export function renumbered(state: State, order: Order): State {
+  if (isUnchanged(order)) return state;
+  const { mixture, parts, net, subs } = state;
+  const inOrder = <T>(values: readonly T[]) => order.map((old) => values[old]);
+  const units = unitsIn(order);
+  return {
+    ...state,
+    mixture: {
+      ...mixture,
+      weights: Float64Array.from(order, (old) => mixture.weights[old]),
+      means: inOrder(mixture.means),
+      covariances: inOrder(mixture.covariances),
+    },
+    parts: inOrder(parts),
+    net: resizeClusteringNet(net, units),
+    // None of them is drawn anew, so seed and epoch do not matter.
+    subs: resizeSubNets(subs, units, 0n, 0),
+  };
+}
+
+/** A bias with which an output unit has no row, whatever the others say. */
+export const CLOSED = -1e30;
+
+/** The state with a net that gives no row to these of its output units. */
+export function withoutUnits(state: State, units: readonly number[]): State {
+  const { net } = state;
+  const bias = net.params.at(-1)!.slice();
+  for (const unit of units) bias[unit] = CLOSED;
+  return { ...state, net: { ...net, params: [...net.params.slice(0, -1), bias] } };
+}
+
+/** Replaces the old numbers in place; negative ones, which are no clusters, stay. */
+export function renumberLabels(labels: { length: number; [row: number]: number }, places: Int32Array): void {
+  for (let row = 0; row < labels.length; row++) if (labels[row] >= 0) labels[row] = places[labels[row]];
+}
+
+/** Reorders the K columns of a row-major matrix in place. */
+export function reorderColumns(matrix: { length: number; [at: number]: number }, order: Order): void {
+  const k = order.length;
+  const row = new Float64Array(k);
+  for (let at = 0; at < matrix.length; at += k) {
+    for (let c = 0; c < k; c++) row[c] = matrix[at + order[c]];
+    for (let c = 0; c < k; c++) matrix[at + c] = row[c];
+  }
 }

@@ -1,9 +1,8 @@
 import * as z from 'zod/mini';
-import { centreWidth } from '../model/description/centres.ts';
-import { MOST_SHOWN } from '../model/description/extremes.ts';
+import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import { blockCount, type Layout, shardBlocks } from '../model/layout.ts';
-import { QUANTILES } from '../model/sampling/quantile-search.ts';
+import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from './codec.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { SavedTree } from '../data/saved/saved-tree.ts';
-import type { NextSplit } from '../model/hierarchy/next-split.ts';
+import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import { counted } from '../view/counted.ts';
 import type { ReportContents } from './contents.ts';

@@ -7,7 +7,7 @@ import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { splitEvenly } from '../model/arrays.ts';
 import type { Mixture } from '../model/mixture.ts';
-import { type Layer, layersOf } from '../model/nets/forward.ts';
+import { type Layer, layersOf } from '../model/nets/net.ts';
 
 /** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
 export interface FittedModel {

@@ -7,7 +7,7 @@ import { readSpans } from '../data/remote/read-ahead.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';
-import { argmaxRows, logits } from '../model/nets/forward.ts';
+import { argmaxRows, logits } from '../model/nets/net.ts';
 import { generator } from '../model/random.ts';
 import type { FittedModel } from './fitted-model.ts';
 import { goldenSequence } from './scatter.ts';

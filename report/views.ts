@@ -1,5 +1,5 @@
 import { networkRows } from '../data/transform.ts';
-import { layersOf, logits } from '../model/nets/forward.ts';
+import { layersOf, logits } from '../model/nets/net.ts';
 import type { State } from '../model/state.ts';
 import { mean, scatter } from '../model/statistics.ts';
 import { nonEmpty } from '../view/cluster-table.ts';

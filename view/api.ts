@@ -1,5 +1,5 @@
 import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
-import type { Layer } from '../model/nets/forward.ts';
+import type { Layer } from '../model/nets/net.ts';
 import type { Covariance } from '../model/statistics.ts';
 import type { Likelihood, TimedEvent } from './events.ts';
 import type { Summary } from './summary.ts';

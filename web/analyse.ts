@@ -1,4 +1,4 @@
-import { argmaxRows, type Layer, logits } from '../model/nets/forward.ts';
+import { argmaxRows, type Layer, logits } from '../model/nets/net.ts';
 import type { MergeTree, StateOf } from '../view/api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from '../view/cluster-table.ts';
 import {

@@ -7,8 +7,7 @@ import {
   type Status,
   type WorkSpan,
 } from '../view/api.ts';
-import type { TimedEvent } from '../view/events.ts';
-import { keptEvents } from '../view/events.ts';
+import { keptEvents, type TimedEvent } from '../view/events.ts';
 
 /** Numbers of work entries and events kept. The coordinator keeps as many work entries. */
 const MAX_WORK = 2000;

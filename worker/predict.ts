@@ -11,8 +11,8 @@ import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
-import { type Centres, distancesFrom } from '../model/description/centres.ts';
-import { CLOSED } from '../model/numbering.ts';
+import { type Centres, distancesFrom } from '../model/description/distances.ts';
+import { CLOSED } from '../model/state.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';

@@ -1,6 +1,5 @@
 import { elementCount } from '../model/arrays.ts';
-import type { Block } from '../model/layout.ts';
-import { halfOf } from '../model/sampling/halves.ts';
+import { type Block, halfOf } from '../model/layout.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';

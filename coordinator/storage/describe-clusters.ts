@@ -5,10 +5,8 @@ import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { RowTexts } from '../../data/texts/row-texts.ts';
 import { stopWordsOf } from '../../data/texts/stop-words.ts';
 import { wordsOf } from '../../data/texts/tokens.ts';
-import type { Centres } from '../../model/description/centres.ts';
-import { contrastsOf } from '../../model/description/contrast.ts';
-import { nearestCentres } from '../../model/description/nearest.ts';
-import { type TellingWord, wordCounter } from '../../model/description/telling-words.ts';
+import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
+import { type Centres, nearestCentres } from '../../model/description/distances.ts';
 import { priority } from '../../model/random.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 

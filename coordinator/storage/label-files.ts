@@ -10,7 +10,7 @@ import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
 import type { Source } from '../../data/source.ts';
 import { repeatCounter } from '../../data/texts/repeats.ts';
 import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
-import { outlierScore } from '../../model/description/quantiles.ts';
+import { outlierScore } from '../../model/description/distances.ts';
 import type { RunConfig } from '../config.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
 

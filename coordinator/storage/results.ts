@@ -1,7 +1,7 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
-import type { Centres } from '../../model/description/centres.ts';
+import type { Centres } from '../../model/description/distances.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';

@@ -1,6 +1,5 @@
-import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/extremes.ts';
-import { distanceCounts } from '../../model/description/quantiles.ts';
-import { type Order, placesOf } from '../../model/numbering.ts';
+import { type Candidate, distanceCounts, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
+import { type Order, placesOf } from '../../model/state.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** A row that is nearly as well in another cluster: `margin` is what its largest responsibility exceeds that one's by. */
@@ -16,7 +15,7 @@ export interface ClusterRows {
   exemplars: { row: number; distance: number }[][];
   /** The rows that are nearest to another cluster. */
   border: BorderRow[][];
-  /** Of the distances of rows from the centre: [K, 1001] (model/description/quantiles.ts). */
+  /** Of the distances of rows from the centre: [K, 1001] (model/description/distances.ts). */
   quantiles: Float32Array;
 }
 

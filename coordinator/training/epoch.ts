@@ -1,15 +1,15 @@
 import { mapInSlices } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import type { Net } from '../../model/nets/net.ts';
+import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
-import { SUB_BATCH } from './preparation/limits.ts';
+import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { type ResultArrays, rowsTensor } from './rounds.ts';
+import { type Partition, type ResultArrays, rowsTensor, SUB_BATCH } from './rounds.ts';
 import type { Run, Target } from './run-context.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
@@ -22,6 +22,41 @@ const MOST_SUB_STEPS = 10;
 export interface Losses {
   loss: number | null;
   subLoss: number | null;
+}
+
+/**
+ * The state before the first epoch: the clusters around the centres with which the likelihood begins, the mixture estimated from
+ * these, sub-clusters by PCA split.
+ */
+export async function initialState(run: Run): Promise<State> {
+  const { rounds, calculate, d, prior, config, schedule, seed, likelihood } = run;
+  const { centres, sample, untilStep, hidden, graph } = await likelihood.start(run);
+  const k = centres.length;
+  const partition: Partition = {
+    groups: 'all',
+    cells: [k === 1 ? 0 : { near: [...centres.keys()], into: [...centres.keys()] }],
+    leaves: k,
+  };
+  const [T] = await rounds.cellStatistics([partition], centres, [centres]);
+  const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
+  return {
+    epoch: 0,
+    sample,
+    prior,
+    mixture: await calculate('mStep', prior, T, config.weightSmoothing),
+    net: clusteringNet(seed, d, config.hidden ?? hidden, k),
+    subs: subNets(seed, d, k),
+    parts,
+    // The net must learn the clusters of k-means before the M-step may move them.
+    frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
+    patience: schedule.patience,
+    untilStep,
+    merged: [],
+    loss: null,
+    lossSinceChange: null,
+    steps: [],
+    ...(graph && { graph }),
+  };
 }
 
 /**

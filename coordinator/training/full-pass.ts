@@ -2,6 +2,8 @@ import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-columns.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
+import { priority } from '../../model/random.ts';
+import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import {
   bySize,
   isUnchanged,
@@ -9,9 +11,7 @@ import {
   placesOf,
   renumberLabels,
   reorderColumns,
-} from '../../model/numbering.ts';
-import { priority } from '../../model/random.ts';
-import { type Contingency, contingencyCounter } from '../../model/scores.ts';
+} from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';

@@ -1,5 +1,5 @@
 import { dot } from '../../model/linalg.ts';
-import { BINS, bestThreshold } from '../../model/splits/pca-split.ts';
+import { BINS, bestThreshold } from '../../model/splits.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { type Covariance, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform.ts';
-import type { Centres } from '../../model/description/centres.ts';
+import type { Centres } from '../../model/description/distances.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/nets/net.ts';

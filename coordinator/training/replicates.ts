@@ -1,12 +1,12 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
+import { halfSize } from '../../model/layout.ts';
 import { generator } from '../../model/random.ts';
-import { halfSize } from '../../model/sampling/halves.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
-import { initialState } from './preparation/initial-state.ts';
+import { initialState } from './epoch.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf } from './sample.ts';

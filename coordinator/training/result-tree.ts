@@ -1,5 +1,5 @@
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
-import { nextSplits } from '../../model/hierarchy/next-split.ts';
+import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { State } from '../../model/state.ts';
 import type { FullPassResult } from './full-pass.ts';

@@ -1,6 +1,5 @@
 import type { Transform } from '../../data/transform.ts';
-import type { Join } from '../../model/hierarchy/dendrogram.ts';
-import type { ClusterHalves } from '../../model/hierarchy/next-split.ts';
+import type { ClusterHalves, Join } from '../../model/hierarchy/dendrogram.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
@@ -60,6 +59,13 @@ export interface Likelihood {
   levels(run: Run, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
   /** The same of another sample with so many rows in each shard, as that of a replicate. */
   ofSample(run: Run): Likelihood;
+}
+
+/** What a run with this likelihood is made of, once its rows are known. */
+export interface LikelihoodKind {
+  /** The config with which its mixture is estimated. Warns of options without effect; UserError where rows do not suit it. */
+  configure(given: RunConfig, rows: number, d: number, warn: (message: string) => void): RunConfig;
+  create(run: Omit<Run, 'likelihood'>): Likelihood;
 }
 
 /** How a run begins. */

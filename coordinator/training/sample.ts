@@ -1,10 +1,7 @@
-import { pcaAxes } from '../../data/transform.ts';
 import { coarsening } from '../../model/hastings.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Sample, State } from '../../model/state.ts';
-import type { RunConfig } from '../config.ts';
 import { publishTransform } from './publish.ts';
-import { isOfCodes, mayBeGraph } from './reading/undecided.ts';
 import type { Run } from './run-context.ts';
 import { sampledCounts } from './sampled-rows.ts';
 
@@ -12,20 +9,6 @@ import { sampledCounts } from './sampled-rows.ts';
 
 /** With fewer rows for each cluster, on average, two of them cannot be told from one. */
 const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
-
-/**
- * Rows of a sample of codes. It can be larger than one of rows, as it takes seconds after an encoder's minutes, and clusters depend less
- * on chance: MNIST's codes had K 10, 11 and 10 with 20,000 rows, 10 on all seeds with these.
- */
-const SAMPLE_OF_CODES = 40_000;
-
-/** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
-export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
-  // Neighbours are searched in time that grows with the square of the rows.
-  const d = mayBeGraph(config, dim) ? 0 : (pcaAxes(config.transform) ?? dim);
-  const wanted = config.sample ?? (isOfCodes(config, dim) ? SAMPLE_OF_CODES : Math.max(20_000, 1_000 * d));
-  return wanted === 0 ? 1 : Math.min(1, wanted / rows);
-}
 
 /** Given the number of sampled rows of each shard. */
 export function sampleOf(below: number, counts: number[]): Sample {

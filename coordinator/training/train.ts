@@ -1,7 +1,6 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { Order } from '../../model/numbering.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
-import type { State } from '../../model/state.ts';
+import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';

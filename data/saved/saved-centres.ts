@@ -1,8 +1,7 @@
-import { type Centres, centreWidth } from '../../model/description/centres.ts';
-import { QUANTILE_STEPS } from '../../model/description/quantiles.ts';
+import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import type { RunFiles } from './run-files.ts';
 
-/** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/centres.ts. */
+/** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/distances.ts. */
 export const CENTRES = 'model/centres.npy';
 /** The quantiles of the distances of its rows, float64: [K,1001]. */
 export const QUANTILES = 'model/distances.npy';

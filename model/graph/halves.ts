@@ -1,5 +1,4 @@
-import { argmaxRows, layersOf, logits } from '../nets/forward.ts';
-import type { Net } from '../nets/net.ts';
+import { argmaxRows, layersOf, logits, type Net } from '../nets/net.ts';
 import type { Graph } from './weights.ts';
 
 /** Two-way cuts of each cluster's part of a graph, several of each at a time (docs/algorithm.md, section 11). */

@@ -1,4 +1,4 @@
-import { roughLeadingEigen } from '../leading-eigen.ts';
+import { roughLeadingEigen } from '../principal-axes.ts';
 import { generator } from '../random.ts';
 import { degrees, directedWeights, type Graph, symmetrized } from './weights.ts';
 

@@ -1,16 +1,16 @@
+import { generator, shuffledPrefix } from '../random.ts';
+import { ariOfLabels } from '../scores.ts';
+
 /**
  * The resolution γ at which a graph's partition depends least on which rows were sampled. Each γ is tried on random subsets of
  * the rows: partitions that are due to the population and not to chance agree on the rows that two subsets share (von Luxburg
  * 2010, *Clustering stability: an overview*).
  */
-import { generator, shuffledPrefix } from '../random.ts';
-import { ariOfLabels } from '../scores.ts';
-import { beyondChance } from './null-stability.ts';
 
 /** The resolutions to try, in order: 2^(j/2) for j = −2 … 12. */
 export const GRID: readonly number[] = Array.from({ length: 15 }, (_, j) => 2 ** ((j - 2) / 2));
 
-/** Below this, there are no clusters: of what of a stability is beyond chance (null-stability.ts). */
+/** Below this, there are no clusters: of what of a stability is beyond chance (`beyondChance`). */
 const LEAST_BEYOND = 0.3;
 /** A resolution is useful if its mean is at least this share of the best. */
 const USEFUL_SHARE = 0.75;
@@ -114,3 +114,74 @@ export function chosenResolution(
 /** Is a stability so far beyond that of a single cluster that there are several? */
 export const areClusters = (mean: number, chance: number): boolean =>
   beyondChance(mean, chance) >= LEAST_BEYOND;
+
+/**
+ * How stable partitions of data without clusters are: of a single Gaussian of the data's intrinsic dimension. Small parts agree
+ * by themselves, as they are little more than a row and its neighbours; that depends on the rows of a part and the dimension, and
+ * hardly on how many parts there are.
+ */
+export interface NullStability {
+  /** Rows of a cluster, descending, and the stability at this size. */
+  readonly rows: readonly number[];
+  readonly mean: readonly number[];
+}
+
+/** Rows of a Gaussian with independent columns of these variances, [n,d]. */
+export function gaussianRows(seed: bigint, n: number, variances: readonly number[]): Float32Array {
+  const d = variances.length;
+  const { normal } = generator(seed, 'null-rows', n, d);
+  const sd = variances.map(Math.sqrt);
+  return Float32Array.from({ length: n * d }, (_, i) => sd[i % d] * normal());
+}
+
+/** The null curve from points in any order: descending in `rows`, and never less stable with fewer of them. */
+export function nullStability(points: readonly { rows: number; mean: number }[]): NullStability {
+  const sorted = points.toSorted((p, q) => q.rows - p.rows);
+  let most = 0;
+  const mean = sorted.map((point) => (most = Math.max(most, point.mean)));
+  return { rows: sorted.map(({ rows }) => rows), mean };
+}
+
+/** The stability by chance of clusters of so many rows: linear in their logarithm, constant beyond the ends. */
+export function chanceAt({ rows, mean }: NullStability, size: number): number {
+  const next = rows.findIndex((own) => own <= size);
+  if (next === 0) return mean[0];
+  if (next < 0) return mean.at(-1)!;
+  const [a, b] = [Math.log(rows[next - 1]), Math.log(rows[next])];
+  const share = a > b ? (a - Math.log(size)) / (a - b) : 0;
+  return mean[next - 1] + share * (mean[next] - mean[next - 1]);
+}
+
+/** Stability beyond chance: 1 where replicates agree entirely, 0 where they agree as those of a single Gaussian do. */
+export const beyondChance = (mean: number, chance: number): number => (mean - chance) / (1 - chance);
+
+/** How many dimensions rows have, whatever the number of their columns. */
+
+/** The share of the ratios, the largest, that `twoNearestNeighbours` censors (as many as Facco et al. discard). */
+const DISCARDED = 0.1;
+
+/**
+ * The intrinsic dimension by the two-nearest-neighbours estimator (Facco, d'Errico, Rodriguez & Laio, *Estimating the intrinsic
+ * dimension of datasets by a minimal neighborhood information*, 2017): where density hardly changes up to the second neighbour,
+ * log(r₂/r₁) is exponentially distributed with rate d. The largest tenth of the ratios is censored, as they come from rows for
+ * which that does not hold, and d maximises the likelihood that remains: m/(Σ_{i≤m} log μ_i + (N − m)·log μ_m) for the m
+ * smallest of N ratios μ (type II censoring). It is too low in many dimensions, where most rows are near the edge of where
+ * there are rows: about 7 in a cube of 8 dimensions.
+ * Rows that have a duplicate (r₁ = 0) or two neighbours as near (r₂ = r₁), as in whole numbers, are left out.
+ *
+ * @param distance [n, k], each row ascending and without the row itself; k ≥ 2, RangeError otherwise
+ * @returns 0 if no rows are left
+ */
+export function twoNearestNeighbours(distance: Float32Array, k: number): number {
+  if (!(k >= 2) || distance.length % k) throw new RangeError(`${distance.length} distances in rows of ${k}`);
+  const logs = new Float64Array(distance.length / k);
+  let n = 0;
+  for (let e = 0; e < distance.length; e += k)
+    if (distance[e] > 0 && distance[e + 1] > distance[e]) logs[n++] = Math.log(distance[e + 1] / distance[e]);
+  if (n === 0) return 0;
+  const sorted = logs.subarray(0, n).sort();
+  const m = Math.ceil((1 - DISCARDED) * n);
+  let sum = 0;
+  for (let i = 0; i < m; i++) sum += sorted[i];
+  return m / (sum + (n - m) * sorted[m - 1]);
+}

@@ -1,5 +1,5 @@
 /** The tree of merges above a partition, and the partitions into fewer clusters that it contains. */
-import { bySize } from '../numbering.ts';
+import { bySize } from '../state.ts';
 
 /** Two clusters that are joined: 0 … K−1 are those of the partition, K + j is what join j made. a < b. */
 export interface Join {
@@ -109,4 +109,54 @@ export function cutOfOccupied(
     })),
     place,
   };
+}
+
+/**
+ * Which cluster would split next, and into what: the tree goes on below its clusters, from two halves of each one's rows in the
+ * sample.
+ */
+
+/** The next split of a cluster. */
+export interface NextSplit {
+  /** The number of the cluster. */
+  readonly cluster: number;
+  /** Rows of both parts, the larger first: estimates, which add up to the cluster's. */
+  readonly sizes: readonly [number, number];
+  /** That of the join that would undo the split, in the measure of the tree. */
+  readonly height: number;
+}
+
+/** Two halves of a cluster. */
+export interface ClusterHalves {
+  /** Rows in the sample. */
+  readonly rows: readonly [number, number];
+  readonly height: number;
+}
+
+/**
+ * The clusters with halves, the one that would split first in front: by heights that rise or fall, as those of the joins do away from
+ * the root. On a tie, the lowest cluster.
+ *
+ * @param sizes rows of each cluster
+ */
+export function nextSplits(
+  sizes: readonly number[],
+  halves: readonly (ClusterHalves | null)[],
+  order: 'rising' | 'falling',
+): NextSplit[] {
+  const sign = order === 'rising' ? 1 : -1;
+  return sizes
+    .flatMap((size, cluster): NextSplit[] => {
+      const own = halves[cluster];
+      if (!own || size < 2 || !Number.isFinite(own.height)) return [];
+      return [{ cluster, sizes: sharedOut(size, own.rows), height: own.height }];
+    })
+    .sort((a, b) => sign * (a.height - b.height) || a.cluster - b.cluster);
+}
+
+/** So many rows in about these proportions, at least one in each part. */
+function sharedOut(size: number, [one, other]: readonly [number, number]): [number, number] {
+  const larger = Math.round((size * Math.max(one, other)) / (one + other));
+  const first = Math.min(size - 1, Math.max(larger, Math.ceil(size / 2)));
+  return [first, size - first];
 }

@@ -8,11 +8,14 @@
  * in about this order. The ñ at which it does is no height itself: where parts have few rows, log Γ(ñ) and the prior outweigh the
  * rest, and there is none, or more than one.
  */
+
 import { gammaln } from 'simple-statistics';
-import { whitened, whitener } from '../linalg.ts';
+import { logSplitRatio, proposable } from '../hastings.ts';
+import { NotPositiveDefiniteError, whitened, whitener } from '../linalg.ts';
 import { logMarginal, type Niw } from '../niw.ts';
+import type { Parts } from '../state.ts';
 import { addStatistics, mean, scatter } from '../statistics.ts';
-import type { Join } from './dendrogram.ts';
+import type { ClusterHalves, Join } from './dendrogram.ts';
 
 /** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
 const BUDGET = 2e9;
@@ -147,4 +150,38 @@ function whitenedMeans({ d, covariance, psi, nu }: Niw, T: Float64Array[]): Floa
     covariance,
   );
   return T.map((t) => whitened(inverse, mean(t, d)));
+}
+
+/**
+ * By the evidence, as in the tree: the nats that it loses by the join of the halves, divided by the number of all rows. Below 0
+ * where it gains. The halves' statistics are scaled to as many rows as their cluster has in T. Of several proposals for a cluster those
+ * with the largest height.
+ *
+ * @param T statistics of each cluster over all rows
+ * @param proposals pairs of parts of each cluster, over the sample
+ * @returns null for a cluster without two parts of enough rows for a split, or that is too flat for float64
+ */
+export function evidenceHalves(
+  prior: Niw,
+  T: Float64Array[],
+  proposals: Parts[][],
+  alpha: number,
+): (ClusterHalves | null)[] {
+  const total = T.reduce((sum, [n]) => sum + n, 0);
+  const halvesOf = (pair: Parts, n: number): ClusterHalves | null => {
+    const [one, other] = pair.map(([rows]) => rows);
+    const scale = n / (one + other);
+    if (!proposable(pair, scale)) return null;
+    try {
+      return { rows: [one, other], height: logSplitRatio(prior, pair, alpha, scale) / total };
+    } catch (error) {
+      if (!(error instanceof NotPositiveDefiniteError)) throw error;
+      return null;
+    }
+  };
+  return T.map(([n], cluster) =>
+    proposals[cluster]
+      .map((pair) => halvesOf(pair, n))
+      .reduce((best, own) => (own && !(best && best.height >= own.height) ? own : best), null),
+  );
 }

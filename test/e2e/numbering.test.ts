@@ -6,7 +6,7 @@ import { gatherContents } from '../../coordinator/report/gather.ts';
 import { checkpointFolder, newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
 import { readNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
-import { renumbered } from '../../model/numbering.ts';
+import { renumbered } from '../../model/state.ts';
 import { checkpointsOf, dpmesh, easyData, jsonOf, resultHashes, scratch, trainArgs } from './support.ts';
 
 const folder = scratch();

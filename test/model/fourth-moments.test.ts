@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { whitener } from '../../model/linalg.ts';
-import { MOST_AXES, shapeAxes } from '../../model/splits/fourth-moments.ts';
+import { MOST_AXES, shapeAxes } from '../../model/splits.ts';
 import { mean, scatter } from '../../model/statistics.ts';
 import { fourthMoments } from '../coordinator/support.ts';
 import { close, invertible, mapped, normalRows, normals, statisticsOf } from './support.ts';

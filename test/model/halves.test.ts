@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { halfOf, halfSize } from '../../model/layout.ts';
 import { generator } from '../../model/random.ts';
-import { halfOf, halfSize } from '../../model/sampling/halves.ts';
 import { ari, ariOfLabels, contingency } from '../../model/scores.ts';
 
 /** `n` random labels below `k`. */

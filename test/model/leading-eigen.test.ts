@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { leadingEigen, roughLeadingEigen } from '../../model/leading-eigen.ts';
 import { canonicalSign, cholesky, congruent, invertLower, symmetricEigen } from '../../model/linalg.ts';
+import { leadingEigen, roughLeadingEigen } from '../../model/principal-axes.ts';
 import { generator } from '../../model/random.ts';
 
 const D = 450;

@@ -9,7 +9,7 @@ import {
   type LinearRule,
   nearestRule,
   thresholdRule,
-} from '../../model/splits/linear-rule.ts';
+} from '../../model/splits.ts';
 import { scatter } from '../../model/statistics.ts';
 import {
   COVARIANCES,

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { cholesky } from '../../model/linalg.ts';
-import type { Mixture } from '../../model/mixture.ts';
-import { nearestPairs } from '../../model/neighbours.ts';
+import { type Mixture, nearestPairs } from '../../model/mixture.ts';
 import {
   COVARIANCES,
   close,

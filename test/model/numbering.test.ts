@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { layersOf, logits } from '../../model/nets/forward.ts';
-import { clusteringNet, subNets } from '../../model/nets/net.ts';
+import { clusteringNet, layersOf, logits, subNets } from '../../model/nets/net.ts';
+import { contingencyCounter } from '../../model/scores.ts';
 import {
   bySize,
   isOrder,
@@ -11,10 +11,9 @@ import {
   renumbered,
   renumberLabels,
   reorderColumns,
+  type State,
   withoutUnits,
-} from '../../model/numbering.ts';
-import { contingencyCounter } from '../../model/scores.ts';
-import type { State } from '../../model/state.ts';
+} from '../../model/state.ts';
 
 const [D, K] = [3, 5];
 

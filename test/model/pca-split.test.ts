@@ -2,13 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { whitener } from '../../model/linalg.ts';
-import {
-  BINS,
-  bestThreshold,
-  binOf,
-  likeliestThreshold,
-  principalAxis,
-} from '../../model/splits/pca-split.ts';
+import { BINS, bestThreshold, binOf, likeliestThreshold, principalAxis } from '../../model/splits.ts';
 import {
   COVARIANCES,
   close,

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keyOf, keysOf, numberOf } from '../../model/sampling/float-order.ts';
 import {
   areFound,
   binShift,
   binsFor,
   bulkOf,
   type KeyRanges,
+  keyOf,
+  keysOf,
   narrowed,
+  numberOf,
   QUANTILES,
   wholeRanges,
-} from '../../model/sampling/quantile-search.ts';
+} from '../../model/quantile-search.ts';
 import { normals } from './support.ts';
 
 const NUMBERS = [-3.4e38, -1e18, -1.5, -1, -1e-45, 0, 1e-45, 0.5, 1, 1 + 2 ** -23, 2, 1e18, 3.4e38].map(

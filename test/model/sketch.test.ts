@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { columnSketch, sketched, unsketched } from '../../model/principal-axes.ts';
 import { generator } from '../../model/random.ts';
-import { columnSketch, sketched, unsketched } from '../../model/sketch.ts';
 import { close } from './support.ts';
 
 const [columns, width] = [3000, 512];

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { binOf } from '../../model/splits/pca-split.ts';
-import { hasValley } from '../../model/splits/valley.ts';
+import { binOf, hasValley } from '../../model/splits.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 type Random = ReturnType<typeof randomNumbers>;

@@ -10,7 +10,7 @@ import { publishTransform } from '../../coordinator/training/publish.ts';
 import { planFeatures } from '../../data/feature-transform.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { Transform } from '../../data/transform.ts';
-import { layersOf } from '../../model/nets/forward.ts';
+import { layersOf } from '../../model/nets/net.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import { openRowReader } from '../../report/row-reader.ts';
 import { openPredictor } from '../../worker/predict.ts';

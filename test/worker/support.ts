@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { netStates } from '../../coordinator/training/net-states.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
-import { centresOf } from '../../model/description/centres.ts';
+import { centresOf } from '../../model/description/distances.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { initialAutoencoder } from '../../model/nets/autoencoder.ts';

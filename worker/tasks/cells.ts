@@ -1,4 +1,4 @@
-import { binOf } from '../../model/splits/pca-split.ts';
+import { binOf } from '../../model/splits.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { type CellTask, covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';

@@ -1,7 +1,6 @@
 import { outliersIn } from '../../data/fences.ts';
 import { MAX_MAGNITUDE } from '../../data/value-range.ts';
-import { keysOf } from '../../model/sampling/float-order.ts';
-import { binShift, QUANTILES } from '../../model/sampling/quantile-search.ts';
+import { binShift, keysOf, QUANTILES } from '../../model/quantile-search.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
@@ -12,7 +11,7 @@ const ROWS_AT_ONCE = 4096;
 
 /**
  * Histograms [columns,4,bins] of columns of the shard's sample, as they are in the file, each within a range of keys
- * (model/sampling/float-order.ts).
+ * (model/quantile-search.ts).
  */
 export async function columnHistogram(
   context: Context,

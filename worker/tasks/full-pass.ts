@@ -1,6 +1,5 @@
 import { concat } from '../../model/arrays.ts';
-import { distancesFrom } from '../../model/description/centres.ts';
-import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/extremes.ts';
+import { type Candidate, distancesFrom, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';

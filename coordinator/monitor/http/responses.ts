@@ -3,7 +3,7 @@ import type { Transform } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { type Mixture, softCounts } from '../../../model/mixture.ts';
-import { type Layer, layersOf } from '../../../model/nets/forward.ts';
+import { type Layer, layersOf } from '../../../model/nets/net.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';

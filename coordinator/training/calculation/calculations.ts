@@ -1,36 +1,32 @@
 import { UserError } from '../../../base/user-error.ts';
-import { planFeatures } from '../../../data/feature-transform.ts';
+import { covarianceOfSums, planFeatures, planSignal } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
-import { centresOf } from '../../../model/description/centres.ts';
-import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
+import { centresOf } from '../../../model/description/distances.ts';
+import { costTheta, eStepOf, roundingAmplification, subComponents } from '../../../model/estep.ts';
 import { annealedSides, type CutAxes, halfLinks, startingSides } from '../../../model/graph/halves.ts';
-import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { linksBetween, sweptMemberships } from '../../../model/graph/mean-field.ts';
-import { mergeTree } from '../../../model/graph/merge-tree.ts';
-import { stability } from '../../../model/graph/stability.ts';
+import { stability, twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
-import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import { evidenceHalves } from '../../../model/hierarchy/next-split.ts';
-import { leadingEigen } from '../../../model/leading-eigen.ts';
-import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
-import { type Mixture, mStep } from '../../../model/mixture.ts';
-import { nearestPairs } from '../../../model/neighbours.ts';
-import { adamStep, type Net, netSize } from '../../../model/nets/net.ts';
+import { candidatesFor, evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
+import { dot, NotPositiveDefiniteError, rank, whitener } from '../../../model/linalg.ts';
+import { type Mixture, mStep, nearestPairs } from '../../../model/mixture.ts';
+import { adamStep, averageGradients, averageNets, type Net, netSize } from '../../../model/nets/net.ts';
 import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
-import { type Niw, pointEstimate } from '../../../model/niw.ts';
-import { renumbered } from '../../../model/numbering.ts';
+import { learnedPrior, type Niw, niwPrior, pointEstimate } from '../../../model/niw.ts';
+import { leadingEigen } from '../../../model/principal-axes.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../../model/scores.ts';
-import { shapeAxes } from '../../../model/splits/fourth-moments.ts';
-import { discriminantAxes, discriminantRule, nearestRule } from '../../../model/splits/linear-rule.ts';
-import { principalAxis } from '../../../model/splits/pca-split.ts';
-import type { Parts } from '../../../model/state.ts';
+import {
+  discriminantAxes,
+  discriminantRule,
+  nearestRule,
+  principalAxis,
+  shapeAxes,
+} from '../../../model/splits.ts';
+import { type Parts, renumbered } from '../../../model/state.ts';
 import { addStatistics, type Covariance, mean, scatter } from '../../../model/statistics.ts';
-import { averageGradients, averageNets } from '../net-states.ts';
-import { covarianceOfSums, planSignal } from '../preparation/signal.ts';
-import { learnedPrior, priorOf } from '../prior.ts';
-import { subComponents } from '../sub-components.ts';
 
 /** A pure function, and about how long it takes for its arguments, ns. */
 export interface Calculation<A extends unknown[], R> {
@@ -68,7 +64,8 @@ export const calculations = {
   planFeatures: calculation(planFeatures, ({ centre }) => eigen(centre.length)),
   covarianceOfSums: calculation(covarianceOfSums, (_n, _s, S) => lengths([S])),
   planSignal: calculation(planSignal, ({ mean }) => eigen(mean.length)),
-  priorOf: calculation(priorOf, ({ covariance }, d) => (covariance === 'full' ? eigen(d) : 10 * d)),
+  rank: calculation(rank, (_covariance, d) => eigen(d)),
+  niwPrior: calculation(niwPrior, ({ psi }) => psi.length ** 1.5),
   learnedPrior: calculation(learnedPrior, (_prior, _c, { covariances }) => lengths(covariances)),
   mStep: calculation(mStep, (_prior, T) => lengths(T)),
   pointEstimates: calculation(

@@ -1,15 +1,46 @@
+import { UserError } from '../../../base/user-error.ts';
+import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
+import { halfSize } from '../../../model/layout.ts';
+import { generator } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
-import { kMeans } from '../preparation/initial-state.ts';
+import type { RunConfig } from '../../config.ts';
 import { flatClusterError, isPhiLong } from '../publish.ts';
-import type { Likelihood, Run, Target } from '../run-context.ts';
+import { mostClusters, type Partition, rowsTensor } from '../rounds.ts';
+import type { Likelihood, LikelihoodKind, Run, Target } from '../run-context.ts';
 import { withLargeSample } from '../sample.ts';
 import { joinStep, mergeStep } from './merge.ts';
 import { finalHalves } from './shapes.ts';
 import { splitStep } from './split.ts';
 
+export const gaussian: LikelihoodKind = {
+  configure(config, rows, d, warn) {
+    checkInitK(config, rows, d);
+    if (config.resolution !== null)
+      warn('a Gaussian mixture does not use --resolution; --likelihood graph does');
+    return config;
+  },
+  create: ({ config }) => gaussianLikelihood(config.initK),
+};
+
+/** UserError unless there are rows for so many initial clusters, and messages for their statistics. */
+function checkInitK(config: RunConfig, n: number, d: number): void {
+  const { initK } = config;
+  if (initK > n)
+    throw new UserError(`--init-k ${initK} is more than the ${n} rows in the sample (--sample); lower it`);
+  const most = mostClusters(d, config.covariance);
+  if (initK > most)
+    throw new UserError(
+      `--init-k ${initK} is more than the ${most} clusters that ${config.covariance} covariance in ${d} dimensions allows; lower it`,
+    );
+  if (config.replicates && initK > halfSize(n))
+    throw new UserError(
+      `--init-k ${initK} is more than half of the ${n} rows in the sample, on which --replicates train; lower it`,
+    );
+}
+
 /** A mixture of Gaussians with a normal-inverse-Wishart prior (docs/algorithm.md, sections 3 to 8). */
-export function gaussianLikelihood(initK: number): Likelihood {
+function gaussianLikelihood(initK: number): Likelihood {
   /** That of the last target, which is published once. */
   let published: { mixture: State['mixture']; target: Target } | null = null;
   return {
@@ -68,4 +99,30 @@ async function publishEStep(
       : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
   );
   return { loss: 'kl', form: step.form };
+}
+
+const LLOYD_ROUNDS = 10;
+
+/**
+ * k-means++, then Lloyd. Each shard draws a candidate by D² weighting among its own rows; one shard's candidate is chosen
+ * with probability proportional to the shard's total D².
+ */
+async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
+  const { rounds, dispatcher, d, seed } = run;
+  const centres: Float64Array[] = [];
+  for (let draw = 0; draw < k; draw++) {
+    dispatcher.publish('centres', { rows: rowsTensor(centres, d) });
+    const candidates = await rounds.perShard({ task: 'seed-distances', centres: draw, draw });
+    const weights = candidates.map(({ weight }) => weight[0]);
+    const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
+    centres.push(candidates[shard].row.slice());
+  }
+  let current = centres;
+  const near = [...centres.keys()];
+  for (let round = 0; round < LLOYD_ROUNDS; round++) {
+    const partition: Partition = { groups: 'all', cells: [{ near, into: near }], leaves: k };
+    const [sums] = await rounds.cellSums([partition], current);
+    current = lloydCentres(sums, current);
+  }
+  return current;
 }

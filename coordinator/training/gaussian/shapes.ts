@@ -1,8 +1,6 @@
 import { dot, NotPositiveDefiniteError } from '../../../model/linalg.ts';
 import type { Niw } from '../../../model/niw.ts';
-import { thresholdRule } from '../../../model/splits/linear-rule.ts';
-import { binOf, likeliestThreshold } from '../../../model/splits/pca-split.ts';
-import { hasValley } from '../../../model/splits/valley.ts';
+import { binOf, hasValley, likeliestThreshold, thresholdRule } from '../../../model/splits.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
@@ -38,7 +36,7 @@ export interface ShapeHalves {
 }
 
 /**
- * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits/fourth-moments.ts). `T`: the
+ * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits.ts). `T`: the
  * clusters' statistics. Full covariance only.
  */
 export async function shapeHalves(
@@ -114,7 +112,7 @@ export async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: 
 const VALLEY_BINS = 64;
 /** Standard deviations beyond the means of two parts that their histogram covers. */
 const MARGIN = 4;
-/** The range of a histogram on each side of its centre, in `sd` (model/splits/pca-split.ts). */
+/** The range of a histogram on each side of its centre, in `sd` (model/splits.ts). */
 const HALF_RANGE = 6;
 
 /**

@@ -1,6 +1,6 @@
 import { lloydCentres } from '../../../model/kmeans.ts';
 import type { Niw } from '../../../model/niw.ts';
-import type { LinearRule } from '../../../model/splits/linear-rule.ts';
+import type { LinearRule } from '../../../model/splits.ts';
 import type { Parts } from '../../../model/state.ts';
 import { type Covariance, mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';

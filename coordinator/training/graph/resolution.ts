@@ -1,10 +1,12 @@
-import { beyondChance, chanceAt, nullStability } from '../../../model/graph/null-stability.ts';
 import {
   areClusters,
+  beyondChance,
+  chanceAt,
   chosenResolution,
   GRID,
   isPastLast,
   labelsOfAll,
+  nullStability,
   replicateRows,
   type Stability,
 } from '../../../model/graph/stability.ts';

@@ -4,11 +4,9 @@ import { hardMemberships, labelsOf, regrouped } from '../../../model/graph/mean-
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
-import { bySize } from '../../../model/numbering.ts';
 import { type Change, withStep } from '../../../model/schedule.ts';
-import type { State } from '../../../model/state.ts';
-import { mostClusters, withinLimit } from '../preparation/limits.ts';
-import { createRounds, shardSizes } from '../rounds.ts';
+import { bySize, type State } from '../../../model/state.ts';
+import { createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { type GraphRun, netMemberships, sweptOften } from './field.ts';
 import { FEWEST_ROWS, startingPartition } from './resolution.ts';

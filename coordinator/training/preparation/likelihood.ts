@@ -1,19 +1,18 @@
-import { featureColumns, MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
+import { featureColumns, MOST_FEATURE_AXES, type SampleCovariance } from '../../../data/feature-transform.ts';
 import { type ColumnMap, type Moments, pcaShare, type Transform } from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { columnSketch, type Sketch, unsketched } from '../../../model/sketch.ts';
+import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import { publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
-import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from '../reading/undecided.ts';
+import { FEW_COLUMNS, isGraph, isOfCodes, isUndecided, MOST_EXACT } from '../reading/undecided.ts';
 import { createRounds, shardSizes, sumOf } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { sampleThreshold } from '../sample.ts';
-import type { SampleCovariance } from './signal.ts';
+import { sampleThreshold } from './limits.ts';
 
 /**
  * Which likelihood a run has where nobody chose one: mixtures of Gaussians where rows have few dimensions, and the graph of nearest
@@ -54,22 +53,22 @@ export interface Choice {
 export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): Promise<Choice> {
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
-  const isGraph = config.likelihood === 'graph' || isOfCodes(config, layout.dim);
-  const why = config.likelihood === 'graph' ? ASKED_FOR : OF_CODES;
+  const hasGraph = isGraph(config, layout.dim);
+  const why = isOfCodes(config, layout.dim) ? OF_CODES : ASKED_FOR;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();
     const share = pcaShare(config.transform);
     const axes =
       share === null ? null : `on the ${planned.transform.dim} axes that hold ${share} of the variance`;
-    return isGraph
+    return hasGraph
       ? { likelihood: 'graph', why: axes ? `${why}, ${axes}` : why, ...planned }
       : { likelihood: 'gaussian', why: axes, ...planned };
   }
 
   const { columns, map, kept, scaled } = columnsOf(moments, input.arePixels);
   if (kept.length <= FEW_COLUMNS) {
-    if (isGraph) return { likelihood: 'graph', why, ...(await asConfigured()) };
+    if (hasGraph) return { likelihood: 'graph', why, ...(await asConfigured()) };
     const { transform } = await asConfigured();
     return {
       likelihood: 'gaussian',
@@ -82,7 +81,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     ? `columns are in unlike units (ranges from ${scaled}), so each is divided by its standard deviation; `
     : '';
   const sketch = sketchOf(config, layout.dim);
-  if (!isGraph) {
+  if (!hasGraph) {
     const own = await sampleCovariance(input, data, map, sketch, false);
     const { signal, planned } = await calculate(
       'planSignal',
@@ -105,7 +104,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     ...(sketch ? unmapped(sketch) : { ...columns, kept }),
     ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
   });
-  const reason = isGraph
+  const reason = hasGraph
     ? why
     : `no small number of directions of the ${layout.dim} columns stands out from the others`;
   return {

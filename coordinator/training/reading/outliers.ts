@@ -11,7 +11,7 @@ import {
   narrowed,
   QUANTILES,
   wholeRanges,
-} from '../../../model/sampling/quantile-search.ts';
+} from '../../../model/quantile-search.ts';
 import { mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';

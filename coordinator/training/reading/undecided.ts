@@ -26,9 +26,13 @@ export const isOfCodes = (
 
 type Choosing = Pick<RunConfig, 'likelihood' | 'transform' | 'encoder'>;
 
+/** Has the run the graph likelihood whatever its rows are? */
+export const isGraph = (config: Choosing, dim: number): boolean =>
+  config.likelihood === 'graph' || isOfCodes(config, dim);
+
 /** May the run have the graph likelihood? */
 export const mayBeGraph = (config: Choosing, dim: number): boolean =>
-  config.likelihood === 'graph' || isOfCodes(config, dim) || isUndecided(config, dim);
+  isGraph(config, dim) || isUndecided(config, dim);
 
 /** The covariance of the raw columns that a run needs. That of many columns is made of the sample instead; a graph needs none. */
 export function momentsCovariance(config: RunConfig, dim: number): Covariance {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { resolveConfig } from '../../../coordinator/config.ts';
-import { gaussianCost, graphCost } from '../../../coordinator/training/preparation/cost.ts';
+import { graphCost } from '../../../coordinator/training/graph/graph.ts';
+import { gaussianCost } from '../../../coordinator/training/preparation/limits.ts';
 import { layoutOf } from '../../../model/layout.ts';
 
 const cost = async (rows: number, dim: number, options: object = { likelihood: 'gaussian' }) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mostClusters, mostParts, withinLimit } from '../../../coordinator/training/preparation/limits.ts';
+import { mostClusters, mostParts, withinLimit } from '../../../coordinator/training/rounds.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import { MAX_MESSAGE } from '../../../proto/codec.ts';
 

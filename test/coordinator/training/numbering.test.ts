@@ -9,7 +9,7 @@ import { openRunDirectory, type RunDirectory } from '../../../coordinator/storag
 import { type FullPassResult, labelAllRows, OutliersAlone } from '../../../coordinator/training/full-pass.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import { readNpy } from '../../../data/npy.ts';
-import { MOST_SHOWN } from '../../../model/description/extremes.ts';
+import { MOST_SHOWN } from '../../../model/description/distances.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';

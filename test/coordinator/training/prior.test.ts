@@ -1,32 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { learnedPrior, priorOf } from '../../../coordinator/training/prior.ts';
+import { priorOf as priorOfRun } from '../../../coordinator/training/preparation/prepare.ts';
 import type { Mixture } from '../../../model/mixture.ts';
-import { learnedScale } from '../../../model/niw.ts';
+import { learnedPrior, learnedScale } from '../../../model/niw.ts';
 import type { Covariance } from '../../../model/statistics.ts';
-import { assertClose } from '../support.ts';
+import { assertClose, calculate } from '../support.ts';
 
 const COVARIANCE = Float64Array.of(4, 1, 1, 9);
 const DIAGONAL = Float64Array.of(4, 9);
 
-const config = (change: Partial<Parameters<typeof priorOf>[0]> = {}) => ({
+const priorOf = (of: ReturnType<typeof config>, d: number, covariance: Float64Array) =>
+  priorOfRun({ config: of, calculate }, d, covariance);
+
+const config = (change: Partial<Parameters<typeof priorOfRun>[0]['config']> = {}) => ({
   ...{ data: 'x.npy', covariance: 'full' as Covariance, priorScaleChoice: 'learned' as const },
   ...{ priorScale: 1, priorNu: null, priorKappa: 1e-4 },
   ...change,
 });
 
 describe('the prior of a run', () => {
-  test('that is learned begins with all rows as one cluster, and yields the posterior mean', () => {
+  test('that is learned begins with all rows as one cluster, and yields the posterior mean', async () => {
     for (const covariance of ['full', 'diag'] as const) {
-      const prior = priorOf(config({ covariance }), 2, COVARIANCE);
+      const prior = await priorOf(config({ covariance }), 2, COVARIANCE);
       const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
       assert.deepEqual(prior.psi, learnedScale(1, 5, 2, [1], [own], own));
       assert.deepEqual([prior.estimate, prior.kappa, prior.covariance], ['mean', 1e-4, covariance]);
     }
   });
 
-  test('has 2·D + 1 degrees of freedom if it is learned, else D + 2', () => {
+  test('has 2·D + 1 degrees of freedom if it is learned, else D + 2', async () => {
     for (const [d, nu] of [
       [1, 3],
       [2, 5],
@@ -34,30 +37,30 @@ describe('the prior of a run', () => {
       [10, 21],
     ]) {
       const unit = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
-      assert.equal(priorOf(config(), d, unit).nu, nu);
-      assert.equal(priorOf(config({ priorNu: d + 1.25 }), d, unit).nu, d + 1.25);
-      const fixed = priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
+      assert.equal((await priorOf(config(), d, unit)).nu, nu);
+      assert.equal((await priorOf(config({ priorNu: d + 1.25 }), d, unit)).nu, d + 1.25);
+      const fixed = await priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
       assert.deepEqual([fixed.nu, fixed.estimate], [d + 2, 'mode']);
     }
   });
 
-  test('needs ν above D + 1 to be learned; otherwise D + 1 is enough', () => {
-    assert.throws(() => priorOf(config({ priorNu: 3 }), 2, COVARIANCE), {
+  test('needs ν above D + 1 to be learned; otherwise D + 1 is enough', async () => {
+    await assert.rejects(priorOf(config({ priorNu: 3 }), 2, COVARIANCE), {
       constructor: UserError,
       message: /^--prior-nu 3 must be above D \+ 1 = 3 for a learned scale matrix/,
     });
-    assert.equal(priorOf(config({ priorNu: 3, priorScaleChoice: 'isotropic' }), 2, COVARIANCE).nu, 3);
+    assert.equal((await priorOf(config({ priorNu: 3, priorScaleChoice: 'isotropic' }), 2, COVARIANCE)).nu, 3);
     for (const priorScaleChoice of ['learned', 'data-cov'] as const)
-      assert.throws(() => priorOf(config({ priorNu: 2.9, priorScaleChoice }), 2, COVARIANCE), {
+      await assert.rejects(priorOf(config({ priorNu: 2.9, priorScaleChoice }), 2, COVARIANCE), {
         constructor: UserError,
         message: /^--prior-nu 2.9 must be at least D \+ 1 = 3/,
       });
   });
 });
 
-test('a learned prior takes Ψ from the clusters, and nothing else', () => {
+test('a learned prior takes Ψ from the clusters, and nothing else', async () => {
   for (const covariance of ['full', 'diag'] as const) {
-    const prior = priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
+    const prior = await priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
     const clusters =
       covariance === 'full'
         ? [Float64Array.of(1, 0.5, 0.5, 2), Float64Array.of(3, 0, 0, 1)]

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RunConfig } from '../../../coordinator/config.ts';
+import { sampleThreshold } from '../../../coordinator/training/preparation/limits.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
-import {
-  sampleOf,
-  sampleThreshold,
-  tempering,
-  withLargeSample,
-} from '../../../coordinator/training/sample.ts';
+import { sampleOf, tempering, withLargeSample } from '../../../coordinator/training/sample.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import type { Sample, State } from '../../../model/state.ts';

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { stopWordsOf } from '../../../data/texts/stop-words.ts';
-import { centresOf, distanceFrom, reorderedCentres } from '../../../model/description/centres.ts';
-import { contrastsOf } from '../../../model/description/contrast.ts';
-import { type Candidate, keepLeast } from '../../../model/description/extremes.ts';
-import { nearestCentres } from '../../../model/description/nearest.ts';
-import { distanceCounts, outlierScore } from '../../../model/description/quantiles.ts';
-import { wordCounter } from '../../../model/description/telling-words.ts';
+import { contrastsOf, wordCounter } from '../../../model/description/contrast.ts';
+import {
+  type Candidate,
+  centresOf,
+  distanceCounts,
+  distanceFrom,
+  keepLeast,
+  nearestCentres,
+  outlierScore,
+  reorderedCentres,
+} from '../../../model/description/distances.ts';
 import { normals } from '../support.ts';
 
 describe('quantiles of distances', () => {

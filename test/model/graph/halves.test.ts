@@ -10,8 +10,7 @@ import {
 } from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { degrees } from '../../../model/graph/weights.ts';
-import { argmaxRows, layersOf, logits } from '../../../model/nets/forward.ts';
-import { subNets } from '../../../model/nets/net.ts';
+import { argmaxRows, layersOf, logits, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 import { close } from '../support.ts';
 import { graphOf, matrixOf, randomGraph } from './support.ts';

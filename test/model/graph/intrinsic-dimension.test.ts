@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
+import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { generator } from '../../../model/random.ts';
 import { close } from '../support.ts';
 import { nearest } from './support.ts';

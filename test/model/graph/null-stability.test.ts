@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { beyondChance, chanceAt, gaussianRows, nullStability } from '../../../model/graph/null-stability.ts';
+import { beyondChance, chanceAt, gaussianRows, nullStability } from '../../../model/graph/stability.ts';
 import { close } from '../support.ts';
 
 describe('stability by chance', () => {

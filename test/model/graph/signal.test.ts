@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { signalAxes } from '../../../model/graph/signal.ts';
 import { symmetricEigen } from '../../../model/linalg.ts';
+import { signalAxes } from '../../../model/principal-axes.ts';
 import { generator } from '../../../model/random.ts';
 
 /** Eigenvalues that are asked for: more than the 16 that a run would use. */

@@ -4,13 +4,9 @@ import fc from 'fast-check';
 import { type HalfLinks, halfLinks } from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { degrees } from '../../../model/graph/weights.ts';
-import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import {
-  type ClusterHalves,
-  evidenceHalves,
-  linkedHalves,
-  nextSplits,
-} from '../../../model/hierarchy/next-split.ts';
+import { type ClusterHalves, nextSplits } from '../../../model/hierarchy/dendrogram.ts';
+import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import type { Parts } from '../../../model/state.ts';

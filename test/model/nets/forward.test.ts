@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { argmaxRows, type Layer, layersOf, logits } from '../../../model/nets/forward.ts';
-import { clusteringNet, subNets } from '../../../model/nets/net.ts';
+import { argmaxRows, clusteringNet, type Layer, layersOf, logits, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 
 function randomNet(widths: number[], draw: () => number): Layer[] {

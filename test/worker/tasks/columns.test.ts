@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Fences, moveOutliers } from '../../../data/fences.ts';
-import { keyOf } from '../../../model/sampling/float-order.ts';
-import { QUANTILES } from '../../../model/sampling/quantile-search.ts';
+import { keyOf, QUANTILES } from '../../../model/quantile-search.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { createContext } from '../../../worker/context.ts';

@@ -1,7 +1,7 @@
 // Replicates: tasks on a half of the sample, which the state `transform` names.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { halfOf } from '../../../model/sampling/halves.ts';
+import { halfOf } from '../../../model/layout.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { runTask } from '../../../worker/tasks/index.ts';

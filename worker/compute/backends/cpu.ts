@@ -1,4 +1,4 @@
-import { product } from '../../../model/nets/forward.ts';
+import { product } from '../../../model/nets/net.ts';
 import type { Backend } from './backend.ts';
 import { HostBackend } from './host.ts';
 

@@ -1,5 +1,5 @@
 import { elementCount } from '../../../model/arrays.ts';
-import { argmaxRows } from '../../../model/nets/forward.ts';
+import { argmaxRows } from '../../../model/nets/net.ts';
 import type { Backend, Tensor } from './backend.ts';
 import * as loops from './loops.ts';
 import { phiLength } from './phi.ts';

@@ -1,7 +1,7 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { outliersIn } from '../../../data/fences.ts';
 import { unitRows } from '../../../data/transform.ts';
-import { columnSketch, sketched } from '../../../model/sketch.ts';
+import { columnSketch, sketched } from '../../../model/principal-axes.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';

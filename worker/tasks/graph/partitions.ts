@@ -1,7 +1,6 @@
 import { inSlices, yieldToEventLoop } from '../../../base/slices.ts';
 import { partition, partitionInSteps, quality } from '../../../model/graph/louvain.ts';
-import { gaussianRows } from '../../../model/graph/null-stability.ts';
-import { labelsOfAll, replicateRows, stability } from '../../../model/graph/stability.ts';
+import { gaussianRows, labelsOfAll, replicateRows, stability } from '../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../model/graph/weights.ts';
 import { generator } from '../../../model/random.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../../base/user-error.ts';
-import { gaussianLikelihood } from '../../../../coordinator/training/gaussian/gaussian.ts';
+import { gaussian } from '../../../../coordinator/training/gaussian/gaussian.ts';
 import type { Run } from '../../../../coordinator/training/run-context.ts';
 import type { Mixture } from '../../../../model/mixture.ts';
 import type { State } from '../../../../model/state.ts';
@@ -17,7 +17,7 @@ const run = (transform: string) =>
 
 /** The form in which workers have the target. */
 const formOf = async (of: Run, mixture: Mixture) =>
-  (await gaussianLikelihood(1).target(of, { mixture } as State)).form;
+  (await gaussian.create(of).target(of, { mixture } as State)).form;
 
 /** Two clusters, the second with this correlation. */
 const mixture = (correlation: number): Mixture => ({

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { finalHalves } from '../../../../coordinator/training/gaussian/shapes.ts';
-import { evidenceHalves, nextSplits } from '../../../../model/hierarchy/next-split.ts';
+import { nextSplits } from '../../../../model/hierarchy/dendrogram.ts';
+import { evidenceHalves } from '../../../../model/hierarchy/evidence-tree.ts';
 import { type Covariance, scaleStatistics } from '../../../../model/statistics.ts';
 import { blobs, randomNumbers, type Scene, scene, statisticsOf } from '../../support.ts';
 

@@ -12,7 +12,7 @@ import {
 } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
 import { vectorTable } from '../../../../coordinator/training/halves.ts';
 import { whitener } from '../../../../model/linalg.ts';
-import { nearestRule } from '../../../../model/splits/linear-rule.ts';
+import { nearestRule } from '../../../../model/splits.ts';
 import { assertClose, blobs, memoryRounds, nearestOf, type Point, statisticsOf } from '../../support.ts';
 
 const meanOf = (rows: Point[]) =>

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { discriminants, partsBy, shapeHalves } from '../../../../coordinator/training/gaussian/shapes.ts';
 import type { Proposal } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
 import { niwPrior } from '../../../../model/niw.ts';
-import { discriminantRule } from '../../../../model/splits/linear-rule.ts';
+import { discriminantRule } from '../../../../model/splits.ts';
 import type { Parts } from '../../../../model/state.ts';
 import {
   assertClose,

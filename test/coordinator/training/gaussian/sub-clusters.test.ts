@@ -10,8 +10,7 @@ import {
 import { centresOf, mapLeaves, pcaSplit } from '../../../../coordinator/training/halves.ts';
 import type { Partition } from '../../../../coordinator/training/rounds.ts';
 import { whitener } from '../../../../model/linalg.ts';
-import { nearestRule } from '../../../../model/splits/linear-rule.ts';
-import { principalAxis } from '../../../../model/splits/pca-split.ts';
+import { nearestRule, principalAxis } from '../../../../model/splits.ts';
 import type { Covariance } from '../../../../model/statistics.ts';
 import {
   assertClose,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { normalizeRows } from '../../../../data/transform.ts';
-import { columnSketch, sketched } from '../../../../model/sketch.ts';
+import { columnSketch, sketched } from '../../../../model/principal-axes.ts';
 import { nd, type Tensors } from '../../../../proto/tensors.ts';
 import { createContext } from '../../../../worker/context.ts';
 import { createStates } from '../../../../worker/states.ts';

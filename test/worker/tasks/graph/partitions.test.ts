@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { partition, quality } from '../../../../model/graph/louvain.ts';
-import { gaussianRows } from '../../../../model/graph/null-stability.ts';
-import { replicateRows, stability } from '../../../../model/graph/stability.ts';
+import { gaussianRows, replicateRows, stability } from '../../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../../model/graph/weights.ts';
 import { generator } from '../../../../model/random.ts';
 import type { Task, TaskOf } from '../../../../proto/tasks.ts';

@@ -1,6 +1,7 @@
-/** The leading eigenpairs of a large symmetric matrix, without the others: a block Lanczos method. */
 import { canonicalSign, congruent, symmetricEigen, unwhitened, whitened } from './linalg.ts';
 import { generator } from './random.ts';
+
+/** The leading eigenpairs of a large symmetric matrix, without the others, by a block Lanczos method; how many of them are signal; a sketch where columns are very many. */
 
 /** Up to this D, the full decomposition is as fast for tens of accurate eigenpairs, and for a few rough ones. */
 const SMALL = 400;
@@ -197,4 +198,100 @@ const norm = (x: Float64Array) => Math.sqrt(dot(x, x));
 function plus(x: Float64Array, factor: number, y: Float64Array): Float64Array {
   for (let i = 0; i < x.length; i++) x[i] += factor * y[i];
   return x;
+}
+
+/** How many principal axes of a covariance carry structure, and how many only noise. */
+
+/** Above the edge of the noise's spectrum by this factor, an eigenvalue is no fluctuation of it, as real noise is not quite white. */
+const MARGIN = 1.05;
+/** Nor is one above this quantile, the 99.9 %, of the Tracy–Widom distribution (of real matrices). */
+const QUANTILE = 3.2724;
+/** Axes that together have less than this share of the variance are noise, whatever its shape. */
+const NEGLIGIBLE_SHARE = 0.02;
+
+/**
+ * The number of signal axes: the first q such that the others could be noise, or have next to no variance together. One axis after
+ * the other is tested as by Kritchman & Nadler (Chemometrics and Intelligent Laboratory Systems 94, 2008). `values.length` if none of
+ * these leading eigenvalues is where noise begins.
+ *
+ * What is left of n rows of D numbers, once their mean and q axes are taken away, spans n − 1 − q dimensions of rows and D − q of
+ * columns: without this correction, a few rows leave so little variance for the others that these seem to stand out.
+ *
+ * @param values leading eigenvalues, descending
+ * @param trace the sum of all
+ * @param d how many there are in all
+ * @param n rows of which it is the covariance
+ */
+export function signalAxes(values: ArrayLike<number>, trace: number, d: number, n: number): number {
+  let rest = trace;
+  for (let q = 0; q < values.length; q++) {
+    if (rest <= NEGLIGIBLE_SHARE * trace) return q;
+    if (values[q] <= largestOfNoise(n - 1 - q, d - q) * rest) return q;
+    rest -= values[q];
+  }
+  return values.length;
+}
+
+/**
+ * The largest share of the variance of n × D numbers of white noise that is along one axis: their largest squared singular value is
+ * about (√n + √D)², the edge of its spectrum (Marchenko & Pastur 1967), and scatters about it as Johnstone (Annals of Statistics 29,
+ * 2001) found, with the centre and scale of Ma (Bernoulli 18, 2012), which hold for a few rows or columns too; in all they have n·D.
+ * n and D may be exchanged.
+ */
+function largestOfNoise(n: number, d: number): number {
+  if (n <= 1 || d <= 1) return 1;
+  const [a, b] = [Math.sqrt(n - 0.5), Math.sqrt(d - 0.5)];
+  const scale = (a + b) * (1 / a + 1 / b) ** (1 / 3);
+  return Math.max(MARGIN * (a + b) ** 2, (a + b) ** 2 + QUANTILE * scale) / (n * d);
+}
+
+/**
+ * A random linear map from many columns to fewer that nearly keeps distances (Kane & Nelson, *Sparser Johnson–Lindenstrauss
+ * transforms*, J. ACM 61, 2014): each column is added to a few of the new ones, with random signs. So the covariance of very many
+ * columns need not be formed to find the axes along which rows differ most.
+ */
+export interface Sketch {
+  readonly width: number;
+  /** New columns of each column, [columns,PLACES], and the factors ±1/√PLACES. */
+  readonly place: Int32Array;
+  readonly factor: Float32Array;
+}
+
+const PLACES = 4;
+
+/** Depends on seed, columns and width alone. */
+export function columnSketch(seed: bigint, columns: number, width: number): Sketch {
+  const rng = generator(seed, 'sketch', columns, width);
+  const place = new Int32Array(columns * PLACES);
+  const factor = new Float32Array(columns * PLACES);
+  // One place in each of as many equal parts of the new columns: a column's places differ.
+  const part = Math.floor(width / PLACES);
+  for (let p = 0; p < place.length; p++) {
+    place[p] = (p % PLACES) * part + rng.below(part);
+    factor[p] = (rng.below(2) ? 1 : -1) / Math.sqrt(PLACES);
+  }
+  return { width, place, factor };
+}
+
+/** Rows [n,columns] → [n,width]. */
+export function sketched({ width, place, factor }: Sketch, rows: Float32Array): Float32Array {
+  const columns = place.length / PLACES;
+  const n = rows.length / columns;
+  const out = new Float32Array(n * width);
+  for (let i = 0; i < n; i++)
+    for (let j = 0, p = 0; j < columns; j++) {
+      const value = rows[i * columns + j];
+      for (let end = p + PLACES; p < end; p++) out[i * width + place[p]] += factor[p] * value;
+    }
+  return out;
+}
+
+/** Weights [width,d] of sketched rows as weights [columns,d] of the rows themselves. */
+export function unsketched({ place, factor }: Sketch, weights: Float32Array, d: number): Float32Array {
+  const columns = place.length / PLACES;
+  const out = new Float32Array(columns * d);
+  for (let j = 0; j < columns; j++)
+    for (let p = j * PLACES; p < (j + 1) * PLACES; p++)
+      for (let a = 0; a < d; a++) out[j * d + a] += factor[p] * weights[place[p] * d + a];
+  return out;
 }

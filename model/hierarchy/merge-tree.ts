@@ -1,8 +1,10 @@
+import type { HalfLinks } from '../graph/halves.ts';
+import type { ClusterHalves, Join } from './dendrogram.ts';
+
 /** The hierarchy of clusters above a partition of a graph. */
-import type { Join } from '../hierarchy/dendrogram.ts';
 
 /**
- * Joins the two clusters whose union pays at the largest resolution (`quality` in louvain.ts), until one is left: K − 1 joins. A
+ * Joins the two clusters whose union pays at the largest resolution (`quality` in graph/louvain.ts), until one is left: K − 1 joins. A
  * height is the largest γ at which the union is no worse than the two: w_ab·total/(volume_a·volume_b). Heights never rise, as that of
  * a union is a mean of its parts', weighted by their volumes (a last bit by which rounding raises one is cut off): cutting at γ, all
  * joins at γ or above are made. On a tie, the pair that has the lowest cluster. O(K²) as a rule.
@@ -78,4 +80,30 @@ export function mergeTree(weights: Float64Array, volumes: Float64Array): Join[] 
     }
   }
   return joins;
+}
+
+/**
+ * By the graph, as in the tree: the largest γ at which the halves are worth no less as one, w₀₁·total/(vol₀·vol₁). Of
+ * several cuts of a cluster the one that pays at the least γ.
+ *
+ * @param total the sum of all degrees
+ * @param fewest rows of a half
+ * @returns null for a cluster without such halves
+ */
+export function linkedHalves(
+  { rows, volume, between }: HalfLinks,
+  cuts: number,
+  total: number,
+  fewest: number,
+): (ClusterHalves | null)[] {
+  return Array.from({ length: between.length / cuts }, (_, cluster) => {
+    let best: ClusterHalves | null = null;
+    for (let at = cluster * cuts; at < (cluster + 1) * cuts; at++) {
+      const [one, other] = rows.subarray(2 * at, 2 * at + 2);
+      if (Math.min(one, other) < fewest) continue;
+      const height = between[at] > 0 ? (between[at] * total) / (volume[2 * at] * volume[2 * at + 1]) : 0;
+      if (!best || height < best.height) best = { rows: [one, other], height };
+    }
+    return best;
+  });
 }

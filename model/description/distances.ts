@@ -1,0 +1,233 @@
+import { cholesky, invertLower } from '../linalg.ts';
+import type { Mixture } from '../mixture.ts';
+import { keyOf, numberOf } from '../quantile-search.ts';
+import type { Covariance } from '../statistics.ts';
+
+/** The centres of clusters, distances of rows from them, and what is shown of these: nearest rows, quantiles. */
+
+/**
+ * Of each cluster its mean μ and the root R of its precision, Σ⁻¹ = RᵀR, in float32: [K,W], a cluster a row. R is lower triangular, row
+ * by row; of a diagonal covariance it is the diagonal.
+ */
+export interface Centres {
+  readonly k: number;
+  readonly d: number;
+  readonly covariance: Covariance;
+  readonly values: Float32Array;
+}
+
+const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
+
+/** W, the numbers of a cluster. */
+export const centreWidth = (d: number, covariance: Covariance): number =>
+  d + (covariance === 'full' ? (d * (d + 1)) / 2 : d);
+
+/** Along a direction in which a cluster has no extent, distances are not measured. */
+export function centresOf({ k, d, covariance, means, covariances }: Mixture): Centres {
+  const width = centreWidth(d, covariance);
+  const values = new Float32Array(k * width);
+  for (const [c, mean] of means.entries()) {
+    const root = precisionRoot(covariances[c], d, covariance);
+    for (const [i, value] of [...mean, ...root].entries())
+      values[c * width + i] = Math.max(-MAX_FLOAT32, Math.min(MAX_FLOAT32, value));
+  }
+  return { k, d, covariance, values };
+}
+
+function precisionRoot(covariance: Float64Array, d: number, kind: Covariance): Float64Array {
+  const inverse = (variance: number) => (variance > 0 ? 1 / Math.sqrt(variance) : 0);
+  if (kind === 'diag') return covariance.map(inverse);
+  const factor = cholesky(covariance, d);
+  const full = factor && invertLower(factor, d);
+  const root = new Float64Array((d * (d + 1)) / 2);
+  for (let i = 0, p = 0; i < d; i++)
+    for (let j = 0; j <= i; j++, p++)
+      root[p] = full ? full[i * d + j] : i === j ? inverse(covariance[i * d + i]) : 0;
+  return root;
+}
+
+/** The Mahalanobis distance ‖R(x − μ)‖ of the row x that starts at `at` from the centre of a cluster. */
+export function distanceFrom(
+  { d, covariance, values }: Centres,
+  cluster: number,
+  rows: ArrayLike<number>,
+  at = 0,
+): number {
+  const mean = cluster * centreWidth(d, covariance);
+  let p = mean + d;
+  let sum = 0;
+  for (let i = 0; i < d; i++) {
+    let u = 0;
+    if (covariance === 'full')
+      for (let j = 0; j <= i; j++) u += values[p++] * (rows[at + j] - values[mean + j]);
+    else u = values[p++] * (rows[at + i] - values[mean + i]);
+    sum += u * u;
+  }
+  return Math.min(Math.sqrt(sum), MAX_FLOAT32);
+}
+
+/** The distance of each row from the centre of the cluster that it is labelled with. */
+export function distancesFrom(centres: Centres, rows: Float32Array, labels: ArrayLike<number>): Float32Array {
+  const { d } = centres;
+  const out = new Float32Array(labels.length);
+  for (let i = 0; i < out.length; i++) out[i] = distanceFrom(centres, labels[i], rows, i * d);
+  return out;
+}
+
+/** The centres in another order. */
+export function reorderedCentres(centres: Centres, order: readonly number[]): Centres {
+  const width = centreWidth(centres.d, centres.covariance);
+  const values = new Float32Array(order.length * width);
+  for (const [c, old] of order.entries())
+    values.set(centres.values.subarray(old * width, (old + 1) * width), c * width);
+  return { ...centres, k: order.length, values };
+}
+
+/** The clusters whose centres are nearest to that of one cluster, by its own covariance; only the first `k` are looked at. */
+export function nearestCentres(
+  centres: Centres,
+  cluster: number,
+  k: number,
+  most: number,
+): { cluster: number; distance: number }[] {
+  const width = centreWidth(centres.d, centres.covariance);
+  return Array.from({ length: k }, (_, other) => ({
+    cluster: other,
+    distance: distanceFrom(centres, cluster, centres.values, other * width),
+  }))
+    .filter(({ cluster: other }) => other !== cluster)
+    .sort((a, b) => a.distance - b.distance || a.cluster - b.cluster)
+    .slice(0, most);
+}
+
+/** The rows with the least values, of which a list holds a few: the same ones in whatever order rows come. */
+
+export interface Candidate {
+  row: number;
+  value: number;
+}
+
+/** Rows of each cluster that are its exemplars, and of those at its border. */
+export const MOST_SHOWN = 10;
+
+/** Puts the candidate into the list of the `most` least ones, of equal values those of the first rows, if it is one of them. */
+export function keepLeast<C extends Candidate>(list: C[], candidate: C, most = MOST_SHOWN): void {
+  const isBefore = (a: Candidate, b: Candidate) =>
+    a.value < b.value || (a.value === b.value && a.row < b.row);
+  const last = list.at(-1);
+  if (list.length >= most && !isBefore(candidate, last!)) return;
+  let at = list.length;
+  while (at > 0 && isBefore(candidate, list[at - 1])) at--;
+  list.splice(at, 0, candidate);
+  if (list.length > most) list.pop();
+}
+
+/**
+ * Quantiles of distances by cluster, counted in bounded memory and in any order of the rows. They are exact while a cluster has few
+ * different distances; else those count as equal that agree in so many digits that few are left.
+ */
+
+/** A cluster's quantiles are those of 0, 1/1000, …, 1. */
+export const QUANTILE_STEPS = 1000;
+/** Different distances that are counted: of each cluster at least so many, and of all of them about so many. */
+const [LEAST_BINS, ALL_BINS] = [1 << 10, 1 << 20];
+
+/** Rows of one cluster by their distance. */
+interface Counts {
+  rows: number;
+  least: number;
+  most: number;
+  /** Binary digits of keys that do not count. */
+  shift: number;
+  /** By the key of the distance without these. */
+  bins: Map<number, number>;
+}
+
+export interface DistanceCounts {
+  add(cluster: number, distance: number): void;
+  /** [K, 1001]; zeros for a cluster without rows. */
+  quantiles(order: readonly number[]): Float32Array;
+}
+
+export function distanceCounts(k: number): DistanceCounts {
+  const mostBins = Math.max(LEAST_BINS, Math.floor(ALL_BINS / k));
+  const clusters = Array.from(
+    { length: k },
+    (): Counts => ({ rows: 0, least: Infinity, most: 0, shift: 0, bins: new Map() }),
+  );
+  return {
+    add(cluster, distance) {
+      const own = clusters[cluster];
+      own.rows++;
+      own.least = Math.min(own.least, distance);
+      own.most = Math.max(own.most, distance);
+      count(own.bins, keyOf(distance) >>> own.shift, 1);
+      while (own.bins.size > mostBins) coarsen(own);
+    },
+    quantiles(order) {
+      const out = new Float32Array(order.length * (QUANTILE_STEPS + 1));
+      for (const [c, old] of order.entries())
+        if (clusters[old].rows) out.set(quantilesOf(clusters[old]), c * (QUANTILE_STEPS + 1));
+      return out;
+    },
+  };
+}
+
+const count = (bins: Map<number, number>, key: number, rows: number) =>
+  bins.set(key, (bins.get(key) ?? 0) + rows);
+
+/** With one digit less. As bins only become more with more rows, how many digits are left does not depend on the rows' order. */
+function coarsen(own: Counts): void {
+  const bins = new Map<number, number>();
+  for (const [key, rows] of own.bins) count(bins, key >>> 1, rows);
+  own.bins = bins;
+  own.shift++;
+}
+
+/** As NumPy's default, between the two rows beside a place in proportion. Rows in a bin of several distances are at equal steps. */
+function quantilesOf({ rows, least, most, shift, bins }: Counts): Float32Array {
+  const keys = [...bins.keys()].sort((a, b) => a - b);
+  const edge = (key: number) => Math.min(most, numberOf((key << shift) >>> 0));
+  let at = 0;
+  let before = 0;
+  /** The distance of the row of this rank; ranks do not fall. */
+  const distanceAt = (rank: number): number => {
+    while (before + bins.get(keys[at])! <= rank) before += bins.get(keys[at++])!;
+    if (shift === 0) return edge(keys[at]);
+    const share = (rank - before + 0.5) / bins.get(keys[at])!;
+    const low = edge(keys[at]);
+    return Math.max(least, low + share * (edge(keys[at] + 1) - low));
+  };
+  return Float32Array.from({ length: QUANTILE_STEPS + 1 }, (_, step) => {
+    if (step === QUANTILE_STEPS) return most;
+    const place = (step / QUANTILE_STEPS) * (rows - 1);
+    const rank = Math.floor(place);
+    const low = distanceAt(rank);
+    const high = rank + 1 < rows ? peek(rank + 1) : low;
+    return low + (place - rank) * (high - low);
+  });
+
+  /** Like `distanceAt`, without going on. */
+  function peek(rank: number): number {
+    const [oldAt, oldBefore] = [at, before];
+    const distance = distanceAt(rank);
+    [at, before] = [oldAt, oldBefore];
+    return distance;
+  }
+}
+
+/** The share of a cluster's rows that are nearer to its centre, between quantiles in proportion; 1 beyond all of them. */
+export function outlierScore(quantiles: Float32Array, cluster: number, distance: number): number {
+  const first = cluster * (QUANTILE_STEPS + 1);
+  let [low, high] = [0, QUANTILE_STEPS];
+  if (!(distance <= quantiles[first + high])) return 1;
+  if (distance <= quantiles[first]) return 0;
+  // The least quantile that is not nearer.
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (quantiles[first + middle] >= distance) high = middle;
+    else low = middle;
+  }
+  const [below, above] = [quantiles[first + low], quantiles[first + high]];
+  return (low + (distance - below) / (above - below)) / QUANTILE_STEPS;
+}
