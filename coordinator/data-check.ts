@@ -34,8 +34,10 @@ export interface DataCheck {
    * read again: those of workers that did not read the coordinator's rows. Rejects with a UserError if the file has changed.
    */
   staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
-  /** Reads what has not been compared, a little at a time. Rejects with a UserError at a block that differs. */
-  watch(hashes: Uint8Array): Promise<void>;
+  /** Reads what has not been compared, a little at a time. */
+  watch(hashes: Uint8Array): void;
+  /** Rejects with a UserError at a block that `watch` finds to differ. */
+  readonly failed: Promise<never>;
   /** Resolves when `watch` has compared everything; it need not hold back any more. */
   finish(): Promise<void>;
   /** The cause of a problem with the coordinator's own rows: a block that a worker has read otherwise is its mistake. */
@@ -70,6 +72,11 @@ export function createDataCheck({ source, layout, path, isThorough, workers }: D
   /** The worker that found the hashes of each shard; empty if an earlier session did. */
   let finders: string[] = [];
   let watching: Promise<void> = Promise.resolve();
+  let fail!: (error: Error) => void;
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
 
   /** Reads these blocks of the coordinator's file, slice by slice. `pause` is called after each with the time that it took. */
   async function read(
@@ -139,9 +146,9 @@ export function createDataCheck({ source, layout, path, isThorough, workers }: D
       watching = read(unknown, pause, (index) => {
         if (!isSame(index, hashes)) throw check.explain(new BlockChanged(block(layout, index)));
       });
-      watching.catch(() => {});
-      return watching;
+      watching.catch(fail);
     },
+    failed,
     finish() {
       hurry.abort();
       return watching;

@@ -1,10 +1,10 @@
 import type { AllowList } from '../proto/keys.ts';
 import type { TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
-import type { EarlyFinish } from './early-finish.ts';
 import type { RunLocation } from './inputs.ts';
 import type { HttpOptions } from './monitor/http/open.ts';
 import type { Server } from './scheduler/server.ts';
+import type { EarlyFinish } from './stage.ts';
 
 /** What a session needs besides the run's config; none of it changes the result. */
 export interface SessionOptions extends RunLocation {

@@ -3,7 +3,7 @@ import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { block, blockCount, shardsFor } from '../../model/layout.ts';
 import { SMALL_BYTES, sampledBlocks } from '../data-check.ts';
-import { type Checkpoint, fingerprint } from '../storage/checkpoint.ts';
+import { type ClusterCheckpoint, fingerprint } from '../storage/checkpoint.ts';
 import type { RunFile } from '../storage/run-file.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { RunFile } from '../storage/run-file.ts';
 export async function isSameRows(
   source: Source,
   { data, config }: RunFile,
-  checkpoint: Checkpoint | null,
+  checkpoint: ClusterCheckpoint | null,
 ): Promise<boolean> {
   const { rows, blockRows } = data;
   const { dim, fingerprint: expected } = data.codes ?? data;

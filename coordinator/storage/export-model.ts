@@ -21,7 +21,7 @@ export function layersModel(
   encoder: Encoder | null = null,
 ): { json: object; weights: Buffer } {
   const { before } = transform;
-  const input = encoder ? encoder.layout.dim : transform.input;
+  const input = encoder ? encoder.widths[0] : transform.input;
   const layers = [
     ...(encoder ? encodingLayers(encoder) : []),
     ...(before ? unitLayers(before, transform.input) : []),
