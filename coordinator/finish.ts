@@ -16,8 +16,7 @@ import { encoderOf } from './encoder/encoder.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { clusterTexts, describeClusters, shownRows } from './storage/describe-clusters.ts';
-import { writeLabelFiles } from './storage/label-files.ts';
+import { clusterTexts, describeClusters, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
@@ -42,10 +41,9 @@ export function labelStage(context: RunContext): RunStage {
     name: 'label',
     ended: ({ labelled }) => (labelled ? 'done' : null),
     async step(state) {
-      const { clusters, layout, encoding } = state;
+      const { clusters, layout } = state;
       const run = state.run!;
       const { mixture, sample } = clusters!;
-      const check = encoding ? null : context.check;
       // From now on the results of a run that went on beyond its end are replaced.
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
@@ -55,8 +53,7 @@ export function labelStage(context: RunContext): RunStage {
         publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
       publishCentres(run, reorderedCentres(await run.calculate('centresOf', mixture), guess));
       await publish(clusters!.net);
-      const label = () =>
-        labelAllRows(run, layout, mixture.k, labels?.codes ?? null, out, check?.finish, sample.below);
+      const label = () => labelAllRows(run, layout, mixture.k, labels?.codes ?? null, out, sample.below);
       return orHint(context, async () => {
         let final = clusters!;
         const found = await label().catch(async (error) => {

@@ -66,7 +66,6 @@ export function readStage(context: RunContext): RunStage {
         observer?.state(clusters);
         if (clusters.sample.below !== run.sample.below) publishTransform(run, clusters.sample.below);
       }
-      if (!encoding) context.check?.watch(data.hashes);
       return next;
     },
   };

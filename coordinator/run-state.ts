@@ -13,7 +13,7 @@ import type { DataCheck } from './data-check.ts';
 import type { Encoding } from './encoder/encoder.ts';
 import type { Continuation } from './inputs.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
-import { FailedEverywhere } from './scheduler/router.ts';
+import { FailedEverywhere } from './scheduler/scheduler.ts';
 import type { Server } from './scheduler/server.ts';
 import type { EarlyFinish, Stage } from './stage.ts';
 import type { Checkpoint, RunTotals } from './storage/checkpoint.ts';

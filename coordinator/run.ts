@@ -21,7 +21,7 @@ import { readEncoder } from './storage/checkpoints.ts';
  */
 export async function run(input: RunInput): Promise<Summary> {
   const startTime = performance.now();
-  const { config, check, checkpoints, resume } = input;
+  const { config, checkpoints, resume } = input;
   const { start, spent } = await startOf(input);
   const context: RunContext = {
     ...input,
@@ -29,13 +29,8 @@ export async function run(input: RunInput): Promise<Summary> {
     spent: () => totalsSince(spent, input.server, startTime),
   };
   const finishesAtOnce = resume?.how === 'finish';
-  const running = runStages(stagesOf(context), start, {
-    ...context,
-    offer: checkpoints.offer,
-    finishesAtOnce,
-  });
-  // A stale copy of the data at a worker may be found at any time.
-  const { summary } = await (check ? Promise.race([running, check.failed]) : running);
+  const driver = { ...context, offer: checkpoints.offer, finishesAtOnce };
+  const { summary } = await runStages(stagesOf(context), start, driver);
   return summary!;
 }
 

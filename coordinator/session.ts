@@ -6,9 +6,9 @@ import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
+import type { SessionOptions } from './open-session.ts';
 import { type OpenedSession, openSession, type SessionProgress } from './open-session.ts';
 import type { Drawing } from './report/drawing.ts';
-import type { SessionOptions } from './session-options.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
 /** How a session ended. `directory`: where an interrupted run can be resumed; null if nothing was written. */

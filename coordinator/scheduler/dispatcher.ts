@@ -2,7 +2,7 @@ import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { LATE_FACTOR, MIN_LATE_MS, Pace } from './pace.ts';
+import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
   type PublishedState,
   type Result,
@@ -11,7 +11,6 @@ import {
   type RoundSpec,
   type UnitFailure,
 } from './round.ts';
-import { assignShards, type CachedShards } from './shard-assignment.ts';
 
 type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 
