@@ -3,7 +3,7 @@ import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { LATE_FACTOR, MIN_LATE_MS, Pace } from './pace.ts';
+import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
   type PublishedState,
   type Result,
@@ -12,7 +12,6 @@ import {
   type RoundSpec,
   type UnitFailure,
 } from './round.ts';
-import { assignShards, type CachedShards } from './shard-assignment.ts';
 
 type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 

@@ -3,9 +3,9 @@ import type { Layout } from '../../model/layout.ts';
 import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
-import type { Counts } from './counts.ts';
+import type { Counts } from './accounting.ts';
+import { PeerRateLimit, TokenBucket } from './accounting.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
-import { PeerRateLimit, TokenBucket } from './rate-limit.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;

@@ -86,9 +86,9 @@ export class OutliersAlone extends Error {
 }
 
 /**
- * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Once `confirmed` has
- * resolved, the clusters are numbered by size, and only then do the files get their names. OutliersAlone instead if that has
- * to be done again without some of the output units. `below`: of the sample that training ended with.
+ * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
+ * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
+ * units. `below`: of the sample that training ended with.
  */
 export async function labelAllRows(
   run: Run,
@@ -96,7 +96,6 @@ export async function labelAllRows(
   k: number,
   truth: Int32Array | null,
   out: Output,
-  confirmed: () => Promise<void> = async () => {},
   below = 1,
 ): Promise<FullPassResult> {
   const { soft, covariance } = run.config;
@@ -163,7 +162,6 @@ export async function labelAllRows(
         parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
-    await confirmed();
     T = splitEvenly(await sumInSlices(statistics.parts()), k);
     columnSums = splitEvenly(await sumInSlices(columns.parts()), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));

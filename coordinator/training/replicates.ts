@@ -10,7 +10,7 @@ import { initialState } from './epoch.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf } from './sample.ts';
-import { train } from './train.ts';
+import { trainingOf } from './train.ts';
 
 /** Rows, at most, whose labels the replicates are compared by. */
 const MOST_COMPARED = 20_000;
@@ -60,12 +60,13 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     config: { ...config, sample: half.rows },
     emit: () => {},
   };
-  const training = train(own, await initialState(own));
-  for (;;) {
-    const { done, value } = await training.next();
-    if (done) return value.state.mixture.k;
+  const training = trainingOf(own);
+  let state = await initialState(own);
+  while (!training.ended(state)) {
+    state = await training.step(state);
     signal?.throwIfAborted();
   }
+  return state.mixture.k;
 }
 
 function seedOf(seed: bigint, number: number): bigint {
