@@ -2,7 +2,7 @@
 
 import { createCounters } from '../coordinator/monitor/counters.ts';
 import type { MetricSources } from '../coordinator/monitor/prometheus.ts';
-import { noCounts } from '../coordinator/scheduler/counts.ts';
+import { noCounts } from '../coordinator/scheduler/accounting.ts';
 import type { MemberView } from '../coordinator/scheduler/registry.ts';
 
 export const K = 3;

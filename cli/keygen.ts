@@ -23,7 +23,7 @@ type Args = FlagValues<typeof builder> & { folder: string | number };
 export async function handler({ folder, workers, json }: Args): Promise<void> {
   const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
   const { assertLocal } = await import('../data/remote/address.ts');
-  const { lockDirectory } = await import('../coordinator/storage/lock.ts');
+  const { lockDirectory } = await import('../coordinator/storage/run-lock.ts');
   const names = workers.split(',').map((name) => name.trim());
   assertLocal('the folder', String(folder));
   makeKeyFolder(String(folder), names);

@@ -2,70 +2,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/image-row.ts';
-import type { Labels } from '../data/labels.ts';
 import { IMAGES, imageLines } from '../data/saved/image-list.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
-import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
-import type { Source } from '../data/source.ts';
+import { TREE } from '../data/saved/saved-tree.ts';
 import { rowTexts } from '../data/texts/row-texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
-import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { Net } from '../model/nets/net.ts';
-import type { EndReason } from '../model/schedule.ts';
-import { bySize, isUnchanged, type State, unitsIn, withoutUnits } from '../model/state.ts';
-import type { Emit } from '../view/events.ts';
-import type { Alternation, Replicates, Summary } from '../view/summary.ts';
-import type { DataCheck } from './data-check.ts';
-import type { EarlyFinish } from './early-finish.ts';
-import type { Encoder } from './encoder/encoder.ts';
+import type { State } from '../model/state.ts';
+import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/state.ts';
+import type { Replicates, Summary } from '../view/summary.ts';
+import { encoderOf } from './encoder/encoder.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
-import type { Server } from './scheduler/server.ts';
-import type { RunTotals } from './storage/checkpoint.ts';
+import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { clusterTexts, describeClusters, shownRows } from './storage/describe-clusters.ts';
-import { writeLabelFiles } from './storage/label-files.ts';
+import { clusterTexts, describeClusters, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
-import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { type FullPassResult, labelAllRows, OutliersAlone } from './training/full-pass.ts';
+import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
 import { publishCentres, publishNet } from './training/publish.ts';
-import type { DataMoments } from './training/reading/moments.ts';
 import { replicate } from './training/replicates.ts';
 import { resultTree } from './training/result-tree.ts';
-import type { Run } from './training/run-context.ts';
 import { sampledCounts } from './training/sampled-rows.ts';
-import type { Observer } from './training/train.ts';
-
-export interface FinishInput {
-  run: Run;
-  state: State;
-  /** Why training ended. */
-  reason: EndReason;
-  data: DataMoments;
-  layout: Layout;
-  source: Pick<Source, 'names' | 'images' | 'shape' | 'table' | 'texts' | 'id'>;
-  /** The rows themselves, where `source` has their codes. */
-  raw?: Pick<Source, 'names' | 'images' | 'shape' | 'table' | 'texts' | 'id'>;
-  encoder?: Encoder | null;
-  /** What each clustering of its codes found, if there were several. */
-  brought?: Alternation[];
-  labels: Labels | null;
-  server: Server;
-  out: RunDirectory;
-  checkpoints: Checkpoints;
-  metadata: RunMetadata;
-  spent: () => RunTotals;
-  observer?: Observer;
-  check?: DataCheck | null;
-  emit: Emit;
-  warn: (message: string) => void;
-  earlyFinish: EarlyFinish;
-  /** Called when the results are written, before any replicates begin. */
-  written?: () => void;
-  /** Ends the replicates early, once the results are written. */
-  signal?: AbortSignal;
-}
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
 const KEPT_ROWS = 'kept-rows.npy';
@@ -74,85 +32,136 @@ const KEPT_ROWS = 'kept-rows.npy';
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
 
 /**
- * Labels all rows and writes the results, in which clusters are numbered by size, then trains the replicates, if there are to
- * be any. UserError if the results still cannot be written after a minute of retries, with the command that resumes the run.
+ * Labels all rows; the clusters are numbered by size. UserError, with the command that resumes the run, if the files cannot be
+ * written after a minute of retries.
  */
-export async function finish(input: FinishInput): Promise<Summary> {
-  const { run, state, layout, source, labels, out, checkpoints, spent, server, observer, emit } = input;
-  input.earlyFinish.enter('labelling');
-  const metadata = withGraph(input.metadata, state);
-  // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
-  // the numbers of training: from one of them, these bytes come out again.
-  const guess = bySize(state.mixture.weights);
-  const publish = async (net: Net) =>
-    publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
-  const centres = await run.calculate('centresOf', state.mixture);
-  publishCentres(run, reorderedCentres(centres, guess));
-  await publish(state.net);
-  let labelled: FullPassResult | null = null;
-  let tree: SavedTree | null = null;
-  let final = { state, order: [...state.parts.keys()] };
-  const written = () => ({ files: out.hashes(), order: final.order });
-  try {
-    const summary = await retryWrites(async () => {
-      if (!labelled) {
-        const truth = labels?.codes ?? null;
-        const label = () =>
-          labelAllRows(run, layout, state.mixture.k, truth, out, input.check?.finish, state.sample.below);
+export function labelStage(context: RunContext): RunStage {
+  const { labels, out, observer, warn } = context;
+  return {
+    name: 'label',
+    ended: ({ labelled }) => (labelled ? 'done' : null),
+    async step(state) {
+      const { clusters, layout } = state;
+      const run = state.run!;
+      const { mixture, sample } = clusters!;
+      // From now on the results of a run that went on beyond its end are replaced.
+      if (context.resume?.how === 'beyond') writeResult(context, state, null);
+      // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
+      // the numbers of training: from one of them, these bytes come out again.
+      const guess = bySize(mixture.weights);
+      const publish = async (net: Net) =>
+        publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
+      publishCentres(run, reorderedCentres(await run.calculate('centresOf', mixture), guess));
+      await publish(clusters!.net);
+      const label = () => labelAllRows(run, layout, mixture.k, labels?.codes ?? null, out, sample.below);
+      return orHint(context, async () => {
+        let final = clusters!;
         const found = await label().catch(async (error) => {
           if (!(error instanceof OutliersAlone)) throw error;
-          final.state = withoutUnits(
-            state,
+          final = withoutUnits(
+            final,
             error.units.map((unit) => guess[unit]),
           );
-          await publish(final.state.net);
+          await publish(final.net);
           return label();
         });
         const order = found.order.map((unit) => guess[unit]);
-        if (!isUnchanged(order))
-          final = { state: await run.calculate('renumbered', final.state, order), order };
-        tree = await resultTree(run, final.state, found);
-        if (!tree) input.warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
-        labelled = found;
-        observer?.labelled(found.counts, final, tree);
-      }
-      if (tree) out.json(TREE, tree);
-      const { images, table, names = null } = input.raw ?? source;
-      if (images) out.bytes(IMAGES, imageLines(images));
-      if (table?.dropped.length)
-        await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
-      await writeModel(run, final.state, labelled, names, input.encoder ?? null, input.data.moments, out);
-      await writeDescriptions(input, labelled, { centres: reorderedCentres(centres, final.order), tree });
-      await checkpoints.flush();
-      const { silhouette, counts } = labelled;
-      const result = await summarize(run, labelled, {
-        ...{ state, layout, dim: metadata.layout.dim, spent: spent(), out: out.path },
-        notes: (k) => notesOfRun(input, { k, silhouette, sizes: Array.from(counts) }),
-        alternations: input.brought,
+        if (!isUnchanged(order)) final = await run.calculate('renumbered', final, order);
+        const tree = await resultTree(run, final, found);
+        if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
+        observer?.labelled(found.counts, { state: final, order }, tree);
+        return { ...state, labelled: { found, state: final, order, tree } };
       });
-      out.json('run.json', runFile(metadata, result, written()));
-      return result;
-    }, input.warn);
-    const { tasks, workers } = server.usage();
-    const { rowsRead } = spent();
-    input.written?.();
-    const replicates =
-      run.config.replicates && input.reason !== 'asked'
-        ? await replicatesOf(input, run.config.replicates, labelled!.sampledOutliers)
-        : null;
-    const doubts = replicates ? notesOnReplicates(summary.k, replicates) : [];
-    const complete = { ...summary, replicates, notes: [...summary.notes, ...doubts] };
-    if (replicates)
-      await retryWrites(async () => out.json('run.json', runFile(metadata, complete, written())), input.warn);
-    await checkpoints.removeRescued();
-    const { k, outliers, notes, stability } = complete;
-    emit({
-      ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
-      ...(notes.length && { notes }),
-      ...(replicates && { replicates }),
-      ...(stability && { stability }),
-    });
-    return complete;
+    },
+  };
+}
+
+/** Writes what all rows and clusters are: the model, descriptions, and the summary. UserError as of `labelStage`. */
+export function describeStage(context: RunContext): RunStage {
+  const { source, out, checkpoints, written } = context;
+  return {
+    name: 'describe',
+    ended: ({ summary }) => (summary ? 'done' : null),
+    async step(state) {
+      const { layout, encoding } = state;
+      const { found, tree, order, state: final } = state.labelled!;
+      const run = state.run!;
+      const summary = await orHint(context, async () => {
+        if (tree) out.json(TREE, tree);
+        const { images, table, names = null } = source;
+        if (images) out.bytes(IMAGES, imageLines(images));
+        if (table?.dropped.length)
+          await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
+        const encoder = encoding && encoderOf(encoding);
+        await writeModel(run, final, found, names, encoder, state.data!.moments, out);
+        const centres = await run.calculate('centresOf', state.clusters!.mixture);
+        await writeDescriptions(context, state, reorderedCentres(centres, order));
+        await checkpoints.flush();
+        const { silhouette, counts } = found;
+        const result = await summarize(run, found, {
+          ...{
+            state: state.clusters!,
+            layout,
+            dim: context.layout.dim,
+            spent: context.spent(),
+            out: out.path,
+          },
+          notes: (k) => notesOfRun(state, { k, silhouette, sizes: Array.from(counts) }),
+          alternations: encoding && run.config.alternations ? encoding.brought : undefined,
+        });
+        writeResult(context, state, result);
+        return result;
+      });
+      written?.();
+      return { ...state, summary };
+    },
+  };
+}
+
+/** Trains the replicates, if there are to be any; then the run is done. UserError as of `labelStage`. */
+export function replicateStage(context: RunContext): RunStage {
+  const { config, server, checkpoints, emit, spent } = context;
+  return {
+    name: 'replicate',
+    ended: ({ isDone }) => (isDone ? 'done' : null),
+    async step(state) {
+      // What follows is not work for the labels.
+      const { tasks, workers } = server.usage();
+      const { rowsRead } = spent();
+      const replicates =
+        config.replicates && state.ended !== 'asked' ? await replicatesOf(context, state) : null;
+      const before = state.summary!;
+      const doubts = replicates ? notesOnReplicates(before.k, replicates) : [];
+      const summary = { ...before, replicates, notes: [...before.notes, ...doubts] };
+      if (replicates) await orHint(context, async () => writeResult(context, state, summary));
+      await checkpoints.removeRescued();
+      const { k, outliers, notes, stability } = summary;
+      emit({
+        ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
+        ...(notes.length && { notes }),
+        ...(replicates && { replicates }),
+        ...(stability && { stability }),
+      });
+      return { ...state, summary, isDone: true };
+    },
+  };
+}
+
+/** `summary`: null before there is one. */
+function writeResult(context: RunContext, state: RunState, summary: Summary | null): void {
+  const { data, encoding, clusters, labelled } = state;
+  const metadata = metadataOf(context, state, encoding?.hashes ?? data!.hashes);
+  const written = labelled ? { files: context.out.hashes(), order: labelled.order } : undefined;
+  context.out.json(
+    'run.json',
+    runFile(summary ? withGraph(metadata, clusters!) : metadata, summary, written),
+  );
+}
+
+/** Tries again where the disk cannot be written. UserError that says how to go on, if that does not help. */
+async function orHint<T>({ out, checkpoints, warn }: RunContext, write: () => Promise<T>): Promise<T> {
+  try {
+    return await retryWrites(write, warn);
   } catch (error) {
     out.assertThere();
     if (!(error instanceof WriteError)) throw error;
@@ -175,33 +184,34 @@ export function keptRows(dropped: readonly number[], rows: number): Int32Array {
 
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
-  { run: { config, transform }, layout: { rows }, source, raw = source, encoder, out, warn }: FinishInput,
-  labelled: FullPassResult,
-  { centres, tree }: { centres: Centres; tree: SavedTree | null },
+  { config, source, out, warn }: RunContext,
+  { run, layout: { rows }, encoding, labelled }: RunState,
+  centres: Centres,
 ): Promise<void> {
-  const { quantiles } = labelled.shown;
+  const { found, tree } = labelled!;
+  const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, out);
-  const shown = shownRows(labelled);
-  const hasOutliers = transform.fences !== null;
-  const ids = await writeLabelFiles(out, rows, raw, config, { quantiles, hasOutliers, shown, warn });
-  const k = labelled.counts.filter((own) => own > 0).length;
+  const hasOutliers = run!.transform.fences !== null;
+  const shown = shownRows(found);
+  const ids = await writeLabelFiles(out, rows, source, config, { quantiles, hasOutliers, shown, warn });
+  const k = found.counts.filter((count) => count > 0).length;
   const { text, data, seed } = config;
   const texts =
-    text !== null && raw.texts
+    text !== null && source.texts
       ? await clusterTexts(
           out.path,
           rows,
-          labelled,
+          found,
           k,
           BigInt(seed),
-          rowTexts(raw.texts(text), `column ${text} of ${data}`),
+          rowTexts(source.texts(text), `column ${text} of ${data}`),
         )
       : null;
-  const { names = null } = raw;
-  const areMeant = !encoder && !imageShape(raw.shape);
+  const { names = null } = source;
+  const areMeant = !encoding && !imageShape(source.shape);
   out.json(
     CLUSTERS,
-    await describeClusters({ k, rows, labelled, centres, tree, names, areMeant, ids, texts }),
+    await describeClusters({ k, rows, labelled: found, centres, tree, names, areMeant, ids, texts }),
   );
 }
 
@@ -214,15 +224,13 @@ function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunM
 }
 
 /** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
-async function replicatesOf(
-  input: FinishInput,
-  count: number,
-  sampledOutliers: number[],
-): Promise<Replicates | null> {
-  const { run, state, layout, emit, out, warn, earlyFinish } = input;
-  earlyFinish.enter('replicates');
-  const signal = AbortSignal.any([...(input.signal ? [input.signal] : []), earlyFinish.asked()]);
-  const { below } = state.sample;
+async function replicatesOf(context: RunContext, state: RunState): Promise<Replicates | null> {
+  const { emit, out, warn, earlyFinish, config } = context;
+  const { layout, clusters, labelled } = state;
+  const run = state.run!;
+  const { sampledOutliers } = labelled!.found;
+  const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
+  const { below } = clusters!.sample;
   const rows = await sampledCounts(layout, below);
   const sample = { below, rows: rows.map((own, shard) => own - sampledOutliers[shard]) };
   const stopped = new Promise<null>((resolve) => {
@@ -230,7 +238,7 @@ async function replicatesOf(
     signal.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
-    const replicates = replicate({ run, sample, count, emit, signal });
+    const replicates = replicate({ run, sample, count: config.replicates!, emit, signal });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
     if (!result) warn('stopped during the replicates; the results are complete without them');
@@ -240,23 +248,20 @@ async function replicatesOf(
     if (!(error instanceof UserError)) throw error;
     warn(`the replicates have ended: ${error.message}; the results are complete without them`);
     return null;
-  } finally {
-    earlyFinish.enter('labelling');
   }
 }
 
 function notesOfRun(
-  { run, state, reason, data, layout, source }: FinishInput,
+  { run, clusters, ended, data, layout, source }: RunState,
   found: Pick<Outcome, 'k' | 'silhouette' | 'sizes'>,
 ): string[] {
-  const { min, max, mean, covariance } = data.moments;
+  const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);
-  const { config, d } = run;
-  const sampled = state.sample.rows;
+  const { config, d } = run!;
+  const { sample, steps, graph = null } = clusters!;
   return notesOn({
     ...found,
-    ...{ config, reason, sampled, d, rows: layout.rows, steps: state.steps },
-    graph: state.graph ?? null,
+    ...{ config, reason: ended!, sampled: sample.rows, d, rows: layout.rows, steps, graph },
     columns: { mean, min, max, variance, names: source.names ?? null },
   });
 }

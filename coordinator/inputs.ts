@@ -80,7 +80,7 @@ export async function openCheckpoint(
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
   const { foreignTo } = await import('./storage/run-file.ts');
   const foreign = foreignTo(run, config);
-  if (from === undefined) return newestCheckpoint(path, foreign, warn, run.id);
+  if (from === undefined) return newestCheckpoint(path, foreign, warn, { id: run.id });
   if (inPlace) newestCheckpoint(path, foreign, () => {});
   const unusable = (problem: string) => new UserError(`--from ${from} cannot be used: ${problem}`);
   const result = readCheckpoint(from);

@@ -12,7 +12,8 @@ import type { Layout } from '../model/layout.ts';
 import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { RunEnd } from '../proto/messages.ts';
-import type { RunEvent } from '../view/events.ts';
+import type { RunEvent, TimedEvent } from '../view/events.ts';
+import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import type { DataCheck } from './data-check.ts';
 import {
@@ -22,13 +23,81 @@ import {
   openDirectory,
   openLabels,
   openRows,
+  type RunLocation,
 } from './inputs.ts';
-import type { Http } from './monitor/http/open.ts';
+import type { Http, HttpOptions } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
-import type { KeyReload, SessionOptions, StartedWorkers } from './session-options.ts';
+import type { EarlyFinish } from './stage.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
+
+/** What a session needs besides the run's config; none of it changes the result. */
+export interface SessionOptions extends RunLocation {
+  /** The address that workers connect to. */
+  bind: string;
+  /** The coordinator's keys; without them connections are not encrypted and every worker may join. */
+  keys?: CoordinatorKeys;
+  /** Accept workers of any numeric identity. */
+  mixed: boolean;
+  /** Let workers read the data file themselves if they can. */
+  sharedFiles: boolean;
+  /** The workers read the very file of the coordinator: this process starts them on this machine. */
+  sameFiles?: boolean;
+  /** Seconds of silence after which a worker's shards are reassigned. */
+  heartbeatTimeout: number;
+  /** Maximum number of seconds between two checkpoints. */
+  checkpointEvery: number;
+  /** Where to serve the live page and metrics; null: nowhere. */
+  http: HttpOptions | null;
+  /** Seconds for which page and metrics stay available after the run. */
+  linger: number;
+  /** Draw a report after the run. */
+  report: boolean;
+  /** Starts the workers. Called when the coordinator is listening. */
+  start: (server: Server) => StartedWorkers;
+  listener: SessionListener;
+  /** Ends the run early, with results. */
+  earlyFinish: EarlyFinish;
+  /** Interrupts the session: what has been computed is saved. */
+  signal: AbortSignal;
+}
+
+export interface CoordinatorKeys {
+  secret: string;
+  allowed: AllowList;
+  reload?: KeyReload;
+}
+
+/** Reloads the list of allowed keys during a run. */
+export interface KeyReload {
+  /** Reads the current list. UserError if it is invalid. */
+  read(): AllowList;
+  /** Calls `reload` at each request to reload the list. */
+  onRequest(reload: () => void): void;
+}
+
+/** The workers of a session. */
+export interface StartedWorkers {
+  /** Resolves when the first round may begin. */
+  ready: Promise<void>;
+  /** Rejects if the workers cannot go on. */
+  failed?: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Receives what happens in a session, as it happens. */
+export interface SessionListener {
+  event(event: TimedEvent): void;
+  /** A message for people that is not an event. */
+  log(line: string): void;
+  /** How far reading is: a text that the next one replaces, many a second. */
+  status?(text: string): void;
+  /** The result, before page and metrics linger. `report`: the path of report.html; null if there is none. */
+  result(summary: Summary, report: string | null): void;
+  /** The run is over, and its page and metrics linger; `error`: why it has failed. */
+  lingers(error?: unknown): void;
+}
 
 /** Choosing this many initial clusters takes long enough to announce it. */
 const MANY_CLUSTERS = 100;
@@ -169,15 +238,11 @@ async function openServer(
   const { createAuthenticator } = await import('../proto/authenticator.ts');
   const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
   const listeners = { emit, log, roundListener: monitor?.roundListener };
+  const server = await listenForWorkers(config, options, inputs, served, { authenticator, ...listeners });
   let check: DataCheck | null = null;
-  const explain = (problem: Error) => check?.explain(problem) ?? problem;
-  const server = await listenForWorkers(config, options, inputs, served, explain, {
-    authenticator,
-    ...listeners,
-  });
   if (!options.sameFiles) {
     const { createDataCheck } = await import('./data-check.ts');
-    check = createDataCheck({ source, layout, path: config.data, workers: server });
+    check = createDataCheck({ source, layout, path: config.data, misread: server.misread });
     closing.defer(check.stop);
   }
   let workers: StartedWorkers | null = null;
@@ -275,7 +340,6 @@ async function listenForWorkers(
   { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
   { source, layout }: Inputs,
   served: { source: Source; layout: Layout },
-  explain: (problem: Error) => Error,
   rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('./scheduler/server.ts');
@@ -293,9 +357,8 @@ async function listenForWorkers(
       : null,
     readBlocks: read,
     async verify(unit, hashes) {
-      const { problemWith } = await import('./verify-unit.ts');
-      const problem = await problemWith(unit, served.layout, read, hashes);
-      return problem && explain(problem);
+      const { problemWith } = await import('./data-check.ts');
+      return problemWith(unit, served.layout, read, hashes);
     },
     identity: resume?.run.identity,
     mixed,

@@ -6,9 +6,9 @@ import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
+import type { SessionOptions } from './open-session.ts';
 import { type OpenedSession, openSession, type SessionProgress } from './open-session.ts';
 import type { Drawing } from './report/drawing.ts';
-import type { SessionOptions } from './session-options.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
 /** How a session ended. `directory`: where an interrupted run can be resumed; null if nothing was written. */
@@ -82,18 +82,24 @@ function interruptedEnd(progress: SessionProgress): SessionEnd {
 
 async function runWithWorkers(
   config: RunConfig,
-  { resume, mixed, checkpointEvery, earlyFinish }: SessionOptions,
+  { resume, mixed, earlyFinish }: SessionOptions,
   { workers, from, ...opened }: OpenedSession,
   signal: AbortSignal,
   written: () => void,
 ): Promise<Summary> {
   // Loaded while the workers start.
-  const { runAll } = await import('./run.ts');
+  const { run } = await import('./run.ts');
   await workers.ready;
-  return runAll({
+  const { foreignTo } = await import('./storage/run-file.ts');
+  return run({
     ...opened,
-    ...{ config, mixed, signal, written, checkpointEvery, earlyFinish },
-    resume: resume ? { from, fingerprint: resume.run.data.fingerprint, how: resume.how } : null,
+    ...{ config, mixed, signal, written, earlyFinish },
+    resume: resume
+      ? {
+          ...{ from, how: resume.how, fingerprint: resume.run.data.fingerprint },
+          foreign: foreignTo(resume.run, config),
+        }
+      : null,
   });
 }
 

@@ -1,18 +1,173 @@
-import type { ColumnMap } from '../../data/transform.ts';
+import { freemem } from 'node:os';
+import { gigabytes } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { ColumnMap, Moments } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
-import type { Autoencoder } from '../../model/nets/autoencoder.ts';
-import type { EncoderCheckpoint } from '../storage/encoder-checkpoint.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import { type Autoencoder, autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
+import { netShapes, netSize } from '../../model/nets/net.ts';
+import { ariOfLabels } from '../../model/scores.ts';
+import { MAX_MESSAGE } from '../../proto/codec.ts';
+import type { Alternation } from '../../view/summary.ts';
+import type { RunConfig } from '../config.ts';
+import { columnsOf } from '../training/preparation/likelihood.ts';
+import { FEW_COLUMNS } from '../training/reading/undecided.ts';
+import type { LatentClusters } from './latent-clusters.ts';
 
-/** A trained encoder. */
-export interface Encoder extends Autoencoder {
-  /** What is done to raw rows before. */
-  readonly input: ColumnMap;
-  /** Of the raw rows. */
-  readonly layout: Layout;
-  readonly hashes: Uint8Array;
+/** The state of an encoder's training between two epochs. */
+export interface EncoderState extends Autoencoder {
+  /** Adam's moments of the params. */
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+  /** Steps of Adam that each shard has taken. */
+  readonly steps: number;
+  /** Complete epochs. */
+  readonly epoch: number;
+  /** Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs; null before the first. */
+  readonly loss: number | null;
 }
 
-export const encoderOf = ({ state, input, layout, hashes }: EncoderCheckpoint): Encoder => ({
-  ...{ widths: state.widths, params: state.params },
-  ...{ input, layout, hashes },
+/** What is done to raw rows before they are clustered. */
+export interface Encoder extends Autoencoder {
+  /** Before the net. */
+  readonly input: ColumnMap;
+}
+
+/** An encoder, how far its training is, and what has been made with it. Every number is kept bit for bit in a checkpoint. */
+export interface Encoding {
+  /** Of the blocks of the raw rows, in the order of the file. */
+  readonly hashes: Uint8Array;
+  /** What is done to raw rows before the encoder. */
+  readonly input: ColumnMap;
+  /** Sum of the variances of the encoder's inputs. */
+  readonly variance: number;
+  readonly state: EncoderState;
+  /** 0: before the first clustering. */
+  readonly alternation: number;
+  /** SHA-256 of `codes.npy`, if it has the latent vectors of this encoder, whose training is complete; else null. */
+  readonly codes: string | null;
+  /** Those that it learns from; null before the first clustering. */
+  readonly clusters: LatentClusters | null;
+  /** What the clusterings before found. */
+  readonly brought: Alternation[];
+}
+
+export const encoderOf = ({ state: { widths, params }, input }: Encoding): Encoder => ({
+  ...{ widths, params, input },
 });
+
+/** Numbers in a latent vector, if there are enough columns. */
+const MOST_LATENT = 10;
+/** Bytes that the coordinator needs for each weight, at most: it and its two moments in states, results, sums and messages. */
+const BYTES = 192;
+
+/** Widths of the layers. UserError unless latent vectors are shorter than rows. */
+export function widthsOf({ data, latent, encoderHidden }: RunConfig, dim: number): number[] {
+  if (dim === 1)
+    throw new UserError(`--encoder: ${data} has one column, and a code cannot be shorter; leave it out`);
+  if (latent !== null && latent >= dim)
+    throw new UserError(
+      `--latent ${latent}: codes have to be shorter than the ${dim} columns of ${data}; use less`,
+    );
+  return autoencoderWidths(dim, encoderHidden, latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2)));
+}
+
+/** UserError if the weights do not fit in messages or memory; a warning where there is little to learn. */
+export function checkEncoder(
+  { data }: RunConfig,
+  widths: readonly number[],
+  warn: (message: string) => void,
+  free = freemem(),
+): void {
+  const [dim] = widths;
+  const size = netSize(netShapes([...widths], 0));
+  // Weights and their two moments, beside other things.
+  if (12 * size > 0.9 * MAX_MESSAGE)
+    throw new UserError(
+      `--encoder-hidden: an encoder of ${size.toLocaleString('en')} weights is too large for messages; make its layers narrower`,
+    );
+  const needed = BYTES * size;
+  if (needed > free)
+    throw new UserError(
+      `--encoder-hidden: ${size.toLocaleString('en')} weights need about ${gigabytes(needed)} of memory here, ${gigabytes(free)} are free; make its layers narrower`,
+    );
+  if (dim <= FEW_COLUMNS)
+    warn(
+      `--encoder: ${data} has only ${dim} columns, which can be clustered as they are; an encoder helps with hundreds`,
+    );
+}
+
+/** The encoder before its training, for rows of these moments. UserError if all rows are equal. */
+export function newEncoding(
+  config: RunConfig,
+  layout: Layout,
+  { moments, hashes }: { moments: Moments; hashes: Uint8Array },
+  arePixels: boolean,
+): Encoding {
+  const { input, variance } = inputOf(moments, arePixels);
+  if (!variance)
+    throw new UserError(`${config.data}: all ${layout.rows} rows are equal; use data with different rows`);
+  const { widths, params } = initialAutoencoder(BigInt(config.seed), widthsOf(config, layout.dim));
+  return {
+    ...{ hashes, input, variance },
+    state: { widths, params, ...untrained(params.length) },
+    ...{ alternation: 0, codes: null, clusters: null, brought: [] },
+  };
+}
+
+const untrained = (size: number) => ({
+  first: new Float32Array(size),
+  second: new Float32Array(size),
+  ...{ steps: 0, epoch: 0, loss: null },
+});
+
+/**
+ * Rows are centred and divided by one number, so that their columns have variance 1 on average: an image's border matters less than
+ * its middle. Columns in unlike units are first divided by their standard deviations.
+ */
+function inputOf(moments: Moments, arePixels: boolean): { input: ColumnMap; variance: number } {
+  const { map, kept, columns } = columnsOf(moments, arePixels);
+  const variances = diagonalOf(moments.covariance, moments.mean.length);
+  const sum = kept.reduce((total, j) => total + variances[j] * columns.factor[j] ** 2, 0);
+  const by = 1 / Math.sqrt(sum / kept.length);
+  return {
+    input: { factor: map.factor.map((f) => f * by), shift: map.shift.map((s) => s * by) },
+    variance: kept.length,
+  };
+}
+
+/** The learning rate of an alternation, as a share of that before: the encoder is trained, and should not forget. */
+const ALTERNATION_RATE = 0.5;
+
+/** Passes over the rows, and the largest learning rate. */
+export const passesOf = (
+  { encoderEpochs, encoderLr, alternationEpochs }: RunConfig,
+  alternation: number,
+): { epochs: number; rate: number } =>
+  alternation
+    ? { epochs: alternationEpochs, rate: ALTERNATION_RATE * encoderLr }
+    : { epochs: encoderEpochs, rate: encoderLr };
+
+/** Agreement from which on labels count as the same: another alternation would hardly change them. */
+const SAME = 0.99;
+
+/**
+ * What follows a clustering: the alternation in which the encoder learns from its clusters (DeepDPM's and DCN's alternating scheme),
+ * or the same encoder, if there have been enough (`isLast`: by the user's wish), or labels no longer change.
+ */
+export function afterClustering(
+  encoding: Encoding,
+  clusters: LatentClusters,
+  { alternations }: RunConfig,
+  isLast: boolean,
+): Encoding {
+  const before = encoding.clusters?.labels;
+  const agreement = before ? ariOfLabels(before, clusters.labels) : null;
+  const brought = [...encoding.brought, { k: new Set(clusters.labels).size, agreement }];
+  const alternation = encoding.alternation + 1;
+  if (isLast || alternation > alternations || (agreement !== null && agreement >= SAME))
+    return { ...encoding, brought };
+  // The gradient has another size now, so Adam begins anew.
+  const state = { ...encoding.state, ...untrained(encoding.state.params.length) };
+  return { ...encoding, state, alternation, codes: null, clusters, brought };
+}

@@ -1,37 +1,20 @@
 import { UserError } from '../../base/user-error.ts';
+import { areFinite } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Autoencoder, codeWidth } from '../../model/nets/autoencoder.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { nd } from '../../proto/tensors.ts';
+import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Expected } from '../scheduler/round.ts';
-import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
+import { type Output, unitsOf } from '../training/full-pass.ts';
 import { sumOf } from '../training/rounds.ts';
-import type { CodeClusters } from './code-clusters.ts';
-
-/** The state of training between two epochs. */
-export interface EncoderState extends Autoencoder {
-  /** Adam's moments of the params. */
-  readonly first: Float32Array;
-  readonly second: Float32Array;
-  /** Steps of Adam that each shard has taken. */
-  readonly steps: number;
-  /** Complete epochs. */
-  readonly epoch: number;
-  /** Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs; null before the first. */
-  readonly loss: number | null;
-}
+import { type EncoderState, type Encoding, passesOf } from './encoder.ts';
 
 export interface EncoderTraining {
   config: RunConfig;
   layout: Layout;
   dispatcher: Dispatcher;
-  /** Sum of the variances of the encoder's inputs. */
-  variance: number;
-  /** In an alternation: the clusters to whose centres codes are drawn. */
-  clusters: CodeClusters | null;
 }
 
 /**
@@ -39,18 +22,6 @@ export interface EncoderTraining {
  * DeepDPM; codes in units in which their numbers have variance 1 on average.
  */
 const PULL = 100;
-/** The learning rate of an alternation, as a share of that before: the encoder is trained, and should not forget. */
-const ALTERNATION_RATE = 0.5;
-
-/** Passes over the rows, and the largest learning rate. */
-export const passesOf = (
-  { encoderEpochs, encoderLr, alternationEpochs }: RunConfig,
-  alternation: number,
-): { epochs: number; rate: number } =>
-  alternation
-    ? { epochs: alternationEpochs, rate: ALTERNATION_RATE * encoderLr }
-    : { epochs: encoderEpochs, rate: encoderLr };
-
 export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
@@ -96,9 +67,8 @@ export function roundsOfEpoch(
  * if training diverges.
  */
 export async function encoderEpoch(
-  { config, layout, dispatcher, variance, clusters }: EncoderTraining,
-  start: EncoderState,
-  alternation: number,
+  { config, layout, dispatcher }: EncoderTraining,
+  { state: start, variance, clusters, alternation }: Encoding,
 ): Promise<EncoderState> {
   const { encoderBatch: batch, encoderNoise: noise } = config;
   const { epochs, rate } = passesOf(config, alternation);
@@ -133,19 +103,10 @@ export async function encoderEpoch(
       ...{ done: epoch + from, length: cut - from, total: epochs },
       pull: clusters ? PULL / clusters.variance : 0,
     };
-    const sums: Expected[string] = ['float32', params.length];
     const results = await dispatcher.round({
       tasks: [task],
-      uses: [
-        ...['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
-        ...(clusters ? ['transform', 'net', 'code-centres'] : []),
-      ],
       units,
-      streams: false,
       sum: true,
-      expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
-      isSound: ([result], { length }) => areEncoderSums(result, length, shards.length),
-      hasDiverged: ([result]) => hasDiverged(task, result),
     });
     const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);
     [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];
@@ -162,4 +123,48 @@ function quotient(sum: Float32Array, count: number): Float32Array {
   const out = new Float32Array(sum.length);
   for (let i = 0; i < sum.length; i++) out[i] = sum[i] / count;
   return out;
+}
+
+/** Rows per unit: enough to be worth a message, few enough to balance the load. */
+const UNIT_ROWS = 1 << 14;
+/** The latent vectors of all rows, in a run directory: [rows,latent] float32. */
+export const CODES = 'codes.npy';
+
+/** Computes the latent vectors of all rows and writes them as they arrive. */
+export async function encodeAll(
+  dispatcher: Dispatcher,
+  layout: Layout,
+  encoder: Autoencoder,
+  out: Output,
+): Promise<void> {
+  const latent = codeWidth(encoder.widths);
+  const shards = shardBlocks(layout);
+  const units = unitsOf(layout, shards, UNIT_ROWS);
+  const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
+  const file = out.pieces(CODES, '<f4', [layout.rows, latent]);
+  publishEncoder(dispatcher, encoder);
+  try {
+    await dispatcher.round({
+      tasks: [{ task: 'encode' }],
+      units,
+      streams: true,
+      each(unit, [part]) {
+        const codes = take(part, 'codes', 'float32');
+        let at = 0;
+        try {
+          for (const { start, count } of blocksOf(unit)) {
+            file.write(codes.subarray(at, at + count * latent), start * latent);
+            at += count * latent;
+          }
+        } catch (error) {
+          // A write error, such as a full disk, ends the round, not the process.
+          dispatcher.abort(error as Error);
+        }
+      },
+    });
+    await file.finish();
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import type { Departure, RunEvent } from '../../view/events.ts';
-import type { RoundListener } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/scheduler.ts';
 
 /** Counts of observed values by bucket. */
 export interface Histogram {

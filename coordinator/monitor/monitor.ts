@@ -5,7 +5,7 @@ import type { Layout } from '../../model/layout.ts';
 import { isOver, type Status } from '../../view/api.ts';
 import type { RunEvent } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { RoundListener } from '../scheduler/router.ts';
+import type { RoundListener } from '../scheduler/scheduler.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';

@@ -25,10 +25,9 @@ import { clusterToShow, clusterView, occupied, subClusterView } from '../../repo
 import { clusterDetailsIn } from '../../view/cluster-details.ts';
 import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
 import { type RunConfig, tableOptions } from '../config.ts';
-import { CODES } from '../encoder/encode-all.ts';
-import type { Checkpoint } from '../storage/checkpoint.ts';
-import { newestCheckpoint } from '../storage/checkpoints.ts';
-import { savedDecoder } from '../storage/encoder-checkpoint.ts';
+import { CODES } from '../encoder/train-encoder.ts';
+import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
+import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 import { isSameRows } from './same-rows.ts';
@@ -50,7 +49,9 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   const history = renumberedSplits(readHistory(path, notes), order);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');
-  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
+  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message), {
+    mayBeOld: done,
+  });
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));
@@ -84,7 +85,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
 
 /** Null without the transform on which the sample decided. */
 function modelFromCheckpoint(
-  { dataSummary, transform: saved, state }: Checkpoint,
+  { dataSummary, transform: saved, state }: ClusterCheckpoint,
   { transform: choice, weightSmoothing }: RunConfig,
 ): FittedModel | null {
   const transform = saved ?? planTransform(choice, dataSummary.moments, dataSummary.fences).transform;
@@ -116,7 +117,7 @@ export function lastLogRatios(path: string, run: RunFile, k: number): (number | 
 }
 
 /** `isDrawn`: its transform is known. */
-function unfinished(checkpoint: Checkpoint | null, isDrawn: boolean): string {
+function unfinished(checkpoint: ClusterCheckpoint | null, isDrawn: boolean): string {
   if (!checkpoint)
     return 'the run is not finished and has no checkpoint: only pictures of its events are drawn';
   if (!isDrawn)
@@ -185,7 +186,7 @@ async function droppedRows(path: string, run: RunFile): Promise<readonly number[
 interface ViewInputs {
   run: RunFile;
   fitted: FittedModel;
-  checkpoint: Checkpoint | null;
+  checkpoint: ClusterCheckpoint | null;
   /** As `finalOrder` returns it. */
   order: Order | null;
   history: RunHistory | null;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { assertReportFolder, drawReport, type Report } from '../../report/draw.ts';
-import { type DirectoryId, displacedRun, leadsTo } from '../storage/held-directory.ts';
+import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';
 import { gatherContents, type ReportInputs } from './gather.ts';
 

@@ -13,16 +13,57 @@ import {
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Departure } from '../../view/events.ts';
-import type { Counts } from './counts.ts';
+import { type ComputeSeconds, type Counts, PeerRateLimit } from './accounting.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { PeerRateLimit } from './rate-limit.ts';
 import type { MemberView } from './registry.ts';
-import { RowServer } from './row-server.ts';
-import { createScheduler, type SchedulerOptions } from './scheduler.ts';
-import type { ComputeSeconds } from './usage.ts';
-import type { Witnesses } from './witnesses.ts';
+import { createScheduler, type FetchMessage, type Scheduler, type SchedulerOptions } from './scheduler.ts';
 
-export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now' | 'keyOf'> {
+export interface RowServerOptions {
+  /** Columns of the rows. */
+  dim: number;
+  readBlocks: (blocks: number[]) => Promise<Float32Array>;
+  /** Resolves when the message was handed to the socket. */
+  send(peer: string, message: FromCoordinator, tensors?: Tensors): Promise<void>;
+  counts: Counts;
+}
+
+/** Requests in flight per connection. */
+const MAX_FETCHES = 16;
+
+/** Reads rows for workers that cannot read the data file. */
+export class RowServer {
+  readonly #options: RowServerOptions;
+  /** Number of requests in flight, by connection. */
+  readonly #inFlight = new Map<string, number>();
+
+  constructor(options: RowServerOptions) {
+    this.#options = options;
+  }
+
+  /** Responds with the rows, or with a `problem`. */
+  async serve(peer: string, { request, blocks }: FetchMessage): Promise<void> {
+    const { dim, readBlocks, send, counts } = this.#options;
+    const response = { type: 'rows' as const, request, blocks };
+    const inFlight = this.#inFlight.get(peer) ?? 0;
+    if (inFlight >= MAX_FETCHES) {
+      counts.fetchesRefused++;
+      return send(peer, { ...response, problem: `more than ${MAX_FETCHES} requests at once` });
+    }
+    this.#inFlight.set(peer, inFlight + 1);
+    try {
+      const rows = await readBlocks(blocks);
+      await send(peer, response, { rows: { shape: [rows.length / dim, dim], data: rows } });
+    } catch (error) {
+      await send(peer, { ...response, problem: (error as Error).message.slice(0, 4000) });
+    } finally {
+      const left = this.#inFlight.get(peer)! - 1;
+      if (left) this.#inFlight.set(peer, left);
+      else this.#inFlight.delete(peer);
+    }
+  }
+}
+
+export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
   /** Authenticates workers; without it the socket accepts everyone, unencrypted. */
   authenticator?: Authenticator;
@@ -31,7 +72,7 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */
-export interface Server extends Witnesses {
+export interface Server extends Pick<Scheduler, 'misread'> {
   address: string;
   dispatcher: Dispatcher;
   /**
@@ -78,9 +119,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const { dispatcher, registry, router, usage, counts, sendAway, misread, serve, tick } = createScheduler({
+  const { dispatcher, registry, router, usage, counts, misread, serve, tick } = createScheduler({
     ...options,
-    ...(authenticator && { keyOf: authenticator.keyOf }),
     term: newTerm(),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
@@ -135,7 +175,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     identity: () => registry.identity(),
     backend: () => registry.backend(),
     joined: (count) => registry.joined(count),
-    sendAway,
     misread,
     describe: (worker) => registry.describe(worker),
     ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),

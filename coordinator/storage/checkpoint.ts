@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
-import { concatInSlices } from '../../base/slices.ts';
+import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
 import type { Fences } from '../../data/fences.ts';
 import type { Transform } from '../../data/transform.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
+import { areAutoencoderWidths } from '../../model/nets/autoencoder.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/nets/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../model/niw.ts';
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
@@ -15,11 +16,17 @@ import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/c
 import { layout } from '../../proto/messages.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
+import type { Encoding } from '../encoder/encoder.ts';
+import type { LatentClusters } from '../encoder/latent-clusters.ts';
 import { netStates } from '../training/net-states.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import { transformFrom, transformTensors } from '../training/transform-tensors.ts';
 import { assertConsistent } from './consistent.ts';
-import { sealed, unsealed } from './sealed-file.ts';
+
+/**
+ * Checkpoints: what a stage of a run needs to go on, every number bit for bit. A file is the frames of one message (proto/codec.ts),
+ * sealed so that damage is noticed: magic, version, lengths, frames, SHA-256. docs/run-directory.md describes it.
+ */
 
 /** Totals over all sessions of a run. */
 export interface RunTotals {
@@ -30,36 +37,72 @@ export interface RunTotals {
   workers: number;
 }
 
-/** All that is needed to resume a run. Every number is restored bit for bit. */
-export interface Checkpoint {
+/** What all checkpoints have. */
+interface Common {
   /** With absolute paths, as in run.json. */
   config: Partial<RunConfig>;
   /** Numeric identity of the run's workers. */
   identity: string;
+  /** Of the rows that the stage works on. */
   layout: Layout;
-  /** Results of the moments round. */
+  /** Until it was saved. */
+  spent: RunTotals;
+}
+
+/** Of the training of clusters. */
+export interface ClusterCheckpoint extends Common {
+  stage: 'cluster';
+  /** The first reading of the rows. */
   dataSummary: DataMoments;
   /** Where the sample decided on it; null: as the config says. For those who draw the run: one that resumes plans it again. */
   transform: Transform | null;
   state: State;
   /** Why training ended, so that only the full pass remains; null: it has not ended. */
   ended: EndReason | null;
-  spent: RunTotals;
 }
 
+/** Of the training of an encoder. It is kept as long as its latent vectors are clustered. */
+export interface EncoderCheckpoint extends Common {
+  stage: 'encode';
+  encoding: Encoding;
+}
+
+export type Checkpoint = ClusterCheckpoint | EncoderCheckpoint;
+
+/** Epochs of its stage. */
+export const epochOf = (checkpoint: Checkpoint): number =>
+  (checkpoint.stage === 'cluster' ? checkpoint.state : checkpoint.encoding.state).epoch;
+
+/** The hashes of all blocks of the rows that it is of. */
+export const hashesOf = (checkpoint: Checkpoint): Uint8Array =>
+  (checkpoint.stage === 'cluster' ? checkpoint.dataSummary : checkpoint.encoding).hashes;
+
 const MAGIC = Buffer.from('DPMESHCK');
+/** Earlier versions had files of their own for encoders. */
+const EARLIER_MAGIC = Buffer.from('DPMESHEN');
 /** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 2;
+const VERSION = 3;
 
 const count = z.int().check(z.nonnegative());
-/** The schema of `RunTotals`. */
-export const totals = z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count });
-const header = z.object({
+const totals = z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count });
+const common = {
   config: z.record(z.string(), z.json()),
   identity: z.string(),
   layout,
-  ended: z.nullable(z.enum(END_REASONS)),
   epoch: count,
+  spent: totals,
+};
+const encoderHeader = z.object({
+  stage: z.literal('encode'),
+  ...common,
+  alternation: count,
+  codes: z.nullable(z.string()),
+  brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
+});
+const clusterHeader = z.object({
+  stage: z.literal('cluster'),
+  ...common,
+  ended: z.nullable(z.enum(END_REASONS)),
   sample: z.object({ below: z.number(), rows: count, smallestShard: count }),
   frozen: count,
   patience: count,
@@ -88,22 +131,44 @@ const header = z.object({
       range: z.nullable(z.tuple([count, count])),
     }),
   ),
-  spent: totals,
 });
 
-/** The parts of a checkpoint file, in order: magic, version, lengths, the frames of a message (proto/codec.ts), SHA-256. */
+const header = z.discriminatedUnion('stage', [clusterHeader, encoderHeader]);
+
+/** The parts of a checkpoint file, in order. */
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array[]> {
-  const { config, identity, dataSummary, transform, state, ended, spent } = checkpoint;
-  const { epoch, sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs, graph } =
-    state;
+  const { stage, config, identity, layout, spent } = checkpoint;
+  const about = { stage, config, identity, layout, spent, epoch: epochOf(checkpoint) };
+  const { fields, tensors } =
+    stage === 'cluster' ? await clusterParts(checkpoint) : encoderParts(checkpoint.encoding);
+  const frames = encode({ ...about, ...fields }, tensors, MAX_MESSAGE);
+  // A checkpoint that could not be read back must not replace one that can.
+  decode(header, frames);
+  return sealed(frames);
+}
+
+/** Decodes a checkpoint file. Throws DamagedCheckpoint or OtherVersion. */
+export function decodeCheckpoint(bytes: Buffer): Checkpoint {
+  const frames = unsealed(bytes);
+  try {
+    const { header: head, tensors } = decode(header, frames());
+    const { config, identity, layout, spent } = head;
+    const about = { config: config as Partial<RunConfig>, identity, layout, spent };
+    if (head.stage === 'encode') return { stage: 'encode', ...about, encoding: encodingFrom(head, tensors) };
+    const checkpoint: ClusterCheckpoint = { stage: 'cluster', ...about, ...clustersFrom(head, tensors) };
+    assertConsistent(checkpoint);
+    return checkpoint;
+  } catch (error) {
+    throw new DamagedCheckpoint(`its content is inconsistent (${(error as Error).message})`);
+  }
+}
+
+async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
+  const { sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs, graph } = state;
   const { moments, sampleRows, hashes, fences } = dataSummary;
-  const frames = encode(
-    {
-      config,
-      identity,
-      layout: checkpoint.layout,
+  return {
+    fields: {
       ended,
-      epoch,
       sample,
       frozen,
       patience,
@@ -117,9 +182,8 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       ...(graph && {
         graph: { resolution: graph.resolution, stability: graph.stability, range: graph.range },
       }),
-      spent,
     },
-    {
+    tensors: {
       // Arrays, because they may be NaN, which the header cannot represent.
       loss: optional(state.loss),
       lossSinceChange: optional(state.lossSinceChange),
@@ -149,43 +213,12 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
       hashes: nd(hashes),
       ...(graph && { graphLabels: nd(graph.labels) }),
     },
-    MAX_MESSAGE,
-  );
-  // A checkpoint that could not be read back must not replace one that can.
-  decode(header, frames);
-  return sealed(MAGIC, VERSION, frames);
+  };
 }
 
-/** Decodes a checkpoint file. Throws DamagedCheckpoint or NewerCheckpoint. */
-export function decodeCheckpoint(bytes: Buffer): Checkpoint {
-  return unsealed(MAGIC, VERSION, bytes, (frames) => {
-    const checkpoint = fromFrames(frames);
-    assertConsistent(checkpoint);
-    return checkpoint;
-  });
-}
-
-function fromFrames(frames: Buffer[]): Checkpoint {
-  const { header: head, tensors } = decode(header, frames);
-  const {
-    config,
-    identity,
-    layout,
-    ended,
-    epoch,
-    sample,
-    frozen,
-    patience,
-    untilStep,
-    steps,
-    k,
-    d,
-    covariance,
-    prior,
-    adam,
-    graph,
-    spent,
-  } = head;
+function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
+  const { layout, ended, epoch, sample, frozen, patience, untilStep, steps } = head;
+  const { k, d, covariance, prior, adam, graph } = head;
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
   const moment = (name: string) => take(moments, name, 'float64');
@@ -196,11 +229,7 @@ function fromFrames(frames: Buffer[]): Checkpoint {
   const merged = f64('merged');
   const halves = splitEvenly(f64('parts', 2 * k * p), 2 * k);
   return {
-    config: config as Partial<RunConfig>,
-    identity,
-    layout,
     ended,
-    spent,
     dataSummary: {
       sampleRows: [...f64('sampleRows', layout.shards)],
       hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
@@ -280,7 +309,140 @@ function netFrom(tensors: Tensors, steps: number): Net {
   return { shapes, params: arrays('params'), first: arrays('first'), second: arrays('second'), steps };
 }
 
+function encoderParts({ hashes, input, variance, state, clusters, ...rest }: Encoding) {
+  const { alternation, codes, brought } = rest;
+  return {
+    fields: { alternation, codes, brought },
+    tensors: {
+      hashes: nd(hashes),
+      factor: nd(input.factor),
+      shift: nd(input.shift),
+      variance: nd(Float64Array.of(variance)),
+      widths: nd(Int32Array.from(state.widths)),
+      params: nd(state.params),
+      first: nd(state.first),
+      second: nd(state.second),
+      steps: nd(Float64Array.of(state.steps)),
+      loss: optional(state.loss),
+      ...(clusters && latentTensors(clusters)),
+    },
+  };
+}
+
+function encodingFrom(head: z.infer<typeof encoderHeader>, tensors: Tensors): Encoding {
+  const { layout, epoch, alternation, codes, brought } = head;
+  const { dim } = layout;
+  const widths = [...take(tensors, 'widths', 'int32')];
+  if (!areAutoencoderWidths(widths, dim))
+    throw new RangeError(`widths ${widths.join('-')} for rows of ${dim} numbers`);
+  const params = take(tensors, 'params', 'float32', netSize(netShapes(widths, 0)));
+  const [first, second] = ['first', 'second'].map((name) => take(tensors, name, 'float32', params.length));
+  if (![params, first, second].every((values) => values.every(Number.isFinite)))
+    throw new RangeError('weights that are not finite');
+  const [steps] = take(tensors, 'steps', 'float64', 1);
+  if (!Number.isSafeInteger(steps) || steps < 0) throw new RangeError(`${steps} steps`);
+  return {
+    hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
+    input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },
+    variance: take(tensors, 'variance', 'float64', 1)[0],
+    state: {
+      widths,
+      params,
+      first,
+      second,
+      steps,
+      epoch,
+      loss: take(tensors, 'loss', 'float64')[0] ?? null,
+    },
+    ...{ alternation, codes, brought },
+    clusters: latentClustersFrom(tensors),
+  };
+}
+
+const latentTensors = ({ transform, net, centres, variance, labels }: LatentClusters): Tensors => ({
+  ...prefixed([
+    ['transform', transform],
+    ['net', net],
+  ]),
+  centres: nd(centres),
+  'code-variance': nd(Float64Array.of(variance)),
+  labels: nd(labels),
+});
+
+function latentClustersFrom(tensors: Tensors): LatentClusters | null {
+  if (!('centres' in tensors)) return null;
+  return {
+    transform: unprefixed(tensors, 'transform'),
+    net: unprefixed(tensors, 'net'),
+    centres: take(tensors, 'centres', 'float32'),
+    variance: take(tensors, 'code-variance', 'float64', 1)[0],
+    labels: take(tensors, 'labels', 'int32'),
+  };
+}
+
 /** The fingerprint of the data: a hash over the hashes of all blocks. */
 export function fingerprint(hashes: Uint8Array): string {
   return createHash('sha256').update(hashes).digest('hex').slice(0, 32);
+}
+
+/** The file is corrupt, or is not a checkpoint. */
+export class DamagedCheckpoint extends Error {}
+/** The file is intact, but was written in another format version. */
+export class OtherVersion extends Error {}
+
+/** Bytes of version and number of frames; the magic precedes them, and 4 bytes for the length of each frame follow. */
+const FIXED_BYTES = 8;
+/** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
+const CHECKSUM_BYTES = 32;
+/** Bytes that are hashed without yielding. */
+const HASHED_AT_ONCE = 1 << 20;
+
+/** The parts of the file, in order. */
+async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
+  const start = MAGIC.length + FIXED_BYTES;
+  const head = Buffer.alloc(start + 4 * frames.length);
+  MAGIC.copy(head);
+  head.writeUInt32LE(VERSION, MAGIC.length);
+  head.writeUInt32LE(frames.length, MAGIC.length + 4);
+  frames.forEach((frame, i) => {
+    head.writeUInt32LE(frame.byteLength, start + 4 * i);
+  });
+  const parts = [head, ...frames];
+  if (parts.reduce((sum, part) => sum + part.byteLength, CHECKSUM_BYTES) > MAX_MESSAGE)
+    throw new Error('the state of the run is larger than a checkpoint can be');
+  const checksum = createHash('sha256');
+  for (const part of parts)
+    for (const { from, to } of ranges(part.byteLength, HASHED_AT_ONCE)) {
+      await yieldToEventLoop();
+      checksum.update(part.subarray(from, to));
+    }
+  return [...parts, checksum.digest()];
+}
+
+/** The frames of a file, which are taken apart when they are asked for. Throws DamagedCheckpoint or OtherVersion. */
+function unsealed(bytes: Buffer): () => Buffer[] {
+  const end = bytes.length - CHECKSUM_BYTES;
+  const magic = bytes.subarray(0, MAGIC.length);
+  if (end < MAGIC.length + FIXED_BYTES || !(magic.equals(MAGIC) || magic.equals(EARLIER_MAGIC)))
+    throw new DamagedCheckpoint('it is not a checkpoint');
+  const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
+  if (!checksum.equals(bytes.subarray(end))) throw new DamagedCheckpoint('its checksum does not match');
+  const version = bytes.readUInt32LE(MAGIC.length);
+  if (magic.equals(EARLIER_MAGIC)) throw new OtherVersion('it is the encoder of an earlier one');
+  if (version !== VERSION) throw new OtherVersion(`it has format ${version}, this dpmesh reads ${VERSION}`);
+  return () => framesOf(bytes.subarray(0, end));
+}
+
+function framesOf(bytes: Buffer): Buffer[] {
+  const frames: Buffer[] = [];
+  const count = bytes.readUInt32LE(MAGIC.length + 4);
+  const start = MAGIC.length + FIXED_BYTES;
+  let at = start + 4 * count;
+  for (let i = 0; i < count; i++) {
+    const length = bytes.readUInt32LE(start + 4 * i);
+    frames.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  if (at !== bytes.length) throw new RangeError(`${at} bytes expected, ${bytes.length} present`);
+  return frames;
 }

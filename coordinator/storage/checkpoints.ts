@@ -5,40 +5,55 @@ import { basename, isAbsolute, join, resolve } from 'node:path';
 import { openWithSpares } from '../../base/descriptors.ts';
 import { ioError, makeFolder, readWhole, WriteError, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { decoderNet } from '../../model/nets/autoencoder.ts';
+import { layersOf, logits } from '../../model/nets/net.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { Emit } from '../../view/events.ts';
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import {
+  type Checkpoint,
+  type ClusterCheckpoint,
+  DamagedCheckpoint,
+  decodeCheckpoint,
+  type EncoderCheckpoint,
+  encodeCheckpoint,
+  epochOf,
+  OtherVersion,
+} from './checkpoint.ts';
 import { assertConsistent } from './consistent.ts';
 import { isFolder } from './run-path.ts';
-import { DamagedCheckpoint, NewerCheckpoint, otherVersion } from './sealed-file.ts';
 
-/** Checkpoint files in the folder `checkpoints` of a run directory, one per epoch: when they are written, and reading them. */
+/**
+ * Checkpoint files in the folder `checkpoints` of a run directory: when they are written, and reading them. Those of clusters are
+ * one per epoch, of which some are kept; there is one of the encoder.
+ */
 
 const MAX_KEPT = 3;
 /** As `checkpointName` makes them, of an exact number. */
 const NAME = /^epoch-(\d{6}|[1-9]\d{6,14})\.ckpt$/;
 
+const ENCODER = 'encoder.ckpt';
+
 export interface SavedCheckpoint {
   path: string;
-  checkpoint: Checkpoint;
+  checkpoint: ClusterCheckpoint;
 }
 
 export const checkpointFolder = (run: string) => join(run, 'checkpoints');
 export const checkpointName = (epoch: number) => `epoch-${String(epoch).padStart(6, '0')}.ckpt`;
+const nameOf = (checkpoint: Checkpoint) =>
+  checkpoint.stage === 'encode' ? ENCODER : checkpointName(epochOf(checkpoint));
 
 /** Decides when checkpoints are written. States are immutable, so writing does not block training. */
 export interface Checkpoints {
   /** Offers the run's current state. It is written if `now`, or if the last write started at least `every` seconds ago. */
   offer(checkpoint: Checkpoint, now: boolean): void;
-  /** Writes the newest checkpoint that was offered, if not saved yet. Resolves when done, to whether it is saved. */
+  /** Writes the newest checkpoints that were offered, if not saved yet. Resolves when done, to whether they are saved. */
   flush(): Promise<boolean>;
-  /** Forgets the checkpoints so far, as training begins again. Their files are removed with the next one that is written. */
-  discard(): void;
-  /** Forgets them and removes their files: what comes next is of other rows. */
+  /** Forgets those of clusters and removes their files: what comes next is of other rows. */
   clear(): Promise<void>;
   /** Removes what `rescue` has saved: the run is complete. */
   removeRescued(): Promise<void>;
-  /** The newest checkpoint on disk. */
+  /** The newest checkpoint of clusters on disk. */
   saved(): SavedCheckpoint | null;
   /**
    * As a last resort, saves the newest checkpoint outside of the run directory. Resolves to its path, and whether `resume` finds
@@ -69,10 +84,12 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   const folder = checkpointFolder(run);
   const warned = new Set<string>();
   let lastWrite = now();
-  let newest: Checkpoint | null = null;
-  /** The next to be written: it replaces an older one that is still waiting. */
-  let pending: Checkpoint | null = null;
-  let saved = options.saved ?? null;
+  type Stages<T> = Map<Checkpoint['stage'], T>;
+  const newest: Stages<Checkpoint> = new Map();
+  /** The next to be written: it replaces an older one of its stage that is still waiting. */
+  const pending: Stages<Checkpoint> = new Map();
+  const saved: Stages<{ path: string; checkpoint: Checkpoint }> = new Map();
+  if (options.saved) saved.set('cluster', options.saved);
   let rescued = rescueFolders(id).filter((folder) => existsSync(folder));
   let writing: Promise<void> | null = null;
 
@@ -86,12 +103,13 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   }
 
   async function save(checkpoint: Checkpoint): Promise<void> {
-    const { epoch } = checkpoint.state;
+    const { stage } = checkpoint;
+    const epoch = epochOf(checkpoint);
     const startedAt = now();
     try {
       const { path, bytes } = await saveCheckpoint(folder, checkpoint, assertThere);
-      // Unless it was discarded meanwhile.
-      if (newest) saved = { path, checkpoint };
+      // Unless it was forgotten meanwhile.
+      if (newest.has(stage)) saved.set(stage, { path, checkpoint });
       await removeRescued();
       emit({ type: 'checkpoint', epoch, bytes, seconds: (now() - startedAt) / 1000 });
     } catch (error) {
@@ -100,16 +118,16 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       emit({ type: 'checkpoint-failed', epoch, reason });
       if (!warned.has(reason)) {
         warned.add(reason);
-        warn(`the checkpoint of epoch ${epoch} cannot be saved in ${folder}: ${reason}; training continues`);
+        const what = stage === 'encode' ? 'encoder' : 'checkpoint';
+        warn(`the ${what} of epoch ${epoch} cannot be saved in ${folder}: ${reason}; training continues`);
       }
     }
   }
 
   function write(): Promise<void> {
     writing ??= (async () => {
-      while (pending) {
-        const next = pending;
-        pending = null;
+      for (const [stage, next] of pending) {
+        pending.delete(stage);
         await save(next);
       }
       writing = null;
@@ -123,38 +141,36 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }).catch(() => {})));
   }
 
-  function discard(): void {
-    newest = pending = saved = null;
-  }
+  const unsaved = () =>
+    [...newest.values()].filter((checkpoint) => checkpoint !== saved.get(checkpoint.stage)?.checkpoint);
 
   return {
     offer(checkpoint, urgent) {
-      newest = checkpoint;
+      newest.set(checkpoint.stage, checkpoint);
       if (!urgent && now() - lastWrite < every * 1000) return;
       lastWrite = now();
-      pending = checkpoint;
+      pending.set(checkpoint.stage, checkpoint);
       void write();
     },
     async flush() {
       await writing;
-      if (newest && newest !== saved?.checkpoint) {
-        pending = newest;
-        await write();
-      }
-      return newest !== null && newest === saved?.checkpoint;
+      const missing = unsaved();
+      for (const checkpoint of missing) pending.set(checkpoint.stage, checkpoint);
+      if (missing.length) await write();
+      return newest.size > 0 && !unsaved().length;
     },
-    discard,
     async clear() {
-      discard();
+      for (const checkpoints of [newest, pending, saved]) checkpoints.delete('cluster');
       await writing;
       await removeOthers(folder, [], assertThere);
     },
-    saved: () => saved,
+    saved: () => (saved.get('cluster') as SavedCheckpoint | undefined) ?? null,
     removeRescued,
     async rescue() {
-      if (!newest) return null;
-      const parts = await encodeCheckpoint(newest);
-      const name = checkpointName(newest.state.epoch);
+      const checkpoint = newest.get('cluster');
+      if (!checkpoint) return null;
+      const parts = await encodeCheckpoint(checkpoint);
+      const name = nameOf(checkpoint);
       // Readable by this user only: the last folder is shared with others.
       const writeAt = (path: string) =>
         writeFile(path, parts, { mode: 0o600 }).then(
@@ -202,14 +218,15 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   assertThere = () => {},
 ): Promise<{ path: string; bytes: number }> {
-  const { epoch } = checkpoint.state;
-  const path = join(folder, checkpointName(epoch));
+  const path = join(folder, nameOf(checkpoint));
   // One that would be refused must not replace one that can be read.
-  assertConsistent(checkpoint);
+  if (checkpoint.stage === 'cluster') assertConsistent(checkpoint);
   const parts = await encodeCheckpoint(checkpoint);
   assertThere();
   makeFolder(folder);
   const bytes = await writeFile(path, parts, { before: assertThere });
+  if (checkpoint.stage === 'encode') return { path, bytes };
+  const { epoch } = checkpoint.state;
   const kept = epochsIn(folder)
     .filter((other) => other <= epoch)
     .sort((a, b) => b - a)
@@ -239,14 +256,15 @@ function epochsIn(folder: string): number[] {
 /**
  * The newest checkpoint that is intact; null if there is none. A warning names each one that is skipped because it is
  * damaged. `foreign` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
- * the newest, because a run that began or continued here would remove it. UserError for another format version. `id`: that of
- * the run, whose checkpoints may also lie where they were saved when its disk was full.
+ * the newest, because a run that began or continued here would remove it. UserError for another format version, unless they
+ * `mayBeOld`: then they are passed over. `id`: that of the run, whose checkpoints may also lie where they were saved when its
+ * disk was full.
  */
 export function newestCheckpoint(
   run: string,
   foreign: (checkpoint: Checkpoint) => string | null,
   warn: (message: string) => void,
-  id?: string,
+  { id, mayBeOld = false }: { id?: string; mayBeOld?: boolean } = {},
 ): SavedCheckpoint | null {
   const own = checkpointFolder(run);
   const rescued = id === undefined ? [] : rescueFolders(id).filter((folder) => existsSync(folder));
@@ -257,8 +275,10 @@ export function newestCheckpoint(
   let newest: SavedCheckpoint | null = null;
   for (const [i, { folder, epoch }] of files.entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = readCheckpoint(path, folder === own ? run : folder);
-    if ('checkpoint' in result) {
+    const result = read(path, folder === own ? run : folder);
+    if (result instanceof OtherVersion) {
+      if (!mayBeOld) throw otherVersion(path, result);
+    } else if ('checkpoint' in result) {
       const difference = foreign(result.checkpoint);
       if (difference)
         throw new UserError(
@@ -273,15 +293,77 @@ export function newestCheckpoint(
   return newest;
 }
 
+/** Reads a checkpoint of clusters; returns it, or why it cannot be used. UserError for another format version. */
+export function readCheckpoint(path: string): SavedCheckpoint | { problem: string } {
+  const result = read(path);
+  if (result instanceof OtherVersion) throw otherVersion(path, result);
+  return result;
+}
+
 /**
- * Reads a checkpoint; returns it, or why it cannot be used. `within`: the run directory that it must lie in. UserError for
- * another format version.
+ * The checkpoint of the encoder of a run directory; null if there is none, or it is damaged, after a warning. UserError if it is of
+ * another format version, or `foreign`: see `newestCheckpoint`.
  */
-export function readCheckpoint(path: string, within?: string): SavedCheckpoint | { problem: string } {
+export function readEncoder(
+  run: string,
+  foreign: (checkpoint: Checkpoint) => string | null,
+  warn: (message: string) => void,
+): EncoderCheckpoint | null {
+  const path = encoderFile(run);
+  if (!existsSync(path)) return null;
+  const result = readAny(path, run);
+  if (result instanceof OtherVersion) throw otherVersion(path, result);
+  if ('problem' in result) {
+    warn(`${path} cannot be used: ${result.problem}; the encoder is trained again`);
+    return null;
+  }
+  const { checkpoint } = result;
+  const difference = foreign(checkpoint);
+  if (difference)
+    throw new UserError(
+      `${path} is of another run than ${join(run, 'run.json')}: ${difference}; move it elsewhere, or start a new run`,
+    );
+  return checkpoint.stage === 'encode' ? checkpoint : null;
+}
+
+/** The file of a run directory. */
+export const encoderFile = (run: string) => join(checkpointFolder(run), ENCODER);
+
+/** A function from latent vectors to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
+export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Array) | null {
+  const result = readAny(encoderFile(run), run);
+  if (!('checkpoint' in result) || result.checkpoint.stage !== 'encode') return null;
+  const { input, state } = result.checkpoint.encoding;
+  const layers = layersOf(decoderNet(state));
+  const { factor, shift } = input;
+  return (vectors) =>
+    logits(layers, vectors).map((value, i) => {
+      const j = i % factor.length;
+      return factor[j] ? (value - shift[j]) / factor[j] : 0;
+    });
+}
+
+const otherVersion = (path: string, { message }: OtherVersion): UserError =>
+  new UserError(
+    `${path} was written by another version of dpmesh (${message}): resume with that version, or start a new run`,
+  );
+
+function read(path: string, within?: string): SavedCheckpoint | { problem: string } | OtherVersion {
+  const result = readAny(path, within);
+  if (!('checkpoint' in result)) return result;
+  const { checkpoint } = result;
+  return checkpoint.stage === 'cluster' ? { path, checkpoint } : { problem: 'it is of an encoder' };
+}
+
+/** Reads a checkpoint of any stage; `within`: the run directory that it must lie in. */
+function readAny(
+  path: string,
+  within?: string,
+): { checkpoint: Checkpoint } | { problem: string } | OtherVersion {
   try {
-    return { path, checkpoint: decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within })) };
+    return { checkpoint: decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within })) };
   } catch (error) {
-    if (error instanceof NewerCheckpoint) throw otherVersion(path, error);
+    if (error instanceof OtherVersion) return error;
     if (error instanceof DamagedCheckpoint) return { problem: error.message };
     const cause = ioError(basename(path), 'read', error);
     if (cause instanceof UserError) return { problem: cause.message };

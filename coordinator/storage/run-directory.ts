@@ -25,7 +25,7 @@ import {
   type HeldDirectory,
   holdDirectory,
   linkedAway,
-} from './held-directory.ts';
+} from './run-lock.ts';
 import {
   assertNoLinks,
   assertRemovable,

@@ -14,7 +14,7 @@ import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, REMOVED, type RunConfig, removedFrom, resolveWith } from '../config.ts';
 import * as schemas from '../schemas.ts';
-import { type Checkpoint, fingerprint } from './checkpoint.ts';
+import { type Checkpoint, fingerprint, hashesOf } from './checkpoint.ts';
 
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
@@ -272,9 +272,9 @@ export function foreignTo(
   config: RunConfig,
 ): (checkpoint: Checkpoint) => string | null {
   return (checkpoint) => {
-    const { dataSummary, layout } = checkpoint;
-    const clustered = data.codes ?? data;
-    if (fingerprint(dataSummary.hashes) !== clustered.fingerprint || layout.dim !== clustered.dim)
+    const { layout, stage } = checkpoint;
+    const rows = stage === 'encode' ? data : (data.codes ?? data);
+    if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
     const own = { ...REMOVED, ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };

@@ -8,9 +8,8 @@ import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import { pcaSplit } from './halves.ts';
-import { stepLengths } from './net-states.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { type Partition, type ResultArrays, type ResultLengths, rowsTensor, SUB_BATCH } from './rounds.ts';
+import { type Partition, type ResultArrays, rowsTensor, SUB_BATCH } from './rounds.ts';
 import type { Run, Target } from './run-context.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
@@ -73,22 +72,15 @@ export async function runEpoch(run: Run, state: State): Promise<{ next: State; l
 
   if (trainsNet || trainsSubs) {
     const target = await likelihood.target(run, state);
-    const tasks: [Task, ResultLengths][] = [];
-    const average = averagedQuantity(config);
-    if (trainsNet) tasks.push([clusterTask(run, state, target), stepLengths(net, average)]);
+    const tasks: Task[] = [];
+    if (trainsNet) tasks.push(clusterTask(run, state, target));
     if (trainsSubs) {
       publishSubs(run, subs);
       parts = await likelihood.subTargets(run, state);
       await publishParts(run, { ...state, parts });
-      tasks.push([subTask(run, state), stepLengths(subs, average)]);
+      tasks.push(subTask(run, state));
     }
-    const sums = await rounds.sum(tasks, [
-      'net',
-      ...(trainsNet
-        ? ['net-moments', ...(target.field ? ['points', 'graph', 'memberships'] : ['e-step'])]
-        : []),
-      ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
-    ]);
+    const sums = await rounds.sum(tasks);
     if (trainsNet) {
       const after = await afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
       net = after.net;
@@ -166,7 +158,7 @@ async function pivotedStatistics(
   const p = statisticsLength(d, covariance);
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least };
-  const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
+  const [{ T }] = await rounds.sum([task]);
   return mapInSlices(means, (mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }
 
@@ -175,7 +167,7 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
-  const [{ T: flat }] = await rounds.sum([[task, { T: k * p }]], ['net']);
+  const [{ T: flat }] = await rounds.sum([task]);
   return mapInSlices([...Array(k).keys()], (c) =>
     unscale(flat.subarray(c * p, (c + 1) * p), transform.scale, covariance),
   );

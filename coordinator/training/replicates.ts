@@ -4,14 +4,13 @@ import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
 import { initialState } from './epoch.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampleOf } from './sample.ts';
-import { train } from './train.ts';
+import { trainingOf } from './train.ts';
 
 /** Rows, at most, whose labels the replicates are compared by. */
 const MOST_COMPARED = 20_000;
@@ -56,17 +55,18 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     seed: seedOf(seed, number),
     sample: half,
     // Of half the rows, so that its resolution is chosen anew.
-    likelihood: run.likelihood.ofSample(run, { below: sample.below, rows: halves }),
+    likelihood: run.likelihood.ofSample(run),
     // Given, so that it does not grow.
     config: { ...config, sample: half.rows },
     emit: () => {},
   };
-  const training = train(own, await initialState(own));
-  for (;;) {
-    const { done, value } = await training.next();
-    if (done) return value.state.mixture.k;
+  const training = trainingOf(own);
+  let state = await initialState(own);
+  while (!training.ended(state)) {
+    state = await training.step(state);
     signal?.throwIfAborted();
   }
+  return state.mixture.k;
 }
 
 function seedOf(seed: bigint, number: number): bigint {
@@ -82,14 +82,10 @@ async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k:
   publishTransform(run, below);
   const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));
   const task: Task = { task: 'sample-labels', every };
-  const compared = rows.map((own) => Math.ceil(own / every));
   const results = await run.dispatcher.round({
     tasks: [task],
-    uses: ['transform', 'hashes', 'net'],
     units: rows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
-    expects: ({ shard }) => [{ labels: [labelDtype(k), compared[shard]], counts: ['float64', k] }],
-    isSound: ([result], [{ shard }]) => areLabels(result, rows[shard]),
+    sampled: rows,
   });
   const counts = new Float64Array(k);
   const labels: number[] = [];
@@ -100,16 +96,6 @@ async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k:
     for (const label of tasks[0].labels.data) labels.push(label);
   }
   return { k: counts.filter((n) => n > 0).length, labels: Int32Array.from(labels) };
-}
-
-/** Could a worker have found these labels and counts of so many rows? */
-function areLabels({ labels, counts }: Tensors, rows: number): boolean {
-  let total = 0;
-  for (const n of counts.data) {
-    if (!Number.isInteger(n) || n < 0) return false;
-    total += n;
-  }
-  return total === rows && labels.data.every((label: number) => counts.data[label] > 0);
 }
 
 /** The mean adjusted Rand index of all pairs. */

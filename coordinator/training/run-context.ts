@@ -58,21 +58,14 @@ export interface Likelihood {
   /** The tree of the first so many clusters; T: their statistics of all rows. NotPositiveDefiniteError where clusters are too flat. */
   levels(run: Run, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
   /** The same of another sample with so many rows in each shard, as that of a replicate. */
-  ofSample(run: Run, sample: SampledRows): Likelihood;
+  ofSample(run: Run): Likelihood;
 }
 
 /** What a run with this likelihood is made of, once its rows are known. */
 export interface LikelihoodKind {
   /** The config with which its mixture is estimated. Warns of options without effect; UserError where rows do not suit it. */
   configure(given: RunConfig, rows: number, d: number, warn: (message: string) => void): RunConfig;
-  /** `sample`: the rows with which the run begins. */
-  create(run: Omit<Run, 'likelihood'>, sample: SampledRows): Likelihood;
-}
-
-/** The rows whose priority is below `below`, and how many of them each shard has. */
-export interface SampledRows {
-  below: number;
-  rows: readonly number[];
+  create(run: Omit<Run, 'likelihood'>): Likelihood;
 }
 
 /** How a run begins. */

@@ -2,7 +2,7 @@ import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
-import { flatClusterError, publishNet, publishTransform } from './publish.ts';
+import { flatClusterError, publishNet } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { tempering } from './sample.ts';
 
@@ -20,53 +20,54 @@ export interface Observer {
   labelled(counts: number[], numbered: { state: State; order: Order }, tree: SavedTree | null): void;
 }
 
-/** One advance of training. */
-export type TrainingProgress =
-  /** After an epoch; not `complete` if a split or merge step follows before the next one. */
-  | { type: 'epoch'; complete: boolean; state: State; losses: Losses }
-  /** After that step. */
-  | { type: 'step'; state: State };
+/** The training of clusters, one epoch at a time: a split or merge step that is due follows in the same call. */
+export interface Training {
+  /** Why it has ended; null: an epoch follows. */
+  ended(state: State): EndReason | null;
+  /** `state`: the initial one, or one that this returned, in this session or another. */
+  step(state: State): Promise<State>;
+}
 
-/**
- * Runs epochs, and the split and merge steps between them, until the run has settled or reached `--max-epochs`. `start`
- * is the initial state, or one after a step or a complete epoch. Returns the last state and why training ended.
- */
-export async function* train(
-  run: Run,
-  start: State,
-): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
+/** `epoch` is called with the state after each epoch, before the split or merge step that may follow. */
+export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => void = () => {}): Training {
   const { config, likelihood } = run;
-  let state = start;
-  const rethrow = (error: unknown): never => {
-    throw flatClusterError(config, error);
-  };
-  if (state.sample.below !== run.sample.below) publishTransform(run, state.sample.below);
-  publishNet(run, state.net);
-  for (;;) {
+  let isPublished = false;
+
+  function isSettled(state: State): boolean {
+    if (isJoining(state.steps)) return state.untilStep === 0;
     const rows = tempering(run, state) * state.sample.rows;
-    const settled = isJoining(state.steps)
-      ? state.untilStep === 0
-      : config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze);
-    if (settled) {
-      const { clusters } = config;
-      if (clusters === null || state.mixture.k <= clusters) return { state, reason: 'settled' };
-      state = yield* step('merge', likelihood.join(run, state, clusters));
-    }
-    if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
-    const epoch = state.epoch + 1;
-    const { next, losses } = await runEpoch(run, { ...state, epoch }).catch(rethrow);
-    const change = next.untilStep === 0 && !isJoining(state.steps) ? nextChange(state.steps) : null;
-    yield { type: 'epoch', complete: !change, state: next, losses };
-    state = next;
-    if (change) state = yield* step(change, likelihood.step(run, state, change));
+    return config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze);
+  }
+  /** Settled training goes on where fewer clusters are wanted. */
+  const joins = ({ mixture }: State) => config.clusters !== null && mixture.k > config.clusters;
+
+  async function stepped(state: State): Promise<State> {
+    if (!isPublished) publishNet(run, state.net);
+    isPublished = true;
+    if (isSettled(state) && joins(state))
+      return changed(state, 'merge', await likelihood.join(run, state, config.clusters!));
+    const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 });
+    epoch(next, losses);
+    if (next.untilStep > 0 || isJoining(state.steps)) return next;
+    const change = nextChange(state.steps);
+    return changed(next, change, await likelihood.step(run, next, change));
   }
 
-  async function* step(change: Change, taken: Promise<State>): AsyncGenerator<TrainingProgress, State> {
-    const after = await taken.catch(rethrow);
+  function changed(before: State, change: Change, after: State): State {
     const { changed, k } = after.steps.at(-1)!;
-    run.emit({ type: 'step', epoch: state.epoch, kind: change, changed, k });
+    run.emit({ type: 'step', epoch: before.epoch, kind: change, changed, k });
     if (changed) publishNet(run, after.net);
-    yield { type: 'step', state: after };
     return after;
   }
+
+  return {
+    ended(state) {
+      if (isSettled(state)) return joins(state) ? null : 'settled';
+      return state.epoch >= config.maxEpochs ? 'max-epochs' : null;
+    },
+    step: (state) =>
+      stepped(state).catch((error) => {
+        throw flatClusterError(config, error);
+      }),
+  };
 }

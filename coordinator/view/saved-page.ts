@@ -79,6 +79,7 @@ async function sampleOf(
 
 /** The rows that were clustered; null where they are not there any more, or others. */
 function sourceOf(path: string, run: RunFile): Promise<Source | null> {
-  const checkpoint = newestCheckpoint(path, foreignTo(run, run.config), () => {})?.checkpoint ?? null;
+  const checkpoint =
+    newestCheckpoint(path, foreignTo(run, run.config), () => {}, { mayBeOld: true })?.checkpoint ?? null;
   return openUnchanged(path, { run, checkpoint, notes: [] });
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { labelColumns, namesOfRows } from '../../coordinator/storage/label-files.ts';
+import { labelColumns, namesOfRows } from '../../coordinator/storage/descriptions.ts';
 import { type LabelColumn, nameOfRows } from '../../data/saved/label-table.ts';
 import type { Labelled, Predictor } from '../../worker/predict.ts';
 import { createLabelTable } from './label-file.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resolveConfig } from '../../coordinator/config.ts';
-import { createEarlyFinish } from '../../coordinator/early-finish.ts';
 import { session } from '../../coordinator/session.ts';
+import { createEarlyFinish } from '../../coordinator/stage.ts';
 
 test('a session that is interrupted before it begins opens nothing', async () => {
   const unexpected = () => assert.fail('the session has begun');

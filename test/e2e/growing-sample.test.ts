@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import {
   checkpointsOf,
   dpmesh,
@@ -27,7 +27,7 @@ const folder = scratch();
 const { data } = easyData(folder, 'many', 40_000);
 const path = (name: string) => join(folder, name);
 const newest = (run: string) =>
-  decodeCheckpoint(readFileSync(join(run, 'checkpoints', checkpointsOf(run).at(-1)!)));
+  decodeCheckpoint(readFileSync(join(run, 'checkpoints', checkpointsOf(run).at(-1)!))) as ClusterCheckpoint;
 
 describe('a run whose sample grows', () => {
   let expected: string[];

@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { dpmeshVersion } from '../../base/version.ts';
 import { gatherContents } from '../../coordinator/report/gather.ts';
-import { decodeCheckpoint, encodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import {
+  type ClusterCheckpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+} from '../../coordinator/storage/checkpoint.ts';
 import {
   assertNoneLeft,
   checkpointsOf,
@@ -32,7 +36,7 @@ const FLAGS = [
 const resume = (run: string, ...more: (string | number)[]) =>
   dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...more]);
 const checkpointIn = (run: string, name: string) =>
-  decodeCheckpoint(readFileSync(join(run, 'checkpoints', name)));
+  decodeCheckpoint(readFileSync(join(run, 'checkpoints', name))) as ClusterCheckpoint;
 
 for (const [kind, of, d] of [
   ['graph', embeddedData(folder, 'embedded', 1200), 40],

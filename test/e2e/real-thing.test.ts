@@ -4,9 +4,9 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type RunConfig, resolveConfig } from '../../coordinator/config.ts';
-import { createEarlyFinish } from '../../coordinator/early-finish.ts';
-import { runAll } from '../../coordinator/run.ts';
+import { run } from '../../coordinator/run.ts';
 import { type Server, startServer } from '../../coordinator/scheduler/server.ts';
+import { createEarlyFinish } from '../../coordinator/stage.ts';
 import { createCheckpoints } from '../../coordinator/storage/checkpoints.ts';
 import { openRunDirectory } from '../../coordinator/storage/run-directory.ts';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
@@ -71,7 +71,7 @@ async function inProcess(
   const out = await openRunDirectory(join(folder, name));
   const calculator = createCalculator();
   try {
-    const summary = await runAll({
+    const summary = await run({
       config,
       source,
       labels: null,

@@ -61,9 +61,8 @@ export async function trainWithKills(
   const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
   );
-  const { createEarlyFinish }: typeof import('../../coordinator/early-finish.ts') = await dist(
-    'coordinator/early-finish.js',
-  );
+  const { createEarlyFinish }: typeof import('../../coordinator/stage.ts') =
+    await dist('coordinator/stage.js');
   const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
   const { resolveConfig }: typeof import('../../coordinator/config.ts') = await dist('coordinator/config.js');
   const rng = generator(BigInt(seed), 'killing');

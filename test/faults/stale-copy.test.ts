@@ -4,9 +4,6 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { sampledBlocks } from '../../coordinator/data-check.ts';
-import { writeNpy } from '../../data/npy.ts';
-import { block, blockCount, layoutOf } from '../../model/layout.ts';
 import {
   easyData,
   eventsOf,
@@ -31,11 +28,6 @@ const bytes = readFileSync(stale);
 const [half, whole] = [bytes.length - 1500 * 12, bytes.length];
 for (let at = half; at < whole; at += 4) bytes.writeFloatLE(100 * Math.sin(at), at);
 writeFileSync(stale, bytes);
-/** More than 64 MiB: not all of it is compared before training. */
-const [ROWS, DIM, SEED] = [136_000, 128, 5n];
-/** Options with which a file of that many columns takes seconds. */
-const WIDE = ['--covariance', 'diag', '--sample', 2000, '--seed', Number(SEED), '--max-epochs', 4, ...QUICK];
-
 /** In a process with these options, the other copy lies under the path of the data. */
 function withCopy(name: string, data: string, copy: string): { NODE_OPTIONS: string } {
   const preload = join(folder, `${name}.mjs`);
@@ -91,31 +83,4 @@ describe('the same bytes', () => {
     await Promise.all([good.ended, late.ended]);
     assert.deepEqual(resultHashes(run), same);
   });
-});
-
-test('the same bytes, though a worker has another copy of one block of a large file, which is found only after training has begun', async () => {
-  const [data, copy] = [join(folder, 'wide.npy'), join(folder, 'wide-copy.npy')];
-  const values = new Float32Array(ROWS * DIM);
-  for (let i = 0; i < values.length; i++) values[i] = ((i * 7919) % 1013) / 100 + ((i >> 7) % 3) * 20;
-  writeNpy(data, '<f4', [ROWS, DIM], values);
-  const layout = layoutOf(ROWS, DIM, 8, SEED);
-  const sampled = sampledBlocks(layout);
-  const index = Array.from({ length: blockCount(layout) }, (_, i) => i).findLast(
-    (i) => !sampled.includes(i),
-  )!;
-  values.fill(7, block(layout, index).start * DIM, (block(layout, index).start + 1) * DIM);
-  writeNpy(copy, '<f4', [ROWS, DIM], values);
-  const expected = await undisturbedHashes(data, join(folder, 'wide-quiet'), ...WIDE);
-  const { run, running, address } = await startCoordinator(data, join(folder, 'wide-sole'), ...WIDE);
-  const worker = workerOf(address, withCopy('wide', data, copy));
-  jsonOf(await running.ended);
-  assert.equal((await worker.ended).code, 0);
-  assert.match(running.stderr(), new RegExp(`w1 on .* read other data in block ${index} .*starts again`));
-  const events = eventsOf(run);
-  assert.deepEqual(
-    ofType(events, 'resume').map(({ epoch, from }) => [epoch, from]),
-    [[0, null]],
-  );
-  assert.equal(ofType(events, 'worker-gone')[0].how, 'cut');
-  assert.deepEqual(resultHashes(run), expected);
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
 import { fromCoordinator, fromWorker, MOST_ABOUT, MOST_WHY } from '../../proto/messages.ts';
-import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
+import { CASES as TASKS } from '../worker/task-cases.ts';
+import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 
 const directions = [
   { name: 'from worker', schema: fromWorker, messages: Object.values(FROM_WORKER).flat() as object[] },

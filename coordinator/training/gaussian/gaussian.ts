@@ -112,11 +112,7 @@ async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
   const centres: Float64Array[] = [];
   for (let draw = 0; draw < k; draw++) {
     dispatcher.publish('centres', { rows: rowsTensor(centres, d) });
-    const candidates = await rounds.perShard(
-      { task: 'seed-distances', centres: draw, draw },
-      { weight: 1, row: d },
-      ['centres'],
-    );
+    const candidates = await rounds.perShard({ task: 'seed-distances', centres: draw, draw });
     const weights = candidates.map(({ weight }) => weight[0]);
     const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
     centres.push(candidates[shard].row.slice());

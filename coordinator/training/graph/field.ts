@@ -7,7 +7,6 @@ import type { State } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Run } from '../run-context.ts';
 import type { SampleGraph } from './neighbour-graph.ts';
-import { areMemberships } from './plausible.ts';
 import { joined, shardResults, summed } from './shard-rounds.ts';
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */
@@ -33,7 +32,7 @@ export async function publishField(of: GraphRun, state: State) {
   const start =
     state.frozen > 0
       ? hardMemberships(state.graph!.labels, graph.degree, state.mixture.k)
-      : await netMemberships(of, state);
+      : await netMemberships(of);
   const { cluster, share, volume } = await sweptOften(of, start, 1);
   run.dispatcher.publish('memberships', {
     cluster: nd(cluster, graph.n, KEPT),
@@ -52,22 +51,8 @@ export const sweptOften = (
   run.calculate('sweptMemberships', graph, start, fieldAt(resolution), sweeps);
 
 /** The memberships of the sample's rows by the clustering net, which the workers have. */
-export async function netMemberships(
-  { run: { dispatcher }, graph }: GraphRun,
-  { mixture: { k } }: State,
-): Promise<ClusterMemberships> {
-  const results = await shardResults(
-    dispatcher,
-    graph.shards,
-    { task: 'memberships' },
-    ['net', 'points', 'graph'],
-    (rows) => ({
-      cluster: ['int32', rows * KEPT],
-      share: ['float32', rows * KEPT],
-      volume: ['float64', k],
-    }),
-    (result, rows) => areMemberships(result, rows, graph, k),
-  );
+export async function netMemberships({ run: { dispatcher }, graph }: GraphRun): Promise<ClusterMemberships> {
+  const results = await shardResults(dispatcher, graph.shards, { task: 'memberships' });
   return {
     cluster: joined.int32(results, 'cluster'),
     share: joined.float32(results, 'share'),

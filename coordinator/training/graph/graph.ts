@@ -44,7 +44,7 @@ export const graph: LikelihoodKind = {
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
     return config;
   },
-  create: (run, sample) => graphLikelihood(graphSource(run, sample)),
+  create: (run) => graphLikelihood(graphSource(run)),
 };
 
 /** A warning where the graph likelihood was asked for in so few dimensions that Gaussians do better. */
@@ -127,7 +127,7 @@ function graphLikelihood(graphs: GraphSource): Likelihood {
       order: 'rising',
     },
     levels: async (run, state, _T, clusters) => levels(await of(run, state), state, clusters),
-    ofSample: (run, sample) => graphLikelihood(graphSource(run, sample)),
+    ofSample: (run) => graphLikelihood(graphSource(run)),
   };
 }
 
@@ -136,7 +136,7 @@ async function levels(of: GraphRun, state: State, clusters: number): Promise<Lev
   const { run, graph } = of;
   const { k } = state.mixture;
   publishNet(run, state.net);
-  const memberships = await netMemberships(of, state);
+  const memberships = await netMemberships(of);
   const W = await run.calculate('clusterLinks', graph.graph, memberships);
   const own = new Float64Array(clusters * clusters);
   for (let a = 0; a < clusters; a++) own.set(W.subarray(a * k, a * k + clusters), a * clusters);

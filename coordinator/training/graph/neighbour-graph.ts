@@ -1,9 +1,8 @@
 import type { DegreeGraph } from '../../../model/graph/weights.ts';
 import type { Sample } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
-import type { Run, SampledRows } from '../run-context.ts';
-import { sampledCounts } from '../sampled-rows.ts';
-import { areFeatures, areNeighbours } from './plausible.ts';
+import { shardSizes } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
 import { joined, type ShardRows, shardResults, startsOf } from './shard-rounds.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
@@ -29,49 +28,30 @@ export interface GraphSource {
   of(sample: Pick<Sample, 'below'>): Promise<SampleGraph>;
 }
 
-type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout' | 'transform'>;
+type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout'>;
 
-/** Graphs of the sample that the workers have by their transform; the last one is kept. Of the known one, outliers are left out. */
-export function graphSource(run: Means, known: SampledRows): GraphSource {
+/** Graphs of the sample that the workers have by their transform; the last one is kept. */
+export function graphSource(run: Means): GraphSource {
   let last: { below: number; graph: Promise<SampleGraph> } | null = null;
   return {
     of({ below }) {
-      if (last?.below !== below) last = { below, graph: sampleGraph(run, known, below) };
+      if (last?.below !== below) last = { below, graph: sampleGraph(run) };
       return last.graph;
     },
   };
 }
 
 /** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
-async function sampleGraph(run: Means, known: SampledRows, below: number): Promise<SampleGraph> {
-  const { dispatcher, calculate, d } = run;
-  const { least, most } = await sampledRows(run, known, below);
-  const features = await shardResults(
-    dispatcher,
-    most,
-    { task: 'sample-rows' },
-    [],
-    () => ({ rows: ['float32', null] }),
-    (result, { shard }) => areFeatures(result, d, least[shard], most[shard]),
-  );
+async function sampleGraph(run: Means): Promise<SampleGraph> {
+  const { dispatcher, calculate, d, layout } = run;
+  const features = await shardResults(dispatcher, shardSizes(layout), { task: 'sample-rows' });
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
   const k = Math.min(NEIGHBOURS, n - 1);
   const rows = joined.float32(features, 'rows');
   const starts = startsOf(shards);
   dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
-  const found = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'neighbours', k },
-    ['points'],
-    (rows) => ({
-      index: ['int32', rows * k],
-      weight: ['float64', rows * k],
-      nearest: ['float32', rows * 2],
-    }),
-    (result, rows) => areNeighbours(result, rows, n, k),
-  );
+  const found = await shardResults(dispatcher, shards, { task: 'neighbours', k });
   const { graph, degree } = await calculate(
     'neighbourGraph',
     joined.int32(found, 'index'),
@@ -91,14 +71,4 @@ async function sampleGraph(run: Means, known: SampledRows, below: number): Promi
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
   const dimension = await calculate('intrinsicDimension', nearest, 2);
   return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
-}
-
-/**
- * How many rows of each shard are in a sample, at least and at most: a worker that has others cannot go on with its graph. A larger
- * sample has the rows of the known one; which of those that join are outliers, only workers know.
- */
-async function sampledRows({ layout, transform }: Means, known: SampledRows, below: number) {
-  if (below === known.below) return { least: known.rows, most: known.rows };
-  const most = await sampledCounts(layout, below);
-  return { least: transform.fences ? known.rows : most, most };
 }

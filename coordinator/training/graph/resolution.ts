@@ -16,7 +16,6 @@ import { publishTransform } from '../publish.ts';
 import type { Run } from '../run-context.ts';
 import { largerSample } from '../sample.ts';
 import type { GraphSource, SampleGraph } from './neighbour-graph.ts';
-import { areNullPartitions, arePartitions, isStartPartition } from './plausible.ts';
 import { joined, shardResults } from './shard-rounds.ts';
 
 /** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
@@ -151,25 +150,15 @@ async function stabilityByChance(
   variances: number[],
   resolutions: readonly number[],
 ): Promise<{ mean: number; rows: number }[]> {
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    {
-      task: 'null-partitions',
-      variances,
-      rows: NULL_ROWS,
-      neighbours,
-      resolutions: [...resolutions],
-      replicates: NULL_REPLICATES,
-      share: SHARE,
-    },
-    [],
-    (_, shard) => {
-      const own = resolutions.filter((_, i) => i % shards.length === shard).length;
-      return { mean: ['float64', own], size: ['float64', own] };
-    },
-    (result) => areNullPartitions(result, NULL_ROWS),
-  );
+  const results = await shardResults(dispatcher, shards, {
+    task: 'null-partitions',
+    variances,
+    rows: NULL_ROWS,
+    neighbours,
+    resolutions: [...resolutions],
+    replicates: NULL_REPLICATES,
+    share: SHARE,
+  });
   const mean = joined.float64(results, 'mean');
   const size = joined.float64(results, 'size');
   return Array.from(mean, (value, i) => ({ mean: Math.max(0, value), rows: size[i] }));
@@ -178,17 +167,10 @@ async function stabilityByChance(
 /** The best partition to start from, finer than the clusters at this resolution will be. */
 export async function startingPartition(
   { dispatcher }: Run,
-  { shards, n }: SampleGraph,
+  { shards }: SampleGraph,
   resolution: number,
 ): Promise<Int32Array> {
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'start-partition', resolution },
-    ['points', 'graph'],
-    () => ({ labels: ['int32', n], quality: ['float64', 1] }),
-    (result) => isStartPartition(result, n, resolution),
-  );
+  const results = await shardResults(dispatcher, shards, { task: 'start-partition', resolution });
   const qualities = joined.float64(results, 'quality');
   return take(results[qualities.indexOf(Math.max(...qualities))], 'labels', 'int32');
 }
@@ -201,15 +183,12 @@ async function partitionsOf(
   rows: number,
 ): Promise<Int32Array[]> {
   const pairs = resolutions.length * REPLICATES;
-  const ownPairs = (shard: number) => Math.max(0, Math.ceil((pairs - shard) / shards.length));
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'partitions', resolutions: [...resolutions], replicates: REPLICATES, share: SHARE },
-    ['points', 'graph'],
-    (_, shard) => ({ labels: ['int32', ownPairs(shard) * rows] }),
-    (result) => arePartitions(result, rows),
-  );
+  const results = await shardResults(dispatcher, shards, {
+    task: 'partitions',
+    resolutions: [...resolutions],
+    replicates: REPLICATES,
+    share: SHARE,
+  });
   return Array.from({ length: pairs }, (_, pair) => {
     const all = take(results[pair % shards.length], 'labels', 'int32');
     const place = Math.floor(pair / shards.length);

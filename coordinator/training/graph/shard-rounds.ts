@@ -3,16 +3,11 @@ import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
-import type { Expected } from '../../scheduler/round.ts';
-import type { RowRange } from './plausible.ts';
 
 /** Rounds over the sample: each shard returns what it has of its rows. */
 
 /** The sample rows of each shard. */
 export type ShardRows = readonly number[];
-
-/** What a shard returns for one task, given its number of rows. */
-export type ExpectedOf = (rows: number, shard: number) => Expected;
 
 /** The first row of each shard among all sample rows, and the end. */
 export function startsOf(shards: ShardRows): Int32Array {
@@ -28,19 +23,11 @@ export async function shardResults(
   dispatcher: Dispatcher,
   shards: ShardRows,
   task: Task,
-  uses: string[],
-  expects: ExpectedOf,
-  isSound: (result: Tensors, rows: RowRange & { shard: number }) => boolean,
 ): Promise<Tensors[]> {
-  const starts = startsOf(shards);
   const results = await dispatcher.round({
     tasks: [task],
-    uses: ['transform', 'hashes', ...uses],
     units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
-    expects: ({ shard }) => [expects(shards[shard], shard)],
-    isSound: ([result], [{ shard }]) =>
-      isSound(result, { shard, from: starts[shard], to: starts[shard + 1] }),
+    sampled: shards,
   });
   return results.map(({ tasks }) => tasks[0]);
 }

@@ -32,7 +32,7 @@ export async function splitStep(of: GraphRun, state: State): Promise<State> {
   const { run, graph, resolution } = of;
   const { k } = state.mixture;
   if (k === 1) return splitIntoMany(of, state);
-  const labels = labelsOf(await netMemberships(of, state));
+  const labels = labelsOf(await netMemberships(of));
   const found = await refinedHalves(of, state, labels);
   const { side, cuts } = found;
   const best = bestCuts(found, graph.total, resolution, k);
@@ -176,7 +176,7 @@ const MERGE_SWEEPS = 3;
  */
 export async function mergeStep(of: GraphRun, state: State): Promise<State> {
   const { run, graph, resolution } = of;
-  let memberships = await netMemberships(of, state);
+  let memberships = await netMemberships(of);
   let units: OutputUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
     from,
     share: 1,
@@ -281,7 +281,7 @@ function mergePairs(
 export async function joinStep(of: GraphRun, state: State, clusters: number): Promise<State> {
   const { run, graph } = of;
   const { k } = state.mixture;
-  const memberships = await netMemberships(of, state);
+  const memberships = await netMemberships(of);
   const W = await run.calculate('clusterLinks', graph.graph, memberships);
   const rows = [...countsOf(labelsOf(memberships), k)];
   const occupied = occupiedOf(rows);

@@ -74,7 +74,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     calculate,
     emit,
   };
-  return { ...run, likelihood: kind.create(run, { below, rows: sampleRows }) };
+  return { ...run, likelihood: kind.create(run) };
 }
 
 /** Of the columns with outliers so many are named. */

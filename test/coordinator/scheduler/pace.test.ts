@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Pace } from '../../../coordinator/scheduler/pace.ts';
+import { Pace } from '../../../coordinator/scheduler/balance.ts';
 
 describe('the patience of an idle worker', () => {
   test('is two seconds for what it has never computed, else by its own times in the latest such round', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PeerRateLimit, TokenBucket } from '../../../coordinator/scheduler/rate-limit.ts';
+import { PeerRateLimit, TokenBucket } from '../../../coordinator/scheduler/accounting.ts';
 
 test('a peer reaches the limit with its 20th message in ten seconds; others are unaffected', () => {
   let clock = 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { noCounts } from '../../../coordinator/scheduler/counts.ts';
+import { noCounts } from '../../../coordinator/scheduler/accounting.ts';
 import { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { buildId } from '../../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { assignShards } from '../../../coordinator/scheduler/shard-assignment.ts';
+import { assignShards } from '../../../coordinator/scheduler/balance.ts';
 
 describe('assignShards', () => {
   const names = fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 });

@@ -15,26 +15,35 @@ import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
+import type { Encoding } from '../../../coordinator/encoder/encoder.ts';
 import {
   type Checkpoint,
+  type ClusterCheckpoint,
+  DamagedCheckpoint,
   decodeCheckpoint,
+  type EncoderCheckpoint,
   encodeCheckpoint,
   fingerprint,
+  OtherVersion,
 } from '../../../coordinator/storage/checkpoint.ts';
 import {
   checkpointFolder,
   checkpointName,
   createCheckpoints,
+  encoderFile,
   newestCheckpoint,
+  readEncoder,
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
-import { DamagedCheckpoint, NewerCheckpoint } from '../../../coordinator/storage/sealed-file.ts';
 import type { Transform } from '../../../data/transform.ts';
+import { blockCount, layoutOf } from '../../../model/layout.ts';
+import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
+import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
 
 const MAX_FLOAT32 = 2 ** 127;
@@ -79,7 +88,7 @@ function graphOf(k: number, stability: number | null) {
   return { resolution: 1.5, stability, range, labels: Int32Array.from({ length: SAMPLED }, (_, i) => i % k) };
 }
 
-const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
+const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
   .record({
     k: fc.integer({ min: 1, max: 4 }),
     d: fc.integer({ min: 1, max: 3 }),
@@ -126,6 +135,7 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
         steps: epoch,
       });
       return {
+        stage: 'cluster' as const,
         config: {
           seed: '18446744073709551615',
           hidden: [5],
@@ -186,9 +196,10 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
     },
   );
 
-const [small] = fc.sample(anyCheckpoint, { numRuns: 1, seed: 1 });
+const [small] = fc.sample(anyClusters, { numRuns: 1, seed: 1 });
 const file = async (checkpoint: Checkpoint) => Buffer.concat(await encodeCheckpoint(checkpoint));
-const withEpoch = (epoch: number, checkpoint = small): Checkpoint => ({
+const decoded = (bytes: Buffer) => decodeCheckpoint(bytes) as ClusterCheckpoint;
+const withEpoch = (epoch: number, checkpoint = small): ClusterCheckpoint => ({
   ...checkpoint,
   state: { ...checkpoint.state, epoch },
 });
@@ -196,14 +207,14 @@ const withEpoch = (epoch: number, checkpoint = small): Checkpoint => ({
 describe('a checkpoint', () => {
   test('is restored bit for bit, at any offset in memory', async () => {
     await fc.assert(
-      fc.asyncProperty(anyCheckpoint, fc.nat(7), async (checkpoint, offset) => {
+      fc.asyncProperty(anyClusters, fc.nat(7), async (checkpoint, offset) => {
         const bytes = await file(checkpoint);
         const moved = Buffer.alloc(bytes.length + offset).subarray(offset);
         bytes.copy(moved);
-        const decoded = decodeCheckpoint(moved);
+        const restored = decodeCheckpoint(moved);
         // deepStrictEqual distinguishes NaN and −0; comparing the encoded bytes covers the rest.
-        assert.deepEqual(decoded, checkpoint);
-        assert.ok((await file(decoded)).equals(bytes));
+        assert.deepEqual(restored, checkpoint);
+        assert.ok((await file(restored)).equals(bytes));
       }),
       { numRuns: 50 },
     );
@@ -214,10 +225,10 @@ describe('a checkpoint', () => {
       ({ kind: i % 2 ? 'merge' : 'split', changed: 0, k: 3, progress: null }) as const;
     const withSteps = (steps: Step[]) => ({ ...small, state: { ...small.state, steps } });
     const old = Array.from({ length: 10_000 }, (_, i) => step(i));
-    assert.deepEqual(decodeCheckpoint(await file(withSteps(old))).state.steps, old);
+    assert.deepEqual(decoded(await file(withSteps(old))).state.steps, old);
     let steps: Step[] = [];
     for (let i = 0; i < 150_000; i++) steps = withStep(steps, step(i));
-    assert.equal(decodeCheckpoint(await file(withSteps(steps))).state.steps.length, steps.length);
+    assert.equal(decoded(await file(withSteps(steps))).state.steps.length, steps.length);
   });
 
   test('that could not be read back is not written, and earlier ones stay', async () => {
@@ -236,7 +247,7 @@ describe('a checkpoint', () => {
     const { k, d } = mixture;
     const nan = (values: Float64Array) => values.map(() => Number.NaN);
     const other = Number(k === 1) + 1;
-    const bad: Record<string, Partial<Checkpoint>> = {
+    const bad: Record<string, Partial<ClusterCheckpoint>> = {
       'other shards': { config: { ...config, shards: small.layout.shards + 1 } },
       'another seed': { config: { ...config, seed: '1' } },
       'other hidden layers': { config: { ...config, hidden: [5, 5] } },
@@ -321,7 +332,7 @@ describe('a checkpoint', () => {
       assert.throws(() => decodeCheckpoint(bytes), DamagedCheckpoint, `byte ${i}`);
       bytes[i] ^= bit;
     }
-    assert.equal(decodeCheckpoint(bytes).state.epoch, small.state.epoch);
+    assert.equal(decoded(bytes).state.epoch, small.state.epoch);
   });
 
   test('cut at any length, or longer than it was, is damaged', async () => {
@@ -334,12 +345,12 @@ describe('a checkpoint', () => {
   test('of another format is distinguished from a damaged one', async () => {
     const { createHash } = await import('node:crypto');
     const bytes = await file(small);
-    bytes.writeUInt32LE(3, 8);
+    bytes.writeUInt32LE(4, 8);
     createHash('sha256')
       .update(bytes.subarray(0, -32))
       .digest()
       .copy(bytes, bytes.length - 32);
-    assert.throws(() => decodeCheckpoint(bytes), NewerCheckpoint);
+    assert.throws(() => decodeCheckpoint(bytes), OtherVersion);
   });
 });
 
@@ -398,7 +409,7 @@ describe('checkpoint files', () => {
       dim: small.layout.dim,
     } as RunFile['data'];
     const foreign = foreignTo({ data, identity: small.identity }, config);
-    const other = (change: Partial<Checkpoint>) => ({ ...withEpoch(1), ...change });
+    const other = (change: Partial<ClusterCheckpoint>) => ({ ...withEpoch(1), ...change });
     await saveCheckpoint(folder, withEpoch(2));
     for (const [change, says] of [
       [
@@ -453,7 +464,98 @@ describe('checkpoint files', () => {
       .digest()
       .copy(bytes, bytes.length - 32);
     writeFileSync(path, bytes);
-    assert.throws(() => newestCheckpoint(run, own, assert.fail), UserError);
+    assert.throws(() => newestCheckpoint(run, own, assert.fail), /another version .*start a new run/);
+    assert.equal(newestCheckpoint(run, own, assert.fail, { mayBeOld: true }), null);
+  });
+});
+
+const WIDTHS = [5, 4, 2, 4, 5];
+const encoderLayout = layoutOf(300, 5, 3, 7n);
+const autoencoder = initialAutoencoder(3n, WIDTHS);
+/** As decoded: names that are given by others have no prototype. */
+const named = (tensors: Tensors): Tensors => Object.assign(Object.create(null), tensors);
+const encoder: EncoderCheckpoint = {
+  ...{ stage: 'encode', config: { seed: '7' }, identity: 'wasm/1', layout: encoderLayout },
+  encoding: {
+    variance: 4.5,
+    hashes: Uint8Array.from({ length: 16 * blockCount(encoderLayout) }, (_, i) => i),
+    input: { factor: Float32Array.of(1, 2, 3, 4, 0), shift: Float32Array.of(5, 6, 7, 8, 0) },
+    state: {
+      ...autoencoder,
+      first: autoencoder.params.map(Math.sin),
+      second: autoencoder.params.map(Math.abs),
+      ...{ steps: 70, epoch: 4, loss: 0.25 },
+    },
+    ...{ alternation: 2, codes: 'ab' },
+    clusters: {
+      transform: named({ bias: nd(Float32Array.of(1, 2)), shape: nd(Int32Array.of(0, 2)) }),
+      net: named({ params: nd(Float32Array.of(3, 4, 5), 3) }),
+      centres: Float32Array.of(1, 2, Number.NaN, Number.NaN),
+      variance: 1.5,
+      labels: Int32Array.of(0, 0, 1),
+    },
+    brought: [
+      { k: 3, agreement: null },
+      { k: 2, agreement: 0.75 },
+    ],
+  },
+  spent: { seconds: 12.5, rounds: 40, rowsRead: 900, workers: 2 },
+};
+const withState = (state: Partial<Encoding['state']>): EncoderCheckpoint => ({
+  ...encoder,
+  encoding: { ...encoder.encoding, state: { ...encoder.encoding.state, ...state } },
+});
+
+describe('the checkpoint of an encoder', () => {
+  const run = fresh();
+  const warnings: string[] = [];
+  const read = (foreign: () => string | null = () => null) =>
+    readEncoder(run, foreign, (message) => warnings.push(message));
+  const save = (checkpoint: Checkpoint) => saveCheckpoint(checkpointFolder(run), checkpoint);
+
+  test('is read back bit for bit, and replaced by the next one; those of clusters stay', async () => {
+    assert.equal(read(), null);
+    mkdirSync(run);
+    await save(withEpoch(3));
+    await save(encoder);
+    assert.deepEqual(read(), encoder);
+    const next = withState({ epoch: 5, loss: null });
+    await save(next);
+    assert.deepEqual(read(), next);
+    assert.deepEqual(readdirSync(checkpointFolder(run)), ['encoder.ckpt', 'epoch-000003.ckpt']);
+  });
+
+  test('of another run is refused', () => {
+    assert.throws(() => read(() => 'it is of other rows'), /encoder.ckpt is of another run .*of other rows/);
+  });
+
+  test('is not used where it is damaged, or has weights that are not finite', async () => {
+    await save(encoder);
+    const bytes = readFileSync(encoderFile(run));
+    for (let at = 0; at < bytes.length; at += 37) {
+      const damaged = Buffer.from(bytes);
+      damaged[at] ^= 1;
+      writeFileSync(encoderFile(run), damaged);
+      warnings.length = 0;
+      assert.equal(read(), null, `byte ${at}`);
+      assert.match(warnings.join(), /encoder\.ckpt cannot be used: .*; the encoder is trained again/);
+    }
+    const { params } = autoencoder;
+    await save(withState({ params: params.map((value, i) => (i === 3 ? Number.NaN : value)) }));
+    assert.equal(read(), null);
+  });
+
+  test('waits beside one of clusters, neither in place of the other', async () => {
+    const run = fresh();
+    const checkpoints = createCheckpoints({ run, id: '0a', every: 10, emit: () => {}, warn: assert.fail });
+    checkpoints.offer(encoder, true);
+    checkpoints.offer(withEpoch(0), true);
+    checkpoints.offer(withEpoch(1), false);
+    assert.ok(await checkpoints.flush());
+    const names = ['encoder.ckpt', checkpointName(0), checkpointName(1)];
+    assert.deepEqual(readdirSync(checkpointFolder(run)), names);
+    await checkpoints.clear();
+    assert.deepEqual([readdirSync(checkpointFolder(run)), checkpoints.saved()], [['encoder.ckpt'], null]);
   });
 });
 
@@ -555,7 +657,7 @@ describe('when checkpoints are written', () => {
       isFound: true,
     });
     rmSync(run);
-    const found = (id?: string) => newestCheckpoint(run, () => null, assert.fail, id)?.path;
+    const found = (id?: string) => newestCheckpoint(run, () => null, assert.fail, { id })?.path;
     assert.deepEqual([found('0a1b2c3d'), found('00000000'), found()], [rescued!.path, undefined, undefined]);
     checkpoints.offer(withEpoch(3), true);
     await checkpoints.flush();

@@ -7,7 +7,7 @@ import { WriteError } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { retryWrites } from '../../../coordinator/finish.ts';
 import { createEventLog, linesOf } from '../../../coordinator/storage/event-log.ts';
-import { lockDirectory, lockFile } from '../../../coordinator/storage/lock.ts';
+import { lockDirectory, lockFile } from '../../../coordinator/storage/run-lock.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-event-log-'));
 after(() => rmSync(home, { recursive: true }));

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
-import { layersModel } from '../../../coordinator/storage/export-model.ts';
+import { layersModel } from '../../../coordinator/storage/results.ts';
 import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../../data/transform.ts';
 import { clusteringNet, type Net } from '../../../model/nets/net.ts';

@@ -19,12 +19,12 @@ import { draftOf, isDraft, startOf } from '../../../base/drafts.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { sha256 } from '../../../bench/run-files.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
-import { Displaced } from '../../../coordinator/storage/held-directory.ts';
 import {
   openDefaultRunDirectory,
   openRunDirectory,
   reopenRunDirectory,
 } from '../../../coordinator/storage/run-directory.ts';
+import { Displaced } from '../../../coordinator/storage/run-lock.ts';
 import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
 import { cachePath } from '../../../data/cache-pruning.ts';
 import { openSource } from '../../../data/open.ts';

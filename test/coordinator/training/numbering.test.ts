@@ -55,7 +55,6 @@ function shownOf(blocks: { start: number }[], rows: number[], label: (row: numbe
 async function labelled(
   out: RunDirectory,
   label = unitOf,
-  confirmed = async () => {},
   isOutlier: ((row: number) => boolean) | null = null,
 ): Promise<FullPassResult> {
   const dispatcher = {
@@ -94,7 +93,7 @@ async function labelled(
     calculate: async () => null,
     transform: { fences: isOutlier && {} },
   } as unknown as Run;
-  return labelAllRows(run, layout, K, truth, out, confirmed, BELOW);
+  return labelAllRows(run, layout, K, truth, out, BELOW);
 }
 
 async function directory(name: string): Promise<RunDirectory> {
@@ -201,7 +200,7 @@ describe('the full pass numbers clusters by their exact sizes', () => {
     // Without them unit 2 has more rows than unit 0.
     const isOutlier = (row: number) => row % 20 === 1;
     const label = (row: number) => (row === 3 ? 0 : unitOf(row));
-    const { order, T, counts, outliers, sampledOutliers } = await labelled(out, label, undefined, isOutlier);
+    const { order, T, counts, outliers, sampledOutliers } = await labelled(out, label, isOutlier);
     out.close();
     assert.deepEqual(order, [4, 0, 2, 3, 1]);
     assert.deepEqual(counts, [10_000, 4001, 3999, 2000, 0]);
@@ -223,7 +222,7 @@ describe('the full pass numbers clusters by their exact sizes', () => {
   test('not if only outliers have the label of one: the units without other rows are told, and no file is left', async () => {
     const out = await directory('alone');
     await assert.rejects(
-      labelled(out, undefined, undefined, (row) => unitOf(row) === 3),
+      labelled(out, undefined, (row) => unitOf(row) === 3),
       (error) => error instanceof OutliersAlone && error.units.join() === '1,3',
     );
     out.close();
@@ -231,19 +230,5 @@ describe('the full pass numbers clusters by their exact sizes', () => {
       readdirSync(out.path).filter((name) => /npy/.test(name)),
       [],
     );
-  });
-
-  test('only once the data are confirmed', async () => {
-    const out = await directory('misread');
-    const changed = new Error('misread');
-    const pieces: RunDirectory['pieces'] = (...args) => ({
-      ...out.pieces(...args),
-      update: async () => assert.fail(),
-    });
-    await assert.rejects(
-      labelled({ ...out, pieces }, unitOf, () => Promise.reject(changed)),
-      changed,
-    );
-    out.close();
   });
 });

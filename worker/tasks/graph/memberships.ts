@@ -7,10 +7,10 @@ import {
   withVolumes,
 } from '../../../model/graph/mean-field.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { FieldParameters, TaskOf } from '../../../proto/tasks.ts';
+import { type FieldParameters, FORWARD_ROWS, type TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { Tensor } from '../../compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
+import { forward } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 import { graphOf, membershipsOf, rangeOf, sampleIn } from './states.ts';
 

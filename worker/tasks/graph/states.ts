@@ -1,9 +1,9 @@
 import type { ClusterMemberships } from '../../../model/graph/mean-field.ts';
 import type { DegreeGraph } from '../../../model/graph/weights.ts';
+import { Mismatch } from '../../../proto/shapes.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Context } from '../../context.ts';
 import type { ShardSample } from '../../samples.ts';
-import { InvalidRound } from '../../state-checks.ts';
 import type { States } from '../../states.ts';
 
 /** The states of the graph likelihood, as a shard's tasks read them. */
@@ -21,7 +21,7 @@ export function rangeOf(states: States, shard: number): { from: number; to: numb
 }
 
 /**
- * A shard's sample, and where its rows are among all sample rows. InvalidRound if the state `points` has another number of them:
+ * A shard's sample, and where its rows are among all sample rows. Mismatch if the state `points` has another number of them:
  * only the worker that has the sample can tell.
  */
 export async function sampleIn(
@@ -31,7 +31,7 @@ export async function sampleIn(
   const sample = await context.sample(shard);
   const { from, to } = rangeOf(context.states, shard);
   if (to - from !== sample.n)
-    throw new InvalidRound(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
+    throw new Mismatch(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
   return { sample, from, to };
 }
 

@@ -17,7 +17,7 @@ const run = (transform: string) =>
 
 /** The form in which workers have the target. */
 const formOf = async (of: Run, mixture: Mixture) =>
-  (await gaussian.create(of, { below: 1, rows: [] }).target(of, { mixture } as State)).form;
+  (await gaussian.create(of).target(of, { mixture } as State)).form;
 
 /** Two clusters, the second with this correlation. */
 const mixture = (correlation: number): Mixture => ({

@@ -1,14 +1,125 @@
 import { mapInSlices, yieldToEventLoop } from '../../base/slices.ts';
-import { rowSlices } from '../../data/saved/row-columns.ts';
+import {
+  csvTable,
+  type LabelColumn,
+  type LabelTableWriter,
+  nameOfRows,
+  parquetTable,
+  rounded,
+} from '../../data/saved/label-table.ts';
+import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { RowTexts } from '../../data/texts/row-texts.ts';
+import type { Source } from '../../data/source.ts';
+import { repeatCounter } from '../../data/texts/repeats.ts';
+import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
 import { stopWordsOf } from '../../data/texts/stop-words.ts';
 import { wordsOf } from '../../data/texts/tokens.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
-import { type Centres, nearestCentres } from '../../model/description/distances.ts';
+import type { Centres } from '../../model/description/distances.ts';
+import { nearestCentres, outlierScore } from '../../model/description/distances.ts';
 import { priority } from '../../model/random.ts';
+import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
+import type { RunDirectory, StreamedFile } from './run-directory.ts';
+
+/** `labels.csv` and `labels.parquet`: what the .npy files say of each row, side by side, with what names it. */
+
+const LABELS_CSV = 'labels.csv';
+const LABELS_PARQUET = 'labels.parquet';
+
+type Named = Pick<Source, 'images' | 'texts' | 'id'>;
+
+/** What names the rows: a column of a table, those of the cells of an .h5ad, or images; null: their numbers. */
+export function namesOfRows(
+  { images, texts, id: usual = '' }: Named,
+  { data, id }: Pick<RunConfig, 'data' | 'id'>,
+): RowTexts | null {
+  if (images) return rowTexts(inSlices(images), data);
+  const column = id ?? usual;
+  return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
+}
+
+/** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
+export function labelColumns(quantiles: Float32Array, outliers: number | null) {
+  const names: LabelColumn[] = ['cluster', 'confidence', 'distance', 'outlier_score'];
+  if (outliers !== null) names.push('cluster_or_outlier');
+  return {
+    names,
+    of({ labels, confidence, distance, outliers: flags }: Omit<RowSlice, 'start'>) {
+      // Rows that were set apart are far from all clusters.
+      const score = Float64Array.from(labels, (label, i) =>
+        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
+      );
+      return {
+        ...{ cluster: labels, confidence, distance, outlier_score: score },
+        ...(outliers !== null && {
+          cluster_or_outlier: labels.map((label, i) => (score[i] > outliers ? -1 : label)),
+        }),
+      };
+    },
+  };
+}
+
+interface LabelFilesInput {
+  /** Of distances, by cluster. */
+  quantiles: Float32Array;
+  /** Is there an outliers.npy? */
+  hasOutliers: boolean;
+  shown: ReadonlySet<number>;
+  warn(message: string): void;
+}
+
+/** Writes the tables from the finished .npy files, in one pass over these. Returns what names the rows of `shown`. */
+export async function writeLabelFiles(
+  out: RunDirectory,
+  rows: number,
+  source: Named,
+  config: RunConfig,
+  { quantiles, hasOutliers, shown, warn }: LabelFilesInput,
+): Promise<Map<number, string>> {
+  const { outliers, labelsParquet } = config;
+  const columns = labelColumns(quantiles, outliers);
+  const files: StreamedFile[] = [];
+  const stream = (name: string) => {
+    const file = out.stream(name);
+    files.push(file);
+    return file;
+  };
+  const found = new Map<number, string>();
+  const names = namesOfRows(source, config);
+  const id = config.id ?? source.id ?? null;
+  const counter = id !== null && names ? await repeatCounter(rows) : null;
+  const first = nameOfRows(source.images ? 'image' : id);
+  try {
+    const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
+    if (labelsParquet)
+      tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
+    for await (const { start, ...slice } of rowSlices(out.path, rows, hasOutliers)) {
+      const ids = names && (await names.next(slice.labels.length));
+      for (const [i, name] of ids?.entries() ?? []) {
+        counter?.add(name);
+        if (shown.has(start + i)) found.set(start + i, name);
+      }
+      const part = { start, ids, columns: columns.of(slice) };
+      for (const table of tables) table.write(part);
+    }
+    await names?.end();
+    for (const table of tables) table.end();
+    for (const file of files) file.finish();
+    const repeats = counter?.repeats() ?? 0;
+    if (repeats)
+      warn(
+        `${config.id === null ? 'the file' : `--id ${id}`}: ${repeats.toLocaleString('en')} of ${rows.toLocaleString('en')} rows have the name of a row before them`,
+      );
+    return found;
+  } catch (error) {
+    for (const file of files) file.abort();
+    throw error;
+  } finally {
+    await names?.close();
+  }
+}
 
 /** What is said of a cluster, at most. */
 const [MOST_NEAREST, MOST_COLUMNS, MOST_WORDS, MOST_TEXTS] = [5, 10, 10, 3];

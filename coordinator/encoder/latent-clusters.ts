@@ -8,14 +8,14 @@ import type { Tensors } from '../../proto/tensors.ts';
 import { netStates } from '../training/net-states.ts';
 import { transformTensors } from '../training/transform-tensors.ts';
 
-/** Clusters of codes, to whose centres an encoder draws the codes of their rows. */
-export interface CodeClusters {
-  /** From codes to the clustering net, and that net, as workers get them. */
+/** Clusters of latent vectors, to whose centres an encoder draws those of their rows. */
+export interface LatentClusters {
+  /** From latent vectors to the clustering net, and that net, as workers get them. */
   readonly transform: Tensors;
   readonly net: Tensors;
-  /** The mean code of each cluster, [K,L]; of one without rows, NaN. */
+  /** The mean of each cluster, [K,L]; of one without rows, NaN. */
   readonly centres: Float32Array;
-  /** The mean over the numbers of a code of their variances. */
+  /** The mean over the numbers of a latent vector of their variances. */
   readonly variance: number;
   /** Of some of the rows, always the same. */
   readonly labels: Int32Array;
@@ -26,20 +26,20 @@ const MOST_ROWS = 10_000;
 /** Rows that are labelled without yielding. */
 const SLICE = 256;
 
-/** The clusters of codes by a clustering net, as far as a sample of the rows shows them. */
-export async function codeClusters(
-  codes: Source,
+/** The clusters of latent vectors by a clustering net, as far as a sample of the rows shows them. */
+export async function latentClusters(
+  vectors: Source,
   transform: Transform,
   net: Net,
   seed: bigint,
-): Promise<CodeClusters> {
-  const { dim } = codes;
+): Promise<LatentClusters> {
+  const { dim } = vectors;
   const layers = layersOf(net);
   const k = layers.at(-1)!.cols;
-  const n = Math.min(codes.rows, MOST_ROWS);
+  const n = Math.min(vectors.rows, MOST_ROWS);
   // One at random of each of n equal parts of the file, whose order may have a period.
   const draw = generator(seed, 'code-clusters');
-  const edge = (i: number) => Math.floor((i * codes.rows) / n);
+  const edge = (i: number) => Math.floor((i * vectors.rows) / n);
   const rowOf = (i: number) => edge(i) + draw.below(edge(i + 1) - edge(i));
   const labels = new Int32Array(n);
   const counts = new Float64Array(k);
@@ -49,13 +49,13 @@ export async function codeClusters(
     await yieldToEventLoop();
     const count = Math.min(SLICE, n - from);
     const rows = new Float32Array(count * dim);
-    for (let i = 0; i < count; i++) rows.set(await codes.read(rowOf(from + i), 1), i * dim);
+    for (let i = 0; i < count; i++) rows.set(await vectors.read(rowOf(from + i), 1), i * dim);
     const used = rows.slice();
     if (transform.fences) moveOutliers(used, dim, transform.fences);
     unitRows(transform, used);
-    const own = argmaxRows(logits(layers, networkRows(transform, used)), k);
-    labels.set(own, from);
-    for (const [i, label] of own.entries()) {
+    const labelled = argmaxRows(logits(layers, networkRows(transform, used)), k);
+    labels.set(labelled, from);
+    for (const [i, label] of labelled.entries()) {
       counts[label]++;
       for (let j = 0; j < dim; j++) {
         const value = rows[i * dim + j];

@@ -1,0 +1,153 @@
+import { closeSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { openFile } from '../base/files.ts';
+import { sha256InSlices } from '../base/hash.ts';
+import { HASH_BYTES } from '../data/blocks.ts';
+import { openSource } from '../data/open.ts';
+import type { Layout } from '../model/layout.ts';
+import { nd } from '../proto/tensors.ts';
+import type { RunConfig } from './config.ts';
+import {
+  afterClustering,
+  checkEncoder,
+  type Encoding,
+  newEncoding,
+  passesOf,
+  widthsOf,
+} from './encoder/encoder.ts';
+import { latentClusters } from './encoder/latent-clusters.ts';
+import { CODES, encodeAll, encoderEpoch, encoderShards } from './encoder/train-encoder.ts';
+import { arePixels, assertUnchanged, firstReading } from './read.ts';
+import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
+import type { Checkpoint } from './storage/checkpoint.ts';
+import { runFile } from './storage/run-file.ts';
+
+/** The layout in which an encoder is trained, and all rows are encoded. */
+const inTraining = (layout: Layout): Layout => ({ ...layout, shards: encoderShards(layout) });
+
+/**
+ * The stages of a run that learns features: the encoder's training, the latent vectors of all rows, and, after these are clustered, the
+ * decision whether the encoder learns from the clusters, when the run goes back to its training.
+ */
+export function encoderStages(context: RunContext): Record<'encode' | 'vectors' | 'alternate', RunStage> {
+  const { config, layout, source, server, emit, dispatcher, out, checkpoints, serve, warn } = context;
+  /** What workers compute on. */
+  let served: 'rows' | 'rows in training' | 'vectors' = 'rows';
+
+  function serveRows({ input, hashes }: Encoding): void {
+    if (served === 'rows in training') return;
+    const own = inTraining(layout);
+    if (served === 'vectors' || own.shards !== layout.shards) serve?.(source, own);
+    served = 'rows in training';
+    dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
+    dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+  }
+
+  async function begun(state: RunState): Promise<Encoding> {
+    checkEncoder(config, widthsOf(config, layout.dim), warn);
+    // Of the rows themselves only variances are needed, and none of them stays in memory.
+    const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
+    const data = await firstReading({ ...context, config: forEncoder }, { source, layout }, 0);
+    assertUnchanged(context, data.hashes);
+    await source.assertSameFile?.();
+    const encoding = newEncoding(config, layout, data, arePixels(source));
+    await out.create(runFile(metadataOf(context, state, data.hashes), null));
+    return encoding;
+  }
+
+  /** Rounds read the rows from the source: no worker holds more than some of them. */
+  const encode: RunStage = {
+    name: 'encode',
+    ended({ encoding }, isAsked) {
+      if (!encoding) return null;
+      const { codes, state, alternation } = encoding;
+      if (codes !== null || state.epoch >= passesOf(config, alternation).epochs) return 'done';
+      return isAsked && state.epoch > 0 ? 'asked' : null;
+    },
+    async begin(state) {
+      const encoding = state.encoding ?? (await begun(state));
+      serveRows(encoding);
+      server.usage();
+      return encoding === state.encoding ? state : { ...state, encoding };
+    },
+    async step(state) {
+      const startedAt = performance.now();
+      const before = server.traffic();
+      const encoding = state.encoding!;
+      const trained = await encoderEpoch({ config, layout: inTraining(layout), dispatcher }, encoding);
+      const after = server.traffic();
+      const { tasks, workers } = server.usage();
+      const { epochs } = passesOf(config, encoding.alternation);
+      emit({
+        ...{ type: 'encoder-epoch', epoch: trained.epoch, of: epochs, loss: trained.loss! },
+        ...{ wall: (performance.now() - startedAt) / 1000, seconds: tasks, workers },
+        bytes: after.sent - before.sent + after.received - before.received,
+      });
+      return { ...state, encoding: { ...encoding, state: trained } };
+    },
+    end: (state, reason) => (reason === 'asked' ? { ...state, isLastAlternation: true } : state),
+    checkpoint: ({ encoding }) => encoderCheckpoint(context, encoding!),
+  };
+
+  const vectors: RunStage = {
+    name: 'read',
+    ended: (state) => (state.source !== source ? 'done' : null),
+    async step(state) {
+      let encoding = state.encoding!;
+      if (encoding.codes === null) {
+        // Checkpoints of clusters are of other vectors.
+        await checkpoints.clear();
+        serveRows(encoding);
+        await encodeAll(dispatcher, inTraining(layout), encoding.state, out);
+        encoding = { ...encoding, codes: out.hashes()[CODES] };
+        checkpoints.offer(encoderCheckpoint(context, encoding), true);
+      }
+      const latent = await openSource(join(out.path, CODES));
+      const own = { ...layout, dim: latent.dim };
+      serve?.(latent, own);
+      served = 'vectors';
+      return { ...state, encoding, source: latent, layout: own };
+    },
+  };
+
+  const alternate: RunStage = {
+    name: 'read',
+    ended: ({ encoding, clusters }) =>
+      !clusters || encoding!.brought.length > encoding!.alternation ? 'done' : null,
+    async step(state) {
+      const { run, clusters, ended } = state;
+      const found = await latentClusters(state.source, run!.transform, clusters!.net, BigInt(config.seed));
+      const isLast = ended === 'asked' || state.isLastAlternation;
+      const encoding = afterClustering(state.encoding!, found, config, isLast);
+      if (encoding.codes !== null) return { ...state, encoding };
+      const { alternation, brought } = encoding;
+      emit({ type: 'alternation', alternation, of: config.alternations, ...brought.at(-1)! });
+      checkpoints.offer(encoderCheckpoint(context, encoding), true);
+      await checkpoints.flush();
+      return { ...state, encoding, source, layout, data: null, run: null, clusters: null, ended: null };
+    },
+  };
+  return { encode, vectors, alternate };
+}
+
+const encoderCheckpoint = (context: RunContext, encoding: Encoding): Checkpoint => ({
+  stage: 'encode',
+  ...aboutCheckpoint(context, context.layout),
+  encoding,
+});
+
+/** The encoder of a checkpoint; without its latent vectors if their file is not there any more, or is another. */
+export async function withVectors(encoding: Encoding, run: string): Promise<Encoding> {
+  const path = join(run, CODES);
+  const isThere = encoding.codes !== null && existsSync(path) && (await hashOf(path)) === encoding.codes;
+  return isThere ? encoding : { ...encoding, codes: null };
+}
+
+async function hashOf(path: string): Promise<string> {
+  const { fd } = openFile(path, { canBeEmpty: true });
+  try {
+    return await sha256InSlices(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,108 @@
+import { UserError } from '../base/user-error.ts';
+import type { Source } from '../data/source.ts';
+import { diagnoseRow, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
+import { block } from '../model/layout.ts';
+import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
+import { fingerprint } from './storage/checkpoint.ts';
+import { runFile } from './storage/run-file.ts';
+import { sampleThreshold } from './training/preparation/limits.ts';
+import { prepare } from './training/preparation/prepare.ts';
+import { publishTransform } from './training/publish.ts';
+import { type DataMoments, momentsRound } from './training/reading/moments.ts';
+import { setOutliersApart } from './training/reading/outliers.ts';
+
+/**
+ * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior
+ * are decided, and the run directory is there.
+ */
+export function readStage(context: RunContext): RunStage {
+  const { config, out, checkpoints, calculate, dispatcher, emit, resume, observer } = context;
+  let isFirst = true;
+  return {
+    name: 'read',
+    ended: ({ run }) => (run ? 'done' : null),
+    async step(state) {
+      const { source, layout, encoding, clusters } = state;
+      const isRead = state.data !== null;
+      const sample = sampleThreshold(config, layout);
+      const data =
+        state.data ??
+        (await setOutliersApart(
+          { config, layout, dispatcher, calculate, sample },
+          await firstReading(context, state),
+        ));
+      if (!encoding) assertUnchanged(context, data.hashes);
+      const names = source.names ?? null;
+      // A run that continues from a checkpoint has emitted these warnings before.
+      const warn = isRead ? () => {} : context.warn;
+      const run = await prepare(
+        { ...{ config, layout, dispatcher, calculate, emit, warn, names }, arePixels: arePixels(source) },
+        data,
+      );
+      // Workers opened it by its path, each when it joined: some may have read another file than others.
+      if (!isRead) await source.assertSameFile?.();
+      const sampled = data.sampleRows.reduce((a, b) => a + b, 0);
+      observer?.prepared(run, sampled);
+      const next = { ...state, data, run };
+      const metadata = metadataOf(context, next, encoding?.hashes ?? data.hashes);
+      await out.create(runFile(metadata, null));
+      // It has not said of what the vectors are that are clustered.
+      if (encoding) out.json('run.json', runFile(metadata, null));
+      const { rows, dim, shards } = context.layout;
+      if (isFirst && resume)
+        emit({
+          type: 'resume',
+          epoch: clusters?.epoch ?? 0,
+          k: clusters?.mixture.k ?? run.likelihood.initK,
+          from: (clusters && resume.from?.path) ?? null,
+        });
+      else if (isFirst) emit({ type: 'start', rows, dim, sample: sampled, shards });
+      isFirst = false;
+      const { likelihood, why } = run;
+      if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: likelihood.name, why });
+      if (clusters && resume?.from) {
+        // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
+        if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
+        observer?.state(clusters);
+        if (clusters.sample.below !== run.sample.below) publishTransform(run, clusters.sample.below);
+      }
+      return next;
+    },
+  };
+}
+
+/** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */
+export const arePixels = ({ shape, dtype }: Source) => shape !== undefined && dtype === 'uint8';
+
+/** UserError if the rows with these hashes are not those of the run that is resumed. */
+export function assertUnchanged({ config, resume }: RunInput, hashes: Uint8Array): void {
+  if (resume && fingerprint(hashes) !== resume.fingerprint)
+    throw new UserError(
+      `${config.data} has changed since the run began; restore the old file, or start a new run`,
+    );
+}
+
+/** Reads all rows for the first time: the moments round. Those with a priority below `sample` are kept by the workers. */
+export async function firstReading(
+  { config, dispatcher, calculate, server, source: raw, check: checkOfRaw }: RunContext,
+  { source, layout }: Pick<RunState, 'source' | 'layout'>,
+  sample = sampleThreshold(config, layout),
+): Promise<DataMoments> {
+  const check = source === raw ? checkOfRaw : null;
+  const firstBlock = await source.read(0, block(layout, 0).count);
+  const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
+    Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
+  );
+  const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
+  check?.begin();
+  return momentsRound(
+    {
+      ...{ dispatcher, calculate, describe: server.describe, staleShards: check?.staleShards },
+      diagnose: (row) => diagnoseRow(source, row, max),
+    },
+    config,
+    layout,
+    origin,
+    sample,
+  );
+}

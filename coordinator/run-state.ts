@@ -1,0 +1,173 @@
+import { WriteError } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Labels } from '../data/labels.ts';
+import type { SavedTree } from '../data/saved/saved-tree.ts';
+import type { Source } from '../data/source.ts';
+import type { Layout } from '../model/layout.ts';
+import type { EndReason } from '../model/schedule.ts';
+import type { State } from '../model/state.ts';
+import type { Emit } from '../view/events.ts';
+import type { Summary } from '../view/summary.ts';
+import type { RunConfig } from './config.ts';
+import type { DataCheck } from './data-check.ts';
+import type { Encoding } from './encoder/encoder.ts';
+import type { Continuation } from './inputs.ts';
+import type { Dispatcher } from './scheduler/dispatcher.ts';
+import { FailedEverywhere } from './scheduler/scheduler.ts';
+import type { Server } from './scheduler/server.ts';
+import type { EarlyFinish, Stage } from './stage.ts';
+import type { Checkpoint, RunTotals } from './storage/checkpoint.ts';
+import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
+import { type RunMetadata, withAbsolutePaths } from './storage/run-file.ts';
+import type { Calculate } from './training/calculation/calculator.ts';
+import type { FullPassResult } from './training/full-pass.ts';
+import type { DataMoments } from './training/reading/moments.ts';
+import type { Run } from './training/run-context.ts';
+import type { Observer } from './training/train.ts';
+
+/** Where a resumed run continues. */
+export interface ResumedInput {
+  /** Null to start again. */
+  from: SavedCheckpoint | null;
+  /** Why a checkpoint is not of this run; null: it is. */
+  foreign: (checkpoint: Checkpoint) => string | null;
+  /** Of the rows that it had. */
+  fingerprint: string;
+  how: Continuation;
+}
+
+/** What a run works with; none of it changes while it does. */
+export interface RunInput {
+  config: RunConfig;
+  /** The rows of the data. */
+  source: Source;
+  /** The column of the data that holds the labels and is not in `source`. */
+  leftOut?: string | null;
+  labels: Labels | null;
+  layout: Layout;
+  server: Server;
+  /** Compares what workers read from their own files with the coordinator's; null: there is nothing to compare. */
+  check?: DataCheck | null;
+  out: RunDirectory;
+  checkpoints: Checkpoints;
+  calculate: Calculate;
+  /** Null for a new run. */
+  resume: ResumedInput | null;
+  /** From now on these rows are clustered, also for workers and page. */
+  serve?: (source: Source, layout: Layout) => void;
+  emit: Emit;
+  warn: (message: string) => void;
+  observer?: Observer;
+  /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
+  held?: () => Promise<void> | null;
+  earlyFinish: EarlyFinish;
+  /** Called when the results are written; replicates may follow. */
+  written?: () => void;
+  /** Ends replicates early. */
+  signal?: AbortSignal;
+  versions: Record<string, string>;
+  /** Tells it apart from other runs of its name. */
+  id: string;
+  /** Workers may have different numeric identities. */
+  mixed?: boolean;
+}
+
+/** The input, and what its stages share. */
+export interface RunContext extends RunInput {
+  /** Its errors name the data. */
+  dispatcher: Dispatcher;
+  /** The totals of all sessions so far. */
+  spent(): RunTotals;
+}
+
+/** What a run has found so far: each stage adds to it. */
+export interface RunState {
+  /** What is clustered: the rows of the data, or their latent vectors. */
+  readonly source: Source;
+  readonly layout: Layout;
+  /** Null without an encoder, or before its training begins. */
+  readonly encoding: Encoding | null;
+  /** The user has asked the encoder to end early: no alternation follows. */
+  readonly isLastAlternation: boolean;
+  /** The first reading of what is clustered. */
+  readonly data: DataMoments | null;
+  /** What is fixed for the training of clusters. */
+  readonly run: Run | null;
+  /** The clusters, in training. */
+  readonly clusters: State | null;
+  /** Why their training has ended. */
+  readonly ended: EndReason | null;
+  readonly labelled: Labelled | null;
+  readonly summary: Summary | null;
+  /** Nothing is left to do. */
+  readonly isDone: boolean;
+}
+
+export type RunStage = Stage<RunState, Checkpoint>;
+
+/** All rows have labels. */
+export interface Labelled {
+  /** What the full pass has found, by the clusters' numbers by size. */
+  found: FullPassResult;
+  /** The state whose clusters are numbered so, and for each the number that it had in training. */
+  state: State;
+  order: number[];
+  /** Of merges above the clusters; null where they are too flat for it. */
+  tree: SavedTree | null;
+}
+
+/**
+ * Rounds whose UserErrors have the path of the data before them, unless they contain it already: they are about the data, and
+ * a worker that reads rows from the coordinator does not know the path.
+ */
+export function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
+  return {
+    publish: (name, tensors) => dispatcher.publish(name, tensors),
+    abort: (error) => dispatcher.abort(error),
+    round: (spec) =>
+      dispatcher.round(spec).catch((error) => {
+        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
+        throw new UserError(`${path}: ${error.message}`);
+      }),
+  };
+}
+
+/** The totals of the session that began at `startTime`, added to those `before`. */
+export function totalsSince(before: RunTotals | null, server: Server, startTime: number): RunTotals {
+  const { rounds, rowsRead, workers } = server.totals();
+  return {
+    seconds: (before?.seconds ?? 0) + (performance.now() - startTime) / 1000,
+    rounds: (before?.rounds ?? 0) + rounds,
+    rowsRead: (before?.rowsRead ?? 0) + rowsRead,
+    workers: Math.max(before?.workers ?? 0, workers),
+  };
+}
+
+/** What run.json says of a run before its result. `hashes`: of the rows of the data. */
+export function metadataOf(input: RunInput, state: RunState, hashes: Uint8Array): RunMetadata {
+  const { config, source, layout, leftOut, versions, id, server, mixed } = input;
+  const { run, data, encoding } = state;
+  const backend = server.backend() ?? undefined;
+  return {
+    ...{ id, config, layout, versions, hashes },
+    dtype: source.dtype,
+    shape: source.shape,
+    table: source.table,
+    leftOut: leftOut ?? null,
+    identity: server.identity(),
+    backend: backend && { ...backend, mixed: mixed === true },
+    codes: encoding && data && { hashes: data.hashes, dim: state.layout.dim },
+    fences: data?.fences ?? null,
+    likelihood: run?.why == null ? null : { name: run.likelihood.name, why: run.why },
+  };
+}
+
+/** What every checkpoint of a run has, of a stage that works on rows of this layout. */
+export const aboutCheckpoint = ({ config, server, spent }: RunContext, layout: Layout) => ({
+  config: withAbsolutePaths(config),
+  identity: server.identity()!,
+  layout,
+  spent: spent(),
+});
