@@ -16,8 +16,7 @@ import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts
 import { stopWordsOf } from '../../data/texts/stop-words.ts';
 import { wordsOf } from '../../data/texts/tokens.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
-import type { Centres } from '../../model/description/distances.ts';
-import { nearestCentres, outlierScore } from '../../model/description/distances.ts';
+import { type Centres, nearestCentres, outlierScore } from '../../model/description/distances.ts';
 import { priority } from '../../model/random.ts';
 import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
