@@ -20,6 +20,13 @@ export interface Partition {
   leaves: number;
 }
 
+/** By the clustering net's label, into K leaves. */
+export const byCluster = (k: number): Partition => ({
+  groups: 'net',
+  cells: [...Array(k).keys()],
+  leaves: k,
+});
+
 /** The float64 arrays that a task returns: of one shard, or summed over all. */
 export type ResultArrays = Record<string, Float64Array>;
 

@@ -1,6 +1,7 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
+import type { Means } from '../../coordinator/training/halves.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { MOST_SHOWN } from '../../model/description/distances.ts';
@@ -185,6 +186,14 @@ export function fourthMoments(
   }
   return F;
 }
+
+/** What parts of these rows are found with. */
+export const meansOf = (data: Data): Means & { rounds: MemoryRounds } => ({
+  rounds: memoryRounds(data),
+  calculate,
+  d: data.rows[0].length,
+  config: { covariance: data.covariance ?? 'full' },
+});
 
 export interface Scene {
   run: Run;

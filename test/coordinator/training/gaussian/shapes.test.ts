@@ -17,8 +17,7 @@ import { type Covariance, scaleStatistics } from '../../../../model/statistics.t
 import {
   assertClose,
   blobs,
-  calculate,
-  memoryRounds,
+  meansOf,
   nearestOf,
   type Point,
   randomNumbers,
@@ -47,12 +46,12 @@ const rows = [...halves.rows, ...third.rows, ...minority.rows];
 const z = rows.map((_, i) => (i < 600 ? 0 : i < 650 ? 1 : 2));
 const part = [...halves.part, ...third.part, ...minority.part];
 const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
-const run = () => ({ rounds: memoryRounds({ rows, z }), calculate });
+const run = () => meansOf({ rows, z });
 
 /** The parts of halves by shape. */
 async function halveByShape(...[own, prior, chosen, T]: Parameters<typeof shapeHalves>): Promise<Proposal> {
   const { rules } = await shapeHalves(own, prior, chosen, T);
-  return { rules, parts: await partsBy(own.rounds, rules, T, prior.d) };
+  return { rules, parts: await partsBy(own, rules, T) };
 }
 
 const counts = ({ parts }: Proposal) => parts.map((own) => own.map(([n]) => n).sort((a, b) => a - b));
@@ -83,7 +82,7 @@ describe('halves by shape', () => {
     const scaled = rows.map((row) => row.map((value, j) => units[j] * value));
     const psi = prior.psi.map((value, p) => value * units[Math.floor(p / 3)] * units[p % 3]);
     const there = await halveByShape(
-      { rounds: memoryRounds({ rows: scaled, z }), calculate },
+      meansOf({ rows: scaled, z }),
       niwPrior({ ...prior, psi }),
       [true, true, true],
       [0, 1, 2].map((k) => statisticsOf(where(scaled, (i) => z[i] === k))),
@@ -95,7 +94,7 @@ describe('halves by shape', () => {
     const few = [0, 1, 2, 3].map((i): Point => [i, -i, i * i]);
     const all = { rows: [...rows, ...few], z: [...z, 3, 3, 3, 3] };
     const proposal = await halveByShape(
-      { rounds: memoryRounds(all), calculate },
+      meansOf(all),
       prior,
       [false, false, true, true],
       [...T, statisticsOf(few)],
@@ -170,11 +169,11 @@ type Proposed = { rows: Point[]; parts: Parts; rule: Rule };
 /** The shares of the proposals, each of one cluster; and the number of rounds. */
 async function sharesOf(proposals: (Proposed | null)[], others: Point[] = [[0, 0]]) {
   const own = proposals.map((of) => of?.rows ?? others);
-  const rounds = memoryRounds({ rows: own.flat(), z: own.flatMap((rows, k) => rows.map(() => k)) });
+  const means = meansOf({ rows: own.flat(), z: own.flatMap((rows, k) => rows.map(() => k)) });
   const chosen = new Map(proposals.flatMap((of, k) => (of ? [[k, of] as const] : [])));
-  const shares = await valleyShares({ rounds, calculate }, plane, chosen, proposals.length);
+  const shares = await valleyShares(means, plane, chosen, proposals.length);
   assert.deepEqual([...shares.keys()], [...chosen.keys()]);
-  return { shares: [...shares.values()], rounds: rounds.calls.cellHistograms };
+  return { shares: [...shares.values()], rounds: means.rounds.calls.cellHistograms };
 }
 
 const line = (xs: number[]) => xs.map((x): Point => [x, 0]);

@@ -15,9 +15,8 @@ import {
   assertAllClose,
   assertClose,
   blobs,
-  calculate,
   meanOf,
-  memoryRounds,
+  meansOf,
   nearestOf,
   type Point,
   pairs,
@@ -47,14 +46,7 @@ describe('pcaSplit', () => {
           covariance,
         ),
       );
-      const result = await pcaSplit(
-        { rounds: memoryRounds({ rows, z, covariance }), calculate },
-        netLeaves(2),
-        [],
-        T,
-        2,
-        covariance,
-      );
+      const result = await pcaSplit(meansOf({ rows, z, covariance }), netLeaves(2), [], T);
       const expected = [0, 1, 2, 3].map((b) =>
         statisticsOf(
           where(rows, (i) => blob[i] === b),
@@ -77,14 +69,7 @@ describe('pcaSplit', () => {
       const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
       const z = rows.map(() => 0);
       const T = statisticsOf(rows);
-      const [[a, b]] = await pcaSplit(
-        { rounds: memoryRounds({ rows, z }), calculate },
-        netLeaves(1),
-        [],
-        [T],
-        2,
-        'full',
-      );
+      const [[a, b]] = await pcaSplit(meansOf({ rows, z }), netLeaves(1), [], [T]);
       assert.equal(a[0] + b[0], rows.length);
 
       const { axis } = principalAxis(T, 2, 'full');
@@ -112,14 +97,7 @@ describe('pcaSplit', () => {
         2,
       ),
     );
-    const result = await pcaSplit(
-      { rounds: memoryRounds({ rows, z }), calculate },
-      netLeaves(4),
-      [],
-      T,
-      2,
-      'full',
-    );
+    const result = await pcaSplit(meansOf({ rows, z }), netLeaves(4), [], T);
     assert.deepEqual(
       result.map(([a, b]) => [a[0], b[0]]),
       pairs(4, 0, 10, 0, 0, 0, 10, 10),
@@ -134,12 +112,10 @@ describe('pcaSplit', () => {
     const partition: Partition = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
     const own = pairs(2, 3, 0, 1).map((pair) => where(rows, (i) => pair.includes(blob[i])));
     const result = await pcaSplit(
-      { rounds: memoryRounds({ rows, z }), calculate },
+      meansOf({ rows, z }),
       partition,
       vectors,
       own.map((part) => statisticsOf(part)),
-      2,
-      'full',
     );
     const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     assertAllClose(
@@ -182,8 +158,8 @@ describe('refineSubClusters', () => {
       const side = rows.map(() => below(2));
       const fallback = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
-      const rounds = memoryRounds({ rows, z, side });
-      const result = await refineSubClusters({ rounds, calculate }, count, fallback, 'full');
+      const means = meansOf({ rows, z, side });
+      const result = await refineSubClusters(means, count, fallback);
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
@@ -194,7 +170,7 @@ describe('refineSubClusters', () => {
         );
         assertAllClose(result.parts[k], expected.parts, 1e-12);
       }
-      assert.deepEqual(rounds.calls, {
+      assert.deepEqual(means.rounds.calls, {
         ...{ cellSums: count, cellStatistics: 1 },
         ...{ cellHistograms: 0, cellFourthMoments: 0 },
       });
@@ -209,10 +185,9 @@ describe('refineSubClusters', () => {
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
     const { rules, parts } = await refineSubClusters(
-      { rounds: memoryRounds({ rows, z, side: rows.map(() => 1) }), calculate },
+      meansOf({ rows, z, side: rows.map(() => 1) }),
       1,
       fallback,
-      'full',
     );
     const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
     assertAllClose(parts[0], expected, 1e-12);
@@ -234,12 +209,7 @@ describe('refineSubClusters', () => {
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
     const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { rules, parts } = await refineSubClusters(
-      { rounds: memoryRounds(data), calculate },
-      6,
-      fallback,
-      'full',
-    );
+    const { rules, parts } = await refineSubClusters(meansOf(data), 6, fallback);
     for (const k of [0, 1]) {
       const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
       const byPlace = [0, 1].sort(
@@ -272,10 +242,9 @@ describe('refineSubClusters', () => {
       ];
       const fallback = [[Float64Array.of(0, 0), Float64Array.of(1, 1)]];
       const { rules, parts } = await refineSubClusters(
-        { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
+        meansOf({ rows, z: rows.map(() => 0), side }),
         4,
         fallback,
-        'full',
         metric,
       );
       const expected = byHand(rows.map(whitened), side, fallback[0].map(whitened), 4);
@@ -307,8 +276,8 @@ describe('halveRepeatedly', () => {
     const z = blob.map((b) => (b < 4 ? 0 : b === 4 ? 1 : 2));
     const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
     const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
-    const rounds = memoryRounds({ rows, z });
-    const result = await halveRepeatedly({ rounds, calculate }, [true, false, true], T, 3, 2, 'full');
+    const run = meansOf({ rows, z });
+    const result = await halveRepeatedly(run, [true, false, true], T, 3);
     assert.equal(result.length, 3);
     assert.deepEqual(
       result.map((sets) => sets[1]),
@@ -323,7 +292,7 @@ describe('halveRepeatedly', () => {
     assert.deepEqual(result[1][2].length, 4);
     assert.deepEqual(blobsOf(result[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
     for (const centre of result[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
-    assert.equal(rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
+    assert.equal(run.rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
   });
 
   test('continues with parts that can be halved, and keeps those that cannot', async () => {
@@ -332,14 +301,7 @@ describe('halveRepeatedly', () => {
     const { rows: few } = blobs(10, [[500, 0]], 4);
     const rows = [...pair, ...few];
     const T = [statisticsOf(rows)];
-    const result = await halveRepeatedly(
-      { rounds: memoryRounds({ rows, z: rows.map(() => 0) }), calculate },
-      [true],
-      T,
-      2,
-      2,
-      'full',
-    );
+    const result = await halveRepeatedly(meansOf({ rows, z: rows.map(() => 0) }), [true], T, 2);
     assert.deepEqual(
       result.map(([set]) => set.length),
       [2, 3],
@@ -355,15 +317,7 @@ describe('principalHalves', () => {
   const rows = Array.from({ length: 400 }, (_, i) => [1000 * normal(), normal() + (i % 2 ? 8 : 0)]);
   const all = { rows, z: rows.map(() => 0) };
   const halvesBy = (metric: Float64Array | null, covariance: Covariance) =>
-    principalHalves(
-      { rounds: memoryRounds({ ...all, covariance }), calculate },
-      [true],
-      [statisticsOf(rows, covariance)],
-      2,
-      covariance,
-      metric,
-      6,
-    );
+    principalHalves(meansOf({ ...all, covariance }), [true], [statisticsOf(rows, covariance)], metric, 6);
 
   for (const covariance of ['full', 'diag'] as Covariance[])
     test(`finds stripes across their length in the metric of one of them, not without (${covariance})`, async () => {
@@ -387,15 +341,7 @@ describe('principalHalves', () => {
     const few = [0, 1, 2, 3].map((i) => [5000 + i, 0]);
     const data = { rows: [...rows, ...few, ...few], z: [...all.z, 1, 1, 1, 1, 2, 2, 2, 2] };
     const T = [0, 1, 2].map((k) => statisticsOf(where(data.rows, (i) => data.z[i] === k)));
-    const { rules, parts } = await principalHalves(
-      { rounds: memoryRounds(data), calculate },
-      [false, true, false],
-      T,
-      2,
-      'full',
-      null,
-      6,
-    );
+    const { rules, parts } = await principalHalves(meansOf(data), [false, true, false], T, null, 6);
     assert.deepEqual(
       [rules, parts],
       [
