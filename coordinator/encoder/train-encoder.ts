@@ -42,13 +42,18 @@ const PULL = 100;
 /** The learning rate of an alternation, as a share of that before: the encoder is trained, and should not forget. */
 const ALTERNATION_RATE = 0.5;
 
+/** Passes over the rows in an alternation. */
+const ALTERNATION_EPOCHS = 2;
+/** Standard deviation of the noise that is added to inputs, which have variance 1. */
+const NOISE = 0.5;
+
 /** Passes over the rows, and the largest learning rate. */
 export const passesOf = (
-  { encoderEpochs, encoderLr, alternationEpochs }: RunConfig,
+  { encoderEpochs, encoderLr }: RunConfig,
   alternation: number,
 ): { epochs: number; rate: number } =>
   alternation
-    ? { epochs: alternationEpochs, rate: ALTERNATION_RATE * encoderLr }
+    ? { epochs: ALTERNATION_EPOCHS, rate: ALTERNATION_RATE * encoderLr }
     : { epochs: encoderEpochs, rate: encoderLr };
 
 export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
@@ -100,9 +105,9 @@ export async function encoderEpoch(
   start: EncoderState,
   alternation: number,
 ): Promise<EncoderState> {
-  const { encoderBatch: batch, encoderNoise: noise } = config;
+  const { encoderBatch: batch } = config;
   const { epochs, rate } = passesOf(config, alternation);
-  const before = alternation && config.encoderEpochs + (alternation - 1) * config.alternationEpochs;
+  const before = alternation && config.encoderEpochs + (alternation - 1) * ALTERNATION_EPOCHS;
   const { widths, epoch } = start;
   const shards = shardBlocks(layout);
   if (clusters) {
@@ -129,7 +134,7 @@ export async function encoderEpoch(
       ({ length }, shard): WorkUnit => ({ shard, from: place(length, from), to: place(length, cut) }),
     );
     const task: Task = {
-      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, steps },
+      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise: NOISE, steps },
       ...{ done: epoch + from, length: cut - from, total: epochs },
       pull: clusters ? PULL / clusters.variance : 0,
     };

@@ -1,3 +1,4 @@
+import { weightSmoothing } from '../../model/schedule.ts';
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
@@ -85,14 +86,14 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
 /** Null without the transform on which the sample decided. */
 function modelFromCheckpoint(
   { dataSummary, transform: saved, state }: Checkpoint,
-  { transform: choice, weightSmoothing }: RunConfig,
+  { transform: choice, schedule }: RunConfig,
 ): FittedModel | null {
   const transform = saved ?? planTransform(choice, dataSummary.moments, dataSummary.fences).transform;
   if (transform.dim !== state.mixture.d || (!saved && state.graph && choice === 'auto')) return null;
   return {
     transform,
     mixture: state.mixture,
-    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing),
+    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
     counted: false,
     net: layersOf(state.net),
   };

@@ -1,3 +1,4 @@
+import { weightSmoothing } from '../../model/schedule.ts';
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
@@ -108,7 +109,7 @@ export async function writeModel(
     ...(fences && { fences: savedFences(fences) }),
   });
   const k = state.mixture.k;
-  const mixture = await calculate('mStep', state.prior, T, config.weightSmoothing);
+  const mixture = await calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));

@@ -3,7 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import type { EStepForm } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/nets/net.ts';
-import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
+import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { FieldParameters, Task } from '../../proto/tasks.ts';
@@ -118,7 +118,7 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     await mapInSlices(T, (cluster) => {
       for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
     });
-    return calculate('mStep', state.prior, T, config.weightSmoothing);
+    return calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
   };
   const { k, means } = state.mixture;
   if (config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture)))
@@ -203,8 +203,7 @@ function clusterTask(run: Run, state: State, form: EStepForm, field?: FieldParam
     ...localBatches(run, state),
     rate: config.lr,
     done: net.steps,
-    // The targets of the mean field are memberships, not costs.
-    loss: field ? 'kl' : config.clusterLoss,
+    loss: 'kl',
     form,
     diagonal: config.covariance === 'diag',
     average: averagedQuantity(config),
@@ -221,7 +220,7 @@ function subTask(run: Run, { subs, epoch }: State): Task {
     batch: SUB_BATCH,
     rate: config.subLr,
     done: subs.steps,
-    loss: config.subLoss,
+    loss: 'isotropic',
     average: averagedQuantity(config),
   };
 }

@@ -4,14 +4,17 @@ import type { Mixture } from '../../model/mixture.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import type { RunConfig } from '../config.ts';
 
+/** Pseudo-count κ of the prior mean, in rows. */
+const KAPPA = 1e-4;
+
 type PriorConfig = Pick<
   RunConfig,
-  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale' | 'priorNu' | 'priorKappa'
+  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale'
 >;
 
 /**
  * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
- * UserError if the covariance has not full rank, or ν is too small.
+ * UserError if the covariance has not full rank.
  */
 export function priorOf(config: PriorConfig, d: number, covariance: Float64Array): Niw {
   if (config.covariance === 'full') {
@@ -22,14 +25,11 @@ export function priorOf(config: PriorConfig, d: number, covariance: Float64Array
       );
   }
   const { priorScaleChoice: choice, priorScale: c } = config;
-  const nu = config.priorNu ?? (choice === 'learned' ? 2 * d + 1 : d + 2);
-  if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
-  if (choice === 'learned' && nu === d + 1)
-    throw new UserError(`--prior-nu ${nu} must be above D + 1 = ${d + 1} for a learned scale matrix`);
+  const nu = choice === 'learned' ? 2 * d + 1 : d + 2;
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
-    kappa: config.priorKappa,
+    kappa: KAPPA,
     nu,
     psi:
       choice === 'learned'

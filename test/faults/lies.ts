@@ -81,9 +81,8 @@ export const RUNS = [
   { covariance: 'diag' },
   { transform: 'normalize', soft: true },
   { initK: 3, localSteps: 1 },
-  { transform: 'pca:2', subLoss: 'kl' },
-  { clusterLoss: 'isotropic', schedule: 'paper' },
-  { transform: 'standard', clusterLoss: 'diag', soft: true },
+  { transform: 'pca:2', schedule: 'paper' },
+  { transform: 'standard', soft: true },
   { transform: 'min-max', priorScaleChoice: 'isotropic' },
   { likelihood: 'graph' },
 ];

@@ -1,3 +1,4 @@
+import { weightSmoothing } from '../../../model/schedule.ts';
 import type { Source } from '../../../data/source.ts';
 import type { Transform } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -81,7 +82,7 @@ export function currentState({
   return {
     ...{ epoch: state.epoch, frozen: state.frozen, sample: preparations },
     ...rest,
-    sizes: softCounts(state.mixture.weights, sampleRows, config.weightSmoothing),
+    sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
     ...modelOf(state.mixture, layersOf(state.net), run.transform),
   };
 }

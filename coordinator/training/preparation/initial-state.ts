@@ -1,3 +1,4 @@
+import { weightSmoothing } from '../../../model/schedule.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
 import { clusteringNet, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
@@ -30,7 +31,7 @@ export async function initialState(run: Run): Promise<State> {
     epoch: 0,
     sample: start?.sample ?? run.sample,
     prior,
-    mixture: await calculate('mStep', prior, T, config.weightSmoothing),
+    mixture: await calculate('mStep', prior, T, weightSmoothing(config.schedule)),
     net: clusteringNet(seed, d, hiddenWidths(run), k),
     subs: subNets(seed, d, k),
     parts,

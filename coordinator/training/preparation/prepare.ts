@@ -41,7 +41,6 @@ const DESCRIPTION = {
   covariance: 'diag',
   priorScaleChoice: 'data-cov',
   priorScale: 1e-3,
-  priorNu: null,
 } as const;
 
 /** In so many, such as those of UMAP, most clusters are blobs, whose graph has no gaps: USPS had 22 clusters in place of 10. */
@@ -49,8 +48,7 @@ const FEW_DIMENSIONS = 10;
 
 /** Options of the Gaussian likelihood alone. */
 const WITHOUT_EFFECT = [
-  ...(['alpha', 'covariance', 'priorScaleChoice', 'priorNu', 'priorKappa', 'coarsening'] as const),
-  ...(['initK', 'clusterLoss'] as const),
+  ...(['alpha', 'covariance', 'priorScaleChoice', 'coarsening', 'initK'] as const),
 ];
 
 /**

@@ -101,7 +101,6 @@ describe('a calculation', () => {
     const config = {
       data: 'x.npy',
       covariance: 'full',
-      priorKappa: 1,
       priorScale: 1,
       priorScaleChoice: 'data-cov',
     };

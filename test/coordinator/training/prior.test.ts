@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { UserError } from '../../../base/user-error.ts';
 import { learnedPrior, priorOf } from '../../../coordinator/training/prior.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { learnedScale } from '../../../model/niw.ts';
@@ -12,7 +11,7 @@ const DIAGONAL = Float64Array.of(4, 9);
 
 const config = (change: Partial<Parameters<typeof priorOf>[0]> = {}) => ({
   ...{ data: 'x.npy', covariance: 'full' as Covariance, priorScaleChoice: 'learned' as const },
-  ...{ priorScale: 1, priorNu: null, priorKappa: 1e-4 },
+  priorScale: 1,
   ...change,
 });
 
@@ -35,23 +34,9 @@ describe('the prior of a run', () => {
     ]) {
       const unit = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
       assert.equal(priorOf(config(), d, unit).nu, nu);
-      assert.equal(priorOf(config({ priorNu: d + 1.25 }), d, unit).nu, d + 1.25);
       const fixed = priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
       assert.deepEqual([fixed.nu, fixed.estimate], [d + 2, 'mode']);
     }
-  });
-
-  test('needs ν above D + 1 to be learned; otherwise D + 1 is enough', () => {
-    assert.throws(() => priorOf(config({ priorNu: 3 }), 2, COVARIANCE), {
-      constructor: UserError,
-      message: /^--prior-nu 3 must be above D \+ 1 = 3 for a learned scale matrix/,
-    });
-    assert.equal(priorOf(config({ priorNu: 3, priorScaleChoice: 'isotropic' }), 2, COVARIANCE).nu, 3);
-    for (const priorScaleChoice of ['learned', 'data-cov'] as const)
-      assert.throws(() => priorOf(config({ priorNu: 2.9, priorScaleChoice }), 2, COVARIANCE), {
-        constructor: UserError,
-        message: /^--prior-nu 2.9 must be at least D \+ 1 = 3/,
-      });
   });
 });
 

@@ -1,4 +1,15 @@
+import { fileProblem, ioError } from '../base/files.ts';
+import { indentContinuation, printable } from '../base/text.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
+
+/** What commands have of their process: signals, output that may be lost, standard input. */
+
+/** The options of a run that connect it to the terminal. */
+export interface TerminalOptions {
+  signal: AbortSignal;
+  log: (line: string) => void;
+  status: (text: string) => void;
+}
 
 /** npx forwards a Ctrl-C that its children have already received, so a second signal within this time is ignored, ms. */
 const SAME_SIGNAL_MS = 1000;
@@ -58,4 +69,34 @@ export function listenForHangups(): (handler: () => void) => void {
     handle = handler;
     if (pending) handler();
   };
+}
+
+/**
+ * Keeps a command running if its output cannot be written, as to a closed terminal or pipe: text on stderr is lost. If stdout
+ * is a file that cannot be written, prints an error and sets exit code 2.
+ */
+export function tolerateLostOutput(): void {
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader has closed the pipe, as `head` does.
+    if (error.code === 'EPIPE') return;
+    process.exitCode = 2;
+    console.error(`dpmesh: ${(ioError('the output on stdout', 'written', error) as Error).message}`);
+  });
+}
+
+/** Prints why a command ends, and sets its exit code. False for an error that is a fault of ours. */
+export function reportProblem(error: unknown): boolean {
+  const problem = fileProblem(error);
+  if (!problem) return false;
+  console.error(indentContinuation(`dpmesh: ${problem.message}`));
+  process.exitCode = problem.exitCode;
+  return true;
+}
+
+/** The path of `--data`; `-` is standard input, which is copied to a file first. */
+export async function dataPathOf(data: string): Promise<string> {
+  if (data !== '-') return data;
+  const { spoolStdin } = await import('../data/remote/stdin.ts');
+  return spoolStdin({ log: (line) => console.error(printable(line)) });
 }

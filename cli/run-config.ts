@@ -3,15 +3,48 @@ import { join } from 'node:path';
 import { readWhole, statusOf } from '../base/files.ts';
 import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { OPTIONS, type OptionName, type OptionValues, REMOVED } from '../coordinator/config.ts';
+import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../coordinator/config.ts';
+import { flagName, OPTIONS, type OptionName, options, runOptions } from '../coordinator/options.ts';
+import { assertLocal } from '../data/remote/address.ts';
 import { MOST_RUN_JSON } from '../data/saved/run-files.ts';
-import { nearestFlag, parseYesOrNo } from './flag.ts';
+import type { RunOptions } from '../library/options.ts';
+import { nearestFlag, parseYesOrNo, type ResultValues, type RunValues } from './flags.ts';
+
+/**
+ * The run's config from its flags, the file of `--config`, and the schedule's defaults, in this order of precedence.
+ * UserError for an invalid value, with the name of its flag, or an invalid key in the file. `commandFlags`: all flags of the
+ * command.
+ */
+export async function configOf(
+  values: ResultValues,
+  commandFlags: readonly string[] = [],
+): Promise<RunConfig> {
+  const file = values.config === undefined ? {} : await readConfigFile(values.config, commandFlags);
+  const merged: OptionValues = {};
+  for (const [name] of options) merged[name] = values[name] ?? file[name];
+  return resolveConfig(merged, (name) => {
+    const isFromFile = merged[name] !== undefined && values[name] === undefined;
+    return `${isFromFile ? `${values.config}: ` : ''}${flagName(name)}`;
+  });
+}
+
+/** The run's options from its flags. UserError if `--force` would remove the file of `--config`. */
+export async function runOptionsOf(values: RunValues & ResultValues): Promise<RunOptions> {
+  const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
+  assertLocal('--out', out);
+  if (out !== undefined && force && config !== undefined)
+    (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
+  const given = runOptions.flatMap(([name, { isForTerminals }]) =>
+    isForTerminals || values[name] === undefined ? [] : [[name, values[name]] as const],
+  );
+  return { ...Object.fromEntries(given), http, httpToken };
+}
 
 /**
  * Reads the options from the file of `--config`. Its keys are names of flags, with dashes or in camel case; in a run.json they
  * are under `config`. UserError for any other key. `commandFlags`: all flags of the command.
  */
-export async function readConfigFile(path: string, commandFlags: readonly string[]): Promise<OptionValues> {
+async function readConfigFile(path: string, commandFlags: readonly string[]): Promise<OptionValues> {
   const failure = (problem: string) => new UserError(`--config ${path}${problem}`);
   const content = await parseFile(path);
   const config =
@@ -19,11 +52,12 @@ export async function readConfigFile(path: string, commandFlags: readonly string
   if (config === null || config === undefined)
     throw failure(' is empty; add lines such as "max-epochs: 100"');
   if (!isMap(config)) throw failure(' has no flags; its lines must look like "max-epochs: 100"');
+  const removed = removedOptions(config.schedule);
   const values: OptionValues = {};
   const keys = new Map<OptionName, string>();
   for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
-    if (!name && Object.hasOwn(REMOVED, key) && REMOVED[key] === value) continue;
+    if (!name && Object.hasOwn(removed, key) && removed[key] === value) continue;
     if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
     if (keys.has(name))
       throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);

@@ -1,12 +1,134 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, parse, resolve } from 'node:path';
+import { distance } from 'fastest-levenshtein';
+import { attempted } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { runOptions } from '../coordinator/options.ts';
 import { type Labels, labelsFile, readLabels } from '../data/labels.ts';
 import { writeNpy } from '../data/npy.ts';
+import { assertLocal, isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
-import { type FixedPaths, fixedPaths } from './fixed-paths.ts';
-import type { Data, LabelData, Rows } from './options.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import type { Data, LabelData, Rows, RunOptions } from './options.ts';
+
+/** Options of the public functions as programs without type checks may pass them. */
+
+/** What the value of an option must be. `output`: the path of what is written. */
+type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'output' | 'function' | 'signal' | 'any';
+
+const ARTICLES: Record<Exclude<Kind, 'any'>, string> = {
+  boolean: 'true or false',
+  number: 'a number',
+  bigint: 'a bigint',
+  string: 'a string',
+  output: 'a string',
+  function: 'a function',
+  signal: 'an AbortSignal',
+};
+
+/** Names and kinds of options; a list of kinds allows each of them. */
+export type OptionKinds<Options> = Record<keyof Options & string, Kind | readonly Kind[]>;
+
+/** What a program may pass as each of `RunOptions`. */
+export const RUN_OPTION_KINDS = {
+  ...Object.fromEntries(
+    runOptions
+      .filter(([, { isForTerminals }]) => !isForTerminals)
+      .map(([name, { type, types }]) => [name, types.ts.startsWith('boolean |') ? ['boolean', type] : type]),
+  ),
+  out: 'output',
+  signal: 'signal',
+  log: 'function',
+  status: 'function',
+} as OptionKinds<RunOptions>;
+
+/** Throws a UserError for an unknown or missing option, and for a value of the wrong type. `call`: the function's name. */
+export function assertOptions<Options extends object>(
+  call: string,
+  options: Options,
+  kinds: OptionKinds<Options>,
+  required: readonly (keyof Options & string)[] = [],
+): void {
+  if (typeof options !== 'object' || options === null)
+    throw new UserError(`${call} expects an object of options`);
+  for (const name of required)
+    if (options[name] === undefined) throw new UserError(`${call} needs the option ${name}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(kinds, name)) throw new UserError(unknownOption(call, name, Object.keys(kinds)));
+    if (value === undefined) continue;
+    const allowed = [kinds[name as keyof Options & string]].flat() as Kind[];
+    if (!allowed.some((kind) => isOf(kind, value)))
+      throw new UserError(
+        `${call}: ${name} must be ${allowed.map((kind) => ARTICLES[kind as keyof typeof ARTICLES]).join(' or ')}`,
+      );
+    if (allowed.includes('output') && typeof value === 'string') assertLocal(`--${name}`, value);
+  }
+}
+
+function isOf(kind: Kind, value: unknown): boolean {
+  if (kind === 'any') return true;
+  if (kind === 'output') return typeof value === 'string';
+  return kind === 'signal' ? value instanceof AbortSignal : typeof value === kind;
+}
+
+/** With a suggestion where a name is close enough to be meant. */
+function unknownOption(call: string, name: string, known: string[]): string {
+  const nearest = known.reduce((a, b) => (distance(name, b) < distance(name, a) ? b : a));
+  const isClose = distance(name, nearest) <= 1 + name.length / 3;
+  return `${call} has no option ${name}${isClose ? `; did you mean ${nearest}?` : ''}`;
+}
+
+/** A seed as text. UserError for a number that is too large to be exact. */
+export function seedText(seed: number | bigint | string): string {
+  if (typeof seed === 'number' && Number.isInteger(seed) && !Number.isSafeInteger(seed))
+    throw new UserError(`--seed ${seed} is not exact as a number; pass it as text or bigint`);
+  return String(seed);
+}
+
+/**
+ * Paths of a caller, made absolute once, before anything waits: its working directory may be changed or renamed while they
+ * are in use. In messages they are what the caller gave.
+ */
+export interface FixedPaths {
+  /** The absolute path; null, undefined and the address of a remote file as they are. */
+  fix<Path extends string | null | undefined>(path: Path): Path;
+  /** The text with these paths as they were given. */
+  asGiven(text: string): string;
+  /** What `work` returns; a UserError has the paths as they were given. */
+  naming<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export function fixedPaths(): FixedPaths {
+  const given = new Map<string, string>();
+  const asGiven = (text: string) =>
+    [...given]
+      .sort(([a], [b]) => b.length - a.length)
+      .reduce((shown, [path, as]) => replace(shown, path, as), text);
+  return {
+    asGiven,
+    fix(path) {
+      if (!path || isRemote(path)) return path;
+      const absolute = resolve(path);
+      if (absolute !== path && absolute !== parse(absolute).root)
+        given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));
+      return absolute as typeof path;
+    },
+    async naming(work) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof UserError) || asGiven(error.message) === error.message) throw error;
+        throw new UserError(asGiven(error.message));
+      }
+    },
+  };
+}
+
+/** Replaces a path, also at the start of a longer one, but not inside another one. */
+function replace(text: string, path: string, as: string): string {
+  const parts = text.split(path);
+  return parts.reduce((before, after) => before + (/[\w.\\/-]$/.test(before) ? path : as) + after);
+}
 
 /** Data and labels in the caller's memory, for code that reads files. */
 
@@ -143,4 +265,18 @@ async function withFixedFiles<T>(
   } finally {
     remove();
   }
+}
+
+/** A folder that is removed by `remove`, or else when the process exits. */
+export function temporaryFolder(): { path: string; remove(): void } {
+  const path = attempted(tmpdir(), 'written', () => mkdtempSync(join(tmpdir(), 'dpmesh-')));
+  const clear = () => rmSync(path, { recursive: true, force: true });
+  process.once('exit', clear);
+  return {
+    path,
+    remove() {
+      process.off('exit', clear);
+      clear();
+    },
+  };
 }
