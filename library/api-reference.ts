@@ -11,6 +11,9 @@ export const API_PAGE = fileURLToPath(root('docs/api.md'));
 
 export const TYPES_FILE = fileURLToPath(root('library/run-options.ts'));
 
+/** As biome.json has it. */
+const LINE_WIDTH = 110;
+
 /** A text about options with their names in a program. */
 const inProgram = (text: string) =>
   withNames(
@@ -24,7 +27,10 @@ function optionMember(name: string, option: Option & { inPrograms?: string }): s
   const what = `${help[0].toUpperCase()}${help.slice(1)}${type === 'number' ? ` (${limit})` : ''}`;
   const shown = inPrograms ?? shownDefault(option);
   const tag = shown === undefined ? '' : ` @defaultValue ${inProgram(shown)}`;
-  return `  /** ${inProgram(what)}.${tag} */\n  ${name}?: ${types.ts};\n`;
+  const inLine = `  ${name}?: ${types.ts};`;
+  const code =
+    inLine.length <= LINE_WIDTH ? inLine : `  ${name}?:\n    | ${types.ts.replaceAll(' | ', '\n    | ')};`;
+  return `  /** ${inProgram(what)}.${tag} */\n${code}\n`;
 }
 
 const typeOf = (name: string, comment: string, members: string[]) =>

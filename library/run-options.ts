@@ -25,7 +25,15 @@ export interface ModelOptions {
   /** Leave out images of a folder that cannot be decoded. @defaultValue false */
   skipBad?: boolean;
   /** Input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding. @defaultValue auto */
-  transform?: 'auto' | 'center' | 'normalize' | 'standard' | 'min-max' | 'min-max-global' | 'none' | `pca:${number}`;
+  transform?:
+    | 'auto'
+    | 'center'
+    | 'normalize'
+    | 'standard'
+    | 'min-max'
+    | 'min-max-global'
+    | 'none'
+    | `pca:${number}`;
   /** Approximate number of rows to train on; 0: all. All rows are labelled (a whole number, at least 0). @defaultValue max(20000, 1000·D); 40000 with an encoder */
   sample?: number | null;
   /** Number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */

@@ -1,7 +1,7 @@
-import { weightSmoothing } from '../../model/schedule.ts';
 import { Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import { REJECTION_REASONS, type RejectionReason } from '../../proto/authenticator.ts';
 import { STATUSES } from '../../view/api.ts';
 import { DEPARTURES } from '../../view/events.ts';

@@ -1,4 +1,3 @@
-import { weightSmoothing } from '../../model/schedule.ts';
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
@@ -14,6 +13,7 @@ import { planTransform } from '../../data/transform.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/forward.ts';
 import { type Order, placesOf, renumbered } from '../../model/numbering.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { type ExemplarInput, exemplarView } from '../../report/exemplars.ts';

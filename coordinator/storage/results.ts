@@ -1,4 +1,3 @@
-import { weightSmoothing } from '../../model/schedule.ts';
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
@@ -6,6 +5,7 @@ import type { Centres } from '../../model/description/centres.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import type { Alternation, Stability, Summary } from '../../view/summary.ts';
 import type { Encoder } from '../encoder/encoder.ts';

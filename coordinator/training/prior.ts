@@ -7,10 +7,7 @@ import type { RunConfig } from '../config.ts';
 /** Pseudo-count κ of the prior mean, in rows. */
 const KAPPA = 1e-4;
 
-type PriorConfig = Pick<
-  RunConfig,
-  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale'
->;
+type PriorConfig = Pick<RunConfig, 'data' | 'covariance' | 'priorScaleChoice' | 'priorScale'>;
 
 /**
  * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.

@@ -1,10 +1,10 @@
-import { weightSmoothing } from '../../../model/schedule.ts';
 import type { Source } from '../../../data/source.ts';
 import type { Transform } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { type Mixture, softCounts } from '../../../model/mixture.ts';
 import { type Layer, layersOf } from '../../../model/nets/forward.ts';
+import { weightSmoothing } from '../../../model/schedule.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';

@@ -1,7 +1,7 @@
-import { weightSmoothing } from '../../../model/schedule.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
 import { clusteringNet, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
+import { weightSmoothing } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import { graphStart } from '../graph/start.ts';
 import { type Partition, rowsTensor } from '../rounds.ts';

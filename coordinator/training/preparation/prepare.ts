@@ -47,9 +47,7 @@ const DESCRIPTION = {
 const FEW_DIMENSIONS = 10;
 
 /** Options of the Gaussian likelihood alone. */
-const WITHOUT_EFFECT = [
-  ...(['alpha', 'covariance', 'priorScaleChoice', 'coarsening', 'initK'] as const),
-];
+const WITHOUT_EFFECT = [...(['alpha', 'covariance', 'priorScaleChoice', 'coarsening', 'initK'] as const)];
 
 /**
  * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
