@@ -97,6 +97,6 @@ export function reportProblem(error: unknown): boolean {
 /** The path of `--data`; `-` is standard input, which is copied to a file first. */
 export async function dataPathOf(data: string): Promise<string> {
   if (data !== '-') return data;
-  const { spoolStdin } = await import('../data/remote/stdin.ts');
+  const { spoolStdin } = await import('../data/remote/local-copy.ts');
   return spoolStdin({ log: (line) => console.error(printable(line)) });
 }

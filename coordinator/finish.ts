@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
-import { imageShape } from '../data/images/image-row.ts';
+import { imageShape } from '../data/images/folder.ts';
 import type { Labels } from '../data/labels.ts';
-import { IMAGES, imageLines } from '../data/saved/image-list.ts';
+import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import { type SavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
-import { rowTexts } from '../data/texts/row-texts.ts';
+import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/centres.ts';
 import type { Layout } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';

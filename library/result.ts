@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { CONFIDENCES, DISTANCES, readRowColumn } from '../data/saved/row-columns.ts';
+import { CONFIDENCES, DISTANCES, readRowColumn } from '../data/saved/row-files.ts';
 import {
   type FileHashes,
   readRunLabels,

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { imageShape } from '../../data/images/image-row.ts';
+import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
-import { readImageList } from '../../data/saved/image-list.ts';
+import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';

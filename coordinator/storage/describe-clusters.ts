@@ -1,10 +1,8 @@
 import { mapInSlices, yieldToEventLoop } from '../../base/slices.ts';
-import { rowSlices } from '../../data/saved/row-columns.ts';
+import { rowSlices } from '../../data/saved/row-files.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { RowTexts } from '../../data/texts/row-texts.ts';
-import { stopWordsOf } from '../../data/texts/stop-words.ts';
-import { wordsOf } from '../../data/texts/tokens.ts';
+import { type RowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import type { Centres } from '../../model/description/centres.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';
 import { nearestCentres } from '../../model/description/nearest.ts';

@@ -6,10 +6,9 @@ import {
   parquetTable,
   rounded,
 } from '../../data/saved/label-table.ts';
-import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
+import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
 import type { Source } from '../../data/source.ts';
-import { repeatCounter } from '../../data/texts/repeats.ts';
-import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
+import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts.ts';
 import { outlierScore } from '../../model/description/quantiles.ts';
 import type { RunConfig } from '../config.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';

@@ -1,6 +1,6 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
-import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
+import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { Centres } from '../../model/description/centres.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';

@@ -7,7 +7,7 @@ import { type Fences, savedFences } from '../../data/fences.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
-import { categoriesSchema } from '../../data/tables/categories.ts';
+import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
 import { isOrder } from '../../model/numbering.ts';
 import { LIKELIHOODS } from '../../view/events.ts';

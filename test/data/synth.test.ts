@@ -8,16 +8,19 @@ import fc from 'fast-check';
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { UserError } from '../../base/user-error.ts';
 import { readNpy } from '../../data/npy.ts';
-import { posteriorMode } from '../../data/posterior-mode.ts';
 import {
+  CHUNK,
+  clusterPicker,
   covariance,
+  drawChunk,
+  posteriorMode,
   randomMixture,
   SEPARATION,
   type SyntheticMixture,
   separation,
   separationBounds,
-} from '../../data/random-mixture.ts';
-import { CHUNK, clusterPicker, drawChunk, synthesize } from '../../data/synth.ts';
+  synthesize,
+} from '../../data/synth.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
 after(() => rmSync(folder, { recursive: true }));

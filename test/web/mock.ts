@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import { imageUri } from '../../data/images/image-row.ts';
+import { imageUri } from '../../data/images/folder.ts';
 import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';

@@ -1,6 +1,5 @@
 import { UserError } from '../../../base/user-error.ts';
-import { planFeatures } from '../../../data/feature-transform.ts';
-import { planTransform } from '../../../data/transform.ts';
+import { planFeatures, planTransform } from '../../../data/transform.ts';
 import { centresOf } from '../../../model/description/centres.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
 import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';

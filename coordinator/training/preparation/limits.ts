@@ -1,9 +1,8 @@
 import { freemem } from 'node:os';
 import { gigabytes } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
 import type { Source } from '../../../data/source.ts';
-import { pcaAxes } from '../../../data/transform.ts';
+import { MOST_FEATURE_AXES, pcaAxes } from '../../../data/transform.ts';
 import { type Layout, layoutOf, layoutProblem, shardsFor } from '../../../model/layout.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import { MAX_MESSAGE } from '../../../proto/codec.ts';

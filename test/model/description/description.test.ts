@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { stopWordsOf } from '../../../data/texts/stop-words.ts';
+import { stopWordsOf } from '../../../data/texts.ts';
 import { centresOf, distanceFrom, reorderedCentres } from '../../../model/description/centres.ts';
 import { contrastsOf } from '../../../model/description/contrast.ts';
 import { type Candidate, keepLeast } from '../../../model/description/extremes.ts';
