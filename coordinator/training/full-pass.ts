@@ -1,5 +1,5 @@
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES } from '../../data/saved/row-columns.ts';
+import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';

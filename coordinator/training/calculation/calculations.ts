@@ -1,6 +1,5 @@
 import { UserError } from '../../../base/user-error.ts';
-import { covarianceOfSums, planFeatures, planSignal } from '../../../data/feature-transform.ts';
-import { planTransform } from '../../../data/transform.ts';
+import { covarianceOfSums, planFeatures, planSignal, planTransform } from '../../../data/transform.ts';
 import { centresOf } from '../../../model/description/distances.ts';
 import { costTheta, eStepOf, roundingAmplification, subComponents } from '../../../model/estep.ts';
 import { annealedSides, type CutAxes, halfLinks, startingSides } from '../../../model/graph/halves.ts';
