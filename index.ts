@@ -8,8 +8,8 @@ export type {
   ExemplarRow,
   ShownRow,
 } from './data/saved/saved-clusters.ts';
-export { type Cut, cut, type JoinedCluster } from './library/cut.ts';
-export { type Evaluation, evaluate } from './library/evaluate.ts';
+export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
+export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export {
   type DrawnReport,
   type DrawOptions,
@@ -17,25 +17,13 @@ export {
   openRun,
   type SavedRun,
 } from './library/open-run.ts';
-export type {
-  CutOptions,
-  Data,
-  EvaluateOptions,
-  LabelData,
-  ModelOptions,
-  PredictOptions,
-  ResumeOptions,
-  Rows,
-  RunOptions,
-  SynthOptions,
-  TrainOptions,
-} from './library/options.ts';
-export { type Prediction, predict } from './library/predict.ts';
+export type { Data, LabelData, ResumeOptions, Rows, RunOptions, TrainOptions } from './library/options.ts';
+export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
 export type { RunResult, Scores } from './library/result.ts';
-export { resume } from './library/resume.ts';
 export { AbortError, type Run } from './library/run.ts';
-export { type Synthetic, synth } from './library/synth.ts';
-export { train } from './library/train.ts';
+export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
+export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
+export { resume, train } from './library/train.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';

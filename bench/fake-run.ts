@@ -63,7 +63,7 @@ export function fakeRun(
     id: '0a1b2c3d',
     version: '0.1.0',
     rows: 5000,
-    config: { maxEpochs: 200, weightSmoothing: 0 },
+    config: { maxEpochs: 200, schedule: 'fast' },
     recorder: {
       status: () => 'running',
       snapshot: () =>

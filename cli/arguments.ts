@@ -1,21 +1,8 @@
 import { existsSync } from 'node:fs';
 import { camelCase, kebabCase } from '../base/text.ts';
-import { YES_OR_NO } from '../coordinator/config.ts';
-import { type Flag, type Flags, nearestFlag, parseYesOrNo } from './flag.ts';
+import { yesOrNo } from '../coordinator/domains.ts';
+import { type Command, type Flag, type Flags, nameOf, nearestFlag, parseYesOrNo } from './flags.ts';
 import { habitNamed } from './suggestions.ts';
-
-export interface Command {
-  /** The name and positional arguments: `resume <run>`. */
-  command: string;
-  describe: string;
-  builder: Flags;
-  /** Flags for which words may stand, in this order: `predict runs/x new.npy` for `--run` and `--data`. */
-  words?: readonly string[];
-  /** What its positional argument may be, for completion. */
-  choices?: readonly string[];
-  /** Calls, without the program's name, and what they do. */
-  examples?: readonly (readonly [call: string, what: string])[];
-}
 
 /** The arguments as parsed by yargs: words under `_`, each flag under all of its names. */
 export interface Parsed extends Record<string, unknown> {
@@ -33,7 +20,6 @@ export function withoutDashes(args: readonly string[]): string[] {
   return [...args.slice(0, end), `--${END_OF_FLAGS}=true`, ...words];
 }
 
-const nameOf = ({ command }: Command) => command.split(' ')[0];
 const positionalsOf = ({ command }: Command) => command.split(' ').slice(1);
 /** Of `resume <run>`: `run`; of `view <runs..>`: `runs`. */
 export const positionalNames = (command: Command) =>
@@ -185,7 +171,7 @@ function setBooleans(parsed: Parsed, args: readonly string[], flags: Flags): str
     const name = kebabCase(typed);
     if (flags[name]?.type !== 'boolean') continue;
     const value = parseYesOrNo(text);
-    if (typeof value !== 'boolean') return `--${name} ${text} ${YES_OR_NO}`;
+    if (typeof value !== 'boolean') return `--${name} ${text} must be ${yesOrNo().limit}`;
     parsed[name] = value;
     parsed[camelCase(name)] = value;
   }

@@ -11,6 +11,7 @@ import { hashOfSources } from '../dist/proto/build-id.js';
 const PROGRAMS = [
   {
     main: 'cli/main.ts',
+    program: 'cli/program.ts',
     report: 'coordinator/report/process.ts',
     thread: 'coordinator/training/calculation/thread.ts',
   },

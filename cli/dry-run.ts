@@ -18,9 +18,8 @@ import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
 import { counted } from '../view/counted.ts';
+import { interruptible, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
-import { interruptible } from './signals.ts';
-import type { TerminalOptions } from './terminal-run.ts';
 
 /** `train --dry-run`: opens what a run reads, says what it would do, and writes nothing (but decoded files, into the cache). */
 

@@ -1,17 +1,14 @@
 // Generates the tables of docs/flags.md, each between two comments, from the commands' flags: npm run docs:flags
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { camelCase } from '../base/text.ts';
-import { OPTIONS, type Option, type OptionName, options } from '../coordinator/config.ts';
+import { text } from '../coordinator/domains.ts';
+import { OPTIONS, type Option, type OptionName, options } from '../coordinator/options.ts';
 import { commands } from './commands.ts';
-import * as coordinator from './coordinator.ts';
-import * as finish from './finish.ts';
-import type { Flag, Flags } from './flag.ts';
-import * as launch from './launch.ts';
-import * as resume from './resume.ts';
-import { resultFlags } from './run-flags.ts';
-import * as train from './train.ts';
-import * as worker from './worker.ts';
+import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
+import { coordinator, finish, resume, train } from './runs.ts';
+import { launch, worker } from './workers.ts';
 
 type TableRow = readonly string[];
 
@@ -42,12 +39,14 @@ const visible = (flags: Flags) => Object.entries(flags).filter(([, flag]) => !fl
 /** The table of the options in one group. */
 function resultTable(group: string): string {
   const rows = visible(resultFlags)
-    .filter(([, flag]) => flag.group === group)
+    .filter(([, flag]) => flag.group === `${group}:`)
     .map(([name, flag]) => {
       const option: Partial<Option> | undefined = OPTIONS[camelCase(name) as OptionName];
-      const { type, describe, limit = '', choices, fast, paper, defaultText, symbol = '' } = option ?? {};
-      const values = choices?.map(code).join(', ') ?? (type === 'boolean' ? 'yes or no' : withCode(limit));
-      const what = withCode(describe ?? flag.describe!);
+      const { type, help, limit = '', choices, fast, paper, defaultText, symbol = '' } = option ?? {};
+      const values =
+        choices?.map(code).join(', ') ??
+        (type === 'boolean' ? 'yes or no' : limit === text().limit ? '' : withCode(limit));
+      const what = withCode(help ?? flag.describe!);
       return [code(`--${name}`), what, values, valueCell(defaultText ?? fast), valueCell(paper), symbol];
     });
   return table(
@@ -77,7 +76,7 @@ function commandTable(flags: Flags, ...others: [name: string, flags: Flags][]): 
   const own: TableRow[] = [];
   const shared = new Map(others.map(([name]) => [name, [] as string[]]));
   for (const [name, flag] of visible(flags)) {
-    const other = others.find(([, flags]) => flags[name] === flag);
+    const other = others.find(([, flags]) => isDeepStrictEqual(flags[name], flag));
     if (other) shared.get(other[0])!.push(code(`--${name}`));
     else own.push([code(`--${name}`), described(flag), defaultOf(flag)]);
   }
@@ -88,14 +87,14 @@ function commandTable(flags: Flags, ...others: [name: string, flags: Flags][]): 
 }
 
 const TABLES: Record<string, () => string> = {
-  ...Object.fromEntries(options.map(([, { group }]) => [group.replace(':', ''), () => resultTable(group)])),
+  ...Object.fromEntries(options.map(([, { group }]) => [group, () => resultTable(group)])),
   'train and coordinator': runTable,
   resume: () => commandTable(resume.builder, ['train', train.builder], ['coordinator', coordinator.builder]),
   finish: () => commandTable(finish.builder, ['resume', resume.builder], ['train', train.builder]),
   worker: () => commandTable(worker.builder),
   launch: () => commandTable(launch.builder, ['worker', worker.builder]),
 };
-for (const { command, builder } of commands) TABLES[command.split(' ')[0]] ??= () => commandTable(builder);
+for (const { command, builder } of commands) TABLES[nameOf({ command })] ??= () => commandTable(builder);
 
 /** The page with up-to-date tables, each between `<!-- flags: NAME -->` and `<!-- end -->`. */
 export const withTables = (markdown: string) =>

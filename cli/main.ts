@@ -1,136 +1,20 @@
 #!/usr/bin/env node
-import './current-folder.ts';
 import { setFlagsFromString } from 'node:v8';
-import yargs, { type Argv, type CommandModule } from 'yargs';
-import { hideBin } from 'yargs/helpers';
-import { INTERRUPTED, UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
-import {
-  argumentProblem,
-  type Command,
-  commandNamed,
-  missingPositional,
-  type Parsed,
-  positionalNames,
-  withoutDashes,
-} from './arguments.ts';
-import { commands as listed, type RunnableCommand } from './commands.ts';
-import * as completion from './completion.ts';
-import type { Flags } from './flag.ts';
-import { tolerateLostOutput } from './lost-output.ts';
-import { reportProblem } from './report-problem.ts';
 
-const commands: readonly RunnableCommand[] = [...listed, completion];
-
+// Other modules fail without a current folder.
+try {
+  process.cwd();
+} catch {
+  console.error('dpmesh: the current folder no longer exists; change to another one');
+  process.exit(2);
+}
 // The process is short-lived, so only its hottest loops are worth optimizing (worker/host/supervised-worker.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
-const args = withoutDashes(hideBin(process.argv));
-const firstWord = args.find((arg) => !arg.startsWith('-')) ?? '';
-
-/**
- * The command to run after parsing. It is thrown out of the parser: if a handler returns, yargs renders the command's help,
- * which takes 0.07 s and is not shown.
- */
-class SelectedCommand {
-  constructor(readonly run: () => Promise<void>) {}
-}
-
-/** The groups of flags in the order of --help: first those that every run needs. */
-const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
-
-/**
- * The flags with numbers read as text and then converted: as numbers, yargs counts a value of 1 that is given after another one up
- * (`--epochs 5 --epochs 1` would be 6).
- */
-const withNumbersAsText = (flags: Flags): Flags =>
-  Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) =>
-      flag.type === 'number' ? [name, { ...flag, type: 'string', coerce: numberOf } as const] : [name, flag],
-    ),
-  );
-/** NaN for what is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
-const numberOf = (value: unknown) =>
-  typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
-
-/** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
-const withChecks = (command: RunnableCommand) => ({
-  ...command,
-  builder(yargs: Argv, isHelp: boolean) {
-    for (const group of GROUPS) yargs.group([], group);
-    // A word is described by the flag that it stands for.
-    if (command.words)
-      for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
-    yargs.options(isHelp ? command.builder : withNumbersAsText(command.builder));
-    // All of several words, but of a flag that is given twice the last value.
-    if (command.command.endsWith('..>')) yargs.parserConfiguration({ 'duplicate-arguments-array': true });
-    if (!isHelp) return yargs.middleware((parsed) => assertArguments(parsed, yargs, command), true);
-    for (const [call, what] of command.examples ?? []) yargs.example(`$0 ${call}`, what);
-    return yargs;
-  },
-  handler(values: never) {
-    throw new SelectedCommand(() => command.handler(values));
-  },
-});
-
-/** Throws a UserError for the first problem in the arguments of this command. */
-function assertArguments(parsed: Parsed, yargs: Argv, command: Command): void {
-  // The types of yargs lack this documented property.
-  const { error } = (yargs as unknown as { parsed: { error: Error | null } }).parsed;
-  const problem = error?.message ?? argumentProblem(parsed, args, command);
-  if (problem) throw new UserError(problem);
-}
-
-const parser = yargs(args)
-  .scriptName('dpmesh')
-  .usage(
-    '$0 <command>\n\nClusters the rows of a file when you do not know how many clusters there are: finds K, a label for each row, and a model that labels new rows.',
-  )
-  .parserConfiguration({ 'duplicate-arguments-array': false })
-  .command(commands.map(withChecks) as unknown as CommandModule[])
-  .example('$0 train x.npy', 'cluster x.npy; labels and a report are in runs/x')
-  .example('$0 cut runs/x --clusters 7', 'join its clusters to fewer')
-  .example('$0 predict runs/x new.npy --out labels.npy', 'label new rows with them')
-  .epilogue('$0 COMMAND --help lists the flags of a command, with examples.')
-  .middleware(({ _: [name] }) => {
-    if (name === undefined) throw new UserError('no command given; dpmesh --help lists all commands');
-    if (!commandNamed(name, commands))
-      throw new UserError(`unknown command ${name}; dpmesh --help lists all commands`);
-  }, true)
-  .recommendCommands()
-  .updateStrings({
-    'Did you mean %s?': `unknown command ${firstWord.replaceAll('%', '%%')}; did you mean %s? dpmesh --help lists all commands`,
-    'Not enough arguments following: %s': '--%s needs a value',
-  })
-  .version(dpmeshVersion())
-  .wrap(Math.min(110, process.stdout.columns ?? 110))
-  .help()
-  .alias('help', 'h')
-  .exitProcess(false)
-  .fail((message, error) => {
-    if (error && error.name !== 'YError') throw error;
-    const command = commandNamed(firstWord, commands);
-    throw new UserError((command && missingPositional(command)) ?? message);
-  });
-
-/** Parses the arguments. Null if only help or the version was requested. */
-function selectedCommand(): SelectedCommand | null {
-  try {
-    parser.parse();
-  } catch (thrown) {
-    if (thrown instanceof SelectedCommand) return thrown;
-    throw thrown;
-  }
-  return null;
-}
-
-tolerateLostOutput();
-try {
-  await selectedCommand()?.run();
-} catch (error) {
-  if (!reportProblem(error)) throw error;
-}
+const { INTERRUPTED } = await import('../base/user-error.ts');
+const { main } = await import('./program.ts');
+await main(process.argv.slice(2));
 // When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which
 // npx forwards, would then kill the process and change its exit code.
 if (process.exitCode === INTERRUPTED) process.exit();

@@ -1,4 +1,4 @@
-import type { Flags } from './flag.ts';
+import type { Flags } from './flags.ts';
 
 /** What people type who come from other tools of clustering, and what takes its place here. */
 

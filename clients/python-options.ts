@@ -2,12 +2,15 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { kebabCase } from '../base/text.ts';
-import * as coordinator from '../cli/coordinator.ts';
-import type { Flag, Flags } from '../cli/flag.ts';
-import { resultFlags } from '../cli/run-flags.ts';
 import { HABITS } from '../cli/suggestions.ts';
-import * as train from '../cli/train.ts';
-import { OPTIONS, type Option, options } from '../coordinator/config.ts';
+import {
+  OPTIONS,
+  type Option,
+  options,
+  runOptions,
+  shownDefault,
+  withNames,
+} from '../coordinator/options.ts';
 
 interface Parameter {
   name: string;
@@ -19,10 +22,10 @@ interface Parameter {
 }
 
 /**
- * Flags that are no parameters: `data` is the argument of `fit`, options need no file, the client reads the events and `report` is
- * a method (`draw_report` takes its place); a process must not outlive `fit`.
+ * Options that are no parameters: `data` is the argument of `fit`, `report` is a method (`draw_report` takes its place), and a
+ * process must not outlive `fit`.
  */
-const LEFT_OUT = new Set(['data', 'config', 'json', 'events', 'dry-run', 'report', 'linger']);
+const LEFT_OUT = new Set(['data', 'report', 'linger']);
 
 /** Parameters of the client alone. */
 const OWN: Parameter[] = [
@@ -46,75 +49,36 @@ const OWN: Parameter[] = [
 const RENAMED: Record<string, string> = { transform: 'input_transform' };
 const snakeCase = (name: string) => RENAMED[name] ?? kebabCase(name).replaceAll('-', '_');
 /** Flags in a text as parameters. */
-const withParameters = (text: string) =>
-  text
-    .replace(/--no-([a-z][\w-]*)/g, (_, flag) => `${snakeCase(flag)}=False`)
-    .replace(/--([a-z][\w-]*)/g, (_, flag) => snakeCase(flag));
-const literal = (choices: readonly string[]) =>
-  `Literal[${choices.map((choice) => `"${choice}"`).join(', ')}]`;
+const withParameters = (text: string) => withNames(text, snakeCase, (flag) => `${snakeCase(flag)}=False`);
 
-/** Options whose values may also be lists or arrays. */
-const WIDER: Record<string, string> = {
-  labels: 'ArrayLike',
-  columns: 'str | Sequence[str | int]',
-  drop: 'str | Sequence[str | int]',
-  oneHot: 'str | Sequence[str | int]',
-  imageSize: 'int | str',
-  seed: 'int | str',
-  hidden: 'int | str | Sequence[int]',
-  encoderHidden: 'int | str | Sequence[int]',
+/** Defaults of the client alone. */
+const DEFAULTS: Record<string, string> = {
+  out: 'a temporary folder',
+  http: 'off; True opens it at the usual address',
+  httpToken: 'DPMESH_HTTP_TOKEN, or none',
 };
 
-function optionType(name: string, { type, limit, choices }: Option): string {
-  if (WIDER[name]) return WIDER[name];
-  if (choices) return literal(choices);
-  if (type === 'boolean') return 'bool';
-  if (type === 'number') return limit!.startsWith('a whole number') ? 'int' : 'float';
-  return 'str';
+function parameter(name: string, key: string, option: Option & { inPrograms?: string }): Parameter {
+  const { help, type, limit, types, paper, fast, inPrograms } = option;
+  const onPaper = paper === undefined ? '' : ` (schedule paper: ${paper})`;
+  const shown = DEFAULTS[name] ?? inPrograms ?? shownDefault(option) ?? fast;
+  return {
+    name: snakeCase(name),
+    key,
+    type: `${name === 'labels' ? 'ArrayLike' : types.py} | None`,
+    description: withParameters(
+      `${help}${type === 'number' ? `; ${limit}` : ''}${shown === undefined ? '' : `. Default: ${shown}${onPaper}`}`,
+    ),
+    default: 'None',
+  };
 }
 
 const resultParameters = options
   .filter(([name]) => !LEFT_OUT.has(name))
-  .map(([name, option]): Parameter => {
-    const { describe, type, limit, defaultText, fast, paper } = option;
-    const paperText = paper === undefined ? '' : ` (schedule paper: ${paper})`;
-    const domain = type === 'number' ? `; ${limit}` : '';
-    return {
-      name: snakeCase(name),
-      key: name,
-      type: `${optionType(name, option)} | None`,
-      description: withParameters(`${describe}${domain}. Default: ${defaultText ?? fast}${paperText}`),
-      default: 'None',
-    };
-  });
-
-function flagType({ type, choices, canBeOff }: Flag): string {
-  if (choices) return literal(choices as string[]);
-  const value = { boolean: 'bool', number: 'float', string: 'str' }[type as 'boolean' | 'number' | 'string'];
-  return canBeOff ? `bool | ${value}` : value;
-}
-
-const WHOLE = new Set(['workers', 'per-gpu', 'gpu']);
-const DEFAULTS: Record<string, string> = {
-  out: 'a temporary folder',
-  http: 'off; True opens it at the usual address',
-  bind: 'none',
-};
-const runFlags: Flags = { ...train.builder, ...coordinator.builder };
-const runParameters = Object.entries(runFlags)
-  .filter(([flag]) => !Object.hasOwn(resultFlags, flag) && !LEFT_OUT.has(flag) && !runFlags[flag].hidden)
-  .map(([flag, definition]): Parameter => {
-    const shown = DEFAULTS[flag] ?? definition.defaultDescription ?? definition.default;
-    return {
-      name: snakeCase(flag),
-      key: flag,
-      type: `${WHOLE.has(flag) ? 'int' : flagType(definition)} | None`,
-      description: withParameters(
-        `${definition.describe}${shown === undefined ? '' : `. Default: ${shown}`}`,
-      ),
-      default: 'None',
-    };
-  });
+  .map(([name, option]) => parameter(name, name, option));
+const runParameters = runOptions
+  .filter(([name, { isForTerminals }]) => !isForTerminals && !LEFT_OUT.has(name))
+  .map(([name, option]) => parameter(name, kebabCase(name), option));
 
 /** A paragraph of lines that are no longer than this. */
 function wrapped(text: string, indent: string, width = 110): string {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
-import { imageShape } from '../data/images/image-row.ts';
-import { IMAGES, imageLines } from '../data/saved/image-list.ts';
+import { imageShape } from '../data/images/folder.ts';
+import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import { TREE } from '../data/saved/saved-tree.ts';
-import { rowTexts } from '../data/texts/row-texts.ts';
+import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { Net } from '../model/nets/net.ts';

@@ -3,7 +3,7 @@ import { join, sep } from 'node:path';
 import { realPath } from '../base/same-file.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { isCopy } from '../data/cache-pruning.ts';
+import { isCopy } from '../data/cache.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
 import { isRemote } from '../data/remote/address.ts';

@@ -3,7 +3,8 @@ import { type EndReason, isCycling, quietSteps, type Step } from '../model/sched
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { Replicates } from '../view/summary.ts';
-import { OPTIONS, type RunConfig } from './config.ts';
+import type { RunConfig } from './config.ts';
+import { OPTIONS } from './options.ts';
 import { mostClusters } from './training/rounds.ts';
 
 /** What notes are taken from. */

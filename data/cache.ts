@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
-import { lstatSync, statfsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, lstatSync, openSync, readdirSync, statfsSync, statSync, utimesSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isDraft } from '../base/drafts.ts';
 import { attempted, ioError, mkdirp, remove } from '../base/files.ts';
+import { isProcessAlive } from '../base/process-alive.ts';
+import { realPath } from '../base/same-file.ts';
 import { gigabytes } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { cachePath, entryName, markUsed, prune } from './cache-pruning.ts';
-import { assertVersion, fileVersion } from './file-version.ts';
 import type { ArrayFile } from './npy.ts';
 
 /** Raised when a file is decoded otherwise than before. */
@@ -91,4 +93,119 @@ export async function openCached(
     release();
     throw error;
   }
+}
+
+/** Which decoded files, and copies of files from elsewhere, stay in the cache folder: those in use, and of the others the last used, as far as they fit. */
+
+const DAY_MS = 86_400_000;
+/** A decoded file that was not used for this long is removed. */
+const MAX_AGE_MS = 30 * DAY_MS;
+/** Bytes of all decoded files together; more only while more are in use. */
+const MAX_BYTES = 10 * 2 ** 30;
+/** A file that is being decoded is written to more often than this. */
+const MAX_PAUSE_MS = DAY_MS;
+
+// Nothing else in the folder is ours: a user may have named one with other files in it.
+const ENTRY = /^[0-9a-f]{32}(\.npy|-[\w.-]+)$/;
+const DRAFT = /^[0-9a-f]{32}(\.npy\.\d|-)/;
+const COPY = /^[0-9a-f]{32}-/;
+/** A file in use, its process, and the host of that. */
+const MARK = /^([0-9a-f]{32}(?:\.npy|-[\w.-]+?))\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
+
+/** The name of the decoded file with this key, 32 hexadecimal digits or more. */
+export const entryName = (key: string) => `${key.slice(0, 32)}.npy`;
+
+/** The name of a copy with this key of a file from elsewhere, whose name tells its format. */
+export const copyName = (key: string, name: string) =>
+  `${key.slice(0, 32)}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
+
+/** Where decoded files and copies are kept. */
+export const cachePath = () =>
+  resolve(process.env.DPMESH_CACHE || join(tmpdir(), `dpmesh-${process.getuid?.() ?? 0}`));
+
+/** Is this a copy, in the cache, of a file from elsewhere? Its content never changes: the key in its name stands for it. */
+export const isCopy = (path: string) =>
+  COPY.test(basename(path)) && realPath(dirname(path)) === realPath(cachePath());
+
+/** The name of a file, and of a copy that of the file from elsewhere. */
+export const originalName = (path: string) =>
+  isCopy(path) ? basename(path).replace(COPY, '') : basename(path);
+
+/**
+ * Marks a decoded file, or one that is about to be, as used now and in use by this process, until the function that it
+ * returns is called or the process is gone. Where that cannot be written, nothing can be removed either.
+ */
+export function markUsed(file: string): () => void {
+  const mark = `${file}.${process.pid}.${randomBytes(4).toString('hex')}@${hostname()}.use`;
+  attempt(() => closeSync(openSync(mark, 'wx', 0o600)));
+  attempt(() => utimesSync(file, new Date(), new Date()));
+  return () => attempt(() => remove(mark));
+}
+
+/** Removes decoded files that were not used for 30 days, the longest unused until the others fit in `most` bytes, and what processes left that were killed, or ended without closing. */
+export function prune(folder: string, most = MAX_BYTES, now = Date.now()): void {
+  const names = readdirSync(folder);
+  const discard = (name: string) => attempt(() => remove(join(folder, name)));
+  const isOlder = (name: string, age: number) => now - (statOf(folder, name)?.mtimeMs ?? now) > age;
+  const inUse = new Set<string>();
+  for (const name of names) {
+    const [, entry, pid, host] = MARK.exec(name) ?? [];
+    // Of a process on another machine nothing is known.
+    const isLeft = host === hostname() ? !isProcessAlive(Number(pid)) : isOlder(name, MAX_AGE_MS);
+    if (entry && isLeft) discard(name);
+    else if (entry) inUse.add(entry);
+    else if (DRAFT.test(name) && isDraft(name) && isOlder(name, MAX_PAUSE_MS)) discard(name);
+  }
+  const found = entriesOf(folder, names);
+  let bytes = sum(found);
+  for (const { name, size, mtimeMs } of found.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+    if (inUse.has(name) || (bytes <= most && now - mtimeMs <= MAX_AGE_MS)) continue;
+    discard(name);
+    bytes -= size;
+  }
+}
+
+/** Bytes of all decoded files in the folder. */
+export const cachedBytes = (folder: string): number => sum(entriesOf(folder, readdirSync(folder)));
+
+const sum = (entries: { size: number }[]) => entries.reduce((total, { size }) => total + size, 0);
+
+function entriesOf(folder: string, names: string[]) {
+  return names
+    .filter((name) => ENTRY.test(name) && !isDraft(name))
+    .flatMap((name) => {
+      const info = statOf(folder, name);
+      return info ? [{ name, size: info.size, mtimeMs: info.mtimeMs }] : [];
+    });
+}
+
+/** Undefined for a file that another process has just removed. */
+const statOf = (folder: string, name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false });
+
+/** What another process has done already, or nobody may do here, is left. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {}
+}
+
+/**
+ * Differs when the content of a file may, or when another one has its name: also by inode and the time of its last change,
+ * which no program can set, as `cp -p` sets the modification time. UserError if there is no such file.
+ */
+export function fileVersion(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    // The times of a copy in the cache say when it was last used.
+    const times = isCopy(path) ? [] : [mtimeNs, ctimeNs];
+    return JSON.stringify([resolve(path), ...[ino, size, ...times].map(String)]);
+  } catch (error) {
+    throw ioError(path, 'read', error);
+  }
+}
+
+/** Throws a UserError if the file is not as it was when it had this version. */
+export function assertVersion(path: string, version: string, versionOf = fileVersion): void {
+  if (versionOf(path) !== version)
+    throw new UserError(`${path} changed while it was being read: start again once it is complete`);
 }

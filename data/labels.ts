@@ -7,16 +7,15 @@ import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';
 import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
 import { openIdx, openIdxGz } from './idx.ts';
-import { headerTestFor, labelColumn } from './label-column.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
-import type { CopyOptions } from './remote/local-copy.ts';
-import { atPlace } from './remote/place.ts';
+import { atPlace, type CopyOptions } from './remote/local-copy.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
-import { ANY_DIALECT, type TextDialect } from './tables/csv-rows.ts';
+import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-rows.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
-import { fromZero } from './tables/table.ts';
+import { columnIn } from './tables/select-columns.ts';
+import { firstNames, fromZero, type Table } from './tables/table.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {
@@ -177,7 +176,7 @@ async function containerLabels(
   name: string | undefined,
 ): Promise<Labels> {
   if (format === 'hdf5') {
-    const { obsLabels } = await import('./arrays/obs-labels.ts');
+    const { obsLabels } = await import('./arrays/h5ad.ts');
     const encoder = createLabelEncoder(path);
     for await (const labels of obsLabels(path, name)) for (const label of labels) encoder.add(label, String);
     return encoder.finish();
@@ -269,4 +268,40 @@ function sortedOrder(names: string[]): number[] {
   const byText = (a: number, b: number) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : 0);
   const byNumber = (a: number, b: number) => Number(names[a]) - Number(names[b]) || byText(a, b);
   return names.map((_, code) => code).sort(numeric ? byNumber : byText);
+}
+
+const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'y'];
+const MAX_LISTED = 20;
+
+/** `y` alone does not make a row a header: it may be a label, as in y/n. */
+const isLabelName = (name: string) => name !== 'y' && LABEL_NAMES.includes(name.toLowerCase());
+
+/**
+ * A header test for a table from which a column is chosen by name. A first row that contains the name is a header; without
+ * a name, so is one with a usual name of a label column.
+ */
+export function headerTestFor(column: string | undefined): typeof isHeader {
+  return (first, second) =>
+    isHeader(first, second) ||
+    (column === undefined
+      ? first.some((name, i) => isLabelName(name) && name !== second?.[i])
+      : first.includes(column));
+}
+
+/**
+ * The index of the column of labels: that with this name, or number from 1. By default it is the only column, or the one called label,
+ * class, target or y. Throws a UserError if there is no such column.
+ */
+export function labelColumn(table: Table, column: string | undefined): number {
+  if (column !== undefined) return columnIn(table, column, '--labels');
+  const { path, isNamed, columns } = table;
+  if (columns.length === 1) return 0;
+  const names = isNamed ? columns.map(({ name }) => name) : null;
+  const lower = names?.map((name) => name.toLowerCase()) ?? [];
+  const usual = LABEL_NAMES.find((name) => lower.includes(name));
+  if (usual !== undefined) return lower.indexOf(usual);
+  const listed = names ? firstNames(names, MAX_LISTED) : 'without names';
+  throw new UserError(
+    `${path} has ${columns.length} columns (${listed}), but none is called label, class, target or y: choose one by name, or by number from 1, as in ${path}:1`,
+  );
 }

@@ -12,7 +12,7 @@ import {
   openRowsIn,
   presentIn,
 } from './arrays/formats.ts';
-import { assertVersion, fileVersion } from './file-version.ts';
+import { assertVersion, fileVersion } from './cache.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
 import {
@@ -26,10 +26,9 @@ import {
   tuple,
 } from './npy.ts';
 import { isRemote } from './remote/address.ts';
-import { atPlace } from './remote/place.ts';
+import { atPlace } from './remote/local-copy.ts';
 import type { Source } from './source.ts';
-import { compressionOf, headOf } from './streams/text-stream.ts';
-import { isPattern } from './tables/files-like.ts';
+import { compressionOf, headOf } from './streams.ts';
 import {
   isPackedText,
   oneFile,
@@ -40,9 +39,7 @@ import {
   tablesLike,
 } from './tables/formats.ts';
 import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
-
-/** `folder`: of images, or of tables. `pattern`: of the names of tables. */
-export type Format = 'npy' | 'idx' | 'idx.gz' | ContainerFormat | TableFormat | 'folder' | 'pattern';
+import { isPattern } from './tables/wildcards.ts';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
@@ -75,7 +72,7 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
 async function openElsewhere(address: string, options: OpenOptions): Promise<Source> {
   const { log, images } = options;
   return atPlace(address, { log, signal: images?.signal }, async (place) => {
-    if (isRemote(place)) return (await import('./remote/npy.ts')).openRemoteNpy(place);
+    if (isRemote(place)) return (await import('./remote/remote-file.ts')).openRemoteNpy(place);
     // Workers read the copy, too.
     return { file: place, ...(await openSource(place, options)) };
   });
@@ -83,26 +80,60 @@ async function openElsewhere(address: string, options: OpenOptions): Promise<Sou
 
 const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirectory();
 
-async function openOne(path: string, options: OpenOptions): Promise<Source> {
-  const { expected } = options;
-  const format = formatOf(path);
-  if (isContainer(format)) return openContained(format, path, options);
-  if (!isTable(format)) assertNoColumns(path, options);
-  switch (format) {
-    case 'npy':
-      return tableSource(openNpy(path));
-    case 'idx':
-      return tableSource(openIdx(path));
-    case 'idx.gz':
-      return tableSource(
+/** A format of one file. */
+interface Reader {
+  /** Recognizes it by its first bytes, where that is possible, else by its name. */
+  isIt(path: string, head: Buffer): boolean;
+  open(path: string, options: OpenOptions): Source | Promise<Source>;
+}
+
+const container = (format: ContainerFormat): Reader => ({
+  isIt: (path, head) => compressionOf(head) === 'none' && containerFormat(path, head) === format,
+  open: (path, options) => openContained(format, path, options),
+});
+
+const table = (format: TableFormat): Reader => ({
+  isIt(path, head) {
+    if (compressionOf(head) === 'none') return tableFormatOf(path, head) === format;
+    return (tableFormatOf(path, new Uint8Array()) ?? 'csv') === format;
+  },
+  open: (path, options) => openTableFile(oneFile(path, format), options),
+});
+
+/** All formats of one file; the first that recognizes it reads it. */
+const READERS = {
+  npy: {
+    isIt: (path, head) => isNpy(head) || /\.npy$/i.test(path),
+    open: (path) => tableSource(openNpy(path)),
+  },
+  'idx.gz': {
+    isIt: (path, head) => compressionOf(head) === 'gzip' && !isPackedText(path),
+    open: async (path, { expected }) =>
+      tableSource(
         await openIdxGz(path, (shape) => {
           if (expected && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
             throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
         }),
-      );
-    default:
-      return openTableFile(oneFile(path, format as TableFormat), options);
-  }
+      ),
+  },
+  npz: container('npz'),
+  safetensors: container('safetensors'),
+  hdf5: container('hdf5'),
+  idx: { isIt: (_path, head) => isIdx(head), open: (path) => tableSource(openIdx(path)) },
+  csv: table('csv'),
+  parquet: table('parquet'),
+  arrow: table('arrow'),
+  'json lines': table('json lines'),
+} satisfies Record<string, Reader>;
+
+/** `folder`: of images, or of tables. `pattern`: of the names of tables. */
+export type Format = keyof typeof READERS | 'folder' | 'pattern';
+
+function openOne(path: string, options: OpenOptions): Source | Promise<Source> {
+  const format = formatOf(path);
+  if (!isContainer(format) && !isTable(format)) assertNoColumns(path, options);
+  const readers: Partial<Record<Format, Reader>> = READERS;
+  return readers[format]!.open(path, options);
 }
 
 async function openContained(
@@ -205,15 +236,9 @@ export function formatOf(path: string): Format {
   if (isPattern(path)) return 'pattern';
   if (statusOf(path)?.isDirectory()) return 'folder';
   const head = headOf(path, HEAD_BYTES);
-  if (isNpy(head) || /\.npy$/i.test(path)) return 'npy';
-  const compression = compressionOf(head);
-  if (compression === 'gzip' && !isPackedText(path)) return 'idx.gz';
-  if (compression !== 'none') return tableFormatOf(path, new Uint8Array()) ?? 'csv';
-  const container = containerFormat(path, head);
-  if (container) return container;
-  if (isIdx(head)) return 'idx';
-  const table = tableFormatOf(path, head);
-  if (table) return table;
+  const readers = Object.entries(READERS) as [keyof typeof READERS, Reader][];
+  const found = readers.find(([, { isIt }]) => isIt(path, head));
+  if (found) return found[0];
   throw new UserError(
     `${path} has an unsupported format: use .npy, .npz, .safetensors, .h5ad or other HDF5, IDX, a table (.csv, .tsv, .txt, .parquet, .feather, .jsonl; text also as .gz or .zst), or a folder of tables or of PNG and JPEG images`,
   );

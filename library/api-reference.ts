@@ -1,11 +1,63 @@
-// Generates docs/api.md from the doc comments of everything that index.ts exports: npm run docs:api
+// Generates the types of a run's options, and docs/api.md from the doc comments of everything that index.ts exports: npm run docs:api
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { camelCase } from '../base/text.ts';
+import { type Option, options, runOptions, shownDefault, withNames } from '../coordinator/options.ts';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);
 const source = (path: string) => readFileSync(root(path), 'utf8');
 
 export const API_PAGE = fileURLToPath(root('docs/api.md'));
+
+export const TYPES_FILE = fileURLToPath(root('library/run-options.ts'));
+
+/** As biome.json has it. */
+const LINE_WIDTH = 110;
+
+/** A text about options with their names in a program. */
+const inProgram = (text: string) =>
+  withNames(
+    text,
+    (flag) => `\`${camelCase(flag)}\``,
+    (flag) => `\`${camelCase(flag)}: false\``,
+  );
+
+function optionMember(name: string, option: Option & { inPrograms?: string }): string {
+  const { help, type, limit, types, inPrograms } = option;
+  const what = `${help[0].toUpperCase()}${help.slice(1)}${type === 'number' ? ` (${limit})` : ''}`;
+  const shown = inPrograms ?? shownDefault(option);
+  const tag = shown === undefined ? '' : ` @defaultValue ${inProgram(shown)}`;
+  const inLine = `  ${name}?: ${types.ts};`;
+  const code =
+    inLine.length <= LINE_WIDTH ? inLine : `  ${name}?:\n    | ${types.ts.replaceAll(' | ', '\n    | ')};`;
+  return `  /** ${inProgram(what)}.${tag} */\n${code}\n`;
+}
+
+const typeOf = (name: string, comment: string, members: string[]) =>
+  `/** ${comment} */\nexport interface ${name} {\n${members.join('')}}\n`;
+
+/** library/run-options.ts. */
+export function optionTypes(): string {
+  const model = options
+    .filter(([name]) => name !== 'data' && name !== 'labels')
+    .map(([name, option]) => optionMember(name, option));
+  const run = runOptions
+    .filter(([, { isForTerminals }]) => !isForTerminals)
+    .map(([name, option]) => optionMember(name, option));
+  return [
+    '// Written by `npm run docs:api` from coordinator/options.ts.\n',
+    typeOf(
+      'ModelOptions',
+      'Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters.',
+      model,
+    ),
+    typeOf(
+      'ProgramOptions',
+      'The options of the command line for how a run is computed, monitored and saved.',
+      run,
+    ),
+  ].join('\n');
+}
 
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string[]> = {
@@ -32,7 +84,15 @@ const SECTIONS: Record<string, string[]> = {
     ...['DrawOptions', 'DrawnReport', 'Synthetic'],
   ],
   Options: [
-    ...['TrainOptions', 'ResumeOptions', 'RunOptions', 'ModelOptions', 'PredictOptions', 'CutOptions'],
+    ...[
+      'TrainOptions',
+      'ResumeOptions',
+      'RunOptions',
+      'ProgramOptions',
+      'ModelOptions',
+      'PredictOptions',
+      'CutOptions',
+    ],
     ...['EvaluateOptions', 'SynthOptions', 'Data', 'Rows', 'LabelData'],
   ],
   Events: ['TimedEvent', 'RunEvent', 'Departure', 'Likelihood', 'Change', 'EndReason'],
@@ -207,4 +267,7 @@ export function apiReference(): string {
   ].join('\n\n');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(API_PAGE, apiReference());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(TYPES_FILE, optionTypes());
+  writeFileSync(API_PAGE, apiReference());
+}

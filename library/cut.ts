@@ -1,6 +1,7 @@
-import { closeSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { readFully, statusOf } from '../base/files.ts';
+import { closeSync, createReadStream, existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { parse } from 'csv-parse';
+import { createAtomicFile, readFully, statusOf } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -8,17 +9,36 @@ import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { CHUNK_ELEMENTS, createNpy, readNpy } from '../data/npy.ts';
+import {
+  csvTable,
+  LABEL_FORMATS,
+  type LabelColumn,
+  type LabelFormat,
+  type LabelTableWriter,
+  parquetTable,
+} from '../data/saved/label-table.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
-import { assertOptions } from './checks.ts';
-import { fixedPaths } from './fixed-paths.ts';
-import type { CutOptions } from './options.ts';
-import { sameFile, withArrays } from './read-result.ts';
-import { writeCutTable } from './tables/cut-table.ts';
-import { labelFormatOf } from './tables/label-file.ts';
+import { assertOptions, fixedPaths } from './inputs.ts';
+
+import { sameFile, withArrays } from './result.ts';
+
+/** Options of `cut`. */
+export interface CutOptions {
+  /** The directory of a finished run. */
+  run: string;
+  /** The number of clusters that are left, from 1 to that of the run. */
+  clusters: number;
+  /**
+   * Write the labels to this file, by its ending: .npy (int32, N), or a table with what names the rows of the run, .csv or .parquet.
+   */
+  out?: string;
+  /** Overwrite an existing file. If false, it is an error. */
+  force?: boolean;
+}
 
 /** A cluster of a cut. */
 export interface JoinedCluster {
@@ -193,4 +213,113 @@ function* joinedLabels(files: RunFiles, rows: number, place: Int32Array) {
   } finally {
     closeSync(file.fd);
   }
+}
+
+/** Files of labels that a user asks for. */
+
+/** The format of a file of labels, by its ending. UserError for another one. */
+export function labelFormatOf(path: string): LabelFormat {
+  const ending = extname(path).toLowerCase();
+  const format = LABEL_FORMATS.find((own) => own === ending);
+  if (format) return format;
+  throw new UserError(
+    `--out ${path} must end in ${LABEL_FORMATS.join(', ').replace(/, (?=[^,]*$)/, ' or ')}`,
+  );
+}
+
+interface LabelTableFile extends LabelTableWriter {
+  /** Makes the file durable under its name. */
+  finish(): void;
+  /** Removes an incomplete file. */
+  abort(): void;
+}
+
+/**
+ * Starts a .csv or .parquet of labels. `rowsName`: of the first column, which has numbers of rows, or with `hasIds` what names them;
+ * `force`: replace a file.
+ */
+export async function createLabelTable(
+  path: string,
+  rowsName: string,
+  columns: readonly LabelColumn[],
+  { hasIds, force }: { hasIds: boolean; force: boolean },
+): Promise<LabelTableFile> {
+  const { write, finish, abort } = createAtomicFile(path, { replace: force });
+  let at = 0;
+  const sink = {
+    write(bytes: Uint8Array) {
+      write(bytes, at);
+      at += bytes.length;
+    },
+  };
+  const table =
+    labelFormatOf(path) === '.csv'
+      ? csvTable(sink, rowsName, columns)
+      : await parquetTable(sink, rowsName, columns, hasIds);
+  return { ...table, finish, abort };
+}
+
+/** The labels of a cut as a table: what names each row in the run, and its cluster. */
+
+const COLUMNS = ['cluster'] as const;
+/** The column of the run's table that only numbers its rows. */
+const NUMBERED = 'row';
+
+interface CutTable {
+  /** Replace a file. */
+  force: boolean;
+  /** The labels of consecutive rows. */
+  pieces: Iterable<{ start: number; own: Int32Array }>;
+}
+
+/** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */
+export async function writeCutTable(
+  path: string,
+  files: RunFiles,
+  { force, pieces }: CutTable,
+): Promise<void> {
+  const names = await rowNames(files);
+  const table = await createLabelTable(path, names?.title ?? NUMBERED, COLUMNS, {
+    hasIds: names !== null,
+    force,
+  });
+  try {
+    for (const { start, own } of pieces)
+      table.write({ start, ids: names && (await names.next(own.length)), columns: { cluster: own } });
+    table.end();
+    table.finish();
+  } catch (error) {
+    table.abort();
+    throw error;
+  } finally {
+    names?.close();
+  }
+}
+
+/** The first column of the run's labels.csv, its title apart; null where that only numbers the rows, or is not there. */
+async function rowNames(files: RunFiles) {
+  const path = join(files.run, 'labels.csv');
+  if (!existsSync(path)) return null;
+  files.assertIntact('labels.csv');
+  const parser = createReadStream(path).pipe(parse({ info: false }));
+  const lines = parser[Symbol.asyncIterator]() as AsyncIterator<string[]>;
+  const { value: header } = await lines.next();
+  const close = () => void parser.destroy();
+  if (header?.[0] === NUMBERED || header === undefined) {
+    close();
+    return null;
+  }
+  return {
+    title: header[0] as string,
+    close,
+    async next(count: number): Promise<string[]> {
+      const names: string[] = [];
+      while (names.length < count) {
+        const { value, done } = await lines.next();
+        if (done) throw files.damaged('labels.csv', 'it has fewer rows than labels.npy');
+        names.push(value[0]);
+      }
+      return names;
+    },
+  };
 }

@@ -1,9 +1,15 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
-import { fixLabels, labelsOf } from './arrays.ts';
-import { assertOptions } from './checks.ts';
-import { fixedPaths } from './fixed-paths.ts';
-import type { EvaluateOptions, LabelData } from './options.ts';
+import { assertOptions, fixedPaths, fixLabels, labelsOf } from './inputs.ts';
+import type { LabelData } from './options.ts';
+
+/** Options of `evaluate`. */
+export interface EvaluateOptions {
+  /** Predicted labels, one per row. */
+  pred: LabelData;
+  /** True classes of the same rows, in the same order. */
+  labels: LabelData;
+}
 
 /** Hungarian matching of larger tables takes minutes, and files of so many different values are hardly labels. */
 const MAX_PAIRS = 2 ** 25;

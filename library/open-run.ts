@@ -5,16 +5,13 @@ import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
 import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
 import type { Labels } from '../data/labels.ts';
+import { readSavedMixture } from '../data/saved/row-files.ts';
 import { runFiles } from '../data/saved/run-files.ts';
-import { readSavedMixture } from '../data/saved/saved-mixture.ts';
 import { eventIn } from '../view/event-line.ts';
 import type { TimedEvent } from '../view/events.ts';
-import { fixLabels, labelsOf } from './arrays.ts';
-import { assertOptions } from './checks.ts';
-import { fixedPaths } from './fixed-paths.ts';
+import { assertOptions, fixedPaths, fixLabels, labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
-import { resultOf } from './read-result.ts';
-import type { RunResult } from './result.ts';
+import { type RunResult, resultOf } from './result.ts';
 
 /**
  * The fitted Gaussian mixture, in the coordinates of the transformed rows. With the graph likelihood it only describes the clusters.

@@ -2,23 +2,59 @@ import { existsSync } from 'node:fs';
 import { createAtomicFile, statusOf } from '../base/files.ts';
 import { assertDistinctFiles } from '../base/same-file.ts';
 import { UserError } from '../base/user-error.ts';
+import { labelColumns, namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { countFlags } from '../data/fences.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
 import { formatOf } from '../data/open.ts';
-import { imageLines } from '../data/saved/image-list.ts';
+import { type LabelColumn, nameOfRows } from '../data/saved/label-table.ts';
+import { imageLines } from '../data/saved/row-files.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import { renumberLabels } from '../model/state.ts';
+import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
-import { sourceOf } from './arrays.ts';
-import { assertOptions, type OptionKinds } from './checks.ts';
-import { cutOfRun, type RunCut } from './cut.ts';
-import { fixedPaths } from './fixed-paths.ts';
-import type { PredictOptions } from './options.ts';
-import { sameFile, withArrays } from './read-result.ts';
+import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';
+import { assertOptions, fixedPaths, type OptionKinds, sourceOf } from './inputs.ts';
+import type { Data } from './options.ts';
+import { sameFile, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
-import { labelFormatOf } from './tables/label-file.ts';
-import { predictionTable } from './tables/prediction-table.ts';
+
+/** Options of `predict`. */
+export interface PredictOptions {
+  /** The directory of a finished run. */
+  run: string;
+  /** The rows to label, with as many columns as the run's own data. Arrays must not change until the promise settles. */
+  data: Data;
+  /** Leave out images of a folder that cannot be decoded; else they are an error. */
+  skipBad?: boolean;
+  /**
+   * Write the labels to this file, by its ending: .npy (int32, N), which is read again when `labels` are first accessed, or a table
+   * with the columns of `labels.csv`, as far as they are known: .csv or .parquet.
+   */
+  out?: string;
+  /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
+  soft?: boolean | string;
+  /**
+   * Write the paths of the images to this text file, one a line, in the order of the labels. Only where `data` is a folder of
+   * images.
+   */
+  images?: string;
+  /**
+   * Label with so many clusters instead of those of the run, from 1 to their number: those that `cut` gives, joined by the tree of
+   * merges. Responsibilities of clusters that are joined are added.
+   */
+  clusters?: number;
+  /** Overwrite existing files. If false, they are an error. */
+  force?: boolean;
+  /** Cancels the call: no files are written, and the promise rejects with an `AbortError`. */
+  signal?: AbortSignal;
+  /**
+   * Called with messages for people, on how this differs from the run: another backend, or a CSV column that is left out.
+   */
+  log?: (line: string) => void;
+  /** Called with how far reading and labelling are, many times a second: a text that the next one replaces. */
+  status?: (text: string) => void;
+}
 
 /** The labels of new rows. */
 export interface Prediction {
@@ -202,4 +238,65 @@ function createSink<Values extends Int32Array | Float32Array>(
   const length = shape.reduce((a, b) => a * b, 1);
   const values = (dtype === '<i4' ? new Int32Array(length) : new Float32Array(length)) as Values;
   return { write: (piece, first) => values.set(piece, first), finish() {}, abort() {}, read: () => values };
+}
+
+interface TableInput {
+  data: unknown;
+  log: (line: string) => void;
+  /** Replace a file. */
+  force: boolean;
+  /** Labels are those of clusters that are joined, from whose centres no distances are known. */
+  isJoined: boolean;
+}
+
+/** Starts the .csv or .parquet of a prediction: what `labels.csv` has of the run's rows, as far as it is known. */
+export async function predictionTable(
+  path: string,
+  predictor: Predictor,
+  { data, log, force, isJoined }: TableInput,
+) {
+  const { images, quantiles, outliers } = predictor;
+  const id = images ? null : await idOf(predictor, log);
+  const source = { images: images ?? undefined, texts: predictor.texts };
+  const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
+  const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers);
+  const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
+  const table = await createLabelTable(path, nameOfRows(images ? 'image' : id), columns, {
+    hasIds: names !== null,
+    force,
+  });
+  return {
+    async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
+      const k = responsibilities!.length / labels.length;
+      const confidence = Float32Array.from(labels, (label, i) => responsibilities![i * k + label]);
+      const ids = names && (await names.next(labels.length));
+      const own = known
+        ? known.of({ labels, confidence, distance: distance!, outliers: flags })
+        : { cluster: labels, confidence };
+      table.write({ start, ids, columns: own });
+    },
+    /** Everything is written. */
+    async complete(): Promise<void> {
+      await names?.end();
+      table.end();
+    },
+    finish: table.finish,
+    abort() {
+      table.abort();
+      void names?.close();
+    },
+  };
+}
+
+/** The column that names the rows, if the data have it. */
+async function idOf({ id, texts }: Predictor, log: (line: string) => void): Promise<string | null> {
+  if (id === null || !texts) return null;
+  try {
+    for await (const _ of texts(id)) break;
+    return id;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    log(`rows have their numbers as names: ${error.message}`);
+    return null;
+  }
 }

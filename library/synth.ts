@@ -6,12 +6,44 @@ import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
-import { assertOptions, type OptionKinds, seedText } from './checks.ts';
-import { fixedPaths } from './fixed-paths.ts';
-import type { Rows, SynthOptions } from './options.ts';
-import { sameFile, withArrays } from './read-result.ts';
+import { assertOptions, fixedPaths, type OptionKinds, seedText, temporaryFolder } from './inputs.ts';
+import type { Rows } from './options.ts';
+import { sameFile, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+
+/** Options of `synth`. */
+export interface SynthOptions {
+  /**
+   * Number of clusters, from 1 to 10,000.
+   * @defaultValue 15
+   */
+  clusters?: number;
+  /**
+   * Number of points to draw, from 1 to 2^40.
+   * @defaultValue 10000
+   */
+  points?: number;
+  /**
+   * Number of dimensions, from 1 to 1024. clusters·dim² may be at most 2^26.
+   * @defaultValue 2
+   */
+  dim?: number;
+  /**
+   * Random seed: a whole number from 0 to 2^64 − 1, above 2^53 as text or bigint. The same seed gives the same bytes.
+   * @defaultValue 0
+   */
+  seed?: number | bigint | string;
+  /** Write the points to this .npy file (float32, points × dim) instead of keeping them in memory. Requires `labels`. */
+  out?: string;
+  /** Write the cluster of each point to this .npy file (int32). Requires `out`. */
+  labels?: string;
+  /** Overwrite existing files. If false, they are an error. */
+  force?: boolean;
+  /** Called repeatedly with the number of points done so far. */
+  onProgress?: (done: number) => void;
+  /** Cancels the call: no files are written, and the promise rejects with an `AbortError`. */
+  signal?: AbortSignal;
+}
 
 /** Points drawn from a random Gaussian mixture. */
 export interface Synthetic {

@@ -1,20 +1,42 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isLoopback, parseBindAddress } from '../base/address.ts';
+import { backendOfIdentity } from '../base/identity.ts';
+import { assertSecret } from '../base/secrets.ts';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
 import {
-  options as modelOptions,
-  type OptionName,
   type OptionValues,
+  type RunConfig,
   resolveConfig,
+  resolveRunOptions,
 } from '../coordinator/config.ts';
-import { withFiles } from './arrays.ts';
-import { assertOptions, type OptionKinds, seedText } from './checks.ts';
-import { fixedPaths } from './fixed-paths.ts';
-import { RUN_OPTION_KINDS, type TrainOptions } from './options.ts';
-import { createRun, type Run } from './run.ts';
-import { assertCompatible, runSession, withFixedPaths } from './session.ts';
+import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
+import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import { options as modelOptions } from '../coordinator/options.ts';
+import { createEarlyFinish } from '../coordinator/stage.ts';
+import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
+import { foreignTo, type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { runFiles } from '../data/saved/run-files.ts';
+import {
+  assertNotInMemory,
+  assertOptions,
+  type FixedPaths,
+  fixedPaths,
+  type InputPaths,
+  type OptionKinds,
+  RUN_OPTION_KINDS,
+  seedText,
+  withFiles,
+} from './inputs.ts';
+import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
+import { type RunResult, resultOf } from './result.ts';
+import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
+import { localWorkers, remoteWorkers } from './workers.ts';
 
-const MODEL_OPTIONS = modelOptions.map(([name]) => name);
-const KINDS = {
+const TRAIN_KINDS = {
   // Their values are checked with the config.
-  ...Object.fromEntries(MODEL_OPTIONS.map((name) => [name, 'any'])),
+  ...Object.fromEntries(modelOptions.map(([name]) => [name, 'any'])),
   ...RUN_OPTION_KINDS,
 } as OptionKinds<TrainOptions>;
 
@@ -29,7 +51,7 @@ const KINDS = {
  */
 export function train(options: TrainOptions): Run {
   return createRun(async (hooks) => {
-    assertOptions('train', options, KINDS, ['data']);
+    assertOptions('train', options, TRAIN_KINDS, ['data']);
     assertCompatible(options);
     const paths = fixedPaths();
     const own = withFixedPaths(options, paths);
@@ -37,7 +59,7 @@ export function train(options: TrainOptions): Run {
     await withFiles(
       options,
       async ({ withNames, inMemory, ...inputs }) => {
-        const config = await resolveConfig({ ...modelValues(options), ...inputs });
+        const config = resolveConfig({ ...modelValues(options), ...inputs });
         await runSession({ config, runs, withNames, inMemory }, own, hooks);
       },
       paths,
@@ -46,9 +68,239 @@ export function train(options: TrainOptions): Run {
 }
 
 /** Those of `options` that determine the result, except data and labels. */
-function modelValues({ seed, ...options }: TrainOptions): OptionValues {
-  const values: OptionValues = { seed: seed == null ? undefined : seedText(seed) };
-  for (const name of MODEL_OPTIONS.filter((name): name is Exclude<OptionName, 'seed'> => name !== 'seed'))
-    values[name] = options[name] ?? undefined;
-  return values;
+function modelValues(options: TrainOptions): OptionValues {
+  const given = modelOptions.map(([name]) => [name, (options as OptionValues)[name]] as const);
+  return { ...Object.fromEntries(given), seed: options.seed == null ? undefined : seedText(options.seed) };
+}
+
+const RESUME_KINDS: OptionKinds<ResumeOptions> = {
+  run: 'string',
+  from: 'string',
+  data: 'any',
+  labels: 'any',
+  maxEpochs: 'number',
+  finish: 'boolean',
+  ...RUN_OPTION_KINDS,
+};
+
+/**
+ * Continues a run that was stopped or killed, from its newest checkpoint. The result has the same bytes as that of a run that
+ * was not interrupted. For a finished run, returns its result, unless `maxEpochs` lets it go on.
+ *
+ * @returns the run: await it for its result, iterate over it for its events
+ * @throws {UserError} (rejection) if there is no such run, its data have changed, or an option is invalid
+ * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
+ */
+export function resume(options: ResumeOptions): Run {
+  return createRun(async (hooks) => {
+    assertOptions('resume', options, RESUME_KINDS, ['run']);
+    const { run: path } = options;
+    const { out, from: checkpoint, maxEpochs, finish, log = () => {} } = options;
+    // Only in its place is there nothing to continue from, and the rest is removed.
+    const mayBeEarlier = [out, checkpoint, maxEpochs].every((value) => value === undefined) && !finish;
+    const run = readRunFile(path, dpmeshVersion(), { mayBeEarlier });
+    const { data = run.config.data, labels = run.config.labels } = options;
+    assertCompatible(options);
+    const paths = fixedPaths();
+    const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
+    const [at, from] = [paths.fix(path), paths.fix(options.from)];
+    const isFinished = run.result !== null && existsSync(join(path, 'labels.npy'));
+    if (isFinished && maxEpochs === undefined) {
+      if (out !== undefined)
+        throw new UserError(
+          `${path} is finished, so nothing was written to --out ${out}; leave --out out, or copy the folder`,
+        );
+      // All that it wrote, but for what may be drawn again and checkpoints, which are checked when they are read.
+      const files = runFiles(path, run.files);
+      for (const name of Object.keys(run.files ?? {})) files.assertIntact(name);
+      log(`${path} is finished: there is nothing to resume`);
+      const report = join(path, 'report', 'report.html');
+      const soft = run.config.soft;
+      const about = { soft, files: run.files, report: existsSync(report) ? report : null };
+      hooks.result(resultOf(run.result!, path, about));
+      return;
+    }
+    if (typeof data === 'string') assertNotInMemory(data, 'data', path);
+    if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
+    const file = join(path, 'run.json');
+    await withFiles({ data, labels }, async ({ withNames, inMemory, ...inputs }) => {
+      const config = resolveConfig(
+        { ...run.config, ...inputs, ...(maxEpochs !== undefined && { maxEpochs }) },
+        (name) => (name === 'maxEpochs' ? '--max-epochs' : `${file}: ${name}`),
+      );
+      const how = continuation(at, run, config, options, isFinished);
+      await runSession({ config, resume: { path: at, run, from, how }, withNames, inMemory }, own, hooks);
+    });
+  });
+}
+
+/** How the run continues. UserError where it has nothing to finish from, or cannot go on to this `--max-epochs`. */
+function continuation(
+  path: string,
+  run: RunFile,
+  config: RunConfig,
+  { run: shown, from, maxEpochs, finish = false }: ResumeOptions,
+  isFinished: boolean,
+): Continuation {
+  if (maxEpochs === undefined && !finish) return 'to-end';
+  if (maxEpochs !== undefined && finish)
+    throw new UserError('--max-epochs is for a run that goes on: leave it out to finish it as it is');
+  const found =
+    from === undefined ? newestCheckpoint(path, foreignTo(run, config), () => {}) : readCheckpoint(from);
+  const checkpoint = found && 'checkpoint' in found ? found.checkpoint : null;
+  if (finish) {
+    if (!found && !existsSync(encoderFile(path)))
+      throw new UserError(
+        `${shown} has no checkpoint to finish from, so there is nothing to label yet; start it again with: dpmesh resume ${shown}`,
+      );
+    return 'finish';
+  }
+  const refused = (why: string) => new UserError(`--max-epochs ${maxEpochs}: ${why}`);
+  if (config.alternations > 0 && maxEpochs !== run.config.maxEpochs)
+    throw refused(
+      `${shown} has --alternations, and its encoder has learned from clusters that the old limit of ${run.config.maxEpochs} ended; start a new run with dpmesh train`,
+    );
+  if (!checkpoint) {
+    if (!isFinished) return 'to-end';
+    throw refused(`${shown} has no checkpoint to go on from; start a new run with dpmesh train`);
+  }
+  const { ended, state } = checkpoint;
+  if (isFinished && ended === 'settled')
+    throw refused(
+      `${shown} settled in epoch ${state.epoch}, so more epochs would change nothing; --no-early-stop of dpmesh train goes on regardless`,
+    );
+  if (maxEpochs! <= state.epoch)
+    throw refused(`${shown} has trained for ${state.epoch} epochs already; give it more`);
+  return 'beyond';
+}
+
+/** The backend of the run; another one would give other bits. */
+function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunOptions, 'backend'> {
+  const name = backendOfIdentity(identity ?? 'wasm');
+  if (backend !== undefined && backend !== name)
+    throw new UserError(
+      `--backend ${backend} would change the result: the run uses ${identity}; leave --backend out`,
+    );
+  return { backend: name as RunOptions['backend'] };
+}
+
+/** A new run, or a run to be resumed. */
+export interface RunRequest {
+  config: RunConfig;
+  resume?: ResumedRun;
+  /** The folder in which a new run without `out` gets its directory. */
+  runs?: string;
+  withNames: InputPaths['withNames'];
+  /** Its data or labels are in the caller's memory. */
+  inMemory: boolean;
+}
+
+/** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
+export async function runSession(
+  { config, resume, runs, withNames, inMemory }: RunRequest,
+  options: RunOptions,
+  hooks: RunHooks,
+): Promise<void> {
+  const { signal = new AbortController().signal, bind } = options;
+  const log = (line: string) => {
+    try {
+      options.log?.(withNames(line));
+    } catch {
+      // A line that is lost must not end the run, least of all in the middle of a message from the network.
+    }
+  };
+  const settings = settingsOf(options);
+  const { stop, ...workers } =
+    bind === undefined
+      ? await localWorkers(config, options, log)
+      : await remoteWorkers(bind, options, hooks.onRereadKeys, log);
+  const earlyFinish = createEarlyFinish();
+  hooks.onFinish(earlyFinish.ask);
+  let result: RunResult | null = null;
+  try {
+    const { session } = await import('../coordinator/session.ts');
+    const end = await session(config, {
+      ...settings,
+      ...workers,
+      ...{ resume, runs, signal, earlyFinish },
+      listener: {
+        event: (event) =>
+          hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),
+        log,
+        status: options.status && ((text) => options.status!(withNames(text))),
+        result(summary, report) {
+          result = resultOf(summary, summary.out, {
+            soft: config.soft,
+            report: report && withNames(report),
+            shown: withNames(summary.out),
+          });
+        },
+        lingers(error) {
+          if (result) hooks.result(result);
+          else
+            hooks.failed(error instanceof UserError ? new UserError(withNames(error.message), error) : error);
+        },
+      },
+    });
+    if (end.how === 'interrupted')
+      throw new AbortError(
+        stoppedMessage(end.directory && withNames(end.directory), inMemory),
+        signal.aborted ? { cause: signal.reason } : {},
+      );
+  } finally {
+    await stop();
+  }
+  hooks.result(result!);
+}
+
+/** The options with absolute paths. */
+export const withFixedPaths = <Options extends RunOptions>(
+  options: Options,
+  { fix }: FixedPaths,
+): Options => ({
+  ...options,
+  out: fix(options.out),
+  keys: fix(options.keys),
+});
+
+function stoppedMessage(directory: string | null, inMemory: boolean): string {
+  if (directory === null) return 'stopped; nothing was written yet';
+  const command = inMemory
+    ? `resume({ run: '${directory}', … }), passing the same data again`
+    : `dpmesh resume ${directory}`;
+  return `stopped; everything written so far is in ${directory}; continue with: ${command}`;
+}
+
+/** Throws a UserError for options that exclude each other. */
+export function assertCompatible(options: RunOptions): void {
+  for (const name of ['workers', 'gpus'] as const)
+    if (options.bind !== undefined && options[name] !== undefined)
+      throw new UserError(
+        `--bind and --${name} exclude each other; with --bind, start workers with dpmesh worker or dpmesh launch`,
+      );
+  for (const name of ['keys', 'insecure'] as const)
+    if (options.bind === undefined && options[name])
+      throw new UserError(`--${name} needs --bind: add it, or leave --${name} out`);
+}
+
+function settingsOf(given: RunOptions) {
+  const options = resolveRunOptions(given);
+  const { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger } = options;
+  return {
+    ...{ out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger },
+    http: httpOf(given),
+  };
+}
+
+/** Null for no port. UserError for an invalid address, or one that other machines can reach without a token. */
+function httpOf({ http = false, httpToken }: RunOptions): HttpOptions | null {
+  if (http === false) return null;
+  const token = httpToken ?? null;
+  if (token !== null) assertSecret('--http-token', token);
+  const bound = http === true ? DEFAULT_HTTP : parseBindAddress('--http', http);
+  if (token === null && !isLoopback(bound.host))
+    throw new UserError(
+      `--http ${http} is open to other machines, which could stop the run; set --http-token TOKEN (or DPMESH_HTTP_TOKEN), or use 127.0.0.1`,
+    );
+  return { ...bound, explicit: http !== true, token };
 }

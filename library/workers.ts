@@ -2,7 +2,6 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { assertOpenFiles } from '../base/limits.ts';
-import { wholeNumber } from '../base/numbers.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import type { CoordinatorKeys, SessionOptions } from '../coordinator/open-session.ts';
@@ -85,7 +84,7 @@ async function workerSpecs(
 
 /** As scikit-learn's n_jobs: −1 is one for each core, −2 leaves a core out; of these, no more than there are shards. */
 function workerCount(workers: number, shards: number): number {
-  if (!(Number.isInteger(workers) && workers < 0)) return wholeNumber('--workers', workers, 1);
+  if (workers > 0) return workers;
   return Math.max(1, Math.min(availableParallelism() + 1 + workers, shards));
 }
 

@@ -52,6 +52,9 @@ export const paperSchedule = (every: number): Schedule => ({
   depths: [],
 });
 
+/** What is added to the proportion n_k/n of each cluster: as in the authors' code, or nothing. */
+export const weightSmoothing = (schedule: Schedule['name']): number => (schedule === 'paper' ? 0.1 : 0);
+
 export type Change = 'split' | 'merge';
 
 /** The kind of the step after these: a split first, then in turn. */

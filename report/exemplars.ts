@@ -1,4 +1,4 @@
-import type { ImageShape } from '../data/images/image-row.ts';
+import type { ImageShape } from '../data/images/folder.ts';
 import type { Source } from '../data/source.ts';
 import { modelRows, networkRows, unitRows } from '../data/transform.ts';
 import type { FittedModel } from './fitted-model.ts';

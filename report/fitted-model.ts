@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { readSavedMixture } from '../data/saved/row-files.ts';
 import type { RunFiles } from '../data/saved/run-files.ts';
 import { readSavedClusters } from '../data/saved/saved-clusters.ts';
-import { readSavedMixture } from '../data/saved/saved-mixture.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { splitEvenly } from '../model/arrays.ts';

@@ -37,7 +37,8 @@ export async function openVisible(
   try {
     if (!isAllowed(roots, file.path)) return null;
     // Nothing is copied from elsewhere, or decoded, at the word of a coordinator.
-    if (isRemote(file.path)) source = await (await import('../data/remote/npy.ts')).openRemoteNpy(file.path);
+    if (isRemote(file.path))
+      source = await (await import('../data/remote/remote-file.ts')).openRemoteNpy(file.path);
     else if (isReadInPlace(file.path))
       source = await openSource(file.path, { expected: layout, array: file.array });
     else throw new UserError('not in place');

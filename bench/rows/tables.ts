@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readNpy } from '../../data/npy.ts';
-import { posteriorMode } from '../../data/posterior-mode.ts';
-import { randomMixture } from '../../data/random-mixture.ts';
+import { posteriorMode, randomMixture } from '../../data/synth.ts';
 import { ari, contingency } from '../../model/scores.ts';
 import { type DataFiles, formatScore, repeat, scratch, synth, type TrainResult, train } from '../dpmesh.ts';
 import { python } from '../python.ts';

@@ -139,13 +139,16 @@ function inputOf(moments: Moments, arePixels: boolean): { input: ColumnMap; vari
 /** The learning rate of an alternation, as a share of that before: the encoder is trained, and should not forget. */
 const ALTERNATION_RATE = 0.5;
 
+/** Passes over the rows in an alternation. */
+export const ALTERNATION_EPOCHS = 2;
+
 /** Passes over the rows, and the largest learning rate. */
 export const passesOf = (
-  { encoderEpochs, encoderLr, alternationEpochs }: RunConfig,
+  { encoderEpochs, encoderLr }: RunConfig,
   alternation: number,
 ): { epochs: number; rate: number } =>
   alternation
-    ? { epochs: alternationEpochs, rate: ALTERNATION_RATE * encoderLr }
+    ? { epochs: ALTERNATION_EPOCHS, rate: ALTERNATION_RATE * encoderLr }
     : { epochs: encoderEpochs, rate: encoderLr };
 
 /** Agreement from which on labels count as the same: another alternation would hardly change them. */

@@ -9,7 +9,7 @@ import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { type Output, unitsOf } from '../training/full-pass.ts';
 import { sumOf } from '../training/rounds.ts';
-import { type EncoderState, type Encoding, passesOf } from './encoder.ts';
+import { ALTERNATION_EPOCHS, type EncoderState, type Encoding, passesOf } from './encoder.ts';
 
 export interface EncoderTraining {
   config: RunConfig;
@@ -22,6 +22,9 @@ export interface EncoderTraining {
  * DeepDPM; codes in units in which their numbers have variance 1 on average.
  */
 const PULL = 100;
+/** Standard deviation of the noise that is added to inputs, which have variance 1. */
+const NOISE = 0.5;
+
 export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
@@ -70,9 +73,9 @@ export async function encoderEpoch(
   { config, layout, dispatcher }: EncoderTraining,
   { state: start, variance, clusters, alternation }: Encoding,
 ): Promise<EncoderState> {
-  const { encoderBatch: batch, encoderNoise: noise } = config;
+  const { encoderBatch: batch } = config;
   const { epochs, rate } = passesOf(config, alternation);
-  const before = alternation && config.encoderEpochs + (alternation - 1) * config.alternationEpochs;
+  const before = alternation && config.encoderEpochs + (alternation - 1) * ALTERNATION_EPOCHS;
   const { widths, epoch } = start;
   const shards = shardBlocks(layout);
   if (clusters) {
@@ -99,7 +102,7 @@ export async function encoderEpoch(
       ({ length }, shard): WorkUnit => ({ shard, from: place(length, from), to: place(length, cut) }),
     );
     const task: Task = {
-      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise, steps },
+      ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise: NOISE, steps },
       ...{ done: epoch + from, length: cut - from, total: epochs },
       pull: clusters ? PULL / clusters.variance : 0,
     };

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import { REJECTION_REASONS, type RejectionReason } from '../../proto/authenticator.ts';
 import { STATUSES } from '../../view/api.ts';
 import { DEPARTURES } from '../../view/events.ts';
@@ -19,7 +20,7 @@ export interface MetricSources {
   id: string;
   version: string;
   rows: number;
-  config: Pick<RunConfig, 'maxEpochs' | 'weightSmoothing'>;
+  config: Pick<RunConfig, 'maxEpochs' | 'schedule'>;
   recorder: Pick<Recorder, 'status' | 'snapshot' | 'run'>;
   counters: Counters;
   server: Pick<Server, 'identity' | 'members' | 'counts' | 'refused' | 'traffic'>;
@@ -183,7 +184,7 @@ function addClusterMetrics(
     `Soft count of sample rows in the cluster. First ${MAX_CLUSTERS} clusters only.`,
     'cluster',
     () =>
-      softCounts(weights(), recorder.run()?.sampleRows ?? 0, config.weightSmoothing)
+      softCounts(weights(), recorder.run()?.sampleRows ?? 0, weightSmoothing(config.schedule))
         .slice(0, MAX_CLUSTERS)
         .map((rows, k) => [String(k), rows] as const),
   );

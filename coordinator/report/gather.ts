@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { imageShape } from '../../data/images/image-row.ts';
+import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
-import { readImageList } from '../../data/saved/image-list.ts';
+import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
@@ -12,6 +12,7 @@ import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/net.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import { type Order, placesOf, renumbered } from '../../model/state.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
@@ -86,14 +87,14 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
 /** Null without the transform on which the sample decided. */
 function modelFromCheckpoint(
   { dataSummary, transform: saved, state }: ClusterCheckpoint,
-  { transform: choice, weightSmoothing }: RunConfig,
+  { transform: choice, schedule }: RunConfig,
 ): FittedModel | null {
   const transform = saved ?? planTransform(choice, dataSummary.moments, dataSummary.fences).transform;
   if (transform.dim !== state.mixture.d || (!saved && state.graph && choice === 'auto')) return null;
   return {
     transform,
     mixture: state.mixture,
-    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing),
+    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
     counted: false,
     net: layersOf(state.net),
   };

@@ -7,14 +7,11 @@ import {
   parquetTable,
   rounded,
 } from '../../data/saved/label-table.ts';
-import { type RowSlice, rowSlices } from '../../data/saved/row-columns.ts';
+import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
-import { repeatCounter } from '../../data/texts/repeats.ts';
-import { inSlices, type RowTexts, rowTexts } from '../../data/texts/row-texts.ts';
-import { stopWordsOf } from '../../data/texts/stop-words.ts';
-import { wordsOf } from '../../data/texts/tokens.ts';
+import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
 import { type Centres, nearestCentres, outlierScore } from '../../model/description/distances.ts';
 import { priority } from '../../model/random.ts';

@@ -1,12 +1,13 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedFences } from '../../data/fences.ts';
-import { CENTRES, QUANTILES } from '../../data/saved/saved-centres.ts';
+import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
 import type { Net } from '../../model/nets/net.ts';
+import { weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Alternation, Stability, Summary } from '../../view/summary.ts';
@@ -110,7 +111,7 @@ export async function writeModel(
     ...(fences && { fences: savedFences(fences) }),
   });
   const k = state.mixture.k;
-  const mixture = await calculate('mStep', state.prior, T, config.weightSmoothing);
+  const mixture = await calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));

@@ -7,13 +7,12 @@ import { type Fences, savedFences } from '../../data/fences.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
-import { categoriesSchema } from '../../data/tables/categories.ts';
+import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
 import { isOrder } from '../../model/state.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
-import { type OptionValues, REMOVED, type RunConfig, removedFrom, resolveWith } from '../config.ts';
-import * as schemas from '../schemas.ts';
+import { type OptionValues, type RunConfig, removedFrom, removedOptions, resolveConfig } from '../config.ts';
 import { type Checkpoint, fingerprint, hashesOf } from './checkpoint.ts';
 
 const count = z.int().check(z.nonnegative());
@@ -233,7 +232,7 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
     throw new UserError(
       `${run} has ${removed}, which was removed: if it is finished, dpmesh predict still takes it; to go on, start again with dpmesh train, without it`,
     );
-  const config = resolveWith(schemas, parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
+  const config = resolveConfig(parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);
   return { ...parsed.data, config };
@@ -276,7 +275,7 @@ export function foreignTo(
     const rows = stage === 'encode' ? data : (data.codes ?? data);
     if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
-    const own = { ...REMOVED, ...config, numericIdentity: identity };
+    const own = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
     const differing = Object.entries(found).filter(
       ([name, value]) =>

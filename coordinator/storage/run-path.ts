@@ -4,9 +4,9 @@ import { isDraft } from '../../base/drafts.ts';
 import { attempted, ioError, statusOf, WriteError } from '../../base/files.ts';
 import { type FilesByFlag, realPath } from '../../base/same-file.ts';
 import { UserError } from '../../base/user-error.ts';
-import { originalName } from '../../data/cache-pruning.ts';
+import { originalName } from '../../data/cache.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { isPattern } from '../../data/tables/files-like.ts';
+import { isPattern } from '../../data/tables/wildcards.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

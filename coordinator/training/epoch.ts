@@ -2,7 +2,7 @@ import { mapInSlices } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
-import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
+import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
@@ -43,7 +43,7 @@ export async function initialState(run: Run): Promise<State> {
     epoch: 0,
     sample,
     prior,
-    mixture: await calculate('mStep', prior, T, config.weightSmoothing),
+    mixture: await calculate('mStep', prior, T, weightSmoothing(config.schedule)),
     net: clusteringNet(seed, d, config.hidden ?? hidden, k),
     subs: subNets(seed, d, k),
     parts,
@@ -137,7 +137,7 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     await mapInSlices(T, (cluster) => {
       for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
     });
-    return calculate('mStep', state.prior, T, config.weightSmoothing);
+    return calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
   };
   const { k, means } = state.mixture;
   if (config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture)))
@@ -237,7 +237,7 @@ function subTask(run: Run, { subs, epoch }: State): Task {
     batch: SUB_BATCH,
     rate: config.subLr,
     done: subs.steps,
-    loss: config.subLoss,
+    loss: 'isotropic',
     average: averagedQuantity(config),
   };
 }

@@ -1,5 +1,5 @@
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES } from '../../data/saved/row-columns.ts';
+import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Candidate, distanceCounts, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';

@@ -61,26 +61,16 @@ export function flatClusterError({ data, transform }: RunConfig, error: unknown)
   );
 }
 
-/** The sub-nets' target: the sub-centres, or with the KL loss the sub-components. */
+/** The sub-nets' target: the sub-centres. */
 export async function publishParts(run: Run, state: State): Promise<void> {
+  const { d } = run;
   const { scale } = run.transform;
-  run.dispatcher.publish('parts', run.config.subLoss === 'kl' ? await components() : centres());
-
-  function centres(): Tensors {
-    const { d } = run;
-    const pairs = subCentres(state);
-    const rows = Float32Array.from(
-      pairs.flat().flatMap((row) => [...row.map((value, i) => value / scale[i])]),
-    );
-    return { centres: nd(rows, pairs.length, 2, d), metric: nd(Float32Array.from(scale, (s) => s * s)) };
-  }
-
-  async function components(): Promise<Tensors> {
-    const { d } = run;
-    const k = state.parts.length;
-    const { weights, bias, constant } = await run.calculate('subComponents', state.prior, state.parts, scale);
-    return { weights: nd(weights, k, d, 2 * d), bias: nd(bias, k, 2 * d), constant: nd(constant, k, 2) };
-  }
+  const pairs = subCentres(state);
+  const rows = Float32Array.from(pairs.flat().flatMap((row) => [...row.map((value, i) => value / scale[i])]));
+  run.dispatcher.publish('parts', {
+    centres: nd(rows, pairs.length, 2, d),
+    metric: nd(Float32Array.from(scale, (s) => s * s)),
+  });
 }
 
 /** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */

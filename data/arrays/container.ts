@@ -1,7 +1,7 @@
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../column-names.ts';
 import { type ArrayFile, tuple } from '../npy.ts';
 
 /** Files that hold several arrays, each by its name, and which of them is taken. */
@@ -129,3 +129,17 @@ async function listed(container: Container): Promise<string> {
   const parts = await described(container);
   return `${parts.join(', ') || 'none'}${names.length > MOST_LISTED ? `, … (${names.length} in all)` : ''}`;
 }
+
+/** Pickles of Python, which are programs rather than data: they are never opened. */
+
+const PROTOCOL = 0x80;
+const NEWEST = 5;
+
+/** Is it a pickle, by its first bytes (from protocol 2 on) or by its name? */
+export const isPickle = (path: string, head: Uint8Array) =>
+  (head[0] === PROTOCOL && head[1] >= 2 && head[1] <= NEWEST) || /\.(pkl|pickle|pt|pth|joblib)$/i.test(path);
+
+export const pickleError = (path: string) =>
+  new UserError(
+    `${path} is a pickle (as torch.save and pickle.dump write), which can run any code and so is never opened: save the array with safetensors.torch.save_file or numpy.save`,
+  );

@@ -2,14 +2,15 @@ import { UserError } from '../../base/user-error.ts';
 import {
   type Container,
   type ExpectedSize,
+  isPickle,
   type Member,
   openMember,
+  pickleError,
   ROWS,
   type Wanted,
 } from './container.ts';
 import { isHdf5 } from './hdf5.ts';
 import { isZip } from './npz.ts';
-import { isPickle, pickleError } from './pickle.ts';
 import { isSafetensors } from './safetensors.ts';
 
 /** The formats of containers: how they are recognized, and opened. */

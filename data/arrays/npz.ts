@@ -15,8 +15,7 @@ import {
   npyHeaderIn,
   openNpy,
 } from '../npy.ts';
-import { type ContainedArray, type Container, memberPath } from './container.ts';
-import { pickleError } from './pickle.ts';
+import { type ContainedArray, type Container, memberPath, pickleError } from './container.ts';
 
 /** Arrays of NumPy in a zip archive. What is stored in it is read in place; what is deflated is unpacked once, into the cache. */
 

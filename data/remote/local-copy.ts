@@ -1,9 +1,36 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
-import { attempted, createAtomicFile, statusOf } from '../../base/files.ts';
-import { cacheFolder } from '../cache.ts';
-import { copyName, markUsed, prune } from '../cache-pruning.ts';
+import type { Readable } from 'node:stream';
+import { type AtomicFile, attempted, createAtomicFile, statusOf } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { cacheFolder, copyName, markUsed, prune } from '../cache.ts';
+import { isNpy } from '../npy.ts';
+import { isRemote } from './address.ts';
 import { openRemote, type RemoteFile } from './remote-file.ts';
+
+/**
+ * What `work` makes of data at a path or an address. It gets a place to read from: the path itself; the address of an .npy that is read in
+ * place, block by block; or the path of a copy in the cache, made once, of any other file, and with `whole` of each. A UserError names
+ * the data as they were given.
+ */
+export async function atPlace<T>(
+  data: string,
+  { whole = false, ...options }: CopyOptions & { whole?: boolean },
+  work: (place: string) => T | Promise<T>,
+): Promise<T> {
+  if (!isRemote(data)) return work(data);
+  const { openRemote } = await import('./remote-file.ts');
+  const { isInPlace } = await import('./remote-file.ts');
+  const file = await openRemote(data, { signal: options.signal });
+  if (!whole && isInPlace(file)) return work(data);
+  const place = await (await import('./local-copy.ts')).copyOf(file, options);
+  try {
+    return await work(place);
+  } catch (error) {
+    if (!(error instanceof UserError) || !error.message.includes(place)) throw error;
+    throw new UserError(error.message.replaceAll(place, file.name), { cause: error.cause });
+  }
+}
 
 /** Raised when a copy is made otherwise than before. */
 const FORMAT = 1;
@@ -85,4 +112,66 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
+}
+
+/** Enough to tell the format. */
+const HEAD_BYTES = 8;
+const SPACE = /^[\s\ufeff]*/;
+
+/**
+ * Copies standard input to a file in the cache and resolves to its path, whose ending tells the format: .npy, .jsonl or .csv, by the
+ * content. The file is a new one each time, and stays there while it is used, and some time after (see `prune`). UserError if there is
+ * nothing to read.
+ */
+export async function spoolStdin(
+  { log = () => {}, signal }: CopyOptions = {},
+  input: Readable & { isTTY?: boolean } = process.stdin,
+): Promise<string> {
+  const nothing =
+    'standard input (-) has no data: pipe a file into it, as in dpmesh train --data - < rows.npy';
+  if (input.isTTY) throw new UserError(nothing);
+  const key = randomBytes(16).toString('hex');
+  const progress = progressLine('standard input: copied', null, log);
+  let head = Buffer.alloc(0);
+  let file: { path: string; draft: AtomicFile } | null = null;
+  let at = 0;
+  const write = (bytes: Buffer) => {
+    file!.draft.write(bytes, at);
+    at += bytes.length;
+    progress(at);
+  };
+  const begin = () => {
+    const path = join(cacheFolder(), copyName(key, `stdin${endingFor(head)}`));
+    keepUsed(path);
+    file = { path, draft: createAtomicFile(path, { mode: 0o600 }) };
+    write(head);
+  };
+  try {
+    for await (const chunk of input) {
+      signal?.throwIfAborted();
+      if (file) write(chunk);
+      else {
+        head = Buffer.concat([head, chunk]);
+        if (head.length >= HEAD_BYTES) begin();
+      }
+    }
+    if (!head.length) throw new UserError(nothing);
+    if (!file) begin();
+    const { path, draft } = file!;
+    draft.finish();
+    log(`standard input is kept in ${path}`);
+    return path;
+  } catch (error) {
+    (file as { draft: AtomicFile } | null)?.draft.abort();
+    throw error;
+  }
+}
+
+/** The ending for these first bytes; none for a binary format, which is told by its content. */
+function endingFor(head: Buffer): string {
+  if (isNpy(head)) return '.npy';
+  const text = head.toString('utf8').replace(SPACE, '');
+  if (/^[{[]/.test(text)) return '.jsonl';
+  const isBinary = head.some((byte) => byte < 9 || (byte > 13 && byte < 32)) || text.startsWith('PAR1');
+  return isBinary ? '' : '.csv';
 }

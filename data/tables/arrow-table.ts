@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Data, DataType, Field, RecordBatch, Vector } from 'apache-arrow';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { zstdUnpackers } from '../streams/zstd.ts';
+import { zstdUnpackers } from '../streams.ts';
 import {
   assertListWidth,
   type Batch,

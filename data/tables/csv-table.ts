@@ -1,19 +1,21 @@
 import { UserError } from '../../base/user-error.ts';
-import { UTF8 } from '../streams/text-encoding.ts';
-import { compressionOf, headOf, unpackedHead } from '../streams/text-stream.ts';
+import { compressionOf, headOf, UTF8, unpackedHead } from '../streams.ts';
 import {
   type CsvRows,
   csvRows,
+  type Decimal,
+  hasDecimalComma,
+  hasDecimalPoint,
+  isAmbiguous,
   isBoolean,
   type isHeader,
   isText,
+  parseNumber,
   sniffFormat,
   type TextDialect,
   type TextFormat,
 } from './csv-rows.ts';
-import { chunksOf, fileLiteral, QueryFailed, quoted } from './duckdb.ts';
-import { textsOf } from './duckdb-table.ts';
-import { type Decimal, hasDecimalComma, hasDecimalPoint, isAmbiguous, parseNumber } from './number-text.ts';
+import { chunksOf, fileLiteral, QueryFailed, quoted, textsOf } from './duckdb.ts';
 import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */

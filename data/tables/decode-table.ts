@@ -5,9 +5,15 @@ import { tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
-import { type Categories, categoriesOf, categoryOf, notesOnCategories } from './categories.ts';
 import { isNumbered } from './csv-rows.ts';
-import { INDEX_NAMES, type SelectedColumns } from './select-columns.ts';
+import {
+  type Categories,
+  categoriesOf,
+  categoryOf,
+  INDEX_NAMES,
+  notesOnCategories,
+  type SelectedColumns,
+} from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
 import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
 

@@ -3,14 +3,13 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { fileVersion } from '../file-version.ts';
+import { fileVersion } from '../cache.ts';
 import { hasImages } from '../images/folder.ts';
-import { compressionOf, headOf, unpacked } from '../streams/text-stream.ts';
+import { compressionOf, headOf, unpacked } from '../streams.ts';
 import { NoRows } from './csv-rows.ts';
 import type { TextOptions } from './csv-table.ts';
-import { filesLike } from './files-like.ts';
-import { partsTable } from './parts-table.ts';
-import type { Table } from './table.ts';
+import { partsTable, type Table } from './table.ts';
+import { filesLike } from './wildcards.ts';
 
 export type TableFormat = 'csv' | 'parquet' | 'arrow' | 'json lines';
 
@@ -157,11 +156,11 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
   }
   if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
   const [{ duckdbTable }, { fileLiteral, quoted }] = await Promise.all([
-    import('./duckdb-table.ts'),
+    import('./duckdb.ts'),
     import('./duckdb.ts'),
   ]);
   if (format === 'parquet') {
-    const refused = await (await import('./parquet-pages.ts')).checkPages(path);
+    const refused = await (await import('./duckdb.ts')).checkPages(path);
     const relation = `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`;
     const table = await duckdbTable(path, { sql: relation, format: 'Parquet', isCounted: true });
     const columns = table.columns.map((column) => {

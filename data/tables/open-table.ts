@@ -1,9 +1,8 @@
 import { fstatSync } from 'node:fs';
 import { attempted, readFully, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { openCached } from '../cache.ts';
+import { assertVersion, openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
-import { assertVersion } from '../file-version.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
 import { assertClusterable, assertText } from './clusterable.ts';
 import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from './csv-rows.ts';

@@ -1,3 +1,60 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { attempted, statusOf } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+
+const IS_PATTERN = /[*?{[]/;
+/** Of the alternatives in braces. */
+const MOST_PATTERNS = 1000;
+
+/** Does a path that leads nowhere look like a pattern of file names? */
+export const isPattern = (path: string) => IS_PATTERN.test(path) && statusOf(path) === undefined;
+
+/** The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. */
+export function filesLike(pattern: string): string[] {
+  const found = alternatives(pattern).flatMap((one) =>
+    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean)),
+  );
+  return [...new Set(found)].filter((path) => statusOf(path)?.isFile()).sort();
+}
+
+/** A pattern for each way to choose from its braces. */
+function alternatives(pattern: string): string[] {
+  const chosen: string[] = [];
+  const left = [pattern];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    const braces = /\{([^{}]*,[^{}]*)\}/.exec(one);
+    const [before, after] = [
+      one.slice(0, braces?.index),
+      braces && one.slice(braces.index + braces[0].length),
+    ];
+    if (!braces) chosen.push(one);
+    else for (const choice of braces[1].split(',')) left.push(before + choice + after);
+    if (chosen.length + left.length > MOST_PATTERNS)
+      throw new UserError(
+        `${pattern} stands for more than ${MOST_PATTERNS} patterns: name the folder, or use *`,
+      );
+  }
+  return chosen;
+}
+
+function below(folder: string, [name, ...rest]: string[]): string[] {
+  if (name === undefined) return [folder];
+  if (!statusOf(folder || '.')?.isDirectory()) return [];
+  if (!isPattern(join(folder, name))) return below(join(folder, name), rest);
+  const isDeep = name === '**';
+  const names = attempted(folder, 'read', () => readdirSync(folder || '.'));
+  const found = names.filter(likeFile(name));
+  const deeper = isDeep ? found.filter((own) => isOwnFolder(join(folder, own))) : found;
+  return [
+    ...(isDeep ? below(folder, rest.length ? rest : ['*']) : []),
+    ...deeper.flatMap((own) => below(join(folder, own), isDeep ? [name, ...rest] : rest)),
+  ];
+}
+
+/** No link, which may lead in circles. */
+const isOwnFolder = (path: string) => attempted(path, 'read', () => lstatSync(path)).isDirectory();
+
 /** Patterns of names, matched without going back more than to the last `*`: a regular expression could take years. */
 
 /** What one character may be; null: any number of any characters. */

@@ -1,4 +1,4 @@
-import { imageUri } from '../../data/images/image-row.ts';
+import { imageUri } from '../../data/images/folder.ts';
 import { counted } from '../../view/counted.ts';
 import { shortNumber } from '../axes.ts';
 import { type ExemplarView, MOST_CLUSTERS, MOST_IMAGES } from '../exemplars.ts';

@@ -1,5 +1,5 @@
 import { median, variance } from 'd3-array';
-import { imageUri } from '../../data/images/image-row.ts';
+import { imageUri } from '../../data/images/folder.ts';
 import { counted } from '../../view/counted.ts';
 import { inPicture } from '../../view/projection.ts';
 import { type ExemplarView, MOST_CLUSTERS, MOST_IMAGES } from '../exemplars.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { attempted, fileProblem, ioError, openFile, readWhole, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { readConfigFile } from '../../cli/config-file.ts';
+import { configOf } from '../../cli/run-config.ts';
 import { readServerKey } from '../../proto/key-files.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-open-file-'));
@@ -33,7 +33,7 @@ test('pipes, devices and folders are refused, not waited for', { skip: isWindows
   refused(() => openFile(at('run')), /run is a folder/);
   refused(() => readServerKey(home), /server\.key is not a regular file/);
   for (const name of ['pipe', 'zeros'])
-    await assert.rejects(readConfigFile(at(name), []), {
+    await assert.rejects(configOf({ config: at(name) }), {
       name: 'UserError',
       message: new RegExp(`^--config .*/${name} is not a regular file`),
     });
@@ -41,7 +41,7 @@ test('pipes, devices and folders are refused, not waited for', { skip: isWindows
 
 test('a key of a config file is one line of a message', async () => {
   writeFileSync(at('keys.yaml'), `"a\\n${'b'.repeat(1000)}": 1`);
-  await assert.rejects(readConfigFile(at('keys.yaml'), []), ({ message }: Error) => {
+  await assert.rejects(configOf({ config: at('keys.yaml') }), ({ message }: Error) => {
     assert.match(message, /: unknown flag a\ufffdb+; docs\/flags\.md lists all flags$/);
     return message.length < 300 + home.length;
   });

@@ -3,13 +3,14 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { openRun } from '../../library/open-run.ts';
-import { dpmesh, easyData, jsonOf, QUICK, scratch, trainArgs } from '../e2e/support.ts';
+import { easyData, jsonOf, QUICK, scratch, trainArgs } from '../e2e/support.ts';
+import { called } from './in-process.ts';
 
 const cwd = scratch();
 const { data } = easyData(cwd, 'easy', 300);
 const labels = join('run', 'labels.npy');
 before(async () => {
-  jsonOf(await dpmesh(trainArgs(data, join(cwd, 'run'), '--workers', 1, ...QUICK)));
+  jsonOf(await called(trainArgs(data, join(cwd, 'run'), '--workers', 1, ...QUICK)));
   cpSync(join(cwd, 'run'), join(cwd, '-odd'), { recursive: true });
 });
 
@@ -24,15 +25,14 @@ describe('after --', () => {
     ['plot', '--', '-odd'],
     ['evaluate', '--', labels, labels],
     ['train', '--dry-run', '--', data],
-    ['completion', '--', 'bash'],
   ])
     test(args.join(' ').replace(cwd, ''), async () => {
-      const { code, stderr } = await dpmesh(args, { cwd });
+      const { code, stderr } = await called(args, cwd);
       assert.equal(code, 0, stderr);
     });
 
   test('no flag takes a word, and a word is no flag', async () => {
-    const says = async (...args: string[]) => (await dpmesh(args, { cwd })).stderr;
+    const says = async (...args: string[]) => (await called(args, cwd)).stderr;
     assert.equal(await says('resume', '--seed', '--', 'run'), 'dpmesh: --seed needs a value\n');
     assert.match(await says('resume', '--', 'run', '--help'), /unexpected argument \.\/--help/);
     assert.match(await says('view', '--', 'nowhere'), /^dpmesh: nowhere is not a run directory/);
@@ -54,7 +54,7 @@ describe('an address where something is to be written', () => {
     ['keygen', 's3://bucket/keys'],
   ])
     test(args.join(' ').replaceAll(cwd, ''), async () => {
-      const { code, stderr } = await dpmesh(args, { cwd });
+      const { code, stderr } = await called(args, cwd);
       assert.equal(code, 2, stderr);
       assert.match(stderr, /^dpmesh: .*:\/\/\S+ is an address, and nothing is written to one: [^\n]+\n$/);
       assert.doesNotMatch(stderr, /secret/);

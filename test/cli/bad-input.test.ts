@@ -22,6 +22,7 @@ import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/key-files.ts';
 import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
+import { called } from './in-process.ts';
 
 const folder = scratch();
 const N = 500;
@@ -255,7 +256,7 @@ const rejectedCalls: RejectedCall[] = [
 
   flags(['499 labels', '500 rows'], '--labels', classes('lab', 499)),
   flags(['nope.npy', 'no such file'], '--labels', join(folder, 'nope.npy')),
-  withWorkers(flags(['--prior-nu 2', '5'], '--prior-nu', 2)),
+  flags(['unknown flag --prior-nu'], '--prior-nu', 2),
   flags(['--lr -1', 'above 0'], '--lr=-1'),
   flags(['--lr', 'number'], '--lr', 'fast'),
   flags(['lr', 'needs a value'], '--lr'),
@@ -279,7 +280,7 @@ const rejectedCalls: RejectedCall[] = [
     ['soft', 'soft: maybe\n', '--soft maybe must be yes or no'],
     ['workers', 'workers: 2\n', 'has workers', 'set --workers on the command line'],
     ['out', '{"noReport": true}', 'has noReport', 'set --no-report on the command line'],
-    ['twice', 'priorNu: 8\nprior-nu: 7\n', 'has both priorNu and prior-nu', 'leave one out'],
+    ['twice', 'subLr: 8\nsub-lr: 7\n', 'has both subLr and sub-lr', 'leave one out'],
     ['keys', 'lr: 1\nlr: 2\n', 'is neither YAML nor JSON', /[^:]$/],
     ['colons', 'a: b: c\n', 'is neither YAML nor JSON', /line 1, column \d+$/],
     ['empty', '# nothing\n', 'is empty', 'max-epochs: 100'],
@@ -472,7 +473,7 @@ const rejectedCalls: RejectedCall[] = [
 /** Asserts exit code 2, one line of error, no files, within 5 s. Runs in an empty folder. */
 async function assertRejected({ args, says, withWorkers: hasWorkers }: RejectedCall): Promise<void> {
   const cwd = mkdtempSync(join(folder, 'cwd-'));
-  const ended = await dpmesh(args, { cwd });
+  const ended = await called(args, cwd);
   const lines = ended.stderr.split('\n').filter(Boolean);
   const wrong = lines.filter((line) => line.startsWith('dpmesh: ') && !line.startsWith('dpmesh: warning: '));
   assert.equal(ended.code, 2, ended.stderr || ended.stdout);
@@ -488,7 +489,7 @@ async function assertRejected({ args, says, withWorkers: hasWorkers }: RejectedC
   assert.ok(ended.seconds < patience(5), `took ${ended.seconds.toFixed(1)} s`);
 }
 
-describe('bad input', { concurrency: 2 }, () => {
+describe('bad input', () => {
   for (const call of rejectedCalls) test(call.name, () => assertRejected(call));
 
   test('a port in use', async () => {
@@ -511,7 +512,7 @@ describe('bad input', { concurrency: 2 }, () => {
   });
 });
 
-describe('odd input', { concurrency: 2 }, () => {
+describe('odd input', () => {
   test('Fortran order, big-endian, float64', async () => {
     const body = elements('f8', columnMajor(values, N, D), true);
     const path = put('fortran.npy', npyFile('>f8', [N, D], body, { fortran: true }));

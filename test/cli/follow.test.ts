@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { follow } from '../../cli/follow.ts';
+import { follow } from '../../cli/watch.ts';
 
 const RUN = { status: 'running', config: { maxEpochs: 9 }, workers: ['w1'] };
 const HISTORY = { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };

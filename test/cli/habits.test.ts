@@ -5,11 +5,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { argumentProblem, type Parsed } from '../../cli/arguments.ts';
-import * as coordinator from '../../cli/coordinator.ts';
-import * as cut from '../../cli/cut.ts';
-import * as evaluate from '../../cli/evaluate.ts';
-import * as predict from '../../cli/predict.ts';
-import * as train from '../../cli/train.ts';
+import { evaluate } from '../../cli/labels.ts';
+import { cut, predict } from '../../cli/results.ts';
+import { coordinator, train } from '../../cli/runs.ts';
 import { dpmesh, easyData, jsonOf, QUICK, scratch } from '../e2e/support.ts';
 
 const folder = scratch();

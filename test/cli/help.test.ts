@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
-import { options } from '../../coordinator/config.ts';
+import { options } from '../../coordinator/options.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 
 const COMMANDS = [

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createDisplay } from '../../cli/progress.ts';
-import { remember, sparkline } from '../../cli/sparkline.ts';
+import { createDisplay, remember, sparkline } from '../../cli/progress.ts';
 import type { Departure } from '../../view/events.ts';
 
 /** A terminal or a file that records what is written. */

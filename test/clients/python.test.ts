@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { MAIN, ROOT } from '../../bench/processes.ts';
-import { MODULES } from '../../clients/python-options.ts';
 import { scratch } from '../e2e/support.ts';
 
 const CLIENT = join(ROOT, 'clients/python');
@@ -94,11 +93,6 @@ async function environment(base: string, version: string, packages: string[]): P
   }
   return join(home, 'bin/python');
 }
-
-test('the parameters are the options of the product', () => {
-  for (const [path, text] of MODULES)
-    assert.ok(text() === readFileSync(path, 'utf8'), `${path} is not up to date: npm run python:options`);
-});
 
 const versions = pythons();
 const [[first, firstPath] = ['', '']] = versions;

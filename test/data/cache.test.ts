@@ -15,7 +15,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { cachedBytes, entryName, markUsed, prune } from '../../data/cache-pruning.ts';
+import { cachedBytes, entryName, markUsed, prune } from '../../data/cache.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { idxFile, scratchFolder } from './files.ts';

@@ -7,7 +7,7 @@ import { encode } from 'fast-png';
 import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { unpackedHead } from '../../data/streams/text-stream.ts';
+import { unpackedHead } from '../../data/streams.ts';
 import { fixture, zipOf } from './arrays/fixtures.ts';
 import { elements, idxFile, npyFile, refuses, scratchFolder } from './files.ts';
 

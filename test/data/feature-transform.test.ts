@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { featureColumns, MOST_FEATURE_AXES, planFeatures } from '../../data/feature-transform.ts';
-import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import {
+  featureColumns,
+  MOST_FEATURE_AXES,
+  networkRows,
+  planFeatures,
+  type Transform,
+  unitRows,
+} from '../../data/transform.ts';
 import { close, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
 

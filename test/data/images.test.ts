@@ -16,12 +16,10 @@ import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { encode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
-import { inOrder } from '../../data/images/decode-folder.ts';
-import { problemOf } from '../../data/images/decoder.ts';
-import type { ImageOptions } from '../../data/images/images.ts';
+import { type ImageOptions, inOrder, problemOf } from '../../data/images/images.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { readImageList } from '../../data/saved/image-list.ts';
+import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { asNobody, refuses, scratchFolder } from './files.ts';
 

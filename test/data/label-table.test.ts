@@ -6,8 +6,7 @@ import { after, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'csv-parse/sync';
 import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
-import { rowTexts } from '../../data/texts/row-texts.ts';
-import { wordsOf } from '../../data/texts/tokens.ts';
+import { rowTexts, wordsOf } from '../../data/texts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-label-table-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -1,33 +1,26 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { UserError } from '../../base/user-error.ts';
-import * as evaluate from '../../cli/evaluate.ts';
-import * as synth from '../../cli/synth.ts';
 import { readNpy } from '../../data/npy.ts';
-import { posteriorMode } from '../../data/posterior-mode.ts';
 import {
+  CHUNK,
+  clusterPicker,
   covariance,
+  drawChunk,
+  posteriorMode,
   randomMixture,
   SEPARATION,
   type SyntheticMixture,
   separation,
   separationBounds,
-} from '../../data/random-mixture.ts';
-import { CHUNK, clusterPicker, drawChunk, synthesize } from '../../data/synth.ts';
+  synthesize,
+} from '../../data/synth.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -269,59 +262,5 @@ describe('synthesize', () => {
     await assert.rejects(synthesize({ ...small, out, labels, onProgress, signal: stop.signal }), reason);
     await assert.rejects(synthesize({ ...small, out, labels, points: 0 }), /--points/);
     assert.deepEqual(readdirSync(inside), []);
-  });
-});
-
-describe('the commands', () => {
-  const said = async (t: { mock: typeof import('node:test').mock }, work: () => Promise<void>) => {
-    const log = t.mock.method(console, 'log', () => {});
-    await work();
-    const text = log.mock.calls.map((call) => call.arguments.join(' ')).join('\n');
-    log.mock.restore();
-    return text;
-  };
-  const defaults = { clusters: 15, points: 2000, dim: 2, seed: '0', force: false, json: false };
-
-  test('synth writes both files and prints the best possible NMI', async (t) => {
-    const { out, labels } = fresh();
-    const text = await said(t, () => synth.handler({ ...defaults, out, labels }));
-    assert.match(text, /best possible NMI 0\.9\d{3} \(posterior under the true parameters\)/);
-    assert.ok(existsSync(out) && existsSync(labels));
-    const json = await said(t, () => synth.handler({ ...defaults, out, labels, force: true, json: true }));
-    assert.equal(JSON.parse(json).points, 2000);
-  });
-
-  test('synth rejects invalid values, and existing files', async () => {
-    const { inside, out, labels } = fresh();
-    const refuses = (change: object, message: RegExp) =>
-      assert.rejects(synth.handler({ ...defaults, out, labels, ...change }), { name: 'UserError', message });
-    await refuses({ clusters: 0 }, /--clusters/);
-    await refuses({ points: Number.NaN }, /--points/);
-    await refuses({ dim: 2.5 }, /--dim/);
-    for (const seed of ['-1', '1e3', '', '18446744073709551616']) await refuses({ seed }, /--seed/);
-    await refuses({ labels: out }, /same file/);
-    await refuses({ out: join(inside, 'x.csv') }, /--out must end in \.npy/);
-    assert.deepEqual(readdirSync(inside), []);
-    writeFileSync(labels, 'precious');
-    await refuses({}, /--force/);
-    mkdirSync(out);
-    await refuses({ force: true }, /--out .* is not a file/);
-    assert.equal(readFileSync(labels, 'utf8'), 'precious');
-  });
-
-  test('evaluate compares two label files', async (t) => {
-    const { inside } = fresh();
-    const [pred, labels] = [join(inside, 'a.csv'), join(inside, 'b.csv')];
-    writeFileSync(pred, 'cluster\n7\n7\n9\n9\n9\n');
-    writeFileSync(labels, 'class\ncat\ncat\ndog\ndog\ncat\n');
-    const text = await said(t, () => evaluate.handler({ pred, labels, json: false }));
-    assert.match(text, /^NMI {3}0\.\d{4}\nARI {3}.*\nACC {3}0\.8000\nK {5}2 \(2 true\)\nrows {2}5$/);
-    const json = JSON.parse(await said(t, () => evaluate.handler({ pred, labels, json: true })));
-    assert.deepEqual([json.acc, json.k, json.classes, json.rows], [0.8, 2, 2, 5]);
-    writeFileSync(labels, 'class\ncat\ndog\n');
-    await assert.rejects(evaluate.handler({ pred, labels, json: false }), {
-      name: 'UserError',
-      message: /a\.csv has 5 labels, .*b\.csv has 2/,
-    });
   });
 });

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { writeNpy } from '../../data/npy.ts';
-import type { SyntheticMixture } from '../../data/random-mixture.ts';
-import { CHUNK, drawChunk } from '../../data/synth.ts';
+import { CHUNK, drawChunk, type SyntheticMixture } from '../../data/synth.ts';
 import { generator } from '../../model/random.ts';
 
 /** Six well-separated Gaussians of different shapes. */

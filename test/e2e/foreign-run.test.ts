@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { readConfigFile } from '../../cli/config-file.ts';
+import { configOf } from '../../cli/run-config.ts';
 import { writeReport } from '../../coordinator/report/report.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
@@ -423,7 +423,7 @@ describe('a run directory from elsewhere', () => {
         name: 'UserError',
         message: /run\.json has 50331651 bytes, and should/,
       });
-    await assert.rejects(readConfigFile(join(at, 'run.json'), []), { message: /has 50331651 bytes/ });
+    await assert.rejects(configOf({ config: join(at, 'run.json') }), { message: /has 50331651 bytes/ });
   });
 
   test('one of a table in 20,000 files, with outliers in 9,000 columns, is read by all', async () => {
@@ -443,7 +443,7 @@ describe('a run directory from elsewhere', () => {
     });
     assert.equal((await openRun(at)).result?.k, K);
     assert.equal((await predicted(at)).rows, 2000);
-    assert.ok('splitMergeEvery' in (await readConfigFile(join(at, 'run.json'), [])));
+    assert.ok('splitMergeEvery' in (await configOf({ config: join(at, 'run.json') })));
     for (const done of [await plot(at), await resume(at)]) assert.equal(done.code, 0, done.stderr);
   });
 

@@ -100,7 +100,11 @@ export const trainArgs = (data: string, out: string, ...more: CliArgs) => [
 ];
 
 /** Parses stdout, which must be one line with a JSON object, of a successful process. */
-export function jsonOf({ stdout, stderr, code }: ProcessResult) {
+export function jsonOf({
+  stdout,
+  stderr,
+  code,
+}: Pick<ProcessResult, 'stdout' | 'stderr' | 'code'> & Partial<ProcessResult>) {
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^\{.*\}\n$/, stdout);
   return JSON.parse(stdout);

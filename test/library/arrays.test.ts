@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { labelsOf, sourceOf, withFiles } from '../../library/arrays.ts';
+import { labelsOf, sourceOf, withFiles } from '../../library/inputs.ts';
 
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
 

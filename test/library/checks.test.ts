@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluate, openRun, predict, resume, synth, train } from '../../index.ts';
-import { assertOptions, type OptionKinds } from '../../library/checks.ts';
+import { assertOptions, type OptionKinds } from '../../library/inputs.ts';
 
 interface Options {
   out?: string;

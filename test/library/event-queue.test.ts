@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createEventQueue } from '../../library/event-queue.ts';
+import { createEventQueue } from '../../library/run.ts';
 import type { TimedEvent } from '../../view/events.ts';
 
 const warning = (i: number): TimedEvent => ({ time: '', type: 'warning', message: String(i) });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { fixedPaths } from '../../library/fixed-paths.ts';
+import { fixedPaths } from '../../library/inputs.ts';
 
 test('paths are absolute, and in messages what was given', async () => {
   const { fix, asGiven, naming } = fixedPaths();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode } from 'fast-png';
-import { imageShape, imageUri } from '../../data/images/image-row.ts';
+import { imageShape, imageUri } from '../../data/images/folder.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { exemplarView, MOST_IMAGES } from '../../report/exemplars.ts';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import { imageUri } from '../../data/images/image-row.ts';
+import { imageUri } from '../../data/images/folder.ts';
 import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
@@ -111,12 +111,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
       alpha: 10,
       priorScale: 1,
       priorScaleChoice: 'learned',
-      priorNu: null,
-      priorKappa: 0.0001,
       covariance: 'full',
-      weightSmoothing: 0,
-      clusterLoss: 'kl',
-      subLoss: 'isotropic',
       coarsening: null,
       sample: null,
       transform: 'standard',

@@ -4,6 +4,7 @@ import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { type Mixture, softCounts } from '../../../model/mixture.ts';
 import { type Layer, layersOf } from '../../../model/nets/net.ts';
+import { weightSmoothing } from '../../../model/schedule.ts';
 import { bytesOf } from '../../../proto/tensors.ts';
 import type { RunInfo, StateOf } from '../../../view/api.ts';
 import type { RunConfig } from '../../config.ts';
@@ -81,7 +82,7 @@ export function currentState({
   return {
     ...{ epoch: state.epoch, frozen: state.frozen, sample: preparations },
     ...rest,
-    sizes: softCounts(state.mixture.weights, sampleRows, config.weightSmoothing),
+    sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
     ...modelOf(state.mixture, layersOf(state.net), run.transform),
   };
 }

@@ -1,4 +1,4 @@
-import { imageShape, imageUri } from '../../../data/images/image-row.ts';
+import { imageShape, imageUri } from '../../../data/images/folder.ts';
 import type { Source } from '../../../data/source.ts';
 import type { RowContent, RowContents } from '../../../view/cluster-details.ts';
 

@@ -1,10 +1,8 @@
 import { UserError } from '../../../base/user-error.ts';
-import { covarianceOfSums, planFeatures, planSignal } from '../../../data/feature-transform.ts';
-import { planTransform } from '../../../data/transform.ts';
+import { covarianceOfSums, planFeatures, planSignal, planTransform } from '../../../data/transform.ts';
 import { centresOf } from '../../../model/description/distances.ts';
-import { costTheta, eStepOf, roundingAmplification, subComponents } from '../../../model/estep.ts';
+import { eStepOf, roundingAmplification } from '../../../model/estep.ts';
 import { annealedSides, type CutAxes, halfLinks, startingSides } from '../../../model/graph/halves.ts';
-import { quality } from '../../../model/graph/louvain.ts';
 import { linksBetween, sweptMemberships } from '../../../model/graph/mean-field.ts';
 import { stability, twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
@@ -75,10 +73,6 @@ export const calculations = {
   roundingAmplification: calculation(roundingAmplification, ofClusters),
   eStepOf: calculation(eStepOf, ofClusters),
   centresOf: calculation(centresOf, ofClusters),
-  costTheta: calculation(costTheta, (_kind, { covariances }) => lengths(covariances)),
-  subComponents: calculation(subComponents, ({ d, covariance }, { length }) =>
-    ofClusters({ k: 2 * length, d, covariance }),
-  ),
   principalAxes: calculation(
     (T: Float64Array[], d: number, covariance: Covariance, metric: Float64Array | null) => {
       const inverse = metric && whitener(metric, d, covariance);
@@ -179,7 +173,6 @@ export const calculations = {
     },
     ({ graph }, _label, _clusters, _scale, _subs, _axes, sweeps) => 10 * graph.index.length * sweeps,
   ),
-  graphQuality: calculation(quality, ({ index }) => 10 * index.length),
   splitRatios: calculation(
     (prior: Niw, proposals: Parts[], alpha: number, zeta: number) =>
       proposals.map((parts) => logSplitRatio(prior, parts, alpha, zeta)),

@@ -83,11 +83,6 @@ async function publishEStep(
   mixture: State['mixture'],
 ): Promise<Target> {
   const { k, d } = mixture;
-  if (config.clusterLoss !== 'kl') {
-    const cost = await calculate('costTheta', config.clusterLoss, mixture, transform.scale);
-    dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
-    return { loss: config.clusterLoss, form: 'product' };
-  }
   const form = isPhiLong(mixture) ? 'cholesky' : undefined;
   const step = await calculate('eStepOf', mixture, transform.scale, form).catch((error) => {
     throw flatClusterError(config, error);

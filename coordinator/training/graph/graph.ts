@@ -1,6 +1,6 @@
 import { kebabCase, roughDuration } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { MOST_FEATURE_AXES } from '../../../data/feature-transform.ts';
+import { MOST_FEATURE_AXES } from '../../../data/transform.ts';
 import { labelsOf } from '../../../model/graph/mean-field.ts';
 import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
 import type { State } from '../../../model/state.ts';
@@ -27,10 +27,7 @@ const DESCRIPTION = {
 const FEW_DIMENSIONS = 10;
 
 /** Options of the Gaussian likelihood alone. */
-const WITHOUT_EFFECT = [
-  ...(['alpha', 'covariance', 'priorScaleChoice', 'priorNu', 'priorKappa', 'coarsening'] as const),
-  ...(['initK', 'clusterLoss'] as const),
-];
+const WITHOUT_EFFECT = ['alpha', 'covariance', 'priorScaleChoice', 'coarsening', 'initK'] as const;
 
 export const graph: LikelihoodKind = {
   configure(given, rows, d, warn) {

@@ -1,5 +1,12 @@
-import { featureColumns, MOST_FEATURE_AXES, type SampleCovariance } from '../../../data/feature-transform.ts';
-import { type ColumnMap, type Moments, pcaShare, type Transform } from '../../../data/transform.ts';
+import type { SampleCovariance } from '../../../data/transform.ts';
+import {
+  type ColumnMap,
+  featureColumns,
+  MOST_FEATURE_AXES,
+  type Moments,
+  pcaShare,
+  type Transform,
+} from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';

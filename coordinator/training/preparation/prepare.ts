@@ -91,14 +91,14 @@ function aboutFences({ columns, low, high }: Fences, names: readonly string[] | 
   return `rows with ${limits.join(', ')}${more} are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }
 
-type PriorConfig = Pick<
-  RunConfig,
-  'data' | 'covariance' | 'priorScaleChoice' | 'priorScale' | 'priorNu' | 'priorKappa'
->;
+/** Pseudo-count κ of the prior mean, in rows. */
+const KAPPA = 1e-4;
+
+type PriorConfig = Pick<RunConfig, 'data' | 'covariance' | 'priorScaleChoice' | 'priorScale'>;
 
 /**
  * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
- * UserError if the covariance has not full rank, or ν is too small.
+ * UserError if the covariance has not full rank.
  */
 export async function priorOf(
   { config, calculate }: { config: PriorConfig; calculate: Calculate },
@@ -113,14 +113,11 @@ export async function priorOf(
       );
   }
   const { priorScaleChoice: choice, priorScale: c } = config;
-  const nu = config.priorNu ?? (choice === 'learned' ? 2 * d + 1 : d + 2);
-  if (nu < d + 1) throw new UserError(`--prior-nu ${nu} must be at least D + 1 = ${d + 1}`);
-  if (choice === 'learned' && nu === d + 1)
-    throw new UserError(`--prior-nu ${nu} must be above D + 1 = ${d + 1} for a learned scale matrix`);
+  const nu = choice === 'learned' ? 2 * d + 1 : d + 2;
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return calculate('niwPrior', {
     mean: new Float64Array(d),
-    kappa: config.priorKappa,
+    kappa: KAPPA,
     nu,
     psi:
       choice === 'learned'

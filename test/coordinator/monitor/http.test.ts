@@ -51,7 +51,7 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
     id: '0a1b2c3d',
     scraped: () => void requested.push('scraped'),
     out: 'runs/x',
-    config: { data: 'x.npy', labels: null, maxEpochs: 200, weightSmoothing: 0 } as RunConfig,
+    config: { data: 'x.npy', labels: null, maxEpochs: 200, schedule: 'fast' } as RunConfig,
     versions: { dpmesh: '0.1.0', node: process.version },
     layout: { rows: 6, dim: 2, shards: 2, blockRows: 3, seed: '0' },
     source: () => ({}) as Source,

@@ -4,8 +4,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { layersModel } from '../../../coordinator/storage/results.ts';
-import { planFeatures } from '../../../data/feature-transform.ts';
-import { planTransform, type Transform, type TransformChoice } from '../../../data/transform.ts';
+import {
+  planFeatures,
+  planTransform,
+  type Transform,
+  type TransformChoice,
+} from '../../../data/transform.ts';
 import { clusteringNet, type Net } from '../../../model/nets/net.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
 import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';

@@ -26,7 +26,7 @@ import {
 } from '../../../coordinator/storage/run-directory.ts';
 import { Displaced } from '../../../coordinator/storage/run-lock.ts';
 import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
-import { cachePath } from '../../../data/cache-pruning.ts';
+import { cachePath } from '../../../data/cache.ts';
 import { openSource } from '../../../data/open.ts';
 import { MOST_RUN_JSON } from '../../../data/saved/run-files.ts';
 

@@ -64,7 +64,6 @@ describe('a calculation', () => {
     await both((own) => own('splitRatios', prior, [T], 10, 0.5));
     await both((own) => own('mergeRatios', prior, T, [{ a: 0, b: 1 }], 10, 0.5));
     await both((own) => own('eStepOf', mixtureOf(3, d), new Float64Array(d).fill(2)));
-    await both((own) => own('subComponents', prior, [T, T], new Float64Array(d).fill(2)));
   });
 
   test('keeps the class and the message of its error', async () => {

@@ -22,9 +22,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
     covariance: 'full',
     priorScaleChoice: 'data-cov',
     priorScale: 0.005,
-    priorNu: null,
     resolution: null,
-    priorKappa: 1e-4,
     ...change,
   } as RunConfig;
   const covariance = Float64Array.of(1, 0.2, 1, 0.2, 1, 0.2, 1, 0.2, 1);

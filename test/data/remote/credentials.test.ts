@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { s3Settings } from '../../../data/remote/credentials.ts';
+import { s3Settings } from '../../../data/remote/store.ts';
 import { scratchFolder } from '../files.ts';
 
 const { folder, put } = scratchFolder();

@@ -5,9 +5,9 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
-import { categoriesSchema } from '../../../data/tables/categories.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
-import { rowTexts } from '../../../data/texts/row-texts.ts';
+import { categoriesSchema } from '../../../data/tables/select-columns.ts';
+import { rowTexts } from '../../../data/texts.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
 /** Files of pandas, pyarrow and zstandard: see make_fixtures.py. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { stopWordsOf } from '../../../data/texts/stop-words.ts';
+import { stopWordsOf } from '../../../data/texts.ts';
 import { contrastsOf, wordCounter } from '../../../model/description/contrast.ts';
 import {
   type Candidate,

@@ -1,8 +1,7 @@
+import { BACKENDS } from '../../../base/identity.ts';
 import { assertAddressSpace } from '../../../base/limits.ts';
 import { UserError } from '../../../base/user-error.ts';
 import type { Backend } from './backend.ts';
-
-export const BACKENDS = ['wasm', 'cpu', 'tensorflow', 'webgpu'] as const;
 
 export interface LoadOptions {
   /** The adapter that `webgpu` uses, counted from 0. */

@@ -5,8 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
-import { cacheFolder } from '../../../data/cache.ts';
-import { cachedBytes } from '../../../data/cache-pruning.ts';
+import { cachedBytes, cacheFolder } from '../../../data/cache.ts';
 import { type CheckResult, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;

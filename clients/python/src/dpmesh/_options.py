@@ -39,9 +39,6 @@ RESULT_OPTIONS = {
     "covariance": "covariance",
     "prior_scale_choice": "priorScaleChoice",
     "prior_scale": "priorScale",
-    "prior_nu": "priorNu",
-    "prior_kappa": "priorKappa",
-    "weight_smoothing": "weightSmoothing",
     "coarsening": "coarsening",
     "init_k": "initK",
     "hidden": "hidden",
@@ -49,8 +46,6 @@ RESULT_OPTIONS = {
     "sub_lr": "subLr",
     "batch_size": "batchSize",
     "local_steps": "localSteps",
-    "cluster_loss": "clusterLoss",
-    "sub_loss": "subLoss",
     "encoder": "encoder",
     "encoder_hidden": "encoderHidden",
     "latent": "latent",
@@ -58,9 +53,7 @@ RESULT_OPTIONS = {
     "encoder_lr": "encoderLr",
     "encoder_batch": "encoderBatch",
     "encoder_steps": "encoderSteps",
-    "encoder_noise": "encoderNoise",
     "alternations": "alternations",
-    "alternation_epochs": "alternationEpochs",
     "schedule": "schedule",
     "max_epochs": "maxEpochs",
     "split_merge_every": "splitMergeEvery",
@@ -117,7 +110,7 @@ class Options:
         outliers: float | None = None,
         labels_parquet: bool | None = None,
         seed: int | str | None = None,
-        shards: str | None = None,
+        shards: int | str | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
         clusters: int | None = None,
         resolution: float | None = None,
@@ -125,9 +118,6 @@ class Options:
         covariance: Literal["full", "diag"] | None = None,
         prior_scale_choice: Literal["learned", "data-cov", "isotropic", "data-std"] | None = None,
         prior_scale: float | None = None,
-        prior_nu: float | None = None,
-        prior_kappa: float | None = None,
-        weight_smoothing: float | None = None,
         coarsening: float | None = None,
         init_k: int | None = None,
         hidden: int | str | Sequence[int] | None = None,
@@ -135,8 +125,6 @@ class Options:
         sub_lr: float | None = None,
         batch_size: int | None = None,
         local_steps: int | None = None,
-        cluster_loss: Literal["kl", "isotropic", "diag"] | None = None,
-        sub_loss: Literal["isotropic", "kl"] | None = None,
         encoder: Literal["none", "autoencoder"] | None = None,
         encoder_hidden: int | str | Sequence[int] | None = None,
         latent: int | None = None,
@@ -144,9 +132,7 @@ class Options:
         encoder_lr: float | None = None,
         encoder_batch: int | None = None,
         encoder_steps: int | None = None,
-        encoder_noise: float | None = None,
         alternations: int | None = None,
-        alternation_epochs: int | None = None,
         schedule: Literal["fast", "paper"] | None = None,
         max_epochs: int | None = None,
         split_merge_every: int | None = None,
@@ -225,7 +211,7 @@ class Options:
             also write labels.parquet, the same table as labels.csv. Default: false.
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
-        shards : str
+        shards : int | str
             number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle;
             changes the result. Default: auto.
         likelihood : {"auto", "gaussian", "graph"}
@@ -248,14 +234,6 @@ class Options:
         prior_scale : float
             factor c of the prior’s scale matrix Ψ; above 0. Default: 1 for learned, 0.3 for data-cov, else
             0.005.
-        prior_nu : float
-            degrees of freedom ν of the prior; at least D + 1; above 0. Default: 2·D + 1 for learned, else D +
-            2.
-        prior_kappa : float
-            pseudo-count κ of the prior mean, in points; above 0. Default: 0.0001.
-        weight_smoothing : float
-            constant a that is added to each cluster’s proportion n_k/n; at least 0. Default: 0 (schedule
-            paper: 0.1).
         coarsening : float
             temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering; at least 0.
             Default: max(10000, 1000·D, max(100, 5·D)·K) (schedule paper: 0).
@@ -274,10 +252,6 @@ class Options:
         local_steps : int
             local steps H on each shard between two averages; 1: average gradients; a whole number from 1 to
             100000. Default: 10 (schedule paper: 1000).
-        cluster_loss : {"kl", "isotropic", "diag"}
-            loss of the clustering net. Default: kl.
-        sub_loss : {"isotropic", "kl"}
-            loss of the sub-clustering nets. Default: isotropic.
         encoder : {"none", "autoencoder"}
             learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows
             of many columns. Default: none.
@@ -296,14 +270,9 @@ class Options:
         encoder_steps : int
             local steps of the encoder on each of its shards (two of the run’s) between two averages, about;
             fewer at first; a whole number from 1 to 100000. Default: 512.
-        encoder_noise : float
-            standard deviation of noise that is added to the encoder’s inputs, which have variance 1: it
-            learns to remove it; at least 0. Default: 0.5.
         alternations : int
             how often the encoder learns from the clusters of its codes, which are clustered again each time;
             fewer where they no longer change; a whole number, at least 0. Default: 0.
-        alternation_epochs : int
-            passes of the encoder over all rows in each alternation; a whole number, at least 1. Default: 2.
         schedule : {"fast", "paper"}
             training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md).
             Default: fast.
@@ -319,28 +288,31 @@ class Options:
             stop once split and merge steps change nothing any more, or only undo each other;
             early_stop=False: never. Default: true (schedule paper: false).
         workers : int
-            number of worker processes, −1: one per core, −2: all cores but one; does not affect the result.
-            Default: one per core, at most shards.
+            number of worker processes, −1: one per core, −2: all cores but one; does not affect the result; a
+            whole number, at least 1, or below 0 to count from all cores. Default: one per core, at most
+            shards.
         gpus : str
             start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2). Default: none.
         per_gpu : int
-            number of workers on each GPU. Default: 1.
+            number of workers on each GPU; a whole number from 1 to 64. Default: 1.
         backend : {"auto", "wasm", "cpu", "tensorflow", "webgpu"}
             compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise
             wasm. Default: auto.
         require_gpu : bool
-            exit with code 2 instead of computing without a GPU. Default: false.
+            end with an error (exit code 2) instead of computing without a GPU. Default: false.
         gpu : int
-            index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters). Default: 0.
+            index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters); a whole number, at least
+            0. Default: 0.
         out : str
             run directory. Default: a temporary folder.
         force : bool
             overwrite the run directory. Default: false.
         heartbeat_timeout : float
-            seconds of silence after which a worker’s shards are reassigned. Default: 5.
+            seconds of silence after which a worker’s shards are reassigned; a number of seconds above 0.
+            Default: 5.
         checkpoint_every : float
-            maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one.
-            Default: 30.
+            maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one; a
+            number of seconds, at least 0. Default: 30.
         mixed : bool
             accept workers of any numeric identity; bits then depend on which worker computes what. Default:
             false.
@@ -353,7 +325,7 @@ class Options:
             token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory
             unless http is a loopback address. Default: DPMESH_HTTP_TOKEN, or none.
         bind : str
-            address that workers connect to, tcp://HOST:PORT. Default: none.
+            start no workers; listen for workers at this address, tcp://HOST:PORT. Default: none.
         keys : str
             folder made by dpmesh keygen: encrypt connections and accept only its workers. Default: none, no
             encryption.
@@ -391,9 +363,6 @@ class Options:
         self.covariance = covariance
         self.prior_scale_choice = prior_scale_choice
         self.prior_scale = prior_scale
-        self.prior_nu = prior_nu
-        self.prior_kappa = prior_kappa
-        self.weight_smoothing = weight_smoothing
         self.coarsening = coarsening
         self.init_k = init_k
         self.hidden = hidden
@@ -401,8 +370,6 @@ class Options:
         self.sub_lr = sub_lr
         self.batch_size = batch_size
         self.local_steps = local_steps
-        self.cluster_loss = cluster_loss
-        self.sub_loss = sub_loss
         self.encoder = encoder
         self.encoder_hidden = encoder_hidden
         self.latent = latent
@@ -410,9 +377,7 @@ class Options:
         self.encoder_lr = encoder_lr
         self.encoder_batch = encoder_batch
         self.encoder_steps = encoder_steps
-        self.encoder_noise = encoder_noise
         self.alternations = alternations
-        self.alternation_epochs = alternation_epochs
         self.schedule = schedule
         self.max_epochs = max_epochs
         self.split_merge_every = split_merge_every

@@ -9,7 +9,7 @@ import { calculate } from '../../support.ts';
 
 const run = (transform: string) =>
   ({
-    config: { data: 'x.npy', transform, clusterLoss: 'kl' },
+    config: { data: 'x.npy', transform },
     transform: { scale: Float64Array.of(1, 1) },
     dispatcher: { publish: () => {} },
     calculate,

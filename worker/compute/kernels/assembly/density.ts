@@ -1,4 +1,4 @@
-import { padded, product } from './products';
+import { padded, product } from './products.ts';
 
 /** Rows at a time, so that their whitened coordinates and columns fit the L1 cache. */
 const BLOCK = 64;

@@ -8,7 +8,7 @@
  * then b [out]; the K nets follow one another.
  */
 
-import { gram, padded, product, sumOf, transpose } from './products';
+import { gram, padded, product, sumOf, transpose } from './products.ts';
 
 /** What the outputs are compared with their targets by. */
 const COST: i32 = 1;

@@ -1,0 +1,129 @@
+import { closest, distance } from 'fastest-levenshtein';
+import type { InferredOptionType, Options } from 'yargs';
+import { kebabCase } from '../base/text.ts';
+import type { OptionValues } from '../coordinator/config.ts';
+import {
+  type Option,
+  options,
+  type RUN_OPTIONS,
+  type RunCommand,
+  type RunOption,
+  runOptions,
+  shownDefault,
+  type ValuesOf,
+} from '../coordinator/options.ts';
+
+/** Commands and their flags, as yargs reads them. */
+
+/** A flag, as an option of yargs. */
+export interface Flag extends Options {
+  /** The flag takes a value, but `--no-<flag>` is also valid. */
+  canBeOff?: boolean;
+}
+export type Flags = Record<string, Flag>;
+
+type CamelCase<Name> = Name extends `${infer First}-${infer Rest}`
+  ? `${First}${Capitalize<CamelCase<Rest>>}`
+  : Name;
+
+/** The values of these flags, as a command's handler receives them. */
+export type FlagValues<Of extends Flags> = {
+  [Name in keyof Of as CamelCase<Name>]: InferredOptionType<Of[Name]>;
+};
+
+export interface Command {
+  /** The name and positional arguments: `resume <run>`. */
+  command: string;
+  describe: string;
+  builder: Flags;
+  /** Flags for which words may stand, in this order: `predict runs/x new.npy` for `--run` and `--data`. */
+  words?: readonly string[];
+  /** Calls, without the program's name, and what they do. */
+  examples?: readonly (readonly [call: string, what: string])[];
+  /** What it does. It imports what it needs, so that `--help` and other commands do not load that. */
+  handler(values: never): Promise<void>;
+}
+
+/** A command whose handler has values of the types of its flags. */
+export const defineCommand = <const Of extends Flags, const Name extends string>(
+  command: Omit<Command, 'command' | 'builder' | 'handler'> & {
+    command: Name;
+    builder: Of;
+    handler(values: FlagValues<Of> & Positional<Name>): Promise<void>;
+  },
+): Command => command;
+
+/** The value of a required positional argument, `view <runs..>` or `keygen <folder>`. */
+type Positional<Name extends string> = Name extends `${string} <${infer Word}..>`
+  ? Record<Word, (string | number)[]>
+  : Name extends `${string} <${infer Word}>`
+    ? Record<Word, string | number>
+    : unknown;
+
+export const nameOf = ({ command }: Pick<Command, 'command'>) => command.split(' ')[0];
+
+const flagFrom = ({ type, group, help, choices }: Option): Flag => ({
+  ...{ type, group: `${group}:`, describe: help, requiresArg: type !== 'boolean' },
+  ...(choices && { choices }),
+});
+
+/** Flags that determine the result. Their defaults are only shown, not set, because those of a config file take precedence. */
+export const resultFlags: Flags = {
+  config: {
+    type: 'string',
+    group: `${options[0][1].group}:`,
+    describe:
+      'YAML or JSON file with flags that determine the result, or a run.json; the command line overrides it',
+  },
+  ...Object.fromEntries(
+    options.map(([name, option]): [string, Flag] => {
+      const { help, paper, fast, defaultText } = option;
+      const onPaper = paper === undefined ? '' : ` (paper schedule: ${paper})`;
+      const data = '; required, but also without --data (train x.npy) or in --config';
+      const shown = defaultText ?? fast;
+      return [
+        kebabCase(name),
+        {
+          ...flagFrom(option),
+          describe: `${help}${onPaper}${name === 'data' ? data : ''}`,
+          ...(shown !== undefined && { defaultDescription: String(shown) }),
+        },
+      ];
+    }),
+  ),
+};
+export type ResultValues = OptionValues & { config?: string };
+
+/** The flags of a command for how a run proceeds, which do not affect its result. */
+export const flagsFor = (command: RunCommand): Flags =>
+  Object.fromEntries(
+    runOptions
+      .filter(([, { commands }]) => commands.includes(command))
+      .map(([name, option]) => [kebabCase(name), runFlag(option)]),
+  );
+export type RunValues = Partial<ValuesOf<typeof RUN_OPTIONS>>;
+
+function runFlag(option: RunOption): Flag {
+  const { fast, defaultText, alias, canBeOff } = option;
+  return {
+    ...flagFrom(option),
+    ...(alias && { alias }),
+    ...(canBeOff && { canBeOff }),
+    ...(defaultText ? { defaultDescription: shownDefault(option) } : { default: fast }),
+  };
+}
+
+/** Converts `yes`, `true`, `no` and `false` to a boolean; returns any other value unchanged. */
+export function parseYesOrNo(value: unknown): unknown {
+  if (value === 'yes' || value === 'true') return true;
+  return value === 'no' || value === 'false' ? false : value;
+}
+
+/** The flag most similar to `name`, compared with its full name and with each of its words; null if none is like it. */
+export function nearestFlag(name: string, flags: readonly string[]): string | null {
+  const words = new Map(
+    flags.flatMap((flag) => [...flag.split('-').map((word) => [word, flag] as const), [flag, flag]]),
+  );
+  const word = closest(name, [...words.keys()]);
+  return distance(name, word) <= Math.max(1, name.length / 3) ? words.get(word)! : null;
+}

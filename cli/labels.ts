@@ -1,0 +1,97 @@
+import { defineCommand } from './flags.ts';
+import { interruptible } from './process.ts';
+
+/** Commands of data and labels alone: scores of a clustering, and drawn points to try it with. */
+
+/** Prints the scores of two label files. UserError if they cannot be read or differ in length. */
+export const evaluate = defineCommand({
+  command: 'evaluate [clusters] [classes]',
+  words: ['pred', 'labels'],
+  describe: 'compare a clustering with true labels: NMI, ARI, ACC',
+  builder: {
+    pred: {
+      type: 'string',
+      demandOption: true,
+      describe: 'predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array',
+    },
+    labels: { type: 'string', demandOption: true, describe: 'true labels, in the same order' },
+    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
+  },
+  examples: [
+    ['evaluate runs/x/labels.npy y.npy', 'the labels of a run and true classes'],
+    ['evaluate a.npy table.csv:kind', 'true classes in a column of a table'],
+    ['evaluate a.npy b.npy --json', 'two clusterings of the same rows, as JSON'],
+  ],
+  async handler({ pred, labels, json }) {
+    const { evaluate } = await import('../library/evaluate.ts');
+    const { k, classes, rows, ...scores } = await evaluate({ pred, labels });
+    if (json) {
+      console.log(JSON.stringify({ ...scores, k, classes, rows }));
+      return;
+    }
+    for (const [name, score] of Object.entries(scores))
+      console.log(`${name.toUpperCase().padEnd(6)}${score.toFixed(4)}`);
+    console.log(`K     ${k} (${classes} true)\nrows  ${rows}`);
+  },
+});
+
+/** Writes both files and prints a summary. UserError for an invalid value, or a file that exists and no `--force`. */
+export const synth = defineCommand({
+  command: 'synth',
+  describe: 'write points drawn from a random Gaussian mixture, and their true labels',
+  builder: {
+    out: { type: 'string', demandOption: true, describe: 'output file of the points: .npy, float32' },
+    labels: {
+      type: 'string',
+      demandOption: true,
+      describe: 'output file of the cluster of each point: .npy, int32',
+    },
+    clusters: { type: 'number', default: 15, describe: 'number of clusters, at most 10,000' },
+    points: {
+      type: 'number',
+      default: 10_000,
+      describe: 'number of points; memory use does not depend on it',
+    },
+    dim: { type: 'number', default: 2, describe: 'number of dimensions' },
+    seed: { type: 'string', default: '0', describe: 'random seed; the same seed gives the same bytes' },
+    force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
+    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+  },
+  examples: [
+    ['synth --out g.npy --labels g_labels.npy', '10,000 points of 15 clusters'],
+    ['synth --out g.npy --labels y.npy --clusters 30 --dim 16 --points 1000000', 'larger'],
+  ],
+  async handler(args) {
+    const { out, labels, clusters, dim, points, seed, force, json } = args;
+    const { synth } = await import('../library/synth.ts');
+    const { bestNmi, judged } = await interruptible((signal) =>
+      synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress: progress(points) }),
+    );
+    if (json) {
+      console.log(JSON.stringify({ out, labels, points, dim, clusters, seed, bestNmi, judged }));
+      return;
+    }
+    console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
+    console.log(`${labels}: their clusters, 0 to ${clusters - 1}, int32`);
+    const where = judged < points ? `, on ${judged} of the points` : '';
+    console.log(`best possible NMI ${bestNmi.toFixed(4)} (posterior under the true parameters${where})`);
+  },
+});
+
+/** Shows progress on stderr: a line that is updated in place on a terminal, else a line every five seconds. */
+function progress(total: number): (done: number) => void {
+  const { isTTY } = process.stderr;
+  const interval = isTTY ? 200 : 5000;
+  const started = performance.now();
+  let [last, shown] = [started, false];
+  return (done) => {
+    const now = performance.now();
+    if (done === total && shown && isTTY) process.stderr.write('\r\x1b[K');
+    if (done === total || now - last < interval) return;
+    last = now;
+    shown = true;
+    const remaining = Math.ceil((((now - started) / done) * (total - done)) / 1000);
+    const text = `${done} of ${total} points, ${remaining} s left`;
+    process.stderr.write(isTTY ? `\r\x1b[K${text}` : `${text}\n`);
+  };
+}

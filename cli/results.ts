@@ -1,0 +1,238 @@
+import { oneLine, printable } from '../base/text.ts';
+import { UserError } from '../base/user-error.ts';
+import type { Cut } from '../library/cut.ts';
+import { counted } from '../view/counted.ts';
+import { defineCommand } from './flags.ts';
+import { dataPathOf, interruptible } from './process.ts';
+
+/** The commands that use a finished run. */
+
+export const predict = defineCommand({
+  command: 'predict [folder] [file]',
+  words: ['run', 'data'],
+  describe: 'label new rows with the clustering net of a finished run',
+  builder: {
+    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+    data: {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe:
+        'rows to label: a file of arrays or a table, with the columns of the training data, or a folder of images',
+    },
+    'skip-bad': { type: 'boolean', default: false, describe: 'leave out images that cannot be decoded' },
+    out: {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe:
+        'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
+    },
+    soft: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'output file of the responsibilities: .npy, float32, N×K',
+    },
+    images: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'output file of the paths of images in the order of their labels: text, one a line',
+    },
+    clusters: {
+      type: 'number',
+      requiresArg: true,
+      describe: 'label with so many clusters, those of dpmesh cut',
+      defaultDescription: 'those of the run',
+    },
+    force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
+  },
+  examples: [
+    ['predict runs/x new.npy --out labels.npy', 'the cluster of each row of new.npy'],
+    ['predict runs/x new.npy --out labels.npy --soft p.npy', 'also the probability of each cluster'],
+    ['predict runs/x new.npy --out labels.npy --clusters 7', 'of 7 clusters, those of dpmesh cut'],
+  ],
+  async handler({ run, data, skipBad, out, soft, images, clusters, force }) {
+    const { predict } = await import('../library/predict.ts');
+    const rowsAt = await dataPathOf(data);
+    const { createDisplay } = await import('./progress.ts');
+    const { line: log, status, end } = createDisplay(0);
+    const { rows, outliers, k } = await interruptible((signal) =>
+      predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, status, signal }),
+    ).finally(end);
+    console.log(
+      printable(
+        `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${counted(outliers, 'outlier')}` : ''}`,
+      ),
+    );
+  },
+});
+
+export const cut = defineCommand({
+  command: 'cut [folder]',
+  words: ['run'],
+  describe: 'join the clusters of a finished run to fewer, by its tree of merges',
+  builder: {
+    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+    clusters: {
+      type: 'number',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'number of clusters, at most those of the run',
+    },
+    out: {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'output file of the labels: .npy, int32, or a table with what names the rows: .csv or .parquet',
+      defaultDescription: 'none: a table is printed',
+    },
+    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+    force: { type: 'boolean', default: false, describe: 'overwrite an existing file' },
+  },
+  examples: [
+    ['cut runs/x --clusters 7', 'which clusters join'],
+    ['cut runs/x --clusters 7 --out seven.csv', 'the labels of all rows'],
+    ['predict runs/x new.npy --clusters 7 --out labels.npy', 'those of new rows'],
+  ],
+  async handler({ run, clusters, out, json, force }) {
+    const { cut, nextSplitText } = await import('../library/cut.ts');
+    const result = await cut({ run, clusters, out, force });
+    const { rows, next } = result;
+    if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));
+    else if (out !== undefined)
+      console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${clusters - 1}`));
+    else {
+      for (const line of tableOf(result)) console.log(line);
+      // With fewer clusters, the next split would be the last join.
+      const isWhole = result.clusters.every(({ from }) => from.length === 1);
+      if (isWhole && next.length) console.log(`\n${nextSplitText(next[0])}`);
+    }
+  },
+});
+
+/** Of more clusters, a row of the table names only the first. */
+const MOST_NAMED = 16;
+/** Of the words of a cluster. */
+const SHOWN_WORDS = 6;
+
+function tableOf({ rows, clusters }: Cut): string[] {
+  const cells = clusters.map((own, cluster) => [
+    String(cluster),
+    own.rows.toLocaleString('en'),
+    `${((100 * own.rows) / rows).toFixed(2)} %`,
+    own.from.slice(0, MOST_NAMED).join(', ') +
+      (own.from.length > MOST_NAMED ? `, … (${own.from.length} clusters)` : ''),
+  ]);
+  const head = ['cluster', 'rows', 'share', 'joined from'];
+  if (clusters.some(({ words }) => words)) {
+    head.push('words');
+    for (const [i, { words = [] }] of clusters.entries())
+      cells[i].push(words.slice(0, SHOWN_WORDS).join(', '));
+  }
+  const widths = head.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i].length)));
+  const aligned = (cell: string, i: number) =>
+    i < 3 ? cell.padStart(widths[i]) : i < head.length - 1 ? cell.padEnd(widths[i]) : cell;
+  return [head, ...cells].map((row) => printable(row.map(aligned).join('  ')));
+}
+
+/** Prints the resolutions in the events of a run. UserError where none were tried. */
+export const resolutions = defineCommand({
+  command: 'resolutions [folder]',
+  words: ['run'],
+  describe:
+    'resolutions that a run of the graph likelihood tried: the clusters at each, and how well samples agree',
+  builder: {
+    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
+  },
+  examples: [
+    ['resolutions runs/x', 'resolution, clusters, agreement'],
+    ['train x.npy --resolution 2', 'another run, with one of them'],
+    ['train x.npy --clusters 60', 'another run, with one that has about so many clusters'],
+  ],
+  async handler({ run, json }) {
+    const { openRun } = await import('../library/open-run.ts');
+    const events = [...(await openRun(run)).events()];
+    const tried = events.findLast((event) => event.type === 'resolutions');
+    if (!tried)
+      throw new UserError(
+        `${run} tried no resolutions: it has a Gaussian mixture, has not come so far, or is of an earlier version; --likelihood graph tries them`,
+      );
+    const { points, chosen } = tried;
+    if (json) {
+      console.log(JSON.stringify({ run, points, chosen }));
+      return;
+    }
+    console.log('resolution  clusters  agreement');
+    for (const { resolution, k, stability } of points)
+      console.log(
+        `${resolution.toPrecision(3).padStart(10)}  ${String(Math.round(k)).padStart(8)}  ${stability.toFixed(3).padStart(9)}${resolution === chosen ? '  chosen' : ''}`,
+      );
+  },
+});
+
+export const plot = defineCommand({
+  command: 'plot [folder]',
+  words: ['run'],
+  describe:
+    'draw pictures of a run and report.html: clusters, K and losses per epoch, cluster sizes, confusion matrix',
+  builder: {
+    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
+    out: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'output folder',
+      defaultDescription: '<run>/report',
+    },
+    labels: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'true classes: 1-D .npy, IDX, file.csv:column, or file.npz:array',
+      defaultDescription: 'those of the run',
+    },
+  },
+  examples: [
+    ['plot runs/x', 'draw runs/x/report again'],
+    ['plot runs/x --labels y.npy', 'with true classes'],
+    ['plot runs/x --out pictures', 'into another folder'],
+  ],
+  async handler({ run, out, labels }) {
+    const { openRun } = await import('../library/open-run.ts');
+    const { path, pictures, notes } = await (await openRun(run)).draw({ out, labels });
+    for (const note of notes) console.error(oneLine(`dpmesh: ${note}`));
+    console.log(oneLine(`${path}: ${pictures.join(', ')}`));
+  },
+});
+
+export const view = defineCommand({
+  command: 'view <runs..>',
+  describe: 'open the page of a finished run, or a table of several to compare them',
+  builder: {
+    http: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'HOST:PORT of the page, on this machine only',
+      defaultDescription: '127.0.0.1:9464, or a free port',
+    },
+  },
+  examples: [
+    ['view runs/x', 'the page of a finished run'],
+    ['view runs/*', 'a table of several, with what differs'],
+    ['view runs/a runs/b', 'the clusters of two against each other'],
+  ],
+  async handler({ runs: paths, http }) {
+    const { parseBindAddress } = await import('../base/address.ts');
+    const { DEFAULT_HTTP } = await import('../library/options.ts');
+    const { keepOpen, openView, viewedRuns } = await import('../coordinator/view/open-view.ts');
+    const runs = viewedRuns(paths.map(String), (message) =>
+      console.error(oneLine(`dpmesh: warning: ${message}`)),
+    );
+    const address = http === undefined ? DEFAULT_HTTP : parseBindAddress('--http', http);
+    const page = await openView(runs, { ...address, explicit: http !== undefined });
+    const end = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
+    const what = runs.length === 1 ? runs[0].path : `${runs.length} runs`;
+    console.error(oneLine(`${what}: ${page.url} (until Ctrl-C)`));
+    await keepOpen(page, end.signal);
+  },
+});

@@ -1,0 +1,125 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readWhole, statusOf } from '../base/files.ts';
+import { camelCase, kebabCase, oneLine } from '../base/text.ts';
+import { UserError } from '../base/user-error.ts';
+import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../coordinator/config.ts';
+import { flagName, OPTIONS, type OptionName, options, runOptions } from '../coordinator/options.ts';
+import { assertLocal } from '../data/remote/address.ts';
+import { MOST_RUN_JSON } from '../data/saved/run-files.ts';
+import type { RunOptions } from '../library/options.ts';
+import { nearestFlag, parseYesOrNo, type ResultValues, type RunValues } from './flags.ts';
+
+/**
+ * The run's config from its flags, the file of `--config`, and the schedule's defaults, in this order of precedence.
+ * UserError for an invalid value, with the name of its flag, or an invalid key in the file. `commandFlags`: all flags of the
+ * command.
+ */
+export async function configOf(
+  values: ResultValues,
+  commandFlags: readonly string[] = [],
+): Promise<RunConfig> {
+  const file = values.config === undefined ? {} : await readConfigFile(values.config, commandFlags);
+  const merged: OptionValues = {};
+  for (const [name] of options) merged[name] = values[name] ?? file[name];
+  return resolveConfig(merged, (name) => {
+    const isFromFile = merged[name] !== undefined && values[name] === undefined;
+    return `${isFromFile ? `${values.config}: ` : ''}${flagName(name)}`;
+  });
+}
+
+/** The run's options from its flags. UserError if `--force` would remove the file of `--config`. */
+export async function runOptionsOf(values: RunValues & ResultValues): Promise<RunOptions> {
+  const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
+  assertLocal('--out', out);
+  if (out !== undefined && force && config !== undefined)
+    (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
+  const given = runOptions.flatMap(([name, { isForTerminals }]) =>
+    isForTerminals || values[name] === undefined ? [] : [[name, values[name]] as const],
+  );
+  return { ...Object.fromEntries(given), http, httpToken };
+}
+
+/**
+ * Reads the options from the file of `--config`. Its keys are names of flags, with dashes or in camel case; in a run.json they
+ * are under `config`. UserError for any other key. `commandFlags`: all flags of the command.
+ */
+async function readConfigFile(path: string, commandFlags: readonly string[]): Promise<OptionValues> {
+  const failure = (problem: string) => new UserError(`--config ${path}${problem}`);
+  const content = await parseFile(path);
+  const config =
+    isMap(content) && Object.hasOwn(content, 'config') && isMap(content.config) ? content.config : content;
+  if (config === null || config === undefined)
+    throw failure(' is empty; add lines such as "max-epochs: 100"');
+  if (!isMap(config)) throw failure(' has no flags; its lines must look like "max-epochs: 100"');
+  const removed = removedOptions(config.schedule);
+  const values: OptionValues = {};
+  const keys = new Map<OptionName, string>();
+  for (const [key, value] of Object.entries(config)) {
+    const name = optionNamed(key);
+    if (!name && Object.hasOwn(removed, key) && removed[key] === value) continue;
+    if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
+    if (keys.has(name))
+      throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);
+    keys.set(name, key);
+    if (name === 'seed' && typeof value === 'number' && !Number.isSafeInteger(value))
+      throw failure(`: seed ${value} is not exact as a number; put it in quotes`);
+    values[name] = OPTIONS[name].type === 'boolean' ? parseYesOrNo(value) : value;
+  }
+  return values;
+}
+
+/** Characters of a key in a message. */
+const MOST_SHOWN = 80;
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function optionNamed(key: string): OptionName | null {
+  const name = camelCase(kebabCase(key));
+  return Object.hasOwn(OPTIONS, name) ? (name as OptionName) : null;
+}
+
+/** Bytes of a file of settings that is no run.json. */
+const MOST_YAML = 1 << 20;
+
+async function parseFile(path: string): Promise<unknown> {
+  if (existsSync(path) && statusOf(path)?.isDirectory()) {
+    const runFile = join(path, 'run.json');
+    throw new UserError(
+      `--config ${path} is a folder; pass ${existsSync(runFile) ? runFile : 'a YAML or JSON file'}`,
+    );
+  }
+  let text: string;
+  try {
+    text = readWhole(path, MOST_RUN_JSON, { canBeEmpty: true }).toString();
+  } catch (error) {
+    throw new UserError(`--config ${(error as Error).message}`);
+  }
+  try {
+    // A run.json may be long, and YAML takes its time.
+    return JSON.parse(text);
+  } catch {
+    // YAML, or neither.
+  }
+  if (text.length > MOST_YAML)
+    throw new UserError(
+      `--config ${path} has ${text.length} bytes, and should have ${MOST_YAML} at the most`,
+    );
+  const { parse } = await import('yaml');
+  try {
+    return parse(text, { logLevel: 'error' });
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0].replace(/:\s*$/, '');
+    throw new UserError(`--config ${path} is neither YAML nor JSON: ${why}`);
+  }
+}
+
+/** The message for a key that is not an option: it is another flag of the command, or unknown. */
+function unknownKey(key: string, commandFlags: readonly string[]): string {
+  const name = kebabCase(key);
+  if (commandFlags.includes(name.replace(/^no-/, '')))
+    return ` has ${key}, which does not determine the result; set --${name} on the command line instead`;
+  const nearest = nearestFlag(name, Object.keys(OPTIONS).map(kebabCase));
+  return `: unknown flag ${key}; ${nearest ? `did you mean ${nearest}?` : 'docs/flags.md lists all flags'}`;
+}

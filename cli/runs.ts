@@ -1,0 +1,248 @@
+import { join } from 'node:path';
+import { INTERRUPTED, UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import type { RunConfig } from '../coordinator/config.ts';
+import { flagName, options } from '../coordinator/options.ts';
+import type { RunResult } from '../library/result.ts';
+import type { Run } from '../library/run.ts';
+import {
+  type Command,
+  type Flag,
+  type Flags,
+  flagsFor,
+  type ResultValues,
+  type RunValues,
+  resultFlags,
+} from './flags.ts';
+import { dataPathOf, listenForHangups, onSignal, reportProblem, type TerminalOptions } from './process.ts';
+import { createDisplay } from './progress.ts';
+import { configOf, runOptionsOf } from './run-config.ts';
+import { print } from './summary.ts';
+
+/** The commands that run: train, coordinator, resume, finish. */
+
+type NewValues = ResultValues & RunValues;
+
+const trainFlags: Flags = { ...resultFlags, ...flagsFor('train') };
+export const train: Command = {
+  command: 'train [file]',
+  words: ['data'],
+  describe: 'cluster a file with workers on this machine',
+  builder: trainFlags,
+  examples: [
+    ['train x.npy', 'cluster the rows of x.npy; results in runs/x'],
+    ['train x.csv --labels x.csv:kind', 'without the column kind, whose classes are used for scores'],
+    ['train photos/ --encoder autoencoder', 'learn features of images, and cluster these'],
+    ['train x.csv --dry-run', 'what would be read and done'],
+  ],
+  handler: (values: NewValues) => startRun(values, trainFlags),
+};
+
+const coordinatorFlags: Flags = {
+  ...resultFlags,
+  ...flagsFor('coordinator'),
+  bind: { ...flagsFor('coordinator').bind, describe: 'address that workers connect to, tcp://HOST:PORT' },
+};
+export const coordinator: Command = {
+  command: 'coordinator [file]',
+  words: ['data'],
+  describe: 'cluster a file with workers that join from this or other machines',
+  builder: coordinatorFlags,
+  examples: [
+    ['coordinator x.npy', 'wait for workers on this machine'],
+    ["coordinator x.npy --bind 'tcp://*:5555' --keys keys", 'for workers elsewhere that have a key (keygen)'],
+    ['worker --connect tcp://HOST:5555 --key alice.key', 'there, or: launch --gpus all --connect …'],
+  ],
+  handler: (values: NewValues) => startRun(values, coordinatorFlags),
+};
+
+async function startRun(values: NewValues, flags: Flags): Promise<void> {
+  const given = await configOf(values, Object.keys(flags));
+  const config = { ...given, data: await dataPathOf(given.data) };
+  const options = await runOptionsOf(values);
+  if (values.dryRun) return (await import('./dry-run.ts')).dryRun(config, options, values.json ?? false);
+  const { train } = await import('../library/train.ts');
+  const { maxEpochs } = config;
+  await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });
+}
+
+const { default: _, ...backend } = flagsFor('resume').backend;
+const { default: __, ...bind } = flagsFor('resume').bind;
+const ofRun: Flag = { type: 'string', group: bind.group, requiresArg: true };
+
+/** Flags of the commands that continue a run. */
+const continuingFlags: Flags = {
+  // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
+  ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
+  run: { type: 'string', hidden: true },
+  ...flagsFor('resume'),
+  backend: {
+    ...backend,
+    describe: 'compute backend; any other than that of the run is rejected',
+    defaultDescription: 'that of the run',
+  },
+  out: {
+    ...flagsFor('resume').out,
+    describe: 'write to this directory and leave the old one unchanged',
+    defaultDescription: 'that of the run',
+  },
+  data: { ...ofRun, describe: 'the same rows at another path', defaultDescription: 'that of the run' },
+  labels: {
+    ...ofRun,
+    describe: 'true classes to evaluate the result with',
+    defaultDescription: 'those of the run',
+  },
+  from: {
+    ...ofRun,
+    describe: 'resume from this checkpoint file',
+    defaultDescription: 'the newest valid one',
+  },
+  'max-epochs': {
+    ...ofRun,
+    type: 'number',
+    describe:
+      'go on to another limit than the run’s, also if it is finished: what a run with this limit gives',
+    defaultDescription: 'that of the run',
+  },
+  bind,
+};
+
+interface ContinuingValues extends Omit<ResultValues, 'data' | 'labels' | 'maxEpochs'>, RunValues {
+  run?: string;
+  from?: string;
+  data?: string;
+  labels?: string;
+  maxEpochs?: number;
+}
+
+export const resume: Command = {
+  command: 'resume <run>',
+  describe: 'continue a run that was stopped, from its newest checkpoint',
+  builder: continuingFlags,
+  examples: [
+    ['resume runs/x', 'continue, with any number of workers: the same bytes'],
+    ['resume runs/x --data /elsewhere/x.npy', 'the data have moved'],
+    ['resume runs/x --out runs/again', 'leave runs/x as it is'],
+  ],
+  handler: (values: ContinuingValues) => continueRun(values, { finish: false }),
+};
+
+export const finish: Command = {
+  command: 'finish <run>',
+  describe: 'label all rows of a run that was stopped, as of its newest checkpoint, without training on',
+  // `--max-epochs` with a message that says why not.
+  builder: { ...continuingFlags, 'max-epochs': { ...continuingFlags['max-epochs'], hidden: true } },
+  examples: [
+    ['finish runs/x', 'labels and report as of the newest checkpoint'],
+    ['finish runs/x --out runs/now', 'leave runs/x as it is, so that it can be resumed'],
+    ['resume runs/x --max-epochs 1000', 'go on with it after all'],
+  ],
+  handler: (values: ContinuingValues) => continueRun(values, { finish: true }),
+};
+
+/**
+ * Files may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. A limit only decides
+ * where training ends.
+ */
+const MAY_CHANGE = ['data', 'labels', 'maxEpochs'];
+
+/** Continues a run in this terminal; `finish`: it only gets its results. */
+async function continueRun(values: ContinuingValues, { finish }: { finish: boolean }): Promise<void> {
+  const run = String(values.run);
+  const { readRunFile } = await import('../coordinator/storage/run-file.ts');
+  readRunFile(run, dpmeshVersion(), { mayBeEarlier: true });
+  const file = join(run, 'run.json');
+  const config = await configOf({ config: file });
+  await assertNoChanges(values, config, file);
+  const options = await runOptionsOf(values);
+  const { resume } = await import('../library/train.ts');
+  const { from, labels, maxEpochs } = values;
+  const data = values.data === undefined ? undefined : await dataPathOf(values.data);
+  const how = { run, from, data, labels, maxEpochs, finish };
+  await runOnTerminal((terminal) => resume({ ...how, ...options, ...terminal }), {
+    ...values,
+    maxEpochs: maxEpochs ?? config.maxEpochs,
+  });
+}
+
+/** Throws a UserError for the first flag that would change the result. */
+async function assertNoChanges(values: ContinuingValues, own: RunConfig, file: string): Promise<void> {
+  if (values.config !== undefined)
+    throw new UserError(
+      `--config cannot be used: a run resumes with its own ${file}; for another config, start a new run with dpmesh train`,
+    );
+  const requested = await configOf({ ...values, config: file });
+  const names = options.map(([name]) => name).filter((name) => !MAY_CHANGE.includes(name));
+  // Flags that were given come first, because they change the defaults of others (--schedule).
+  const given = names.filter((name) => values[name] !== undefined);
+  for (const name of new Set([...given, ...names])) {
+    const [a, b] = [requested[name], own[name]].map((value) => JSON.stringify(value));
+    const flag = `${flagName(name)} ${values[name]}`;
+    if (a !== b)
+      throw new UserError(
+        `${flag} would change the result (the run has ${own[name]}); start a new run: dpmesh train --config ${file} ${flag}`,
+      );
+  }
+}
+
+/**
+ * Runs with progress on stderr, or with `events` as JSON lines on stdout, and the result on stdout. SIGTERM and SIGINT stop the run in an
+ * orderly way, SIGHUP reloads the keys. On a terminal, where somebody reads what that does, a first Ctrl-C ends it early with results
+ * instead. The lines of a coordinator (`bind`) have times where they go to a file; scripts, and programs that read the events, rely on an end within seconds.
+ */
+async function runOnTerminal(
+  start: (terminal: TerminalOptions) => Run,
+  { maxEpochs, json = false, events = false, keys, bind }: RunValues & { maxEpochs: number },
+): Promise<void> {
+  const stopping = new AbortController();
+  let run: Run | null = null;
+  let isFinishing = false;
+  const finish = (): boolean => {
+    const isOffered = process.stderr.isTTY && !events && !isFinishing;
+    const what = isOffered ? (run?.finish() ?? null) : null;
+    if (what === null) return false;
+    isFinishing = true;
+    display.line(`${what}; Ctrl-C again aborts the run, without results`);
+    return true;
+  };
+  onSignal(() => stopping.abort(), undefined, finish);
+  // A program that reads the events and is killed must not leave a run behind that nobody waits for.
+  if (events) process.stdout.on('error', () => stopping.abort());
+  const onHangup = keys === undefined ? null : listenForHangups();
+  const display = createDisplay(maxEpochs, process.stderr, bind !== undefined);
+  const { AbortError } = await import('../library/run.ts');
+  const log = (message: string) => printEvent({ type: 'log', message });
+  const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
+  run = start({ signal: stopping.signal, ...shown });
+  onHangup?.(run.rereadKeys);
+  let result: RunResult;
+  try {
+    for await (const event of run)
+      if (events) printEvent(event);
+      else if (event.type === 'epoch') {
+        const { epoch, k, loss, subLoss } = event;
+        display.epoch({ epoch, k, loss, subLoss });
+      } else if (event.type !== 'done') {
+        // Its notes are printed with the result.
+        display.event(event);
+      }
+    result = await run;
+  } catch (error) {
+    display.end();
+    if (!(error instanceof AbortError)) {
+      // Page and metrics may linger for minutes.
+      const isReported = reportProblem(error);
+      await run.closed;
+      if (!isReported) throw error;
+      return;
+    }
+    display.line(error.message);
+    process.exitCode = INTERRUPTED;
+    return;
+  }
+  display.end();
+  print(result, json || events);
+  await run.closed;
+}
+
+const printEvent = (event: object) => console.log(JSON.stringify(event));

@@ -1,0 +1,166 @@
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { readFully, readWhole } from '../../base/files.ts';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
+import { decode } from '../arrays/dtype.ts';
+import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
+import { type RunFiles, runFiles } from './run-files.ts';
+
+/** What a run says of each row, in .npy files of one number a row. */
+
+/** The largest responsibility. */
+export const CONFIDENCES = 'confidences.npy';
+/** From the centre of the row's cluster. */
+export const DISTANCES = 'distances.npy';
+const LABELS = 'labels.npy';
+const OUTLIERS = 'outliers.npy';
+
+/** Rows that are read at once. */
+const SLICE_ROWS = 1 << 16;
+
+/** Consecutive rows, from row `start` on. */
+export interface RowSlice {
+  start: number;
+  labels: Int32Array;
+  confidence: Float32Array;
+  distance: Float32Array;
+  /** 1 for rows that were set apart; null where none were. */
+  outliers: Uint8Array | null;
+}
+
+/** All rows of a run in their order, slice by slice. */
+export async function* rowSlices(run: string, rows: number, hasOutliers: boolean): AsyncGenerator<RowSlice> {
+  const files: ArrayFile[] = [];
+  const open = (name: string) => {
+    const file = openNpy(join(run, name), name, { within: run });
+    files.push(file);
+    return file;
+  };
+  try {
+    const labels = open(LABELS);
+    const confidence = open(CONFIDENCES);
+    const distance = open(DISTANCES);
+    const outliers = hasOutliers ? open(OUTLIERS) : null;
+    for (let start = 0; start < rows; start += SLICE_ROWS) {
+      await yieldToEventLoop();
+      const count = Math.min(SLICE_ROWS, rows - start);
+      yield {
+        start,
+        labels: Int32Array.from(readAt(labels, start, count)),
+        confidence: Float32Array.from(readAt(confidence, start, count)),
+        distance: Float32Array.from(readAt(distance, start, count)),
+        outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
+      };
+    }
+  } finally {
+    for (const { fd } of files) closeSync(fd);
+  }
+}
+
+function readAt(file: ArrayFile, start: number, count: number) {
+  const bytes = new Uint8Array(count * file.dtype.size);
+  readFully(file, bytes, file.offset + start * file.dtype.size);
+  return decode(bytes, file.dtype);
+}
+
+/** One of the columns of float32 numbers. UserError unless it has a number for each row. */
+export function readRowColumn(run: string, name: string, rows: number): Float32Array {
+  const { shape, data } = readNpy(join(run, name), { within: run });
+  if (data instanceof Float32Array && shape.length === 1 && shape[0] === rows) return data;
+  throw runFiles(run).damaged(name, `it is not float32 of shape ${tuple([rows])}`);
+}
+
+/** Which image each row of a run is. */
+
+/** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */
+export const IMAGES = 'images.txt';
+/** Fewer than a string can have: a run with more does not begin. */
+export const MOST_LIST_BYTES = 2 ** 28;
+
+export const imageLines = (names: readonly string[]): Buffer =>
+  Buffer.from(names.map((name) => `${name}\n`).join(''));
+
+/** The images of a finished run; undefined if its rows are none. UserError if the file is damaged. */
+export function readImageList(files: RunFiles): string[] | undefined {
+  if (!files.has(IMAGES)) return undefined;
+  files.assertIntact(IMAGES);
+  const lines = readWhole(join(files.run, IMAGES), MOST_LIST_BYTES, { within: files.run })
+    .toString()
+    .split('\n');
+  return lines.slice(0, -1);
+}
+
+/** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/centres.ts. */
+export const CENTRES = 'model/centres.npy';
+/** The quantiles of the distances of its rows, float64: [K,1001]. */
+export const QUANTILES = 'model/distances.npy';
+
+/** The two of a finished run; null if there are none, as in runs of earlier versions. UserError if they are damaged. */
+export function readSavedCentres(
+  files: RunFiles,
+  k: number,
+  d: number,
+): { centres: Centres; quantiles: Float32Array } | null {
+  if (!files.has(CENTRES) || !files.has(QUANTILES)) return null;
+  const widths = [centreWidth(d, 'diag'), centreWidth(d, 'full')];
+  const read = (name: string, widths: number[]) => {
+    const expected = widths.map((width) => `shape (${k}, ${width})`).join(' or ');
+    const fits = (shape: readonly number[]) => widths.some((width) => String(shape) === String([k, width]));
+    const { shape, data } = files.array(name, fits, expected);
+    if (!data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
+    return { width: shape[1], values: Float32Array.from(data) };
+  };
+  const { width, values } = read(CENTRES, widths);
+  const { values: quantiles } = read(QUANTILES, [QUANTILE_STEPS + 1]);
+  return { centres: { k, d, covariance: width === widths[0] ? 'diag' : 'full', values }, quantiles };
+}
+
+/** `mixture/` of a run directory. Arrays are row-major. */
+export interface SavedMixture {
+  k: number;
+  dim: number;
+  /** K. */
+  weights: Float64Array;
+  /** K×D. */
+  means: Float64Array;
+  /** K×D×D, or K×D: the diagonals. */
+  covariances: Float64Array;
+  covariance: 'full' | 'diag';
+  /** K. */
+  counts: Float64Array;
+}
+
+/** Reads the mixture of a finished run. UserError where a file is missing or damaged, or does not fit the others. */
+export function readSavedMixture(files: RunFiles): SavedMixture {
+  const checked = (...[name, ...expected]: Parameters<RunFiles['array']>) => {
+    const found = files.array(name, ...expected);
+    if (!found.data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
+    return found;
+  };
+  const array = (name: string, ...shapes: number[][]) =>
+    checked(
+      `mixture/${name}.npy`,
+      (shape) => shapes.some((other) => String(other) === String(shape)),
+      shapes.map((shape) => `shape (${shape.join(', ')})`).join(' or '),
+    );
+  /** Numbers of which none is negative, nor are all zero. */
+  const amounts = (name: string, length: number) => {
+    const { data } = array(name, [length]);
+    if (data.every((value) => value >= 0) && data.some((value) => value > 0)) return data;
+    throw files.damaged(`mixture/${name}.npy`, 'it has negative values, or only zeros');
+  };
+  const means = checked('mixture/means.npy', ({ length }) => length === 2, 'shape (K, D)');
+  const [k, dim] = means.shape;
+  if (!k || !dim) throw files.damaged('mixture/means.npy', 'it has no numbers');
+  const covariances = array('covariances', [k, dim, dim], [k, dim]);
+  return {
+    k,
+    dim,
+    weights: amounts('weights', k),
+    means: means.data,
+    covariances: covariances.data,
+    covariance: covariances.shape.length === 3 ? 'full' : 'diag',
+    counts: amounts('counts', k),
+  };
+}

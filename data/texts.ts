@@ -1,0 +1,88 @@
+import { createRequire } from 'node:module';
+import { UserError } from '../base/user-error.ts';
+
+/** The texts of rows in pieces of any size, from slices of any other. */
+export interface RowTexts {
+  /** Those of the next rows. */
+  next(count: number): Promise<string[]>;
+  /** Throws a UserError if texts are left over. */
+  end(): Promise<void>;
+  /** Ends the reading early. */
+  close(): Promise<void>;
+}
+
+/** `what`: names them in messages. */
+export function rowTexts(slices: AsyncGenerator<string[]>, what: string): RowTexts {
+  let left: string[] = [];
+  const changed = () => new UserError(`${what} has another number of rows than the data; restore the file`);
+  return {
+    async next(count) {
+      while (left.length < count) {
+        const { done, value } = await slices.next();
+        if (done) throw changed();
+        left = left.length ? [...left, ...value] : value;
+      }
+      const texts = left.slice(0, count);
+      left = left.slice(count);
+      return texts;
+    },
+    async end() {
+      if (left.length) throw changed();
+      // A slice is empty where all of its rows were dropped.
+      for await (const slice of slices) if (slice.length) throw changed();
+    },
+    async close() {
+      await slices.return(undefined);
+    },
+  };
+}
+
+/** Texts that are in memory. */
+export async function* inSlices(texts: readonly string[]): AsyncGenerator<string[]> {
+  yield [...texts];
+}
+
+/** Counts texts that were there before, of a known number of them: by a hash of 64 bits of each. */
+export async function repeatCounter(most: number) {
+  const { h64 } = await (await import('xxhash-wasm')).default();
+  const hashes = new BigUint64Array(most);
+  let count = 0;
+  return {
+    add(text: string): void {
+      hashes[count++] = h64(text);
+    },
+    repeats: (): number =>
+      hashes.sort().reduce((sum, hash, i) => sum + Number(i > 0 && hash === hashes[i - 1]), 0),
+  };
+}
+
+/** The words of a text, in lower case: of any language, also of those without spaces. */
+
+/** Characters, from the start of a text, in which words are looked for. */
+const MOST_CHARACTERS = 2_000;
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
+
+/** Words of two letters or more; numbers are none. */
+export function wordsOf(text: string): string[] {
+  const words: string[] = [];
+  for (const { segment, isWordLike } of segmenter.segment(text.slice(0, MOST_CHARACTERS)))
+    if (isWordLike && segment.length > 1 && /\p{L}/u.test(segment)) words.push(segment.toLowerCase());
+  return words;
+}
+
+/**
+ * The stop words of the language that a text is in: of the lists of stopwords-iso that which has the largest share of its words. Empty for
+ * a language without a list.
+ *
+ * @param frequency how often each word, in lower case, is in the texts
+ */
+export function stopWordsOf(frequency: ReadonlyMap<string, number>): ReadonlySet<string> {
+  const lists: Record<string, string[]> = createRequire(import.meta.url)('stopwords-iso');
+  let best: { list: readonly string[]; covered: number } = { list: [], covered: 0 };
+  for (const list of Object.values(lists)) {
+    const covered = list.reduce((sum, word) => sum + (frequency.get(word) ?? 0), 0);
+    if (covered > best.covered) best = { list, covered };
+  }
+  return new Set(best.list);
+}

@@ -1,0 +1,147 @@
+// Written by `npm run docs:api` from coordinator/options.ts.
+
+/** Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters. */
+export interface ModelOptions {
+  /** Columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array of an .npz, safetensors or .h5ad file. @defaultValue all but names, numbers and dates of rows */
+  columns?: string | readonly string[] | null;
+  /** Columns of a table to leave out, as in `columns`. @defaultValue none */
+  drop?: string | readonly string[] | null;
+  /** Column of a table that names the rows: not clustered, kept in the output. @defaultValue none */
+  id?: string | null;
+  /** Column of a table with the text of each row: not clustered, used to describe clusters. @defaultValue none */
+  text?: string | null;
+  /** Missing values of a table: mean or median of their column in their place, or drop the rows that have them. @defaultValue none, an error */
+  impute?: 'mean' | 'median' | 'drop' | null;
+  /** Of a text table: its characters, such as utf-8, cp1252 or utf-16le. @defaultValue UTF-8, or found out */
+  encoding?: string | null;
+  /** Of a text table: what is between its columns. @defaultValue found out */
+  sep?: string | null;
+  /** Of a text table: what is before the decimals of its numbers. @defaultValue found out */
+  decimal?: '.' | ',' | null;
+  /** Columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one. @defaultValue none */
+  oneHot?: string | readonly string[] | null;
+  /** Width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24. @defaultValue their own, which must be the same for all */
+  imageSize?: number | string | null;
+  /** Leave out images of a folder that cannot be decoded. @defaultValue false */
+  skipBad?: boolean;
+  /** Input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding. @defaultValue auto */
+  transform?:
+    | 'auto'
+    | 'center'
+    | 'normalize'
+    | 'standard'
+    | 'min-max'
+    | 'min-max-global'
+    | 'none'
+    | `pca:${number}`;
+  /** Approximate number of rows to train on; 0: all. All rows are labelled (a whole number, at least 0). @defaultValue max(20000, 1000·D); 40000 with an encoder */
+  sample?: number | null;
+  /** Number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */
+  replicates?: number | null;
+  /** Also write responsibilities.npy, N×K. @defaultValue false */
+  soft?: boolean;
+  /** Quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv (above 0 and below 1). @defaultValue none, no such column */
+  outliers?: number | null;
+  /** Also write labels.parquet, the same table as labels.csv. @defaultValue false */
+  labelsParquet?: boolean;
+  /** Random seed; the same seed gives the same bytes. @defaultValue 0 */
+  seed?: number | bigint | string;
+  /** Number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result. @defaultValue auto */
+  shards?: number | 'auto';
+  /** What makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data. @defaultValue auto */
+  likelihood?: 'auto' | 'gaussian' | 'graph';
+  /** About how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports (a whole number from 2 to 100000). @defaultValue none, the data decide */
+  clusters?: number | null;
+  /** Resolution γ of the graph likelihood; a larger one finds more clusters (above 0 and below 512). @defaultValue that at which partitions of other samples agree most */
+  resolution?: number | null;
+  /** Concentration α of the Dirichlet process (above 0). @defaultValue 10 */
+  alpha?: number;
+  /** Covariance of each cluster. @defaultValue full */
+  covariance?: 'full' | 'diag';
+  /** Scale matrix Ψ of the prior: learned from the clusters, c·Cov(X), c·I, or c·diag(std(X)). @defaultValue learned */
+  priorScaleChoice?: 'learned' | 'data-cov' | 'isotropic' | 'data-std';
+  /** Factor c of the prior’s scale matrix Ψ (above 0). @defaultValue 1 for learned, 0.3 for data-cov, else 0.005 */
+  priorScale?: number;
+  /** Temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering (at least 0). @defaultValue max(10000, 1000·D, max(100, 5·D)·K) */
+  coarsening?: number | null;
+  /** Number K of initial clusters (a whole number, at least 1). @defaultValue 1 */
+  initK?: number;
+  /** Widths of the clustering net’s hidden layers, such as 50 or 50,50. @defaultValue 50; 256 with the graph likelihood */
+  hidden?: readonly number[] | number | string | null;
+  /** Adam learning rate of the clustering net (above 0). @defaultValue 0.01 */
+  lr?: number;
+  /** Adam learning rate of the sub-clustering nets (above 0). @defaultValue 0.01 */
+  subLr?: number;
+  /** Rows per local step; fewer if a shard has less than five batches (a whole number from 1 to 1048576). @defaultValue 128 */
+  batchSize?: number;
+  /** Local steps H on each shard between two averages; 1: average gradients (a whole number from 1 to 100000). @defaultValue 10 */
+  localSteps?: number;
+  /** Learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows of many columns. @defaultValue none */
+  encoder?: 'none' | 'autoencoder';
+  /** Widths of the encoder’s hidden layers; the decoder has the same in reverse. @defaultValue 500,500,2000 */
+  encoderHidden?: readonly number[] | number | string;
+  /** Numbers in the code of a row, which are clustered in its place (a whole number from 1 to 1024). @defaultValue 10, or half of the columns */
+  latent?: number | null;
+  /** Passes of the encoder over all rows (a whole number, at least 1). @defaultValue 12 */
+  encoderEpochs?: number;
+  /** Largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a cosine (above 0). @defaultValue 0.0015 */
+  encoderLr?: number;
+  /** Rows in a step of the encoder (a whole number from 1 to 1048576). @defaultValue 64 */
+  encoderBatch?: number;
+  /** Local steps of the encoder on each of its shards (two of the run’s) between two averages, about; fewer at first (a whole number from 1 to 100000). @defaultValue 512 */
+  encoderSteps?: number;
+  /** How often the encoder learns from the clusters of its codes, which are clustered again each time; fewer where they no longer change (a whole number, at least 0). @defaultValue 0 */
+  alternations?: number;
+  /** Training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md). @defaultValue fast */
+  schedule?: 'fast' | 'paper';
+  /** Maximum number of epochs (a whole number, at least 1). @defaultValue 500 */
+  maxEpochs?: number;
+  /** Epochs from one split or merge step to the next, not counting those in which the mixture waits for the net (a whole number, at least 1). @defaultValue 6 */
+  splitMergeEvery?: number;
+  /** Epochs for which the mixture is frozen at least after K changes (fast: longer, until the net has learned the clusters; 0: never) (a whole number, at least 0). @defaultValue 2 */
+  freeze?: number;
+  /** Stop once split and merge steps change nothing any more, or only undo each other; `earlyStop: false`: never. @defaultValue true */
+  earlyStop?: boolean;
+}
+
+/** The options of the command line for how a run is computed, monitored and saved. */
+export interface ProgramOptions {
+  /** Number of worker processes, −1: one per core, −2: all cores but one; does not affect the result (a whole number, at least 1, or below 0 to count from all cores). @defaultValue one per core, at most `shards` */
+  workers?: number;
+  /** Start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2). @defaultValue none */
+  gpus?: string;
+  /** Number of workers on each GPU (a whole number from 1 to 64). @defaultValue 1 */
+  perGpu?: number;
+  /** Compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm. @defaultValue auto */
+  backend?: 'auto' | 'wasm' | 'cpu' | 'tensorflow' | 'webgpu';
+  /** End with an error (exit code 2) instead of computing without a GPU. @defaultValue false */
+  requireGpu?: boolean;
+  /** Index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters) (a whole number, at least 0). @defaultValue 0 */
+  gpu?: number;
+  /** Run directory. @defaultValue runs/<data> */
+  out?: string;
+  /** Overwrite the run directory. @defaultValue false */
+  force?: boolean;
+  /** Draw pictures of the run and report.html in its folder report; `report: false`: none. @defaultValue true */
+  report?: boolean;
+  /** Seconds of silence after which a worker’s shards are reassigned (a number of seconds above 0). @defaultValue 5 */
+  heartbeatTimeout?: number;
+  /** Maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one (a number of seconds, at least 0). @defaultValue 30 */
+  checkpointEvery?: number;
+  /** Accept workers of any numeric identity; bits then depend on which worker computes what. @defaultValue false */
+  mixed?: boolean;
+  /** Let workers read the data file themselves if they can; `sharedFiles: false`: never. @defaultValue true */
+  sharedFiles?: boolean;
+  /** HOST:PORT of the live page and metrics; `http: false`: none. @defaultValue off; true opens it at the usual address */
+  http?: boolean | string;
+  /** Token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless `http` is a loopback address. @defaultValue none */
+  httpToken?: string;
+  /** Seconds for which page and metrics stay available after the run (a number of seconds, at least 0). @defaultValue 0 */
+  linger?: number;
+  /** Start no workers; listen for workers at this address, tcp://HOST:PORT. @defaultValue none */
+  bind?: string;
+  /** Folder made by dpmesh keygen: encrypt connections and accept only its workers. @defaultValue none, no encryption */
+  keys?: string;
+  /** Allow a `bind` address that other machines can reach, without encryption or keys. @defaultValue false */
+  insecure?: boolean;
+}
