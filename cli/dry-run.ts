@@ -12,7 +12,7 @@ import {
   sampleThreshold,
 } from '../coordinator/training/preparation/limits.ts';
 import { isUndecided, mayBeGraph } from '../coordinator/training/reading/undecided.ts';
-import { sampledCounts } from '../coordinator/training/sampled-rows.ts';
+import { sampledCounts } from '../coordinator/training/sample.ts';
 import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';

@@ -9,8 +9,7 @@ import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { Net } from '../model/nets/net.ts';
-import type { State } from '../model/state.ts';
-import { bySize, isUnchanged, unitsIn, withoutUnits } from '../model/state.ts';
+import { bySize, isUnchanged, type State, unitsIn, withoutUnits } from '../model/state.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
@@ -19,11 +18,10 @@ import type { Checkpoints } from './storage/checkpoints.ts';
 import { clusterTexts, describeClusters, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
+import { labelAllRows, OutliersAlone, resultTree } from './training/full-pass.ts';
 import { publishCentres, publishNet } from './training/publish.ts';
 import { replicate } from './training/replicates.ts';
-import { resultTree } from './training/result-tree.ts';
-import { sampledCounts } from './training/sampled-rows.ts';
+import { sampledCounts } from './training/sample.ts';
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
 const KEPT_ROWS = 'kept-rows.npy';

@@ -6,8 +6,12 @@ import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
-import type { SessionOptions } from './open-session.ts';
-import { type OpenedSession, openSession, type SessionProgress } from './open-session.ts';
+import {
+  type OpenedSession,
+  openSession,
+  type SessionOptions,
+  type SessionProgress,
+} from './open-session.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 

@@ -5,8 +5,7 @@ import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits, type Net } from '../../model/nets/net.ts';
 import { generator } from '../../model/random.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { netStates } from '../training/net-states.ts';
-import { transformTensors } from '../training/transform-tensors.ts';
+import { netStates, transformTensors } from '../training/publish.ts';
 
 /** Clusters of latent vectors, to whose centres an encoder draws those of their rows. */
 export interface LatentClusters {

@@ -18,9 +18,8 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding } from '../encoder/encoder.ts';
 import type { LatentClusters } from '../encoder/latent-clusters.ts';
-import { netStates } from '../training/net-states.ts';
+import { netStates, transformFrom, transformTensors } from '../training/publish.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
-import { transformFrom, transformTensors } from '../training/transform-tensors.ts';
 import { assertConsistent } from './consistent.ts';
 
 /**

@@ -38,7 +38,7 @@ export async function initialState(run: Run): Promise<State> {
     leaves: k,
   };
   const [T] = await rounds.cellStatistics([partition], centres, [centres]);
-  const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
+  const parts = await pcaSplit(run, partition, centres, T);
   return {
     epoch: 0,
     sample,

@@ -1,7 +1,11 @@
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
+import { type Candidate, distanceCounts, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
+import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
+import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import {
@@ -11,14 +15,14 @@ import {
   placesOf,
   renumberLabels,
   reorderColumns,
+  type State,
 } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
-import { type ClusterRows, clusterRowsCollector } from './cluster-rows.ts';
+import { sumInSlices } from './rounds.ts';
 import type { Run } from './run-context.ts';
-import { sumInSlices } from './sums.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 18;
@@ -271,4 +275,83 @@ async function silhouetteOf({ d, calculate }: Run, parts: Tensors[]): Promise<nu
   );
   const labels = parts.flatMap((part) => [...take(part, 'seenLabels', 'int32')]);
   return rows.length ? calculate('silhouette', rows, d, labels) : null;
+}
+
+/** A row that is nearly as well in another cluster: `margin` is what its largest responsibility exceeds that one's by. */
+export interface BorderRow {
+  row: number;
+  margin: number;
+  rival: number;
+}
+
+/** What the full pass found out about the rows of each cluster, by the clusters' numbers by size. */
+export interface ClusterRows {
+  /** The rows nearest to the centre, the nearest first. */
+  exemplars: { row: number; distance: number }[][];
+  /** The rows that are nearest to another cluster. */
+  border: BorderRow[][];
+  /** Of the distances of rows from the centre: [K, 1001] (model/description/distances.ts). */
+  quantiles: Float32Array;
+}
+
+/** Collects them from the parts of the full pass, whose order does not matter. Outliers do not count. */
+export function clusterRowsCollector(k: number) {
+  const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
+  const exemplars = lists();
+  const border = lists<Candidate & { rival: number }>();
+  const counts = distanceCounts(k);
+  return {
+    /** `rowAt`: the rows of the part, by their place in it. */
+    add(part: Tensors, rowAt: (place: number) => number): void {
+      const labels = part.labels.data;
+      const flags = part.outliers?.data;
+      const distance = take(part, 'distance', 'float32');
+      for (let i = 0; i < labels.length; i++) if (!flags?.[i]) counts.add(labels[i], distance[i]);
+      const nearest = take(part, 'exemplars', 'int32');
+      const beside = take(part, 'border', 'int32');
+      const rivals = take(part, 'rival', 'int32');
+      const margins = take(part, 'margin', 'float32');
+      for (let p = 0; p < nearest.length; p++) {
+        const cluster = Math.floor(p / MOST_SHOWN);
+        if (nearest[p] >= 0)
+          keepLeast(exemplars[cluster], { row: rowAt(nearest[p]), value: distance[nearest[p]] });
+        if (beside[p] >= 0)
+          keepLeast(border[cluster], { row: rowAt(beside[p]), value: margins[p], rival: rivals[p] });
+      }
+    },
+    /** `order`: for each number by size the output unit. */
+    result(order: Order): ClusterRows {
+      const places = placesOf(order);
+      return {
+        exemplars: order.map((unit) => exemplars[unit].map(({ row, value }) => ({ row, distance: value }))),
+        border: order.map((unit) =>
+          border[unit].map(({ row, value, rival }) => ({ row, margin: value, rival: places[rival] })),
+        ),
+        quantiles: counts.quantiles(order),
+      };
+    },
+  };
+}
+
+/**
+ * The tree of merges above the clusters of the results, and which of these would split next, without reading rows again: by the
+ * statistics of all rows and those of halves in the sample, or by the links between the sample's rows. `state` has the numbers of the
+ * results. Null where clusters are too flat for their evidence.
+ */
+export async function resultTree(
+  run: Run,
+  state: State,
+  { T, counts }: Pick<FullPassResult, 'T' | 'counts'>,
+): Promise<SavedTree | null> {
+  const { name, heights, levels } = run.likelihood;
+  // Those without rows have the last numbers.
+  const sizes = counts.filter((rows) => rows > 0);
+  try {
+    const { joins, halves } = await levels(run, state, T, sizes.length);
+    const tree = { likelihood: name, measure: heights.measure };
+    return savedTree(tree, { sizes, joins }, nextSplits(sizes, halves, heights.order));
+  } catch (error) {
+    if (!(error instanceof NotPositiveDefiniteError)) throw error;
+    return null;
+  }
 }

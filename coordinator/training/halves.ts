@@ -1,15 +1,16 @@
 import { dot } from '../../model/linalg.ts';
 import { BINS, bestThreshold } from '../../model/splits.ts';
 import type { Parts, State } from '../../model/state.ts';
-import { type Covariance, mean } from '../../model/statistics.ts';
+import { mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
+import type { RunConfig } from '../config.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
 /** Two halves of each part of a partition, along its principal axis: what sub-nets learn from, and where splits begin. */
 
 /** What parts are found with. */
-export type Means = Pick<Run, 'rounds' | 'calculate'>;
+export type Means = Pick<Run, 'rounds' | 'calculate' | 'd'> & { config: Pick<RunConfig, 'covariance'> };
 
 /** The covariance by which axes and distances are measured; null: the identity. */
 export type Metric = Float64Array | null;
@@ -32,15 +33,13 @@ export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
  * leaves' statistics. A leaf that cannot be halved keeps all its rows on the first side.
  */
 export async function pcaSplit(
-  { rounds, calculate }: Means,
+  { rounds, calculate, d, config }: Means,
   partition: Partition,
   vectors: Float64Array[],
   T: Parts,
-  d: number,
-  covariance: Covariance,
   metric: Metric = null,
 ): Promise<Parts[]> {
-  const axes = (await calculate('principalAxes', T, d, covariance, metric)).map(
+  const axes = (await calculate('principalAxes', T, d, config.covariance, metric)).map(
     ({ axis, mean: centre, sd }) => ({
       axis,
       centre: dot(centre, axis),

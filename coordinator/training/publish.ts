@@ -1,16 +1,15 @@
 import { UserError } from '../../base/user-error.ts';
-import { isPca } from '../../data/transform.ts';
+import { isPca, type Transform } from '../../data/transform.ts';
+import { concat } from '../../model/arrays.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import type { Net } from '../../model/nets/net.ts';
+import { type Net, netWidths } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
-import { nd } from '../../proto/tensors.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import { subCentres } from './halves.ts';
-import { netStates } from './net-states.ts';
 import type { Run } from './run-context.ts';
-import { transformTensors } from './transform-tensors.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
@@ -72,4 +71,65 @@ export async function publishParts(run: Run, state: State): Promise<void> {
     centres: nd(rows, pairs.length, 2, d),
     metric: nd(Float32Array.from(scale, (s) => s * s)),
   });
+}
+
+/** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
+
+/** States with a net's weights and with its Adam moments. `nets`: how many nets are stacked, 0 for a single net. */
+export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
+  const stacked = net.shapes[0].length === 3;
+  const flat = (arrays: Float32Array[]) => nd(concat(arrays, Float32Array));
+  return {
+    weights: {
+      widths: nd(Int32Array.from(netWidths(net.shapes))),
+      nets: nd(Int32Array.of(stacked ? net.shapes[0][0] : 0)),
+      params: flat(net.params),
+    },
+    moments: { first: flat(net.first), second: flat(net.second) },
+  };
+}
+
+/** An input transform as tensors, in which form it is sent to the workers and kept in checkpoints. */
+export function transformTensors(transform: Transform): Tensors {
+  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
+  return {
+    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
+    weights: columns ? nd(weights) : nd(weights, input, dim),
+    bias: nd(bias),
+    scale: nd(scale),
+    offset: nd(offset),
+    ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
+    ...(columns && { columns: nd(columns) }),
+    ...(fences && {
+      fenced: nd(fences.columns),
+      low: nd(fences.low),
+      high: nd(fences.high),
+      least: nd(fences.least),
+      most: nd(fences.most),
+    }),
+  };
+}
+
+/** The reverse. Throws if a tensor is missing or has another type; lengths are not compared. */
+export function transformFrom(tensors: Tensors): Transform {
+  const f32 = (name: string) => take(tensors, name, 'float32');
+  const bias = f32('bias');
+  const [normalize, input] = take(tensors, 'shape', 'int32', 2);
+  return {
+    before: 'shift' in tensors ? { factor: f32('factor'), shift: f32('shift') } : null,
+    normalize: normalize === 1,
+    input,
+    dim: bias.length,
+    columns: 'columns' in tensors ? take(tensors, 'columns', 'int32') : null,
+    weights: f32('weights'),
+    bias,
+    scale: take(tensors, 'scale', 'float64'),
+    offset: take(tensors, 'offset', 'float64'),
+    fences: !('fenced' in tensors)
+      ? null
+      : {
+          columns: take(tensors, 'fenced', 'int32'),
+          ...{ low: f32('low'), high: f32('high'), least: f32('least'), most: f32('most') },
+        },
+  };
 }

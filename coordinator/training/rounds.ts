@@ -1,14 +1,14 @@
-import { mapInSlices } from '../../base/slices.ts';
+import { mapInSlices, ranges } from '../../base/slices.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
+import { type Floats, treeSum } from '../../model/tree.ts';
 import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { type Cell, MOST_CELLS, type Task } from '../../proto/tasks.ts';
 import { type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Result } from '../scheduler/round.ts';
-import { sumInSlices } from './sums.ts';
 
 /**
  * A partition of the sample's rows into leaves. `cells[g]` is the decision tree for the rows of group g: all rows, or by
@@ -19,6 +19,13 @@ export interface Partition {
   cells: Cell[];
   leaves: number;
 }
+
+/** By the clustering net's label, into K leaves. */
+export const byCluster = (k: number): Partition => ({
+  groups: 'net',
+  cells: [...Array(k).keys()],
+  leaves: k,
+});
 
 /** The float64 arrays that a task returns: of one shard, or summed over all. */
 export type ResultArrays = Record<string, Float64Array>;
@@ -231,4 +238,26 @@ export function withinLimit<S extends { parts: { length: number }; logRatio: num
     kept.add(k);
   }
   return splits.map((split, k) => (kept.has(k) ? split : null));
+}
+
+/** Numbers of each array that are added up without yielding. */
+const PIECE = 1 << 16;
+
+/** `treeSum` in the type of the parts, in slices: each number of the sum depends on those at its place only. */
+export async function sumInSlices<S extends Floats>(parts: (S | undefined)[]): Promise<S> {
+  const first = parts.find((part) => part !== undefined)!;
+  const Sums = first.constructor as new (values: ArrayLike<number> | number) => S;
+  const { length } = first;
+  if (length <= PIECE) return treeSum<S>(parts, Sums);
+  const out = new Sums(length);
+  await mapInSlices(ranges(length, PIECE), ({ from, to }) => {
+    out.set(
+      treeSum<S>(
+        Array.from(parts, (part) => part?.subarray(from, to)),
+        Sums,
+      ),
+      from,
+    );
+  });
+  return out;
 }

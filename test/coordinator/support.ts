@@ -1,6 +1,7 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
 import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
+import type { Means } from '../../coordinator/training/halves.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
 import { MOST_SHOWN } from '../../model/description/distances.ts';
@@ -35,6 +36,17 @@ export function randomNumbers(seed: number) {
     normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
   };
 }
+
+/** Points of two coordinates each. */
+export const pairs = (...values: number[]): Point[] =>
+  Array.from({ length: values.length / 2 }, (_, i) => values.slice(2 * i, 2 * i + 2));
+
+/** The items at the wanted places. */
+export const where = <T>(items: readonly T[], wanted: (i: number) => boolean): T[] =>
+  items.filter((_, i) => wanted(i));
+
+export const meanOf = (rows: Point[]): Point =>
+  rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
 
 /** `count` rows around each centre, blob by blob; `blob[i]` is the blob of row i. */
 export function blobs(seed: number, centres: Point[], count: number, sd = 1) {
@@ -175,6 +187,14 @@ export function fourthMoments(
   return F;
 }
 
+/** What parts of these rows are found with. */
+export const meansOf = (data: Data): Means & { rounds: MemoryRounds } => ({
+  rounds: memoryRounds(data),
+  calculate,
+  d: data.rows[0].length,
+  config: { covariance: data.covariance ?? 'full' },
+});
+
 export interface Scene {
   run: Run;
   state: State;
@@ -299,6 +319,18 @@ export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     assert.ok(within, `entry ${i}: ${actual[i]} is not within ${tolerance} of ${value}`);
   });
 }
+
+/** The same for several arrays, one after the other. */
+export const assertAllClose = (
+  actual: readonly ArrayLike<number>[],
+  expected: readonly ArrayLike<number>[],
+  tolerance: number,
+): void =>
+  assertClose(
+    actual.flatMap((values) => Array.from(values)),
+    expected.flatMap((values) => Array.from(values)),
+    tolerance,
+  );
 
 /**
  * Asserts that output unit `unit` of the resized nets comes from unit `from`: the clustering net's column copied, its bias

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { netStates } from '../../coordinator/training/net-states.ts';
+import { netStates } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
 import { centresOf } from '../../model/description/distances.ts';

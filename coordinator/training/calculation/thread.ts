@@ -1,6 +1,5 @@
 import { parentPort } from 'node:worker_threads';
 import { type Calculation, type Calculations, calculations } from './calculations.ts';
-import { buffersIn } from './shared-memory.ts';
 
 /** Entry point of the thread in which the coordinator makes long calculations, one after another. */
 
@@ -20,3 +19,16 @@ parentPort?.on('message', ({ name, args }: { name: keyof Calculations; args: unk
   // Moved, not copied.
   parentPort!.postMessage({ value }, buffersIn(value));
 });
+
+/** The buffers of all arrays in a value, except shared ones. */
+function buffersIn(value: unknown): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>();
+  const visit = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) return;
+    if (ArrayBuffer.isView(part)) {
+      if (part.buffer instanceof ArrayBuffer) found.add(part.buffer);
+    } else for (const field of Object.values(part)) visit(field);
+  };
+  visit(value);
+  return [...found];
+}

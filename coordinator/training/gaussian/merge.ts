@@ -6,7 +6,7 @@ import { type Change, type Step, withStep } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
 import { pcaSplit } from '../halves.ts';
-import type { Partition } from '../rounds.ts';
+import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { metricOf } from './sub-clusters.ts';
@@ -32,8 +32,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
       { progress: await progressOf(run, state, own) },
     );
   }
-  const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
-  const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
+  const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
   const { config, calculate } = run;
   const zeta = tempering(run, state);
   const pairs = await calculate('nearestPairs', mixture, NEIGHBOURS);
@@ -95,8 +94,7 @@ async function progressOf(run: Run, state: State, T: Float64Array[]): Promise<nu
 export async function joinStep(run: Run, state: State, clusters: number): Promise<State> {
   const { mixture } = state;
   const { k } = mixture;
-  const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
-  const [T] = await run.rounds.cellStatistics([byCluster], [], [mixture.means]);
+  const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
   const rows = T.map(([n]) => n);
   const occupied = occupiedOf(rows).map((cluster) => T[cluster]);
   const joins = await run.calculate('evidenceTree', state.prior, occupied, run.config.alpha);
@@ -147,15 +145,7 @@ export async function applyChange(
   const { config, calculate } = run;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
-    ? await pcaSplit(
-        run,
-        partition,
-        vectors,
-        statistics,
-        run.d,
-        config.covariance,
-        metricOf(run, state.prior, next.length),
-      )
+    ? await pcaSplit(run, partition, vectors, statistics, metricOf(run, state.prior, next.length))
     : [];
   const estimates = await calculate('pointEstimates', state.prior, statistics);
   let i = 0;

@@ -87,22 +87,17 @@ export async function shapeHalves(
 }
 
 /** The parts after they have been drawn anew, a few times, by the linear discriminant of those before. */
-export async function discriminants(
-  { rounds, calculate }: Means,
-  prior: Niw,
-  T: Parts,
-  proposal: Proposal,
-): Promise<Proposal> {
+export async function discriminants(run: Means, prior: Niw, T: Parts, proposal: Proposal): Promise<Proposal> {
   let { rules, parts } = proposal;
   for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
-    rules = await calculate('discriminantRules', prior, parts);
-    parts = await partsBy(rounds, rules, T, prior.d);
+    rules = await run.calculate('discriminantRules', prior, parts);
+    parts = await partsBy(run, rules, T);
   }
   return { rules, parts };
 }
 
 /** The parts of clusters with statistics `T`. */
-export async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: number): Promise<Parts[]> {
+export async function partsBy({ rounds, d }: Means, rules: Rules, T: Parts): Promise<Parts[]> {
   const pivots = rules.map((rule, k) => (rule ? Array(partsOf(rule)).fill(mean(T[k], d)) : []));
   const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
   return parts;
@@ -188,7 +183,7 @@ export async function finalHalves(run: Run, state: State, T: Float64Array[]): Pr
 }
 
 async function proposed(run: Run, { net, prior, mixture }: State, T: Parts): Promise<Proposal[]> {
-  const { rounds, d, config } = run;
+  const { config } = run;
   const chosen = T.map(([rows]) => rows > 0);
   publishNet(run, net);
   try {
@@ -201,11 +196,11 @@ async function proposed(run: Run, { net, prior, mixture }: State, T: Parts): Pro
 
   async function byShape(): Promise<Proposal> {
     const { rules } = await shapeHalves(run, prior, chosen, T);
-    return { rules, parts: await partsBy(rounds, rules, T, d) };
+    return { rules, parts: await partsBy(run, rules, T) };
   }
 
   function alongAxis(): Promise<Proposal> {
     const metric = metricOf(run, prior, mixture.k);
-    return principalHalves(run, chosen, T, d, config.covariance, metric, 1);
+    return principalHalves(run, chosen, T, metric, 1);
   }
 }

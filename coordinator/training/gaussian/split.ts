@@ -43,13 +43,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
   const metric = metricOf(run, state.prior, state.mixture.k);
-  const { rules, parts } = await refineSubClusters(
-    run,
-    count,
-    subCentres(state),
-    run.config.covariance,
-    metric,
-  );
+  const { rules, parts } = await refineSubClusters(run, count, subCentres(state), metric);
   // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
   // nothing to learn, and it would stay so.
   const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
@@ -262,18 +256,17 @@ async function otherHalves(
   shape: ShapeHalves | null,
   metric: Metric,
 ): Promise<Proposal[]> {
-  const { d, config, schedule } = run;
   const { prior } = state;
   const starts: Proposal[] = [
     {
       rules: halves.rules.map((rule, k) => (chosen[k] ? rule : null)),
       parts: halves.parts.map((parts, k) => (chosen[k] ? parts : [])),
     },
-    await principalHalves(run, chosen, totals, d, config.covariance, metric, schedule.refine),
+    await principalHalves(run, chosen, totals, metric, run.schedule.refine),
   ];
   if (shape) {
     const rules = shape.rules.map((rule, k) => (chosen[k] ? rule : null));
-    starts.push({ rules, parts: await partsBy(run.rounds, rules, totals, d) });
+    starts.push({ rules, parts: await partsBy(run, rules, totals) });
   }
   const proposals = starts.slice(1);
   for (const start of starts) proposals.push(await discriminants(run, prior, totals, start));
@@ -302,19 +295,11 @@ async function deepSplits(
   });
   if (!depths.length) return [];
   const chosen = totals.map((_, k) => isEligible(k, 2 ** Math.min(...depths)));
-  const halved = await halveRepeatedly(
-    run,
-    chosen,
-    totals,
-    Math.max(...depths),
-    d,
-    config.covariance,
-    metric,
-  );
+  const halved = await halveRepeatedly(run, chosen, totals, Math.max(...depths), metric);
   const starts = depths.map((depth) =>
     halved[depth - 1].map((centres, k) => (isEligible(k, 2 ** depth) ? centres : [])),
   );
-  const nearest = nearestBy(run, metric, config.covariance);
+  const nearest = nearestBy(run, metric);
   return dropTinyParts(rounds, await lloyd(rounds, starts, schedule.refine - 1, nearest), nearest, zeta);
 }
 

@@ -2,7 +2,7 @@ import { lloydCentres } from '../../../model/kmeans.ts';
 import type { Niw } from '../../../model/niw.ts';
 import type { LinearRule } from '../../../model/splits.ts';
 import type { Parts } from '../../../model/state.ts';
-import { type Covariance, mean } from '../../../model/statistics.ts';
+import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import {
   isLargeEnough,
@@ -131,11 +131,10 @@ export async function refineSubClusters(
   run: Means,
   count: number,
   fallback: CentreSets,
-  covariance: Covariance,
   metric: Metric = null,
 ): Promise<Proposal> {
   const { rounds, calculate } = run;
-  const nearest = nearestBy(run, metric, covariance);
+  const nearest = nearestBy(run, metric);
   const k = fallback.length;
   const bySubNet: Partition = {
     groups: 'sub-net',
@@ -159,15 +158,7 @@ export async function refineSubClusters(
   const totals = await calculate('totals', parts);
   const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && isLargeEnough(totals[c][0]));
   if (!oneSided.includes(true)) return { rules, parts };
-  const halved = await principalHalves(
-    run,
-    oneSided,
-    totals,
-    fallback[0][0].length,
-    covariance,
-    metric,
-    count,
-  );
+  const halved = await principalHalves(run, oneSided, totals, metric, count);
   return {
     rules: rules.map((rule, c) => halved.rules[c] ?? rule),
     parts: parts.map((pair, c) => (halved.rules[c] ? halved.parts[c] : pair)),
@@ -175,8 +166,8 @@ export async function refineSubClusters(
 }
 
 /** Rules by the nearest centre in this metric. */
-export function nearestBy({ calculate }: Means, metric: Metric, covariance: Covariance): NearestRules {
-  return metric ? (sets) => calculate('nearestRules', sets, metric, covariance) : nearestByEuclid;
+export function nearestBy({ calculate, config }: Means, metric: Metric): NearestRules {
+  return metric ? (sets) => calculate('nearestRules', sets, metric, config.covariance) : nearestByEuclid;
 }
 
 /** Two sub-clusters of each chosen cluster that can be halved: a PCA split, refined by `count` Lloyd iterations. */
@@ -184,14 +175,12 @@ export async function principalHalves(
   run: Means,
   chosen: boolean[],
   T: Parts,
-  d: number,
-  covariance: Covariance,
   metric: Metric,
   count: number,
 ): Promise<Proposal> {
-  const [halved] = await halveRepeatedly(run, chosen, T, 1, d, covariance, metric);
+  const [halved] = await halveRepeatedly(run, chosen, T, 1, metric);
   const pairs = halved.map((pair) => (pair.length === 2 ? pair : []));
-  const nearest = nearestBy(run, metric, covariance);
+  const nearest = nearestBy(run, metric);
   const [moved] = await lloyd(run.rounds, [pairs], count - 1, nearest);
   const { rules, parts } = await nearestParts(run.rounds, [moved], nearest);
   return { rules: rules[0], parts: parts[0] };
@@ -206,10 +195,9 @@ export async function halveRepeatedly(
   chosen: boolean[],
   T: Parts,
   depth: number,
-  d: number,
-  covariance: Covariance,
   metric: Metric = null,
 ): Promise<CentreSets[]> {
+  const { d } = run;
   const table = vectorTable();
   let leafOwners = [...chosen.keys()].filter((k) => chosen[k]);
   let cells = chosen.map((take, k): Cell => (take ? leafOwners.indexOf(k) : -1));
@@ -217,7 +205,7 @@ export async function halveRepeatedly(
   const byDepth: CentreSets[] = [];
   for (let level = 0; level < depth; level++) {
     const partition: Partition = { groups: 'net', cells, leaves: own.length };
-    const sides = await pcaSplit(run, partition, table.rows, own, d, covariance, metric);
+    const sides = await pcaSplit(run, partition, table.rows, own, metric);
     const owners: number[] = [];
     const next = sides.map(([a, b], leaf): Cell => {
       const owner = leafOwners[leaf];

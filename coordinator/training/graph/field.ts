@@ -6,8 +6,7 @@ import {
 import type { State } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Run } from '../run-context.ts';
-import type { SampleGraph } from './neighbour-graph.ts';
-import { joined, shardResults, summed } from './shard-rounds.ts';
+import { joined, type SampleGraph, shardResults, summed } from './neighbour-graph.ts';
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */
 

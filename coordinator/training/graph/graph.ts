@@ -8,7 +8,7 @@ import { MAX_MESSAGE } from '../../../proto/codec.ts';
 import { changedOptions, type RunConfig } from '../../config.ts';
 import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
-import { mostClusters } from '../rounds.ts';
+import { byCluster, mostClusters } from '../rounds.ts';
 import type { Levels, Likelihood, LikelihoodKind, Run } from '../run-context.ts';
 import { type GraphRun, netMemberships, publishField } from './field.ts';
 import { type GraphSource, graphSource } from './neighbour-graph.ts';
@@ -106,12 +106,10 @@ function graphLikelihood(graphs: GraphSource): Likelihood {
       return { loss: 'kl', form: 'product', field };
     },
     async subTargets(run, { mixture, parts }) {
-      const { rounds, d, config } = run;
       const { k, means } = mixture;
       if (k === 1) return parts;
-      const byCluster = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
-      const [T] = await rounds.cellStatistics([byCluster], [], [means]);
-      return pcaSplit(run, byCluster, [], T, d, config.covariance);
+      const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [means]);
+      return pcaSplit(run, byCluster(k), [], T);
     },
     // Once the net has learned new clusters, and before a step finds others.
     isMStepDue: ({ untilStep, lossSinceChange }) => untilStep === 1 || lossSinceChange === null,

@@ -1,9 +1,12 @@
+import { concat } from '../../../model/arrays.ts';
 import type { DegreeGraph } from '../../../model/graph/weights.ts';
 import type { Sample } from '../../../model/state.ts';
-import { nd } from '../../../proto/tensors.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
+import type { Task } from '../../../proto/tasks.ts';
+import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { joined, type ShardRows, shardResults, startsOf } from './shard-rounds.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
@@ -71,4 +74,61 @@ async function sampleGraph(run: Means): Promise<SampleGraph> {
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
   const dimension = await calculate('intrinsicDimension', nearest, 2);
   return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
+}
+
+/** Rounds over the sample: each shard returns what it has of its rows. */
+
+/** The sample rows of each shard. */
+export type ShardRows = readonly number[];
+
+/** The first row of each shard among all sample rows, and the end. */
+export function startsOf(shards: ShardRows): Int32Array {
+  const starts = new Int32Array(shards.length + 1);
+  shards.forEach((rows, shard) => {
+    starts[shard + 1] = starts[shard] + rows;
+  });
+  return starts;
+}
+
+/** Runs one task on all shards; returns their results in the order of shards. */
+export async function shardResults(
+  dispatcher: Dispatcher,
+  shards: ShardRows,
+  task: Task,
+): Promise<Tensors[]> {
+  const results = await dispatcher.round({
+    tasks: [task],
+    units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
+    sampled: shards,
+  });
+  return results.map(({ tasks }) => tasks[0]);
+}
+
+/** The arrays of this name, one after the other. */
+export const joined = {
+  float32: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'float32')),
+      Float32Array,
+    ),
+  float64: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'float64')),
+      Float64Array,
+    ),
+  int32: (results: Tensors[], name: string) =>
+    concat(
+      results.map((result) => take(result, name, 'int32')),
+      Int32Array,
+    ),
+};
+
+/** The sum of the arrays of this name over all shards, in their order. */
+export function summed(results: Tensors[], name: string): Float64Array {
+  const sum = take(results[0], name, 'float64').slice();
+  for (const result of results.slice(1)) {
+    const part = take(result, name, 'float64');
+    for (let i = 0; i < sum.length; i++) sum[i] += part[i];
+  }
+  return sum;
 }

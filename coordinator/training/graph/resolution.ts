@@ -15,8 +15,7 @@ import { take } from '../../../proto/tensors.ts';
 import { publishTransform } from '../publish.ts';
 import type { Run } from '../run-context.ts';
 import { largerSample } from '../sample.ts';
-import type { GraphSource, SampleGraph } from './neighbour-graph.ts';
-import { joined, shardResults } from './shard-rounds.ts';
+import { type GraphSource, joined, type SampleGraph, shardResults } from './neighbour-graph.ts';
 
 /** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
 

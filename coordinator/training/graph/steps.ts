@@ -6,7 +6,7 @@ import { diagonalOf } from '../../../model/linalg.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import { type Change, withStep } from '../../../model/schedule.ts';
 import { bySize, type State } from '../../../model/state.ts';
-import { createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
+import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { type GraphRun, netMemberships, sweptOften } from './field.ts';
 import { FEWEST_ROWS, startingPartition } from './resolution.ts';
@@ -126,9 +126,8 @@ export interface Cuts {
 async function refinedHalves(of: GraphRun, state: State, labels: Int32Array): Promise<Cuts> {
   const { dispatcher, calculate, d, layout } = of.run;
   const { k, means } = state.mixture;
-  const clusters = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
   const full = createRounds(dispatcher, shardSizes(layout), d, 'full');
-  const [T] = await full.cellStatistics([clusters], [], [means]);
+  const [T] = await full.cellStatistics([byCluster(k)], [], [means]);
   const found = await calculate('leadingAxes', T, d, AXES);
   const axes = Float64Array.from(found.flatMap((own) => own.flatMap(({ axis }) => [...axis])));
   const threshold = Float64Array.from(found.flatMap((own) => own.map(({ centre }) => centre)));

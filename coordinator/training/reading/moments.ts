@@ -9,7 +9,7 @@ import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
-import { sumInSlices } from '../sums.ts';
+import { sumInSlices } from '../rounds.ts';
 import { momentsCovariance } from './undecided.ts';
 
 /** What the moments round yields; checkpoints have it too. */

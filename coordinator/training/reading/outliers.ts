@@ -17,8 +17,7 @@ import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
-import { sumOf } from '../rounds.ts';
-import { sumInSlices } from '../sums.ts';
+import { sumInSlices, sumOf } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
 import { isUndecided, momentsCovariance } from './undecided.ts';
 

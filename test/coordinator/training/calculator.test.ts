@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { type Calculate, createCalculator } from '../../../coordinator/training/calculation/calculator.ts';
-import { share } from '../../../coordinator/training/calculation/shared-memory.ts';
-import { sumInSlices } from '../../../coordinator/training/sums.ts';
+import {
+  type Calculate,
+  createCalculator,
+  share,
+} from '../../../coordinator/training/calculation/calculator.ts';
+import { sumInSlices } from '../../../coordinator/training/rounds.ts';
 import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { niwPrior } from '../../../model/niw.ts';

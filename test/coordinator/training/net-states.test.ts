@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { netStates } from '../../../coordinator/training/net-states.ts';
+import { netStates } from '../../../coordinator/training/publish.ts';
 import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
 import { concat } from '../../../model/arrays.ts';
 import { averageGradients, averageNets, clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';

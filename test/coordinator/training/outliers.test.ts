@@ -5,7 +5,7 @@ import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { Round, type RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import type { DataMoments } from '../../../coordinator/training/reading/moments.ts';
 import { setOutliersApart } from '../../../coordinator/training/reading/outliers.ts';
-import { sampledCounts } from '../../../coordinator/training/sampled-rows.ts';
+import { sampledCounts } from '../../../coordinator/training/sample.ts';
 import { countFlags, outliersIn } from '../../../data/fences.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import { netStates } from '../../../coordinator/training/net-states.ts';
+import { netStates } from '../../../coordinator/training/publish.ts';
 import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sampledCounts } from '../../../coordinator/training/sampled-rows.ts';
+import { sampledCounts } from '../../../coordinator/training/sample.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { sampledRows } from '../../../worker/samples.ts';

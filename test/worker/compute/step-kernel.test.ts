@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { netStates } from '../../../coordinator/training/net-states.ts';
+import { netStates } from '../../../coordinator/training/publish.ts';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, netShapes, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';

@@ -6,9 +6,17 @@ import type { Mixture } from '../../../../model/mixture.ts';
 import { pointEstimate } from '../../../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../../../model/statistics.ts';
 import type { RunEvent } from '../../../../view/events.ts';
-import { assertClose, assertUnit, blobs, randomNumbers, scene, statisticsOf } from '../../support.ts';
+import {
+  assertClose,
+  assertUnit,
+  blobs,
+  pairs,
+  randomNumbers,
+  scene,
+  statisticsOf,
+  where,
+} from '../../support.ts';
 
-const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;
 const merges = (events: RunEvent[]) => events.filter((event): event is Proposal => event.type === 'merge');
 
@@ -31,15 +39,7 @@ function pairsOf({ means, covariances }: Mixture): string[] {
 describe('mergeStep', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
     test(`merges two clusters of one blob, and leaves the others unchanged (${covariance})`, async () => {
-      const { rows, blob } = blobs(
-        1,
-        [
-          [0, 0],
-          [300, 0],
-          [0, 300],
-        ],
-        60,
-      );
+      const { rows, blob } = blobs(1, pairs(0, 0, 300, 0, 0, 300), 60);
       // Clusters 0 and 2 share the first blob, a third to two thirds.
       const z = blob.map((b, i) => (b === 0 ? (i % 3 ? 2 : 0) : b === 1 ? 1 : 3));
       const before = scene({ rows, z, covariance });
@@ -64,10 +64,7 @@ describe('mergeStep', () => {
         'halved by PCA',
       );
       assertUnit(state, after, 0, 2, true);
-      for (const [c, from] of [
-        [1, 1],
-        [2, 3],
-      ]) {
+      for (const [c, from] of pairs(1, 1, 2, 3)) {
         assert.equal(after.mixture.means[c], state.mixture.means[from]);
         assert.equal(after.mixture.covariances[c], state.mixture.covariances[from]);
         assert.equal(after.parts[c], state.parts[from]);
@@ -80,27 +77,13 @@ describe('mergeStep', () => {
       const accepted = merges(before.events).filter((event) => event.accepted);
       assert.deepEqual(
         accepted.map(({ clusters, points }) => [clusters, points]),
-        [
-          [
-            [0, 2],
-            [20, 40],
-          ],
-        ],
+        [pairs(0, 2, 20, 40)],
       );
     });
   }
 
   test('does not merge separate blobs; proposes by the tempered ratio of each pair, best first', async () => {
-    const { rows, blob } = blobs(
-      2,
-      [
-        [0, 0],
-        [30, 0],
-        [0, 45],
-        [70, 70],
-      ],
-      50,
-    );
+    const { rows, blob } = blobs(2, pairs(0, 0, 30, 0, 0, 45, 70, 70), 50);
     const before = scene({ rows, z: blob }, { zeta: 0.6 });
     const after = await mergeStep(before.run, before.state);
     assert.equal(after.mixture, before.state.mixture);
@@ -140,14 +123,7 @@ describe('mergeStep', () => {
   });
 
   test('merges a cluster at most once per step, in its best pair', async () => {
-    const { rows, blob } = blobs(
-      3,
-      [
-        [0, 0],
-        [900, 900],
-      ],
-      90,
-    );
+    const { rows, blob } = blobs(3, pairs(0, 0, 900, 900), 90);
     // Five clusters of one blob.
     const { below } = randomNumbers(3);
     const z = blob.map((b) => (b === 0 ? below(5) : 5));
@@ -169,14 +145,7 @@ describe('mergeStep', () => {
   });
 
   test('accepts with probability H below 1, by a draw of (seed, epoch, pair)', async () => {
-    const { rows, blob } = blobs(
-      4,
-      [
-        [0, 0],
-        [6, 0],
-      ],
-      30,
-    );
+    const { rows, blob } = blobs(4, pairs(0, 0, 6, 0), 30);
     const trials = 200;
     let accepted = 0;
     let ratio = 0;
@@ -193,16 +162,7 @@ describe('mergeStep', () => {
   });
 
   test('drops an empty cluster and leaves its partner unchanged', async () => {
-    const { rows, blob } = blobs(
-      5,
-      [
-        [0, 0],
-        [500, 0],
-        [0, 500],
-        [500, 500],
-      ],
-      30,
-    );
+    const { rows, blob } = blobs(5, pairs(0, 0, 500, 0, 0, 500, 500, 500), 30);
     // Cluster 1 is empty; its mean is nearest to that of cluster 2, the blob at (500, 0).
     const z = blob.map((b) => [0, 2, 3, 4][b]);
     const before = scene({ rows, z, side: rows.map((_, i) => i % 2) });
@@ -230,15 +190,7 @@ describe('mergeStep', () => {
   });
 
   test('drops several empty clusters and merges others in one step', async () => {
-    const { rows, blob } = blobs(
-      6,
-      [
-        [0, 0],
-        [500, 0],
-        [0, 500],
-      ],
-      60,
-    );
+    const { rows, blob } = blobs(6, pairs(0, 0, 500, 0, 0, 500), 60);
     const z = blob.map((b, i) => (b === 0 ? i % 2 : b + 1));
     const before = scene({ rows, z }, { k: 6 });
     const { mixture } = before.state;
@@ -261,15 +213,7 @@ describe('mergeStep', () => {
   });
 
   test('its progress is that of the evidence since the merge step before, under the prior of now', async () => {
-    const { rows, blob } = blobs(
-      8,
-      [
-        [0, 0],
-        [40, 0],
-        [0, 60],
-      ],
-      50,
-    );
+    const { rows, blob } = blobs(8, pairs(0, 0, 40, 0, 0, 60), 50);
     // Clusters 0 and 1 share the first blob.
     const z = blob.map((b, i) => (b === 0 ? i % 2 : b + 1));
     const before = scene({ rows, z }, { zeta: 0.7 });
@@ -294,14 +238,7 @@ describe('mergeStep', () => {
   });
 
   test('judges pairs under the state’s prior, which may have been learned since the run began', async () => {
-    const { rows, blob } = blobs(
-      9,
-      [
-        [0, 0],
-        [5, 0],
-      ],
-      40,
-    );
+    const { rows, blob } = blobs(9, pairs(0, 0, 5, 0), 40);
     const { run, state, events } = scene({ rows, z: blob });
     const prior = scene({ rows, z: blob }, { learned: true }).run.prior;
     await mergeStep(run, { ...state, prior });
@@ -327,14 +264,7 @@ describe('mergeStep', () => {
   });
 
   test('the first one after the first split knows its progress', async () => {
-    const { rows, blob } = blobs(
-      7,
-      [
-        [0, 0],
-        [40, 0],
-      ],
-      50,
-    );
+    const { rows, blob } = blobs(7, pairs(0, 0, 40, 0), 50);
     const single = scene({ rows, z: rows.map(() => 0) });
     const { merged } = await mergeStep(single.run, single.state);
     const { run, state } = scene({ rows, z: blob });

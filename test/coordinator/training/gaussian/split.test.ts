@@ -16,12 +16,13 @@ import {
   blobs,
   nearestOf,
   type Point,
+  pairs,
   randomNumbers,
   scene,
   statisticsOf,
+  where,
 } from '../../support.ts';
 
-const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 type Proposal = Extract<RunEvent, { type: 'split' | 'merge' }>;
 const splits = (events: RunEvent[]) => events.filter((event): event is Proposal => event.type === 'split');
 /** A random sub-net side for each row. */
@@ -71,17 +72,7 @@ const HALVES = { furtherProposals: false };
 describe('splitStep', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
     test(`splits each cluster of two blobs, and leaves a cluster of one unchanged (${covariance})`, async () => {
-      const { rows, blob } = blobs(
-        1,
-        [
-          [0, 0],
-          [0, 15],
-          [300, 0],
-          [600, 0],
-          [615, 8],
-        ],
-        60,
-      );
+      const { rows, blob } = blobs(1, pairs(0, 0, 0, 15, 300, 0, 600, 0, 615, 8), 60);
       const z = blob.map((b) => [0, 0, 1, 2, 2][b]);
       const before = scene({ rows, z, side: anySide(rows), covariance });
       const after = await splitStep(before.run, before.state);
@@ -128,14 +119,7 @@ describe('splitStep', () => {
   }
 
   test('decides by log H of the refined, tempered parts', async () => {
-    const { rows, blob } = blobs(
-      2,
-      [
-        [0, 0],
-        [100, 0],
-      ],
-      50,
-    );
+    const { rows, blob } = blobs(2, pairs(0, 0, 100, 0), 50);
     const z = blob;
     const before = scene({ rows, z, side: anySide(rows) }, { zeta: 0.3 });
     const after = await splitStep(before.run, before.state);
@@ -156,14 +140,7 @@ describe('splitStep', () => {
   });
 
   test('accepts with probability H below 1, by a draw of (seed, epoch, cluster)', async () => {
-    const { rows } = blobs(
-      3,
-      [
-        [0, 0],
-        [5, 0],
-      ],
-      20,
-    );
+    const { rows } = blobs(3, pairs(0, 0, 5, 0), 20);
     const z = rows.map(() => 0);
     const side = anySide(rows);
     let accepted = 0;
@@ -189,14 +166,7 @@ describe('splitStep', () => {
   });
 
   test('does not propose parts of five rows or fewer', async () => {
-    const { rows } = blobs(
-      4,
-      [
-        [0, 0],
-        [1000, 0],
-      ],
-      30,
-    );
+    const { rows } = blobs(4, pairs(0, 0, 1000, 0), 30);
     const few = rows.slice(0, 35);
     const { run, state, events } = scene(
       {
@@ -217,14 +187,7 @@ describe('splitStep', () => {
   });
 
   test('skips an empty cluster', async () => {
-    const { rows, blob } = blobs(
-      5,
-      [
-        [0, 0],
-        [0, 40],
-      ],
-      30,
-    );
+    const { rows, blob } = blobs(5, pairs(0, 0, 0, 40), 30);
     const before = scene({ rows, z: blob.map(() => 1), side: anySide(rows) }, { k: 3 });
     const after = await splitStep(before.run, before.state);
     assert.equal(after.mixture.k, 4);
@@ -240,12 +203,7 @@ describe('splitStep', () => {
 
   test('with refine 0 takes the sub-net’s sides, regardless of where the rows are', async () => {
     // A cross of four blobs, whose sub-net separates one bar from the other, which no two centres could.
-    const cross = [
-      [-30, 0],
-      [30, 0],
-      [0, -30],
-      [0, 30],
-    ];
+    const cross = pairs(-30, 0, 30, 0, 0, -30, 0, 30);
     const { rows, blob } = blobs(6, [...cross, [900, 0]], 40);
     const z = blob.map((b) => (b === 4 ? 1 : 0));
     const side = blob.map((b, i) => (b === 4 ? i % 2 : Number(b > 1)));
@@ -280,14 +238,7 @@ describe('splitStep', () => {
   });
 
   test('without refinement, a sub-net with all rows on one side keeps its previous targets', async () => {
-    const { rows, blob } = blobs(
-      7,
-      [
-        [0, 0],
-        [9, 0],
-      ],
-      40,
-    );
+    const { rows, blob } = blobs(7, pairs(0, 0, 9, 0), 40);
     const z = rows.map(() => 0);
     const before = scene(
       { rows, z, side: rows.map(() => 1) },
@@ -373,12 +324,6 @@ describe('further proposals', () => {
       assertClose([best.logRatio!], [logSplitRatio(before.run.prior, T, 10, zeta)], 1e-9);
     });
 
-    test(`find the ${name} parts of a single cluster at once`, async () => {
-      const before = sceneOf([]);
-      const after = await splitStep(before.run, before.state);
-      assert.equal(after.mixture.k, parts);
-    });
-
     test(`are not tried for one of several clusters, of ${name} parts, unless the run has stalled`, async () => {
       const other = blobs(9, [[9000, 0]], 100, 2);
       const all = [...rows, ...other.rows];
@@ -418,15 +363,7 @@ describe('further proposals', () => {
   });
 
   test('are only for clusters that were not split in two', async () => {
-    const two = blobs(
-      9,
-      [
-        [5000, 0],
-        [5000, 900],
-      ],
-      160,
-      2,
-    );
+    const two = blobs(9, pairs(5000, 0, 5000, 900), 160, 2);
     const rows = [...four.rows, ...two.rows];
     const z = rows.map((_, i) => Number(i >= four.rows.length));
     const before = scene({ rows, z, side: anySide(rows) }, { steps: cycling(2), zeta: 0.6, epoch: 18 });
@@ -489,14 +426,7 @@ describe('further proposals', () => {
 
   /** Two blobs; a pair of parts separates them, with this log H, and more parts halve them, with log H 50. */
   const twoBlobs = (ofPair: number, ofMore = 50) => {
-    const { rows } = blobs(
-      16,
-      [
-        [0, 0],
-        [12, 0],
-      ],
-      200,
-    );
+    const { rows } = blobs(16, pairs(0, 0, 12, 0), 200);
     const before = scene(
       { rows, z: rows.map(() => 0), side: anySide(rows) },
       { epoch: 18, schedule: { depths: [2] } },
@@ -596,17 +526,6 @@ describe('further proposals', () => {
         assert.equal(after.mixture.k, 1, `seed ${seed}`);
         assert.equal(splits(before.events).length, 2);
       }
-  });
-
-  test('do not split a single blob', async () => {
-    const { rows } = blobs(10, [[0, 0]], 300);
-    const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { steps: quiet(1), epoch: 18 });
-    const after = await splitStep(before.run, before.state);
-    assert.equal(after.mixture, before.state.mixture);
-    assert.deepEqual(
-      splits(before.events).map(({ accepted }) => accepted),
-      [false, false],
-    );
   });
 
   test('need ten rows per part', async () => {

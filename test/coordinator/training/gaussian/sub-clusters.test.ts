@@ -2,31 +2,30 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   halveRepeatedly,
-  nearestBy,
   principalHalves,
   type Rule,
   refineSubClusters,
 } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
-import { centresOf, mapLeaves, pcaSplit } from '../../../../coordinator/training/halves.ts';
+import { pcaSplit } from '../../../../coordinator/training/halves.ts';
 import type { Partition } from '../../../../coordinator/training/rounds.ts';
 import { whitener } from '../../../../model/linalg.ts';
-import { nearestRule, principalAxis } from '../../../../model/splits.ts';
+import { principalAxis } from '../../../../model/splits.ts';
 import type { Covariance } from '../../../../model/statistics.ts';
 import {
+  assertAllClose,
   assertClose,
   blobs,
-  calculate,
-  memoryRounds,
+  meanOf,
+  meansOf,
   nearestOf,
   type Point,
+  pairs,
   randomNumbers,
   squares,
   statisticsOf,
+  where,
 } from '../../support.ts';
 
-const meanOf = (rows: Point[]) =>
-  rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
-const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
 const netLeaves = (k: number): Partition => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
 /** The centres of a rule by the nearest centre. */
 const centresOfRule = (rule: Rule | null) => {
@@ -39,16 +38,7 @@ const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b]
 describe('pcaSplit', () => {
   for (const covariance of ['full', 'diag'] as Covariance[]) {
     test(`separates the two blobs of each leaf exactly (${covariance})`, async () => {
-      const { rows, blob } = blobs(
-        1,
-        [
-          [0, 0],
-          [20, 3],
-          [100, 100],
-          [100, 130],
-        ],
-        30,
-      );
+      const { rows, blob } = blobs(1, pairs(0, 0, 20, 3, 100, 100, 100, 130), 30);
       const z = blob.map((b) => b >> 1);
       const T = [0, 1].map((k) =>
         statisticsOf(
@@ -56,25 +46,14 @@ describe('pcaSplit', () => {
           covariance,
         ),
       );
-      const result = await pcaSplit(
-        { rounds: memoryRounds({ rows, z, covariance }), calculate },
-        netLeaves(2),
-        [],
-        T,
-        2,
-        covariance,
-      );
+      const result = await pcaSplit(meansOf({ rows, z, covariance }), netLeaves(2), [], T);
       const expected = [0, 1, 2, 3].map((b) =>
         statisticsOf(
           where(rows, (i) => blob[i] === b),
           covariance,
         ),
       );
-      assertClose(
-        ordered(result[0]).flatMap((t) => [...t]),
-        expected.slice(0, 2).flatMap((t) => [...t]),
-        1e-12,
-      );
+      assertAllClose(ordered(result[0]), expected.slice(0, 2), 1e-12);
       const [low, high] = result[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
       assertClose(
         [...low, ...high],
@@ -90,14 +69,7 @@ describe('pcaSplit', () => {
       const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
       const z = rows.map(() => 0);
       const T = statisticsOf(rows);
-      const [[a, b]] = await pcaSplit(
-        { rounds: memoryRounds({ rows, z }), calculate },
-        netLeaves(1),
-        [],
-        [T],
-        2,
-        'full',
-      );
+      const [[a, b]] = await pcaSplit(meansOf({ rows, z }), netLeaves(1), [], [T]);
       assert.equal(a[0] + b[0], rows.length);
 
       const { axis } = principalAxis(T, 2, 'full');
@@ -113,21 +85,9 @@ describe('pcaSplit', () => {
   });
 
   test('keeps all rows on one side if a leaf cannot be halved: few rows, equal rows, no rows', async () => {
-    const few: Point[] = [
-      [0, 0],
-      [9, 9],
-      [0, 9],
-      [9, 0],
-    ];
+    const few: Point[] = pairs(0, 0, 9, 9, 0, 9, 9, 0);
     const equal = Array.from({ length: 10 }, () => [5, 5]);
-    const { rows: two } = blobs(
-      2,
-      [
-        [50, 0],
-        [90, 0],
-      ],
-      10,
-    );
+    const { rows: two } = blobs(2, pairs(50, 0, 90, 0), 10);
     const rows = [...few, ...equal, ...two];
     const z = rows.map((_, i) => (i < 4 ? 0 : i < 14 ? 1 : 3));
     const T = [0, 1, 2, 3].map((k) =>
@@ -137,57 +97,30 @@ describe('pcaSplit', () => {
         2,
       ),
     );
-    const result = await pcaSplit(
-      { rounds: memoryRounds({ rows, z }), calculate },
-      netLeaves(4),
-      [],
-      T,
-      2,
-      'full',
-    );
+    const result = await pcaSplit(meansOf({ rows, z }), netLeaves(4), [], T);
     assert.deepEqual(
       result.map(([a, b]) => [a[0], b[0]]),
-      [
-        [4, 0],
-        [10, 0],
-        [0, 0],
-        [10, 10],
-      ],
+      pairs(4, 0, 10, 0, 0, 0, 10, 10),
     );
     assertClose(result[0][0], T[0], 1e-12);
   });
 
   test('halves the leaves of any partition, and ignores rows in no leaf', async () => {
-    const { rows, blob } = blobs(
-      3,
-      [
-        [0, 0],
-        [10, 0],
-        [0, 50],
-        [10, 50],
-        [500, 500],
-      ],
-      20,
-    );
+    const { rows, blob } = blobs(3, pairs(0, 0, 10, 0, 0, 50, 10, 50, 500, 500), 20);
     const z = blob.map((b) => (b === 4 ? 1 : 0));
     const vectors = [Float64Array.of(5, 0), Float64Array.of(5, 50)];
     const partition: Partition = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
-    const own = [
-      [2, 3],
-      [0, 1],
-    ].map((pair) => where(rows, (i) => pair.includes(blob[i])));
+    const own = pairs(2, 3, 0, 1).map((pair) => where(rows, (i) => pair.includes(blob[i])));
     const result = await pcaSplit(
-      { rounds: memoryRounds({ rows, z }), calculate },
+      meansOf({ rows, z }),
       partition,
       vectors,
       own.map((part) => statisticsOf(part)),
-      2,
-      'full',
     );
     const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
-    assertClose(
-      result.flatMap((pair) => ordered(pair)).flatMap((t) => [...t]),
-      expected.flatMap((t) => [...t]),
+    assertAllClose(
+      result.flatMap((pair) => ordered(pair)),
+      expected,
       1e-12,
     );
   });
@@ -220,22 +153,13 @@ describe('refineSubClusters', () => {
   test('runs 2-means in each cluster, started from the sub-net', async () => {
     for (let seed = 0; seed < 30; seed++) {
       const { below } = randomNumbers(seed);
-      const { rows, blob } = blobs(
-        seed,
-        [
-          [0, 0],
-          [3, 1],
-          [9, 9],
-          [7, 9],
-        ],
-        25,
-      );
+      const { rows, blob } = blobs(seed, pairs(0, 0, 3, 1, 9, 9, 7, 9), 25);
       const z = blob.map((b) => b >> 1);
       const side = rows.map(() => below(2));
       const fallback = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
       const count = 1 + below(6);
-      const rounds = memoryRounds({ rows, z, side });
-      const result = await refineSubClusters({ rounds, calculate }, count, fallback, 'full');
+      const means = meansOf({ rows, z, side });
+      const result = await refineSubClusters(means, count, fallback);
       for (const k of [0, 1]) {
         const mine = (i: number) => z[i] === k;
         const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
@@ -244,13 +168,9 @@ describe('refineSubClusters', () => {
           expected.centres.flat(),
           1e-12,
         );
-        assertClose(
-          result.parts[k].flatMap((t) => [...t]),
-          expected.parts.flatMap((t) => [...t]),
-          1e-12,
-        );
+        assertAllClose(result.parts[k], expected.parts, 1e-12);
       }
-      assert.deepEqual(rounds.calls, {
+      assert.deepEqual(means.rounds.calls, {
         ...{ cellSums: count, cellStatistics: 1 },
         ...{ cellHistograms: 0, cellFourthMoments: 0 },
       });
@@ -258,31 +178,19 @@ describe('refineSubClusters', () => {
   });
 
   test('starts from the fallback centres if the sub-net puts all rows on one side, or there are no rows', async () => {
-    const { rows, blob } = blobs(
-      5,
-      [
-        [0, 0],
-        [9, 0],
-      ],
-      20,
-    );
+    const { rows, blob } = blobs(5, pairs(0, 0, 9, 0), 20);
     const z = rows.map(() => 0);
     const fallback = [
       [Float64Array.of(1, 0), Float64Array.of(7, 0)],
       [Float64Array.of(3, 3), Float64Array.of(3, 3)],
     ];
     const { rules, parts } = await refineSubClusters(
-      { rounds: memoryRounds({ rows, z, side: rows.map(() => 1) }), calculate },
+      meansOf({ rows, z, side: rows.map(() => 1) }),
       1,
       fallback,
-      'full',
     );
     const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
-    assertClose(
-      parts[0].flatMap((t) => [...t]),
-      expected.flatMap((t) => [...t]),
-      1e-12,
-    );
+    assertAllClose(parts[0], expected, 1e-12);
     assert.deepEqual(rules.map(centresOfRule), fallback);
     assert.deepEqual(
       parts[1].map((t) => t[0]),
@@ -291,16 +199,7 @@ describe('refineSubClusters', () => {
   });
 
   test('restarts from a PCA split if the fallback centres put all rows on one side too', async () => {
-    const { rows, blob } = blobs(
-      11,
-      [
-        [0, 0],
-        [9, 0],
-        [100, 0],
-        [100, 9],
-      ],
-      20,
-    );
+    const { rows, blob } = blobs(11, pairs(0, 0, 9, 0, 100, 0, 100, 9), 20);
     const z = blob.map((b) => b >> 1);
     // The second cluster's sides come from the sub-net; the third has only 4 rows.
     const few = [0, 1, 2, 3].map((i) => [500 + i, 0]);
@@ -310,12 +209,7 @@ describe('refineSubClusters', () => {
       side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
     };
     const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
-    const { rules, parts } = await refineSubClusters(
-      { rounds: memoryRounds(data), calculate },
-      6,
-      fallback,
-      'full',
-    );
+    const { rules, parts } = await refineSubClusters(meansOf(data), 6, fallback);
     for (const k of [0, 1]) {
       const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
       const byPlace = [0, 1].sort(
@@ -348,10 +242,9 @@ describe('refineSubClusters', () => {
       ];
       const fallback = [[Float64Array.of(0, 0), Float64Array.of(1, 1)]];
       const { rules, parts } = await refineSubClusters(
-        { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
+        meansOf({ rows, z: rows.map(() => 0), side }),
         4,
         fallback,
-        'full',
         metric,
       );
       const expected = byHand(rows.map(whitened), side, fallback[0].map(whitened), 4);
@@ -369,40 +262,10 @@ describe('refineSubClusters', () => {
       assert.ok(rule && 'weights' in rule && rule.weights.length === 2);
     }
   });
-
-  test('with 0 iterations takes the sub-net’s sides unchanged', async () => {
-    const { rows } = blobs(
-      6,
-      [
-        [0, 0],
-        [9, 0],
-      ],
-      20,
-    );
-    const side = rows.map((_, i) => i % 2);
-    const { rules, parts } = await refineSubClusters(
-      { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
-      0,
-      [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
-      'full',
-    );
-    const halves = [0, 1].map((j) => where(rows, (i) => side[i] === j));
-    assertClose(
-      parts[0].flatMap((t) => [...t]),
-      halves.flatMap((half) => [...statisticsOf(half)]),
-      1e-12,
-    );
-    assert.deepEqual(rules, [null], 'rows go by the sub-net’s label');
-  });
 });
 
 describe('halveRepeatedly', () => {
-  const square = [
-    [0, 0],
-    [0, 20],
-    [50, 0],
-    [50, 20],
-  ];
+  const square = pairs(0, 0, 0, 20, 50, 0, 50, 20);
   /** The nearest of the blobs' means to each centre, in order: 0, 1, 2, 3 if all are found once. */
   const blobsOf = (centres: ArrayLike<number>[], means: Point[]) =>
     centres.map((c) => nearestOf(c, means)).sort((a, b) => a - b);
@@ -413,8 +276,8 @@ describe('halveRepeatedly', () => {
     const z = blob.map((b) => (b < 4 ? 0 : b === 4 ? 1 : 2));
     const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
     const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
-    const rounds = memoryRounds({ rows, z });
-    const result = await halveRepeatedly({ rounds, calculate }, [true, false, true], T, 3, 2, 'full');
+    const run = meansOf({ rows, z });
+    const result = await halveRepeatedly(run, [true, false, true], T, 3);
     assert.equal(result.length, 3);
     assert.deepEqual(
       result.map((sets) => sets[1]),
@@ -429,30 +292,16 @@ describe('halveRepeatedly', () => {
     assert.deepEqual(result[1][2].length, 4);
     assert.deepEqual(blobsOf(result[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
     for (const centre of result[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
-    assert.equal(rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
+    assert.equal(run.rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
   });
 
   test('continues with parts that can be halved, and keeps those that cannot', async () => {
     // One half has two blobs, the other only 4 rows: too few to be halved.
-    const { rows: pair } = blobs(
-      9,
-      [
-        [0, 0],
-        [0, 30],
-      ],
-      20,
-    );
+    const { rows: pair } = blobs(9, pairs(0, 0, 0, 30), 20);
     const { rows: few } = blobs(10, [[500, 0]], 4);
     const rows = [...pair, ...few];
     const T = [statisticsOf(rows)];
-    const result = await halveRepeatedly(
-      { rounds: memoryRounds({ rows, z: rows.map(() => 0) }), calculate },
-      [true],
-      T,
-      2,
-      2,
-      'full',
-    );
+    const result = await halveRepeatedly(meansOf({ rows, z: rows.map(() => 0) }), [true], T, 2);
     assert.deepEqual(
       result.map(([set]) => set.length),
       [2, 3],
@@ -468,15 +317,7 @@ describe('principalHalves', () => {
   const rows = Array.from({ length: 400 }, (_, i) => [1000 * normal(), normal() + (i % 2 ? 8 : 0)]);
   const all = { rows, z: rows.map(() => 0) };
   const halvesBy = (metric: Float64Array | null, covariance: Covariance) =>
-    principalHalves(
-      { rounds: memoryRounds({ ...all, covariance }), calculate },
-      [true],
-      [statisticsOf(rows, covariance)],
-      2,
-      covariance,
-      metric,
-      6,
-    );
+    principalHalves(meansOf({ ...all, covariance }), [true], [statisticsOf(rows, covariance)], metric, 6);
 
   for (const covariance of ['full', 'diag'] as Covariance[])
     test(`finds stripes across their length in the metric of one of them, not without (${covariance})`, async () => {
@@ -500,15 +341,7 @@ describe('principalHalves', () => {
     const few = [0, 1, 2, 3].map((i) => [5000 + i, 0]);
     const data = { rows: [...rows, ...few, ...few], z: [...all.z, 1, 1, 1, 1, 2, 2, 2, 2] };
     const T = [0, 1, 2].map((k) => statisticsOf(where(data.rows, (i) => data.z[i] === k)));
-    const { rules, parts } = await principalHalves(
-      { rounds: memoryRounds(data), calculate },
-      [false, true, false],
-      T,
-      2,
-      'full',
-      null,
-      6,
-    );
+    const { rules, parts } = await principalHalves(meansOf(data), [false, true, false], T, null, 6);
     assert.deepEqual(
       [rules, parts],
       [
@@ -517,47 +350,4 @@ describe('principalHalves', () => {
       ],
     );
   });
-});
-
-test('nearestBy: by the centres themselves without a metric, else by linear functions', async () => {
-  const centres = [Float64Array.of(0, 1), Float64Array.of(2, 3)];
-  const run = { rounds: memoryRounds({ rows: [[0, 0]], z: [0] }), calculate };
-  const sets = [[centres, []]];
-  assert.deepEqual(await nearestBy(run, null, 'full')(sets), [[{ centres }, null]]);
-  const metric = Float64Array.of(4, 1, 1, 9);
-  assert.deepEqual(await nearestBy(run, metric, 'full')(sets), [
-    [nearestRule(centres, whitener(metric, 2, 'full')), null],
-  ]);
-});
-
-test('centresOf: both means, or twice the cluster’s mean if a part is empty or the cluster too small', () => {
-  const whole = Float64Array.of(9, 9);
-  const T = (n: number, at: number) =>
-    statisticsOf(
-      Array.from({ length: n }, () => [at, at]),
-      'full',
-      2,
-    );
-  assert.deepEqual(centresOf([T(2, 1), T(3, 4)], 2, whole), [Float64Array.of(1, 1), Float64Array.of(4, 4)]);
-  assert.deepEqual(centresOf([T(9, 1), T(0, 0)], 2, whole), [whole, whole]);
-  assert.deepEqual(centresOf([T(2, 1), T(2, 4)], 2, whole), [whole, whole]);
-});
-
-test('mapLeaves replaces leaves at any depth, but not -1', () => {
-  const cell = { near: [3, 4], into: [{ axis: 1, at: 0.5, into: [0, -1] }, 1] };
-  assert.deepEqual(
-    mapLeaves(cell, (leaf) => 10 + leaf),
-    {
-      near: [3, 4],
-      into: [{ axis: 1, at: 0.5, into: [10, -1] }, 11],
-    },
-  );
-  assert.equal(
-    mapLeaves(-1, () => 5),
-    -1,
-  );
-  assert.deepEqual(
-    mapLeaves({ linear: [0, 1], offsets: [2, 3], into: [0, -1] }, (leaf) => 10 + leaf),
-    { linear: [0, 1], offsets: [2, 3], into: [10, -1] },
-  );
 });
