@@ -4,7 +4,7 @@
  * constant that is the same for all clusters and rows.
  */
 
-import { cholesky, diagonalOf, invertLower, NotPositiveDefiniteError } from './linalg.ts';
+import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
@@ -93,32 +93,6 @@ export function roundingAmplification(
     worst = Math.max(worst, moment * precision);
   }
   return worst;
-}
-
-/**
- * C, P×K row-major, such that (φ(y)·C)_k is the cost of a row in cluster k under the loss of this kind
- * (docs/algorithm.md, section 5): `isotropic` ‖x−μ_k‖², `diag` ½ Σ_d ((x_d−μ_kd)²/σ²_kd + log σ²_kd). φ is that of the
- * mixture's covariance type.
- */
-export function costTheta(kind: 'isotropic' | 'diag', mixture: Mixture, scale: Float64Array): Float32Array {
-  const { k: K, d, covariance, means, covariances } = mixture;
-  const columns: Float64Array[] = [];
-  for (let k = 0; k < K; k++) {
-    const variances = diagonalOf(covariances[k], d);
-    const column = new Float64Array(statisticsLength(d, covariance));
-    let p = 1 + d;
-    for (let i = 0; i < d; i++) {
-      const mu = means[k][i];
-      const sigma2 = variances[i];
-      const precision = kind === 'isotropic' ? 1 : 0.5 / sigma2;
-      column[0] += precision * mu * mu + (kind === 'isotropic' ? 0 : 0.5 * Math.log(sigma2));
-      column[1 + i] = -2 * precision * mu * scale[i];
-      column[p] = precision * scale[i] * scale[i];
-      p += covariance === 'full' ? d - i : 1;
-    }
-    columns.push(column);
-  }
-  return interleave(columns);
 }
 
 /** A cluster in coordinates y: its log-density is `constant` − ½‖R·y + b‖², with Σ⁻¹ = RᵀR and b = −R·μ. */

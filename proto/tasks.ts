@@ -191,31 +191,23 @@ const TASKS = {
   'cluster-steps': task({
     parameters: {
       ...localSteps,
-      loss: z.enum(['kl', 'isotropic', 'diag']),
       form: z.enum(['product', 'cholesky']),
       diagonal: z.boolean(),
-      /** The targets are those of the mean field, with loss `kl`, and `form` does not matter. */
+      /** The targets are those of the mean field, and `form` does not matter. */
       field: z.optional(field),
     },
     ...onSample,
-    reads: ({ loss, form, field }) => ({
+    reads: ({ form, field }) => ({
       ...{ ...sample, net, 'net-moments': STATES['net-moments'] },
       ...(field
         ? { points, graph: STATES.graph, memberships: STATES.memberships }
         : {
             'e-step': {
-              tensors: () =>
-                loss !== 'kl'
-                  ? { cost: float32(['P', 'K']) }
-                  : form === 'product'
-                    ? { theta: float32(['P', 'K']) }
-                    : whitened([], 'K'),
+              tensors: () => (form === 'product' ? { theta: float32(['P', 'K']) } : whitened([], 'K')),
             },
           }),
     }),
     sizes: statistics('D'),
-    check: ({ loss, field }) =>
-      must(!field || loss === 'kl', `the targets of a mean field are no costs, as with loss ${loss}`),
     largest: ({ batch }, { rows, widest }) => Math.min(batch, rows) * widest,
     results: (task) => stepResults(task, 'W', 1),
   }),
@@ -235,14 +227,11 @@ const TASKS = {
     results: () => ({ T: float64(['K', 'P'], diverging) }),
   }),
   'sub-steps': task({
-    parameters: { ...localSteps, loss: z.enum(['isotropic', 'kl']) },
+    parameters: localSteps,
     ...onSample,
-    reads: ({ loss }) => ({
+    reads: () => ({
       ...{ ...sample, net, subs, 'subs-moments': STATES['subs-moments'] },
-      parts: {
-        tensors: () =>
-          loss === 'kl' ? whitened(['K'], 2) : { centres: float32(['K', 2, 'D']), metric: float32(['D']) },
-      },
+      parts: { tensors: () => ({ centres: float32(['K', 2, 'D']), metric: float32(['D']) }) },
     }),
     largest: ({ batch }, { K, D, subWidest }) => K * batch * Math.max(D, subWidest),
     results: (task) => stepResults(task, 'S', 'K'),

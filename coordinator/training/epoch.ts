@@ -237,7 +237,6 @@ function subTask(run: Run, { subs, epoch }: State): Task {
     batch: SUB_BATCH,
     rate: config.subLr,
     done: subs.steps,
-    loss: 'isotropic',
     average: averagedQuantity(config),
   };
 }

@@ -81,7 +81,7 @@ export interface Start {
 }
 
 /** The target of the clustering net, as the task `cluster-steps` has it. */
-export type Target = Pick<TaskOf<'cluster-steps'>, 'loss' | 'form' | 'field'>;
+export type Target = Pick<TaskOf<'cluster-steps'>, 'form' | 'field'>;
 
 /** The joins above the clusters, and the halves below them; null for a cluster without any that a split step could propose. */
 export interface Levels {

@@ -213,7 +213,7 @@ describe('tasks', () => {
       { ...steps, steps: 0 },
       { ...steps, batch: 0 },
       { ...steps, rate: 0 },
-      { ...steps, loss: 'KL' },
+      { ...steps, form: 'theta' },
       { ...steps, average: 'both' },
       { ...sums, leaves: 0 },
       { ...sums, groups: 'subs' },

@@ -188,7 +188,6 @@ describe('a task is refused before any work', () => {
     refuses({ ...caseOf('null-partitions'), neighbours: 60 }, {}, /neighbours among/);
     refuses({ ...caseOf('seed-distances'), centres: 3 }, {}, /too few rows/);
     const field = TASKS.find((task) => 'field' in task)! as TaskOf<'cluster-steps'>;
-    refuses({ ...field, loss: 'diag' }, {}, /are no costs/);
     for (const clusters of [K - 1, K + 1])
       refuses(field, {
         memberships: {

@@ -74,7 +74,7 @@ const cells: Pick<TaskOf<'cell-sums'>, 'groups' | 'cells' | 'leaves' | 'vectors'
 };
 const clusterSteps: TaskOf<'cluster-steps'> = {
   ...{ task: 'cluster-steps', ...steps },
-  ...{ loss: 'kl', form: 'product', diagonal: false },
+  ...{ form: 'product', diagonal: false },
 };
 
 /** A new task needs an entry here: without, this does not compile. */
@@ -96,7 +96,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'pivoted-statistics', diagonal: false, least: 0.01 },
     { task: 'pivoted-statistics', diagonal: true, least: 0 },
   ],
-  'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
+  'sub-steps': [{ task: 'sub-steps', ...steps }],
   'sample-labels': [{ task: 'sample-labels', every: 2 }],
   'cell-sums': [{ task: 'cell-sums', ...cells }],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],

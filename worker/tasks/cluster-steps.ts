@@ -39,9 +39,8 @@ export async function clusterSteps(
   return result;
 }
 
-/** The targets of these rows, [b,K]: the E-step's responsibilities, or the cost of each cluster. */
+/** The targets of these rows, [b,K]: the E-step's responsibilities. */
 function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
-  if (task.loss !== 'kl') return backend.quadraticForm(x, states.onDevice('e-step', 'cost'), task.diagonal);
   const onDevice = (name: string) => states.onDevice('e-step', name);
   const density =
     task.form === 'product'

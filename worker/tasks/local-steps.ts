@@ -16,9 +16,10 @@ export interface StepsTask {
   /** Adam steps that were taken before. */
   done: number;
   average: 'weights' | 'gradients';
-  /** `kl`: KL divergence from the target; otherwise the target is a cost. */
-  loss: string;
 }
+
+/** The clustering net learns targets, the sub-nets what their sub-clusters cost. */
+const LOSSES = { net: 'kl', subs: 'cost' } as const;
 
 /**
  * Local SGD: takes `steps` Adam steps on the shard's batches, from the broadcast weights and moments, and
@@ -49,7 +50,7 @@ export async function localSteps(
   }
   if (task.average === 'gradients') {
     const batch = batchOf(0);
-    const lossOf = lossFunctions(backend)[lossNameOf(task)];
+    const lossOf = lossFunctions(backend)[LOSSES[net]];
     const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
     const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOn);
     batch.free();
@@ -64,7 +65,7 @@ export async function localSteps(
     first: states.flat(net, 'first').data.slice(),
     second: states.flat(net, 'second').data.slice(),
   };
-  const training = trainNet(backend, start, lossNameOf(task), task.done);
+  const training = trainNet(backend, start, LOSSES[net], task.done);
   try {
     for (let i = 0; i < task.steps; i++) {
       const batch = batchOf(i);
@@ -77,8 +78,6 @@ export async function localSteps(
     training.free();
   }
 }
-
-const lossNameOf = ({ loss }: StepsTask) => (loss === 'kl' ? 'kl' : 'cost');
 
 /** Multiplies each of the `counts.length` equal parts of each array by its count. Exactly 0 if the count is 0, even for NaN. */
 function times(flat: Float32Array, shapes: FlatNet['shapes'], counts: Float64Array): Float64Array {

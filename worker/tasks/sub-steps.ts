@@ -3,7 +3,6 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
-import { logDensity, responsibilities } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import { localSteps } from './local-steps.ts';
@@ -33,7 +32,7 @@ export async function subSteps(
         index[o++] = rows.length ? rows[rng.below(rows.length)] : rng.below(n);
     }
     const x = backend.gather(scaled, index, [k, task.batch, dim]);
-    const target = task.loss === 'kl' ? subResponsibilities(context, x) : distances(context, x);
+    const target = distances(context, x);
     return { x, target, free: () => backend.free(x, target) };
   });
 }
@@ -41,13 +40,4 @@ export async function subSteps(
 /** Squared distances to both sub-centres in the model's coordinates, [K,b,2]. */
 function distances({ backend, states }: Context, x: Tensor): Tensor {
   return backend.squaredDistances(x, states.onDevice('parts', 'centres'), states.onDevice('parts', 'metric'));
-}
-
-/** Responsibilities of the two sub-components of each cluster, [K,b,2]. */
-function subResponsibilities({ backend, states }: Context, x: Tensor): Tensor {
-  const onDevice = (name: string) => states.onDevice('parts', name);
-  return responsibilities(
-    backend,
-    logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant')),
-  );
 }

@@ -93,7 +93,7 @@ async function publishEStep(
       ? { theta: nd(step.theta, step.theta.length / k, k) }
       : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
   );
-  return { loss: 'kl', form: step.form };
+  return { form: step.form };
 }
 
 const LLOYD_ROUNDS = 10;

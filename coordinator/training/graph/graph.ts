@@ -103,7 +103,7 @@ function graphLikelihood(graphs: GraphSource): Likelihood {
     },
     async target(run, state) {
       const field = state.mixture.k > 1 ? await publishField(await of(run, state), state) : undefined;
-      return { loss: 'kl', form: 'product', field };
+      return { form: 'product', field };
     },
     async subTargets(run, { mixture, parts }) {
       const { k, means } = mixture;

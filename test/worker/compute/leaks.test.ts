@@ -32,31 +32,22 @@ const mixture = blobMixture('full');
 const product = eStepOf(mixture, w.transform.scale, 'product');
 const cholesky = whitening(mixture, w.transform.scale);
 
-/** The target of each kind of clustering loss, and the parameters that go with it. */
-function targetOf(epoch: number): { state: Tensors; loss: 'kl' | 'isotropic'; form: 'product' | 'cholesky' } {
+/** The target in both forms. */
+function targetOf(epoch: number): { state: Tensors; form: 'product' | 'cholesky' } {
   if (product.form !== 'product') throw new Error('asked for the product form');
   const theta = nd(product.theta, product.theta.length / 3, 3);
-  if (epoch % 3 === 0) return { state: { theta }, loss: 'kl', form: 'product' };
-  if (epoch % 3 === 1) return { state: { cost: theta }, loss: 'isotropic', form: 'product' };
+  if (epoch % 2 === 0) return { state: { theta }, form: 'product' };
   const { weights, bias, constant } = cholesky;
   return {
     state: { weights: nd(weights, D, 3 * D), bias: nd(bias), constant: nd(constant) },
-    loss: 'kl',
     form: 'cholesky',
   };
 }
 
 /** The targets of the sub-nets. */
-const PARTS: Record<'isotropic' | 'kl', Tensors> = {
-  isotropic: {
-    centres: nd(new Float32Array(3 * 2 * D), 3, 2, D),
-    metric: nd(new Float32Array(D).fill(1)),
-  },
-  kl: {
-    weights: nd(new Float32Array(3 * D * 2 * D).fill(0.1), 3, D, 2 * D),
-    bias: nd(new Float32Array(3 * 2 * D), 3, 2 * D),
-    constant: nd(new Float32Array(3 * 2), 3, 2),
-  },
+const PARTS: Tensors = {
+  centres: nd(new Float32Array(3 * 2 * D), 3, 2, D),
+  metric: nd(new Float32Array(D).fill(1)),
 };
 
 /** One epoch on all shards with new states, and the rounds of a split or merge step at its end. */
@@ -69,8 +60,7 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
   put('e-step', target.state);
   put('subs', weightsOf(subs));
   put('subs-moments', adamStateOf(subs));
-  const subLoss = count % 3 ? 'isotropic' : 'kl';
-  put('parts', PARTS[subLoss]);
+  put('parts', PARTS);
   put('vectors', { rows: nd(new Float64Array(D), 1, D) });
   put('pivots', { rows: nd(new Float64Array(6 * D), 6, D) });
   put('axes', {
@@ -86,9 +76,9 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
   const steps = { epoch: count, steps: 10, rate: 0.01, done: 0, average } as const;
   const cells = { groups: 'sub-net', cells: range(6), leaves: 6, vectors: 'vectors' } as const;
   const tasks: Task[] = [
-    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, loss: target.loss, form: target.form },
+    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, form: target.form },
     { task: 'statistics', diagonal: false, block: 64 },
-    { task: 'sub-steps', ...steps, batch: 16, loss: subLoss },
+    { task: 'sub-steps', ...steps, batch: 16 },
     { task: 'cell-sums', ...cells },
     { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots' },
     { task: 'cell-histogram', ...cells, axes: 'axes', bins: 16 },
@@ -97,7 +87,7 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
     { task: 'sample-rows' },
     { task: 'neighbours', k: 5 },
     { task: 'memberships' },
-    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, loss: 'kl', form: 'product', field },
+    { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, form: 'product', field },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
   ];
   for (const shard of range(w.layout.shards))

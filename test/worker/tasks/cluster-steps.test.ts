@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { costTheta } from '../../../model/estep.ts';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
-import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { Tensors } from '../../../proto/tensors.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
 import { close, logDensities } from '../../model/support.ts';
 import { backends } from '../present.ts';
@@ -25,12 +24,6 @@ import { addsNothing, clusterTask, covarianceOf, eStepState, f64, run, w } from 
 /** Whether a row's result is independent of the other rows: WebGPU chooses the kernel of a product by its shape. */
 const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
 
-/** Replaces the E-step if the loss is a cost. */
-function costState(loss: 'isotropic' | 'diag'): Tensors {
-  const cost = costTheta(loss, blobMixture('full'), w.transform.scale);
-  return { cost: nd(cost, cost.length / 3, 3) };
-}
-
 for (const backend of backends)
   describe(`cluster-steps on ${backend.identity}`, () => {
     /** The same steps by single operations. */
@@ -49,9 +42,7 @@ for (const backend of backends)
         states.layers('net', tensor).map(({ data, shape }) => backend.upload(data, shape));
       const [w1, b1, w2, b2] = copy();
       const moments = [...copy('first'), ...copy('second')];
-      const target = up(
-        task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
-      );
+      const target = up(eStepState(task.form, covarianceOf(task.diagonal)));
       let loss = 0;
       for (let i = 0; i < task.steps; i++) {
         const x = backend.gather(scaled, drawn.slice(i * batch, (i + 1) * batch));
@@ -79,8 +70,6 @@ for (const backend of backends)
       return out;
 
       function lossOf(x: Tensor, logits: Tensor) {
-        if (task.loss !== 'kl')
-          return backend.costGradient(logits, backend.quadraticForm(x, target[0], task.diagonal));
         const density =
           task.form === 'product'
             ? backend.quadraticForm(x, target[0], task.diagonal)
@@ -94,16 +83,11 @@ for (const backend of backends)
       { form: 'cholesky' },
       { diagonal: true },
       { form: 'cholesky', diagonal: true },
-      { loss: 'isotropic' },
-      { loss: 'diag' },
       { steps: 1, batch: 40, epoch: 9, done: 0 },
     ];
     const withTarget = (task: TaskOf<'cluster-steps'>, on = backend) => {
       const worker = w.newWorker(on);
-      worker.put(
-        'e-step',
-        task.loss === 'kl' ? eStepState(task.form, covarianceOf(task.diagonal)) : costState(task.loss),
-      );
+      worker.put('e-step', eStepState(task.form, covarianceOf(task.diagonal)));
       return worker;
     };
     for (const change of cases)

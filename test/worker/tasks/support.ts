@@ -53,7 +53,6 @@ export const clusterTask = (change: Partial<TaskOf<'cluster-steps'>> = {}): Task
   batch: 16,
   rate: 0.01,
   done: w.net.steps,
-  loss: 'kl',
   form: 'product',
   diagonal: false,
   average: 'weights',
@@ -67,7 +66,6 @@ export const subTask = (change: Partial<TaskOf<'sub-steps'>> = {}): TaskOf<'sub-
   batch: 5,
   rate: 0.01,
   done: w.subs.steps,
-  loss: 'isotropic',
   average: 'weights',
   ...change,
 });
