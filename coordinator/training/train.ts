@@ -51,22 +51,6 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
   /** Settled training goes on where fewer clusters are wanted. */
   const joins = ({ mixture }: State) => config.clusters !== null && mixture.k > config.clusters;
 
-  async function stepped(state: State): Promise<State> {
-    if (!published) publishNet(run, state.net);
-    const { clusters } = config;
-    if (isSettled(state) && joins(state))
-      return changed(state, 'merge', (run, state) => joinStep(run, state, clusters!));
-    if (state.mixture !== published) {
-      form = await publishTarget(run, state);
-      published = state.mixture;
-    }
-    const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 }, form);
-    epoch(next, losses);
-    if (next.untilStep > 0 || isJoining(state.steps)) return next;
-    const change = nextChange(state.steps);
-    return changed(next, change, stepOf(run, change));
-  }
-
   async function changed(before: State, change: Change, take: TakeStep): Promise<State> {
     let after = await take(run, before);
     if (!run.graphs) after = await withLargeSample(run, after);
@@ -81,10 +65,24 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
       if (isSettled(state)) return joins(state) ? null : 'settled';
       return state.epoch >= config.maxEpochs ? 'max-epochs' : null;
     },
-    step: (state) =>
-      stepped(state).catch((error) => {
+    async step(state) {
+      try {
+        if (!published) publishNet(run, state.net);
+        if (isSettled(state) && joins(state))
+          return await changed(state, 'merge', (run, state) => joinStep(run, state, config.clusters!));
+        if (state.mixture !== published) {
+          form = await publishTarget(run, state);
+          published = state.mixture;
+        }
+        const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 }, form);
+        epoch(next, losses);
+        if (next.untilStep > 0 || isJoining(state.steps)) return next;
+        const change = nextChange(state.steps);
+        return await changed(next, change, stepOf(run, change));
+      } catch (error) {
         throw flatClusterError(config, error);
-      }),
+      }
+    },
   };
 }
 
