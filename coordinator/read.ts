@@ -53,13 +53,13 @@ export function readStage(context: RunContext): RunStage {
         emit({
           type: 'resume',
           epoch: clusters?.epoch ?? 0,
-          k: clusters?.mixture.k ?? (run.graphs ? 1 : config.initK),
+          k: clusters?.mixture.k ?? run.likelihood.initK,
           from: (clusters && resume.from?.path) ?? null,
         });
       else if (isFirst) emit({ type: 'start', rows, dim, sample: sampled, shards });
       isFirst = false;
-      const { likelihood, why } = run;
-      if (!isRead && why !== null) emit({ type: 'likelihood', likelihood, why });
+      const { why } = run;
+      if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
       if (clusters && resume?.from) {
         // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
         if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);

@@ -160,7 +160,7 @@ export function metadataOf(input: RunInput, state: RunState, hashes: Uint8Array)
     backend: backend && { ...backend, mixed: mixed === true },
     codes: encoding && data && { hashes: data.hashes, dim: state.layout.dim },
     fences: data?.fences ?? null,
-    likelihood: run?.why == null ? null : { name: run.likelihood, why: run.why },
+    likelihood: run?.why == null ? null : { name: run.likelihood.name, why: run.why },
   };
 }
 

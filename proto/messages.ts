@@ -2,7 +2,6 @@ import * as z from 'zod/mini';
 import { oneLine, printable } from '../base/text.ts';
 import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
-import { DTYPES } from './tensors.ts';
 
 /** Increased with every change that an older peer would misread. */
 export const PROTOCOL = 7;
@@ -14,17 +13,6 @@ export const MOST_ABOUT = 128;
 export const MOST_WHY = 256;
 const line = (most: number) => z.string().check(z.maxLength(most), z.overwrite(oneLine));
 const about = line(MOST_ABOUT);
-
-export const tensorsSchema = z.array(
-  z.object({
-    name: z.string().check(z.maxLength(64)),
-    dtype: z.enum(DTYPES),
-    shape: z.array(count).check(z.maxLength(4)),
-    /** The frame in which the tensor starts (the header is 0), and the byte offset in it. */
-    frame: z.int().check(z.positive()),
-    at: count,
-  }),
-);
 
 /** Blocks `from … to−1` of a shard's list of blocks. */
 const unit = z.object({ shard: count, from: count, to: count });

@@ -27,11 +27,6 @@ const TASKS = [
   'partitions',
   'start-partition',
   'memberships',
-  'membership-sweep',
-  'cluster-links',
-  'half-start',
-  'half-sweep',
-  'half-links',
   'null-partitions',
 ];
 /** Pixels. */

@@ -1,6 +1,7 @@
+import type { Layout } from '../../model/layout.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
+import { resultCheck, statesOf, type Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
@@ -38,7 +39,9 @@ export interface Assignment {
 
 /** The dispatcher uses neither sockets nor a clock (ms, monotonic): both are passed in. */
 export interface DispatcherOptions {
-  shards: number;
+  layout: Layout;
+  /** What tasks read and return: proto/tasks.ts, unless a test has tasks of its own. */
+  rules?: { statesOf: typeof statesOf; resultCheck: typeof resultCheck };
   send(worker: string, assignment: Assignment, tensors: Tensors): void;
   now(): number;
   /** A round is complete, after this many ms. */
@@ -90,6 +93,7 @@ export class UnitDispatcher implements Dispatcher {
   readonly #cached: CachedShards = new Map();
   /** The worker that owns each shard. */
   #owners: (string | null)[];
+  #layout: Layout;
   readonly #pace = new Pace();
   #versions = 0;
   #rounds = 0;
@@ -99,7 +103,8 @@ export class UnitDispatcher implements Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#owners = Array(options.shards).fill(null);
+    this.#layout = options.layout;
+    this.#owners = Array(options.layout.shards).fill(null);
   }
 
   publish(name: string, tensors: Tensors): void {
@@ -111,11 +116,20 @@ export class UnitDispatcher implements Dispatcher {
     if (!spec.units.length) return Promise.resolve([]);
     this.#assignShards();
     return new Promise((resolve, reject) => {
-      const states = new Map(spec.uses.map((name) => [name, this.#states.get(name)!]));
-      const round = new Round(++this.#rounds, spec, states, this.#options.now());
+      const rules = this.#options.rules ?? { statesOf, resultCheck };
+      const names = new Set(spec.tasks.flatMap(rules.statesOf));
+      const states = new Map([...names].map((name) => [name, this.#published(name)]));
+      const check = rules.resultCheck(this.#layout, spec.tasks, (name) => states.get(name)!.tensors);
+      const round = new Round(++this.#rounds, spec, states, check, this.#options.now());
       this.#current = { round, silences: [], resolve, reject };
       this.#dispatch();
     });
+  }
+
+  #published(name: string): PublishedState {
+    const state = this.#states.get(name);
+    if (!state) throw new Error(`state ${name} was never published`);
+    return state;
   }
 
   abort(error: Error): void {
@@ -131,9 +145,10 @@ export class UnitDispatcher implements Dispatcher {
     return [...this.#workers.keys()];
   }
 
-  /** From now on there are so many shards, which nobody has. Only between two rounds. */
-  serve(shards: number): void {
-    this.#owners = Array(shards).fill(null);
+  /** From now on there are these shards, which nobody has. Only between two rounds. */
+  serve(layout: Layout): void {
+    this.#layout = layout;
+    this.#owners = Array(layout.shards).fill(null);
   }
 
   join(worker: string): void {

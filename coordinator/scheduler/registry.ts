@@ -349,7 +349,7 @@ export class Registry {
   /** From now on the run has these rows: all workers join again, without their states and rows. */
   serve(rows: ServedRows): void {
     this.#rows = rows;
-    this.#options.dispatcher.serve(rows.layout.shards);
+    this.#options.dispatcher.serve(rows.layout);
     for (const member of this.#members.values()) {
       if (isPresent(member)) {
         this.#welcome(member);

@@ -1,24 +1,17 @@
 import { isAligned } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
-import { dtypeOf, type TensorDtype, type Tensors } from '../../proto/tensors.ts';
-
-/** Type and length of each tensor that a task returns; a null length accepts any. */
-export type Expected = Record<string, [TensorDtype, number | null]>;
+import type { ResultCheck, Task } from '../../proto/tasks.ts';
+import type { Tensors } from '../../proto/tensors.ts';
 
 export interface RoundSpec {
   tasks: Task[];
-  /** Names of the states that the tasks read. */
-  uses: string[];
   units: WorkUnit[];
   /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
-  streams: boolean;
+  streams?: boolean;
   /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units. */
   sum?: boolean;
-  /** The shapes that each task returns for a unit; any other shape is rejected. */
-  expects: (unit: WorkUnit) => Expected[];
-  /** Further validation, beyond shapes, of the tasks' results for one unit or their sum over several. */
-  isSound?: (tasks: Tensors[], units: WorkUnit[]) => boolean;
+  /** The rows of each shard's sample, if the tasks work on it. */
+  sampled?: readonly number[];
   /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
@@ -77,11 +70,20 @@ export class Round {
   readonly #failures = new Map<number, UnitFailure[]>();
   #missing: number;
 
-  constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
+  readonly #check: ResultCheck;
+
+  constructor(
+    id: number,
+    spec: RoundSpec,
+    states: ReadonlyMap<string, PublishedState>,
+    check: ResultCheck,
+    startedAt: number,
+  ) {
     const { units } = spec;
     this.id = id;
     this.spec = spec;
     this.states = states;
+    this.#check = check;
     this.startedAt = startedAt;
     this.waiting = new Set(units.keys());
     this.#indices = new Map(units.map((unit, index) => [key(unit), index]));
@@ -143,10 +145,7 @@ export class Round {
     if (!indices.every((index, i) => index === from + i)) return 'not asked for';
     if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
     if (!indices.every((index) => assigned?.has(index))) return 'not asked for';
-    const expected = spec.expects(spec.units[from]);
-    if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
-    const units = spec.units.slice(from, to);
-    if (spec.isSound?.(tasks, units) === false) return 'wrong shape';
+    if (this.#check(tasks, spec.units.slice(from, to), spec.sampled)) return 'wrong shape';
     // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
     const previous = this.#results[from];
     if (previous && previous.to >= to) return 'late';
@@ -165,17 +164,4 @@ export class Round {
     }
     each?.(units[from], tasks);
   }
-}
-
-function matches(tensors: Tensors, expected: Expected): boolean {
-  const names = Object.keys(tensors);
-  return (
-    names.length === Object.keys(expected).length &&
-    names.every((name) => {
-      if (!Object.hasOwn(expected, name)) return false;
-      const [dtype, length] = expected[name];
-      const { data } = tensors[name];
-      return dtypeOf(data) === dtype && (length === null || data.length === length);
-    })
-  );
 }

@@ -4,7 +4,7 @@ import { byPrefix } from '../../proto/codec.ts';
 import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts, type ResultsMessage, Usage } from './accounting.ts';
-import { UnitDispatcher } from './dispatcher.ts';
+import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
 import { type Member, Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
 
@@ -167,6 +167,7 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   /** What the coordinator itself finds wrong with the rows of a unit; null: nothing. */
   verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
+  rules?: DispatcherOptions['rules'];
 }
 
 /** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
@@ -198,7 +199,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
-    shards: layout.shards,
+    layout,
+    rules: options.rules,
     now,
     send: (worker, assignment, tensors) =>
       send(registry.peerOf(worker), { type: 'round', term, ...assignment }, tensors),

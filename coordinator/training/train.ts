@@ -1,18 +1,11 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { EStepForm } from '../../model/estep.ts';
-import type { Mixture } from '../../model/mixture.ts';
 import type { Order } from '../../model/numbering.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
-import { graphMergeStep } from './graph/merge-step.ts';
-import { graphSplitStep } from './graph/split-step.ts';
-import { joinStep } from './join.ts';
-import { mergeStep } from './merge.ts';
-import { flatClusterError, publishEStep, publishNet } from './publish.ts';
+import { flatClusterError, publishNet } from './publish.ts';
 import type { Run } from './run-context.ts';
-import { tempering, withLargeSample } from './sample.ts';
-import { splitStep } from './splits/split.ts';
+import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
 export interface Observer {
@@ -38,10 +31,9 @@ export interface Training {
 
 /** `epoch` is called with the state after each epoch, before the split or merge step that may follow. */
 export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => void = () => {}): Training {
-  const { config } = run;
-  /** The mixture that the clustering net learns from, as workers know it, and its form. */
-  let published: Mixture | null = null;
-  let form: EStepForm = 'product';
+  const { config, likelihood } = run;
+  /** The workers have the net. */
+  let isPublished = false;
 
   function isSettled(state: State): boolean {
     if (isJoining(state.steps)) return state.untilStep === 0;
@@ -51,11 +43,10 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
   /** Settled training goes on where fewer clusters are wanted. */
   const joins = ({ mixture }: State) => config.clusters !== null && mixture.k > config.clusters;
 
-  async function changed(before: State, change: Change, take: TakeStep): Promise<State> {
-    let after = await take(run, before);
-    if (!run.graphs) after = await withLargeSample(run, after);
+  async function changed(epoch: number, change: Change, taken: Promise<State>): Promise<State> {
+    const after = await taken;
     const { changed, k } = after.steps.at(-1)!;
-    run.emit({ type: 'step', epoch: before.epoch, kind: change, changed, k });
+    run.emit({ type: 'step', epoch, kind: change, changed, k });
     if (changed) publishNet(run, after.net);
     return after;
   }
@@ -67,32 +58,18 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
     },
     async step(state) {
       try {
-        if (!published) publishNet(run, state.net);
-        if (isSettled(state) && joins(state))
-          return await changed(state, 'merge', (run, state) => joinStep(run, state, config.clusters!));
-        if (state.mixture !== published) {
-          form = await publishTarget(run, state);
-          published = state.mixture;
-        }
-        const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 }, form);
+        if (!isPublished) publishNet(run, state.net);
+        isPublished = true;
+        if (isSettled(state))
+          return await changed(state.epoch, 'merge', likelihood.join(run, state, config.clusters!));
+        const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 });
         epoch(next, losses);
         if (next.untilStep > 0 || isJoining(state.steps)) return next;
         const change = nextChange(state.steps);
-        return await changed(next, change, stepOf(run, change));
+        return await changed(next.epoch, change, likelihood.step(run, next, change));
       } catch (error) {
         throw flatClusterError(config, error);
       }
     },
   };
-}
-
-/** What the clustering net learns from; with the graph likelihood, the epoch itself finds it. */
-const publishTarget = async (run: Run, { mixture }: State): Promise<EStepForm> =>
-  run.graphs ? 'product' : publishEStep(run, mixture);
-
-type TakeStep = (run: Run, state: State) => Promise<State>;
-
-function stepOf({ graphs }: Run, change: Change): TakeStep {
-  if (graphs) return change === 'split' ? graphSplitStep : graphMergeStep;
-  return change === 'split' ? splitStep : mergeStep;
 }

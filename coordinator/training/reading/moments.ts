@@ -4,12 +4,11 @@ import type { Fences } from '../../../data/fences.ts';
 import type { Moments } from '../../../data/transform.ts';
 import { formatNumber, MAX_MAGNITUDE } from '../../../data/value-range.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
-import { mean, statisticsLength } from '../../../model/statistics.ts';
+import { mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
-import { areMoments } from '../plausible.ts';
 import { sumInSlices } from '../sums.ts';
 import { momentsCovariance } from './undecided.ts';
 
@@ -66,19 +65,7 @@ export async function momentsRound(
           sample: sampleThreshold,
         },
       ],
-      uses: ['origin'],
       units: wanted.map((shard) => ({ shard, from: 0, to: shards[shard].length })),
-      streams: false,
-      expects: ({ shard }) => [
-        {
-          T: ['float64', statisticsLength(dim, covariance)],
-          min: ['float64', dim],
-          max: ['float64', dim],
-          hashes: ['uint8', shards[shard].length * HASH_BYTES],
-          counts: ['float64', 3],
-        },
-      ],
-      isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
     });
   const parts: Tensors[] = [];
   const by: string[] = [];

@@ -9,16 +9,22 @@ import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/cod
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
+import { rulesOf } from './rules.ts';
 
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
 /** A scheduler whose clock advances by `step` ms with each reading. */
-function setUp(step = 100, file: SchedulerOptions['file'] = null) {
+function setUp(
+  step = 100,
+  file: SchedulerOptions['file'] = null,
+  lengths: Record<string, number> | null = null,
+) {
   const lines: string[] = [];
   const sent: [string, FromCoordinator][] = [];
   const events: RunEvent[] = [];
   let clock = 0;
   const scheduler = createScheduler({
+    rules: rulesOf(['net'], lengths),
     layout,
     file,
     term: 7,
@@ -99,8 +105,7 @@ test('departed workers that contributed nothing are forgotten before those that 
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   const round = dispatcher.round({
-    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
-    ...{ streams: false, expects: () => [{}] },
+    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
   });
   const { round: id } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'round' }>;
   const results = { type: 'results' as const, term: 7, round: id, done: [[unit]], rowsRead: 0, memory: 0 };
@@ -172,8 +177,7 @@ test('the identity of a worker that left without a result does not become the ru
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   const round = dispatcher.round({
-    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
-    ...{ streams: false, expects: () => [{}] },
+    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
   });
   const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
   router.receive('good', { ...results, seconds: {} }, {});
@@ -200,14 +204,13 @@ test('a worker that does not read its messages is gone until it says hello again
 });
 
 test('a worker whose result is wrong is sent away; alone, it leaves the run waiting for another', async () => {
-  const { router, registry, dispatcher, counts, sent, events, hello } = setUp();
+  const { router, registry, dispatcher, counts, sent, events, hello } = setUp(100, null, { n: 1 });
   router.receive('evil', hello(1), {});
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   let ended = false;
   const round = dispatcher.round({
-    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
-    ...{ streams: false, expects: () => [{ n: ['float64', 1] }], isSound: ([{ n }]) => n.data[0] >= 0 },
+    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
   });
   void round.then(() => (ended = true));
   const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
@@ -256,8 +259,7 @@ test('the text of a failure is printable and cannot imitate the coordinator’s 
     dispatcher.publish('net', {});
     const unit = { shard: 0, from: 0, to: 0 };
     const round = dispatcher.round({
-      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
-      ...{ streams: false, expects: () => [{}] },
+      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
     });
     const about = { type: 'failure' as const, term: 7, round: local ? 1 : 2, unit, mistake: false, local };
     router.receive('p1', { ...about, message }, {});

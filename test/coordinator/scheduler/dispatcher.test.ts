@@ -7,13 +7,15 @@ import { prefixed } from '../../../proto/codec.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { rulesOf } from './rules.ts';
 
 type Sent = Assignment & { worker: string; tensors: Tensors };
-/** Results of any length. */
-const anyValue = (tasks: Task[]): RoundSpec['expects'] => {
-  const expected = tasks.map(() => ({ value: ['float64', null] as ['float64', null] }));
-  return () => expected;
+/** Of tasks that read one state and return one value of any length. */
+const rules: ReturnType<typeof rulesOf> = {
+  statesOf: (task) => ['vectors' in task ? task.vectors : 'v'],
+  resultCheck: () => () => null,
 };
+const layoutOf = (shards: number) => ({ rows: 100, dim: 1, shards, blockRows: 10, seed: '0' });
 
 const wholeShards = (count: number): WorkUnit[] =>
   Array.from({ length: count }, (_, shard) => ({ shard, from: 0, to: 0 }));
@@ -30,11 +32,12 @@ const resultOf = ({ shard, from }: WorkUnit, version: number): Tensors => value(
 const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) => [...value.data]);
 
 /** A dispatcher whose messages only the test delivers. */
-function setUp(shards = 4) {
+function setUp(shards = 4, own: typeof rules = rules) {
   const sent: Sent[] = [];
   const clock = { now: 0 };
   const dispatcher = new UnitDispatcher({
-    shards,
+    layout: layoutOf(shards),
+    rules: own,
     send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),
     now: () => clock.now,
   });
@@ -42,10 +45,7 @@ function setUp(shards = 4) {
   const start = (spec: Partial<RoundSpec> = {}) =>
     dispatcher.round({
       tasks: [task()],
-      uses: ['v'],
       units: wholeShards(shards),
-      streams: false,
-      expects: anyValue(spec.tasks ?? [task()]),
       ...spec,
     });
   return { dispatcher, clock, sent, start, take: () => sent.splice(0) };
@@ -85,7 +85,7 @@ describe('a round', () => {
   test('of other rows, in fewer shards, assigns these evenly too', () => {
     const { dispatcher, start, take } = setUp(8);
     for (const worker of ['a', 'b']) dispatcher.join(worker);
-    dispatcher.serve(4);
+    dispatcher.serve(layoutOf(4));
     for (const worker of ['a', 'b']) dispatcher.join(worker);
     void start({ units: wholeShards(4) });
     assert.deepEqual(
@@ -305,12 +305,9 @@ describe('a round', () => {
   });
 
   test('rejects results with other names, types or lengths than the task returns', async () => {
-    const { dispatcher, start, take } = setUp(1);
+    const { dispatcher, start, take } = setUp(1, rulesOf(['v'], { value: 2 }));
     dispatcher.join('a');
-    const round = start({
-      expects: () => [{ value: ['float64', 2] }],
-      isSound: ([{ value }]) => value.data[0] >= 0,
-    });
+    const round = start();
     const [{ round: id, units }] = take();
     const report = (tensors: Tensors) =>
       dispatcher.result('a', { round: id, units }, prefixed([[0, tensors]]));
@@ -504,7 +501,7 @@ describe('states', () => {
     dispatcher.publish('w', value(5));
     dispatcher.join('a');
     const step = async (uses: string[]) => {
-      const round = start({ uses });
+      const round = start({ tasks: uses.map(task) });
       const messages = take();
       answerAll(dispatcher, messages);
       await round;

@@ -3,11 +3,11 @@ import { type ColumnMap, mapColumns } from '../../../data/transform.ts';
 import type { Block } from '../../../model/layout.ts';
 import { encoderLayers } from '../../../model/nets/autoencoder.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { TaskOf } from '../../../proto/tasks.ts';
+import { FORWARD_ROWS, type TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import { grouped } from '../../blocks.ts';
 import type { Backend, Tensor } from '../../compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
+import { forward } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 import type { States } from '../../states.ts';
 
