@@ -206,7 +206,7 @@ export const shownRows = ({ shown: { exemplars, border } }: FullPassResult): Set
 
 function evidenceOf(cluster: number, { clusters: k, joins, next = [] }: SavedTree): ClusterEvidence {
   const join = joins.find(({ a, b }) => a === cluster || b === cluster);
-  const split = next.find((own) => own.cluster === cluster);
+  const split = next.find((entry) => entry.cluster === cluster);
   const leaves = (node: number): number[] =>
     node < k ? [node] : [joins[node - k].a, joins[node - k].b].flatMap(leaves);
   const other = join && (join.a === cluster ? join.b : join.a);
@@ -256,7 +256,7 @@ export async function clusterTexts(
     words: counter.telling(MOST_WORDS, stopWordsOf),
     exemplars: shown.exemplars
       .slice(0, k)
-      .map((own) => [...new Set(own.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
+      .map((rows) => [...new Set(rows.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
   };
 }
 
