@@ -50,7 +50,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   publishTransform(run, sample.below, number);
   const halves = sample.rows.map(halfSize);
   const half = sampleOf(sample.below, halves);
-  const own: Run = {
+  const halfRun: Run = {
     ...run,
     seed: seedOf(seed, number),
     sample: half,
@@ -60,8 +60,8 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     config: { ...config, sample: half.rows },
     emit: () => {},
   };
-  const training = trainingOf(own);
-  let state = await initialState(own);
+  const training = trainingOf(halfRun);
+  let state = await initialState(halfRun);
   while (!training.ended(state)) {
     state = await training.step(state);
     signal?.throwIfAborted();
