@@ -167,7 +167,7 @@ export function createDataCheck({ source, layout, path, isThorough, workers }: D
 /** The blocks of a large file that are compared before training. */
 export function sampledBlocks(layout: Layout): number[] {
   const count = blockCount(layout);
-  const rng = generator(BigInt(layout.seed), 'data-check');
+  const rng = generator(layout.seed, 'data-check');
   const most = Math.min(MOST_SAMPLED, Math.ceil(Math.sqrt(count)));
   return [...shuffledPrefix(rng, count, most)].sort((a, b) => a - b);
 }

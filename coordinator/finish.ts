@@ -194,7 +194,7 @@ async function writeDescriptions(
           rows,
           labelled,
           k,
-          BigInt(seed),
+          seed,
           rowTexts(raw.texts(text), `column ${text} of ${data}`),
         )
       : null;

@@ -1,4 +1,4 @@
-import { generator } from './random.ts';
+import { generator, type Seed } from './random.ts';
 
 /**
  * A random linear map from many columns to fewer that nearly keeps distances (Kane & Nelson, *Sparser Johnson–Lindenstrauss
@@ -15,7 +15,7 @@ export interface Sketch {
 const PLACES = 4;
 
 /** Depends on seed, columns and width alone. */
-export function columnSketch(seed: bigint, columns: number, width: number): Sketch {
+export function columnSketch(seed: Seed, columns: number, width: number): Sketch {
   const rng = generator(seed, 'sketch', columns, width);
   const place = new Int32Array(columns * PLACES);
   const factor = new Float32Array(columns * PLACES);

@@ -23,7 +23,7 @@ export async function afterClustering(
   { net }: Pick<State, 'net'>,
 ): Promise<{ brought: Alternation[]; next: EncoderCheckpoint | null }> {
   const { alternations: of } = config;
-  const clusters = await codeClusters(codes, transform, net, BigInt(config.seed));
+  const clusters = await codeClusters(codes, transform, net, config.seed);
   const before = checkpoint.clusters?.labels;
   const k = new Set(clusters.labels).size;
   const agreement = before ? ariOfLabels(before, clusters.labels) : null;

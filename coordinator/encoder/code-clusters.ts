@@ -4,7 +4,7 @@ import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits } from '../../model/nets/forward.ts';
 import type { Net } from '../../model/nets/net.ts';
-import { generator } from '../../model/random.ts';
+import { generator, type Seed } from '../../model/random.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { netStates } from '../training/net-states.ts';
 import { transformTensors } from '../training/transform-tensors.ts';
@@ -32,7 +32,7 @@ export async function codeClusters(
   codes: Source,
   transform: Transform,
   net: Net,
-  seed: bigint,
+  seed: Seed,
 ): Promise<CodeClusters> {
   const { dim } = codes;
   const layers = layersOf(net);

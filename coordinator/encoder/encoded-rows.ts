@@ -159,7 +159,7 @@ async function begin(
   if (!variance)
     throw new UserError(`${config.data}: all ${layout.rows} rows are equal; use data with different rows`);
   await create(data.hashes);
-  const { params } = initialAutoencoder(BigInt(config.seed), widths);
+  const { params } = initialAutoencoder(config.seed, widths);
   return {
     ...{ layout, hashes: data.hashes, input, variance },
     state: { widths, params, ...fresh(params.length) },

@@ -7,7 +7,7 @@ import type { Centres } from '../../model/description/centres.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';
 import { nearestCentres } from '../../model/description/nearest.ts';
 import { type TellingWord, wordCounter } from '../../model/description/telling-words.ts';
-import { priority } from '../../model/random.ts';
+import { priority, type Seed } from '../../model/random.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 
 /** What is said of a cluster, at most. */
@@ -113,7 +113,7 @@ export async function clusterTexts(
   rows: number,
   { counts, shown }: FullPassResult,
   k: number,
-  seed: bigint,
+  seed: Seed,
   texts: RowTexts,
 ): Promise<ClusterTexts> {
   const counter = wordCounter(k);

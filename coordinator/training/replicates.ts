@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { generator } from '../../model/random.ts';
+import { generator, type Seed } from '../../model/random.ts';
 import { halfSize } from '../../model/sampling/halves.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -68,7 +68,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   }
 }
 
-function seedOf(seed: bigint, number: number): bigint {
+function seedOf(seed: Seed, number: number): bigint {
   const rng = generator(seed, 'replicate', number);
   return (BigInt(rng.uint32()) << 32n) | BigInt(rng.uint32());
 }

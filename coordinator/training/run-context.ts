@@ -3,6 +3,7 @@ import type { Join } from '../../model/hierarchy/dendrogram.ts';
 import type { ClusterHalves } from '../../model/hierarchy/next-split.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
+import type { Seed } from '../../model/random.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
 import type { GraphState, Parts, Sample, State } from '../../model/state.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
@@ -16,7 +17,7 @@ import type { Rounds } from './rounds.ts';
 export interface Run {
   readonly config: RunConfig;
   readonly schedule: Schedule;
-  readonly seed: bigint;
+  readonly seed: Seed;
   readonly d: number;
   /** The prior with which the run begins. */
   readonly prior: Niw;

@@ -9,7 +9,7 @@ import { priority } from '../../model/random.ts';
 
 /** The number of sampled rows of each shard. Yields to the event loop. */
 export async function sampledCounts(layout: Layout, below: number): Promise<number[]> {
-  const priorityOf = priority(BigInt(layout.seed));
+  const priorityOf = priority(layout.seed);
   const counts: number[] = [];
   for (const blocks of shardBlocks(layout)) {
     let sampled = 0;

@@ -1,4 +1,4 @@
-import { generator } from '../random.ts';
+import { generator, type Seed } from '../random.ts';
 
 /**
  * How stable partitions of data without clusters are: of a single Gaussian of the data's intrinsic dimension. Small parts agree
@@ -12,7 +12,7 @@ export interface NullStability {
 }
 
 /** Rows of a Gaussian with independent columns of these variances, [n,d]. */
-export function gaussianRows(seed: bigint, n: number, variances: readonly number[]): Float32Array {
+export function gaussianRows(seed: Seed, n: number, variances: readonly number[]): Float32Array {
   const d = variances.length;
   const { normal } = generator(seed, 'null-rows', n, d);
   const sd = variances.map(Math.sqrt);

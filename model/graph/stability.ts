@@ -3,7 +3,7 @@
  * the rows: partitions that are due to the population and not to chance agree on the rows that two subsets share (von Luxburg
  * 2010, *Clustering stability: an overview*).
  */
-import { generator, shuffledPrefix } from '../random.ts';
+import { generator, type Seed, shuffledPrefix } from '../random.ts';
 import { ariOfLabels } from '../scores.ts';
 import { beyondChance } from './null-stability.ts';
 
@@ -33,7 +33,7 @@ export interface Stability {
  * The rows of a replicate: a random share of 0 … n−1, ascending. They are the same at each γ, so that the differences between
  * resolutions are not those between subsets.
  */
-export function replicateRows(seed: bigint, replicate: number, n: number, share = 0.6): Int32Array {
+export function replicateRows(seed: Seed, replicate: number, n: number, share = 0.6): Int32Array {
   const rng = generator(seed, 'graph-replicate', replicate);
   return Int32Array.from(shuffledPrefix(rng, n, Math.floor(share * n)).sort());
 }
