@@ -201,7 +201,7 @@ async function writeDescriptions(
   const { text, data, seed } = config;
   const texts =
     text !== null && source.texts
-      ? await clusterTexts(found, k, BigInt(seed), rowTexts(source.texts(text), `column ${text} of ${data}`))
+      ? await clusterTexts(found, k, seed, rowTexts(source.texts(text), `column ${text} of ${data}`))
       : null;
   const { names = null } = source;
   const areMeant = !encoding && !imageShape(source.shape);

@@ -14,6 +14,7 @@ import type { Source } from '../../data/source.ts';
 import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
 import { type Centres, nearestCentres, outlierScore } from '../../model/description/distances.ts';
+import type { Seed } from '../../model/random.ts';
 import { priority } from '../../model/random.ts';
 import type { TypedArray } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
@@ -223,7 +224,7 @@ export interface ClusterTexts {
 export async function clusterTexts(
   { labels, counts, shown }: FullPassResult,
   k: number,
-  seed: bigint,
+  seed: Seed,
   texts: RowTexts,
 ): Promise<ClusterTexts> {
   const counter = wordCounter(k);

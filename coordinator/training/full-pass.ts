@@ -112,7 +112,7 @@ export async function labelAllRows(
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
   const sampledOutliers = Array<number>(shards.length).fill(0);
-  const priorityOf = priority(BigInt(layout.seed));
+  const priorityOf = priority(layout.seed);
   const writer = labelWriter(
     out,
     layout,

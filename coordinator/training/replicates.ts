@@ -1,5 +1,6 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { halfSize } from '../../model/layout.ts';
+import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -69,7 +70,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   return state.mixture.k;
 }
 
-function seedOf(seed: bigint, number: number): bigint {
+function seedOf(seed: Seed, number: number): bigint {
   const rng = generator(seed, 'replicate', number);
   return (BigInt(rng.uint32()) << 32n) | BigInt(rng.uint32());
 }

@@ -13,7 +13,6 @@ import { type RunFiles, runFiles } from './run-files.ts';
 export const CONFIDENCES = 'confidences.npy';
 /** From the centre of the row's cluster. */
 export const DISTANCES = 'distances.npy';
-const LABELS = 'labels.npy';
 const OUTLIERS = 'outliers.npy';
 
 /** Rows that are read at once. */
