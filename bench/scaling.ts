@@ -1,4 +1,4 @@
-// tsx bench/scaling.ts: the tables of docs/clusters.md, how training of an encoder scales with workers and with the network.
+// tsx bench/scaling.ts: how training of an encoder scales with workers and with the network (docs/clusters.md has some of its numbers).
 import { pathToFileURL } from 'node:url';
 import { elementCount } from '../model/arrays.ts';
 import { autoencoderWidths } from '../model/nets/autoencoder.ts';

@@ -36,8 +36,8 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
 
   function serveRows({ input, hashes }: Encoding): void {
     if (served === 'rows in training') return;
-    const own = inTraining(layout);
-    if (served === 'vectors' || own.shards !== layout.shards) serve?.(source, own);
+    const training = inTraining(layout);
+    if (served === 'vectors' || training.shards !== layout.shards) serve?.(source, training);
     served = 'rows in training';
     dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
     dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
@@ -103,10 +103,10 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
         checkpoints.offer(encoderCheckpoint(context, encoding), true);
       }
       const latent = await openSource(join(out.path, CODES));
-      const own = { ...layout, dim: latent.dim };
-      serve?.(latent, own);
+      const encoded = { ...layout, dim: latent.dim };
+      serve?.(latent, encoded);
       served = 'vectors';
-      return { ...state, encoding, source: latent, layout: own };
+      return { ...state, encoding, source: latent, layout: encoded };
     },
   };
 

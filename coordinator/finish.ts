@@ -191,19 +191,17 @@ async function writeDescriptions(
   await writeCentres(centres, quantiles, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
-  const ids = await writeLabelFiles(out, rows, source, config, { quantiles, hasOutliers, shown, warn });
+  const ids = await writeLabelFiles(out, found.labels, source, config, {
+    quantiles,
+    hasOutliers,
+    shown,
+    warn,
+  });
   const k = found.counts.filter((count) => count > 0).length;
   const { text, data, seed } = config;
   const texts =
     text !== null && source.texts
-      ? await clusterTexts(
-          out.path,
-          rows,
-          found,
-          k,
-          BigInt(seed),
-          rowTexts(source.texts(text), `column ${text} of ${data}`),
-        )
+      ? await clusterTexts(found, k, seed, rowTexts(source.texts(text), `column ${text} of ${data}`))
       : null;
   const { names = null } = source;
   const areMeant = !encoding && !imageShape(source.shape);

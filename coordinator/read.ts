@@ -58,8 +58,8 @@ export function readStage(context: RunContext): RunStage {
         });
       else if (isFirst) emit({ type: 'start', rows, dim, sample: sampled, shards });
       isFirst = false;
-      const { likelihood, why } = run;
-      if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: likelihood.name, why });
+      const { why } = run;
+      if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
       if (clusters && resume?.from) {
         // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
         if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);

@@ -4,14 +4,8 @@ import { fileProblem } from '../base/files.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Labels } from '../data/labels.ts';
-import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
-import {
-  type OpenedSession,
-  openSession,
-  type SessionOptions,
-  type SessionProgress,
-} from './open-session.ts';
+import { openSession, type SessionOptions, type SessionProgress } from './open-session.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
@@ -23,7 +17,7 @@ export type SessionEnd = { how: 'done' } | { how: 'interrupted'; directory: stri
  * An interrupt ends it in an orderly way. Uses neither the terminal nor process signals. UserError for a user's mistake.
  */
 export async function session(config: RunConfig, options: SessionOptions): Promise<SessionEnd> {
-  const { listener, signal, report, earlyFinish } = options;
+  const { listener, signal, report, earlyFinish, resume, mixed } = options;
   const stopping = new AbortController();
   const interrupted = new Promise<null>((resolve) => {
     stopping.signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -40,9 +34,21 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const opened = await Promise.race([interrupted, opening]);
     if (!opened) return interruptedEnd(progress);
     const { workers, checkpoints, labels, drawing, out } = opened;
-    const finished = runWithWorkers(config, options, opened, stopping.signal, () => {
-      progress.written = true;
-    });
+    // Loaded while the workers start.
+    const loaded = Promise.all([import('./run.ts'), import('./storage/run-file.ts'), workers.ready]);
+    const finished = loaded.then(([{ run }, { foreignTo }]) =>
+      run({
+        ...opened,
+        ...{ config, mixed, earlyFinish, signal: stopping.signal },
+        resume: resume
+          ? {
+              ...{ from: opened.from, how: resume.how, fingerprint: resume.run.data.fingerprint },
+              foreign: foreignTo(resume.run, config),
+            }
+          : null,
+        written: () => void (progress.written = true),
+      }),
+    );
     finished.catch(() => {});
     const ends = [interrupted, finished, out.displaced, ...(workers.failed ? [workers.failed] : [])];
     let summary = await Promise.race(ends);
@@ -82,29 +88,6 @@ function interruptedEnd(progress: SessionProgress): SessionEnd {
   if (!out?.isOpen()) return { how: 'interrupted', directory: null };
   out.assertThere();
   return { how: 'interrupted', directory: out.path };
-}
-
-async function runWithWorkers(
-  config: RunConfig,
-  { resume, mixed, earlyFinish }: SessionOptions,
-  { workers, from, ...opened }: OpenedSession,
-  signal: AbortSignal,
-  written: () => void,
-): Promise<Summary> {
-  // Loaded while the workers start.
-  const { run } = await import('./run.ts');
-  await workers.ready;
-  const { foreignTo } = await import('./storage/run-file.ts');
-  return run({
-    ...opened,
-    ...{ config, mixed, signal, written, earlyFinish },
-    resume: resume
-      ? {
-          ...{ from, how: resume.how, fingerprint: resume.run.data.fingerprint },
-          foreign: foreignTo(resume.run, config),
-        }
-      : null,
-  });
 }
 
 /**

@@ -17,7 +17,7 @@ export type StageEnd = EndReason | 'done';
 
 /**
  * A stage of a run: it takes what the run has found so far, step by step, to what it has found at its end. A state is never
- * changed, only replaced. Everything about a run's course that is not a step is the driver's: `runStage`.
+ * changed, only replaced. Everything about a run's course that is not a step is the driver's: `runStages`.
  */
 export interface Stage<State, Saved> {
   readonly name: StageName;
@@ -46,47 +46,42 @@ export interface Driver<Saved> {
   finishesAtOnce?: boolean;
 }
 
-/** Runs the stages in turn, each until it has ended; one that has already is passed over. */
+/**
+ * Runs the stages in turn, each from its first step, or from the one that follows the checkpoint, to its end. A stage that has ended is
+ * passed over.
+ */
 export async function runStages<State, Saved>(
   stages: readonly Stage<State, Saved>[],
   start: State,
-  driver: Driver<Saved>,
+  { offer, held, earlyFinish, finishesAtOnce = false }: Driver<Saved>,
 ): Promise<State> {
   let state = start;
-  let { finishesAtOnce = false } = driver;
+  let isFirst = true;
   for (const stage of stages) {
     if (stage.ended(state, false)) continue;
-    state = await runStage(stage, state, { ...driver, finishesAtOnce });
-    if (stage.checkpoint) finishesAtOnce = false;
+    const save = (now: boolean) => stage.checkpoint && offer(stage.checkpoint(state), now);
+    const found = state;
+    if (stage.begin) state = await stage.begin(state);
+    earlyFinish.enter(stage.name);
+    const asked = earlyFinish.asked();
+    if (state !== found) save(true);
+    else if (stage.checkpoint && isFirst && finishesAtOnce) earlyFinish.ask();
+    if (stage.checkpoint) isFirst = false;
+    for (;;) {
+      const pause = stage.checkpoint && held?.();
+      if (pause) await Promise.race([pause, aborted(asked)]);
+      const reason = stage.ended(state, asked.aborted);
+      if (reason) {
+        state = stage.end?.(state, reason) ?? state;
+        save(true);
+        break;
+      }
+      const before = state;
+      state = await stage.step(state);
+      save(stage.isMilestone?.(before, state) ?? false);
+    }
   }
   return state;
-}
-
-/** Runs a stage from its first step, or the one that follows the checkpoint, to its end. */
-async function runStage<State, Saved>(
-  stage: Stage<State, Saved>,
-  start: State,
-  { offer, held, earlyFinish, finishesAtOnce }: Driver<Saved>,
-): Promise<State> {
-  let state = stage.begin ? await stage.begin(start) : start;
-  earlyFinish.enter(stage.name);
-  const asked = earlyFinish.asked();
-  const save = (now: boolean) => stage.checkpoint && offer(stage.checkpoint(state), now);
-  if (state !== start) save(true);
-  else if (stage.checkpoint && finishesAtOnce) earlyFinish.ask();
-  for (;;) {
-    const pause = stage.checkpoint && held?.();
-    if (pause) await Promise.race([pause, aborted(asked)]);
-    const reason = stage.ended(state, asked.aborted);
-    if (reason) {
-      state = stage.end?.(state, reason) ?? state;
-      save(true);
-      return state;
-    }
-    const before = state;
-    state = await stage.step(state);
-    save(stage.isMilestone?.(before, state) ?? false);
-  }
 }
 
 /** Resolves when the signal aborts. */

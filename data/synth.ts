@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
 import { cholesky, dot } from '../model/linalg.ts';
-import { generator, type Rng } from '../model/random.ts';
+import { generator, type Rng, type Seed } from '../model/random.ts';
 import { nmiOfLabels } from '../model/scores.ts';
 import { createNpy } from './npy.ts';
 
@@ -9,7 +9,7 @@ export interface SynthOptions {
   readonly clusters: number;
   readonly dim: number;
   readonly points: number;
-  readonly seed: bigint;
+  readonly seed: Seed;
   /** Path of the points: .npy, float32, points × dim. */
   readonly out: string;
   /** Path of the true clusters: .npy, int32, points. */
@@ -34,7 +34,7 @@ const MAX_POINTS = 2 ** 40;
  */
 export function drawChunk(
   { dim, weights, means, factors }: SyntheticMixture,
-  seed: bigint,
+  seed: Seed,
   chunk: number,
   count: number,
 ): { x: Float32Array<ArrayBuffer>; labels: Int32Array<ArrayBuffer> } {
@@ -160,7 +160,7 @@ const LIMITS = { clusters: 10_000, dim: 1024, numbers: 2 ** 26 };
  * Dirichlet(5, …, 5). Each cluster depends only on the seed and on the clusters before it. Throws a UserError if the
  * clusters cannot be separated in so few dimensions, or are too large for memory.
  */
-export function randomMixture(clusters: number, dim: number, seed: bigint): SyntheticMixture {
+export function randomMixture(clusters: number, dim: number, seed: Seed): SyntheticMixture {
   assertWithin('--clusters', clusters, LIMITS.clusters);
   assertWithin('--dim', dim, LIMITS.dim);
   if (clusters * dim ** 2 > LIMITS.numbers)

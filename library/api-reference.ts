@@ -189,61 +189,37 @@ function membersOf({ code }: Declaration): MemberDoc[] {
   }));
 }
 
-/** A comment's text, its `@throws {X} (rejection) if …` and `@returns …` tags as sentences, and its `@defaultValue`. */
-function parseComment(comment: string): { text: string; tags: string[]; defaultValue: string } {
-  const [text, ...rest] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
-  const singleLine = (part: string) => part.replace(/\s+/g, ' ').trim();
-  const tags = rest.flatMap((tag) => {
-    const [, kind, content] = /^(\w+)\s+([\s\S]*)$/.exec(tag)!;
-    if (kind === 'returns') return [`Returns ${singleLine(content)}.`];
-    if (kind !== 'throws') return [];
-    return [
-      singleLine(content)
-        .replace(/^\{(\w+)\} \(rejection\)/, 'Rejects with `$1`')
-        .replace(/^\{(\w+)\}/, 'Throws `$1`')
-        .concat('.'),
-    ];
-  });
-  const defaultValue = rest.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
-  return { text: singleLine(text), tags, defaultValue: singleLine(defaultValue) };
+/** The first sentence of a comment, and its `@defaultValue`. */
+function parseComment(comment: string): { text: string; defaultValue: string } {
+  const [text, ...tags] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
+  const inLine = (part: string) => part.replace(/\s+/g, ' ').trim();
+  const [sentence] = /^.*?[.:](?= [A-Z`]|$)/.exec(inLine(text)) ?? [inLine(text)];
+  const defaultValue = tags.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
+  return { text: sentence.replace(/\.$/, ''), defaultValue: inLine(defaultValue) };
 }
 
-const tableCell = (text: string) => text.replaceAll('|', '\\|');
-const typeCode = (text: string) => (text ? `\`${text.replaceAll('`', "'").replaceAll('|', '\\|')}\`` : '');
+const withoutComments = (code: string) => code.replace(/^ *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n/gm, '');
+
+/** Types whose members are flags, which docs/flags.md describes. */
+const OF_FLAGS = ['ModelOptions', 'ProgramOptions'];
 
 function section(declaration: Declaration): string {
   const { name, kind, comment, code } = declaration;
-  const { text, tags } = parseComment(comment);
-  const parts = [`### ${name}`];
-  if (text) parts.push(text);
-  if (kind === 'function' || kind === 'type') parts.push(`\`\`\`ts\n${code.replace(/^export /, '')}\n\`\`\``);
-  if (tags.length) parts.push(tags.map((tag) => `- ${tag}`).join('\n'));
   const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
-  if (parents)
-    parts.push(
-      `Extends ${parents
-        .split(/, (?![^<]*>)/)
-        .map((parent) => `\`${parent}\``)
-        .join(' and ')}.`,
-    );
-  if (kind === 'interface' || kind === 'class') {
-    const members = membersOf(declaration).filter(({ name }) => name !== 'name');
-    const hasDefaults = members.some(({ comment }) => parseComment(comment).defaultValue);
-    const rows = members.map(({ name, type, comment }) => {
-      const { text, tags, defaultValue } = parseComment(comment);
-      return [
-        `\`${name}\``,
-        typeCode(type),
-        ...(hasDefaults ? [tableCell(defaultValue)] : []),
-        tableCell([text, ...tags].join(' ')),
-      ];
-    });
-    const titles = ['', 'type', ...(hasDefaults ? ['default'] : []), ''];
-    if (rows.length)
-      parts.push(
-        [titles, titles.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n'),
-      );
-  }
+  const { text } = parseComment(comment);
+  const parts = [`### ${name}`, parents ? `${text}; extends \`${parents}\`.` : text && `${text}.`].filter(
+    Boolean,
+  );
+  if (kind === 'function' || kind === 'type')
+    parts.push(`\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``);
+  if (kind === 'function' || kind === 'type') return parts.join('\n\n');
+  const members = membersOf(declaration).filter(({ name }) => name !== 'name');
+  const rows = members.map(({ name: member, type, comment }) => {
+    const { text, defaultValue } = parseComment(comment);
+    const about = OF_FLAGS.includes(name) ? defaultValue && ` = ${defaultValue}` : text && `: ${text}`;
+    return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${about}`;
+  });
+  if (rows.length) parts.push(rows.join('\n'));
   return parts.join('\n\n');
 }
 
@@ -261,7 +237,7 @@ export function apiReference(): string {
   return [
     '# The library: reference',
     '<!-- Written by `npm run docs:api` from the doc comments in the source. -->',
-    'Everything that the package `dpmesh` exports. [library.md](library.md) has complete programs. [flags.md](flags.md) has more\ndetails of the options, which have the names of the flags in camel case.',
+    'What the package `dpmesh` exports, each with its first sentence; editors show the rest. [library.md](library.md) has complete\nprograms. Options of a run are described in [flags.md](flags.md), by the names of the flags.',
     ...sections,
     '',
   ].join('\n\n');

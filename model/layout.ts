@@ -1,4 +1,4 @@
-import { generator, isSeed, shuffledPrefix } from './random.ts';
+import { generator, isSeed, type Seed, shuffledPrefix } from './random.ts';
 
 /**
  * How N rows are cut into blocks and blocks are assigned to shards (docs/algorithm.md, section 1). Fixed for a run: it does
@@ -24,7 +24,7 @@ export interface Block {
  * The layout of N rows over S shards: clamp(2^⌊log2(N/(512·S))⌋, 16, 1024) rows per block, but at most ⌊N/S⌋, so that no
  * shard is empty.
  */
-export function layoutOf(rows: number, dim: number, shards: number, seed: bigint): Layout {
+export function layoutOf(rows: number, dim: number, shards: number, seed: Seed): Layout {
   const preferred = 2 ** Math.floor(Math.log2(rows / (512 * shards)));
   const blockRows = Math.min(Math.max(16, Math.min(1024, preferred)), Math.floor(rows / shards));
   return { rows, dim, shards, blockRows, seed: String(seed) };
@@ -76,7 +76,7 @@ export function block(layout: Layout, index: number): Block {
 /** The blocks of each shard, in file order: all blocks, permuted by the seed, are assigned to the shards in turn. */
 export function shardBlocks(layout: Layout): Block[][] {
   const total = blockCount(layout);
-  const order = shuffledPrefix(generator(BigInt(layout.seed), 'blocks'), total, total);
+  const order = shuffledPrefix(generator(layout.seed, 'blocks'), total, total);
   const shards: number[][] = Array.from({ length: layout.shards }, () => []);
   order.forEach((index, i) => {
     shards[i % layout.shards].push(index);
@@ -93,6 +93,6 @@ export const halfSize = (n: number) => Math.ceil(n / 2);
  * The places of the half's rows among the shard's sample rows, ascending. They depend on seed, replicate (from 1) and shard
  * alone.
  */
-export function halfOf(seed: bigint, replicate: number, shard: number, n: number): Uint32Array {
+export function halfOf(seed: Seed, replicate: number, shard: number, n: number): Uint32Array {
   return shuffledPrefix(generator(seed, 'half', replicate, shard), n, halfSize(n)).sort();
 }

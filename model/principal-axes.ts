@@ -1,4 +1,5 @@
 import { canonicalSign, congruent, symmetricEigen, unwhitened, whitened } from './linalg.ts';
+import type { Seed } from './random.ts';
 import { generator } from './random.ts';
 
 /** The leading eigenpairs of a large symmetric matrix, without the others, by a block Lanczos method; how many of them are signal; a sketch where columns are very many. */
@@ -260,7 +261,7 @@ export interface Sketch {
 const PLACES = 4;
 
 /** Depends on seed, columns and width alone. */
-export function columnSketch(seed: bigint, columns: number, width: number): Sketch {
+export function columnSketch(seed: Seed, columns: number, width: number): Sketch {
   const rng = generator(seed, 'sketch', columns, width);
   const place = new Int32Array(columns * PLACES);
   const factor = new Float32Array(columns * PLACES);

@@ -38,8 +38,12 @@ function keyWords(key: number): [number, number] {
   return [key | 0, Math.floor(key / TWO32) | 0];
 }
 
-function seedWords(seed: bigint): [number, number] {
-  return [Number(BigInt.asIntN(32, seed)), Number(BigInt.asIntN(32, seed >> 32n))];
+/** A seed of 64 bits: the text of a config, of layouts and messages, or its number. */
+export type Seed = string | bigint;
+
+function seedWords(seed: Seed): [number, number] {
+  const number = BigInt(seed);
+  return [Number(BigInt.asIntN(32, number)), Number(BigInt.asIntN(32, number >> 32n))];
 }
 
 /**
@@ -50,7 +54,7 @@ function seedWords(seed: bigint): [number, number] {
  * @param purpose names what is drawn, such as `batches`: streams of different purposes are independent
  * @param keys integers, such as epoch and shard; RangeError otherwise
  */
-export function generator(seed: bigint, purpose: string, ...keys: number[]): Rng {
+export function generator(seed: Seed, purpose: string, ...keys: number[]): Rng {
   const text = Array.from(purpose, (letter) => letter.codePointAt(0)!);
   let [a, b, c] = hashWords([...seedWords(seed), text.length, ...text, ...keys.flatMap(keyWords)]);
   let counter = 1;
@@ -141,7 +145,7 @@ function normalTail(uniform: () => number): number {
  * @param seed only the low 64 bits are used
  * @returns a function of a row index in [0, 2⁵³)
  */
-export function priority(seed: bigint): (row: number) => number {
+export function priority(seed: Seed): (row: number) => number {
   const [a, b, c] = hashWords([...seedWords(seed), 0x70726930]);
   return (row) => {
     const first = mix(mix(mix(row ^ a) ^ (row / TWO32)) ^ b);

@@ -1,6 +1,7 @@
 import type { ImageShape } from '../data/images/folder.ts';
 import type { Source } from '../data/source.ts';
 import { modelRows, networkRows, unitRows } from '../data/transform.ts';
+import type { Seed } from '../model/random.ts';
 import type { FittedModel } from './fitted-model.ts';
 import { type RowReader, sampleRanges } from './row-reader.ts';
 import { occupied } from './views.ts';
@@ -37,7 +38,7 @@ export interface ExemplarInput {
   images: { source: Source; shape: ImageShape };
   /** Raw rows from codes. */
   decode: ((codes: Float32Array) => Float32Array) | null;
-  seed: bigint;
+  seed: Seed;
   /** For each cluster its rows that are nearest to the centre; null where only a sample can tell. */
   typical: ReadonlyMap<number, readonly number[]> | null;
 }

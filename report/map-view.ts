@@ -1,5 +1,6 @@
 import { modelRows, networkRows } from '../data/transform.ts';
 import { mapOf, rowsOnMap } from '../model/graph/map.ts';
+import type { Seed } from '../model/random.ts';
 import type { FittedModel } from './fitted-model.ts';
 import { type RowReader, sampleRanges } from './row-reader.ts';
 import type { Points } from './scatter.ts';
@@ -13,7 +14,7 @@ export interface MapView {
 export async function mapView(
   { transform }: FittedModel,
   reader: RowReader,
-  { count, seed }: { count: number; seed: bigint },
+  { count, seed }: { count: number; seed: Seed },
 ): Promise<MapView | null> {
   const { dim } = transform;
   if (dim <= 2) return null;

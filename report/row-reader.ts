@@ -8,6 +8,7 @@ import { openRunLabels } from '../data/saved/run-files.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';
 import { argmaxRows, logits } from '../model/nets/net.ts';
+import type { Seed } from '../model/random.ts';
 import { generator } from '../model/random.ts';
 import type { FittedModel } from './fitted-model.ts';
 import { goldenSequence } from './scatter.ts';
@@ -26,7 +27,7 @@ const RANGE_ROWS = 16;
  * About `wanted` of the rows (all, if there are no more) as short ranges: one at a random position in each of equal parts
  * of the file. They are ordered so that any prefix is spread over the file too.
  */
-export function sampleRanges(rows: number, wanted: number, seed: bigint): RowRange[] {
+export function sampleRanges(rows: number, wanted: number, seed: Seed): RowRange[] {
   const all = rows <= wanted;
   const parts = Math.ceil(Math.min(rows, wanted) / RANGE_ROWS);
   const edge = (part: number) =>

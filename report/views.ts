@@ -1,5 +1,6 @@
 import { networkRows } from '../data/transform.ts';
 import { layersOf, logits } from '../model/nets/net.ts';
+import type { Seed } from '../model/random.ts';
 import type { State } from '../model/state.ts';
 import { mean, scatter } from '../model/statistics.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
@@ -28,7 +29,7 @@ export const occupied = ({ rows }: FittedModel): number[] =>
 export async function clusterView(
   fitted: FittedModel,
   rows: RowReader | null,
-  { count, seed }: { count: number; seed: bigint },
+  { count, seed }: { count: number; seed: Seed },
 ): Promise<ClusterView> {
   const { transform, mixture } = fitted;
   const shown = occupied(fitted);
@@ -109,7 +110,7 @@ export async function subClusterView(
   { parts, subs, mixture }: State,
   cluster: number,
   rows: RowReader | null,
-  { count, seed }: { count: number; seed: bigint },
+  { count, seed }: { count: number; seed: Seed },
 ): Promise<SubClusterView> {
   const { d, covariance } = mixture;
   const pair = parts[cluster];

@@ -2,7 +2,7 @@ import { UserError } from '../base/user-error.ts';
 import { blockHash, describeBlock, HASH_BYTES, isHashOf } from '../data/blocks.ts';
 import { concat } from '../model/arrays.ts';
 import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
-import { priority } from '../model/random.ts';
+import { priority, type Seed } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
@@ -19,7 +19,7 @@ export interface Context {
   readonly kernel: RowKernel;
   readonly states: States;
   readonly dim: number;
-  readonly seed: bigint;
+  readonly seed: Seed;
   readonly read: ReadBlocks;
   /** The same, but with a UserError if a block's hash differs from that of the moments round. */
   readonly readUnchanged: ReadBlocks;
@@ -48,7 +48,7 @@ export function createContext(
   readBlocks: ReadBlocks,
   layout: Layout,
 ): Context {
-  const seed = BigInt(layout.seed);
+  const seed = layout.seed;
   const shards = shardBlocks(layout);
   const priorityOf = priority(seed);
   const samples = new Samples(backend, states, seed, recall, assertKept);

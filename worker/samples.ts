@@ -1,5 +1,6 @@
 import { elementCount } from '../model/arrays.ts';
 import { type Block, halfOf } from '../model/layout.ts';
+import type { Seed } from '../model/random.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -34,7 +35,7 @@ const MAX_FEATURE_BYTES = 64 << 20;
 export class Samples {
   readonly #backend: Backend;
   readonly #states: States;
-  readonly #seed: bigint;
+  readonly #seed: Seed;
   readonly #recall: (shard: number, below: number) => Promise<KeptRows>;
   readonly #assertKept: (shard: number, hashes: Uint8Array) => void;
   /** By shard: rows that have not been transformed yet. */
@@ -53,7 +54,7 @@ export class Samples {
   constructor(
     backend: Backend,
     states: States,
-    seed: bigint,
+    seed: Seed,
     recall: (shard: number, below: number) => Promise<KeptRows>,
     assertKept: (shard: number, hashes: Uint8Array) => void,
   ) {

@@ -3,6 +3,7 @@ import { moveOutliers } from '../../data/fences.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits, type Net } from '../../model/nets/net.ts';
+import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { netStates, transformTensors } from '../training/publish.ts';
@@ -30,7 +31,7 @@ export async function latentClusters(
   vectors: Source,
   transform: Transform,
   net: Net,
-  seed: bigint,
+  seed: Seed,
 ): Promise<LatentClusters> {
   const { dim } = vectors;
   const layers = layersOf(net);

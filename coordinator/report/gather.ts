@@ -202,7 +202,7 @@ async function clusterViews(path: string, inputs: ViewInputs) {
   const source = await openUnchanged(path, inputs);
   const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
   try {
-    const sampling = { count: run.data.rows, seed: BigInt(run.config.seed) };
+    const sampling = { count: run.data.rows, seed: run.config.seed };
     const clusters = await clusterView(fitted, rows, sampling);
     const map = rows && (await mapView(fitted, rows, sampling));
     const exemplars =
@@ -243,7 +243,7 @@ async function imagesOf(
       ...clustered,
       images: { source: own, shape },
       decode,
-      seed: BigInt(config.seed),
+      seed: config.seed,
       typical:
         descriptions &&
         new Map(

@@ -372,7 +372,7 @@ export class Registry {
   #refusalOf({
     protocol,
     version,
-    identity: own,
+    identity: theirs,
   }: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
     const ofProtocol =
       protocol === PROTOCOL ? ['', ''] : [` (protocol ${protocol})`, ` (protocol ${PROTOCOL})`];
@@ -382,8 +382,8 @@ export class Registry {
         reason: `it is dpmesh ${version ?? 'of another version'}${ofProtocol[0]}, this coordinator is ${buildId()}${ofProtocol[1]}: install the same build on both`,
       };
     const identity = this.identity();
-    if (this.#options.mixed || identity === null || own === identity) return;
-    const reason = `its numeric identity is ${own}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
+    if (this.#options.mixed || identity === null || theirs === identity) return;
+    const reason = `its numeric identity is ${theirs}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
     return { reason, identity };
   }
 

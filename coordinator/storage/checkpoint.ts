@@ -14,7 +14,7 @@ import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MAX_MESSAGE, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding } from '../encoder/encoder.ts';
 import type { LatentClusters } from '../encoder/latent-clusters.ts';
@@ -163,54 +163,39 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
 }
 
 async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
-  const { sample, frozen, patience, untilStep, steps, mixture, prior, merged, net, subs, graph } = state;
+  const { mixture, prior, parts, merged, net, subs, graph, loss, lossSinceChange, ...pace } = state;
+  const { k, d, covariance, weights, means, covariances } = mixture;
+  const { kappa, nu, estimate, mean, psi } = prior;
   const { moments, sampleRows, hashes, fences } = dataSummary;
+  const { rows: _, ...arrays } = moments;
+  const { labels, ...aboutGraph } = graph ?? {};
   return {
     fields: {
-      ended,
-      sample,
-      frozen,
-      patience,
-      untilStep,
-      steps,
-      k: mixture.k,
-      d: mixture.d,
-      covariance: mixture.covariance,
-      prior: { kappa: prior.kappa, nu: prior.nu, estimate: prior.estimate },
+      ...{ ended, ...pace, k, d, covariance, prior: { kappa, nu, estimate } },
       adam: [net.steps, subs.steps],
-      ...(graph && {
-        graph: { resolution: graph.resolution, stability: graph.stability, range: graph.range },
-      }),
+      ...(graph && { graph: aboutGraph }),
     },
     tensors: {
       // Arrays, because they may be NaN, which the header cannot represent.
-      loss: optional(state.loss),
-      lossSinceChange: optional(state.lossSinceChange),
-      weights: nd(mixture.weights),
-      means: nd(await concatInSlices(mixture.means)),
-      covariances: nd(await concatInSlices(mixture.covariances)),
-      priorMean: nd(prior.mean),
-      psi: nd(prior.psi),
-      parts: nd(await concatInSlices(state.parts.flat())),
+      loss: optional(loss),
+      lossSinceChange: optional(lossSinceChange),
+      weights: nd(weights),
+      means: nd(await concatInSlices(means)),
+      covariances: nd(await concatInSlices(covariances)),
+      priorMean: nd(mean),
+      psi: nd(psi),
+      parts: nd(await concatInSlices(parts.flat())),
       merged: nd(await concatInSlices(merged)),
       ...prefixed([
         ['net', netTensors(net)],
         ['subs', netTensors(subs)],
-        [
-          'moments',
-          {
-            mean: nd(moments.mean),
-            covariance: nd(moments.covariance),
-            min: nd(moments.min),
-            max: nd(moments.max),
-          },
-        ],
-        ['fences', fences ? fencesTensors(fences) : {}],
+        ['moments', tensorsOf(arrays)],
+        ['fences', fences ? tensorsOf({ ...fences }) : {}],
         ['transform', transform ? transformTensors(transform) : {}],
       ]),
       sampleRows: nd(Float64Array.from(sampleRows)),
       hashes: nd(hashes),
-      ...(graph && { graphLabels: nd(graph.labels) }),
+      ...(labels && { graphLabels: nd(labels) }),
     },
   };
 }
@@ -243,14 +228,9 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
     },
     transform: savedTransform(unprefixed(tensors, 'transform')),
     state: {
-      epoch,
-      sample,
-      frozen,
-      patience,
-      untilStep,
+      ...{ epoch, sample, frozen, patience, untilStep, steps },
       loss: optionalOf('loss'),
       lossSinceChange: optionalOf('lossSinceChange'),
-      steps,
       mixture: {
         k,
         d,
@@ -269,13 +249,8 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
   };
 }
 
-const fencesTensors = ({ columns, low, high, least, most }: Fences): Tensors => ({
-  columns: nd(columns),
-  low: nd(low),
-  high: nd(high),
-  least: nd(least),
-  most: nd(most),
-});
+const tensorsOf = (arrays: Record<string, TypedArray>): Tensors =>
+  Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, nd(values)]));
 
 /** Null if there are none. */
 function fencesFrom(tensors: Tensors): Fences | null {

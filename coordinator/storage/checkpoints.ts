@@ -266,16 +266,16 @@ export function newestCheckpoint(
   warn: (message: string) => void,
   { id, mayBeOld = false }: { id?: string; mayBeOld?: boolean } = {},
 ): SavedCheckpoint | null {
-  const own = checkpointFolder(run);
+  const usual = checkpointFolder(run);
   const rescued = id === undefined ? [] : rescueFolders(id).filter((folder) => existsSync(folder));
-  const folders = [...(isFolder(own) ? [own] : []), ...rescued];
+  const folders = [...(isFolder(usual) ? [usual] : []), ...rescued];
   const files = folders
     .flatMap((folder) => epochsIn(folder).map((epoch) => ({ folder, epoch })))
     .sort((a, b) => b.epoch - a.epoch);
   let newest: SavedCheckpoint | null = null;
   for (const [i, { folder, epoch }] of files.entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = read(path, folder === own ? run : folder);
+    const result = read(path, folder === usual ? run : folder);
     if (result instanceof OtherVersion) {
       if (!mayBeOld) throw otherVersion(path, result);
     } else if ('checkpoint' in result) {

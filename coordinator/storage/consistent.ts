@@ -27,13 +27,13 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
   const { graph } = state;
   const shards = shardsFor(config.shards ?? layout.shards, layout.rows);
   // With the graph likelihood, the mixture only describes the clusters.
-  const own = {
+  const found = {
     shards: layout.shards,
     seed: layout.seed,
     covariance: graph ? config.covariance : covariance,
   };
-  for (const [name, value] of Object.entries(own)) {
-    const given = name === 'shards' ? shards : (config[name as keyof typeof own] ?? value);
+  for (const [name, value] of Object.entries(found)) {
+    const given = name === 'shards' ? shards : (config[name as keyof typeof found] ?? value);
     if (given !== value) throw new RangeError(`its ${name} is ${value}, that of its config another`);
   }
   if (graph && !(graph.resolution > 0 && graph.labels.length === state.sample.rows))

@@ -1,4 +1,4 @@
-import { mapInSlices, yieldToEventLoop } from '../../base/slices.ts';
+import { mapInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import {
   csvTable,
   type LabelColumn,
@@ -14,7 +14,9 @@ import type { Source } from '../../data/source.ts';
 import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';
 import { type Centres, nearestCentres, outlierScore } from '../../model/description/distances.ts';
+import type { Seed } from '../../model/random.ts';
 import { priority } from '../../model/random.ts';
+import type { TypedArray } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
@@ -66,15 +68,16 @@ interface LabelFilesInput {
   warn(message: string): void;
 }
 
-/** Writes the tables from the finished .npy files, in one pass over these. Returns what names the rows of `shown`. */
+/** Writes the tables, in one pass over the finished .npy files. Returns what names the rows of `shown`. */
 export async function writeLabelFiles(
   out: RunDirectory,
-  rows: number,
+  labels: TypedArray,
   source: Named,
   config: RunConfig,
   { quantiles, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
+  const rows = labels.length;
   const columns = labelColumns(quantiles, outliers);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
@@ -91,7 +94,7 @@ export async function writeLabelFiles(
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
-    for await (const { start, ...slice } of rowSlices(out.path, rows, hasOutliers)) {
+    for await (const { start, ...slice } of rowSlices(out.path, labels, hasOutliers)) {
       const ids = names && (await names.next(slice.labels.length));
       for (const [i, name] of ids?.entries() ?? []) {
         counter?.add(name);
@@ -198,7 +201,7 @@ export const shownRows = ({ shown: { exemplars, border } }: FullPassResult): Set
 
 function evidenceOf(cluster: number, { clusters: k, joins, next = [] }: SavedTree): ClusterEvidence {
   const join = joins.find(({ a, b }) => a === cluster || b === cluster);
-  const split = next.find((own) => own.cluster === cluster);
+  const split = next.find((entry) => entry.cluster === cluster);
   const leaves = (node: number): number[] =>
     node < k ? [node] : [joins[node - k].a, joins[node - k].b].flatMap(leaves);
   const other = join && (join.a === cluster ? join.b : join.a);
@@ -208,6 +211,9 @@ function evidenceOf(cluster: number, { clusters: k, joins, next = [] }: SavedTre
   };
 }
 
+/** Texts that are read at once. */
+const TEXTS_AT_ONCE = 1 << 16;
+
 /** By cluster. */
 export interface ClusterTexts {
   words: TellingWord[][];
@@ -216,11 +222,9 @@ export interface ClusterTexts {
 
 /** Reads all texts once: those of exemplars, and the words of a sample that has some of each cluster. */
 export async function clusterTexts(
-  run: string,
-  rows: number,
-  { counts, shown }: FullPassResult,
+  { labels, counts, shown }: FullPassResult,
   k: number,
-  seed: bigint,
+  seed: Seed,
   texts: RowTexts,
 ): Promise<ClusterTexts> {
   const counter = wordCounter(k);
@@ -229,13 +233,16 @@ export async function clusterTexts(
   const wanted = new Set(shown.exemplars.flat().map(({ row }) => row));
   const kept = new Map<number, string>();
   try {
-    for await (const { start, labels } of rowSlices(run, rows, false))
-      for (const [i, text] of (await texts.next(labels.length)).entries()) {
-        if (wanted.has(start + i)) kept.set(start + i, shortened(text));
-        if (!(priorityOf(start + i) < each / counts[labels[i]])) continue;
-        counter.add(labels[i], wordsOf(text));
+    for (const { from, to } of ranges(labels.length, TEXTS_AT_ONCE)) {
+      await yieldToEventLoop();
+      for (const [i, text] of (await texts.next(to - from)).entries()) {
+        const row = from + i;
+        if (wanted.has(row)) kept.set(row, shortened(text));
+        if (!(priorityOf(row) < each / counts[labels[row]])) continue;
+        counter.add(labels[row], wordsOf(text));
         await yieldToEventLoop();
       }
+    }
     await texts.end();
   } finally {
     await texts.close();
@@ -244,7 +251,7 @@ export async function clusterTexts(
     words: counter.telling(MOST_WORDS, stopWordsOf),
     exemplars: shown.exemplars
       .slice(0, k)
-      .map((own) => [...new Set(own.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
+      .map((rows) => [...new Set(rows.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
   };
 }
 

@@ -275,13 +275,13 @@ function runDirectory(
           if (isUnfinished(name) && isAbandoned(name)) remove(join(path, name));
         if (history !== null && existsSync(history)) copyEvents(history, log);
         else closeSync(openSync(log, 'wx'));
-        const own = runFile(begun);
+        const unfinished = runFile(begun);
         if (filesOfRun(path).length) {
           // From one rename to the other: the earlier run whole, or this one, which can be resumed.
           runFile(jsonBytes('run.json', { ...(run as object), replaces: true })).finish();
           removeEarlier(path, warn);
         }
-        own.finish();
+        unfinished.finish();
         renameSync(log, eventsIn(path));
         events.open(eventsIn(path));
       } catch (error) {

@@ -275,17 +275,17 @@ export function foreignTo(
     const rows = stage === 'encode' ? data : (data.codes ?? data);
     if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
-    const own = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
+    const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
     const differing = Object.entries(found).filter(
       ([name, value]) =>
         ![...PATHS, ...LIMITS].includes(name) &&
-        JSON.stringify(value) !== JSON.stringify(own[name as keyof typeof own]),
+        JSON.stringify(value) !== JSON.stringify(expected[name as keyof typeof expected]),
     );
     if (!differing.length) return null;
     const [[name, value]] = differing;
     const more = differing.length > 1 ? ` (and ${differing.length - 1} more differ)` : '';
-    return `its ${name} is ${shown(value)}, that of run.json is ${shown(own[name as keyof typeof own])}${more}`;
+    return `its ${name} is ${shown(value)}, that of run.json is ${shown(expected[name as keyof typeof expected])}${more}`;
   };
 }
 

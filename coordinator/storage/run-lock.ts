@@ -56,14 +56,14 @@ function listen(name: string): Promise<'in use' | (() => void) | null> {
 /** Creates a lock file with this process's pid, atomically. Takes over the lock of a process that no longer exists. */
 export function lockFile(folder: string, by = 'coordinator'): () => void {
   const path = join(folder, 'lock');
-  const own = `${path}.${process.pid}`;
+  const draft = `${path}.${process.pid}`;
   try {
     // Not through a link of that name, nor into what an earlier process of this number left.
-    remove(own);
-    writeFileSync(own, String(process.pid), { flag: 'wx' });
+    remove(draft);
+    writeFileSync(draft, String(process.pid), { flag: 'wx' });
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
-        linkSync(own, path);
+        linkSync(draft, path);
         // The folder may have been replaced by one that another process has locked.
         return () => {
           if (existsSync(path) && readFileSync(path, 'utf8') === String(process.pid)) remove(path);
@@ -74,7 +74,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
       const owner = readWhole(path, MOST_DIGITS, { canBeEmpty: true }).toString();
       if (isProcessAlive(Number(owner))) break;
       // Moved aside rather than removed: another process may have taken the lock over since it was read.
-      const stale = `${own}.stale`;
+      const stale = `${draft}.stale`;
       renameSync(path, stale);
       const moved = readFileSync(stale, 'utf8');
       if (moved !== owner) linkSync(stale, path);
@@ -83,7 +83,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
   } catch (error) {
     throw ioError(path, 'written', error);
   } finally {
-    attempted(own, 'removed', () => remove(own));
+    attempted(draft, 'removed', () => remove(draft));
   }
   throw inUse(folder, by);
 }

@@ -147,8 +147,8 @@ function isRun(path: string): boolean {
 function ownNameOf(run: string, file: string): string | undefined {
   const real = realPath(file);
   return RUN_FILES.find((name) => {
-    const own = realPath(join(run, name));
-    return real === own || real.startsWith(own + sep);
+    const ofRun = realPath(join(run, name));
+    return real === ofRun || real.startsWith(ofRun + sep);
   });
 }
 

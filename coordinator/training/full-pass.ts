@@ -1,3 +1,4 @@
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
@@ -20,7 +21,7 @@ import {
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { type Tensors, take } from '../../proto/tensors.ts';
+import { labelDtype, type Tensors, type TypedArray, take, zeros } from '../../proto/tensors.ts';
 import { sumInSlices } from './rounds.ts';
 import type { Run } from './run-context.ts';
 
@@ -33,6 +34,8 @@ const ROW_COLUMNS = [
   ['confidence', CONFIDENCES],
   ['distance', DISTANCES],
 ] as const;
+/** Labels that are written without yielding. */
+const ROWS_AT_ONCE = 1 << 18;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
@@ -59,6 +62,8 @@ export interface ColumnSums {
 
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
+  /** The label of each row. */
+  labels: TypedArray;
   /** For each of these numbers the output unit of the net that the workers had. */
   order: Order;
   /** Statistics of each cluster over all rows but outliers, by hard assignment. */
@@ -107,7 +112,7 @@ export async function labelAllRows(
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
   const sampledOutliers = Array<number>(shards.length).fill(0);
-  const priorityOf = priority(BigInt(layout.seed));
+  const priorityOf = priority(layout.seed);
   const writer = labelWriter(
     out,
     layout,
@@ -171,14 +176,13 @@ export async function labelAllRows(
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     order = bySize(counts);
-    if (!isUnchanged(order)) await writer.renumber(order);
-    await writer.finish();
+    await writer.finish(order);
   } catch (error) {
     writer.abort();
     throw error;
   }
   return {
-    order,
+    ...{ labels: writer.labels, order },
     T: order.map((unit) => T[unit]),
     counts: order.map((unit) => counts[unit]),
     silhouette: await silhouetteOf(run, partsInOrder()),
@@ -203,8 +207,8 @@ function rowAt(blocks: { start: number; count: number }[]): (place: number) => n
 }
 
 /**
- * Writes a unit's labels, largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to
- * their places. `each` gets the labels of every block.
+ * Writes a unit's largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to their
+ * places. Labels are kept until all rows are counted, and so have their numbers. `each` gets the labels of every block.
  */
 function labelWriter(
   out: Output,
@@ -213,7 +217,7 @@ function labelWriter(
   { soft, outliers }: { soft: boolean; outliers: boolean },
   each: (labels: Int32Array, start: number) => void,
 ) {
-  const labels = out.pieces('labels.npy', '<i4', [layout.rows]);
+  const labels = zeros(labelDtype(k), layout.rows);
   const columns = ROW_COLUMNS.map(([tensor, name]) => ({
     tensor,
     file: out.pieces(name, '<f4', [layout.rows]),
@@ -221,13 +225,14 @@ function labelWriter(
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
+    labels,
     write(blocks: { start: number; count: number }[], part: Tensors): void {
       const { data } = part.labels;
       const r = soft ? take(part, 'soft', 'float32') : null;
       let at = 0;
       for (const { start, count } of blocks) {
         const own = Int32Array.from(data.subarray(at, at + count));
-        labels.write(own, start);
+        labels.set(own, start);
         for (const { tensor, file } of columns)
           file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
@@ -236,19 +241,27 @@ function labelWriter(
         at += count;
       }
     },
-    async renumber(order: Order): Promise<void> {
-      const places = placesOf(order);
-      await labels.update(1, (piece) => renumberLabels(piece, places));
-      await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
-    },
-    async finish(): Promise<void> {
-      await labels.finish();
+    async finish(order: Order): Promise<void> {
+      if (!isUnchanged(order)) {
+        renumberLabels(labels, placesOf(order));
+        await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
+      }
+      const file = out.pieces('labels.npy', '<i4', [layout.rows]);
+      try {
+        for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
+          await yieldToEventLoop();
+          file.write(Int32Array.from(labels.subarray(from, to)), from);
+        }
+        await file.finish();
+      } catch (error) {
+        file.abort();
+        throw error;
+      }
       for (const { file } of columns) await file.finish();
       await responsibilities?.finish();
       await flags?.finish();
     },
     abort(): void {
-      labels.abort();
       for (const { file } of columns) file.abort();
       responsibilities?.abort();
       flags?.abort();

@@ -1,5 +1,6 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { halfSize } from '../../model/layout.ts';
+import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -50,7 +51,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   publishTransform(run, sample.below, number);
   const halves = sample.rows.map(halfSize);
   const half = sampleOf(sample.below, halves);
-  const own: Run = {
+  const halfRun: Run = {
     ...run,
     seed: seedOf(seed, number),
     sample: half,
@@ -60,8 +61,8 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     config: { ...config, sample: half.rows },
     emit: () => {},
   };
-  const training = trainingOf(own);
-  let state = await initialState(own);
+  const training = trainingOf(halfRun);
+  let state = await initialState(halfRun);
   while (!training.ended(state)) {
     state = await training.step(state);
     signal?.throwIfAborted();
@@ -69,7 +70,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   return state.mixture.k;
 }
 
-function seedOf(seed: bigint, number: number): bigint {
+function seedOf(seed: Seed, number: number): bigint {
   const rng = generator(seed, 'replicate', number);
   return (BigInt(rng.uint32()) << 32n) | BigInt(rng.uint32());
 }

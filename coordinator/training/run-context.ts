@@ -2,6 +2,7 @@ import type { Transform } from '../../data/transform.ts';
 import type { ClusterHalves, Join } from '../../model/hierarchy/dendrogram.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
+import type { Seed } from '../../model/random.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
 import type { GraphState, Parts, Sample, State } from '../../model/state.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
@@ -15,7 +16,7 @@ import type { Rounds } from './rounds.ts';
 export interface Run {
   readonly config: RunConfig;
   readonly schedule: Schedule;
-  readonly seed: bigint;
+  readonly seed: Seed;
   readonly d: number;
   /** The prior with which the run begins. */
   readonly prior: Niw;

@@ -31,6 +31,7 @@ export interface Training {
 /** `epoch` is called with the state after each epoch, before the split or merge step that may follow. */
 export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => void = () => {}): Training {
   const { config, likelihood } = run;
+  /** The workers have the net. */
   let isPublished = false;
 
   function isSettled(state: State): boolean {
@@ -41,21 +42,10 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
   /** Settled training goes on where fewer clusters are wanted. */
   const joins = ({ mixture }: State) => config.clusters !== null && mixture.k > config.clusters;
 
-  async function stepped(state: State): Promise<State> {
-    if (!isPublished) publishNet(run, state.net);
-    isPublished = true;
-    if (isSettled(state) && joins(state))
-      return changed(state, 'merge', await likelihood.join(run, state, config.clusters!));
-    const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 });
-    epoch(next, losses);
-    if (next.untilStep > 0 || isJoining(state.steps)) return next;
-    const change = nextChange(state.steps);
-    return changed(next, change, await likelihood.step(run, next, change));
-  }
-
-  function changed(before: State, change: Change, after: State): State {
+  async function changed(epoch: number, change: Change, taken: Promise<State>): Promise<State> {
+    const after = await taken;
     const { changed, k } = after.steps.at(-1)!;
-    run.emit({ type: 'step', epoch: before.epoch, kind: change, changed, k });
+    run.emit({ type: 'step', epoch, kind: change, changed, k });
     if (changed) publishNet(run, after.net);
     return after;
   }
@@ -65,9 +55,20 @@ export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => vo
       if (isSettled(state)) return joins(state) ? null : 'settled';
       return state.epoch >= config.maxEpochs ? 'max-epochs' : null;
     },
-    step: (state) =>
-      stepped(state).catch((error) => {
+    async step(state) {
+      try {
+        if (!isPublished) publishNet(run, state.net);
+        isPublished = true;
+        if (isSettled(state))
+          return await changed(state.epoch, 'merge', likelihood.join(run, state, config.clusters!));
+        const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 });
+        epoch(next, losses);
+        if (next.untilStep > 0 || isJoining(state.steps)) return next;
+        const change = nextChange(state.steps);
+        return await changed(next.epoch, change, likelihood.step(run, next, change));
+      } catch (error) {
         throw flatClusterError(config, error);
-      }),
+      }
+    },
   };
 }

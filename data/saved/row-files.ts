@@ -13,7 +13,6 @@ import { type RunFiles, runFiles } from './run-files.ts';
 export const CONFIDENCES = 'confidences.npy';
 /** From the centre of the row's cluster. */
 export const DISTANCES = 'distances.npy';
-const LABELS = 'labels.npy';
 const OUTLIERS = 'outliers.npy';
 
 /** Rows that are read at once. */
@@ -29,8 +28,13 @@ export interface RowSlice {
   outliers: Uint8Array | null;
 }
 
-/** All rows of a run in their order, slice by slice. */
-export async function* rowSlices(run: string, rows: number, hasOutliers: boolean): AsyncGenerator<RowSlice> {
+/** All rows of a run with these labels in their order, slice by slice. */
+export async function* rowSlices(
+  run: string,
+  labels: { length: number; subarray(from: number, to: number): ArrayLike<number> },
+  hasOutliers: boolean,
+): AsyncGenerator<RowSlice> {
+  const rows = labels.length;
   const files: ArrayFile[] = [];
   const open = (name: string) => {
     const file = openNpy(join(run, name), name, { within: run });
@@ -38,7 +42,6 @@ export async function* rowSlices(run: string, rows: number, hasOutliers: boolean
     return file;
   };
   try {
-    const labels = open(LABELS);
     const confidence = open(CONFIDENCES);
     const distance = open(DISTANCES);
     const outliers = hasOutliers ? open(OUTLIERS) : null;
@@ -47,7 +50,7 @@ export async function* rowSlices(run: string, rows: number, hasOutliers: boolean
       const count = Math.min(SLICE_ROWS, rows - start);
       yield {
         start,
-        labels: Int32Array.from(readAt(labels, start, count)),
+        labels: Int32Array.from(labels.subarray(start, start + count)),
         confidence: Float32Array.from(readAt(confidence, start, count)),
         distance: Float32Array.from(readAt(distance, start, count)),
         outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),

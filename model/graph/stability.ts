@@ -1,11 +1,11 @@
-import { generator, shuffledPrefix } from '../random.ts';
-import { ariOfLabels } from '../scores.ts';
-
 /**
  * The resolution γ at which a graph's partition depends least on which rows were sampled. Each γ is tried on random subsets of
  * the rows: partitions that are due to the population and not to chance agree on the rows that two subsets share (von Luxburg
  * 2010, *Clustering stability: an overview*).
  */
+import type { Seed } from '../random.ts';
+import { generator, shuffledPrefix } from '../random.ts';
+import { ariOfLabels } from '../scores.ts';
 
 /** The resolutions to try, in order: 2^(j/2) for j = −2 … 12. */
 export const GRID: readonly number[] = Array.from({ length: 15 }, (_, j) => 2 ** ((j - 2) / 2));
@@ -33,7 +33,7 @@ export interface Stability {
  * The rows of a replicate: a random share of 0 … n−1, ascending. They are the same at each γ, so that the differences between
  * resolutions are not those between subsets.
  */
-export function replicateRows(seed: bigint, replicate: number, n: number, share = 0.6): Int32Array {
+export function replicateRows(seed: Seed, replicate: number, n: number, share = 0.6): Int32Array {
   const rng = generator(seed, 'graph-replicate', replicate);
   return Int32Array.from(shuffledPrefix(rng, n, Math.floor(share * n)).sort());
 }
@@ -127,7 +127,7 @@ export interface NullStability {
 }
 
 /** Rows of a Gaussian with independent columns of these variances, [n,d]. */
-export function gaussianRows(seed: bigint, n: number, variances: readonly number[]): Float32Array {
+export function gaussianRows(seed: Seed, n: number, variances: readonly number[]): Float32Array {
   const d = variances.length;
   const { normal } = generator(seed, 'null-rows', n, d);
   const sd = variances.map(Math.sqrt);

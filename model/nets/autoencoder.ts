@@ -1,5 +1,5 @@
 import { elementCount } from '../arrays.ts';
-import { generator } from '../random.ts';
+import { generator, type Seed } from '../random.ts';
 import { netShapes, unflatten } from './net.ts';
 
 /**
@@ -36,7 +36,7 @@ export const codeWidth = (widths: readonly number[]) => widths[codeLayer(widths)
  * The initial one: weights and biases uniform in ±1/√fan-in, as PyTorch's linear layers have them by default. With weights
  * N(0, 2/fan-in) (He et al., ICCV 2015) MNIST has twice the error after two passes.
  */
-export function initialAutoencoder(seed: bigint, widths: readonly number[]): Autoencoder {
+export function initialAutoencoder(seed: Seed, widths: readonly number[]): Autoencoder {
   const rng = generator(seed, 'encoder');
   const shapes = netShapes([...widths], 0);
   const params = new Float32Array(shapes.reduce((sum, shape) => sum + elementCount(shape), 0));

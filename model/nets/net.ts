@@ -1,5 +1,5 @@
 import { elementCount } from '../arrays.ts';
-import { generator } from '../random.ts';
+import { generator, type Seed } from '../random.ts';
 
 /**
  * A ReLU multi-layer perceptron and Adam's state, as flat row-major arrays in the order W₁, b₁, W₂, b₂, …
@@ -19,7 +19,7 @@ export interface Net {
 const SUB_HIDDEN = 50;
 
 /** The initial net D → hidden … → K: hidden weights N(0, 1/fan-in), output weights N(0, 0.01), biases 0. */
-export function clusteringNet(seed: bigint, d: number, hidden: number[], k: number): Net {
+export function clusteringNet(seed: Seed, d: number, hidden: number[], k: number): Net {
   const widths = [d, ...hidden, k];
   const rng = generator(seed, 'clustering-net');
   const shapes = layerShapes(widths);
@@ -33,7 +33,7 @@ export function clusteringNet(seed: bigint, d: number, hidden: number[], k: numb
 }
 
 /** K stacked initial nets D → 50 → 2: weights uniform in ±1/√fan-in, biases 0. */
-export function subNets(seed: bigint, d: number, k: number, epoch = 0): Net {
+export function subNets(seed: Seed, d: number, k: number, epoch = 0): Net {
   const shapes = netShapes([d, SUB_HIDDEN, 2], k);
   const params = shapes.map((shape) => new Float32Array(elementCount(shape)));
   for (let c = 0; c < k; c++) initSubNet(seed, params, k, c, epoch);
@@ -41,7 +41,7 @@ export function subNets(seed: bigint, d: number, k: number, epoch = 0): Net {
 }
 
 /** Initializes net c of the K stacked nets in place, with its own random stream for `epoch`. */
-export function initSubNet(seed: bigint, params: Float32Array[], k: number, c: number, epoch: number): void {
+export function initSubNet(seed: Seed, params: Float32Array[], k: number, c: number, epoch: number): void {
   const rng = generator(seed, 'sub-net', epoch, c);
   params.forEach((values, i) => {
     const size = values.length / k;

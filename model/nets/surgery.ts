@@ -1,3 +1,4 @@
+import type { Seed } from '../random.ts';
 import { initSubNet, type Net } from './net.ts';
 
 /** An output unit of a resized clustering net, and the sub-clustering net of the same index. */
@@ -43,7 +44,7 @@ export function resizeClusteringNet(net: Net, units: OutputUnit[]): Net {
 }
 
 /** The sub-clustering nets, one for each of `units`: fresh ones reinitialized with zero moments, the others unchanged. */
-export function resizeSubNets(nets: Net, units: OutputUnit[], seed: bigint, epoch: number): Net {
+export function resizeSubNets(nets: Net, units: OutputUnit[], seed: Seed, epoch: number): Net {
   const k = nets.shapes[0][0];
   const stack = (values: Float32Array, reset: boolean) => {
     const size = values.length / k;

@@ -54,7 +54,7 @@ async function chooseResolution(
 ): Promise<ResolutionPoint | null> {
   const { calculate } = run;
   // As workers know it: replicates of a run have other seeds.
-  const seed = BigInt(run.layout.seed);
+  const seed = run.layout.seed;
   const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
     replicateRows(seed, replicate, graph.n, SHARE),
   );

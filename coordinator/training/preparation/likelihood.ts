@@ -121,7 +121,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
 }
 
 const sketchOf = ({ seed }: Pick<RunConfig, 'seed'>, columns: number): Sketch | null =>
-  columns > MOST_EXACT ? columnSketch(BigInt(seed), columns, SKETCH_WIDTH) : null;
+  columns > MOST_EXACT ? columnSketch(seed, columns, SKETCH_WIDTH) : null;
 
 /** Moments in which all columns of a sketch vary alike. */
 function momentsOf({ width }: Sketch, rows: number): Moments {

@@ -73,7 +73,7 @@ export function layoutFor(config: RunConfig, source: Source): Layout {
     throw new UserError(
       `${config.data} has ${source.rows} rows, fewer than --shards ${shards}; lower it, or leave it out`,
     );
-  const layout = layoutOf(source.rows, source.dim, shards, BigInt(config.seed));
+  const layout = layoutOf(source.rows, source.dim, shards, config.seed);
   const problem = layoutProblem(layout);
   if (problem) throw new UserError(`${config.data} in ${shards} shards: ${problem}`);
   return layout;

@@ -62,7 +62,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     why,
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
-    seed: BigInt(config.seed),
+    seed: config.seed,
     d,
     covariance,
     prior,

@@ -82,38 +82,6 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(5), 1));
   });
 
-  test('of other rows, in fewer shards, assigns these evenly too', () => {
-    const { dispatcher, start, take } = setUp(8);
-    for (const worker of ['a', 'b']) dispatcher.join(worker);
-    dispatcher.serve(layoutOf(4));
-    for (const worker of ['a', 'b']) dispatcher.join(worker);
-    void start({ units: wholeShards(4) });
-    assert.deepEqual(
-      take().map(({ worker, units }) => [worker, units.length]),
-      [
-        ['a', 2],
-        ['b', 2],
-      ],
-    );
-  });
-
-  test('returns the results of each task, by its index', async () => {
-    const { dispatcher, start, take } = setUp(1);
-    dispatcher.join('a');
-    const round = start({ tasks: [task(), task()] });
-    const [{ round: id, units }] = take();
-    const tensors = prefixed([
-      [1, value(11)],
-      [0, value(10)],
-    ]);
-    dispatcher.result('a', { round: id, units }, tensors);
-    const [results] = await round;
-    assert.deepEqual(
-      results.tasks.map(({ value }) => value.data[0]),
-      [10, 11],
-    );
-  });
-
   test('for sums, accepts a result for an aligned range of shards; larger ranges replace smaller ones, nothing counts twice', async () => {
     const { dispatcher, start, take } = setUp(8);
     dispatcher.join('a');
@@ -333,21 +301,6 @@ describe('a round', () => {
     assert.equal(dispatcher.result('a', { round, units }, prefixed([[0, value(1)]])), 'not asked for');
   });
 
-  test('waits for a worker if there is none', async () => {
-    const { dispatcher, start, take } = setUp();
-    const round = start();
-    assert.deepEqual(take(), []);
-    dispatcher.join('a');
-    assert.deepEqual(shardsOf(take(), 'a'), [0, 1, 2, 3]);
-    dispatcher.leave('a');
-    assert.deepEqual(take(), [], 'nobody left');
-    dispatcher.join('b');
-    const messages = take();
-    assert.deepEqual(shardsOf(messages, 'b'), [0, 1, 2, 3]);
-    answerAll(dispatcher, messages);
-    assert.deepEqual(numbersOf(await round), expected(wholeShards(4), 1));
-  });
-
   test('reassigns the unfinished units of a worker that leaves, and no others', async () => {
     const { dispatcher, start, take } = setUp();
     dispatcher.join('a');
@@ -405,20 +358,6 @@ describe('a round', () => {
     );
     assert.equal(answer(dispatcher, message, two), 'accepted');
     assert.deepEqual(numbersOf(await round), expected(message.units, 2));
-  });
-
-  test('accepts the result of a worker that was presumed gone', async () => {
-    const { dispatcher, start, take } = setUp(2);
-    dispatcher.join('slow');
-    const round = start();
-    const [message] = take();
-    dispatcher.leave('slow');
-    assert.equal(answer(dispatcher, message, message.units[0]), 'accepted');
-    dispatcher.join('b');
-    const again = take();
-    assert.deepEqual(shardsOf(again, 'b'), [message.units[1].shard]);
-    answerAll(dispatcher, again);
-    await round;
   });
 
   test('rejects when it is aborted; the next round is unaffected', async () => {
@@ -479,12 +418,6 @@ describe('a round', () => {
     assert.equal(fail(other, 'local'), true, 'at every one');
   });
 
-  test('cannot start while another is in progress', () => {
-    const { start } = setUp();
-    void start();
-    assert.throws(() => start(), /already in progress/);
-  });
-
   test('reassigns the units of a worker that joins again without having left', () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('a');
@@ -529,23 +462,6 @@ describe('states', () => {
     dispatcher.join('b');
     const [, b] = await step(['v']);
     assert.deepEqual(b, { worker: 'b', states: ['v@3'], uses: ['v@3'], tensors: { 'v/value': [7] } });
-  });
-
-  test('are not sent twice within a round', async () => {
-    const { dispatcher, start, take } = setUp(1);
-    dispatcher.join('a');
-    const units = [0, 1, 2].map((from) => ({ shard: 0, from, to: from + 1 }));
-    const round = start({ units, streams: true });
-    const messages: Sent[] = [];
-    for (let next = take(); next.length; next = take()) {
-      messages.push(...next);
-      answerAll(dispatcher, next);
-    }
-    assert.deepEqual(
-      messages.map(({ states }) => states.length),
-      [1, ...Array(messages.length - 1).fill(0)],
-    );
-    await round;
   });
 });
 

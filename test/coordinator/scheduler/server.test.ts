@@ -112,24 +112,6 @@ const answers = prefixed([
 ]);
 
 describe('the coordinator’s server', () => {
-  test('welcomes a worker: its name, the layout, the file', async () => {
-    const { welcome } = await joined();
-    const { tensors: _, term, ...header } = welcome;
-    assert.ok(term > 0);
-    assert.deepEqual(header, {
-      type: 'welcome',
-      worker: 'w1',
-      layout,
-      file: { path: '/data/rows.npy', firstBlock: 'ab' },
-    });
-    await server.joined(1);
-    assert.equal(server.identity(), 'wasm/4.22.0');
-    const { name, pid, host, backend, identity, why } = HELLO;
-    assert.deepEqual(events, [{ type: 'worker', worker: 'w1', name, pid, host, backend, identity, why }]);
-    assert.equal((await joined()).welcome.worker, 'w2');
-    await server.joined(2);
-  });
-
   test('refuses another protocol, and another numeric identity than the first worker’s', async () => {
     const old = connect();
     old.send({ ...HELLO, session: session(), protocol: PROTOCOL + 1, identity: 'other' });
@@ -178,19 +160,6 @@ describe('the coordinator’s server', () => {
     );
   });
 
-  test('adds up the time, memory and rows that workers report', async () => {
-    const worker = await joined();
-    server.dispatcher.publish('net', {});
-    const round = server.dispatcher.round(spec);
-    const { round: id, term } = await worker.receive('round');
-    await sleep(60);
-    worker.send(results(term, id, { statistics: 0.05 }), answers);
-    await round;
-    assert.deepEqual(server.usage(), { tasks: { statistics: 0.05 }, workers: { w1: 0.05 } });
-    assert.deepEqual(server.usage(), { tasks: {}, workers: {} });
-    assert.deepEqual(server.totals(), { rounds: id, rowsRead: 50, memory: 1000, workers: 1 });
-  });
-
   test('counts no more rows and time than is possible, and nothing of rejected results', async () => {
     const worker = await joined();
     server.dispatcher.publish('net', {});
@@ -222,23 +191,6 @@ describe('the coordinator’s server', () => {
     worker.send(results(term, id, { constructor: 1, statistics: 1 }), answers);
     await round;
     assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
-  });
-
-  test('passes a failure that the coordinator sees too on to the caller of the round', async () => {
-    const worker = await joined();
-    server.dispatcher.publish('net', {});
-    const round = server.dispatcher.round(spec);
-    round.catch(() => {});
-    const { round: id, term } = await worker.receive('round');
-    worker.send({
-      type: 'failure',
-      term,
-      round: id,
-      unit: units[0],
-      mistake: true,
-      message: 'rows.npy is truncated',
-    });
-    await assert.rejects(round, new UserError('rows.npy is truncated, it is true'));
   });
 
   test('serves rows, or reports the problem', async () => {
@@ -287,52 +239,6 @@ describe('the coordinator’s server', () => {
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
     await sleep(100);
     assert.equal(read, before, 'no rows are read for it');
-  });
-
-  test('reassigns the units of a worker that says goodbye, or whose process ends', async () => {
-    const first = await joined({ pid: 1 });
-    server.dispatcher.publish('net', {});
-    const round = server.dispatcher.round(spec);
-    await first.receive('round');
-    const second = await joined({ pid: 2 });
-    assert.ok(await second.silent());
-    first.send({ type: 'bye' });
-    assert.deepEqual((await second.receive('round')).units, units);
-    assert.equal(server.ended(2, 'killed', 'killed'), false, 'it had contributed nothing');
-    assert.deepEqual(
-      events.filter((event) => event.type === 'worker-gone').map(({ worker, reason }) => [worker, reason]),
-      [
-        ['w1', 'said goodbye'],
-        ['w2', 'killed'],
-      ],
-    );
-    assert.match(logged.at(-1)!, /no workers left/);
-    const third = await joined({ pid: 3 });
-    const { round: id, term } = await third.receive('round');
-    third.send(results(term, id), answers);
-    assert.equal((await round).length, 2);
-    assert.equal(server.ended(3, 'killed', 'killed'), true);
-  });
-
-  test('messages of a worker whose process has ended are ignored', async () => {
-    const worker = await joined();
-    server.ended(HELLO.pid, 'killed', 'killed');
-    worker.send({ type: 'ping' });
-    assert.ok(await worker.silent());
-    assert.deepEqual(present(), []);
-  });
-
-  test('readmits a worker that sends a message again, and sends it the states again', async () => {
-    const worker = await joined();
-    server.dispatcher.publish('net', { p0: nd(Float32Array.of(1)) });
-    const round = server.dispatcher.round(spec);
-    await worker.receive('round');
-    worker.send({ type: 'bye' });
-    worker.send({ type: 'ping' });
-    const again = await worker.receive('round');
-    assert.deepEqual([again.units, again.states.map(({ name }) => name)], [units, ['net']]);
-    worker.send(results(again.term, again.round), answers);
-    await round;
   });
 
   test('tells all workers to stop when it closes, and rejects the current round', async () => {

@@ -27,7 +27,6 @@ import {
 import { Displaced } from '../../../coordinator/storage/run-lock.ts';
 import { defaultRunPath } from '../../../coordinator/storage/run-path.ts';
 import { cachePath } from '../../../data/cache.ts';
-import { openSource } from '../../../data/open.ts';
 import { MOST_RUN_JSON } from '../../../data/saved/run-files.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
@@ -274,15 +273,6 @@ describe('openRunDirectory', () => {
     await assert.rejects(second.create({}), UserError);
     assert.ok(existsSync(join(path, 'run.json')));
   });
-
-  test('reports why it cannot be created', async () => {
-    writeFileSync(path, 'a file');
-    await assert.rejects(openRunDirectory(path, { force: true }), (error) => {
-      assert.ok(error instanceof UserError);
-      assert.match(error.message, /^--out .* cannot be written: /);
-      return true;
-    });
-  });
 });
 
 describe('openDefaultRunDirectory', () => {
@@ -342,20 +332,6 @@ describe('a run directory', () => {
     mkdirSync(join(path, 'taken'));
     assert.throws(() => out.bytes('taken', Buffer.of(1)));
     assert.deepEqual(readdirSync(path).sort(), ['events.jsonl', 'labels.npy', 'run.json', 'taken']);
-  });
-
-  test('replaces files, creates folders', async () => {
-    const out = await openRunDirectory(path);
-    await out.create({});
-    out.json('run.json', { result: null });
-    out.json('run.json', { result: 1 });
-    assert.equal(readFileSync(join(path, 'run.json'), 'utf8'), '{\n  "result": 1\n}\n');
-    out.bytes('model/weights.bin', Buffer.of(1, 2));
-    assert.deepEqual([...readFileSync(join(path, 'model/weights.bin'))], [1, 2]);
-    await out.npy('mixture/means.npy', '<f8', [2, 2], Float64Array.of(1, 2, 3, 4));
-    const source = await openSource(join(path, 'mixture/means.npy'));
-    assert.deepEqual([source.rows, source.dim, [...(await source.read(0, 2))]], [2, 2, [1, 2, 3, 4]]);
-    source.close();
   });
 
   test('has the hash of each result file as it was written', async () => {

@@ -180,9 +180,7 @@ describe('the full pass numbers clusters by their exact sizes', () => {
         : {
             ...file,
             async update() {
-              // The labels have their new numbers by now.
               assert.ok(names().every((draft) => draft.endsWith('.tmp')));
-              assert.equal(names().length, 2);
               throw full;
             },
           };

@@ -83,9 +83,9 @@ export async function encode(context: Context, _task: TaskOf<'encode'>, unit: Wo
   let at = 0;
   try {
     for await (const raw of piecesOf(context, blocks)) {
-      const own = await encodeRows(backend, net, inputMap(states), raw);
-      codes.set(own, at);
-      at += own.length;
+      const encoded = await encodeRows(backend, net, inputMap(states), raw);
+      codes.set(encoded, at);
+      at += encoded.length;
     }
   } finally {
     backend.free(...net);

@@ -29,13 +29,13 @@ export async function centresOfRows(
   const latent = transform.input;
   const out = new Float32Array(codes.length);
   for (let at = 0; at < codes.length; at += FORWARD_ROWS * latent) {
-    const own = codes.subarray(at, at + FORWARD_ROWS * latent);
-    const { scaled } = await transformRows(backend, transform, own.slice());
+    const vectors = codes.subarray(at, at + FORWARD_ROWS * latent);
+    const { scaled } = await transformRows(backend, transform, vectors.slice());
     const outputs = forward(backend, net, scaled);
     const labels = await backend.argmaxRows(outputs.at(-1)!);
     backend.free(scaled, ...outputs);
     const wanted = pick(centres, labels, latent);
-    for (let p = 0; p < own.length; p++) out[at + p] = Number.isNaN(wanted[p]) ? own[p] : wanted[p];
+    for (let p = 0; p < vectors.length; p++) out[at + p] = Number.isNaN(wanted[p]) ? vectors[p] : wanted[p];
   }
   return out;
 }
@@ -126,21 +126,21 @@ async function* batchesOf(
   const input = inputMap(states);
   const blocks = context.shards[shard];
   const order = shuffledPrefix(generator(seed, 'encoder-blocks', epoch, shard), blocks.length, blocks.length);
-  const own = [...order.subarray(from, to)].sort((a, b) => a - b).map((index) => blocks[index]);
-  const all = own.reduce((sum, { count }) => sum + count, 0);
+  const wantedBlocks = [...order.subarray(from, to)].sort((a, b) => a - b).map((index) => blocks[index]);
+  const all = wantedBlocks.reduce((sum, { count }) => sum + count, 0);
   const rng = generator(seed, 'encoder-rows', epoch, shard, from);
   let seen = 0;
-  for await (const raw of piecesOf(context, own)) {
+  for await (const raw of piecesOf(context, wantedBlocks)) {
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
     const wanted = atStart && (await centresOfRows(context, atStart, raw));
     for (let start = 0; start + size <= n; start += size) {
-      const own = drawn.subarray(start, start + size);
-      const rows = pick(raw, own, dim);
+      const batchRows = drawn.subarray(start, start + size);
+      const rows = pick(raw, batchRows, dim);
       mapColumns(input, rows);
       const noisy = noise ? rows.map((value) => value + noise * rng.normal()) : null;
-      const centres = wanted && pick(wanted, own, wanted.length / n);
+      const centres = wanted && pick(wanted, batchRows, wanted.length / n);
       yield { rows, noisy, centres, rate: rateAfter(rate, done + (length * (seen + start)) / all, total) };
     }
     seen += n;
