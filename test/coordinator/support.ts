@@ -1,6 +1,7 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
-import { createCalculator } from '../../coordinator/training/calculation/calculator.ts';
+import { calculations } from '../../coordinator/training/calculation/calculations.ts';
+import type { Calculate } from '../../coordinator/training/calculation/calculator.ts';
 import type { Means } from '../../coordinator/training/halves.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
@@ -18,8 +19,9 @@ import type { RunEvent } from '../../view/events.ts';
 
 export type Point = number[];
 
-/** Of small problems, so no thread is started. */
-export const { calculate } = createCalculator(Number.POSITIVE_INFINITY);
+/** At once, without a thread. */
+export const calculate: Calculate = async (name, ...args) =>
+  (calculations[name] as (...args: unknown[]) => never)(...args);
 
 /** Uniform numbers in [0, 1), integers and standard normal numbers from a small generator for tests. */
 export function randomNumbers(seed: number) {

@@ -1,14 +1,14 @@
 import type { Worker } from 'node:worker_threads';
 import { ranges, yieldToEventLoop } from '../../../base/slices.ts';
 import type { TypedArray } from '../../../proto/tensors.ts';
-import { type Calculation, type Calculations, calculations, ERRORS } from './calculations.ts';
+import { type Calculations, ERRORS } from './calculations.ts';
 import type { CalculationReply } from './thread.ts';
 
 /** The value of a pure function of the state. However long it takes, the event loop goes on meanwhile. */
 export type Calculate = <N extends keyof Calculations>(
   name: N,
-  ...args: Parameters<Calculations[N]['compute']>
-) => Promise<ReturnType<Calculations[N]['compute']>>;
+  ...args: Parameters<Calculations[N]>
+) => Promise<ReturnType<Calculations[N]>>;
 
 export interface Calculator {
   calculate: Calculate;
@@ -16,19 +16,13 @@ export interface Calculator {
   close(): Promise<void>;
 }
 
-/** Estimated time of a calculation from which on it is made in the thread, ns; it is exceeded on slow machines. */
-const LONG = 10e6;
-
 interface Waiting {
   resolve: (value: never) => void;
   reject: (error: Error) => void;
 }
 
-/**
- * Short calculations are made at once, long ones in a thread that starts with the first of them. It runs the same code, so
- * the bits are the same.
- */
-export function createCalculator(long = LONG): Calculator {
+/** Calculations are made in a thread that starts with the first of them, one after another. */
+export function createCalculator(): Calculator {
   let thread: Worker | null = null;
   let waiting: Waiting | null = null;
   let over = false;
@@ -77,11 +71,6 @@ export function createCalculator(long = LONG): Calculator {
   return {
     async calculate(name, ...args) {
       assertOn();
-      const { cost, compute } = calculations[name] as unknown as Calculation<typeof args, never>;
-      if (cost(...args) < long) {
-        await yieldToEventLoop();
-        return compute(...args);
-      }
       const value = last.then(() => inThread(name, args));
       last = value.catch(() => {});
       return value;

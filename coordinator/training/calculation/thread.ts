@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
-import { type Calculation, type Calculations, calculations } from './calculations.ts';
+import { type Calculations, calculations } from './calculations.ts';
 
-/** Entry point of the thread in which the coordinator makes long calculations, one after another. */
+/** Entry point of the thread in which the coordinator calculates. */
 
 export type CalculationReply =
   | { value: unknown }
@@ -10,7 +10,7 @@ export type CalculationReply =
 parentPort?.on('message', ({ name, args }: { name: keyof Calculations; args: unknown[] }) => {
   let value: unknown;
   try {
-    value = (calculations[name] as unknown as Calculation<unknown[], unknown>).compute(...args);
+    value = (calculations[name] as (...args: unknown[]) => unknown)(...args);
   } catch (error) {
     const { message, stack } = error as Error;
     parentPort!.postMessage({ error: { name: (error as Error).constructor.name, message, stack } });

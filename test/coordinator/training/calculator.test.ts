@@ -12,7 +12,7 @@ import { NotPositiveDefiniteError } from '../../../model/linalg.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import { treeSum } from '../../../model/tree.ts';
-import { blobs, randomNumbers, statisticsOf } from '../support.ts';
+import { blobs, calculate, randomNumbers, statisticsOf } from '../support.ts';
 
 /** The longest that a timer had to wait while this was computed, and how long it took in all, ms. */
 async function held<T>(compute: () => Promise<T>): Promise<{ value: T; longest: number; total: number }> {
@@ -37,8 +37,8 @@ const mixtureOf = (k: number, d: number, correlation = 0.5): Mixture => ({
 });
 
 describe('a calculation', () => {
-  const here = createCalculator(Number.POSITIVE_INFINITY);
-  const there = createCalculator(0);
+  const here = { calculate };
+  const there = createCalculator();
   after(there.close);
 
   test('gives the same bits in the thread as without it', async () => {

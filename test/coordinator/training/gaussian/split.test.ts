@@ -257,10 +257,7 @@ describe('splitStep', () => {
 /** The run, with all parts that are proposed in `proposed`; `ratioOf`: their log H, if it is not to be the true one. */
 function watched(run: Run, ratioOf?: (parts: Parts) => number): { run: Run; proposed: Parts[][] } {
   const proposed: Parts[][] = [];
-  const calculate = (async (
-    name: 'splitRatios',
-    ...args: Parameters<Calculations['splitRatios']['compute']>
-  ) => {
+  const calculate = (async (name: 'splitRatios', ...args: Parameters<Calculations['splitRatios']>) => {
     if (name !== 'splitRatios') return run.calculate(name, ...(args as never));
     proposed.push(args[1]);
     return ratioOf ? args[1].map(ratioOf) : run.calculate(name, ...args);
