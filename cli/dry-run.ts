@@ -14,7 +14,7 @@ import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
-import { counted } from '../view/counted.ts';
+import { counted } from '../view/text.ts';
 import { createDisplay } from './progress.ts';
 import { interruptible } from './signals.ts';
 import type { TerminalOptions } from './terminal-run.ts';

@@ -4,7 +4,7 @@ import type { Flags, FlagValues } from './flag.ts';
 export const command = 'plot [folder]';
 export const words = ['run'];
 export const describe =
-  'draw pictures of a run and report.html: clusters, K and losses per epoch, cluster sizes, confusion matrix';
+  'draw pictures of a run and report.html: clusters, map, tree, K and losses per epoch, true classes';
 export const builder = {
   run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
   out: {

@@ -1,5 +1,5 @@
 import { printable } from '../base/text.ts';
-import { counted } from '../view/counted.ts';
+import { counted } from '../view/text.ts';
 import type { Flags, FlagValues } from './flag.ts';
 import { interruptible } from './signals.ts';
 import { dataPathOf } from './stdin.ts';

@@ -1,6 +1,6 @@
 import { oneLine, printable } from '../base/text.ts';
-import { counted } from '../view/counted.ts';
 import { likelihoodText, type RunEvent } from '../view/events.ts';
+import { counted } from '../view/text.ts';
 import { remember, sparkline } from './sparkline.ts';
 
 export interface Display {

@@ -23,8 +23,8 @@ import {
   openLabels,
   openRows,
 } from './inputs.ts';
-import type { Http } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
+import type { Http } from './monitor/port.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { KeyReload, SessionOptions, StartedWorkers } from './session-options.ts';

@@ -3,7 +3,7 @@ import type { TimedEvent } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { EarlyFinish } from './early-finish.ts';
 import type { RunLocation } from './inputs.ts';
-import type { HttpOptions } from './monitor/http/open.ts';
+import type { HttpOptions } from './monitor/port.ts';
 import type { Server } from './scheduler/server.ts';
 
 /** What a session needs besides the run's config; none of it changes the result. */

@@ -5,7 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { createEarlyFinish } from '../coordinator/early-finish.ts';
 import type { ResumedRun } from '../coordinator/inputs.ts';
-import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import type { HttpOptions } from '../coordinator/monitor/port.ts';
 import type { InputPaths } from './arrays.ts';
 import type { FixedPaths } from './fixed-paths.ts';
 import { DEFAULT_HTTP, type RunOptions } from './options.ts';
