@@ -41,7 +41,10 @@ export function becomeChildren(element: Element, next: Element): void {
   const [before, after] = [[...element.childNodes], [...next.childNodes]];
   const isAlike =
     before.length === after.length && before.every((node, i) => node.nodeName === after[i].nodeName);
-  if (!isAlike) return element.replaceChildren(...after);
+  if (!isAlike) {
+    element.replaceChildren(...after);
+    return;
+  }
   for (const [i, node] of before.entries()) {
     const wanted = after[i];
     if (node.isEqualNode(wanted)) continue;

@@ -1,9 +1,9 @@
-// A run without processes that exports metrics, for tests and bench/monitoring.ts.
+// A run without processes that exports metrics, for tests.
 
-import { createCounters } from '../coordinator/monitor/counters.ts';
-import type { MetricSources } from '../coordinator/monitor/prometheus.ts';
-import { noCounts } from '../coordinator/scheduler/counts.ts';
-import type { MemberView } from '../coordinator/scheduler/registry.ts';
+import { createCounters } from '../../../coordinator/monitor/counters.ts';
+import type { MetricSources } from '../../../coordinator/monitor/prometheus.ts';
+import { noCounts } from '../../../coordinator/scheduler/counts.ts';
+import type { MemberView } from '../../../coordinator/scheduler/registry.ts';
 
 export const K = 3;
 
