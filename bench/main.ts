@@ -3,16 +3,12 @@ import { existsSync } from 'node:fs';
 import { NotAvailable } from './dpmesh.ts';
 import { measureOtherCpu } from './machine.ts';
 import { MAIN } from './processes.ts';
-import { openReport, type RowVerdict } from './report.ts';
-import { backendRows } from './rows/backends.ts';
+import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
 import { embeddingRows } from './rows/embeddings.ts';
 import { encoderRows } from './rows/encoder.ts';
 import { formatRows } from './rows/formats.ts';
-import { paperRows } from './rows/paper.ts';
-import { qualityRows } from './rows/quality.ts';
+import { paperRows, qualityRows } from './rows/quality.ts';
 import { remoteRows } from './rows/remote.ts';
-import type { BenchmarkRow } from './rows/row.ts';
-import { sameBitsRows } from './rows/same-bits.ts';
 import { sizeRows } from './rows/size.ts';
 import { lastRows, speedRows } from './rows/speed.ts';
 import { tableRows } from './rows/tables.ts';
@@ -22,9 +18,7 @@ const rows: BenchmarkRow[] = [
   ...tableRows,
   ...embeddingRows,
   ...paperRows,
-  ...sameBitsRows,
   ...speedRows,
-  ...backendRows,
   ...sizeRows,
   ...encoderRows,
   ...formatRows,
@@ -71,7 +65,7 @@ for (const row of selected) {
   console.log(
     `  target ${row.target ?? '–'}; measured ${text}: ${verdict.replaceAll('*', '').toUpperCase()}${note}`,
   );
-  report.add(row, text, verdict, note);
+  report.add(row, text, verdict);
 }
 console.log(
   `\n${selected.length - missed.length} of ${selected.length} rows without a miss; written to docs/benchmarks.md`,

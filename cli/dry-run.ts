@@ -17,7 +17,7 @@ import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
-import { counted } from '../view/counted.ts';
+import { counted } from '../view/text.ts';
 import { interruptible, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
 

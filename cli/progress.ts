@@ -1,6 +1,6 @@
 import { oneLine, printable } from '../base/text.ts';
-import { counted } from '../view/counted.ts';
 import { likelihoodText, type RunEvent } from '../view/events.ts';
+import { counted } from '../view/text.ts';
 
 export interface Display {
   event(event: RunEvent): void;

@@ -1,7 +1,7 @@
 import { oneLine, printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Cut } from '../library/cut.ts';
-import { counted } from '../view/counted.ts';
+import { counted } from '../view/text.ts';
 import { defineCommand } from './flags.ts';
 import { dataPathOf, interruptible } from './process.ts';
 
@@ -175,7 +175,7 @@ export const plot = defineCommand({
   command: 'plot [folder]',
   words: ['run'],
   describe:
-    'draw pictures of a run and report.html: clusters, K and losses per epoch, cluster sizes, confusion matrix',
+    'draw pictures of a run and report.html: clusters, map, tree, K and losses per epoch, true classes',
   builder: {
     run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
     out: {

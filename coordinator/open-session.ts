@@ -25,8 +25,8 @@ import {
   openRows,
   type RunLocation,
 } from './inputs.ts';
-import type { Http, HttpOptions } from './monitor/http/open.ts';
 import type { Monitor } from './monitor/monitor.ts';
+import type { Http, HttpOptions } from './monitor/port.ts';
 import type { Drawing } from './report/drawing.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { EarlyFinish } from './stage.ts';

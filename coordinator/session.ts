@@ -102,7 +102,7 @@ async function drawReport(
 ): Promise<string | null> {
   const run = out.path;
   try {
-    const { tabulate } = await import('../report/table.ts');
+    const { tabulate } = await import('../report/labels.ts');
     const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
     const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
     const { path, notes } = await (await drawing()).draw(request);

@@ -12,7 +12,7 @@ import {
   resolveRunOptions,
 } from '../coordinator/config.ts';
 import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
-import type { HttpOptions } from '../coordinator/monitor/http/open.ts';
+import type { HttpOptions } from '../coordinator/monitor/port.ts';
 import { options as modelOptions } from '../coordinator/options.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';
 import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';

@@ -1,48 +1,27 @@
-import type { SavedClusters } from '../data/saved/saved-clusters.ts';
-import type { SavedTree } from '../data/saved/saved-tree.ts';
-import type { ClusterDetails } from '../view/cluster-details.ts';
-import type { ClusterTable } from '../view/cluster-table.ts';
-import type { Likelihood } from '../view/events.ts';
-import type { Summary } from '../view/summary.ts';
+import type { Outcome, RunInfo } from '../view/api.ts';
+import type { RunHistory } from '../view/history.ts';
+import type { ModelView } from '../view/model-view.ts';
+import type { Entry } from '../view/panels.ts';
 import type { Crosstab } from './crosstab.ts';
 import type { ExemplarView } from './exemplars.ts';
-import type { RunHistory } from './history.ts';
-import type { MapView } from './map-view.ts';
-import type { ClusterView } from './pictures/clusters.ts';
-import type { SubClusterView } from './pictures/sub-clusters.ts';
-
-/** The parts of run.json that the report shows. */
-export interface RunMetadata {
-  versions: Record<string, string>;
-  identity: string | null;
-  config: Record<string, unknown>;
-  data: { rows: number; dim: number; dtype: string; fingerprint: string };
-  /** Where it was to be decided, or is the graph. `stability` is null where partitions of no resolution are stable. */
-  likelihood?: { name: Likelihood; why: string; resolution?: number; stability?: number | null };
-  /** Null if the run is not finished. */
-  result: Summary | null;
-}
 
 /** Everything that the report shows. Null means not available; `notes` say why. */
 export interface ReportContents {
-  name: string;
-  run: RunMetadata;
-  /** The checkpoint's epoch if the run is not finished. */
-  epoch: number | null;
+  run: RunInfo;
+  /** What the configuration says beside the options. */
+  about: Entry[];
   history: RunHistory | null;
-  clusters: ClusterView | null;
-  map: MapView | null;
+  /** Points and clusters, on axes and on a map. */
+  view: ModelView | null;
+  map: ModelView | null;
   /** Of images. */
   exemplars: ExemplarView | null;
-  subClusters: SubClusterView | null;
-  table: ClusterTable | null;
-  /** What clusters are; of a finished run. */
-  descriptions: SavedClusters | null;
-  tree: SavedTree | null;
+  /** The content of clusters.json. */
+  described: unknown;
   confusion: Crosstab | null;
   /** Number of true classes. */
   classes: number | null;
-  /** What `clusters.json` says of each cluster; null if there is none. */
-  details: Map<number, ClusterDetails> | null;
+  /** Null if the run is not finished. */
+  outcome: Outcome | null;
   notes: string[];
 }

@@ -1,12 +1,14 @@
 import type { ImageShape } from '../data/images/folder.ts';
+import { imageUri } from '../data/images/folder.ts';
+import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
-import { modelRows, networkRows, unitRows } from '../data/transform.ts';
-import type { Seed } from '../model/random.ts';
-import type { FittedModel } from './fitted-model.ts';
-import { type RowReader, sampleRanges } from './row-reader.ts';
-import { occupied } from './views.ts';
+import type { ModelView } from '../view/model-view.ts';
+import { markerPath, markerStyle } from '../view/palette.ts';
+import { sampledRanges } from '../view/sample-rows.ts';
+import { num, picture, text } from '../view/svg.ts';
+import { counted, escaped, shortNumber } from '../view/text.ts';
 
-/** What clusters of images look like. */
+/** What clusters of images look like: the rows nearest to their centres, and what a decoder makes of a mean code. */
 
 export interface ExemplarView {
   shape: ImageShape;
@@ -29,84 +31,52 @@ export interface Exemplars {
   at: number[];
 }
 
-export interface ExemplarInput {
-  fitted: FittedModel;
-  /** The rows that were clustered: codes, if there is an encoder. */
-  reader: RowReader;
-  source: Source;
-  /** The images of the same rows. */
-  images: { source: Source; shape: ImageShape };
-  /** Raw rows from codes. */
-  decode: ((codes: Float32Array) => Float32Array) | null;
-  seed: Seed;
-  /** For each cluster its rows that are nearest to the centre; null where only a sample can tell. */
-  typical: ReadonlyMap<number, readonly number[]> | null;
-}
-
 /** Clusters in the picture, and those whose cards have images. */
-export const MOST_CLUSTERS = 40;
+const MOST_CLUSTERS = 40;
 const MOST_CARDS = 200;
-export const MOST_IMAGES = 8;
-/** Rows that are searched: about as many for each cluster that is shown, but at least so many in all. */
-const SEARCHED_EACH = 200;
-const SEARCHED = 4_000;
+const MOST_IMAGES = 8;
 
-/** The rows nearest to the centre of each cluster, and the decoded mean code. */
-export async function exemplarView(input: ExemplarInput): Promise<ExemplarView> {
-  const { fitted, images, decode, typical } = input;
-  const clusters = occupied(fitted);
-  const drawn = clusters.slice(0, MOST_CLUSTERS);
-  const sampled = decode || !typical ? await searchSample(input, drawn) : null;
-  const result: Exemplars[] = [];
-  for (const cluster of typical ? clusters.slice(0, MOST_CARDS) : drawn) {
-    const { n = 0, sum, near = [] } = sampled?.get(cluster) ?? {};
-    const at = (typical ? (typical.get(cluster) ?? []) : near.map(({ row }) => row)).slice(0, MOST_IMAGES);
-    const pictures: Float32Array[] = [];
-    for (const row of at) pictures.push(await images.source.read(row, 1));
-    const decoded = decode && sum && n ? decode(Float32Array.from(sum, (value) => value / n)) : null;
-    result.push({ cluster, rows: fitted.rows[cluster], decoded, images: pictures, at });
-  }
-  return {
-    shape: images.shape,
-    range: rangeOf(images.source.dtype, result),
-    clusters: result,
-    k: clusters.length,
-  };
+export interface ExemplarInput {
+  view: ModelView;
+  /** For each cluster its rows that are nearest to the centre. */
+  typical: (cluster: number) => readonly number[];
+  images: { source: Source; shape: ImageShape };
+  /** What was clustered, and raw rows from that; null without an encoder. */
+  codes: { source: Source; decode(codes: Float32Array): Float32Array } | null;
 }
 
-/** Of each of these clusters the number of its rows in a sample, their sum, and those nearest to the centre. */
-async function searchSample(
-  { fitted: { transform, mixture }, reader, source, seed }: ExemplarInput,
-  shown: readonly number[],
-) {
-  const { dim } = transform;
-  const found = new Map(
-    shown.map((k) => [k, { n: 0, sum: new Float64Array(source.dim), near: [] as Near[] }]),
-  );
-  const wanted = Math.max(SEARCHED, SEARCHED_EACH * shown.length);
-  for (const range of sampleRanges(source.rows, wanted, seed)) {
-    const labels = await reader.labels(range);
-    const raw = await source.read(range.start, range.count);
-    const used = raw.slice();
-    unitRows(transform, used);
-    const x = modelRows(transform, networkRows(transform, used));
-    for (const [i, label] of labels.entries()) {
-      const own = found.get(label);
-      if (!own) continue;
-      own.n++;
-      for (let j = 0; j < source.dim; j++) own.sum[j] += raw[i * source.dim + j];
-      let distance = 0;
-      for (let j = 0; j < dim; j++) distance += (x[i * dim + j] - mixture.means[label][j]) ** 2;
-      own.near.push({ row: range.start + i, distance });
-      own.near.sort((a, b) => a.distance - b.distance || a.row - b.row).splice(MOST_IMAGES);
+/** Reads the images of the largest clusters. */
+export async function exemplarView({ view, typical, images, codes }: ExemplarInput): Promise<ExemplarView> {
+  const rowsOf = (cluster: number) => view.clusters[cluster].rows;
+  const largest = [...view.clusters.keys()]
+    .filter((cluster) => rowsOf(cluster) > 1e-6)
+    .sort((a, b) => rowsOf(b) - rowsOf(a) || a - b);
+  const means = codes && (await meanRows(codes.source, view));
+  const clusters: Exemplars[] = [];
+  for (const cluster of largest.slice(0, MOST_CARDS)) {
+    const at = typical(cluster).slice(0, MOST_IMAGES);
+    const pixels: Float32Array[] = [];
+    for (const row of at) pixels.push(await images.source.read(row, 1));
+    const mean = clusters.length < MOST_CLUSTERS && means?.[cluster];
+    const decoded = codes && mean ? codes.decode(mean) : null;
+    clusters.push({ cluster, rows: rowsOf(cluster), decoded, images: pixels, at });
+  }
+  const range = rangeOf(images.source.dtype, clusters);
+  return { shape: images.shape, range, clusters, k: largest.length };
+}
+
+/** The mean of the sample's rows in each cluster; null of those without any. */
+async function meanRows(source: Source, { labels, k }: ModelView): Promise<(Float32Array | null)[]> {
+  const sums = Array.from({ length: k }, () => new Float64Array(source.dim));
+  const counts = new Float64Array(k);
+  let at = 0;
+  for await (const raw of readSpans(source, sampledRanges(labels.length, source.rows)))
+    for (let i = 0; i < raw.length; i += source.dim) {
+      const label = labels[at++];
+      counts[label]++;
+      for (let j = 0; j < source.dim; j++) sums[label][j] += raw[i + j];
     }
-  }
-  return found;
-}
-
-interface Near {
-  row: number;
-  distance: number;
+  return sums.map((sum, c) => (counts[c] ? Float32Array.from(sum, (value) => value / counts[c]) : null));
 }
 
 /** That of bytes, or of the numbers in the rows. */
@@ -120,4 +90,64 @@ function rangeOf(dtype: string, clusters: Exemplars[]): [number, number] {
         high = Math.max(high, value);
       }
   return low <= high ? [low, high] : [0, 1];
+}
+
+const TOP = 26;
+const LABELS = 112;
+const SIDE = 44;
+const GAP = 6;
+
+/** A line for each cluster: its rows nearest to the centre, after the decoded centre if there is one. */
+export function exemplarPicture(view: ExemplarView): string {
+  const clusters = view.clusters.slice(0, MOST_CLUSTERS);
+  const hasDecoded = clusters.some(({ decoded }) => decoded);
+  const step = SIDE + GAP;
+  const nearest = LABELS + (hasDecoded ? SIDE + 3 * GAP : 0);
+  const image = (values: Float32Array, x: number, y: number, row?: number) =>
+    `<g transform="translate(${num(x)} ${num(y)})">${pixelsOf(values, view, row)}</g>`;
+  return picture(
+    {
+      id: 'exemplars',
+      height: TOP + step * clusters.length + 4,
+      title: 'What clusters look like',
+      description: `Images of ${clusters.length === view.k ? counted(view.k, 'cluster') : `the ${clusters.length} largest of ${counted(view.k, 'cluster')}`}: the rows nearest to their centres${hasDecoded ? ', after what the decoder makes of the mean code' : ''}.`,
+    },
+    ...(hasDecoded ? [text(LABELS, 17, 'decoded', { tone: 'mute', size: 11 })] : []),
+    text(nearest, 17, 'nearest to the centre', { tone: 'mute', size: 11 }),
+    ...clusters.flatMap(({ cluster, rows, decoded, images, at }, i) => {
+      const y = TOP + step * i;
+      const { colour, shape } = markerStyle(cluster);
+      const size = rows < 1e6 ? Math.round(rows).toLocaleString('en') : shortNumber(rows);
+      return [
+        `<path d="M14 ${num(y + SIDE / 2)}${markerPath(shape, 4.5)}" fill="${colour}"/>`,
+        text(26, y + SIDE / 2 + 4, String(cluster), { bold: true, size: 11.5 }),
+        text(LABELS - 12, y + SIDE / 2 + 4, size, { anchor: 'end', tone: 'mute', size: 11.5 }),
+        ...(decoded ? [image(decoded, LABELS, y)] : []),
+        ...images.map((values, j) => image(values, nearest + step * j, y, at[j])),
+      ];
+    }),
+  );
+}
+
+/** The image of a row in a square at the origin. */
+function pixelsOf(values: Float32Array, { shape, range }: ExemplarView, row?: number): string {
+  const longest = Math.max(shape.width, shape.height);
+  const [w, h] = [shape.width, shape.height].map((side) => (SIDE * side) / longest);
+  const of = row === undefined ? '' : ` id="row-${row}" data-row="${row}"`;
+  return `<image${of} x="${num((SIDE - w) / 2)}" y="${num((SIDE - h) / 2)}" width="${num(w)}" height="${num(h)}" image-rendering="pixelated" href="${imageUri(values, shape, range)}"/>`;
+}
+
+/** For cards: a small picture of each row, by its number. Each image is in a file once: cards show those of the picture again. */
+export function cardImages(view: ExemplarView): Map<number, string> {
+  const inPicture = view.clusters.slice(0, MOST_CLUSTERS).flatMap(({ at }) => at);
+  const images = new Map(inPicture.map((row) => [row, `<use href="#row-${row}"/>`]));
+  for (const { at, images: pixels } of view.clusters)
+    for (const [i, row] of at.entries())
+      if (!images.has(row)) images.set(row, pixelsOf(pixels[i], view, row));
+  return new Map(
+    [...images].map(([row, content]) => [
+      row,
+      `<svg class="row-image" viewBox="0 0 ${SIDE} ${SIDE}" width="${SIDE}" height="${SIDE}" role="img" aria-label="${escaped(`Image of row ${row}`)}">${content}</svg>`,
+    ]),
+  );
 }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { FONT } from './svg.ts';
+import { FONT } from '../view/svg.ts';
 
 /** Pixels per unit of a picture: sharp on high-resolution screens and in print. */
 const ZOOM = 2;

@@ -1,4 +1,7 @@
-/** What is known of single rows and of what clusters are, as `clusters.json` of the run directory has it. */
+import { swatch } from './palette.ts';
+import { counted, escaped, percent, significant } from './text.ts';
+
+/** What is known of single rows and of what clusters are, as `clusters.json` of the run directory has it; and as cards. */
 
 /** A row that is shown for a cluster. */
 export interface NamedRow {
@@ -15,11 +18,13 @@ export interface ClusterDetails {
   /** The rows nearest to its centre. */
   exemplars: NamedRow[];
   /** The rows that are nearest to another cluster. */
-  border: NamedRow[];
-  /** Columns in which it differs from all other rows: by so many standard deviations. */
-  apart: { name: string; difference: number }[];
+  border: (NamedRow & { other: number | null })[];
+  /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
+  apart: { name: string; isNamed: boolean; difference: number; mean: number | null; rest: number | null }[];
   words: string[];
   texts: string[];
+  /** What the tree of merges says of it: sentences. */
+  tree: string[];
 }
 
 /** A row of the data: `GET /api/rows`. */
@@ -48,14 +53,24 @@ export function clusterDetailsIn(file: unknown): Map<number, ClusterDetails> {
       size: number(own.size) ?? 0,
       share: number(own.share) ?? 0,
       exemplars: list(own.exemplars).flatMap(namedRow),
-      border: list(own.border).flatMap(namedRow),
+      border: list(own.border).flatMap((one) =>
+        namedRow(one).map((named) => ({ ...named, other: number(record(one).other) })),
+      ),
       apart: list(own.apart).flatMap((column) => {
-        const { name, column: place, difference } = record(column);
+        const { name, column: place, difference, mean, rest } = record(column);
         const by = number(difference);
-        return by === null ? [] : [{ name: text(name) ?? `column ${String(place)}`, difference: by }];
+        if (by === null) return [];
+        return {
+          name: text(name) ?? `column ${String(place)}`,
+          isNamed: text(name) !== null,
+          difference: by,
+          mean: number(mean),
+          rest: number(rest),
+        };
       }),
       words: list(own.words).flatMap((word) => text(record(word).word) ?? text(word) ?? []),
       texts: list(own.texts).flatMap((one) => text(one) ?? []),
+      tree: treeSentences(record(own.evidence)),
     });
   }
   return found;
@@ -63,6 +78,19 @@ export function clusterDetailsIn(file: unknown): Map<number, ClusterDetails> {
 
 /** The telling words of a cluster, by which it is found; empty where there are none. */
 export const wordsText = (details: ClusterDetails | undefined): string => details?.words.join(', ') ?? '';
+
+function treeSentences({ join, split }: Record<string, unknown>): string[] {
+  const [joined, at] = [list(record(join).clusters), number(record(join).height)];
+  const [sizes, splitAt] = [list(record(split).sizes), number(record(split).height)];
+  return [
+    ...(at !== null && joined.every(isCount) ? [`joins ${joined.join(', ')} at ${significant(at)}`] : []),
+    ...(splitAt !== null && sizes.every(isCount)
+      ? [
+          `would split into ${sizes.map((rows) => rows.toLocaleString('en')).join(' and ')} rows at ${significant(splitAt)}`,
+        ]
+      : []),
+  ];
+}
 
 function namedRow(value: unknown): NamedRow[] {
   const { row, id } = record(value);
@@ -76,3 +104,123 @@ const text = (value: unknown): string | null => (typeof value === 'string' ? val
 const number = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null;
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Of the columns and rows of a cluster, so many are shown. */
+const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 10];
+/** Smaller differences are not, in standard deviations. */
+const LEAST_DIFFERENCE = 0.1;
+
+/** What a card says beside its details. */
+export interface CardInput {
+  cluster: number;
+  rows: number | null;
+  share: number | null;
+  /** The nearest clusters. */
+  nearest: string;
+  /** As `clusters.json` has them; null without. */
+  details: ClusterDetails | null;
+  /** Rows of a sample that are in it, for want of details. */
+  sampled: readonly number[];
+  /** The image of a row, as HTML; null: there is none, or it is not known. */
+  image(row: number): string | null;
+}
+
+/** All rows that a card shows, in order. */
+export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sampled'>): number[] {
+  if (!details) return sampled.slice(0, SHOWN_ROWS);
+  return [...details.exemplars.slice(0, SHOWN_ROWS), ...details.border.slice(0, SHOWN_ROWS)].map(
+    ({ row }) => row,
+  );
+}
+
+/** What is known of a cluster, as HTML. Of images, columns without a name mean nothing. */
+export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
+  const about = [
+    ...(rows === null ? [] : [counted(Math.round(rows), 'row')]),
+    ...(share === null ? [] : [percent(share)]),
+  ];
+  const row = (one: NamedRow, more = '') => {
+    const name = nameOf(one);
+    return `<span class="row">${image(one.row) ?? ''}<span>${escaped(name + more)}</span></span>`;
+  };
+  const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
+  const { words = [], texts = [], exemplars = [], border = [], apart = [], tree = [] } = details ?? {};
+  const columns = apart.filter(
+    ({ difference, isNamed }) => Math.abs(difference) >= LEAST_DIFFERENCE && (isNamed || !areImages),
+  );
+  const entries: [string, string[]][] = [
+    ['words', words.length ? [escaped(words.join(', '))] : []],
+    ['typical texts', texts.map((one) => escaped(`“${one}”`))],
+    ['typical rows', inRow(exemplars.slice(0, SHOWN_ROWS).map((one) => row(one)))],
+    ['columns that set it apart', columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one)))],
+    [
+      'border rows',
+      inRow(
+        border.slice(0, SHOWN_ROWS).map((one) => row(one, one.other === null ? '' : ` (to ${one.other})`)),
+      ),
+    ],
+    ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
+    ['nearest, by separation', nearest ? [escaped(nearest)] : []],
+    ['tree', tree.map(escaped)],
+  ];
+  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster} <small>${about.join(', ')}</small></h3><dl>${entries
+    .filter(([, values]) => values.length)
+    .map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${value}</dd>`).join('')}`)
+    .join('')}</dl></article>`;
+}
+
+const inRow = (rows: readonly string[]) =>
+  rows.length ? [`<span class="row-list">${rows.join(' ')}</span>`] : [];
+
+/** Such as `row 41,234 · seven.png`. */
+export const nameOf = ({ row, id }: NamedRow) =>
+  `row ${row.toLocaleString('en')}${id === undefined ? '' : ` · ${id}`}`;
+
+function columnText({ name, difference, mean, rest }: ClusterDetails['apart'][number]): string {
+  const by = `${difference < 0 ? '−' : '+'}${Math.abs(difference).toPrecision(3)} sd`;
+  return mean === null || rest === null
+    ? `${name} ${by}`
+    : `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
+}
+
+/** Three significant digits, with grouped thousands. */
+function short(value: number): string {
+  const shown = Number(value.toPrecision(3));
+  return Math.abs(shown) >= 1e4 && Math.abs(shown) < 1e7
+    ? shown.toLocaleString('en').replace('-', '−')
+    : significant(shown);
+}
+
+/** What the entries of these cards mean. `measure`: that of heights in the tree; null without a tree. */
+export function cardsLegend(clusters: readonly ClusterDetails[], measure: string | null): string {
+  const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
+  return [
+    has(({ apart }) => apart.length > 0) &&
+      'Columns: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
+    has(({ words }) => words.length > 0) && 'Words: by class-based tf-idf.',
+    'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
+    measure !== null &&
+      has(({ tree }) => tree.length > 0) &&
+      `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,
+    'All of it, and the Mahalanobis distances of centres: clusters.json.',
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** A row of the data by its first values, as HTML. */
+export function rowText(
+  { row, id, values = [] }: RowContent,
+  names: readonly string[] | null,
+  image: string | null,
+): string {
+  const shown = values.slice(0, MOST_VALUES).map((value, i) => {
+    const text = significant(value);
+    return names?.[i] === undefined ? text : `${names[i]} ${text}`;
+  });
+  const more = values.length > MOST_VALUES ? ', …' : '';
+  return `<p class="one-row">${image ?? ''}<strong>${escaped(nameOf({ row, id }))}</strong>${shown.length ? escaped(`: ${shown.join(', ')}${more}`) : ''}</p>`;
+}
+
+/** Values that are shown of one row. */
+const MOST_VALUES = 12;

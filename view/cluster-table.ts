@@ -1,6 +1,8 @@
+import { swatch } from './palette.ts';
 import { dot, times, trace } from './projection.ts';
+import { columnTexts, count, escaped, logRatioText, percent } from './text.ts';
 
-/** The table of clusters on the live page and in the report. */
+/** The table of clusters: what it says of them, and as HTML. */
 
 export interface ClusterTable {
   /** Whether `rows` counts the labels of all rows of the data; else, in a run that is not over, soft counts of the sample. */
@@ -65,8 +67,47 @@ export const legend = ({ counted }: Pick<ClusterTable, 'counted'>): string =>
   [
     `Rows: ${counted ? 'all rows of the data, by their label' : 'soft counts in the training sample'}.`,
     'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
-    'Nearest: the cluster with the smallest separation. Separation: distance between the centres divided by the sum of both standard deviations in that direction.',
+    'Nearest: the cluster with the smallest separation, and that: the distance between the centres divided by the sum of both standard deviations in that direction.',
+    'Split: log Hastings ratio of the last proposal to split it, or what it gains with the graph likelihood; above 0 it is accepted.',
   ].join(' ');
+
+/** What the page adds to a row. */
+export interface RowLooks {
+  /** Of its marker. */
+  colour?: string;
+  /** The group that it is joined in. */
+  group?: string | null;
+  /** Words by which it is found. */
+  words?: string;
+}
+
+/** The rows of the table, of the clusters that have any. Their cells are compared by `data-value` where they are sorted. */
+export function tableRows(
+  { clusters }: ClusterTable,
+  looks: (cluster: number) => RowLooks = () => ({}),
+): string {
+  const total = clusters.reduce((sum, { rows }) => sum + rows, 0);
+  const most = clusters.reduce((largest, { rows }) => Math.max(largest, rows), 0) || 1;
+  const spreads = columnTexts(clusters.map(({ spread }) => spread));
+  return clusters
+    .map(({ rows, nearest: [nearest], logRatio }, c) => {
+      const { colour, group, words = '' } = looks(c);
+      const name = `Cluster ${c}${group ? `, joined as ${group}` : ''}`;
+      const bar = `<svg class="bar" viewBox="0 0 40 8" width="40" height="8" aria-hidden="true"><rect width="${((40 * rows) / most).toFixed(1)}" height="8"/></svg>`;
+      return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(c, colour)}<span>${c}</span></button></th>${[
+        count(rows),
+        `${bar}${percent(total ? rows / total : 0)}`,
+        spreads[c],
+      ]
+        .map((cell) => `<td class="n">${cell}</td>`)
+        .join('')}${
+        nearest
+          ? `<td class="n" data-value="${separationText(nearest)}">${nearest.cluster} · ${separationText(nearest)}</td>`
+          : '<td class="n">–</td>'
+      }<td class="n${(logRatio ?? 0) > 0 ? ' growing' : ''}">${logRatioText(logRatio)}</td></tr>`;
+    })
+    .join('\n');
+}
 
 /** Such as `3 (1.2), 5 (2.0)`. */
 export const neighboursText = (nearest: readonly Neighbour[]): string =>
@@ -95,7 +136,7 @@ function nearestClusters(
       const [one, other] = [a, b].map((which) =>
         Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
       );
-      const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.POSITIVE_INFINITY;
+      const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
       return { cluster: among[b], separation };
     });
     nearest.set(

@@ -1,6 +1,10 @@
-import { type Dendrogram, type Group, groupsAt, nodeSizes } from '../model/hierarchy/dendrogram.ts';
+import { cutAt, type Dendrogram, type Group, groupsAt, nodeSizes } from '../model/hierarchy/dendrogram.ts';
+import type { MergeTree } from './api.ts';
+import type { Cluster } from './model-view.ts';
+import { COLOURS } from './palette.ts';
+import { count, counted, threeDigits } from './text.ts';
 
-/** The tree of merges as the live page and the report draw it: its root on the left, the clusters on the right. */
+/** The tree of merges as it is drawn, its root on the left, the clusters on the right; its cuts, and the splits below it. */
 
 /** Of more clusters, those below the upper joins are shown as groups. */
 const MOST_LEAVES = 60;
@@ -80,4 +84,83 @@ function leavesOf(tree: Dendrogram, groups: ReadonlyMap<number, Group>): number[
 export function groupName({ from }: Pick<Group, 'from'>): string {
   if (from.length === 1) return String(from[0]);
   return `${from.slice(0, 2).join(', ')}${from.length > 2 ? ', …' : ''} (${from.length})`;
+}
+
+/** Splits that the page names. */
+const MOST_SPLITS = 3;
+
+/** The clusters, each in the colour of the group that it is in where `left` are left. At K they are as they were. */
+export function inCut(clusters: Cluster[], tree: MergeTree, left: number): Cluster[] {
+  if (left === tree.sizes.length) return clusters;
+  const cut = cutAt(tree, left);
+  const colours = coloursOf(cut.groups, clusters);
+  return clusters.map((cluster, c) => {
+    // Those without rows are not in the tree.
+    const group = cut.groups[cut.place[c]];
+    if (!group) return cluster;
+    return {
+      ...cluster,
+      colour: colours[cut.place[c]],
+      group: group.from.length > 1 ? groupName(group) : null,
+    };
+  });
+}
+
+/**
+ * A group keeps the colour of its lowest cluster from one cut to the next. Beyond fifty clusters two may have the same: the smaller
+ * one gets a free colour, while there are any.
+ */
+function coloursOf(groups: readonly Group[], clusters: readonly Cluster[]): number[] {
+  const taken = new Set<number>();
+  return groups.map(({ from }) => {
+    let colour = clusters[from[0]].colour % COLOURS.length;
+    if (taken.has(colour) && taken.size < COLOURS.length) {
+      colour = 0;
+      while (taken.has(colour)) colour++;
+    }
+    taken.add(colour);
+    return colour;
+  });
+}
+
+/** How many clusters are left, and which two would join next. */
+export function cutText(tree: MergeTree, left: number): string {
+  const clusters = counted(left, 'cluster');
+  const join = tree.joins[tree.sizes.length - left];
+  if (!join) return clusters;
+  const groups = groupsAt(tree, left);
+  const [a, b] = [join.a, join.b].map((node) => groupName(groups.get(node)!));
+  return `${clusters}; the next join is of ${a} and ${b} at ${heightText(tree, join.height)}`;
+}
+
+const heightText = ({ likelihood }: MergeTree, height: number): string =>
+  likelihood === 'graph' ? `resolution γ ${threeDigits(height)}` : `${threeDigits(height)} nats a row`;
+
+/** Which clusters of the run would split next; empty if that is not known. */
+export function nextSplitText(tree: MergeTree): string {
+  const splits = (tree.next ?? [])
+    .slice(0, MOST_SPLITS)
+    .map(
+      ({ cluster, sizes, height }) =>
+        `cluster ${cluster} into about ${sizes.map(count).join(' and ')} rows (at ${heightText(tree, height)})`,
+    );
+  return splits.length ? `Next to split: ${splits.join('; then ')}.` : '';
+}
+
+/** Says which joins the picture has, if these are not all. */
+export function shownJoins(tree: Dendrogram): string {
+  const { branches } = treeLayout(tree);
+  const all = tree.joins.length;
+  return branches.length < all ? `the last ${branches.length} of ${count(all)} joins` : '';
+}
+
+/** What the picture means. */
+export function treeLegend(tree: MergeTree): string {
+  const shown = shownJoins(tree);
+  return [
+    'On the right, clusters and their rows; at the last joins stands how many clusters they leave.',
+    ...(shown ? [`Shown are ${shown}; in brackets, the clusters of a group.`] : []),
+    `Axis: ${tree.measure}.`,
+    'dpmesh cut writes the labels of fewer clusters.',
+  ].join(' ');
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { END_REASONS } from '../model/schedule.ts';
-import { DEPARTURES, LIKELIHOODS, type RunEvent } from './events.ts';
+import { DEPARTURES, LIKELIHOODS, type RunEvent, type TimedEvent } from './events.ts';
+import { addEpoch, addEvent, emptyHistory, keptEventsOf, type RunHistory } from './history.ts';
 
 /** Lines of events.jsonl, read with distrust: the file may be damaged, or that of somebody else. */
 
@@ -73,3 +74,35 @@ export function eventIn(line: string): RunEvent | null {
     return null;
   }
 }
+
+/**
+ * The history of earlier sessions, read from the lines of events.jsonl, and their duration in seconds. Lines that are not
+ * events are skipped, after `damaged` has got their number.
+ */
+export function readHistory(
+  lines: Iterable<string>,
+  damaged: (line: number) => void = () => {},
+): { past: RunHistory; seconds: number } {
+  const past = emptyHistory();
+  let seconds = 0;
+  let last: number | null = null;
+  let number = 0;
+  for (const line of lines) {
+    number++;
+    const event = eventIn(line) as TimedEvent | null;
+    if (line && !event) damaged(number);
+    const at = Date.parse(event?.time ?? '');
+    if (!event || !Number.isFinite(at)) continue;
+    // The time between two sessions does not count.
+    if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
+    last = at;
+    if (event.type === 'epoch') addEpoch(past, { ...event, time: seconds });
+    else addEvent(past, event);
+  }
+  past.events = keptEventsOf(past);
+  return { past, seconds };
+}
+
+/** A session starts with its first worker's arrival or with a `resume`. */
+const startsSession = (event: TimedEvent) =>
+  event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');

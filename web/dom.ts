@@ -17,21 +17,45 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Creates an SVG element with attributes and text or children. */
-export function makeSvg<K extends keyof SVGElementTagNameMap>(
-  tag: K,
-  attributes: Record<string, string | number> = {},
-  ...content: (string | Node)[]
-): SVGElementTagNameMap[K] {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...content);
-  return element;
-}
-
 /** Sets the text only if it differs, so that nothing is laid out or announced again. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
+}
+
+const shownHtml = new WeakMap<Element, string>();
+
+/**
+ * Sets the content only if it differs from what was set before, and then only what differs in it: elements keep focus, pointer and
+ * listeners. All texts in it must be escaped.
+ */
+export function setHtml(element: Element, html: string): void {
+  if (shownHtml.get(element) === html) return;
+  shownHtml.set(element, html);
+  const made = element.cloneNode(false) as Element;
+  made.innerHTML = html;
+  becomeChildren(element, made);
+}
+
+/** Makes the children of one element those of another, which may lose them. */
+export function becomeChildren(element: Element, next: Element): void {
+  const [before, after] = [[...element.childNodes], [...next.childNodes]];
+  const isAlike =
+    before.length === after.length && before.every((node, i) => node.nodeName === after[i].nodeName);
+  if (!isAlike) {
+    element.replaceChildren(...after);
+    return;
+  }
+  for (const [i, node] of before.entries()) {
+    const wanted = after[i];
+    if (node.isEqualNode(wanted)) continue;
+    if (!(node instanceof Element && wanted instanceof Element)) node.textContent = wanted.textContent;
+    else {
+      for (const { name } of [...node.attributes]) if (!wanted.hasAttribute(name)) node.removeAttribute(name);
+      for (const { name, value } of wanted.attributes)
+        if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+      becomeChildren(node, wanted);
+    }
+  }
 }
 
 /** Shows a tooltip next to a point of its box (pixels), inside the box. */

@@ -1,7 +1,7 @@
 import type { WorkSpan } from '../view/api.ts';
 import { colourOf } from '../view/palette.ts';
+import { duration, percent } from '../view/text.ts';
 import { byId, fitCanvas, make, placeTooltip, setText } from './dom.ts';
-import { duration, percent } from './format.ts';
 import { blockAt, type Lanes, lanesOf, shortName, ticks, type WorkBlock } from './lanes.ts';
 import { cssColour } from './theme.ts';
 

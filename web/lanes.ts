@@ -1,6 +1,6 @@
 import { ticks as roundNumbers, tickStep } from 'd3-array';
 import type { WorkSpan } from '../view/api.ts';
-import { decimals } from './format.ts';
+import { decimals } from '../view/text.ts';
 
 /** A unit of work on the chart: time runs horizontally, each worker has a lane, and each shard a strip of it. */
 export interface WorkBlock {

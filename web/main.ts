@@ -1,7 +1,7 @@
+import { liveFeed, savedFeed } from './feed.ts';
 import { startPage } from './page.ts';
-import { startAnalysisWorker } from './worker.ts';
 
-// One bundle for both: the page loads it again as its Web Worker.
-if (typeof document === 'undefined')
-  startAnalysisWorker(self as unknown as Parameters<typeof startAnalysisWorker>[0]);
-else startPage(new Worker('app.js'));
+document.documentElement.classList.add('has-script');
+// The page of a finished run has the run in it.
+const saved = document.getElementById('saved-run');
+startPage(saved ? savedFeed(JSON.parse(saved.textContent!)) : liveFeed(new Worker('analysis.js')));

@@ -1,35 +1,42 @@
-import { isOver } from '../view/api.ts';
-import { counted } from '../view/counted.ts';
+import { isOver, type RunInfo } from '../view/api.ts';
+import { cardsLegend, clusterCard } from '../view/cluster-details.ts';
+import { neighboursText } from '../view/cluster-table.ts';
+import { currentK } from '../view/history.ts';
+import type { ModelView } from '../view/model-view.ts';
+import {
+  configEntries,
+  endText,
+  listItems,
+  outcomeEntries,
+  scoreLegend,
+  topNumbers,
+  versionsText,
+} from '../view/panels.ts';
 import type { Summary } from '../view/summary.ts';
-import type { ModelView } from './analyse.ts';
+import { counted } from '../view/text.ts';
 import { charts } from './charts.ts';
-import { configList } from './config-list.ts';
 import { controls } from './controls.ts';
-import { byId, make, setText } from './dom.ts';
-import { createHighlight } from './highlight.ts';
+import { byId, setHtml, setText } from './dom.ts';
+import type { ConnectionState, Described, Feed } from './feed.ts';
 import { laneChart } from './lane-chart.ts';
-import { logList } from './log-list.ts';
-import { montageOf } from './montage.ts';
-import { showOutcome } from './outcome.ts';
-import { createRowLoader } from './row-loader.ts';
-import { rowsPanel } from './rows-panel.ts';
-import { addSaveButtons } from './save-panels.ts';
+import { logList } from './log.ts';
+import { createHighlight, montageOf, rowsPanel } from './rows.ts';
+import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
-import { currentK, type Store, type StorePart } from './store.ts';
-import { type ConnectionState, followRun } from './stream.ts';
-import { drawSummary } from './summary.ts';
-import { clusterTableView } from './table.ts';
+import type { Store, StorePart } from './store.ts';
+import { clusterTableView, makeSortable } from './table.ts';
 import { onThemeChange, themeButton } from './theme.ts';
 import { treePanel } from './tree-panel.ts';
-import type { AnalysisRequest } from './worker.ts';
 
 type DrawnPart = StorePart | 'model';
 
 /** Minimum milliseconds between redraws of charts and lists: an epoch may take less than a frame. */
 const REDRAW_INTERVAL = 100;
+/** The report is drawn after the run is done. */
+const WAIT_FOR_REPORT = 1500;
 
-/** Starts the page. `analysisWorker` turns model states into views. */
-export function startPage(analysisWorker: Worker): void {
+/** Starts the page of a run. */
+export function startPage(feed: Feed): void {
   themeButton();
   let store: Store | null = null;
   let connection: ConnectionState = 'connecting';
@@ -38,9 +45,8 @@ export function startPage(analysisWorker: Worker): void {
   let lastDraw = 0;
 
   const highlight = createHighlight();
-  const loader = createRowLoader();
-  const rows = rowsPanel(highlight, loader);
-  const montage = montageOf(loader, rows.typicalRows);
+  const rows = rowsPanel(highlight, feed.rows);
+  const montage = montageOf(feed.rows, rows.typicalRows);
   const plot = scatterPlot(highlight, montage, () => scheduleDraw('model'));
   const table = clusterTableView(highlight);
   const tree = treePanel(showModel);
@@ -48,24 +54,16 @@ export function startPage(analysisWorker: Worker): void {
   const lineCharts = charts(announce);
   const log = logList();
   const buttons = controls(notice);
+  makeSortable();
   onThemeChange(() => {
     scheduleDraw('model');
     scheduleDraw('work');
-    table.draw();
   });
   new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
   new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
-  const request: AnalysisRequest = { isOver: false, onMap: false };
-  const pressMap = mapButton((onMap) => {
-    request.onMap = onMap;
-    analysisWorker.postMessage(request);
-  });
+  const pressMap = mapButton(feed.showMap);
   let view: ModelView | null = null;
-  analysisWorker.onmessage = ({ data }: MessageEvent<ModelView>) => {
-    view = data;
-    showModel();
-  };
 
   function showModel() {
     if (!view) return;
@@ -75,28 +73,30 @@ export function startPage(analysisWorker: Worker): void {
     rows.show(shown);
   }
 
-  followRun({
+  feed.follow({
     loaded(newStore) {
-      // Axes say little of texts. Later, the map is the reader's choice.
-      if (!store && newStore.run.config.text) {
-        request.onMap = true;
-        pressMap(true);
-      }
+      const isFirst = !store;
       store = newStore;
-      configList(store.run);
+      showConfig(store.run);
       // A finished run that is opened again has no rounds.
       byId('workers').hidden = isOver(store.status) && !store.work.length;
+      byId('events').hidden = isOver(store.status) && !store.events.length;
       if (isOver(store.status)) setText(byId('scatter-empty'), 'Loading the points');
       for (const part of ['epochs', 'events', 'work', 'status'] as const) scheduleDraw(part);
+      // Axes say little of texts. Later, the map is the reader's choice.
+      if (isFirst && store.run.config.text) {
+        pressMap(true);
+        feed.showMap(true);
+      }
     },
     changed(part) {
       scheduleDraw(part);
       // The numbers of rows and sample rows are known once the data have been read.
-      if (part === 'events' && store?.events.at(-1)?.type === 'start') refreshRun();
+      if (part === 'events' && store?.events.at(-1)?.type === 'start') void refreshRun();
     },
-    state(isLast) {
-      request.isOver = isLast;
-      analysisWorker.postMessage(request);
+    view(next) {
+      view = next;
+      showModel();
     },
     connection(newConnection) {
       connection = newConnection;
@@ -104,31 +104,59 @@ export function startPage(analysisWorker: Worker): void {
       else setText(byId('status'), connection === 'lost' ? 'no connection' : 'connecting');
     },
   });
-
   addSaveButtons(() => store, plot.table);
 
   let result: Summary | null = null;
   let isOutcomeShown = false;
-  function showResult({ status, run }: Store) {
+  async function showResult({ status, run }: Store) {
     if (status !== 'done' || isOutcomeShown) return;
     isOutcomeShown = true;
-    void showOutcome(run.config, (found) => {
-      result = found;
-      scheduleDraw('epochs');
-    });
-    void rows.loadDetails().then(table.describe);
+    void feed.described().then(showDescribed);
+    const outcome = await feed.outcome();
+    if (!outcome) return;
+    byId('outcome').hidden = byId('score-legend').hidden = false;
+    result = outcome.result;
+    setHtml(byId('outcome-list'), outcomeEntries(outcome, run.config));
+    setText(byId('score-legend'), scoreLegend(result));
+    scheduleDraw('epochs');
+    if (outcome.report) return;
+    await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
+    const later = await feed.outcome();
+    if (later) setHtml(byId('outcome-list'), outcomeEntries(later, run.config));
+  }
+
+  function showDescribed(described: Described) {
+    rows.describe(described.clusters);
+    table.describe(described.clusters);
+    const cards = byId('cards-body');
+    const clusters = [...described.clusters.values()];
+    // A file has them already, with images.
+    if (!clusters.length || cards.firstElementChild) return;
+    byId('cards').hidden = false;
+    const nearestOf = (cluster: number) => neighboursText(view?.clusters[cluster]?.nearest ?? []);
+    setHtml(
+      cards,
+      clusters
+        .map((details) => {
+          const { cluster, size, share } = details;
+          const nearest = nearestOf(cluster);
+          return clusterCard({
+            ...{ cluster, rows: size, share, nearest, details },
+            sampled: [],
+            image: () => null,
+          });
+        })
+        .join(''),
+    );
+    setText(byId('cards-legend'), cardsLegend(clusters, described.measure));
   }
 
   async function refreshRun() {
-    try {
-      const response = await fetch('api/run', { cache: 'no-store' });
-      if (!response.ok || !store) return;
-      store.run = await response.json();
-      configList(store.run);
-      scheduleDraw('epochs');
-    } catch {
-      // The stream reports a lost connection.
-    }
+    const run = await feed.info();
+    if (!run || !store) return;
+    store.run = run;
+    showConfig(run);
+    scheduleDraw('epochs');
   }
 
   function scheduleDraw(part: DrawnPart) {
@@ -149,7 +177,9 @@ export function startPage(analysisWorker: Worker): void {
     lastDraw = now;
     if (dirty.has('epochs') || dirty.has('events')) {
       lineCharts.draw(store);
-      drawSummary(store, result);
+      const { run, present, epochs, work } = store;
+      const time = Math.max(epochs.time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0);
+      setHtml(byId('numbers'), topNumbers({ run, history: store, workers: present.size, time, result }));
     }
     if (dirty.has('events')) log.draw(store.events);
     if (dirty.has('work')) lanes.draw(store.work);
@@ -170,7 +200,7 @@ export function startPage(analysisWorker: Worker): void {
       .filter(Boolean)
       .join(' · ');
     buttons.show(run, status, !isLost);
-    if (isOver(status)) notice(endText(store), status === 'failed' ? 'bad' : 'good');
+    if (isOver(status)) notice(endText({ ...run, status }, store), status === 'failed' ? 'bad' : 'good');
     else if (isLost)
       notice(
         `No connection to the coordinator. The page shows the last data received and reconnects automatically. If the run is over, dpmesh view ${run.out} shows it again.`,
@@ -179,30 +209,25 @@ export function startPage(analysisWorker: Worker): void {
     else if (byId('notice').dataset.reason === 'lost') notice('');
     byId('notice').dataset.reason = isLost ? 'lost' : '';
     showNotes(store);
-    showResult(store);
+    void showResult(store);
     const summary = `${isLost ? 'connection lost' : status}, ${k === undefined ? 'no clusters' : counted(k, 'cluster')}, ${counted(present.size, 'worker')}`;
     if (summary !== announced) announce((announced = summary));
   }
 }
 
-function endText({ status, epochs, run: { out } }: Store): string {
-  const epoch = epochs.epoch.at(-1);
-  const after = epoch ? ` after ${counted(epoch, 'epoch')}` : '';
-  if (status === 'done')
-    return `The run finished${after}. The page shows its final state; dpmesh view ${out} opens it again.`;
-  if (status === 'stopped')
-    return `The run was stopped${after}; dpmesh resume ${out} continues it. The page shows its last state.`;
-  return `The run failed${after}; its terminal shows the reason. The page shows its last state.`;
+function showConfig(run: RunInfo): void {
+  const config = byId('config');
+  // A file says more of the run.
+  if (!byId('foot').dataset.saved) setHtml(config, configEntries(run));
+  setText(byId('foot'), versionsText(run));
 }
 
 /** Notes on the result, once there is one. */
 function showNotes({ events }: Store): void {
-  const done = events.findLast((event) => event.type === 'done');
-  const notes = done?.notes ?? [];
-  const list = byId('result-notes');
-  list.hidden = !notes.length;
-  if (list.children.length !== notes.length)
-    list.replaceChildren(...notes.map((note) => make('li', '', note)));
+  const notes = events.findLast((event) => event.type === 'done')?.notes ?? [];
+  if (!notes.length) return;
+  byId('result-notes').hidden = false;
+  setHtml(byId('result-notes'), listItems(notes));
 }
 
 function notice(text: string, tone: 'good' | 'bad' = 'good'): void {

@@ -1,6 +1,7 @@
-import type { RunComparison, RunRow, RunTable } from '../view/runs.ts';
-import { byId, make, setText } from './dom.ts';
-import { count, duration, percent, splitCamelCase, threeDigits } from './format.ts';
+import type { RunComparison, RunRow, RunTable } from '../view/api.ts';
+import { pairsTable } from '../view/panels.ts';
+import { count, duration, percent, splitCamelCase, threeDigits } from '../view/text.ts';
+import { byId, make, setHtml, setText } from './dom.ts';
 import { themeButton } from './theme.ts';
 
 /** The page of several runs: a table of them, and the clusters of two against each other. */
@@ -59,29 +60,14 @@ async function compare([a, b]: HTMLSelectElement[], { runs }: RunTable): Promise
   const found = await fetchJson<RunComparison>(`api/compare?a=${first}&b=${second}`);
   // Another choice was made meanwhile.
   if (a.value !== first || b.value !== second) return;
-  const { tHead, tBodies } = byId<HTMLTableElement>('pairs');
-  tHead!.rows[0].replaceChildren();
-  tBodies[0].replaceChildren();
+  setHtml(byId('pairs'), '');
   if ('error' in found) return setText(byId('scores'), found.error);
   const { rows, ari, nmi, matched, table } = found;
   const share = table ? `, ${percent(matched)} in matched clusters` : '; too many clusters for a table';
   setText(byId('scores'), `ARI ${threeDigits(ari)}, NMI ${threeDigits(nmi)}; ${count(rows)} rows${share}`);
   if (!table) return;
   const [one, other] = [runs[Number(first)].name, runs[Number(second)].name];
-  tHead!.rows[0].append(columnHead(`${one} ↓ ${other} →`), ...table.b.map((name) => columnHead(name, true)));
-  for (const [i, name] of table.a.entries()) {
-    const head = make('th', '', name);
-    head.scope = 'row';
-    const size = table.counts[i].reduce((sum, cell) => sum + cell, 0);
-    tBodies[0].append(make('tr', '', head, ...table.counts[i].map((cell) => pairCell(cell, size))));
-  }
-}
-
-/** Darker, the larger a part of its line it is. */
-function pairCell(rows: number, size: number): HTMLTableCellElement {
-  const cell = make('td', 'n', rows ? count(rows) : '');
-  cell.style.setProperty('--share', `${Math.round((100 * rows) / size)}%`);
-  return cell;
+  setHtml(byId('pairs'), pairsTable(`${one} ↓ ${other} →`, table.a, table.b, table.counts));
 }
 
 function columnHead(text: string, isNumber = false): HTMLTableCellElement {

@@ -1,3 +1,7 @@
+import { byId } from './dom.ts';
+import { tableTexts } from './sortable.ts';
+import type { Store } from './store.ts';
+
 /** Pictures and numbers as files for the user to keep. */
 
 export type Cell = string | number | null | undefined;
@@ -112,4 +116,42 @@ async function painted(svg: SVGSVGElement): Promise<HTMLCanvasElement> {
   const canvas = paperOf(svg, PIXELS_PER_UNIT * width, PIXELS_PER_UNIT * height);
   canvas.getContext('2d')!.drawImage(image, 0, 0);
   return canvas;
+}
+
+/** Adds buttons to the panels that save their pictures and numbers. `points`: those of the plot. */
+export function addSaveButtons(store: () => Store | null, points: () => (string | number)[][]): void {
+  const fileName = (name: string) => `${store()?.run.name ?? 'run'}-${name}`;
+  const canvasOf = (id: string) => () => byId(id).querySelector('canvas')!;
+  const svgOf = (id: string) => () => byId(id).querySelector('svg')!;
+  const columns = (names: readonly ('epoch' | 'time' | 'k' | 'loss' | 'subLoss')[]) => () => {
+    const epochs = store()?.epochs;
+    const rows = epochs?.epoch.map((_, i): Cell[] => names.map((name) => epochs[name][i])) ?? [];
+    return [[...names], ...rows];
+  };
+  const panels: Record<string, { of: string } & Omit<Savable, 'name'>> = {
+    clusters: { of: 'the sample points', png: canvasOf('scatter-box'), csv: points },
+    table: { of: 'the table of clusters', csv: () => tableTexts(byId<HTMLTableElement>('table')) },
+    tree: { of: 'the tree of clusters', png: svgOf('tree-scroll') },
+    k: { of: 'K over epochs', png: svgOf('chart-k'), csv: columns(['epoch', 'time', 'k']) },
+    losses: {
+      of: 'the losses',
+      png: svgOf('chart-losses'),
+      csv: columns(['epoch', 'time', 'loss', 'subLoss']),
+    },
+    workers: { of: 'the rounds by worker', png: canvasOf('lanes-box') },
+  };
+  for (const [name, { of, ...savable }] of Object.entries(panels)) {
+    const head = document.querySelector(`.panel.${name} > .head`)!;
+    head.append(saveButtons(of, { name: () => fileName(name), ...savable }));
+  }
+  // What only a file has.
+  for (const panel of document.querySelectorAll<HTMLElement>('.panel[data-saved]')) {
+    const [svg, table] = [panel.querySelector('svg'), panel.querySelector('table')];
+    panel.querySelector('.head')!.append(
+      saveButtons(panel.querySelector('h2')!.textContent!, {
+        name: () => fileName(panel.dataset.saved!),
+        ...(table ? { csv: () => tableTexts(table) } : svg && { png: () => svg }),
+      }),
+    );
+  }
 }

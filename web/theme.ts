@@ -1,6 +1,5 @@
 import type { Rgb } from '../view/palette.ts';
 import { byId } from './dom.ts';
-import { readSetting, saveSetting } from './storage.ts';
 
 type Theme = 'light' | 'dark';
 
@@ -66,5 +65,24 @@ export function themeButton(): void {
   function changed() {
     colours = new Map();
     for (const listener of listeners) listener();
+  }
+}
+
+/** A stored value, or null. Where storage is denied, the mere access to the property throws. */
+function readSetting(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** Stores a value; null or an empty string removes it. */
+function saveSetting(key: string, value: string | null): void {
+  try {
+    if (value) localStorage.setItem(key, value);
+    else localStorage.removeItem(key);
+  } catch {
+    // Without storage the value lasts until the page is closed.
   }
 }

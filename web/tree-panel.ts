@@ -1,8 +1,7 @@
-import type { MergeTree } from '../view/api.ts';
-import type { ModelView } from './analyse.ts';
-import { cutText, inCut, nextSplitText } from './cut.ts';
-import { type DendrogramInput, dendrogram, shownJoins } from './dendrogram.ts';
-import { byId, setText } from './dom.ts';
+import { cutText, inCut, nextSplitText, treeLegend } from '../view/dendrogram.ts';
+import type { ModelView } from '../view/model-view.ts';
+import { treePicture } from '../view/tree-picture.ts';
+import { byId, setHtml, setText } from './dom.ts';
 
 export interface TreePanel {
   /** Shows the tree of a view, if it has one. Returns the view in the colours of the cut that the dial is at. */
@@ -15,13 +14,14 @@ export function treePanel(turned: () => void): TreePanel {
   const dial = byId<HTMLInputElement>('dial');
   const box = byId('tree-scroll');
   const splits = byId('next-split');
-  let drawn: Omit<DendrogramInput, 'width'> | null = null;
+  let drawn: (width: number) => string = () => '';
 
   dial.oninput = turned;
   new ResizeObserver(draw).observe(box);
 
   function draw() {
-    if (drawn && box.clientWidth) box.replaceChildren(dendrogram({ ...drawn, width: box.clientWidth }));
+    const picture = box.clientWidth && drawn(box.clientWidth);
+    if (picture) setHtml(box, picture);
   }
 
   return {
@@ -42,20 +42,11 @@ export function treePanel(turned: () => void): TreePanel {
       setText(splits, nextSplitText(tree));
       splits.hidden = !splits.textContent;
       byId('dial-box').hidden = box.hidden = k === 1;
-      setText(byId('tree-legend'), k > 1 ? legend(tree) : '');
-      drawn = { tree, clusters, left };
-      if (k > 1) draw();
+      setText(byId('tree-legend'), k > 1 ? treeLegend(tree) : '');
+      const colours = clusters.map(({ colour }) => colour);
+      drawn = (width) => (k > 1 ? treePicture(tree, { left, colours, width }) : '');
+      draw();
       return { ...view, clusters };
     },
   };
-}
-
-function legend(tree: MergeTree): string {
-  const shown = shownJoins(tree);
-  return [
-    'On the right, clusters and their rows; at the last joins stands how many clusters they leave.',
-    ...(shown ? [`Shown are ${shown}; in brackets, the clusters of a group.`] : []),
-    `Axis: ${tree.measure}.`,
-    'The dial only changes colours; dpmesh cut writes the labels of fewer clusters.',
-  ].join(' ');
 }

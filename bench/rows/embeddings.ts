@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type DataFiles, formatScore, median, NotAvailable, repeat, scratch, train } from '../dpmesh.ts';
 import { ROOT } from '../processes.ts';
 import { python } from '../python.ts';
-import type { BenchmarkRow } from './row.ts';
+import type { BenchmarkRow } from '../report.ts';
 
 interface Embedding {
   /** As in bench/python/embeddings.py, which makes it, unless `files` says where it is. */
@@ -75,9 +75,9 @@ function embeddingRow({ name, what, k, least = {}, files, onRequest }: Embedding
   });
   return {
     name: `embeddings-${name}`,
-    what: `${what}; seeds 0–${SEEDS - 1}`,
+    what: `${what}`,
     target: [
-      `K ${fewest === most ? fewest : `${fewest}–${most}`} (each)`,
+      `K ${fewest === most ? fewest : `${fewest}–${most}`}`,
       ...bars.map(({ text }) => `${text} (median)`),
     ].join(', '),
     onRequest,
@@ -123,7 +123,7 @@ const PEERS: Record<string, string> = {
 function peersRow(name: string, what: string, told: number, files?: () => DataFiles): BenchmarkRow {
   return {
     name: `embeddings-peers-${name}`,
-    what: `${what}: K, NMI/ARI/ACC and seconds, beside others on two threads; seed 0`,
+    what: `${what}: K, NMI/ARI/ACC, seconds, beside others`,
     target: `at most ${MOST_TIME} of the time of UMAP + HDBSCAN`,
     onRequest: true,
     async measure() {

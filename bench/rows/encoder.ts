@@ -3,9 +3,8 @@ import { findTensorflow } from '../../worker/compute/installed.ts';
 import { type DataFiles, formatScore, scratch, train } from '../dpmesh.ts';
 import { readySecondsOf } from '../machine.ts';
 import { python, TORCH } from '../python.ts';
+import type { BenchmarkRow } from '../report.ts';
 import { eventsOf, ofType, workerPids } from '../run-files.ts';
-import { encoderLink } from './encoder-link.ts';
-import type { BenchmarkRow } from './row.ts';
 import { memoryWatch } from './size.ts';
 
 const WORKERS = 2;
@@ -141,7 +140,6 @@ const peers: BenchmarkRow = {
 };
 
 export const encoderRows: BenchmarkRow[] = [
-  encoderLink,
   pytorchRow('encoder-pytorch', 2),
   pytorchRow('encoder-error', 12),
   million,

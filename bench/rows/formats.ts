@@ -1,8 +1,8 @@
 // Tables in other formats than .npy: how long they take until training begins, and in all.
 import { scratch, train } from '../dpmesh.ts';
 import { python } from '../python.ts';
+import type { BenchmarkRow } from '../report.ts';
 import { eventsOf, ofType } from '../run-files.ts';
-import type { BenchmarkRow } from './row.ts';
 import { memoryWatch } from './size.ts';
 
 const csv: BenchmarkRow = {

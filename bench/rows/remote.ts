@@ -7,8 +7,8 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { NotAvailable, scratch, synth, train } from '../dpmesh.ts';
 import { freePort } from '../processes.ts';
+import type { BenchmarkRow } from '../report.ts';
 import { sha256 } from '../run-files.ts';
-import type { BenchmarkRow } from './row.ts';
 import { memoryWatch } from './size.ts';
 
 /** It reads ranges from files without holding them in memory, which moto's server, of the tests, does not. */

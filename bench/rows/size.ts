@@ -10,8 +10,8 @@ import {
   train,
 } from '../dpmesh.ts';
 import { python } from '../python.ts';
+import type { BenchmarkRow } from '../report.ts';
 import { eventsOf, ofType, workerPids } from '../run-files.ts';
-import type { BenchmarkRow } from './row.ts';
 
 /** Peak resident memory in MiB of the coordinator and each worker, read from /proc while they run. */
 export function memoryWatch() {

@@ -1,13 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
-import { loadBackend } from '../../worker/compute/backends/load.ts';
-import { dpmesh, embedding, formatScore, median, note, repeat, type TrainResult, train } from '../dpmesh.ts';
+import { findTensorflow } from '../../worker/compute/installed.ts';
+import { dpmesh, embedding, formatScore, median, NotAvailable, note, repeat, train } from '../dpmesh.ts';
 import { makeVenv, python } from '../python.ts';
-import { eventsOf } from '../run-files.ts';
-import { WIDE_SHAPE, wideProducts } from '../timing.ts';
-import { assertSetUp } from './backends.ts';
-import type { BenchmarkRow } from './row.ts';
+import type { BenchmarkRow } from '../report.ts';
 
 const s = (value: number) => `${value.toFixed(2)} s`;
 
@@ -46,38 +41,11 @@ const tensorflow: BenchmarkRow = {
   what: 'MNIST, `--backend tensorflow` on the CPU: the same',
   target: '≤ .3',
   async measure() {
-    assertSetUp('tensorflow');
+    const found = findTensorflow();
+    if (!found || 'problem' in found)
+      throw new NotAvailable('tensorflow is not installed: dpmesh setup tensorflow');
     const { text, ratio } = await againstBgm('mnist', ['--backend', 'tensorflow']);
     return { measured: text, met: ratio <= 0.3 };
-  },
-};
-
-const products: BenchmarkRow = {
-  name: 'products',
-  what: 'E-step and statistics products, D 128, K 50, one worker',
-  target: '≥ 100 GFLOP/s on tensorflow',
-  async measure() {
-    assertSetUp('tensorflow');
-    const figures = wideProducts(await loadBackend('tensorflow')).slice(0, 2);
-    // Calibrates for the speed of this CPU: CPUs of one name differ.
-    const { rows, p, clusters } = WIDE_SHAPE;
-    const rate = await python<number>('matmul.py', [Date.now() / 1000 + 1, 2, rows, p, clusters], 1);
-    const peer = 2e-9 * rows * p * clusters * rate;
-    const ours = figures.map(({ name, value }) => `${name} ${value.toFixed(0)}`).join(', ');
-    return {
-      measured: `${ours}; numpy’s Φ·Θ on one thread ${peer.toFixed(0)}`,
-      met: figures.every(({ value }) => value >= 100),
-    };
-  },
-};
-
-const uspsTime: BenchmarkRow = {
-  name: 'usps-time',
-  what: 'USPS: the same',
-  target: '≤ 3.33 (2.5 s where BGM takes 0.75)',
-  async measure() {
-    const { text, ratio } = await againstBgm('usps');
-    return { measured: text, met: ratio <= 2.5 / 0.75 };
   },
 };
 
@@ -116,30 +84,6 @@ async function machineScaling(): Promise<string> {
   return `the machine: a numpy float32 product process takes ${slowdown.toFixed(2)} × as long beside a second one, so 2 processes do ${(2 / slowdown).toFixed(2)} × the work of 1`;
 }
 
-const overhead: BenchmarkRow = {
-  name: 'overhead',
-  what: 'MNIST, 2 workers: fraction of their time in which they do not compute; median of 3',
-  target: '≤ 15 %',
-  async measure() {
-    const runs = await repeat(3, () => train(embedding('mnist'), ['--workers', 2]));
-    const fractions = runs.map(idleFraction).sort((a, b) => a - b);
-    const [low, mid, high] = fractions.map((fraction) => `${(100 * fraction).toFixed(0)} %`);
-    return { measured: `${mid} (${low} to ${high})`, met: fractions[1] <= 0.15 };
-  },
-};
-
-/** Fraction of worker time without compute, from the first round to the last event that has the workers' seconds. */
-function idleFraction({ out, seconds, workers }: TrainResult): number {
-  const counted = eventsOf(out).flatMap((event) =>
-    'workers' in event ? [{ time: event.time, spent: Object.values(event.workers) }] : [],
-  );
-  // run.json is written last, just after `seconds` was measured.
-  const begun = statSync(join(out, 'run.json')).mtimeMs / 1000 - seconds;
-  const until = Date.parse(counted.at(-1)!.time) / 1000;
-  const spent = counted.flatMap((event) => event.spent).reduce((a, b) => a + b, 0);
-  return 1 - spent / (workers * (until - begun));
-}
-
 const helpTime: BenchmarkRow = {
   name: 'help-time',
   what: '`dpmesh --help`, whole process, best of 5',
@@ -158,5 +102,5 @@ const helpTime: BenchmarkRow = {
   },
 };
 
-export const speedRows: BenchmarkRow[] = [vsBgm, tensorflow, products, uspsTime, scaling, overhead];
+export const speedRows: BenchmarkRow[] = [vsBgm, tensorflow, scaling];
 export const lastRows: BenchmarkRow[] = [helpTime];

@@ -6,7 +6,7 @@ import { posteriorMode, randomMixture } from '../../data/synth.ts';
 import { ari, contingency } from '../../model/scores.ts';
 import { type DataFiles, formatScore, repeat, scratch, synth, type TrainResult, train } from '../dpmesh.ts';
 import { python } from '../python.ts';
-import type { BenchmarkRow, RowResult } from './row.ts';
+import type { BenchmarkRow, RowResult } from '../report.ts';
 
 interface Table {
   /** As in bench/python/tables.py, which makes it. */
@@ -139,7 +139,7 @@ const list = (values: (number | null)[]) => values.map(formatScore).join(', ');
 function tableRow({ name, what, k, ari, onRequest, also }: Table): BenchmarkRow {
   return {
     name: `tables-${name}`,
-    what: `${what}; seeds 0–2`,
+    what,
     target: [
       `K ${rangeText(k)}`,
       ari === null ? '' : `ARI ≥ ${formatScore(ari)}`,
@@ -179,7 +179,7 @@ function trueMixturesAri({ data, labels }: DataFiles, seed: number): number {
 const synthetic: BenchmarkRow = {
   name: 'tables-synthetic',
   what: '15 Gaussians in 2-D, 10,000 points, data seeds 0–4, seeds 0–2',
-  target: 'K 15, ARI within .01 of that of the true mixture’s own assignment (each)',
+  target: 'K 15, ARI within .01 of that of the true mixture’s own assignment',
   async measure() {
     const { clusters, points, dim } = SYNTHETIC;
     const sets = await repeat(DATA_SEEDS, async (seed) => {

@@ -10,9 +10,9 @@ import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
+import type { Controls } from './api.ts';
 import { createCounters } from './counters.ts';
-import type { Http, HttpOptions } from './http/open.ts';
-import type { Controls } from './http/responses.ts';
+import type { Http, HttpOptions } from './port.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
 /** Monitors a run, from its first event to the last scrape: live page, metrics and controls. */
@@ -76,7 +76,7 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
     observer: recorder,
     held: pause.held,
     async open({ http, out, checkpoints, finish, stop, ...rest }) {
-      const { openHttp } = await import('./http/open.ts');
+      const { openHttp } = await import('./port.ts');
       const controls = controlsOf(recorder, pause, checkpoints, {
         finish,
         stop() {

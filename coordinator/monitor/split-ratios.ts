@@ -35,6 +35,21 @@ export function createSplitRatios(): SplitRatios {
   };
 }
 
+/** Those of the current clusters, by the events of a run, which began with `k` clusters. */
+export function splitRatiosIn(events: readonly RunEvent[], k: number): (number | null)[] {
+  const ratios = createSplitRatios();
+  let now = k;
+  for (const event of events) {
+    if (event.type === 'split' || event.type === 'merge') ratios.addProposal(event);
+    if (event.type === 'resume' || event.type === 'alternation') now = event.k;
+    if (event.type === 'step') {
+      ratios.endStep(event, event.k + (event.kind === 'merge' ? event.changed : -event.changed));
+      now = event.k;
+    }
+  }
+  return ratios.of(now);
+}
+
 /**
  * The ratios after a step, by the clusters' new numbers: unchanged clusters keep their ratio and are renumbered as in
  * coordinator/training/gaussian/split.ts and merge.ts; new clusters have none yet.

@@ -3,35 +3,38 @@ import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
-import { type OpenOptions, openSource } from '../../data/open.ts';
+import { openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { softCounts } from '../../model/mixture.ts';
-import { layersOf } from '../../model/nets/net.ts';
+import { argmaxRows, layersOf, logits } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
-import { type Order, placesOf, renumbered } from '../../model/state.ts';
+import type { Order } from '../../model/state.ts';
 import type { ReportContents } from '../../report/contents.ts';
 import { crosstab } from '../../report/crosstab.ts';
-import { type ExemplarInput, exemplarView } from '../../report/exemplars.ts';
+import { exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
-import { historyFrom, type RunHistory, type SplitProposal } from '../../report/history.ts';
-import { mapView } from '../../report/map-view.ts';
-import { openRowReader } from '../../report/row-reader.ts';
-import { type ContingencyTable, tabulate } from '../../report/table.ts';
-import { clusterToShow, clusterView, occupied, subClusterView } from '../../report/views.ts';
+import { type ContingencyTable, sampledLabels, tabulate } from '../../report/labels.ts';
+import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
 import { clusterDetailsIn } from '../../view/cluster-details.ts';
-import { type ClusterTable, clusterTable } from '../../view/cluster-table.ts';
-import { type RunConfig, tableOptions } from '../config.ts';
-import { CODES } from '../encoder/train-encoder.ts';
+import { readHistory } from '../../view/event-line.ts';
+import type { RunHistory } from '../../view/history.ts';
+import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
+import type { Entry } from '../../view/panels.ts';
+import { sampledRows } from '../../view/sample-rows.ts';
+import { significant } from '../../view/text.ts';
+import type { RunConfig } from '../config.ts';
+import { modelOf } from '../monitor/api.ts';
+import { readSample } from '../monitor/rows.ts';
+import { splitRatiosIn } from '../monitor/split-ratios.ts';
 import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
-import { isSameRows } from './same-rows.ts';
+import { howRead, openUnchanged } from './rows.ts';
 
 export interface ReportInputs {
   version: string;
@@ -39,15 +42,19 @@ export interface ReportInputs {
   labels?: Labels;
   /** Clusters against classes if counted already, or why they cannot be compared. */
   table?: ContingencyTable | string;
+  /** At most so many points are shown. */
+  points?: number;
 }
+
+/** Points in a report. */
+const SHOWN = 4_000;
 
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
   const done = isFinished(path);
-  const order = finalOrder(run, done);
-  const history = renumberedSplits(readHistory(path, notes), order);
+  const history = historyOf(path, notes);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');
   const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message), {
@@ -58,30 +65,66 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
-  const descriptions = files && readSavedClusters(files);
+  const described = files?.has('clusters.json') ? files.json('clusters.json') : null;
   const views =
     fitted &&
-    (await clusterViews(path, { run, fitted, checkpoint, order, history, done, notes, descriptions }));
+    (await viewsOf(path, {
+      ...{ run, fitted, checkpoint, history, done, notes, described },
+      tree: files && readSavedTree(files),
+      points: inputs.points ?? SHOWN,
+    }));
   const table = done && fitted ? await classTable(path, run, inputs) : null;
   if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
   const counts = typeof table === 'string' ? null : table;
   return {
-    name: basename(resolve(path)),
-    run,
-    epoch: done ? null : (checkpoint?.state.epoch ?? null),
+    run: savedInfo(path, run, done),
+    about: aboutRun(run),
     history,
-    clusters: views?.clusters ?? null,
+    view: views?.view ?? null,
     map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
-    subClusters: views?.subClusters ?? null,
-    descriptions,
-    tree: files && readSavedTree(files),
-    table: fitted && tableOfClusters(fitted, history?.splits ?? []),
+    described,
     confusion: counts && crosstab(counts.counts, counts.names),
     classes: counts?.names.length ?? null,
-    details: files?.has('clusters.json') ? clusterDetailsIn(files.json('clusters.json')) : null,
+    outcome: done ? savedOutcome(run) : null,
     notes,
   };
+}
+
+function savedInfo(path: string, run: RunFile, done: boolean): RunInfo {
+  const { config, versions, identity, data, result } = run;
+  return {
+    name: basename(resolve(path)),
+    out: result?.out ?? path,
+    status: done ? 'done' : 'stopped',
+    ...{ config: { ...config }, versions, identity },
+    workers: [],
+    data: { path: config.data, rows: data.rows, dim: data.dim, sample: null },
+    controls: false,
+  };
+}
+
+const savedOutcome = ({ result }: RunFile): Outcome | null =>
+  result && { result, directory: result.out, report: `${result.out}/report/report.html` };
+
+/** What the report says of a run beside its options. */
+function aboutRun({ data, likelihood }: RunFile): Entry[] {
+  return [
+    ['type of numbers', data.dtype],
+    ['fingerprint', data.fingerprint],
+    ...(likelihood ? [['likelihood', likelihoodText(likelihood)] as const] : []),
+  ];
+}
+
+function likelihoodText({ name, why, resolution, stability }: NonNullable<RunFile['likelihood']>): string {
+  const found = [
+    why,
+    ...(resolution === undefined ? [] : [`resolution γ ${significant(resolution)}`]),
+    ...(stability === undefined
+      ? []
+      : [stability === null ? 'no partition is stable' : `stability ${stability.toFixed(2)}`]),
+  ];
+  return `${name}: ${found.join('; ')}`;
 }
 
 /** Null without the transform on which the sample decided. */
@@ -100,59 +143,123 @@ function modelFromCheckpoint(
   };
 }
 
-function tableOfClusters({ mixture, rows, counted }: FittedModel, splits: SplitProposal[]): ClusterTable {
-  return clusterTable({ ...mixture, rows, counted, logRatios: logRatiosOf(splits, mixture.k) });
-}
-
-function logRatiosOf(splits: SplitProposal[], k: number): (number | null)[] {
-  const logRatios = Array<number | null>(k).fill(null);
-  for (const { cluster, logRatio, reason } of splits)
-    if (cluster in logRatios && !reason) logRatios[cluster] = logRatio;
-  return logRatios;
-}
-
-/** For each of the K clusters of a finished run the log-ratio of the last proposal to split it; null: none is known. */
-export function lastLogRatios(path: string, run: RunFile, k: number): (number | null)[] {
-  const history = renumberedSplits(readHistory(path, []), finalOrder(run, true));
-  return logRatiosOf(history?.splits ?? [], k);
-}
-
 /** `isDrawn`: its transform is known. */
 function unfinished(checkpoint: ClusterCheckpoint | null, isDrawn: boolean): string {
   if (!checkpoint)
     return 'the run is not finished and has no checkpoint: only pictures of its events are drawn';
   if (!isDrawn)
     return 'the run is not finished, and its newest checkpoint lacks the transform of the rows: the pictures of clusters are left out';
-  return `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; cluster sizes and the confusion matrix are left out`;
+  return `the run is not finished: clusters are those of epoch ${checkpoint.state.epoch}, the newest checkpoint; the confusion matrix is left out`;
 }
 
-function readHistory(path: string, notes: string[]): RunHistory | null {
+/** Null, and a note, without epochs. UserError for a line that is not an event. */
+function historyOf(path: string, notes: string[]): RunHistory | null {
   const file = eventsIn(path);
-  const history = historyFrom(linesOf(file), file);
-  if (history.epochs.length) return history;
+  const { past } = readHistory(linesOf(file), (line) => {
+    throw new UserError(
+      `${file} line ${line} is not an event of a run: the file is damaged; restore or remove it`,
+    );
+  });
+  if (past.epochs.epoch.length) return past;
   notes.push(
     `${file} ${existsSync(file) ? 'has no epochs' : 'is missing'}: K and losses over epochs are left out`,
   );
   return null;
 }
 
+interface ViewInputs {
+  run: RunFile;
+  fitted: FittedModel;
+  checkpoint: ClusterCheckpoint | null;
+  history: RunHistory | null;
+  done: boolean;
+  notes: string[];
+  described: unknown;
+  tree: MergeTree | null;
+  points: number;
+}
+
+/** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
+async function viewsOf(path: string, inputs: ViewInputs) {
+  const { run, fitted, history, done, tree, points } = inputs;
+  const { transform, mixture, net, counted } = fitted;
+  const source = await openUnchanged(path, inputs);
+  try {
+    const sample = source && (await sampleOf(source, fitted, points));
+    const labels = !sample
+      ? new Int32Array(0)
+      : done
+        ? sampledLabels(join(path, 'labels.npy'), run.data.rows, sample.numbers.length, mixture.k)
+        : argmaxRows(logits(net, sample.rows), mixture.k);
+    const rows = Array.from(fitted.rows);
+    const state = {
+      ...modelOf(mixture, net, transform),
+      epoch: run.result?.epochs ?? inputs.checkpoint?.state.epoch ?? 0,
+      sizes: rows,
+      counts: counted ? rows : null,
+      splitRatio: ratiosOf(history, finalOrder(run, done), mixture.k),
+      tree,
+    };
+    const view = createViewer()(state, sample, labels, true);
+    const map = sample && createMap()(view, sample, state.scale);
+    const exemplars = source && (await imagesOf(path, inputs, source, view));
+    return { view, map: map?.isMap ? map : null, exemplars };
+  } finally {
+    source?.close();
+  }
+}
+
+async function sampleOf(source: Source, { transform }: FittedModel, points: number): Promise<DisplaySample> {
+  const { rows, dim, values } = await readSample(source, transform, points);
+  return { rows: values, dim, numbers: sampledRows(rows, source.rows) };
+}
+
+/** For each of the K clusters the log-ratio of the last proposal to split it; null: none is known. */
+function ratiosOf(history: RunHistory | null, order: Order | null, k: number): (number | null)[] {
+  const ratios = history ? splitRatiosIn(history.events, history.epochs.k[0] ?? 1) : [];
+  const numbered = order ? order.map((old) => ratios[old] ?? null) : ratios;
+  return numbered.length === k ? numbered : Array<null>(k).fill(null);
+}
+
 /**
- * For each cluster of the results the number that it has in events and checkpoints; null: the same; none where that is not
- * known, of a run that was killed as it wrote its results.
+ * For each cluster of the results the number that it has in events; null: the same; none where that is not known, of a run that was
+ * killed as it wrote its results.
  */
 function finalOrder({ order, result }: RunFile, done: boolean): Order | null {
   if (!done) return null;
   return order ?? (result ? null : []);
 }
 
-/** The history with the clusters' final numbers in its split proposals. */
-function renumberedSplits(history: RunHistory | null, order: Order | null): RunHistory | null {
-  if (!history || !order) return history;
-  const places = placesOf(order);
-  const splits = history.splits.flatMap((split) =>
-    split.cluster in places ? [{ ...split, cluster: places[split.cluster] }] : [],
-  );
-  return { ...history, splits };
+/** What the clusters of images look like; null if rows are none, or the file is another one now. */
+async function imagesOf(
+  path: string,
+  { run, described, done }: ViewInputs,
+  clustered: Source,
+  view: ModelView,
+) {
+  const { data, config } = run;
+  let source = clustered;
+  try {
+    if (data.codes) source = await openSource(config.data, howRead(path, run));
+    const shape = imageShape(source.shape);
+    if (!shape || source.rows !== data.rows || source.dim !== data.dim) return null;
+    const decode = data.codes && done ? savedDecoder(path) : null;
+    const details = clusterDetailsIn(described);
+    return await exemplarView({
+      view,
+      images: { source, shape },
+      codes: decode && { source: clustered, decode },
+      typical: (cluster) =>
+        (details.get(cluster)?.exemplars.map(({ row }) => row) ?? view.typical[cluster] ?? []).filter(
+          (row) => row < data.rows,
+        ),
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return null;
+  } finally {
+    if (source !== clustered) source.close();
+  }
 }
 
 /** Clusters against classes; null if classes are not known, the reason as text if they cannot be compared. */
@@ -182,116 +289,4 @@ async function droppedRows(path: string, run: RunFile): Promise<readonly number[
   const source = await openSource(run.config.data, howRead(path, run));
   source.close();
   return source.table?.dropped;
-}
-
-interface ViewInputs {
-  run: RunFile;
-  fitted: FittedModel;
-  checkpoint: ClusterCheckpoint | null;
-  /** As `finalOrder` returns it. */
-  order: Order | null;
-  history: RunHistory | null;
-  done: boolean;
-  notes: string[];
-  descriptions: SavedClusters | null;
-}
-
-/** The pictures of points: all clusters, and the sub-clusters of one; without points if the data cannot be read. */
-async function clusterViews(path: string, inputs: ViewInputs) {
-  const { run, fitted, checkpoint, order, history, done, notes, descriptions } = inputs;
-  const source = await openUnchanged(path, inputs);
-  const rows = source && openRowReader(source, fitted, done ? join(path, 'labels.npy') : null);
-  try {
-    const sampling = { count: run.data.rows, seed: run.config.seed };
-    const clusters = await clusterView(fitted, rows, sampling);
-    const map = rows && (await mapView(fitted, rows, sampling));
-    const exemplars =
-      source && rows && (await imagesOf(path, run, { fitted, reader: rows, source }, descriptions));
-    const { k } = fitted.mixture;
-    // With the graph likelihood, there are no sub-clusters: clusters are cut in the graph.
-    if (checkpoint?.state.graph) return { clusters, map, exemplars, subClusters: null };
-    const trained = checkpoint && checkpoint.state.mixture.k === k ? checkpoint.state : null;
-    const state = trained && order ? (order.length === k ? renumbered(trained, order) : null) : trained;
-    const shown = state && clusterToShow(state, history?.splits ?? [], occupied(fitted));
-    if (!state)
-      notes.push('there is no checkpoint of the final state: the picture of sub-clusters is left out');
-    else if (shown === null) notes.push('no cluster has two sub-clusters: their picture is left out');
-    const subClusters =
-      state && shown !== null ? await subClusterView(fitted, state, shown, rows, sampling) : null;
-    return { clusters, map, exemplars, subClusters };
-  } finally {
-    rows?.close();
-    source?.close();
-  }
-}
-
-/** What the clusters of images look like; null if rows are none, or the file is another one now. */
-async function imagesOf(
-  path: string,
-  run: RunFile,
-  clustered: Pick<ExemplarInput, 'fitted' | 'reader' | 'source'>,
-  descriptions: SavedClusters | null,
-) {
-  const { data, config } = run;
-  let own = clustered.source;
-  try {
-    if (data.codes) own = await openSource(config.data, howRead(path, run));
-    const shape = imageShape(own.shape);
-    if (!shape || own.rows !== data.rows || own.dim !== data.dim) return null;
-    const decode = data.codes ? savedDecoder(path) : null;
-    return await exemplarView({
-      ...clustered,
-      images: { source: own, shape },
-      decode,
-      seed: config.seed,
-      typical:
-        descriptions &&
-        new Map(
-          descriptions.clusters.map(({ cluster, exemplars }) => [
-            cluster,
-            exemplars.map(({ row }) => row).filter((row) => row < data.rows),
-          ]),
-        ),
-    });
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return null;
-  } finally {
-    if (own !== clustered.source) own.close();
-  }
-}
-
-/** How its rows are read from its data. UserError if its list of images is damaged. */
-const howRead = (path: string, { data, config, files }: RunFile): OpenOptions => ({
-  table: tableOptions(config, data.leftOut ?? null),
-  images: {
-    size: config.imageSize,
-    skipBad: config.skipBad,
-    expected: { rows: data.rows, names: readImageList(runFiles(path, files)) },
-  },
-});
-
-/** The run's data; null, and a note, if they cannot be read or have changed. */
-export async function openUnchanged(
-  folder: string,
-  { run, checkpoint, notes }: Pick<ViewInputs, 'run' | 'checkpoint' | 'notes'>,
-): Promise<Source | null> {
-  const { codes } = run.data;
-  const path = codes ? join(folder, CODES) : run.config.data;
-  const columns = codes?.dim ?? run.data.dim;
-  let source: Source | null = null;
-  try {
-    source = await openSource(path, codes ? {} : howRead(folder, run));
-    const { rows, dim } = source;
-    if (rows !== run.data.rows || dim !== columns)
-      throw new UserError(`${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${columns}`);
-    if (!(await isSameRows(source, run, checkpoint)))
-      throw new UserError(`${path} has changed since the run`);
-    return source;
-  } catch (error) {
-    source?.close();
-    if (!(error instanceof UserError)) throw error;
-    notes.push(`${error.message}: the pictures show no points`);
-    return null;
-  }
 }

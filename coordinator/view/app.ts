@@ -1,16 +1,24 @@
 import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { RunComparison } from '../../view/runs.ts';
-import { createGuardedApp, type Handle } from '../monitor/http/guards.ts';
-import { addPageApi, addPages } from '../monitor/http/page-api.ts';
-import type { Stream } from '../monitor/http/stream.ts';
-import { compareRuns } from './compare.ts';
-import { runTable, type ViewedRun } from './run-table.ts';
-import { savedPage } from './saved-page.ts';
+import { dpmeshVersion } from '../../base/version.ts';
+import type { Source } from '../../data/source.ts';
+import { picturesOf } from '../../report/draw.ts';
+import { reportPage } from '../../report/page.ts';
+import type { RunComparison } from '../../view/api.ts';
+import { addRows, addStream } from '../monitor/api.ts';
+import { addPages, createGuardedApp, type Handle, htmlPage } from '../monitor/pages.ts';
+import type { Stream } from '../monitor/stream.ts';
+import { gatherContents } from '../report/gather.ts';
+import { openUnchanged } from '../report/rows.ts';
+import { newestCheckpoint } from '../storage/checkpoints.ts';
+import { foreignTo } from '../storage/run-file.ts';
+import { compareRuns, runTable, type ViewedRun } from './runs.ts';
 
 /** Comparisons that are kept. */
 const MOST_KEPT = 1000;
+/** Points that a page has: on the way to this machine's own browser there is room. */
+const MOST_POINTS = 20_000;
 
 /** The page of a finished run; or of several runs, which are there to be read only, a table with the page of each below it. */
 export async function createViewApp(
@@ -29,16 +37,46 @@ export async function createViewApp(
       if (!run.run.result) continue;
       const prefix = `/runs/${i}`;
       app.get(prefix, async (_request, reply) => reply.redirect(`${prefix}/`));
-      app.register(async (own) => addRun(own, run, stream), { prefix });
+      app.register(async (sub) => addRun(sub, run, stream), { prefix });
     }
   }
   await app.ready();
   return app.routing;
 }
 
-function addRun(app: FastifyInstance, { path, run }: ViewedRun, stream: Stream): void {
-  addPages(app);
-  addPageApi(app, savedPage(path, run), stream);
+/** The report of a run, made when it is first asked for, and its rows. */
+function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
+  const page = once(() => pageOf(viewed));
+  const rows = once(() => rowsOf(viewed));
+  addPages(app, page);
+  // Of the codes of an encoder there is nothing to look at.
+  addRows(app, async () => (viewed.run.data.codes ? null : rows()));
+  addStream(app, stream);
+}
+
+async function pageOf({ path, run }: ViewedRun) {
+  const contents = await gatherContents(path, { version: dpmeshVersion(), points: MOST_POINTS });
+  // Where the run was when it ended does not matter here.
+  const here = { ...contents, run: { ...contents.run, config: { ...run.config }, out: path } };
+  return htmlPage(reportPage(here, [...picturesOf(here)], true));
+}
+
+function rowsOf({ path, run }: ViewedRun): Promise<Source | null> {
+  const checkpoint =
+    newestCheckpoint(path, foreignTo(run, run.config), () => {}, { mayBeOld: true })?.checkpoint ?? null;
+  return openUnchanged(path, { run, checkpoint, notes: [] });
+}
+
+/** The value of `make`, which is called once unless it fails. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make().catch((error) => {
+      made = null;
+      throw error;
+    });
+    return made;
+  };
 }
 
 function addComparisons(app: FastifyInstance, runs: readonly ViewedRun[]): void {

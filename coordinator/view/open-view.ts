@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLoopback } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { type Http, type HttpOptions, openPort } from '../monitor/http/open.ts';
+import { type Http, type HttpOptions, openPort } from '../monitor/port.ts';
 import { createRecorder } from '../monitor/recorder.ts';
 import { readRunFile } from '../storage/run-file.ts';
-import type { ViewedRun } from './run-table.ts';
+import type { ViewedRun } from './runs.ts';
 
 const CHECK_MS = 250;
 

@@ -1,8 +1,7 @@
-// The arithmetic of docs/clusters.md: its tables are what bench/scaling.ts prints; and the link that checks it.
+// The arithmetic of docs/clusters.md: its tables are what bench/scaling.ts prints.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { tokenBucket } from '../../bench/link.ts';
 import {
   efficiency,
   encoderBytes,
@@ -43,17 +42,4 @@ describe('scaling of an encoder', () => {
     assert.ok(shown.length > 6);
     for (const speed of shown) assert.ok(printed.includes(speed), speed);
   });
-});
-
-test('callers share the bandwidth of a link', async () => {
-  // 100 kB at 10 Mbit/s are 80 ms.
-  const pass = tokenBucket(0.01);
-  const begun = performance.now();
-  await Promise.all(
-    [1, 2].map(async () => {
-      for (let i = 0; i < 50; i++) await pass(1000);
-    }),
-  );
-  const spent = performance.now() - begun;
-  assert.ok(spent > 60 && spent < 500, `${spent} ms`);
 });

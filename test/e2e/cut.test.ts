@@ -330,7 +330,7 @@ describe('of clusters of a graph', () => {
       /^clusters \(K\) +6 \((12 partitions of other samples: K [\d–]+, agreement 1?\.\d\d)\)$/m.exec(stdout)!;
     assert.ok(text, stdout);
     const page = readFileSync(join(path('shown'), 'report', 'report.html'), 'utf8');
-    assert.ok(page.includes(`<p>6 clusters (${text[1]}) in 1,200 rows × 30</p>`));
+    assert.ok(page.includes(`<dd id="now-k">6 <small>(${text[1]})</small></dd>`));
     assert.ok(page.includes('id="dendrogram-t"'));
     // As an earlier version wrote it.
     const file = json('shown', 'run.json');

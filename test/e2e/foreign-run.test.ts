@@ -477,7 +477,7 @@ describe('a run directory from elsewhere', () => {
     const page = readFileSync(join(gone, 'report/report.html'), 'utf8');
     // The one that the page's own policy allows by its hash; text of the run that looks like one is not among them.
     const scripts = [...page.matchAll(/<script\b[^>]*>/g)].map(([tag]) => tag);
-    assert.deepEqual(scripts, ['<script type="application/json" id="data">', '<script>']);
+    assert.deepEqual(scripts, ['<script type="application/json" id="saved-run">', '<script>']);
     assert.ok(!page.includes(sequence));
   });
 });

@@ -97,7 +97,9 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
 
   test('the table of the report counts them as clusters.json does', () => {
     const html = readFileSync(join(run, 'report/report.html'), 'utf8');
-    const shown = [...html.matchAll(/<tr data-cluster="\d+"><th[^>]*>.*?<\/th><td>([\d,]+)<\/td>/g)];
+    const shown = [
+      ...html.matchAll(/<tr data-cluster="\d+"[^>]*><th[^>]*>.*?<\/th><td class="n">([\d,]+)<\/td>/g),
+    ];
     const { clusters } = JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8'));
     assert.deepEqual(
       shown.map(([, rows]) => Number(rows.replace(',', ''))),

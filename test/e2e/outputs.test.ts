@@ -168,11 +168,14 @@ describe('a table with names and texts', () => {
 
   test('the report shows a card of each cluster', () => {
     const page = readFileSync(join(run, 'report/report.html'), 'utf8');
-    assert.match(page, /<h2>What sets clusters apart<\/h2>/);
-    assert.equal(page.match(/<article>/g)!.length, 3);
+    assert.match(page, /<h2 id="h-cards">What sets clusters apart<\/h2>/);
+    assert.equal(page.match(/<article class="card" data-cluster="\d+">/g)!.length, 3);
     for (const { exemplars, words } of clusters)
       for (const shown of [exemplars[0].id!, words![0].word]) assert.ok(page.includes(shown), shown);
-    assert.match(page, /<article>.*\n<dl><dt>words<.*<dt>typical texts<.*<dt>typical rows<.*<dt>columns</);
+    assert.match(
+      page,
+      /<article .*<dl><dt>words<.*<dt>typical texts<.*<dt>typical rows<.*<dt>columns that set it apart</,
+    );
   });
 
   test('numbers of a list, as of an embedding, are not what sets a cluster apart', async () => {

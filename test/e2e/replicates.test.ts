@@ -119,7 +119,7 @@ describe('replicates', () => {
     assert.match(notes[0], /^training ended at --max-epochs 7 while K still changed/);
     assert.ok(stdout.endsWith(notes.map((note: string) => `note: ${note}\n`).join('')), stdout);
     const page = readFileSync(join(run, 'report', 'report.html'), 'utf8');
-    assert.ok(page.includes(`<p>${k} clusters (${text[2]}) in 2,000 rows × 3</p>`));
+    assert.ok(page.includes(`<dd id="now-k">${k} <small>(${text[2]})</small></dd>`));
     assert.ok(page.includes(`<li>${notes[0]}</li>`));
     const { openRun }: typeof Library = await import(new URL('../../dist/index.js', import.meta.url).href);
     const { result } = await openRun(run);

@@ -100,9 +100,9 @@ test('coinciding centres, clusters without extent, a single cluster, too many cl
   const covariances = [[0], [0]];
   assert.equal(
     clusterTable({ ...point, means: [[1], [2]], covariances }).clusters[0].nearest[0]?.separation,
-    Infinity,
+    Number.MAX_VALUE,
   );
-  assert.equal(separationText({ cluster: 1, separation: Infinity }), '> 99');
+  assert.equal(separationText({ cluster: 1, separation: Number.MAX_VALUE }), '> 99');
   assert.equal(separationText({ cluster: 1, separation: 2.345 }), '2.3');
   const alone = clusterTable({ ...point, weights: [1], rows: [1], means: [[1]], covariances: [[1]] });
   assert.deepEqual(alone.clusters[0].nearest, []);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupName, treeLayout } from '../../view/dendrogram.ts';
-import { heightScale } from '../../view/scales.ts';
+import { heightScale } from '../../view/axes.ts';
+import { cutText, groupName, inCut, nextSplitText, treeLayout } from '../../view/dendrogram.ts';
+import type { Cluster } from '../../view/model-view.ts';
+import { COLOURS } from '../../view/palette.ts';
 
 test('places of joins: the larger branch above, each in the middle of its two', () => {
   const { leaves, branches } = treeLayout({
@@ -85,4 +87,84 @@ test('names of groups', () => {
   assert.equal(groupName({ from: [3] }), '3');
   assert.equal(groupName({ from: [3, 7] }), '3, 7 (2)');
   assert.equal(groupName({ from: [3, 7, 9] }), '3, 7, … (3)');
+});
+
+const clustersOf = (colours: readonly number[]): Cluster[] =>
+  colours.map((colour, slot) => ({
+    ...{ rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null },
+    ...{ slot, colour, group: null },
+  }));
+const colours = (clusters: Cluster[]) => clusters.map(({ colour }) => colour);
+
+/** Clusters 1 and 3 join first, then 0 and 2, then these two, then cluster 4. */
+const tree = {
+  likelihood: 'gaussian' as const,
+  measure: 'nats a row',
+  sizes: [50, 40, 30, 20, 5],
+  joins: [
+    { a: 1, b: 3, height: 0.1 },
+    { a: 0, b: 2, height: 0.2 },
+    { a: 5, b: 6, height: 0.25 },
+    { a: 4, b: 7, height: 0.7 },
+  ],
+};
+
+test('clusters of a group have the colour of its lowest cluster, and say which they are joined with', () => {
+  // A cluster without rows is not in the tree.
+  const clusters = clustersOf([7, 8, 9, 10, 11, 12]);
+  assert.equal(inCut(clusters, tree, 5), clusters);
+  assert.deepEqual(colours(inCut(clusters, tree, 4)), [7, 8, 9, 8, 11, 12]);
+  assert.deepEqual(colours(inCut(clusters, tree, 3)), [7, 8, 7, 8, 11, 12]);
+  const two = inCut(clusters, tree, 2);
+  assert.deepEqual(colours(two), [7, 7, 7, 7, 11, 12]);
+  assert.deepEqual(
+    two.map(({ group }) => group),
+    [...Array(4).fill('0, 1, … (4)'), null, null],
+  );
+  assert.deepEqual(
+    two.map(({ slot }) => slot),
+    [0, 1, 2, 3, 4, 5],
+  );
+  assert.deepEqual(colours(inCut(clusters, tree, 1)), [7, 7, 7, 7, 7, 12]);
+});
+
+test('of more clusters than colours, groups have different ones as long as there are any', () => {
+  const k = COLOURS.length + 4;
+  // Each of the first four joins with the next one, and these four groups with one another.
+  const sizes = Array.from({ length: k }, (_, c) => k - c);
+  const joins = [
+    ...[0, 1, 2, 3].map((i) => ({ a: 2 * i, b: 2 * i + 1, height: i })),
+    { a: k, b: k + 1, height: 4 },
+  ];
+  const most = { ...tree, sizes, joins };
+  const clusters = clustersOf(sizes.map((_, c) => c));
+  const of50 = colours(inCut(clusters, most, COLOURS.length));
+  assert.equal(new Set(of50).size, COLOURS.length);
+  // Clusters 8 … 49 keep theirs; 50 … 53 would have those of the groups of 0, 2, 4 and of cluster 3's.
+  assert.deepEqual(of50.slice(0, 10), [0, 0, 2, 2, 4, 4, 6, 6, 8, 9]);
+  assert.deepEqual(of50.slice(50).toSorted(), [1, 3, 5, 7]);
+  const of53 = colours(inCut(clusters, most, k - 1));
+  assert.equal(new Set(of53).size, COLOURS.length, 'the last three repeat');
+});
+
+test('the text of a cut has the next join, by the clusters of the groups', () => {
+  assert.equal(cutText(tree, 5), '5 clusters; the next join is of 1 and 3 at 0.100 nats a row');
+  assert.equal(cutText(tree, 3), '3 clusters; the next join is of 1, 3 (2) and 0, 2 (2) at 0.250 nats a row');
+  assert.equal(cutText(tree, 1), '1 cluster');
+  const graph = { ...tree, likelihood: 'graph' as const };
+  assert.equal(cutText(graph, 2), '2 clusters; the next join is of 4 and 0, 1, … (4) at resolution γ 0.700');
+});
+
+test('the next splits: three at most, none if they are not known', () => {
+  assert.equal(nextSplitText(tree), '');
+  assert.equal(nextSplitText({ ...tree, next: [] }), '');
+  const next = [3, 0, 1, 2].map((cluster) => ({ cluster, sizes: [1200, 4], height: -0.02 - cluster }));
+  assert.equal(
+    nextSplitText({ ...tree, next: next.slice(0, 1) }),
+    'Next to split: cluster 3 into about 1,200 and 4 rows (at −3.02 nats a row).',
+  );
+  assert.match(
+    nextSplitText({ ...tree, next }),
+    /^Next to split: cluster 3 .*; then cluster 0 .*; then cluster 1 [^;]*$/,
+  );
 });

@@ -92,7 +92,7 @@ test('10,000 epochs: opened, followed, zoomed', { skip }, async () => {
   for (let i = 0; i < 20; i++) long.advance();
   await page.waitForFunction(() => document.getElementById('now-epoch')!.textContent!.startsWith('10,020'));
   console.log(`twenty more epochs: ${(performance.now() - begun).toFixed(0)} ms`);
-  const box = (await page.locator('#chart-k .u-over').boundingBox())!;
+  const box = (await page.locator('#chart-k').boundingBox())!;
   await page.mouse.move(box.x + 100, box.y + 50);
   await page.mouse.down();
   await page.mouse.move(box.x + 140, box.y + 50, { steps: 4 });

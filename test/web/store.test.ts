@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Message, RunInfo } from '../../view/api.ts';
 import type { TimedEvent } from '../../view/events.ts';
+import { currentK, kAfterEpochs, kChanges } from '../../view/history.ts';
 import {
   columnTexts,
   compactCount,
@@ -13,10 +14,10 @@ import {
   stopwatch,
   threeDigits,
   timeOfDay,
-} from '../../web/format.ts';
+} from '../../view/text.ts';
 import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
 import { logEntries } from '../../web/log.ts';
-import { applyMessage, createStore, currentK, kAfterEpochs, kChanges } from '../../web/store.ts';
+import { applyMessage, createStore } from '../../web/store.ts';
 import { noEpochs } from './world.ts';
 
 const run = { name: 'x', status: 'running', workers: ['w1'] } as RunInfo;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { fakeRun, K } from '../../../bench/fake-run.ts';
 import { createCounters } from '../../../coordinator/monitor/counters.ts';
 import { createMetrics } from '../../../coordinator/monitor/prometheus.ts';
+import { fakeRun, K } from './fake-run.ts';
 
 /** The value of a series. */
 function valueIn(text: string, series: string): number {

@@ -1,10 +1,11 @@
 // The server of finished runs, without a browser: how long it stays, what its table of runs says.
 import assert from 'node:assert/strict';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keepOpen, openView, viewedRuns } from '../../../coordinator/view/open-view.ts';
-import { runTable, type ViewedRun } from '../../../coordinator/view/run-table.ts';
+import { runTable, type ViewedRun } from '../../../coordinator/view/runs.ts';
 import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
 
 const folder = scratch();
@@ -25,18 +26,19 @@ describe('the page of a finished run', () => {
     const stream = await fetch(`${page.url}api/stream`, { signal: viewer.signal });
     const closed = keepOpen(page, new AbortController().signal, 0.3);
     await sleep(1000);
-    assert.equal((await fetch(`${page.url}api/run`)).status, 200, 'open as long as somebody looks');
+    assert.equal((await fetch(`${page.url}favicon.ico`)).status, 204, 'open as long as somebody looks');
     viewer.abort();
     await stream.text().catch(() => {});
     await closed;
-    await assert.rejects(fetch(`${page.url}api/run`));
+    await assert.rejects(fetch(page.url));
   });
 
   test('says in words what is damaged', async () => {
-    const [{ run: file }] = runs;
-    const files = { ...file.files, 'tree.json': '0'.repeat(64) };
-    const page = await openView([{ path: run, run: { ...file, files } }], address);
-    const answer = await fetch(`${page.url}api/state`);
+    const damaged = join(folder, 'damaged');
+    cpSync(run, damaged, { recursive: true });
+    writeFileSync(join(damaged, 'tree.json'), '{}');
+    const page = await openView(viewedRuns([damaged], assert.fail), address);
+    const answer = await fetch(page.url);
     assert.equal(answer.status, 409);
     assert.match(await answer.text(), /tree\.json is damaged/);
     await page.close();

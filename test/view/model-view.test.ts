@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { argmaxRows, logits } from '../../model/nets/net.ts';
+import type { StateOf } from '../../view/api.ts';
+import {
+  assignSlots,
+  bytesIn,
+  createMap,
+  createViewer,
+  curveHeight,
+  type DisplaySample,
+  packedView,
+  unpackedView,
+} from '../../view/model-view.ts';
+import { sampledRows } from '../../view/sample-rows.ts';
+import { world } from '../web/world.ts';
+
+/** Views of states, with labels by their nets. */
+function createAnalyser() {
+  const viewOf = createViewer();
+  return (state: StateOf, sample: DisplaySample | null, isOver = false) => {
+    const floats = (base64: string) => new Float32Array(bytesIn(base64).buffer);
+    const net = state.net.map(({ rows, cols, weights, bias }) => ({
+      ...{ rows, cols, weights: floats(weights), bias: floats(bias) },
+    }));
+    const labels = argmaxRows(logits(net, sample?.rows ?? new Float32Array(0)), state.k);
+    return viewOf(state, sample, labels, isOver);
+  };
+}
+
+const displayed = (rows: Float32Array, dim: number): DisplaySample => ({
+  rows,
+  dim,
+  numbers: sampledRows(rows.length / dim, (10 * rows.length) / dim),
+});
+
+test('labels are those of the nearest mean, and points lie near their centres', () => {
+  const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 500 });
+  const state = stateAt(100);
+  const view = createAnalyser()(state, displayed(sample, 5));
+  assert.equal(view.k, 6);
+  assert.equal(view.clusters.length, 6);
+  for (let n = 0; n < 500; n++) {
+    const squared = state.means.map((mean) =>
+      mean.reduce((s, v, i) => s + (v / scale[i] - sample[5 * n + i]) ** 2, 0),
+    );
+    assert.equal(view.labels[n], squared.indexOf(Math.min(...squared)));
+  }
+  for (const [c, rows] of view.typical.entries()) {
+    const labels = rows.map((row) => view.labels[view.rows.indexOf(row)]);
+    assert.deepEqual(labels, Array(10).fill(c), 'typical rows are of their cluster');
+  }
+  for (let c = 0; c < 6; c++)
+    for (let a = 0; a < 3; a++) {
+      const own = [...view.labels.keys()].filter((n) => view.labels[n] === c).map((n) => view.xyz[3 * n + a]);
+      const mean = own.reduce((x, y) => x + y, 0) / own.length;
+      const sd = Math.sqrt(view.covariances[9 * c + 4 * a]);
+      assert.ok(Math.abs(mean - view.centres[3 * c + a]) < sd, 'the mean of the points is near the centre');
+    }
+});
+
+test('without a sample, and with D = 1 and K = 1', () => {
+  const small = world({ clusters: 1, dim: 1, rows: 300 });
+  const view = createAnalyser()(small.stateAt(3), displayed(small.sample, 1));
+  assert.equal(view.k, 1);
+  assert.deepEqual(view.clusters[0].nearest, []);
+  assert.ok([...view.xyz, ...view.covariances].every(Number.isFinite));
+  for (let i = 0; i < 300; i++) {
+    const top = curveHeight(view.centres, view.covariances, 0, view.xyz[3 * i]);
+    assert.ok(view.xyz[3 * i + 1] >= 0 && view.xyz[3 * i + 1] <= 1.0001 * top, 'points lie below the curve');
+  }
+  assert.deepEqual(
+    view.xyz,
+    createAnalyser()(small.stateAt(3), displayed(small.sample, 1)).xyz,
+    'always in the same way',
+  );
+  assert.equal(createAnalyser()(small.stateAt(3), null).labels.length, 0);
+});
+
+test('colours stay with their clusters when a split or merge renumbers them', () => {
+  const first = assignSlots(null, [[0], [10], [20]]);
+  assert.deepEqual(first.slots, [0, 1, 2]);
+  const split = assignSlots(first, [[9], [11.5], [20], [0.2]]);
+  assert.deepEqual(split.slots, [1, 3, 2, 0]);
+  const merged = assignSlots(split, [[20], [0.1], [9.8]]);
+  assert.deepEqual(merged.slots, [2, 0, 1]);
+  assert.deepEqual(assignSlots(merged, [[0, 0]]).slots, [0], 'data of another shape get new slots');
+});
+
+test('colours stay during the run; after it they are those of the report', () => {
+  const { sample, stateAt } = world({ clusters: 6, dim: 5, rows: 50 });
+  const analyse = createAnalyser();
+  const own = ({ clusters }: ReturnType<typeof analyse>, key: 'slot' | 'colour') =>
+    clusters.map((cluster) => cluster[key]);
+  const opened = analyse(stateAt(100), displayed(sample, 5));
+  assert.deepEqual(own(opened, 'colour'), [0, 1, 2, 3, 4, 5], 'initially colours follow the cluster numbers');
+  const state = stateAt(100);
+  for (const column of [state.means, state.covariances, state.weights, state.sizes]) column.reverse();
+  assert.deepEqual(own(analyse(state, null), 'colour'), [5, 4, 3, 2, 1, 0]);
+  const last = analyse({ ...state, counts: [1, 2, 3, 4, 5, 6] }, null, true);
+  assert.deepEqual(own(last, 'colour'), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(own(last, 'slot'), [5, 4, 3, 2, 1, 0], 'slots stay, and with them the pinned cluster');
+  assert.ok(last.counted && !opened.counted);
+  assert.deepEqual(
+    last.clusters.map(({ rows }) => rows),
+    [1, 2, 3, 4, 5, 6],
+  );
+});
+
+test('a map has some of the points, at the same places in each state, with the labels of that state', () => {
+  const { sample, stateAt, scale } = world({ clusters: 6, dim: 5, rows: 3_000 });
+  const display = displayed(sample, 5);
+  const analyse = createAnalyser();
+  const mapped = createMap();
+  const view = analyse(stateAt(100), display);
+  const map = mapped(view, display, scale);
+  assert.ok(map.isMap && !view.isMap);
+  assert.equal(map.labels.length, 2_500);
+  for (const row of [0, 1, 1234, 2499])
+    assert.equal(map.labels[row], view.labels[Math.floor((row * 3_000) / 2_500)]);
+  for (let i = 0; i < 2_500; i++) assert.equal(map.xyz[3 * i + 2], 0);
+  for (let c = 0; c < 6; c++) {
+    const own = [...map.labels.keys()].filter((n) => map.labels[n] === c);
+    const sorted = own.map((n) => map.xyz[3 * n]).sort((x, y) => x - y);
+    const middle = (sorted[Math.floor((own.length - 1) / 2)] + sorted[Math.ceil((own.length - 1) / 2)]) / 2;
+    assert.ok(Math.abs(map.centres[3 * c] - middle) < 1e-4);
+  }
+  const later = mapped(analyse(stateAt(3), display), display, scale);
+  assert.deepEqual(later.xyz, map.xyz);
+  assert.ok(
+    Number.isNaN(mapped({ ...view, k: 7 }, display, scale).centres[3 * 6]),
+    'a cluster without points',
+  );
+});
+
+test('a view survives a file', () => {
+  const { sample, stateAt } = world({ clusters: 6, dim: 5, rows: 50 });
+  const view = createAnalyser()(stateAt(100), displayed(sample, 5));
+  assert.deepEqual(unpackedView(JSON.parse(JSON.stringify(packedView(view)))), view);
+});
+
+test('two columns are a map already', () => {
+  const { sample, stateAt, scale } = world({ clusters: 2, dim: 2, rows: 50 });
+  const display = displayed(sample, 2);
+  const view = createAnalyser()(stateAt(100), display);
+  assert.equal(createMap()(view, display, scale), view);
+});

@@ -1,0 +1,197 @@
+// report.html in a real browser: from a file, under its own Content-Security-Policy, with and without scripts, and on paper.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import type { Locator, Page } from 'playwright-core';
+import { drawReport } from '../../report/draw.ts';
+import { scratchFolder } from '../data/files.ts';
+import { contentsOf, K } from '../report/contents.ts';
+import { closeBrowser, drawn, noBrowser, type OpenedPage, open } from './browser.ts';
+
+const skip = noBrowser;
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const { folder } = scratchFolder();
+
+let url: string;
+let opened: OpenedPage;
+let page: Page;
+before(async () => {
+  if (skip) return;
+  const { path } = await drawReport(join(folder, 'report'), contentsOf());
+  url = pathToFileURL(path).href;
+  opened = await open(url, { viewport: { width: 1280, height: 900 } });
+  page = opened.page;
+  await drawn(page);
+});
+after(async () => {
+  await opened?.close();
+  await closeBrowser();
+});
+
+const PARTS = [
+  ...['12', '0.9211', '0.5000', 'Cluster 1', 'typical rows', 'tide', '12,300, elsewhere 0 (−1.25 sd)'],
+  ...['joins 3, 4 at 0.25', 'Clusters and classes', 'Most mixed up', 'Tree of clusters', 'runs/x/labels.npy'],
+];
+
+test('has points, table, tree, charts and result; nothing is asked for, and nothing fails', {
+  skip,
+}, async () => {
+  const text = (await page.locator('main').textContent())!.replaceAll('\n', ' ');
+  for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
+  assert.equal(await page.locator('#table tbody tr').count(), K);
+  assert.equal(await page.locator('#tree svg').isVisible(), true);
+  assert.match((await page.locator('#chart-k').getAttribute('aria-label'))!, /K over 40 epochs: 1 at first/);
+  assert.match((await page.locator('#log').textContent())!, /onerror/, 'as text');
+  assert.match(await page.title(), /· x$/);
+  assert.deepEqual(opened.complaints, [`requested ${page.url()}`]);
+});
+
+test('a click shows the rows of a cluster with their images, and the row of a point', { skip }, async () => {
+  await page.locator('#table tbody tr').nth(1).click();
+  const body = page.locator('#rows-body');
+  await body.locator('img').nth(1).waitFor();
+  assert.match((await body.textContent())!, /Cluster 1.*tide.*border rows.*row 7 \(to 3\)/s);
+  const box = (await page.locator('#scatter').boundingBox())!;
+  await page.locator('#scatter').scrollIntoViewIfNeeded();
+  let found = false;
+  for (let x = 20; x < box.width && !found; x += 9)
+    for (let y = 20; y < box.height && !found; y += 25) {
+      await page.mouse.click(box.x + x, box.y + y);
+      found = /^Row /.test((await page.locator('#h-rows').textContent())!);
+    }
+  assert.match((await body.textContent())!, /The row at this point/);
+  await page.locator('#rows-close').click();
+});
+
+test('points are turned, zoomed and put on the map; the dial cuts the tree; words are found', {
+  skip,
+}, async () => {
+  const picture = () =>
+    page.locator('#scatter').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+  const whole = await picture();
+  for (const key of ['ArrowRight', '+']) {
+    await page.locator('#scatter').press(key);
+    assert.equal(await page.locator('#reset').isVisible(), true);
+    await page.locator('#reset').click();
+  }
+  await page.waitForFunction(
+    (before) => document.querySelector<HTMLCanvasElement>('#scatter')!.toDataURL() === before,
+    whole,
+  );
+  await page.locator('#on-map').click();
+  assert.equal(await page.locator('#axes').textContent(), 'a map');
+  await page.locator('#on-map').click();
+  await page.locator('#dial').fill('3');
+  assert.match((await page.locator('#cut').textContent())!, /^3 clusters; /);
+  await page.locator('#dial').fill(String(K));
+  await page.locator('#table-search').fill('tid');
+  assert.deepEqual(await page.locator('#table tbody tr:not([hidden]) th').allTextContents(), ['1']);
+  await page.locator('#table-search').fill('');
+  await page.locator('table.sortable').getByRole('button', { name: 'rows' }).click();
+  assert.equal(await page.locator('table.sortable [aria-sort]').count(), 1);
+});
+
+test('pictures and numbers are saved', { skip }, async () => {
+  const saved = async (button: Locator) => {
+    const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
+    return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
+  };
+  for (const [of, name, columns] of [
+    ['the sample points', 'x-clusters', 'row,cluster,x,y'],
+    ['K over epochs', 'x-k', 'epoch,time,k'],
+    ['the losses', 'x-losses', 'epoch,time,loss,subLoss'],
+  ]) {
+    const csv = await saved(page.getByRole('button', { name: `Save ${of} as CSV` }));
+    assert.deepEqual([csv.name, csv.bytes.toString().split('\r\n')[0]], [`${name}.csv`, columns]);
+    const png = await saved(page.getByRole('button', { name: `Save ${of} as PNG` }));
+    assert.ok(png.bytes.length > 3000, `${name}: ${png.bytes.length} bytes`);
+  }
+  const table = await saved(page.getByRole('button', { name: 'Save the table of clusters as CSV' }));
+  assert.equal(table.bytes.toString().trimEnd().split('\r\n').length, K + 1);
+  const classes = await saved(page.getByRole('button', { name: 'Save Clusters and classes as CSV' }));
+  assert.equal(classes.name, 'x-confusion.csv');
+});
+
+test('cards of images show these, not their columns; on a phone nothing is wider than the screen', {
+  skip,
+}, async () => {
+  const card = page.locator('#cards .card').first();
+  assert.equal(await card.getByRole('img', { name: /^Image of row/ }).count(), 2);
+  assert.doesNotMatch((await card.textContent())!, /column 495/);
+  const width = await card
+    .locator('use')
+    .first()
+    .evaluate((use) => use.getBoundingClientRect().width);
+  assert.ok(width > 20, `${width} pixels wide`);
+  const phone = await open(url, { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+  await drawn(phone.page);
+  await phone.page.locator('#table tbody tr').nth(1).click();
+  await phone.page.locator('#rows').waitFor();
+  assert.equal(await phone.page.evaluate(() => document.scrollingElement!.scrollWidth), 390);
+  await phone.close();
+});
+
+test('without scripts there are pictures, table and cards; and so on paper', { skip }, async () => {
+  const still = await open(url, { javaScriptEnabled: false });
+  const text = (await still.page.locator('body').textContent())!.replaceAll('\n', ' ');
+  for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
+  for (const name of ['clusters', 'map', 'exemplars'])
+    assert.ok(await still.page.locator(`figure[data-picture=${name}] svg`).isVisible(), name);
+  for (const id of ['chart-k', 'chart-losses', 'tree-scroll'])
+    assert.ok(await still.page.locator(`#${id} svg`).isVisible(), id);
+  for (const id of ['scatter', 'dial', 'events', 'theme', 'table-search'])
+    assert.equal(await still.page.locator(`#${id}`).isVisible(), false, id);
+  await still.close();
+  await page.emulateMedia({ media: 'print' });
+  assert.ok(await page.locator('figure[data-picture=clusters] svg').isVisible());
+  for (const id of ['scatter', 'dial', 'theme'])
+    assert.equal(await page.locator(`#${id}`).isVisible(), false);
+  assert.equal(
+    await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
+    'rgb(255, 255, 255)',
+  );
+  assert.ok((await page.pdf({ format: 'A4' })).length > 20_000);
+  await page.emulateMedia({ media: null });
+});
+
+test('a changed script does not run, and in a sandbox without its origin the page works', {
+  skip,
+}, async () => {
+  const html = readFileSync(join(folder, 'report/report.html'), 'utf8');
+  const changed = join(folder, 'changed.html');
+  writeFileSync(changed, html.replace(/<\/script>\s*<\/body>/, ';document.title="run"</script></body>'));
+  assert.notEqual(readFileSync(changed, 'utf8'), html);
+  const other = await open(pathToFileURL(changed).href);
+  assert.equal(await other.page.title(), 'x · dpmesh');
+  assert.equal(await other.page.locator('.save').count(), 0);
+  await other.close();
+  const frame = join(folder, 'frame.html');
+  const content = html.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  writeFileSync(
+    frame,
+    `<iframe sandbox="allow-scripts" srcdoc="${content}" width="900" height="800"></iframe>`,
+  );
+  const notebook = await open(pathToFileURL(frame).href);
+  const inside = notebook.page.frameLocator('iframe');
+  await inside.locator('#scatter-empty').waitFor({ state: 'hidden' });
+  assert.equal(await inside.locator('#table tbody tr').count(), K);
+  await notebook.close();
+});
+
+for (const colorScheme of ['light', 'dark'] as const)
+  test(`axe reports no accessibility faults in the ${colorScheme} theme`, { skip }, async () => {
+    const own = await open(url, { colorScheme });
+    await drawn(own.page);
+    await own.page.evaluate(AXE);
+    const found = await own.page.evaluate(async () => {
+      const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run();
+      return violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+    });
+    assert.deepEqual(found, []);
+    await own.close();
+  });

@@ -1,0 +1,84 @@
+import { cutBack, type Epochs } from './api.ts';
+import { keptEvents, type TimedEvent } from './events.ts';
+
+/** The history of a run in bounded memory: its epochs as columns, and its other events. */
+export interface RunHistory {
+  epochs: Epochs;
+  events: TimedEvent[];
+}
+
+/** Beyond this many epochs, every second one is dropped. */
+const MAX_EPOCHS = 20_000;
+const MAX_EVENTS = 10_000;
+
+export const emptyHistory = (): RunHistory => ({
+  epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] },
+  events: [],
+});
+
+export function addEpoch(
+  { epochs }: RunHistory,
+  row: { [Name in keyof Epochs]: Epochs[Name][number] },
+): void {
+  for (const [name, column] of columns(epochs)) column.push(row[name]);
+  if (epochs.epoch.length > MAX_EPOCHS) thin(epochs);
+}
+
+/** Adds an event that is not an epoch. A `resume` drops the epochs after its checkpoint: their work was lost. */
+export function addEvent(history: RunHistory, event: TimedEvent): void {
+  if (event.type === 'resume') cutBack(history.epochs, event.epoch);
+  if (event.type === 'alternation') cutBack(history.epochs, 0);
+  history.events.push(event);
+  // In batches: removing one event costs as much as removing many.
+  if (history.events.length > 2 * MAX_EVENTS) history.events = keptEventsOf(history);
+}
+
+/** The events to show: at most `MAX_EVENTS`. */
+export const keptEventsOf = ({ events }: RunHistory) => keptEvents(events, MAX_EVENTS);
+
+const columns = (epochs: Epochs) => Object.entries(epochs) as [keyof Epochs, (number | null)[]][];
+
+function thin(epochs: Epochs): void {
+  for (const [, column] of columns(epochs)) {
+    let kept = 0;
+    for (let i = 0; i < column.length; i += 2) column[kept++] = column[i];
+    column.length = kept;
+  }
+}
+
+/** Split and merge steps that changed K, less those that a resume discarded. */
+export function kChanges(
+  events: readonly TimedEvent[],
+): { epoch: number; kind: 'split' | 'merge'; k: number; changed: number }[] {
+  const changes: ReturnType<typeof kChanges> = [];
+  for (const event of events) {
+    if (event.type === 'resume')
+      while (changes.length && changes[changes.length - 1].epoch > event.epoch) changes.pop();
+    if (event.type === 'alternation') changes.length = 0;
+    if (event.type === 'step' && event.changed) {
+      const { epoch, kind, k, changed } = event;
+      changes.push({ epoch, kind, k, changed });
+    }
+  }
+  return changes;
+}
+
+/**
+ * The current K. An epoch reports the K that it trained with; a split or merge step at its end, or a later resume,
+ * reports a newer one.
+ */
+export function currentK({ epochs, events }: RunHistory): number | undefined {
+  const last = events.findLast(
+    (event) => event.type === 'step' || event.type === 'resume' || event.type === 'alternation',
+  );
+  // The clusters before an alternation are those of other codes.
+  if (last?.type === 'alternation') return epochs.k.at(-1) ?? last.k;
+  const isNewer = last && last.epoch >= (epochs.epoch.at(-1) ?? 0);
+  return isNewer ? last.k : epochs.k.at(-1);
+}
+
+/** K after each epoch and the step at its end, with which the next epoch trained. */
+export function kAfterEpochs(history: RunHistory): number[] {
+  const { k } = history.epochs;
+  return k.map((trained, i) => k[i + 1] ?? currentK(history) ?? trained);
+}

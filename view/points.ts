@@ -1,0 +1,338 @@
+import { curveHeight, type ModelView } from './model-view.ts';
+import { colourOf, markerPath, markerStyle } from './palette.ts';
+import { inPicture } from './projection.ts';
+import { clipped, mark, num, picture, text, WIDTH } from './svg.ts';
+import { counted, percent } from './text.ts';
+
+/** The picture of points: where points, ellipses and numbers are, for the canvas of the page; and the same as SVG. */
+
+/** Rotation of the three axes before two of them are drawn: 3×3, row-major. */
+export type Rotation = readonly number[];
+
+export const IDENTITY: Rotation = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+
+/** Rotates further: by `right` about the vertical axis of the screen, by `down` about the horizontal one; radians. */
+export function rotate(rotation: Rotation, right: number, down: number): Rotation {
+  const [c, s] = [Math.cos(right), Math.sin(right)];
+  const [e, f] = [Math.cos(down), Math.sin(down)];
+  return product([1, 0, 0, 0, e, -f, 0, f, e], product([c, 0, s, 0, 1, 0, -s, 0, c], rotation));
+}
+
+function product(a: Rotation, b: Rotation): Rotation {
+  return [0, 1, 2].flatMap((i) =>
+    [0, 1, 2].map((j) => a[3 * i] * b[j] + a[3 * i + 1] * b[3 + j] + a[3 * i + 2] * b[6 + j]),
+  );
+}
+
+/** A magnified picture: the pixel `p` of the whole is at factor·p + (x, y). */
+export interface Zoom {
+  readonly factor: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+export const WHOLE: Zoom = { factor: 1, x: 0, y: 0 };
+
+/** An ellipse in the plane: half axes, and the angle of the longer one in radians, counter-clockwise. */
+export interface Ellipse {
+  x: number;
+  y: number;
+  rx: number;
+  ry: number;
+  angle: number;
+}
+
+/** The ellipse of `sds` standard deviations of a 2×2 covariance [xx, xy, yy]. Clamps eigenvalues rounded below 0. */
+export function ellipseOf(
+  x: number,
+  y: number,
+  [xx, xy, yy]: ArrayLike<number> & Iterable<number>,
+  sds: number,
+): Ellipse {
+  const mean = (xx + yy) / 2;
+  const halfGap = Math.hypot((xx - yy) / 2, xy);
+  return {
+    x,
+    y,
+    rx: sds * Math.sqrt(Math.max(0, mean + halfGap)),
+    ry: sds * Math.sqrt(Math.max(0, mean - halfGap)),
+    angle: halfGap === 0 ? 0 : Math.atan2(2 * xy, xx - yy) / 2,
+  };
+}
+
+/** The first two coordinates of point `i` after the rotation. */
+export function rotatePoint(xyz: ArrayLike<number>, i: number, r: Rotation): [number, number] {
+  const [x, y, z] = [xyz[3 * i], xyz[3 * i + 1], xyz[3 * i + 2]];
+  return [r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z];
+}
+
+/** [xx, xy, yy] of the `i`-th 3×3 covariance after the rotation. */
+export function rotateCovariance(
+  covariances: ArrayLike<number>,
+  i: number,
+  r: Rotation,
+): [number, number, number] {
+  const form = (a: number, b: number) => {
+    let sum = 0;
+    for (let p = 0; p < 3; p++)
+      for (let q = 0; q < 3; q++) sum += r[a + p] * covariances[9 * i + 3 * p + q] * r[b + q];
+    return sum;
+  };
+  return [form(0, 0), form(0, 3), form(3, 3)];
+}
+
+/** Maps the plane to the picture: pixel = centre ± scale·(value − middle). */
+interface Viewport {
+  scale: number;
+  midX: number;
+  midY: number;
+  width: number;
+  height: number;
+}
+
+/** The viewport, at one scale for both axes, that shows every ellipse to `EXTENT` times its half axes. */
+function viewportOf(ellipses: readonly Ellipse[], width: number, height: number): Viewport {
+  let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const { x, y, rx, ry, angle } of ellipses) {
+    const [c, s] = [Math.cos(angle), Math.sin(angle)];
+    const halfX = EXTENT * Math.hypot(rx * c, ry * s);
+    const halfY = EXTENT * Math.hypot(rx * s, ry * c);
+    left = Math.min(left, x - halfX);
+    right = Math.max(right, x + halfX);
+    low = Math.min(low, y - halfY);
+    high = Math.max(high, y + halfY);
+  }
+  if (!(right >= left)) [left, right, low, high] = [-1, 1, -1, 1];
+  const spanX = right - left || 1e-12;
+  const spanY = high - low || 1e-12;
+  const scale = Math.min(Math.max(1, width - 2 * MARGIN) / spanX, Math.max(1, height - 2 * MARGIN) / spanY);
+  return { scale, midX: (left + right) / 2, midY: (low + high) / 2, width, height };
+}
+
+/** The part of it that a zoom shows. */
+function zoomed({ scale, midX, midY, width, height }: Viewport, { factor, x, y }: Zoom): Viewport {
+  return {
+    scale: scale * factor,
+    midX: midX - (((factor - 1) * width) / 2 + x) / (scale * factor),
+    midY: midY + (((factor - 1) * height) / 2 + y) / (scale * factor),
+    width,
+    height,
+  };
+}
+
+const screenX = (x: number, { scale, midX, width }: Viewport) => width / 2 + (x - midX) * scale;
+/** In a picture, y points down. */
+const screenY = (y: number, { scale, midY, height }: Viewport) => height / 2 - (y - midY) * scale;
+
+interface Spot {
+  x: number;
+  y: number;
+}
+
+/**
+ * Positions of the cluster numbers: each at its own point if that is at least `distance` from all earlier ones, else
+ * nearby; null if no free position is near.
+ */
+export function placeNumbers(points: readonly Spot[], distance: number): (Spot | null)[] {
+  const taken: Spot[] = [];
+  const free = (spot: Spot) =>
+    taken.every((other) => Math.hypot(other.x - spot.x, other.y - spot.y) >= distance);
+  return points.map((point) => {
+    const around = [1, 1.5, 2].flatMap((far) =>
+      [1, 7, 3, 5, 0, 4, 2, 6].map((eighth) => ({
+        x: point.x + far * distance * Math.cos((eighth * Math.PI) / 4),
+        y: point.y - far * distance * Math.sin((eighth * Math.PI) / 4),
+      })),
+    );
+    const spot = [point, ...around].find(free) ?? null;
+    if (spot) taken.push(spot);
+    return spot;
+  });
+}
+
+/** Standard deviations that an ellipse shows, and how much of it the picture shows at least. */
+const SDS = 2;
+const EXTENT = 1.4;
+/** Pixels between these and the edge. */
+const MARGIN = 12;
+/** Only the largest clusters get an ellipse. */
+const MOST_ELLIPSES = 1000;
+
+/** The size of the picture, and which part of it is shown from which side. */
+export interface Framing {
+  width: number;
+  height: number;
+  rotation?: Rotation;
+  zoom?: Zoom;
+}
+
+/** What is where, in pixels. */
+export interface PointScene {
+  xs: Float32Array;
+  ys: Float32Array;
+  /** Of a point. */
+  radius: number;
+  centres: Spot[];
+  /** The ellipse of each cluster, or with one column its curve, as a path; empty on a map. */
+  outlines: string[];
+  /** Where its number is; null: there is no room. */
+  numbers: (Spot | null)[];
+  numberRadius: number;
+}
+
+/** Lays out a view. `whole`: as `shownAsAWhole` says. */
+export function pointScene(
+  view: ModelView,
+  { width, height, rotation = IDENTITY, zoom = WHOLE }: Framing,
+  whole: readonly boolean[] = shownAsAWhole(view),
+): PointScene {
+  const isLine = view.dim === 1 && !view.isMap;
+  const ellipses = view.clusters.map((_, c) => {
+    const [x, y] = rotatePoint(view.centres, c, rotation);
+    const ellipse = ellipseOf(x, y, rotateCovariance(view.covariances, c, rotation), SDS);
+    return isLine ? { ...ellipse, y: y / 2, ry: y / 2 } : ellipse;
+  });
+  const viewport = zoomed(
+    viewportOf(
+      ellipses.filter((_, c) => whole[c]),
+      width,
+      height,
+    ),
+    zoom,
+  );
+  const n = view.labels.length;
+  const [xs, ys] = [new Float32Array(n), new Float32Array(n)];
+  for (let i = 0; i < n; i++) {
+    const [x, y] = rotatePoint(view.xyz, i, rotation);
+    xs[i] = screenX(x, viewport);
+    ys[i] = screenY(y, viewport);
+  }
+  const centres = ellipses.map(({ x }, c) => ({
+    x: screenX(x, viewport),
+    y: screenY(rotatePoint(view.centres, c, rotation)[1], viewport),
+  }));
+  const numberRadius = view.k > 20 ? 8 : 9;
+  const largestFirst = [...centres.keys()].sort((a, b) => view.clusters[b].rows - view.clusters[a].rows);
+  // The number of a cluster that lies outside stands at the edge, with a line that points there.
+  const within = (value: number, length: number) =>
+    zoom === WHOLE ? Math.min(Math.max(value, numberRadius + 2), length - numberRadius - 2) : value;
+  const present = largestFirst.filter((c) => Number.isFinite(centres[c].x));
+  const spots = placeNumbers(
+    present.map((c) => ({ x: within(centres[c].x, width), y: within(centres[c].y, height) })),
+    2 * numberRadius + 3,
+  );
+  const numbers = centres.map((): Spot | null => null);
+  for (const [i, c] of present.entries()) numbers[c] = spots[i];
+  const outlined = new Set(largestFirst.slice(0, MOST_ELLIPSES));
+  const outlines = view.isMap
+    ? []
+    : ellipses.map((ellipse, c) =>
+        !outlined.has(c) ? '' : isLine ? curvePath(view, c, viewport) : ellipsePath(ellipse, viewport),
+      );
+  const radius = Math.min(3, Math.max(1.15, 3.2 * (600 / Math.max(1, n)) ** 0.28));
+  return { xs, ys, radius, centres, outlines, numbers, numberRadius };
+}
+
+/** The clusters that the picture shows as a whole, however it is turned. */
+export function shownAsAWhole({ clusters, centres, covariances }: ModelView): boolean[] {
+  const variance = (c: number) => covariances[9 * c] + covariances[9 * c + 4] + covariances[9 * c + 8];
+  return inPicture(
+    clusters.map(({ weight }) => weight),
+    clusters.map((_, c) => centres.subarray(3 * c, 3 * c + 3)),
+    clusters.map((_, c) => SDS * Math.sqrt(variance(c) / 2)),
+  );
+}
+
+function ellipsePath({ x, y, rx, ry, angle }: Ellipse, viewport: Viewport): string {
+  const [cx, cy] = [screenX(x, viewport), screenY(y, viewport)];
+  const [a, b] = [rx, ry].map((radius) => Math.max(1, radius * viewport.scale));
+  const [dx, dy] = [a * Math.cos(angle), -a * Math.sin(angle)];
+  const arc = `A${num(a)} ${num(b)} ${num((-angle * 180) / Math.PI)} 1 0`;
+  return `M${num(cx - dx)} ${num(cy - dy)}${arc} ${num(cx + dx)} ${num(cy + dy)}${arc} ${num(cx - dx)} ${num(cy - dy)}Z`;
+}
+
+/** Places along a curve. */
+const CURVE_POINTS = 121;
+
+function curvePath({ centres, covariances }: ModelView, c: number, viewport: Viewport): string {
+  const reach = 4 * Math.sqrt(covariances[9 * c]);
+  const points = Array.from({ length: CURVE_POINTS }, (_, i) => {
+    const x = centres[3 * c] + reach * ((2 * i) / (CURVE_POINTS - 1) - 1);
+    const y = curveHeight(centres, covariances, c, x);
+    return `${num(screenX(x, viewport))} ${num(screenY(y, viewport))}`;
+  });
+  return `M${points.join('L')}`;
+}
+
+/** What the two axes show. */
+export function axesText({ dim, k, shares, isMap }: ModelView): string {
+  if (isMap) return 'a map';
+  if (dim === 1) return 'one column; heights are densities times weights';
+  if (k === 1) return 'axes of largest variance';
+  return `${percent(shares[0] + shares[1], 0)} of the between-cluster scatter`;
+}
+
+const HEIGHT = 520;
+/** Points are drawn in layers, each with some of every cluster, so that the last cluster does not hide all others. */
+const LAYERS = 6;
+
+/** The same as a file. Each point has the marker of its cluster, so that the first 300 clusters all look different. */
+export function pointsPicture(view: ModelView): string {
+  const scene = pointScene(view, { width: WIDTH, height: HEIGHT });
+  const rowsOf = view.clusters.map((): number[] => []);
+  for (const [i, label] of view.labels.entries()) rowsOf[label].push(i);
+  const shown = view.clusters.flatMap(({ rows }, c) => (rows > 1e-6 ? [c] : []));
+  const box = { left: 0, top: 0, right: WIDTH, bottom: HEIGHT };
+  const id = view.isMap ? 'map' : 'clusters';
+  return picture(
+    {
+      id,
+      height: HEIGHT + 24,
+      title: view.isMap ? 'Map' : 'Clusters',
+      description: `${counted(shown.length, 'cluster')} and ${view.labels.length} of the rows, on ${view.isMap ? 'a map' : view.dim === 1 ? 'one axis' : 'two axes'}.`,
+    },
+    clipped(
+      `${id}-in`,
+      box,
+      dots(scene, rowsOf) + outlineShapes(scene, shown) + shown.map((c) => numberShape(scene, c)).join(''),
+    ),
+    text(WIDTH / 2, HEIGHT + 14, axesText(view), { anchor: 'middle', tone: 'mute' }),
+  );
+}
+
+function dots({ xs, ys, radius }: PointScene, rowsOf: readonly number[][]): string {
+  const layers = Array.from({ length: LAYERS }, (_, layer) =>
+    rowsOf.map((rows, c) => {
+      const places = rows.flatMap((row, i) =>
+        i % LAYERS === layer ? [`M${num(xs[row])} ${num(ys[row])}`] : [],
+      );
+      if (!places.length) return '';
+      const { colour, shape } = markerStyle(c);
+      // A zero-length line with round caps is the shortest way to draw a dot.
+      if (shape === 'circle')
+        return `<path d="${places.map((at) => `${at}h0`).join('')}" stroke="${colour}"/>`;
+      const outline = markerPath(shape, radius * 1.15);
+      return `<path d="${places.map((at) => at + outline).join('')}" fill="${colour}" stroke="none"/>`;
+    }),
+  );
+  return `<g class="dots" fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="0.6" fill-opacity="0.6">${layers.flat().join('')}</g>`;
+}
+
+const outlineShapes = ({ outlines }: PointScene, shown: readonly number[]) =>
+  `<g fill="none" stroke-width="${shown.length > 30 ? 1.2 : 1.8}">${shown
+    .flatMap((c) => (outlines[c] ? [`<path d="${outlines[c]}" stroke="${colourOf(c)}"/>`] : []))
+    .join('')}</g>`;
+
+/** The number of a cluster in a circle, with a line to the centre where it stands beside that. */
+function numberShape({ centres, numbers, numberRadius }: PointScene, c: number): string {
+  const spot = numbers[c];
+  const { x, y } = centres[c];
+  if (!Number.isFinite(x)) return '';
+  const dot = `M${num(x)} ${num(y)}${markerPath('circle', 2.6)}`;
+  if (!spot) return mark(dot);
+  const line =
+    spot.x === x && spot.y === y
+      ? ''
+      : `<path class="inkline" d="M${num(spot.x)} ${num(spot.y)}L${num(x)} ${num(y)}" stroke="#1b1e23"/>${mark(dot)}`;
+  return `${line}<path class="badge" d="M${num(spot.x)} ${num(spot.y)}${markerPath('circle', numberRadius)}" fill="#ffffff" stroke="${colourOf(c)}" stroke-width="2"/>${text(spot.x, spot.y + 3.8, String(c), { anchor: 'middle', bold: true, size: numberRadius + 2 })}`;
+}

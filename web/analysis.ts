@@ -1,0 +1,132 @@
+import { argmaxRows, type Layer, logits } from '../model/nets/net.ts';
+import type { StateOf } from '../view/api.ts';
+import { bytesIn, createMap, createViewer, type DisplaySample, type ModelView } from '../view/model-view.ts';
+import { sampledRows } from '../view/sample-rows.ts';
+
+export interface AnalysisRequest {
+  isOver: boolean;
+  /** Points on a map, in place of the axes. */
+  onMap: boolean;
+}
+
+/** The part of a dedicated worker's global scope used here; the DOM types lack it. */
+interface WorkerScope {
+  onmessage: ((event: { data: AnalysisRequest }) => void) | null;
+  postMessage(message: ModelView, transfer: Transferable[]): void;
+}
+
+/**
+ * Runs in a Web Worker. On each message it fetches the newest model state (and the sample once), labels and projects the
+ * points, and posts the view. Messages that arrive while it is busy count as one.
+ */
+function startAnalysis(scope: WorkerScope): void {
+  const viewOf = createViewer();
+  let state: StateOf | null = null;
+  let sample: DisplaySample | null = null;
+  let mapped = createMap();
+  let sampled = 0;
+  let request: AnalysisRequest = { isOver: false, onMap: false };
+  /** All points have been shown before. */
+  let isShown = false;
+  let busy = false;
+  let isStale = false;
+  scope.onmessage = async ({ data }) => {
+    request = data;
+    isStale = true;
+    if (busy) return;
+    busy = true;
+    while (isStale) {
+      isStale = false;
+      try {
+        await fetchNewest();
+      } catch {
+        // The coordinator is gone or not ready. The next message retries; once the run is over, draw the last known state.
+        if (!request.isOver) continue;
+      }
+      await postViews();
+    }
+    busy = false;
+  };
+
+  async function fetchNewest() {
+    const [newest, first] = await Promise.all([
+      fetchContent('api/state').then((response) => response?.json()),
+      // During a run the rows may become others in between.
+      request.isOver && !sample ? fetchSample() : null,
+    ]);
+    state = newest ?? state;
+    if (state && first) [sample, sampled] = [first, state.sample];
+    if (state && state.sample !== sampled) {
+      sample = null;
+      mapped = createMap();
+      sampled = state.sample;
+    }
+    sample ??= await fetchSample();
+  }
+
+  /** Posts the view; of many points in many clusters, the first time that of some points before that of all. */
+  async function postViews() {
+    if (!state) return;
+    if (sample && !isShown && state.k * (sample.rows.length / sample.dim) > MUCH_WORK) {
+      postView(state, thinned(sample));
+      // Lets the message go.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    isShown ||= sample !== null;
+    postView(state, sample);
+  }
+
+  function postView(state: StateOf, loaded: DisplaySample | null) {
+    // Rows of other columns are those of a state that is yet to come.
+    const sample = loaded?.dim === state.means[0].length ? loaded : null;
+    const labels = labelsOf(state, sample);
+    const onAxes = viewOf(state, sample, labels, request.isOver);
+    const view = request.onMap && sample && isShown ? mapped(onAxes, sample, state.scale) : onAxes;
+    scope.postMessage(view, [view.xyz.buffer, view.labels.buffer]);
+  }
+}
+
+/** The cluster of each row, by the net. */
+export const labelsOf = ({ net, k }: Pick<StateOf, 'net' | 'k'>, sample: DisplaySample | null): Int32Array =>
+  argmaxRows(logits(net.map(layerOf), sample?.rows ?? new Float32Array(0)), k);
+
+/** Decodes a layer: little-endian float32 in base64. */
+function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
+  const floats = (base64: string) => new Float32Array(bytesIn(base64).buffer);
+  return { rows, cols, weights: floats(weights), bias: floats(bias) };
+}
+
+/** Points times clusters: more take a second where the machine is busy. */
+const MUCH_WORK = 1_000_000;
+const EVERY = 8;
+
+/** Some of the rows, from all over the sample. */
+function thinned({ rows, dim, numbers }: DisplaySample): DisplaySample {
+  const kept = Array.from({ length: Math.ceil(rows.length / dim / EVERY) }, (_, i) => EVERY * i);
+  const own = new Float32Array(kept.length * dim);
+  for (const [i, row] of kept.entries()) own.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
+  return {
+    rows: own,
+    dim,
+    numbers: numbers.length ? Float64Array.from(kept, (row) => numbers[row]) : numbers,
+  };
+}
+
+async function fetchSample(): Promise<DisplaySample | null> {
+  const response = await fetchContent('api/sample');
+  if (!response) return null;
+  const dim = Number(response.headers.get('x-dim'));
+  const bytes = await response.arrayBuffer();
+  if (!(dim > 0 && bytes.byteLength)) return null;
+  const rows = new Float32Array(bytes);
+  const all = Number(response.headers.get('x-rows-in-all'));
+  return { rows, dim, numbers: all ? sampledRows(rows.length / dim, all) : new Float64Array(0) };
+}
+
+/** The response, or null if it is an error or empty. */
+async function fetchContent(path: string): Promise<Response | null> {
+  const response = await fetch(path, { cache: 'no-store' });
+  return response.ok && response.status !== 204 ? response : null;
+}
+
+startAnalysis(self as unknown as WorkerScope);

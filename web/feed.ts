@@ -1,0 +1,219 @@
+import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
+import {
+  type ClusterDetails,
+  clusterDetailsIn,
+  type RowContent,
+  type RowContents,
+} from '../view/cluster-details.ts';
+import { type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
+import type { AnalysisRequest } from './analysis.ts';
+import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
+
+/** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
+
+export type ConnectionState = 'connecting' | 'open' | 'lost' | 'over';
+
+export interface FeedListener {
+  /** The complete history has been loaded, initially or after a reconnect. */
+  loaded(store: Store): void;
+  changed(part: StorePart): void;
+  view(view: ModelView): void;
+  connection(state: ConnectionState): void;
+}
+
+/** What is known of clusters once a run is done. */
+export interface Described {
+  clusters: ReadonlyMap<number, ClusterDetails>;
+  /** What heights in the tree are. */
+  measure: string | null;
+}
+
+export interface Feed {
+  follow(listener: FeedListener): void;
+  /** Points on a map, or on axes. */
+  showMap(onMap: boolean): void;
+  /** Rows of the data; null if they cannot be had. */
+  rows(rows: readonly number[]): Promise<RowContents | null>;
+  /** Null: not yet. */
+  outcome(): Promise<Outcome | null>;
+  described(): Promise<Described>;
+  /** Reads the run's facts again. */
+  info(): Promise<RunInfo | null>;
+}
+
+/** A finished run in the page's file. */
+export interface SavedRun {
+  run: RunInfo;
+  history: Pick<History, 'epochs' | 'events'>;
+  view: PackedView | null;
+  /** The same on a map; null where there is none. */
+  map: PackedView | null;
+  outcome: Outcome | null;
+  /** The content of clusters.json, as far as it is shown. */
+  described: unknown;
+  /** `dpmesh view` serves the page, and rows of the data. */
+  isServed: boolean;
+}
+
+export function savedFeed(saved: SavedRun): Feed {
+  const view = saved.view && unpackedView(saved.view);
+  const map = saved.map && unpackedView(saved.map);
+  let show = (_: ModelView) => {};
+  return {
+    follow(listener) {
+      show = listener.view;
+      listener.connection('over');
+      listener.loaded({
+        ...saved.history,
+        run: saved.run,
+        status: saved.run.status,
+        present: new Set(),
+        work: [],
+      });
+      if (view) show(view);
+      // `dpmesh view` counts its viewers.
+      if (saved.isServed) new EventSource('api/stream');
+    },
+    showMap(onMap) {
+      const next = onMap ? (map ?? view) : view;
+      if (next) show(next);
+    },
+    rows: saved.isServed
+      ? keptAnswers(fetchRows)
+      : async (rows) => ({ names: null, rows: imagesInPage(rows) }),
+    outcome: async () => saved.outcome,
+    described: async () => describedIn(saved.described),
+    info: async () => saved.run,
+  };
+}
+
+/** Of these rows those whose image the page has in a picture. */
+function imagesInPage(rows: readonly number[]): RowContent[] {
+  return rows.flatMap((row) => {
+    const image = document.querySelector(`image[data-row="${row}"]`)?.getAttribute('href');
+    return image ? [{ row, image }] : [];
+  });
+}
+
+const describedIn = (file: unknown): Described => ({
+  clusters: clusterDetailsIn(file),
+  measure: (file as { measure?: string | null } | null)?.measure ?? null,
+});
+
+/** Milliseconds before a reconnect. Doubles from the first to the second. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 5000;
+
+/**
+ * Follows a run until it ends: opens the stream, loads the history and combines the two. After a disconnect it starts
+ * over, because a coordinator that dropped this page, or was killed and resumed, has made progress in between. `analysis` turns model
+ * states into views.
+ */
+export function liveFeed(analysis: Worker): Feed {
+  const request: AnalysisRequest = { isOver: false, onMap: false };
+  const ask = (change: Partial<AnalysisRequest>) => analysis.postMessage(Object.assign(request, change));
+  return {
+    follow(listener) {
+      analysis.onmessage = ({ data }: MessageEvent<ModelView>) => listener.view(data);
+      followStream(listener, (isLast) => ask({ isOver: isLast }));
+    },
+    showMap: (onMap) => ask({ onMap }),
+    rows: keptAnswers(fetchRows),
+    outcome: () => fetched<Outcome>('api/result'),
+    described: async () => describedIn(await fetched('api/clusters')),
+    info: () => fetched<RunInfo>('api/run'),
+  };
+}
+
+/** `state`: the coordinator has a newer model state; `isLast`: the run is over. */
+function followStream(listener: FeedListener, state: (isLast: boolean) => void): void {
+  let wait = FIRST_WAIT;
+  connect();
+
+  function connect() {
+    let store: Store | null = null;
+    const early: Message[] = [];
+    const source = new EventSource('api/stream');
+    source.onopen = () => {
+      load().then(
+        () => {
+          wait = FIRST_WAIT;
+        },
+        () => reconnect(),
+      );
+    };
+    source.onerror = () => reconnect();
+    source.onmessage = ({ data }) => {
+      const message: Message = JSON.parse(data);
+      if (!store) early.push(message);
+      else receive(store, message);
+    };
+
+    async function load() {
+      const [run, history] = await Promise.all([
+        fetchJson<RunInfo>('api/run'),
+        fetchJson<History>('api/history'),
+      ]);
+      store = createStore(run, history, early);
+      listener.connection('open');
+      listener.loaded(store);
+      state(isOver(store.status));
+    }
+
+    function receive(store: Store, message: Message) {
+      const part = applyMessage(store, message);
+      if (message.type === 'state') state(isOver(store.status));
+      if (part) listener.changed(part);
+      if (part === 'status' && isOver(store.status)) state(true);
+    }
+
+    function reconnect() {
+      // Stream and history may both fail: reconnect only once.
+      if (!source.onerror) return;
+      source.onerror = null;
+      source.close();
+      if (store && isOver(store.status)) return listener.connection('over');
+      listener.connection('lost');
+      setTimeout(connect, wait);
+      wait = Math.min(2 * wait, LONGEST_WAIT);
+    }
+  }
+}
+
+async function fetchJson<T>(path: string): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store' });
+  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  return response.json();
+}
+
+/** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
+async function fetched<T>(path: string): Promise<T | null> {
+  try {
+    const response = await fetch(path, { cache: 'no-store' });
+    return response.status === 200 ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);
+
+/** Keeps the last answers: the pointer goes over the same clusters again and again. */
+const MOST_KEPT = 200;
+
+function keptAnswers(load: Feed['rows']): Feed['rows'] {
+  const kept = new Map<string, Promise<RowContents | null>>();
+  return (rows) => {
+    if (!rows.length) return Promise.resolve(null);
+    const query = rows.join();
+    const known = kept.get(query);
+    if (known) return known;
+    const loading = load(rows).then((found) => {
+      if (!found) kept.delete(query);
+      return found;
+    });
+    kept.set(query, loading);
+    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
+    return loading;
+  };
+}
