@@ -3,8 +3,7 @@ import type { Layout } from '../../model/layout.ts';
 import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
-import type { Counts } from './accounting.ts';
-import { PeerRateLimit, TokenBucket } from './accounting.ts';
+import { type Counts, TokenBucket } from './accounting.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
@@ -108,8 +107,6 @@ const MAX_LABEL = 100;
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #arrivals: TokenBucket;
-  /** By connection: workers share keys. */
-  readonly #rejoins: PeerRateLimit;
   readonly #members = new Map<string, Member>();
   readonly #bySession = new Map<string, Member>();
   readonly #byPeer = new Map<string, Member>();
@@ -125,7 +122,6 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
-    this.#rejoins = new PeerRateLimit(options.now);
     this.#fixedIdentity = options.identity ?? null;
     this.#rows = options;
   }
@@ -233,11 +229,10 @@ export class Registry {
     member.lastHeard = this.#options.now();
     if (member.processEnded) return false;
     if (isPresent(member)) return true;
-    if (this.#rejoins.exceeded(member.peer) || !this.#arrivals.take()) {
+    if (!this.#arrivals.take()) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
-    this.#rejoins.add(member.peer);
     const problem = this.#refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
     if (problem) {
       this.#byPeer.delete(member.peer);

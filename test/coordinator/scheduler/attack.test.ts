@@ -144,19 +144,6 @@ test('a repeated hello of a present worker is no event; rejoining after goodbye 
   assert.ok(events.length < 6000, `${events.length} lines`);
 });
 
-test('one connection does not use up the returns of all workers with its key', () => {
-  const { router, registry, hello } = setUp(1);
-  router.receive('good', hello(1), {});
-  router.receive('evil', hello(2), {});
-  for (let n = 1; n <= 5000; n++) {
-    router.receive('evil', { type: 'bye' }, {});
-    router.receive('evil', { type: 'ping' }, {});
-  }
-  router.receive('good', { type: 'bye' }, {});
-  router.receive('good', { type: 'ping' }, {});
-  assert.ok(isPresent(registry, 'good'));
-});
-
 test('the identity of a worker that left without a result does not become the run’s', async () => {
   const { router, registry, dispatcher, sent, hello } = setUp();
   const squat = (n: number) => ({ ...hello(n), identity: 'squatter/1' }) as FromWorker;
