@@ -390,12 +390,12 @@ export class Registry {
     );
   }
 
-  /** A new number; with all in use, that of the worker that left longest ago, preferably one that contributed nothing. */
+  /** A new number; with all in use, that of the worker that left longest ago. */
   #newMember(description: WorkerDescription): Member | undefined {
     if (this.#members.size >= MAX_MEMBERS)
       return [...this.#members.values()]
         .filter((member) => !isPresent(member))
-        .sort((a, b) => Number(a.hasContributed) - Number(b.hasContributed) || a.lastHeard - b.lastHeard)[0];
+        .sort((a, b) => a.lastHeard - b.lastHeard)[0];
     const worker = `w${this.#members.size + 1}`;
     const member: Member = {
       worker,

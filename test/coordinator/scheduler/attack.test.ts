@@ -5,9 +5,9 @@ import { Packr } from 'msgpackr';
 import { oneLine, printable } from '../../../base/text.ts';
 import type { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
-import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
+import { decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
-import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { nd } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { rulesOf } from './rules.ts';
 
@@ -64,19 +64,6 @@ test('overlapping tensors are rejected before any is copied', () => {
   );
 });
 
-test('a message with many results and many tensors is split in one pass', () => {
-  const parts = Array.from({ length: 20_000 }, (_, i): [number, Tensors] => [
-    i,
-    { x: nd(new Uint8Array(1)) },
-  ]);
-  const all = prefixed(parts);
-  const startedAt = performance.now();
-  const grouped = byPrefix(all);
-  assert.equal(grouped.size, parts.length);
-  assert.deepEqual(Object.keys(grouped.get('777')!), ['x']);
-  assert.ok(performance.now() - startedAt < 1000);
-});
-
 test('unnamed workers may come and go forever; a bounded number of them is remembered', () => {
   const { receive, registry, sent, hello } = setUp();
   for (let n = 1; n <= 3000; n++) {
@@ -98,30 +85,6 @@ test('at the maximum number of workers, one more is refused for now', () => {
   receive('p1025', hello(1025), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
 });
-
-test('departed workers that contributed nothing are forgotten before those that did', async () => {
-  const { receive, dispatcher, sent, hello } = setUp();
-  receive('p1', hello(1), {});
-  const unit = { shard: 0, from: 0, to: 0 };
-  dispatcher.publish('net', {});
-  const round = dispatcher.round({
-    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
-  });
-  const { round: id } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'round' }>;
-  const results = { type: 'results' as const, term: 7, round: id, done: [[unit]], rowsRead: 0, memory: 0 };
-  receive('p1', { ...results, seconds: {} }, {});
-  await round;
-  receive('p1', { type: 'bye' }, {});
-  for (let n = 2; n <= 1500; n++) {
-    receive(`p${n}`, hello(n), {});
-    receive(`p${n}`, { type: 'bye' }, {});
-  }
-  receive('again', hello(1), {});
-  assert.deepEqual(sent.at(-1)![1], { ...welcomeOf(sent), worker: 'w1' });
-});
-
-const welcomeOf = (sent: [string, FromCoordinator][]) =>
-  sent.find(([, { type }]) => type === 'welcome')![1] as Extract<FromCoordinator, { type: 'welcome' }>;
 
 test('however often workers come and go, the number of events stays limited', () => {
   const { receive, counts, events, hello } = setUp(1);
