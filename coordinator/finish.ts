@@ -52,19 +52,20 @@ export function labelStage(context: RunContext): RunStage {
       publishCentres(run, reorderedCentres(await run.calculate('centresOf', mixture), guess));
       await publish(clusters!.net);
       const label = () => labelAllRows(run, layout, mixture.k, labels?.codes ?? null, out, sample.below);
+      // Also of the attempts that follow one that could not be written.
+      let trained = clusters!;
       return orHint(context, async () => {
-        let final = clusters!;
         const found = await label().catch(async (error) => {
           if (!(error instanceof OutliersAlone)) throw error;
-          final = withoutUnits(
-            final,
+          trained = withoutUnits(
+            trained,
             error.units.map((unit) => guess[unit]),
           );
-          await publish(final.net);
+          await publish(trained.net);
           return label();
         });
         const order = found.order.map((unit) => guess[unit]);
-        if (!isUnchanged(order)) final = await run.calculate('renumbered', final, order);
+        const final = isUnchanged(order) ? trained : await run.calculate('renumbered', trained, order);
         const tree = await resultTree(run, final, found);
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order }, tree);

@@ -34,21 +34,19 @@ export async function run(input: RunInput): Promise<Summary> {
   return summary!;
 }
 
-/** In turn; those that are over are passed over, and so are alternations after the last one. */
+/**
+ * In turn; those that are over are passed over. With an encoder, rows are read and clustered as their latent vectors; in each alternation
+ * it learns from the clusters, unless the last `alternate` has found that enough.
+ */
 function stagesOf(context: RunContext): RunStage[] {
-  const { config } = context;
-  const read = readStage(context);
-  const cluster = clusterStage(context);
+  const { encoder, alternations } = context.config;
+  const clustering = [readStage(context), clusterStage(context)];
   const results = [labelStage(context), describeStage(context), replicateStage(context)];
-  if (config.encoder === 'none') return [read, cluster, ...results];
+  if (encoder === 'none') return [...clustering, ...results];
   const { encode, vectors, alternate } = encoderStages(context);
-  const alternation = [alternate, encode, vectors, read, cluster];
-  return [
-    ...[encode, vectors, read, cluster],
-    ...Array<RunStage[]>(config.alternations).fill(alternation).flat(),
-    ...(config.alternations ? [alternate] : []),
-    ...results,
-  ];
+  const encoded = [encode, vectors, ...clustering];
+  const again = Array.from({ length: alternations }, () => [alternate, ...encoded]).flat();
+  return [...encoded, ...again, ...(alternations ? [alternate] : []), ...results];
 }
 
 /** What the run has found in earlier sessions, and their totals. */

@@ -3,8 +3,7 @@ import type { Layout } from '../../model/layout.ts';
 import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
-import type { Counts } from './accounting.ts';
-import { PeerRateLimit, TokenBucket } from './accounting.ts';
+import { type Counts, TokenBucket } from './accounting.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
@@ -108,8 +107,6 @@ const MAX_LABEL = 100;
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #arrivals: TokenBucket;
-  /** By connection: workers share keys. */
-  readonly #rejoins: PeerRateLimit;
   readonly #members = new Map<string, Member>();
   readonly #bySession = new Map<string, Member>();
   readonly #byPeer = new Map<string, Member>();
@@ -125,7 +122,6 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
-    this.#rejoins = new PeerRateLimit(options.now);
     this.#fixedIdentity = options.identity ?? null;
     this.#rows = options;
   }
@@ -233,11 +229,10 @@ export class Registry {
     member.lastHeard = this.#options.now();
     if (member.processEnded) return false;
     if (isPresent(member)) return true;
-    if (this.#rejoins.exceeded(member.peer) || !this.#arrivals.take()) {
+    if (!this.#arrivals.take()) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
-    this.#rejoins.add(member.peer);
     const problem = this.#refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
     if (problem) {
       this.#byPeer.delete(member.peer);
@@ -395,12 +390,12 @@ export class Registry {
     );
   }
 
-  /** A new number; with all in use, that of the worker that left longest ago, preferably one that contributed nothing. */
+  /** A new number; with all in use, that of the worker that left longest ago. */
   #newMember(description: WorkerDescription): Member | undefined {
     if (this.#members.size >= MAX_MEMBERS)
       return [...this.#members.values()]
         .filter((member) => !isPresent(member))
-        .sort((a, b) => Number(a.hasContributed) - Number(b.hasContributed) || a.lastHeard - b.lastHeard)[0];
+        .sort((a, b) => a.lastHeard - b.lastHeard)[0];
     const worker = `w${this.#members.size + 1}`;
     const member: Member = {
       worker,

@@ -119,13 +119,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const { dispatcher, registry, router, usage, counts, misread, serve, tick } = createScheduler({
+  const scheduler = createScheduler({
     ...options,
     term: newTerm(),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
     fetch: (peer, header) => void rows.serve(peer, header),
   });
+  const { dispatcher, registry, usage, counts, misread, serve, tick } = scheduler;
   let rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
 
   /** A message is being read, and others wait behind it. */
@@ -157,7 +158,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       }
       hellos.add(peer);
     }
-    router.receive(peer, message.header, message.tensors);
+    scheduler.receive(peer, message.header, message.tensors);
   }
   const socket = await bindRouter(options.bind, receive, authenticator, (id) =>
     registry.stalled(id.toString('hex')),

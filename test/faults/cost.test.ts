@@ -1,4 +1,4 @@
-// The short form of cost.ts, which compares times: this counts the extra work of an undisturbed run.
+// What an undisturbed run does for reliability: counts, no times.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -26,7 +26,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   const rng = generator(BigInt(seed), 'fuzz');
   let clock = 0;
   const sent: { peer: string; message: FromCoordinator }[] = [];
-  const { dispatcher, router, counts, tick } = createScheduler({
+  const { dispatcher, receive, counts, tick } = createScheduler({
     rules: rulesOf(['net'], { T: 3 }),
     layout,
     file: null,
@@ -50,7 +50,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     name: '',
     session: n.toString(16).padStart(32, '0'),
   });
-  router.receive('honest', hello(1), {});
+  receive('honest', hello(1), {});
   dispatcher.publish('net', { params: nd(Float32Array.of(1, 2)) });
   const spec = {
     tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
@@ -61,7 +61,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   const request = sent.map(({ message }) => message).find((message) => message.type === 'round');
   assert.ok(request?.type === 'round' && request.units.length === SHARDS);
   // The peer joins after the round began: no unit is assigned to it.
-  router.receive('liar', hello(2), {});
+  receive('liar', hello(2), {});
 
   const tensors: Tensors = { '0/0/T': nd(Float64Array.of(1, 2, 3)) };
   const valid: [FromWorker, Tensors][] = [
@@ -139,13 +139,13 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     )
       continue;
     clock++;
-    router.receive('liar', decoded.header, decoded.tensors);
+    receive('liar', decoded.header, decoded.tensors);
     tick();
   }
   await null;
   assert.equal(ended, null, 'the round is unchanged');
   const honest: FromWorker = { ...valid[0][0], seconds: {} } as FromWorker;
-  router.receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
+  receive('honest', honest, { '0/0/T': nd(Float64Array.of(7, 8, 9)) });
   const [result] = await round;
   assert.deepEqual([...result.tasks[0].T.data], [7, 8, 9]);
   assert.deepEqual(({} as Record<string, unknown>).polluted, undefined);

@@ -10,7 +10,7 @@ import { verdict, writeTable } from './table.ts';
 /** In the order of the table. */
 const NAMES = [
   ...['kills', 'resume', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
-  ...['checkpoint-damage', 'disk-full', 'soak', 'cost'],
+  ...['disk-full', 'soak'],
 ];
 
 const flags = ['--seed', String(seed), ...(short ? ['--short'] : [])];

@@ -9,7 +9,7 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import { rulesOf } from '../coordinator/scheduler/rules.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
-// A deterministic simulation around the real registry, router and dispatcher: workers that follow the protocol, connections
+// A deterministic simulation around the real scheduler: workers that follow the protocol, connections
 // that delay, lose and duplicate messages and are cut, processes that crash, freeze and return, and a coordinator that is
 // killed and repeats its round in a new term. Time is simulated. All randomness comes from the seed.
 
@@ -138,7 +138,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
 
   function deliver(peer: string, { header, tensors }: WorkerMessage): void {
     if (bugs.ignoresTerm && 'term' in header) header = { ...header, term };
-    scheduler.router.receive(peer, header, tensors);
+    scheduler.receive(peer, header, tensors);
   }
 
   function connect(process: SimulatedWorker): void {
@@ -400,7 +400,7 @@ const TASK: Task = { task: 'cell-sums', groups: 'all', cells: [0], leaves: 1, ve
 
 /** The result of a unit: a function of the unit and the states alone, with enough bits to be unique. */
 const unitValue = ({ shard, from }: WorkUnit, states: number[]) =>
-  Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7)) * 1e3;
+  Math.abs(Math.sin(1 + shard * 17 + from * 3 + states.reduce((sum, state) => sum * 31 + state, 7))) * 1e3;
 
 /** The planted bug: without the check for repeated results, one that arrives twice is summed twice. */
 function withDoubleCounting(scheduler: Scheduler): Scheduler {

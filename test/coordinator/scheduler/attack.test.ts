@@ -5,9 +5,9 @@ import { Packr } from 'msgpackr';
 import { oneLine, printable } from '../../../base/text.ts';
 import type { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
-import { byPrefix, decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
+import { decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
-import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { nd } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { rulesOf } from './rules.ts';
 
@@ -64,25 +64,12 @@ test('overlapping tensors are rejected before any is copied', () => {
   );
 });
 
-test('a message with many results and many tensors is split in one pass', () => {
-  const parts = Array.from({ length: 20_000 }, (_, i): [number, Tensors] => [
-    i,
-    { x: nd(new Uint8Array(1)) },
-  ]);
-  const all = prefixed(parts);
-  const startedAt = performance.now();
-  const grouped = byPrefix(all);
-  assert.equal(grouped.size, parts.length);
-  assert.deepEqual(Object.keys(grouped.get('777')!), ['x']);
-  assert.ok(performance.now() - startedAt < 1000);
-});
-
 test('unnamed workers may come and go forever; a bounded number of them is remembered', () => {
-  const { router, registry, sent, hello } = setUp();
+  const { receive, registry, sent, hello } = setUp();
   for (let n = 1; n <= 3000; n++) {
-    router.receive(`p${n}`, hello(n), {});
+    receive(`p${n}`, hello(n), {});
     assert.deepEqual(sent.at(-1)![1].type, 'welcome', `worker ${n}`);
-    if (n > 2) router.receive(`p${n}`, { type: 'bye' }, {});
+    if (n > 2) receive(`p${n}`, { type: 'bye' }, {});
   }
   assert.ok(registry.peers().length <= 1024);
   // Workers that stayed are not evicted.
@@ -90,88 +77,51 @@ test('unnamed workers may come and go forever; a bounded number of them is remem
 });
 
 test('at the maximum number of workers, one more is refused for now', () => {
-  const { router, sent, hello } = setUp();
-  for (let n = 1; n <= 1025; n++) router.receive(`p${n}`, hello(n), {});
+  const { receive, sent, hello } = setUp();
+  for (let n = 1; n <= 1025; n++) receive(`p${n}`, hello(n), {});
   const reason = 'there are 1024 workers already';
   assert.deepEqual(sent.at(-1), ['p1025', { type: 'refuse', reason, retry: true }]);
-  router.receive('p7', { type: 'bye' }, {});
-  router.receive('p1025', hello(1025), {});
+  receive('p7', { type: 'bye' }, {});
+  receive('p1025', hello(1025), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
 });
 
-test('departed workers that contributed nothing are forgotten before those that did', async () => {
-  const { router, dispatcher, sent, hello } = setUp();
-  router.receive('p1', hello(1), {});
-  const unit = { shard: 0, from: 0, to: 0 };
-  dispatcher.publish('net', {});
-  const round = dispatcher.round({
-    ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
-  });
-  const { round: id } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'round' }>;
-  const results = { type: 'results' as const, term: 7, round: id, done: [[unit]], rowsRead: 0, memory: 0 };
-  router.receive('p1', { ...results, seconds: {} }, {});
-  await round;
-  router.receive('p1', { type: 'bye' }, {});
-  for (let n = 2; n <= 1500; n++) {
-    router.receive(`p${n}`, hello(n), {});
-    router.receive(`p${n}`, { type: 'bye' }, {});
-  }
-  router.receive('again', hello(1), {});
-  assert.deepEqual(sent.at(-1)![1], { ...welcomeOf(sent), worker: 'w1' });
-});
-
-const welcomeOf = (sent: [string, FromCoordinator][]) =>
-  sent.find(([, { type }]) => type === 'welcome')![1] as Extract<FromCoordinator, { type: 'welcome' }>;
-
 test('however often workers come and go, the number of events stays limited', () => {
-  const { router, counts, events, hello } = setUp(1);
+  const { receive, counts, events, hello } = setUp(1);
   // 16,000 hellos, each from another process on another connection.
-  for (let n = 1; n <= 16_000; n++) router.receive(`p${n}`, hello(n), {});
+  for (let n = 1; n <= 16_000; n++) receive(`p${n}`, hello(n), {});
   assert.ok(events.length < 5000, `${events.length} lines`);
   assert.ok(counts.hellosIgnored > 10_000);
 });
 
 test('a repeated hello of a present worker is no event; rejoining after goodbye is rate-limited', () => {
-  const { router, events, hello } = setUp(1);
-  for (let n = 1; n <= 100; n++) router.receive(`p${n}`, hello(1), {});
+  const { receive, events, hello } = setUp(1);
+  for (let n = 1; n <= 100; n++) receive(`p${n}`, hello(1), {});
   assert.equal(events.length, 1);
-  router.receive('p100', { ...hello(1), why: 'another' } as FromWorker, {});
+  receive('p100', { ...hello(1), why: 'another' } as FromWorker, {});
   assert.equal(events.length, 2);
   for (let n = 1; n <= 10_000; n++) {
-    router.receive('p100', { type: 'bye' }, {});
-    router.receive('p100', { type: 'ping' }, {});
+    receive('p100', { type: 'bye' }, {});
+    receive('p100', { type: 'ping' }, {});
   }
   assert.ok(events.length < 6000, `${events.length} lines`);
 });
 
-test('one connection does not use up the returns of all workers with its key', () => {
-  const { router, registry, hello } = setUp(1);
-  router.receive('good', hello(1), {});
-  router.receive('evil', hello(2), {});
-  for (let n = 1; n <= 5000; n++) {
-    router.receive('evil', { type: 'bye' }, {});
-    router.receive('evil', { type: 'ping' }, {});
-  }
-  router.receive('good', { type: 'bye' }, {});
-  router.receive('good', { type: 'ping' }, {});
-  assert.ok(isPresent(registry, 'good'));
-});
-
 test('the identity of a worker that left without a result does not become the run’s', async () => {
-  const { router, registry, dispatcher, sent, hello } = setUp();
+  const { receive, registry, dispatcher, sent, hello } = setUp();
   const squat = (n: number) => ({ ...hello(n), identity: 'squatter/1' }) as FromWorker;
-  router.receive('evil', squat(1), {});
+  receive('evil', squat(1), {});
   assert.equal(registry.identity(), 'squatter/1');
-  router.receive('evil', { type: 'bye' }, {});
+  receive('evil', { type: 'bye' }, {});
   assert.equal(registry.identity(), null);
-  router.receive('good', hello(2), {});
+  receive('good', hello(2), {});
   assert.equal(sent.at(-1)![1].type, 'welcome');
   assert.deepEqual([registry.identity(), registry.backend()?.name], ['wasm/1', 'wasm']);
   // A returning worker is checked again.
-  router.receive('evil', { type: 'ping' }, {});
+  receive('evil', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
   assert.ok(!isPresent(registry, 'evil') && isPresent(registry, 'good'));
-  router.receive('evil', squat(3), {});
+  receive('evil', squat(3), {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
   // The first result fixes the identity.
   const unit = { shard: 0, from: 0, to: 0 };
@@ -180,16 +130,16 @@ test('the identity of a worker that left without a result does not become the ru
     ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
   });
   const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
-  router.receive('good', { ...results, seconds: {} }, {});
+  receive('good', { ...results, seconds: {} }, {});
   await round;
-  router.receive('good', { type: 'bye' }, {});
-  router.receive('evil', squat(4), {});
+  receive('good', { type: 'bye' }, {});
+  receive('evil', squat(4), {});
   assert.deepEqual([sent.at(-1)![1].type, registry.identity()], ['refuse', 'wasm/1']);
 });
 
 test('a worker that does not read its messages is gone until it says hello again', () => {
-  const { router, registry, sent, events, hello } = setUp();
-  router.receive('p1', hello(1), {});
+  const { receive, registry, sent, events, hello } = setUp();
+  receive('p1', hello(1), {});
   registry.stalled('p1');
   registry.stalled('p1');
   assert.deepEqual(
@@ -197,15 +147,15 @@ test('a worker that does not read its messages is gone until it says hello again
     ['worker', 'worker-gone'],
   );
   assert.ok(!isPresent(registry, 'p1'));
-  router.receive('p1', { type: 'ping' }, {});
+  receive('p1', { type: 'ping' }, {});
   assert.equal(sent.at(-1)![1].type, 'who');
-  router.receive('p1', hello(1), {});
+  receive('p1', hello(1), {});
   assert.ok(isPresent(registry, 'p1'));
 });
 
 test('a worker whose result is wrong is sent away; alone, it leaves the run waiting for another', async () => {
-  const { router, registry, dispatcher, counts, sent, events, hello } = setUp(100, null, { n: 1 });
-  router.receive('evil', hello(1), {});
+  const { receive, registry, dispatcher, counts, sent, events, hello } = setUp(100, null, { n: 1 });
+  receive('evil', hello(1), {});
   const unit = { shard: 0, from: 0, to: 0 };
   dispatcher.publish('net', {});
   let ended = false;
@@ -215,7 +165,7 @@ test('a worker whose result is wrong is sent away; alone, it leaves the run wait
   void round.then(() => (ended = true));
   const results = { type: 'results' as const, term: 7, round: 1, done: [[unit]], rowsRead: 0, memory: 0 };
   const answer = (peer: string, n: number) =>
-    router.receive(peer, { ...results, seconds: {} }, prefixed([['0/0', { n: nd(Float64Array.of(n)) }]]));
+    receive(peer, { ...results, seconds: {} }, prefixed([['0/0', { n: nd(Float64Array.of(n)) }]]));
   answer('evil', -1);
   const { reason } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'refuse' }>;
   assert.match(reason, /results cannot be right/);
@@ -224,22 +174,22 @@ test('a worker whose result is wrong is sent away; alone, it leaves the run wait
   assert.equal(counts.resultsWrongShape, 1);
   // Neither on this connection nor on another one.
   answer('evil', 1);
-  router.receive('again', hello(1), {});
+  receive('again', hello(1), {});
   assert.deepEqual(sent.at(-1), ['again', { type: 'refuse', reason }]);
   assert.ok(!isPresent(registry, 'evil') && registry.memberAt('again') === undefined);
   await null;
   assert.equal(ended, false);
-  router.receive('good', hello(2), {});
+  receive('good', hello(2), {});
   answer('good', 1);
   assert.equal((await round)[0].tasks[0].n.data[0], 1);
 });
 
 test('a worker that misread the data gets other rows once; then it is sent away and named', () => {
-  const { router, registry, misread, sent, lines, hello } = setUp(100, {
+  const { receive, registry, misread, sent, lines, hello } = setUp(100, {
     path: '/x',
     firstBlock: '',
   });
-  router.receive('p1', hello(1), {});
+  receive('p1', hello(1), {});
   misread('w1', 'block 3 differs');
   const { type, file } = sent.at(-1)![1] as Extract<FromCoordinator, { type: 'welcome' }>;
   assert.deepEqual([type, file], ['welcome', null]);
@@ -247,24 +197,24 @@ test('a worker that misread the data gets other rows once; then it is sent away 
   misread('w1', 'block 3 differs');
   assert.equal(sent.at(-1)![1].type, 'refuse');
   assert.ok(lines.includes('worker w1 on h is sent away: block 3 differs'), lines.join('\n'));
-  router.receive('p2', hello(1), {});
+  receive('p2', hello(1), {});
   assert.equal(sent.at(-1)![1].type, 'refuse');
 });
 
 test('the text of a failure is printable and cannot imitate the coordinator’s own lines', async () => {
-  const { router, dispatcher, hello } = setUp();
+  const { receive, dispatcher, hello } = setUp();
   const message = 'Error: x\n\u001b]0;owned\u0007\u001b[2Jdpmesh: all went well\u202e';
   for (const local of [true, false]) {
-    router.receive('p1', hello(1), {});
+    receive('p1', hello(1), {});
     dispatcher.publish('net', {});
     const unit = { shard: 0, from: 0, to: 0 };
     const round = dispatcher.round({
       ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
     });
     const about = { type: 'failure' as const, term: 7, round: local ? 1 : 2, unit, mistake: false, local };
-    router.receive('p1', { ...about, message }, {});
-    router.receive('p2', hello(2), {});
-    router.receive('p2', { ...about, message }, {});
+    receive('p1', { ...about, message }, {});
+    receive('p2', hello(2), {});
+    receive('p2', { ...about, message }, {});
     await assert.rejects(round, (error: Error) => {
       assert.match(
         error.message,

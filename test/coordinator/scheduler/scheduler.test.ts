@@ -36,15 +36,15 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
     },
     ...options,
   });
-  const { router, dispatcher } = scheduler;
-  const receive = (header: FromWorker, tensors = {}) => router.receive('p', header, tensors);
+  const { receive: receiveFrom, dispatcher } = scheduler;
+  const receive = (header: FromWorker, tensors = {}) => receiveFrom('p', header, tensors);
   receive(HELLO);
   dispatcher.publish('net', {});
   const start = () =>
     dispatcher.round({
       ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
     });
-  return { ...scheduler, sent, fetched, observed, receive, start };
+  return { ...scheduler, receiveFrom, sent, fetched, observed, receive, start };
 }
 
 const RESULTS = {
@@ -54,8 +54,8 @@ const RESULTS = {
 const answer = prefixed([['0/0', { n: nd(Float64Array.of(3)) }]]);
 
 test('a peer that has not said hello is asked for one', () => {
-  const { router, sent } = setUp();
-  router.receive('stranger', { type: 'ping' }, {});
+  const { receiveFrom, sent } = setUp();
+  receiveFrom('stranger', { type: 'ping' }, {});
   assert.deepEqual(sent.at(-1), { type: 'who' });
 });
 
@@ -138,12 +138,12 @@ describe('a failure', () => {
       atOnce--;
       return null;
     };
-    const { router, receive, dispatcher } = setUp({
+    const { receiveFrom, receive, dispatcher } = setUp({
       file,
       verify,
       layout: { rows: 100, dim: 2, shards: 2, blockRows: 16, seed: '0' },
     });
-    router.receive('q', second, {});
+    receiveFrom('q', second, {});
     const units = [unit, { ...unit, shard: 1 }];
     void dispatcher.round({
       ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units },
@@ -151,7 +151,7 @@ describe('a failure', () => {
     for (let i = 0; i < 100; i++)
       for (const one of units) {
         receive({ ...failure, unit: one });
-        router.receive('q', { ...failure, unit: one }, {});
+        receiveFrom('q', { ...failure, unit: one }, {});
       }
     for (let i = 0; i < 20; i++) await nextTurn();
     assert.deepEqual([reads, most], [2, 1]);
@@ -196,7 +196,7 @@ describe('a failure', () => {
   test('of a worker’s machine: it leaves with its reason, and another gets the unit', async () => {
     const events: RunEvent[] = [];
     const lines: string[] = [];
-    const { receive, router, start, sent } = setUp({
+    const { receive, receiveFrom, start, sent } = setUp({
       emit: (event) => void events.push(event),
       log: (line) => void lines.push(line),
     });
@@ -209,19 +209,19 @@ describe('a failure', () => {
     // Its process has ended: what still arrives changes nothing.
     receive({ type: 'ping' });
     assert.equal(events.length, 2);
-    router.receive('q', second, {});
-    router.receive('q', RESULTS, answer);
+    receiveFrom('q', second, {});
+    receiveFrom('q', RESULTS, answer);
     assert.equal((await round).length, 1);
   });
 
   test('of one unit at every worker ends the round', async () => {
     for (const local of [true, false]) {
-      const { receive, router, start } = setUp();
-      router.receive('q', second, {});
+      const { receive, receiveFrom, start } = setUp();
+      receiveFrom('q', second, {});
       const round = start();
       const own = { ...failure, mistake: false, local, message: 'Error: no luck' };
       receive(own);
-      router.receive('q', own, {});
+      receiveFrom('q', own, {});
       await assert.rejects(round, (error: Error) => {
         assert.equal(error instanceof UserError, local);
         assert.match(
@@ -238,17 +238,17 @@ describe('a failure', () => {
       [false, 2],
       [true, 6],
     ] as const) {
-      const { router, start } = setUp();
+      const { receiveFrom, start } = setUp();
       const ended: unknown[] = [];
       start().catch((error) => void ended.push(error));
       const fail = (peer: string) =>
-        router.receive(peer, { ...failure, mistake: false, local, message: 'again' }, {});
+        receiveFrom(peer, { ...failure, mistake: false, local, message: 'again' }, {});
       fail('p');
       for (let n = 2; n <= most; n++) {
         await nextTurn();
         assert.deepEqual(ended, [], `before failure ${n}`);
         // A replacement has the name of its predecessor, whose number it takes.
-        router.receive(`p${n}`, { ...HELLO, pid: n, session: n.toString(16).padStart(32, 'a') }, {});
+        receiveFrom(`p${n}`, { ...HELLO, pid: n, session: n.toString(16).padStart(32, 'a') }, {});
         fail(`p${n}`);
       }
       await nextTurn();
