@@ -21,8 +21,8 @@ import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/key-files.ts';
 import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
+import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
-import { called } from './in-process.ts';
 
 const folder = scratch();
 const N = 500;
