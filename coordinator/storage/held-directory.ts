@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { openWithSpares } from '../../base/descriptors.ts';
 import { attempted, errorCode, ioError } from '../../base/files.ts';
+import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 import { lockDirectory } from './lock.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync, linkSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { isProcessAlive } from '../../base/drafts.ts';
 import { attempted, ioError, readWhole, remove } from '../../base/files.ts';
-import { isProcessAlive } from '../../base/process-alive.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /** Of the number of a process. */

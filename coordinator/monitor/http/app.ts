@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../../base/address.ts';
-import { coalesce } from '../../../base/coalesce.ts';
+import { coalesce } from '../../../base/http.ts';
 import { createGuardedApp, type Handle } from './guards.ts';
 import { addPageApi, addPages, type PageData } from './page-api.ts';
 import { pageFile } from './pages.ts';
