@@ -1,5 +1,4 @@
-import type { SavedClusters } from '../data/saved/saved-clusters.ts';
-import type { SavedTree } from '../data/saved/saved-tree.ts';
+import type { SavedClusters, SavedTree } from '../data/saved/saved-clusters.ts';
 import type { ClusterDetails } from '../view/cluster-details.ts';
 import type { ClusterTable } from '../view/cluster-table.ts';
 import type { Likelihood } from '../view/events.ts';

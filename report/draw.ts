@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import type { SavedTree } from '../data/saved/saved-tree.ts';
+import type { SavedTree } from '../data/saved/saved-clusters.ts';
 import type { NextSplit } from '../model/hierarchy/next-split.ts';
 import { nonEmpty } from '../view/cluster-table.ts';
 import { counted } from '../view/counted.ts';

@@ -1,7 +1,11 @@
 import { mapInSlices, yieldToEventLoop } from '../../base/slices.ts';
 import { rowSlices } from '../../data/saved/row-files.ts';
-import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
-import type { SavedTree } from '../../data/saved/saved-tree.ts';
+import type {
+  ClusterDescription,
+  ClusterEvidence,
+  SavedClusters,
+  SavedTree,
+} from '../../data/saved/saved-clusters.ts';
 import { type RowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import type { Centres } from '../../model/description/centres.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';

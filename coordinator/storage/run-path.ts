@@ -5,7 +5,7 @@ import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } 
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { isPattern } from '../../data/tables/wildcards.ts';
+import { isPattern } from '../../data/tables/formats.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

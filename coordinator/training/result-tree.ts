@@ -1,4 +1,4 @@
-import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { nextSplits } from '../../model/hierarchy/next-split.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { State } from '../../model/state.ts';

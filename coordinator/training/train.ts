@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-tree.ts';
+import type { SavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Order } from '../../model/numbering.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedTree } from '../../data/saved/saved-tree.ts';
+import { readSavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import { readFittedModel } from '../../report/fitted-model.ts';
 import type { History, StateOf } from '../../view/api.ts';

@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-tree.ts';
+import type { SavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Group } from '../../model/hierarchy/dendrogram.ts';
 import { counted } from '../../view/counted.ts';
 import { groupName, numberedBranches, type Place, treeLayout } from '../../view/dendrogram.ts';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { startDrawing } from '../../coordinator/report/drawing.ts';
-import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { generator } from '../../model/random.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { drawReport } from '../../report/draw.ts';

@@ -14,7 +14,7 @@ import { type Http, openHttp } from '../../../coordinator/monitor/http/open.ts';
 import type { MonitoredRun } from '../../../coordinator/monitor/http/responses.ts';
 import { readSample } from '../../../coordinator/monitor/http/sample.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
-import { savedTree } from '../../../data/saved/saved-tree.ts';
+import { savedTree } from '../../../data/saved/saved-clusters.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { State } from '../../../model/state.ts';
