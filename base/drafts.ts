@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isProcessAlive } from './process-alive.ts';
 
 /** Names of files and folders that are being written and get their own name once they are complete. */
 
@@ -38,5 +37,14 @@ export function startOf(pid: number): string {
       .split(' ')[19];
   } catch {
     return UNKNOWN;
+  }
+}
+
+/** Whether a process with this id exists on this machine, also if it belongs to another user. */
+export function isProcessAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   writeFile as appendTo,
   closeSync,
@@ -24,11 +25,11 @@ import {
 } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { constants as systemConstants } from 'node:os';
-import { dirname, join, sep } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
-import { openWithSpares, refillSpareDescriptors } from './descriptors.ts';
 import { draftOf } from './drafts.ts';
-import { sha256InSlices } from './hash.ts';
+import { openWithSpares, refillSpareDescriptors } from './limits.ts';
+import { yieldToEventLoop } from './slices.ts';
 import { DISK_TROUBLE, UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -409,4 +410,62 @@ function syncFolder(folder: string): void {
     closeSync(fd);
     refillSpareDescriptors();
   }
+}
+
+/** Paths by the flag that gives them; null or undefined for a flag that was not given. */
+export type FilesByFlag = Record<string, string | null | undefined>;
+
+/** The path with symbolic links resolved. For a path that does not exist yet, those of its nearest existing parent are resolved. */
+export function realPath(path: string): string {
+  const full = resolve(path);
+  try {
+    return realpathSync(full);
+  } catch {
+    const parent = dirname(full);
+    return parent === full ? full : join(realPath(parent), basename(full));
+  }
+}
+
+/** Throws a UserError if a file to be written is also read, or is the output of two flags. */
+export function assertDistinctFiles(outputs: FilesByFlag, inputs: FilesByFlag): void {
+  const written = Object.entries(outputs).flatMap(([flag, path]) => (path ? [{ flag, path }] : []));
+  const read = Object.entries(inputs).flatMap(([flag, path]) => (path ? [{ flag, path }] : []));
+  for (const [i, { flag, path }] of written.entries()) {
+    const same = [...written.slice(i + 1), ...read].find((other) => realPath(other.path) === realPath(path));
+    if (same)
+      throw new UserError(`${flag} and ${same.flag} name the same file, ${path}: use different files`);
+  }
+}
+
+/** Bytes that are read and hashed at a time. */
+const CHUNK_BYTES = 1 << 20;
+
+/** SHA-256 of an open file from its start to its end, in hexadecimal. Throws the error of a failed read. */
+export function sha256(fd: number): string {
+  const { step, digest } = hashing(fd);
+  while (step());
+  return digest();
+}
+
+/** Like `sha256`, but yields to the event loop in between. */
+export async function sha256InSlices(fd: number): Promise<string> {
+  const { step, digest } = hashing(fd);
+  while (step()) await yieldToEventLoop();
+  return digest();
+}
+
+/** `step` hashes the next chunk; false if there was none. */
+function hashing(fd: number) {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let at = 0;
+  return {
+    step(): boolean {
+      const count = readSync(fd, chunk, 0, chunk.length, at);
+      hash.update(chunk.subarray(0, count));
+      at += count;
+      return count > 0;
+    },
+    digest: () => hash.digest('hex'),
+  };
 }

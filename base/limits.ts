@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { UserError } from './user-error.ts';
 
 /** Limits of this process (`ulimit`), looked at before they end it, or a library in it, without a word about them. */
@@ -7,7 +8,7 @@ const GIB = 2 ** 30;
 
 /** Throws a UserError if the process may have fewer files and sockets open than `what` needs. */
 export function assertOpenFiles(needed: number, what: string): void {
-  const limit = limitNamed('Max open files');
+  const limit = descriptorLimit();
   if (limit < needed)
     throw new UserError(
       `${what} needs up to ${needed} open files, and this process may have ${limit}: raise the limit, as with ulimit -n 1024`,
@@ -40,4 +41,63 @@ function limitNamed(name: string): number {
   }
   const soft = new RegExp(`^${name} +(\\d+)`, 'm').exec(limits)?.[1];
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** Descriptors of this process: how many it may have, and some in reserve for files that must be written. */
+
+const SPARES = 32;
+/** Interval of attempts to fill up the reserve, ms. */
+const REFILL_MS = 250;
+
+const spares: number[] = [];
+let holders = 0;
+let timer: NodeJS.Timeout | undefined;
+
+/** The most descriptors that this process may have open (Node.js itself raises the limit as far as it may). */
+export const descriptorLimit = (): number => limitNamed('Max open files');
+
+/**
+ * Keeps some descriptors in reserve until the returned function is called. Whoever can reach a port can take all others, by
+ * opening connections and leaving them idle.
+ */
+export function keepSpareDescriptors(): () => void {
+  if (holders++ === 0) {
+    refillSpareDescriptors();
+    timer = setInterval(refillSpareDescriptors, REFILL_MS).unref();
+  }
+  let isKept = true;
+  return () => {
+    if (!isKept) return;
+    isKept = false;
+    if (--holders > 0) return;
+    clearInterval(timer);
+    for (const fd of spares.splice(0)) closeSync(fd);
+  };
+}
+
+/** To be called when a file has been closed, before a connection can take its descriptor. */
+export function refillSpareDescriptors(): void {
+  try {
+    while (holders > 0 && spares.length < SPARES) spares.push(openSync(devNull, 'r'));
+  } catch {
+    // Tried again soon.
+  }
+}
+
+/**
+ * Opens files; if the process has too many open, in place of spare descriptors. All of them are released for a moment, as
+ * libzmq's thread is waiting for any that is free: it takes much longer than we to use one.
+ */
+export function openWithSpares<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EMFILE' || !spares.length) throw error;
+    for (const fd of spares.splice(0)) closeSync(fd);
+    try {
+      return open();
+    } finally {
+      refillSpareDescriptors();
+    }
+  }
 }

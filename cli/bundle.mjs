@@ -25,7 +25,7 @@ const PACKAGES = new RegExp(
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,
 );
-const SHARED = ['base/user-error.ts', 'base/files.ts', 'base/descriptors.ts'].map((path) => resolve(path));
+const SHARED = ['base/user-error.ts', 'base/files.ts', 'base/limits.ts'].map((path) => resolve(path));
 /** Backends are classes that separate programs load as well. */
 const BACKENDS = resolve('worker/compute/backends');
 const FUNCTIONS = ['load.ts', 'choose.ts'].map((name) => resolve(BACKENDS, name));

@@ -11,7 +11,7 @@ import {
 } from './arguments.ts';
 import { commands } from './commands.ts';
 import type { Command, Flags } from './flags.ts';
-import { reportProblem, tolerateLostOutput } from './process.ts';
+import { reportProblem } from './process.ts';
 
 /**
  * The command to run after parsing. It is thrown out of the parser: if a handler returns, yargs renders the command's help,
@@ -122,7 +122,6 @@ function selectedCommand(args: readonly string[]): SelectedCommand | null {
 
 /** Runs the command of these arguments; sets the exit code of the process. Rejects with what is a fault of ours. */
 export async function main(argv: readonly string[]): Promise<void> {
-  tolerateLostOutput();
   try {
     await selectedCommand(withoutDashes(argv))?.run();
   } catch (error) {

@@ -28,7 +28,7 @@ export const watch = defineCommand({
   ],
   async handler(args) {
     const { UserError } = await import('../base/user-error.ts');
-    const { assertSecret } = await import('../base/secrets.ts');
+    const { assertSecret } = await import('../base/address.ts');
     const text = String(args.url);
     const url = parse(/^\w+:\/\//.test(text) ? text : `http://${text}`);
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:')

@@ -1,7 +1,6 @@
 import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openFile } from '../base/files.ts';
-import { sha256InSlices } from '../base/hash.ts';
+import { openFile, sha256InSlices } from '../base/files.ts';
 import { HASH_BYTES } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import type { Layout } from '../model/layout.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { realPath } from '../base/same-file.ts';
+import { realPath } from '../base/files.ts';
 import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { isCopy } from '../data/cache.ts';

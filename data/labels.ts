@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { readFully } from '../base/files.ts';
-import { realPath } from '../base/same-file.ts';
+import { readFully, realPath } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';

@@ -31,6 +31,7 @@ import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {
   isPackedText,
+  isPattern,
   oneFile,
   type TableFile,
   type TableFormat,
@@ -39,7 +40,6 @@ import {
   tablesLike,
 } from './tables/formats.ts';
 import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
-import { isPattern } from './tables/wildcards.ts';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;

@@ -18,8 +18,13 @@ import {
   parquetTable,
 } from '../data/saved/label-table.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
-import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
-import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
+import {
+  CLUSTERS,
+  type ClusterDescription,
+  readSavedClusters,
+  readSavedTree,
+  TREE,
+} from '../data/saved/saved-clusters.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import { assertOptions, fixedPaths } from './inputs.ts';

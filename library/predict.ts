@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { createAtomicFile, statusOf } from '../base/files.ts';
-import { assertDistinctFiles } from '../base/same-file.ts';
+import { assertDistinctFiles, createAtomicFile, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { labelColumns, namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';

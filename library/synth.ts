@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempted } from '../base/files.ts';
-import { assertDistinctFiles } from '../base/same-file.ts';
+import { assertDistinctFiles, attempted } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';

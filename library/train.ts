@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLoopback, parseBindAddress } from '../base/address.ts';
+import { assertSecret, isLoopback, parseBindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
-import { assertSecret } from '../base/secrets.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import {

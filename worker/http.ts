@@ -1,7 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type BindAddress, urlOf } from '../base/address.ts';
-import { coalesce } from '../base/coalesce.ts';
-import { isOwnHost, listen, listenError, SECURITY_HEADERS } from '../base/http.ts';
+import { coalesce, isOwnHost, listen, listenError, SECURITY_HEADERS } from '../base/http.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import type { Meter } from './meter.ts';
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
-import { coalesce } from '../../base/coalesce.ts';
+import { coalesce } from '../../base/http.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';

@@ -6,7 +6,7 @@ import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedTree } from '../../data/saved/saved-tree.ts';
+import { readSavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { softCounts } from '../../model/mixture.ts';

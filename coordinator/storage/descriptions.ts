@@ -8,8 +8,12 @@ import {
   rounded,
 } from '../../data/saved/label-table.ts';
 import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
-import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
-import type { SavedTree } from '../../data/saved/saved-tree.ts';
+import type {
+  ClusterDescription,
+  ClusterEvidence,
+  SavedClusters,
+  SavedTree,
+} from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import { contrastsOf, type TellingWord, wordCounter } from '../../model/description/contrast.ts';

@@ -10,8 +10,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openWithSpares } from '../../base/descriptors.ts';
 import { attempted, createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
+import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 
 export const EVENTS = 'events.jsonl';

@@ -11,8 +11,15 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { draftOf, isAbandoned } from '../../base/drafts.ts';
-import { type AtomicFile, createAtomicFile, ioError, makeFolder, mkdirp, remove } from '../../base/files.ts';
-import type { FilesByFlag } from '../../base/same-file.ts';
+import {
+  type AtomicFile,
+  createAtomicFile,
+  type FilesByFlag,
+  ioError,
+  makeFolder,
+  mkdirp,
+  remove,
+} from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy, type MutableNumbers } from '../../data/npy.ts';
 import { type FileHashes, MOST_JSON, MOST_RUN_JSON, readRunJson } from '../../data/saved/run-files.ts';

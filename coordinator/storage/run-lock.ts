@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { openWithSpares } from '../../base/descriptors.ts';
+import { isProcessAlive } from '../../base/drafts.ts';
 import { attempted, errorCode, ioError, readWhole, remove } from '../../base/files.ts';
-import { isProcessAlive } from '../../base/process-alive.ts';
+import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /** Of the number of a process. */

@@ -1,12 +1,11 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve, sep } from 'node:path';
 import { isDraft } from '../../base/drafts.ts';
-import { attempted, ioError, statusOf, WriteError } from '../../base/files.ts';
-import { type FilesByFlag, realPath } from '../../base/same-file.ts';
+import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { isPattern } from '../../data/tables/wildcards.ts';
+import { isPattern } from '../../data/tables/formats.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

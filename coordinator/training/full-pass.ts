@@ -1,7 +1,7 @@
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
-import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Candidate, distanceCounts, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';

@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-tree.ts';
+import type { SavedTree } from '../../data/saved/saved-clusters.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';

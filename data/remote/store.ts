@@ -1,9 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { AwsV4Signer } from 'aws4fetch';
-import { isLoopback } from '../../base/address.ts';
+import { assertSecret, isLoopback } from '../../base/address.ts';
 import { readWhole, statusOf } from '../../base/files.ts';
-import { assertSecret } from '../../base/secrets.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { RemoteAddress } from './address.ts';
 

@@ -1,7 +1,6 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { attempted, ioError, openFile, readWhole } from '../../base/files.ts';
-import { sha256 } from '../../base/hash.ts';
+import { attempted, ioError, openFile, readWhole, sha256 } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';

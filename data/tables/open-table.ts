@@ -4,7 +4,6 @@ import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
 import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
-import { assertClusterable, assertText } from './clusterable.ts';
 import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from './csv-rows.ts';
 import { NotPlain, type TextOptions } from './csv-table.ts';
 import {
@@ -17,6 +16,8 @@ import {
 import { NoDuckDB } from './duckdb.ts';
 import { openReader, type TableFile } from './formats.ts';
 import {
+  assertClusterable,
+  assertText,
   type ColumnChoice,
   columnIn,
   EVERY_COLUMN,

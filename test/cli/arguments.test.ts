@@ -3,8 +3,8 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { openRun } from '../../library/open-run.ts';
+import { called } from '../e2e/in-process.ts';
 import { easyData, jsonOf, QUICK, scratch, trainArgs } from '../e2e/support.ts';
-import { called } from './in-process.ts';
 
 const cwd = scratch();
 const { data } = easyData(cwd, 'easy', 300);

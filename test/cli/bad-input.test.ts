@@ -21,8 +21,8 @@ import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/key-files.ts';
 import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
+import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
-import { called } from './in-process.ts';
 
 const folder = scratch();
 const N = 500;
@@ -113,6 +113,10 @@ const data = (
   says,
   args: ['train', '--data', path, '--out', 'run', ...more],
 });
+/** A call of any command, whose words have no blanks. */
+const call = (name: string, says: RejectedCall['says'], line: string): RejectedCall => ({
+  ...{ name, says, args: line.split(' ') },
+});
 const flags = (says: RejectedCall['says'], ...more: (string | number)[]): RejectedCall =>
   data(more.join(' ').replaceAll(folder, ''), ok, says, ...more);
 const withWorkers = (call: RejectedCall): RejectedCall => ({
@@ -123,12 +127,10 @@ const withWorkers = (call: RejectedCall): RejectedCall => ({
 
 /** A folder in which no files can be created; some versions of Node.js never return from creating one. */
 const noNames: RejectedCall[] = [
-  { name: 'keygen in /proc', says: ['/proc/nope', 'cannot be made'], args: ['keygen', '/proc/nope'] },
-  withWorkers({
-    name: '--out in /proc',
-    says: ['--out /proc/nope cannot be written'],
-    args: ['train', '--data', ok, '--out', '/proc/nope'],
-  }),
+  call('keygen in /proc', ['/proc/nope', 'cannot be made'], 'keygen /proc/nope'),
+  withWorkers(
+    call('--out in /proc', ['--out /proc/nope cannot be written'], `train --data ${ok} --out /proc/nope`),
+  ),
 ];
 
 const rejectedCalls: RejectedCall[] = [
@@ -252,7 +254,7 @@ const rejectedCalls: RejectedCall[] = [
       ['same128.npy', 'all 50 rows are equal'],
     ),
   ),
-  { name: 'no data', says: ['--data is missing'], args: ['train', '--out', 'run'] },
+  call('no data', ['--data is missing'], 'train --out run'),
 
   flags(['499 labels', '500 rows'], '--labels', classes('lab', 499)),
   flags(['nope.npy', 'no such file'], '--labels', join(folder, 'nope.npy')),
@@ -294,86 +296,66 @@ const rejectedCalls: RejectedCall[] = [
   flags([/is a folder; pass \S+\/run\.json$/], '--config', aRun),
   flags(['--soft maybe must be yes or no'], '--soft=maybe'),
   flags(['--early-stop  must be yes or no'], '--earlyStop='),
-  {
-    name: 'an --out that is a file',
-    says: ['--out', 'not a directory'],
-    args: ['train', '--data', ok, '--out', ok],
-  },
-  {
-    name: '--bind that other machines can reach',
-    says: ['tcp://0.0.0.0:5999', '--insecure'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'tcp://0.0.0.0:5999'],
-  },
-  {
-    name: '--keys with --insecure',
-    says: ['--keys', '--insecure', 'leave one out'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', folder, '--insecure'],
-  },
-  {
-    name: '--keys of a folder without keys',
-    says: ['server.key', 'dpmesh keygen'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', folder],
-  },
-  {
-    name: '--keys of secrets that others can read',
-    says: ['open/server.key', 'mode 0644', 'chmod 600'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', openKeys],
-  },
-  {
-    name: '--keys with a broken list',
-    says: ['broken/allowed', 'line 3', 'name and a public key'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', brokenKeys],
-  },
-  {
-    name: '--key of the coordinator',
-    says: ['broken/server.key', 'coordinator --keys', 'worker --key'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(brokenKeys, 'server.key')],
-  },
-  {
-    name: '--keys with a worker’s key in place of the coordinator’s',
-    says: ['swapped/server.key', 'worker --key', 'coordinator --keys'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--keys', swappedKeys],
-  },
-  {
-    name: '--key that its group can read',
-    says: ['loose.key', 'mode 0640', 'chmod 600'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'loose.key')],
-  },
-  {
-    name: '--key of two halves',
-    says: ['mixed.key', 'do not belong together', 'keygen'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(otherKeys, 'mixed.key')],
-  },
-  {
-    name: '--batch-size that is too large',
-    says: ['--batch-size 1000000000', '1 to 1048576'],
-    args: ['train', '--data', ok, '--batch-size', '1000000000'],
-  },
-  {
-    name: '--key that does not exist',
-    says: ['nope.key', 'dpmesh keygen'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--key', join(folder, 'nope.key')],
-  },
-  {
-    name: 'keygen for a worker that is there',
-    says: ['worker is already in', 'allowed'],
-    args: ['keygen', goodKeys],
-  },
-  {
-    name: 'keygen for an invalid name',
-    says: ['--workers ../x', 'A–Z'],
-    args: ['keygen', 'keys', '--workers', 'a,../x'],
-  },
-  {
-    name: 'keygen for an empty name',
-    says: ['--workers', 'empty name', 'A–Z'],
-    args: ['keygen', 'keys', '--workers', 'a,,b'],
-  },
-  {
-    name: 'keygen at the path of a file',
-    says: ['ok.npy', 'a file of that name exists'],
-    args: ['keygen', ok],
-  },
+  call('an --out that is a file', ['--out', 'not a directory'], `train --data ${ok} --out ${ok}`),
+  call(
+    '--bind that other machines can reach',
+    ['tcp://0.0.0.0:5999', '--insecure'],
+    `coordinator --data ${ok} --out run --bind tcp://0.0.0.0:5999`,
+  ),
+  call(
+    '--keys with --insecure',
+    ['--keys', '--insecure', 'leave one out'],
+    `coordinator --data ${ok} --out run --keys ${folder} --insecure`,
+  ),
+  call(
+    '--keys of a folder without keys',
+    ['server.key', 'dpmesh keygen'],
+    `coordinator --data ${ok} --out run --keys ${folder}`,
+  ),
+  call(
+    '--keys of secrets that others can read',
+    ['open/server.key', 'mode 0644', 'chmod 600'],
+    `coordinator --data ${ok} --out run --keys ${openKeys}`,
+  ),
+  call(
+    '--keys with a broken list',
+    ['broken/allowed', 'line 3', 'name and a public key'],
+    `coordinator --data ${ok} --out run --keys ${brokenKeys}`,
+  ),
+  call(
+    '--key of the coordinator',
+    ['broken/server.key', 'coordinator --keys', 'worker --key'],
+    `worker --connect tcp://127.0.0.1:1 --key ${join(brokenKeys, 'server.key')}`,
+  ),
+  call(
+    '--keys with a worker’s key in place of the coordinator’s',
+    ['swapped/server.key', 'worker --key', 'coordinator --keys'],
+    `coordinator --data ${ok} --out run --keys ${swappedKeys}`,
+  ),
+  call(
+    '--key that its group can read',
+    ['loose.key', 'mode 0640', 'chmod 600'],
+    `worker --connect tcp://127.0.0.1:1 --key ${join(otherKeys, 'loose.key')}`,
+  ),
+  call(
+    '--key of two halves',
+    ['mixed.key', 'do not belong together', 'keygen'],
+    `worker --connect tcp://127.0.0.1:1 --key ${join(otherKeys, 'mixed.key')}`,
+  ),
+  call(
+    '--batch-size that is too large',
+    ['--batch-size 1000000000', '1 to 1048576'],
+    `train --data ${ok} --batch-size 1000000000`,
+  ),
+  call(
+    '--key that does not exist',
+    ['nope.key', 'dpmesh keygen'],
+    `worker --connect tcp://127.0.0.1:1 --key ${join(folder, 'nope.key')}`,
+  ),
+  call('keygen for a worker that is there', ['worker is already in', 'allowed'], `keygen ${goodKeys}`),
+  call('keygen for an invalid name', ['--workers ../x', 'A–Z'], 'keygen keys --workers a,../x'),
+  call('keygen for an empty name', ['--workers', 'empty name', 'A–Z'], 'keygen keys --workers a,,b'),
+  call('keygen at the path of a file', ['ok.npy', 'a file of that name exists'], `keygen ${ok}`),
   ...(existsSync('/proc/self') ? noNames : []),
   flags(['--http 9464', 'HOST:PORT'], '--http', '9464'),
   flags(['--http 0.0.0.0:0', '--http-token'], '--http', '0.0.0.0:0'),
@@ -381,26 +363,18 @@ const rejectedCalls: RejectedCall[] = [
   flags(['--http-token', 'without spaces'], '--http-token', 'a b'),
   flags(['--http-token', 'line ends'], '--http-token', 'ab\n'),
   flags(['--http 203.0.113.7:9464', 'no such address'], '--http', '203.0.113.7:9464', '--http-token', 'x'),
-  {
-    name: 'worker with an invalid --http',
-    says: ['--http', 'HOST:PORT'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--http', 'localhost'],
-  },
-  {
-    name: 'watch with an invalid address',
-    says: ['ftp://nowhere', 'http://HOST:PORT'],
-    args: ['watch', 'ftp://nowhere'],
-  },
-  {
-    name: 'watch where nothing answers',
-    says: ['http://127.0.0.1:1/', 'does not answer'],
-    args: ['watch', 'http://127.0.0.1:1'],
-  },
-  {
-    name: 'an invalid --bind',
-    says: ['--bind', 'tcp://HOST:PORT'],
-    args: ['coordinator', '--data', ok, '--out', 'run', '--bind', 'localhost'],
-  },
+  call(
+    'worker with an invalid --http',
+    ['--http', 'HOST:PORT'],
+    'worker --connect tcp://127.0.0.1:1 --http localhost',
+  ),
+  call('watch with an invalid address', ['ftp://nowhere', 'http://HOST:PORT'], 'watch ftp://nowhere'),
+  call('watch where nothing answers', ['http://127.0.0.1:1/', 'does not answer'], 'watch http://127.0.0.1:1'),
+  call(
+    'an invalid --bind',
+    ['--bind', 'tcp://HOST:PORT'],
+    `coordinator --data ${ok} --out run --bind localhost`,
+  ),
   ...['nobody.invalid', '[fd00::99]', '[zz]'].map((host) => ({
     name: `--bind tcp://${host}`,
     says: [`--bind tcp://${host}:5999`, 'no such address'],
@@ -408,16 +382,12 @@ const rejectedCalls: RejectedCall[] = [
     // After a warning.
     withWorkers: true,
   })),
-  {
-    name: 'an invalid --connect',
-    says: ['--connect', 'tcp://HOST:PORT'],
-    args: ['worker', '--connect', 'localhost'],
-  },
-  {
-    name: '--data-root that does not exist',
-    says: ['--data-root', 'exist'],
-    args: ['worker', '--connect', 'tcp://127.0.0.1:1', '--data-root', join(folder, 'nope')],
-  },
+  call('an invalid --connect', ['--connect', 'tcp://HOST:PORT'], 'worker --connect localhost'),
+  call(
+    '--data-root that does not exist',
+    ['--data-root', 'exist'],
+    `worker --connect tcp://127.0.0.1:1 --data-root ${join(folder, 'nope')}`,
+  ),
   flags(['--max-epochs many', 'number'], '--max-epochs', 'many'),
   flags(['--workers two', 'number'], '--workers=two'),
   flags(['--covariance round', 'must be one of full, diag'], '--covariance', 'round'),
@@ -431,43 +401,31 @@ const rejectedCalls: RejectedCall[] = [
     says: ['--out needs a value', 'empty'],
     args: ['cut', '--run', home, '--clusters', 2, '--out', ''],
   },
-  {
-    name: 'cut at an empty number',
-    says: ['--clusters needs a value', 'empty'],
-    args: ['cut', '--run', home, '--clusters='],
-  },
+  call('cut at an empty number', ['--clusters needs a value', 'empty'], `cut --run ${home} --clusters=`),
   flags(['unknown flag --no-lr', '--lr takes a value'], '--no-lr'),
   flags(['unknown flag --no-labels'], '--no-labels'),
   flags(['two.csv: has no column after the colon'], '--labels', `${put('two.csv', 'a,b\n1,2\n')}:`),
-  { name: 'worker without --connect', says: ['--connect is missing', 'tcp://HOST:PORT'], args: ['worker'] },
-  { name: 'resume without a run', says: ['<run> is missing', 'dpmesh resume <run>'], args: ['resume'] },
-  { name: 'no command', says: ['command'], args: [] },
-  { name: 'unknown command', says: ['train'], args: ['trian', '--data', ok] },
-  {
-    name: 'predict with no run',
-    says: ['--run', 'not the directory of a finished run'],
-    args: ['predict', '--run', folder, '--data', ok, '--out', 'p.npy'],
-  },
-  {
-    name: 'train --force where there was no run',
-    says: ['no run.json of dpmesh', 'labels.npy'],
-    args: ['train', '--data', ok, '--out', home, '--force'],
-  },
-  {
-    name: 'synth of one file',
-    says: ['--out and --labels name the same file'],
-    args: ['synth', '--out', 's.npy', '--labels', './s.npy'],
-  },
-  {
-    name: 'evaluate with other lengths',
-    says: ['400', '500', 'same rows'],
-    args: ['evaluate', '--pred', classes('p400', 400), '--labels', classes('t500', 500)],
-  },
-  {
-    name: 'evaluate without labels',
-    says: ['labels'],
-    args: ['evaluate', '--pred', join(folder, 't500.npy')],
-  },
+  call('worker without --connect', ['--connect is missing', 'tcp://HOST:PORT'], 'worker'),
+  call('resume without a run', ['<run> is missing', 'dpmesh resume <run>'], 'resume'),
+  call('no command', ['command'], ''),
+  call('unknown command', ['train'], `trian --data ${ok}`),
+  call(
+    'predict with no run',
+    ['--run', 'not the directory of a finished run'],
+    `predict --run ${folder} --data ${ok} --out p.npy`,
+  ),
+  call(
+    'train --force where there was no run',
+    ['no run.json of dpmesh', 'labels.npy'],
+    `train --data ${ok} --out ${home} --force`,
+  ),
+  call('synth of one file', ['--out and --labels name the same file'], 'synth --out s.npy --labels ./s.npy'),
+  call(
+    'evaluate with other lengths',
+    ['400', '500', 'same rows'],
+    `evaluate --pred ${classes('p400', 400)} --labels ${classes('t500', 500)}`,
+  ),
+  call('evaluate without labels', ['labels'], `evaluate --pred ${join(folder, 't500.npy')}`),
 ];
 
 /** Asserts exit code 2, one line of error, no files, within 5 s. Runs in an empty folder. */
@@ -497,11 +455,13 @@ describe('bad input', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
     try {
-      await assertRejected({
-        name: '',
-        says: [`tcp://127.0.0.1:${port}`, 'in use'],
-        args: ['coordinator', '--data', ok, '--out', 'run', '--bind', `tcp://127.0.0.1:${port}`],
-      });
+      await assertRejected(
+        call(
+          '',
+          [`tcp://127.0.0.1:${port}`, 'in use'],
+          `coordinator --data ${ok} --out run --bind tcp://127.0.0.1:${port}`,
+        ),
+      );
       const http = ['--http', `127.0.0.1:${port}`];
       const says = [`--http 127.0.0.1:${port}`, 'in use'];
       await assertRejected({ name: '', says, args: ['train', '--data', ok, '--out', 'run', ...http] });
@@ -574,16 +534,14 @@ describe('odd input', () => {
 
   test('a finished run is not resumed into another directory', async () => {
     const out = join(folder, 'run-apart');
-    await assertRejected({
-      name: '',
-      says: ['is finished', '--out other'],
-      args: ['resume', out, '--out', 'other'],
-    });
-    await assertRejected({
-      name: '',
-      says: ['--bind and --workers exclude each other'],
-      args: ['resume', out, '--workers', 1, '--bind', 'tcp://127.0.0.1:*'],
-    });
+    await assertRejected(call('', ['is finished', '--out other'], `resume ${out} --out other`));
+    await assertRejected(
+      call(
+        '',
+        ['--bind and --workers exclude each other'],
+        `resume ${out} --workers 1 --bind tcp://127.0.0.1:*`,
+      ),
+    );
   });
 
   test('constant columns are dropped with a warning, which events.jsonl has too', async () => {

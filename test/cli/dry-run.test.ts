@@ -5,12 +5,13 @@ import { describe, test } from 'node:test';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { estimate } from '../../coordinator/estimate.ts';
 import { layoutOf } from '../../model/layout.ts';
+import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';
 
 const folder = scratch();
 const cwd = join(folder, 'empty');
 mkdirSync(cwd);
-const dryRun = (...args: (string | number)[]) => dpmesh(['train', ...args, '--dry-run'], { cwd });
+const dryRun = (...args: (string | number)[]) => called(['train', ...args, '--dry-run'], cwd);
 
 describe('train --dry-run', () => {
   const { data, labels } = easyData(folder, 'easy', 3000);

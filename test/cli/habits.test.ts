@@ -8,6 +8,7 @@ import { argumentProblem, type Parsed } from '../../cli/arguments.ts';
 import { evaluate } from '../../cli/labels.ts';
 import { cut, predict } from '../../cli/results.ts';
 import { coordinator, train } from '../../cli/runs.ts';
+import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, jsonOf, QUICK, scratch } from '../e2e/support.ts';
 
 const folder = scratch();
@@ -100,26 +101,26 @@ describe('words in place of flags', () => {
     assert.equal(scores.ari, 1);
     // A file whose name is a number is no number.
     writeFileSync(join(folder, '007'), 'no data');
-    const numbered = await dpmesh(['train', '007'], { cwd: folder });
+    const numbered = await called(['train', '007'], folder);
     assert.match(numbered.stderr, /^dpmesh: 007 has an unsupported format/);
-    const twice = await dpmesh(['train', data, '--data', labels], { cwd: folder });
+    const twice = await called(['train', data, '--data', labels], folder);
     assert.deepEqual([twice.code, twice.stderr.split('\n').length], [2, 2]);
-    const more = await dpmesh(['train', data, labels], { cwd: folder });
+    const more = await called(['train', data, labels], folder);
     assert.match(
       more.stderr,
       /^dpmesh: unexpected argument .*: no flag takes it; for several files, put .* in quotes, or name their folder\n$/,
     );
-    const other = await dpmesh(['train', data, 'words'], { cwd: folder });
+    const other = await called(['train', data, 'words'], folder);
     assert.match(other.stderr, /argument words: no flag takes it\n$/);
-    const flag = await dpmesh(['train', '--file', data], { cwd: folder });
+    const flag = await called(['train', '--file', data], folder);
     assert.match(flag.stderr, /^dpmesh: unknown flag --file: name the file without a flag/);
-    const watched = await dpmesh(['watch', 'nobody.invalid:9464'], { cwd: folder });
+    const watched = await called(['watch', 'nobody.invalid:9464'], folder);
     assert.match(watched.stderr, /http:\/\/nobody\.invalid:9464/);
     assert.equal(watched.code, 2);
   });
 
   test('--workers counts from all cores below 0', async () => {
-    const none = await dpmesh(['train', 'x.npy', '--workers', '-1.5'], { cwd: folder });
+    const none = await called(['train', 'x.npy', '--workers', '-1.5'], folder);
     assert.match(none.stderr, /^dpmesh: --workers -1\.5 must be a whole number/);
   });
 });

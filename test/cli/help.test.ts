@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
 import { options } from '../../coordinator/options.ts';
+import { called } from '../e2e/in-process.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 
 const COMMANDS = [
@@ -25,7 +26,7 @@ const OTHERS = ['setup', 'doctor', 'completion'];
 
 /** The help text as one line. */
 async function help(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await dpmesh([...args, '--help']);
+  const { code, stdout, stderr } = await called([...args, '--help']);
   assert.equal(code, 0, stderr);
   assert.equal(stderr, '');
   for (const line of stdout.split('\n')) assert.ok(line.length <= 110, line);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { called } from '../e2e/in-process.ts';
 import { jsonOf, scratch } from '../e2e/support.ts';
-import { called } from './in-process.ts';
 
 const folder = scratch();
 const [x, y] = ['x.npy', 'y.npy'].map((name) => join(folder, name));

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { called } from '../e2e/in-process.ts';
 import { checkpointsOf, dpmesh, easyData, jsonOf, patience, scratch, trainArgs } from '../e2e/support.ts';
 
 const folder = scratch();
@@ -81,7 +82,7 @@ const isAllowed = (words: string[], what: string) => {
   return what === 'a folder' && takesFolder;
 };
 
-describe('a file that is none', { concurrency: 2 }, () => {
+describe('a file that is none', () => {
   before(async () => {
     jsonOf(await dpmesh(trainArgs(easy.data, run, '--workers', 1, '--max-epochs', 2)));
     cpSync(run, stopped, { recursive: true });
@@ -99,7 +100,7 @@ describe('a file that is none', { concurrency: 2 }, () => {
           const own = mkdtempSync(path('stopped-'));
           if (command.includes(stopped)) cpSync(stopped, own, { recursive: true });
           const args = command.map((word) => (word === FILE ? file : word === stopped ? own : word));
-          const { code, stdout, stderr, seconds } = await dpmesh(args, { cwd, timeout: patience(20) * 1000 });
+          const { code, stdout, stderr, seconds } = await called(args, cwd);
           const wrong = stderr.split('\n').filter((line) => line && !/^dpmesh: warning: /.test(line));
           assert.deepEqual([code, wrong.length, stdout], [2, 1, ''], stderr || stdout);
           assert.match(wrong[0], /^dpmesh: .{10}/);

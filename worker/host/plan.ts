@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { wholeNumber } from '../../base/numbers.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { WorkerSpec } from './supervised-worker.ts';
 
@@ -84,4 +83,11 @@ export async function workersFor({ gpus, perGpu, cpus = 0 }: WorkersRequest) {
   wholeNumber('--cpus', cpus, 0, 1024);
   const { workersOn } = await import('./launch.ts');
   return workersOn({ gpus: gpus ?? (cpus ? 'none' : 'all'), perGpu, cpus, host: hostname() });
+}
+
+/** The number itself. UserError where it is not whole, or out of range. */
+function wholeNumber(name: string, value: number, least: number, most?: number): number {
+  if (Number.isInteger(value) && value >= least && (most === undefined || value <= most)) return value;
+  const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
+  throw new UserError(`${name} ${value} must be a whole number, ${range}`);
 }

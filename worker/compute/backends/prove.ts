@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { childArguments } from '../../../base/child-arguments.ts';
 import { UserError } from '../../../base/user-error.ts';
+import { childArguments } from '../../../base/version.ts';
 import { loadBackend } from './load.ts';
 
 const TIMEOUT_MS = 120_000;

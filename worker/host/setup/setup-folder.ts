@@ -9,8 +9,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isProcessAlive } from '../../../base/drafts.ts';
 import { attempted, createAtomicFile, makeFolder, remove } from '../../../base/files.ts';
-import { isProcessAlive } from '../../../base/process-alive.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { dataFolder, type Manifest, manifestPath, type SetupName } from '../../compute/installed.ts';
 

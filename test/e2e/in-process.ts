@@ -2,21 +2,23 @@
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-
-export interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-  seconds: number;
-}
+import type { CliArgs, ProcessResult } from '../../bench/processes.ts';
 
 const program = import(pathToFileURL(resolve('dist/bundled/program.js')).href) as Promise<
   typeof import('../../cli/program.ts')
 >;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs a command in the folder `cwd`. Only one at a time: what is written meanwhile is taken for its output. */
-export async function called(args: readonly (string | number)[], cwd = process.cwd()): Promise<Ended> {
+let last: Promise<unknown> = Promise.resolve();
+
+/** Runs a command in the folder `cwd`, after those before it: what is written meanwhile is taken for its output. */
+export function called(args: CliArgs, cwd?: string): Promise<ProcessResult> {
+  const result = last.then(() => callNow(args, cwd));
+  last = result.catch(() => {});
+  return result;
+}
+
+async function callNow(args: CliArgs, cwd = process.cwd()): Promise<ProcessResult> {
   const { main } = await program;
   const home = process.cwd();
   const { log, error } = console;
@@ -38,7 +40,7 @@ export async function called(args: readonly (string | number)[], cwd = process.c
   try {
     await main(args.map(String));
     const code = Number(process.exitCode ?? 0);
-    return { code, stdout, stderr, seconds: (performance.now() - begun) / 1000 };
+    return { code, signal: null, stdout, stderr, seconds: (performance.now() - begun) / 1000 };
   } finally {
     process.exitCode = undefined;
     process.chdir(home);
