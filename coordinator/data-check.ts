@@ -1,57 +1,44 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
-import { BlockChanged, blockHash, describeBlock, HASH_BYTES, isHashOf } from '../data/blocks.ts';
+import { assertUnchanged, BlockChanged, blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
-import { block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
 import { generator, shuffledPrefix } from '../model/random.ts';
-import type { Witnesses } from './scheduler/witnesses.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 
 export interface DataCheckOptions {
   source: Source;
   layout: Layout;
   /** The data file, for messages. */
   path: string;
-  workers: Pick<Witnesses, 'misread'> & {
+  /** Compare all blocks before training, however large the file is. */
+  isThorough: boolean;
+  workers: {
+    /** From now on this worker gets its rows from the coordinator; one that does so already is sent away. */
+    misread(worker: string, reason: string): void;
     /** Names a worker in messages. */
     describe(worker: string): string;
   };
 }
 
-/** Training has begun from rows that a worker did not read as they are in the coordinator's file: it has to begin again. */
-export class Misread extends Error {
-  constructor(
-    readonly worker: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
 /**
- * Workers may have another copy of the data file than the coordinator, whose file is the truth, or lie. It compares the hashes
- * of their blocks with its own: all of a small file, or some blocks of a large one, before anything is computed from them; the
- * rest by the end of the run. What a worker claims ends no run: only a file that has changed does, which is read again to see
- * that.
+ * Workers may have a stale copy of the data file. The hashes of their blocks are compared with those of the coordinator's own
+ * file: all of a small file, or some blocks of a large one, before training, when a worker that read something else gets its rows
+ * from the coordinator; the rest before any result is written, when a difference ends the run.
  */
 export interface DataCheck {
   /** Starts to read, as the workers do. */
   begin(): void;
-  /** From now on all blocks are compared at once, however large the file is. */
-  beThorough(): void;
   /**
    * Compares the hashes of all blocks, which the workers `by` have found for each shard. Returns the shards that have to be
    * read again: those of workers that did not read the coordinator's rows. Rejects with a UserError if the file has changed.
    */
   staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
-  /** Reads what has not been compared, a little at a time. Rejects at a block that differs, with what `explain` returns. */
+  /** Reads what has not been compared, a little at a time. Rejects with a UserError at a block that differs. */
   watch(hashes: Uint8Array): Promise<void>;
   /** Resolves when `watch` has compared everything; it need not hold back any more. */
   finish(): Promise<void>;
-  /**
-   * The cause of a problem with the coordinator's own rows: if it is a block that was never compared, Misread with the worker
-   * that hashed it; a UserError if that was a worker of an earlier session.
-   */
+  /** The cause of a problem with the coordinator's own rows: a block that a worker has read otherwise is its mistake. */
   explain(problem: Error): Error;
   /** Stops reading. */
   stop(): void;
@@ -63,39 +50,33 @@ export const SMALL_BYTES = 64 << 20;
 const MOST_SAMPLED = 64;
 /** Bytes that are read in one go. */
 const SLICE_BYTES = 1 << 20;
-/** Blocks that are compared without yielding. */
-const BLOCKS_AT_ONCE = 4096;
 /** How long `watch` rests after each slice, as a multiple of the time that it took. */
 const REST = 9;
 
-export function createDataCheck({ source, layout, path, workers }: DataCheckOptions): DataCheck {
+export function createDataCheck({ source, layout, path, isThorough, workers }: DataCheckOptions): DataCheck {
   const count = blockCount(layout);
+  const all = Array.from({ length: count }, (_, index) => index);
   const shardOf = new Uint32Array(count);
   for (const [shard, blocks] of shardBlocks(layout).entries())
     for (const { index } of blocks) shardOf[index] = shard;
+  const isAtOnce = isThorough || 4 * layout.rows * layout.dim <= SMALL_BYTES;
   const hurry = new AbortController();
   let isStopped = false;
-  let isThorough = 4 * layout.rows * layout.dim <= SMALL_BYTES;
   let first: Promise<void> | null = null;
-  /** Hashes of the blocks of the coordinator's own file, where they are known. */
-  const own = new Uint8Array(count * HASH_BYTES);
-  const isKnown = new Uint8Array(count);
+  /** Hashes of the blocks of the coordinator's file, where they are known. */
+  const known = new Map<number, Uint8Array>();
   /** Blocks whose hashes agree. */
-  const isCompared = new Uint8Array(count);
+  const compared = new Set<number>();
   /** The worker that found the hashes of each shard; empty if an earlier session did. */
   let finders: string[] = [];
-  let watched: Uint8Array | null = null;
   let watching: Promise<void> = Promise.resolve();
 
-  const all = () => Array.from({ length: count }, (_, index) => index);
-  const unknown = () => all().filter((index) => !isKnown[index]);
-  const ownHash = (index: number) => own.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-
-  /** Reads these blocks of the coordinator's own file, slice by slice. `pause` is called after each slice with the time that it took. */
-  async function* readSlices(
+  /** Reads these blocks of the coordinator's file, slice by slice. `pause` is called after each with the time that it took. */
+  async function read(
     indices: number[],
-    pause: (took: number) => Promise<unknown>,
-  ): AsyncGenerator<number[]> {
+    pause: (took: number) => Promise<unknown> = () => setImmediate(),
+    each: (index: number) => void = () => {},
+  ): Promise<void> {
     for (const slice of slicesOf(indices, layout)) {
       if (isStopped) return;
       const begun = performance.now();
@@ -105,75 +86,59 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
       for (const index of slice) {
         const { start: from, count } = block(layout, index);
         const at = (from - start) * layout.dim;
-        own.set(blockHash(rows.subarray(at, at + count * layout.dim)), index * HASH_BYTES);
-        isKnown[index] = 1;
+        known.set(index, blockHash(rows.subarray(at, at + count * layout.dim)));
+        each(index);
       }
-      yield slice;
       await pause(performance.now() - begun);
     }
   }
 
-  async function readAtOnce(indices: number[]): Promise<void> {
-    for await (const _ of readSlices(indices, () => setImmediate()));
-  }
-
-  async function compareRest(hashes: Uint8Array): Promise<void> {
-    const pause = (took: number) =>
-      hurry.signal.aborted
-        ? setImmediate()
-        : sleep(REST * took, undefined, { ref: false, signal: hurry.signal }).catch(() => {});
-    for await (const slice of readSlices(unknown(), pause)) {
-      if (watched !== hashes) return;
-      for (const index of slice)
-        if (!compare(index, hashes)) throw check.explain(new BlockChanged(block(layout, index)));
-    }
-  }
-
-  /** Is the hash of this block, which is known, that of the coordinator's own file? */
-  function compare(index: number, hashes: Uint8Array): boolean {
-    const isSame = isHashOf({ index }, ownHash(index), hashes);
-    isCompared[index] = Number(isSame);
+  /** Is the hash of this block, which is known, that of the coordinator's file? */
+  function isSame(index: number, hashes: Uint8Array): boolean {
+    const isSame = isHashOf({ index }, known.get(index)!, hashes);
+    if (isSame) compared.add(index);
     return isSame;
   }
 
   /** Throws a UserError if the coordinator reads this block otherwise than before. */
-  async function assertOwnUnchanged(index: number): Promise<void> {
+  async function assertFileUnchanged(index: number): Promise<void> {
     const { start, count } = block(layout, index);
-    if (Buffer.compare(blockHash(await source.read(start, count)), ownHash(index)) === 0) return;
+    if (Buffer.compare(blockHash(await source.read(start, count)), known.get(index)!) === 0) return;
     throw new UserError(`${path} has changed in ${describeBlock(block(layout, index))}: start a new run`);
   }
 
   const check: DataCheck = {
     begin() {
-      first ??= readAtOnce(isThorough ? all() : sampledBlocks(layout));
+      first ??= read(isAtOnce ? all : sampledBlocks(layout));
       first.catch(() => {});
-    },
-    beThorough() {
-      isThorough = true;
     },
     async staleShards(hashes, by) {
       check.begin();
       finders = by;
-      watched = null;
+      compared.clear();
       await first!;
-      if (isThorough) await readAtOnce(unknown());
       /** By worker, the first of its blocks that differs. */
-      const suspects = new Map<string, number>();
-      for (let index = 0; index < count; index++) {
-        if (index % BLOCKS_AT_ONCE === 0) await yieldToEventLoop();
+      const stale = new Map<string, number>();
+      for (const index of known.keys()) {
         const worker = by[shardOf[index]];
-        if (isKnown[index] && !compare(index, hashes) && !suspects.has(worker)) suspects.set(worker, index);
+        if (!isSame(index, hashes) && !stale.has(worker)) stale.set(worker, index);
       }
-      for (const [worker, index] of suspects) {
-        await assertOwnUnchanged(index);
+      for (const [worker, index] of stale) {
+        await assertFileUnchanged(index);
         const where = describeBlock(block(layout, index));
         workers.misread(worker, `${where} differs from that of ${path} at the coordinator`);
       }
-      return by.flatMap((worker, shard) => (suspects.has(worker) ? [shard] : []));
+      return by.flatMap((worker, shard) => (stale.has(worker) ? [shard] : []));
     },
     watch(hashes) {
-      watched = hashes;
-      watching = compareRest(hashes);
+      const pause = (took: number) =>
+        hurry.signal.aborted
+          ? setImmediate()
+          : sleep(REST * took, undefined, { ref: false, signal: hurry.signal }).catch(() => {});
+      const unknown = all.filter((index) => !known.has(index));
+      watching = read(unknown, pause, (index) => {
+        if (!isSame(index, hashes)) throw check.explain(new BlockChanged(block(layout, index)));
+      });
       watching.catch(() => {});
       return watching;
     },
@@ -184,12 +149,12 @@ export function createDataCheck({ source, layout, path, workers }: DataCheckOpti
     explain(problem) {
       if (!(problem instanceof BlockChanged)) return problem;
       const { index } = problem.block;
-      if (isCompared[index]) return problem;
       const finder = finders[shardOf[index]];
+      if (compared.has(index)) return problem;
       if (finder === undefined) return new UserError(`${path}: ${problem.message}`);
-      return new Misread(
-        finder,
-        `worker ${workers.describe(finder)} read other data in ${describeBlock(block(layout, index))} than ${path} has here`,
+      const where = describeBlock(block(layout, index));
+      return new UserError(
+        `worker ${workers.describe(finder)} read other data in ${where} than ${path} has here: replace its copy of the file, and start a new run`,
       );
     },
     stop() {
@@ -219,4 +184,38 @@ function* slicesOf(indices: number[], { blockRows, dim }: Layout): Generator<num
     slice.push(index);
   }
   if (slice.length) yield slice;
+}
+
+/** How long blocks are read before the event loop serves the sockets, ms. */
+const YIELD_AFTER_MS = 10;
+
+/** The blocks of a unit: a range of its shard's, or all of them. */
+function blocksOf({ shard, from, to }: WorkUnit, layout: Layout): Block[] {
+  const blocks = shardBlocks(layout)[shard];
+  return to > from ? blocks.slice(from, to) : blocks;
+}
+
+/**
+ * Reads a unit's rows, of which a worker says that they are wrong. Returns the error that this meets; null if they can be read
+ * and have the hashes that were found at the start of the run (`hashes`: of all blocks; undefined: not known yet).
+ */
+export async function problemWith(
+  unit: WorkUnit,
+  layout: Layout,
+  readBlocks: (blocks: number[]) => Promise<Float32Array>,
+  hashes: Uint8Array | undefined,
+): Promise<Error | null> {
+  let yieldedAt = performance.now();
+  try {
+    for (const block of blocksOf(unit, layout)) {
+      const rows = await readBlocks([block.index]);
+      if (hashes) assertUnchanged(block, rows, hashes);
+      if (performance.now() - yieldedAt < YIELD_AFTER_MS) continue;
+      await setImmediate();
+      yieldedAt = performance.now();
+    }
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
 }

@@ -177,7 +177,9 @@ async function openServer(
   });
   if (!options.sameFiles) {
     const { createDataCheck } = await import('./data-check.ts');
-    check = createDataCheck({ source, layout, path: config.data, workers: server });
+    // No worker that has read another file may train an encoder, or decide whether the data are those of a resumed run.
+    const isThorough = config.encoder !== 'none' || (options.resume !== undefined && !inputs.from);
+    check = createDataCheck({ source, layout, path: config.data, isThorough, workers: server });
     closing.defer(check.stop);
   }
   let workers: StartedWorkers | null = null;
@@ -293,7 +295,7 @@ async function listenForWorkers(
       : null,
     readBlocks: read,
     async verify(unit, hashes) {
-      const { problemWith } = await import('./verify-unit.ts');
+      const { problemWith } = await import('./data-check.ts');
       const problem = await problemWith(unit, served.layout, read, hashes);
       return problem && explain(problem);
     },

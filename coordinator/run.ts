@@ -9,7 +9,7 @@ import type { State } from '../model/state.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
-import { type DataCheck, Misread } from './data-check.ts';
+import type { DataCheck } from './data-check.ts';
 import type { EarlyFinish } from './early-finish.ts';
 import { afterClustering } from './encoder/alternation.ts';
 import { encodedRows } from './encoder/encoded-rows.ts';
@@ -28,7 +28,7 @@ import type { Calculate } from './training/calculation/calculator.ts';
 import { initialState } from './training/preparation/initial-state.ts';
 import { prepare } from './training/preparation/prepare.ts';
 import { publishTransform } from './training/publish.ts';
-import { type DataMoments, momentsRound, type Reading } from './training/reading/moments.ts';
+import { type DataMoments, momentsRound } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { isUndecided } from './training/reading/undecided.ts';
 import type { Run } from './training/run-context.ts';
@@ -95,13 +95,9 @@ interface TrainingInput {
   moments: DataMoments;
   /** The totals of all sessions so far. */
   spent: () => RunTotals;
-  attempt: Attempt;
 }
 
-/**
- * Runs everything that needs workers, from the moments round to the full pass, and writes the results. Returns their
- * summary. Begins again, once at most, if it turns out that a worker read other rows than those of the coordinator's file.
- */
+/** Runs everything that needs workers, from the moments round to the full pass, and writes the results. Returns their summary. */
 export async function runAll(given: RunInput): Promise<Summary> {
   const startTime = performance.now();
   if (given.config.encoder === 'none') return clustered(given, startTime) as Promise<Summary>;
@@ -115,21 +111,7 @@ export async function runAll(given: RunInput): Promise<Summary> {
 
 /** A summary, or how the encoder goes on. */
 async function clustered(input: RunInput, startTime: number): Promise<Summary | EncoderCheckpoint> {
-  const { check, server, checkpoints, warn, resume } = input;
-  // The fingerprint of a resumed run is compared with hashes that workers find.
-  if (resume && !resume.from) check?.beThorough();
-  for (let isAgain = false; ; isAgain = true) {
-    const attempt = attemptOn(server.dispatcher, input.config.data);
-    try {
-      return await runOnce(input, attempt, startTime, isAgain);
-    } catch (error) {
-      if (!(error instanceof Misread) || !check || isAgain) throw error;
-      warn(`${error.message}: training starts again without that`);
-      server.misread(error.worker, error.message);
-      check.beThorough();
-      checkpoints.discard();
-    }
-  }
+  return runOnce(input, aboutData(input.server.dispatcher, input.config.data), startTime);
 }
 
 /** The same run on the codes of its rows, once an encoder has been trained on these. `next`: the alternation that begins. */
@@ -138,12 +120,10 @@ async function onCodes(
   startTime: number,
   next: EncoderCheckpoint | null = null,
 ): Promise<RunInput> {
-  const { config, layout, source, server, out, check, resume, checkpoints, checkpointEvery = 0 } = input;
-  const { dispatcher } = attemptOn(server.dispatcher, config.data);
+  const { config, layout, source, server, out, resume, checkpoints, checkpointEvery = 0 } = input;
+  const dispatcher = aboutData(server.dispatcher, config.data);
   // Of the rows themselves only variances are needed, and none of them stays in memory.
   const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
-  // No worker that has read another file may take part.
-  check?.beThorough();
   const {
     codes,
     layout: own,
@@ -162,7 +142,7 @@ async function onCodes(
       before: input.before ?? null,
       totals: (spent) => totalsSince(spent, server, startTime),
       moments: async () => {
-        const { data } = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
+        const data = await firstReading({ ...input, config: forEncoder }, dispatcher, 0);
         assertUnchanged(config, data.hashes, resume);
         await source.assertSameFile?.();
         return data;
@@ -222,31 +202,28 @@ function metadataOf({
 
 async function runOnce(
   input: RunInput,
-  attempt: Attempt,
+  dispatcher: Dispatcher,
   startTime: number,
-  isAgain: boolean,
 ): Promise<Summary | EncoderCheckpoint> {
   const { config, layout, server, out, checkpoints, calculate, emit, resume, source } = input;
-  const checkpoint = (!isAgain && resume?.from?.checkpoint) || null;
-  const { dispatcher } = attempt;
-  // A run that continues from a checkpoint, or begins again, has emitted these warnings before.
-  const warn = checkpoint || isAgain ? () => {} : input.warn;
-  const prepareFor = async (moments: DataMoments): Promise<Run> => {
-    assertUnchanged(config, moments.hashes, resume);
-    return prepare(
-      {
-        ...{ config, layout, dispatcher, calculate, emit, warn },
-        ...{ names: source.names ?? null, arePixels: arePixels(source) },
-      },
-      moments,
-    );
-  };
-  const { moments, run } = checkpoint
-    ? { moments: checkpoint.dataSummary, run: await prepareFor(checkpoint.dataSummary) }
-    : await prepareFirst(
-        await settingApart(input, dispatcher, await firstReading(input, dispatcher)),
-        prepareFor,
-      );
+  const checkpoint = resume?.from?.checkpoint ?? null;
+  // A run that continues from a checkpoint has emitted these warnings before.
+  const warn = checkpoint ? () => {} : input.warn;
+  const sampled = sampleThreshold(config, layout);
+  const moments =
+    checkpoint?.dataSummary ??
+    (await setOutliersApart(
+      { config, layout, dispatcher, calculate, sample: sampled },
+      await firstReading(input, dispatcher),
+    ));
+  assertUnchanged(config, moments.hashes, resume);
+  const run = await prepare(
+    {
+      ...{ config, layout, dispatcher, calculate, emit, warn },
+      ...{ names: source.names ?? null, arePixels: arePixels(source) },
+    },
+    moments,
+  );
   // Workers opened it by its path, each when it joined: some may have read another file than others.
   if (!checkpoint) await source.assertSameFile?.();
   const sample = moments.sampleRows.reduce((a, b) => a + b, 0);
@@ -257,22 +234,21 @@ async function runOnce(
     hashes: encoding?.hashes ?? moments.hashes,
     codes: encoding && { hashes: moments.hashes, dim: layout.dim },
     fences: moments.fences,
-    likelihood: run.why === null ? null : { name: run.likelihood, why: run.why },
+    likelihood: run.why === null ? null : { name: run.likelihood.name, why: run.why },
   };
   await out.create(runFile(metadata, null));
-  // With the hashes of this reading, in place of the one before.
-  if (isAgain || encoding) out.json('run.json', runFile(metadata, null));
-  if (resume || isAgain)
+  if (encoding) out.json('run.json', runFile(metadata, null));
+  if (resume)
     emit({
       type: 'resume',
       epoch: checkpoint?.state.epoch ?? 0,
-      k: checkpoint?.state.mixture.k ?? (run.graphs ? 1 : config.initK),
-      from: (!isAgain && resume?.from?.path) || null,
+      k: checkpoint?.state.mixture.k ?? run.likelihood.initK,
+      from: resume.from?.path ?? null,
     });
   else if (!encoding?.alternation)
     emit({ type: 'start', rows: layout.rows, dim: metadata.layout.dim, sample, shards: layout.shards });
-  const { likelihood, why } = run;
-  if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood, why });
+  const { why } = run;
+  if (!checkpoint && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
 
   // At once: what was computed before is in another folder, and a kill must leave it in this one too.
   if (checkpoint && !checkpoints.saved()) checkpoints.offer(checkpoint, true);
@@ -285,7 +261,7 @@ async function runOnce(
       publishTransform(run, checkpoint.state.sample.below);
     const { state, reason } = ended
       ? { state: checkpoint.state, reason: ended }
-      : await trainAll({ input, run, moments, spent, attempt }, checkpoint);
+      : await trainAll({ input, run, moments, spent }, checkpoint);
     const isLast = reason === 'asked' || input.isLastAlternation === true;
     const alternation =
       encoding && config.alternations
@@ -298,8 +274,8 @@ async function runOnce(
     if (resume?.how === 'beyond') out.json('run.json', runFile(metadata, null));
     return finish({ ...input, encoder, run, state, reason, data: moments, metadata, spent, brought });
   };
-  const { check } = input;
-  return check ? unless(check.watch(moments.hashes), rest(), attempt) : rest();
+  const watched = input.check?.watch(moments.hashes).then(() => new Promise<never>(() => {}));
+  return watched ? Promise.race([rest(), watched]) : rest();
 }
 
 /** Why the training of this checkpoint has ended, if it does not go on now: its limit may have been raised. */
@@ -308,40 +284,12 @@ function stillEnded({ ended, state }: Checkpoint, { maxEpochs }: RunConfig, resu
   return ended === 'asked' && resume?.how === 'beyond' ? null : ended;
 }
 
-/** Prepares the run for what was read. What workers read wrong does not end it. */
-export async function prepareFirst(
-  reading: Reading,
-  prepareFor: (moments: DataMoments) => Promise<Run>,
-): Promise<{ moments: DataMoments; run: Run }> {
-  try {
-    return { moments: reading.data, run: await prepareFor(reading.data) };
-  } catch (error) {
-    const next = error instanceof UserError ? await reading.reread() : null;
-    if (!next) throw error;
-    return prepareFirst(next, prepareFor);
-  }
-}
-
-/** The result, unless `watching` rejects before it is there. */
-async function unless<T>(watching: Promise<void>, result: Promise<T>, attempt: Attempt): Promise<T> {
-  try {
-    return await Promise.race([result, watching.then(() => result)]);
-  } catch (error) {
-    if (error instanceof Misread) {
-      // Before anything begins again, it has to be over.
-      attempt.stop(error);
-      await result.catch(() => {});
-    }
-    throw error;
-  }
-}
-
 /** Reads all rows for the first time: the moments round. */
 async function firstReading(
   { config, layout, source, calculate, check, server }: RunInput,
   dispatcher: Dispatcher,
   sample = sampleThreshold(config, layout),
-): Promise<Reading> {
+): Promise<DataMoments> {
   const firstBlock = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
@@ -349,77 +297,35 @@ async function firstReading(
   const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
   check?.begin();
   const diagnose = (row: number) => diagnoseRow(source, row, max);
-  const own = {
-    ...{ diagnose, workers: server },
-    ...(check && { staleShards: check.staleShards, read: source.read }),
+  const input = {
+    dispatcher,
+    calculate,
+    diagnose,
+    describe: server.describe,
+    staleShards: check?.staleShards,
   };
-  return momentsRound({ dispatcher, calculate, own }, config, layout, origin, sample);
-}
-
-/** The same reading, but its moments are without outliers. */
-export async function settingApart(
-  input: Pick<RunInput, 'config' | 'layout' | 'calculate'>,
-  dispatcher: Dispatcher,
-  reading: Reading,
-): Promise<Reading> {
-  const { config, layout, calculate } = input;
-  const sample = sampleThreshold(config, layout);
-  const data = await setOutliersApart({ config, layout, dispatcher, calculate, sample }, reading.data);
-  return {
-    data,
-    async reread() {
-      const next = await reading.reread();
-      if (next) return settingApart(input, dispatcher, next);
-      // What workers claim about outliers ends no run: it goes on with all rows.
-      return data === reading.data ? null : reading;
-    },
-  };
-}
-
-/** The rounds of a run until it has to begin again. */
-interface Attempt {
-  dispatcher: Dispatcher;
-  /** Rejects the current round, and all that follow. */
-  stop(error: Error): void;
-  /** Rejects when it is stopped. */
-  stopped: Promise<never>;
+  return momentsRound(input, config, layout, origin, sample);
 }
 
 /**
  * Rounds whose UserErrors have the path of the data before them, unless they contain it already: they are about the data, and
  * a worker that reads rows from the coordinator does not know the path.
  */
-function attemptOn(dispatcher: Dispatcher, path: string): Attempt {
-  let reason: Error | null = null;
-  let reject!: (error: Error) => void;
-  const stopped = new Promise<never>((_, rejects) => {
-    reject = rejects;
-  });
-  stopped.catch(() => {});
+function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
-    stopped,
-    stop(error) {
-      reason = error;
-      reject(error);
-      dispatcher.abort(error);
-    },
-    dispatcher: {
-      publish: (name, tensors) => dispatcher.publish(name, tensors),
-      abort: (error) => dispatcher.abort(error),
-      async round(spec) {
-        if (reason) throw reason;
-        return dispatcher.round(spec).catch((error) => {
-          const isAboutData = error instanceof UserError && !(error instanceof WriteError);
-          if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
-          throw new UserError(`${path}: ${error.message}`);
-        });
-      },
-    },
+    publish: (name, tensors) => dispatcher.publish(name, tensors),
+    abort: (error) => dispatcher.abort(error),
+    round: (spec) =>
+      dispatcher.round(spec).catch((error) => {
+        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
+        throw new UserError(`${path}: ${error.message}`);
+      }),
   };
 }
 
 async function trainAll(
-  { input, run, moments, spent, attempt }: TrainingInput,
+  { input, run, moments, spent }: TrainingInput,
   checkpoint: Checkpoint | null,
 ): Promise<{ state: State; reason: EndReason }> {
   const { config, layout, server, checkpoints, emit, observer, held, earlyFinish } = input;
@@ -450,7 +356,7 @@ async function trainAll(
   let isComplete = true;
   for (;;) {
     const pause = isComplete && held?.();
-    if (pause) await Promise.race([pause, attempt.stopped, aborted(asked)]);
+    if (pause) await Promise.race([pause, aborted(asked)]);
     // Before the first epoch the net knows no cluster.
     if (isComplete && asked.aborted && state.epoch > 0) return end(state, 'asked');
     const { done, value } = await training.next();

@@ -24,3 +24,9 @@ export function splitEvenly(flat: Float64Array, count: number): Float64Array[] {
   const size = flat.length / count;
   return Array.from({ length: count }, (_, i) => flat.slice(i * size, (i + 1) * size));
 }
+
+/** Are all values finite? */
+export function areFinite(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
+}

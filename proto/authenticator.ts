@@ -1,6 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
-import { type AllowList, proofOf } from './keys.ts';
-import type { FromWorker } from './messages.ts';
+import type { AllowList } from './keys.ts';
 
 /** Why a connection was rejected, as far as ZeroMQ reports it. */
 export const REJECTION_REASONS = {
@@ -21,8 +19,6 @@ export interface Authenticator {
   readonly secret: string;
   /** The name of the worker with this public key; null if it is not on the list, which is counted, and logged once. */
   admit(key: string, address: string): string | null;
-  /** The key on the list whose holder says this hello; null if it does not prove that. */
-  keyOf(hello: Pick<Extract<FromWorker, { type: 'hello' }>, 'session' | 'key'>): string | null;
   /**
    * Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason; `from`: the
    * address of this one, if it can be told.
@@ -45,14 +41,6 @@ export function createAuthenticator(
     number
   >;
   const logged = new Set<string>();
-  const proofWith = (key: string, session: string) => {
-    try {
-      return Buffer.from(proofOf(secret, key, session));
-    } catch {
-      // The list may have a key with which there is no shared secret (all zeros).
-      return null;
-    }
-  };
   return {
     secret,
     admit(key, address) {
@@ -66,12 +54,6 @@ export function createAuthenticator(
       else
         log(`refused a worker at ${address}: its key ${key.slice(0, 8)}… is not on the list of allowed keys`);
       return null;
-    },
-    keyOf({ session, key }) {
-      if (!key || !allowed.has(key.public)) return null;
-      const proof = proofWith(key.public, session);
-      const given = Buffer.from(key.proof);
-      return proof?.length === given.length && timingSafeEqual(given, proof) ? key.public : null;
     },
     failed(reason, from) {
       const count = ++counts[reason];

@@ -2,9 +2,19 @@ import { Packr } from 'msgpackr';
 import * as z from 'zod/mini';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
-import { tensorsSchema } from './messages.ts';
 import { whyNotPlain } from './msgpack.ts';
-import { arrayOf, bytesIn, bytesOf, dtypeOf, type Tensors } from './tensors.ts';
+import { arrayOf, bytesIn, bytesOf, DTYPES, dtypeOf, type Tensors } from './tensors.ts';
+
+const tensorsSchema = z.array(
+  z.object({
+    name: z.string().check(z.maxLength(64)),
+    dtype: z.enum(DTYPES),
+    shape: z.array(z.int().check(z.nonnegative())).check(z.maxLength(4)),
+    /** The frame in which the tensor starts (the header is 0), and the byte offset in it. */
+    frame: z.int().check(z.positive()),
+    at: z.int().check(z.nonnegative()),
+  }),
+);
 
 /** A message that violates the protocol. Its text is one short line. */
 export class MalformedMessage extends Error {

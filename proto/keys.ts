@@ -1,4 +1,4 @@
-import { createHmac, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { curveKeyPair } from 'zeromq';
 import * as z from 'zod/mini';
 import { UserError } from '../base/user-error.ts';
@@ -82,9 +82,8 @@ function parse<T extends KeyPair>(
   return parsed.data;
 }
 
-/** The DER prefixes of an X25519 key, before its 32 bytes: PKCS#8 of a secret one, SPKI of a public one. */
+/** The DER prefix of a secret X25519 key in PKCS#8, before its 32 bytes. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const SPKI = Buffer.from('302a300506032b656e032100', 'hex');
 
 const secretKey = (secret: string) =>
   createPrivateKey({ key: Buffer.concat([PKCS8, fromZ85(secret)!]), format: 'der', type: 'pkcs8' });
@@ -93,20 +92,6 @@ const secretKey = (secret: string) =>
 export function publicOf(secret: string): string {
   const { x } = createPublicKey(secretKey(secret)).export({ format: 'jwk' });
   return toZ85(Buffer.from(x!, 'base64url'));
-}
-
-/**
- * What only the holders of these two keys, one of which is given by its secret, can make of a session: HMAC-SHA256 of it,
- * in hexadecimal, with their X25519 secret.
- */
-export function proofOf(secret: string, other: string, session: string): string {
-  const publicKey = createPublicKey({
-    key: Buffer.concat([SPKI, fromZ85(other)!]),
-    format: 'der',
-    type: 'spki',
-  });
-  const shared = diffieHellman({ privateKey: secretKey(secret), publicKey });
-  return createHmac('sha256', shared).update(session).digest('hex');
 }
 
 export const allowedLine = (name: string, publicKey: string) => `${name} ${publicKey}\n`;

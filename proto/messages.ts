@@ -2,7 +2,6 @@ import * as z from 'zod/mini';
 import { oneLine, printable } from '../base/text.ts';
 import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
-import { DTYPES } from './tensors.ts';
 
 /** Increased with every change that an older peer would misread. */
 export const PROTOCOL = 7;
@@ -14,17 +13,6 @@ export const MOST_ABOUT = 128;
 export const MOST_WHY = 256;
 const line = (most: number) => z.string().check(z.maxLength(most), z.overwrite(oneLine));
 const about = line(MOST_ABOUT);
-
-export const tensorsSchema = z.array(
-  z.object({
-    name: z.string().check(z.maxLength(64)),
-    dtype: z.enum(DTYPES),
-    shape: z.array(count).check(z.maxLength(4)),
-    /** The frame in which the tensor starts (the header is 0), and the byte offset in it. */
-    frame: z.int().check(z.positive()),
-    at: count,
-  }),
-);
 
 /** Blocks `from … to−1` of a shard's list of blocks. */
 const unit = z.object({ shard: count, from: count, to: count });
@@ -78,10 +66,6 @@ export const fromWorker = z.discriminatedUnion('type', [
     session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
     /** Model name of the device that computes; absent if that is the CPU. */
     gpu: z.optional(about),
-    /** The worker's public key, and `proofOf` it for this session: libzmq does not tell the coordinator whose connection it is. */
-    key: z.optional(
-      z.object({ public: z.string().check(z.length(40)), proof: z.string().check(z.length(64)) }),
-    ),
   }),
   /**
    * Results of a round. An entry of `done` is a single unit, or several whose results are summed, if the round asks for sums.

@@ -1,69 +1,60 @@
 import * as z from 'zod/mini';
-import type { Covariance } from '../model/statistics.ts';
+import { centreWidth } from '../model/description/centres.ts';
+import { MOST_SHOWN } from '../model/description/extremes.ts';
+import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
+import { blockCount, type Layout, shardBlocks } from '../model/layout.ts';
+import { QUANTILES } from '../model/sampling/quantile-search.ts';
+import { type Covariance, statisticsLength } from '../model/statistics.ts';
+import { MAX_MESSAGE } from './codec.ts';
+import { areCells, type Cell, checkCells } from './partition.ts';
+import {
+  between,
+  bytesOfSpecs,
+  counts,
+  diverging,
+  extreme,
+  float32,
+  float64,
+  index,
+  int32,
+  label,
+  must,
+  positiveOrZero,
+  problemWith,
+  type Sizes,
+  type TensorSpecs,
+  uint8,
+  whole,
+} from './shapes.ts';
+import { bindState, rows, STATES, type StateSpec, transformOf, UNDIRECTED, whitened } from './states.ts';
 import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from './task-limits.ts';
+import type { Tensors } from './tensors.ts';
 
 /**
- * The tasks of a round, with the parameters that go into the header. README.md lists the states that each task reads and the
- * tensors that it returns.
+ * The tasks of a round, in one table: for each its parameters, the states that it reads, and its results with their shapes and ranges.
+ * The schema of the wire, the checks of requests and of results, and the table in README.md follow from it; README.md says what each
+ * computes.
+ *
+ * Sizes in shapes: `dim` columns of the data, D numbers of a transformed row, P of statistics of rows, K clusters, n rows that a
+ * result is about, N rows of the whole sample.
  */
+
+/** Rows that pass through a net at a time, at most. */
+export const FORWARD_ROWS = 2048;
+/** Values that clustering can use are no larger (data/value-range.ts). */
+const MAX_MAGNITUDE = 1e18;
+/** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
+const MOST_NUMBERS = 2 ** 30;
+
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
-const dim = z.int().check(z.positive());
-const steps = z.int().check(z.positive(), z.lte(MAX_LOCAL_STEPS));
-const batch = z.int().check(z.positive(), z.lte(MAX_BATCH_SIZE));
-/** In one task, at all levels. */
-export const MOST_CELLS = 1 << 16;
-const MOST_BINS = 1 << 12;
-const binCount = z.int().check(z.gte(2), z.lte(MOST_BINS));
+const natural = z.int().check(z.positive());
+const upTo = (least: number, most: number) => z.int().check(z.gte(least), z.lte(most));
+const steps = upTo(1, MAX_LOCAL_STEPS);
+const batch = upTo(1, MAX_BATCH_SIZE);
+const bins = upTo(2, 1 << 12);
 const share = z.number().check(z.gte(0), z.lte(1));
-
-/**
- * A decision tree that assigns a row to a leaf: the number of a leaf, or -1 for none; the child whose centre is nearest; the child
- * whose linear function w·x + offset is largest; or the side of a threshold along an axis. Centres, weights w and axes are rows
- * of the state `vectors`.
- */
-export type Cell =
-  | number
-  | { near: number[]; into: Cell[] }
-  | { linear: number[]; offsets: number[]; into: Cell[] }
-  | { axis: number; at: number; into: Cell[] };
-
-/** Validates cells iteratively: a recursive schema would try both forms of a cell at each level, in exponential time. */
-function areCells(value: unknown): boolean {
-  const isCount = (number: unknown) => Number.isSafeInteger(number) && (number as number) >= 0;
-  const left: unknown[] = [value];
-  let cells = 0;
-  while (left.length) {
-    const into = left.pop();
-    if (!Array.isArray(into)) return false;
-    cells += into.length;
-    if (cells > MOST_CELLS) return false;
-    for (const cell of into) {
-      if (cell === -1 || isCount(cell)) continue;
-      if (typeof cell !== 'object' || cell === null) return false;
-      left.push(cell.into);
-      const children = Array.isArray(cell.into) ? cell.into.length : 0;
-      if (!(isNear(cell, children) || isLinear(cell, children) || isSide(cell, children))) return false;
-    }
-  }
-  return true;
-
-  function isNear({ near }: Record<string, unknown>, children: number): boolean {
-    return Array.isArray(near) && children > 0 && near.length === children && near.every(isCount);
-  }
-  function isLinear({ linear, offsets }: Record<string, unknown>, children: number): boolean {
-    return (
-      isNear({ near: linear }, children) &&
-      Array.isArray(offsets) &&
-      offsets.length === children &&
-      offsets.every(Number.isFinite)
-    );
-  }
-  function isSide({ axis, at }: Record<string, unknown>, children: number): boolean {
-    return isCount(axis) && Number.isFinite(at) && children === 2;
-  }
-}
-
+const positiveShare = z.number().check(z.gt(0), z.lte(1));
 const name = z.string().check(z.maxLength(64));
 const MOST_NEIGHBOURS = 1024;
 const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
@@ -74,139 +65,509 @@ const resolution = z.number().check(z.positive(), z.lte(1024));
 const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
 /** Of the mean field of the graph likelihood. */
 const field = z.object({ coupling: positive, resolution });
-/** Clusters in which the graph likelihood keeps a row: those with its largest memberships. */
-export const KEPT_MEMBERSHIPS = 4;
+
+/** A row of the table. */
+interface Entry<P extends z.core.$ZodLooseShape> {
+  parameters: P;
+  /** Its unit covers the sample of a shard, or blocks of rows. */
+  rows: 'sample' | 'blocks';
+  /** What is needed are sums of its results over shards, by the tree of model/tree.ts: they are float64 or float32. */
+  sums: boolean;
+  /** The states that it reads, in the order in which sizes follow from them. */
+  reads: (task: z.infer<z.ZodMiniObject<P>>) => Record<string, StateSpec>;
+  /** Sizes that follow from others and the parameters; at workers n is an upper limit. */
+  sizes?: (task: z.infer<z.ZodMiniObject<P>>, sizes: Sizes, shard: number) => Sizes;
+  /** Checks what shapes do not say. Throws Mismatch. */
+  check?: (task: z.infer<z.ZodMiniObject<P>>, sizes: Sizes) => void;
+  /** Float32 numbers of the largest tensor on the device. */
+  largest?: (task: z.infer<z.ZodMiniObject<P>>, sizes: Sizes) => number;
+  results: (task: z.infer<z.ZodMiniObject<P>>, given: Record<string, unknown>) => TensorSpecs;
+}
+
+const task = <P extends z.core.$ZodLooseShape>(entry: Entry<P>) => entry;
+
+const { hashes, transform, net, subs, points } = STATES;
+const sample = { transform, hashes };
+/** A task on the sample, as the model or the networks see it. */
+const onSample = { rows: 'sample', sums: true } as const;
+
+const statistics = (d: 'D' | 'dim') => (task: { diagonal: boolean }, sizes: Sizes) => ({
+  P: statisticsLength(sizes[d], covarianceOf(task)),
+});
 
 /** Groups of rows: one of all rows, one per label of the clustering net, or two per label by its sub-net (2k and 2k+1). */
-const cells = {
+const partition = {
   groups: z.enum(['all', 'net', 'sub-net']),
   cells: z.custom<Cell[]>(areCells),
-  leaves: dim,
+  leaves: natural,
   vectors: name,
 };
 
-export const taskSchema = z.discriminatedUnion('task', [
-  z.object({
-    task: z.literal('moments'),
-    normalize: z.boolean(),
-    diagonal: z.boolean(),
-    sample: share,
-  }),
-  z.object({ task: z.literal('column-histogram'), sample: share, bins: binCount }),
-  z.object({ task: z.literal('fenced-moments'), sample: share, diagonal: z.boolean() }),
-  z.object({ task: z.literal('seed-distances'), centres: count, draw: count }),
-  z.object({
-    task: z.literal('cluster-steps'),
-    epoch: count,
-    steps,
-    batch,
-    rate: positive,
-    done: count,
-    loss: z.enum(['kl', 'isotropic', 'diag']),
-    form: z.enum(['product', 'cholesky']),
-    diagonal: z.boolean(),
-    average: z.enum(['weights', 'gradients']),
-    /** The targets are those of the mean field, with loss `kl`, and `form` does not matter. */
-    field: z.optional(field),
-  }),
-  z.object({ task: z.literal('statistics'), diagonal: z.boolean(), block: dim }),
-  z.object({
-    task: z.literal('pivoted-statistics'),
-    diagonal: z.boolean(),
-    least: z.number().check(z.gte(0), z.lte(1)),
-  }),
-  z.object({
-    task: z.literal('sub-steps'),
-    epoch: count,
-    steps,
-    batch,
-    rate: positive,
-    done: count,
-    loss: z.enum(['isotropic', 'kl']),
-    average: z.enum(['weights', 'gradients']),
-  }),
-  z.object({ task: z.literal('sample-labels'), every: dim }),
-  z.object({ task: z.literal('cell-sums'), ...cells }),
-  z.object({ task: z.literal('cell-scatter'), ...cells, diagonal: z.boolean(), pivots: name }),
-  z.object({
-    task: z.literal('cell-histogram'),
-    ...cells,
-    axes: name,
-    bins: binCount,
-  }),
-  z.object({ task: z.literal('cell-fourth-moments'), ...cells, whitening: name }),
-  /**
-   * Of every m-th of the sample's rows (`every`), shifted, scaled by column and, if `unit`, scaled to unit length; of a sketch of
-   * so many columns if `sketch` is not 0.
-   */
-  z.object({
-    task: z.literal('sample-covariance'),
-    unit: z.boolean(),
-    every: dim,
-    sketch: z.int().check(z.nonnegative(), z.lte(1 << 10), z.multipleOf(4)),
-  }),
-  z.object({ task: z.literal('sample-rows') }),
-  z.object({ task: z.literal('neighbours'), k: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)) }),
-  z.object({
-    task: z.literal('partitions'),
-    resolutions,
-    replicates: z.int().check(z.gte(1), z.lte(MOST_REPLICATES)),
-    share: z.number().check(z.gt(0), z.lte(1)),
-  }),
-  z.object({
-    task: z.literal('null-partitions'),
-    /** Of a Gaussian with independent columns. */
-    variances: z.array(positive).check(z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
-    rows: z.int().check(z.gte(4), z.lte(MOST_NULL_ROWS)),
-    neighbours: z.int().check(z.gte(1), z.lte(MOST_NEIGHBOURS)),
-    resolutions,
-    replicates: z.int().check(z.gte(2), z.lte(MOST_REPLICATES)),
-    share: z.number().check(z.gt(0), z.lte(1)),
-  }),
-  z.object({ task: z.literal('start-partition'), resolution }),
-  z.object({ task: z.literal('memberships') }),
-  z.object({ task: z.literal('membership-sweep'), ...field.shape }),
-  z.object({ task: z.literal('cluster-links') }),
-  z.object({ task: z.literal('half-start') }),
-  z.object({ task: z.literal('half-sweep'), coupling: positive }),
-  z.object({ task: z.literal('half-links') }),
-  /** One pass over the unit's places in the epoch's order of blocks. */
-  z.object({
-    task: z.literal('encoder-steps'),
-    epoch: count,
-    batch,
-    /** The learning rate of a training of `total` epochs, of which `done` are done; the unit's rows are `length` of one. */
-    rate: positive,
-    done: z.number().check(z.nonnegative()),
-    length: z.number().check(z.positive(), z.lte(1)),
-    total: dim,
-    /** Steps of Adam that were taken before. */
-    steps: count,
-    /** Standard deviation of the noise on inputs. */
-    noise: z.number().check(z.nonnegative(), z.lte(100)),
-    /** Weight of a code's squared distance from the centre of its cluster; 0: there are no clusters. */
-    pull: z.number().check(z.nonnegative()),
-  }),
-  z.object({ task: z.literal('encode') }),
-  z.object({
-    task: z.literal('full-pass'),
-    diagonal: z.boolean(),
-    soft: z.boolean(),
-    silhouette: share,
-  }),
-]);
+const readsOfPartition = ({ groups, vectors }: { groups: 'all' | 'net' | 'sub-net'; vectors: string }) => ({
+  ...sample,
+  ...(groups !== 'all' && { net }),
+  ...(groups === 'sub-net' && { subs }),
+  [vectors]: rows('vectors'),
+});
 
-export type Task = z.infer<typeof taskSchema>;
+function checkPartition(
+  { groups, cells, leaves }: { groups: 'all' | 'net' | 'sub-net'; cells: Cell[]; leaves: number },
+  { K, vectors }: Sizes,
+): void {
+  const needed = groups === 'all' ? 1 : groups === 'net' ? K : 2 * K;
+  must(cells.length >= needed, `it has ${cells.length} cells for ${needed} groups`);
+  checkCells(cells, leaves, vectors);
+}
+
+/** Local steps of nets of so many parameters: weights or gradients times their weight in the average, and these weights. */
+const stepResults = (
+  { average }: { average: 'weights' | 'gradients' },
+  size: string,
+  nets: number | string,
+): TensorSpecs => {
+  const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
+  return {
+    ...Object.fromEntries(names.map((name) => [name, float64([size], diverging)])),
+    loss: float64([1], diverging),
+    count: float64([nets], counts),
+    shards: float64([1], counts),
+  };
+};
+
+const localSteps = {
+  epoch: count,
+  steps,
+  batch,
+  rate: positive,
+  /** Adam steps that were taken before. */
+  done: count,
+  average: z.enum(['weights', 'gradients']),
+};
+
+/** Of the latent vectors that `pull` draws to the centres of their clusters. */
+const clustersOfLatent = { transform: transformOf('L'), net, 'code-centres': STATES['code-centres'] };
+
+const TASKS = {
+  moments: task({
+    parameters: { normalize: z.boolean(), diagonal: z.boolean(), sample: share },
+    ...{ rows: 'blocks', sums: false },
+    reads: () => ({ origin: STATES.origin }),
+    sizes: statistics('dim'),
+    results: () => ({
+      T: float64(['P']),
+      min: float64(['dim'], extreme),
+      max: float64(['dim'], extreme),
+      hashes: uint8(['unitBlocks', 16]),
+      counts: float64([3], whole(-1, 'rows+1')),
+    }),
+  }),
+  'column-histogram': task({
+    parameters: { sample: share, bins },
+    ...onSample,
+    reads: () => ({ hashes, 'key-ranges': STATES['key-ranges'] }),
+    results: () => ({ counts: float64(['C', QUANTILES.length, 'bins'], counts) }),
+  }),
+  'fenced-moments': task({
+    parameters: { sample: share, diagonal: z.boolean() },
+    ...onSample,
+    sums: false,
+    reads: () => ({ hashes, fences: STATES.fences }),
+    sizes: statistics('dim'),
+    results: () => ({
+      T: float64(['P']),
+      min: float64(['dim'], extreme),
+      max: float64(['dim'], extreme),
+      beyond: float64(['C'], counts),
+      near: float64(['C'], counts),
+    }),
+  }),
+  'seed-distances': task({
+    parameters: { centres: count, draw: count },
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, centres: STATES.centres }),
+    check: ({ centres }, { seeds }) => must(seeds >= centres, 'centres has too few rows'),
+    results: () => ({ weight: float64([1], positiveOrZero), row: float64(['D']) }),
+  }),
+  'cluster-steps': task({
+    parameters: {
+      ...localSteps,
+      loss: z.enum(['kl', 'isotropic', 'diag']),
+      form: z.enum(['product', 'cholesky']),
+      diagonal: z.boolean(),
+      /** The targets are those of the mean field, with loss `kl`, and `form` does not matter. */
+      field: z.optional(field),
+    },
+    ...onSample,
+    reads: ({ loss, form, field }) => ({
+      ...{ ...sample, net, 'net-moments': STATES['net-moments'] },
+      ...(field
+        ? { points, graph: STATES.graph, memberships: STATES.memberships }
+        : {
+            'e-step': {
+              tensors: () =>
+                loss !== 'kl'
+                  ? { cost: float32(['P', 'K']) }
+                  : form === 'product'
+                    ? { theta: float32(['P', 'K']) }
+                    : whitened([], 'K'),
+            },
+          }),
+    }),
+    sizes: statistics('D'),
+    check: ({ loss, field }) =>
+      must(!field || loss === 'kl', `the targets of a mean field are no costs, as with loss ${loss}`),
+    largest: ({ batch }, { rows, widest }) => Math.min(batch, rows) * widest,
+    results: (task) => stepResults(task, 'W', 1),
+  }),
+  statistics: task({
+    parameters: { diagonal: z.boolean(), block: natural },
+    ...onSample,
+    reads: () => ({ ...sample, net }),
+    sizes: statistics('D'),
+    largest: ({ block }, { rows, widest, P }) => Math.min(block, rows) * Math.max(widest, P),
+    results: () => ({ T: float64(['K', 'P'], diverging) }),
+  }),
+  'pivoted-statistics': task({
+    parameters: { diagonal: z.boolean(), least: share },
+    ...onSample,
+    reads: () => ({ ...sample, net, means: STATES.means }),
+    sizes: statistics('D'),
+    results: () => ({ T: float64(['K', 'P'], diverging) }),
+  }),
+  'sub-steps': task({
+    parameters: { ...localSteps, loss: z.enum(['isotropic', 'kl']) },
+    ...onSample,
+    reads: ({ loss }) => ({
+      ...{ ...sample, net, subs, 'subs-moments': STATES['subs-moments'] },
+      parts: {
+        tensors: () =>
+          loss === 'kl' ? whitened(['K'], 2) : { centres: float32(['K', 2, 'D']), metric: float32(['D']) },
+      },
+    }),
+    largest: ({ batch }, { K, D, subWidest }) => K * batch * Math.max(D, subWidest),
+    results: (task) => stepResults(task, 'S', 'K'),
+  }),
+  'sample-labels': task({
+    parameters: { every: natural },
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, net }),
+    sizes: ({ every }, { n }) => ({ m: Math.ceil(n / every) }),
+    largest: (_, { blockRows, widest }) => blockRows * widest,
+    results: () => ({ labels: label(['m'], index('K')), counts: float64(['K'], counts) }),
+  }),
+  'cell-sums': task({
+    parameters: partition,
+    ...onSample,
+    reads: readsOfPartition,
+    check: checkPartition,
+    results: () => ({ n: float64(['leaves'], counts), s: float64(['leaves', 'D']) }),
+  }),
+  'cell-scatter': task({
+    parameters: { ...partition, diagonal: z.boolean(), pivots: name },
+    ...onSample,
+    reads: (task) => ({ ...readsOfPartition(task), [task.pivots]: rows('leaves') }),
+    sizes: statistics('D'),
+    check: checkPartition,
+    results: () => ({ T: float64(['leaves', 'P']) }),
+  }),
+  'cell-histogram': task({
+    parameters: { ...partition, axes: name, bins },
+    ...onSample,
+    reads: (task) => ({
+      ...readsOfPartition(task),
+      [task.axes]: {
+        tensors: () => ({ rows: float64(['A', 'D']), centre: float64(['A']), sd: float64(['A']) }),
+      },
+    }),
+    check(task, sizes) {
+      checkPartition(task, sizes);
+      const { axes, leaves } = task;
+      must(sizes.A > 0 && sizes.A % leaves === 0, `${axes} does not have as many rows for each leaf`);
+    },
+    results: () => ({ counts: float64(['A', 'bins'], counts) }),
+  }),
+  'cell-fourth-moments': task({
+    parameters: { ...partition, whitening: name },
+    ...onSample,
+    reads: (task) => ({
+      ...readsOfPartition(task),
+      [task.whitening]: {
+        tensors: () => ({ centre: float64(['leaves', 'D']), inverse: float64(['leaves', 'D', 'D']) }),
+      },
+    }),
+    check: checkPartition,
+    results: () => ({ F: float64(['leaves', 'D', 'D']) }),
+  }),
+  'sample-covariance': task({
+    parameters: {
+      /** Rows are scaled to unit length. */
+      unit: z.boolean(),
+      /** Of every m-th of the sample's rows. */
+      every: natural,
+      /** Columns of a sketch; 0: the columns themselves. */
+      sketch: z.int().check(z.nonnegative(), z.lte(1 << 10), z.multipleOf(4)),
+    },
+    ...onSample,
+    reads: () => ({ hashes, columns: STATES.columns }),
+    sizes: ({ sketch }, { dim }) => ({ width: sketch || dim }),
+    results: () => ({
+      n: float64([1], counts),
+      s: float64(['width']),
+      S: float64(['width', 'width']),
+    }),
+  }),
+  'sample-rows': task({
+    parameters: {},
+    ...onSample,
+    sums: false,
+    reads: () => sample,
+    results: () => ({ rows: float32(['own', 'D'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
+  }),
+  neighbours: task({
+    parameters: { k: upTo(1, MOST_NEIGHBOURS) },
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, points }),
+    check: ({ k }, { N }) => must(k < N, `${k} neighbours among ${N} rows`),
+    results: () => ({
+      index: int32(['n', 'k'], index('N')),
+      weight: float64(['n', 'k'], between(0, 1)),
+      nearest: float32(['n', 2], positiveOrZero),
+    }),
+  }),
+  partitions: task({
+    parameters: { resolutions, replicates: upTo(1, MOST_REPLICATES), share: positiveShare },
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, points, graph: UNDIRECTED }),
+    sizes: ({ resolutions, replicates, share }, { N, shards }, shard) => ({
+      m: ownOf(resolutions.length * replicates, shards, shard),
+      part: Math.floor(share * N),
+    }),
+    results: () => ({ labels: int32(['m', 'part'], index('N')) }),
+  }),
+  'null-partitions': task({
+    parameters: {
+      /** Of a Gaussian with independent columns. */
+      variances: z.array(positive).check(z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
+      rows: upTo(4, MOST_NULL_ROWS),
+      neighbours: upTo(1, MOST_NEIGHBOURS),
+      resolutions,
+      replicates: upTo(2, MOST_REPLICATES),
+      share: positiveShare,
+    },
+    ...onSample,
+    sums: false,
+    reads: () => ({}),
+    sizes: ({ resolutions, rows }, { shards }, shard) => ({
+      m: ownOf(resolutions.length, shards, shard),
+      points: rows,
+    }),
+    check: ({ neighbours, rows }) => must(neighbours < rows, `${neighbours} neighbours among ${rows} rows`),
+    results: () => ({ mean: float64(['m'], between(-1, 1)), size: float64(['m'], between(1, 'points')) }),
+  }),
+  'start-partition': task({
+    parameters: { resolution },
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, points, graph: UNDIRECTED }),
+    results: () => ({ labels: int32(['N'], index('N')), quality: float64([1]) }),
+  }),
+  memberships: task({
+    parameters: {},
+    ...onSample,
+    sums: false,
+    reads: () => ({ ...sample, net, points, graph: STATES.graph }),
+    results: () => ({
+      cluster: int32(['n', KEPT_MEMBERSHIPS], index('K')),
+      share: float32(['n', KEPT_MEMBERSHIPS], between(0, 1)),
+      volume: float64(['K'], positiveOrZero),
+    }),
+  }),
+  'encoder-steps': task({
+    parameters: {
+      epoch: count,
+      batch,
+      /** The learning rate of a training of `total` epochs, of which `done` are done; the unit's rows are `length` of one. */
+      rate: positive,
+      done: z.number().check(z.nonnegative()),
+      length: positiveShare,
+      total: natural,
+      /** Steps of Adam that were taken before. */
+      steps: count,
+      /** Standard deviation of the noise on inputs. */
+      noise: z.number().check(z.nonnegative(), z.lte(100)),
+      /** Weight of a latent vector's squared distance from the centre of its cluster; 0: there are no clusters. */
+      pull: z.number().check(z.nonnegative()),
+    },
+    ...{ rows: 'blocks', sums: true },
+    reads: ({ pull }) => ({
+      ...{ hashes, encoder: STATES.encoder, 'encoder-input': STATES['encoder-input'] },
+      'encoder-moments': STATES['encoder-moments'],
+      ...(pull && clustersOfLatent),
+    }),
+    largest: ({ batch, pull }, { E, rows, encoderWidest, widest = 0 }) =>
+      Math.max(E, (pull ? FORWARD_ROWS : Math.min(batch, rows)) * Math.max(encoderWidest, widest)),
+    results: () => ({
+      params: float32(['E'], diverging),
+      first: float32(['E'], diverging),
+      second: float32(['E'], diverging),
+      loss: float64([1], diverging),
+    }),
+  }),
+  encode: task({
+    parameters: {},
+    ...{ rows: 'blocks', sums: false },
+    reads: () => ({ hashes, encoder: STATES.encoder, 'encoder-input': STATES['encoder-input'] }),
+    largest: (_, { E, encoderWidest }) => Math.max(E, FORWARD_ROWS * encoderWidest),
+    results: () => ({ codes: float32(['n', 'L'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
+  }),
+  'full-pass': task({
+    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share },
+    ...{ rows: 'blocks', sums: false },
+    reads: () => ({ ...sample, net, 'cluster-centres': STATES['cluster-centres'] }),
+    sizes: (task, sizes) => ({
+      ...statistics('D')(task, sizes),
+      centre: centreWidth(sizes.D, covarianceOf(task)),
+    }),
+    largest: (_, { blockRows, widest }) => (FORWARD_ROWS / 2 + blockRows) * widest,
+    results: ({ soft }, transform) => ({
+      labels: label(['n'], index('K')),
+      T: float64(['K', 'P']),
+      confidence: float32(['n'], diverging),
+      distance: float32(['n'], positiveOrZero),
+      columns: float64(['K+1', 'dim']),
+      exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
+      border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
+      rival: int32(['K', MOST_SHOWN], whole(-1, 'K')),
+      margin: float32(['K', MOST_SHOWN], diverging),
+      seenLabels: int32(['seen'], index('K')),
+      seen: float32(['seen', 'D']),
+      ...(soft && { soft: float32(['n', 'K'], diverging) }),
+      ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
+    }),
+  }),
+};
+
+/** Of so many things that are dealt out to the shards in turn, those of one. */
+const ownOf = (all: number, shards: number, shard: number) => Math.max(0, Math.ceil((all - shard) / shards));
+
+export { type Cell, MOST_CELLS } from './partition.ts';
+
+export type TaskName = keyof typeof TASKS;
+export const TASK_NAMES = Object.keys(TASKS) as TaskName[];
+type Parameters<P extends z.core.$ZodLooseShape> = keyof P extends never
+  ? unknown
+  : z.infer<z.ZodMiniObject<P>>;
+export type TaskOf<N extends TaskName> = N extends TaskName
+  ? { task: N } & Parameters<(typeof TASKS)[N]['parameters']>
+  : never;
+export type Task = TaskOf<TaskName>;
 /** Coupling J and resolution γ of the mean field. */
 export type FieldParameters = z.infer<typeof field>;
-export type TaskOf<N extends Task['task']> = Extract<Task, { task: N }>;
-
 /** Tasks about the leaves to which `cells` assigns the rows of each group. */
-export type CellTask =
-  | TaskOf<'cell-sums'>
-  | TaskOf<'cell-scatter'>
-  | TaskOf<'cell-histogram'>
-  | TaskOf<'cell-fourth-moments'>;
+export type CellTask = TaskOf<'cell-sums' | 'cell-scatter' | 'cell-histogram' | 'cell-fourth-moments'>;
+
+const schemas = TASK_NAMES.map((name) => z.object({ task: z.literal(name), ...TASKS[name].parameters }));
+/** A task as it is on the wire. */
+export const taskSchema = z.discriminatedUnion('task', schemas as never) as unknown as z.ZodMiniType<Task>;
+
+type AnyEntry = Entry<z.core.$ZodLooseShape>;
+/** What is common to all tasks: parameters of any kind. */
+const entryOf = ({ task }: Task) => TASKS[task] as unknown as AnyEntry;
 
 /** A task's covariance, which is a flag on the wire. */
 export const covarianceOf = (task: { diagonal: boolean }): Covariance => (task.diagonal ? 'diag' : 'full');
+
+/** The names of the states that the task reads. */
+export const statesOf = (task: Task): string[] => Object.keys(entryOf(task).reads(task));
+
+/** What a unit covers: a shard's sample, as a range of no blocks, or blocks `from … to−1` of it. */
+interface UnitOfRows {
+  shard: number;
+  from: number;
+  to: number;
+}
+
+/** Checks a task against the states that it reads, and says what is needed of its results. `values`: also the ranges of what states contain. */
+function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, values: boolean) {
+  const entry = entryOf(task);
+  const blocks = shardBlocks(layout);
+  const { rows, dim, shards, blockRows } = layout;
+  const numbers = Object.entries(task).filter(([, value]) => typeof value === 'number');
+  const sizes: Sizes = {
+    ...Object.fromEntries(numbers as [string, number][]),
+    ...{ rows, dim, shards, blockRows, n: rows, blocks: blockCount(layout) },
+  };
+  const reads = entry.reads(task);
+  for (const [state, spec] of Object.entries(reads)) {
+    bindState(state, spec, get(state), sizes, values);
+    Object.assign(sizes, entry.sizes?.(task, sizes, 0));
+  }
+  entry.check?.(task, sizes);
+  const specs = entry.results(task, 'transform' in reads ? get('transform') : {});
+  /** `sampled`: the rows of each shard's sample, where they are known. */
+  const sizesOf = (units: UnitOfRows[], sampled?: readonly number[]): Sizes => {
+    let [n, unitBlocks] = [0, 0];
+    for (const { shard, from, to } of units) {
+      const own = entry.rows === 'blocks' ? blocks[shard].slice(from, to) : blocks[shard];
+      unitBlocks += own.length;
+      const inFile = own.reduce((sum, { count }) => sum + count, 0);
+      n += entry.rows === 'sample' ? (sampled?.[shard] ?? inFile) : inFile;
+    }
+    const of = { ...sizes, n, unitBlocks };
+    return { ...of, ...entry.sizes?.(task, of, units[0].shard) };
+  };
+  return { entry, sizes, specs, sizesOf };
+}
+
+/**
+ * Checks a round before any work: do its states have the shapes that its tasks read, are its units there, do its results fit in
+ * messages and on the device? Kernels work on addresses and sizes; with inconsistent shapes they would access memory outside of their
+ * tensors. Throws Mismatch.
+ */
+export function checkRound(
+  layout: Layout,
+  get: (state: string) => Tensors,
+  { tasks, units, sum }: { tasks: Task[]; units: UnitOfRows[]; sum: boolean },
+): void {
+  const blocks = shardBlocks(layout);
+  for (const { shard, from, to } of units)
+    must(shard < blocks.length && from <= to && to <= blocks[shard].length, 'there is no such unit');
+  for (const task of tasks) {
+    const { entry, sizes, specs, sizesOf } = checksOf(task, layout, get, true);
+    must(!sum || entry.sums, 'its results cannot be added up');
+    const largest = entry.largest?.(task, sizes) ?? 0;
+    must(largest < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
+    for (const unit of units)
+      must(bytesOfSpecs(specs, sizesOf([unit])) <= MAX_MESSAGE, 'its result would not fit in a message');
+  }
+}
+
+/** Says what is wrong with the results of a round's tasks for some units, or their sums over these; null: nothing. */
+export type ResultCheck = (
+  results: Tensors[],
+  units: UnitOfRows[],
+  sampled?: readonly number[],
+) => string | null;
+
+/** The check of the results of these tasks, given the states that they read. Throws Mismatch if these do not fit the tasks. */
+export function resultCheck(layout: Layout, tasks: Task[], get: (state: string) => Tensors): ResultCheck {
+  const checks = tasks.map((task) => checksOf(task, layout, get, false));
+  return (results, units, sampled) => {
+    for (const [i, { specs, sizesOf }] of checks.entries()) {
+      const problem = problemWith(results[i], specs, sizesOf(units, sampled));
+      if (problem) return `${tasks[i].task}: ${problem}`;
+    }
+    return null;
+  };
+}
+
+/** What the documentation of the wire says of a task: its row of the table, for all values of its parameters. */
+export function describeTask(name: TaskName) {
+  const { parameters, rows, sums, reads, results } = TASKS[name] as unknown as AnyEntry;
+  const schema = z.toJSONSchema(z.object(parameters), { unrepresentable: 'any' });
+  return { parameters: schema, rows, sums, reads, results };
+}

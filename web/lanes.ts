@@ -113,8 +113,7 @@ const TASKS = [
   ...['cluster-steps', 'sub-steps', 'statistics', 'cell-sums', 'cell-scatter', 'cell-histogram', 'moments'],
   ...['seed-distances', 'full-pass', 'pivoted-statistics', 'column-histogram', 'fenced-moments'],
   ...['sample-labels', 'cell-fourth-moments', 'sample-covariance', 'sample-rows', 'neighbours', 'partitions'],
-  ...['start-partition', 'memberships', 'membership-sweep', 'cluster-links', 'half-start', 'half-sweep'],
-  ...['half-links', 'null-partitions'],
+  ...['start-partition', 'memberships', 'null-partitions'],
 ];
 
 const taskColour = (task: string) => colourOf(TASKS.includes(task) ? TASKS.indexOf(task) : TASKS.length);

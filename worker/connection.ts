@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { UserError } from '../base/user-error.ts';
 import { buildId } from '../proto/build-id.ts';
 import { decode, encode, MalformedMessage } from '../proto/codec.ts';
-import { proofOf, type WorkerKey } from '../proto/keys.ts';
+import type { WorkerKey } from '../proto/keys.ts';
 import {
   type FromCoordinator,
   type FromWorker,
@@ -43,7 +43,7 @@ export interface ConnectionOptions {
 /** A worker's description of itself in its hello. */
 export type WorkerDescription = Omit<
   Extract<FromWorker, { type: 'hello' }>,
-  'type' | 'protocol' | 'version' | 'session' | 'key'
+  'type' | 'protocol' | 'version' | 'session'
 >;
 
 /** Messages of the coordinator that are not about the connection itself. */
@@ -152,10 +152,7 @@ export class CoordinatorConnection {
   #hello(): void {
     if (performance.now() - this.#helloAt < PING_MS) return;
     this.#helloAt = performance.now();
-    const session = this.#session;
-    const { key } = this.#options;
-    const proof = key && { public: key.public, proof: proofOf(key.secret, key.server, session) };
-    const about = { ...this.#description, session, ...(proof && { key: proof }) };
+    const about = { ...this.#description, session: this.#session };
     void this.send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...about });
   }
 

@@ -13,9 +13,10 @@ import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
 import { type Centres, distancesFrom } from '../model/description/centres.ts';
 import { CLOSED } from '../model/numbering.ts';
+import { FORWARD_ROWS } from '../proto/tasks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
-import { FORWARD_ROWS, forward } from './compute/mlp.ts';
+import { forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 import { encodeRows } from './tasks/encoder/encode-rows.ts';
 

@@ -3,9 +3,9 @@ import { yieldToEventLoop } from '../base/slices.ts';
 import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
-import type { Task } from '../proto/tasks.ts';
+import { must } from '../proto/shapes.ts';
+import { checkRound, statesOf } from '../proto/tasks.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
-import { checkTask, checkUnit, InvalidRound } from './checks.ts';
 import type { Context } from './context.ts';
 import { runTask } from './tasks/index.ts';
 
@@ -17,13 +17,6 @@ const COLLECT_MS = 20;
 const COLLECT_MS_PER_BYTE = 8e-5;
 /** But not for so long that the worker seems to be silent. */
 const MOST_COLLECT_MS = 4500;
-/** Tasks with results that are not only sums: values of rows, most of them. */
-const UNSUMMED: Task['task'][] = [
-  ...(['moments', 'full-pass', 'sample-labels', 'sample-rows', 'neighbours', 'partitions'] as const),
-  ...(['start-partition', 'memberships', 'membership-sweep', 'half-start', 'half-sweep'] as const),
-  'null-partitions',
-  'encode',
-];
 /** Maximum units and tensors in a message: their descriptions, up to 150 bytes each, have to fit in the header's frame. */
 const MOST_ENTRIES = 1500;
 
@@ -41,18 +34,17 @@ export interface RoundListener {
   done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
 }
 
-/** Stores the states that come with a round, then checks the round before any work. Throws InvalidRound. */
-export function acceptRound(
-  { states, layout, shards }: Context,
-  header: RoundMessage,
-  tensors: Tensors,
-): void {
+/** Stores the states that come with a round, then checks the round before any work. Throws Mismatch. */
+export function acceptRound({ states, layout }: Context, header: RoundMessage, tensors: Tensors): void {
   for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
   for (const { name, version } of header.uses) states.check(name, version);
-  for (const task of header.tasks) checkTask(task, states, layout);
-  for (const unit of header.units) checkUnit(unit, shards);
-  if (header.sum && header.tasks.some(({ task }) => UNSUMMED.includes(task)))
-    throw new InvalidRound('its results cannot be added up');
+  for (const task of header.tasks)
+    for (const state of statesOf(task))
+      must(
+        header.uses.some(({ name }) => name === state),
+        `${task.task} reads the state ${state}, which is not among those of the round`,
+      );
+  checkRound(layout, (name) => states.get(name), header);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { elementCount } from '../model/arrays.ts';
 import type { Block } from '../model/layout.ts';
 import { halfOf } from '../model/sampling/halves.ts';
+import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from './compute/mlp.ts';
+import { forward } from './compute/mlp.ts';
 import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 

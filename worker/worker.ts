@@ -9,9 +9,9 @@ import {
   MOST_WHY,
   type WorkUnit,
 } from '../proto/messages.ts';
+import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { fileBlocks, servedBlocks } from './blocks.ts';
-import { InvalidRound } from './checks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
   type ConnectionOptions,
@@ -215,8 +215,8 @@ export class Worker {
    * it.
    */
   #failed({ term, round }: RoundMessage, unit: WorkUnit, cause: unknown, isRejectedAtOnce = false): void {
-    const isRejected = isRejectedAtOnce || cause instanceof InvalidRound;
-    if (cause instanceof InvalidRound) this.#connection.refused.invalid++;
+    const isRejected = isRejectedAtOnce || cause instanceof Mismatch;
+    if (cause instanceof Mismatch) this.#connection.refused.invalid++;
     const trouble = localTrouble(cause);
     const error = trouble ?? (cause instanceof Error ? cause : new Error(String(cause)));
     const known = error instanceof UserError;

@@ -4,7 +4,6 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { type Output, unitsOf } from '../training/full-pass.ts';
-import { areCodes } from '../training/plausible.ts';
 import { publishEncoder } from './train-encoder.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -28,13 +27,8 @@ export async function encodeAll(
   try {
     await dispatcher.round({
       tasks: [{ task: 'encode' }],
-      uses: ['encoder', 'encoder-input', 'hashes'],
       units,
       streams: true,
-      expects: (unit) => [
-        { codes: ['float32', blocksOf(unit).reduce((sum, { count }) => sum + count * latent, 0)] },
-      ],
-      isSound: ([result]) => areCodes(result),
       each(unit, [part]) {
         const codes = take(part, 'codes', 'float32');
         let at = 0;

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { areFinite } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Autoencoder, codeWidth } from '../../model/nets/autoencoder.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -6,8 +7,6 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Expected } from '../scheduler/round.ts';
-import { areEncoderSums, areFinite, hasDiverged } from '../training/plausible.ts';
 import { sumOf } from '../training/rounds.ts';
 import type { CodeClusters } from './code-clusters.ts';
 
@@ -133,19 +132,10 @@ export async function encoderEpoch(
       ...{ done: epoch + from, length: cut - from, total: epochs },
       pull: clusters ? PULL / clusters.variance : 0,
     };
-    const sums: Expected[string] = ['float32', params.length];
     const results = await dispatcher.round({
       tasks: [task],
-      uses: [
-        ...['encoder', 'encoder-moments', 'encoder-input', 'hashes'],
-        ...(clusters ? ['transform', 'net', 'code-centres'] : []),
-      ],
       units,
-      streams: false,
       sum: true,
-      expects: () => [{ params: sums, first: sums, second: sums, loss: ['float64', 1] }],
-      isSound: ([result], { length }) => areEncoderSums(result, length, shards.length),
-      hasDiverged: ([result]) => hasDiverged(task, result),
     });
     const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);
     [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];

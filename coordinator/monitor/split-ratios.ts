@@ -52,7 +52,7 @@ export function splitRatiosIn(events: readonly RunEvent[], k: number): (number |
 
 /**
  * The ratios after a step, by the clusters' new numbers: unchanged clusters keep their ratio and are renumbered as in
- * coordinator/training/splits/split.ts and merge.ts; new clusters have none yet.
+ * coordinator/training/gaussian/split.ts and merge.ts; new clusters have none yet.
  */
 function ratiosAfter(
   before: readonly (number | null)[],

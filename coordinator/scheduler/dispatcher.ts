@@ -1,6 +1,7 @@
+import type { Layout } from '../../model/layout.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
+import { resultCheck, statesOf, type Task } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { LATE_FACTOR, MIN_LATE_MS, Pace } from './pace.ts';
 import {
@@ -39,7 +40,9 @@ export interface Assignment {
 
 /** The dispatcher uses neither sockets nor a clock (ms, monotonic): both are passed in. */
 export interface DispatcherOptions {
-  shards: number;
+  layout: Layout;
+  /** What tasks read and return: proto/tasks.ts, unless a test has tasks of its own. */
+  rules?: { statesOf: typeof statesOf; resultCheck: typeof resultCheck };
   send(worker: string, assignment: Assignment, tensors: Tensors): void;
   now(): number;
   /** A round is complete, after this many ms. */
@@ -48,8 +51,6 @@ export interface DispatcherOptions {
   reassigned?(units: number): void;
   /** Rounds are faster without this worker: it gets no units for a while. */
   rests?(worker: string): void;
-  /** Units that had diverged, according to this worker, have not. */
-  disproved?(worker: string): void;
 }
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
@@ -93,6 +94,7 @@ export class UnitDispatcher implements Dispatcher {
   readonly #cached: CachedShards = new Map();
   /** The worker that owns each shard. */
   #owners: (string | null)[];
+  #layout: Layout;
   readonly #pace = new Pace();
   #versions = 0;
   #rounds = 0;
@@ -102,7 +104,8 @@ export class UnitDispatcher implements Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#owners = Array(options.shards).fill(null);
+    this.#layout = options.layout;
+    this.#owners = Array(options.layout.shards).fill(null);
   }
 
   publish(name: string, tensors: Tensors): void {
@@ -114,11 +117,20 @@ export class UnitDispatcher implements Dispatcher {
     if (!spec.units.length) return Promise.resolve([]);
     this.#assignShards();
     return new Promise((resolve, reject) => {
-      const states = new Map(spec.uses.map((name) => [name, this.#states.get(name)!]));
-      const round = new Round(++this.#rounds, spec, states, this.#options.now());
+      const rules = this.#options.rules ?? { statesOf, resultCheck };
+      const names = new Set(spec.tasks.flatMap(rules.statesOf));
+      const states = new Map([...names].map((name) => [name, this.#published(name)]));
+      const check = rules.resultCheck(this.#layout, spec.tasks, (name) => states.get(name)!.tensors);
+      const round = new Round(++this.#rounds, spec, states, check, this.#options.now());
       this.#current = { round, silences: [], resolve, reject };
       this.#dispatch();
     });
+  }
+
+  #published(name: string): PublishedState {
+    const state = this.#states.get(name);
+    if (!state) throw new Error(`state ${name} was never published`);
+    return state;
   }
 
   abort(error: Error): void {
@@ -134,15 +146,15 @@ export class UnitDispatcher implements Dispatcher {
     return [...this.#workers.keys()];
   }
 
-  /** From now on there are so many shards, which nobody has. Only between two rounds. */
-  serve(shards: number): void {
-    this.#owners = Array(shards).fill(null);
+  /** From now on there are these shards, which nobody has. Only between two rounds. */
+  serve(layout: Layout): void {
+    this.#layout = layout;
+    this.#owners = Array(layout.shards).fill(null);
   }
 
   join(worker: string): void {
     this.leave(worker);
     this.#cached.delete(worker);
-    this.#current?.round.forget(worker);
     this.#workers.set(worker, {
       stateVersions: new Map(),
       inFlight: new Set(),
@@ -203,19 +215,7 @@ export class UnitDispatcher implements Dispatcher {
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
-    if (verdict === 'unconfirmed') {
-      const isNews = round.diverged(worker, indices);
-      if (!this.#isConfirmed(round, worker, indices)) {
-        // Also if it was sent again: the worker was asked for it again while it was alone, and others have joined since.
-        const isOpen = (index: number) =>
-          !this.#isInFlight(index) && this.workers().some((one) => !round.hasDivergedFor(one, index));
-        for (const index of indices) if (isOpen(index)) round.waiting.add(index);
-        this.#dispatch();
-        return isNews ? verdict : 'late';
-      }
-    }
-    round.accept(worker, indices, tasks, verdict === 'unconfirmed');
-    const mistaken = round.disproved(indices);
+    round.accept(worker, indices, tasks);
     if (round.isComplete()) {
       const now = this.#options.now();
       const duration = now - round.startedAt;
@@ -227,21 +227,7 @@ export class UnitDispatcher implements Dispatcher {
       this.#options.roundEnded?.(duration);
       current.resolve(round.results());
     } else if (round.spec.streams) this.#dispatch();
-    for (const name of mistaken) this.#options.disproved?.(name);
     return 'accepted';
-  }
-
-  /**
-   * Has one of these units diverged for every worker that is there? Fewer do not suffice, as one key can open any number of
-   * connections. A worker that is alone is believed.
-   */
-  #isConfirmed(round: Round, worker: string, indices: number[]): boolean {
-    if (!this.#workers.has(worker)) return false;
-    return indices.some((index) => this.workers().every((one) => round.hasDivergedFor(one, index)));
-  }
-
-  #isInFlight(index: number): boolean {
-    return [...this.#workers.values()].some(({ inFlight }) => inFlight.has(index));
   }
 
   /** Is this a unit of the current round that this worker was assigned and whose result is missing? */
@@ -296,9 +282,7 @@ export class UnitDispatcher implements Dispatcher {
     for (const [i, worker] of idle.entries()) {
       const shared = late.slice(i * each, (i + 1) * each);
       const theirs = shared.length ? shared : this.#unitsFor(worker, round);
-      const indices = theirs.filter(
-        (index) => !round.hasFailed(worker, index) && !round.hasDivergedFor(worker, index),
-      );
+      const indices = theirs.filter((index) => !round.hasFailed(worker, index));
       const cost = this.#pace.unitTime(worker, kind);
       const most = cost
         ? Math.floor((MOST_RACED * this.#idle.time - this.#idle.raced) / cost)
@@ -390,11 +374,9 @@ export class UnitDispatcher implements Dispatcher {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
     };
-    /** A unit that failed or diverged at a worker goes to one where it has not, if there is one. */
-    const isTried = (worker: string, index: number) =>
-      round.hasFailed(worker, index) || round.hasDivergedFor(worker, index);
+    /** A unit that failed at a worker goes to one where it has not, if there is one. */
     const mayTake = (worker: string, index: number) =>
-      !isTried(worker, index) || this.workers().every((other) => isTried(other, index));
+      !round.hasFailed(worker, index) || this.workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
       const owner = this.#owners[units[index].shard]!;
       const others = () => [...this.#responsive(), ...this.workers()];

@@ -28,8 +28,6 @@ export interface RegistryOptions extends ServedRows {
   heartbeatTimeout: number;
   /** Notified of arrivals and departures. */
   dispatcher: Pick<UnitDispatcher, 'join' | 'leave' | 'serve'>;
-  /** The key of the worker that says this; null if it proves none. */
-  keyOf?(hello: Hello): string | null;
   counts: Counts;
   send(peer: string, message: FromCoordinator): void;
   now(): number;
@@ -60,8 +58,6 @@ export interface Member {
   description: WorkerDescription;
   /** Its connection. */
   peer: string;
-  /** The key that it has proved to hold. */
-  key: string | null;
   state: 'up' | 'silent' | 'gone';
   joins: number;
   /** When its last message arrived. */
@@ -96,16 +92,11 @@ export interface MemberView {
 
 /** Workers, connected or not, that are remembered: each costs memory. */
 const MAX_MEMBERS = 1024;
-/**
- * Rate limit on arrivals, over all workers, and of those with one key, which may take half: others can always join. The
- * bursts let every worker return at once. Each arrival costs sending all states and a line in the event log.
- */
+/** Rate limit on arrivals: each costs sending all states and a line in the event log. The burst lets every worker return at once. */
 const ARRIVAL_BURST = 2 * MAX_MEMBERS;
 const ARRIVALS_PER_SECOND = 20;
-const KEY_SHARE = 1 / 2;
 /** Why a worker is sent away. Another process may take its place. */
-const WRONG_RESULT =
-  'its results cannot be right: faulty memory, another version of dpmesh, or somebody who means harm';
+const WRONG_RESULT = 'its results cannot be right: faulty memory, or another version of dpmesh';
 /** Longest label, in characters of the worker's name. */
 const MAX_LABEL = 100;
 
@@ -117,8 +108,6 @@ const MAX_LABEL = 100;
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #arrivals: TokenBucket;
-  /** By key, of which there are as many as the list of allowed keys has had. */
-  readonly #arrivalsByKey = new Map<string | null, TokenBucket>();
   /** By connection: workers share keys. */
   readonly #rejoins: PeerRateLimit;
   readonly #members = new Map<string, Member>();
@@ -201,10 +190,9 @@ export class Registry {
 
   /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
-    const { counts, keyOf } = this.#options;
-    const key = keyOf?.(header) ?? null;
+    const { counts } = this.#options;
     // A worker that gets no reply retries.
-    if (!this.#mayArrive(key)) {
+    if (!this.#arrivals.take()) {
       counts.hellosIgnored++;
       return;
     }
@@ -233,7 +221,7 @@ export class Registry {
     member.hasContributed &&= isSame;
     member.processEnded = false;
     member.isBarred = false;
-    Object.assign(member, { description, peer, key });
+    Object.assign(member, { description, peer });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
     this.#welcome(member);
@@ -245,7 +233,7 @@ export class Registry {
     member.lastHeard = this.#options.now();
     if (member.processEnded) return false;
     if (isPresent(member)) return true;
-    if (this.#rejoins.exceeded(member.peer) || !this.#mayArrive(member.key)) {
+    if (this.#rejoins.exceeded(member.peer) || !this.#arrivals.take()) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
@@ -334,15 +322,15 @@ export class Registry {
     this.#leave(member, 'stalled', 'stopped reading its messages');
   }
 
-  /** A worker's result was wrong, as no honest worker's is: it has to leave. `claim`: what was wrong, for the log. */
-  sendAway(worker: string, claim?: string): void {
+  /** A worker's result was wrong, as no honest worker's is: it has to leave. `reason`: what was wrong, for the log. */
+  sendAway(worker: string, reason?: string): void {
     const member = this.#members.get(worker);
     if (!member) return;
     // Also if it is not there: it may only have left for a moment.
     member.isBarred = true;
     this.#byPeer.delete(member.peer);
     if (!isPresent(member)) return;
-    if (claim) this.#options.log(`worker ${this.describe(worker)} is sent away: ${claim}`);
+    if (reason) this.#options.log(`worker ${this.describe(worker)} is sent away: ${reason}`);
     this.#options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
     this.#leave(member, 'refused', WRONG_RESULT);
   }
@@ -361,7 +349,7 @@ export class Registry {
   /** From now on the run has these rows: all workers join again, without their states and rows. */
   serve(rows: ServedRows): void {
     this.#rows = rows;
-    this.#options.dispatcher.serve(rows.layout.shards);
+    this.#options.dispatcher.serve(rows.layout);
     for (const member of this.#members.values()) {
       if (isPresent(member)) {
         this.#welcome(member);
@@ -374,17 +362,6 @@ export class Registry {
   #welcome({ worker, peer, mayReadFile }: Member): void {
     const { term, file, layout } = this.#rows;
     this.#options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
-  }
-
-  #mayArrive(key: string | null): boolean {
-    // Without keys all are alike.
-    if (!this.#options.keyOf) return this.#arrivals.take();
-    let own = this.#arrivalsByKey.get(key);
-    if (!own) {
-      own = new TokenBucket(KEY_SHARE * ARRIVAL_BURST, KEY_SHARE * ARRIVALS_PER_SECOND, this.#options.now);
-      this.#arrivalsByKey.set(key, own);
-    }
-    return own.take() && this.#arrivals.take();
   }
 
   #refuse(peer: string, refusal: Refusal): void {
@@ -430,7 +407,6 @@ export class Registry {
       label: this.#labelOf(worker, description.name),
       description,
       peer: '',
-      key: null,
       state: 'gone',
       joins: 0,
       lastHeard: 0,

@@ -1,26 +1,17 @@
 import { isAligned } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
-import { dtypeOf, type TensorDtype, type Tensors } from '../../proto/tensors.ts';
-
-/** Type and length of each tensor that a task returns; a null length accepts any. */
-export type Expected = Record<string, [TensorDtype, number | null]>;
+import type { ResultCheck, Task } from '../../proto/tasks.ts';
+import type { Tensors } from '../../proto/tensors.ts';
 
 export interface RoundSpec {
   tasks: Task[];
-  /** Names of the states that the tasks read. */
-  uses: string[];
   units: WorkUnit[];
   /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
-  streams: boolean;
+  streams?: boolean;
   /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units. */
   sum?: boolean;
-  /** The shapes that each task returns for a unit; any other shape is rejected. */
-  expects: (unit: WorkUnit) => Expected[];
-  /** Further validation, beyond shapes, of the tasks' results for one unit or their sum over several. */
-  isSound?: (tasks: Tensors[], units: WorkUnit[]) => boolean;
-  /** Training has diverged, if this result is right: before it counts, all workers have to find so. */
-  hasDiverged?: (tasks: Tensors[]) => boolean;
+  /** The rows of each shard's sample, if the tasks work on it. */
+  sampled?: readonly number[];
   /** Called with each result as it arrives, in any order, instead of collecting them. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
@@ -36,9 +27,9 @@ export interface Result {
 
 /**
  * What became of a result. `late`: of an earlier round, or already covered; `not asked for`: its sender was not assigned
- * these units; `wrong shape`: failed validation; `unconfirmed`: diverged, and not all workers have found so yet.
+ * these units; `wrong shape`: failed validation.
  */
-export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape' | 'unconfirmed';
+export type ResultVerdict = 'accepted' | 'late' | 'not asked for' | 'wrong shape';
 
 /** One version of a state that tasks read. */
 export interface PublishedState {
@@ -78,16 +69,21 @@ export class Round {
   /** By unit. */
   readonly #failures = new Map<number, UnitFailure[]>();
   #missing: number;
-  /** By unit: the workers for which it has diverged, or a sum with it, and the units of that sum. */
-  readonly #diverged = new Map<number, Map<string, number[]>>();
-  /** Units with a result that has not diverged. */
-  readonly #sound = new Set<number>();
 
-  constructor(id: number, spec: RoundSpec, states: ReadonlyMap<string, PublishedState>, startedAt: number) {
+  readonly #check: ResultCheck;
+
+  constructor(
+    id: number,
+    spec: RoundSpec,
+    states: ReadonlyMap<string, PublishedState>,
+    check: ResultCheck,
+    startedAt: number,
+  ) {
     const { units } = spec;
     this.id = id;
     this.spec = spec;
     this.states = states;
+    this.#check = check;
     this.startedAt = startedAt;
     this.waiting = new Set(units.keys());
     this.#indices = new Map(units.map((unit, index) => [key(unit), index]));
@@ -149,47 +145,16 @@ export class Round {
     if (!indices.every((index, i) => index === from + i)) return 'not asked for';
     if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
     if (!indices.every((index) => assigned?.has(index))) return 'not asked for';
-    const expected = spec.expects(spec.units[from]);
-    if (!tasks.every((tensors, i) => matches(tensors, expected[i]))) return 'wrong shape';
-    const units = spec.units.slice(from, to);
-    if (spec.isSound?.(tasks, units) === false) return 'wrong shape';
+    if (this.#check(tasks, spec.units.slice(from, to), spec.sampled)) return 'wrong shape';
     // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
     const previous = this.#results[from];
     if (previous && previous.to >= to) return 'late';
-    return spec.hasDiverged?.(tasks) ? 'unconfirmed' : 'accepted';
+    return 'accepted';
   }
 
-  /** Records that units have diverged for this worker. Returns whether that is news. */
-  diverged(worker: string, indices: number[]): boolean {
-    if (indices.every((index) => this.hasDivergedFor(worker, index))) return false;
-    for (const index of indices)
-      this.#diverged.set(index, (this.#diverged.get(index) ?? new Map()).set(worker, indices));
-    return true;
-  }
-
-  /** Has this unit, or a sum with it, diverged for this worker? */
-  hasDivergedFor(worker: string, index: number): boolean {
-    return this.#diverged.get(index)?.has(worker) ?? false;
-  }
-
-  /** A process that joins as this worker has found nothing yet. */
-  forget(worker: string): void {
-    for (const workers of this.#diverged.values()) workers.delete(worker);
-  }
-
-  /** The workers for which a sum with one of these units has diverged, though none of its units has. */
-  disproved(indices: number[]): Set<string> {
-    const mistaken = new Set<string>();
-    for (const index of indices)
-      for (const [worker, summed] of this.#diverged.get(index) ?? [])
-        if (summed.every((one) => this.#sound.has(one))) mistaken.add(worker);
-    return mistaken;
-  }
-
-  /** Stores a result that `judge` accepted, or one that has diverged for all workers. */
-  accept(worker: string, indices: number[], tasks: Tensors[], hasDiverged = false): void {
+  /** Stores a result that `judge` accepted. */
+  accept(worker: string, indices: number[], tasks: Tensors[]): void {
     const { each, units } = this.spec;
-    if (!hasDiverged) for (const index of indices) this.#sound.add(index);
     const [from] = indices;
     const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
     for (const index of indices) {
@@ -199,17 +164,4 @@ export class Round {
     }
     each?.(units[from], tasks);
   }
-}
-
-function matches(tensors: Tensors, expected: Expected): boolean {
-  const names = Object.keys(tensors);
-  return (
-    names.length === Object.keys(expected).length &&
-    names.every((name) => {
-      if (!Object.hasOwn(expected, name)) return false;
-      const [dtype, length] = expected[name];
-      const { data } = tensors[name];
-      return dtypeOf(data) === dtype && (length === null || data.length === length);
-    })
-  );
 }

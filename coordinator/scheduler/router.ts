@@ -44,7 +44,7 @@ export interface RouterOptions {
   roundListener?: RoundListener;
 }
 
-const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted' | 'unconfirmed'>, keyof Counts> = {
+const COUNTER_OF: Record<Exclude<ResultVerdict, 'accepted'>, keyof Counts> = {
   late: 'resultsLate',
   'not asked for': 'resultsNotAskedFor',
   'wrong shape': 'resultsWrongShape',
@@ -145,7 +145,7 @@ export class Router {
     for (const [i, units] of done.entries()) {
       const verdict = dispatcher.result(member.worker, { round, units }, parts.get(String(i)) ?? {});
       if (verdict === 'accepted') accepted++;
-      else if (verdict !== 'unconfirmed') counts[COUNTER_OF[verdict]]++;
+      else counts[COUNTER_OF[verdict]]++;
       isWrong ||= verdict === 'wrong shape';
     }
     if (accepted) {

@@ -1,11 +1,10 @@
 import type { FromCoordinator, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, noCounts } from './counts.ts';
-import { UnitDispatcher } from './dispatcher.ts';
+import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
 import { Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import { type FetchMessage, RESTS, type RoundListener, Router } from './router.ts';
 import { Usage } from './usage.ts';
-import type { Witnesses } from './witnesses.ts';
 
 export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | 'counts'> {
   send(peer: string, message: FromCoordinator, tensors?: Tensors): void;
@@ -14,13 +13,14 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   /** What the coordinator itself finds wrong with the rows of a unit; null: nothing. */
   verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
+  rules?: DispatcherOptions['rules'];
 }
 
 /** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
 const [NAMED_AFTER_MS, NAMED_EVERY_MS] = [5000, 30_000];
 
 /** The parts that bring the units of a run to its workers and the results back. */
-export interface Scheduler extends Witnesses {
+export interface Scheduler {
   dispatcher: UnitDispatcher;
   registry: Registry;
   router: Router;
@@ -28,6 +28,11 @@ export interface Scheduler extends Witnesses {
   counts: Counts;
   /** From now on the run has these rows, in as many shards. Only between two rounds. */
   serve(rows: ServedRows): void;
+  /**
+   * A worker did not read the coordinator's rows, for this reason: from now on it gets them from there. One that does so already has
+   * faulty memory, and is sent away.
+   */
+  misread(worker: string, reason: string): void;
   /** To be called regularly: drops silent workers and races stragglers. */
   tick(): void;
 }
@@ -40,7 +45,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const counts = noCounts();
   const usage = new Usage(layout.rows);
   const dispatcher = new UnitDispatcher({
-    shards: layout.shards,
+    layout,
+    rules: options.rules,
     now,
     send: (worker, assignment, tensors) =>
       send(registry.peerOf(worker), { type: 'round', term, ...assignment }, tensors),
@@ -51,16 +57,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     rests(worker) {
       log(`worker ${registry.describe(worker)} gets no units for now: ${RESTS}`);
     },
-    disproved: (worker) => sendAway(worker),
   });
   const registry = new Registry({ ...options, dispatcher, counts });
   const router = new Router({
     ...{ term, registry, dispatcher, usage, counts, send, fetch, verify, roundListener },
   });
-  function sendAway(worker: string, claim?: string): void {
-    counts.resultsWrongShape++;
-    registry.sendAway(worker, claim);
-  }
   let namedAt = Number.NEGATIVE_INFINITY;
   function nameAwaited(): void {
     if (now() - namedAt < NAMED_EVERY_MS) return;
@@ -81,14 +82,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     router,
     usage,
     counts,
-    sendAway,
     serve(rows) {
       term = rows.term;
       router.serve(term);
       registry.serve(rows);
     },
-    misread(worker, claim) {
-      if (!registry.withholdFile(registry.member(worker), claim)) sendAway(worker, claim);
+    misread(worker, reason) {
+      if (!registry.withholdFile(registry.member(worker), reason)) registry.sendAway(worker, reason);
     },
     tick() {
       // If this process itself was suspended, messages are still waiting to be read: do not call workers silent yet.

@@ -18,11 +18,10 @@ import type { Dispatcher } from './dispatcher.ts';
 import { PeerRateLimit } from './rate-limit.ts';
 import type { MemberView } from './registry.ts';
 import { RowServer } from './row-server.ts';
-import { createScheduler, type SchedulerOptions } from './scheduler.ts';
+import { createScheduler, type Scheduler, type SchedulerOptions } from './scheduler.ts';
 import type { ComputeSeconds } from './usage.ts';
-import type { Witnesses } from './witnesses.ts';
 
-export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now' | 'keyOf'> {
+export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
   bind: string;
   /** Authenticates workers; without it the socket accepts everyone, unencrypted. */
   authenticator?: Authenticator;
@@ -31,7 +30,7 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */
-export interface Server extends Witnesses {
+export interface Server extends Pick<Scheduler, 'misread'> {
   address: string;
   dispatcher: Dispatcher;
   /**
@@ -78,9 +77,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
-  const { dispatcher, registry, router, usage, counts, sendAway, misread, serve, tick } = createScheduler({
+  const { dispatcher, registry, router, usage, counts, misread, serve, tick } = createScheduler({
     ...options,
-    ...(authenticator && { keyOf: authenticator.keyOf }),
     term: newTerm(),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
@@ -135,7 +133,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     identity: () => registry.identity(),
     backend: () => registry.backend(),
     joined: (count) => registry.joined(count),
-    sendAway,
     misread,
     describe: (worker) => registry.describe(worker),
     ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),

@@ -1,5 +1,5 @@
 import type { FromWorker } from '../../proto/messages.ts';
-import { taskSchema } from '../../proto/tasks.ts';
+import { TASK_NAMES } from '../../proto/tasks.ts';
 
 export type ResultsMessage = Extract<FromWorker, { type: 'results' }>;
 
@@ -9,7 +9,7 @@ export interface ComputeSeconds {
   workers: Record<string, number>;
 }
 
-const TASKS = new Set<string>(taskSchema.def.options.map((option) => option.def.shape.task.def.values[0]));
+const TASKS = new Set<string>(TASK_NAMES);
 
 /**
  * The resources that a run has used, as reported by its workers. Their numbers are not trusted: each is limited to what is

@@ -1,20 +1,16 @@
 import { mapInSlices } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { EStepForm } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/nets/net.ts';
 import { nextChange, nextPace, trainsSubNets } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
-import type { FieldParameters, Task } from '../../proto/tasks.ts';
+import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
-import { FIELD_STATES, publishField } from './graph/field.ts';
-import { principalParts } from './graph/principal-parts.ts';
-import { stepLengths } from './net-states.ts';
 import { SUB_BATCH } from './preparation/limits.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { type ResultArrays, type ResultLengths, rowsTensor } from './rounds.ts';
-import type { Run } from './run-context.ts';
+import { type ResultArrays, rowsTensor } from './rounds.ts';
+import type { Run, Target } from './run-context.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
 const PHI_BYTES = 32 << 20;
@@ -32,33 +28,24 @@ export interface Losses {
  * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
  * unless the mixture is frozen, the M-step on soft statistics by the updated net.
  */
-export async function runEpoch(
-  run: Run,
-  state: State,
-  form: EStepForm,
-): Promise<{ next: State; losses: Losses }> {
-  const { schedule, rounds, config } = run;
+export async function runEpoch(run: Run, state: State): Promise<{ next: State; losses: Losses }> {
+  const { schedule, rounds, config, likelihood } = run;
   const trainsNet = state.mixture.k > 1;
   const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
   let { net, subs, mixture, prior, parts } = state;
   const losses: Losses = { loss: null, subLoss: null };
 
   if (trainsNet || trainsSubs) {
-    const field = trainsNet && run.graphs ? await publishField(run, state) : undefined;
-    const tasks: [Task, ResultLengths][] = [];
-    const average = averagedQuantity(config);
-    if (trainsNet) tasks.push([clusterTask(run, state, form, field), stepLengths(net, average)]);
+    const target = await likelihood.target(run, state);
+    const tasks: Task[] = [];
+    if (trainsNet) tasks.push(clusterTask(run, state, target));
     if (trainsSubs) {
       publishSubs(run, subs);
-      if (field) parts = await principalParts(run, state);
+      parts = await likelihood.subTargets(run, state);
       await publishParts(run, { ...state, parts });
-      tasks.push([subTask(run, state), stepLengths(subs, average)]);
+      tasks.push(subTask(run, state));
     }
-    const sums = await rounds.sum(tasks, [
-      'net',
-      ...(trainsNet ? ['net-moments', ...(field ? FIELD_STATES : ['e-step'])] : []),
-      ...(trainsSubs ? ['subs', 'subs-moments', 'parts'] : []),
-    ]);
+    const sums = await rounds.sum(tasks);
     if (trainsNet) {
       const after = await afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
       net = after.net;
@@ -72,10 +59,7 @@ export async function runEpoch(
     }
   }
 
-  // With the graph likelihood, it only describes the clusters: once the net has learned new ones, and those that a step finds.
-  const describes = state.untilStep === 1 || state.lossSinceChange === null;
-  const isDue = run.graphs ? describes : state.frozen === 0;
-  if (isDue && state.epoch >= schedule.mStepFrom) {
+  if (likelihood.isMStepDue(state) && state.epoch >= schedule.mStepFrom) {
     mixture = await nextMixture(run, state);
     if (learnsPrior(run, state)) {
       const { config, covariance } = run;
@@ -139,7 +123,7 @@ async function pivotedStatistics(
   const p = statisticsLength(d, covariance);
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least };
-  const [{ T }] = await rounds.sum([[task, { T: means.length * p }]], ['net', 'means']);
+  const [{ T }] = await rounds.sum([task]);
   return mapInSlices(means, (mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }
 
@@ -148,7 +132,7 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
-  const [{ T: flat }] = await rounds.sum([[task, { T: k * p }]], ['net']);
+  const [{ T: flat }] = await rounds.sum([task]);
   return mapInSlices([...Array(k).keys()], (c) =>
     unscale(flat.subarray(c * p, (c + 1) * p), transform.scale, covariance),
   );
@@ -194,7 +178,7 @@ function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { sm
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, form: EStepForm, field?: FieldParameters): Task {
+function clusterTask(run: Run, state: State, target: Target): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {
@@ -203,12 +187,9 @@ function clusterTask(run: Run, state: State, form: EStepForm, field?: FieldParam
     ...localBatches(run, state),
     rate: config.lr,
     done: net.steps,
-    // The targets of the mean field are memberships, not costs.
-    loss: field ? 'kl' : config.clusterLoss,
-    form,
     diagonal: config.covariance === 'diag',
     average: averagedQuantity(config),
-    ...(field && { field }),
+    ...target,
   };
 }
 

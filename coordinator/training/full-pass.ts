@@ -1,7 +1,6 @@
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-columns.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
-import { MOST_SHOWN } from '../../model/description/extremes.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import {
   bySize,
@@ -13,16 +12,12 @@ import {
 } from '../../model/numbering.ts';
 import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
-import { statisticsLength } from '../../model/statistics.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { labelDtype, type Tensors, take } from '../../proto/tensors.ts';
-import type { Expected } from '../scheduler/round.ts';
+import { type Tensors, take } from '../../proto/tensors.ts';
 import { type ClusterRows, clusterRowsCollector } from './cluster-rows.ts';
-import { areShown, hasDiverged, isLabelling } from './plausible.ts';
 import type { Run } from './run-context.ts';
-import { sampledPlaces } from './sampled-rows.ts';
 import { sumInSlices } from './sums.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -130,31 +125,7 @@ export async function labelAllRows(
   const columns = treeAccumulator();
   const shown = clusterRowsCollector(k);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
-  const rowsOf = (unit: WorkUnit) => blocksOf(unit).reduce((sum, { count }) => sum + count, 0);
   const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
-  /** Places in the unit of the rows for the silhouette, which takes time in proportion to their square. */
-  const seenIn = (unit: WorkUnit) => sampledPlaces(blocksOf(unit), BigInt(layout.seed), silhouette);
-  const expects = (unit: WorkUnit): Expected[] => {
-    const rows = rowsOf(unit);
-    const seen = seenIn(unit).length;
-    return [
-      {
-        labels: [labelDtype(k), rows],
-        T: ['float64', k * statisticsLength(run.d, covariance)],
-        confidence: ['float32', rows],
-        distance: ['float32', rows],
-        columns: ['float64', (k + 1) * layout.dim],
-        exemplars: ['int32', k * MOST_SHOWN],
-        border: ['int32', k * MOST_SHOWN],
-        rival: ['int32', k * MOST_SHOWN],
-        margin: ['float32', k * MOST_SHOWN],
-        seen: ['float32', seen * run.d],
-        seenLabels: ['int32', seen],
-        ...(soft && { soft: ['float32', rows * k] as const }),
-        ...(run.transform?.fences && { outliers: ['uint8', rows] as const }),
-      },
-    ];
-  };
   const task: Task = {
     task: 'full-pass',
     diagonal: covariance === 'diag',
@@ -168,14 +139,8 @@ export async function labelAllRows(
   try {
     await run.dispatcher.round({
       tasks: [task],
-      uses: ['net', 'transform', 'hashes', 'cluster-centres'],
       units,
       streams: true,
-      expects,
-      isSound: ([result], [unit]) =>
-        isLabelling(result, rowsOf(unit), seenIn(unit), k, run.d, covariance) &&
-        areShown(result, rowsOf(unit), k, MOST_SHOWN),
-      hasDiverged: ([result]) => hasDiverged(task, result),
       each(unit, [part]) {
         try {
           writer.write(blocksOf(unit), part);

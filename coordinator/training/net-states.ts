@@ -1,7 +1,7 @@
 import { concat } from '../../model/arrays.ts';
-import { type Net, netSize, netWidths, unflatten } from '../../model/nets/net.ts';
+import { type Net, netWidths, unflatten } from '../../model/nets/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import type { ResultArrays, ResultLengths } from './rounds.ts';
+import type { ResultArrays } from './rounds.ts';
 
 /** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
 
@@ -17,14 +17,6 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
     },
     moments: { first: flat(net.first), second: flat(net.second) },
   };
-}
-
-/** Names and lengths of the arrays that local steps of this net return. */
-export function stepLengths({ shapes }: Net, average: 'weights' | 'gradients'): ResultLengths {
-  const size = netSize(shapes);
-  const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
-  const nets = Object.fromEntries(names.map((name) => [name, size]));
-  return { ...nets, loss: 1, shards: 1, count: shapes[0].length === 3 ? shapes[0][0] : 1 };
 }
 
 /**

@@ -1,16 +1,15 @@
 import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/centres.ts';
-import type { EStepForm } from '../../model/estep.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
+import { subCentres } from './halves.ts';
 import { netStates } from './net-states.ts';
 import type { Run } from './run-context.ts';
-import { subCentres } from './splits/sub-clusters.ts';
 import { transformTensors } from './transform-tensors.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
@@ -50,34 +49,6 @@ const MOST_COLUMNS_OF_PHI = 32;
 
 export const isPhiLong = ({ d, covariance }: Pick<Mixture, 'd' | 'covariance'>): boolean =>
   covariance === 'full' && d > MOST_COLUMNS_OF_PHI;
-
-/** The clustering net's target. Returns the form in which workers compute it. UserError if a cluster is too flat for float32. */
-export async function publishEStep(
-  { dispatcher, config, transform, calculate }: Run,
-  mixture: Mixture,
-): Promise<EStepForm> {
-  const { k, d } = mixture;
-  if (config.clusterLoss !== 'kl') {
-    const cost = await calculate('costTheta', config.clusterLoss, mixture, transform.scale);
-    dispatcher.publish('e-step', { cost: nd(cost, cost.length / k, k) });
-    return 'product';
-  }
-  const form = isPhiLong(mixture) ? 'cholesky' : undefined;
-  const step = await advisingOnFlatClusters(config, calculate('eStepOf', mixture, transform.scale, form));
-  dispatcher.publish(
-    'e-step',
-    step.form === 'product'
-      ? { theta: nd(step.theta, step.theta.length / k, k) }
-      : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
-  );
-  return step.form;
-}
-
-function advisingOnFlatClusters<T>(config: RunConfig, computed: Promise<T>): Promise<T> {
-  return computed.catch((error) => {
-    throw flatClusterError(config, error);
-  });
-}
 
 /**
  * A UserError for clusters that are too flat; other errors unchanged. Data of full rank may still be too flat for float32;

@@ -4,10 +4,8 @@ import { halfSize } from '../../model/sampling/halves.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { labelDtype, type Tensors } from '../../proto/tensors.ts';
 import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
-import { graphSource } from './graph/neighbour-graph.ts';
 import { initialState } from './preparation/initial-state.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
@@ -28,7 +26,7 @@ interface ReplicatesInput {
 }
 
 /**
- * Trains `count` times more, each time on another half of the sample (and, with the graph likelihood, its own graph) and from
+ * Trains `count` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
  * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes.
  */
@@ -57,7 +55,7 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
     seed: seedOf(seed, number),
     sample: half,
     // Of half the rows, so that its resolution is chosen anew.
-    graphs: run.graphs && graphSource(run, { below: sample.below, rows: halves }),
+    likelihood: run.likelihood.ofSample(run),
     // Given, so that it does not grow.
     config: { ...config, sample: half.rows },
     emit: () => {},
@@ -83,14 +81,10 @@ async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k:
   publishTransform(run, below);
   const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));
   const task: Task = { task: 'sample-labels', every };
-  const compared = rows.map((own) => Math.ceil(own / every));
   const results = await run.dispatcher.round({
     tasks: [task],
-    uses: ['transform', 'hashes', 'net'],
     units: rows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
-    expects: ({ shard }) => [{ labels: [labelDtype(k), compared[shard]], counts: ['float64', k] }],
-    isSound: ([result], [{ shard }]) => areLabels(result, rows[shard]),
+    sampled: rows,
   });
   const counts = new Float64Array(k);
   const labels: number[] = [];
@@ -101,16 +95,6 @@ async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k:
     for (const label of tasks[0].labels.data) labels.push(label);
   }
   return { k: counts.filter((n) => n > 0).length, labels: Int32Array.from(labels) };
-}
-
-/** Could a worker have found these labels and counts of so many rows? */
-function areLabels({ labels, counts }: Tensors, rows: number): boolean {
-  let total = 0;
-  for (const n of counts.data) {
-    if (!Number.isInteger(n) || n < 0) return false;
-    total += n;
-  }
-  return total === rows && labels.data.every((label: number) => counts.data[label] > 0);
 }
 
 /** The mean adjusted Rand index of all pairs. */

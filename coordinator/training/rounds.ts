@@ -1,13 +1,12 @@
 import { mapInSlices } from '../../base/slices.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
-import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, shift } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Cell, Task } from '../../proto/tasks.ts';
-import { type Nd, nd, take } from '../../proto/tensors.ts';
+import { type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Expected, Result } from '../scheduler/round.ts';
-import { hasDiverged, isPlausible } from './plausible.ts';
+import type { Result } from '../scheduler/round.ts';
 import { sumInSlices } from './sums.ts';
 
 /**
@@ -20,9 +19,7 @@ export interface Partition {
   leaves: number;
 }
 
-/** Names and lengths of the float64 arrays that a task returns. */
-export type ResultLengths = Record<string, number>;
-/** The arrays themselves: of one shard, or summed over all. */
+/** The float64 arrays that a task returns: of one shard, or summed over all. */
 export type ResultArrays = Record<string, Float64Array>;
 
 /** A direction; the mean and standard deviation of the rows along it. */
@@ -35,9 +32,9 @@ export interface Axis {
 /** Rounds over the training sample, one unit per shard. `vectors`: the rows that cells refer to by index. */
 export interface Rounds {
   /** Runs one task; returns each shard's arrays, in shard order. */
-  perShard(task: Task, lengths: ResultLengths, uses: string[]): Promise<ResultArrays[]>;
+  perShard(task: Task): Promise<ResultArrays[]>;
   /** Runs several tasks in one round; returns each task's arrays summed over all shards. */
-  sum(tasks: [Task, ResultLengths][], uses: string[]): Promise<ResultArrays[]>;
+  sum(tasks: Task[]): Promise<ResultArrays[]>;
   /** Number and sum of the rows in each leaf, for several partitions at once. */
   cellSums(partitions: Partition[], vectors: Float64Array[]): Promise<{ n: number; s: Float64Array }[][]>;
   /**
@@ -85,41 +82,25 @@ export function createRounds(
   covariance: Covariance,
 ): Rounds {
   const units = shardRows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 }));
-  const round = (tasks: [Task, ResultLengths][], uses: string[], sum: boolean) => {
-    const expected = tasks.map(([, lengths]): Expected => {
-      return Object.fromEntries(Object.entries(lengths).map(([name, length]) => [name, ['float64', length]]));
-    });
-    return dispatcher.round({
-      tasks: tasks.map(([task]) => task),
-      uses: ['transform', 'hashes', ...uses],
-      units,
-      streams: false,
-      sum,
-      expects: () => expected,
-      isSound: (results, of) => {
-        const rows = of.reduce((sum, { shard }) => sum + shardRows[shard], 0);
-        return tasks.every(([task], i) => isPlausible(task, results[i], { units: of.length, rows }, d));
-      },
-      hasDiverged: (results) => tasks.some(([task], i) => hasDiverged(task, results[i])),
-    });
-  };
+  const round = (tasks: Task[], sum: boolean) => dispatcher.round({ tasks, units, sum, sampled: shardRows });
+  const float64Of = (tensors: Tensors): ResultArrays =>
+    Object.fromEntries(Object.keys(tensors).map((name) => [name, take(tensors, name, 'float64')]));
 
-  async function sum(tasks: [Task, ResultLengths][], uses: string[]): Promise<ResultArrays[]> {
-    const results = await round(tasks, uses, true);
+  async function sum(tasks: Task[]): Promise<ResultArrays[]> {
+    const results = await round(tasks, true);
     const sums: ResultArrays[] = [];
-    for (const [task, [, lengths]] of tasks.entries()) {
+    for (const task of tasks.keys()) {
       sums[task] = {};
-      for (const name of Object.keys(lengths)) sums[task][name] = await sumOf(results, task, name);
+      for (const name of Object.keys(results[0].tasks[task]))
+        sums[task][name] = await sumOf(results, task, name);
     }
     return sums;
   }
 
   return {
-    async perShard(task, lengths, uses) {
-      const results = await round([[task, lengths]], uses, false);
-      return results.map(({ tasks: [tensors] }) =>
-        Object.fromEntries(Object.keys(lengths).map((name) => [name, take(tensors, name, 'float64')])),
-      );
+    async perShard(task) {
+      const results = await round([task], false);
+      return results.map(({ tasks: [tensors] }) => float64Of(tensors));
     },
     sum,
     ...cellRounds(dispatcher, sum, d, covariance),
@@ -135,11 +116,9 @@ function cellRounds(
   return {
     async cellSums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const tasks = partitions.map((partition): [Task, ResultLengths] => [
-        { task: 'cell-sums', vectors: 'vectors', ...partition },
-        { n: partition.leaves, s: partition.leaves * d },
-      ]);
-      const sums = await sum(tasks, ['vectors', ...requiredNets(partitions)]);
+      const sums = await sum(
+        partitions.map((partition) => ({ task: 'cell-sums', vectors: 'vectors', ...partition })),
+      );
       return sums.map(({ n, s }, i) =>
         splitEvenly(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
       );
@@ -148,21 +127,12 @@ function cellRounds(
       // A partition without cells still has one leaf.
       const pivotRows = pivots.map((rows) => (rows.length ? rows : [new Float64Array(d)]));
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const tasks = partitions.map((partition, i): [Task, ResultLengths] => {
+      const tasks = partitions.map((partition, i): Task => {
         dispatcher.publish(`pivots${i}`, { rows: rowsTensor(pivotRows[i], d) });
-        return [
-          {
-            task: 'cell-scatter',
-            vectors: 'vectors',
-            pivots: `pivots${i}`,
-            diagonal: covariance === 'diag',
-            ...partition,
-          },
-          { T: partition.leaves * statisticsLength(d, covariance) },
-        ];
+        const diagonal = covariance === 'diag';
+        return { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition };
       });
-      const names = partitions.map((_, i) => `pivots${i}`);
-      const sums = await sum(tasks, ['vectors', ...names, ...requiredNets(partitions)]);
+      const sums = await sum(tasks);
       const statistics: Float64Array[][] = [];
       for (const [i, { T: flat }] of sums.entries()) {
         const { length } = pivotRows[i];
@@ -183,15 +153,9 @@ function cellRounds(
         centre: nd(Float64Array.from(axes, ({ centre }) => centre)),
         sd: nd(Float64Array.from(axes, ({ sd }) => sd)),
       });
-      const [{ counts }] = await sum(
-        [
-          [
-            { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', bins, ...partition },
-            { counts: axes.length * bins },
-          ],
-        ],
-        ['vectors', 'axes', ...requiredNets([partition])],
-      );
+      const [{ counts }] = await sum([
+        { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', bins, ...partition },
+      ]);
       return splitEvenly(counts, axes.length);
     },
     async cellFourthMoments(partition, vectors, whitening) {
@@ -208,23 +172,12 @@ function cellRounds(
         ),
         inverse: nd(inverses, leaves, d, d),
       });
-      const [{ F }] = await sum(
-        [
-          [
-            { task: 'cell-fourth-moments', vectors: 'vectors', whitening: 'whitening', ...partition },
-            { F: leaves * d * d },
-          ],
-        ],
-        ['vectors', 'whitening', ...requiredNets([partition])],
-      );
+      const [{ F }] = await sum([
+        { task: 'cell-fourth-moments', vectors: 'vectors', whitening: 'whitening', ...partition },
+      ]);
       return splitEvenly(F, leaves);
     },
   };
-}
-
-function requiredNets(partitions: Partition[]): string[] {
-  const groups = partitions.map((partition) => partition.groups);
-  return groups.includes('sub-net') ? ['net', 'subs'] : groups.includes('net') ? ['net'] : [];
 }
 
 /** The sum of an array over all results of a round that asked for sums. `task`: the index of its task. */

@@ -1,13 +1,15 @@
 import type { Transform } from '../../data/transform.ts';
+import type { Join } from '../../model/hierarchy/dendrogram.ts';
+import type { ClusterHalves } from '../../model/hierarchy/next-split.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Niw } from '../../model/niw.ts';
-import type { Schedule } from '../../model/schedule.ts';
-import type { Sample } from '../../model/state.ts';
-import type { Emit, Likelihood } from '../../view/events.ts';
+import type { Change, Schedule } from '../../model/schedule.ts';
+import type { GraphState, Parts, Sample, State } from '../../model/state.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import type { Emit, Likelihood as LikelihoodName } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Calculate } from './calculation/calculator.ts';
-import type { GraphSource } from './graph/sample-graph.ts';
 import type { Rounds } from './rounds.ts';
 
 /** Everything that is fixed for a run once the moments are known. */
@@ -27,10 +29,56 @@ export interface Run {
   readonly likelihood: Likelihood;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
   readonly why: string | null;
-  /** The neighbour graphs of samples; null with another likelihood. */
-  readonly graphs: GraphSource | null;
   readonly dispatcher: Dispatcher;
   readonly rounds: Rounds;
   readonly calculate: Calculate;
   readonly emit: Emit;
+}
+
+/**
+ * What a mixture of Gaussians (gaussian/) and the graph of nearest neighbours (graph/) do each in their own way. Nets, epochs, pace,
+ * settling, numbering and the full pass are the same for both and ask nothing else.
+ */
+export interface Likelihood {
+  readonly name: LikelihoodName;
+  /** Clusters with which a run begins. */
+  readonly initK: number;
+  start(run: Run): Promise<Start>;
+  /** Publishes what the clustering net learns from in an epoch that begins with this state. */
+  target(run: Run, state: State): Promise<Target>;
+  /** Statistics of two halves of each cluster, which the sub-nets learn to tell apart. */
+  subTargets(run: Run, state: State): Promise<Parts[]>;
+  /** Is the mixture estimated anew in this epoch? */
+  isMStepDue(state: State): boolean;
+  /** A split or merge step: the state with other clusters, and nets that follow. */
+  step(run: Run, state: State, change: Change): Promise<State>;
+  /** A merge step for `--clusters`, once training has settled on more: a cut of the tree of merges, whatever the data say. */
+  join(run: Run, state: State, clusters: number): Promise<State>;
+  /** What the heights of the tree of merges are, in words, and whether they rise or fall away from the root. */
+  readonly heights: { readonly measure: string; readonly order: 'rising' | 'falling' };
+  /** The tree of the first so many clusters; T: their statistics of all rows. NotPositiveDefiniteError where clusters are too flat. */
+  levels(run: Run, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
+  /** The same of another sample with so many rows in each shard, as that of a replicate. */
+  ofSample(run: Run): Likelihood;
+}
+
+/** How a run begins. */
+export interface Start {
+  sample: Sample;
+  /** Centres of the first clusters. */
+  centres: Float64Array[];
+  /** Epochs until the first step. */
+  untilStep: number;
+  /** Hidden units of the clustering net, unless the config says otherwise. */
+  hidden: number[];
+  graph?: GraphState;
+}
+
+/** The target of the clustering net, as the task `cluster-steps` has it. */
+export type Target = Pick<TaskOf<'cluster-steps'>, 'loss' | 'form' | 'field'>;
+
+/** The joins above the clusters, and the halves below them; null for a cluster without any that a split step could propose. */
+export interface Levels {
+  joins: Join[];
+  halves: (ClusterHalves | null)[];
 }

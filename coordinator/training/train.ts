@@ -1,17 +1,11 @@
 import type { SavedTree } from '../../data/saved/saved-tree.ts';
-import type { EStepForm } from '../../model/estep.ts';
 import type { Order } from '../../model/numbering.ts';
 import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
-import { graphMergeStep } from './graph/merge-step.ts';
-import { graphSplitStep } from './graph/split-step.ts';
-import { joinStep } from './join.ts';
-import { mergeStep } from './merge.ts';
-import { flatClusterError, publishEStep, publishNet, publishTransform } from './publish.ts';
+import { flatClusterError, publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
-import { tempering, withLargeSample } from './sample.ts';
-import { splitStep } from './splits/split.ts';
+import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
 export interface Observer {
@@ -42,14 +36,13 @@ export async function* train(
   run: Run,
   start: State,
 ): AsyncGenerator<TrainingProgress, { state: State; reason: EndReason }> {
-  const { config } = run;
+  const { config, likelihood } = run;
   let state = start;
   const rethrow = (error: unknown): never => {
     throw flatClusterError(config, error);
   };
   if (state.sample.below !== run.sample.below) publishTransform(run, state.sample.below);
   publishNet(run, state.net);
-  let form = await publishTarget(run, state);
   for (;;) {
     const rows = tempering(run, state) * state.sample.rows;
     const settled = isJoining(state.steps)
@@ -58,38 +51,23 @@ export async function* train(
     if (settled) {
       const { clusters } = config;
       if (clusters === null || state.mixture.k <= clusters) return { state, reason: 'settled' };
-      state = yield* step('merge', (own, before) => joinStep(own, before, clusters));
-      form = await publishTarget(run, state);
+      state = yield* step('merge', likelihood.join(run, state, clusters));
     }
     if (state.epoch >= config.maxEpochs) return { state, reason: 'max-epochs' };
-    const before = state.mixture;
     const epoch = state.epoch + 1;
-    const { next, losses } = await runEpoch(run, { ...state, epoch }, form).catch(rethrow);
+    const { next, losses } = await runEpoch(run, { ...state, epoch }).catch(rethrow);
     const change = next.untilStep === 0 && !isJoining(state.steps) ? nextChange(state.steps) : null;
     yield { type: 'epoch', complete: !change, state: next, losses };
     state = next;
-    if (change) state = yield* step(change, stepOf(run, change));
-    if (state.mixture !== before) form = await publishTarget(run, state);
+    if (change) state = yield* step(change, likelihood.step(run, state, change));
   }
 
-  async function* step(change: Change, take: TakeStep): AsyncGenerator<TrainingProgress, State> {
-    let after = await take(run, state).catch(rethrow);
-    if (!run.graphs) after = await withLargeSample(run, after);
+  async function* step(change: Change, taken: Promise<State>): AsyncGenerator<TrainingProgress, State> {
+    const after = await taken.catch(rethrow);
     const { changed, k } = after.steps.at(-1)!;
     run.emit({ type: 'step', epoch: state.epoch, kind: change, changed, k });
     if (changed) publishNet(run, after.net);
     yield { type: 'step', state: after };
     return after;
   }
-}
-
-/** What the clustering net learns from; with the graph likelihood, the epoch itself finds it. */
-const publishTarget = async (run: Run, { mixture }: State): Promise<EStepForm> =>
-  run.graphs ? 'product' : publishEStep(run, mixture);
-
-type TakeStep = (run: Run, state: State) => Promise<State>;
-
-function stepOf({ graphs }: Run, change: Change): TakeStep {
-  if (graphs) return change === 'split' ? graphSplitStep : graphMergeStep;
-  return change === 'split' ? splitStep : mergeStep;
 }

@@ -10,6 +10,15 @@ export interface Graph {
   readonly weight: Float64Array;
 }
 
+/** A graph with the sum of each row's weights, and that of all rows. */
+export interface DegreeGraph {
+  readonly graph: Graph;
+  readonly degree: Float64Array;
+  readonly total: number;
+  /** The first row of each shard, and the end. */
+  readonly starts: Int32Array;
+}
+
 /** Newton's steps at most; about six are needed, and a few dozen where distances differ by orders of magnitude. */
 const MOST_STEPS = 100;
 /** A relative step below which it has converged. */

@@ -74,3 +74,39 @@ export function cutAt(tree: Dendrogram, count: number): Cut {
   });
   return { groups, place };
 }
+
+/** The clusters that have rows, ascending. */
+export const occupiedOf = (rows: readonly number[]): number[] =>
+  rows.flatMap((n, cluster) => (n > 0 ? [cluster] : []));
+
+/** Clusters that become one: all of them, ascending, and the one with most rows. */
+export interface Union {
+  readonly from: readonly number[];
+  readonly largest: number;
+}
+
+/**
+ * A cut into at most so many clusters of the tree above those that have rows; the others are in the first group, the largest one.
+ *
+ * @param joins above `occupiedOf(rows)`
+ */
+export function cutOfOccupied(
+  rows: readonly number[],
+  joins: readonly Join[],
+  count: number,
+): { groups: Union[]; place: Int32Array } {
+  const occupied = occupiedOf(rows);
+  const sizes = occupied.map((cluster) => rows[cluster]);
+  const cut = cutAt({ sizes, joins }, Math.min(count, occupied.length));
+  const place = new Int32Array(rows.length);
+  for (const [i, cluster] of occupied.entries()) place[cluster] = cut.place[i];
+  const groups: number[][] = cut.groups.map(() => []);
+  for (const [cluster, group] of place.entries()) groups[group].push(cluster);
+  return {
+    groups: groups.map((from) => ({
+      from,
+      largest: from.reduce((best, cluster) => (rows[cluster] > rows[best] ? cluster : best)),
+    })),
+    place,
+  };
+}

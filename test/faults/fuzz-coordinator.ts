@@ -10,6 +10,7 @@ import {
   type WorkUnit,
 } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { rulesOf } from '../coordinator/scheduler/rules.ts';
 import { mutated } from './mutations.ts';
 
 const SHARDS = 4;
@@ -26,6 +27,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   let clock = 0;
   const sent: { peer: string; message: FromCoordinator }[] = [];
   const { dispatcher, router, counts, tick } = createScheduler({
+    rules: rulesOf(['net'], { T: 3 }),
     layout,
     file: null,
     term: 77,
@@ -52,11 +54,8 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   dispatcher.publish('net', { params: nd(Float32Array.of(1, 2)) });
   const spec = {
     tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
-    uses: ['net'],
     units,
-    streams: false,
     sum: true,
-    expects: () => [{ T: ['float64', 3] as ['float64', number] }],
   };
   const round = dispatcher.round(spec);
   const request = sent.map(({ message }) => message).find((message) => message.type === 'round');

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { block, blockCount } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
-import { statisticsLength } from '../../model/statistics.ts';
 import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, fromCoordinator, fromWorker, type WorkUnit } from '../../proto/messages.ts';
 import { bindRouter } from '../../proto/sockets.ts';
@@ -10,107 +9,13 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { Worker } from '../../worker/worker.ts';
-import { sampleGraphOf } from '../worker/graph-states.ts';
-import {
-  adamStateOf,
-  bytes,
-  centresState,
-  D,
-  encoderStates,
-  hashesState,
-  range,
-  transformState,
-  weightsOf,
-  world,
-} from '../worker/support.ts';
+import { bytes, D, range } from '../worker/support.ts';
+import { STATES, TASKS, w } from '../worker/task-cases.ts';
 import { mutated } from './mutations.ts';
 
 /** Mutated messages between two valid rounds. */
 const BATCH = 250;
-const K = 3;
-const P = statisticsLength(D, 'full');
-export const w = world({ k: K, n: 120, hidden: [4] });
-const f32 = (...shape: number[]) =>
-  nd(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1), ...shape);
-const f64 = (...shape: number[]) =>
-  nd(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(0.5), ...shape);
-
-export const STATES: Record<string, Tensors> = {
-  origin: { row: f64(D) },
-  transform: transformState(w.transform, w.below),
-  hashes: hashesState(w.raw, w.layout),
-  net: weightsOf(w.net),
-  'net-moments': adamStateOf(w.net),
-  'e-step': { theta: f32(P, K) },
-  subs: weightsOf(w.subs),
-  'subs-moments': adamStateOf(w.subs),
-  parts: { centres: f32(K, 2, D), metric: f32(D) },
-  vectors: { rows: f64(2, D) },
-  pivots0: { rows: f64(2 * K, D) },
-  means: { rows: f64(K, D) },
-  axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
-  whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
-  centres: { rows: f64(2, D) },
-  'cluster-centres': centresState(K),
-  ...sampleGraphOf(w, K).states,
-  ...encoderStates(),
-};
-const steps = { epoch: 1, steps: 2, batch: 8, rate: 0.01, done: 0, average: 'weights' } as const;
-const field = { coupling: 2, resolution: 1 };
-const cells = {
-  groups: 'sub-net',
-  cells: [
-    0,
-    { linear: [1, 0], offsets: [-0.5, 0.5], into: [0, 1] },
-    { near: [0, 1], into: [2, 3] },
-    3,
-    { axis: 0, at: 0.5, into: [4, 5] },
-    -1,
-  ],
-  leaves: 2 * K,
-  vectors: 'vectors',
-} as const;
-export const TASKS = [
-  { task: 'moments', normalize: false, diagonal: false, sample: 0.6 },
-  { task: 'seed-distances', centres: 2, draw: 1 },
-  { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
-  { task: 'statistics', diagonal: false, block: 64 },
-  { task: 'pivoted-statistics', diagonal: false, least: 0.01 },
-  { task: 'sample-labels', every: 2 },
-  { task: 'sub-steps', ...steps, loss: 'isotropic' },
-  { task: 'cell-sums', ...cells },
-  { task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' },
-  { task: 'cell-histogram', ...cells, axes: 'axes', bins: 32 },
-  { task: 'cell-fourth-moments', ...cells, whitening: 'whitening' },
-  { task: 'sample-covariance', unit: true, every: 2, sketch: 0 },
-  { task: 'sample-covariance', unit: false, every: 1, sketch: 8 },
-  { task: 'sample-rows' },
-  { task: 'neighbours', k: 5 },
-  { task: 'partitions', resolutions: [0.5, 2], replicates: 2, share: 0.6 },
-  {
-    task: 'null-partitions',
-    variances: [3, 2, 1],
-    rows: 60,
-    neighbours: 5,
-    resolutions: [1, 4],
-    replicates: 2,
-    share: 0.6,
-  },
-  { task: 'start-partition', resolution: 1 },
-  { task: 'memberships' },
-  { task: 'membership-sweep', ...field },
-  { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false, field },
-  { task: 'cluster-links' },
-  { task: 'half-start' },
-  { task: 'half-sweep', coupling: 1 },
-  { task: 'half-links' },
-  {
-    ...{ task: 'encoder-steps', epoch: 1, batch: 8, rate: 0.01, noise: 0.1 },
-    ...{ done: 0, length: 1, total: 4, steps: 0, pull: 0 },
-  },
-  { task: 'encode' },
-  { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
-] as unknown as Task[];
+const ofRows = (n: number) => nd(new Float32Array(n * D).fill(0.1), n, D);
 const NUMBERS = [0, -1, 0.5, 1e9, 2 ** 31, 2 ** 53 - 1, 1e300];
 
 /**
@@ -287,7 +192,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
       case 4:
         return [one, corrupted(rng, states)];
       case 5:
-        return [{ type: 'rows', request: rng.below(50), blocks: [0] }, { rows: f32(1 + rng.below(40), D) }];
+        return [{ type: 'rows', request: rng.below(50), blocks: [0] }, { rows: ofRows(1 + rng.below(40)) }];
       case 6:
         return [{ type: 'pong' }, {}];
       case 7:

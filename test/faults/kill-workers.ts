@@ -25,11 +25,10 @@ export const TASK_KINDS: Task['task'][] = [
   ...(['cell-sums', 'cell-scatter', 'cell-histogram', 'cell-fourth-moments', 'full-pass'] as const),
 ];
 
-/** Those of the graph likelihood that are not among these: all but the sweeps are in a round or two of a run. */
+/** Those of the graph likelihood that are not among these: each is in a few rounds of a run. */
 export const GRAPH_KINDS: Task['task'][] = [
   ...(['sample-covariance', 'sample-rows', 'neighbours', 'null-partitions', 'partitions'] as const),
-  ...(['start-partition', 'memberships', 'membership-sweep', 'cluster-links'] as const),
-  ...(['half-start', 'half-sweep', 'half-links'] as const),
+  ...(['start-partition', 'memberships'] as const),
 ];
 
 /** Tasks of a few short rounds: a worker is stopped just before it gets one, so that it cannot end it before it is killed. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Result, RoundSpec } from '../../coordinator/scheduler/round.ts';
+import type { Result } from '../../coordinator/scheduler/round.ts';
 import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { fold, type PartialSum, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL, type WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { rulesOf } from '../coordinator/scheduler/rules.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 // A deterministic simulation around the real registry, router and dispatcher: workers that follow the protocol, connections
@@ -108,6 +109,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   function boot(): Scheduler {
     const ownTerm = term;
     const created = createScheduler({
+      rules: rulesOf(['a', 'b'], { v: 1 }),
       layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
       file: { path: '/rows.npy', firstBlock: '' },
       term,
@@ -338,10 +340,9 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     const { dispatcher } = scheduler;
     dispatcher.publish('a', { value: nd(Float64Array.of(v)) });
     dispatcher.publish('b', { value: nd(Float64Array.of(w)) });
-    const expects: RoundSpec['expects'] = () => [{ v: ['float64', 1] }];
     let results: Result[] | null = null;
     let failure: unknown = null;
-    dispatcher.round({ tasks: [TASK], uses: ['a', 'b'], units, streams, sum, expects }).then(
+    dispatcher.round({ tasks: [TASK], units, streams, sum }).then(
       (completed) => (results = completed),
       (error) => (failure = error),
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAuthenticator } from '../../proto/authenticator.ts';
-import { newKeyPair, proofOf } from '../../proto/keys.ts';
+import { newKeyPair } from '../../proto/keys.ts';
 import { fromZ85 } from '../../proto/z85.ts';
 import { answerZap } from '../../proto/zap.ts';
 
@@ -41,21 +41,6 @@ test('failures with the same reason are logged at powers of ten', () => {
     [1, 10, 100, 1000, 1].map((n) => `refused ${n === 1 ? 'a connection' : `${n} connections`}`),
   );
   assert.equal(authenticator.refused()['no-key'], 2500);
-});
-
-test('a hello is of the key that it proves to hold, for its own session only', () => {
-  const [server, worker, other] = [newKeyPair(), newKeyPair(), newKeyPair()];
-  const zeros = '0'.repeat(40);
-  const allowed = new Map([worker, other, { public: zeros }].map((key) => [key.public, 'a']));
-  const { keyOf } = createAuthenticator(server.secret, allowed, () => {});
-  const key = { public: worker.public, proof: proofOf(worker.secret, server.public, 's') };
-  assert.equal(keyOf({ session: 's', key }), worker.public);
-  assert.equal(keyOf({ session: 's' }), null);
-  assert.equal(keyOf({ session: 't', key }), null);
-  assert.equal(keyOf({ session: 's', key: { ...key, public: other.public } }), null);
-  assert.equal(keyOf({ session: 's', key: { ...key, public: newKeyPair().public } }), null);
-  assert.equal(keyOf({ session: 's', key: { ...key, proof: '\u00e9'.repeat(64) } }), null);
-  assert.equal(keyOf({ session: 's', key: { ...key, public: zeros } }), null);
 });
 
 test('replacing the list admits new keys, and returns whether a key was removed', () => {

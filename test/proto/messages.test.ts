@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
 import { fromCoordinator, fromWorker, MOST_ABOUT, MOST_WHY } from '../../proto/messages.ts';
-import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
+import { CASES as TASKS } from '../worker/task-cases.ts';
+import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 
 const directions = [
   { name: 'from worker', schema: fromWorker, messages: Object.values(FROM_WORKER).flat() as object[] },
@@ -180,7 +181,6 @@ describe('tasks', () => {
     const [neighbours] = TASKS.neighbours;
     const [partitions] = TASKS.partitions;
     const [nulls] = TASKS['null-partitions'];
-    const [sweep] = TASKS['membership-sweep'];
     for (const wrong of [
       { ...steps, field: {} },
       { ...steps, field: { coupling: 2 } },
@@ -206,9 +206,8 @@ describe('tasks', () => {
       { ...nulls, resolutions: [1e9] },
       { ...TASKS['sample-covariance'][0], every: 0 },
       { ...TASKS['start-partition'][0], resolution: 1025 },
-      { ...sweep, coupling: 0 },
-      { ...sweep, resolution: 1e300 },
-      { ...TASKS['half-sweep'][0], coupling: -1 },
+      { ...steps, field: { coupling: 0, resolution: 1 } },
+      { ...steps, field: { coupling: 2, resolution: 1e300 } },
       { ...moments, sample: 1.01 },
       { ...moments, sample: -0.01 },
       { ...steps, steps: 0 },

@@ -9,7 +9,7 @@ import { decode, MAX_FRAME, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts
 import { fromWorker, MOST_ABOUT, MOST_DONE, MOST_FETCHED, MOST_WHY, PROTOCOL } from '../../proto/messages.ts';
 import { MAX_DEPTH, MAX_VALUES } from '../../proto/msgpack.ts';
 import { DTYPES } from '../../proto/tensors.ts';
-import { FROM_COORDINATOR, FROM_WORKER, TASKS } from './support.ts';
+import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 
 const readme = readFileSync(new URL('../../proto/README.md', import.meta.url), 'utf8');
 /** The row of a table with this first cell, without that cell. */
@@ -144,25 +144,6 @@ describe('messages', () => {
         .flatMap((message) => Object.keys(message))
         .filter((name) => name !== 'type'))
         assert.match(described, new RegExp(`\\b${field}\\b`), `${type} has ${field}`);
-    }
-  });
-
-  test('of tasks are complete, with all their parameters', () => {
-    const shared = {
-      steps: ['epoch', 'steps', 'batch', 'rate', 'done', 'average'],
-      cells: ['groups', 'cells', 'leaves', 'vectors'],
-    };
-    for (const names of Object.values(shared))
-      for (const name of names) assert.ok(readme.includes(`\`${name}\``), name);
-    // States may have the names of tasks.
-    const tasks = readme.slice(readme.indexOf('\n## Tasks\n'));
-    for (const [task, examples] of Object.entries(TASKS)) {
-      const described = row(`\`${task}\``, tasks);
-      for (const field of examples.flatMap((example) => Object.keys(example))) {
-        const [common] = Object.entries(shared).find(([, names]) => names.includes(field)) ?? [];
-        const isThere = [`*${common}*`, `\`${field}\``].some((text) => described.includes(text));
-        if (field !== 'task') assert.ok(isThere, `${task} has ${field}`);
-      }
     }
   });
 

@@ -1,68 +1,8 @@
 // Shared by the tests of the protocol: messages of every type.
 import type { FromCoordinator, FromWorker } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
+import { CASES } from '../worker/task-cases.ts';
 
 type ByKey<U, K extends keyof U> = { [N in U[K] & string]: Extract<U, Record<K, N>>[] };
-
-const cells = {
-  groups: 'net' as const,
-  cells: [
-    -1,
-    3,
-    { near: [0, 1], into: [0, { axis: 2, at: -0.5, into: [1, 2] }] },
-    { linear: [2, 0], offsets: [0.25, -1e9], into: [1, -1] },
-  ],
-  leaves: 4,
-  vectors: 'vectors',
-};
-const steps = { epoch: 12, steps: 10, batch: 128, rate: 0.01, done: 70, average: 'weights' as const };
-
-const field = { coupling: 2, resolution: 2 ** -0.5 };
-
-export const TASKS: ByKey<Task, 'task'> = {
-  moments: [{ task: 'moments', normalize: false, diagonal: true, sample: 0.25 }],
-  'column-histogram': [{ task: 'column-histogram', sample: 0.25, bins: 256 }],
-  'fenced-moments': [{ task: 'fenced-moments', sample: 1, diagonal: true }],
-  'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 3 }],
-  'cluster-steps': [
-    { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: false },
-    { task: 'cluster-steps', ...steps, loss: 'diag', form: 'cholesky', diagonal: true, average: 'gradients' },
-    { task: 'cluster-steps', ...steps, loss: 'kl', form: 'product', diagonal: true, field },
-  ],
-  statistics: [{ task: 'statistics', diagonal: false, block: 4096 }],
-  'pivoted-statistics': [{ task: 'pivoted-statistics', diagonal: false, least: 0 }],
-  'sub-steps': [{ task: 'sub-steps', ...steps, loss: 'isotropic' }],
-  'sample-labels': [{ task: 'sample-labels', every: 2 }],
-  'cell-sums': [{ task: 'cell-sums', ...cells }],
-  'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
-  'cell-histogram': [{ task: 'cell-histogram', ...cells, groups: 'all', axes: 'axes', bins: 256 }],
-  'cell-fourth-moments': [{ task: 'cell-fourth-moments', ...cells, whitening: 'whitening' }],
-  'sample-covariance': [{ task: 'sample-covariance', unit: true, every: 2, sketch: 0 }],
-  'sample-rows': [{ task: 'sample-rows' }],
-  neighbours: [{ task: 'neighbours', k: 20 }],
-  partitions: [{ task: 'partitions', resolutions: [0.25, 2 ** -1.5, 1], replicates: 12, share: 0.6 }],
-  'null-partitions': [
-    {
-      ...{ task: 'null-partitions', variances: Array(17).fill(1), rows: 2500, neighbours: 20 },
-      ...{ resolutions: [0.25, 8], replicates: 4, share: 0.6 },
-    },
-  ],
-  'start-partition': [{ task: 'start-partition', resolution: 2 ** 0.5 }],
-  memberships: [{ task: 'memberships' }],
-  'membership-sweep': [{ task: 'membership-sweep', ...field }],
-  'cluster-links': [{ task: 'cluster-links' }],
-  'half-start': [{ task: 'half-start' }],
-  'half-sweep': [{ task: 'half-sweep', coupling: 0.5 }],
-  'half-links': [{ task: 'half-links' }],
-  'encoder-steps': [
-    {
-      ...{ task: 'encoder-steps', epoch: 3, batch: 256, rate: 0.001, pull: 0, noise: 0.1 },
-      ...{ done: 2.75, length: 0.25, total: 12, steps: 340 },
-    },
-  ],
-  encode: [{ task: 'encode' }],
-  'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.02 }],
-};
 
 const unit = { shard: 3, from: 0, to: 17 };
 
@@ -146,7 +86,7 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
   refuse: [{ type: 'refuse', reason: 'malformed message' }],
   who: [{ type: 'who' }],
   pong: [{ type: 'pong' }],
-  round: Object.values(TASKS).map((tasks) => ({
+  round: Object.values(CASES).map((tasks) => ({
     type: 'round',
     term: 7,
     round: 9,

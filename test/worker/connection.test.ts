@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { createAuthenticator } from '../../proto/authenticator.ts';
 import { decode, encode } from '../../proto/codec.ts';
-import { newKeyPair, type WorkerKey } from '../../proto/keys.ts';
+import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { CoordinatorConnection, IdentityMismatch, type Request } from '../../worker/connection.ts';
@@ -97,25 +96,6 @@ describe('a connection to the coordinator', () => {
     assert.equal(exitCodeOf(error), 1);
     assert.deepEqual(requests, []);
     assert.deepEqual(heard, ['hello', 'bye']);
-  });
-
-  test('a worker with a key proves it in its hello', async () => {
-    const [server, own] = [newKeyPair(), newKeyPair()];
-    const authenticator = createAuthenticator(server.secret, new Map([[own.public, 'one']]), () => {});
-    const keys: (string | null)[] = [];
-    const router = await bindRouter(
-      'tcp://127.0.0.1:*',
-      (peer, frames) => {
-        const { header } = decode(fromWorker, frames);
-        if (header.type === 'hello') keys.push(authenticator.keyOf(header));
-        void router.send(peer, encode({ type: 'stop' }));
-      },
-      authenticator,
-    );
-    routers.push(router);
-    const { connection } = connectionTo(router.address, 10_000, { ...own, server: server.public });
-    await connection.done;
-    assert.deepEqual(keys, [own.public]);
   });
 
   test('a refused worker ends with the reason, and the identity of the run if that is the reason', async () => {

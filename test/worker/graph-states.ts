@@ -1,16 +1,11 @@
 // Shared by the tests of the graph likelihood's tasks: the states that they read, for the sample of a world.
-import { withVolumes } from '../../model/graph/halves.ts';
-import type { Memberships } from '../../model/graph/mean-field.ts';
+import { KEPT_MEMBERSHIPS as KEPT, type Memberships } from '../../model/graph/mean-field.ts';
 import { degrees, directedWeights, type Graph, symmetrized } from '../../model/graph/weights.ts';
-import { generator } from '../../model/random.ts';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { nearest, randomMemberships, sharesOf, volumesOf } from '../model/graph/support.ts';
-import { D, momentsOf, randomMatrix, range, type World } from './support.ts';
+import { D, momentsOf, range, type World } from './support.ts';
 
 const NEIGHBOURS = 6;
-/** Axes of each cluster, which give one cut each beside that of its sub-net. */
-export const AXES = 2;
 
 export interface SampleGraph {
   /** x of all sample rows, shard after shard. */
@@ -20,16 +15,13 @@ export interface SampleGraph {
   graph: Graph;
   degree: Float64Array;
   total: number;
-  label: Int32Array;
   memberships: Memberships;
   /** The same as a matrix [n,k]. */
   shares: number[][];
-  /** [n,cuts] */
-  side: Float32Array;
   states: Record<string, Tensors>;
 }
 
-/** The graph of a world's sample, with random memberships in k clusters, labels and sides. */
+/** The graph of a world's sample, with random memberships in k clusters. */
 export function sampleGraphOf(w: World, k: number): SampleGraph {
   const samples = range(w.layout.shards).map((shard) => w.sampleOf(shard));
   const rows = Float32Array.from(samples.flat().flatMap((row) => w.x(row)));
@@ -41,14 +33,9 @@ export function sampleGraphOf(w: World, k: number): SampleGraph {
   const total = degree.reduce((a, b) => a + b, 0);
   const memberships = randomMemberships(1, n, k, KEPT);
   const shares = sharesOf(memberships, k, KEPT);
-  const rng = generator(2n, 'graph-states');
-  const label = Int32Array.from({ length: n }, () => rng.below(k));
-  const cuts = AXES + 1;
-  const side = Float32Array.from({ length: n * cuts }, () => rng.uniform());
-  const { volume } = withVolumes({ graph, label, clusters: k, cuts }, side, 0, n);
   const { mean } = momentsOf(w.rowsOf(0).map((row) => [...w.raw.subarray(row * D, (row + 1) * D)]));
   return {
-    ...{ rows, starts, graph, degree, total, label, memberships, shares, side },
+    ...{ rows, starts, graph, degree, total, memberships, shares },
     states: {
       columns: {
         shift: nd(Float32Array.from(mean, (value, d) => -value / (d + 1))),
@@ -65,16 +52,6 @@ export function sampleGraphOf(w: World, k: number): SampleGraph {
         share: nd(memberships.share, n, KEPT),
         volume: nd(volumesOf(shares, degree)),
       },
-      labels: { label: nd(label), clusters: nd(Int32Array.of(k)) },
-      'half-axes': {
-        axes: nd(Float64Array.from(randomMatrix(12, k * AXES, D).flat()), k, AXES, D),
-        threshold: nd(
-          Float64Array.from(range(k * AXES), (i) => i - k),
-          k,
-          AXES,
-        ),
-      },
-      halves: { side: nd(side, n, cuts), volume: nd(volume, k, cuts, 2) },
     },
   };
 }

@@ -1,8 +1,6 @@
 import { elementCount } from '../../model/arrays.ts';
 import type { Backend, CodeTargets, Tensor, TrainingBatch } from './backends/backend.ts';
 
-/** Rows in a forward pass, so that its activations fit the L2 cache. */
-export const FORWARD_ROWS = 2048;
 /** Smoothing ε of the E-step's responsibilities. */
 const SMOOTHING = 1e-5;
 

@@ -1,8 +1,8 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
+import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { FORWARD_ROWS } from '../compute/mlp.ts';
+
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import { leaves } from './cells.ts';

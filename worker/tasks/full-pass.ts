@@ -4,9 +4,9 @@ import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/e
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
 import { sampledRows } from '../samples.ts';

@@ -10,8 +10,7 @@ import { encoderSteps } from './encoder/encoder-steps.ts';
 import { cellFourthMoments } from './fourth-moments.ts';
 import { fullPass } from './full-pass.ts';
 import { sampleCovariance, sampleRows } from './graph/features.ts';
-import { halfLink, halfStart, halfSweep } from './graph/halves.ts';
-import { clusterLinks, membershipSweep, memberships } from './graph/memberships.ts';
+import { memberships } from './graph/memberships.ts';
 import { neighbours } from './graph/neighbours.ts';
 import { nullPartitions, partitions, startPartition } from './graph/partitions.ts';
 import { moments } from './moments.ts';
@@ -44,11 +43,6 @@ const TASK_FUNCTIONS: { [N in Task['task']]: TaskFunction<Extract<Task, { task: 
   'null-partitions': nullPartitions,
   'start-partition': startPartition,
   memberships,
-  'membership-sweep': membershipSweep,
-  'cluster-links': clusterLinks,
-  'half-start': halfStart,
-  'half-sweep': halfSweep,
-  'half-links': halfLink,
   'encoder-steps': encoderSteps,
   encode,
   'full-pass': fullPass,

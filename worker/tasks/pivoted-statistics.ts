@@ -1,9 +1,9 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import { FORWARD_ROWS, forward } from '../compute/mlp.ts';
+import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 
 /**

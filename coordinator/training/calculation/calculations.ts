@@ -3,11 +3,13 @@ import { planFeatures } from '../../../data/feature-transform.ts';
 import { planTransform } from '../../../data/transform.ts';
 import { centresOf } from '../../../model/description/centres.ts';
 import { costTheta, eStepOf, roundingAmplification } from '../../../model/estep.ts';
+import { annealedSides, type CutAxes, halfLinks, startingSides } from '../../../model/graph/halves.ts';
 import { twoNearestNeighbours } from '../../../model/graph/intrinsic-dimension.ts';
 import { quality } from '../../../model/graph/louvain.ts';
+import { linksBetween, sweptMemberships } from '../../../model/graph/mean-field.ts';
 import { mergeTree } from '../../../model/graph/merge-tree.ts';
 import { stability } from '../../../model/graph/stability.ts';
-import { degrees, symmetrized } from '../../../model/graph/weights.ts';
+import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
 import { logEvidence, logMergeRatio, logSplitRatio } from '../../../model/hastings.ts';
 import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { evidenceHalves } from '../../../model/hierarchy/next-split.ts';
@@ -157,6 +159,29 @@ export const calculations = {
   ),
   intrinsicDimension: calculation(twoNearestNeighbours, ({ length }) => 100 * length),
   stability: calculation(stability, ({ length }, n) => 20 * length ** 2 * n),
+  sweptMemberships: calculation(
+    sweptMemberships,
+    ({ graph }, _start, _parameters, sweeps) => 10 * graph.index.length * sweeps,
+  ),
+  clusterLinks: calculation(linksBetween, ({ index }) => 10 * index.length),
+  /** Sides of all rows by several cuts of each cluster, and what links the halves. */
+  graphCuts: calculation(
+    (
+      { graph, degree, rows }: DegreeGraph & { rows: Float32Array },
+      label: Int32Array,
+      clusters: number,
+      scale: Float64Array,
+      subs: Net,
+      axes: CutAxes,
+      sweeps: number,
+    ) => {
+      const cuts = axes.count + 1;
+      const of = { graph, label, clusters };
+      const side = annealedSides(of, startingSides(rows, scale, label, subs, axes), cuts, sweeps);
+      return { side, links: halfLinks(of, side, cuts, degree) };
+    },
+    ({ graph }, _label, _clusters, _scale, _subs, _axes, sweeps) => 10 * graph.index.length * sweeps,
+  ),
   graphQuality: calculation(quality, ({ index }) => 10 * index.length),
   splitRatios: calculation(
     (prior: Niw, proposals: Parts[], alpha: number, zeta: number) =>

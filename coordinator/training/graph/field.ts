@@ -1,50 +1,61 @@
-import type { State } from '../../../model/state.ts';
-import type { FieldParameters } from '../../../proto/tasks.ts';
-import type { Run } from '../run-context.ts';
-import { graphOfRun } from './graph-run.ts';
 import {
+  type ClusterMemberships,
   hardMemberships,
-  netMemberships,
-  publishMemberships,
-  type SampleMemberships,
-  sweptMemberships,
-} from './membership-rounds.ts';
+  KEPT_MEMBERSHIPS as KEPT,
+} from '../../../model/graph/mean-field.ts';
+import type { State } from '../../../model/state.ts';
+import { nd } from '../../../proto/tensors.ts';
+import type { Run } from '../run-context.ts';
+import type { SampleGraph } from './neighbour-graph.ts';
+import { joined, shardResults, summed } from './shard-rounds.ts';
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */
+
+/** A run with the graph of its sample, and γ. */
+export interface GraphRun {
+  readonly run: Run;
+  readonly graph: SampleGraph;
+  readonly resolution: number;
+}
 
 /** J. */
 const COUPLING = 2;
 
-/** The states that local steps need with it. */
-export const FIELD_STATES = ['points', 'graph', 'memberships'];
+const fieldAt = (resolution: number) => ({ coupling: COUPLING, resolution });
 
 /**
  * Publishes memberships after one sweep: from those of the clustering net, or, until it has learned them, from the clusters of the
  * last step. The local steps themselves take another sweep for their rows. Returns the field of both.
  */
-export async function publishField(run: Run, state: State): Promise<FieldParameters> {
-  const { graph, resolution } = await graphOfRun(run, state);
-  const { k } = state.mixture;
+export async function publishField(of: GraphRun, state: State) {
+  const { run, graph, resolution } = of;
   const start =
-    state.frozen > 0 ? hardMemberships(state.graph!.labels, graph, k) : await netMemberships(run, graph, k);
-  publishMemberships(run, await sweptOften(run, state, start, 1));
+    state.frozen > 0
+      ? hardMemberships(state.graph!.labels, graph.degree, state.mixture.k)
+      : await netMemberships(of);
+  const { cluster, share, volume } = await sweptOften(of, start, 1);
+  run.dispatcher.publish('memberships', {
+    cluster: nd(cluster, graph.n, KEPT),
+    share: nd(share, graph.n, KEPT),
+    volume: nd(volume),
+  });
   return fieldAt(resolution);
 }
 
 /** The memberships after several sweeps, without the net. */
-export async function sweptOften(
-  run: Run,
-  state: State,
-  start: SampleMemberships,
+export const sweptOften = (
+  { run, graph, resolution }: GraphRun,
+  start: ClusterMemberships,
   sweeps: number,
-): Promise<SampleMemberships> {
-  const { graph, resolution } = await graphOfRun(run, state);
-  let memberships = start;
-  for (let sweep = 0; sweep < sweeps; sweep++) {
-    publishMemberships(run, memberships);
-    memberships = await sweptMemberships(run, graph, start.volume.length, fieldAt(resolution));
-  }
-  return memberships;
-}
+): Promise<ClusterMemberships> =>
+  run.calculate('sweptMemberships', graph, start, fieldAt(resolution), sweeps);
 
-const fieldAt = (resolution: number): FieldParameters => ({ coupling: COUPLING, resolution });
+/** The memberships of the sample's rows by the clustering net, which the workers have. */
+export async function netMemberships({ run: { dispatcher }, graph }: GraphRun): Promise<ClusterMemberships> {
+  const results = await shardResults(dispatcher, graph.shards, { task: 'memberships' });
+  return {
+    cluster: joined.int32(results, 'cluster'),
+    share: joined.float32(results, 'share'),
+    volume: summed(results, 'volume'),
+  };
+}

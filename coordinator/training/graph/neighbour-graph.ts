@@ -1,63 +1,57 @@
+import type { DegreeGraph } from '../../../model/graph/weights.ts';
+import type { Sample } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
+import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { sampledCounts } from '../sampled-rows.ts';
-import { areFeatures, areNeighbours } from './plausible.ts';
-import type { GraphSource, SampleGraph, ShardRows } from './sample-graph.ts';
-import { joined, shardResults, startsOf } from './shard-rounds.ts';
+import { joined, type ShardRows, shardResults, startsOf } from './shard-rounds.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
 
-type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout' | 'transform'>;
-
-/** A sample of which it is known how many rows each shard has, outliers left out. */
-interface KnownSample {
-  below: number;
-  rows: ShardRows;
+/** The neighbour graph of the sample (docs/algorithm.md, section 11), which the workers have as states `points` and `graph`. */
+export interface SampleGraph extends DegreeGraph {
+  readonly shards: ShardRows;
+  /** Rows of the sample. */
+  readonly n: number;
+  /** Their features, [n,D]. */
+  readonly rows: Float32Array;
+  /** Neighbours of a row, of which edges are made. */
+  readonly neighbours: number;
+  /** Rows whose features another one has too. */
+  readonly copies: number;
+  /** The intrinsic dimension of the features, by the two nearest neighbours. */
+  readonly dimension: number;
 }
 
+/** The graph of a sample, which is made when it is first asked for: the sample may grow, or be that of a checkpoint. */
+export interface GraphSource {
+  of(sample: Pick<Sample, 'below'>): Promise<SampleGraph>;
+}
+
+type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout'>;
+
 /** Graphs of the sample that the workers have by their transform; the last one is kept. */
-export function graphSource(run: Means, known: KnownSample): GraphSource {
+export function graphSource(run: Means): GraphSource {
   let last: { below: number; graph: Promise<SampleGraph> } | null = null;
   return {
     of({ below }) {
-      if (last?.below !== below) last = { below, graph: sampleGraph(run, known, below) };
+      if (last?.below !== below) last = { below, graph: sampleGraph(run) };
       return last.graph;
     },
   };
 }
 
 /** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
-async function sampleGraph(run: Means, known: KnownSample, below: number): Promise<SampleGraph> {
-  const { dispatcher, calculate, d } = run;
-  const { least, most } = await sampledRows(run, known, below);
-  const features = await shardResults(
-    dispatcher,
-    most,
-    { task: 'sample-rows' },
-    [],
-    () => ({ rows: ['float32', null] }),
-    (result, { shard }) => areFeatures(result, d, least[shard], most[shard]),
-  );
+async function sampleGraph(run: Means): Promise<SampleGraph> {
+  const { dispatcher, calculate, d, layout } = run;
+  const features = await shardResults(dispatcher, shardSizes(layout), { task: 'sample-rows' });
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
   const k = Math.min(NEIGHBOURS, n - 1);
-  dispatcher.publish('points', {
-    rows: nd(joined.float32(features, 'rows'), n, d),
-    starts: nd(startsOf(shards)),
-  });
-  const found = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'neighbours', k },
-    ['points'],
-    (rows) => ({
-      index: ['int32', rows * k],
-      weight: ['float64', rows * k],
-      nearest: ['float32', rows * 2],
-    }),
-    (result, rows) => areNeighbours(result, rows, n, k),
-  );
+  const rows = joined.float32(features, 'rows');
+  const starts = startsOf(shards);
+  dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
+  const found = await shardResults(dispatcher, shards, { task: 'neighbours', k });
   const { graph, degree } = await calculate(
     'neighbourGraph',
     joined.int32(found, 'index'),
@@ -76,15 +70,5 @@ async function sampleGraph(run: Means, known: KnownSample, below: number): Promi
   let copies = 0;
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
   const dimension = await calculate('intrinsicDimension', nearest, 2);
-  return { shards, n, neighbours: k, graph, degree, total, copies, dimension };
-}
-
-/**
- * How many rows of each shard are in a sample, at least and at most: a worker that has others cannot go on with its graph. A larger
- * sample has the rows of the known one; which of those that join are outliers, only workers know.
- */
-async function sampledRows({ layout, transform }: Means, known: KnownSample, below: number) {
-  if (below === known.below) return { least: known.rows, most: known.rows };
-  const most = await sampledCounts(layout, below);
-  return { least: transform.fences ? known.rows : most, most };
+  return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
 }

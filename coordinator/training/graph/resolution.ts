@@ -8,13 +8,18 @@ import {
   replicateRows,
   type Stability,
 } from '../../../model/graph/stability.ts';
+import type { GraphState, Sample } from '../../../model/state.ts';
 import { take } from '../../../proto/tensors.ts';
+import { publishTransform } from '../publish.ts';
 import type { Run } from '../run-context.ts';
-import { areNullPartitions, arePartitions, isStartPartition } from './plausible.ts';
-import type { SampleGraph } from './sample-graph.ts';
+import { largerSample } from '../sample.ts';
+import type { GraphSource, SampleGraph } from './neighbour-graph.ts';
 import { joined, shardResults } from './shard-rounds.ts';
 
 /** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
+
+/** Clusters with fewer rows join the one that they are linked with most, whatever the resolution. */
+export const FEWEST_ROWS = 10;
 
 /** Random shares of the sample that are partitioned at each resolution. */
 export const REPLICATES = 12;
@@ -41,7 +46,7 @@ interface ComparedPoint extends ResolutionPoint {
  * Null: partitions of no resolution can be reproduced, so there is a single cluster. With fewer rows than `fewest` for each cluster on
  * average, a partition is too fine: of single rows, any two are the same.
  */
-export async function chooseResolution(
+async function chooseResolution(
   run: Run,
   graph: SampleGraph,
   fewest: number,
@@ -143,25 +148,15 @@ async function stabilityByChance(
   variances: number[],
   resolutions: readonly number[],
 ): Promise<{ mean: number; rows: number }[]> {
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    {
-      task: 'null-partitions',
-      variances,
-      rows: NULL_ROWS,
-      neighbours,
-      resolutions: [...resolutions],
-      replicates: NULL_REPLICATES,
-      share: SHARE,
-    },
-    [],
-    (_, shard) => {
-      const own = resolutions.filter((_, i) => i % shards.length === shard).length;
-      return { mean: ['float64', own], size: ['float64', own] };
-    },
-    (result) => areNullPartitions(result, NULL_ROWS),
-  );
+  const results = await shardResults(dispatcher, shards, {
+    task: 'null-partitions',
+    variances,
+    rows: NULL_ROWS,
+    neighbours,
+    resolutions: [...resolutions],
+    replicates: NULL_REPLICATES,
+    share: SHARE,
+  });
   const mean = joined.float64(results, 'mean');
   const size = joined.float64(results, 'size');
   return Array.from(mean, (value, i) => ({ mean: Math.max(0, value), rows: size[i] }));
@@ -170,17 +165,10 @@ async function stabilityByChance(
 /** The best partition to start from, finer than the clusters at this resolution will be. */
 export async function startingPartition(
   { dispatcher }: Run,
-  { shards, n }: SampleGraph,
+  { shards }: SampleGraph,
   resolution: number,
 ): Promise<Int32Array> {
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'start-partition', resolution },
-    ['points', 'graph'],
-    () => ({ labels: ['int32', n], quality: ['float64', 1] }),
-    (result) => isStartPartition(result, n, resolution),
-  );
+  const results = await shardResults(dispatcher, shards, { task: 'start-partition', resolution });
   const qualities = joined.float64(results, 'quality');
   return take(results[qualities.indexOf(Math.max(...qualities))], 'labels', 'int32');
 }
@@ -193,18 +181,64 @@ async function partitionsOf(
   rows: number,
 ): Promise<Int32Array[]> {
   const pairs = resolutions.length * REPLICATES;
-  const ownPairs = (shard: number) => Math.max(0, Math.ceil((pairs - shard) / shards.length));
-  const results = await shardResults(
-    dispatcher,
-    shards,
-    { task: 'partitions', resolutions: [...resolutions], replicates: REPLICATES, share: SHARE },
-    ['points', 'graph'],
-    (_, shard) => ({ labels: ['int32', ownPairs(shard) * rows] }),
-    (result) => arePartitions(result, rows),
-  );
+  const results = await shardResults(dispatcher, shards, {
+    task: 'partitions',
+    resolutions: [...resolutions],
+    replicates: REPLICATES,
+    share: SHARE,
+  });
   return Array.from({ length: pairs }, (_, pair) => {
     const all = take(results[pair % shards.length], 'labels', 'int32');
     const place = Math.floor(pair / shards.length);
     return all.slice(place * rows, (place + 1) * rows);
   });
 }
+
+/** Fewer rows of the sample for each cluster, and its neighbours' would be those of others. */
+const ROWS_PER_CLUSTER = 50;
+/** Of a sample that cannot grow: of clusters with as many rows on average, some have enough to stay. */
+const FEWEST_ON_AVERAGE = FEWEST_ROWS / 2;
+/** Of one that can. */
+const MORE_THAN_ONE = 2;
+/** Of a larger share of the rows that are copies of others, those who brought them may not know. */
+const FEW_COPIES = 0.1;
+
+/**
+ * The sample and the resolution at which partitions of its graph are stable. Where there are so many clusters that they would have
+ * few rows, the sample is doubled, unless its size was given. The single cluster that a run begins with has all rows.
+ */
+export async function graphStart(
+  run: Run,
+  graphs: GraphSource,
+): Promise<{ sample: Sample; graph: GraphState }> {
+  let sample = run.sample;
+  for (;;) {
+    const graph = await graphs.of(sample);
+    const mayGrow = run.config.sample === null && sample.below < 1;
+    // With rows for two clusters at least.
+    const chosen =
+      graph.n < 2 * FEWEST_ROWS
+        ? null
+        : await chooseResolution(run, graph, mayGrow ? MORE_THAN_ONE : FEWEST_ON_AVERAGE);
+    const wanted = ROWS_PER_CLUSTER * (chosen?.k ?? 1);
+    const larger = mayGrow ? await largerSample(run.layout, sample, wanted) : sample;
+    if (larger === sample) {
+      if (graph.copies > FEW_COPIES * graph.n)
+        run.emit({ type: 'warning', message: aboutCopies(graph, run) });
+      return {
+        sample: { ...sample, rows: graph.n },
+        graph: {
+          resolution: chosen?.resolution ?? 1,
+          stability: chosen?.mean ?? null,
+          range: chosen?.range ?? null,
+          labels: new Int32Array(graph.n),
+        },
+      };
+    }
+    sample = larger;
+    publishTransform(run, sample.below);
+  }
+}
+
+const aboutCopies = ({ copies, n }: SampleGraph, { config }: Run): string =>
+  `${config.data}: ${copies.toLocaleString('en')} of the ${n.toLocaleString('en')} rows in the sample are the same as another one, as rows of zeros are: many copies of a row are a cluster; if it should be none, leave copies out`;

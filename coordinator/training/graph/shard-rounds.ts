@@ -3,15 +3,11 @@ import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
-import type { Expected } from '../../scheduler/round.ts';
-import { type ResultArrays, type ResultLengths, sumOf } from '../rounds.ts';
-import type { RowRange } from './plausible.ts';
-import type { ShardRows } from './sample-graph.ts';
 
-/** Rounds over the sample: each shard returns what it has of its rows, or adds to a sum over all. */
+/** Rounds over the sample: each shard returns what it has of its rows. */
 
-/** What a shard returns for one task, given its number of rows. */
-export type ExpectedOf = (rows: number, shard: number) => Expected;
+/** The sample rows of each shard. */
+export type ShardRows = readonly number[];
 
 /** The first row of each shard among all sample rows, and the end. */
 export function startsOf(shards: ShardRows): Int32Array {
@@ -27,49 +23,13 @@ export async function shardResults(
   dispatcher: Dispatcher,
   shards: ShardRows,
   task: Task,
-  uses: string[],
-  expects: ExpectedOf,
-  isSound: (result: Tensors, rows: RowRange & { shard: number }) => boolean,
 ): Promise<Tensors[]> {
-  const starts = startsOf(shards);
   const results = await dispatcher.round({
     tasks: [task],
-    uses: ['transform', 'hashes', ...uses],
     units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
-    expects: ({ shard }) => [expects(shards[shard], shard)],
-    isSound: ([result], [{ shard }]) =>
-      isSound(result, { shard, from: starts[shard], to: starts[shard + 1] }),
+    sampled: shards,
   });
   return results.map(({ tasks }) => tasks[0]);
-}
-
-/** Runs one task on all shards; returns its arrays summed over them. `isSound`: of the sums over some of the rows. */
-export async function shardSums(
-  dispatcher: Dispatcher,
-  shards: ShardRows,
-  task: Task,
-  uses: string[],
-  lengths: ResultLengths,
-  isSound: (sums: Tensors, rows: RowRange) => boolean,
-): Promise<ResultArrays> {
-  const starts = startsOf(shards);
-  const names = Object.keys(lengths);
-  const results = await dispatcher.round({
-    tasks: [task],
-    uses: ['transform', 'hashes', ...uses],
-    units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
-    sum: true,
-    expects: () => [
-      Object.fromEntries(names.map((name): [string, Expected[string]] => [name, ['float64', lengths[name]]])),
-    ],
-    isSound: ([sums], units) =>
-      isSound(sums, { from: starts[units[0].shard], to: starts[units[0].shard + units.length] }),
-  });
-  const sums: ResultArrays = {};
-  for (const name of names) sums[name] = await sumOf(results, 0, name);
-  return sums;
 }
 
 /** The arrays of this name, one after the other. */

@@ -2,22 +2,19 @@ import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
 import { clusteringNet, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
-import { graphStart } from '../graph/start.ts';
+import { pcaSplit } from '../halves.ts';
 import { type Partition, rowsTensor } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { pcaSplit } from '../splits/sub-clusters.ts';
 
 const LLOYD_ROUNDS = 10;
 
 /**
- * The state before the first epoch: K = `--init-k` clusters by k-means++ and Lloyd, the mixture estimated from these,
- * sub-clusters by PCA split.
+ * The state before the first epoch: the clusters around the centres with which the likelihood begins, the mixture estimated from
+ * these, sub-clusters by PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
-  const { rounds, calculate, d, prior, config, schedule, seed, graphs } = run;
-  const start = graphs && (await graphStart(run, graphs));
-  const origin = new Float64Array(d);
-  const centres = config.initK > 1 && !graphs ? await kMeans(run, config.initK) : [origin];
+  const { rounds, calculate, d, prior, config, schedule, seed, likelihood } = run;
+  const { centres, sample, untilStep, hidden, graph } = await likelihood.start(run);
   const k = centres.length;
   const partition: Partition = {
     groups: 'all',
@@ -28,41 +25,34 @@ export async function initialState(run: Run): Promise<State> {
   const parts = await pcaSplit(run, partition, centres, T, d, config.covariance);
   return {
     epoch: 0,
-    sample: start?.sample ?? run.sample,
+    sample,
     prior,
     mixture: await calculate('mStep', prior, T, config.weightSmoothing),
-    net: clusteringNet(seed, d, hiddenWidths(run), k),
+    net: clusteringNet(seed, d, config.hidden ?? hidden, k),
     subs: subNets(seed, d, k),
     parts,
     // The net must learn the clusters of k-means before the M-step may move them.
     frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
     patience: schedule.patience,
-    untilStep: graphs ? 1 : schedule.firstStep,
+    untilStep,
     merged: [],
     loss: null,
     lossSinceChange: null,
     steps: [],
-    ...(start && { graph: start.graph }),
+    ...(graph && { graph }),
   };
 }
-
-/** Of the clustering net. */
-const hiddenWidths = ({ config, graphs }: Run): number[] => config.hidden ?? (graphs ? [256] : [50]);
 
 /**
  * k-means++, then Lloyd. Each shard draws a candidate by D² weighting among its own rows; one shard's candidate is chosen
  * with probability proportional to the shard's total D².
  */
-async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
+export async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
   const { rounds, dispatcher, d, seed } = run;
   const centres: Float64Array[] = [];
   for (let draw = 0; draw < k; draw++) {
     dispatcher.publish('centres', { rows: rowsTensor(centres, d) });
-    const candidates = await rounds.perShard(
-      { task: 'seed-distances', centres: draw, draw },
-      { weight: 1, row: d },
-      ['centres'],
-    );
+    const candidates = await rounds.perShard({ task: 'seed-distances', centres: draw, draw });
     const weights = candidates.map(({ weight }) => weight[0]);
     const shard = chooseByWeight(weights, generator(seed, 'k-means++', draw).uniform());
     centres.push(candidates[shard].row.slice());

@@ -7,7 +7,6 @@ import type { WorkUnit } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
-import { areCovarianceSums } from '../plausible.ts';
 import { publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
 import { FEW_COLUMNS, isOfCodes, isUndecided, MOST_EXACT } from '../reading/undecided.ts';
@@ -198,16 +197,8 @@ async function sampleCovariance(
   const used = sampleRows.map((rows) => Math.ceil(rows / every));
   const results = await dispatcher.round({
     tasks: [{ task: 'sample-covariance', unit, every, sketch: sketch?.width ?? 0 }],
-    uses: ['columns', 'hashes'],
     units: used.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    streams: false,
     sum: true,
-    expects: () => [{ n: ['float64', 1], s: ['float64', d], S: ['float64', d * d] }],
-    isSound: ([result], units) => {
-      const rows = units.reduce((sum, { shard }) => sum + used[shard], 0);
-      // A sketch nearly keeps lengths, but may exceed them.
-      return areCovarianceSums(result, rows, d, unit && !sketch);
-    },
   });
   const sum = (name: string) => sumOf(results, 0, name);
   const [[n], s, S] = [await sum('n'), await sum('s'), await sum('S')];

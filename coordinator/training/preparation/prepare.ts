@@ -12,6 +12,8 @@ import type { Emit } from '../../../view/events.ts';
 import { changedOptions, type RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
+import { gaussianLikelihood } from '../gaussian/gaussian.ts';
+import { graphLikelihood } from '../graph/graph.ts';
 import { graphSource } from '../graph/neighbour-graph.ts';
 import { publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
@@ -67,8 +69,8 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
       `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
-  const { likelihood, why, transform, covariance } = await chooseLikelihood(input, data);
-  const isGraph = likelihood === 'graph';
+  const { likelihood: name, why, transform, covariance } = await chooseLikelihood(input, data);
+  const isGraph = name === 'graph';
   const config = isGraph ? { ...input.config, ...DESCRIPTION } : input.config;
   const d = transform.dim;
   if (isGraph) {
@@ -89,11 +91,10 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   return {
-    likelihood,
+    likelihood: isGraph
+      ? graphLikelihood(graphSource({ dispatcher, calculate, d, layout }))
+      : gaussianLikelihood(config.initK),
     why,
-    graphs: isGraph
-      ? graphSource({ dispatcher, calculate, d, layout, transform }, { below, rows: sampleRows })
-      : null,
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
     seed: BigInt(config.seed),

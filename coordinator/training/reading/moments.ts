@@ -1,17 +1,15 @@
+import { UserError } from '../../../base/user-error.ts';
 import { HASH_BYTES } from '../../../data/blocks.ts';
 import type { Fences } from '../../../data/fences.ts';
 import type { Moments } from '../../../data/transform.ts';
+import { formatNumber, MAX_MAGNITUDE } from '../../../data/value-range.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
-import { mean, statisticsLength } from '../../../model/statistics.ts';
+import { mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
-import { areMoments } from '../plausible.ts';
-import { sampledCounts } from '../sampled-rows.ts';
 import { sumInSlices } from '../sums.ts';
-import { type Counts, falseBadRows, type OwnData, wrongCounts } from './claims.ts';
-import { falseMoments } from './own-moments.ts';
 import { momentsCovariance } from './undecided.ts';
 
 /** What the moments round yields; checkpoints have it too. */
@@ -25,35 +23,33 @@ export interface DataMoments {
   fences: Fences | null;
 }
 
-/** What was read. */
-export interface Reading {
-  data: DataMoments;
-  /**
-   * Before the run ends because of these moments: compares them with those of the coordinator's own file, has the shards of
-   * workers whose moments are false read again, and returns what was read then. Null if the moments are true, or if that is not
-   * known.
-   */
-  reread(): Promise<Reading | null>;
-}
-
 export interface MomentsInput {
   dispatcher: Dispatcher;
   calculate: Calculate;
-  own: OwnData;
+  /** Locates the first value of a row that cannot be computed with, in the coordinator's file. */
+  diagnose(row: number): Promise<{ where: string; isLarge: boolean; isValid: boolean }>;
+  /**
+   * Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows, by the hashes
+   * of all blocks.
+   */
+  staleShards?(hashes: Uint8Array, by: string[]): Promise<number[]>;
+  /** Names a worker in messages. */
+  describe(worker: string): string;
 }
 
 /**
  * The moments round: reads every row once. Sums are taken about `origin`, any row of the data; rows whose priority is below
- * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values, also in the coordinator's
- * own file. The shards of workers whose claims are false are read again.
+ * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values. The shards of workers that
+ * read another copy of the file are read again.
  */
 export async function momentsRound(
-  { dispatcher, calculate, own }: MomentsInput,
+  input: MomentsInput,
   config: RunConfig,
   layout: Layout,
   origin: Float64Array,
   sampleThreshold: number,
-): Promise<Reading> {
+): Promise<DataMoments> {
+  const { dispatcher, calculate, staleShards = async () => [] } = input;
   const { dim } = layout;
   const normalize = config.transform === 'normalize';
   const covariance = momentsCovariance(config, dim);
@@ -69,88 +65,66 @@ export async function momentsRound(
           sample: sampleThreshold,
         },
       ],
-      uses: ['origin'],
       units: wanted.map((shard) => ({ shard, from: 0, to: shards[shard].length })),
-      streams: false,
-      expects: ({ shard }) => [
-        {
-          T: ['float64', statisticsLength(dim, covariance)],
-          min: ['float64', dim],
-          max: ['float64', dim],
-          hashes: ['uint8', shards[shard].length * HASH_BYTES],
-          counts: ['float64', 3],
-        },
-      ],
-      isSound: ([result], [{ shard }]) => areMoments(result, shards[shard], dim, covariance),
     });
-  // Counted while the workers read.
-  const sampled = sampledCounts(layout, sampleThreshold);
   const parts: Tensors[] = [];
   const by: string[] = [];
-  const shardsOf = (workers: Set<string>) => [...shards.keys()].filter((shard) => workers.has(by[shard]));
-
-  /** Reads these shards, and again those of workers whose claims are false. */
-  async function readUntilTrue(first: number[]): Promise<Reading> {
-    let hashes = new Uint8Array();
-    for (let wanted = first; wanted.length; ) {
-      for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
-        [parts[wanted[i]]] = tasks;
-        by[wanted[i]] = worker;
-      }
-      hashes = hashesOf(parts, shards, blockCount(layout));
-      const counts = parts.map(countsOf);
-      const liars = wrongCounts(counts, await sampled, by, own);
-      const stale = (await own.staleShards?.(hashes, by)) ?? [];
-      // Of a worker that has read another file, bad rows say nothing.
-      if (!stale.length)
-        for (const worker of await falseBadRows(counts, by, own, config, layout)) liars.add(worker);
-      wanted = [...new Set([...stale, ...shardsOf(liars)])].sort((a, b) => a - b);
+  let hashes = new Uint8Array();
+  for (let wanted = [...shards.keys()]; wanted.length; wanted = await staleShards(hashes, by)) {
+    for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
+      [parts[wanted[i]]] = tasks;
+      by[wanted[i]] = worker;
     }
-    return { data: await summedUp(hashes), reread };
+    hashes = hashesOf(parts, shards, blockCount(layout));
   }
-
-  async function reread(): Promise<Reading | null> {
-    if (!own.read) return null;
-    const found = await falseMoments(parts, {
-      ...{ shards, dim, covariance, normalize, origin, read: own.read },
-    });
-    if (!found.length) return null;
-    const liars = new Set(found.map((shard) => by[shard]));
-    for (const worker of liars)
-      own.workers.misread(
-        worker,
-        `its sums of shard ${found.find((shard) => by[shard] === worker)} are false`,
-      );
-    return readUntilTrue(shardsOf(liars));
-  }
-
-  async function summedUp(hashes: Uint8Array): Promise<DataMoments> {
-    const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
-    const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
-      Float64Array.from({ length: dim }, (_, d) =>
-        choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
-      );
-    const rows = layout.rows;
-    return {
-      sampleRows: await sampled,
-      hashes,
-      fences: null,
-      moments: {
-        rows,
-        mean: mean(T, dim).map((value, d) => value + origin[d]),
-        covariance: await calculate('dataCovariance', T, dim, covariance, rows),
-        min: extreme('min', Math.min),
-        max: extreme('max', Math.max),
-      },
-    };
-  }
-
-  return readUntilTrue([...shards.keys()]);
+  await assertNoBadRows(parts, by, input, config, layout);
+  const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
+  const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
+    Float64Array.from({ length: dim }, (_, d) =>
+      choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
+    );
+  const { rows } = layout;
+  return {
+    sampleRows: parts.map((part) => countsOf(part).kept),
+    hashes,
+    fences: null,
+    moments: {
+      rows,
+      mean: mean(T, dim).map((value, d) => value + origin[d]),
+      covariance: await calculate('dataCovariance', T, dim, covariance, rows),
+      min: extreme('min', Math.min),
+      max: extreme('max', Math.max),
+    },
+  };
 }
 
-function countsOf(part: Tensors): Counts {
+/** Of a shard: rows in the sample, bad rows, and the first of these. */
+function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
   const [kept, bad, first] = take(part, 'counts', 'float64', 3);
   return { kept, bad, first };
+}
+
+/** UserError if rows have values that cannot be computed with; it names the first as the coordinator's file has it. */
+async function assertNoBadRows(
+  parts: Tensors[],
+  by: string[],
+  { diagnose, describe }: MomentsInput,
+  { data }: RunConfig,
+  { rows }: Layout,
+): Promise<void> {
+  const found = parts.map((part, shard) => ({ ...countsOf(part), worker: by[shard] }));
+  const bad = found.filter((one) => one.bad > 0).sort((a, b) => a.first - b.first);
+  if (!bad.length) return;
+  const { where, isLarge, isValid } = await diagnose(bad[0].first);
+  if (isValid)
+    throw new UserError(
+      `worker ${describe(bad[0].worker)} found a bad value in ${where}, which is valid in ${data} here: replace its copy of the file`,
+    );
+  const [what, remedy] = isLarge
+    ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
+    : ['NaN or infinite values', 'remove or fill them'];
+  const total = bad.reduce((sum, one) => sum + one.bad, 0);
+  throw new UserError(`${data}: ${total} of ${rows} rows have ${what}, the first is ${where}; ${remedy}`);
 }
 
 /** The hashes of all blocks in the order of the file, from those of each shard. */

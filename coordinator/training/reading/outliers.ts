@@ -12,12 +12,11 @@ import {
   QUANTILES,
   wholeRanges,
 } from '../../../model/sampling/quantile-search.ts';
-import { mean, statisticsLength } from '../../../model/statistics.ts';
+import { mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
-import { areColumnCounts, areFencedMoments } from '../plausible.ts';
 import { sumOf } from '../rounds.ts';
 import { sumInSlices } from '../sums.ts';
 import type { DataMoments } from './moments.ts';
@@ -84,7 +83,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
   const isSparseFenced = !isUndecided(config, layout.dim);
   let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments, isSparseFenced);
   for (let attempt = 0; limits.fences.length && attempt < MOST_ATTEMPTS; attempt++) {
-    const parts = await fencedMoments(input, data, limits);
+    const parts = await fencedMoments(input, limits);
     const beyond = await sumInSlices(parts.map((part) => take(part, 'beyond', 'float64')));
     const near = await sumInSlices(parts.map((part) => take(part, 'near', 'float64')));
     const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
@@ -164,15 +163,8 @@ async function quantiles(
     });
     const results = await dispatcher.round({
       tasks: [{ task: 'column-histogram', sample, bins }],
-      uses: ['hashes', 'key-ranges'],
       units: unitsOf(layout),
-      streams: false,
       sum: true,
-      expects: () => [{ counts: ['float64', shape[0] * shape[1] * bins] }],
-      isSound: ([result], units) => {
-        const own = units.reduce((sum, { shard }) => sum + sampleRows[shard], 0);
-        return areColumnCounts(result, own, bins);
-      },
     });
     ranges = narrowed(ranges, await sumOf(results, 0, 'counts'), bins, rows);
   }
@@ -208,7 +200,6 @@ const valuesOf = (fences: Limit[], name: keyof Limit) => Float32Array.from(fence
 /** What each shard's sample is within these limits. */
 async function fencedMoments(
   { config, dispatcher, layout, sample }: OutliersInput,
-  { sampleRows }: DataMoments,
   { fences, pivot }: Limits,
 ): Promise<Tensors[]> {
   const { dim } = layout;
@@ -225,20 +216,7 @@ async function fencedMoments(
   });
   const results = await dispatcher.round({
     tasks: [{ task: 'fenced-moments', sample, diagonal: covariance === 'diag' }],
-    uses: ['hashes', 'fences'],
     units: unitsOf(layout),
-    streams: false,
-    expects: () => [
-      {
-        T: ['float64', statisticsLength(dim, covariance)],
-        min: ['float64', dim],
-        max: ['float64', dim],
-        beyond: ['float64', columns.length],
-        near: ['float64', columns.length],
-      },
-    ],
-    isSound: ([result], [{ shard }]) =>
-      areFencedMoments(result, sampleRows[shard], dim, covariance, { columns, low, high }),
   });
   return results.map(({ tasks: [part] }) => part);
 }

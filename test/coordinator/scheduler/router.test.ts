@@ -6,6 +6,7 @@ import { prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
+import { rulesOf } from './rules.ts';
 
 const HELLO: FromWorker = {
   ...{ type: 'hello', protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h', pid: 1 },
@@ -19,6 +20,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   const fetched: number[][] = [];
   const observed: unknown[] = [];
   const scheduler = createScheduler({
+    rules: rulesOf(['net'], { n: 1 }),
     layout: { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' },
     file: null,
     term: 7,
@@ -40,8 +42,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   dispatcher.publish('net', {});
   const start = () =>
     dispatcher.round({
-      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units: [unit] },
-      ...{ streams: false, expects: () => [{ n: ['float64', 1] }] },
+      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units: [unit] },
     });
   return { ...scheduler, sent, fetched, observed, receive, start };
 }
@@ -145,8 +146,7 @@ describe('a failure', () => {
     router.receive('q', second, {});
     const units = [unit, { ...unit, shard: 1 }];
     void dispatcher.round({
-      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], uses: ['net'], units },
-      ...{ streams: false, expects: () => [{ n: ['float64', 1] }] },
+      ...{ tasks: [{ task: 'statistics', diagonal: true, block: 16 }], units },
     });
     for (let i = 0; i < 100; i++)
       for (const one of units) {

@@ -10,6 +10,7 @@ import { connectDealer } from '../../../proto/sockets.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { deaf } from '../../proto/deaf.ts';
+import { rulesOf } from './rules.ts';
 
 const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
 const HELLO = {
@@ -27,10 +28,7 @@ const session = () => (sessions++).toString(16).padStart(32, '0');
 const units = [0, 1].map((shard) => ({ shard, from: 0, to: 0 }));
 const spec = {
   tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
-  uses: ['net'],
   units,
-  streams: false,
-  expects: () => [{ n: ['float64', 1] as ['float64', 1] }],
 };
 
 const closing: (() => void)[] = [];
@@ -45,6 +43,7 @@ beforeEach(async () => {
   events = [];
   logged = [];
   server = await startServer({
+    rules: rulesOf(['net'], { n: 1 }),
     bind: 'tcp://127.0.0.1:*',
     layout,
     file: { path: '/data/rows.npy', firstBlock: 'ab' },

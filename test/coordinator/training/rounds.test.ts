@@ -64,7 +64,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
     }),
   );
   const dispatcher = new UnitDispatcher({
-    shards: SHARDS,
+    layout,
     now: () => 0,
     async send(worker, message, tensors) {
       const { states, context } = contexts.get(worker)!;

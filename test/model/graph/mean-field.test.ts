@@ -1,18 +1,40 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { keepLargest, type Memberships, meanField, type RowField } from '../../../model/graph/mean-field.ts';
+import {
+  hardMemberships,
+  KEPT_MEMBERSHIPS as KEPT,
+  keepLargest,
+  labelsOf,
+  linksBetween,
+  type Memberships,
+  meanField,
+  type RowField,
+  regrouped,
+  sweptMemberships,
+  withVolumes,
+} from '../../../model/graph/mean-field.ts';
 import { degrees, type Graph } from '../../../model/graph/weights.ts';
 import { close } from '../support.ts';
-import { fieldByFormula, graphOf, randomGraph, randomMemberships, sharesOf, volumesOf } from './support.ts';
+import {
+  fieldByFormula,
+  graphOf,
+  matrixOf,
+  randomGraph,
+  randomMemberships,
+  sharesOf,
+  volumesOf,
+} from './support.ts';
 
-const KEPT = 4;
-
-function fieldOf(graph: Graph, memberships: Memberships, clusters: number, coupling = 2, resolution = 1) {
+const withDegrees = (graph: Graph, starts: number[] = []) => {
   const degree = degrees(graph);
   const total = degree.reduce((a, b) => a + b, 0);
-  const volume = volumesOf(sharesOf(memberships, clusters, KEPT), degree);
-  return meanField({ graph, degree, total, memberships, volume, kept: KEPT, coupling, resolution });
+  return { graph, degree, total, starts: Int32Array.of(0, ...starts, degree.length) };
+};
+
+function fieldOf(graph: Graph, memberships: Memberships, clusters: number, coupling = 2, resolution = 1) {
+  const of = withDegrees(graph);
+  return meanField(of, withVolumes(memberships, of.degree, clusters), { coupling, resolution });
 }
 
 /** The field of a row in all clusters. */
@@ -106,6 +128,81 @@ describe('the mean field', () => {
         );
       }
     }
+  });
+});
+
+describe('memberships of all rows', () => {
+  const cases = fc.tuple(
+    fc.integer({ min: 0, max: 1e6 }),
+    fc.integer({ min: 3, max: 25 }),
+    fc.constantFrom(1, 3, 9),
+  );
+  const casesOf = ([seed, n, clusters]: [number, number, number]) => {
+    const of = withDegrees(
+      randomGraph(seed, n, () => 0.3),
+      [1, n - 1],
+    );
+    const all = withVolumes(randomMemberships(seed, n, clusters, KEPT), of.degree, clusters, of.starts);
+    return { of, all, shares: sharesOf(all, clusters, KEPT), clusters };
+  };
+
+  test('have volumes, and move in a sweep by the field of those before', () => {
+    fc.assert(
+      fc.property(cases, (one) => {
+        const { of, all, shares, clusters } = casesOf(one);
+        close(all.volume, volumesOf(shares, of.degree), 1e-9);
+        if (of.total === 0) return;
+        const parameters = { coupling: 2, resolution: 1 };
+        const swept = sweptMemberships(of, all, parameters, 1);
+        const field = fieldByFormula(of.graph, shares, parameters);
+        labelsOf(swept).forEach((label, row) => {
+          assert.ok(field[row][label] > Math.max(...field[row]) - 1e-6);
+        });
+        close(swept.volume, volumesOf(sharesOf(swept, clusters, KEPT), of.degree), 1e-9);
+        assert.deepEqual(
+          sweptMemberships(of, swept, parameters, 1),
+          sweptMemberships(of, all, parameters, 2),
+        );
+      }),
+    );
+  });
+
+  test('link clusters by rᵀWr', () => {
+    fc.assert(
+      fc.property(cases, (one) => {
+        const { of, all, shares, clusters } = casesOf(one);
+        const weights = matrixOf(of.graph);
+        const expected = Array.from({ length: clusters ** 2 }, (_, p) => {
+          const [k, l] = [Math.floor(p / clusters), p % clusters];
+          return weights
+            .map((row, i) => shares[i][k] * row.reduce((sum, w, j) => sum + w * shares[j][l], 0))
+            .reduce((a, b) => a + b, 0);
+        });
+        close(linksBetween(of.graph, all), expected, 1e-9);
+      }),
+    );
+  });
+
+  test('of clusters that are united are their sums', () => {
+    fc.assert(
+      fc.property(cases, (one) => {
+        const { of, all, shares, clusters } = casesOf(one);
+        const place = Int32Array.from({ length: clusters }, (_, k) => k >> 1);
+        const united = regrouped(all, place, (clusters + 1) >> 1);
+        const sums = shares.map((row) =>
+          Array.from(united.volume, (_, k) => row[2 * k] + (row[2 * k + 1] ?? 0)),
+        );
+        close(sharesOf(united, united.volume.length, KEPT).flat(), sums.flat(), 2e-3);
+        close(united.volume, volumesOf(sums, of.degree), 1e-9);
+      }),
+    );
+  });
+
+  test('by labels are whole', () => {
+    const labels = Int32Array.of(2, 0, 2);
+    const hard = hardMemberships(labels, Float64Array.of(1, 2, 4), 3);
+    assert.deepEqual(labelsOf(hard), labels);
+    assert.deepEqual([...hard.volume], [2, 0, 5]);
   });
 });
 

@@ -123,7 +123,7 @@ describe('by the graph', () => {
       const row = at >> 1;
       return at % 2 ? +(row % 8 >= 4) : row % 2;
     });
-    const links = halfLinks({ graph, label, clusters: 2, cuts: 2 }, side, degree, 0, 16);
+    const links = halfLinks({ graph, label, clusters: 2 }, side, 2, degree);
     const halves = linkedHalves(links, 2, total, 4);
     // 0.5 between halves of volumes 12.5 and 12.6.
     close(halves[1]!.height, (0.5 * total) / (12.5 * 12.6), 1e-12);
@@ -146,7 +146,7 @@ describe('by the graph', () => {
         const label = Int32Array.from({ length: n }, () => rng.below(2));
         const side = Float32Array.from({ length: n }, () => rng.below(2));
         const total = degree.reduce((a, b) => a + b, 0);
-        const links = halfLinks({ graph, label, clusters: 2, cuts: 1 }, side, degree, 0, n);
+        const links = halfLinks({ graph, label, clusters: 2 }, side, 1, degree);
         linkedHalves(links, 1, total, 1).forEach((own, cluster) => {
           // Rows without edges are worth nothing anywhere.
           if (!own || links.volume.subarray(2 * cluster, 2 * cluster + 2).includes(0)) return;

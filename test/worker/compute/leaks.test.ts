@@ -97,12 +97,7 @@ async function epoch({ context, put }: TestWorker, count: number): Promise<void>
     { task: 'sample-rows' },
     { task: 'neighbours', k: 5 },
     { task: 'memberships' },
-    { task: 'membership-sweep', ...field },
     { task: 'cluster-steps', ...steps, batch: 32, diagonal: false, loss: 'kl', form: 'product', field },
-    { task: 'cluster-links' },
-    { task: 'half-start' },
-    { task: 'half-sweep', coupling: 1 },
-    { task: 'half-links' },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 },
   ];
   for (const shard of range(w.layout.shards))

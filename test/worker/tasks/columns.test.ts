@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isLabelling } from '../../../coordinator/training/plausible.ts';
-import { sampledPlaces } from '../../../coordinator/training/sampled-rows.ts';
 import { type Fences, moveOutliers } from '../../../data/fences.ts';
 import { keyOf } from '../../../model/sampling/float-order.ts';
 import { QUANTILES } from '../../../model/sampling/quantile-search.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { checkTask, InvalidRound } from '../../../worker/checks.ts';
 import { createContext } from '../../../worker/context.ts';
 import { createStates } from '../../../worker/states.ts';
 import { close } from '../../model/support.ts';
@@ -197,84 +194,5 @@ for (const backend of backends)
         [...f64(result, 'T')].filter((_, p) => p % 10 === 0),
         counts,
       );
-      const places = sampledPlaces(worker.context.blocks(w.unit(0)), BigInt(w.layout.seed), 0.3);
-      const isSound = (change: Tensors = {}) =>
-        isLabelling({ ...result, ...change }, rows.length, places, 3, D, 'full');
-      assert.ok(isSound());
-      for (const [at, flag] of [
-        [0, 2],
-        [0, 255],
-        [rows.findIndex(isOutlier), 0],
-        [rows.findIndex((row) => !isOutlier(row)), 1],
-      ]) {
-        const flags = result.outliers.data.slice();
-        flags[at] = flag;
-        assert.ok(!isSound({ outliers: nd(flags) }), `${at} ${flag}`);
-      }
     });
   });
-
-describe('a round is invalid', () => {
-  const statesWith = (change: Record<string, Tensors>) => {
-    const states = createStates(backends[0]);
-    const all = {
-      hashes: hashesState(w.raw, w.layout),
-      transform: fencedTransform(),
-      net: weightsOf(w.net),
-      'cluster-centres': centresState(3),
-      'key-ranges': keyRanges(),
-      fences: fencesState(),
-      ...change,
-    };
-    for (const [name, tensors] of Object.entries(all)) states.put(name, 1, tensors as Tensors);
-    return states;
-  };
-  const PASS: Task = { task: 'full-pass', diagonal: false, soft: false, silhouette: 0 };
-
-  test('not if its states fit', () => {
-    for (const task of [HISTOGRAM, MOMENTS, PASS]) checkTask(task, statesWith({}), w.layout);
-  });
-
-  const three = nd(new Float32Array(3));
-  const numbers = nd(Int32Array.of(0, D));
-  for (const [task, change] of [
-    [HISTOGRAM, { 'key-ranges': { ...keyRanges(), columns: numbers } }],
-    [HISTOGRAM, { 'key-ranges': { ...keyRanges(), columns: nd(Int32Array.of(-1, 0)) } }],
-    [HISTOGRAM, { 'key-ranges': { ...keyRanges(), from: nd(FROM) } }],
-    [
-      HISTOGRAM,
-      {
-        'key-ranges': {
-          ...keyRanges(),
-          to: nd(
-            TO.map(() => 5),
-            2,
-            4,
-          ),
-        },
-      },
-    ],
-    [HISTOGRAM, { hashes: {} }],
-    [MOMENTS, { fences: { ...fencesState(), columns: numbers } }],
-    [MOMENTS, { fences: { ...fencesState(), nearLow: three } }],
-    [MOMENTS, { fences: { ...fencesState(), pivot: nd(new Float64Array(2)) } }],
-    [PASS, { transform: { ...fencedTransform(), fenced: numbers } }],
-    [PASS, { transform: { ...fencedTransform(), least: three } }],
-  ] as [Task, Record<string, Tensors>][])
-    test(`${task.task} with ${Object.keys(change)} that does not fit`, () => {
-      assert.throws(() => checkTask(task, statesWith(change), w.layout), InvalidRound);
-    });
-
-  test('if its result would not fit in a message', () => {
-    const columns = 1 << 12;
-    const layout = { ...w.layout, dim: columns };
-    const repeated = (from: number) => nd(new Uint32Array(4 * columns).fill(from), columns, 4);
-    const states = statesWith({
-      'key-ranges': { columns: nd(new Int32Array(columns)), from: repeated(1), to: repeated(9) },
-    });
-    assert.throws(
-      () => checkTask({ ...HISTOGRAM, bins: 1 << 16 } as Task, states, layout),
-      /fit in a message/,
-    );
-  });
-});

@@ -4,7 +4,6 @@ import { describe, test } from 'node:test';
 import { halfOf } from '../../../model/sampling/halves.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { checkTask, InvalidRound } from '../../../worker/checks.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { backends } from '../present.ts';
 import { bytes, D, transformFor, transformState } from '../support.ts';
@@ -91,14 +90,3 @@ for (const backend of backends)
       }
     });
   });
-
-test('a transform without such a half is refused', () => {
-  const { context, put } = w.newWorker(backends[0]);
-  const check = () => checkTask(STATISTICS, context.states, context.layout);
-  put('transform', half(3));
-  check();
-  for (const data of [Int32Array.of(0), Int32Array.of(1, 2), new Int32Array(0), Float64Array.of(1)]) {
-    put('transform', { ...whole(), half: nd(data) });
-    assert.throws(check, InvalidRound);
-  }
-});

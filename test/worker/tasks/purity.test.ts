@@ -58,12 +58,7 @@ describe('purity', () => {
     },
     { task: 'start-partition', resolution: 1 },
     { task: 'memberships' },
-    { task: 'membership-sweep', ...field },
     clusterTask({ field }),
-    { task: 'cluster-links' },
-    { task: 'half-start' },
-    { task: 'half-sweep', coupling: 1 },
-    { task: 'half-links' },
     {
       ...{ task: 'encoder-steps', epoch: 2, batch: 16, rate: 0.01, pull: 0, noise: 0.1 },
       ...{ done: 3.5, length: 0.5, total: 20, steps: 30 },

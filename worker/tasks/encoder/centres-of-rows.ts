@@ -1,6 +1,7 @@
+import { FORWARD_ROWS } from '../../../proto/tasks.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Tensor } from '../../compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
+import { forward } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 import { pick, transformFrom, transformRows } from '../../rows.ts';
 import { encodeRows } from './encode-rows.ts';

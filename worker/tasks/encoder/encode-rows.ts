@@ -1,9 +1,10 @@
 import { yieldToEventLoop } from '../../../base/slices.ts';
 import { type ColumnMap, mapColumns } from '../../../data/transform.ts';
 import { encoderLayers } from '../../../model/nets/autoencoder.ts';
+import { FORWARD_ROWS } from '../../../proto/tasks.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Backend, Tensor } from '../../compute/backends/backend.ts';
-import { FORWARD_ROWS, forward } from '../../compute/mlp.ts';
+import { forward } from '../../compute/mlp.ts';
 import type { Context } from '../../context.ts';
 
 /** The layers up to the code of the state `encoder`, W and b in turn, on the device. The caller frees them. */

@@ -1,9 +1,9 @@
-import type { Memberships } from '../../../model/graph/mean-field.ts';
-import type { Graph } from '../../../model/graph/weights.ts';
+import type { ClusterMemberships } from '../../../model/graph/mean-field.ts';
+import type { DegreeGraph } from '../../../model/graph/weights.ts';
+import { Mismatch } from '../../../proto/shapes.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Context } from '../../context.ts';
 import type { ShardSample } from '../../samples.ts';
-import { InvalidRound } from '../../state-checks.ts';
 import type { States } from '../../states.ts';
 
 /** The states of the graph likelihood, as a shard's tasks read them. */
@@ -21,7 +21,7 @@ export function rangeOf(states: States, shard: number): { from: number; to: numb
 }
 
 /**
- * A shard's sample, and where its rows are among all sample rows. InvalidRound if the state `points` has another number of them:
+ * A shard's sample, and where its rows are among all sample rows. Mismatch if the state `points` has another number of them:
  * only the worker that has the sample can tell.
  */
 export async function sampleIn(
@@ -31,12 +31,12 @@ export async function sampleIn(
   const sample = await context.sample(shard);
   const { from, to } = rangeOf(context.states, shard);
   if (to - from !== sample.n)
-    throw new InvalidRound(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
+    throw new Mismatch(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
   return { sample, from, to };
 }
 
-/** The neighbour graph of the sample. `degree`: the sum of each row's weights; `total`: of all rows. */
-export function graphOf(states: States): { graph: Graph; degree: Float64Array; total: number } {
+/** The neighbour graph of the sample. */
+export function graphOf(states: States): DegreeGraph {
   const tensors = states.get('graph');
   return {
     graph: {
@@ -44,16 +44,18 @@ export function graphOf(states: States): { graph: Graph; degree: Float64Array; t
       index: take(tensors, 'index', 'int32'),
       weight: take(tensors, 'weight', 'float64'),
     },
+    starts: pointsOf(states).starts,
     degree: take(tensors, 'degree', 'float64'),
     total: take(tensors, 'total', 'float64', 1)[0],
   };
 }
 
 /** The memberships of all sample rows, and the volume of each cluster. */
-export function membershipsOf(states: States): { memberships: Memberships; volume: Float64Array } {
+export function membershipsOf(states: States): ClusterMemberships {
   const tensors = states.get('memberships');
   return {
-    memberships: { cluster: take(tensors, 'cluster', 'int32'), share: take(tensors, 'share', 'float32') },
+    cluster: take(tensors, 'cluster', 'int32'),
+    share: take(tensors, 'share', 'float32'),
     volume: take(tensors, 'volume', 'float64'),
   };
 }

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { areClusterLinks, areMemberships } from '../../../../coordinator/training/graph/plausible.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { generator, shuffledPrefix } from '../../../../model/random.ts';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../../../proto/tasks.ts';
+import { Mismatch } from '../../../../proto/shapes.ts';
 import { nd, type Tensors } from '../../../../proto/tensors.ts';
 import type { Backend } from '../../../../worker/compute/backends/backend.ts';
-import { InvalidRound } from '../../../../worker/state-checks.ts';
-import { fieldByFormula, matrixOf, sharesOf, volumesOf } from '../../../model/graph/support.ts';
+import { fieldByFormula, sharesOf, volumesOf } from '../../../model/graph/support.ts';
 import { close } from '../../../model/support.ts';
 import { backends } from '../../present.ts';
 import { agrees, logitsOf, range, SEED, softmax, sum, transformState, weightsOf } from '../../support.ts';
@@ -31,8 +30,6 @@ function areThese(results: Tensors[], expected: number[][], tolerance: number): 
     const n = of.starts[shard + 1] - of.starts[shard];
     const { cluster, share, volume } = results[shard];
     assert.deepEqual([cluster.shape, share.shape, volume.shape], [[n, KEPT], [n, KEPT], [K]]);
-    const rows = { from: of.starts[shard], to: of.starts[shard + 1] };
-    assert.ok(areMemberships(results[shard], rows, of, K), 'a coordinator takes them');
   }
   const found = {
     cluster: Int32Array.from(joined(results, 'cluster')),
@@ -65,12 +62,6 @@ for (const backend of backends)
       const result = await run(worker, { task: 'memberships' }, 1);
       assert.ok(result.share.data.every((share: number) => share === 0));
       assert.deepEqual(result.volume.data, new Float64Array(K));
-      assert.ok(areMemberships(result, { from: of.starts[1], to: of.starts[2] }, of, K));
-    });
-
-    test('by a sweep of the mean field', async () => {
-      const results = await runAll(newWorker(backend), { task: 'membership-sweep', ...FIELD });
-      areThese(results, FIELD_OF_ALL.map(largest), 1e-6);
     });
 
     test('are the targets of cluster-steps: all of the mean field, of the rows of the batch', async () => {
@@ -100,68 +91,25 @@ for (const backend of backends)
     test('of a shard without a sample add nothing', async () => {
       const worker = newWorker(backend, CUTS[1]);
       worker.put('transform', zeroSample);
-      for (const task of [
-        { task: 'memberships' },
-        { task: 'membership-sweep', ...FIELD },
-        { task: 'cluster-links' },
-      ] as const)
-        for (const { data } of Object.values(await run(worker, task)))
-          assert.ok(data.every((value: number) => value === 0));
+      for (const { data } of Object.values(await run(worker, { task: 'memberships' })))
+        assert.ok(data.every((value: number) => value === 0));
       const { count, gradients } = await run(worker, clusterTask({ average: 'gradients', field: FIELD }));
       assert.deepEqual([...count.data], [0]);
       assert.ok(gradients.data.every((value: number) => value === 0));
     });
   });
 
-describe('memberships', () => {
-  test('of a sweep and links do not depend on how rows are cut', async () => {
-    const sweep = { task: 'membership-sweep', ...FIELD } as const;
-    const swept = await runAll(newWorker(first), sweep);
-    const links = summed(await runAll(newWorker(first), { task: 'cluster-links' }), 'W');
-    for (const points of CUTS) {
-      const worker = newWorker(first, points);
-      const results = await runAll(worker, sweep);
-      for (const name of ['cluster', 'share']) assert.deepEqual(joined(results, name), joined(swept, name));
-      close(summed(results, 'volume'), summed(swept, 'volume'), 1e-12);
-      close(summed(await runAll(worker, { task: 'cluster-links' }), 'W'), links, 1e-12);
-    }
-  });
-
-  test('cluster-links add up to rᵀWr, which is symmetric', async () => {
-    const results = await runAll(newWorker(first), { task: 'cluster-links' });
-    const weights = matrixOf(of.graph);
-    const expected = range(K * K).map((p) => {
-      const [k, l] = [Math.floor(p / K), p % K];
-      return sum(weights.map((row, i) => of.shares[i][k] * sum(row.map((w, j) => w * of.shares[j][l]))));
-    });
-    const W = summed(results, 'W');
-    close(W, expected, 1e-9);
-    close(
-      W,
-      W.map((_, p) => W[(p % K) * K + Math.floor(p / K)]),
-      1e-9,
-    );
-    close(sum(W), of.total, 1e-5);
-    for (const shard of SHARDS) {
-      assert.deepEqual(results[shard].W.shape, [K, K]);
-      const rows = { from: of.starts[shard], to: of.starts[shard + 1] };
-      assert.ok(areClusterLinks(results[shard], rows, of.degree), 'a coordinator takes them');
-    }
-  });
-});
-
 describe('a sample that is not the one of the graph', () => {
   const tasks = [
     { task: 'memberships' },
     clusterTask({ field: FIELD }),
     clusterTask({ field: FIELD, average: 'gradients' }),
-    { task: 'half-start' },
   ] as const;
   const refuses = async (backend: Backend, change: Record<string, Tensors>, shard: number) => {
     for (const task of tasks)
       await assert.rejects(
         run(newWorker(backend, change), task, shard),
-        (error) => error instanceof InvalidRound && /points: \d+ rows of shard \d/.test(error.message),
+        (error) => error instanceof Mismatch && /points: \d+ rows of shard \d/.test(error.message),
         task.task,
       );
   };

@@ -1,10 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  areNullPartitions,
-  arePartitions,
-  isStartPartition,
-} from '../../../../coordinator/training/graph/plausible.ts';
 import { partition, quality } from '../../../../model/graph/louvain.ts';
 import { gaussianRows } from '../../../../model/graph/null-stability.ts';
 import { replicateRows, stability } from '../../../../model/graph/stability.ts';
@@ -45,7 +40,6 @@ describe('partitions of replicates', () => {
         }
       for (const shard of SHARDS) {
         assert.equal(results[shard].labels.data.length, next[shard] * rows, 'no others');
-        assert.ok(arePartitions(results[shard], rows), 'a coordinator takes them');
       }
     });
 
@@ -93,7 +87,6 @@ describe('partitions of a Gaussian without clusters', () => {
         [1, 1],
       ],
     );
-    for (const result of results) assert.ok(areNullPartitions(result, rows), 'a coordinator takes them');
   });
 
   test('are none of a shard without a resolution of its own', async () => {
@@ -112,7 +105,6 @@ describe('partitions to start from', () => {
         const joined = partition(graph, resolution, rng, 1, labels);
         assert.deepEqual(results[shard].labels.data, labels);
         assert.deepEqual([...results[shard].quality.data], [quality(graph, joined, resolution)]);
-        assert.ok(isStartPartition(results[shard], N, resolution), 'a coordinator takes it');
       }
     });
 

@@ -1,0 +1,213 @@
+import { dot, NotPositiveDefiniteError } from '../../../model/linalg.ts';
+import type { Niw } from '../../../model/niw.ts';
+import { thresholdRule } from '../../../model/splits/linear-rule.ts';
+import { binOf, likeliestThreshold } from '../../../model/splits/pca-split.ts';
+import { hasValley } from '../../../model/splits/valley.ts';
+import type { Parts, State } from '../../../model/state.ts';
+import { mean } from '../../../model/statistics.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import { type Means, vectorTable } from '../halves.ts';
+import { publishNet } from '../publish.ts';
+import type { Axis } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import {
+  metricOf,
+  type Proposal,
+  partsOf,
+  principalHalves,
+  type Rule,
+  type Rules,
+  ruleCell,
+  statisticsByRules,
+} from './sub-clusters.ts';
+
+/** Proposals by the shape of clusters, and the valleys between parts (docs/algorithm.md, section 6). All need only sums over the rows. */
+
+/** Bins of a histogram: a cluster has several. */
+const SHAPE_BINS = 256;
+const DISCRIMINANT_STEPS = 2;
+
+/** The likeliest halves of each chosen cluster. */
+export interface ShapeHalves {
+  rules: Rules;
+  /**
+   * By how much two Gaussians along the axis are likelier than one, in nats, less what three more parameters and the choice of
+   * the axis cost; 0 for a cluster without halves.
+   */
+  gains: number[];
+}
+
+/**
+ * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits/fourth-moments.ts). `T`: the
+ * clusters' statistics. Full covariance only.
+ */
+export async function shapeHalves(
+  { rounds, calculate }: Means,
+  prior: Niw,
+  chosen: boolean[],
+  T: Parts,
+): Promise<ShapeHalves> {
+  const { d } = prior;
+  const owners = [...chosen.keys()].filter((k) => chosen[k]);
+  const place = new Map(owners.map((k, leaf) => [k, leaf]));
+  const partition = {
+    groups: 'net' as const,
+    cells: chosen.map((_, k) => place.get(k) ?? -1),
+    leaves: owners.length,
+  };
+  const whitening = await calculate(
+    'whitenings',
+    prior,
+    owners.map((k) => T[k]),
+  );
+  const F = await rounds.cellFourthMoments(partition, [], whitening);
+  const directions = await calculate(
+    'shapeAxes',
+    F,
+    d,
+    whitening.map(({ inverse }) => inverse),
+  );
+  const axes = directions.map((own, leaf) =>
+    own.map((axis): Axis => ({ axis, centre: dot(axis, whitening[leaf].centre), sd: 1 })),
+  );
+  const histograms = await rounds.cellHistograms(partition, [], axes.flat(), SHAPE_BINS);
+  const perLeaf = axes[0].length;
+  const best = chosen.map((_, k) => {
+    const leaf = place.get(k);
+    if (leaf === undefined) return null;
+    let best: { axis: Float64Array; at: number; gain: number } | null = null;
+    for (const [i, { axis, centre, sd }] of axes[leaf].entries()) {
+      const found = likeliestThreshold(histograms[leaf * perLeaf + i], centre, sd);
+      if (found && !(best && best.gain >= found.gain)) best = { axis, ...found };
+    }
+    return best;
+  });
+  return {
+    rules: best.map((halves) => halves && thresholdRule(halves.axis, halves.at)),
+    gains: best.map((halves, k) => (halves ? halves.gain - 1.5 * Math.log(T[k][0]) - Math.log(perLeaf) : 0)),
+  };
+}
+
+/** The parts after they have been drawn anew, a few times, by the linear discriminant of those before. */
+export async function discriminants(
+  { rounds, calculate }: Means,
+  prior: Niw,
+  T: Parts,
+  proposal: Proposal,
+): Promise<Proposal> {
+  let { rules, parts } = proposal;
+  for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
+    rules = await calculate('discriminantRules', prior, parts);
+    parts = await partsBy(rounds, rules, T, prior.d);
+  }
+  return { rules, parts };
+}
+
+/** The parts of clusters with statistics `T`. */
+export async function partsBy(rounds: Run['rounds'], rules: Rules, T: Parts, d: number): Promise<Parts[]> {
+  const pivots = rules.map((rule, k) => (rule ? Array(partsOf(rule)).fill(mean(T[k], d)) : []));
+  const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
+  return parts;
+}
+
+/** Bins of a histogram of two parts. */
+const VALLEY_BINS = 64;
+/** Standard deviations beyond the means of two parts that their histogram covers. */
+const MARGIN = 4;
+/** The range of a histogram on each side of its centre, in `sd` (model/splits/pca-split.ts). */
+const HALF_RANGE = 6;
+
+/**
+ * The share of each proposal's parts that a valley separates from the nearest other part, along the axis that discriminates
+ * them. `proposals`: of these clusters out of K, each with two or more parts that have rows.
+ */
+export async function valleyShares(
+  { rounds, calculate }: Means,
+  prior: Niw,
+  proposals: Map<number, { parts: Parts; rule: Rule }>,
+  k: number,
+): Promise<Map<number, number>> {
+  const all = [...proposals];
+  const axes = await calculate(
+    'discriminantAxes',
+    prior,
+    all.map(([, { parts }]) => parts),
+  );
+  // Each leaf gets the axes of all parts of its cluster, and so as many as the largest proposal has.
+  const most = Math.max(...axes.map((own) => own.length));
+  const table = vectorTable();
+  const firsts: number[] = [];
+  let leaves = 0;
+  const cells: Cell[] = Array(k).fill(-1);
+  for (const [cluster, { parts, rule }] of all) {
+    firsts.push(leaves);
+    cells[cluster] = ruleCell(
+      rule,
+      parts.map(() => leaves++),
+      table,
+    );
+  }
+  const perLeaf = axes.map((own) =>
+    Array.from({ length: most }, (_, a) => {
+      const { axis, centre, halfway, sd } = own[a % own.length];
+      return { axis, centre, sd: (halfway + MARGIN * sd) / HALF_RANGE };
+    }),
+  );
+  const histograms = await rounds.cellHistograms(
+    { groups: 'net', cells, leaves },
+    table.rows,
+    all.flatMap(([, { parts }], i) => parts.flatMap(() => perLeaf[i])),
+    VALLEY_BINS,
+  );
+  return new Map(
+    all.map(([cluster, { parts }], i) => {
+      const separated = parts.filter((_, j) => {
+        const { nearest, centre, halfway } = axes[i][j];
+        const { sd } = perLeaf[i][j];
+        const of = (part: number) => histograms[(firsts[i] + part) * most + j];
+        const both = of(j).map((count, bin) => count + of(nearest)[bin]);
+        return hasValley(
+          both,
+          binOf(centre - halfway, centre, sd, VALLEY_BINS),
+          binOf(centre + halfway, centre, sd, VALLEY_BINS),
+        );
+      });
+      return [cluster, separated.length / parts.length];
+    }),
+  );
+}
+
+/**
+ * Halves of each cluster at the end of a run, of which one may be its next split: its sub-clusters, those by its shape (along its
+ * principal axis if covariances are diagonal), and these drawn anew, as in further proposals. Only the sub-clusters where a schedule
+ * has no such proposals, or clusters are too flat for them in float64.
+ *
+ * @param T statistics of each cluster over all rows
+ */
+export async function finalHalves(run: Run, state: State, T: Float64Array[]): Promise<Parts[][]> {
+  const proposals = run.schedule.furtherProposals ? await proposed(run, state, T) : [];
+  return state.parts.map((pair, k) => [pair, ...proposals.map(({ parts }) => parts[k])]);
+}
+
+async function proposed(run: Run, { net, prior, mixture }: State, T: Parts): Promise<Proposal[]> {
+  const { rounds, d, config } = run;
+  const chosen = T.map(([rows]) => rows > 0);
+  publishNet(run, net);
+  try {
+    const found = config.covariance === 'full' ? await byShape() : await alongAxis();
+    return [found, await discriminants(run, prior, T, found)];
+  } catch (error) {
+    if (!(error instanceof NotPositiveDefiniteError)) throw error;
+    return [];
+  }
+
+  async function byShape(): Promise<Proposal> {
+    const { rules } = await shapeHalves(run, prior, chosen, T);
+    return { rules, parts: await partsBy(rounds, rules, T, d) };
+  }
+
+  function alongAxis(): Promise<Proposal> {
+    const metric = metricOf(run, prior, mixture.k);
+    return principalHalves(run, chosen, T, d, config.covariance, metric, 1);
+  }
+}

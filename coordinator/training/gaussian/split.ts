@@ -1,0 +1,339 @@
+import { accepts, isTiny, proposable, searchCost } from '../../../model/hastings.ts';
+import { generator } from '../../../model/random.ts';
+import { hasStalled } from '../../../model/schedule.ts';
+import type { Parts, State } from '../../../model/state.ts';
+import { type Cell, MOST_CELLS } from '../../../proto/tasks.ts';
+import { type Metric, subCentres } from '../halves.ts';
+import { mostClusters, mostParts, withinLimit } from '../preparation/limits.ts';
+import { publishSubs } from '../publish.ts';
+import type { Rounds } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { tempering } from '../sample.ts';
+import { applyChange, type NextCluster } from './merge.ts';
+import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
+import {
+  type CentreSets,
+  halveRepeatedly,
+  lloyd,
+  metricOf,
+  type NearestRules,
+  nearestBy,
+  nearestParts,
+  type Proposal,
+  principalHalves,
+  type Rule,
+  refineSubClusters,
+  ruleCell,
+} from './sub-clusters.ts';
+
+/** Split steps: what is proposed, how it is judged, and what becomes of the clusters (docs/algorithm.md, section 6). */
+
+/** One cluster's split into two or more parts. */
+export interface Split {
+  parts: Parts;
+  /** Null: rows go by the sub-net's label. */
+  rule: Rule | null;
+  logRatio: number;
+}
+
+/**
+ * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
+ * get further proposals, of two and of more parts.
+ */
+export async function splitStep(run: Run, state: State): Promise<State> {
+  publishSubs(run, state.subs);
+  const { refine: count } = run.schedule;
+  const metric = metricOf(run, state.prior, state.mixture.k);
+  const { rules, parts } = await refineSubClusters(
+    run,
+    count,
+    subCentres(state),
+    run.config.covariance,
+    metric,
+  );
+  // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
+  // nothing to learn, and it would stay so.
+  const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
+  const refined: State = {
+    ...state,
+    parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
+  };
+  const ratios = await ratiosOf(run, state, parts);
+  const splits = parts.map((pair, k): Split | null => {
+    const logRatio = ratios[k];
+    const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
+    const accepted = accepts(logRatio, uniform);
+    emitProposal(run, state, k, pair, logRatio, accepted);
+    return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
+  });
+  const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
+  const exhaustive = run.schedule.furtherProposals && hasStopped;
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
+  return applySplits(
+    run,
+    refined,
+    withinLimit(splits, mostClusters(run.d, run.config.covariance)),
+    exhaustive,
+  );
+}
+
+function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustive: boolean): Promise<State> {
+  const next: NextCluster[] = [];
+  const vectors: Float64Array[] = [];
+  const bySubNet = run.schedule.refine === 0;
+  let leaves = 0;
+  const cells = splits.flatMap((split, k): Cell[] => {
+    if (!split) {
+      next.push({ from: k, refit: null });
+      return bySubNet ? [-1, -1] : [-1];
+    }
+    const n = split.parts.reduce((sum, T) => sum + T[0], 0);
+    for (const T of split.parts)
+      next.push({
+        from: k,
+        share: run.schedule.name === 'paper' ? 1 : T[0] / n,
+        refit: { weight: (state.mixture.weights[k] * T[0]) / n, T },
+      });
+    if (!split.rule) return [leaves++, leaves++];
+    return [
+      ruleCell(
+        split.rule,
+        split.parts.map(() => leaves++),
+        { add: (row) => vectors.push(row) - 1 },
+      ),
+    ];
+  });
+  const partition = {
+    groups: bySubNet ? ('sub-net' as const) : ('net' as const),
+    cells,
+    leaves: Math.max(1, leaves),
+  };
+  return applyChange(run, state, 'split', next, partition, vectors, {
+    progress: null,
+    ...(exhaustive && { exhaustive }),
+  });
+}
+
+/** log H of each proposal; NaN for one with too few rows. */
+async function ratiosOf(run: Run, state: State, proposals: Parts[]): Promise<number[]> {
+  const zeta = tempering(run, state);
+  const possible = proposals.filter((parts) => proposable(parts, zeta));
+  const found = await run.calculate('splitRatios', state.prior, possible, run.config.alpha, zeta);
+  const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
+  return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
+}
+
+function emitProposal(
+  run: Run,
+  { epoch }: State,
+  k: number,
+  parts: Parts,
+  ratio: number,
+  accepted: boolean,
+  reason = Number.isNaN(ratio) ? 'too few points' : undefined,
+): void {
+  run.emit({
+    type: 'split',
+    epoch,
+    clusters: [k],
+    points: parts.map((T) => T[0]),
+    logRatio: Number.isFinite(ratio) ? ratio : null,
+    accepted,
+    ...(reason && { reason }),
+  });
+}
+
+/** Further proposals need this many rows per part, and as many as there are dimensions. */
+const ROWS_PER_PART = 10;
+/** Numbers in the statistics of all clusters that get further proposals, above which only those of odd shape do. */
+const MOST_STATISTICS = 1 << 14;
+/** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
+const CLEAR_GAIN = 0.5;
+/** The least share of parts that a valley separates from the nearest other. */
+const LEAST_VALLEYS = 0.5;
+/** Parts of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four parts. */
+const MOST_PARTS = 1024;
+
+/**
+ * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more parts. The
+ * best that is convincing is accepted, if its log H is above 0; that of two parts has to exceed what searching for them may have
+ * gained. `halves`: what was proposed for all clusters.
+ */
+async function proposeFurtherSplits(
+  run: Run,
+  state: State,
+  splits: (Split | null)[],
+  halves: Proposal,
+  metric: Metric,
+): Promise<void> {
+  const { calculate } = run;
+  const zeta = tempering(run, state);
+  const totals = await calculate('totals', state.parts);
+  const isEligible = (k: number, parts: number) =>
+    splits[k] === null && totals[k][0] >= Math.max(ROWS_PER_PART, run.d) * parts;
+  const eligible = totals.map((_, k) => isEligible(k, 2));
+  if (!eligible.includes(true)) return;
+  const isFull = run.config.covariance === 'full';
+  const shape = isFull ? await shapeHalves(run, state.prior, eligible, totals) : null;
+  // Statistics and axes of all parts take long for many clusters or columns; where the shape is a Gaussian's, none are proposed.
+  const isMany = eligible.filter(Boolean).length * totals[0].length > MOST_STATISTICS;
+  const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
+  if (!chosen.includes(true)) return;
+  const proposals = [
+    ...(await otherHalves(run, state, totals, chosen, halves, shape, metric)),
+    ...(await deepSplits(run, zeta, totals, (k, parts) => chosen[k] && isEligible(k, parts), metric)),
+  ];
+  const found = proposals.flatMap(({ rules, parts }) =>
+    rules.flatMap((rule, k) => {
+      const filled = parts[k].filter(([n]) => n > 0);
+      return rule && proposable(filled, zeta)
+        ? [{ k, parts: filled, rule: withoutEmpty(rule, parts[k]) }]
+        : [];
+    }),
+  );
+  const ratios = await ratiosOf(
+    run,
+    state,
+    found.map(({ parts }) => parts),
+  );
+  const ranked = found
+    .map((proposal, i) => ({ ...proposal, logRatio: ratios[i] }))
+    .sort((p, q) => q.logRatio - p.logRatio);
+  const gainsEnough = ({ parts, logRatio }: Split) =>
+    logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
+  const shown = await firstConvincing(
+    run,
+    state,
+    ranked.filter(gainsEnough),
+    (k) => CLEAR_GAIN * zeta * totals[k][0],
+  );
+  for (const k of splits.keys()) {
+    const accepted = shown.get(k);
+    const best = accepted ?? ranked.find((proposal) => proposal.k === k);
+    if (best) {
+      const refused =
+        accepted || !(best.logRatio > 0)
+          ? undefined
+          : gainsEnough(best)
+            ? 'no valley'
+            : 'gains less than the search may';
+      emitProposal(run, state, k, best.parts, best.logRatio, accepted !== undefined, refused);
+    }
+    if (accepted) splits[k] = accepted;
+  }
+}
+
+/**
+ * For each cluster the first of its proposals that gains so much that it is clear, or separates most of its parts by valleys
+ * from their neighbours: Gaussians also follow the tails of a single cluster, but there are no valleys.
+ */
+async function firstConvincing<P extends Split & { k: number; rule: Rule }>(
+  run: Run,
+  { prior, mixture }: State,
+  ranked: P[],
+  clearGain: (k: number) => number,
+): Promise<Map<number, P>> {
+  const accepted = new Map<number, P>();
+  for (let left = ranked; left.length; ) {
+    const tried = new Map<number, P>();
+    for (const proposal of left) if (!tried.has(proposal.k)) tried.set(proposal.k, proposal);
+    const shares = await valleyShares(run, prior, tried, mixture.k);
+    for (const [k, proposal] of tried)
+      if (shares.get(k)! >= LEAST_VALLEYS || proposal.logRatio >= clearGain(k)) accepted.set(k, proposal);
+    left = left.filter((proposal) => !accepted.has(proposal.k) && tried.get(proposal.k) !== proposal);
+  }
+  return accepted;
+}
+
+/** A rule without its parts that have no rows: no row would go to them. */
+function withoutEmpty(rule: Rule, parts: Parts): Rule {
+  const filled = <T>(of: readonly T[]) => of.filter((_, j) => parts[j][0] > 0);
+  return 'centres' in rule
+    ? { centres: filled(rule.centres) }
+    : { weights: filled(rule.weights), offsets: filled(rule.offsets) };
+}
+
+/** Halves of the eligible clusters: along the principal axis, by shape, and these and the sub-clusters drawn anew. */
+async function otherHalves(
+  run: Run,
+  state: State,
+  totals: Parts,
+  chosen: boolean[],
+  halves: Proposal,
+  shape: ShapeHalves | null,
+  metric: Metric,
+): Promise<Proposal[]> {
+  const { d, config, schedule } = run;
+  const { prior } = state;
+  const starts: Proposal[] = [
+    {
+      rules: halves.rules.map((rule, k) => (chosen[k] ? rule : null)),
+      parts: halves.parts.map((parts, k) => (chosen[k] ? parts : [])),
+    },
+    await principalHalves(run, chosen, totals, d, config.covariance, metric, schedule.refine),
+  ];
+  if (shape) {
+    const rules = shape.rules.map((rule, k) => (chosen[k] ? rule : null));
+    starts.push({ rules, parts: await partsBy(run.rounds, rules, totals, d) });
+  }
+  const proposals = starts.slice(1);
+  for (const start of starts) proposals.push(await discriminants(run, prior, totals, start));
+  return proposals;
+}
+
+/** Four, eight and more parts of the eligible clusters. */
+async function deepSplits(
+  run: Run,
+  zeta: number,
+  totals: Parts,
+  isEligible: (k: number, parts: number) => boolean,
+  metric: Metric,
+): Promise<Proposal[]> {
+  const { rounds, schedule, d, config } = run;
+  const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
+  // The parts of all depths travel in one message.
+  let all = 0;
+  const depths = schedule.depths.filter((depth) => {
+    const clusters = eligible(depth);
+    const parts = clusters * 2 ** depth;
+    const fits = all + parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
+    const takes = clusters > 0 && fits && (depth <= 2 || all + parts <= MOST_PARTS);
+    if (takes) all += parts;
+    return takes;
+  });
+  if (!depths.length) return [];
+  const chosen = totals.map((_, k) => isEligible(k, 2 ** Math.min(...depths)));
+  const halved = await halveRepeatedly(
+    run,
+    chosen,
+    totals,
+    Math.max(...depths),
+    d,
+    config.covariance,
+    metric,
+  );
+  const starts = depths.map((depth) =>
+    halved[depth - 1].map((centres, k) => (isEligible(k, 2 ** depth) ? centres : [])),
+  );
+  const nearest = nearestBy(run, metric, config.covariance);
+  return dropTinyParts(rounds, await lloyd(rounds, starts, schedule.refine - 1, nearest), nearest, zeta);
+}
+
+/**
+ * The parts around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
+ * Otherwise a single outlier would be a part of every proposal and cause it to be rejected.
+ */
+async function dropTinyParts(
+  rounds: Rounds,
+  sets: CentreSets[],
+  nearest: NearestRules,
+  zeta: number,
+): Promise<Proposal[]> {
+  const { rules, parts } = await nearestParts(rounds, sets, nearest);
+  const large = sets.map((set, i) =>
+    set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),
+  );
+  const dropsAny = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
+  const all = dropsAny ? await nearestParts(rounds, large, nearest) : { rules, parts };
+  return all.rules.map((set, i) => ({ rules: set, parts: all.parts[i] }));
+}

@@ -1,0 +1,243 @@
+import { lloydCentres } from '../../../model/kmeans.ts';
+import type { Niw } from '../../../model/niw.ts';
+import type { LinearRule } from '../../../model/splits/linear-rule.ts';
+import type { Parts } from '../../../model/state.ts';
+import { type Covariance, mean } from '../../../model/statistics.ts';
+import type { Cell } from '../../../proto/tasks.ts';
+import {
+  isLargeEnough,
+  type Means,
+  type Metric,
+  mapLeaves,
+  pcaSplit,
+  type VectorTable,
+  vectorTable,
+} from '../halves.ts';
+import type { Partition, Rounds } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+
+/** Sub-clusters of each cluster: rules by which its rows go to parts, and ways to find them. All need only sums over the rows. */
+
+/** How a cluster's rows are distributed over parts: by the nearest of these centres, or by a linear rule. */
+export type Rule = { readonly centres: Float64Array[] } | LinearRule;
+
+/** A rule for each cluster, null for one that is left out. */
+export type Rules = (Rule | null)[];
+
+/** Rules, one for each cluster or null, and the parts that they yield. */
+export interface Proposal {
+  rules: Rules;
+  parts: Parts[];
+}
+
+export const partsOf = (rule: Rule) => ('centres' in rule ? rule.centres : rule.weights).length;
+
+/** The cell of a rule, with one child for each part. */
+export function ruleCell(rule: Rule, into: Cell[], table: VectorTable): Cell {
+  return 'centres' in rule
+    ? { near: rule.centres.map(table.add), into }
+    : { linear: rule.weights.map(table.add), offsets: rule.offsets, into };
+}
+
+/** The partition of each cluster's rows by its rule; leaves are numbered consecutively over the clusters. */
+function partitionBy(rules: Rules, table: VectorTable): Partition {
+  let leaves = 0;
+  const cells = rules.map((rule): Cell => {
+    if (!rule) return -1;
+    return ruleCell(
+      rule,
+      Array.from({ length: partsOf(rule) }, () => leaves++),
+      table,
+    );
+  });
+  return { groups: 'net', cells, leaves: Math.max(1, leaves) };
+}
+
+/** Cuts the consecutive leaves of several sets of rules into those of each cluster. */
+function byCluster<T>(leaves: T[], rules: Rules): T[][] {
+  let leaf = 0;
+  return rules.map((rule) => (rule ? leaves.slice(leaf, (leaf += partsOf(rule))) : []));
+}
+
+/** Statistics of each cluster's parts by several sets of rules; `pivots`: a point near the rows of each part. */
+export async function statisticsByRules(
+  rounds: Rounds,
+  sets: Rules[],
+  pivots: Float64Array[][][],
+): Promise<Parts[][]> {
+  const table = vectorTable();
+  const partitions = sets.map((rules) => partitionBy(rules, table));
+  const statistics = await rounds.cellStatistics(
+    partitions,
+    table.rows,
+    pivots.map((of) => of.flat()),
+  );
+  return sets.map((rules, set) => byCluster(statistics[set], rules));
+}
+
+/** The centres in each cluster; none for a cluster that is left out. */
+export type CentreSets = Float64Array[][];
+
+/** Rules by the nearest of each cluster's centres, in some metric. */
+export type NearestRules = (sets: CentreSets[]) => Promise<Rules[]>;
+
+/** By Euclidean distance. */
+export const nearestByEuclid: NearestRules = async (sets) =>
+  sets.map((clusters) => clusters.map((centres) => (centres.length ? { centres } : null)));
+
+/** `count` iterations of Lloyd's algorithm in each cluster, for several sets of centres at once. Returns the moved centres. */
+export async function lloyd(
+  rounds: Rounds,
+  sets: CentreSets[],
+  count: number,
+  nearest: NearestRules,
+): Promise<CentreSets[]> {
+  let current = sets;
+  for (let i = 0; i < count; i++) {
+    const table = vectorTable();
+    const rules = await nearest(current);
+    const sums = await rounds.cellSums(
+      rules.map((set) => partitionBy(set, table)),
+      table.rows,
+    );
+    current = current.map((clusters, set) =>
+      byCluster(sums[set], rules[set]).map((own, k) => lloydCentres(own, clusters[k])),
+    );
+  }
+  return current;
+}
+
+/** The parts around sets of centres: their statistics and the rules that made them. */
+export async function nearestParts(
+  rounds: Rounds,
+  sets: CentreSets[],
+  nearest: NearestRules,
+): Promise<{ rules: Rules[]; parts: Parts[][] }> {
+  const rules = await nearest(sets);
+  return { rules, parts: await statisticsByRules(rounds, rules, sets) };
+}
+
+/** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
+export function metricOf({ config }: Pick<Run, 'config'>, prior: Niw, k: number): Metric {
+  return config.priorScaleChoice === 'learned' && k > 1 ? prior.psi : null;
+}
+
+/**
+ * Two sub-clusters of each cluster: its sub-net's hard assignment, refined by `count` Lloyd iterations (0: not refined).
+ * If the sub-net puts all rows on one side, the centres `fallback` are used; if these do so too (the cluster has moved
+ * since), a PCA split. Otherwise the cluster could not be proposed for a split in this step.
+ */
+export async function refineSubClusters(
+  run: Means,
+  count: number,
+  fallback: CentreSets,
+  covariance: Covariance,
+  metric: Metric = null,
+): Promise<Proposal> {
+  const { rounds, calculate } = run;
+  const nearest = nearestBy(run, metric, covariance);
+  const k = fallback.length;
+  const bySubNet: Partition = {
+    groups: 'sub-net',
+    cells: Array.from({ length: 2 * k }, (_, i) => i),
+    leaves: 2 * k,
+  };
+  const [sums] = await rounds.cellSums([bySubNet], []);
+  const start = fallback.map((centres, c) => {
+    const pair = sums.slice(2 * c, 2 * c + 2);
+    return pair.every(({ n }) => n > 0) ? lloydCentres(pair, centres) : centres;
+  });
+  if (count === 0) {
+    const [statistics] = await rounds.cellStatistics([bySubNet], [], [start.flat()]);
+    return { rules: start.map(() => null), parts: start.map((_, c) => statistics.slice(2 * c, 2 * c + 2)) };
+  }
+  const [centres] = await lloyd(rounds, [start], count - 1, nearest);
+  const {
+    rules: [rules],
+    parts: [parts],
+  } = await nearestParts(rounds, [centres], nearest);
+  const totals = await calculate('totals', parts);
+  const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && isLargeEnough(totals[c][0]));
+  if (!oneSided.includes(true)) return { rules, parts };
+  const halved = await principalHalves(
+    run,
+    oneSided,
+    totals,
+    fallback[0][0].length,
+    covariance,
+    metric,
+    count,
+  );
+  return {
+    rules: rules.map((rule, c) => halved.rules[c] ?? rule),
+    parts: parts.map((pair, c) => (halved.rules[c] ? halved.parts[c] : pair)),
+  };
+}
+
+/** Rules by the nearest centre in this metric. */
+export function nearestBy({ calculate }: Means, metric: Metric, covariance: Covariance): NearestRules {
+  return metric ? (sets) => calculate('nearestRules', sets, metric, covariance) : nearestByEuclid;
+}
+
+/** Two sub-clusters of each chosen cluster that can be halved: a PCA split, refined by `count` Lloyd iterations. */
+export async function principalHalves(
+  run: Means,
+  chosen: boolean[],
+  T: Parts,
+  d: number,
+  covariance: Covariance,
+  metric: Metric,
+  count: number,
+): Promise<Proposal> {
+  const [halved] = await halveRepeatedly(run, chosen, T, 1, d, covariance, metric);
+  const pairs = halved.map((pair) => (pair.length === 2 ? pair : []));
+  const nearest = nearestBy(run, metric, covariance);
+  const [moved] = await lloyd(run.rounds, [pairs], count - 1, nearest);
+  const { rules, parts } = await nearestParts(run.rounds, [moved], nearest);
+  return { rules: rules[0], parts: parts[0] };
+}
+
+/**
+ * Halves each chosen cluster along principal axes, `depth` times in succession. Returns the means of the parts, at most
+ * 2^level, after each level from 1 on. `T` holds the clusters' statistics.
+ */
+export async function halveRepeatedly(
+  run: Means,
+  chosen: boolean[],
+  T: Parts,
+  depth: number,
+  d: number,
+  covariance: Covariance,
+  metric: Metric = null,
+): Promise<CentreSets[]> {
+  const table = vectorTable();
+  let leafOwners = [...chosen.keys()].filter((k) => chosen[k]);
+  let cells = chosen.map((take, k): Cell => (take ? leafOwners.indexOf(k) : -1));
+  let own = leafOwners.map((k) => T[k]);
+  const byDepth: CentreSets[] = [];
+  for (let level = 0; level < depth; level++) {
+    const partition: Partition = { groups: 'net', cells, leaves: own.length };
+    const sides = await pcaSplit(run, partition, table.rows, own, d, covariance, metric);
+    const owners: number[] = [];
+    const next = sides.map(([a, b], leaf): Cell => {
+      const owner = leafOwners[leaf];
+      if (!(a[0] > 0 && b[0] > 0)) return owners.push(owner) - 1;
+      const into = [owners.push(owner) - 1, owners.push(owner) - 1];
+      return { near: [table.add(mean(a, d)), table.add(mean(b, d))], into };
+    });
+    cells = cells.map((cell) => mapLeaves(cell, (leaf) => next[leaf]));
+    const pivots = sides.flatMap(([a, b], leaf) =>
+      a[0] > 0 && b[0] > 0 ? [mean(a, d), mean(b, d)] : [mean(own[leaf], d)],
+    );
+    [own] = await run.rounds.cellStatistics([{ groups: 'net', cells, leaves: owners.length }], table.rows, [
+      pivots,
+    ]);
+    leafOwners = owners;
+    byDepth.push(
+      chosen.map((_, k) =>
+        own.filter((t, leaf) => leafOwners[leaf] === k && t[0] > 0).map((t) => mean(t, d)),
+      ),
+    );
+  }
+  return byDepth;
+}

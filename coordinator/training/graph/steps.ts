@@ -1,0 +1,351 @@
+import type { CutAxes, HalfLinks } from '../../../model/graph/halves.ts';
+import { quality } from '../../../model/graph/louvain.ts';
+import { hardMemberships, labelsOf, regrouped } from '../../../model/graph/mean-field.ts';
+import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import type { OutputUnit } from '../../../model/nets/surgery.ts';
+import { bySize } from '../../../model/numbering.ts';
+import { type Change, withStep } from '../../../model/schedule.ts';
+import type { State } from '../../../model/state.ts';
+import { mostClusters, withinLimit } from '../preparation/limits.ts';
+import { createRounds, shardSizes } from '../rounds.ts';
+import type { Run } from '../run-context.ts';
+import { type GraphRun, netMemberships, sweptOften } from './field.ts';
+import { FEWEST_ROWS, startingPartition } from './resolution.ts';
+
+/** Split and merge steps of the graph likelihood (docs/algorithm.md, section 11). */
+
+/** Sweeps in which rows move once clusters are split. */
+const MOVES = 4;
+
+/** A cluster's split into halves: it gains γ·vol₁·vol₂/tot − w₁₂. */
+interface Cut {
+  parts: readonly [number, number];
+  logRatio: number;
+  /** Which of the cuts. */
+  cut: number;
+}
+
+/**
+ * Proposes to split every cluster in two, or the single cluster that a run begins with into many. Halves start from the sub-nets
+ * and along principal axes, and are refined on the cluster's part of the graph.
+ */
+export async function splitStep(of: GraphRun, state: State): Promise<State> {
+  const { run, graph, resolution } = of;
+  const { k } = state.mixture;
+  if (k === 1) return splitIntoMany(of, state);
+  const labels = labelsOf(await netMemberships(of));
+  const found = await refinedHalves(of, state, labels);
+  const { side, cuts } = found;
+  const best = bestCuts(found, graph.total, resolution, k);
+  const emitted = best.map((own, cluster) => {
+    const accepted = own.logRatio > 0;
+    run.emit({
+      type: 'split',
+      epoch: state.epoch,
+      clusters: [cluster],
+      points: [...own.parts],
+      logRatio: Number.isFinite(own.logRatio) ? own.logRatio : null,
+      accepted,
+      ...(!Number.isFinite(own.logRatio) && { reason: 'too few points' }),
+    });
+    return accepted ? own : null;
+  });
+  const splits = withinLimit(emitted, mostClusters(run.d, run.config.covariance));
+  const units: OutputUnit[] = [];
+  const first = new Int32Array(k);
+  splits.forEach((split, cluster) => {
+    first[cluster] = units.length;
+    if (!split) units.push({ from: cluster, share: 1, fresh: false });
+    else
+      for (const rows of split.parts)
+        units.push({ from: cluster, share: rows / (split.parts[0] + split.parts[1]), fresh: true });
+  });
+  const next = labels.map((label, row) => {
+    const split = splits[label];
+    return first[label] + (split && side[row * cuts + split.cut] > 0.5 ? 1 : 0);
+  });
+  const moved = await sweptOften(of, hardMemberships(next, graph.degree, units.length), MOVES);
+  return changeClusters(run, state, 'split', units, labelsOf(moved));
+}
+
+/** The start: the single cluster is split into the clusters of a partition that is finer than they will be. */
+async function splitIntoMany({ run, graph, resolution }: GraphRun, state: State): Promise<State> {
+  const { mostOf, stability } = { mostOf: mostClusters(run.d, run.config.covariance), ...state.graph! };
+  const labels = await startingPartition(run, graph, resolution);
+  const k = labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const rows = countsOf(labels, k);
+  const logRatio = (graph.total / 2) * (quality(graph.graph, labels, resolution) - (1 - resolution));
+  const accepted = stability !== null && k > 1 && k <= mostOf && logRatio > 0;
+  run.emit({
+    type: 'split',
+    epoch: state.epoch,
+    clusters: [0],
+    points: [...rows],
+    logRatio,
+    accepted,
+    ...(stability === null && { reason: 'other samples would be split otherwise' }),
+  });
+  const units: OutputUnit[] = accepted
+    ? Array.from(rows, (own) => ({ from: 0, share: own / graph.n, fresh: true }))
+    : [{ from: 0, share: 1, fresh: false }];
+  return changeClusters(run, state, 'split', units, labels);
+}
+
+/** The cut of each cluster that gains most; −∞ for one without halves of enough rows. */
+function bestCuts({ cuts, links }: Cuts, total: number, resolution: number, k: number): Cut[] {
+  const { rows, volume, between } = links;
+  return Array.from({ length: k }, (_, cluster) => {
+    let best: Cut = { parts: [0, 0], logRatio: -Infinity, cut: 0 };
+    for (let cut = 0; cut < cuts; cut++) {
+      const at = cluster * cuts + cut;
+      const parts = [rows[2 * at], rows[2 * at + 1]] as const;
+      if (cut === 0) best = { ...best, parts };
+      if (Math.min(...parts) < FEWEST_ROWS) continue;
+      const logRatio = (resolution * volume[2 * at] * volume[2 * at + 1]) / total - between[at];
+      if (logRatio > best.logRatio) best = { parts, logRatio, cut };
+    }
+    return best;
+  });
+}
+
+/** Principal axes of a cluster along which it is cut, and sweeps, where a split step decides by the cuts. */
+const [AXES, SWEEPS] = [2, 25];
+/** Columns along which it is cut, and sweeps, where the cuts are only shown: heights are within a few per cent of those above. */
+const [COLUMNS, FEW_SWEEPS] = [3, 8];
+
+/** The cuts of each cluster: the sides of all rows, [n,cuts], and what links them. */
+export interface Cuts {
+  side: Float32Array;
+  cuts: number;
+  links: HalfLinks;
+}
+
+/**
+ * Two-way cuts of each cluster, by its sub-net and along its two leading principal axes. The workers have to have the net of `state`.
+ * `labels`: the cluster of each row.
+ */
+async function refinedHalves(of: GraphRun, state: State, labels: Int32Array): Promise<Cuts> {
+  const { dispatcher, calculate, d, layout } = of.run;
+  const { k, means } = state.mixture;
+  const clusters = { groups: 'net' as const, cells: [...Array(k).keys()], leaves: k };
+  const full = createRounds(dispatcher, shardSizes(layout), d, 'full');
+  const [T] = await full.cellStatistics([clusters], [], [means]);
+  const found = await calculate('leadingAxes', T, d, AXES);
+  const axes = Float64Array.from(found.flatMap((own) => own.flatMap(({ axis }) => [...axis])));
+  const threshold = Float64Array.from(found.flatMap((own) => own.map(({ centre }) => centre)));
+  return cutsAlong(of, state, labels, { axes, threshold, count: AXES }, SWEEPS);
+}
+
+/** The same at a fraction of the cost: by its sub-net and along the columns in which the mixture says that it varies most. */
+export function quickHalves(of: GraphRun, state: State, labels: Int32Array): Promise<Cuts> {
+  const { k, d, means, covariances } = state.mixture;
+  const axes = new Float64Array(k * COLUMNS * d);
+  const threshold = new Float64Array(k * COLUMNS);
+  covariances.forEach((covariance, cluster) => {
+    const columns = bySize(diagonalOf(covariance, d));
+    for (let i = 0; i < COLUMNS; i++) {
+      const [at, column] = [cluster * COLUMNS + i, columns[Math.min(i, d - 1)]];
+      axes[at * d + column] = 1;
+      threshold[at] = means[cluster][column];
+    }
+  });
+  return cutsAlong(of, state, labels, { axes, threshold, count: COLUMNS }, FEW_SWEEPS);
+}
+
+async function cutsAlong(
+  { run: { calculate, transform }, graph }: GraphRun,
+  { subs, mixture }: State,
+  labels: Int32Array,
+  axes: CutAxes,
+  sweeps: number,
+): Promise<Cuts> {
+  const { scale } = transform;
+  return {
+    cuts: axes.count + 1,
+    ...(await calculate('graphCuts', graph, labels, mixture.k, scale, subs, axes, sweeps)),
+  };
+}
+
+/** Merges of one round: with more at once, the pairs that happen to be nearest join before the rows have moved. */
+const SHARE_AT_ONCE = 1 / 8;
+const MERGE_SWEEPS = 3;
+
+/**
+ * Merges clusters of the graph likelihood: two gain by it if w_ab > γ·vol_a·vol_b/tot for the sums of memberships over all rows.
+ * Of these the pairs that gain most for the smaller volume come first, each cluster at most once and not too many at a time;
+ * then rows move, by sweeps of the mean field, and the next pairs merge.
+ */
+export async function mergeStep(of: GraphRun, state: State): Promise<State> {
+  const { run, graph, resolution } = of;
+  let memberships = await netMemberships(of);
+  let units: OutputUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
+    from,
+    share: 1,
+    fresh: false,
+  }));
+  for (;;) {
+    const k = units.length;
+    const rows = countsOf(labelsOf(memberships), k);
+    const W = await run.calculate('clusterLinks', graph.graph, memberships);
+    const pairs = mergePairs(W, memberships.volume, graph.total, resolution, rows);
+    const partner = acceptedPairs(run, state, pairs, units, rows, Math.max(1, Math.floor(k * SHARE_AT_ONCE)));
+    if (!partner.size) break;
+    const next: OutputUnit[] = [];
+    const place = new Int32Array(k);
+    for (let a = 0; a < k; a++) {
+      const b = partner.get(a);
+      if (b !== undefined && b < a) place[a] = place[b];
+      else {
+        place[a] = next.length;
+        next.push(b === undefined ? units[a] : { ...units[rows[b] > rows[a] ? b : a], fresh: true });
+      }
+    }
+    units = next;
+    memberships = await sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
+  }
+  return changeClusters(run, state, 'merge', units, labelsOf(memberships));
+}
+
+/** The pairs that merge now, as a map from each of both to the other. Emits them, and those that do not merge in this step. */
+function acceptedPairs(
+  run: Run,
+  { epoch }: State,
+  pairs: MergePair[],
+  units: OutputUnit[],
+  rows: Int32Array,
+  most: number,
+): Map<number, number> {
+  const partner = new Map<number, number>();
+  const isAccepted = ({ a, b, gain }: MergePair) => gain > 0 || Math.min(rows[a], rows[b]) < FEWEST_ROWS;
+  const isLast = !pairs.some(isAccepted);
+  for (const pair of pairs) {
+    const { a, b, gain } = pair;
+    const accepted = isAccepted(pair) && partner.size < 2 * most && !partner.has(a) && !partner.has(b);
+    if (!accepted && !isLast) continue;
+    run.emit({
+      type: 'merge',
+      epoch,
+      clusters: [units[a].from, units[b].from],
+      points: [rows[a], rows[b]],
+      logRatio: gain,
+      accepted,
+      ...(accepted && gain <= 0 && { reason: `fewer than ${FEWEST_ROWS} points` }),
+    });
+    if (accepted) partner.set(a, b).set(b, a);
+  }
+  return partner;
+}
+
+/** A pair of clusters and what their union gains: w_ab − γ·vol_a·vol_b/tot, times J = 1. */
+interface MergePair {
+  a: number;
+  b: number;
+  gain: number;
+}
+
+/**
+ * The linked pairs that gain, or of which one has too few rows, and of each other cluster the pair that would gain most; by gain
+ * for the smaller volume, the largest first.
+ */
+function mergePairs(
+  W: Float64Array,
+  volume: Float64Array,
+  total: number,
+  resolution: number,
+  rows: Int32Array,
+): MergePair[] {
+  const k = volume.length;
+  const pairs: (MergePair & { rank: number })[] = [];
+  const isListed = new Uint8Array(k * k);
+  for (let a = 0; a < k; a++) {
+    let best: { b: number; gain: number; rank: number } | null = null;
+    for (let b = 0; b < k; b++) {
+      if (a === b) continue;
+      const gain = W[a * k + b] - (resolution * volume[a] * volume[b]) / total;
+      const rank = gain / Math.max(Math.min(volume[a], volume[b]), Number.MIN_VALUE);
+      if (gain > 0) list(a, b, gain, rank);
+      if (!best || rank > best.rank) best = { b, gain, rank };
+    }
+    if (best) list(a, best.b, best.gain, rows[a] < FEWEST_ROWS ? Math.max(best.rank, 0) : best.rank);
+  }
+  return pairs.sort((p, q) => q.rank - p.rank || p.a - q.a || p.b - q.b);
+
+  function list(a: number, b: number, gain: number, rank: number): void {
+    const at = Math.min(a, b) * k + Math.max(a, b);
+    if (isListed[at]) return;
+    isListed[at] = 1;
+    pairs.push({ a: Math.min(a, b), b: Math.max(a, b), gain, rank });
+  }
+}
+
+/** A merge step for `--clusters`: the clusters are those of a cut of the tree of merges. */
+export async function joinStep(of: GraphRun, state: State, clusters: number): Promise<State> {
+  const { run, graph } = of;
+  const { k } = state.mixture;
+  const memberships = await netMemberships(of);
+  const W = await run.calculate('clusterLinks', graph.graph, memberships);
+  const rows = [...countsOf(labelsOf(memberships), k)];
+  const occupied = occupiedOf(rows);
+  const joins = await run.calculate(
+    'mergeTree',
+    Float64Array.from(occupied.flatMap((a) => occupied.map((b) => W[a * k + b]))),
+    Float64Array.from(occupied, (cluster) => memberships.volume[cluster]),
+  );
+  const { groups, place } = cutOfOccupied(rows, joins, clusters);
+  const units = groups.map(({ from, largest }) => ({ from: largest, share: 1, fresh: from.length > 1 }));
+  const joined = await sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
+  return changeClusters(run, state, 'merge', units, labelsOf(joined), true);
+}
+
+/**
+ * The state after a step of the graph likelihood: units of the nets are copied or dropped, and the rows keep the clusters that they
+ * have been given (`labels`) until the clustering net has learned them. The mixture, which describes the clusters but decides
+ * nothing, follows with the next epoch.
+ */
+async function changeClusters(
+  run: Run,
+  state: State,
+  kind: Change,
+  units: OutputUnit[],
+  labels: Int32Array,
+  joined = false,
+): Promise<State> {
+  const { config, schedule, calculate, seed } = run;
+  const { mixture } = state;
+  const changed = units.some(({ fresh }) => fresh) ? Math.max(1, Math.abs(units.length - mixture.k)) : 0;
+  const steps = withStep(state.steps, {
+    ...{ kind, changed, k: units.length, progress: null },
+    ...(kind === 'split' && { exhaustive: true as const }),
+    ...(joined && { joined: true as const }),
+  });
+  const paced = { ...state, untilStep: schedule.every, steps };
+  if (!changed) return paced;
+  const of = <T>(values: readonly T[]) => units.map(({ from }) => values[from]);
+  const weights = units.map(({ from, share }) => mixture.weights[from] * share);
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return {
+    ...paced,
+    mixture: {
+      ...mixture,
+      k: units.length,
+      weights: Float64Array.from(weights, (weight) => weight / sum),
+      means: of(mixture.means),
+      covariances: of(mixture.covariances),
+    },
+    parts: of(state.parts),
+    net: await calculate('resizeClusteringNet', state.net, units),
+    subs: await calculate('resizeSubNets', state.subs, units, seed, state.epoch),
+    graph: { ...state.graph!, labels },
+    frozen: Math.max(1, config.freeze),
+    patience: schedule.patience,
+    lossSinceChange: null,
+  };
+}
+
+/** The number of rows with each label. */
+function countsOf(labels: Int32Array, k: number): Int32Array {
+  const counts = new Int32Array(k);
+  for (const label of labels) counts[label]++;
+  return counts;
+}

@@ -1,0 +1,132 @@
+// Generates the tables of states and tasks in README.md, each between two comments: npm run docs:proto
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { TensorSpec, TensorSpecs } from './shapes.ts';
+import { STATES, type StateSpec } from './states.ts';
+import { describeTask, TASK_NAMES, type TaskName } from './tasks.ts';
+
+interface Parameter {
+  type?: string;
+  enum?: string[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  items?: Parameter;
+  properties?: Record<string, Parameter>;
+}
+
+/** Any tensor is there. */
+const everything = new Proxy({}, { has: () => true });
+
+const code = (text: string) => `\`${text}\``;
+const table = (head: string[], rows: string[][]) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+function tensorText(name: string, { dtype, shape, values }: TensorSpec): string {
+  const range = values?.text ? ` ${values.text}` : '';
+  return `${code(name)} ${dtype}[${shape.join().replaceAll('*', '·')}]${range}`;
+}
+
+/** All of these tensors; in parentheses those that are not in each of the lists. */
+function tensorsText(lists: TensorSpecs[]): string {
+  const all: TensorSpecs = Object.assign({}, ...lists);
+  return Object.entries(all)
+    .map(([name, spec]) => {
+      const isOptional = !lists.every((list) => name in list);
+      return isOptional ? `(${tensorText(name, spec)})` : tensorText(name, spec);
+    })
+    .join('; ');
+}
+
+function rangeText({
+  type,
+  enum: names,
+  minimum,
+  exclusiveMinimum,
+  maximum,
+  items,
+  properties,
+}: Parameter): string {
+  if (names) return names.map(code).join('\\|');
+  if (items) return `list of ${rangeText(items)}`;
+  if (properties) return `{${parametersText(properties)}}`;
+  if (type === 'boolean') return 'bool';
+  const most = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum.toLocaleString('en') : '';
+  const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
+  return [type === 'integer' ? 'int' : type, least, most && `to ${most}`]
+    .filter((part) => part !== undefined && part !== '')
+    .join(' ');
+}
+
+const parametersText = (properties: Record<string, Parameter>) =>
+  Object.entries(properties)
+    .map(([name, parameter]) => `${code(name)} ${rangeText(parameter)}`.trim())
+    .join(', ');
+
+/** Values of parameters by which states and results may differ. */
+function variantsOf(properties: Record<string, Parameter>, required: string[]): Record<string, unknown>[] {
+  let variants: Record<string, unknown>[] = [{}];
+  for (const [name, { type, enum: names, properties: fields, minimum }] of Object.entries(properties)) {
+    const values =
+      names ??
+      (type === 'boolean'
+        ? [false, true]
+        : fields && !required.includes(name)
+          ? [undefined, {}]
+          : type === 'number' && minimum === 0
+            ? [0, 1]
+            : [`(${name})`]);
+    variants = variants.flatMap((variant) =>
+      (values as unknown[]).map((value) => ({ ...variant, [name]: value })),
+    );
+  }
+  return variants;
+}
+
+function taskRow(name: TaskName): string[] {
+  const { parameters, rows, sums, reads, results } = describeTask(name);
+  const { properties = {}, required = [] } = parameters as {
+    properties?: Record<string, Parameter>;
+    required?: string[];
+  };
+  const variants = variantsOf(properties, required) as never[];
+  const lists = variants.map((variant) => reads(variant));
+  const states = [...new Set(lists.flatMap(Object.keys))].map((state) => {
+    const text = state.startsWith('(') ? `the state that ${code(state.slice(1, -1))} names` : code(state);
+    return lists.every((list) => state in list) ? text : `(${text})`;
+  });
+  const given = variants.flatMap((variant) => [{}, everything].map((tensors) => results(variant, tensors)));
+  return [
+    code(name),
+    parametersText(properties),
+    states.join(', '),
+    tensorsText(given),
+    `${rows === 'sample' ? 'sample' : 'blocks'}${sums ? ', sums' : ''}`,
+  ];
+}
+
+const TABLES: Record<string, string> = {
+  tasks: table(['task', 'parameters', 'reads', 'results', 'unit'], TASK_NAMES.map(taskRow)),
+  states: table(
+    ['state', 'tensors'],
+    Object.entries(STATES as Record<string, StateSpec>)
+      .map(([name, { tensors }]) => [code(name), tensorsText([tensors({}), tensors(everything)])])
+      .filter(([, tensors]) => tensors),
+  ),
+};
+
+/** The page with its tables as they should be. */
+export const withTables = (page: string): string =>
+  Object.entries(TABLES).reduce(
+    (text, [name, rows]) =>
+      text.replace(
+        new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- end -->)`),
+        (_, start, end) => `${start}${rows}\n${end}`,
+      ),
+    page,
+  );
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const page = new URL('README.md', import.meta.url);
+  writeFileSync(page, withTables(readFileSync(page, 'utf8')));
+}

@@ -1,0 +1,564 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  halveRepeatedly,
+  nearestBy,
+  principalHalves,
+  type Rule,
+  refineSubClusters,
+} from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { centresOf, mapLeaves, pcaSplit } from '../../../../coordinator/training/halves.ts';
+import type { Partition } from '../../../../coordinator/training/rounds.ts';
+import { whitener } from '../../../../model/linalg.ts';
+import { nearestRule } from '../../../../model/splits/linear-rule.ts';
+import { principalAxis } from '../../../../model/splits/pca-split.ts';
+import type { Covariance } from '../../../../model/statistics.ts';
+import {
+  assertClose,
+  blobs,
+  calculate,
+  memoryRounds,
+  nearestOf,
+  type Point,
+  randomNumbers,
+  squares,
+  statisticsOf,
+} from '../../support.ts';
+
+const meanOf = (rows: Point[]) =>
+  rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
+const where = <T>(items: T[], wanted: (i: number) => boolean) => items.filter((_, i) => wanted(i));
+const netLeaves = (k: number): Partition => ({ groups: 'net', cells: [...Array(k).keys()], leaves: k });
+/** The centres of a rule by the nearest centre. */
+const centresOfRule = (rule: Rule | null) => {
+  assert.ok(rule && 'centres' in rule);
+  return rule.centres;
+};
+/** Two parts, the one with the smaller first coordinate first. */
+const ordered = ([a, b]: Float64Array[]) => (a[1] / a[0] <= b[1] / b[0] ? [a, b] : [b, a]);
+
+describe('pcaSplit', () => {
+  for (const covariance of ['full', 'diag'] as Covariance[]) {
+    test(`separates the two blobs of each leaf exactly (${covariance})`, async () => {
+      const { rows, blob } = blobs(
+        1,
+        [
+          [0, 0],
+          [20, 3],
+          [100, 100],
+          [100, 130],
+        ],
+        30,
+      );
+      const z = blob.map((b) => b >> 1);
+      const T = [0, 1].map((k) =>
+        statisticsOf(
+          where(rows, (i) => z[i] === k),
+          covariance,
+        ),
+      );
+      const result = await pcaSplit(
+        { rounds: memoryRounds({ rows, z, covariance }), calculate },
+        netLeaves(2),
+        [],
+        T,
+        2,
+        covariance,
+      );
+      const expected = [0, 1, 2, 3].map((b) =>
+        statisticsOf(
+          where(rows, (i) => blob[i] === b),
+          covariance,
+        ),
+      );
+      assertClose(
+        ordered(result[0]).flatMap((t) => [...t]),
+        expected.slice(0, 2).flatMap((t) => [...t]),
+        1e-12,
+      );
+      const [low, high] = result[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
+      assertClose(
+        [...low, ...high],
+        expected.slice(2).flatMap((t) => [...t]),
+        1e-12,
+      );
+    });
+  }
+
+  test('is close to the best threshold along the axis', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
+      const z = rows.map(() => 0);
+      const T = statisticsOf(rows);
+      const [[a, b]] = await pcaSplit(
+        { rounds: memoryRounds({ rows, z }), calculate },
+        netLeaves(1),
+        [],
+        [T],
+        2,
+        'full',
+      );
+      assert.equal(a[0] + b[0], rows.length);
+
+      const { axis } = principalAxis(T, 2, 'full');
+      const sorted = rows.map((row) => row[0] * axis[0] + row[1] * axis[1]).sort((p, q) => p - q);
+      const between = (n: number) => {
+        const [left, right] = [sorted.slice(0, n), sorted.slice(n)];
+        const sum = (values: number[]) => values.reduce((p, q) => p + q, 0);
+        return sum(left) ** 2 / left.length + sum(right) ** 2 / right.length;
+      };
+      const best = Math.max(...sorted.slice(1).map((_, i) => between(i + 1)));
+      assert.ok(between(a[0]) > 0.999 * best, `seed ${seed}: ${between(a[0])} of ${best}`);
+    }
+  });
+
+  test('keeps all rows on one side if a leaf cannot be halved: few rows, equal rows, no rows', async () => {
+    const few: Point[] = [
+      [0, 0],
+      [9, 9],
+      [0, 9],
+      [9, 0],
+    ];
+    const equal = Array.from({ length: 10 }, () => [5, 5]);
+    const { rows: two } = blobs(
+      2,
+      [
+        [50, 0],
+        [90, 0],
+      ],
+      10,
+    );
+    const rows = [...few, ...equal, ...two];
+    const z = rows.map((_, i) => (i < 4 ? 0 : i < 14 ? 1 : 3));
+    const T = [0, 1, 2, 3].map((k) =>
+      statisticsOf(
+        where(rows, (i) => z[i] === k),
+        'full',
+        2,
+      ),
+    );
+    const result = await pcaSplit(
+      { rounds: memoryRounds({ rows, z }), calculate },
+      netLeaves(4),
+      [],
+      T,
+      2,
+      'full',
+    );
+    assert.deepEqual(
+      result.map(([a, b]) => [a[0], b[0]]),
+      [
+        [4, 0],
+        [10, 0],
+        [0, 0],
+        [10, 10],
+      ],
+    );
+    assertClose(result[0][0], T[0], 1e-12);
+  });
+
+  test('halves the leaves of any partition, and ignores rows in no leaf', async () => {
+    const { rows, blob } = blobs(
+      3,
+      [
+        [0, 0],
+        [10, 0],
+        [0, 50],
+        [10, 50],
+        [500, 500],
+      ],
+      20,
+    );
+    const z = blob.map((b) => (b === 4 ? 1 : 0));
+    const vectors = [Float64Array.of(5, 0), Float64Array.of(5, 50)];
+    const partition: Partition = { groups: 'net', cells: [{ near: [0, 1], into: [1, 0] }, -1], leaves: 2 };
+    const own = [
+      [2, 3],
+      [0, 1],
+    ].map((pair) => where(rows, (i) => pair.includes(blob[i])));
+    const result = await pcaSplit(
+      { rounds: memoryRounds({ rows, z }), calculate },
+      partition,
+      vectors,
+      own.map((part) => statisticsOf(part)),
+      2,
+      'full',
+    );
+    const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose(
+      result.flatMap((pair) => ordered(pair)).flatMap((t) => [...t]),
+      expected.flatMap((t) => [...t]),
+      1e-12,
+    );
+  });
+});
+
+describe('refineSubClusters', () => {
+  /** 2-means of one cluster's rows from the given sides, as in docs/algorithm.md: `count` times centres, then sides. */
+  function byHand(rows: Point[], side: number[], fallback: ArrayLike<number>[], count: number) {
+    let sides = side;
+    let centres = fallback.map((centre) => Array.from(centre));
+    for (let i = 0; i < count; i++) {
+      const parts = [0, 1].map((j) => where(rows, (r) => sides[r] === j));
+      // A sub-net that puts all rows on one side cannot be a start.
+      if (i > 0 || parts.every((part) => part.length))
+        centres = parts.map((part, j) => (part.length ? meanOf(part) : centres[j]));
+      sides = rows.map((row) => nearestOf(row, centres));
+    }
+    return {
+      centres,
+      parts: [0, 1].map((j) =>
+        statisticsOf(
+          where(rows, (r) => sides[r] === j),
+          'full',
+          2,
+        ),
+      ),
+    };
+  }
+
+  test('runs 2-means in each cluster, started from the sub-net', async () => {
+    for (let seed = 0; seed < 30; seed++) {
+      const { below } = randomNumbers(seed);
+      const { rows, blob } = blobs(
+        seed,
+        [
+          [0, 0],
+          [3, 1],
+          [9, 9],
+          [7, 9],
+        ],
+        25,
+      );
+      const z = blob.map((b) => b >> 1);
+      const side = rows.map(() => below(2));
+      const fallback = [0, 1].map(() => [Float64Array.of(0, 0), Float64Array.of(1, 1)]);
+      const count = 1 + below(6);
+      const rounds = memoryRounds({ rows, z, side });
+      const result = await refineSubClusters({ rounds, calculate }, count, fallback, 'full');
+      for (const k of [0, 1]) {
+        const mine = (i: number) => z[i] === k;
+        const expected = byHand(where(rows, mine), where(side, mine), fallback[k], count);
+        assertClose(
+          centresOfRule(result.rules[k]).flatMap((c) => [...c]),
+          expected.centres.flat(),
+          1e-12,
+        );
+        assertClose(
+          result.parts[k].flatMap((t) => [...t]),
+          expected.parts.flatMap((t) => [...t]),
+          1e-12,
+        );
+      }
+      assert.deepEqual(rounds.calls, {
+        ...{ cellSums: count, cellStatistics: 1 },
+        ...{ cellHistograms: 0, cellFourthMoments: 0 },
+      });
+    }
+  });
+
+  test('starts from the fallback centres if the sub-net puts all rows on one side, or there are no rows', async () => {
+    const { rows, blob } = blobs(
+      5,
+      [
+        [0, 0],
+        [9, 0],
+      ],
+      20,
+    );
+    const z = rows.map(() => 0);
+    const fallback = [
+      [Float64Array.of(1, 0), Float64Array.of(7, 0)],
+      [Float64Array.of(3, 3), Float64Array.of(3, 3)],
+    ];
+    const { rules, parts } = await refineSubClusters(
+      { rounds: memoryRounds({ rows, z, side: rows.map(() => 1) }), calculate },
+      1,
+      fallback,
+      'full',
+    );
+    const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    assertClose(
+      parts[0].flatMap((t) => [...t]),
+      expected.flatMap((t) => [...t]),
+      1e-12,
+    );
+    assert.deepEqual(rules.map(centresOfRule), fallback);
+    assert.deepEqual(
+      parts[1].map((t) => t[0]),
+      [0, 0],
+    );
+  });
+
+  test('restarts from a PCA split if the fallback centres put all rows on one side too', async () => {
+    const { rows, blob } = blobs(
+      11,
+      [
+        [0, 0],
+        [9, 0],
+        [100, 0],
+        [100, 9],
+      ],
+      20,
+    );
+    const z = blob.map((b) => b >> 1);
+    // The second cluster's sides come from the sub-net; the third has only 4 rows.
+    const few = [0, 1, 2, 3].map((i) => [500 + i, 0]);
+    const data = {
+      rows: [...rows, ...few],
+      z: [...z, 2, 2, 2, 2],
+      side: [...blob.map((b) => (b < 2 ? 1 : b - 2)), 1, 1, 1, 1],
+    };
+    const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
+    const { rules, parts } = await refineSubClusters(
+      { rounds: memoryRounds(data), calculate },
+      6,
+      fallback,
+      'full',
+    );
+    for (const k of [0, 1]) {
+      const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
+      const byPlace = [0, 1].sort(
+        (p, q) => parts[k][p][1] + parts[k][p][2] - parts[k][q][1] - parts[k][q][2],
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...parts[k][side]]),
+        expected.flatMap((own) => [...statisticsOf(own)]),
+        1e-12,
+      );
+      assertClose(
+        byPlace.flatMap((side) => [...centresOfRule(rules[k])[side]]),
+        expected.flatMap(meanOf),
+        1e-12,
+      );
+    }
+    assert.deepEqual(parts[2].map((T) => T[0]).sort(), [0, 4], 'too few to halve');
+  });
+
+  test('in a metric, measures distances by it', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const { below, normal } = randomNumbers(seed);
+      const rows = Array.from({ length: 120 }, (_, i) => [100 * normal(), normal() + 4 * (i % 2)]);
+      const side = rows.map(() => below(2));
+      const metric = Float64Array.of(1e4, 3, 3, 1);
+      const inverse = whitener(metric, 2, 'full');
+      const whitened = (row: ArrayLike<number>) => [
+        inverse[0] * row[0],
+        inverse[2] * row[0] + inverse[3] * row[1],
+      ];
+      const fallback = [[Float64Array.of(0, 0), Float64Array.of(1, 1)]];
+      const { rules, parts } = await refineSubClusters(
+        { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
+        4,
+        fallback,
+        'full',
+        metric,
+      );
+      const expected = byHand(rows.map(whitened), side, fallback[0].map(whitened), 4);
+      assert.deepEqual(
+        parts[0].map(([n]) => n),
+        expected.parts.map(([n]) => n),
+      );
+      for (const [j, T] of parts[0].entries())
+        assertClose(
+          whitened([T[1] / T[0], T[2] / T[0]]),
+          expected.parts[j].slice(1, 3).map((v) => v / T[0]),
+          1e-9,
+        );
+      const [rule] = rules;
+      assert.ok(rule && 'weights' in rule && rule.weights.length === 2);
+    }
+  });
+
+  test('with 0 iterations takes the sub-net’s sides unchanged', async () => {
+    const { rows } = blobs(
+      6,
+      [
+        [0, 0],
+        [9, 0],
+      ],
+      20,
+    );
+    const side = rows.map((_, i) => i % 2);
+    const { rules, parts } = await refineSubClusters(
+      { rounds: memoryRounds({ rows, z: rows.map(() => 0), side }), calculate },
+      0,
+      [[Float64Array.of(0, 0), Float64Array.of(0, 0)]],
+      'full',
+    );
+    const halves = [0, 1].map((j) => where(rows, (i) => side[i] === j));
+    assertClose(
+      parts[0].flatMap((t) => [...t]),
+      halves.flatMap((half) => [...statisticsOf(half)]),
+      1e-12,
+    );
+    assert.deepEqual(rules, [null], 'rows go by the sub-net’s label');
+  });
+});
+
+describe('halveRepeatedly', () => {
+  const square = [
+    [0, 0],
+    [0, 20],
+    [50, 0],
+    [50, 20],
+  ];
+  /** The nearest of the blobs' means to each centre, in order: 0, 1, 2, 3 if all are found once. */
+  const blobsOf = (centres: ArrayLike<number>[], means: Point[]) =>
+    centres.map((c) => nearestOf(c, means)).sort((a, b) => a - b);
+
+  test('finds the two, four and eight parts of each chosen cluster', async () => {
+    const eight = [0, 200].flatMap((x) => square.map((p) => [p[0] + x + 1000, p[1]]));
+    const { rows, blob } = blobs(8, [...square, [-500, -500], ...eight], 20);
+    const z = blob.map((b) => (b < 4 ? 0 : b === 4 ? 1 : 2));
+    const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
+    const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
+    const rounds = memoryRounds({ rows, z });
+    const result = await halveRepeatedly({ rounds, calculate }, [true, false, true], T, 3, 2, 'full');
+    assert.equal(result.length, 3);
+    assert.deepEqual(
+      result.map((sets) => sets[1]),
+      [[], [], []],
+      'not chosen',
+    );
+    assert.deepEqual(
+      result[0].map((set) => set.length),
+      [2, 0, 2],
+    );
+    assert.deepEqual(blobsOf(result[1][0], means), [0, 1, 2, 3]);
+    assert.deepEqual(result[1][2].length, 4);
+    assert.deepEqual(blobsOf(result[2][2], means), [5, 6, 7, 8, 9, 10, 11, 12]);
+    for (const centre of result[1][0]) assert.ok(squares(centre, means[nearestOf(centre, means)]) < 1e-18);
+    assert.equal(rounds.calls.cellHistograms, 3, 'one round per level for all clusters');
+  });
+
+  test('continues with parts that can be halved, and keeps those that cannot', async () => {
+    // One half has two blobs, the other only 4 rows: too few to be halved.
+    const { rows: pair } = blobs(
+      9,
+      [
+        [0, 0],
+        [0, 30],
+      ],
+      20,
+    );
+    const { rows: few } = blobs(10, [[500, 0]], 4);
+    const rows = [...pair, ...few];
+    const T = [statisticsOf(rows)];
+    const result = await halveRepeatedly(
+      { rounds: memoryRounds({ rows, z: rows.map(() => 0) }), calculate },
+      [true],
+      T,
+      2,
+      2,
+      'full',
+    );
+    assert.deepEqual(
+      result.map(([set]) => set.length),
+      [2, 3],
+    );
+    const expected = [meanOf(pair.slice(0, 20)), meanOf(pair.slice(20)), meanOf(few)];
+    assert.deepEqual(blobsOf(result[1][0], expected), [0, 1, 2]);
+  });
+});
+
+describe('principalHalves', () => {
+  // Two stripes: long along the first axis, apart along the second.
+  const { normal } = randomNumbers(21);
+  const rows = Array.from({ length: 400 }, (_, i) => [1000 * normal(), normal() + (i % 2 ? 8 : 0)]);
+  const all = { rows, z: rows.map(() => 0) };
+  const halvesBy = (metric: Float64Array | null, covariance: Covariance) =>
+    principalHalves(
+      { rounds: memoryRounds({ ...all, covariance }), calculate },
+      [true],
+      [statisticsOf(rows, covariance)],
+      2,
+      covariance,
+      metric,
+      6,
+    );
+
+  for (const covariance of ['full', 'diag'] as Covariance[])
+    test(`finds stripes across their length in the metric of one of them, not without (${covariance})`, async () => {
+      const metric = covariance === 'full' ? Float64Array.of(1e6, 0, 0, 1) : Float64Array.of(1e6, 1);
+      const { rules, parts } = await halvesBy(metric, covariance);
+      const stripes = [0, 1].map((stripe) =>
+        statisticsOf(
+          where(rows, (i) => i % 2 === stripe),
+          covariance,
+        ),
+      );
+      const [low, high] = parts[0].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
+      assertClose(low, stripes[0], 1e-9);
+      assertClose(high, stripes[1], 1e-9);
+      assert.equal(rules.length, 1);
+      const without = (await halvesBy(null, covariance)).parts[0];
+      assert.ok(Math.abs(without[0][1] / without[0][0] - without[1][1] / without[1][0]) > 1000);
+    });
+
+  test('of clusters that are not chosen or cannot be halved are none', async () => {
+    const few = [0, 1, 2, 3].map((i) => [5000 + i, 0]);
+    const data = { rows: [...rows, ...few, ...few], z: [...all.z, 1, 1, 1, 1, 2, 2, 2, 2] };
+    const T = [0, 1, 2].map((k) => statisticsOf(where(data.rows, (i) => data.z[i] === k)));
+    const { rules, parts } = await principalHalves(
+      { rounds: memoryRounds(data), calculate },
+      [false, true, false],
+      T,
+      2,
+      'full',
+      null,
+      6,
+    );
+    assert.deepEqual(
+      [rules, parts],
+      [
+        [null, null, null],
+        [[], [], []],
+      ],
+    );
+  });
+});
+
+test('nearestBy: by the centres themselves without a metric, else by linear functions', async () => {
+  const centres = [Float64Array.of(0, 1), Float64Array.of(2, 3)];
+  const run = { rounds: memoryRounds({ rows: [[0, 0]], z: [0] }), calculate };
+  const sets = [[centres, []]];
+  assert.deepEqual(await nearestBy(run, null, 'full')(sets), [[{ centres }, null]]);
+  const metric = Float64Array.of(4, 1, 1, 9);
+  assert.deepEqual(await nearestBy(run, metric, 'full')(sets), [
+    [nearestRule(centres, whitener(metric, 2, 'full')), null],
+  ]);
+});
+
+test('centresOf: both means, or twice the cluster’s mean if a part is empty or the cluster too small', () => {
+  const whole = Float64Array.of(9, 9);
+  const T = (n: number, at: number) =>
+    statisticsOf(
+      Array.from({ length: n }, () => [at, at]),
+      'full',
+      2,
+    );
+  assert.deepEqual(centresOf([T(2, 1), T(3, 4)], 2, whole), [Float64Array.of(1, 1), Float64Array.of(4, 4)]);
+  assert.deepEqual(centresOf([T(9, 1), T(0, 0)], 2, whole), [whole, whole]);
+  assert.deepEqual(centresOf([T(2, 1), T(2, 4)], 2, whole), [whole, whole]);
+});
+
+test('mapLeaves replaces leaves at any depth, but not -1', () => {
+  const cell = { near: [3, 4], into: [{ axis: 1, at: 0.5, into: [0, -1] }, 1] };
+  assert.deepEqual(
+    mapLeaves(cell, (leaf) => 10 + leaf),
+    {
+      near: [3, 4],
+      into: [{ axis: 1, at: 0.5, into: [10, -1] }, 11],
+    },
+  );
+  assert.equal(
+    mapLeaves(-1, () => 5),
+    -1,
+  );
+  assert.deepEqual(
+    mapLeaves({ linear: [0, 1], offsets: [2, 3], into: [0, -1] }, (leaf) => 10 + leaf),
+    { linear: [0, 1], offsets: [2, 3], into: [10, -1] },
+  );
+});
