@@ -1,3 +1,6 @@
+// npm run dashboards: writes the JSON that Grafana reads.
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { cluster } from './cluster.ts';
 import { reliability } from './reliability.ts';
 import { training } from './training.ts';
@@ -13,3 +16,11 @@ export const generate = (): Map<string, string> =>
       `${JSON.stringify(board(), null, 2)}\n`,
     ]),
   );
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  for (const [path, text] of generate()) {
+    writeFileSync(root + path, text);
+    console.log(path);
+  }
+}

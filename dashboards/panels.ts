@@ -34,6 +34,7 @@ import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-s
 import * as stats from '@grafana/grafana-foundation-sdk/stat';
 import * as tables from '@grafana/grafana-foundation-sdk/table';
 import * as series from '@grafana/grafana-foundation-sdk/timeseries';
+import { NoUnit } from '@grafana/grafana-foundation-sdk/units';
 
 /** The data source chosen by the dashboard variable. */
 export const DATA_SOURCE = { type: 'prometheus', uid: '$' + '{datasource}' };
@@ -45,7 +46,7 @@ export type Query = readonly [expr: string, legend: string];
 export type Thresholds = readonly (readonly [from: number | null, colour: string])[];
 
 /** No value is better than another. */
-export const NEUTRAL: Thresholds = [[null, 'blue']];
+const NEUTRAL: Thresholds = [[null, 'blue']];
 
 /** 0 is good, anything above is not. */
 export const EXPECT_ZERO: Thresholds = [
@@ -58,14 +59,16 @@ export interface PanelOptions {
   title: string;
   /** What the panel shows and when to worry; Grafana shows it next to the title. */
   description: string;
-  unit: string;
+  /** By default none. */
+  unit?: string;
   /** In columns of the grid, which has 24: 4 columns are 205 px on a screen of 1,280 px. */
   width: number;
   height?: number;
   decimals?: number;
   min?: number;
   max?: number;
-  thresholds: Thresholds;
+  /** By default, no value is better than another. */
+  thresholds?: Thresholds;
   queries: readonly Query[];
 }
 
@@ -106,13 +109,13 @@ function configure<P extends Panel>(
     .title(options.title)
     .description(options.description)
     .datasource(DATA_SOURCE)
-    .unit(options.unit)
+    .unit(options.unit ?? NoUnit)
     .span(options.width)
     .height(options.height ?? defaultHeight)
     .thresholds(
       new ThresholdsConfigBuilder()
         .mode(ThresholdsMode.Absolute)
-        .steps(options.thresholds.map(([value, color]) => ({ value, color }))),
+        .steps((options.thresholds ?? NEUTRAL).map(([value, color]) => ({ value, color }))),
     )
     .targets(options.queries.map((query, i) => target(query, i, format)));
   if (options.decimals !== undefined) panel.decimals(options.decimals);
@@ -141,6 +144,9 @@ export function statPanel(options: PanelOptions, show: keyof typeof TEXT_MODES =
     .textMode(TEXT_MODES[show]);
 }
 
+/** A value in little space. */
+export const smallStat = (options: Omit<PanelOptions, 'width'>) => statPanel({ width: 4, ...options });
+
 /** Shows series of a panel, by name, as whole numbers of which none is better than another. */
 export function asCounts<P extends Panel>(panel: P, names: readonly string[]): P {
   for (const name of names)
@@ -156,7 +162,8 @@ export interface TimeSeriesStyle {
   /** Steps instead of slopes, for values that change abruptly. */
   steps?: boolean;
   stacked?: boolean;
-  bars?: boolean;
+  /** Stacked bars, for what is counted in each interval. */
+  events?: boolean;
   log?: boolean;
   /** For more series than a legend can hold. */
   hideLegend?: boolean;
@@ -164,34 +171,49 @@ export interface TimeSeriesStyle {
   rightAxis?: string;
 }
 
+type TimeSeriesOptions = Omit<PanelOptions, 'width' | 'min'> &
+  TimeSeriesStyle & {
+    /** By default half of the grid. */
+    width?: number;
+    /** By default 0; null: as the values are. */
+    min?: number | null;
+  };
+
 /** Time series. Thresholds above the lowest are drawn as dashed lines. */
-export function timeSeriesPanel(options: PanelOptions, style: TimeSeriesStyle = {}) {
+export function timeSeriesPanel(given: TimeSeriesOptions) {
+  const { min = 0, events = false, ...rest } = given;
+  const options = {
+    ...{ width: 12, bars: events, stacked: events, ...rest },
+    ...(min !== null && { min }),
+  };
   const panel = configure(new series.PanelBuilder(), options, 8, 'range')
     .colorScheme(colour(FieldColorModeId.PaletteClassic))
-    .drawStyle(style.bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
-    .lineWidth(style.stacked ? 1 : 2)
-    .fillOpacity(style.bars ? 80 : style.stacked ? 40 : 8)
+    .drawStyle(options.bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .lineWidth(options.stacked ? 1 : 2)
+    .fillOpacity(options.bars ? 80 : options.stacked ? 40 : 8)
     .showPoints(VisibilityMode.Never)
     .spanNulls(false)
-    .lineInterpolation(style.steps ? LineInterpolation.StepAfter : LineInterpolation.Linear)
+    .lineInterpolation(options.steps ? LineInterpolation.StepAfter : LineInterpolation.Linear)
     .thresholdsStyle(
       new GraphThresholdsStyleConfigBuilder().mode(
-        options.thresholds.length > 1 ? GraphThresholdsStyleMode.Dashed : GraphThresholdsStyleMode.Off,
+        (options.thresholds ?? NEUTRAL).length > 1
+          ? GraphThresholdsStyleMode.Dashed
+          : GraphThresholdsStyleMode.Off,
       ),
     )
     .legend(
       new VizLegendOptionsBuilder()
-        .showLegend(!style.hideLegend)
-        .displayMode(style.hideLegend ? LegendDisplayMode.Hidden : LegendDisplayMode.List)
+        .showLegend(!options.hideLegend)
+        .displayMode(options.hideLegend ? LegendDisplayMode.Hidden : LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .calcs([]),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
-  if (style.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
-  if (style.log)
+  if (options.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
+  if (options.log)
     panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
-  if (style.rightAxis) {
-    panel.overrideByRegexp(`/^${style.rightAxis} ·/`, [
+  if (options.rightAxis) {
+    panel.overrideByRegexp(`/^${options.rightAxis} ·/`, [
       { id: 'custom.axisPlacement', value: AxisPlacement.Right },
     ]);
   }

@@ -1,15 +1,6 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { dashboard, RATE_WINDOW, RUN, WORKERS } from './dashboard.ts';
-import {
-  EXPECT_ZERO,
-  NEUTRAL,
-  type PanelOptions,
-  statPanel,
-  type Thresholds,
-  timeSeriesPanel,
-} from './panels.ts';
-
-const smallStat = (options: Omit<PanelOptions, 'width'>) => statPanel({ width: 4, ...options });
+import { EXPECT_ZERO, smallStat, type Thresholds, timeSeriesPanel } from './panels.ts';
 
 /** Seconds. The alert is raised at the last. */
 const AGE: Thresholds = [
@@ -26,7 +17,6 @@ const now = [
     title: 'Alerts',
     description:
       'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: docs/grafana.md.',
-    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [
@@ -37,7 +27,6 @@ const now = [
     title: 'Workers lost',
     description:
       'Since the run began: killed, exited, silent, stalled or cut off, but not those that left with a goodbye. The result stays the same to the byte.',
-    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_worker_departures_total{${RUN},reason!="goodbye"})`, 'lost']],
@@ -45,7 +34,6 @@ const now = [
   smallStat({
     title: 'Units reassigned',
     description: 'Since the run began: units of lost workers that others computed again.',
-    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_units_reassigned_total{${RUN}})`, 'units']],
@@ -54,7 +42,6 @@ const now = [
     title: 'Rejections',
     description:
       'Messages and connections that the coordinator has rejected since the run began: another version, a wrong key, malformed data.',
-    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [
@@ -77,7 +64,6 @@ const now = [
     title: 'Failed checkpoints',
     description:
       'Checkpoints that could not be written since the run began. Training continues; events.jsonl has the reason.',
-    unit: units.NoUnit,
     decimals: 0,
     thresholds: EXPECT_ZERO,
     queries: [[`sum(dpmesh_checkpoint_failures_total{${RUN}})`, 'failed']],
@@ -85,90 +71,53 @@ const now = [
 ];
 
 const workers = [
-  timeSeriesPanel(
-    {
-      title: 'Departures',
-      description:
-        'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed; refused: sent a result that cannot be right.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[byReason('dpmesh_worker_departures_total'), '{{reason}}']],
-    },
-    { bars: true, stacked: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Joins by worker',
-      description:
-        'How often each worker has joined this run. A line that keeps climbing is a flapping worker; more than 3 joins in 15 minutes raise an alert.',
-      unit: units.NoUnit,
-      decimals: 0,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[`max by (worker) (dpmesh_worker_joins_total{${WORKERS}})`, '{{worker}}']],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Departures',
+    description:
+      'Workers that left, by reason. killed, exited: the process ended; silent: not heard from within the heartbeat timeout; stalled: did not read its messages; cut: the list of keys changed; refused: sent a result that cannot be right.',
+    queries: [[byReason('dpmesh_worker_departures_total'), '{{reason}}']],
+    events: true,
+  }),
+  timeSeriesPanel({
+    title: 'Joins by worker',
+    description:
+      'How often each worker has joined this run. A line that keeps climbing is a flapping worker; more than 3 joins in 15 minutes raise an alert.',
+    decimals: 0,
+    queries: [[`max by (worker) (dpmesh_worker_joins_total{${WORKERS}})`, '{{worker}}']],
+    steps: true,
+  }),
 ];
 
 const retries = [
-  timeSeriesPanel(
-    {
-      title: 'Retries',
-      description:
-        'Units reassigned because their worker left, and units raced because their worker was slow.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [
-        [`sum(increase(dpmesh_units_reassigned_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
-        [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
-      ],
-    },
-    { bars: true, stacked: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Results dropped',
-      description:
-        'late: another worker was first, which is harmless. Other reasons indicate a faulty worker, or one of an earlier session.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[byReason('dpmesh_results_dropped_total'), '{{reason}}']],
-    },
-    { bars: true, stacked: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Rejected messages',
-      description:
-        'hello: another version or numeric identity, or too many workers; fetch: too many requests for rows at once; malformed: not a valid message; ignored: too many malformed messages or hellos.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[byReason('dpmesh_refused_messages_total'), '{{reason}}']],
-    },
-    { bars: true, stacked: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Rejected connections',
-      description: 'Missing or unknown keys, and peers that do not speak ZeroMQ. Always 0 without keys.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[byReason('dpmesh_refused_connections_total'), '{{reason}}']],
-    },
-    { bars: true, stacked: true },
-  ),
+  timeSeriesPanel({
+    title: 'Retries',
+    description: 'Units reassigned because their worker left, and units raced because their worker was slow.',
+    queries: [
+      [`sum(increase(dpmesh_units_reassigned_total{${RUN}}${RATE_WINDOW}))`, 'reassigned'],
+      [`sum(increase(dpmesh_units_raced_total{${RUN}}${RATE_WINDOW}))`, 'raced'],
+    ],
+    events: true,
+  }),
+  timeSeriesPanel({
+    title: 'Results dropped',
+    description:
+      'late: another worker was first, which is harmless. Other reasons indicate a faulty worker, or one of an earlier session.',
+    queries: [[byReason('dpmesh_results_dropped_total'), '{{reason}}']],
+    events: true,
+  }),
+  timeSeriesPanel({
+    title: 'Rejected messages',
+    description:
+      'hello: another version or numeric identity, or too many workers; fetch: too many requests for rows at once; malformed: not a valid message; ignored: too many malformed messages or hellos.',
+    queries: [[byReason('dpmesh_refused_messages_total'), '{{reason}}']],
+    events: true,
+  }),
+  timeSeriesPanel({
+    title: 'Rejected connections',
+    description: 'Missing or unknown keys, and peers that do not speak ZeroMQ. Always 0 without keys.',
+    queries: [[byReason('dpmesh_refused_connections_total'), '{{reason}}']],
+    events: true,
+  }),
 ];
 
 const checkpoints = [
@@ -176,79 +125,54 @@ const checkpoints = [
     title: 'Age of the newest checkpoint',
     description: 'Falls to 0 with each checkpoint. Above ten minutes (dashed, red) an alert is raised.',
     unit: units.Seconds,
-    min: 0,
-    width: 12,
     thresholds: AGE,
     queries: [[age, 'age']],
   }),
-  timeSeriesPanel(
-    {
-      title: 'Checkpoints written and failed',
-      description: 'Checkpoints in each interval. failed: could not be written to disk.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [
-        [`sum(increase(dpmesh_checkpoints_total{${RUN}}${RATE_WINDOW}))`, 'written'],
-        [`sum(increase(dpmesh_checkpoint_failures_total{${RUN}}${RATE_WINDOW}))`, 'failed'],
-      ],
-    },
-    { bars: true, stacked: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Checkpoint size',
-      description: 'Grows with K and the width of the nets. Three checkpoints are kept.',
-      unit: units.BytesIEC,
-      min: 0,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [[`max(dpmesh_checkpoint_bytes{${RUN}})`, 'size']],
-    },
-    { steps: true },
-  ),
-  timeSeriesPanel(
-    {
-      title: 'Checkpoint duration',
-      description:
-        'From snapshot to durable file. Training continues meanwhile, so a slow disk costs nothing until this takes minutes.',
-      unit: units.Seconds,
-      min: 0,
-      width: 12,
-      thresholds: [
-        [null, 'green'],
-        [60, 'orange'],
-      ],
-      queries: [[`max(dpmesh_checkpoint_seconds{${RUN}})`, 'seconds']],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Checkpoints written and failed',
+    description: 'Checkpoints in each interval. failed: could not be written to disk.',
+    queries: [
+      [`sum(increase(dpmesh_checkpoints_total{${RUN}}${RATE_WINDOW}))`, 'written'],
+      [`sum(increase(dpmesh_checkpoint_failures_total{${RUN}}${RATE_WINDOW}))`, 'failed'],
+    ],
+    events: true,
+  }),
+  timeSeriesPanel({
+    title: 'Checkpoint size',
+    description: 'Grows with K and the width of the nets. Three checkpoints are kept.',
+    unit: units.BytesIEC,
+    queries: [[`max(dpmesh_checkpoint_bytes{${RUN}})`, 'size']],
+    steps: true,
+  }),
+  timeSeriesPanel({
+    title: 'Checkpoint duration',
+    description:
+      'From snapshot to durable file. Training continues meanwhile, so a slow disk costs nothing until this takes minutes.',
+    unit: units.Seconds,
+    thresholds: [
+      [null, 'green'],
+      [60, 'orange'],
+    ],
+    queries: [[`max(dpmesh_checkpoint_seconds{${RUN}})`, 'seconds']],
+    steps: true,
+  }),
 ];
 
 const coordinator = [
-  timeSeriesPanel(
-    {
-      title: 'Coordinator uptime',
-      description: 'Falls to 0 when the run is resumed.',
-      unit: units.Seconds,
-      min: 0,
-      width: 8,
-      thresholds: NEUTRAL,
-      queries: [
-        [
-          `time() - max(process_start_time_seconds and on (instance, job) dpmesh_build_info{${RUN}})`,
-          'uptime',
-        ],
-      ],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Coordinator uptime',
+    description: 'Falls to 0 when the run is resumed.',
+    unit: units.Seconds,
+    width: 8,
+    queries: [
+      [`time() - max(process_start_time_seconds and on (instance, job) dpmesh_build_info{${RUN}})`, 'uptime'],
+    ],
+    steps: true,
+  }),
   timeSeriesPanel({
     title: 'Event loop delay',
     description: '90th percentile. Near 1 s, heartbeats are late: the machine is overloaded.',
     unit: units.Seconds,
-    min: 0,
     width: 8,
     thresholds: [
       [null, 'green'],
@@ -258,20 +182,15 @@ const coordinator = [
       [`max(nodejs_eventloop_lag_p90_seconds and on (instance, job) dpmesh_build_info{${RUN}})`, '90 %'],
     ],
   }),
-  timeSeriesPanel(
-    {
-      title: 'Open pages',
-      description:
-        'Browsers that watch the run live. One that does not read its stream is dropped; pages do not slow the run down.',
-      unit: units.NoUnit,
-      decimals: 0,
-      min: 0,
-      width: 8,
-      thresholds: NEUTRAL,
-      queries: [[`sum(dpmesh_event_stream_clients{${RUN}})`, 'pages']],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Open pages',
+    description:
+      'Browsers that watch the run live. One that does not read its stream is dropped; pages do not slow the run down.',
+    decimals: 0,
+    width: 8,
+    queries: [[`sum(dpmesh_event_stream_clients{${RUN}})`, 'pages']],
+    steps: true,
+  }),
 ];
 
 /** Faults, and what they cost. */

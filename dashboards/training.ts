@@ -4,15 +4,11 @@ import {
   asCounts,
   barChart,
   barGauge,
-  NEUTRAL,
-  type PanelOptions,
+  smallStat,
   statPanel,
   type Thresholds,
   timeSeriesPanel,
 } from './panels.ts';
-
-const smallStat = (options: Omit<PanelOptions, 'width' | 'thresholds'>) =>
-  statPanel({ width: 4, thresholds: NEUTRAL, ...options });
 
 const accepted = (kind: string) =>
   `sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"})` +
@@ -30,9 +26,7 @@ const now = [
       title: 'State',
       description:
         'State of the run: starting, running, paused, finishing (the full pass over all rows), done, failed or stopped.',
-      unit: units.NoUnit,
       width: 4,
-      thresholds: NEUTRAL,
       queries: [[`max by (state) (dpmesh_run_state{${RUN}}) == 1`, '{{state}}']],
     },
     'name',
@@ -40,7 +34,6 @@ const now = [
   smallStat({
     title: 'Clusters (K)',
     description: 'Current number of clusters. Splits raise it, merges lower it.',
-    unit: units.NoUnit,
     decimals: 0,
     queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
   }),
@@ -48,7 +41,6 @@ const now = [
     title: 'Epoch',
     description:
       'The last completed epoch. A run ends before --max-epochs if splits and merges have settled.',
-    unit: units.NoUnit,
     decimals: 0,
     queries: [[`max(dpmesh_epoch{${RUN}})`, 'epoch']],
   }),
@@ -64,40 +56,32 @@ const now = [
     title: 'Rows',
     description:
       'Rows of the data. All of them get labels in the full pass, whatever the size of the sample.',
-    unit: units.NoUnit,
     queries: [[`max(dpmesh_rows{${RUN}})`, 'rows']],
   }),
   smallStat({
     title: 'Sample',
     description: 'Rows used for training: the same ones in every epoch.',
-    unit: units.NoUnit,
     queries: [[`max(dpmesh_sample_rows{${RUN}})`, 'rows']],
   }),
 ];
 
 const progress = [
-  timeSeriesPanel(
-    {
-      title: 'Clusters over time',
-      description:
-        'K. The marks are accepted splits (blue) and merges (orange). When the line stays level, the run has settled.',
-      unit: units.NoUnit,
-      decimals: 0,
-      min: 0,
-      width: 10,
-      height: 9,
-      thresholds: NEUTRAL,
-      queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Clusters over time',
+    description:
+      'K. The marks are accepted splits (blue) and merges (orange). When the line stays level, the run has settled.',
+    decimals: 0,
+    width: 10,
+    height: 9,
+    queries: [[`max(dpmesh_clusters{${RUN}})`, 'K']],
+    steps: true,
+  }),
   asCounts(
     statPanel(
       {
         title: 'How sure K is',
         description:
           'Runs with the graph likelihood partition random shares of the sample at the resolution that they use. Agreement: the mean adjusted Rand index of two such partitions, 1 if all have the same clusters, near 0 if what they share is chance. Below it, the least and the largest number of clusters in them. If agreement is low or the range wide, other rows would have given other clusters, and K is one answer of several: see the tree of clusters. No data: the run has Gaussian clusters (then --replicates says how sure K is), or no partitions agree, so that K is 1.',
-        unit: units.NoUnit,
         decimals: 2,
         min: 0,
         max: 1,
@@ -114,22 +98,20 @@ const progress = [
     ),
     ['K at least', 'K at most'],
   ),
-  timeSeriesPanel(
-    {
-      title: 'Losses',
-      description:
-        'Loss of the clustering net (left axis; none at K = 1) and of the sub-clustering nets (right axis). They fall, and jump where K changes. NaN or infinity raises an alert.',
-      unit: units.Short,
-      width: 10,
-      height: 9,
-      thresholds: NEUTRAL,
-      queries: [
-        [`max(dpmesh_clustering_loss{${RUN}})`, 'clustering'],
-        [`max(dpmesh_subclustering_loss{${RUN}})`, 'sub-clustering'],
-      ],
-    },
-    { rightAxis: 'sub-clustering' },
-  ),
+  timeSeriesPanel({
+    title: 'Losses',
+    description:
+      'Loss of the clustering net (left axis; none at K = 1) and of the sub-clustering nets (right axis). They fall, and jump where K changes. NaN or infinity raises an alert.',
+    unit: units.Short,
+    width: 10,
+    height: 9,
+    queries: [
+      [`max(dpmesh_clustering_loss{${RUN}})`, 'clustering'],
+      [`max(dpmesh_subclustering_loss{${RUN}})`, 'sub-clustering'],
+    ],
+    rightAxis: 'sub-clustering',
+    min: null,
+  }),
 ];
 
 const encoder = [
@@ -138,10 +120,7 @@ const encoder = [
     description:
       'Only in runs with --encoder. What an auto-encoder loses of its rows, as a share of their variance: 1 is as bad as their mean, 0 is perfect. It falls quickly, then slowly; if it is level long before the end, fewer --encoder-epochs do.',
     unit: units.PercentUnit,
-    min: 0,
-    width: 12,
     height: 4,
-    thresholds: NEUTRAL,
     queries: [[`max(dpmesh_encoder_loss{${RUN}})`, 'error']],
   }),
   smallStat({
@@ -168,32 +147,25 @@ const encoder = [
 ];
 
 const changes = [
-  timeSeriesPanel(
-    {
-      title: 'Proposals',
-      description: 'Proposed splits and merges by outcome. Nearly all are refused once K has settled.',
-      unit: units.NoUnit,
-      min: 0,
-      width: 8,
-      thresholds: NEUTRAL,
-      queries: [
-        [
-          `sum by (kind, outcome) (increase(dpmesh_proposals_total{${RUN}}${RATE_WINDOW}))`,
-          '{{kind}} {{outcome}}',
-        ],
+  timeSeriesPanel({
+    title: 'Proposals',
+    description: 'Proposed splits and merges by outcome. Nearly all are refused once K has settled.',
+    width: 8,
+    queries: [
+      [
+        `sum by (kind, outcome) (increase(dpmesh_proposals_total{${RUN}}${RATE_WINDOW}))`,
+        '{{kind}} {{outcome}}',
       ],
-    },
-    { bars: true, stacked: true },
-  ),
+    ],
+    events: true,
+  }),
   timeSeriesPanel({
     title: 'Acceptance rate',
     description:
       'Accepted fraction of all proposals of the run so far. Falls towards 0 as K settles; splits that merges undo keep it up.',
     unit: units.PercentUnit,
-    min: 0,
     max: 1,
     width: 8,
-    thresholds: NEUTRAL,
     queries: [
       [
         `sum by (kind) (dpmesh_proposals_total{${RUN},outcome="accepted"})` +
@@ -202,38 +174,34 @@ const changes = [
       ],
     ],
   }),
-  timeSeriesPanel(
-    {
-      title: 'Best log-ratio',
-      description:
-        'Log Hastings ratio of the best proposal of the last step. Above 0 (dashed) it is certain to be accepted; far below 0, never. Far below 0 for both: K has settled.',
-      unit: units.Short,
-      width: 8,
-      thresholds: [
-        [null, 'blue'],
-        [0, 'green'],
-      ],
-      queries: [[`max by (kind) (dpmesh_best_log_ratio{${RUN}})`, '{{kind}}']],
-    },
-    { steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Best log-ratio',
+    description:
+      'Log Hastings ratio of the best proposal of the last step. Above 0 (dashed) it is certain to be accepted; far below 0, never. Far below 0 for both: K has settled.',
+    unit: units.Short,
+    width: 8,
+    thresholds: [
+      [null, 'blue'],
+      [0, 'green'],
+    ],
+    queries: [[`max by (kind) (dpmesh_best_log_ratio{${RUN}})`, '{{kind}}']],
+    steps: true,
+    min: null,
+  }),
 ];
 
 const sizes = [
-  timeSeriesPanel(
-    {
-      title: 'Cluster sizes over time',
-      description:
-        'Rows of the sample in each cluster (soft counts), stacked, for the first 200 clusters. A split divides a band.',
-      unit: units.Short,
-      min: 0,
-      width: 12,
-      height: 9,
-      thresholds: NEUTRAL,
-      queries: [[`max by (cluster) (dpmesh_cluster_rows{${RUN}})`, 'cluster {{cluster}}']],
-    },
-    { stacked: true, steps: true, hideLegend: true },
-  ),
+  timeSeriesPanel({
+    title: 'Cluster sizes over time',
+    description:
+      'Rows of the sample in each cluster (soft counts), stacked, for the first 200 clusters. A split divides a band.',
+    unit: units.Short,
+    height: 9,
+    queries: [[`max by (cluster) (dpmesh_cluster_rows{${RUN}})`, 'cluster {{cluster}}']],
+    stacked: true,
+    steps: true,
+    hideLegend: true,
+  }),
   barChart(
     {
       title: 'Cluster sizes now',
@@ -243,26 +211,23 @@ const sizes = [
       min: 0,
       width: 12,
       height: 9,
-      thresholds: NEUTRAL,
       queries: [[`sort_desc(max by (cluster) (dpmesh_cluster_rows{${RUN}}))`, '']],
     },
     'cluster',
   ),
-  timeSeriesPanel(
-    {
-      title: 'Smallest, mean and largest cluster',
-      description: 'Rows of the sample, on a logarithmic axis. A cluster near 0 will be merged.',
-      unit: units.Short,
-      width: 12,
-      thresholds: NEUTRAL,
-      queries: [
-        [`min(dpmesh_cluster_rows{${RUN}})`, 'smallest'],
-        [`avg(dpmesh_cluster_rows{${RUN}})`, 'mean'],
-        [`max(dpmesh_cluster_rows{${RUN}})`, 'largest'],
-      ],
-    },
-    { log: true, steps: true },
-  ),
+  timeSeriesPanel({
+    title: 'Smallest, mean and largest cluster',
+    description: 'Rows of the sample, on a logarithmic axis. A cluster near 0 will be merged.',
+    unit: units.Short,
+    queries: [
+      [`min(dpmesh_cluster_rows{${RUN}})`, 'smallest'],
+      [`avg(dpmesh_cluster_rows{${RUN}})`, 'mean'],
+      [`max(dpmesh_cluster_rows{${RUN}})`, 'largest'],
+    ],
+    log: true,
+    steps: true,
+    min: null,
+  }),
   barGauge({
     title: 'Largest cluster weights',
     description: 'The ten largest weights π of the mixture.',
@@ -270,7 +235,6 @@ const sizes = [
     min: 0,
     max: 1,
     width: 12,
-    thresholds: NEUTRAL,
     queries: [
       [`sort_desc(topk(10, max by (cluster) (dpmesh_cluster_weight{${RUN}})))`, 'cluster {{cluster}}'],
     ],

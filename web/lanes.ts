@@ -1,16 +1,16 @@
-import { ticks as roundNumbers, tickStep } from 'd3-array';
 import type { WorkSpan } from '../view/api.ts';
-import { decimals } from '../view/text.ts';
+import { colourOf } from '../view/palette.ts';
+import { decimals, duration, escaped, percent } from '../view/text.ts';
+import { byId, placeTooltip, setHtml, setText } from './dom.ts';
 
-/** A unit of work on the chart: time runs horizontally, each worker has a lane, and each shard a strip of it. */
+/** Which worker computed which shard when: a table with a line for each worker, in which time runs to the right. */
+
+/** A unit of work on the chart. */
 export interface WorkBlock {
   lane: number;
   /** Seconds since the run began. */
   start: number;
   end: number;
-  /** 0 … 1 from the top of the lane. */
-  top: number;
-  bottom: number;
   task: string;
   epoch: number;
   round: number;
@@ -24,6 +24,8 @@ export interface Lanes {
   blocks: WorkBlock[];
   from: number;
   to: number;
+  /** Number of shards, each of which has a strip of a lane. */
+  shards: number;
   /** Fraction of the window that each worker was computing. */
   busy: number[];
 }
@@ -49,96 +51,118 @@ export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
     shards = Math.max(shards, last + 1);
   }
   if (!(to > from)) [from, to] = Number.isFinite(from) ? [from, from + 1] : [0, 1];
-  const blocks = shown
-    .filter(([worker]) => lane.has(worker))
-    .map(
-      ([worker, task, epoch, round, first, last, start, end]): WorkBlock => ({
-        lane: lane.get(worker)!,
-        start,
-        end,
-        top: first / shards,
-        bottom: (last + 1) / shards,
-        task,
-        epoch,
-        round,
-        shards: [first, last],
-      }),
-    );
-  return {
-    workers,
-    more: names.length - workers.length,
-    blocks,
-    from,
-    to,
-    busy: workers.map((_, i) => busyFraction(blocks, i, to - from)),
-  };
+  const blocks = shown.flatMap(([worker, task, epoch, round, first, last, start, end]): WorkBlock[] =>
+    lane.has(worker)
+      ? [{ lane: lane.get(worker)!, start, end, task, epoch, round, shards: [first, last] }]
+      : [],
+  );
+  const busy = workers.map((_, i) => busyFraction(blocks, i, to - from));
+  return { workers, more: names.length - workers.length, blocks, from, to, shards, busy };
 }
 
 /** Units of a worker that reports several shards at once overlap in time: their union counts. */
 function busyFraction(blocks: readonly WorkBlock[], lane: number, span: number): number {
-  const own = blocks.filter((block) => block.lane === lane).sort((a, b) => a.start - b.start);
+  const inOrder = blocks.filter((block) => block.lane === lane).sort((a, b) => a.start - b.start);
   let [busy, coveredUntil] = [0, -Infinity];
-  for (const { start, end } of own) {
+  for (const { start, end } of inOrder) {
     busy += Math.max(0, end - Math.max(start, coveredUntil));
     coveredUntil = Math.max(coveredUntil, end);
   }
   return Math.min(1, busy / span);
 }
 
-/** The topmost block at a time and a height (0 … 1) in a lane, within `slack` seconds. */
-export function blockAt(
-  lanes: Lanes,
-  time: number,
-  lane: number,
-  height: number,
-  slack: number,
-): WorkBlock | null {
-  return (
-    lanes.blocks.findLast(
-      (b) =>
-        b.lane === lane &&
-        b.start - slack <= time &&
-        time <= b.end + slack &&
-        b.top <= height &&
-        height <= b.bottom,
-    ) ?? null
-  );
-}
+/** Units of a lane's picture, which is stretched to the width that there is. */
+const [WIDTH, HEIGHT] = [1000, 100];
+/** Times below the lanes. */
+const TIMES = 5;
 
-/**
- * A worker's name shortened to a width with "…". Keeps the part after the last slash if it can, because that tells the
- * workers of one host apart.
- */
-export function shortName(name: string, width: number, widthOf: (text: string) => number): string {
-  if (widthOf(name) <= width) return name;
-  const tail = /\/[^/]+$/.exec(name)?.[0] ?? '';
-  return (
-    shorten(name.slice(0, name.length - tail.length), tail, width, widthOf) ??
-    shorten(name, '', width, widthOf) ??
-    '…'
-  );
-}
-
-/** As much of `head` as fits together with "…" and `tail`; null if nothing does. */
-function shorten(
-  head: string,
-  tail: string,
-  width: number,
-  widthOf: (text: string) => number,
-): string | null {
-  const letters = [...head];
-  const text = (length: number) => `${letters.slice(0, length).join('')}…${tail}`;
-  let [fits, tooMany] = [0, letters.length + 1];
-  while (tooMany - fits > 1) {
-    const length = (fits + tooMany) >> 1;
-    if (widthOf(text(length)) <= width) fits = length;
-    else tooMany = length;
+/** The lanes as rows of a table. */
+export function laneRows(lanes: Lanes): string {
+  const { workers, blocks, from, to, shards, busy } = lanes;
+  const strips = workers.map((): string[] => []);
+  for (const [
+    i,
+    {
+      lane,
+      start,
+      end,
+      task,
+      shards: [first, last],
+    },
+  ] of blocks.entries()) {
+    const x = (WIDTH * (start - from)) / (to - from);
+    const width = Math.max(1, (WIDTH * (end - start)) / (to - from));
+    const height = (HEIGHT * (last + 1 - first)) / shards;
+    strips[lane].push(
+      `<rect data-block="${i}" x="${x.toFixed(1)}" y="${((HEIGHT * first) / shards).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${taskColour(task)}"/>`,
+    );
   }
-  return fits ? text(fits) : null;
+  const digits = decimals((to - from) / TIMES / 10);
+  const times = Array.from({ length: TIMES }, (_, i) => from + ((to - from) * i) / (TIMES - 1));
+  const rows = workers.map((name, lane) => {
+    // The part after the last slash tells the workers of one host apart: it is not cut off.
+    const [, head, tail] = /^(.*?)(\/[^/]*)?$/s.exec(name)!;
+    const last = blocks.findLast((block) => block.lane === lane)?.task ?? '';
+    return `<tr><th scope="row" title="${escaped(name)}"><div><span class="head-of">${escaped(head)}</span><span>${escaped(tail ?? '')}</span></div></th><td class="n">${percent(busy[lane], 0)}</td><td class="strip"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${escaped(`last task: ${last}`)}">${strips[lane].join('')}</svg></td></tr>`;
+  });
+  return `${rows.join('')}<tr><th></th><td></td><td class="times">${times.map((time) => `<span>${time.toFixed(digits)} s</span>`).join('')}</td></tr>`;
 }
 
-/** About `wanted` round numbers for an axis within from … to, and the decimals needed to write them. */
-export const ticks = (from: number, to: number, wanted: number) => ({
-  values: roundNumbers(from, to, wanted),
-  digits: decimals(tickStep(from, to, wanted)),
-});
+/** The position in this list decides the colour of a task; others share the next one. Append new tasks, so that colours stay. */
+const TASKS = [
+  ...['cluster-steps', 'sub-steps', 'statistics', 'cell-sums', 'cell-scatter', 'cell-histogram', 'moments'],
+  ...['seed-distances', 'full-pass', 'pivoted-statistics', 'column-histogram', 'fenced-moments'],
+  ...['sample-labels', 'cell-fourth-moments', 'sample-covariance', 'sample-rows', 'neighbours', 'partitions'],
+  ...['start-partition', 'memberships', 'null-partitions'],
+];
+
+const taskColour = (task: string) => colourOf(TASKS.includes(task) ? TASKS.indexOf(task) : TASKS.length);
+
+/** Does not update while the pointer is on it. */
+export function laneChart(requestDraw: () => void): { draw(work: readonly WorkSpan[]): void } {
+  const box = byId('lanes-box');
+  const tooltip = byId('lanes-tip');
+  const roundsMenu = byId<HTMLSelectElement>('rounds');
+  let lanes: Lanes = lanesOf([], 1);
+  let isFrozen = false;
+
+  // Fifty rounds are too dense for a phone.
+  if (window.innerWidth < 600) roundsMenu.value = '12';
+  roundsMenu.onchange = requestDraw;
+  box.onpointerenter = () => {
+    isFrozen = true;
+  };
+  box.onpointerleave = () => {
+    isFrozen = false;
+    tooltip.hidden = true;
+    requestDraw();
+  };
+  box.onpointermove = ({ target, clientX, clientY }) => {
+    const place = (target as Element).closest<SVGElement>('[data-block]')?.dataset.block;
+    tooltip.hidden = place === undefined;
+    if (place === undefined) return;
+    setText(tooltip, describe(lanes.blocks[Number(place)]));
+    const { left, top } = box.getBoundingClientRect();
+    placeTooltip(tooltip, clientX - left, clientY - top + box.scrollTop, box.clientWidth, box.scrollHeight);
+  };
+
+  const describe = ({ lane, task, epoch, round, shards: [first, last], start, end }: WorkBlock) =>
+    `${lanes.workers[lane]} · ${task} · epoch ${epoch}, round ${round} · ${first === last ? `shard ${first}` : `shards ${first}–${last}`} · ${duration(end - start)}`;
+
+  return {
+    draw(work) {
+      if (!isFrozen) lanes = lanesOf(work, Number(roundsMenu.value));
+      byId('lanes-empty').hidden = lanes.workers.length > 0;
+      setHtml(byId('lanes-table'), lanes.workers.length ? laneRows(lanes) : '');
+      const present = [...new Set(lanes.blocks.map(({ task }) => task))];
+      const swatches = present
+        .sort((a, b) => TASKS.indexOf(a) - TASKS.indexOf(b))
+        .map(
+          (task) =>
+            `<svg class="swatch" viewBox="0 0 1 1" aria-hidden="true"><rect width="1" height="1" fill="${taskColour(task)}"/></svg>${escaped(task)}`,
+        );
+      const more = lanes.more ? `${lanes.more} more workers not shown` : '';
+      setHtml(byId('tasks'), swatches.join(' ') + more);
+    },
+  };
+}

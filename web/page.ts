@@ -18,7 +18,7 @@ import { charts } from './charts.ts';
 import { controls } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { ConnectionState, Described, Feed } from './feed.ts';
-import { laneChart } from './lane-chart.ts';
+import { laneChart } from './lanes.ts';
 import { logList } from './log.ts';
 import { createHighlight, montageOf, rowsPanel } from './rows.ts';
 import { addSaveButtons } from './save.ts';
@@ -57,10 +57,8 @@ export function startPage(feed: Feed): void {
   makeSortable();
   onThemeChange(() => {
     scheduleDraw('model');
-    scheduleDraw('work');
   });
   new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
-  new ResizeObserver(() => scheduleDraw('work')).observe(byId('lanes-box'));
 
   const pressMap = mapButton(feed.showMap);
   let view: ModelView | null = null;

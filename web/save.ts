@@ -138,7 +138,6 @@ export function addSaveButtons(store: () => Store | null, points: () => (string 
       png: svgOf('chart-losses'),
       csv: columns(['epoch', 'time', 'loss', 'subLoss']),
     },
-    workers: { of: 'the rounds by worker', png: canvasOf('lanes-box') },
   };
   for (const [name, { of, ...savable }] of Object.entries(panels)) {
     const head = document.querySelector(`.panel.${name} > .head`)!;

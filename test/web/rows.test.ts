@@ -1,8 +1,7 @@
-// What a click, a search, a sorted column, a zoom and a saved file do on the live page, in a real browser.
+// What a click, a search and a sorted column do on the live page, in a real browser. Zoom and files: saved-page.test.ts.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import type { Locator, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { closeBrowser, drawn, noBrowser, type OpenedPage, open } from './browser.ts';
 import { type Mock, mock } from './mock.ts';
 
@@ -93,51 +92,6 @@ test('a click on a cluster shows what is known of it, with images; of one withou
 });
 
 const scatter = () => page.locator('#scatter');
-/** A place of the plot where there is a point, or a cluster's number: `tip` has its cluster. */
-async function place(): Promise<{ x: number; y: number }> {
-  const box = (await scatter().boundingBox())!;
-  for (let y = box.height * 0.2; y < box.height; y += 17)
-    for (let x = 20; x < box.width; x += 13) {
-      await page.mouse.move(box.x + x, box.y + y);
-      if (await page.locator('#scatter-tip').isVisible()) return { x: box.x + x, y: box.y + y };
-    }
-  throw new Error('there are no points');
-}
-
-test('a click on a point shows its row; wheel, keys and button zoom and reset', { skip }, async () => {
-  await scatter().scrollIntoViewIfNeeded();
-  const at = await place();
-  await page.mouse.click(at.x, at.y);
-  await page.locator('#rows').waitFor();
-  const title = await page.locator('#h-rows').textContent();
-  assert.match(title!, /^(Row [\d,]+|Rows of cluster \d)$/);
-  assert.ok(await page.locator('#reset').isHidden());
-  const picture = () => scatter().evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
-  const whole = await picture();
-  const changed = (before: string, isSame = false) =>
-    page.waitForFunction(
-      ([before, isSame]) =>
-        (document.querySelector<HTMLCanvasElement>('#scatter')!.toDataURL() === before) === isSame,
-      [before, isSame] as const,
-    );
-  // The click has given it the focus.
-  await scatter().focus();
-  await page.mouse.wheel(0, -400);
-  await page.locator('#reset').waitFor();
-  await changed(whole);
-  await page.keyboard.press('0');
-  await page.locator('#reset').waitFor({ state: 'hidden' });
-  await page.keyboard.press('+');
-  await page.locator('#reset').waitFor();
-  await page.locator('#reset').click();
-  assert.ok(await page.locator('#reset').isHidden());
-  // Without the focus, the wheel scrolls the page.
-  await page.locator('#theme').focus();
-  await page.mouse.wheel(0, 100);
-  await page.waitForFunction(() => scrollY > 0);
-  assert.ok(await page.locator('#reset').isHidden());
-});
-
 test('on the map, the number of a cluster shows images of it', { skip }, async () => {
   await page.locator('#on-map').click();
   await page.waitForFunction(() => document.getElementById('axes')!.textContent === 'a map');
@@ -196,26 +150,6 @@ test('the page of texts opens on the map, and Find knows the words of topics', {
   assert.deepEqual(own.complaints, []);
   await own.close();
   await texts.close();
-});
-
-test('pictures and numbers are saved', { skip }, async () => {
-  const saved = async (button: Locator) => {
-    const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
-    return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
-  };
-  const button = (name: string) => page.getByRole('button', { name, exact: true });
-  const points = await saved(button('Save the sample points as CSV'));
-  const lines = points.bytes.toString().trimEnd().split('\r\n');
-  assert.equal(points.name, 'mnist_umap10-clusters.csv');
-  assert.deepEqual([lines[0], lines.length], ['row,cluster,x,y', 3001]);
-  assert.match(lines[1], /^0,\d,-?[\d.e-]+,-?[\d.e-]+$/);
-  const table = await saved(button('Save the table of clusters as CSV'));
-  assert.equal(table.bytes.toString().trimEnd().split('\r\n').length, 8);
-  for (const of of ['the sample points', 'the tree of clusters', 'the losses']) {
-    const { bytes } = await saved(button(`Save ${of} as PNG`));
-    assert.equal(bytes.subarray(1, 4).toString(), 'PNG');
-    assert.ok(bytes.length > 2000, `${of}: ${bytes.length} bytes`);
-  }
 });
 
 test('scores and paths stand at the end; checkpoints share a line that opens', { skip }, async () => {

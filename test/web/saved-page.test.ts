@@ -136,7 +136,7 @@ test('cards of images show these, not their columns; on a phone nothing is wider
 
 test('without scripts there are pictures, table and cards; and so on paper', { skip }, async () => {
   const still = await open(url, { javaScriptEnabled: false });
-  const text = (await still.page.locator('body').textContent())!.replaceAll('\n', ' ');
+  const text = (await still.page.locator('main').textContent())!.replaceAll('\n', ' ');
   for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
   for (const name of ['clusters', 'map', 'exemplars'])
     assert.ok(await still.page.locator(`figure[data-picture=${name}] svg`).isVisible(), name);

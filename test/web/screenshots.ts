@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { closeBrowser, drawn, open } from './browser.ts';
-import { shrink } from './png.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const [to = join(root, 'docs/screenshots')] = process.argv.slice(2);
@@ -42,7 +42,8 @@ for (const [name, options] of Object.entries(shapes)) {
   await drawn(page);
   await page.waitForTimeout(500);
   const fullPage = name !== 'phone';
-  shrink(await page.screenshot({ fullPage }), join(to, `live-page-${name}.png`));
+  const shot = sharp(await page.screenshot({ fullPage }));
+  await shot.png({ palette: true, effort: 10 }).toFile(join(to, `live-page-${name}.png`));
   if (!fullPage) await page.screenshot({ fullPage: true, path: join(folder, 'phone.png') });
   for (const complaint of complaints) console.error(`${name}: ${complaint}`);
   await close();

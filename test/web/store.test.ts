@@ -15,7 +15,7 @@ import {
   threeDigits,
   timeOfDay,
 } from '../../view/text.ts';
-import { blockAt, lanesOf, shortName, ticks } from '../../web/lanes.ts';
+import { laneRows, lanesOf } from '../../web/lanes.ts';
 import { logEntries } from '../../web/log.ts';
 import { applyMessage, createStore } from '../../web/store.ts';
 import { noEpochs } from './world.ts';
@@ -239,11 +239,9 @@ test('lanes: the last rounds, one lane per worker, one strip per shard', () => {
   assert.deepEqual(lanes.workers, ['w2', 'w10']);
   assert.deepEqual([lanes.from, lanes.to], [1, 4]);
   assert.deepEqual(lanes.busy, [2 / 3, 1]);
-  const [first] = lanes.blocks;
-  assert.deepEqual([first.top, first.bottom], [0.25, 0.75]);
-  assert.equal(blockAt(lanes, 2, 0, 0.5, 0)?.round, 2);
-  assert.equal(blockAt(lanes, 2, 0, 0.9, 0), null);
-  assert.equal(blockAt(lanes, 3.2, 0, 0.5, 0.3)?.round, 2);
+  const rows = laneRows(lanes);
+  assert.match(rows, /<rect data-block="0" x="0.0" y="25.0" width="666.7" height="50.0"/);
+  assert.match(rows, /<th [^>]*><div><span class="head-of">w10<\/span>/);
   assert.deepEqual(lanesOf([], 5).workers, []);
   const many = lanesOf(
     Array.from({ length: 1000 }, (_, w) => [`w${w}`, 'a', 1, 1, w, w, 0, 1]),
@@ -251,28 +249,6 @@ test('lanes: the last rounds, one lane per worker, one strip per shard', () => {
   );
   assert.equal(many.workers.length + many.more, 1000);
   assert.ok(many.workers.length <= 64);
-});
-
-test('a long worker name is shortened with …, but keeps the part after the slash', () => {
-  const shortened = (name: string, width: number) => shortName(name, width, (text) => [...text].length);
-  assert.deepEqual(
-    [
-      shortened('local/0', 7),
-      shortened('ip-10-0-12-34.internal/gpu0', 14),
-      shortened('node-of-a-cluster', 8),
-    ],
-    ['local/0', 'ip-10-0-…/gpu0', 'node-of…'],
-  );
-  assert.deepEqual(
-    [shortened('a/very-long-part', 6), shortened('rack🚀🚀🚀/0', 8), shortened('abc', 0)],
-    ['a/ver…', 'rack🚀…/0', '…'],
-  );
-});
-
-test('round numbers on an axis', () => {
-  assert.deepEqual(ticks(8.03, 10.5, 5), { values: [8.5, 9, 9.5, 10, 10.5], digits: 1 });
-  assert.deepEqual(ticks(0, 90, 3).values, [0, 20, 40, 60, 80]);
-  assert.equal(ticks(0, 0.01, 4).digits, 3);
 });
 
 test('numbers as text', () => {

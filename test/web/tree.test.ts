@@ -1,7 +1,5 @@
 // The tree of merges on the page of a run that has ended, and the dial that cuts it.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { MergeTree } from '../../view/api.ts';
@@ -10,7 +8,6 @@ import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
 import { mock } from './mock.ts';
 
 const skip = noBrowser;
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 after(closeBrowser);
 
 const textOf = (page: Page, id: string) =>
@@ -124,24 +121,6 @@ test('of many clusters the last joins are shown, also on a phone', { skip }, asy
   }
   await run.close();
 });
-
-for (const colorScheme of ['light', 'dark'] as const)
-  test(`axe reports no accessibility faults of the tree in the ${colorScheme} theme`, { skip }, async () => {
-    const run = await mock({ epochs: 60, rows: 200, status: 'done' });
-    const { page, close } = await open(run.url, { colorScheme });
-    await drawn(page);
-    await page.locator('#tree').waitFor();
-    await page.locator('#dial').fill('4');
-    await becomes(page, 'cut', /^4 clusters/);
-    await page.evaluate(AXE);
-    const violations = await page.evaluate(async () => {
-      const found = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run('#tree');
-      return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-    });
-    assert.deepEqual(violations, []);
-    await close();
-    await run.close();
-  });
 
 test('what would split next, and texts of the tree that are not markup', { skip }, async () => {
   const next = [{ cluster: 5, sizes: [812, 407], height: -0.0123 }];
