@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { cardsLegend, clusterCard, clusterDetailsIn } from '../view/cluster-details.ts';
 import { legend, neighboursText, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
@@ -22,16 +21,12 @@ import { counted, escaped, percent } from '../view/text.ts';
 import type { ReportContents } from './contents.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages } from './exemplars.ts';
+import { PAGE_FILES } from './page-files.ts';
 
 /**
  * The page of a finished run: that of a running one (web/index.html) with the run in it. All that a reader without scripts can have is
  * there as HTML and SVG; the script reads the rest from a block of data, which no browser runs.
  */
-
-/** Where `npm run build` puts the page's files, relative to the source and to the compiled file. */
-const FOLDER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../dist/web/' : '../web/', import.meta.url),
-);
 
 /** Events and epochs that a page has: of more, some are left out. */
 const MOST_EVENTS = 3000;
@@ -92,7 +87,10 @@ export function reportPage(
     map: map && packedView({ ...map, typical: [] }),
   };
   const script = `<script type="application/json" id="saved-run">${JSON.stringify(saved).replaceAll('<', '\\u003c')}</script>`;
-  let page = readFileSync(`${FOLDER}index.html`, 'utf8').replace(/ *<!--live-->[\s\S]*?<!--\/live-->\n/g, '');
+  let page = readFileSync(`${PAGE_FILES}index.html`, 'utf8').replace(
+    / *<!--live-->[\s\S]*?<!--\/live-->\n/g,
+    '',
+  );
   for (const [name, content] of Object.entries(parts))
     page = page.replace(new RegExp(`[^<>]*<!--${name}-->`), () => content);
   const shown: Record<string, boolean> = {
@@ -122,8 +120,8 @@ export function reportPage(
 
 /** Puts style and script into the page. Its Content-Security-Policy names both by their hashes and allows nothing else. */
 function inOneFile(page: string, data: string): string {
-  const style = readFileSync(`${FOLDER}app.css`, 'utf8').trim();
-  const code = readFileSync(`${FOLDER}app.js`, 'utf8').replaceAll('</script', '<\\/script').trim();
+  const style = readFileSync(`${PAGE_FILES}app.css`, 'utf8').trim();
+  const code = readFileSync(`${PAGE_FILES}app.js`, 'utf8').replaceAll('</script', '<\\/script').trim();
   // The hash is that of all between the tags.
   const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   const policy = `default-src 'none'; script-src ${hash(code)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'`;

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
 import { UserError } from '../../base/user-error.ts';
+import { PAGE_FILES } from '../../report/page-files.ts';
 import { escaped } from '../../view/text.ts';
 
 /** A server of pages: who may have them, and the files of the page. */
@@ -98,11 +98,6 @@ function unauthorized(reply: FastifyReply) {
     .send({ error: 'the token is missing or wrong' });
 }
 
-/** Where `npm run build` puts the live page, relative to the source and to the compiled file. */
-const FOLDER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/web/' : '../../web/', import.meta.url),
-);
-
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -128,7 +123,7 @@ export async function pageFile(name: string): Promise<Page | null> {
   if (!type || !/^[a-z0-9][a-z0-9._-]*$/i.test(name)) return null;
   try {
     if (!files.has(name)) {
-      const body = await readFile(`${FOLDER}${name}`);
+      const body = await readFile(`${PAGE_FILES}${name}`);
       // Another request may have read it meanwhile.
       if (!files.has(name)) files.set(name, { type, body });
     }

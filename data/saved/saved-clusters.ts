@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
-import type { NextSplit } from '../../index.ts';
-import { type Dendrogram, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
+import { type Dendrogram, type NextSplit, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
 import type { RunFiles } from './run-files.ts';
 
 /** `clusters.json` of a run directory: what its clusters are. */
