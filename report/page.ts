@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { PAGE_FILES } from '../base/page-files.ts';
 import { cardsLegend, clusterCard, clusterDetailsIn } from '../view/cluster-details.ts';
 import { legend, neighboursText, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
@@ -21,7 +22,6 @@ import { counted, escaped, percent } from '../view/text.ts';
 import type { ReportContents } from './contents.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages } from './exemplars.ts';
-import { PAGE_FILES } from './page-files.ts';
 
 /**
  * The page of a finished run: that of a running one (web/index.html) with the run in it. All that a reader without scripts can have is

@@ -17,7 +17,7 @@ import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
-import { encodeRows } from './tasks/encoder/encode.ts';
+import { encodeRows } from './tasks/encoder.ts';
 
 export interface PredictInput {
   /** The directory of a finished run. */

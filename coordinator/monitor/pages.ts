@@ -5,8 +5,8 @@ import { extname } from 'node:path';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
+import { PAGE_FILES } from '../../base/page-files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { PAGE_FILES } from '../../report/page-files.ts';
 import { escaped } from '../../view/text.ts';
 
 /** A server of pages: who may have them, and the files of the page. */

@@ -149,3 +149,8 @@ async function* batches(
   }
   if (batch.length) yield { batch, raw: memory.subarray(0, rows * dim) };
 }
+
+/** The tasks of this file, by name. */
+export const tasks = {
+  'full-pass': fullPass,
+};

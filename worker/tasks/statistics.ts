@@ -1,7 +1,10 @@
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { seedCandidate } from '../../model/kmeans.ts';
+import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
+import { covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
+import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 
@@ -39,3 +42,99 @@ export async function statistics(
   sample.labels = { version: states.version('net'), z };
   return { T: nd(T, k, p) };
 }
+
+/**
+ * The soft statistics [K,P] of `statistics`, but in float64, in the model's coordinates and about a point near each cluster's
+ * mean: for clusters so flat, or so far from the origin relative to their spread, that float32 products lose their covariance.
+ * Responsibilities below `least` do not count: with many clusters most are, and these sums then take less time than products.
+ * Caches the hard labels for later tasks.
+ */
+export async function pivotedStatistics(
+  context: Context,
+  task: TaskOf<'pivoted-statistics'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { backend, states } = context;
+  const sample = await context.sample(unit.shard);
+  const { rows, n, scaled } = sample;
+  const net = states.net('net');
+  const k = net.at(-1)!.shape[0];
+  const d = scaled.shape[1];
+  const covariance = covarianceOf(task);
+  const p = statisticsLength(d, covariance);
+  const means = take(states.get('means'), 'rows', 'float64', k * d);
+  const statistics = context.kernel.softScatter(means, d, covariance);
+  const z = new Int32Array(n);
+  for (let start = 0; start < n; start += FORWARD_ROWS) {
+    // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
+    await yieldToEventLoop();
+    const count = Math.min(FORWARD_ROWS, n - start);
+    const x = backend.slice(scaled, start, count);
+    const layers = forward(backend, net, x);
+    const r = backend.softmaxRows(layers.at(-1)!, 0);
+    const weights = await backend.read(r);
+    z.set(await backend.argmaxRows(layers.at(-1)!), start);
+    backend.free(x, r, ...layers);
+    statistics.add(rows.subarray(start * d, (start + count) * d), weights, task.least);
+  }
+  sample.labels = { version: states.version('net'), z };
+  return { T: nd(statistics.read(), k, p) };
+}
+
+/** One k-means++ step: the shard's sum of squared distances, and a row drawn with probability proportional to its distance². */
+export async function seedDistances(
+  context: Context,
+  task: TaskOf<'seed-distances'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const sample = await context.sample(unit.shard);
+  const { rows, n, scaled } = sample;
+  const d = scaled.shape[1];
+  const all = take(context.states.get('centres'), 'rows', 'float64');
+  const centres = Array.from({ length: task.centres }, (_, k) => all.subarray(k * d, (k + 1) * d));
+  const rng = generator(context.seed, 'k-means++', task.draw, unit.shard);
+  const used = all.slice(0, task.centres * d);
+  const cached = sample.seeding && startsWith(used, sample.seeding.centres) ? sample.seeding : null;
+  const candidate = n
+    ? seedCandidate(
+        ...([rows, d, centres, rng.uniform()] as const),
+        cached && { centres: cached.centres.length / d, weights: cached.weights },
+      )
+    : null;
+  // Cached, as the next step adds one centre.
+  if (candidate) sample.seeding = { centres: used, weights: candidate.weights };
+  return {
+    weight: nd(Float64Array.of(candidate?.weight ?? 0)),
+    row: nd(
+      candidate
+        ? Float64Array.from(rows.subarray(candidate.row * d, (candidate.row + 1) * d))
+        : new Float64Array(d),
+    ),
+  };
+}
+
+const startsWith = (all: Float64Array, first: Float64Array) =>
+  first.length <= all.length && first.every((value, i) => value === all[i]);
+
+/** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
+export async function sampleLabels(
+  context: Context,
+  task: TaskOf<'sample-labels'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const k = context.states.net('net').at(-1)!.shape[0];
+  const all = await context.labels(unit.shard);
+  const counts = new Float64Array(k);
+  for (const label of all) counts[label]++;
+  const labels = zeros(labelDtype(k), Math.ceil(all.length / task.every));
+  for (let i = 0; i < labels.length; i++) labels[i] = all[i * task.every];
+  return { labels: nd(labels), counts: nd(counts) };
+}
+
+/** The tasks of this file, by name. */
+export const tasks = {
+  statistics,
+  'pivoted-statistics': pivotedStatistics,
+  'seed-distances': seedDistances,
+  'sample-labels': sampleLabels,
+};

@@ -10,7 +10,7 @@ import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
 import { trainNet } from '../../../worker/compute/training.ts';
 import { createStates } from '../../../worker/states.ts';
-import { localSteps } from '../../../worker/tasks/local-steps.ts';
+import { localSteps } from '../../../worker/tasks/steps.ts';
 import { close } from '../../model/support.ts';
 
 const STEPS = 10;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { cholesky, invertLower } from '../../../model/linalg.ts';
 import { rowKernel } from '../../../worker/compute/kernels/row-kernel.ts';
 import type { Context } from '../../../worker/context.ts';
-import { addByLoops, momentsByProducts } from '../../../worker/tasks/fourth-moments.ts';
+import { addByLoops, momentsByProducts } from '../../../worker/tasks/cells.ts';
 import { normals, positiveDefinite } from '../../model/support.ts';
 import { backends } from '../present.ts';
 import { agrees } from '../support.ts';

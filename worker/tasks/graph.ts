@@ -1,0 +1,350 @@
+import { inSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { outliersIn } from '../../data/fences.ts';
+import { unitRows } from '../../data/transform.ts';
+import { partition, partitionInSteps, quality } from '../../model/graph/louvain.ts';
+import {
+  type ClusterMemberships,
+  emptyMemberships,
+  KEPT_MEMBERSHIPS as KEPT,
+  keepLargest,
+  type Memberships,
+  meanField,
+  withVolumes,
+} from '../../model/graph/mean-field.ts';
+import { gaussianRows, labelsOfAll, replicateRows, stability } from '../../model/graph/stability.ts';
+import { type DegreeGraph, directedWeights, subgraph, symmetrized } from '../../model/graph/weights.ts';
+import { columnSketch, sketched } from '../../model/principal-axes.ts';
+import { generator } from '../../model/random.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
+import { Mismatch } from '../../proto/shapes.ts';
+import { type FieldParameters, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
+import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import type { Tensor } from '../compute/backends/backend.ts';
+import { type Neighbours, neighbourKernel } from '../compute/kernels/neighbour-kernel.ts';
+import { forward } from '../compute/mlp.ts';
+import type { Context } from '../context.ts';
+import { pick } from '../rows.ts';
+import type { ShardSample } from '../samples.ts';
+import type { States } from '../states.ts';
+
+/** The states of the graph likelihood, as a shard's tasks read them. */
+
+/** The features of all sample rows, in the order of shards. */
+export function pointsOf(states: States): { rows: Float32Array; starts: Int32Array } {
+  const points = states.get('points');
+  return { rows: take(points, 'rows', 'float32'), starts: take(points, 'starts', 'int32') };
+}
+
+/** The rows of a shard among all sample rows: `from … to−1`. */
+export function rangeOf(states: States, shard: number): { from: number; to: number } {
+  const { starts } = pointsOf(states);
+  return { from: starts[shard], to: starts[shard + 1] };
+}
+
+/**
+ * A shard's sample, and where its rows are among all sample rows. Mismatch if the state `points` has another number of them:
+ * only the worker that has the sample can tell.
+ */
+export async function sampleIn(
+  context: Context,
+  shard: number,
+): Promise<{ sample: ShardSample; from: number; to: number }> {
+  const sample = await context.sample(shard);
+  const { from, to } = rangeOf(context.states, shard);
+  if (to - from !== sample.n)
+    throw new Mismatch(`points: ${to - from} rows of shard ${shard}, whose sample has ${sample.n}`);
+  return { sample, from, to };
+}
+
+/** The neighbour graph of the sample. */
+export function graphOf(states: States): DegreeGraph {
+  const tensors = states.get('graph');
+  return {
+    graph: {
+      starts: take(tensors, 'starts', 'int32'),
+      index: take(tensors, 'index', 'int32'),
+      weight: take(tensors, 'weight', 'float64'),
+    },
+    starts: pointsOf(states).starts,
+    degree: take(tensors, 'degree', 'float64'),
+    total: take(tensors, 'total', 'float64', 1)[0],
+  };
+}
+
+/** The memberships of all sample rows, and the volume of each cluster. */
+export function membershipsOf(states: States): ClusterMemberships {
+  const tensors = states.get('memberships');
+  return {
+    cluster: take(tensors, 'cluster', 'int32'),
+    share: take(tensors, 'share', 'float32'),
+    volume: take(tensors, 'volume', 'float64'),
+  };
+}
+
+/** What the features of the graph likelihood are made of. */
+
+/** Rows in a product: float32 sums of more would lose digits. */
+const BLOCK_ROWS = 1024;
+/** The products of so many rows of larger numbers could overflow float32. */
+const LARGEST = 2 ** 58;
+
+/**
+ * Number, sum [D] and products Σxxᵀ [D,D] of every m-th of the shard's sample rows, x = row·factor + shift by column, scaled to unit
+ * length if `unit`, as the transform to features does, and then sketched: products in float32 for each block of rows, added in
+ * float64.
+ */
+export async function sampleCovariance(
+  context: Context,
+  task: TaskOf<'sample-covariance'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { backend, dim, states } = context;
+  const columns = states.get('columns');
+  const shift = take(columns, 'shift', 'float32', dim);
+  const factor = take(columns, 'factor', 'float32', dim);
+  const [below] = take(columns, 'below', 'float64', 1);
+  const inside = withoutOutliers(await context.rawSample(unit.shard, below), dim, columns);
+  const all = inside.length / dim;
+  const used = Array.from({ length: Math.ceil(all / task.every) }, (_, i) => i * task.every);
+  const raw = task.every === 1 ? inside : pick(inside, used, dim);
+  const n = used.length;
+  const sketch = task.sketch ? columnSketch(context.seed, dim, task.sketch) : null;
+  const width = task.sketch || dim;
+  const s = new Float64Array(width);
+  const S = new Float64Array(width * width);
+  for (let start = 0; start < n; start += BLOCK_ROWS) {
+    await yieldToEventLoop();
+    const rows = raw.slice(start * dim, Math.min(n, start + BLOCK_ROWS) * dim);
+    unitRows({ before: { factor, shift }, normalize: task.unit, input: dim }, rows);
+    const own = sketch ? sketched(sketch, rows) : rows;
+    let largest = 0;
+    for (let i = 0; i < own.length; i += width)
+      for (let j = 0; j < width; j++) {
+        s[j] += own[i + j];
+        largest = Math.max(largest, Math.abs(own[i + j]));
+      }
+    // A power of two, which changes no digits.
+    const unit = largest > LARGEST ? 2 ** Math.ceil(Math.log2(largest)) : 1;
+    if (unit > 1) for (let i = 0; i < own.length; i++) own[i] /= unit;
+    const x = backend.upload(own, [own.length / width, width]);
+    const products = backend.gram(x, x);
+    const values = await backend.read(products);
+    for (let p = 0; p < values.length; p++) S[p] += values[p] * unit * unit;
+    backend.free(x, products);
+  }
+  return { n: nd(Float64Array.of(n)), s: nd(s), S: nd(S, width, width) };
+}
+
+/** The rows within the fences, if there are any. */
+function withoutOutliers(raw: Float32Array, dim: number, columns: Tensors): Float32Array {
+  if (!('fenced' in columns)) return raw;
+  const limit = (name: string) => take(columns, name, 'float32');
+  const [low, high] = [limit('low'), limit('high')];
+  const flags = outliersIn(raw, dim, { columns: take(columns, 'fenced', 'int32'), low, high });
+  return pick(
+    raw,
+    [...flags.keys()].filter((row) => !flags[row]),
+    dim,
+  );
+}
+
+/** The shard's sample as the model sees it, [n,D]. */
+export async function sampleRows(
+  context: Context,
+  _task: TaskOf<'sample-rows'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { rows, n, scaled } = await context.sample(unit.shard);
+  return { rows: nd(rows, n, scaled.shape[1]) };
+}
+
+/**
+ * The k nearest sample rows of each row of a shard, by their features: indices and weights [n,k], and the two smallest distances
+ * [n,2]; the only one twice if k is 1.
+ */
+export async function neighbours(
+  { states }: Context,
+  { k }: TaskOf<'neighbours'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { rows } = pointsOf(states);
+  const d = states.get('points').rows.shape[1];
+  const { from, to } = rangeOf(states, unit.shard);
+  const { index, distance } = await nearestOf(rows, from, to, d, k);
+  const nearest = new Float32Array((to - from) * 2);
+  for (let i = 0; i < to - from; i++)
+    nearest.set([distance[i * k], distance[i * k + Math.min(1, k - 1)]], 2 * i);
+  return {
+    index: nd(index, to - from, k),
+    weight: nd(directedWeights(distance, k), to - from, k),
+    nearest: nd(nearest, to - from, 2),
+  };
+}
+
+/** Differences of coordinates that are computed without letting heartbeats through: half a second. */
+const MOST_DIFFERENCES = 2 ** 31;
+
+/** The neighbours of rows from … to − 1. */
+async function nearestOf(
+  rows: Float32Array,
+  from: number,
+  to: number,
+  d: number,
+  k: number,
+): Promise<Neighbours> {
+  const nearest = neighbourKernel();
+  const index = new Int32Array((to - from) * k);
+  const distance = new Float32Array((to - from) * k);
+  const most = Math.max(64, Math.floor(MOST_DIFFERENCES / rows.length));
+  for (const slice of to > from ? ranges(to - from, most) : []) {
+    await yieldToEventLoop();
+    const first = from + slice.from;
+    const found = nearest(rows, rows.subarray(first * d, (from + slice.to) * d), d, k, first);
+    index.set(found.index, slice.from * k);
+    distance.set(found.distance, slice.from * k);
+  }
+  return { index, distance };
+}
+
+/** Of the whole sample, so many times the resolution of its clusters: finer than they will be, so that merges decide. */
+const FINER = 2;
+
+/**
+ * Partitions to start from, one of each shard: labels of the whole sample at a multiple of the resolution, and their quality once
+ * they have been joined at the resolution itself.
+ */
+export async function startPartition(
+  { states, seed }: Context,
+  { resolution }: TaskOf<'start-partition'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { graph } = graphOf(states);
+  const rng = generator(seed, 'start-partition', unit.shard);
+  const labels = await inSlices(partitionInSteps(graph, FINER * resolution, rng));
+  const joined = await inSlices(partitionInSteps(graph, resolution, rng, 1, labels));
+  return { labels: nd(labels), quality: nd(Float64Array.of(quality(graph, joined, resolution))) };
+}
+
+/**
+ * Partitions of replicates, each of the graph among a random share of the sample: of all pairs of a resolution and a replicate,
+ * numbered in this order, those whose number is the shard's modulo the number of shards. Labels [own pairs, rows of a replicate].
+ */
+export async function partitions(
+  { states, seed }: Context,
+  { resolutions, replicates, share }: TaskOf<'partitions'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { graph } = graphOf(states);
+  const n = graph.starts.length - 1;
+  const shards = pointsOf(states).starts.length - 1;
+  const labels: Int32Array[] = [];
+  for (let pair = unit.shard; pair < resolutions.length * replicates; pair += shards) {
+    await yieldToEventLoop();
+    const replicate = pair % replicates;
+    const own = subgraph(graph, replicateRows(seed, replicate, n, share));
+    const rng = generator(seed, 'partition', replicate);
+    labels.push(await inSlices(partitionInSteps(own, resolutions[Math.floor(pair / replicates)], rng)));
+  }
+  const all = new Int32Array(labels.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const own of labels) {
+    all.set(own, at);
+    at += own.length;
+  }
+  return { labels: nd(all) };
+}
+
+/**
+ * The stability of partitions of a single Gaussian, at those of the resolutions whose number is the shard's modulo the number of
+ * shards, and the rows of a cluster there: [own resolutions] each.
+ */
+export async function nullPartitions(
+  { seed, layout }: Context,
+  { variances, rows, neighbours, resolutions, replicates, share }: TaskOf<'null-partitions'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const own = resolutions.filter((_, i) => i % layout.shards === unit.shard);
+  const mean = new Float64Array(own.length);
+  const size = new Float64Array(own.length);
+  if (!own.length) return { mean: nd(mean), size: nd(size) };
+  const points = gaussianRows(seed, rows, variances);
+  const { index, distance } = neighbourKernel()(points, points, variances.length, neighbours, 0);
+  const graph = symmetrized(index, directedWeights(distance, neighbours), neighbours);
+  const samples = Array.from({ length: replicates }, (_, replicate) =>
+    replicateRows(seed, replicate, rows, share),
+  );
+  const parts = samples.map((sample) => subgraph(graph, sample));
+  own.forEach((resolution, i) => {
+    const labels = parts.map((part, replicate) => {
+      const found = partition(part, resolution, generator(seed, 'partition', replicate));
+      return labelsOfAll(found, samples[replicate], rows);
+    });
+    const found = stability(labels, rows);
+    mean[i] = found.mean;
+    size[i] = samples[0].length / found.k;
+  });
+  return { mean: nd(mean), size: nd(size) };
+}
+
+/** Memberships of a shard's rows by the clustering net, and the volume that they give each cluster. */
+export async function memberships(
+  context: Context,
+  _task: TaskOf<'memberships'>,
+  unit: WorkUnit,
+): Promise<Tensors> {
+  const { backend, states } = context;
+  const { n, scaled } = (await sampleIn(context, unit.shard)).sample;
+  const net = states.net('net');
+  const k = net.at(-1)!.shape[0];
+  const own = emptyMemberships(n);
+  for (let start = 0; start < n; start += FORWARD_ROWS) {
+    const rows = Math.min(FORWARD_ROWS, n - start);
+    const x = rows === n ? scaled : backend.slice(scaled, start, rows);
+    const layers = forward(backend, net, x);
+    const r = backend.softmaxRows(layers.at(-1)!, 0);
+    const shares = await backend.read(r);
+    for (let i = 0; i < rows; i++) keepLargest(shares, null, k, i * k, KEPT, own, (start + i) * KEPT);
+    backend.free(r, ...layers, ...(x === scaled ? [] : [x]));
+  }
+  return resultOf(context, own, unit.shard, k);
+}
+
+/** The targets [rows.length,K] of these rows of a shard by the mean field. */
+export async function fieldTargets(
+  context: Context,
+  field: FieldParameters,
+  shard: number,
+  rows: Int32Array | Uint32Array,
+): Promise<Tensor> {
+  const { from } = await sampleIn(context, shard);
+  const memberships = membershipsOf(context.states);
+  const k = memberships.volume.length;
+  const at = meanField(graphOf(context.states), memberships, field);
+  const target = new Float32Array(rows.length * k);
+  for (let i = 0; i < rows.length; i++) {
+    const { count, cluster, share } = at(from + rows[i]);
+    for (let c = 0; c < count; c++) target[i * k + cluster[c]] = share[c];
+  }
+  return context.backend.upload(target, [rows.length, k]);
+}
+
+function resultOf({ states }: Context, own: Memberships, shard: number, k: number): Tensors {
+  const { from, to } = rangeOf(states, shard);
+  const { volume } = withVolumes(own, graphOf(states).degree.subarray(from, to), k);
+  return {
+    cluster: nd(own.cluster, to - from, KEPT),
+    share: nd(own.share, to - from, KEPT),
+    volume: nd(volume),
+  };
+}
+
+/** The tasks of this file, by name. */
+export const tasks = {
+  'sample-covariance': sampleCovariance,
+  'sample-rows': sampleRows,
+  neighbours,
+  partitions,
+  'null-partitions': nullPartitions,
+  'start-partition': startPartition,
+  memberships,
+};
