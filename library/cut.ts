@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, existsSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { parse } from 'csv-parse';
-import { createAtomicFile, readFully, statusOf } from '../base/files.ts';
+import { createAtomicFile, readFully } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
@@ -27,7 +27,7 @@ import {
 } from '../data/saved/saved-clusters.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
-import { assertOptions, fixedPaths } from './inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
 
 import { sameFile, withArrays } from './result.ts';
 
@@ -86,10 +86,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
   assertOptions('cut', options, kinds, ['run', 'clusters']);
   const { run, clusters, out, force = false } = options;
   assertNotOfRun(run, { '--out': out });
-  if (out !== undefined && statusOf(out)?.isFile() === false)
-    throw new UserError(`--out ${out} exists and is not a file; choose another path`);
-  if (out !== undefined && existsSync(out) && !force)
-    throw new UserError(`${out} already exists; choose another path, or overwrite it with --force`);
+  assertWritable({ '--out': out }, force);
   const format = out === undefined ? null : labelFormatOf(out);
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse, resolve } from 'node:path';
 import { distance } from 'fastest-levenshtein';
-import { attempted } from '../base/files.ts';
+import { attempted, type FilesByFlag, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { runOptions } from '../coordinator/options.ts';
 import { type Labels, labelsFile, readLabels } from '../data/labels.ts';
@@ -76,6 +76,19 @@ function unknownOption(call: string, name: string, known: string[]): string {
   const nearest = known.reduce((a, b) => (distance(name, b) < distance(name, a) ? b : a));
   const isClose = distance(name, nearest) <= 1 + name.length / 3;
   return `${call} has no option ${name}${isClose ? `; did you mean ${nearest}?` : ''}`;
+}
+
+/** Throws a UserError for an output, by its flag, that is no file, or one that there is already and may not be replaced. */
+export function assertWritable(outputs: FilesByFlag, force: boolean): void {
+  const found = Object.entries(outputs).flatMap(([flag, path]) => {
+    const status = path ? statusOf(path) : undefined;
+    return status ? [{ flag, path, status }] : [];
+  });
+  for (const { flag, path, status } of found)
+    if (!status.isFile())
+      throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
+  if (found.length && !force)
+    throw new UserError(`${found[0].path} already exists; choose another path, or overwrite it with --force`);
 }
 
 /** A seed as text. UserError for a number that is too large to be exact. */

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { assertDistinctFiles, createAtomicFile, statusOf } from '../base/files.ts';
+import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { labelColumns, namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
@@ -13,7 +12,7 @@ import { renumberLabels } from '../model/state.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';
-import { assertOptions, fixedPaths, type OptionKinds, sourceOf } from './inputs.ts';
+import { assertOptions, assertWritable, fixedPaths, type OptionKinds, sourceOf } from './inputs.ts';
 import type { Data } from './options.ts';
 import { sameFile, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
@@ -113,12 +112,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     if (typeof rowsAt === 'string') formatOf(rowsAt);
     assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
     assertNotOfRun(run, outputs);
-    for (const [flag, path] of Object.entries(outputs))
-      if (path !== undefined && statusOf(path)?.isFile() === false)
-        throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
-    for (const path of Object.values(outputs))
-      if (path !== undefined && existsSync(path) && !force)
-        throw new UserError(`${path} already exists; choose another path, or overwrite it with --force`);
+    assertWritable(outputs, force);
     const format = out === undefined ? null : labelFormatOf(out);
     const input = {
       run: folder,

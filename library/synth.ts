@@ -1,11 +1,17 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { assertDistinctFiles, attempted } from '../base/files.ts';
+import { assertDistinctFiles } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
-import { assertOptions, fixedPaths, type OptionKinds, seedText, temporaryFolder } from './inputs.ts';
+import {
+  assertOptions,
+  assertWritable,
+  fixedPaths,
+  type OptionKinds,
+  seedText,
+  temporaryFolder,
+} from './inputs.ts';
 import type { Rows } from './options.ts';
 import { sameFile, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
@@ -100,8 +106,10 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   const { out, labels } = options;
   if ((out === undefined) !== (labels === undefined))
     throw new UserError('synth: set both out and labels, or neither of them');
-  if (out !== undefined) assertWritable('--out', out, force);
-  if (labels !== undefined) assertWritable('--labels', labels, force);
+  for (const [flag, path] of Object.entries({ '--out': out, '--labels': labels }))
+    if (path !== undefined && !path.endsWith('.npy'))
+      throw new UserError(`${flag} must end in .npy, not be ${path}`);
+  assertWritable({ '--out': out, '--labels': labels }, force);
   assertDistinctFiles({ '--out': out, '--labels': labels }, {});
   if (out === undefined && points * dim > MAX_IN_MEMORY)
     throw new UserError(`synth: ${points} × ${dim} numbers do not fit in memory; set out and labels`);
@@ -134,13 +142,4 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   } finally {
     temporary?.remove();
   }
-}
-
-function assertWritable(flag: string, path: string, force: boolean): void {
-  if (!path.endsWith('.npy')) throw new UserError(`${flag} must end in .npy, not be ${path}`);
-  const stat = attempted(path, 'written', () => statSync(path, { throwIfNoEntry: false }));
-  if (stat && !stat.isFile())
-    throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
-  if (stat && !force)
-    throw new UserError(`${flag} ${path} already exists; choose another path, or overwrite it with --force`);
 }

@@ -4,6 +4,7 @@ import { isLoopback } from '../base/address.ts';
 import { assertOpenFiles } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
+import { resolveRunOptions } from '../coordinator/config.ts';
 import type { CoordinatorKeys, SessionOptions } from '../coordinator/open-session.ts';
 import type { Server } from '../coordinator/scheduler/server.ts';
 import { mostShards } from '../model/layout.ts';
@@ -59,7 +60,7 @@ export async function localWorkers(
 
 /** The workers that a run gets on this machine, and their backend; none is started. UserError as for `localWorkers`. */
 export async function plannedWorkers(config: RunConfig, options: RunOptions) {
-  const { backend = 'auto', gpu = 0, requireGpu = false } = options;
+  const { backend, gpu, requireGpu } = resolveRunOptions(options);
   const { backendFor } = await import('../worker/host/plan.ts');
   const specs = await workerSpecs(config, options);
   return { specs, backend: await backendFor(specs, { backend, gpu, requireGpu }) };

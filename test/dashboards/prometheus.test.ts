@@ -63,7 +63,7 @@ before(async () => {
   // Some metrics are of encoders only, and of the graph likelihood.
   const flags = [
     ...['--encoder', 'autoencoder', '--encoder-hidden', '16', '--encoder-batch', 8, '--latent', 2],
-    ...['--encoder-noise', 0, '--likelihood', 'graph', '--resolution', 1],
+    ...['--likelihood', 'graph', '--resolution', 1],
     ...ENDLESS,
     ...QUICK,
     ...['--workers', 2, '--http', `127.0.0.1:${port}`],
