@@ -8,7 +8,8 @@ import { type ContainerFormat, isContainer, isContainerName, openArray } from '.
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
-import { atPlace, type CopyOptions } from './remote/local-copy.ts';
+import type { CopyOptions } from './remote/local-copy.ts';
+import { atPlace } from './remote/place.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-rows.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';

@@ -26,7 +26,7 @@ import {
   tuple,
 } from './npy.ts';
 import { isRemote } from './remote/address.ts';
-import { atPlace } from './remote/local-copy.ts';
+import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {

@@ -1,5 +1,5 @@
 import { UserError } from '../base/user-error.ts';
-import { Unreachable } from '../data/remote/remote-file.ts';
+import { Unreachable } from '../data/remote/address.ts';
 import { BackendFailure, OutOfDeviceMemory } from './compute/backends/errors.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 

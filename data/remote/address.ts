@@ -84,3 +84,6 @@ export function parsePrefix(root: string): string {
   if (bucket) return parseAddress(`s3://${bucket}/x`).name.slice(0, -2);
   return parseAddress(root).name;
 }
+
+/** A remote file could not be reached for some time; later it may. */
+export class Unreachable extends UserError {}

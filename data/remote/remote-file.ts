@@ -5,7 +5,7 @@ import { elementCount } from '../../model/arrays.ts';
 import { decode, decodeInto, dtypeName } from '../arrays/dtype.ts';
 import { assertComplete, assertNumeric, assertTable, isNpy, npyHeaderIn } from '../npy.ts';
 import type { Latency, Source } from '../source.ts';
-import { parseAddress } from './address.ts';
+import { parseAddress, Unreachable } from './address.ts';
 import { type Store, storeOf } from './store.ts';
 
 /** At 100 MB/s and a round trip of 20 ms, a gap takes about as long as a sixteenth of a request. */
@@ -371,6 +371,3 @@ async function errorCodeOf({ body }: Response): Promise<string> {
   } catch {}
   return /<Code>([A-Za-z]{1,40})<\/Code>/.exec(text)?.[1] ?? '';
 }
-
-/** A remote file could not be reached for some time; later it may. */
-export class Unreachable extends UserError {}

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { openRemote, type Patience, Unreachable } from '../../../data/remote/remote-file.ts';
+import { Unreachable } from '../../../data/remote/address.ts';
+import { openRemote, type Patience } from '../../../data/remote/remote-file.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void;
 
