@@ -240,7 +240,7 @@ function add(registry: Registry, key: MetricName, read: () => Reading): void {
   const common = { name: `dpmesh_${name}`, help: HELP[key], labelNames, registers: [registry] };
   const series = (): [Record<string, string>, number][] => {
     const found = read();
-    if (found === null) return [];
+    if (found == null) return [];
     if (typeof found === 'number') return [[{}, found]];
     return Array.from(found, ([values, value]) => [
       Object.fromEntries([values].flat().map((text, i) => [labelNames[i], text])),
