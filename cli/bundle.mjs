@@ -28,7 +28,7 @@ const PACKAGES = new RegExp(
 const SHARED = ['base/user-error.ts', 'base/files.ts', 'base/limits.ts'].map((path) => resolve(path));
 /** Backends are classes that separate programs load as well. */
 const BACKENDS = resolve('worker/compute/backends');
-const FUNCTIONS = ['load.ts', 'choose.ts'].map((name) => resolve(BACKENDS, name));
+const FUNCTIONS = ['load.ts'].map((name) => resolve(BACKENDS, name));
 const outdir = resolve('dist/bundled');
 const entries = new Set(
   PROGRAMS.flatMap((entryPoints) => Object.values(entryPoints)).map((path) => resolve(path)),

@@ -1,7 +1,16 @@
+import { realpathSync } from 'node:fs';
+import { isAbsolute, relative, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { oneLine } from '../base/text.ts';
+import { UserError } from '../base/user-error.ts';
+import { firstBlockHash } from '../data/blocks.ts';
+import { formatOf, openSource } from '../data/open.ts';
+import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
-import type { Block } from '../model/layout.ts';
+import type { Block, Layout } from '../model/layout.ts';
+import type { FromCoordinator } from '../proto/messages.ts';
+import type { Tensors } from '../proto/tensors.ts';
 
 /**
  * Reads blocks in the given order and yields each with its raw rows, which the caller may modify. They are valid until the next are
@@ -61,4 +70,98 @@ export function* grouped<T>(items: T[], size: (item: T) => number, enough: numbe
     }
   }
   if (group.length) yield group;
+}
+
+/** The coordinator's term has ended, so these rows will not come. Not reported as a failure. */
+export class Superseded extends Error {}
+
+/** The pending requests for rows over the wire. */
+export interface Fetches {
+  /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
+  ask(blocks: number[], length: number): Promise<Float32Array>;
+  /** Handles an answer. False if it was not requested or has the wrong length. */
+  answered(answer: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean;
+  /** Repeats all requests, on a new connection. */
+  repeat(): void;
+  /** Rejects all pending requests as Superseded. */
+  drop(): void;
+}
+
+export function createFetches(send: (request: number, blocks: number[]) => void): Fetches {
+  interface Fetch {
+    blocks: number[];
+    length: number;
+    resolve: (rows: Float32Array) => void;
+    reject: (error: Error) => void;
+  }
+  const waiting = new Map<number, Fetch>();
+  let requests = 0;
+  return {
+    ask(blocks, length) {
+      const request = requests++;
+      send(request, blocks);
+      return new Promise((resolve, reject) => waiting.set(request, { blocks, length, resolve, reject }));
+    },
+    answered({ request, problem }, tensors) {
+      const fetch = waiting.get(request);
+      const rows = tensors.rows?.data;
+      const fits = rows instanceof Float32Array && rows.length === fetch?.length;
+      if (!fetch || !(problem || fits)) return false;
+      waiting.delete(request);
+      if (problem) fetch.reject(new UserError(problem));
+      else fetch.resolve(rows as Float32Array);
+      return true;
+    },
+    repeat() {
+      for (const [request, { blocks }] of waiting) send(request, blocks);
+    },
+    drop() {
+      for (const { reject } of waiting.values()) reject(new Superseded());
+      waiting.clear();
+    },
+  };
+}
+
+/** Whether a file is inside a folder, after resolving symbolic links. Throws if either does not exist. */
+export function isBelow(root: string, path: string): boolean {
+  const subpath = relative(realpathSync(root), realpathSync(path));
+  // Absolute: on another drive.
+  return subpath !== '' && subpath !== '..' && !subpath.startsWith(`..${sep}`) && !isAbsolute(subpath);
+}
+
+/** Does one of the roots allow this file? A folder allows the files below it, a prefix of addresses the remote files below that. */
+function isAllowed(roots: readonly string[], path: string): boolean {
+  if (isRemote(path)) return roots.some((root) => isRemote(root) && isBelowAddress(root, path));
+  return roots.some((root) => !isRemote(root) && isBelow(root, path));
+}
+
+/** What workers read for themselves: files that need not be decoded. Of others a coordinator names the copy that it has made. */
+const isReadInPlace = (path: string) =>
+  ['npy', 'idx', 'idx.gz', 'npz', 'safetensors'].includes(formatOf(path));
+
+/** Opens the data file that a coordinator names. Null unless one of the `roots` allows it and it is the same file. */
+export async function openVisible(
+  roots: readonly string[],
+  file: { path: string; firstBlock: string; array?: string },
+  layout: Layout,
+  log: (line: string) => void,
+): Promise<Source | null> {
+  let source: Source | null = null;
+  const name = oneLine(file.path);
+  try {
+    if (!isAllowed(roots, file.path)) return null;
+    // Nothing is copied from elsewhere, or decoded, at the word of a coordinator.
+    if (isRemote(file.path))
+      source = await (await import('../data/remote/remote-file.ts')).openRemoteNpy(file.path);
+    else if (isReadInPlace(file.path))
+      source = await openSource(file.path, { expected: layout, array: file.array });
+    else throw new UserError('not in place');
+    const same = source.rows === layout.rows && source.dim === layout.dim;
+    if (same && (await firstBlockHash(source, layout)) === file.firstBlock) return source;
+    log(`${name} differs from the coordinator's file; fetching rows from the coordinator`);
+  } catch {
+    log(`${name} cannot be read here; fetching rows from the coordinator`);
+  }
+  source?.close();
+  return null;
 }

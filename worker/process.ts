@@ -9,11 +9,10 @@ import { UserError } from '../base/user-error.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { CUDA } from './compute/backends/choose.ts';
-import { loadBackend } from './compute/backends/load.ts';
+import { CUDA, loadBackend } from './compute/backends/load.ts';
 import { IdentityMismatch } from './connection.ts';
 import type { WorkerHttp } from './http.ts';
-import { Meter } from './meter.ts';
+import { Meter } from './http.ts';
 import { exitCodeOf } from './trouble.ts';
 import { Worker } from './worker.ts';
 

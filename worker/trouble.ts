@@ -1,6 +1,6 @@
 import { UserError } from '../base/user-error.ts';
 import { Unreachable } from '../data/remote/address.ts';
-import { BackendFailure, OutOfDeviceMemory } from './compute/backends/errors.ts';
+import { BackendFailure, OutOfDeviceMemory } from './compute/backends/backend.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 
 /** This worker's machine cannot do what others may: the worker leaves, and the run goes on without it. */

@@ -11,7 +11,7 @@ import {
 } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import { fileBlocks, servedBlocks } from './blocks.ts';
+import { createFetches, type Fetches, fileBlocks, openVisible, Superseded, servedBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
   type ConnectionOptions,
@@ -20,9 +20,7 @@ import {
   type WorkerDescription,
 } from './connection.ts';
 import { type Context, createContext } from './context.ts';
-import { openVisible } from './data-root.ts';
-import { createFetches, type Fetches, Superseded } from './fetches.ts';
-import type { Meter } from './meter.ts';
+import type { Meter } from './http.ts';
 import { acceptRound, type RoundMessage, runUnits } from './round.ts';
 import { createStates } from './states.ts';
 import { localTrouble } from './trouble.ts';

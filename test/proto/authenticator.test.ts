@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAuthenticator } from '../../proto/authenticator.ts';
-import { newKeyPair } from '../../proto/keys.ts';
-import { fromZ85 } from '../../proto/z85.ts';
-import { answerZap } from '../../proto/zap.ts';
+import { answerZap, createAuthenticator } from '../../proto/authenticator.ts';
+import { fromZ85, newKeyPair } from '../../proto/keys.ts';
 
 const [one, two] = [newKeyPair().public, newKeyPair().public];
 const setUp = () => {

@@ -17,8 +17,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { makeKeys, readAllowed, readServerKey, readWorkerKey } from '../../proto/key-files.ts';
-import { isWorkerName, newKeyPair, parseAllowed, publicOf } from '../../proto/keys.ts';
-import { fromZ85, toZ85 } from '../../proto/z85.ts';
+import { fromZ85, isWorkerName, newKeyPair, parseAllowed, publicOf, toZ85 } from '../../proto/keys.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-keys-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

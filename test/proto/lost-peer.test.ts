@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lostPeer } from '../../proto/lost-peer.ts';
+import { lostPeer } from '../../proto/sockets.ts';
 
 test('the address of the peer whose connection was closed here last', {
   skip: process.platform !== 'linux',

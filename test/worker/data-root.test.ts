@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { firstBlockHash } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import type { Layout } from '../../model/layout.ts';
-import { isBelow, openVisible } from '../../worker/data-root.ts';
+import { isBelow, openVisible } from '../../worker/blocks.ts';
 import { zipOf } from '../data/arrays/fixtures.ts';
 import { elements, idxFile, npyFile } from '../data/files.ts';
 

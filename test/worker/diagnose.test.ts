@@ -6,7 +6,7 @@ import { freePort } from '../../bench/processes.ts';
 import { createAuthenticator } from '../../proto/authenticator.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { bindRouter } from '../../proto/sockets.ts';
-import { whyNoAnswer as ask } from '../../worker/diagnose.ts';
+import { whyNoAnswer as ask } from '../../worker/connection.ts';
 
 const servers: Server[] = [];
 after(() => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { OutOfDeviceMemory } from '../../worker/compute/backends/errors.ts';
+import { OutOfDeviceMemory } from '../../worker/compute/backends/backend.ts';
 import { wasmKernels } from '../../worker/compute/backends/wasm.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/exit-codes.ts';
 import { exitCodeOf, localTrouble } from '../../worker/trouble.ts';

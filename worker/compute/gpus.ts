@@ -1,5 +1,5 @@
+import { execFile } from 'node:child_process';
 import { UserError } from '../../base/user-error.ts';
-import type { Gpu } from './nvidia-smi.ts';
 
 /** A GPU, or an instance of one that NVIDIA's MIG divides: what one worker is pinned to. */
 export interface CudaDevice {
@@ -81,6 +81,209 @@ function within(all: CudaDevice[], visible: string): CudaDevice[] {
     );
     if (!matches.length) break;
     out.push(...matches.filter((device) => !out.includes(device)));
+  }
+  return out;
+}
+
+/** An instance of a GPU that NVIDIA's MIG divides. */
+export interface MigInstance {
+  /** Index on its GPU, as `nvidia-smi -L` shows it. */
+  index: number;
+  profile: string;
+  uuid: string;
+  /** MiB by the name of its profile, a little more than it really has. */
+  memory: number | null;
+}
+
+export interface Gpu {
+  /** As in nvidia-smi: in PCI order. */
+  index: number;
+  name: string;
+  uuid: string;
+  /** MiB; null if the driver does not report it. */
+  memory: { total: number | null; used: number | null };
+  driver: string;
+  mig: MigInstance[];
+}
+
+/** Why no GPU can be listed. */
+export interface NoGpus {
+  kind: 'absent' | 'broken' | 'none';
+  problem: string;
+  remedy: string;
+}
+
+const FIELDS = ['index', 'name', 'uuid', 'memory.total', 'memory.used', 'driver_version'];
+const MEMORY = 'memory.used,memory.total';
+/** With a broken driver nvidia-smi may hang. */
+const TIMEOUT_MS = 10_000;
+/** On the PATH, or where it is in WSL2, and on Windows with older drivers. */
+const PROGRAMS =
+  process.platform === 'win32'
+    ? ['nvidia-smi', 'C:\\Program Files\\NVIDIA Corporation\\NVSMI\\nvidia-smi.exe']
+    : ['nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi'];
+
+/** The GPUs of this host, by nvidia-smi. UserError with a remedy if it lists none. */
+export async function listGpus(): Promise<Gpu[]> {
+  const listing = await findGpus();
+  if ('gpus' in listing) return listing.gpus;
+  throw new UserError(`${listing.problem}; ${listing.remedy}`);
+}
+
+/** The GPUs of this host, by nvidia-smi, or why it lists none. */
+export async function findGpus(): Promise<{ gpus: Gpu[] } | NoGpus> {
+  const [table, list] = await Promise.all([
+    nvidiaSmi([`--query-gpu=${FIELDS.join(',')}`, '--format=csv,noheader,nounits']),
+    nvidiaSmi(['-L']),
+  ]);
+  const problem = whyNoList(table);
+  if (problem) return problem;
+  try {
+    return { gpus: parseGpus(table.text, list.text) };
+  } catch (error) {
+    return broken(`dpmesh cannot parse the output of nvidia-smi: ${(error as Error).message}`);
+  }
+}
+
+/** Memory of a GPU or of one of its MIG instances, bytes; null if nvidia-smi does not report it. */
+export async function memoryOf(
+  gpu: number,
+  instance?: number,
+): Promise<{ used: number; limit: number } | null> {
+  const mebibytes =
+    instance === undefined
+      ? parseMemory(
+          await nvidiaSmi(['-i', String(gpu), `--query-gpu=${MEMORY}`, '--format=csv,noheader,nounits']),
+        )
+      : parseInstance(await nvidiaSmi([]), gpu, instance);
+  return mebibytes && { used: mebibytes[0] * 2 ** 20, limit: mebibytes[1] * 2 ** 20 };
+}
+
+function parseMemory({ code, text }: SmiOutput): [number, number] | null {
+  const [used, total] = text
+    .split('\n')[0]
+    .split(',')
+    .map((cell) => numberIn(cell.trim()));
+  return code === 0 && used !== null && total ? [used, total] : null;
+}
+
+/** The memory of instances is only in nvidia-smi's human-readable table: | GPU GI CI Dev | used MiB / total MiB | … */
+function parseInstance({ code, text }: SmiOutput, gpu: number, instance: number): [number, number] | null {
+  if (code !== 0) return null;
+  const row = /^\|\s+(\d+)\s+\S+\s+\S+\s+(\d+)\s+\|\s+(\d+)MiB\s+\/\s+(\d+)MiB\s/gm;
+  for (const [, index, device, used, total] of text.matchAll(row))
+    if (Number(index) === gpu && Number(device) === instance) return [Number(used), Number(total)];
+  return null;
+}
+
+/** The outcome of a call of nvidia-smi. */
+export interface SmiOutput {
+  /** Exit code; null if there is no such program or it timed out. */
+  code: number | null;
+  missing: boolean;
+  text: string;
+}
+
+async function nvidiaSmi(args: string[]): Promise<SmiOutput> {
+  let output: SmiOutput = { code: null, missing: true, text: '' };
+  for (const program of PROGRAMS) {
+    output = await new Promise<SmiOutput>((resolve) => {
+      // The locale changes the format of its numbers.
+      const options = { timeout: TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C' }, windowsHide: true };
+      execFile(program, args, options, (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : null) : 0;
+        resolve({ code, missing: isMissing(error), text: code === 0 ? stdout : `${stdout}\n${stderr}` });
+      });
+    });
+    if (!output.missing) break;
+  }
+  return output;
+}
+
+const isMissing = (error: Error | null) => (error as NodeJS.ErrnoException | null)?.code === 'ENOENT';
+
+const broken = (problem: string): NoGpus => ({
+  kind: 'broken',
+  problem,
+  remedy: 'run nvidia-smi to see its error; after an update of the driver, restart the machine',
+});
+
+/** Null if nvidia-smi has listed GPUs. */
+function whyNoList({ code, missing, text }: SmiOutput): NoGpus | null {
+  if (missing)
+    return {
+      kind: 'absent',
+      problem: 'there is no nvidia-smi on this host, so no NVIDIA driver',
+      remedy:
+        'install the driver (not CUDA), or do without GPUs: train without --gpus, launch with --cpus N; GPUs of other makers work with dpmesh worker --backend webgpu',
+    };
+  const message = text.replace(/\s+/g, ' ').trim().slice(0, 300);
+  if (/couldn't communicate with the NVIDIA driver/i.test(text))
+    return broken('the NVIDIA driver does not work (nvidia-smi cannot communicate with it)');
+  if (/driver\/library version mismatch/i.test(text))
+    return {
+      ...broken(
+        `the NVIDIA driver was updated, but the running kernel still uses the old one (nvidia-smi: ${message})`,
+      ),
+      remedy: 'restart the machine',
+    };
+  if (/no devices were found/i.test(text))
+    return {
+      kind: 'none',
+      problem: 'the NVIDIA driver is installed, but finds no GPU',
+      remedy:
+        'give this machine or container a GPU (docker run --gpus all), or do without: train without --gpus, launch with --cpus N',
+    };
+  if (code === null) return broken(`nvidia-smi did not answer within ${TIMEOUT_MS / 1000} s`);
+  if (code !== 0) return broken(`nvidia-smi failed with exit code ${code}: ${message}`);
+  return null;
+}
+
+/**
+ * GPUs from `--query-gpu=index,name,uuid,memory.total,memory.used,driver_version --format=csv,noheader,nounits`, their
+ * MIG instances from `-L`.
+ */
+export function parseGpus(csv: string, list: string): Gpu[] {
+  const instances = parseMig(list);
+  return csv
+    .split('\n')
+    .filter((line) => line.trim())
+    .map((line) => {
+      const [index, name, uuid, total, used, driver, ...more] = line.split(',').map((cell) => cell.trim());
+      if (!/^\d+$/.test(index) || !/^GPU-/.test(uuid ?? '') || driver === undefined || more.length)
+        throw new Error(line.trim().slice(0, 200));
+      return {
+        index: Number(index),
+        name,
+        uuid,
+        memory: { total: numberIn(total), used: numberIn(used) },
+        driver,
+        mig: instances.get(Number(index)) ?? [],
+      };
+    });
+}
+
+/** null for `[N/A]`, `[Not Supported]`, `[Insufficient Permissions]` and the like. */
+const numberIn = (cell: string) => (/^\d+$/.test(cell) ? Number(cell) : null);
+
+/** MIG instances by the index of their GPU. */
+function parseMig(list: string): Map<number, MigInstance[]> {
+  const out = new Map<number, MigInstance[]>();
+  let instances: MigInstance[] = [];
+  for (const line of list.split('\n')) {
+    const gpu = /^GPU (\d+):/.exec(line);
+    if (gpu) {
+      instances = [];
+      out.set(Number(gpu[1]), instances);
+    }
+    const instance = /^\s+MIG (\S+)\s+Device\s+(\d+):\s+\(UUID:\s*(MIG-[^)\s]+)\)/.exec(line);
+    if (!instance) continue;
+    const [, profile, index, uuid] = instance;
+    const gigabytes = /\.(\d+)gb/.exec(profile)?.[1];
+    instances.push({
+      ...{ profile, index: Number(index), uuid },
+      memory: gigabytes ? 1024 * Number(gigabytes) : null,
+    });
   }
   return out;
 }

@@ -1,8 +1,7 @@
 import { assertOpenFiles } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertAddressSpaceFor } from '../compute/backends/load.ts';
-import { checkGpuList, chooseDevices } from '../compute/gpus.ts';
-import { listGpus } from '../compute/nvidia-smi.ts';
+import { checkGpuList, chooseDevices, listGpus } from '../compute/gpus.ts';
 import type { ProcessOptions } from '../process.ts';
 import type { WorkerSpec } from './supervised-worker.ts';
 import { Supervisor } from './supervisor.ts';

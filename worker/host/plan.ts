@@ -38,7 +38,7 @@ export async function backendOf(
   { pinned = false, asked = '--require-gpu' } = {},
 ): Promise<BackendChoice> {
   wholeNumber('--gpu', gpu, 0);
-  const { chooseBackend } = await import('../compute/backends/choose.ts');
+  const { chooseBackend } = await import('../compute/backends/load.ts');
   const choice = await chooseBackend(backend, { requireGpu, pinned, flag: asked });
   if (gpu > 0 && choice.backend !== 'webgpu')
     throw new UserError(

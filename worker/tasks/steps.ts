@@ -4,8 +4,15 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
-import { logDensity, lossAndGradients, responsibilities } from '../compute/mlp.ts';
-import { lossFunctions, mean, readAll, trainNet } from '../compute/training.ts';
+import {
+  logDensity,
+  lossAndGradients,
+  lossFunctions,
+  mean,
+  readAll,
+  responsibilities,
+  trainNet,
+} from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import type { States } from '../states.ts';

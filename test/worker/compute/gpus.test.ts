@@ -6,8 +6,16 @@ import { after, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { UserError } from '../../../base/user-error.ts';
 import { cudaDevice } from '../../../worker/compute/backends/tensorflow.ts';
-import { chooseDevices, devicesOf, firstVisible } from '../../../worker/compute/gpus.ts';
-import { findGpus, type Gpu, listGpus, memoryOf, parseGpus } from '../../../worker/compute/nvidia-smi.ts';
+import {
+  chooseDevices,
+  devicesOf,
+  findGpus,
+  firstVisible,
+  type Gpu,
+  listGpus,
+  memoryOf,
+  parseGpus,
+} from '../../../worker/compute/gpus.ts';
 import {
   BROKEN,
   EIGHT,

@@ -8,7 +8,7 @@ import { take } from '../../../proto/tensors.ts';
 import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
-import { trainNet } from '../../../worker/compute/training.ts';
+import { trainNet } from '../../../worker/compute/mlp.ts';
 import { createStates } from '../../../worker/states.ts';
 import { localSteps } from '../../../worker/tasks/steps.ts';
 import { close } from '../../model/support.ts';

@@ -1,3 +1,5 @@
+import { UserError } from '../../../base/user-error.ts';
+
 /**
  * The operations of a compute backend. Each is what an algorithm needs, not a mirror of TensorFlow.js, so that every backend
  * may implement it in its fastest way. A tensor of shape [K,b,D] is a stack of K small matrices; operations whose comment
@@ -111,4 +113,17 @@ export interface Backend {
   logDensity?(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null;
   /** Σ_d w_d (x_d − c_jd)²: [K,b,D], centres [K,J,D], metric [D] → [K,b,J]. */
   squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor;
+}
+
+/** This worker cannot compute, though others may: it leaves the run, which continues without it. */
+export class BackendFailure extends UserError {}
+
+/** The device has no memory left for a tensor. Computing in smaller blocks is no way out: that would change bits. */
+export class OutOfDeviceMemory extends BackendFailure {
+  constructor(device: string, bytes: number | null) {
+    const tensor = bytes === null ? 'a tensor' : `a tensor of ${bytes.toLocaleString('en')} bytes`;
+    super(
+      `${device} is out of memory: no room for ${tensor}; use fewer rows (--sample), --covariance diag, or fewer workers per GPU`,
+    );
+  }
 }

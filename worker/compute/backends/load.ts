@@ -1,7 +1,71 @@
+import { existsSync } from 'node:fs';
 import { BACKENDS } from '../../../base/identity.ts';
 import { assertAddressSpace } from '../../../base/limits.ts';
 import { UserError } from '../../../base/user-error.ts';
+import { findTensorflow, findWebgpu } from '../installed.ts';
 import type { Backend } from './backend.ts';
+
+export const NOT_SET_UP = 'TensorFlow is not set up';
+/** Begins a `why`. Whether CUDA has a usable card is known only when TensorFlow is loaded. */
+export const CUDA = 'CUDA is set up in';
+
+export interface Choice {
+  backend: string;
+  /** The reason, for logs. */
+  why: string;
+}
+
+/**
+ * Resolves `auto` by what is set up: CUDA, else TensorFlow on the CPU, else WASM. Loads nothing. UserError for a backend that
+ * is not set up.
+ *
+ * With `requireGpu`, `auto` takes WebGPU if there is no CUDA (unless workers are `pinned` to CUDA devices), and a backend
+ * that never uses a GPU is a UserError. Whether there is a GPU is known only when the backend is loaded. `flag`: the option
+ * that requires a GPU, for messages.
+ */
+export async function chooseBackend(
+  asked: string,
+  { requireGpu = false, pinned = false, flag = '--require-gpu' } = {},
+): Promise<Choice> {
+  const tensorflow = findTensorflow();
+  const webgpu = asked === 'webgpu' || (asked === 'auto' && requireGpu) ? findWebgpu() : null;
+  if (asked === 'tensorflow' || asked === 'webgpu') {
+    const installed = asked === 'tensorflow' ? tensorflow : webgpu;
+    if (!installed) throw new UserError(`--backend ${asked} is not set up here; run: dpmesh setup ${asked}`);
+    if ('problem' in installed) throw new UserError(`--backend ${asked}: ${installed.problem}`);
+    return { backend: asked, why: 'asked for' };
+  }
+  if (asked !== 'auto') {
+    if (requireGpu)
+      throw new UserError(`${flag}: --backend ${asked} computes on the CPU; leave one of the two out`);
+    return { backend: asked, why: 'asked for' };
+  }
+  const usable = tensorflow && !('problem' in tensorflow) ? tensorflow : null;
+  if (usable?.cuda && hasCudaDevice()) return { backend: 'tensorflow', why: `${CUDA} ${usable.dir}` };
+  if (requireGpu) {
+    if (!pinned && webgpu && !('problem' in webgpu))
+      return { backend: 'webgpu', why: 'no CUDA, and a GPU is required' };
+    throw new UserError(`${flag}: ${noGpu(usable?.cuda === true, pinned)}`);
+  }
+  if (usable) {
+    const cuda = usable.cuda ? 'no NVIDIA driver, ' : '';
+    return { backend: 'tensorflow', why: `${cuda}TensorFlow on the CPU, ${usable.dir}` };
+  }
+  if (tensorflow && 'problem' in tensorflow) return { backend: 'wasm', why: tensorflow.problem };
+  return { backend: 'wasm', why: NOT_SET_UP };
+}
+
+/** Does an NVIDIA driver seem to be installed? Cheap, so a broken driver passes. WSL2 has its own device file. */
+function hasCudaDevice(): boolean {
+  return process.platform === 'win32' || existsSync('/dev/nvidiactl') || existsSync('/dev/dxg');
+}
+
+function noGpu(cuda: boolean, pinned: boolean): string {
+  if (cuda)
+    return 'TensorFlow with CUDA is set up, but this machine has no NVIDIA driver (run dpmesh doctor)';
+  if (pinned) return 'CUDA is not set up; run: dpmesh setup tensorflow --cuda';
+  return 'no backend that uses a GPU is set up; run: dpmesh setup tensorflow --cuda, or dpmesh setup webgpu';
+}
 
 export interface LoadOptions {
   /** The adapter that `webgpu` uses, counted from 0. */

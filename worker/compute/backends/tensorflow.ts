@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { firstVisible } from '../gpus.ts';
+import { findGpus, firstVisible, memoryOf } from '../gpus.ts';
 import { STEPS_VERSION } from '../kernels/step-kernel.ts';
-import { findGpus, memoryOf } from '../nvidia-smi.ts';
 import type { Backend, ComputeDevice } from './backend.ts';
 import { loadBinding, usableTensorflow } from './tf-binding.ts';
 import { TfDevice } from './tf-device.ts';

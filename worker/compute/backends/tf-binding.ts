@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { UserError } from '../../../base/user-error.ts';
 import { findTensorflow, type TensorflowInstallation } from '../installed.ts';
-import { BackendFailure, OutOfDeviceMemory } from './errors.ts';
+import { BackendFailure, OutOfDeviceMemory } from './backend.ts';
 
 /** Handle of a tensor in the binding. */
 export type Id = number;

@@ -1,6 +1,6 @@
 import { elementCount } from '../../../model/arrays.ts';
 import type { Backend, ComputeDevice, Tensor } from './backend.ts';
-import { OutOfDeviceMemory } from './errors.ts';
+import { OutOfDeviceMemory } from './backend.ts';
 import { formIndices, phiLength, productIndices, selectionMatrix, WIDEST_PHI } from './phi.ts';
 import { type AdapterInfo, adapterOf, type GpuDevice, loadDawn } from './webgpu-adapter.ts';
 

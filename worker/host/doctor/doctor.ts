@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { UserError } from '../../../base/user-error.ts';
-import { chooseBackend } from '../../compute/backends/choose.ts';
+import { chooseBackend } from '../../compute/backends/load.ts';
 import { findTensorflow, findWebgpu } from '../../compute/installed.ts';
 import { type CheckResult, failure, ok, warning } from './check.ts';
 import { gpu, vulkan } from './gpu.ts';

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { findGpus } from '../../compute/gpus.ts';
 import type { findTensorflow } from '../../compute/installed.ts';
-import { findGpus } from '../../compute/nvidia-smi.ts';
 import { type CheckResult, gib, ok, warning } from './check.ts';
 import { whyNoGpu } from './no-gpu.ts';
 import type { ProbeResult } from './probe.ts';
