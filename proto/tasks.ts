@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
-import { blockCount, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
 import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from './codec.ts';
@@ -479,10 +479,26 @@ interface UnitOfRows {
   to: number;
 }
 
+/** The blocks of each shard and their rows, which follow from a layout by a shuffle: found once. */
+const shardsOf = (() => {
+  const known = new WeakMap<Layout, { blocks: Block[][]; rows: number[] }>();
+  return (layout: Layout) => {
+    let found = known.get(layout);
+    if (!found) {
+      const blocks = shardBlocks(layout);
+      found = { blocks, rows: blocks.map(rowsIn) };
+      known.set(layout, found);
+    }
+    return found;
+  };
+})();
+
+const rowsIn = (blocks: Block[]) => blocks.reduce((sum, { count }) => sum + count, 0);
+
 /** Checks a task against the states that it reads, and says what is needed of its results. `values`: also the ranges of what states contain. */
 function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, values: boolean) {
   const entry = entryOf(task);
-  const blocks = shardBlocks(layout);
+  const of = shardsOf(layout);
   const { rows, dim, shards, blockRows } = layout;
   const numbers = Object.entries(task).filter(([, value]) => typeof value === 'number');
   const sizes: Sizes = {
@@ -498,15 +514,14 @@ function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, v
   const specs = entry.results(task, 'transform' in reads ? get('transform') : {});
   /** `sampled`: the rows of each shard's sample, where they are known. */
   const sizesOf = (units: UnitOfRows[], sampled?: readonly number[]): Sizes => {
-    let [n, unitBlocks] = [0, 0];
-    for (const { shard, from, to } of units) {
-      const own = entry.rows === 'blocks' ? blocks[shard].slice(from, to) : blocks[shard];
-      unitBlocks += own.length;
-      const inFile = own.reduce((sum, { count }) => sum + count, 0);
-      n += entry.rows === 'sample' ? (sampled?.[shard] ?? inFile) : inFile;
-    }
-    const of = { ...sizes, n, unitBlocks };
-    return { ...of, ...entry.sizes?.(task, of, units[0].shard) };
+    let n = 0;
+    for (const { shard, from, to } of units)
+      n +=
+        entry.rows === 'sample'
+          ? (sampled?.[shard] ?? of.rows[shard])
+          : rowsIn(of.blocks[shard].slice(from, to));
+    const own = { ...sizes, n, unitBlocks: units[0].to - units[0].from };
+    return { ...own, ...entry.sizes?.(task, own, units[0].shard) };
   };
   return { entry, sizes, specs, sizesOf };
 }
@@ -521,7 +536,7 @@ export function checkRound(
   get: (state: string) => Tensors,
   { tasks, units, sum }: { tasks: Task[]; units: UnitOfRows[]; sum: boolean },
 ): void {
-  const blocks = shardBlocks(layout);
+  const { blocks } = shardsOf(layout);
   for (const { shard, from, to } of units)
     must(shard < blocks.length && from <= to && to <= blocks[shard].length, 'there is no such unit');
   for (const task of tasks) {
