@@ -221,7 +221,7 @@ function section(declaration: Declaration): string {
   );
   const page = ELSEWHERE[name];
   if (page) parts.push(`Described in [${page.replace(/#.*/, '')}](${page}).`);
-  if (kind === 'type' && page) return parts.join('\n\n');
+  if (page && (kind === 'type' || page.startsWith('flags'))) return parts.join('\n\n');
   if (kind === 'function' || kind === 'type') {
     parts.push(`\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``);
     return parts.join('\n\n');
