@@ -209,6 +209,10 @@ const ELSEWHERE: Record<string, string> = {
   BorderRow: 'run-directory.md#clustersjson',
   ApartColumn: 'run-directory.md#clustersjson',
   ClusterEvidence: 'run-directory.md#clustersjson',
+  Scores: 'run-directory.md#runjson',
+  Replicates: 'run-directory.md#runjson',
+  Stability: 'run-directory.md#runjson',
+  FittedMixture: 'run-directory.md#mixture-which-coordinates',
   RunEvent: 'run-directory.md#eventsjsonl',
 };
 
