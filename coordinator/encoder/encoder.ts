@@ -64,10 +64,12 @@ const BYTES = 192;
 /** Widths of the layers. UserError unless latent vectors are shorter than rows. */
 export function widthsOf({ data, latent, encoderHidden }: RunConfig, dim: number): number[] {
   if (dim === 1)
-    throw new UserError(`--encoder: ${data} has one column, and a code cannot be shorter; leave it out`);
+    throw new UserError(
+      `--encoder: ${data} has one column, and a latent vector cannot be shorter; leave it out`,
+    );
   if (latent !== null && latent >= dim)
     throw new UserError(
-      `--latent ${latent}: codes have to be shorter than the ${dim} columns of ${data}; use less`,
+      `--latent ${latent}: latent vectors have to be shorter than the ${dim} columns of ${data}; use less`,
     );
   return autoencoderWidths(dim, encoderHidden, latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2)));
 }

@@ -142,7 +142,7 @@ export interface DescriptionInput {
   tree: SavedTree | null;
   /** Of the columns; null where they have none. */
   names: readonly string[] | null;
-  /** Does a single column mean something? Not one of an encoder's codes, nor a pixel. */
+  /** Does a single column mean something? Not one of latent vectors, nor a pixel. */
   areMeant: boolean;
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;

@@ -53,7 +53,7 @@ const schema = z.object({
     leftOut: z.optional(z.string()),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
-    /** The codes of the rows that an encoder has learned: these are clustered. */
+    /** The latent vectors of the rows by an encoder: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
     fences: z.optional(

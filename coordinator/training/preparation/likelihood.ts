@@ -35,7 +35,7 @@ const MOST_PRODUCTS = 2 ** 34;
 const SKETCH_WIDTH = 1024;
 /** Why, where it was not to be decided. */
 const ASKED_FOR = 'asked for';
-const OF_CODES = 'clusters of an encoder’s codes have all shapes';
+const OF_LATENT = 'clusters of latent vectors have all shapes';
 
 /** What is needed to decide. */
 export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'> {
@@ -61,7 +61,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
   const hasGraph = isGraph(config, layout.dim);
-  const why = isOfCodes(config, layout.dim) ? OF_CODES : ASKED_FOR;
+  const why = isOfCodes(config, layout.dim) ? OF_LATENT : ASKED_FOR;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();

@@ -18,7 +18,7 @@ export function isUndecided(
 /** In so few dimensions clusters are blobs, which the graph takes apart: of six in two dimensions, it finds 9, 10 or none. */
 const FEW_NUMBERS = 4;
 
-/** Does the run have the graph likelihood because it clusters codes, of `dim` numbers? */
+/** Does the run have the graph likelihood because it clusters latent vectors, of `dim` numbers? */
 export const isOfCodes = (
   { likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>,
   dim: number,
