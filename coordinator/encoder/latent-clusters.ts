@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { moveOutliers } from '../../data/fences.ts';
+import { moveOutliers } from '../../data/outlier-bounds.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits, type Net } from '../../model/nets/net.ts';

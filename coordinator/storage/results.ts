@@ -1,5 +1,5 @@
 import { concatInSlices } from '../../base/slices.ts';
-import { savedFences } from '../../data/fences.ts';
+import { savedBounds } from '../../data/outlier-bounds.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
@@ -108,7 +108,7 @@ export async function writeModel(
     ...(!encoder && { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
     ...(encoder && { encoder: savedEncoder(encoder) }),
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
-    ...(fences && { fences: savedFences(fences) }),
+    ...(fences && { fences: savedBounds(fences) }),
   });
   const k = state.mixture.k;
   const mixture = await calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
