@@ -373,7 +373,7 @@ export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 
 const CONTINUING = ['resume', 'finish'] as const;
 const ALL = ['train', 'coordinator', ...CONTINUING] as const;
-/** Those that start workers here. */
+/** Commands that start workers here. */
 const LOCAL = ['train', ...CONTINUING] as const;
 const BOUND = ['coordinator', ...CONTINUING] as const;
 

@@ -35,7 +35,7 @@ export interface Encoder extends Autoencoder {
 
 /** An encoder, how far its training is, and what has been made with it. Every number is kept bit for bit in a checkpoint. */
 export interface Encoding {
-  /** Of the blocks of the raw rows, in the order of the file. */
+  /** Hashes of the blocks of the raw rows, in the order of the file. */
   readonly hashes: Uint8Array;
   /** What is done to raw rows before the encoder. */
   readonly input: ColumnMap;
@@ -46,7 +46,7 @@ export interface Encoding {
   readonly alternation: number;
   /** SHA-256 of `codes.npy`, if it has the latent vectors of this encoder, whose training is complete; else null. */
   readonly codes: string | null;
-  /** Those that it learns from; null before the first clustering. */
+  /** The clusters that it learns from; null before the first clustering. */
   readonly clusters: LatentClusters | null;
   /** What the clusterings before found. */
   readonly brought: Alternation[];

@@ -17,7 +17,7 @@ export interface LatentClusters {
   readonly centres: Float32Array;
   /** The mean over the numbers of a latent vector of their variances. */
   readonly variance: number;
-  /** Of some of the rows, always the same. */
+  /** The clusters of some of the rows, always the same. */
   readonly labels: Int32Array;
 }
 

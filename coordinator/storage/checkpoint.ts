@@ -42,13 +42,13 @@ interface Common {
   config: Partial<RunConfig>;
   /** Numeric identity of the run's workers. */
   identity: string;
-  /** Of the rows that the stage works on. */
+  /** The layout of the rows that the stage works on. */
   layout: Layout;
   /** Until it was saved. */
   spent: RunTotals;
 }
 
-/** Of the training of clusters. */
+/** A checkpoint of the training of clusters. */
 export interface ClusterCheckpoint extends Common {
   stage: 'cluster';
   /** The first reading of the rows. */
@@ -122,7 +122,7 @@ const clusterHeader = z.object({
   prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
-  /** With the graph likelihood. */
+  /** Only with the graph likelihood. */
   graph: z.optional(
     z.object({
       resolution: z.number(),

@@ -23,7 +23,7 @@ export interface Run {
   /** D×D, of all rows after the transform. */
   readonly covariance: Float64Array;
   readonly layout: Layout;
-  /** With which the run begins. */
+  /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
   readonly likelihood: Likelihood;

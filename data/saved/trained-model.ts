@@ -275,7 +275,7 @@ function missingModel(run: string): string {
 
 /** Whether columns without names are in another order than those that a model was trained on. */
 
-/** Of each column. */
+/** Mean and deviation of each column. */
 export interface ColumnMoments {
   mean: readonly number[];
   /** The standard deviation. */

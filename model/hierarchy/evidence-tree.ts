@@ -19,7 +19,7 @@ import type { ClusterHalves, Join } from './dendrogram.ts';
 
 /** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
 const BUDGET = 2e9;
-/** In any case among these, as in merge steps. */
+/** As many partners are looked at in any case, as in merge steps. */
 const FEWEST_CANDIDATES = 3;
 
 /** Among how many near clusters a partner is looked for; K − 1 or more means all. `union`: time to evaluate one, ns. */
@@ -36,7 +36,7 @@ interface Node {
   /** Its mean, where the pooled covariance within clusters is I. */
   readonly centre: Float64Array;
   isAlive: boolean;
-  /** Those that it may join, the cheapest first. */
+  /** The clusters that it may join, the cheapest first. */
   near: { readonly other: Node; readonly cost: number }[];
 }
 

@@ -104,7 +104,7 @@ function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array):
   }
 }
 
-/** Of each cluster the rows to show. */
+/** Finds the rows to show of each cluster. */
 function shownRows(k: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
   const exemplars = lists();

@@ -26,7 +26,7 @@ import { sampleThreshold } from './limits.ts';
  * neighbours where they have many (docs/algorithm.md, section 11).
  */
 
-/** Of more columns, a Gaussian mixture on so many signal axes at most. */
+/** Where columns are many, a Gaussian mixture has so many signal axes at most. */
 const MOST_SIGNAL_AXES = 16;
 /** Columns whose range is so many times that of the middle column, or the other way round, are in other units. */
 const OTHER_UNITS = 10;
@@ -49,7 +49,7 @@ export interface Choice {
   /** Null: Gaussian, as it was not to be decided. */
   why: string | null;
   transform: Transform;
-  /** Of the transformed rows: [D,D], or its diagonal. */
+  /** Covariance of the transformed rows: [D,D], or its diagonal. */
   covariance: Float64Array;
 }
 

@@ -30,7 +30,7 @@ export interface PrepareInput {
   calculate: Calculate;
   emit: Emit;
   warn: (message: string) => void;
-  /** Of the columns of the data; null where they have none. */
+  /** Names of the columns of the data; null where they have none. */
   names: readonly string[] | null;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
@@ -77,7 +77,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   return { ...run, likelihood: kind.create(run) };
 }
 
-/** Of the columns with outliers so many are named. */
+/** So many columns with outliers are named. */
 const MOST_NAMED = 3;
 
 function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly string[] | null): string {

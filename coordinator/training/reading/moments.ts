@@ -98,7 +98,7 @@ export async function momentsRound(
   };
 }
 
-/** Of a shard: rows in the sample, bad rows, and the first of these. */
+/** Counts of a shard: rows in the sample, bad rows, and the first of these. */
 function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
   const [kept, bad, first] = take(part, 'counts', 'float64', 3);
   return { kept, bad, first };

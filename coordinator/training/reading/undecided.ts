@@ -4,7 +4,7 @@ import type { RunConfig } from '../../config.ts';
 
 /** Up to so many columns, a Gaussian for each cluster is well determined by the default sample. */
 export const FEW_COLUMNS = 32;
-/** Of more columns, the covariance is that of a sketch. */
+/** The covariance of more columns is that of a sketch. */
 export const MOST_EXACT = 2048;
 
 /** Is the transform, and with `auto` the likelihood, chosen by the sample once it is read (training/preparation/likelihood.ts)? */
