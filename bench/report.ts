@@ -22,8 +22,8 @@ export interface RowResult {
 
 const PATH = join(ROOT, 'docs/benchmarks.md');
 
-const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-const line = (cells: string[]) => `| ${cells.map(cell).join(' | ')} |`;
+const line = (name: string, what: string, measured: string) =>
+  `- \`${name}\` ${what}: **${measured}**`.replaceAll('\n', ' ');
 
 const isMiss = (verdict: RowVerdict) => verdict.startsWith('*');
 
@@ -37,10 +37,7 @@ export function openReport(rows: BenchmarkRow[]) {
   const lines = keptLines(machine);
   return {
     add({ name, what, target }: BenchmarkRow, measured: string, verdict: RowVerdict): void {
-      lines.set(
-        name,
-        line([`\`${name}\``, what, isMiss(verdict) ? `${measured}: ${verdict}, ${target}` : measured]),
-      );
+      lines.set(name, line(name, what, isMiss(verdict) ? `${measured} (missed: ${target})` : measured));
       writeFileSync(PATH, text(machine, rows, lines));
     },
   };
@@ -50,19 +47,17 @@ export function openReport(rows: BenchmarkRow[]) {
 function keptLines(machine: string): Map<string, string> {
   const old = existsSync(PATH) ? readFileSync(PATH, 'utf8') : '';
   if (!old.includes(machine)) return new Map();
-  return new Map([...old.matchAll(/^\| `([a-z0-9-]+)` \|.*$/gm)].map(([line, name]) => [name, line]));
+  return new Map([...old.matchAll(/^- `([a-z0-9-]+)` .*$/gm)].map(([line, name]) => [name, line]));
 }
 
 function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
   return `# Benchmarks
 
 Written by \`npm run bench\`. All measurements are of the built command line on this machine; targets are in \`bench/rows/\`, and said where
-one is **missed**:
+one is missed:
 
 ${machine}
 
-| row | what | measured |
-|---|---|---|
 ${rows.flatMap((row) => lines.get(row.name) ?? []).join('\n')}
 
 ## How to reproduce

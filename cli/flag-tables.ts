@@ -86,8 +86,8 @@ const LISTS: Record<string, () => string> = {
   'train and coordinator': runList,
   resume: () => commandList(resume.builder, ['train', train.builder], ['coordinator', coordinator.builder]),
   finish: () => commandList(finish.builder, ['resume', resume.builder], ['train', train.builder]),
-  worker: () => commandList(worker.builder),
-  launch: () => commandList(launch.builder, ['worker', worker.builder]),
+  worker: () => commandList(worker.builder, ['train', train.builder]),
+  launch: () => commandList(launch.builder, ['worker', worker.builder], ['train', train.builder]),
 };
 for (const { command, builder } of commands) LISTS[nameOf({ command })] ??= () => commandList(builder);
 

@@ -92,7 +92,7 @@ export function removedFrom(config: Readonly<Record<string, unknown>>): string |
   return name === undefined ? null : `${flagName(name)} ${asText(config[name])}`;
 }
 
-/** Those of the options that have another value than the default. */
+/** Which of the options have another value than the default. */
 export function changedOptions<Name extends OptionName>(config: RunConfig, names: readonly Name[]): Name[] {
   return names.filter(
     (name) => JSON.stringify(config[name]) !== JSON.stringify(defaultOf(OPTIONS[name], config.schedule)),

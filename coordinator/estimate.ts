@@ -42,7 +42,7 @@ const COPIES = 3;
 const [START, EPOCH, GRAPH_ROW] = [0.8, 0.02, 5e-4];
 /** Passes over all rows: moments, and labels. */
 const PASSES = 2;
-/** Of the features that a graph has. */
+/** Numbers of a row's features, where clusters are parts of a graph. */
 const FEATURES = 64;
 /** Operations of the encoder in a second on one core; for each weight of encoder and decoder there are six a row. */
 const [ENCODER_RATE, ENCODER_OPERATIONS] = [1e10, 6];

@@ -30,15 +30,15 @@ export interface Outcome {
   sampled: number;
   /** Columns after the transform. */
   d: number;
-  /** Of each column of the data. */
+  /** What is known of each column of the data. */
   columns: Columns;
   steps: readonly Step[];
   reason: EndReason;
-  /** With the graph likelihood. */
+  /** Null with Gaussians. */
   graph: Pick<GraphState, 'stability'> | null;
 }
 
-/** Of each column of the data. */
+/** For each column of the data, what may make it unfit. */
 export interface Columns {
   mean: ArrayLike<number>;
   min: ArrayLike<number>;
@@ -66,7 +66,7 @@ const TWO_VALUED = 2;
 /** Fewer rows may look like anything. */
 const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
-/** Of the most clusters: merges may follow the split that reached it. */
+/** From this share of the most clusters on there is a note: merges may follow the split that reached it. */
 const NEARLY = 0.9;
 
 /**

@@ -118,7 +118,7 @@ export interface SessionProgress {
   monitor?: Monitor;
   /** The results are written; replicates may follow. */
   written?: boolean;
-  /** For the workers. */
+  /** How the run ended, which workers are told. */
   ended?: RunEnd;
   /** The run has ended, successfully or not; its page and metrics may linger. */
   over: boolean;

@@ -308,7 +308,7 @@ export const OPTIONS = {
   }),
   latent: option(nullable(integer(1, 1024)), {
     group: ENCODER,
-    help: 'numbers in the code of a row, which are clustered in its place',
+    help: 'numbers in the latent vector of a row, which is clustered in its place',
     fast: null,
     defaultText: '10, or half of the columns',
   }),
@@ -334,7 +334,7 @@ export const OPTIONS = {
   }),
   alternations: option(integer(0), {
     group: ENCODER,
-    help: 'how often the encoder learns from the clusters of its codes, which are clustered again each time; fewer where they no longer change',
+    help: 'how often the encoder learns from the clusters of its latent vectors, which are clustered again each time; fewer where they no longer change',
     fast: 0,
   }),
   schedule: option(oneOf('fast', 'paper'), {
@@ -373,7 +373,7 @@ export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 
 const CONTINUING = ['resume', 'finish'] as const;
 const ALL = ['train', 'coordinator', ...CONTINUING] as const;
-/** Those that start workers here. */
+/** Commands that start workers here. */
 const LOCAL = ['train', ...CONTINUING] as const;
 const BOUND = ['coordinator', ...CONTINUING] as const;
 

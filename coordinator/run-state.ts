@@ -32,7 +32,7 @@ export interface ResumedInput {
   from: SavedCheckpoint | null;
   /** Why a checkpoint is not of this run; null: it is. */
   foreign: (checkpoint: Checkpoint) => string | null;
-  /** Of the rows that it had. */
+  /** The fingerprint of the rows that the run had. */
   fingerprint: string;
   how: Continuation;
 }
@@ -113,7 +113,7 @@ export interface Labelled {
   /** The state whose clusters are numbered so, and for each the number that it had in training. */
   state: State;
   order: number[];
-  /** Of merges above the clusters; null where they are too flat for it. */
+  /** The tree of merges above the clusters; null where they are too flat for it. */
   tree: SavedTree | null;
 }
 

@@ -3,7 +3,7 @@ import type { EndReason } from '../model/schedule.ts';
 /** What finishing early means in each stage, for people; null: there is nothing to label yet, or nothing left to end. */
 const FINISHING = {
   read: null,
-  encode: 'the encoder ends after this pass, then its codes are clustered',
+  encode: 'the encoder ends after this pass, then its latent vectors are clustered',
   cluster: 'training ends after this epoch, then all rows are labelled',
   label: 'training has ended: labels and report come next',
   describe: 'training has ended: labels and report come next',

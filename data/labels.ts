@@ -28,7 +28,7 @@ const LABELS = 'labels.npy';
 const MAX_CLASSES = 1 << 20;
 
 interface LabelOptions extends CopyOptions {
-  /** Of a text table. */
+  /** How a text table is written. */
   dialect?: TextDialect;
 }
 

@@ -59,7 +59,7 @@ export interface Source {
   read(start: number, count: number, into?: Float32Array<ArrayBuffer>): Promise<Float32Array>;
   /** One row in float64, without rounding to float32 (except for tables and HDF5, whose cache is float32). */
   stored(row: number): Promise<Float64Array>;
-  /** Only of rows that come over a network. */
+  /** How rows are best read, if they come over a network. */
   readonly latency?: Latency;
   /** Throws, or rejects with, a UserError if the file is not the one that was opened any more, or has changed. Not for rows in memory. */
   assertSameFile?(): void | Promise<void>;

@@ -2,7 +2,7 @@ import { UserError } from '../base/user-error.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import { product } from '../model/nets/net.ts';
 import { leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
-import type { Fences } from './fences.ts';
+import type { OutlierBounds } from './outlier-bounds.ts';
 
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first moved by `before` if there is one, and
@@ -25,7 +25,7 @@ export interface Transform {
   readonly scale: Float64Array;
   readonly offset: Float64Array;
   /** Limits on raw rows, before anything else is done to them; null: there are none. */
-  readonly fences: Fences | null;
+  readonly fences: OutlierBounds | null;
 }
 
 /** x_d·factor_d + shift_d for each column d of a raw row. */
@@ -104,7 +104,7 @@ export function mapColumns({ factor, shift }: ColumnMap, rows: Float32Array): vo
 export function planTransform(
   choice: TransformChoice,
   moments: Moments,
-  fences: Fences | null = null,
+  fences: OutlierBounds | null = null,
 ): { transform: Transform; covariance: Float64Array } {
   const input = moments.mean.length;
   // With a single column, matrix and diagonal are the same: treat it as a matrix.
@@ -211,7 +211,7 @@ function rankOf({ values }: Axes): number {
   return rank < 0 ? values.length : rank;
 }
 
-function planPca({ values, vectors }: Axes, moments: Moments, fences: Fences | null) {
+function planPca({ values, vectors }: Axes, moments: Moments, fences: OutlierBounds | null) {
   const input = moments.mean.length;
   const axes = values.length;
   const weights = new Float32Array(input * axes);
@@ -314,7 +314,7 @@ export interface FeaturesInput {
   covariance: Float64Array;
   /** Axes that are wanted. There are fewer if the data span fewer, and never more than `MOST_FEATURE_AXES`. */
   axes: number;
-  fences: Fences | null;
+  fences: OutlierBounds | null;
 }
 
 /**
@@ -387,7 +387,7 @@ export function planSignal(
   moments: Moments,
   varying: number,
   most: number,
-  fences: Fences | null,
+  fences: OutlierBounds | null,
 ) {
   const { values } = roughLeadingEigen(
     covariance,

@@ -181,7 +181,7 @@ const inLine = (members: string) =>
 function membersOf({ code }: Declaration): MemberDoc[] {
   const body = inLine(code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}')));
   const member =
-    /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
+    /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(?!this\.)(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
   return [...body.matchAll(member)].map(([, comment, name, between, type]) => ({
     name: name.replace('?', ''),
     type: between.startsWith('(') ? `${between}${type}` : type,
@@ -189,35 +189,51 @@ function membersOf({ code }: Declaration): MemberDoc[] {
   }));
 }
 
-/** The first sentence of a comment, and its `@defaultValue`. */
-function parseComment(comment: string): { text: string; defaultValue: string } {
-  const [text, ...tags] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
-  const inLine = (part: string) => part.replace(/\s+/g, ' ').trim();
-  const [sentence] = /^.*?[.:](?= [A-Z`]|$)/.exec(inLine(text)) ?? [inLine(text)];
-  const defaultValue = tags.find((tag) => tag.startsWith('defaultValue'))?.replace('defaultValue', '') ?? '';
-  return { text: sentence.replace(/\.$/, ''), defaultValue: inLine(defaultValue) };
+/** The first sentence of a comment, without its stop. */
+function firstSentence(comment: string): string {
+  const [text] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
+  const inLine = text.replace(/\s+/g, ' ').trim();
+  const [sentence] = /^.*?[.:](?= [A-Z`]|$)/.exec(inLine) ?? [inLine];
+  return sentence.replace(/\.$/, '');
 }
 
 const withoutComments = (code: string) => code.replace(/^ *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n/gm, '');
 
-/** Types whose members are flags, which docs/flags.md describes. */
-const OF_FLAGS = ['ModelOptions', 'ProgramOptions'];
+/** Types whose members another page describes, and where. */
+const ELSEWHERE: Record<string, string> = {
+  ModelOptions: 'flags.md',
+  ProgramOptions: 'flags.md#run',
+  ClusterDescription: 'run-directory.md#clustersjson',
+  ShownRow: 'run-directory.md#clustersjson',
+  ExemplarRow: 'run-directory.md#clustersjson',
+  BorderRow: 'run-directory.md#clustersjson',
+  ApartColumn: 'run-directory.md#clustersjson',
+  ClusterEvidence: 'run-directory.md#clustersjson',
+  Scores: 'run-directory.md#runjson',
+  Replicates: 'run-directory.md#runjson',
+  Stability: 'run-directory.md#runjson',
+  FittedMixture: 'run-directory.md#mixture-which-coordinates',
+  RunEvent: 'run-directory.md#eventsjsonl',
+};
 
 function section(declaration: Declaration): string {
   const { name, kind, comment, code } = declaration;
   const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
-  const { text } = parseComment(comment);
+  const text = firstSentence(comment);
   const parts = [`### ${name}`, parents ? `${text}; extends \`${parents}\`.` : text && `${text}.`].filter(
     Boolean,
   );
-  if (kind === 'function' || kind === 'type')
+  const page = ELSEWHERE[name];
+  if (page) parts.push(`Described in [${page.replace(/#.*/, '')}](${page}).`);
+  if (page && (kind === 'type' || page.startsWith('flags'))) return parts.join('\n\n');
+  if (kind === 'function' || kind === 'type') {
     parts.push(`\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``);
-  if (kind === 'function' || kind === 'type') return parts.join('\n\n');
+    return parts.join('\n\n');
+  }
   const members = membersOf(declaration).filter(({ name }) => name !== 'name');
   const rows = members.map(({ name: member, type, comment }) => {
-    const { text, defaultValue } = parseComment(comment);
-    const about = OF_FLAGS.includes(name) ? defaultValue && ` = ${defaultValue}` : text && `: ${text}`;
-    return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${about}`;
+    const text = page ? '' : firstSentence(comment);
+    return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
   });
   if (rows.length) parts.push(rows.join('\n'));
   return parts.join('\n\n');
@@ -237,7 +253,7 @@ export function apiReference(): string {
   return [
     '# The library: reference',
     '<!-- Written by `npm run docs:api` from the doc comments in the source. -->',
-    'What the package `dpmesh` exports, each with its first sentence; editors show the rest. [library.md](library.md) has complete\nprograms. Options of a run are described in [flags.md](flags.md), by the names of the flags.',
+    'What the package `dpmesh` exports, each with its first sentence; editors show the rest. [library.md](library.md) has complete\nprograms.',
     ...sections,
     '',
   ].join('\n\n');

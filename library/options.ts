@@ -61,7 +61,7 @@ export interface ResumeOptions extends RunOptions {
    */
   maxEpochs?: number;
   /**
-   * Train no further: all rows are labelled as of the newest checkpoint. Of an encoder that still learned, the codes are clustered.
+   * Train no further: all rows are labelled as of the newest checkpoint. Of an encoder that still learned, the latent vectors are clustered.
    * @defaultValue false
    */
   finish?: boolean;

@@ -79,7 +79,7 @@ export interface RunResult {
    * `replicates` says it), and where partitions of no resolution agree, so that K is 1.
    */
   readonly stability: Stability | null;
-  /** What each clustering of an encoder's codes found; null without alternations. */
+  /** What each clustering of an encoder's latent vectors found; null without alternations. */
   readonly alternations: readonly Alternation[] | null;
   /**
    * Reasons to doubt the result, a sentence each: what was seen, such as a single cluster, and what to try. Empty for most runs.

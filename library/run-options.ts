@@ -80,7 +80,7 @@ export interface ModelOptions {
   encoder?: 'none' | 'autoencoder';
   /** Widths of the encoder’s hidden layers; the decoder has the same in reverse. @defaultValue 500,500,2000 */
   encoderHidden?: readonly number[] | number | string;
-  /** Numbers in the code of a row, which are clustered in its place (a whole number from 1 to 1024). @defaultValue 10, or half of the columns */
+  /** Numbers in the latent vector of a row, which is clustered in its place (a whole number from 1 to 1024). @defaultValue 10, or half of the columns */
   latent?: number | null;
   /** Passes of the encoder over all rows (a whole number, at least 1). @defaultValue 12 */
   encoderEpochs?: number;
@@ -90,7 +90,7 @@ export interface ModelOptions {
   encoderBatch?: number;
   /** Local steps of the encoder on each of its shards (two of the run’s) between two averages, about; fewer at first (a whole number from 1 to 100000). @defaultValue 512 */
   encoderSteps?: number;
-  /** How often the encoder learns from the clusters of its codes, which are clustered again each time; fewer where they no longer change (a whole number, at least 0). @defaultValue 0 */
+  /** How often the encoder learns from the clusters of its latent vectors, which are clustered again each time; fewer where they no longer change (a whole number, at least 0). @defaultValue 0 */
   alternations?: number;
   /** Training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md). @defaultValue fast */
   schedule?: 'fast' | 'paper';

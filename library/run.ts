@@ -13,7 +13,7 @@ export interface Run extends Promise<RunResult>, AsyncIterable<TimedEvent> {
   readonly closed: Promise<void>;
   /**
    * Ends the run early, with results: training ends after the current epoch, then all rows are labelled and the report is drawn. An
-   * encoder ends after its current pass, then its codes are clustered; replicates end at once. Returns what happens now, for
+   * encoder ends after its current pass, then its latent vectors are clustered; replicates end at once. Returns what happens now, for
    * people; null if there is nothing to label yet, or the run is over.
    */
   finish(): string | null;

@@ -7,13 +7,13 @@ import { logMarginal, type Niw } from './niw.ts';
 import { addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
 /**
- * Each part of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
- * 0 and would favour tiny parts.
+ * Each sub-cluster of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
+ * 0 and would favour tiny sub-clusters.
  */
 const MIN_PART_ROWS = 5;
 const isEnough = (n: number, zeta: number) => n > MIN_PART_ROWS && zeta * n > 1;
 
-/** Does a part, given by its untempered hard statistics, have rows, but too few to be proposed as a cluster? */
+/** Does a sub-cluster, given by its untempered hard statistics, have rows, but too few to be proposed as a cluster? */
 export function isTiny([n]: Float64Array, zeta: number): boolean {
   return n > 0 && !isEnough(n, zeta);
 }
@@ -23,15 +23,15 @@ export function coarsening(n: number, n0: number): number {
   return n0 === 0 || n <= n0 ? 1 : n0 / n;
 }
 
-/** Does every part, given by its untempered hard statistics, have enough rows to be proposed as a cluster? */
+/** Does every sub-cluster, given by its untempered hard statistics, have enough rows to be proposed as a cluster? */
 export function proposable(parts: Float64Array[], zeta: number): boolean {
   return parts.length >= 2 && parts.every(([n]) => isEnough(n, zeta));
 }
 
 /**
- * log H of splitting a cluster into m ≥ 2 parts, given by their untempered hard statistics; with T̃ = ζT and ñ = ζn
+ * log H of splitting a cluster into m ≥ 2 sub-clusters, given by their untempered hard statistics; with T̃ = ζT and ñ = ζn
  * (docs/algorithm.md, section 6): (m−1)·log α + Σ_j [log Γ(ñ_j) + log p(T̃_j)] − log Γ(Σñ_j) − log p(ΣT̃_j).
- * −∞ when a part is empty.
+ * −∞ when a sub-cluster is empty.
  */
 export function logSplitRatio(prior: Niw, parts: Float64Array[], alpha: number, zeta: number): number {
   if (parts.some((T) => T[0] <= 0)) return -Infinity;
@@ -64,9 +64,9 @@ export function logEvidence(prior: Niw, clusters: Float64Array[], alpha: number,
 }
 
 /**
- * What the best of many proposals may gain by the search alone, in nats: as much as the parameters of its parts beyond the first
+ * What the best of many proposals may gain by the search alone, in nats: as much as the parameters of its sub-clusters beyond the first
  * cost, ½·log ñ each. The rows themselves choose its directions, and a mixture fits any density that is not Gaussian better
- * with more parts.
+ * with more sub-clusters.
  */
 export function searchCost({ d, covariance }: Niw, parts: Float64Array[], zeta: number): number {
   const n = zeta * parts.reduce((sum, T) => sum + T[0], 0);

@@ -49,7 +49,7 @@ export function binOf(projection: number, centre: number, sd: number, bins = BIN
 
 /**
  * Exact one-dimensional two-means on a histogram made by `binOf` with the same centre and sd, with the rows of a bin at its
- * midpoint. Returns the threshold in projection units (rows at or above it are the second part); null for fewer than 5
+ * midpoint. Returns the threshold in projection units (rows at or above it are the second sub-cluster); null for fewer than 5
  * rows, or when all are in one bin.
  */
 export function bestThreshold(histogram: Float64Array, centre: number, sd: number): number | null {
@@ -80,7 +80,7 @@ export function bestThreshold(histogram: Float64Array, centre: number, sd: numbe
 
 /**
  * The threshold on such a histogram at which two Gaussians, one for each side, gain most over one: `gain` in nats.
- * Unlike two-means it finds a small part beside a large one. Null as for `bestThreshold`.
+ * Unlike two-means it finds a small sub-cluster beside a large one. Null as for `bestThreshold`.
  */
 export function likeliestThreshold(
   histogram: Float64Array,
@@ -123,7 +123,7 @@ function binWidth(sd: number, bins = BINS): number {
 
 /**
  * Axes along which a cluster is least like a Gaussian, by fourth moments of its whitened rows (FOBI; Cardoso, ICASSP 1989;
- * docs/algorithm.md, section 6): two balanced halves have the least kurtosis, a small part far away has the most. Unlike the
+ * docs/algorithm.md, section 6): two balanced sub-clusters have the least kurtosis, a small sub-cluster far away has the most. Unlike the
  * principal axis, they do not depend on the columns' scales.
  */
 
@@ -157,7 +157,7 @@ function extremeEigenvectors(F: Float64Array, d: number, count: number): Float64
 }
 
 /**
- * Linear rules, by which a row belongs to the part j whose w_j·x + b_j is largest: the nearest centre in a metric, or Fisher's
+ * Linear rules, by which a row belongs to the sub-cluster j whose w_j·x + b_j is largest: the nearest centre in a metric, or Fisher's
  * discriminant (docs/algorithm.md, section 6).
  */
 
@@ -168,8 +168,8 @@ export interface LinearRule {
 }
 
 /**
- * The part whose centre is nearest in the metric of the covariance that `inverse` whitens. `shares`: the parts' shares of the
- * rows, by which the larger of two parts reaches farther.
+ * The sub-cluster whose centre is nearest in the metric of the covariance that `inverse` whitens. `shares`: the sub-clusters' shares of the
+ * rows, by which the larger of two sub-clusters reaches farther.
  */
 export function nearestRule(centres: Float64Array[], inverse: Float64Array, shares?: number[]): LinearRule {
   const means = centres.map((centre) => whitened(inverse, centre));
@@ -180,7 +180,7 @@ export function nearestRule(centres: Float64Array[], inverse: Float64Array, shar
 }
 
 /**
- * Fisher's linear discriminant of the parts that have rows: the most probable part where all have the same covariance, which is
+ * Fisher's linear discriminant of the sub-clusters that have rows: the most probable sub-cluster where all have the same covariance, which is
  * estimated from all of them and from the prior's Ψ.
  */
 export function discriminantRule(prior: Niw, parts: Parts): LinearRule {
@@ -195,7 +195,7 @@ export function discriminantRule(prior: Niw, parts: Parts): LinearRule {
   );
 }
 
-/** The covariance within the parts, with Ψ for as many rows as it counts. */
+/** The covariance within the sub-clusters, with Ψ for as many rows as it counts. */
 function withinCovariance({ d, covariance, psi, nu }: Niw, parts: Parts): Float64Array {
   const within = psi.slice();
   let n = nu - d - 1;
@@ -207,19 +207,19 @@ function withinCovariance({ d, covariance, psi, nu }: Niw, parts: Parts): Float6
   return within.map((value) => value / n);
 }
 
-/** An axis from a part to the one that is nearest by the covariance within the parts. */
+/** An axis from a sub-cluster to the one that is nearest by the covariance within the sub-clusters. */
 export interface DiscriminantAxis {
   axis: Float64Array;
-  /** The other part. */
+  /** The other sub-cluster. */
   nearest: number;
   /** Half way between their means, along the axis; and how far that is from each of them. */
   centre: number;
   halfway: number;
-  /** The standard deviation within the parts along the axis. */
+  /** The standard deviation within the sub-clusters along the axis. */
   sd: number;
 }
 
-/** Of each of two or more parts with rows, the axis along which Fisher's discriminant separates it from the nearest other. */
+/** Of each of two or more sub-clusters with rows, the axis along which Fisher's discriminant separates it from the nearest other. */
 export function discriminantAxes(prior: Niw, parts: Parts): DiscriminantAxis[] {
   const { d, covariance } = prior;
   const inverse = whitener(withinCovariance(prior, parts), d, covariance);
@@ -239,7 +239,7 @@ export function discriminantAxes(prior: Niw, parts: Parts): DiscriminantAxis[] {
   });
 }
 
-/** Two parts: below a threshold along an axis, and from it on. */
+/** Two sub-clusters: below a threshold along an axis, and from it on. */
 export function thresholdRule(axis: Float64Array, at: number): LinearRule {
   return { weights: [axis.map(() => 0), axis], offsets: [0, -at] };
 }

@@ -4,7 +4,7 @@ import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './nets/surg
 import type { Niw } from './niw.ts';
 import type { Pace, Step } from './schedule.ts';
 
-/** The statistics T of each part of a cluster. */
+/** The statistics T of each sub-cluster of a cluster. */
 export type Parts = Float64Array[];
 
 /** The rows on which the model is trained. */
@@ -78,7 +78,7 @@ export const unitsIn = (order: Order): OutputUnit[] =>
   order.map((from) => ({ from, share: 1, fresh: false }));
 
 /**
- * The state with its clusters renumbered: units of the nets with their Adam moments, mixture and parts. `merged` stays as it
+ * The state with its clusters renumbered: units of the nets with their Adam moments, mixture and sub-clusters. `merged` stays as it
  * is: it is the set of clusters after the last merge step, which may not be those of now.
  */
 export function renumbered(state: State, order: Order): State {

@@ -2,7 +2,7 @@ import { must } from './shapes.ts';
 
 /** Partitions of rows by decision trees, as tasks have them. */
 
-/** In one task, at all levels. */
+/** The most cells in one task, at all levels. */
 export const MOST_CELLS = 1 << 16;
 
 /**

@@ -57,12 +57,12 @@ const positiveShare = z.number().check(z.gt(0), z.lte(1));
 const name = z.string().check(z.maxLength(64));
 const MOST_NEIGHBOURS = 1024;
 const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
-/** Of a Gaussian without clusters. */
+/** Limits on a Gaussian without clusters, to which partitions are compared. */
 const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 12];
 /** With larger ones, rounding errors of volumes could look like gains, and the search for a partition would not end. */
 const resolution = z.number().check(z.positive(), z.lte(1024));
 const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
-/** Of the mean field of the graph likelihood. */
+/** Parameters of the mean field of the graph likelihood. */
 const field = z.object({ coupling: positive, resolution });
 
 /** A row of the table. */
@@ -292,7 +292,7 @@ const TASKS = {
     parameters: {
       /** Rows are scaled to unit length. */
       unit: z.boolean(),
-      /** Of every m-th of the sample's rows. */
+      /** Every m-th of the sample's rows is taken. */
       every: natural,
       /** Columns of a sketch; 0: the columns themselves. */
       sketch: z.int().check(z.nonnegative(), z.lte(1 << 10), z.multipleOf(4)),
@@ -338,7 +338,7 @@ const TASKS = {
   }),
   'null-partitions': task({
     parameters: {
-      /** Of a Gaussian with independent columns. */
+      /** Variances of the columns of a Gaussian, which are independent. */
       variances: z.array(positive).check(z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
       rows: upTo(4, MOST_NULL_ROWS),
       neighbours: upTo(1, MOST_NEIGHBOURS),

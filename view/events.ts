@@ -16,7 +16,7 @@ export type Likelihood = (typeof LIKELIHOODS)[number];
 export const likelihoodText = (likelihood: Likelihood, why: string): string =>
   `${likelihood === 'graph' ? 'graph' : 'Gaussian'} likelihood: ${why}`;
 
-/** A line of `events.jsonl` without its time. docs/run-directory.md says what each field means. */
+/** A line of `events.jsonl` without its time. */
 export type RunEvent =
   | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
   /** Which likelihood the run has, where the data decided or it is the graph; `why`, for people. */

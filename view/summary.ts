@@ -30,13 +30,13 @@ export interface Summary {
   notes: string[];
   /** Null without `--replicates`, and if they were not completed. */
   replicates: Replicates | null;
-  /** What each clustering of an encoder's codes found; missing without `--alternations`. */
+  /** What each clustering of an encoder's latent vectors found; missing without `--alternations`. */
   alternations?: Alternation[];
   /** Null without the graph likelihood, and where partitions of no resolution agree, so that K is 1. */
   stability: Stability | null;
 }
 
-/** A clustering of an encoder's codes, after which the encoder learned from its clusters, but for the last one. */
+/** A clustering of an encoder's latent vectors, after which the encoder learned from its clusters, but for the last one. */
 export interface Alternation {
   /** Clusters that have rows. */
   k: number;

@@ -7,7 +7,7 @@ type ShowNotice = (text: string, tone?: 'good' | 'bad') => void;
 const QUESTIONS = {
   finish: {
     title: 'Finish this run now?',
-    text: 'Training ends after the current epoch, then all rows are labelled and the report is drawn, from the clusters as they are. An encoder that still learns ends after its current pass, and its codes are clustered.',
+    text: 'Training ends after the current epoch, then all rows are labelled and the report is drawn, from the clusters as they are. An encoder that still learns ends after its current pass, and its latent vectors are clustered.',
     yes: 'Finish the run',
   },
   stop: {

@@ -1,4 +1,4 @@
-import { type Fences, moveOutliers, outliersIn } from '../data/fences.ts';
+import { moveOutliers, type OutlierBounds, outliersIn } from '../data/outlier-bounds.ts';
 import { applyColumns, modelRows, type Transform, unitRows } from '../data/transform.ts';
 import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -42,7 +42,7 @@ export interface Transformed {
   rows: Float32Array;
 }
 
-/** Transforms raw rows, outliers to where fences move them, and says which these are, 1 or 0. Overwrites `raw`. */
+/** Transforms raw rows, outliers to where bounds move them, and says which these are, 1 or 0. Overwrites `raw`. */
 export async function transformRows(
   backend: Backend,
   transform: Transform,
@@ -66,7 +66,7 @@ export async function transformSample(
   return transformed(backend, transform, rows);
 }
 
-function withoutOutliers(raw: Float32Array, input: number, fences: Fences): Float32Array {
+function withoutOutliers(raw: Float32Array, input: number, fences: OutlierBounds): Float32Array {
   const flags = outliersIn(raw, input, fences);
   const inside = [...flags.keys()].filter((row) => !flags[row]);
   return pick(raw, inside, input);

@@ -16,7 +16,7 @@ export interface States {
   free(): void;
   /** The parameters of a net, or Adam's moments of it, as one flat array, with the shapes of its parts. */
   flat(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shapes: number[][] };
-  /** The same as separate arrays. */
+  /** The net's layers as separate arrays. */
   layers(net: 'net' | 'subs', tensor?: 'first' | 'second'): { data: Float32Array; shape: number[] }[];
   /** A net's weights W₁, b₁, … on the device. */
   net(name: 'net' | 'subs'): Tensor[];

@@ -32,7 +32,7 @@ async function passesOf(data: string, count: number, backend: string): Promise<P
 function pytorchRow(name: string, passes: number): BenchmarkRow {
   return {
     name,
-    what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${passes} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads (batches of 256)`,
+    what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${passes} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads`,
     target: null,
     onRequest: true,
     async measure() {
@@ -76,7 +76,7 @@ const LARGEST = 450;
 
 const million: BenchmarkRow = {
   name: 'encoder-million',
-  what: '1,000,000 × 784 bytes (784 MB), one pass of the default auto-encoder, 2 workers on WASM: peak resident memory, the share of the pass in which workers waited, for reads or for the coordinator, and that of exchanges',
+  what: '1,000,000 × 784 bytes (784 MB), one pass of the default auto-encoder, 2 workers on WASM',
   target: `workers ≤ ${LARGEST} MB`,
   onRequest: true,
   async measure() {

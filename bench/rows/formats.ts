@@ -31,7 +31,7 @@ const MOST = 350;
 
 const parquet: BenchmarkRow = {
   name: 'parquet-10-million',
-  what: '10,000,000 × 32 float32 in 16 Parquet files, beside the same rows as .npy, 2 workers: seconds of the whole process',
+  what: '10,000,000 × 32 float32 in 16 Parquet files and as .npy, 2 workers, whole process',
   target: `≤ 1.5 × the time, workers ≤ ${MOST} MB`,
   onRequest: true,
   async measure() {

@@ -17,7 +17,7 @@ const MOST = 350;
 
 const remote = (name: string, rows: number): BenchmarkRow => ({
   name,
-  what: `${rows.toLocaleString('en')} × 32 float32 .npy in an S3 store on loopback, beside the same local file, 2 workers: seconds of the whole process`,
+  what: `${rows.toLocaleString('en')} × 32 float32 .npy in an S3 store on loopback and locally, 2 workers, whole process`,
   target: `≤ 2 × the time, the same bytes, workers ≤ ${MOST} MB`,
   onRequest: true,
   async measure() {

@@ -35,7 +35,7 @@ export interface Encoder extends Autoencoder {
 
 /** An encoder, how far its training is, and what has been made with it. Every number is kept bit for bit in a checkpoint. */
 export interface Encoding {
-  /** Of the blocks of the raw rows, in the order of the file. */
+  /** Hashes of the blocks of the raw rows, in the order of the file. */
   readonly hashes: Uint8Array;
   /** What is done to raw rows before the encoder. */
   readonly input: ColumnMap;
@@ -46,7 +46,7 @@ export interface Encoding {
   readonly alternation: number;
   /** SHA-256 of `codes.npy`, if it has the latent vectors of this encoder, whose training is complete; else null. */
   readonly codes: string | null;
-  /** Those that it learns from; null before the first clustering. */
+  /** The clusters that it learns from; null before the first clustering. */
   readonly clusters: LatentClusters | null;
   /** What the clusterings before found. */
   readonly brought: Alternation[];
@@ -64,10 +64,12 @@ const BYTES = 192;
 /** Widths of the layers. UserError unless latent vectors are shorter than rows. */
 export function widthsOf({ data, latent, encoderHidden }: RunConfig, dim: number): number[] {
   if (dim === 1)
-    throw new UserError(`--encoder: ${data} has one column, and a code cannot be shorter; leave it out`);
+    throw new UserError(
+      `--encoder: ${data} has one column, and a latent vector cannot be shorter; leave it out`,
+    );
   if (latent !== null && latent >= dim)
     throw new UserError(
-      `--latent ${latent}: codes have to be shorter than the ${dim} columns of ${data}; use less`,
+      `--latent ${latent}: latent vectors have to be shorter than the ${dim} columns of ${data}; use less`,
     );
   return autoencoderWidths(dim, encoderHidden, latent ?? Math.min(MOST_LATENT, Math.floor(dim / 2)));
 }

@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { moveOutliers } from '../../data/fences.ts';
+import { moveOutliers } from '../../data/outlier-bounds.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits, type Net } from '../../model/nets/net.ts';
@@ -17,7 +17,7 @@ export interface LatentClusters {
   readonly centres: Float32Array;
   /** The mean over the numbers of a latent vector of their variances. */
   readonly variance: number;
-  /** Of some of the rows, always the same. */
+  /** The clusters of some of the rows, always the same. */
   readonly labels: Int32Array;
 }
 

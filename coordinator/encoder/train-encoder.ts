@@ -18,8 +18,8 @@ export interface EncoderTraining {
 }
 
 /**
- * β/(2λ) of λ‖output − input‖² + (β/2)‖code − centre‖² with λ = .005 and β = 1, as in the alternation of DCN (Yang et al., ICML 2017) and
- * DeepDPM; codes in units in which their numbers have variance 1 on average.
+ * β/(2λ) of λ‖output − input‖² + (β/2)‖latent vector − centre‖² with λ = .005 and β = 1, as in the alternation of DCN (Yang et al., ICML 2017) and
+ * DeepDPM; vectors in units in which their numbers have variance 1 on average.
  */
 const PULL = 100;
 /** Standard deviation of the noise that is added to inputs, which have variance 1. */

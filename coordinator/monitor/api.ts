@@ -39,7 +39,7 @@ export interface MonitoredRun {
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
-  /** The rows of the data: where an encoder has codes of them, those are what is clustered. */
+  /** The rows of the data: where there is an encoder, their latent vectors are clustered. */
   raw: () => Source;
   server: Server;
   recorder: Recorder;

@@ -44,7 +44,7 @@ export interface MonitorOptions {
   layout: Layout;
   /** The rows that are clustered, as of now. */
   source: () => Source;
-  /** The rows of the data, where those are codes. */
+  /** The rows of the data, where those are latent vectors. */
   raw: () => Source;
   server: Server;
   checkpoints: Checkpoints;

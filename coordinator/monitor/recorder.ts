@@ -19,7 +19,7 @@ export interface RunSnapshot {
   counts: number[] | null;
   /** The tree of merges above these; null until then, and if there is none. */
   tree: MergeTree | null;
-  /** How often rows were prepared to be clustered: an encoder's codes are again after each alternation. */
+  /** How often rows were prepared to be clustered: latent vectors are again after each alternation. */
   preparations: number;
 }
 
@@ -105,7 +105,7 @@ export function createRecorder(
     },
     prepared(run, sampleRows) {
       prepared = { run, sampleRows };
-      // Those of other rows: the codes of an encoder before.
+      // Those of other rows: the latent vectors of an encoder before.
       [state, counts, tree] = [null, null, null];
       preparations++;
       versions.snapshot++;

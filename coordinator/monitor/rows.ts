@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { moveOutliers } from '../../data/fences.ts';
 import { imageShape, imageUri } from '../../data/images/folder.ts';
+import { moveOutliers } from '../../data/outlier-bounds.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';

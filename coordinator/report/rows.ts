@@ -26,7 +26,7 @@ export const howRead = (path: string, { data, config, files }: RunFile): OpenOpt
   },
 });
 
-/** The run's data, or codes of them; null, and a note, if they cannot be read or have changed. */
+/** The run's data, or their latent vectors; null, and a note, if they cannot be read or have changed. */
 export async function openUnchanged(
   folder: string,
   { run, checkpoint, notes }: { run: RunFile; checkpoint: ClusterCheckpoint | null; notes: string[] },

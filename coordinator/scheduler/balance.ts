@@ -3,7 +3,7 @@ interface RoundTimes {
   round: number;
   /** Its first round of this kind, which may take longer: it has to get ready. */
   first: number;
-  /** Of its part. */
+  /** Number of units that it was given. */
   units: number;
   /** The longest silence before an answer: about a unit. */
   longest: number;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { HASH_BYTES } from '../../data/blocks.ts';
-import type { Fences } from '../../data/fences.ts';
+import type { OutlierBounds } from '../../data/outlier-bounds.ts';
 import type { Transform } from '../../data/transform.ts';
 import { splitEvenly } from '../../model/arrays.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
@@ -42,13 +42,13 @@ interface Common {
   config: Partial<RunConfig>;
   /** Numeric identity of the run's workers. */
   identity: string;
-  /** Of the rows that the stage works on. */
+  /** The layout of the rows that the stage works on. */
   layout: Layout;
   /** Until it was saved. */
   spent: RunTotals;
 }
 
-/** Of the training of clusters. */
+/** A checkpoint of the training of clusters. */
 export interface ClusterCheckpoint extends Common {
   stage: 'cluster';
   /** The first reading of the rows. */
@@ -122,7 +122,7 @@ const clusterHeader = z.object({
   prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
-  /** With the graph likelihood. */
+  /** Only with the graph likelihood. */
   graph: z.optional(
     z.object({
       resolution: z.number(),
@@ -224,7 +224,7 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
         min: moment('min'),
         max: moment('max'),
       },
-      fences: fencesFrom(unprefixed(tensors, 'fences')),
+      fences: boundsFrom(unprefixed(tensors, 'fences')),
     },
     transform: savedTransform(unprefixed(tensors, 'transform')),
     state: {
@@ -253,7 +253,7 @@ const tensorsOf = (arrays: Record<string, TypedArray>): Tensors =>
   Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, nd(values)]));
 
 /** Null if there are none. */
-function fencesFrom(tensors: Tensors): Fences | null {
+function boundsFrom(tensors: Tensors): OutlierBounds | null {
   if (!Object.keys(tensors).length) return null;
   const limit = (name: string) => take(tensors, name, 'float32');
   return {

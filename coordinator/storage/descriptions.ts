@@ -64,7 +64,7 @@ export function labelColumns(quantiles: Float32Array, outliers: number | null) {
 }
 
 interface LabelFilesInput {
-  /** Of distances, by cluster. */
+  /** Quantiles of distances, by cluster. */
   quantiles: Float32Array;
   /** Is there an outliers.npy? */
   hasOutliers: boolean;
@@ -140,9 +140,9 @@ export interface DescriptionInput {
   labelled: FullPassResult;
   centres: Centres;
   tree: SavedTree | null;
-  /** Of the columns; null where they have none. */
+  /** Names of the columns; null where they have none. */
   names: readonly string[] | null;
-  /** Does a single column mean something? Not one of an encoder's codes, nor a pixel. */
+  /** Does a single column mean something? Not one of latent vectors, nor a pixel. */
   areMeant: boolean;
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;

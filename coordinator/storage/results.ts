@@ -1,5 +1,5 @@
 import { concatInSlices } from '../../base/slices.ts';
-import { savedFences } from '../../data/fences.ts';
+import { savedBounds } from '../../data/outlier-bounds.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
@@ -64,7 +64,7 @@ function stabilityOf({ graph }: State): Stability | null {
   return { count: REPLICATES, k: [...graph.range], agreement: graph.stability };
 }
 
-/** The layer widths up to the code, and what is done to rows before. The weights are in the model. */
+/** The layer widths up to the latent one, and what is done to rows before. The weights are in the model. */
 const savedEncoder = ({ widths, input }: Encoder) => ({
   widths: widths.slice(0, codeLayer(widths) + 2),
   factor: [...input.factor],
@@ -104,11 +104,11 @@ export async function writeModel(
     scale: [...scale],
     offset: [...offset],
     ...(names && { names }),
-    // Else they are of codes.
+    // Else they are of latent vectors.
     ...(!encoder && { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
     ...(encoder && { encoder: savedEncoder(encoder) }),
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
-    ...(fences && { fences: savedFences(fences) }),
+    ...(fences && { fences: savedBounds(fences) }),
   });
   const k = state.mixture.k;
   const mixture = await calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
@@ -229,7 +229,7 @@ function columnLayer(name: string, { factor, shift }: ColumnMap): SavedLayer {
   };
 }
 
-/** The encoder, up to the code. */
+/** The encoder, up to the latent layer. */
 function encodingLayers(encoder: Encoder): SavedLayer[] {
   const layers = encoderLayers(encoder);
   const code = layers.length - 2;

@@ -222,7 +222,7 @@ function runDirectory(
   });
   if (open) events.open(eventsIn(path));
 
-  /** Once it is not, it is never again. */
+  /** Is the directory where it was? Once it is not, it is never again. */
   function isThere(): boolean {
     if (!lost && held && !held.isThere()) stopFor(displacedRun(path));
     return !lost;

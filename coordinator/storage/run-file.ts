@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { type Fences, savedFences } from '../../data/fences.ts';
+import { type OutlierBounds, savedBounds } from '../../data/outlier-bounds.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
@@ -53,7 +53,7 @@ const schema = z.object({
     leftOut: z.optional(z.string()),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
-    /** The codes of the rows that an encoder has learned: these are clustered. */
+    /** The latent vectors of the rows by an encoder: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
     fences: z.optional(
@@ -128,7 +128,7 @@ export interface RunMetadata {
   hashes: Uint8Array;
   /** What is clustered, if that is not the rows themselves. */
   codes?: { hashes: Uint8Array; dim: number } | null;
-  fences: Fences | null;
+  fences: OutlierBounds | null;
   likelihood: RunFile['likelihood'] | null;
 }
 
@@ -179,7 +179,7 @@ export function runFile(
         },
       }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
-      ...(fences && { fences: savedFences(fences) }),
+      ...(fences && { fences: savedBounds(fences) }),
     },
     ...(likelihood && { likelihood }),
     ...written,

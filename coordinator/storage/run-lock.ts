@@ -17,7 +17,7 @@ import { attempted, errorCode, ioError, readWhole, remove } from '../../base/fil
 import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 
-/** Of the number of a process. */
+/** More than the number of any process has. */
 const MOST_DIGITS = 20;
 
 /**

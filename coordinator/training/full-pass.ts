@@ -348,7 +348,7 @@ export function clusterRowsCollector(k: number) {
 
 /**
  * The tree of merges above the clusters of the results, and which of these would split next, without reading rows again: by the
- * statistics of all rows and those of halves in the sample, or by the links between the sample's rows. `state` has the numbers of the
+ * statistics of all rows and those of sub-clusters in the sample, or by the links between the sample's rows. `state` has the numbers of the
  * results. Null where clusters are too flat for their evidence.
  */
 export async function resultTree(

@@ -66,10 +66,10 @@ export async function pcaSplit(
 
 const FEWEST_POINTS = 5;
 
-/** Is a cluster of two parts large enough to be halved? */
+/** Is a cluster of two sub-clusters large enough to be halved? */
 export const isLargeEnough = (rows: number): boolean => rows >= FEWEST_POINTS;
 
-/** Means of two parts; twice the cluster's mean if a part is empty or the cluster too small to halve. */
+/** Means of two sub-clusters; twice the cluster's mean if a sub-cluster is empty or the cluster too small to halve. */
 export function centresOf([a, b]: Parts, d: number, clusterMean: Float64Array): Float64Array[] {
   const isHalved = a[0] > 0 && b[0] > 0 && isLargeEnough(a[0] + b[0]);
   return isHalved ? [mean(a, d), mean(b, d)] : [clusterMean, clusterMean];

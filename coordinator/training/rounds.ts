@@ -204,13 +204,13 @@ export function sumOf<D extends 'float64' | 'float32' = 'float64'>(
 /** Batch size of the sub-nets, per cluster. */
 export const SUB_BATCH = 16;
 
-/** The statistics of so many parts of clusters fit in one message. */
+/** The statistics of so many sub-clusters of clusters fit in one message. */
 export const mostParts = (d: number, covariance: Covariance) =>
   Math.floor(MAX_MESSAGE / Float64Array.BYTES_PER_ELEMENT / statisticsLength(d, covariance));
 
 /**
- * The most clusters that a run may have: the statistics of two parts of each, and what their sub-nets compute, have to fit in
- * one message, and the cells of these parts in one task.
+ * The most clusters that a run may have: the statistics of two sub-clusters of each, and what their sub-nets compute, have to fit in
+ * one message, and the cells of these sub-clusters in one task.
  */
 export const mostClusters = (d: number, covariance: Covariance) =>
   Math.max(

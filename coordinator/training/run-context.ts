@@ -23,7 +23,7 @@ export interface Run {
   /** D×D, of all rows after the transform. */
   readonly covariance: Float64Array;
   readonly layout: Layout;
-  /** With which the run begins. */
+  /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
   readonly likelihood: Likelihood;
@@ -46,7 +46,7 @@ export interface Likelihood {
   start(run: Run): Promise<Start>;
   /** Publishes what the clustering net learns from in an epoch that begins with this state. */
   target(run: Run, state: State): Promise<Target>;
-  /** Statistics of two halves of each cluster, which the sub-nets learn to tell apart. */
+  /** Statistics of two sub-clusters of each cluster, which the sub-nets learn to tell apart. */
   subTargets(run: Run, state: State): Promise<Parts[]>;
   /** Is the mixture estimated anew in this epoch? */
   isMStepDue(state: State): boolean;
@@ -84,7 +84,7 @@ export interface Start {
 /** The target of the clustering net, as the task `cluster-steps` has it. */
 export type Target = Pick<TaskOf<'cluster-steps'>, 'form' | 'field'>;
 
-/** The joins above the clusters, and the halves below them; null for a cluster without any that a split step could propose. */
+/** The joins above the clusters, and the sub-clusters below them; null for a cluster without any that a split step could propose. */
 export interface Levels {
   joins: Join[];
   halves: (ClusterHalves | null)[];

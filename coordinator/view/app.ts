@@ -49,7 +49,7 @@ function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   const page = once(() => pageOf(viewed));
   const rows = once(() => rowsOf(viewed));
   addPages(app, page);
-  // Of the codes of an encoder there is nothing to look at.
+  // Of latent vectors there is nothing to look at.
   addRows(app, async () => (viewed.run.data.codes ? null : rows()));
   addStream(app, stream);
 }

@@ -37,7 +37,7 @@ export type Member = ContainedArray & { array: string; arrays: readonly string[]
 
 /** What is looked for in a container. */
 export interface Wanted {
-  /** In words, for messages. */
+  /** What is wanted, in words for messages. */
   what: string;
   /** How to name one, for messages. */
   how: string;

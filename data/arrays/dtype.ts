@@ -66,7 +66,7 @@ export function decode(bytes: Uint8Array<ArrayBuffer>, dtype: NpyDtype): Numeric
   return new VIEWS[type as keyof typeof VIEWS](buffer, byteOffset, length);
 }
 
-/** The same, into an array of as many numbers. */
+/** Decodes into an array of as many numbers. */
 export function decodeInto(
   out: Float32Array | Float64Array,
   bytes: Uint8Array<ArrayBuffer>,

@@ -19,7 +19,7 @@ export interface ImageOptions extends Pick<ImageForm, 'channels'> {
   warn?: (message: string) => void;
   /** Says how far decoding is. */
   log?: (line: string) => void;
-  /** The same, many times a second. */
+  /** Called with how far the reading is, many times a second. */
   status?: (text: string) => void;
   /** Ends it. */
   signal?: AbortSignal;
@@ -144,7 +144,7 @@ export interface DecodeOptions {
   form: ImageForm;
   /** Says how far it is, now and then. */
   log: (line: string) => void;
-  /** The same for each image. */
+  /** Called for each image. */
   status?: (text: string) => void;
   signal?: AbortSignal;
 }
@@ -351,9 +351,9 @@ export interface Decoder {
   pixels(path: string, shape: ImageShape, isScaled: boolean): Promise<Uint8Array | ImageProblem>;
 }
 
-/** Of a larger image, the header alone would claim gigabytes. The largest cameras have about as many. */
+/** Images with more are refused, as their header alone could claim gigabytes. The largest cameras have about as many. */
 const MOST_PIXELS = 100_000_000;
-/** Of a file, as it is. */
+/** The most bytes of a file. */
 const MOST_BYTES = 1 << 28;
 /** Of an image whose problem the library does not tell. */
 const MOST_TRIES = 4;

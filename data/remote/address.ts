@@ -66,7 +66,7 @@ export function assertLocal(what: string, path: string | null | undefined): void
     );
 }
 
-/** Without name, password, query and fragment. */
+/** An address without name, password, query and fragment. */
 const withoutSecrets = (text: string): string =>
   oneLine(text.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/]*@/, '$1'));
 

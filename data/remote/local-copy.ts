@@ -26,7 +26,7 @@ export async function localCopyOf(address: string, options: CopyOptions = {}): P
   return copyOf(await openRemote(address, { signal: options.signal }), options);
 }
 
-/** The same for a file that is open. */
+/** The local copy of a remote file that is open. */
 export async function copyOf(file: RemoteFile, { log = () => {}, signal }: CopyOptions): Promise<string> {
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, file.version]))

@@ -132,7 +132,7 @@ export interface S3Settings {
   /** Why there are no keys, for people. */
   readonly missing: string;
   readonly region: string;
-  /** Of a store other than Amazon's. */
+  /** Where the store is; null: Amazon's. */
   readonly endpoint: URL | null;
 }
 
@@ -167,7 +167,7 @@ export function s3Settings(env: Environment = process.env): S3Settings {
   };
 }
 
-/** Of it the host's name is made. */
+/** Can this be the name of a region? The host's name is made of it. */
 export const isRegion = (text: string) => /^[a-z0-9-]{1,32}$/.test(text);
 
 function keysOf(env: Environment): AccessKeys | null {

@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
-import { fencesFrom } from '../fences.ts';
+import { boundsFrom } from '../outlier-bounds.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
 import { categoriesSchema } from '../tables/select-columns.ts';
@@ -197,7 +197,7 @@ export function readTrainedModel(run: string): TrainedModel {
       bias: bias.values,
       scale: Float64Array.from(scale),
       offset: Float64Array.from(offset),
-      fences: fencesFrom(fences),
+      fences: boundsFrom(fences),
     },
   };
 }
@@ -275,7 +275,7 @@ function missingModel(run: string): string {
 
 /** Whether columns without names are in another order than those that a model was trained on. */
 
-/** Of each column. */
+/** Mean and deviation of each column. */
 export interface ColumnMoments {
   mean: readonly number[];
   /** The standard deviation. */

@@ -19,7 +19,7 @@ type Api = typeof import('apache-arrow');
 
 /** Rows at a time: a record batch may have 65,536 of many columns. */
 const PIECE_ROWS = 2048;
-/** Of one column of a record batch, unpacked. */
+/** The most bytes of one column of a record batch, unpacked. */
 const MOST_BUFFER_BYTES = 2 ** 32;
 
 type Reader = Awaited<ReturnType<Api['RecordBatchReader']['from']>>;

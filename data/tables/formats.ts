@@ -180,7 +180,7 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
 }
 
 const IS_PATTERN = /[*?{[]/;
-/** Of the alternatives in braces. */
+/** The most patterns that the alternatives in braces may stand for. */
 const MOST_PATTERNS = 1000;
 
 /** Does a path that leads nowhere look like a pattern of file names? */

@@ -42,7 +42,7 @@ export interface Wanted {
 }
 
 export interface Table {
-  /** For messages. */
+  /** How messages call it. */
   path: string;
   /** Do the names come from the file? Else columns are called by their numbers, from 1. */
   isNamed: boolean;

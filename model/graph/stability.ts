@@ -14,7 +14,7 @@ export const GRID: readonly number[] = Array.from({ length: 15 }, (_, j) => 2 **
 const LEAST_BEYOND = 0.3;
 /** A resolution is useful if its mean is at least this share of the best. */
 const USEFUL_SHARE = 0.75;
-/** So many resolutions in a row that are not useful end the search. */
+/** The search ends after so many resolutions in a row that are not useful. */
 const USELESS = 4;
 
 /** How well the partitions of subsets agree at one resolution. */

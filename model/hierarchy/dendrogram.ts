@@ -112,7 +112,7 @@ export function cutOfOccupied(
 }
 
 /**
- * Which cluster would split next, and into what: the tree goes on below its clusters, from two halves of each one's rows in the
+ * Which cluster would split next, and into what: the tree goes on below its clusters, from two sub-clusters of each one's rows in the
  * sample.
  */
 
@@ -120,13 +120,13 @@ export function cutOfOccupied(
 export interface NextSplit {
   /** The number of the cluster. */
   readonly cluster: number;
-  /** Rows of both parts, the larger first: estimates, which add up to the cluster's. */
+  /** Rows of both sub-clusters, the larger first: estimates, which add up to the cluster's. */
   readonly sizes: readonly [number, number];
   /** That of the join that would undo the split, in the measure of the tree. */
   readonly height: number;
 }
 
-/** Two halves of a cluster. */
+/** Two sub-clusters of a cluster. */
 export interface ClusterHalves {
   /** Rows in the sample. */
   readonly rows: readonly [number, number];
@@ -134,7 +134,7 @@ export interface ClusterHalves {
 }
 
 /**
- * The clusters with halves, the one that would split first in front: by heights that rise or fall, as those of the joins do away from
+ * The clusters with sub-clusters, the one that would split first in front: by heights that rise or fall, as those of the joins do away from
  * the root. On a tie, the lowest cluster.
  *
  * @param sizes rows of each cluster
@@ -154,7 +154,7 @@ export function nextSplits(
     .sort((a, b) => sign * (a.height - b.height) || a.cluster - b.cluster);
 }
 
-/** So many rows in about these proportions, at least one in each part. */
+/** So many rows in about these proportions, at least one in each sub-cluster. */
 function sharedOut(size: number, [one, other]: readonly [number, number]): [number, number] {
   const larger = Math.round((size * Math.max(one, other)) / (one + other));
   const first = Math.min(size - 1, Math.max(larger, Math.ceil(size / 2)));

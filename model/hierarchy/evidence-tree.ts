@@ -5,7 +5,7 @@
  * hastings.ts, ζ = 1): log α + Σ_j [log Γ(n_j) + log p(T_j)] − log Γ(n) − log p(T). Its height is that cost divided by the number of
  * all rows, in nats a row: by how much a code for the rows and their labels grows. Tempered to ñ rows, as by --coarsening, the cost
  * is about ñ·height less ½·P·log ñ, for P parameters of a cluster (Schwarz's approximation): as ñ falls, evidence accepts the joins
- * in about this order. The ñ at which it does is no height itself: where parts have few rows, log Γ(ñ) and the prior outweigh the
+ * in about this order. The ñ at which it does is no height itself: where sub-clusters have few rows, log Γ(ñ) and the prior outweigh the
  * rest, and there is none, or more than one.
  */
 
@@ -19,7 +19,7 @@ import type { ClusterHalves, Join } from './dendrogram.ts';
 
 /** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
 const BUDGET = 2e9;
-/** In any case among these, as in merge steps. */
+/** As many partners are looked at in any case, as in merge steps. */
 const FEWEST_CANDIDATES = 3;
 
 /** Among how many near clusters a partner is looked for; K − 1 or more means all. `union`: time to evaluate one, ns. */
@@ -36,7 +36,7 @@ interface Node {
   /** Its mean, where the pooled covariance within clusters is I. */
   readonly centre: Float64Array;
   isAlive: boolean;
-  /** Those that it may join, the cheapest first. */
+  /** The clusters that it may join, the cheapest first. */
   near: { readonly other: Node; readonly cost: number }[];
 }
 
@@ -153,13 +153,13 @@ function whitenedMeans({ d, covariance, psi, nu }: Niw, T: Float64Array[]): Floa
 }
 
 /**
- * By the evidence, as in the tree: the nats that it loses by the join of the halves, divided by the number of all rows. Below 0
- * where it gains. The halves' statistics are scaled to as many rows as their cluster has in T. Of several proposals for a cluster those
+ * By the evidence, as in the tree: the nats that it loses by the join of the sub-clusters, divided by the number of all rows. Below 0
+ * where it gains. Their statistics are scaled to as many rows as their cluster has in T. Of several proposals for a cluster those
  * with the largest height.
  *
  * @param T statistics of each cluster over all rows
- * @param proposals pairs of parts of each cluster, over the sample
- * @returns null for a cluster without two parts of enough rows for a split, or that is too flat for float64
+ * @param proposals pairs of sub-clusters of each cluster, over the sample
+ * @returns null for a cluster without two sub-clusters of enough rows for a split, or that is too flat for float64
  */
 export function evidenceHalves(
   prior: Niw,

@@ -83,12 +83,12 @@ export function mergeTree(weights: Float64Array, volumes: Float64Array): Join[] 
 }
 
 /**
- * By the graph, as in the tree: the largest γ at which the halves are worth no less as one, w₀₁·total/(vol₀·vol₁). Of
+ * By the graph, as in the tree: the largest γ at which the sub-clusters are worth no less as one, w₀₁·total/(vol₀·vol₁). Of
  * several cuts of a cluster the one that pays at the least γ.
  *
  * @param total the sum of all degrees
  * @param fewest rows of a half
- * @returns null for a cluster without such halves
+ * @returns null for a cluster without such sub-clusters
  */
 export function linkedHalves(
   { rows, volume, between }: HalfLinks,

@@ -3,11 +3,11 @@ import { generator, type Seed } from '../random.ts';
 import { netShapes, unflatten } from './net.ts';
 
 /**
- * An auto-encoder D → hidden … → code → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):
+ * An auto-encoder D → hidden … → latent → … hidden → D as flat float32 arrays W₁, b₁, W₂, b₂, … (docs/algorithm.md, section 12):
  * ReLU after each layer but the code and the output.
  */
 export interface Autoencoder {
-  /** Of all layers: D, those of the encoder, the code, those of the decoder, D. */
+  /** Of all layers: D, those of the encoder, the latent one, those of the decoder, D. */
   readonly widths: readonly number[];
   readonly params: Float32Array;
 }
@@ -26,10 +26,10 @@ export const areAutoencoderWidths = (widths: readonly number[], d: number): bool
   widths[0] === d &&
   widths.every((width, l) => width >= 1 && width === widths.at(-1 - l));
 
-/** The layer (0 is the first) whose output is the code. */
+/** The layer (0 is the first) whose output is the latent vector. */
 export const codeLayer = (widths: readonly number[]) => (widths.length - 1) / 2 - 1;
 
-/** Numbers in a code. */
+/** Numbers in a latent vector. */
 export const codeWidth = (widths: readonly number[]) => widths[codeLayer(widths) + 1];
 
 /**
@@ -48,7 +48,7 @@ export function initialAutoencoder(seed: Seed, widths: readonly number[]): Autoe
   return { widths, params };
 }
 
-/** The layers up to the code, W and b in turn, with their shapes: views of `params`. */
+/** The layers up to the latent one, W and b in turn, with their shapes: views of `params`. */
 export function encoderLayers({ widths, params }: Autoencoder): { values: Float32Array; shape: number[] }[] {
   const layers: { values: Float32Array; shape: number[] }[] = [];
   let at = 0;

@@ -75,7 +75,7 @@ describe('a run with alternations', { concurrency: 2 }, () => {
     assert.deepEqual(resultHashes(own), expected);
   });
 
-  test('killed as codes are clustered again, and resumed', async () => {
+  test('killed as latent vectors are clustered again, and resumed', async () => {
     const own = path('killed-clusters');
     const clustersAgain = (run: string) => {
       const events = eventsOf(run);

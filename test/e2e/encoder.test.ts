@@ -90,7 +90,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     assert.equal(about.dim, 40);
     assert.equal(about.codes.dim, 6);
     assert.equal(result.dim, 40);
-    assert.match(ofType(eventsOf(run), 'likelihood')[0].why, /codes/);
+    assert.match(ofType(eventsOf(run), 'likelihood')[0].why, /latent vectors/);
   });
 
   test('has the same bytes for any number of workers, whoever reads the file', async () => {

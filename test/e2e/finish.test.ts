@@ -170,7 +170,7 @@ describe('an encoder that would learn for hours', { concurrency: 2 }, () => {
   const learned = (run: string) =>
     existsSync(join(run, 'run.json')) ? ofType(eventsOf(run), 'encoder-epoch').length : 0;
 
-  test('ends after its pass when the run is finished, and its codes are clustered', async () => {
+  test('ends after its pass when the run is finished, and its latent vectors are clustered', async () => {
     const run = path('encoding');
     const running = start(trainArgs(data, run, '--http', '127.0.0.1:0', ...flags));
     await until('a pass', () => learned(run) >= 2, running);

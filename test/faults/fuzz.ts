@@ -25,8 +25,9 @@ async function half(name: string, fuzz: (seed: number, count: number) => Promise
   }
   // The heap of V8 reaches its size in the first parts.
   const [early, late] = [memory[PARTS / 2] ?? 0, memory.at(-1)!];
+  note(`${name}: ${describeCounts(seen)}`);
   return {
-    text: `to the ${name}: ${describeCounts(seen)}; memory ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
+    text: `memory of the ${name} ${early.toFixed(0)} → ${late.toFixed(0)} MB`,
     flat: late <= 1.1 * early,
   };
 }
@@ -34,7 +35,7 @@ async function half(name: string, fuzz: (seed: number, count: number) => Promise
 const halves = [await half('coordinator', fuzzCoordinator), await half('worker', fuzzWorker)];
 report({
   name: 'fuzz',
-  what: 'mutated and random messages: half to a coordinator from an accepted peer (through codec, registry and dispatcher), half to a worker over its socket, with rounds in between whose results must not change',
+  what: 'mutated and random messages, half to a coordinator from an accepted peer, half to a worker, with rounds in between whose results must not change',
   target: '1,000,000, no crash, no state change, memory flat, rejections counted',
   measured: `${messages.toLocaleString('en')} messages: ${problem || 'nothing changed'}; ${halves.map(({ text }) => text).join('; ')}`,
   ok: !problem && halves.every(({ flat }) => flat),

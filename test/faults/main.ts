@@ -27,8 +27,6 @@ if (!existsSync(MAIN)) {
   process.exit(2);
 }
 
-const command = (name: string) => `npx tsx test/faults/${name}.ts --seed ${seed}`;
-
 let child: ChildProcess | undefined;
 process.once('exit', () => child?.kill('SIGTERM'));
 
@@ -64,7 +62,7 @@ for (const name of NAMES.filter((name) => !selected.length || selected.includes(
   console.error(name);
   results.push(await runCampaign(name));
   // After each, so that an interrupted series keeps its results.
-  if (!short) writeTable(NAMES, results, command);
+  if (!short) writeTable(NAMES, results);
 }
 for (const result of results) {
   const { name, target, measured } = result;

@@ -11,7 +11,7 @@ import { connectNamespaces, type VirtualNetwork } from './namespaces.ts';
 
 const campaign = {
   name: 'netns',
-  what: 'coordinator and two workers in three network namespaces joined by veth and a bridge, keys, rows from the coordinator (4,000 × 4); links cut for 1 to 20 s; delay 50 ± 20 ms, loss 5 %',
+  what: 'coordinator and two workers in three network namespaces, keys, rows from the coordinator; links cut for 1 to 20 s; delay 50 ± 20 ms, loss 5 %',
   target: 'the same bytes as an undisturbed run on one machine',
 };
 
@@ -74,6 +74,6 @@ const cutRange = cuts.length ? `${Math.min(...cuts).toFixed(1)} to ${Math.max(..
 const result = same ? 'the same bytes' : `DIFFERENT BYTES (exit ${code})`;
 report({
   ...campaign,
-  measured: `${cuts.length} cuts of ${cutRange}, a worker was considered gone ${count('worker-gone')} times; ${result}, ${wall.toFixed(0)} s${noNetem === null ? '' : `; this kernel has no tc netem (“${noNetem}”): a TCP proxy between worker and link (test/faults/impair.ts) imitates delays of 50 ± 20 ms, stalls after lost segments (a round trip, or timeouts of 200 ms and more) and resets. This tests ZeroMQ and dpmesh on such a link, but not the TCP of the kernel under loss`}`,
+  measured: `${cuts.length} cuts of ${cutRange}, a worker was considered gone ${count('worker-gone')} times; ${result}, ${wall.toFixed(0)} s${noNetem === null ? '' : `; without tc netem here (“${noNetem}”): delays, stalls and resets by a TCP proxy (test/faults/impair.ts), so the kernel's own TCP under loss is not tested`}`,
   ok: same && cuts.length > 0,
 });

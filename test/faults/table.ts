@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { revision } from '../../bench/machine.ts';
 import { ROOT } from '../../bench/processes.ts';
@@ -8,7 +8,7 @@ import type { CampaignResult } from './campaign.ts';
 /** The table in docs/reliability.md: this module writes only what is between the two marks. */
 const PATH = join(ROOT, 'docs/reliability.md');
 const [BEGIN, END] = ['<!-- figures: npm run bench:faults -->', '<!-- end of figures -->'];
-const HEAD = `| name | what | target | measured | verdict | command, day, commit, machine |
+const HEAD = `| name | what | target | measured | verdict | day, commit, cores |
 |---|---|---|---|---|---|`;
 
 export function verdict({ ok, measured }: CampaignResult): string {
@@ -19,11 +19,7 @@ export function verdict({ ok, measured }: CampaignResult): string {
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 /** Writes the rows of `results` in the order of `names`; other rows stay as they are. */
-export function writeTable(
-  names: string[],
-  results: CampaignResult[],
-  command: (name: string) => string,
-): void {
+export function writeTable(names: string[], results: CampaignResult[]): void {
   const old = readFileSync(PATH, 'utf8');
   const [from, to] = [old.indexOf(BEGIN), old.indexOf(END)];
   if (from < 0 || to < from) throw new Error(`${PATH} lacks the marks of its table`);
@@ -31,10 +27,9 @@ export function writeTable(
     [...old.slice(from, to).matchAll(/^\| `([a-z-]+)` \|.*$/gm)].map(([line, name]) => [name, line]),
   );
   const day = new Date().toISOString().slice(0, 10);
-  const machine = `${availableParallelism()} cores, ${cpus()[0]?.model.trim() || 'unknown'}`;
   for (const result of results) {
     const { name, what, target, measured } = result;
-    const where = [`\`${command(name)}\``, day, revision(), machine].filter(Boolean).join(', ');
+    const where = [day, revision(), availableParallelism()].filter(Boolean).join(', ');
     const cells = [`\`${name}\``, what, target, measured, verdict(result), where];
     rows.set(name, `| ${cells.map(cell).join(' | ')} |`);
   }

@@ -190,7 +190,7 @@ function collectGarbage(): void {
 interface Batch {
   /** Inputs of the encoder, which are its targets too. */
   rows: Float32Array;
-  /** The same with noise; null without. */
+  /** The rows with noise; null without. */
   noisy: Float32Array | null;
   /** Where their codes should be; null without clusters. */
   centres: Float32Array | null;

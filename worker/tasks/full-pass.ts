@@ -13,7 +13,7 @@ import { sampledRows } from '../samples.ts';
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
  * distance from the centre of its cluster, hard float64 statistics of each cluster, and sums by column of its raw rows; the
- * responsibilities if requested, and some rows with their labels for the silhouette. With fences also which rows are outliers,
+ * responsibilities if requested, and some rows with their labels for the silhouette. With bounds also which rows are outliers,
  * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
  * nearest to another cluster, by their places in the unit.
  */
@@ -46,7 +46,7 @@ export async function fullPass(
 
   const most = Math.min(total, FORWARD_ROWS / 2 + context.layout.blockRows);
   for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
-    // Scaling to unit length changes it; fences only move rows that do not count.
+    // Scaling to unit length changes it; bounds only move rows that do not count.
     const original = transform.normalize ? raw.slice() : raw;
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = forward(backend, net, scaled);
@@ -104,7 +104,7 @@ function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array):
   }
 }
 
-/** Of each cluster the rows to show. */
+/** Finds the rows to show of each cluster. */
 function shownRows(k: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
   const exemplars = lists();

@@ -1,5 +1,5 @@
 import { inSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
-import { outliersIn } from '../../data/fences.ts';
+import { outliersIn } from '../../data/outlier-bounds.ts';
 import { unitRows } from '../../data/transform.ts';
 import { partition, partitionInSteps, quality } from '../../model/graph/louvain.ts';
 import {
@@ -135,7 +135,7 @@ export async function sampleCovariance(
   return { n: nd(Float64Array.of(n)), s: nd(s), S: nd(S, width, width) };
 }
 
-/** The rows within the fences, if there are any. */
+/** The rows within the bounds, if there are any. */
 function withoutOutliers(raw: Float32Array, dim: number, columns: Tensors): Float32Array {
   if (!('fenced' in columns)) return raw;
   const limit = (name: string) => take(columns, name, 'float32');

@@ -1,5 +1,5 @@
 import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
-import { outliersIn } from '../../data/fences.ts';
+import { outliersIn } from '../../data/outlier-bounds.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { MAX_MAGNITUDE } from '../../data/value-range.ts';
 import { concat } from '../../model/arrays.ts';
@@ -88,7 +88,7 @@ export async function columnHistogram(
 }
 
 /**
- * Of the shard's sample, as it is in the file: statistics, about `pivot`, minima and maxima of the rows within all fences, and
+ * Of the shard's sample, as it is in the file: statistics, about `pivot`, minima and maxima of the rows within all bounds, and
  * how many are beyond each, or near it.
  */
 export async function fencedMoments(

@@ -114,7 +114,7 @@ export const calculations = {
   },
   splitRatios: (prior: Niw, proposals: Parts[], alpha: number, zeta: number) =>
     proposals.map((parts) => logSplitRatio(prior, parts, alpha, zeta)),
-  /** Of several sets of clusters. */
+  /** The evidence of several sets of clusters. */
   evidence: (prior: Niw, sets: Float64Array[][], alpha: number, zeta: number) =>
     sets.map((clusters) => logEvidence(prior, clusters, alpha, zeta)),
   mergeRatios: (

@@ -19,18 +19,18 @@ import {
   statisticsByRules,
 } from './sub-clusters.ts';
 
-/** Proposals by the shape of clusters, and the valleys between parts (docs/algorithm.md, section 6). All need only sums over the rows. */
+/** Proposals by the shape of clusters, and the valleys between sub-clusters (docs/algorithm.md, section 6). All need only sums over the rows. */
 
 /** Bins of a histogram: a cluster has several. */
 const SHAPE_BINS = 256;
 const DISCRIMINANT_STEPS = 2;
 
-/** The likeliest halves of each chosen cluster. */
+/** The likeliest sub-clusters of each chosen cluster. */
 export interface ShapeHalves {
   rules: Rules;
   /**
    * By how much two Gaussians along the axis are likelier than one, in nats, less what three more parameters and the choice of
-   * the axis cost; 0 for a cluster without halves.
+   * the axis cost; 0 for a cluster without sub-clusters.
    */
   gains: number[];
 }
@@ -86,7 +86,7 @@ export async function shapeHalves(
   };
 }
 
-/** The parts after they have been drawn anew, a few times, by the linear discriminant of those before. */
+/** The sub-clusters after they have been drawn anew, a few times, by the linear discriminant of those before. */
 export async function discriminants(run: Means, prior: Niw, T: Parts, proposal: Proposal): Promise<Proposal> {
   let { rules, parts } = proposal;
   for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
@@ -96,23 +96,23 @@ export async function discriminants(run: Means, prior: Niw, T: Parts, proposal: 
   return { rules, parts };
 }
 
-/** The parts of clusters with statistics `T`. */
+/** The sub-clusters of clusters with statistics `T`. */
 export async function partsBy({ rounds, d }: Means, rules: Rules, T: Parts): Promise<Parts[]> {
   const pivots = rules.map((rule, k) => (rule ? Array(partsOf(rule)).fill(mean(T[k], d)) : []));
   const [parts] = await statisticsByRules(rounds, [rules], [pivots]);
   return parts;
 }
 
-/** Bins of a histogram of two parts. */
+/** Bins of a histogram of two sub-clusters. */
 const VALLEY_BINS = 64;
-/** Standard deviations beyond the means of two parts that their histogram covers. */
+/** Standard deviations beyond the means of two sub-clusters that their histogram covers. */
 const MARGIN = 4;
 /** The range of a histogram on each side of its centre, in `sd` (model/splits.ts). */
 const HALF_RANGE = 6;
 
 /**
- * The share of each proposal's parts that a valley separates from the nearest other part, along the axis that discriminates
- * them. `proposals`: of these clusters out of K, each with two or more parts that have rows.
+ * The share of each proposal's sub-clusters that a valley separates from the nearest other sub-cluster, along the axis that discriminates
+ * them. `proposals`: of these clusters out of K, each with two or more sub-clusters that have rows.
  */
 export async function valleyShares(
   { rounds, calculate }: Means,
@@ -126,7 +126,7 @@ export async function valleyShares(
     prior,
     all.map(([, { parts }]) => parts),
   );
-  // Each leaf gets the axes of all parts of its cluster, and so as many as the largest proposal has.
+  // Each leaf gets the axes of all sub-clusters of its cluster, and so as many as the largest proposal has.
   const most = Math.max(...axes.map((own) => own.length));
   const table = vectorTable();
   const firsts: number[] = [];

@@ -27,7 +27,7 @@ import {
 
 /** Split steps: what is proposed, how it is judged, and what becomes of the clusters (docs/algorithm.md, section 6). */
 
-/** One cluster's split into two or more parts. */
+/** One cluster's split into two or more sub-clusters. */
 export interface Split {
   parts: Parts;
   /** Null: rows go by the sub-net's label. */
@@ -37,7 +37,7 @@ export interface Split {
 
 /**
  * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
- * get further proposals, of two and of more parts.
+ * get further proposals, of two and of more sub-clusters.
  */
 export async function splitStep(run: Run, state: State): Promise<State> {
   publishSubs(run, state.subs);
@@ -136,20 +136,20 @@ function emitProposal(
   });
 }
 
-/** Further proposals need this many rows per part, and as many as there are dimensions. */
+/** Further proposals need this many rows per sub-cluster, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
 /** Numbers in the statistics of all clusters that get further proposals, above which only those of odd shape do. */
 const MOST_STATISTICS = 1 << 14;
 /** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
 const CLEAR_GAIN = 0.5;
-/** The least share of parts that a valley separates from the nearest other. */
+/** The least share of sub-clusters that a valley separates from the nearest other. */
 const LEAST_VALLEYS = 0.5;
-/** Parts of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four parts. */
+/** Sub-clusters of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four sub-clusters. */
 const MOST_PARTS = 1024;
 
 /**
- * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more parts. The
- * best that is convincing is accepted, if its log H is above 0; that of two parts has to exceed what searching for them may have
+ * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more sub-clusters. The
+ * best that is convincing is accepted, if its log H is above 0; that of two sub-clusters has to exceed what searching for them may have
  * gained. `halves`: what was proposed for all clusters.
  */
 async function proposeFurtherSplits(
@@ -168,7 +168,7 @@ async function proposeFurtherSplits(
   if (!eligible.includes(true)) return;
   const isFull = run.config.covariance === 'full';
   const shape = isFull ? await shapeHalves(run, state.prior, eligible, totals) : null;
-  // Statistics and axes of all parts take long for many clusters or columns; where the shape is a Gaussian's, none are proposed.
+  // Statistics and axes of all sub-clusters take long for many clusters or columns; where the shape is a Gaussian's, none are proposed.
   const isMany = eligible.filter(Boolean).length * totals[0].length > MOST_STATISTICS;
   const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
   if (!chosen.includes(true)) return;
@@ -217,7 +217,7 @@ async function proposeFurtherSplits(
 }
 
 /**
- * For each cluster the first of its proposals that gains so much that it is clear, or separates most of its parts by valleys
+ * For each cluster the first of its proposals that gains so much that it is clear, or separates most of its sub-clusters by valleys
  * from their neighbours: Gaussians also follow the tails of a single cluster, but there are no valleys.
  */
 async function firstConvincing<P extends Split & { k: number; rule: Rule }>(
@@ -238,7 +238,7 @@ async function firstConvincing<P extends Split & { k: number; rule: Rule }>(
   return accepted;
 }
 
-/** A rule without its parts that have no rows: no row would go to them. */
+/** A rule without its sub-clusters that have no rows: no row would go to them. */
 function withoutEmpty(rule: Rule, parts: Parts): Rule {
   const filled = <T>(of: readonly T[]) => of.filter((_, j) => parts[j][0] > 0);
   return 'centres' in rule
@@ -273,7 +273,7 @@ async function otherHalves(
   return proposals;
 }
 
-/** Four, eight and more parts of the eligible clusters. */
+/** Four, eight and more sub-clusters of the eligible clusters. */
 async function deepSplits(
   run: Run,
   zeta: number,
@@ -283,7 +283,7 @@ async function deepSplits(
 ): Promise<Proposal[]> {
   const { rounds, schedule, d, config } = run;
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
-  // The parts of all depths travel in one message.
+  // The sub-clusters of all depths travel in one message.
   let all = 0;
   const depths = schedule.depths.filter((depth) => {
     const clusters = eligible(depth);
@@ -304,8 +304,8 @@ async function deepSplits(
 }
 
 /**
- * The parts around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
- * Otherwise a single outlier would be a part of every proposal and cause it to be rejected.
+ * The sub-clusters around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
+ * Otherwise a single outlier would be a sub-cluster of every proposal and cause it to be rejected.
  */
 async function dropTinyParts(
   rounds: Rounds,

@@ -16,15 +16,15 @@ import {
 import type { Partition, Rounds } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 
-/** Sub-clusters of each cluster: rules by which its rows go to parts, and ways to find them. All need only sums over the rows. */
+/** Sub-clusters of each cluster: rules by which its rows go to sub-clusters, and ways to find them. All need only sums over the rows. */
 
-/** How a cluster's rows are distributed over parts: by the nearest of these centres, or by a linear rule. */
+/** How a cluster's rows are distributed over sub-clusters: by the nearest of these centres, or by a linear rule. */
 export type Rule = { readonly centres: Float64Array[] } | LinearRule;
 
 /** A rule for each cluster, null for one that is left out. */
 export type Rules = (Rule | null)[];
 
-/** Rules, one for each cluster or null, and the parts that they yield. */
+/** Rules, one for each cluster or null, and the sub-clusters that they yield. */
 export interface Proposal {
   rules: Rules;
   parts: Parts[];
@@ -32,7 +32,7 @@ export interface Proposal {
 
 export const partsOf = (rule: Rule) => ('centres' in rule ? rule.centres : rule.weights).length;
 
-/** The cell of a rule, with one child for each part. */
+/** The cell of a rule, with one child for each sub-cluster. */
 export function ruleCell(rule: Rule, into: Cell[], table: VectorTable): Cell {
   return 'centres' in rule
     ? { near: rule.centres.map(table.add), into }
@@ -59,7 +59,7 @@ function byCluster<T>(leaves: T[], rules: Rules): T[][] {
   return rules.map((rule) => (rule ? leaves.slice(leaf, (leaf += partsOf(rule))) : []));
 }
 
-/** Statistics of each cluster's parts by several sets of rules; `pivots`: a point near the rows of each part. */
+/** Statistics of each cluster's sub-clusters by several sets of rules; `pivots`: a point near the rows of each sub-cluster. */
 export async function statisticsByRules(
   rounds: Rounds,
   sets: Rules[],
@@ -107,7 +107,7 @@ export async function lloyd(
   return current;
 }
 
-/** The parts around sets of centres: their statistics and the rules that made them. */
+/** The sub-clusters around sets of centres: their statistics and the rules that made them. */
 export async function nearestParts(
   rounds: Rounds,
   sets: CentreSets[],
@@ -187,7 +187,7 @@ export async function principalHalves(
 }
 
 /**
- * Halves each chosen cluster along principal axes, `depth` times in succession. Returns the means of the parts, at most
+ * Halves each chosen cluster along principal axes, `depth` times in succession. Returns the means of the sub-clusters, at most
  * 2^level, after each level from 1 on. `T` holds the clusters' statistics.
  */
 export async function halveRepeatedly(

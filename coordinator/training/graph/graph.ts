@@ -33,7 +33,7 @@ export const graph: LikelihoodKind = {
   configure(given, rows, d, warn) {
     const config = { ...given, ...DESCRIPTION };
     checkGraph(config, rows, d);
-    // Codes of an encoder have all shapes.
+    // Latent vectors have all shapes.
     const warnings = [config.encoder === 'none' ? inFewDimensions(d) : null, graphCost(config, rows, d)];
     for (const warning of warnings) if (warning) warn(warning);
     const unused = changedOptions(given, WITHOUT_EFFECT).map((name) => `--${kebabCase(name)}`);

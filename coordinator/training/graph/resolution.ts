@@ -197,11 +197,11 @@ async function partitionsOf(
 
 /** Fewer rows of the sample for each cluster, and its neighbours' would be those of others. */
 const ROWS_PER_CLUSTER = 50;
-/** Of a sample that cannot grow: of clusters with as many rows on average, some have enough to stay. */
+/** In a sample that cannot grow, of clusters with as many rows on average some have enough to stay: the search ends below. */
 const FEWEST_ON_AVERAGE = FEWEST_ROWS / 2;
-/** Of one that can. */
+/** The same in a sample that can grow. */
 const MORE_THAN_ONE = 2;
-/** Of a larger share of the rows that are copies of others, those who brought them may not know. */
+/** There is a warning if a larger share of the rows are copies of others. */
 const FEW_COPIES = 0.1;
 
 /**

@@ -16,7 +16,7 @@ import { FEWEST_ROWS, startingPartition } from './resolution.ts';
 /** Sweeps in which rows move once clusters are split. */
 const MOVES = 4;
 
-/** A cluster's split into halves: it gains γ·vol₁·vol₂/tot − w₁₂. */
+/** A cluster's split in two: it gains γ·vol₁·vol₂/tot − w₁₂. */
 interface Cut {
   parts: readonly [number, number];
   logRatio: number;
@@ -90,7 +90,7 @@ async function splitIntoMany({ run, graph, resolution }: GraphRun, state: State)
   return changeClusters(run, state, 'split', units, labels);
 }
 
-/** The cut of each cluster that gains most; −∞ for one without halves of enough rows. */
+/** The cut of each cluster that gains most; −∞ for one without sub-clusters of enough rows. */
 function bestCuts({ cuts, links }: Cuts, total: number, resolution: number, k: number): Cut[] {
   const { rows, volume, between } = links;
   return Array.from({ length: k }, (_, cluster) => {

@@ -26,7 +26,7 @@ import { sampleThreshold } from './limits.ts';
  * neighbours where they have many (docs/algorithm.md, section 11).
  */
 
-/** Of more columns, a Gaussian mixture on so many signal axes at most. */
+/** Where columns are many, a Gaussian mixture has so many signal axes at most. */
 const MOST_SIGNAL_AXES = 16;
 /** Columns whose range is so many times that of the middle column, or the other way round, are in other units. */
 const OTHER_UNITS = 10;
@@ -35,7 +35,7 @@ const MOST_PRODUCTS = 2 ** 34;
 const SKETCH_WIDTH = 1024;
 /** Why, where it was not to be decided. */
 const ASKED_FOR = 'asked for';
-const OF_CODES = 'clusters of an encoder’s codes have all shapes';
+const OF_LATENT = 'clusters of latent vectors have all shapes';
 
 /** What is needed to decide. */
 export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'> {
@@ -49,7 +49,7 @@ export interface Choice {
   /** Null: Gaussian, as it was not to be decided. */
   why: string | null;
   transform: Transform;
-  /** Of the transformed rows: [D,D], or its diagonal. */
+  /** Covariance of the transformed rows: [D,D], or its diagonal. */
   covariance: Float64Array;
 }
 
@@ -61,7 +61,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const { config, calculate, layout } = input;
   const { moments, fences } = data;
   const hasGraph = isGraph(config, layout.dim);
-  const why = isOfCodes(config, layout.dim) ? OF_CODES : ASKED_FOR;
+  const why = isOfCodes(config, layout.dim) ? OF_LATENT : ASKED_FOR;
   const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();

@@ -80,8 +80,8 @@ export function layoutFor(config: RunConfig, source: Source): Layout {
 }
 
 /**
- * Rows of a sample of codes. It can be larger than one of rows, as it takes seconds after an encoder's minutes, and clusters depend less
- * on chance: MNIST's codes had K 10, 11 and 10 with 20,000 rows, 10 on all seeds with these.
+ * Rows of a sample of latent vectors. It can be larger than one of rows, as it takes seconds after an encoder's minutes, and clusters depend less
+ * on chance: MNIST's had K 10, 11 and 10 with 20,000 rows, 10 on all seeds with these.
  */
 const SAMPLE_OF_CODES = 40_000;
 

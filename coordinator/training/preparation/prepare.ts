@@ -1,7 +1,7 @@
 import { UserError } from '../../../base/user-error.ts';
 import { HASH_BYTES } from '../../../data/blocks.ts';
 import { columnCalled } from '../../../data/column-names.ts';
-import type { Fences } from '../../../data/fences.ts';
+import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
@@ -30,7 +30,7 @@ export interface PrepareInput {
   calculate: Calculate;
   emit: Emit;
   warn: (message: string) => void;
-  /** Of the columns of the data; null where they have none. */
+  /** Names of the columns of the data; null where they have none. */
   names: readonly string[] | null;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
@@ -55,7 +55,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
   const prior = await priorOf({ config, calculate }, d, covariance);
-  if (fences) warn(`${config.data}: ${aboutFences(fences, input.names)}`);
+  if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   const run = {
@@ -77,10 +77,10 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
   return { ...run, likelihood: kind.create(run) };
 }
 
-/** Of the columns with outliers so many are named. */
+/** So many columns with outliers are named. */
 const MOST_NAMED = 3;
 
-function aboutFences({ columns, low, high }: Fences, names: readonly string[] | null): string {
+function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly string[] | null): string {
   const limits = Array.from(
     columns.subarray(0, MOST_NAMED),
     (column, c) =>

@@ -1,6 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
 import { HASH_BYTES } from '../../../data/blocks.ts';
-import type { Fences } from '../../../data/fences.ts';
+import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
 import { formatNumber, MAX_MAGNITUDE } from '../../../data/value-range.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
@@ -20,7 +20,7 @@ export interface DataMoments {
   /** Content hashes of all blocks, concatenated in the order of the file. */
   hashes: Uint8Array;
   /** With `fences`, moments and sample rows are without the outliers beyond them. */
-  fences: Fences | null;
+  fences: OutlierBounds | null;
 }
 
 export interface MomentsInput {
@@ -98,7 +98,7 @@ export async function momentsRound(
   };
 }
 
-/** Of a shard: rows in the sample, bad rows, and the first of these. */
+/** Counts of a shard: rows in the sample, bad rows, and the first of these. */
 function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
   const [kept, bad, first] = take(part, 'counts', 'float64', 3);
   return { kept, bad, first };

@@ -1,5 +1,5 @@
 import { HASH_BYTES } from '../../../data/blocks.ts';
-import type { Fences } from '../../../data/fences.ts';
+import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
@@ -21,10 +21,10 @@ import { sumInSlices, sumOf } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
 import { isUndecided, momentsCovariance } from './undecided.ts';
 
-/** How far beyond the quartiles a fence is, in their distance from each other: 41 standard deviations of a normal column. */
+/** How far beyond the quartiles a bound is, in their distance from each other: 41 standard deviations of a normal column. */
 const DISTANCE = 30;
 /**
- * A fence stands in a gap: of the rows farther off than this, most are beyond the fence. Where rows thin out, as in the tails
+ * A bound stands in a gap: of the rows farther off than this, most are beyond the bound. Where rows thin out, as in the tails
  * of a lognormal or a Cauchy distribution, it is the other way round.
  */
 const NEAR = DISTANCE / 3;
@@ -32,13 +32,13 @@ const NEAR = DISTANCE / 3;
 const MOST_SHARE = 0.01;
 const MOST_ROWS = 5;
 const MOST_SHARE_OF_FEW = 0.05;
-/** A column has a fence only if the rows beyond it multiply its variance by this, or more: others do not matter. */
+/** A column has a bound only if the rows beyond it multiply its variance by this, or more: others do not matter. */
 const RUINED = 2;
 /** Without a row as far from the mean as this, in standard deviations, that few rows cannot have multiplied the variance so. */
 const FAR = 6;
 /** Rounds in which ranges of keys of 32 bits are halved at least. */
 const MOST_ROUNDS = 33;
-/** Times that some of the fences turn out not to be needed. */
+/** Times that some of the bounds turn out not to be needed. */
 const MOST_ATTEMPTS = 8;
 
 interface OutliersInput {
@@ -67,7 +67,7 @@ interface Limits {
 
 /**
  * Sets apart rows that are so far off that, few as they are, the covariance of the data is about them. Returns the moments of
- * the other rows of the sample, and the fences beyond which outliers are; what it was given if there are none, which needs no
+ * the other rows of the sample, and the bounds beyond which outliers are; what it was given if there are none, which needs no
  * round at all for most data.
  */
 export async function setOutliersApart(input: OutliersInput, data: DataMoments): Promise<DataMoments> {
@@ -106,7 +106,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
         choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
       );
     const [min, max] = [extreme('min', Math.min), extreme('max', Math.max)];
-    const found: Fences = {
+    const found: OutlierBounds = {
       columns: Int32Array.from(columns),
       low: valuesOf(fences, 'low'),
       high: valuesOf(fences, 'high'),
@@ -131,7 +131,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
 const mostOutliers = (rows: number) =>
   Math.max(MOST_SHARE * rows, Math.min(MOST_ROWS, Math.floor(MOST_SHARE_OF_FEW * rows)));
 
-/** Columns with a row so far off that rows beyond a fence may have multiplied their variance. */
+/** Columns with a row so far off that rows beyond a bound may have multiplied their variance. */
 function suspectColumns({ mean, covariance, min, max }: Moments): number[] {
   const variance = diagonalOf(covariance, mean.length);
   const isSuspect = (d: number) => {
@@ -220,7 +220,7 @@ async function fencedMoments(
   return results.map(({ tasks: [part] }) => part);
 }
 
-/** Whether the variance of a column of all rows is a multiple of that within the fences, with statistics `T`. */
+/** Whether the variance of a column of all rows is a multiple of that within the bounds, with statistics `T`. */
 async function ruinedColumns(
   { config, calculate, layout }: OutliersInput,
   { moments }: DataMoments,

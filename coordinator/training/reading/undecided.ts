@@ -4,7 +4,7 @@ import type { RunConfig } from '../../config.ts';
 
 /** Up to so many columns, a Gaussian for each cluster is well determined by the default sample. */
 export const FEW_COLUMNS = 32;
-/** Of more columns, the covariance is that of a sketch. */
+/** The covariance of more columns is that of a sketch. */
 export const MOST_EXACT = 2048;
 
 /** Is the transform, and with `auto` the likelihood, chosen by the sample once it is read (training/preparation/likelihood.ts)? */
@@ -18,7 +18,7 @@ export function isUndecided(
 /** In so few dimensions clusters are blobs, which the graph takes apart: of six in two dimensions, it finds 9, 10 or none. */
 const FEW_NUMBERS = 4;
 
-/** Does the run have the graph likelihood because it clusters codes, of `dim` numbers? */
+/** Does the run have the graph likelihood because it clusters latent vectors, of `dim` numbers? */
 export const isOfCodes = (
   { likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>,
   dim: number,

@@ -108,7 +108,7 @@ describe('the metrics', () => {
   test('match docs/monitoring.md in name, type and labels', async () => {
     const docs = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
     const documented = new Map(
-      [...docs.matchAll(/^\| `(dpmesh_\w+)(?:\{(.*?)\})?` \| (\w+) \|/gm)].map(([, name, labels, type]) => [
+      [...docs.matchAll(/^- `(dpmesh_\w+)(?:\{(.*?)\})?` (\w+):/gm)].map(([, name, labels, type]) => [
         name,
         `${type} ${labels ?? ''}`,
       ]),

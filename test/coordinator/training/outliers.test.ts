@@ -6,7 +6,7 @@ import { Round, type RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import type { DataMoments } from '../../../coordinator/training/reading/moments.ts';
 import { setOutliersApart } from '../../../coordinator/training/reading/outliers.ts';
 import { sampledCounts } from '../../../coordinator/training/sample.ts';
-import { countFlags, outliersIn } from '../../../data/fences.ts';
+import { countFlags, outliersIn } from '../../../data/outlier-bounds.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { mean, scatter } from '../../../model/statistics.ts';

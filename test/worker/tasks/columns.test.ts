@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Fences, moveOutliers } from '../../../data/fences.ts';
+import { moveOutliers, type OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { keyOf, QUANTILES } from '../../../model/quantile-search.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
@@ -55,7 +55,7 @@ const isBeyond = (row: number, c: number) =>
 const isOutlier = (row: number) => isBeyond(row, 0) || isBeyond(row, 1);
 
 /** The state of a transform with these fences. */
-const FENCES: Fences = {
+const FENCES: OutlierBounds = {
   columns: Int32Array.from(COLUMNS),
   low: Float32Array.from(LOW),
   high: Float32Array.from(HIGH),

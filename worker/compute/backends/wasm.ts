@@ -78,7 +78,7 @@ export async function wasmBackend(): Promise<Backend> {
 
 let module: Promise<Module> | undefined;
 
-/** For errors that nobody has caught. */
+/** Events of errors that nobody has caught. */
 const ENDINGS = ['uncaughtException', 'unhandledRejection'];
 
 /** The build with SIMD and without threads, which TensorFlow.js chooses in Node.js too. All backends share its heap. */

@@ -258,8 +258,8 @@ class Options:
         encoder_hidden : int | str | Sequence[int]
             widths of the encoder’s hidden layers; the decoder has the same in reverse. Default: 500,500,2000.
         latent : int
-            numbers in the code of a row, which are clustered in its place; a whole number from 1 to 1024.
-            Default: 10, or half of the columns.
+            numbers in the latent vector of a row, which is clustered in its place; a whole number from 1 to
+            1024. Default: 10, or half of the columns.
         encoder_epochs : int
             passes of the encoder over all rows; a whole number, at least 1. Default: 12.
         encoder_lr : float
@@ -271,8 +271,8 @@ class Options:
             local steps of the encoder on each of its shards (two of the run’s) between two averages, about;
             fewer at first; a whole number from 1 to 100000. Default: 512.
         alternations : int
-            how often the encoder learns from the clusters of its codes, which are clustered again each time;
-            fewer where they no longer change; a whole number, at least 0. Default: 0.
+            how often the encoder learns from the clusters of its latent vectors, which are clustered again
+            each time; fewer where they no longer change; a whole number, at least 0. Default: 0.
         schedule : {"fast", "paper"}
             training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md).
             Default: fast.

@@ -2,7 +2,7 @@
  * Limits on some columns of the raw rows: a row beyond one of them is an outlier, and is not trained on
  * (docs/algorithm.md, section 3).
  */
-export interface Fences {
+export interface OutlierBounds {
   /** The columns that have limits. */
   readonly columns: Int32Array;
   /** The least and the largest number, in each of these columns, of a row that is no outlier. */
@@ -14,7 +14,7 @@ export interface Fences {
 }
 
 /** The limits of one column, in JSON files of a run. */
-export interface SavedFence {
+export interface SavedBound {
   column: number;
   low: number;
   high: number;
@@ -23,7 +23,7 @@ export interface SavedFence {
 }
 
 /** float32 numbers and JSON: each is read back as it was. */
-export function savedFences({ columns, low, high, least, most }: Fences): SavedFence[] {
+export function savedBounds({ columns, low, high, least, most }: OutlierBounds): SavedBound[] {
   return Array.from(columns, (column, c) => ({
     column,
     low: low[c],
@@ -34,9 +34,9 @@ export function savedFences({ columns, low, high, least, most }: Fences): SavedF
 }
 
 /** The reverse; null if there are none. */
-export function fencesFrom(saved: SavedFence[]): Fences | null {
+export function boundsFrom(saved: SavedBound[]): OutlierBounds | null {
   if (!saved.length) return null;
-  const limit = (name: keyof SavedFence) => Float32Array.from(saved, (fence) => fence[name]);
+  const limit = (name: keyof SavedBound) => Float32Array.from(saved, (fence) => fence[name]);
   return {
     columns: Int32Array.from(saved, ({ column }) => column),
     low: limit('low'),
@@ -50,7 +50,7 @@ export function fencesFrom(saved: SavedFence[]): Fences | null {
 export function outliersIn(
   raw: Float32Array,
   dim: number,
-  { columns, low, high }: Pick<Fences, 'columns' | 'low' | 'high'>,
+  { columns, low, high }: Pick<OutlierBounds, 'columns' | 'low' | 'high'>,
 ): Uint8Array {
   const flags = new Uint8Array(raw.length / dim);
   for (let i = 0, o = 0; i < flags.length; i++, o += dim)
@@ -65,7 +65,7 @@ export function outliersIn(
  * Moves the outliers, in place, to the edge of the training sample along the columns with limits: where it has not learned,
  * a net says anything. Returns which rows they are, 1 or 0.
  */
-export function moveOutliers(raw: Float32Array, dim: number, fences: Fences): Uint8Array {
+export function moveOutliers(raw: Float32Array, dim: number, fences: OutlierBounds): Uint8Array {
   const { columns, least, most } = fences;
   const flags = outliersIn(raw, dim, fences);
   for (let i = 0; i < flags.length; i++) {

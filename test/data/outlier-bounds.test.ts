@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  boundsFrom,
   countFlags,
-  type Fences,
-  fencesFrom,
   moveOutliers,
+  type OutlierBounds,
   outliersIn,
-  savedFences,
-} from '../../data/fences.ts';
+  savedBounds,
+} from '../../data/outlier-bounds.ts';
 
 /** Limits on columns 0 and 2 of three. */
-const FENCES: Fences = {
+const FENCES: OutlierBounds = {
   columns: Int32Array.of(0, 2),
   low: Float32Array.of(-10, 90),
   high: Float32Array.of(10, Math.fround(110.1)),
@@ -33,7 +33,7 @@ describe('fences', () => {
   });
 
   test('are read back from JSON as they were', () => {
-    assert.deepEqual(fencesFrom(JSON.parse(JSON.stringify(savedFences(FENCES)))), FENCES);
-    assert.equal(fencesFrom([]), null);
+    assert.deepEqual(boundsFrom(JSON.parse(JSON.stringify(savedBounds(FENCES)))), FENCES);
+    assert.equal(boundsFrom([]), null);
   });
 });
