@@ -42,6 +42,7 @@ test('source files and tests that pages name exist', () => {
   const missing: string[] = [];
   for (const page of pages.filter((page) => page !== 'LOG.md'))
     for (const [, path] of textOf(page).matchAll(named))
-      if (!exists(path) && !exists(`${path}.test.ts`)) missing.push(`${page}: ${path}`);
+      if (!['', '.test.ts', '.all.test.ts'].some((end) => exists(`${path}${end}`)))
+        missing.push(`${page}: ${path}`);
   assert.deepEqual(missing, []);
 });
