@@ -10,10 +10,9 @@ import { pathToFileURL } from 'node:url';
 
 const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
-const SLOW = [
-  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
-  ...['worker/compute', 'worker/tasks'],
-].map((folder) => join('test', folder, '/'));
+const SLOW = [...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'], 'worker/compute'].map(
+  (folder) => join('test', folder, '/'),
+);
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** Quick tests that need a process of their own: they count what their process holds, or fill it. */
 const ALONE = ['test/coordinator/monitor/http.test.ts'];
