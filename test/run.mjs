@@ -1,14 +1,21 @@
-// node test/run.mjs [--fast] [parts…]: runs every *.test.ts under test/, or those whose path contains one of the parts, with
-// node:test through tsx. --fast: builds what the quick tests need and runs only those.
-import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+// node test/run.mjs [--fast | --rest] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
+// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with parts all whose path contains
+// one of them. --fast: builds what the quick tests need and runs only those.
 
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
-const SLOW = [
-  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'],
-  ...['worker/compute', 'worker/tasks'],
-].map((folder) => join('test', folder, '/'));
+const SLOW = [...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'], 'worker/compute'].map(
+  (folder) => join('test', folder, '/'),
+);
+const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
+/** Quick tests that need a process of their own: they count what their process holds, or fill it. */
+const ALONE = ['test/coordinator/monitor/http.test.ts'];
 /** The build outputs that the quick tests need: output, source folder, build script. */
 const BUILD_OUTPUTS = [
   [
@@ -21,12 +28,13 @@ const BUILD_OUTPUTS = [
 
 const args = process.argv.slice(2);
 const fast = args.includes('--fast');
-const parts = args.filter((arg) => arg !== '--fast');
+const rest = args.includes('--rest');
+const parts = args.filter((arg) => !arg.startsWith('--'));
 const files = readdirSync('test', { recursive: true })
   .map((name) => join('test', String(name)))
   .filter((name) => name.endsWith('.test.ts'))
-  .filter((name) => !fast || !SLOW.some((folder) => name.startsWith(folder)))
-  .filter((name) => !parts.length || parts.some((part) => name.includes(part)))
+  .filter((name) => !fast || !(isSlow(name) || isRest(name)))
+  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : isRest(name) === rest))
   .sort();
 if (!files.length) {
   console.error(`no ${fast ? 'fast ' : ''}test matches ${parts.join(' ')}`);
@@ -42,14 +50,29 @@ if (fast)
     const newest = Math.max(...readdirSync(sources).map((name) => modified(join(sources, name))));
     if (modified(output) < newest && node(script) !== 0) process.exit(1);
   }
-// Quick tests spend much of their time waiting for sockets.
-process.exit(
-  node(
-    '--import',
-    './test/seed.mjs',
-    '--test',
-    `--test-concurrency=${fast ? 4 : 2}`,
-    '--test-reporter=spec',
-    ...files,
-  ),
+
+/** Slow files have a process each; the quick ones of a folder share one, whose start would take longer than most of them. */
+const folder = mkdtempSync(join(tmpdir(), 'dpmesh-test-'));
+function processes() {
+  return [...new Set(files.map(keyOf))].map((key) => {
+    if (key.endsWith('.ts')) return key;
+    const path = join(folder, `${key.replaceAll('/', '-')}.mjs`);
+    const list = JSON.stringify(files.filter((file) => keyOf(file) === key).map((file) => resolve(file)));
+    const { href } = pathToFileURL(resolve('test/together.mjs'));
+    writeFileSync(path, `import { together } from '${href}';\nawait together(${list});\n`);
+    return path;
+  });
+}
+const keyOf = (file) => (isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file));
+
+const code = node(
+  '--import',
+  './test/seed.mjs',
+  '--test',
+  // Quick tests spend much of their time waiting for sockets.
+  `--test-concurrency=${fast ? 4 : 2}`,
+  '--test-reporter=spec',
+  ...processes(),
 );
+rmSync(folder, { recursive: true });
+process.exit(code);

@@ -36,12 +36,26 @@ test('relative links of all pages lead somewhere, also to a heading', () => {
   assert.deepEqual(broken, []);
 });
 
+const isTest = (path: string) => ['.test.ts', '.all.test.ts'].some((end) => exists(`${path}${end}`));
+
+test('each promise of docs/reliability.md names tests that exist', () => {
+  const [, promises] = textOf('docs/reliability.md').split('## What is promised');
+  const rows = promises.split('\n## ')[0].match(/^- \*\*.*$/gm)!;
+  assert.ok(rows.length > 20);
+  for (const row of rows) {
+    const inBrackets = row.slice(row.lastIndexOf(' ('));
+    const names = [...inBrackets.matchAll(/`(\w+\/[\w/-]+)`/g)].map(([, name]) => name);
+    assert.ok(names.length > 0, row);
+    for (const name of names) assert.ok(isTest(`test/${name}`), name);
+  }
+});
+
 test('source files and tests that pages name exist', () => {
   const rooms = 'base|bench|cli|coordinator|dashboards|data|library|model|proto|report|test|view|web|worker';
   const named = new RegExp(`\`((?:${rooms})/[\\w./-]+\\.ts|test/[\\w/-]+)\``, 'g');
   const missing: string[] = [];
   for (const page of pages.filter((page) => page !== 'LOG.md'))
     for (const [, path] of textOf(page).matchAll(named))
-      if (!exists(path) && !exists(`${path}.test.ts`)) missing.push(`${page}: ${path}`);
+      if (!exists(path) && !isTest(path)) missing.push(`${page}: ${path}`);
   assert.deepEqual(missing, []);
 });

@@ -16,6 +16,7 @@ import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import {
   dpmesh,
+  ENDLESS,
   easyData,
   epochOf,
   jsonOf,
@@ -233,13 +234,13 @@ describe('a report', { concurrency: 2 }, () => {
 
   test('that cannot be written does not make the run fail', async () => {
     const at = path('blocked');
-    const flags = ['--no-early-stop', '--max-epochs', 60, '--workers', 1, ...QUICK];
+    const flags = [...ENDLESS, '--workers', 1, ...QUICK];
     const running = start(['train', '--data', easy.data, '--out', at, ...flags]);
     await until('epoch 10', () => epochOf(at) >= 10, running);
     running.kill('SIGINT');
     assert.equal((await running.ended).code, 130);
     writeFileSync(join(at, 'report'), 'in the way');
-    const ended = await dpmesh(['resume', at, '--json']);
+    const ended = await dpmesh(['finish', at, '--json']);
     jsonOf(ended);
     assert.match(
       ended.stderr,

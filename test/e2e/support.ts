@@ -136,7 +136,8 @@ export async function startAndReach(
 
 /** Starts a coordinator, by default on a free port. */
 export async function startCoordinator(data: string, out: string, ...flags: CliArgs) {
-  const bind = ['--bind', 'tcp://127.0.0.1:*'];
+  // Not an ephemeral port, which another program could take before the coordinator is started again.
+  const bind = ['--bind', `tcp://127.0.0.1:${await processes.freePort()}`];
   const running = start(['coordinator', '--data', data, '--out', out, '--json', ...bind, ...flags]);
   return { run: out, running, address: await addressOf(running) };
 }

@@ -31,7 +31,10 @@ function correlation(x: number[], y: number[]): number {
   const dot = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * b[i], 0);
   return Math.abs(dot(x, y)) / Math.sqrt(dot(x, x) * dot(y, y));
 }
-const centred = (x: number[]) => x.map((value) => value - x.reduce((a, b) => a + b) / x.length);
+function centred(x: number[]): number[] {
+  const mean = x.reduce((a, b) => a + b) / x.length;
+  return x.map((value) => value - mean);
+}
 
 /** n rows with a coordinate of two parts, the second a `share` of the rows and `apart` from the first, beside d − 1 Gaussian ones. */
 function twoParts(seed: number, n: number, d: number, share: number, apart: number, wide: number): number[] {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../bench/processes.ts';
 import { type Authenticator, createAuthenticator } from '../../proto/authenticator.ts';
 import { MAX_FRAME } from '../../proto/codec.ts';
 import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
@@ -27,8 +28,9 @@ beforeEach(async () => {
   log = [];
   heard = [];
   authenticator = createAuthenticator(server.secret, list([alice, 'alice']), (line) => void log.push(line));
+  // Tests close it and bind it again: an ephemeral port could be taken in between.
   router = await bindRouter(
-    'tcp://127.0.0.1:*',
+    `tcp://127.0.0.1:${await freePort()}`,
     (peer, [text]) => {
       heard.push(String(text));
       void router.send(peer, [Buffer.from(`re ${text}`)]);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
+import { freePort } from '../../bench/processes.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
@@ -127,9 +128,7 @@ describe('a connection to the coordinator', () => {
   });
 
   test('gives up if the coordinator is silent, and says why', async () => {
-    const gone = await bindRouter('tcp://127.0.0.1:*', () => {});
-    gone.close();
-    const { connection } = connectionTo(gone.address, 500);
+    const { connection } = connectionTo(`tcp://127.0.0.1:${await freePort()}`, 500);
     await assert.rejects(connection.done, (error: Error) => {
       assert.ok(error instanceof UserError);
       assert.match(error.message, /^no message from tcp:\/\/127\.0\.0\.1:\d+ for 1 s/);

@@ -14,6 +14,7 @@ import { createCounters } from '../../../coordinator/monitor/counters.ts';
 import { type Http, openHttp } from '../../../coordinator/monitor/port.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
 import { readSample } from '../../../coordinator/monitor/rows.ts';
+import { noCounts } from '../../../coordinator/scheduler/accounting.ts';
 import { savedTree } from '../../../data/saved/saved-clusters.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
@@ -59,7 +60,7 @@ function simulatedRun(recorder: Recorder): MonitoredRun {
       identity: () => null,
       members: () =>
         recorder.status() === 'starting' ? [] : [{ state: 'up', label: 'w1', host: '', backend: '' }],
-      counts: () => ({}),
+      counts: noCounts,
       refused: () => ({}),
       traffic: () => ({ received: 0, sent: 0 }),
     } as unknown as MonitoredRun['server'],

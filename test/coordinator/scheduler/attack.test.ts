@@ -1,4 +1,4 @@
-// What a peer with a valid key could try, besides mutated messages (test/faults/fuzz-coordinator.test.ts).
+// What a peer with a valid key could try, besides mutated messages (test/faults/fuzz-coordinator.all.test.ts).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packr } from 'msgpackr';

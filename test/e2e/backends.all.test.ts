@@ -39,8 +39,8 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
 
 // Products that are small enough for the WASM kernels, and those of a wide net, for TensorFlow itself.
 for (const dim of [3, 40])
-  test(`tensorflow, D ${dim}: the same bytes with 1, 2 and 3 workers`, { skip: skipTensorflow }, () =>
-    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4', '--hidden', '512,512'] : [], [1, 2, 3]),
+  test(`tensorflow, D ${dim}: the same bytes with 1 and 3 workers`, { skip: skipTensorflow }, () =>
+    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4', '--hidden', '512,512'] : [], [1, 3]),
   );
 
 /** A data folder with a TensorFlow installation that is complete by its file sizes but does not load. */
@@ -86,8 +86,8 @@ test('if it does not load on one of two hosts, that worker leaves and the run co
   assert.equal(code, 0, stderr);
 });
 
-test('webgpu: the same bytes with 1, 2 and 3 workers', { skip: skipWebgpu }, () =>
-  same('webgpu', 3, ['--max-epochs', '3', '--sample', '600'], [1, 2, 3]),
+test('webgpu: the same bytes with 1 and 3 workers', { skip: skipWebgpu }, () =>
+  same('webgpu', 3, ['--max-epochs', '3', '--sample', '600'], [1, 3]),
 );
 
 test('software Vulkan does not count as a GPU', { skip: skipWebgpu }, async () => {

@@ -13,7 +13,6 @@ import {
   resultHashes,
   scratch,
   startAndReach,
-  trainArgs,
   undisturbedHashes,
 } from './support.ts';
 
@@ -42,11 +41,6 @@ describe('a run whose sample grows', () => {
     assert.ok(step.epoch === STEP && step.k > 210, JSON.stringify(step));
     const { sample } = newest(path('one')).state;
     assert.deepEqual([sample.below, sample.rows], [1, 40_000]);
-  });
-
-  test('has the same bytes with three workers', async () => {
-    jsonOf(await dpmesh(trainArgs(data, path('three'), '--workers', 3, ...FLAGS)));
-    assert.deepEqual(resultHashes(path('three')), expected);
   });
 
   for (const [epoch, when] of [

@@ -73,16 +73,15 @@ for (const [kind, of, why] of [
       assert.deepEqual([k, ari, notes], [K, 1, []]);
     });
 
-    for (const workers of [2, 3])
-      test(`the same bytes by ${workers} workers`, async () => {
-        const other = `${kind}-${workers}`;
-        jsonOf(await train(of.data, other, '--workers', workers, '--soft'));
-        assert.deepEqual(resultHashes(path(other)), resultHashes(run));
-        assert.equal(
-          sha256(join(path(other), 'responsibilities.npy')),
-          sha256(join(run, 'responsibilities.npy')),
-        );
-      });
+    test('the same bytes by three workers', async () => {
+      const other = `${kind}-3`;
+      jsonOf(await train(of.data, other, '--workers', 3, '--soft'));
+      assert.deepEqual(resultHashes(path(other)), resultHashes(run));
+      assert.equal(
+        sha256(join(path(other), 'responsibilities.npy')),
+        sha256(join(run, 'responsibilities.npy')),
+      );
+    });
 
     test('is said on the terminal, in events, in run.json and in the report', () => {
       assert.ok(ended.stderr.split('\n').includes(text), ended.stderr);

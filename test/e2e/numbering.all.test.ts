@@ -99,11 +99,6 @@ describe('clusters are numbered by size', () => {
     );
   });
 
-  test('to the same bytes by three workers', async () => {
-    jsonOf(await dpmesh(trainArgs(easy.data, path('three'), '--workers', 3, ...FLAGS)));
-    assert.deepEqual(resultHashes(path('three')), resultHashes(path('run')));
-  });
-
   test('to the same bytes when it is resumed: after training, while results are written, from before', async () => {
     for (const [name, prepare] of [
       ['labels', (run: string) => rmSync(join(run, 'labels.npy'))],

@@ -1,4 +1,4 @@
-// What a click, a search and a sorted column do on the live page, in a real browser. Zoom and files: saved-page.test.ts.
+// What a click, a search and a sorted column do on the live page, in a real browser. Zoom and files: saved-page.all.test.ts.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';

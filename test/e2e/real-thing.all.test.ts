@@ -19,7 +19,7 @@ import { nd } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { Worker } from '../../worker/worker.ts';
-import { dpmesh, easyData, eventsOf, jsonOf, ofType, QUICK, scratch, trainArgs } from './support.ts';
+import { easyData, scratch } from './support.ts';
 
 const folder = scratch();
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -104,45 +104,6 @@ async function inProcess(
     source.close();
   }
 }
-
-describe('two workers', () => {
-  const run = join(folder, 'two');
-  before(async () => {
-    const { data } = easyData(folder, 'easy', 4000);
-    jsonOf(await dpmesh(trainArgs(data, run, '--workers', 2, ...QUICK)));
-  });
-
-  test('each spend more than a quarter of the compute time', () => {
-    const spent = new Map<string, number>();
-    for (const { workers } of ofType(eventsOf(run), 'epoch'))
-      for (const [worker, seconds] of Object.entries(workers))
-        spent.set(worker, (spent.get(worker) ?? 0) + seconds);
-    const total = [...spent.values()].reduce((a, b) => a + b, 0);
-    assert.deepEqual([...spent.keys()].sort(), ['w1', 'w2']);
-    for (const [worker, seconds] of spent)
-      assert.ok(seconds > total / 4, `${worker}: ${seconds} of ${total} s`);
-  });
-
-  test('are separate processes with different pids', () => {
-    const joined = ofType(eventsOf(run), 'worker');
-    assert.equal(new Set(joined.map(({ pid }) => pid)).size, 2);
-  });
-
-  test('train a net with one output per cluster in every epoch', () => {
-    const epochs = ofType(eventsOf(run), 'epoch');
-    for (const { epoch, width, k } of epochs) assert.equal(width, k, `epoch ${epoch}`);
-    const widths = new Set(epochs.map(({ width }) => width));
-    assert.ok(widths.size >= 3, `widths ${[...widths]}`);
-    const { weightsManifest } = JSON.parse(readFileSync(join(run, 'model', 'model.json'), 'utf8'));
-    assert.deepEqual(weightsManifest[0].weights.at(-1).shape, [ofType(eventsOf(run), 'end')[0].k]);
-  });
-
-  test('lower the loss between splits and merges', () => {
-    const losses = ofType(eventsOf(run), 'epoch').flatMap(({ loss }) => (loss === null ? [] : [loss]));
-    assert.ok(losses.every(Number.isFinite));
-    assert.ok(losses.at(-1)! < losses[0] / 2, `${losses[0]} to ${losses.at(-1)}`);
-  });
-});
 
 /** Sends the workers sub-nets with all weights zero. */
 const zeroed = (server: Server): Server => ({

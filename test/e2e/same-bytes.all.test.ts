@@ -38,7 +38,6 @@ describe('the same bytes', { concurrency: 2 }, () => {
   });
 
   for (const [name, ...flags] of [
-    ['two workers', '--workers', 2],
     ['three workers', '--workers', 3],
     ['two workers without shared files', '--workers', 2, '--no-shared-files'],
   ] as const)

@@ -1,0 +1,84 @@
+// Pythons of this machine, with the client in their path and packages in virtual environments that are kept.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { MAIN, ROOT } from '../../bench/processes.ts';
+import { scratch } from '../e2e/support.ts';
+
+export const CLIENT = join(ROOT, 'clients/python');
+export const TESTS = join(CLIENT, 'tests');
+const VERSIONS = ['3.10', '3.11', '3.12', '3.13'];
+
+export const folder = scratch();
+
+/** Pythons of pyenv, which are not all on the PATH. */
+function pyenvPythons(): string[] {
+  const root = join(process.env.PYENV_ROOT ?? join(homedir(), '.pyenv'), 'versions');
+  return existsSync(root) ? readdirSync(root).map((name) => join(root, name, 'bin/python')) : [];
+}
+
+/** The Pythons that can be used, by version; first the one that `python3` is, if that is new enough. */
+export function pythons(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const name of ['python3', ...VERSIONS.map((version) => `python${version}`), ...pyenvPythons()])
+    try {
+      const script =
+        'import sys, venv, ensurepip; print(*sys.version_info[:2], sep="."); print(sys.executable)';
+      const [version, path] = execFileSync(name, ['-c', script], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+      }).split('\n');
+      if (VERSIONS.includes(version) && !found.has(version)) found.set(version, path);
+    } catch {
+      // Not there, or without what makes an environment.
+    }
+  return found;
+}
+
+const run = promisify(execFile);
+
+/** Runs a Python with the client in its path; fails with what it printed. Resolves with that. */
+export async function python(path: string, ...args: string[]): Promise<string> {
+  const env = {
+    ...process.env,
+    DPMESH: MAIN,
+    PYTHONPATH: join(CLIENT, 'src'),
+    PYTHONDONTWRITEBYTECODE: '1',
+    // Another session may use the same folder.
+    IPYTHONDIR: join(folder, 'ipython'),
+  };
+  try {
+    const { stdout, stderr } = await run(path, args, {
+      cwd: TESTS,
+      env,
+      timeout: 1_200_000,
+      maxBuffer: 1 << 26,
+    });
+    return stdout + stderr;
+  } catch (error) {
+    const { stdout, stderr, message } = error as Error & { stdout?: string; stderr?: string };
+    assert.fail(`${message}\n${stdout ?? ''}${stderr ?? ''}`);
+  }
+}
+
+/** The Python of an environment with these packages, which is made once. */
+export async function environment(base: string, version: string, packages: string[]): Promise<string> {
+  const hash = createHash('sha256').update(packages.join()).digest('hex').slice(0, 8);
+  const home = join(tmpdir(), `dpmesh-python-${process.getuid?.()}-${version}-${hash}`);
+  if (!existsSync(home)) {
+    const made = `${home}.${process.pid}`;
+    await python(base, '-m', 'venv', made);
+    await python(join(made, 'bin/python'), '-m', 'pip', 'install', '-q', ...packages);
+    try {
+      renameSync(made, home);
+    } catch {
+      // Another process was first.
+      rmSync(made, { recursive: true });
+    }
+  }
+  return join(home, 'bin/python');
+}
