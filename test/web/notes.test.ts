@@ -14,7 +14,7 @@ test('notes and replicates of a run that has ended', { skip }, async () => {
   const running = await mock({ epochs: 60, rows: 200 });
   const { page, complaints, close } = await open(running.url);
   const textOf = (id: string) => page.locator(`#${id}`).textContent();
-  await page.waitForFunction(() => document.getElementById('now-k')!.textContent === '10');
+  await page.waitForFunction(() => document.getElementById('now-k')?.textContent === '10');
   assert.equal(await page.locator('#result-notes').isVisible(), false);
   const event = {
     ...DONE,

@@ -25,12 +25,12 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
   );
   const { page, complaints, close } = await open(url, { colorScheme: 'dark' });
   await drawn(page);
-  const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')!.textContent));
-  await page.waitForFunction(() => Number(document.getElementById('now-k')!.textContent) > 0);
+  const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')?.textContent));
+  await page.waitForFunction(() => Number(document.getElementById('now-k')?.textContent) > 0);
   const early = await kNow();
   assert.ok(early < K, `K ${early} when the page opened`);
   await page.waitForFunction(
-    (wanted) => Number(document.getElementById('now-k')!.textContent) === wanted,
+    (wanted) => Number(document.getElementById('now-k')?.textContent) === wanted,
     K,
     {
       timeout: 40_000,
@@ -103,7 +103,7 @@ test('the page finishes a run, and then shows the tree of tree.json', { skip: no
   );
   const { page, complaints, close } = await open(url);
   await page.waitForFunction(
-    (wanted) => Number(document.getElementById('now-k')!.textContent) === wanted,
+    (wanted) => Number(document.getElementById('now-k')?.textContent) === wanted,
     K,
     { timeout: 40_000 },
   );
