@@ -1,5 +1,13 @@
 import { elementCount } from '../model/arrays.ts';
-import { dtypeOf, labelDtype, type Nd, type TensorDtype, type Tensors, type TypedArray } from './tensors.ts';
+import {
+  bytesIn,
+  dtypeOf,
+  labelDtype,
+  type Nd,
+  type TensorDtype,
+  type Tensors,
+  type TypedArray,
+} from './tensors.ts';
 
 /**
  * What tensors have to look like: their type, their shape by named sizes such as K and D, and the range of their values. States are
@@ -149,9 +157,9 @@ export function bind(
 
 /**
  * What is wrong with a result; null if nothing is. Only the numbers of elements count, not their shapes, which sums have lost. One
- * dimension of a spec may have no size: then it is as long as the tensor.
+ * dimension of a spec may have no size but one of the `limits`: then it is as long as the tensor, and at most that.
  */
-export function problemWith(result: Tensors, specs: TensorSpecs, sizes: Sizes): string | null {
+export function problemWith(result: Tensors, specs: TensorSpecs, sizes: Sizes, limits: Sizes): string | null {
   const own = { ...sizes };
   for (const name of Object.keys(result)) if (!Object.hasOwn(specs, name)) return `${name} is not asked for`;
   for (const [name, spec] of Object.entries(specs)) {
@@ -163,6 +171,8 @@ export function problemWith(result: Tensors, specs: TensorSpecs, sizes: Sizes): 
     if (free !== undefined) {
       const others = spec.shape.filter((dim) => dim !== free).map((dim) => sizeOf(dim, own));
       own[free] = data.length / elementCount(others);
+      if (!(Number.isInteger(own[free]) && own[free] <= limits[free]))
+        return `${name} has ${data.length} elements, of at most ${limits[free]} rows`;
     }
     const length = elementCount(spec.shape.map((dim) => sizeOf(dim, own)));
     if (data.length !== length) return `${name} has ${data.length} elements, not ${length}`;
@@ -172,14 +182,14 @@ export function problemWith(result: Tensors, specs: TensorSpecs, sizes: Sizes): 
   return null;
 }
 
-/** Bytes of tensors of these specs; a dimension without a size counts as `n`, the number of rows. */
-export function bytesOfSpecs(specs: TensorSpecs, sizes: Sizes): number {
+/** Bytes of tensors of these specs; dimensions without a size are as long as their limit. */
+export function bytesOfSpecs(specs: TensorSpecs, sizes: Sizes, limits: Sizes): number {
+  const most = { ...limits, ...sizes };
   let bytes = 0;
-  for (const { shape } of Object.values(specs)) {
-    const lengths = shape
-      .map((dim) => sizeOf(dim, sizes))
-      .map((size) => (Number.isNaN(size) ? sizes.n : size));
-    bytes += 8 * elementCount(lengths);
-  }
+  for (const spec of Object.values(specs))
+    bytes += bytesIn(
+      dtypeIn(spec, sizes),
+      spec.shape.map((dim) => sizeOf(dim, most)),
+    );
   return bytes;
 }

@@ -44,7 +44,12 @@ const plain = (specs: TensorSpecs): StateSpec => ({ tensors: () => specs });
 /** Rows of D numbers, of which there are `n`. */
 export const rows = (n: Dim) => plain({ rows: float64([n, 'D']) });
 
-const outlierBounds = { fenced: int32(['C'], index('dim')), low: float32(['C']), high: float32(['C']) };
+/** Columns of rows of `input` numbers, and what is beyond their bounds. */
+const outlierBounds = (input: Dim) => ({
+  fenced: int32(['C'], index(input)),
+  low: float32(['C']),
+  high: float32(['C']),
+});
 
 /** The map from rows of `input` numbers to those of the networks and of the model, of D numbers. */
 export const transformOf = (input: Dim): StateSpec => ({
@@ -59,7 +64,7 @@ export const transformOf = (input: Dim): StateSpec => ({
       : { weights: float32([input, 'D']) }),
     ...(('shift' in given || 'factor' in given) && { shift: float32([input]), factor: float32([input]) }),
     ...('half' in given && { half: int32([1]) }),
-    ...('fenced' in given && { ...outlierBounds, least: float32(['C']), most: float32(['C']) }),
+    ...('fenced' in given && { ...outlierBounds(input), least: float32(['C']), most: float32(['C']) }),
   }),
   sizes(tensors, sizes) {
     const { data } = tensorOf(tensors, 'transform', 'shape', 'int32');
@@ -190,7 +195,7 @@ export const STATES = {
       shift: float32(['dim']),
       factor: float32(['dim']),
       below: float64([1]),
-      ...('fenced' in given && outlierBounds),
+      ...('fenced' in given && outlierBounds('dim')),
     }),
   },
   net,
@@ -199,6 +204,8 @@ export const STATES = {
   'subs-moments': moments('S'),
   /** The E-step's parameters: costs, log densities as products, or by Cholesky factors. */
   'e-step': plain({}),
+  /** The targets of the sub-nets, of which the shapes depend on the task too. */
+  parts: plain({}),
   means: rows('K'),
   centres: rows('seeds'),
   'cluster-centres': plain({ rows: float32(['K', 'centre']) }),
@@ -215,6 +222,12 @@ export const STATES = {
   /** The mean latent vector of each cluster; NaN of one without rows. */
   'code-centres': plain({ rows: float32(['K', 'L']) }),
 } satisfies Record<string, StateSpec>;
+
+/** The name that a task gives a state of its own, which is none of those above: their shapes would not be checked. */
+export function named(name: string): string {
+  must(!Object.hasOwn(STATES, name), `${name} is the name of another state`);
+  return name;
+}
 
 /** The graph in which a task looks for partitions. */
 export const UNDIRECTED: StateSpec = { ...graph, check: assertUndirected };

@@ -25,9 +25,18 @@ import {
   uint8,
   whole,
 } from './shapes.ts';
-import { bindState, rows, STATES, type StateSpec, transformOf, UNDIRECTED, whitened } from './states.ts';
+import {
+  bindState,
+  named,
+  rows,
+  STATES,
+  type StateSpec,
+  transformOf,
+  UNDIRECTED,
+  whitened,
+} from './states.ts';
 import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from './task-limits.ts';
-import type { Tensors } from './tensors.ts';
+import type { Nd, Tensors } from './tensors.ts';
 
 /**
  * The tasks of a round, in one table: for each its parameters, the states that it reads, and its results with their shapes and ranges.
@@ -81,6 +90,10 @@ interface Entry<P extends z.core.$ZodLooseShape> {
   /** Float32 numbers of the largest tensor on the device. */
   largest?: (task: z.infer<z.ZodMiniObject<P>>, sizes: Sizes) => number;
   results: (task: z.infer<z.ZodMiniObject<P>>, given: Record<string, unknown>) => TensorSpecs;
+  /** The largest that dimensions of results may be whose size only the worker knows. */
+  limits?: (task: z.infer<z.ZodMiniObject<P>>, sizes: Sizes) => Sizes;
+  /** Could rows give this result? What ranges do not say, where the coordinator would compute nonsense. */
+  isPossible?: (result: Tensors, sizes: Sizes) => boolean;
 }
 
 const task = <P extends z.core.$ZodLooseShape>(entry: Entry<P>) => entry;
@@ -89,6 +102,12 @@ const { hashes, transform, net, subs, points } = STATES;
 const sample = { transform, hashes };
 /** A task on the sample, as the model or the networks see it. */
 const onSample = { rows: 'sample', sums: true } as const;
+
+/** The most rows of n with a priority below `share` that there are with any seed that anyone will meet: ten standard deviations. */
+const mostSampled = (n: number, share: number) =>
+  Math.min(n, Math.ceil(n * share + 10 * Math.sqrt(n * share) + 100));
+
+const areRanges = (min: Nd, max: Nd) => min.data.every((least: number, i: number) => least <= max.data[i]);
 
 const statistics = (d: 'D' | 'dim') => (task: { diagonal: boolean }, sizes: Sizes) => ({
   P: statisticsLength(sizes[d], covarianceOf(task)),
@@ -106,7 +125,7 @@ const readsOfPartition = ({ groups, vectors }: { groups: 'all' | 'net' | 'sub-ne
   ...sample,
   ...(groups !== 'all' && { net }),
   ...(groups === 'sub-net' && { subs }),
-  [vectors]: rows('vectors'),
+  [named(vectors)]: rows('vectors'),
 });
 
 function checkPartition(
@@ -157,8 +176,20 @@ const TASKS = {
       min: float64(['dim'], extreme),
       max: float64(['dim'], extreme),
       hashes: uint8(['unitBlocks', 16]),
-      counts: float64([3], whole(-1, 'rows+1')),
+      /** Rows in the sample, bad rows, and the first of these; -1: there are none. */
+      counts: float64([3], whole(-1, 'rows')),
     }),
+    isPossible({ counts: { data }, min, max }, { n }) {
+      const [kept, bad, first] = data;
+      return (
+        kept >= 0 &&
+        kept <= n &&
+        bad >= 0 &&
+        bad <= n &&
+        bad > 0 === first >= 0 &&
+        (bad === n || areRanges(min, max))
+      );
+    },
   }),
   'column-histogram': task({
     parameters: { sample: share, bins },
@@ -179,6 +210,8 @@ const TASKS = {
       beyond: float64(['C'], counts),
       near: float64(['C'], counts),
     }),
+    isPossible: ({ T: { data }, min, max }, { n }) =>
+      Number.isInteger(data[0]) && data[0] >= 0 && data[0] <= n && (data[0] === 0 || areRanges(min, max)),
   }),
   'seed-distances': task({
     parameters: { centres: count, draw: count },
@@ -255,7 +288,7 @@ const TASKS = {
   'cell-scatter': task({
     parameters: { ...partition, diagonal: z.boolean(), pivots: name },
     ...onSample,
-    reads: (task) => ({ ...readsOfPartition(task), [task.pivots]: rows('leaves') }),
+    reads: (task) => ({ ...readsOfPartition(task), [named(task.pivots)]: rows('leaves') }),
     sizes: statistics('D'),
     check: checkPartition,
     results: () => ({ T: float64(['leaves', 'P']) }),
@@ -265,7 +298,7 @@ const TASKS = {
     ...onSample,
     reads: (task) => ({
       ...readsOfPartition(task),
-      [task.axes]: {
+      [named(task.axes)]: {
         tensors: () => ({ rows: float64(['A', 'D']), centre: float64(['A']), sd: float64(['A']) }),
       },
     }),
@@ -281,7 +314,7 @@ const TASKS = {
     ...onSample,
     reads: (task) => ({
       ...readsOfPartition(task),
-      [task.whitening]: {
+      [named(task.whitening)]: {
         tensors: () => ({ centre: float64(['leaves', 'D']), inverse: float64(['leaves', 'D', 'D']) }),
       },
     }),
@@ -312,6 +345,7 @@ const TASKS = {
     sums: false,
     reads: () => sample,
     results: () => ({ rows: float32(['own', 'D'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
+    limits: (_, { n }) => ({ own: n }),
   }),
   neighbours: task({
     parameters: { k: upTo(1, MOST_NEIGHBOURS) },
@@ -397,7 +431,7 @@ const TASKS = {
       ...(pull && clustersOfLatent),
     }),
     largest: ({ batch, pull }, { E, rows, encoderWidest, widest = 0 }) =>
-      Math.max(E, (pull ? FORWARD_ROWS : Math.min(batch, rows)) * Math.max(encoderWidest, widest)),
+      Math.max(E, Math.max(pull ? FORWARD_ROWS : 0, Math.min(batch, rows)) * Math.max(encoderWidest, widest)),
     results: () => ({
       params: float32(['E'], diverging),
       first: float32(['E'], diverging),
@@ -436,6 +470,8 @@ const TASKS = {
       ...(soft && { soft: float32(['n', 'K'], diverging) }),
       ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
     }),
+    limits: ({ silhouette }, { n }) => ({ seen: mostSampled(n, silhouette) }),
+    isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),
   }),
 };
 
@@ -479,21 +515,22 @@ interface UnitOfRows {
   to: number;
 }
 
-/** The blocks of each shard and their rows, which follow from a layout by a shuffle: found once. */
+/** The blocks of each shard, and the rows before each of them, which follow from a layout by a shuffle: found once. */
 const shardsOf = (() => {
-  const known = new WeakMap<Layout, { blocks: Block[][]; rows: number[] }>();
+  const known = new WeakMap<Layout, { blocks: Block[][]; before: number[][] }>();
   return (layout: Layout) => {
     let found = known.get(layout);
     if (!found) {
       const blocks = shardBlocks(layout);
-      found = { blocks, rows: blocks.map(rowsIn) };
-      known.set(layout, found);
+      const before = blocks.map((own) => {
+        let rows = 0;
+        return [0, ...own.map(({ count }) => (rows += count))];
+      });
+      known.set(layout, (found = { blocks, before }));
     }
     return found;
   };
 })();
-
-const rowsIn = (blocks: Block[]) => blocks.reduce((sum, { count }) => sum + count, 0);
 
 /** Checks a task against the states that it reads, and says what is needed of its results. `values`: also the ranges of what states contain. */
 function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, values: boolean) {
@@ -513,15 +550,15 @@ function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, v
   entry.check?.(task, sizes);
   const specs = entry.results(task, 'transform' in reads ? get('transform') : {});
   /** `sampled`: the rows of each shard's sample, where they are known. */
-  const sizesOf = (units: UnitOfRows[], sampled?: readonly number[]): Sizes => {
+  const sizesOf = (units: UnitOfRows[], sampled?: readonly number[]) => {
     let n = 0;
-    for (const { shard, from, to } of units)
-      n +=
-        entry.rows === 'sample'
-          ? (sampled?.[shard] ?? of.rows[shard])
-          : rowsIn(of.blocks[shard].slice(from, to));
+    for (const { shard, from, to } of units) {
+      const before = of.before[shard];
+      n += entry.rows === 'blocks' ? before[to] - before[from] : (sampled?.[shard] ?? before.at(-1)!);
+    }
     const own = { ...sizes, n, unitBlocks: units[0].to - units[0].from };
-    return { ...own, ...entry.sizes?.(task, own, units[0].shard) };
+    const all: Sizes = { ...own, ...entry.sizes?.(task, own, units[0].shard) };
+    return { sizes: all, limits: entry.limits?.(task, all) ?? {} };
   };
   return { entry, sizes, specs, sizesOf };
 }
@@ -544,9 +581,27 @@ export function checkRound(
     must(!sum || entry.sums, 'its results cannot be added up');
     const largest = entry.largest?.(task, sizes) ?? 0;
     must(largest < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
-    for (const unit of units)
-      must(bytesOfSpecs(specs, sizesOf([unit])) <= MAX_MESSAGE, 'its result would not fit in a message');
+    const sampled = mostSampledRows(layout, entry.reads(task), get);
+    for (const unit of units) {
+      const { sizes, limits } = sizesOf([unit], sampled);
+      must(bytesOfSpecs(specs, sizes, limits) <= MAX_MESSAGE, 'its result would not fit in a message');
+    }
   }
+}
+
+/** The most rows that the sample of each shard can have, by the states of a task. */
+function mostSampledRows(
+  layout: Layout,
+  reads: Record<string, StateSpec>,
+  get: (state: string) => Tensors,
+): number[] {
+  if ('points' in reads) {
+    const starts = get('points').starts.data;
+    return Array.from({ length: layout.shards }, (_, shard) => starts[shard + 1] - starts[shard]);
+  }
+  const state = 'transform' in reads ? 'transform' : 'columns' in reads ? 'columns' : null;
+  const share = state ? Math.min(1, Math.max(0, get(state).below.data[0])) : 1;
+  return shardsOf(layout).before.map((before) => mostSampled(before.at(-1)!, share));
 }
 
 /** Says what is wrong with the results of a round's tasks for some units, or their sums over these; null: nothing. */
@@ -560,9 +615,11 @@ export type ResultCheck = (
 export function resultCheck(layout: Layout, tasks: Task[], get: (state: string) => Tensors): ResultCheck {
   const checks = tasks.map((task) => checksOf(task, layout, get, false));
   return (results, units, sampled) => {
-    for (const [i, { specs, sizesOf }] of checks.entries()) {
-      const problem = problemWith(results[i], specs, sizesOf(units, sampled));
+    for (const [i, { entry, specs, sizesOf }] of checks.entries()) {
+      const { sizes, limits } = sizesOf(units, sampled);
+      const problem = problemWith(results[i], specs, sizes, limits);
       if (problem) return `${tasks[i].task}: ${problem}`;
+      if (entry.isPossible?.(results[i], sizes) === false) return `${tasks[i].task}: no rows give it`;
     }
     return null;
   };

@@ -54,6 +54,26 @@ const runOn = (task: Task, shard: number, change: Record<string, Tensors> = {}) 
   return runTask(context, task, unitFor(task, shard));
 };
 
+/** Clusters of latent vectors of this length, to whose centres the encoder's steps draw them. */
+function latentClusters(latent: number, k: number): Record<string, Tensors> {
+  const float32 = (length: number) => nd(new Float32Array(length));
+  return {
+    transform: {
+      ...{
+        shape: nd(Int32Array.of(0, latent)),
+        columns: nd(Int32Array.from({ length: latent }, (_, i) => i)),
+      },
+      ...{ weights: float32(latent), bias: float32(latent), below: nd(Float64Array.of(1)) },
+      ...{ scale: nd(new Float64Array(latent)), offset: nd(new Float64Array(latent)) },
+    },
+    net: {
+      ...{ widths: nd(Int32Array.of(latent, 5, k)), nets: nd(Int32Array.of(0)) },
+      params: float32(netSize(netShapes([latent, 5, k], 0))),
+    },
+    'code-centres': { rows: nd(new Float32Array(k * latent), k, latent) },
+  };
+}
+
 /** The state with other numbers at some places of a tensor. */
 function withValues(state: string, name: string, ...changes: [at: number, value: number][]) {
   const { data, shape } = STATES[state][name];
@@ -203,23 +223,7 @@ describe('a task is refused before any work', () => {
   test('if the clusters to which latent vectors are drawn are not those of the encoder', () => {
     const task: Task = { ...caseOf('encoder-steps'), pull: 0.1 };
     const [latent, k] = [2, 4];
-    const float32 = (length: number) => nd(new Float32Array(length));
-    const clusters: Record<string, Tensors> = {
-      transform: {
-        ...{
-          shape: nd(Int32Array.of(0, latent)),
-          columns: nd(Int32Array.of(0, 1)),
-          below: nd(Float64Array.of(1)),
-        },
-        ...{ weights: float32(latent), bias: float32(latent) },
-        ...{ scale: nd(new Float64Array(latent)), offset: nd(new Float64Array(latent)) },
-      },
-      net: {
-        ...{ widths: nd(Int32Array.of(latent, 5, k)), nets: nd(Int32Array.of(0)) },
-        params: float32(netSize(netShapes([latent, 5, k], 0))),
-      },
-      'code-centres': { rows: nd(new Float32Array(k * latent), k, latent) },
-    };
+    const clusters = latentClusters(latent, k);
     checkTask(task, statesWith(clusters));
     refuses(task, { ...clusters, transform: STATES.transform }, /not that of the data/);
     refuses(task, { ...clusters, net: STATES.net });
@@ -260,6 +264,52 @@ describe('a task is refused before any work', () => {
         name,
       );
     refuses({ ...caseOf('cell-histogram'), bins: 1 << 30 }, {}, /fit in a message/);
+  });
+
+  test('if it names a state whose shape then would not be checked, or rows that a shard does not have', () => {
+    for (const name of ['transform', 'subs', 'hashes', 'parts', 'e-step']) {
+      refuses({ ...caseOf('cell-sums'), vectors: name }, {}, /the name of another state/);
+      refuses({ ...caseOf('cell-scatter'), pivots: name }, {}, /the name of another state/);
+    }
+    // All points are of one shard: as many neighbours of each do not fit in a message.
+    const points = 1 << 20;
+    const rows = nd(new Float32Array(points * D), points, D);
+    const starts = nd(Int32Array.of(0, points, points, points));
+    refuses({ task: 'neighbours', k: 1023 }, { points: { rows, starts } }, /fit in a message/);
+    // Of the rows of latent vectors, not of the data, is what is bounded.
+    const clusters = latentClusters(2, 4);
+    const one = nd(new Float32Array(1));
+    const bounds = { fenced: nd(Int32Array.of(D - 1)), low: one, high: one, least: one, most: one };
+    refuses(
+      { ...caseOf('encoder-steps'), pull: 0.1 },
+      { ...clusters, transform: { ...clusters.transform, ...bounds } },
+    );
+  });
+
+  test('not because the file is large: of the sample there are few rows, and few for the silhouette', () => {
+    const [dim, k] = [768, 3];
+    const float32 = (...shape: number[]) => nd(new Float32Array(shape.reduce((a, b) => a * b, 1)), ...shape);
+    const wide = (rows: number, below: number, d: number) => {
+      const layout = { rows, dim, shards: 1, blockRows: 1024, seed: '1' };
+      const blocks = Math.ceil(rows / 1024);
+      const states: Record<string, Tensors> = {
+        transform: {
+          ...{ shape: nd(Int32Array.of(0, dim)), columns: nd(Int32Array.from({ length: d }, (_, i) => i)) },
+          ...{ weights: float32(d), bias: float32(d), below: nd(Float64Array.of(below)) },
+          ...{ scale: nd(new Float64Array(d)), offset: nd(new Float64Array(d)) },
+        },
+        hashes: { blocks: nd(new Uint8Array(blocks * HASH_BYTES), blocks, HASH_BYTES) },
+        net: {
+          ...{ widths: nd(Int32Array.of(d, 4, k)), nets: nd(Int32Array.of(0)) },
+          params: float32(netSize(netShapes([d, 4, k], 0))),
+        },
+        'cluster-centres': { rows: float32(k, 2 * d) },
+      };
+      return (task: Task, to: number) =>
+        checkRound(layout, get(states), { tasks: [task], units: [{ shard: 0, from: 0, to }], sum: false });
+    };
+    wide(1 << 18, 1, dim)({ task: 'full-pass', diagonal: true, soft: false, silhouette: 0.004 }, 256);
+    wide(3_000_000, 0.007, 64)({ task: 'sample-rows' }, 0);
   });
 
   test('if its units do not exist, or sums are asked for of values of rows', () => {
@@ -440,6 +490,35 @@ describe('a result', () => {
         String(wrong),
       );
     }
+  });
+  test('of more rows than there can be, or with numbers that no rows give, is refused', async () => {
+    const result = async (name: TaskName) => runOn(caseOf(name) as Task, 1);
+    const refused = async (name: TaskName, change: Tensors) => {
+      const task = caseOf(name) as Task;
+      const sampled = SHARDS.map((shard) => w.sampleOf(shard).length);
+      const own = { ...(await result(name)), ...change };
+      return resultCheck(w.layout, [task], get(STATES))([own], [unitFor(task, 1)], sampled);
+    };
+    const f64 = (...values: number[]) => nd(Float64Array.from(values));
+    for (const values of [
+      [-1, 0, -1],
+      [5, 0, 3],
+      [5, 2, -1],
+      [1000, 0, -1],
+    ])
+      assert.ok(await refused('moments', { counts: f64(...values) }), String(values));
+    const { min, T } = await result('fenced-moments');
+    assert.ok(await refused('moments', { min: nd(min.data.map(() => 1e9) as Float64Array) }));
+    for (const n of [-5, 2.5, 1e9])
+      assert.ok(await refused('fenced-moments', { T: f64(n, ...[...T.data].slice(1)) }), String(n));
+    assert.match((await refused('sample-rows', { rows: nd(new Float32Array(D * 2.5 + 0.5)) }))!, /rows/);
+    assert.match((await refused('sample-rows', { rows: nd(new Float32Array(D * 10_000)) }))!, /at most/);
+    const many = { seen: nd(new Float32Array(D * 10_000)), seenLabels: nd(new Int32Array(10_000)) };
+    assert.match((await refused('full-pass', many))!, /at most/);
+    const { border } = await result('full-pass');
+    const rival = nd(border.data.map(() => -1) as Int32Array);
+    const shown = nd(border.data.map(() => 0) as Int32Array);
+    assert.match((await refused('full-pass', { border: shown, rival }))!, /no rows give it/);
   });
 });
 
