@@ -60,8 +60,10 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
     ended({ encoding }, isAsked) {
       if (!encoding) return null;
       const { codes, state, alternation } = encoding;
-      if (codes !== null || state.epoch >= passesOf(config, alternation).epochs) return 'done';
-      return isAsked && state.epoch > 0 ? 'asked' : null;
+      if (codes !== null) return 'done';
+      // Also in the last pass: no alternation follows then.
+      if (isAsked && state.epoch > 0) return 'asked';
+      return state.epoch >= passesOf(config, alternation).epochs ? 'done' : null;
     },
     async begin(state) {
       const encoding = state.encoding ?? (await begun(state));

@@ -63,6 +63,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     progress.over = true;
     progress.ended = { how: 'done', code: 0 };
     out.assertThere();
+    earlyFinish.enter('describe');
     const drawn = report && !stopping.signal.aborted ? drawReport(drawing, out, labels, listener.log) : null;
     drawn?.catch(() => {});
     const path = await Promise.race([drawn, interrupted]);
