@@ -37,12 +37,15 @@ async function callNow(args: CliArgs, cwd = process.cwd()): Promise<ProcessResul
   };
   process.chdir(cwd);
   const begun = performance.now();
+  // That of a test that has failed is not the command's.
+  const { exitCode } = process;
+  process.exitCode = undefined;
   try {
     await main(args.map(String));
     const code = Number(process.exitCode ?? 0);
     return { code, signal: null, stdout, stderr, seconds: (performance.now() - begun) / 1000 };
   } finally {
-    process.exitCode = undefined;
+    process.exitCode = exitCode;
     process.chdir(home);
     Object.assign(console, { log, error });
     process.stderr.write = write;
