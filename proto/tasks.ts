@@ -177,18 +177,12 @@ const TASKS = {
       max: float64(['dim'], extreme),
       hashes: uint8(['unitBlocks', 16]),
       /** Rows in the sample, bad rows, and the first of these; -1: there are none. */
-      counts: float64([3], whole(-1, 'rows')),
+      counts: float64([3], whole(-1, 'rows+1')),
     }),
-    isPossible({ counts: { data }, min, max }, { n }) {
+    isPossible({ counts: { data }, min, max }, { n, rows }) {
       const [kept, bad, first] = data;
-      return (
-        kept >= 0 &&
-        kept <= n &&
-        bad >= 0 &&
-        bad <= n &&
-        bad > 0 === first >= 0 &&
-        (bad === n || areRanges(min, max))
-      );
+      if (!(kept >= 0 && kept <= n && bad >= 0 && bad <= n && first < rows)) return false;
+      return bad > 0 === first >= 0 && (bad === n || areRanges(min, max));
     },
   }),
   'column-histogram': task({

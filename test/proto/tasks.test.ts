@@ -507,6 +507,13 @@ describe('a result', () => {
       [1000, 0, -1],
     ])
       assert.ok(await refused('moments', { counts: f64(...values) }), String(values));
+    // All rows may be of one shard, and in the sample.
+    const alone = { ...w.layout, shards: 1 };
+    const all = { ...(await result('moments')), counts: f64(alone.rows, 0, -1) };
+    const blocks = Math.ceil(alone.rows / alone.blockRows);
+    const whole = { ...all, hashes: nd(new Uint8Array(blocks * HASH_BYTES)) };
+    const moments = resultCheck(alone, [caseOf('moments')], get(STATES));
+    assert.equal(moments([whole], [{ shard: 0, from: 0, to: blocks }]), null);
     const { min, T } = await result('fenced-moments');
     assert.ok(await refused('moments', { min: nd(min.data.map(() => 1e9) as Float64Array) }));
     for (const n of [-5, 2.5, 1e9])
