@@ -91,8 +91,6 @@ export function reportPage(
     / *<!--live-->[\s\S]*?<!--\/live-->\n/g,
     '',
   );
-  for (const [name, content] of Object.entries(parts))
-    page = page.replace(new RegExp(`[^<>]*<!--${name}-->`), () => content);
   const shown: Record<string, boolean> = {
     'result-notes': allNotes.length > 0,
     'score-legend': outcome !== null,
@@ -114,7 +112,11 @@ export function reportPage(
   page = page
     .replace('<footer id="foot">', '<footer id="foot" data-saved="true">')
     .replace('<title>dpmesh</title>', () => `<title>${escaped(run.name)} · dpmesh</title>`)
-    .replace('data-status="starting"', `data-status="${run.status}"`);
+    .replace('data-status="starting"', `data-status="${run.status}"`)
+    // Last, and in one pass: what is filled in is large.
+    .replace(/[^<>]*<!--([\w-]+)-->/g, (place, name: string) =>
+      Object.hasOwn(parts, name) ? parts[name as keyof typeof parts] : place,
+    );
   return isServed ? page.replace('<!--end-->', () => script) : inOneFile(page, script);
 }
 
