@@ -184,7 +184,9 @@ describe('an encoder that would learn for hours', { concurrency: 2 }, () => {
   test('after a kill, finish clusters the codes of the passes that were saved', async () => {
     const run = path('encoding-killed');
     const running = start(trainArgs(data, run, '--no-http', ...flags));
-    await until('a pass', () => learned(run) >= 3, running);
+    // Passes take milliseconds; on a busy machine, a checkpoint is durable many passes later.
+    const isSaved = () => ofType(eventsOf(run), 'checkpoint').some(({ epoch }) => epoch >= 1);
+    await until('a saved pass', () => learned(run) >= 3 && isSaved(), running);
     await running.killAll();
     const before = learned(run);
     assert.ok(jsonOf(await dpmesh(['finish', run, '--json', '--no-report', '--workers', 2])).k >= 1);
