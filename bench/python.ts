@@ -21,7 +21,7 @@ export interface Environment {
   own?: string;
 }
 
-export const LEARN: Environment = {
+const LEARN: Environment = {
   venv: '.venv',
   requirements: 'requirements.txt',
   packages: 'scikit-learn, umap-learn and others',

@@ -1,7 +1,6 @@
 import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openFile, sha256InSlices } from '../base/files.ts';
-import { HASH_BYTES } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import type { Layout } from '../model/layout.ts';
 import { nd } from '../proto/tensors.ts';
@@ -20,6 +19,7 @@ import { arePixels, assertUnchanged, firstReading } from './read.ts';
 import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
+import { publishHashes } from './training/publish.ts';
 
 /** The layout in which an encoder is trained, and all rows are encoded. */
 const inTraining = (layout: Layout): Layout => ({ ...layout, shards: encoderShards(layout) });
@@ -39,7 +39,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
     if (served === 'vectors' || training.shards !== layout.shards) serve?.(source, training);
     served = 'rows in training';
     dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
-    dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+    publishHashes(context, hashes);
   }
 
   async function begun(state: RunState): Promise<Encoding> {

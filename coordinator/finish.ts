@@ -170,7 +170,7 @@ async function orHint<T>({ out, checkpoints, warn }: RunContext, write: () => Pr
 }
 
 /** The numbers in the data of the `rows` that are left without those `dropped`, ascending. */
-export function keptRows(dropped: readonly number[], rows: number): Int32Array {
+function keptRows(dropped: readonly number[], rows: number): Int32Array {
   const kept = new Int32Array(rows);
   let d = 0;
   for (let i = 0; i < rows; i++) {

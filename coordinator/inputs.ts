@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { realPath } from '../base/files.ts';
-import { kebabCase } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { isCopy } from '../data/cache.ts';
 import type { ImageOptions } from '../data/images/images.ts';
@@ -9,6 +8,7 @@ import type { Labels } from '../data/labels.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import { type RunConfig, tableOptions } from './config.ts';
+import { flagName } from './options.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
@@ -133,7 +133,7 @@ function assertNoTableFlags(config: RunConfig): void {
   for (const name of ['drop', 'id', 'text', 'impute', 'oneHot', 'encoding', 'sep', 'decimal'] as const)
     if (config[name] !== null)
       throw new UserError(
-        `--${kebabCase(name)}: ${config.data} is no table with columns to choose from: leave it out`,
+        `${flagName(name)}: ${config.data} is no table with columns to choose from: leave it out`,
       );
 }
 

@@ -126,7 +126,6 @@ export interface SessionProgress {
   error?: unknown;
 }
 
-export type OpenedSession = Awaited<ReturnType<typeof openSession>>;
 type Output = Awaited<ReturnType<typeof openOutput>>;
 type Inputs = Awaited<ReturnType<typeof openInputs>>;
 

@@ -1,6 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import type { Source } from '../data/source.ts';
-import { diagnoseRow, MAX_FLOAT32, MAX_MAGNITUDE } from '../data/value-range.ts';
+import { diagnoseRow, MAX_FLOAT32 } from '../data/value-range.ts';
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { block } from '../model/layout.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
@@ -46,7 +47,7 @@ export function readStage(context: RunContext): RunStage {
       const next = { ...state, data, run };
       const metadata = metadataOf(context, next, encoding?.hashes ?? data.hashes);
       await out.create(runFile(metadata, null));
-      // It has not said of what the vectors are that are clustered.
+      // Made before there were latent vectors, the file does not describe them yet.
       if (encoding) out.json('run.json', runFile(metadata, null));
       const { rows, dim, shards } = context.layout;
       if (isFirst && resume)

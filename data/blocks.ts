@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../base/user-error.ts';
-import { type Block, block, blockCount, type Layout } from '../model/layout.ts';
+import { type Block, block, blockCount, HASH_BYTES, type Layout } from '../model/layout.ts';
 import { readSpans } from './remote/read-ahead.ts';
 import type { Source } from './source.ts';
-
-/** Length of a block's hash, in bytes. */
-export const HASH_BYTES = 16;
 
 /** Hash of a block's rows as read: the first HASH_BYTES bytes of the SHA-256 of their float32 values. */
 export function blockHash(rows: Float32Array): Uint8Array {
@@ -18,7 +15,7 @@ export const describeBlock = ({ index, start, count }: Block) =>
   `block ${index} (rows ${start} to ${start + count - 1}, counted from 0)`;
 
 /** The rows of a block differ from those at the start of the run. */
-export class BlockChanged extends UserError {
+class BlockChanged extends UserError {
   constructor(readonly block: Block) {
     super(
       `${describeBlock(block)} has changed since the run began: restore the old data and resume, or start a new run`,

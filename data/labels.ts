@@ -280,7 +280,7 @@ const isLabelName = (name: string) => name !== 'y' && LABEL_NAMES.includes(name.
  * A header test for a table from which a column is chosen by name. A first row that contains the name is a header; without
  * a name, so is one with a usual name of a label column.
  */
-export function headerTestFor(column: string | undefined): typeof isHeader {
+function headerTestFor(column: string | undefined): typeof isHeader {
   return (first, second) =>
     isHeader(first, second) ||
     (column === undefined
@@ -292,7 +292,7 @@ export function headerTestFor(column: string | undefined): typeof isHeader {
  * The index of the column of labels: that with this name, or number from 1. By default it is the only column, or the one called label,
  * class, target or y. Throws a UserError if there is no such column.
  */
-export function labelColumn(table: Table, column: string | undefined): number {
+function labelColumn(table: Table, column: string | undefined): number {
   if (column !== undefined) return columnIn(table, column, '--labels');
   const { path, isNamed, columns } = table;
   if (columns.length === 1) return 0;

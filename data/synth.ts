@@ -146,7 +146,7 @@ export const SEPARATION = 4;
 const MEAN_SD = 6;
 /** The least and the largest standard deviation of a cluster in any direction. */
 const MIN_SD = 0.5;
-export const MAX_SD = 2;
+const MAX_SD = 2;
 /** Parameter of the Dirichlet distribution of the weights. */
 const CONCENTRATION = 5;
 const MAX_ATTEMPTS = 10_000;
@@ -188,7 +188,7 @@ export function randomMixture(clusters: number, dim: number, seed: Seed): Synthe
 }
 
 /** Throws a UserError that names the flag unless `value` is a whole number from 1 to `max`. */
-export function assertWithin(flag: string, value: number, max: number): void {
+function assertWithin(flag: string, value: number, max: number): void {
   if (!(Number.isSafeInteger(value) && value >= 1 && value <= max))
     throw new UserError(`${flag} must be a whole number from 1 to ${max}, not ${value}`);
 }

@@ -1,8 +1,7 @@
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
 /** The range of values that can be computed with in float32, and messages about values outside of it. */
 import type { Source } from './source.ts';
 
-/** Squares of larger values, and their sums, could overflow float32. */
-export const MAX_MAGNITUDE = 1e18;
 /** The largest finite float32. */
 export const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 /** Squared deviations of a column with a smaller standard deviation could underflow to 0 in float32. */

@@ -275,11 +275,7 @@ interface CutTable {
 }
 
 /** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */
-export async function writeCutTable(
-  path: string,
-  files: RunFiles,
-  { force, pieces }: CutTable,
-): Promise<void> {
+async function writeCutTable(path: string, files: RunFiles, { force, pieces }: CutTable): Promise<void> {
   const names = await rowNames(files);
   const table = await createLabelTable(path, names?.title ?? NUMBERED, COLUMNS, {
     hasIds: names !== null,

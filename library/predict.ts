@@ -243,7 +243,7 @@ interface TableInput {
 }
 
 /** Starts the .csv or .parquet of a prediction: what `labels.csv` has of the run's rows, as far as it is known. */
-export async function predictionTable(
+async function predictionTable(
   path: string,
   predictor: Predictor,
   { data, log, force, isJoined }: TableInput,

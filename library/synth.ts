@@ -118,7 +118,7 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
     const [x, y] = temporary
       ? ['x.npy', 'y.npy'].map((name) => join(temporary.path, name))
       : [paths.fix(out!), paths.fix(labels!)];
-    const shape = { clusters, dim, points, seed: seed };
+    const shape = { clusters, dim, points, seed };
     const { bestNmi, judged } = await paths.naming(() =>
       synthesize({ ...shape, out: x, labels: y, force, signal, onProgress }),
     );

@@ -195,7 +195,7 @@ export interface RunRequest {
 }
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
-export async function runSession(
+async function runSession(
   { config, resume, runs, withNames, inMemory }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
@@ -253,10 +253,7 @@ export async function runSession(
 }
 
 /** The options with absolute paths. */
-export const withFixedPaths = <Options extends RunOptions>(
-  options: Options,
-  { fix }: FixedPaths,
-): Options => ({
+const withFixedPaths = <Options extends RunOptions>(options: Options, { fix }: FixedPaths): Options => ({
   ...options,
   out: fix(options.out),
   keys: fix(options.keys),
@@ -271,7 +268,7 @@ function stoppedMessage(directory: string | null, inMemory: boolean): string {
 }
 
 /** Throws a UserError for options that exclude each other. */
-export function assertCompatible(options: RunOptions): void {
+function assertCompatible(options: RunOptions): void {
   for (const name of ['workers', 'gpus'] as const)
     if (options.bind !== undefined && options[name] !== undefined)
       throw new UserError(

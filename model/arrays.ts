@@ -1,5 +1,8 @@
 /** Helpers for flat, row-major typed arrays. */
 
+/** Squares of larger values, and their sums, could overflow float32. */
+export const MAX_MAGNITUDE = 1e18;
+
 export type FloatArray = Float32Array | Float64Array;
 
 /** The number of elements of an array of this shape; 1 for a scalar's shape, []. */

@@ -13,6 +13,9 @@ export interface Layout {
   seed: string;
 }
 
+/** Bytes of the hash of a block's rows. */
+export const HASH_BYTES = 16;
+
 /** Consecutive rows: `start … start+count−1`. */
 export interface Block {
   index: number;

@@ -1,5 +1,6 @@
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import type { Graph } from '../model/graph/weights.ts';
+import { HASH_BYTES } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
 import {
@@ -22,8 +23,6 @@ import type { Tensors } from './tensors.ts';
 
 /** The states that tasks read. */
 
-/** Bytes of a block's hash. */
-const HASH_BYTES = 16;
 /** Layers of a net. */
 const MOST_LAYERS = 64;
 /** Rounding may take w + w′ − w·w′ above 1. */

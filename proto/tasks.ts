@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
-import { type Block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../model/layout.ts';
 import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
 import { MAX_MESSAGE } from './codec.ts';
@@ -49,8 +50,6 @@ import type { Nd, Tensors } from './tensors.ts';
 
 /** Rows that pass through a net at a time, at most. */
 export const FORWARD_ROWS = 2048;
-/** Values that clustering can use are no larger (data/value-range.ts). */
-const MAX_MAGNITUDE = 1e18;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
 
@@ -175,7 +174,7 @@ const TASKS = {
       T: float64(['P']),
       min: float64(['dim'], extreme),
       max: float64(['dim'], extreme),
-      hashes: uint8(['unitBlocks', 16]),
+      hashes: uint8(['unitBlocks', HASH_BYTES]),
       /** Rows in the sample, bad rows, and the first of these; -1: there are none. */
       counts: float64([3], whole(-1, 'rows+1')),
     }),
@@ -554,7 +553,7 @@ function checksOf(task: Task, layout: Layout, get: (state: string) => Tensors, v
     const all: Sizes = { ...own, ...entry.sizes?.(task, own, units[0].shard) };
     return { sizes: all, limits: entry.limits?.(task, all) ?? {} };
   };
-  return { entry, sizes, specs, sizesOf };
+  return { entry, reads, sizes, specs, sizesOf };
 }
 
 /**
@@ -571,14 +570,14 @@ export function checkRound(
   for (const { shard, from, to } of units)
     must(shard < blocks.length && from <= to && to <= blocks[shard].length, 'there is no such unit');
   for (const task of tasks) {
-    const { entry, sizes, specs, sizesOf } = checksOf(task, layout, get, true);
+    const { entry, reads, sizes, specs, sizesOf } = checksOf(task, layout, get, true);
     must(!sum || entry.sums, 'its results cannot be added up');
     const largest = entry.largest?.(task, sizes) ?? 0;
     must(largest < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
-    const sampled = mostSampledRows(layout, entry.reads(task), get);
+    const sampled = mostSampledRows(layout, reads, get);
     for (const unit of units) {
-      const { sizes, limits } = sizesOf([unit], sampled);
-      must(bytesOfSpecs(specs, sizes, limits) <= MAX_MESSAGE, 'its result would not fit in a message');
+      const of = sizesOf([unit], sampled);
+      must(bytesOfSpecs(specs, of.sizes, of.limits) <= MAX_MESSAGE, 'its result would not fit in a message');
     }
   }
 }

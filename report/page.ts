@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
-import { cardsLegend, clusterCard, clusterDetailsIn } from '../view/cluster-details.ts';
-import { legend, neighboursText, tableRows } from '../view/cluster-table.ts';
+import { cardsLegend, clusterCards, clusterDetailsIn } from '../view/cluster-details.ts';
+import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { keptEvents } from '../view/events.ts';
-import { kChanges, type RunHistory } from '../view/history.ts';
+import { emptyHistory, kChanges, type RunHistory } from '../view/history.ts';
 import { packedView } from '../view/model-view.ts';
 import {
   configEntries,
@@ -45,9 +45,10 @@ export function reportPage(
   pictures: readonly CaptionedPicture[],
   isServed: boolean,
 ): string {
-  const { run, about, history, view, map, outcome, notes, described, classes } = contents;
+  const { run, about, history, view, map, outcome, notes, described, classes, exemplars } = contents;
   const picture = (name: string) => pictures.find((one) => one.name === name);
   const clusters = [...clusterDetailsIn(described).values()];
+  const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
   const measure = view?.tree?.measure ?? null;
   const allNotes = [...notes, ...(outcome?.result.notes ?? [])];
   const parts: Record<string, string> = {
@@ -57,7 +58,7 @@ export function reportPage(
     notes: listItems(allNotes),
     numbers: topNumbers({
       ...{ run, workers: 0, time: history?.epochs.time.at(-1) ?? 0 },
-      history: history ?? { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] },
+      history: history ?? emptyHistory(),
       result: outcome?.result ?? null,
     }),
     'score-legend': outcome ? scoreLegend(outcome.result) : '',
@@ -65,7 +66,7 @@ export function reportPage(
     stills: ['clusters', 'map'].map((name) => figure(picture(name))).join(''),
     rows: view ? tableRows(view) : '',
     'table-legend': view ? legend(view) : '',
-    cards: cardsOf(contents, clusters),
+    cards: clusterCards(clusters, view, (row) => images.get(row) ?? null),
     'cards-legend': clusters.length ? escaped(cardsLegend(clusters, measure)) : '',
     exemplars: panelOf('exemplars', 'What clusters look like', figure(picture('exemplars'))),
     tree: picture('dendrogram')?.svg ?? '',
@@ -115,7 +116,7 @@ export function reportPage(
     .replace('data-status="starting"', `data-status="${run.status}"`)
     // Last, and in one pass: what is filled in is large.
     .replace(/[^<>]*<!--([\w-]+)-->/g, (place, name: string) =>
-      Object.hasOwn(parts, name) ? parts[name as keyof typeof parts] : place,
+      Object.hasOwn(parts, name) ? parts[name] : place,
     );
   return isServed ? page.replace('<!--end-->', () => script) : inOneFile(page, script);
 }
@@ -143,19 +144,6 @@ const panelOf = (name: string, title: string, content: string, kind = 'wide') =>
   content
     ? `<section class="panel ${kind}" data-saved="${name}" aria-labelledby="h-${name}"><div class="head"><h2 id="h-${name}">${title}</h2></div>${content}</section>`
     : '';
-
-function cardsOf({ view, exemplars }: ReportContents, clusters: ReturnType<typeof detailsOf>): string {
-  const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
-  return clusters
-    .map((details) => {
-      const { cluster, size, share } = details;
-      const nearest = neighboursText(view?.clusters[cluster]?.nearest ?? []);
-      const image = (row: number) => images.get(row) ?? null;
-      return clusterCard({ cluster, rows: size, share, nearest, details, sampled: [], image });
-    })
-    .join('\n');
-}
-const detailsOf = (described: unknown) => [...clusterDetailsIn(described).values()];
 
 function classesPanels({ clusters, classes, counts, mixedUp }: Crosstab): string {
   const region = (title: string, table: string) =>
@@ -202,7 +190,7 @@ function changesText({ events }: RunHistory, classes: number | null): string {
 
 /** What the script shows of a history. A file that is sent to others does not name machines. */
 function shortened(history: RunHistory | null, isServed: boolean): RunHistory {
-  if (!history) return { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };
+  if (!history) return emptyHistory();
   const { epochs } = history;
   const every = Math.ceil(epochs.epoch.length / MOST_EPOCHS);
   const kept = <T>(values: T[]) => values.filter((_, i) => i % every === 0 || i === values.length - 1);

@@ -9,7 +9,7 @@ import type { Summary } from './summary.ts';
 export const STATUSES = ['starting', 'running', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
 export type Status = (typeof STATUSES)[number];
 /** The final statuses. */
-export const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
+const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 /** `GET /api/run` */
 export interface RunInfo {

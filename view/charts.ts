@@ -6,7 +6,7 @@ import { bottomAxis, leftAxis, linear, lossScale, needsLog, type Scale } from '.
 import { kAfterEpochs, kChanges, type RunHistory } from './history.ts';
 import { COLOURS, markerPath } from './palette.ts';
 import { type Box, clipped, curve, line, num, picture, text, WIDTH } from './svg.ts';
-import { counted } from './text.ts';
+import { count, counted } from './text.ts';
 
 /** K and losses over epochs, for the page and for files. */
 
@@ -24,7 +24,7 @@ export interface ChartFrame {
 const [LEFT, RIGHT, BOTTOM] = [62, 40, 46];
 
 /** From epochs to pixels. */
-export function epochScale({ epoch }: Pick<Epochs, 'epoch'>, { width, from, to }: ChartFrame): Scale {
+function epochScale({ epoch }: Pick<Epochs, 'epoch'>, { width, from, to }: ChartFrame): Scale {
   const last = Math.max(1, epoch.at(-1) ?? 1);
   return scaleLinear([from ?? 0, to ?? last], [LEFT, width - RIGHT]);
 }
@@ -135,7 +135,7 @@ function classesLine(y: number, classes: number, { left, right }: Box): string {
   const dashed = line(left, y, right, y, 'axis').replace(' fill=', ' stroke-dasharray="3 4" fill=');
   return (
     dashed +
-    text(left + 6, y - 6, counted(classes, 'true class').replace(/classs$/, 'classes'), {
+    text(left + 6, y - 6, `${count(classes)} true ${classes === 1 ? 'class' : 'classes'}`, {
       tone: 'mute',
       halo: true,
     })

@@ -1,3 +1,4 @@
+import { type ClusterTable, neighboursText } from './cluster-table.ts';
 import { swatch } from './palette.ts';
 import { counted, escaped, percent, significant } from './text.ts';
 
@@ -168,6 +169,20 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     .map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${value}</dd>`).join('')}`)
     .join('')}</dl></article>`;
 }
+
+/** The cards of clusters of a run that is over. `view`: null without points. */
+export const clusterCards = (
+  clusters: readonly ClusterDetails[],
+  view: Pick<ClusterTable, 'clusters'> | null,
+  image: CardInput['image'] = () => null,
+): string =>
+  clusters
+    .map((details) => {
+      const { cluster, size: rows, share } = details;
+      const nearest = neighboursText(view?.clusters[cluster]?.nearest ?? []);
+      return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
+    })
+    .join('\n');
 
 const inRow = (rows: readonly string[]) =>
   rows.length ? [`<span class="row-list">${rows.join(' ')}</span>`] : [];

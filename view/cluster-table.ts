@@ -109,6 +109,10 @@ export function tableRows(
     .join('\n');
 }
 
+/** The share of all rows that are in a cluster. */
+export const shareOf = ({ clusters }: Pick<ClusterTable, 'clusters'>, cluster: number): number =>
+  clusters[cluster].rows / clusters.reduce((sum, { rows }) => sum + rows, 0);
+
 /** Such as `3 (1.2), 5 (2.0)`. */
 export const neighboursText = (nearest: readonly Neighbour[]): string =>
   nearest.map((one) => `${one.cluster} (${separationText(one)})`).join(', ');

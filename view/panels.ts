@@ -1,7 +1,16 @@
 import { isOver, type Outcome, type RunInfo } from './api.ts';
 import { currentK, type RunHistory } from './history.ts';
 import { alternationsText, certaintyText, type Summary } from './summary.ts';
-import { compactCount, count, duration, escaped, splitCamelCase, stopwatch, threeDigits } from './text.ts';
+import {
+  compactCount,
+  count,
+  counted,
+  duration,
+  escaped,
+  splitCamelCase,
+  stopwatch,
+  threeDigits,
+} from './text.ts';
 
 /** The panels of numbers and names, as HTML: at the top, the configuration, the result, tables of pairs. */
 
@@ -139,7 +148,7 @@ export function outcomeEntries({ result, directory, report }: Outcome, config: R
 export function endText({ status, out }: Pick<RunInfo, 'status' | 'out'>, { epochs }: RunHistory): string {
   if (!isOver(status)) return '';
   const epoch = epochs.epoch.at(-1);
-  const after = epoch ? ` after ${count(epoch)} ${epoch === 1 ? 'epoch' : 'epochs'}` : '';
+  const after = epoch ? ` after ${counted(epoch, 'epoch')}` : '';
   if (status === 'done')
     return `The run finished${after}. The page shows its final state; dpmesh view ${out} opens it again.`;
   if (status === 'stopped')

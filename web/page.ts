@@ -1,6 +1,5 @@
 import { isOver, type RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCard } from '../view/cluster-details.ts';
-import { neighboursText } from '../view/cluster-table.ts';
+import { cardsLegend, clusterCards } from '../view/cluster-details.ts';
 import { currentK } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
 import {
@@ -131,21 +130,7 @@ export function startPage(feed: Feed): void {
     // A file has them already, with images.
     if (!clusters.length || cards.firstElementChild) return;
     byId('cards').hidden = false;
-    const nearestOf = (cluster: number) => neighboursText(view?.clusters[cluster]?.nearest ?? []);
-    setHtml(
-      cards,
-      clusters
-        .map((details) => {
-          const { cluster, size, share } = details;
-          const nearest = nearestOf(cluster);
-          return clusterCard({
-            ...{ cluster, rows: size, share, nearest, details },
-            sampled: [],
-            image: () => null,
-          });
-        })
-        .join(''),
-    );
+    setHtml(cards, clusterCards(clusters, view));
     setText(byId('cards-legend'), cardsLegend(clusters, described.measure));
   }
 

@@ -6,7 +6,7 @@ import {
   rowsOfCard,
   rowText,
 } from '../view/cluster-details.ts';
-import { neighboursText } from '../view/cluster-table.ts';
+import { neighboursText, shareOf } from '../view/cluster-table.ts';
 import type { ModelView } from '../view/model-view.ts';
 import { escaped } from '../view/text.ts';
 import { byId, setHtml, setText } from './dom.ts';
@@ -93,7 +93,7 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
     const card = {
       cluster,
       rows: view.counted ? rows : null,
-      share: rows / view.clusters.reduce((sum, other) => sum + other.rows, 0),
+      share: shareOf(view, cluster),
       nearest: neighboursText(nearest),
       details: details.get(cluster) ?? null,
       sampled: view.typical[cluster] ?? [],

@@ -29,7 +29,7 @@ export interface Savable {
 }
 
 /** Buttons that save a picture or its numbers. `of`: what it is, for screen readers. */
-export function saveButtons(of: string, { name, png, csv }: Savable): HTMLElement {
+function saveButtons(of: string, { name, png, csv }: Savable): HTMLElement {
   const box = document.createElement('span');
   box.className = 'save';
   const add = (text: string, act: () => unknown) => {

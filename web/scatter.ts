@@ -1,3 +1,4 @@
+import { shareOf } from '../view/cluster-table.ts';
 import type { ModelView } from '../view/model-view.ts';
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../view/palette.ts';
 import {
@@ -130,7 +131,7 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();
     const { slot, rows, group } = view.clusters[cluster];
-    const share = rows / view.clusters.reduce((sum, other) => sum + other.rows, 0);
+    const share = shareOf(view, cluster);
     highlight.hover(slot);
     const joined = group ? ` · joined as ${group}` : '';
     setText(tooltip, `Cluster ${cluster} · ${counted(Math.round(rows), 'row')} · ${percent(share)}${joined}`);

@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
-import { blockHash, describeBlock, HASH_BYTES, isHashOf } from '../data/blocks.ts';
+import { blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import { concat } from '../model/arrays.ts';
-import { type Block, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, HASH_BYTES, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority, type Seed } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { take } from '../proto/tensors.ts';

@@ -25,7 +25,7 @@ const PULL = 100;
 /** Standard deviation of the noise that is added to inputs, which have variance 1. */
 const NOISE = 0.5;
 
-export function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
+function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 

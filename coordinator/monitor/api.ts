@@ -238,10 +238,7 @@ function runInfo(run: MonitoredRun): RunInfo {
 }
 
 /** The body of `/api/state`: current mixture and net; null: not initialized yet. */
-export function currentState({
-  recorder,
-  config,
-}: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
+function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
   const snapshot = recorder.snapshot();
   if (!snapshot) return null;
   const { state, run, sampleRows, preparations, ...rest } = snapshot;

@@ -1,16 +1,12 @@
 import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Source } from '../../data/source.ts';
-import type { Layout } from '../../model/layout.ts';
 import { isOver, type Status } from '../../view/api.ts';
 import type { RunEvent } from '../../view/events.ts';
-import type { RunConfig } from '../config.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
-import type { Server } from '../scheduler/server.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import type { Observer } from '../training/train.ts';
-import type { Controls } from './api.ts';
+import type { Controls, MonitoredRun } from './api.ts';
 import { createCounters } from './counters.ts';
 import type { Http, HttpOptions } from './port.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -35,18 +31,10 @@ export interface Monitor {
   linger(seconds: number, until: Promise<unknown>): Promise<void>;
 }
 
-export interface MonitorOptions {
+export interface MonitorOptions
+  extends Pick<MonitoredRun, 'config' | 'versions' | 'id' | 'layout' | 'source' | 'raw' | 'server'> {
   http: HttpOptions;
   out: RunDirectory;
-  config: RunConfig;
-  versions: Record<string, string>;
-  id: string;
-  layout: Layout;
-  /** The rows that are clustered, as of now. */
-  source: () => Source;
-  /** The rows of the data, where those are latent vectors. */
-  raw: () => Source;
-  server: Server;
   checkpoints: Checkpoints;
   /** Ends the run early, with results. Returns what happens now, for people; null if there is nothing to finish. */
   finish(): string | null;

@@ -136,7 +136,7 @@ export async function pageFile(name: string): Promise<Page | null> {
 export const htmlPage = (html: string): Page => ({ type: TYPES['.html'], body: Buffer.from(html) });
 
 /** A page with a title and a short text. */
-export function plainPage(title: string, text: string): Page {
+function plainPage(title: string, text: string): Page {
   const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title></head>`;
   const body = `<body><main><h1>${escaped(title)}</h1><p>${escaped(text)}</p><p><a href="/">Back</a></p></main></body></html>`;
   return htmlPage(`${head}${body}\n`);

@@ -15,7 +15,7 @@ type FailureMessage = Extract<FromWorker, { type: 'failure' }>;
 export class FailedEverywhere extends UserError {}
 
 /** Why a worker gets no units for now. */
-export const RESTS =
+const RESTS =
   'rounds are faster without this worker: its machine, or the network to it, costs more time than it saves';
 /** Characters of a failure that the log and the event show. */
 const MOST_REASON = 300;

@@ -31,7 +31,7 @@ export interface RowServerOptions {
 const MAX_FETCHES = 16;
 
 /** Reads rows for workers that cannot read the data file. */
-export class RowServer {
+class RowServer {
   readonly #options: RowServerOptions;
   /** Number of requests in flight, by connection. */
   readonly #inFlight = new Map<string, number>();

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
-import { HASH_BYTES } from '../../data/blocks.ts';
 import type { OutlierBounds } from '../../data/outlier-bounds.ts';
 import type { Transform } from '../../data/transform.ts';
 import { splitEvenly } from '../../model/arrays.ts';
-import { blockCount, type Layout } from '../../model/layout.ts';
+import { blockCount, HASH_BYTES, type Layout } from '../../model/layout.ts';
 import { areAutoencoderWidths } from '../../model/nets/autoencoder.ts';
 import { type Net, netShapes, netSize, unflatten } from '../../model/nets/net.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../model/niw.ts';

@@ -308,7 +308,7 @@ export interface ClusterRows {
 }
 
 /** Collects them from the parts of the full pass, whose order does not matter. Outliers do not count. */
-export function clusterRowsCollector(k: number) {
+function clusterRowsCollector(k: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
   const exemplars = lists();
   const border = lists<Candidate & { rival: number }>();

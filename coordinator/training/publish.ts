@@ -2,6 +2,7 @@ import { UserError } from '../../base/user-error.ts';
 import { isPca, type Transform } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
 import type { Centres } from '../../model/description/distances.ts';
+import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Net, netWidths } from '../../model/nets/net.ts';
@@ -12,6 +13,11 @@ import { subCentres } from './halves.ts';
 import type { Run } from './run-context.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
+
+/** The hashes of all blocks of the rows that are read. */
+export function publishHashes({ dispatcher }: Pick<Run, 'dispatcher'>, hashes: Uint8Array): void {
+  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+}
 
 /** `below`: of the sample. `half`: of the replicate that trains on a half of it, from 1. */
 export function publishTransform(

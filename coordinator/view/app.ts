@@ -54,10 +54,10 @@ function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   addStream(app, stream);
 }
 
-async function pageOf({ path, run }: ViewedRun) {
+async function pageOf({ path }: ViewedRun) {
   const contents = await gatherContents(path, { version: dpmeshVersion(), points: MOST_POINTS });
   // Where the run was when it ended does not matter here.
-  const here = { ...contents, run: { ...contents.run, config: { ...run.config }, out: path } };
+  const here = { ...contents, run: { ...contents.run, out: path } };
   return htmlPage(reportPage(here, [...picturesOf(here)], true));
 }
 

@@ -15,7 +15,7 @@ import { isSafetensors } from './safetensors.ts';
 
 /** The formats of containers: how they are recognized, and opened. */
 
-export const CONTAINERS = ['npz', 'safetensors', 'hdf5'] as const;
+const CONTAINERS = ['npz', 'safetensors', 'hdf5'] as const;
 export type ContainerFormat = (typeof CONTAINERS)[number];
 
 export const isContainer = (format: string): format is ContainerFormat =>
@@ -38,7 +38,7 @@ export function containerFormat(path: string, head: Buffer): ContainerFormat | n
 }
 
 /** Opens a container. Rejects with a UserError if it is damaged or truncated. */
-export async function openContainer(format: ContainerFormat, path: string): Promise<Container> {
+async function openContainer(format: ContainerFormat, path: string): Promise<Container> {
   switch (format) {
     case 'npz':
       return (await import('./npz.ts')).openNpz(path);

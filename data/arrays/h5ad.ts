@@ -188,7 +188,7 @@ export const obsLabels = (path: string, name: string | undefined): AsyncGenerato
   labelSlices(path, (file) => columnOf(path, file, name));
 
 /** What names the rows of an AnnData, its obs_names: their column in `obs`; null if there are not so many. */
-export function obsIndex(file: File, rows: number): string | null {
+function obsIndex(file: File, rows: number): string | null {
   const obs = objectIn(file, 'obs');
   if (!obs || !isGroup(obs)) return null;
   const name = String(attribute(obs, '_index') ?? '_index');
@@ -196,7 +196,7 @@ export function obsIndex(file: File, rows: number): string | null {
 }
 
 /** The texts of a column of `obs`, in order, slice by slice. */
-export async function* obsTexts(path: string, name: string): AsyncGenerator<string[]> {
+async function* obsTexts(path: string, name: string): AsyncGenerator<string[]> {
   for await (const labels of labelSlices(path, (file) => columnIn(objectIn(file, 'obs') as Group, name)!))
     yield labels.map(String);
 }

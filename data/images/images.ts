@@ -161,7 +161,7 @@ const MS_BETWEEN_LINES = 5000;
  * Writes the pixels of all images that can be decoded as an .npy of bytes, a few at a time, and after its array, where NumPy does
  * not look, a `DecodedImages` as JSON. UserError if they have different sizes, are too large, or none can be decoded.
  */
-export async function decodeFolder(
+async function decodeFolder(
   folder: ImageFolder,
   target: string,
   { decoder, form, log, status, signal }: DecodeOptions,
@@ -361,7 +361,7 @@ const MOST_TRIES = 4;
 const BACKGROUND = '#fff';
 
 /** Loads the decoder, an optional dependency. UserError if it is not installed. */
-export async function loadDecoder(path: string): Promise<Decoder> {
+async function loadDecoder(path: string): Promise<Decoder> {
   const { default: sharp } = await import('sharp').catch((error: Error) => {
     throw new UserError(
       `${path} is a folder of images, which the package sharp decodes, and that cannot be loaded (${firstLine(error)}): install it with npm install sharp`,

@@ -5,7 +5,7 @@ import { type AtomicFile, attempted, createAtomicFile, statusOf } from '../../ba
 import { UserError } from '../../base/user-error.ts';
 import { cacheFolder, copyName, markUsed, prune } from '../cache.ts';
 import { isNpy } from '../npy.ts';
-import { openRemote, type RemoteFile } from './remote-file.ts';
+import type { RemoteFile } from './remote-file.ts';
 
 /** Raised when a copy is made otherwise than before. */
 const FORMAT = 1;
@@ -19,14 +19,9 @@ export interface CopyOptions {
 }
 
 /**
- * The path of a copy, in the cache, of the file at this address, made unless there is one of this version of it. It stays while this
- * process runs. Rejects with a UserError if it cannot be read, or changes on the way.
+ * The path of a copy, in the cache, of this remote file, made unless there is one of this version of it. It stays while this process
+ * runs. Rejects with a UserError if it cannot be read, or changes on the way.
  */
-export async function localCopyOf(address: string, options: CopyOptions = {}): Promise<string> {
-  return copyOf(await openRemote(address, { signal: options.signal }), options);
-}
-
-/** The local copy of a remote file that is open. */
 export async function copyOf(file: RemoteFile, { log = () => {}, signal }: CopyOptions): Promise<string> {
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, file.version]))
@@ -54,7 +49,7 @@ export async function copyOf(file: RemoteFile, { log = () => {}, signal }: CopyO
 const kept = new Map<string, () => void>();
 
 /** Keeps a file of the cache until this process ends, and makes room for it. */
-export function keepUsed(target: string): void {
+function keepUsed(target: string): void {
   const folder = cacheFolder();
   if (!kept.size)
     process.once('exit', () => {
@@ -65,7 +60,7 @@ export function keepUsed(target: string): void {
 }
 
 /** Logs the first bytes, and then every few seconds how many there are. */
-export function progressLine(
+function progressLine(
   what: string,
   total: number | null,
   log: (line: string) => void,

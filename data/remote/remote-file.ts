@@ -248,7 +248,7 @@ const brokenOff = (got: number, wanted: number) =>
   new Transient(`the answer ended after ${got} of ${wanted} bytes`);
 
 /** The error for a server that cannot send parts of a file. */
-export const noRanges = (name: string) =>
+const noRanges = (name: string) =>
   new UserError(
     `${name}: the server sends the whole file where a part was asked for (200 in place of 206); download it, or use one that has range requests`,
   );

@@ -168,7 +168,7 @@ export function s3Settings(env: Environment = process.env): S3Settings {
 }
 
 /** Can this be the name of a region? The host's name is made of it. */
-export const isRegion = (text: string) => /^[a-z0-9-]{1,32}$/.test(text);
+const isRegion = (text: string) => /^[a-z0-9-]{1,32}$/.test(text);
 
 function keysOf(env: Environment): AccessKeys | null {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env;

@@ -7,13 +7,7 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 /** Tables of labels, a row for each row of the data: CSV (RFC 4180) and Parquet, written slice by slice. */
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
-export const LABEL_COLUMNS = [
-  'cluster',
-  'confidence',
-  'distance',
-  'outlier_score',
-  'cluster_or_outlier',
-] as const;
+const LABEL_COLUMNS = ['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'] as const;
 export type LabelColumn = (typeof LABEL_COLUMNS)[number];
 
 /** Consecutive rows from row `start` on. */

@@ -48,7 +48,7 @@ export const isAmbiguous = (field: string) =>
   field.includes(',') && !Number.isNaN(parseNumber(field)) && !Number.isNaN(parseNumber(field, ','));
 
 /** The delimiter of a table whose fields are separated by runs of blanks. */
-export const BLANKS = [' ', '\t'];
+const BLANKS = [' ', '\t'];
 /** Bytes at the start of a file from which its delimiter is detected. */
 const SNIFFED_BYTES = 1 << 16;
 const MAX_ROW_BYTES = 1 << 26;

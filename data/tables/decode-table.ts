@@ -1,10 +1,11 @@
 import { UserError } from '../../base/user-error.ts';
+import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HOST_ORDER } from '../arrays/dtype.ts';
 import { assertRoom } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
-import { formatNumber, MAX_FLOAT32, MAX_MAGNITUDE } from '../value-range.ts';
+import { formatNumber, MAX_FLOAT32 } from '../value-range.ts';
 import { isNumbered } from './csv-rows.ts';
 import {
   type Categories,

@@ -53,7 +53,7 @@ export const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 export const fileLiteral = (path: string) => quoted(path.replace(/[*?[]/g, '[$&]'));
 
 /** A name in SQL. */
-export const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** The rows of a query in pieces, in the order of the file. Rejects with QueryFailed, and NoDuckDB. */
 export async function* chunksOf(sql: string): AsyncGenerator<Chunk> {

@@ -60,7 +60,7 @@ export interface Table {
 }
 
 /** Numbers of a list, at most: with more, a few rows would not fit in memory. */
-export const MOST_IN_LIST = 16_384;
+const MOST_IN_LIST = 16_384;
 
 /** UserError for a list of too many numbers. */
 export function assertListWidth(path: string, { name, width }: Column): void {

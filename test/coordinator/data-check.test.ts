@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDataCheck, problemWith } from '../../coordinator/data-check.ts';
-import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
+import { blockHash } from '../../data/blocks.ts';
 import type { Source } from '../../data/source.ts';
-import { block, blockCount, layoutOf, shardBlocks } from '../../model/layout.ts';
+import { block, blockCount, HASH_BYTES, layoutOf, shardBlocks } from '../../model/layout.ts';
 
 /** Rows whose first number is their index. */
 function setUp(rows: number, dim: number) {

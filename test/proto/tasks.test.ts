@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { HASH_BYTES } from '../../data/blocks.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../model/graph/mean-field.ts';
-import { layoutProblem } from '../../model/layout.ts';
+import { HASH_BYTES, layoutProblem } from '../../model/layout.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { fromCoordinator } from '../../proto/messages.ts';

@@ -19,11 +19,7 @@ export async function cellSums(
 }
 
 /** Hard statistics of each leaf about its pivot, [leaves,P]: in float64, as float32 is too coarse for Hastings ratios. */
-export async function cellScatter(
-  context: Context,
-  task: TaskOf<'cell-scatter'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+async function cellScatter(context: Context, task: TaskOf<'cell-scatter'>, unit: WorkUnit): Promise<Tensors> {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
   const statistics = context.kernel.scatter(pivots, d, covarianceOf(task));
@@ -33,7 +29,7 @@ export async function cellScatter(
 }
 
 /** Histograms of each leaf's rows along each of its axes, [axes,bins]; as many axes for each leaf, one leaf after the other. */
-export async function cellHistogram(
+async function cellHistogram(
   context: Context,
   task: TaskOf<'cell-histogram'>,
   unit: WorkUnit,

@@ -15,7 +15,7 @@ import { pick, transformFrom, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
 
 /** The state `encoder-input`: what is done to rows before the encoder. */
-export function inputMap(states: States): ColumnMap {
+function inputMap(states: States): ColumnMap {
   const map = states.get('encoder-input');
   return { factor: take(map, 'factor', 'float32'), shift: take(map, 'shift', 'float32') };
 }
@@ -24,7 +24,7 @@ export function inputMap(states: States): ColumnMap {
 const PIECE = 1 << 22;
 
 /** The rows of these blocks, in pieces of 16 MiB or a block; each is read while the caller uses the one before. */
-export async function* piecesOf(context: Context, blocks: Block[]): AsyncGenerator<Float32Array> {
+async function* piecesOf(context: Context, blocks: Block[]): AsyncGenerator<Float32Array> {
   const pieces = [...grouped(blocks, ({ count }) => count * context.dim, PIECE)];
   let next = pieces.length ? rowsOf(context, pieces[0]) : null;
   for (let i = 1; next; i++) {
@@ -47,7 +47,7 @@ async function rowsOf({ dim, readUnchanged }: Context, blocks: Block[]): Promise
 }
 
 /** The layers up to the code of the state `encoder`, W and b in turn, on the device. The caller frees them. */
-export function uploadEncoder({ backend, states }: Pick<Context, 'backend' | 'states'>): Tensor[] {
+function uploadEncoder({ backend, states }: Pick<Context, 'backend' | 'states'>): Tensor[] {
   const state = states.get('encoder');
   const encoder = { widths: [...take(state, 'widths', 'int32')], params: take(state, 'params', 'float32') };
   return encoderLayers(encoder).map(({ values, shape }) => backend.upload(values, shape));
@@ -100,7 +100,7 @@ export async function encode(context: Context, _task: TaskOf<'encode'>, unit: Wo
  * The centre of each raw row's cluster, [n,L]: by its code under the `encoder` that the round began with, and the clustering net. Of
  * a cluster that has none, that code itself.
  */
-export async function centresOfRows(
+async function centresOfRows(
   { backend, states }: Context,
   encoder: Tensor[],
   raw: Float32Array,

@@ -30,7 +30,7 @@ import type { States } from '../states.ts';
 /** The states of the graph likelihood, as a shard's tasks read them. */
 
 /** The features of all sample rows, in the order of shards. */
-export function pointsOf(states: States): { rows: Float32Array; starts: Int32Array } {
+function pointsOf(states: States): { rows: Float32Array; starts: Int32Array } {
   const points = states.get('points');
   return { rows: take(points, 'rows', 'float32'), starts: take(points, 'starts', 'int32') };
 }
@@ -45,7 +45,7 @@ export function rangeOf(states: States, shard: number): { from: number; to: numb
  * A shard's sample, and where its rows are among all sample rows. Mismatch if the state `points` has another number of them:
  * only the worker that has the sample can tell.
  */
-export async function sampleIn(
+async function sampleIn(
   context: Context,
   shard: number,
 ): Promise<{ sample: ShardSample; from: number; to: number }> {
@@ -72,7 +72,7 @@ export function graphOf(states: States): DegreeGraph {
 }
 
 /** The memberships of all sample rows, and the volume of each cluster. */
-export function membershipsOf(states: States): ClusterMemberships {
+function membershipsOf(states: States): ClusterMemberships {
   const tensors = states.get('memberships');
   return {
     cluster: take(tensors, 'cluster', 'int32'),
@@ -213,7 +213,7 @@ const FINER = 2;
  * Partitions to start from, one of each shard: labels of the whole sample at a multiple of the resolution, and their quality once
  * they have been joined at the resolution itself.
  */
-export async function startPartition(
+async function startPartition(
   { states, seed }: Context,
   { resolution }: TaskOf<'start-partition'>,
   unit: WorkUnit,
@@ -258,7 +258,7 @@ export async function partitions(
  * The stability of partitions of a single Gaussian, at those of the resolutions whose number is the shard's modulo the number of
  * shards, and the rows of a cluster there: [own resolutions] each.
  */
-export async function nullPartitions(
+async function nullPartitions(
   { seed, layout }: Context,
   { variances, rows, neighbours, resolutions, replicates, share }: TaskOf<'null-partitions'>,
   unit: WorkUnit,

@@ -1,8 +1,8 @@
-import { blockHash, HASH_BYTES } from '../../data/blocks.ts';
+import { blockHash } from '../../data/blocks.ts';
 import { outliersIn } from '../../data/outlier-bounds.ts';
 import { normalizeRows } from '../../data/transform.ts';
-import { MAX_MAGNITUDE } from '../../data/value-range.ts';
-import { concat } from '../../model/arrays.ts';
+import { concat, MAX_MAGNITUDE } from '../../model/arrays.ts';
+import { HASH_BYTES } from '../../model/layout.ts';
 import { binShift, keysOf, QUANTILES } from '../../model/quantile-search.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
@@ -60,7 +60,7 @@ const ROWS_AT_ONCE = 4096;
  * Histograms [columns,4,bins] of columns of the shard's sample, as they are in the file, each within a range of keys
  * (model/quantile-search.ts).
  */
-export async function columnHistogram(
+async function columnHistogram(
   context: Context,
   task: TaskOf<'column-histogram'>,
   unit: WorkUnit,

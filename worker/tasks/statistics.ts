@@ -82,7 +82,7 @@ export async function pivotedStatistics(
 }
 
 /** One k-means++ step: the shard's sum of squared distances, and a row drawn with probability proportional to its distance². */
-export async function seedDistances(
+async function seedDistances(
   context: Context,
   task: TaskOf<'seed-distances'>,
   unit: WorkUnit,
@@ -117,7 +117,7 @@ const startsWith = (all: Float64Array, first: Float64Array) =>
   first.length <= all.length && first.every((value, i) => value === all[i]);
 
 /** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
-export async function sampleLabels(
+async function sampleLabels(
   context: Context,
   task: TaskOf<'sample-labels'>,
   unit: WorkUnit,

@@ -82,7 +82,7 @@ export type CentreSets = Float64Array[][];
 export type NearestRules = (sets: CentreSets[]) => Promise<Rules[]>;
 
 /** By Euclidean distance. */
-export const nearestByEuclid: NearestRules = async (sets) =>
+const nearestByEuclid: NearestRules = async (sets) =>
   sets.map((clusters) => clusters.map((centres) => (centres.length ? { centres } : null)));
 
 /** `count` iterations of Lloyd's algorithm in each cluster, for several sets of centres at once. Returns the moved centres. */

@@ -82,7 +82,7 @@ async function sampleGraph(run: Means): Promise<SampleGraph> {
 export type ShardRows = readonly number[];
 
 /** The first row of each shard among all sample rows, and the end. */
-export function startsOf(shards: ShardRows): Int32Array {
+function startsOf(shards: ShardRows): Int32Array {
   const starts = new Int32Array(shards.length + 1);
   shards.forEach((rows, shard) => {
     starts[shard + 1] = starts[shard] + rows;

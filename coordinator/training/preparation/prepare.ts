@@ -1,5 +1,4 @@
 import { UserError } from '../../../base/user-error.ts';
-import { HASH_BYTES } from '../../../data/blocks.ts';
 import { columnCalled } from '../../../data/column-names.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { formatNumber } from '../../../data/value-range.ts';
@@ -7,14 +6,13 @@ import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { learnedScale, type Niw, priorScale } from '../../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
-import { nd } from '../../../proto/tensors.ts';
 import type { Emit } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
 import { gaussian } from '../gaussian/gaussian.ts';
 import { graph } from '../graph/graph.ts';
-import { publishTransform } from '../publish.ts';
+import { publishHashes, publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
 import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
@@ -49,7 +47,7 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     throw new UserError(
       `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
-  dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
+  publishHashes(input, hashes);
   const { likelihood: name, why, transform, covariance } = await chooseLikelihood(input, data);
   const d = transform.dim;
   const kind = { gaussian, graph }[name];

@@ -1,9 +1,9 @@
 import { UserError } from '../../../base/user-error.ts';
-import { HASH_BYTES } from '../../../data/blocks.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
-import { formatNumber, MAX_MAGNITUDE } from '../../../data/value-range.ts';
-import { type Block, blockCount, type Layout, shardBlocks } from '../../../model/layout.ts';
+import { formatNumber } from '../../../data/value-range.ts';
+import { MAX_MAGNITUDE } from '../../../model/arrays.ts';
+import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
 import { mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';

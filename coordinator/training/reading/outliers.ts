@@ -1,4 +1,3 @@
-import { HASH_BYTES } from '../../../data/blocks.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';
@@ -17,6 +16,7 @@ import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { Dispatcher } from '../../scheduler/dispatcher.ts';
 import type { Calculate } from '../calculation/calculator.ts';
+import { publishHashes } from '../publish.ts';
 import { sumInSlices, sumOf } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
 import { isUndecided, momentsCovariance } from './undecided.ts';
@@ -71,13 +71,13 @@ interface Limits {
  * round at all for most data.
  */
 export async function setOutliersApart(input: OutliersInput, data: DataMoments): Promise<DataMoments> {
-  const { config, dispatcher, layout } = input;
+  const { config, layout } = input;
   // Rows of unit length cannot be far off.
   if (config.schedule === 'paper' || config.transform === 'normalize') return data;
   const suspects = suspectColumns(data.moments);
   const rows = data.sampleRows.reduce((a, b) => a + b, 0);
   if (!suspects.length || mostOutliers(rows) < 1) return data;
-  dispatcher.publish('hashes', { blocks: nd(data.hashes, data.hashes.length / HASH_BYTES, HASH_BYTES) });
+  publishHashes(input, data.hashes);
   // In many columns, those of mostly equal values, such as pixels at the border of images, have rare values, not false ones.
   const isSparseFenced = !isUndecided(config, layout.dim);
   let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments, isSparseFenced);
