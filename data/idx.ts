@@ -1,7 +1,4 @@
-import { closeSync, createReadStream, statSync } from 'node:fs';
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import { closeSync, statSync } from 'node:fs';
 import { attempted, ioError, openFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { parseDtype } from './arrays/dtype.ts';
@@ -15,6 +12,7 @@ import {
   openNpy,
   tuple,
 } from './npy.ts';
+import { unpacked } from './streams.ts';
 
 /** NumPy's spelling of IDX element types. */
 const DTYPES: Record<number, string> = {
@@ -57,13 +55,11 @@ export function openIdx(path: string): ArrayFile {
   }
 }
 
-type ShapeCheck = (shape: readonly number[]) => void;
-
 /**
  * Opens a gzip-compressed IDX file, which is decoded once, as a stream, into an .npy in the cache. `check` may throw to
  * reject the shape in the header before anything is unpacked. Never unpacks more bytes than the header says.
  */
-export function openIdxGz(path: string, check: ShapeCheck = () => {}): Promise<ArrayFile> {
+export function openIdxGz(path: string, check: (shape: readonly number[]) => void = () => {}) {
   return openCached(
     path,
     'idx.gz',
@@ -72,74 +68,49 @@ export function openIdxGz(path: string, check: ShapeCheck = () => {}): Promise<A
   );
 }
 
-async function unpack(path: string, target: string, check: ShapeCheck): Promise<void> {
-  const { write, finish, abort } = idxSink(path, target, check);
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      try {
-        write(chunk);
-        done();
-      } catch (error) {
-        done(error as Error);
-      }
-    },
-  });
-  try {
-    await pipeline(createReadStream(path), createGunzip(), sink);
-    finish();
-  } catch (error) {
-    abort();
-    throw gzipError(path, error);
-  }
-}
-
-/** Writes the content of an IDX file, chunk by chunk, as an .npy. */
-function idxSink(path: string, target: string, check: ShapeCheck) {
+async function unpack(path: string, target: string, check: (shape: readonly number[]) => void) {
   const packed = attempted(path, 'read', () => statSync(path).size);
   let head = Buffer.alloc(0);
-  let header: ReturnType<typeof parseHeader> | undefined;
   let writer: NpyWriter<Uint8Array> | undefined;
-  let done = 0;
-  let total = 0;
-  return {
-    write(chunk: Buffer): void {
+  let [done, offset, total] = [0, 0, 0];
+  const begin = () => {
+    const header = parseHeader(head);
+    const { shape, dtype } = header;
+    check(shape);
+    offset = header.offset;
+    total = byteCount({ path, ...header });
+    if (offset + total > MAX_GZIP_RATIO * packed)
+      throw new UserError(
+        `${path} has shape ${tuple(shape)}, more than its ${packed} bytes can hold: download it again`,
+      );
+    assertRoom(target, path, total);
+    return createNpyBytes(target, dtype.descr, shape, { mode: 0o600 });
+  };
+  try {
+    for await (const chunk of unpacked(path)) {
       let body = chunk;
-      if (!header) {
+      if (!writer) {
         head = Buffer.concat([head, chunk]);
-        if (head.length < 4 || (isIdx(head) && head.length < headerSize(head))) return;
-        if (!isIdx(head)) throw notIdx(path);
-        header = parseHeader(head);
-        check(header.shape);
-        total = byteCount({ path, ...header });
-        if (header.offset + total > MAX_GZIP_RATIO * packed)
-          throw new UserError(
-            `${path} has shape ${tuple(header.shape)}, more than its ${packed} bytes can hold: download it again`,
-          );
-        assertRoom(target, path, total);
-        writer = createNpyBytes(target, header.dtype.descr, header.shape, { mode: 0o600 });
-        body = head.subarray(header.offset);
+        if (head.length < 4 || (isIdx(head) && head.length < headerSize(head))) continue;
+        if (!isIdx(head)) break;
+        writer = begin();
+        body = head.subarray(offset);
       }
       if (body.length > total - done)
         throw new UserError(
-          `${path}, unpacked, is longer than the ${header.offset + total} bytes of its header: download it again`,
+          `${path}, unpacked, is longer than the ${offset + total} bytes of its header: download it again`,
         );
-      writer!.write(body, done);
+      writer.write(body, done);
       done += body.length;
-    },
-    finish(): void {
-      if (!header) throw notIdx(path);
-      if (done < total) throw truncated(`${path}, unpacked,`, header.offset + total, header.offset + done);
-      writer!.finish();
-    },
-    abort: () => writer?.abort(),
-  };
-}
-
-const notIdx = (path: string) =>
-  new UserError(`${path} does not contain an IDX file: unpack it with gunzip and use the unpacked file`);
-
-function gzipError(path: string, error: unknown): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (!code?.startsWith('Z_')) return ioError(path, 'read', error);
-  return new UserError(`${path} is damaged or truncated (gzip: ${message}): download it again`);
+    }
+    if (!writer)
+      throw new UserError(
+        `${path} does not contain an IDX file: unpack it with gunzip and use the unpacked file`,
+      );
+    if (done < total) throw truncated(`${path}, unpacked,`, offset + total, offset + done);
+    writer.finish();
+  } catch (error) {
+    writer?.abort();
+    throw ioError(path, 'read', error);
+  }
 }

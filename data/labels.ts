@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { readFully, realPath } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { LABELS as LABEL_ARRAY } from './arrays/container.ts';
 import { decode } from './arrays/dtype.ts';
 import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
 import { openIdx, openIdxGz } from './idx.ts';
@@ -176,12 +175,13 @@ async function containerLabels(
   name: string | undefined,
 ): Promise<Labels> {
   if (format === 'hdf5') {
-    const { obsLabels } = await import('./arrays/h5ad.ts');
+    const { obsLabels } = await import('./arrays/hdf5.ts');
     const encoder = createLabelEncoder(path);
     for await (const labels of obsLabels(path, name)) for (const label of labels) encoder.add(label, String);
     return encoder.finish();
   }
-  const { file } = await openArray(format, path, name ?? null, LABEL_ARRAY);
+  const how = 'its name after the file, as in FILE:NAME';
+  const { file } = await openArray(format, path, { name: name ?? null, kind: 'labels', how });
   try {
     return arrayLabels(file);
   } finally {

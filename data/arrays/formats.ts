@@ -1,31 +1,35 @@
+import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import {
-  type Container,
-  type ExpectedSize,
-  isPickle,
-  type Member,
-  openMember,
-  pickleError,
-  ROWS,
-  type Wanted,
-} from './container.ts';
+import { elementCount } from '../../model/arrays.ts';
+import { nearest } from '../column-names.ts';
+import { tuple } from '../npy.ts';
+import { type Container, memberPath, pickleError } from './container.ts';
 import { isHdf5 } from './hdf5.ts';
 import { isZip } from './npz.ts';
 import { isSafetensors } from './safetensors.ts';
 
-/** The formats of containers: how they are recognized, and opened. */
+/** Containers of arrays: how their formats are recognized, and which of their arrays is taken. */
 
-const CONTAINERS = ['npz', 'safetensors', 'hdf5'] as const;
-export type ContainerFormat = (typeof CONTAINERS)[number];
+/** How a container of each format is opened: with a UserError if it is damaged or truncated. */
+const CONTAINERS = {
+  npz: async (path: string): Promise<Container> => (await import('./npz.ts')).openNpz(path),
+  safetensors: async (path: string): Promise<Container> =>
+    (await import('./safetensors.ts')).openSafetensors(path),
+  hdf5: async (path: string): Promise<Container> => (await import('./hdf5.ts')).openHdf5(path),
+};
+export type ContainerFormat = keyof typeof CONTAINERS;
 
-export const isContainer = (format: string): format is ContainerFormat =>
-  (CONTAINERS as readonly string[]).includes(format);
+export const isContainer = (format: string): format is ContainerFormat => format in CONTAINERS;
 
 /** Is this the name of a container? */
 export const isContainerName = (path: string) => /\.(npz|safetensors|h5ad|h5|hdf5)$/i.test(path);
 
 /** Bytes at the start of a file by which its format is recognized. */
 export const HEAD_BYTES = 16;
+
+/** Is it a pickle, by its first bytes (from protocol 2 on) or by its name? */
+const isPickle = (path: string, head: Uint8Array) =>
+  (head[0] === 0x80 && head[1] >= 2 && head[1] <= 5) || /\.(pkl|pickle|pt|pth|joblib)$/i.test(path);
 
 /** The format of a container, by its first bytes, else by its name; null for other files. Throws a UserError for a pickle. */
 export function containerFormat(path: string, head: Buffer): ContainerFormat | null {
@@ -37,63 +41,119 @@ export function containerFormat(path: string, head: Buffer): ContainerFormat | n
   return /\.(h5ad|h5|hdf5)$/i.test(path) ? 'hdf5' : null;
 }
 
-/** Opens a container. Rejects with a UserError if it is damaged or truncated. */
-async function openContainer(format: ContainerFormat, path: string): Promise<Container> {
-  switch (format) {
-    case 'npz':
-      return (await import('./npz.ts')).openNpz(path);
-    case 'safetensors':
-      return (await import('./safetensors.ts')).openSafetensors(path);
-    case 'hdf5':
-      return (await import('./h5ad.ts')).openH5ad(path);
-  }
+/** Which array of a container is wanted. */
+interface Wanted {
+  /** Null: the usual one, or the only one that fits. */
+  name: string | null;
+  /** Arrays of rows × columns fit, or those of one label per row. */
+  kind: 'rows' | 'labels';
+  /** How to name one, for messages. */
+  how: string;
+  /** The expected size of rows: another one is an error before anything is unpacked. */
+  expected?: ExpectedSize;
 }
 
-/** Opens the array that is named, or the only one that is wanted: see `openMember`. */
-export async function openArray(
+export type ExpectedSize = Readonly<{ rows: number; dim: number }>;
+
+const KINDS = {
+  rows: { what: 'array of rows × columns', fits: ({ length }: readonly number[]) => length >= 2 },
+  labels: {
+    what: 'array of one label per row',
+    fits: ({ length, 1: columns }: readonly number[]) => length === 1 || (length === 2 && columns === 1),
+  },
+};
+
+/** Names of arrays that a message lists. */
+const MOST_LISTED = 20;
+
+async function withContainer<T>(
   format: ContainerFormat,
   path: string,
-  name: string | null,
-  wanted: Wanted,
-  expected?: ExpectedSize,
-): Promise<Member> {
-  const container = await openContainer(format, path);
+  use: (container: Container) => T | Promise<T>,
+): Promise<T> {
+  const container = await CONTAINERS[format](path);
   try {
-    return await openMember(container, name, wanted, expected);
+    return await use(container);
   } finally {
     container.close();
   }
 }
 
+/**
+ * Opens the array that is wanted: also its name, and the first ones of all with their shapes. Rejects with a UserError if there is none,
+ * or if they are several; or if it has another size than expected.
+ */
+export const openArray = (format: ContainerFormat, path: string, wanted: Wanted) =>
+  withContainer(format, path, async (container) => {
+    const { name, expected } = wanted;
+    const arrays = await described(container);
+    const array = name === null ? await onlyOne(container, wanted, arrays) : named(container, name, arrays);
+    const shape = expected && (await container.shapeOf(array));
+    if (shape && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
+      throw new UserError(
+        `${memberPath(path, array)} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`,
+      );
+    return { ...(await container.open(array, expected !== undefined)), array, arrays };
+  });
+
+function named({ path, names, find }: Container, name: string, arrays: readonly string[]): string {
+  const found = find(name);
+  if (found !== null) return found;
+  const similar = names.length > MOST_LISTED ? `; similar names: ${nearest(name, names).join(', ')}` : '';
+  throw new UserError(oneLine(`${path} has no array ${name}${similar}; it has ${listed(names, arrays)}`));
+}
+
+async function onlyOne(
+  { path, names, usual, shapeOf }: Container,
+  { kind, how }: Wanted,
+  arrays: readonly string[],
+): Promise<string> {
+  if (usual !== undefined) return usual;
+  if (!names.length) throw new UserError(`${path} has no arrays: save it again with data`);
+  const fitting: string[] = [];
+  for (const name of names) {
+    const shape = await shapeOf(name);
+    if (shape && KINDS[kind].fits(shape)) fitting.push(name);
+  }
+  if (fitting.length === 1) return fitting[0];
+  // One that cannot be used has an error that says why.
+  if (names.length === 1) return names[0];
+  const problem = `has ${fitting.length ? 'more than one' : 'no'} ${KINDS[kind].what}`;
+  throw new UserError(oneLine(`${path} ${problem}: choose one with ${how}; it has ${listed(names, arrays)}`));
+}
+
+/** The first arrays of a container, with their shapes. */
+async function described({ names, shapeOf }: Container): Promise<string[]> {
+  const parts: string[] = [];
+  for (const name of names.slice(0, MOST_LISTED)) {
+    const shape = await shapeOf(name);
+    parts.push(shape ? `${name} ${tuple(shape)}` : name);
+  }
+  return parts;
+}
+
+const listed = ({ length }: readonly string[], arrays: readonly string[]) =>
+  `${arrays.join(', ') || 'none'}${length > MOST_LISTED ? `, … (${length} in all)` : ''}`;
+
 /** Opens the rows × columns that `columns` names, or the only ones. UserError if it has more than one name. `run`: they are for that. */
-export function openRowsIn(
+export async function openRowsIn(
   format: ContainerFormat,
   path: string,
   columns: readonly string[] | null,
   expected?: ExpectedSize,
   run?: string,
-): Promise<Member> {
+) {
   if (columns && columns.length !== 1)
     throw new UserError(
       `--columns ${columns.join(',')} has ${columns.length} names, but the rows of ${path} are in one array: give its name alone`,
     );
-  const wanted =
-    run === undefined ? ROWS : { ...ROWS, how: `a file of it alone, or by its name in the run ${run}` };
-  return openArray(format, path, columns?.[0] ?? null, wanted, expected);
+  const how = run === undefined ? '--columns NAME' : `a file of it alone, or by its name in the run ${run}`;
+  return openArray(format, path, { name: columns?.[0] ?? null, kind: 'rows', how, expected });
 }
 
 /** Those columns if the container has an array of that name, else null. */
-export async function presentIn(
-  format: ContainerFormat,
-  path: string,
-  columns: readonly string[],
-): Promise<readonly string[] | null> {
-  const container = await openContainer(format, path);
-  try {
+export const presentIn = (format: ContainerFormat, path: string, columns: readonly string[]) =>
+  withContainer(format, path, ({ usual, find }) =>
     // A container with an array of its own choice, as X of an .h5ad, could have that taken for the one that is missing.
-    const isNamed = container.usual !== undefined || columns.every((name) => container.find(name) !== null);
-    return isNamed ? columns : null;
-  } finally {
-    container.close();
-  }
-}
+    usual !== undefined || columns.every((name) => find(name) !== null) ? columns : null,
+  );

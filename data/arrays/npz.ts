@@ -40,7 +40,10 @@ export async function openNpz(path: string): Promise<Container> {
     throw zipError(path, error);
   });
   try {
-    const entries = await entriesOf(path, zip);
+    if (zip.entryCount > MOST_MEMBERS)
+      throw new UserError(`${path} has ${zip.entryCount} members, more than the supported ${MOST_MEMBERS}`);
+    const entries: Entry[] = [];
+    for await (const entry of zip.eachEntry()) entries.push(entry);
     const arrays = new Map(
       entries
         .filter(({ fileName }) => MEMBER.test(fileName))
@@ -73,14 +76,6 @@ interface Member {
   entry: Entry;
 }
 
-async function entriesOf(path: string, zip: ZipFile): Promise<Entry[]> {
-  if (zip.entryCount > MOST_MEMBERS)
-    throw new UserError(`${path} has ${zip.entryCount} members, more than the supported ${MOST_MEMBERS}`);
-  const entries: Entry[] = [];
-  for await (const entry of zip.eachEntry()) entries.push(entry);
-  return entries;
-}
-
 async function openEntry(member: Member, isKnown = false): Promise<ContainedArray> {
   const { path, name, entry } = member;
   const label = memberPath(path, name);
@@ -100,7 +95,11 @@ async function openEntry(member: Member, isKnown = false): Promise<ContainedArra
 }
 
 async function openStored({ path, zip, entry }: Member, label: string, isKnown: boolean): Promise<ArrayFile> {
-  const start = await dataStart(path, zip, entry);
+  const { fileDataStart: start } = await zip
+    .readLocalFileHeaderPromise(entry, { minimal: true })
+    .catch((error: Error) => {
+      throw zipError(path, error);
+    });
   const { fd } = openFile(path);
   try {
     if (!isKnown) await assertChecksum({ fd, path }, start, entry, label);
@@ -131,14 +130,6 @@ async function assertChecksum(
   if (sum !== crc32) throw wrongChecksum(label);
 }
 
-async function dataStart(path: string, zip: ZipFile, entry: Entry): Promise<number> {
-  try {
-    return (await zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
-  } catch (error) {
-    throw zipError(path, error);
-  }
-}
-
 async function shapeOf(member: Member): Promise<readonly number[] | null> {
   try {
     return (await headerOf(member)).shape;
@@ -148,45 +139,48 @@ async function shapeOf(member: Member): Promise<readonly number[] | null> {
   }
 }
 
-/** From the first bytes of the member, as they are unpacked. */
-async function headerOf({ path, name, zip, entry }: Member): Promise<NpyHeader> {
-  const head: Buffer[] = [];
-  let length = 0;
+/** The bytes of a member, unpacked. */
+async function* bytesOf({ path, zip, entry }: Member): AsyncGenerator<Buffer> {
   try {
-    const stream = await zip.openReadStreamPromise(entry);
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      head.push(chunk);
-      length += chunk.length;
-      if (length >= MAX_HEAD_BYTES) break;
-    }
+    yield* (await zip.openReadStreamPromise(entry)) as AsyncIterable<Buffer>;
   } catch (error) {
     throw zipError(path, error);
+  }
+}
+
+async function headerOf(member: Member): Promise<NpyHeader> {
+  const { path, name, entry } = member;
+  const head: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of bytesOf(member)) {
+    head.push(chunk);
+    length += chunk.length;
+    if (length >= MAX_HEAD_BYTES) break;
   }
   return npyHeaderIn(memberPath(path, name), Buffer.concat(head), entry.uncompressedSize);
 }
 
 async function inflate(member: Member, label: string, target: string): Promise<void> {
-  const { path, zip, entry } = member;
+  const { uncompressedSize, crc32 } = member.entry;
   const header = await headerOf(member);
   const expected = header.offset + byteCount({ path: label, ...header });
-  if (expected !== entry.uncompressedSize)
+  if (expected !== uncompressedSize)
     throw new UserError(
-      `${label} has ${entry.uncompressedSize} bytes, its header says ${expected}: copy or save it again`,
+      `${label} has ${uncompressedSize} bytes, its header says ${expected}: copy or save it again`,
     );
   const file = createAtomicFile(target, { mode: 0o600 });
   let [at, sum] = [0, 0];
   try {
-    const stream = await zip.openReadStreamPromise(entry);
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
+    for await (const chunk of bytesOf(member)) {
       file.write(chunk, at);
       at += chunk.length;
       sum = zlib.crc32(chunk, sum);
     }
-    if (sum !== entry.crc32) throw wrongChecksum(label);
+    if (sum !== crc32) throw wrongChecksum(label);
     file.finish();
   } catch (error) {
     file.abort();
-    throw zipError(path, error);
+    throw error;
   }
 }
 
@@ -199,12 +193,18 @@ function zipError(path: string, error: unknown): unknown {
   return new UserError(oneLine(`${path} is damaged or truncated (zip: ${message}): copy or save it again`));
 }
 
+/** What the members of other archives are called, and what these are. */
+const OTHERS: [RegExp, string][] = [
+  [/^xl\//, 'is an Excel workbook: save its sheet as .csv'],
+  [/^(word|ppt)\//, 'is an Office document: save its table as .csv'],
+];
+
 function otherArchive(path: string, entries: readonly Entry[]): UserError {
   const names = entries.map(({ fileName }) => fileName);
   const has = (pattern: RegExp) => names.some((name) => pattern.test(name));
   if (has(/(^|\/)data\.pkl$/)) return pickleError(path);
-  if (has(/^xl\//)) return new UserError(`${path} is an Excel workbook: save its sheet as .csv`);
-  if (has(/^(word|ppt)\//)) return new UserError(`${path} is an Office document: save its table as .csv`);
+  const [, what] = OTHERS.find(([pattern]) => has(pattern)) ?? [];
+  if (what) return new UserError(`${path} ${what}`);
   if (!names.length) return new UserError(`${path} is an empty zip archive: save the arrays again`);
   const some = `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
   return new UserError(

@@ -21,21 +21,12 @@ const columnsSchema = z.array(z.string());
 
 const DTYPES: Record<string, NpyDtype> = {
   BF16: BFLOAT16,
+  BOOL: parseDtype('|b1'),
   ...Object.fromEntries(
-    Object.entries({
-      BOOL: '|b1',
-      U8: '|u1',
-      I8: '|i1',
-      U16: '<u2',
-      I16: '<i2',
-      F16: '<f2',
-      U32: '<u4',
-      I32: '<i4',
-      F32: '<f4',
-      U64: '<u8',
-      I64: '<i8',
-      F64: '<f8',
-    }).map(([name, descr]) => [name, parseDtype(descr)]),
+    ['U8', 'I8', 'U16', 'I16', 'F16', 'U32', 'I32', 'F32', 'U64', 'I64', 'F64'].map((name) => [
+      name,
+      parseDtype(`<${name[0].toLowerCase()}${Number(name.slice(1)) / 8}`),
+    ]),
   ),
 };
 
@@ -46,6 +37,7 @@ const tensorSchema = z.object({
   data_offsets: z.tuple([size, size]),
 });
 type Tensor = z.infer<typeof tensorSchema>;
+const headerSchema = z.record(z.string(), z.unknown());
 
 /** Do these first bytes of a file, at least 9 of them, look like a safetensors header? */
 export const isSafetensors = (head: Buffer) =>
@@ -55,8 +47,9 @@ export const isSafetensors = (head: Buffer) =>
 export function openSafetensors(path: string): Container {
   const { fd, size: fileSize } = openFile(path);
   try {
-    const start = headerEnd({ fd, path }, fileSize);
-    const { tensors, columns } = parseHeader({ fd, path }, start);
+    const header = readHeader({ fd, path }, fileSize);
+    const start = LENGTH_BYTES + header.length;
+    const { tensors, columns } = parseHeader(path, header.toString());
     assertPlaces(path, tensors, fileSize - start);
     return {
       path,
@@ -75,8 +68,7 @@ export function openSafetensors(path: string): Container {
   }
 }
 
-/** The byte at which the tensors begin. */
-function headerEnd(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): number {
+function readHeader(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): Buffer {
   const { path } = file;
   if (fileSize < LENGTH_BYTES) throw truncated(path, LENGTH_BYTES, fileSize);
   const head = Buffer.alloc(LENGTH_BYTES);
@@ -88,30 +80,22 @@ function headerEnd(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): numb
     );
   const end = LENGTH_BYTES + Number(length);
   if (end > fileSize) throw truncated(path, end, fileSize);
-  return end;
+  const header = Buffer.alloc(Number(length));
+  readFully(file, header, LENGTH_BYTES);
+  return header;
 }
 
-interface Header {
-  tensors: Map<string, Tensor>;
-  /** The names of columns; null without. */
-  columns: string[] | null;
-}
-
-function parseHeader(file: Pick<ArrayFile, 'fd' | 'path'>, end: number): Header {
-  const text = Buffer.alloc(end - LENGTH_BYTES);
-  readFully(file, text, LENGTH_BYTES);
-  const tensors = new Map<string, Tensor>();
-  let columns: string[] | null = null;
-  for (const [name, value] of Object.entries(parseJson(file.path, text.toString()))) {
-    if (name === METADATA) {
-      columns = columnsOf(value);
-      continue;
-    }
-    const { success, data } = tensorSchema.safeParse(value);
-    if (!success) throw damaged(file.path);
-    tensors.set(name, data);
+/** `columns`: their names; null without. */
+function parseHeader(path: string, text: string) {
+  try {
+    const { [METADATA]: metadata, ...tensors } = headerSchema.parse(JSON.parse(text));
+    return {
+      tensors: new Map(Object.entries(tensors).map(([name, value]) => [name, tensorSchema.parse(value)])),
+      columns: columnsOf(metadata),
+    };
+  } catch {
+    throw damaged(path);
   }
-  return { tensors, columns };
 }
 
 function columnsOf(metadata: unknown): string[] | null {
@@ -121,14 +105,6 @@ function columnsOf(metadata: unknown): string[] | null {
     // Metadata of others, for whom the word means something else.
     return null;
   }
-}
-
-function parseJson(path: string, text: string): object {
-  try {
-    const header = JSON.parse(text);
-    if (typeof header === 'object' && header !== null) return header;
-  } catch {}
-  throw damaged(path);
 }
 
 const damaged = (path: string) =>

@@ -70,7 +70,7 @@ describe('IDX', () => {
     await refuses(
       () => openSource(put('cut.gz', cut.subarray(0, -12))),
       'cut.gz is damaged or truncated',
-      'gzip',
+      'compressed bytes',
     );
     await refuses(
       () => openSource(put('text.gz', gzipSync('a\0b'))),
