@@ -23,59 +23,61 @@ import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { openPredictor } from '../../worker/predict.ts';
-import { dpmesh, easyData, jsonOf, K, type ProcessResult, QUICK, scratch, sha256 } from './support.ts';
+import {
+  changedCopy,
+  changeRunFile,
+  dpmesh,
+  easyData,
+  jsonOf,
+  K,
+  QUICK,
+  refused,
+  runFileOf,
+  scratch,
+  sha256,
+} from './support.ts';
 
 // A run directory that was damaged, or that somebody else made.
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const easy = easyData(folder, 'easy', 2000);
 const run = path('run');
-let ended: ProcessResult;
 before(async () => {
   const args = ['train', '--data', easy.data, '--labels', easy.labels, '--out', run, '--no-report', '--json'];
-  ended = await dpmesh([...args, '--workers', 1, ...QUICK]);
-  jsonOf(ended);
+  jsonOf(await dpmesh([...args, '--workers', 1, ...QUICK]));
 });
 
 let copies = 0;
 /** A changed copy of the run. */
-function copy(change: (at: string) => void): string {
-  const at = path(`changed-${++copies}`);
-  cpSync(run, at, { recursive: true });
-  change(at);
-  return at;
-}
+const copy = (change: (at: string) => void) => changedCopy(run, path(`changed-${++copies}`), change);
 /** A copy with another run.json. */
-const withRunJson = (change: (file: ReturnType<typeof JSON.parse>) => void) =>
-  copy((at) => {
-    const file = JSON.parse(readFileSync(join(at, 'run.json'), 'utf8'));
-    change(file);
-    writeFileSync(join(at, 'run.json'), JSON.stringify(file));
-  });
+const withRunJson = (change: Parameters<typeof changeRunFile>[1]) => copy((at) => changeRunFile(at, change));
 
 const plot = (at: string) => dpmesh(['plot', '--run', at]);
 const resume = (at: string) => dpmesh(['resume', at, '--workers', 1, '--no-report']);
+const predicted = (at: string, out?: string) => predict({ run: at, data: easy.data, out });
 
-function refused({ code, stderr, stdout }: ProcessResult, ...says: string[]): void {
-  assert.equal(code, 2, stderr || stdout);
-  assert.match(stderr, /^dpmesh: [^\n]+\n$/);
-  for (const part of says) assert.ok(stderr.includes(part), `"${stderr}" lacks "${part}"`);
-}
-
-const predicted = (at: string) => predict({ run: at, data: easy.data });
-/** `predict` refuses it with one line that names the file and says what to do. */
-async function notPredicted(at: string, name: string): Promise<void> {
-  await assert.rejects(predicted(at), ({ name: kind, message }: Error) => {
-    assert.equal(kind, 'UserError', message);
-    assert.ok(message.startsWith(join(at, name)) && !message.includes('\n'), message);
-    assert.match(message, /restore it from a copy|copy or save it again/);
+/** It is refused with one line that says this. */
+const oneLine = (act: Promise<unknown>, ...says: (string | RegExp)[]) =>
+  assert.rejects(act, ({ name, message }: Error) => {
+    assert.equal(name, 'UserError', message);
+    assert.ok(!message.includes('\n') && message.length < 400, message);
+    for (const part of says)
+      assert.ok(typeof part === 'string' ? message.includes(part) : part.test(message), message);
     return true;
   });
+const notPredicted = (at: string, name: string) =>
+  oneLine(predicted(at), join(at, name), /restore it from a copy|copy or save it again/);
+
+function flip(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at] ^= 1;
+  writeFileSync(file, bytes);
 }
 
 describe('a damaged model', () => {
   test('run.json has the hash of each of its files', () => {
-    const { files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { files } = runFileOf(run);
     const names = ['model', 'mixture'].flatMap((part) =>
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
@@ -86,59 +88,26 @@ describe('a damaged model', () => {
 
   for (const [how, damage] of [
     ['cut in half', (file: string) => truncateSync(file, statSync(file).size >> 1)],
-    ['cut by eight bytes', (file: string) => truncateSync(file, statSync(file).size - 8)],
     ['longer', (file: string) => appendFileSync(file, 'more')],
-    ['empty', (file: string) => truncateSync(file)],
-    [
-      'of one other byte',
-      (file: string) => {
-        const bytes = readFileSync(file);
-        bytes[bytes.length >> 1] ^= 1;
-        writeFileSync(file, bytes);
-      },
-    ],
+    ['of one other byte', (file: string) => flip(file, statSync(file).size >> 1)],
     ['missing', (file: string) => rmSync(file)],
-  ] as const) {
-    test(`model files that are ${how}: predict refuses`, async () => {
-      for (const name of ['model/weights.bin', 'model/model.json', 'model/transform.json']) {
-        if (how === 'missing' && name === 'model/transform.json') continue;
-        await notPredicted(
-          copy((at) => damage(join(at, name))),
-          name,
-        );
-      }
-    });
-    test(`what distances are measured by, ${how}: predict writes no table`, async () => {
-      for (const name of ['model/centres.npy', 'model/distances.npy']) {
-        const at = copy((at) => damage(join(at, name)));
+  ] as const)
+    test(`files that are ${how} are refused by who reads them`, async () => {
+      const damaged = (name: string) => copy((at) => damage(join(at, name)));
+      // A run of an earlier version may have no transform.
+      for (const name of ['weights.bin', 'model.json', ...(how === 'missing' ? [] : ['transform.json'])])
+        await notPredicted(damaged(`model/${name}`), `model/${name}`);
+      for (const name of ['centres', 'distances']) {
         const out = path('damaged.csv');
-        await assert.rejects(predict({ run: at, data: easy.data, out }), ({ name: kind, message }: Error) => {
-          assert.equal(kind, 'UserError', message);
-          assert.ok(message.startsWith(join(at, name)) && !message.includes('\n'), message);
-          return true;
-        });
+        await oneLine(predicted(damaged(`model/${name}.npy`), out), `model/${name}.npy`);
         assert.ok(!existsSync(out));
       }
+      for (const name of ['weights', 'means', 'covariances', 'counts'])
+        assert.throws((await openRun(damaged(`mixture/${name}.npy`))).mixture, {
+          name: 'UserError',
+          message: new RegExp(`mixture/${name}\\.npy `),
+        });
     });
-    test(`a mixture file that is ${how}: it is refused`, async () => {
-      for (const name of ['weights', 'means', 'covariances', 'counts']) {
-        const at = copy((at) => damage(join(at, 'mixture', `${name}.npy`)));
-        const { mixture } = await openRun(at);
-        assert.throws(mixture, { name: 'UserError', message: new RegExp(`mixture/${name}\\.npy `) });
-      }
-    });
-  }
-
-  test('the command ends with exit code 2', async () => {
-    const at = copy((at) => truncateSync(join(at, 'model/weights.bin'), 100));
-    const out = path('p.npy');
-    refused(
-      await dpmesh(['predict', '--run', at, '--data', easy.data, '--out', out]),
-      'weights.bin',
-      'restore',
-    );
-    refused(await plot(at), 'weights.bin', 'restore');
-  });
 
   test('without hashes, lengths and shapes are still checked', async () => {
     const old = withRunJson((file) => {
@@ -151,7 +120,6 @@ describe('a damaged model', () => {
       ['model.json', (json: string) => json.replace(/"shape": \[\s+3,/, '"shape": [\n2,')],
       ['transform.json', (json: string) => json.replace(/"dim": 3/, '"dim": 2')],
       ['transform.json', (json: string) => json.replace(/"columns": \[\s+0/, '"columns": [\n7')],
-      ['transform.json', () => '{}'],
     ] as const) {
       const other = copy((at) => {
         cpSync(join(old, 'run.json'), join(at, 'run.json'));
@@ -162,18 +130,12 @@ describe('a damaged model', () => {
       });
       await notPredicted(other, `model/${name}`);
     }
-    const swapped = copy((at) => {
-      cpSync(join(old, 'run.json'), join(at, 'run.json'));
-      cpSync(join(at, 'mixture/weights.npy'), join(at, 'mixture/means.npy'));
-    });
-    assert.throws((await openRun(swapped)).mixture, /means\.npy is damaged .*restore/);
   });
 
   test('of the right shapes and hashes, with values that no model has', async () => {
     for (const [name, value, says] of [
       ['mixture/counts.npy', 0, 'only zeros'],
       ['mixture/weights.npy', -1, 'negative'],
-      ['mixture/means.npy', Number.NaN, 'not finite'],
       ['mixture/covariances.npy', Number.POSITIVE_INFINITY, 'not finite'],
       ['model/weights.bin', Number.NaN, 'not finite'],
     ] as const) {
@@ -192,13 +154,7 @@ describe('a damaged model', () => {
   });
 
   test('labels of which a byte is another are not read, plotted, evaluated or reported as a result', async () => {
-    const damaged = () =>
-      copy((at) => {
-        const bytes = readFileSync(join(at, 'labels.npy'));
-        bytes[bytes.length - 4] ^= 1;
-        writeFileSync(join(at, 'labels.npy'), bytes);
-      });
-    const at = damaged();
+    const at = copy((at) => flip(join(at, 'labels.npy'), 8000));
     const says = ['labels.npy is damaged (its SHA-256 is not the one that run.json has)', 'restore it'];
     const labels = join(at, 'labels.npy');
     refused(await plot(at), ...says);
@@ -210,9 +166,7 @@ describe('a damaged model', () => {
     // A run of an earlier version has no hash of it, and labels elsewhere are anybody's.
     cpSync(labels, path('labels.npy'));
     jsonOf(await dpmesh(['evaluate', '--pred', path('labels.npy'), '--labels', easy.labels, '--json']));
-    const old = JSON.parse(readFileSync(join(at, 'run.json'), 'utf8'));
-    delete old.files['labels.npy'];
-    writeFileSync(join(at, 'run.json'), JSON.stringify(old));
+    changeRunFile(at, ({ files }) => delete files['labels.npy']);
     assert.equal((await openRun(at)).result!.labels.length, 2000);
     jsonOf(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels, '--json']));
   });
@@ -220,7 +174,6 @@ describe('a damaged model', () => {
   test('responsibilities of another type or shape are not read, also without a hash', async () => {
     for (const [dtype, shape] of [
       ['<f8', [2000, 8]],
-      ['<f4', [1000, 16]],
       ['<f4', [2000, 2]],
       ['<f4', [16_000]],
     ] as const) {
@@ -254,11 +207,6 @@ describe('a damaged model', () => {
     assert.throws(() => opened.mixture(), refusal);
     await assert.rejects(opened.draw(), refusal);
     assert.throws(() => opened.result!.labels, /labels\.npy has been replaced or removed/);
-  });
-
-  test('labels that are not those of the rows are not drawn', async () => {
-    const at = copy((at) => cpSync(join(at, 'mixture/means.npy'), join(at, 'labels.npy')));
-    refused(await plot(at), 'labels.npy is damaged');
   });
 });
 
@@ -334,13 +282,8 @@ describe('a run directory from elsewhere', () => {
           renameSync(join(at, name), join(at, `${name}.old`));
           put(join(at, name));
         });
-      const tried = async (name: string, act: (at: string) => Promise<unknown>) =>
-        assert.rejects(act(put_(name)), ({ name: kind, message }: Error) => {
-          assert.equal(kind, 'UserError', message);
-          assert.ok(message.includes(name), message);
-          assert.match(message, /is not a regular file|is a link that leads out/);
-          return true;
-        });
+      const tried = (name: string, act: (at: string) => Promise<unknown>) =>
+        oneLine(act(put_(name)), name, /is not a regular file|is a link that leads out/);
       for (const name of ['run.json', 'model/transform.json', 'model/model.json', 'model/weights.bin'])
         await tried(name, predicted);
       await tried('run.json', openRun);
@@ -364,17 +307,9 @@ describe('a run directory from elsewhere', () => {
     assert.equal(existsSync(join(at, 'report')), false);
   });
 
-  test('its config is checked before it is drawn', async () => {
-    const at = withRunJson(({ config }) => {
-      config.seed = 'none';
-    });
-    refused(await plot(at), 'run.json: seed none must be a whole number');
-  });
-
   test('its config and its shape are checked by whoever opens it', async () => {
     for (const [change, says] of [
       [{ config: { seed: 'none' } }, 'run.json: seed none must be a whole number'],
-      [{ config: { hidden: {} } }, 'run.json: hidden {} must be layer widths'],
       [{ config: { data: 5 } }, 'run.json: data 5 must be a string'],
       [{ config: { alpha: `a\n${'b'.repeat(1000)}` } }, 'run.json: alpha a\ufffdb'],
       [{ config: { shards: 1e15 } }, 'not a valid run.json (data: '],
@@ -387,23 +322,17 @@ describe('a run directory from elsewhere', () => {
         for (const [key, value] of Object.entries(change))
           file[key] = typeof value === 'object' ? { ...file[key], ...value } : value;
       });
-      await assert.rejects(openRun(at), ({ name, message }: Error) => {
-        assert.equal(name, 'UserError', message);
-        assert.ok(message.includes(says) && message.length < 400 && !message.includes('\n'), message);
-        return true;
-      });
+      await oneLine(openRun(at), says);
+      if (says.includes('none')) refused(await plot(at), says);
     }
   });
 
   test('its events are checked line by line', async () => {
     for (const bad of [
       '{"type":"epoch","time":"2026-01-01T00:00:00Z","epoch":1}',
-      '{"type":"resume","time":"2026-01-01T00:00:00Z","epoch":"1","k":1,"from":null}',
-      '{"type":"warning","message":"without a time"}',
       '{"type":"warning","time":{},"message":"x"}',
       'null',
       '[[[',
-      '',
     ]) {
       const at = copy((at) => {
         rmSync(join(at, 'labels.npy'));
@@ -449,21 +378,14 @@ describe('a run directory from elsewhere', () => {
 
   test('its text is only text, and its result has numbers', async () => {
     const sequence = '\x1b]52;c;bWluZQ==\x07';
-    for (const key of ['nmi', 'k', 'seconds', 'epochs']) {
-      for (const value of [sequence, '<script>1</script>', undefined, {}, -1.5, []]) {
-        if (value === -1.5 && key !== 'k' && key !== 'epochs') continue;
+    for (const key of ['nmi', 'k', 'seconds'])
+      for (const value of [sequence, undefined, {}]) {
         const at = withRunJson(({ result }) => {
           result[key] = value;
         });
-        const outcome = await openRun(at).catch((error: Error) => error);
-        assert.ok(outcome instanceof Error, key);
-        assert.match(
-          outcome.message,
-          new RegExp(`run\\.json is not a valid run\\.json \\(result\\.${key}\\)`),
-        );
+        await oneLine(openRun(at), `run.json is not a valid run.json (result.${key})`);
       }
-    }
-    const [at] = [withRunJson(({ result }) => delete result.nmi)];
+    const at = withRunJson(({ result }) => delete result.nmi);
     refused(await resume(at), 'result.nmi');
     refused(await plot(at), 'result.nmi');
     const gone = withRunJson((file) => {

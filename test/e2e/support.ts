@@ -1,6 +1,6 @@
 // Helpers of the end-to-end tests: folders, small data, process groups of the built tool, runs and their hashes.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -15,7 +15,8 @@ import {
   until,
 } from '../../bench/processes.ts';
 import { epochOf, resultHashes } from '../../bench/run-files.ts';
-import { readNpy } from '../../data/npy.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import type * as Library from '../../index.ts';
 import { called } from './in-process.ts';
 
 export {
@@ -114,6 +115,65 @@ export function jsonOf({
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^\{.*\}\n$/, stdout);
   return JSON.parse(stdout);
+}
+
+/**
+ * Fails unless a command ended with exit code 2 and, beside progress and warnings, one line that says all of this: no stack
+ * trace, no second one.
+ */
+export function refused({ code, stdout, stderr }: ProcessResult, ...says: (string | RegExp)[]): void {
+  assert.equal(code, 2, stderr || stdout);
+  const wrong = stderr.split('\n').filter((line) => /^dpmesh: (?!warning)|^ +at /.test(line));
+  assert.equal(wrong.length, 1, stderr);
+  for (const part of says)
+    assert.ok(
+      typeof part === 'string' ? wrong[0].includes(part) : part.test(wrong[0]),
+      `"${wrong[0]}" lacks ${part}`,
+    );
+}
+
+/** The built library. */
+export const library = (): Promise<typeof Library> =>
+  import(new URL('../../dist/index.js', import.meta.url).href);
+
+export const times = <T>(count: number, make: (i: number) => T) =>
+  Array.from({ length: count }, (_, i) => make(i));
+
+/** Writes rows as an array of float32, and returns its path. */
+export function writeRows(path: string, rows: readonly ArrayLike<number>[]): string {
+  writeNpy(
+    path,
+    '<f4',
+    [rows.length, rows[0].length],
+    rows.flatMap((row) => Array.from(row)),
+  );
+  return path;
+}
+
+type RunFile = ReturnType<typeof JSON.parse>;
+export const runFileOf = (run: string): RunFile => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+
+/** A copy of a run, changed. */
+export function changedCopy(run: string, to: string, change: (at: string) => void): string {
+  rmSync(to, { recursive: true, force: true });
+  cpSync(run, to, { recursive: true });
+  change(to);
+  return to;
+}
+
+export function changeRunFile(run: string, change: (file: RunFile) => void): void {
+  const file = runFileOf(run);
+  change(file);
+  writeFileSync(join(run, 'run.json'), JSON.stringify(file));
+}
+
+/** Makes a finished run one whose results are not complete, and removes these of them. */
+export function unfinish(run: string, ...names: string[]): void {
+  for (const name of names) rmSync(join(run, name), { recursive: true });
+  changeRunFile(run, (file) => {
+    file.result = null;
+    for (const name of ['files', 'order']) delete file[name];
+  });
 }
 
 /** Result hashes of an undisturbed run with one worker. */
