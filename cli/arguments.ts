@@ -40,16 +40,26 @@ export function missingPositional(command: Command): string | null {
  */
 export function argumentProblem(parsed: Parsed, args: readonly string[], command: Command): string | null {
   const flags = command.builder;
+  const typed = typedFlags(args, flags);
   return (
     assignWords(parsed, command) ??
     missingFlag(parsed, flags) ??
     unknownArgument(parsed, args, command) ??
-    emptyValue(args, flags) ??
+    emptyValue(typed) ??
     invalidChoice(parsed, flags) ??
     invalidNegation(args, flags) ??
     invalidNumber(parsed, args, flags) ??
-    setBooleans(parsed, args, flags)
+    setBooleans(parsed, typed)
   );
+}
+
+/** The known flags among the arguments, with what comes after `=`, and what may be their value: that, or the next argument. */
+function typedFlags(args: readonly string[], flags: Flags) {
+  return args.flatMap((arg, i) => {
+    const [, typed, , value] = /^--([^=]+)(=(.*))?$/s.exec(arg) ?? [];
+    const name = typed === undefined ? '' : kebabCase(typed);
+    return Object.hasOwn(flags, name) ? [{ name, flag: flags[name], value, next: args[i + 1] }] : [];
+  });
 }
 
 /** Gives the words of a command line to those of its flags that are not given themselves. */
@@ -79,18 +89,8 @@ function unknownArgument(parsed: Parsed, args: readonly string[], command: Comma
   const { builder: flags } = command;
   const positionals = positionalNames(command);
   const aliases = Object.values(flags).flatMap(({ alias }) => alias ?? []);
-  const known = [
-    ...Object.keys(flags),
-    ...aliases,
-    ...positionals,
-    'help',
-    'h',
-    'version',
-    '_',
-    '--',
-    '$0',
-    END_OF_FLAGS,
-  ];
+  const always = ['help', 'h', 'version', '_', '--', '$0', END_OF_FLAGS];
+  const known = [...Object.keys(flags), ...aliases, ...positionals, ...always];
   const isKnown = new Set(known.flatMap((name) => [name, camelCase(name)]));
   const isTyped = (name: string) => args.some((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
   const name =
@@ -118,15 +118,9 @@ function unknownFlag(name: string, flags: Flags, command: string): string {
 }
 
 /** An empty text after a flag that takes a value, such as that of a variable that is not set: as a number, it would be 0. */
-function emptyValue(args: readonly string[], flags: Flags): string | null {
-  for (const [i, arg] of args.entries()) {
-    const [, typed, equals] = /^--([^=]+)(=?)$/s.exec(arg) ?? [];
-    if (typed === undefined || (!equals && args[i + 1] !== '')) continue;
-    const name = kebabCase(typed);
-    const flag: Flag | undefined = Object.hasOwn(flags, name) ? flags[name] : undefined;
-    if (flag && flag.type !== 'boolean') return `--${name} needs a value; what was given is empty`;
-  }
-  return null;
+function emptyValue(typed: ReturnType<typeof typedFlags>): string | null {
+  const empty = typed.find(({ flag, value, next }) => flag.type !== 'boolean' && (value ?? next) === '');
+  return empty ? `--${empty.name} needs a value; what was given is empty` : null;
 }
 
 function invalidChoice(parsed: Parsed, flags: Flags): string | null {
@@ -142,7 +136,7 @@ function invalidChoice(parsed: Parsed, flags: Flags): string | null {
 function invalidNegation(args: readonly string[], flags: Flags): string | null {
   for (const arg of args) {
     const [, name] = /^--no-([\w-]+)/.exec(arg) ?? [];
-    const flag: Flag | undefined = name === undefined ? undefined : flags[name];
+    const flag: Flag | undefined = flags[name];
     if (flag && flag.type !== 'boolean' && !flag.canBeOff)
       return `unknown flag --no-${name}: --${name} takes a value; leave it out to use its default`;
   }
@@ -153,27 +147,18 @@ function invalidNumber(parsed: Parsed, args: readonly string[], flags: Flags): s
   for (const [name, { type }] of Object.entries(flags)) {
     if (type !== 'number' || !Number.isNaN(parsed[name])) continue;
     const index = args.findLastIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
-    const value =
-      index < 0
-        ? ''
-        : args[index].includes('=')
-          ? args[index].replace(/^[^=]*=/, '')
-          : (args[index + 1] ?? '');
+    const [, value = args[index + 1] ?? ''] = /=(.*)$/s.exec(args[index] ?? '=') ?? [];
     return `--${name} ${value} must be a number`.replace('  ', ' ');
   }
   return null;
 }
 
-function setBooleans(parsed: Parsed, args: readonly string[], flags: Flags): string | null {
-  for (const arg of args) {
-    const [, typed, text] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
-    if (typed === undefined) continue;
-    const name = kebabCase(typed);
-    if (flags[name]?.type !== 'boolean') continue;
+function setBooleans(parsed: Parsed, typed: ReturnType<typeof typedFlags>): string | null {
+  for (const { name, flag, value: text } of typed) {
+    if (flag.type !== 'boolean' || text === undefined) continue;
     const value = parseYesOrNo(text);
     if (typeof value !== 'boolean') return `--${name} ${text} must be ${yesOrNo().limit}`;
-    parsed[name] = value;
-    parsed[camelCase(name)] = value;
+    parsed[name] = parsed[camelCase(name)] = value;
   }
   return null;
 }

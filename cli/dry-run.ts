@@ -23,40 +23,11 @@ import { createDisplay } from './progress.ts';
 
 /** `train --dry-run`: opens what a run reads, says what it would do, and writes nothing (but decoded files, into the cache). */
 
-/** What a run would read and do; numbers of bytes and seconds are rough. */
-interface DryRun {
-  data: string;
-  /** The number of files, if they are several. */
-  parts: number;
-  rows: number;
-  columns: number;
-  names: readonly string[] | null;
-  type: string;
-  /** The arrays of the file, if it is one of several, with their shapes. */
-  arrays: readonly string[];
-  /** The columns of a table that name and describe rows, and those that are not used. */
-  id: string | null;
-  text: string | null;
-  leftOut: readonly string[];
-  labels: { file: string; classes: number; leftOut: string | null } | null;
-  transform: string;
-  likelihood: string;
-  sample: number;
-  shards: number;
-  workers: number;
-  backend: { name: string; why: string };
-  memory: { worker: number; coordinator: number; free: number };
-  seconds: number;
-  out: string;
-  warnings: string[];
-}
-
-/** How a run would be. Rejects with a UserError for what would end it before its first round. */
-async function planRun(
-  config: RunConfig,
-  options: RunOptions,
-  { log, status, signal }: TerminalOptions,
-): Promise<DryRun> {
+/**
+ * What a run would read and do; numbers of bytes and seconds are rough. Rejects with a UserError for what would end it before its
+ * first round.
+ */
+async function planRun(config: RunConfig, options: RunOptions, { log, status, signal }: TerminalOptions) {
   const warnings: string[] = [];
   const warn = (message: string) => void warnings.push(message);
   const { out: given, force = false } = options;
@@ -80,15 +51,21 @@ async function planRun(
       ...{ config, layout, sample, workers: specs.length, cores: availableParallelism() },
       readRate: await readRate(source),
     });
+    const { rows, dim, names = null, dtype, arrays = [], table } = source;
     return {
       data: config.data,
-      parts: source.table?.parts.length ?? 0,
-      arrays: source.arrays ?? [],
-      ...{ id: config.id ?? source.id ?? null, text: config.text, leftOut: source.table?.leftOut ?? [] },
-      ...{ rows: source.rows, columns: source.dim, names: source.names ?? null, type: source.dtype },
+      /** The number of files, if they are several. */
+      parts: table?.parts.length ?? 0,
+      /** The arrays of the file, if it is one of several, with their shapes. */
+      arrays,
+      /** The columns of a table that name and describe rows, and those that are not used. */
+      id: config.id ?? source.id ?? null,
+      text: config.text,
+      leftOut: table?.leftOut ?? [],
+      ...{ rows, columns: dim, names, type: dtype },
       labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
-      transform: transformText(config, source.dim),
-      likelihood: likelihoodOf(config, source.dim),
+      transform: transformText(config, dim),
+      likelihood: likelihoodOf(config, dim),
       ...{ sample, shards: layout.shards, workers: specs.length },
       backend: { name: backend.backend, why: backend.why },
       memory: { ...memory, free: freemem() },
@@ -131,15 +108,9 @@ const megabytes = (bytes: number) => `${count(Number((bytes / 1e6).toPrecision(2
 
 /** Prints how a run would be, as text or as one JSON object. */
 export async function dryRun(config: RunConfig, options: RunOptions, json: boolean): Promise<void> {
-  const display = createDisplay(config.maxEpochs);
-  const { line: log, status } = display;
-  try {
-    const plan = await interruptible((signal) => planRun(config, options, { log, status, signal }));
-    display.end();
-    printPlan(plan, json);
-  } finally {
-    display.end();
-  }
+  const { line: log, status, end } = createDisplay(config.maxEpochs);
+  const planning = interruptible((signal) => planRun(config, options, { log, status, signal }));
+  printPlan(await planning.finally(end), json);
 }
 
 /** Names of columns, those of the numbers of a list as one: `embedding[1] … embedding[384]`. */
@@ -163,25 +134,20 @@ function arraysText(arrays: readonly string[]): string {
   return `${arrays.join(', ')}; choose one with --columns, such as --columns ${other}`;
 }
 
-const row = (name: string, text: string | null): [string, string][] => (text ? [[name, text]] : []);
-
-function printPlan(plan: DryRun, json: boolean): void {
+function printPlan(plan: Awaited<ReturnType<typeof planRun>>, json: boolean): void {
   if (json) return void console.log(JSON.stringify(plan));
   const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
   const named = names?.length ? `: ${firstNames(listsOnce(names), MOST_NAMED)}` : '';
   const unused = plan.leftOut.length;
   const isLabel = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
-  const lines: [string, string][] = [
+  const lines: [name: string, text: string | null][] = [
     ['data', plan.parts ? `${plan.data}, ${count(plan.parts)} files` : plan.data],
     ['rows × columns', `${count(rows)} × ${count(columns)}, ${type}${named}`],
-    ...row('arrays', plan.arrays.length > 1 ? arraysText(plan.arrays) : null),
-    ...row('names of rows', plan.id && `column ${plan.id}`),
-    ...row('texts of rows', plan.text && `column ${plan.text}`),
-    ...row('labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`),
-    ...row(
-      'not used',
-      unused ? `${counted(unused, 'column')}: ${firstNames(plan.leftOut, MOST_LEFT_OUT)}` : null,
-    ),
+    ['arrays', plan.arrays.length > 1 ? arraysText(plan.arrays) : null],
+    ['names of rows', plan.id && `column ${plan.id}`],
+    ['texts of rows', plan.text && `column ${plan.text}`],
+    ['labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`],
+    ['not used', unused ? `${counted(unused, 'column')}: ${firstNames(plan.leftOut, MOST_LEFT_OUT)}` : null],
     ['transform', plan.transform],
     ['likelihood', plan.likelihood],
     [
@@ -199,6 +165,6 @@ function printPlan(plan: DryRun, json: boolean): void {
     ['time', `about ${roughDuration(seconds)}: a rough guess, a third or three times as long is possible`],
     ['results', `${out} (a dry run: nothing was written)`],
   ];
-  for (const [name, text] of lines) console.log(printable(`${name.padEnd(14)}  ${text}`));
+  for (const [name, text] of lines) if (text) console.log(printable(`${name.padEnd(14)}  ${text}`));
   for (const warning of plan.warnings) console.log(printable(`warning: ${warning}`));
 }

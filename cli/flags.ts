@@ -26,6 +26,18 @@ type CamelCase<Name> = Name extends `${infer First}-${infer Rest}`
   ? `${First}${Capitalize<CamelCase<Rest>>}`
   : Name;
 
+/** A flag that takes text. */
+export const textFlag = <const More extends Flag>(describe: string, more = {} as More) =>
+  ({ type: 'string', requiresArg: true, describe, ...more }) as const;
+export const numberFlag = <const More extends Flag>(describe: string, more = {} as More) =>
+  ({ type: 'number', requiresArg: true, describe, ...more }) as const;
+/** A flag that is off unless it is given. */
+export const switchFlag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const;
+
+export const REQUIRED = { demandOption: true } as const;
+/** Of commands that use a finished run. */
+export const RUN = textFlag('run directory', REQUIRED);
+
 /** The values of these flags, as a command's handler receives them. */
 export type FlagValues<Of extends Flags> = {
   [Name in keyof Of as CamelCase<Name>]: InferredOptionType<Of[Name]>;

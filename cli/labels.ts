@@ -1,4 +1,4 @@
-import { defineCommand } from './flags.ts';
+import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
 import { interruptible } from './process.ts';
 
 /** Commands of data and labels alone: scores of a clustering, and drawn points to try it with. */
@@ -9,13 +9,9 @@ export const evaluate = defineCommand({
   words: ['pred', 'labels'],
   describe: 'compare a clustering with true labels: NMI, ARI, ACC',
   builder: {
-    pred: {
-      type: 'string',
-      demandOption: true,
-      describe: 'predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array',
-    },
-    labels: { type: 'string', demandOption: true, describe: 'true labels, in the same order' },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
+    pred: textFlag('predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array', REQUIRED),
+    labels: textFlag('true labels, in the same order', REQUIRED),
+    json: switchFlag('print one JSON object instead of a table'),
   },
   examples: [
     ['evaluate runs/x/labels.npy y.npy', 'the labels of a run and true classes'],
@@ -25,10 +21,7 @@ export const evaluate = defineCommand({
   async handler({ pred, labels, json }) {
     const { evaluate } = await import('../library/evaluate.ts');
     const { k, classes, rows, ...scores } = await evaluate({ pred, labels });
-    if (json) {
-      console.log(JSON.stringify({ ...scores, k, classes, rows }));
-      return;
-    }
+    if (json) return void console.log(JSON.stringify({ ...scores, k, classes, rows }));
     for (const [name, score] of Object.entries(scores))
       console.log(`${name.toUpperCase().padEnd(6)}${score.toFixed(4)}`);
     console.log(`K     ${k} (${classes} true)\nrows  ${rows}`);
@@ -40,37 +33,26 @@ export const synth = defineCommand({
   command: 'synth',
   describe: 'write points drawn from a random Gaussian mixture, and their true labels',
   builder: {
-    out: { type: 'string', demandOption: true, describe: 'output file of the points: .npy, float32' },
-    labels: {
-      type: 'string',
-      demandOption: true,
-      describe: 'output file of the cluster of each point: .npy, int32',
-    },
-    clusters: { type: 'number', default: 15, describe: 'number of clusters, at most 10,000' },
-    points: {
-      type: 'number',
-      default: 10_000,
-      describe: 'number of points; memory use does not depend on it',
-    },
-    dim: { type: 'number', default: 2, describe: 'number of dimensions' },
-    seed: { type: 'string', default: '0', describe: 'random seed; the same seed gives the same bytes' },
-    force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+    out: textFlag('output file of the points: .npy, float32', REQUIRED),
+    labels: textFlag('output file of the cluster of each point: .npy, int32', REQUIRED),
+    clusters: numberFlag('number of clusters, at most 10,000', { default: 15 }),
+    points: numberFlag('number of points; memory use does not depend on it', { default: 10_000 }),
+    dim: numberFlag('number of dimensions', { default: 2 }),
+    seed: textFlag('random seed; the same seed gives the same bytes', { default: '0' }),
+    force: switchFlag('overwrite existing files'),
+    json: switchFlag('print one JSON object instead of text'),
   },
   examples: [
     ['synth --out g.npy --labels g_labels.npy', '10,000 points of 15 clusters'],
     ['synth --out g.npy --labels y.npy --clusters 30 --dim 16 --points 1000000', 'larger'],
   ],
-  async handler(args) {
-    const { out, labels, clusters, dim, points, seed, force, json } = args;
+  async handler({ out, labels, clusters, dim, points, seed, force, json }) {
     const { synth } = await import('../library/synth.ts');
     const { bestNmi, judged } = await interruptible((signal) =>
       synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress: progress(points) }),
     );
-    if (json) {
-      console.log(JSON.stringify({ out, labels, points, dim, clusters, seed, bestNmi, judged }));
-      return;
-    }
+    if (json)
+      return void console.log(JSON.stringify({ out, labels, points, dim, clusters, seed, bestNmi, judged }));
     console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
     console.log(`${labels}: their clusters, 0 to ${clusters - 1}, int32`);
     const where = judged < points ? `, on ${judged} of the points` : '';

@@ -5,21 +5,12 @@ import {
   argumentProblem,
   commandNamed,
   missingPositional,
-  type Parsed,
   positionalNames,
   withoutDashes,
 } from './arguments.ts';
 import { commands } from './commands.ts';
-import type { Command, Flags } from './flags.ts';
+import type { Command, Flag, Flags } from './flags.ts';
 import { reportProblem } from './process.ts';
-
-/**
- * The command to run after parsing. It is thrown out of the parser: if a handler returns, yargs renders the command's help,
- * which takes 0.07 s and is not shown.
- */
-class SelectedCommand {
-  constructor(readonly run: () => Promise<void>) {}
-}
 
 /** The groups of flags in the order of --help: first those that every run needs. */
 const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
@@ -28,20 +19,21 @@ const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:
  * The flags with numbers read as text and then converted: as numbers, yargs counts a value of 1 that is given after another one up
  * (`--epochs 5 --epochs 1` would be 6).
  */
-const withNumbersAsText = (flags: Flags): Flags =>
-  Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) =>
-      flag.type === 'number' ? [name, { ...flag, type: 'string', coerce: numberOf } as const] : [name, flag],
-    ),
+const withNumbersAsText = (flags: Flags): Flags => {
+  const asText = (flag: Flag): Flag => ({ ...flag, type: 'string', coerce: numberOf });
+  const entries = Object.entries(flags);
+  return Object.fromEntries(
+    entries.map(([name, flag]) => [name, flag.type === 'number' ? asText(flag) : flag]),
   );
+};
 /** NaN for what is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
 const numberOf = (value: unknown) =>
   typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
 
-/** Is this the call of a shell that completes a line, which may have mistakes? */
-const isCompletion = (args: readonly string[]) => args[0] === '--get-yargs-completions';
-
-/** A command for yargs, with checks before those of yargs, whose messages do not name the flag. */
+/**
+ * A command for yargs, with checks before those of yargs, whose messages do not name the flag. Its handler throws what is to be run out
+ * of the parser: if a handler returns, yargs renders the command's help, which takes 0.07 s and is not shown.
+ */
 const withChecks = (command: Command, args: readonly string[]) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
@@ -52,23 +44,21 @@ const withChecks = (command: Command, args: readonly string[]) => ({
     yargs.options(isHelp ? command.builder : withNumbersAsText(command.builder));
     // All of several words, but of a flag that is given twice the last value.
     if (command.command.endsWith('..>')) yargs.parserConfiguration({ 'duplicate-arguments-array': true });
-    if (!isHelp && !isCompletion(args))
-      return yargs.middleware((parsed) => assertArguments(parsed, yargs, args, command), true);
+    // A line that a shell completes may have mistakes.
+    if (!isHelp && args[0] !== '--get-yargs-completions')
+      return yargs.middleware((parsed) => {
+        // The types of yargs lack this documented property.
+        const { error } = (yargs as unknown as { parsed: { error: Error | null } }).parsed;
+        const problem = error?.message ?? argumentProblem(parsed, args, command);
+        if (problem) throw new UserError(problem);
+      }, true);
     for (const [call, what] of command.examples ?? []) yargs.example(`$0 ${call}`, what);
     return yargs;
   },
   handler(values: never) {
-    throw new SelectedCommand(() => command.handler(values));
+    throw () => command.handler(values);
   },
 });
-
-/** Throws a UserError for the first problem in the arguments of this command. */
-function assertArguments(parsed: Parsed, yargs: Argv, args: readonly string[], command: Command): void {
-  // The types of yargs lack this documented property.
-  const { error } = (yargs as unknown as { parsed: { error: Error | null } }).parsed;
-  const problem = error?.message ?? argumentProblem(parsed, args, command);
-  if (problem) throw new UserError(problem);
-}
 
 const COMPLETION = 'completion';
 
@@ -109,22 +99,14 @@ function parserOf(args: readonly string[]): Argv {
     });
 }
 
-/** Parses the arguments. Null if only help, the version or a completion was requested. */
-function selectedCommand(args: readonly string[]): SelectedCommand | null {
-  try {
-    parserOf(args).parse();
-  } catch (thrown) {
-    if (thrown instanceof SelectedCommand) return thrown;
-    throw thrown;
-  }
-  return null;
-}
-
 /** Runs the command of these arguments; sets the exit code of the process. Rejects with what is a fault of ours. */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
-    await selectedCommand(withoutDashes(argv))?.run();
-  } catch (error) {
-    if (!reportProblem(error)) throw error;
+    parserOf(withoutDashes(argv)).parse();
+  } catch (thrown) {
+    const command = typeof thrown === 'function' ? thrown() : Promise.reject(thrown);
+    await command.catch((error: unknown) => {
+      if (!reportProblem(error)) throw error;
+    });
   }
 }

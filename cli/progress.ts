@@ -2,25 +2,8 @@ import { oneLine, printable } from '../base/text.ts';
 import { likelihoodText, type RunEvent } from '../view/events.ts';
 import { counted } from '../view/text.ts';
 
-export interface Display {
-  event(event: RunEvent): void;
-  /** `time`: seconds since the run began, for a run in another process, whose past epochs arrive all at once. */
-  epoch(progress: {
-    epoch: number;
-    k: number;
-    loss: number | null;
-    subLoss: number | null;
-    time?: number;
-  }): void;
-  /** Replaces the list of connected workers. */
-  setWorkers(names: string[]): void;
-  /** Prints a separate line above the status line. */
-  line(text: string): void;
-  /** Shows how far reading is, on a terminal. */
-  status(text: string): void;
-  /** Clears the status line. */
-  end(): void;
-}
+export type Display = ReturnType<typeof createDisplay>;
+type Progress = Pick<RunEvent & { type: 'epoch' }, 'epoch' | 'k' | 'loss' | 'subLoss'>;
 
 const duration = (ms: number) =>
   ms < 99_500 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
@@ -39,7 +22,7 @@ const ENDS: Record<string, string> = {
 };
 /** Of so few rows that are left out it is clear that they are outliers: at most that share of a sample is set apart. */
 const OUTLIERS = 0.01;
-function sampleText({ rows, sample }: { rows: number; sample: number }): string {
+function sampleText(rows: number, sample: number): string {
   if (sample >= rows) return '';
   const left = rows - sample;
   if (left <= OUTLIERS * rows) return ` (training on all but ${counted(left, 'outlier')})`;
@@ -51,11 +34,7 @@ const lossText = (value: number | null) => (value === null ? '–' : value.toPre
  * Shows progress on stderr. On a terminal: a status line that is updated in place. Always: a line for each event worth reporting,
  * such as a step that changed K. `isLog`: each begins with the time, where it is no terminal and not systemd's journal, which has it.
  */
-export function createDisplay(
-  maxEpochs: number,
-  stream: NodeJS.WriteStream = process.stderr,
-  isLog = false,
-): Display {
+export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = process.stderr, isLog = false) {
   const live = stream.isTTY === true;
   const isStamped = isLog && !live && !process.env.JOURNAL_STREAM;
   const startTime = performance.now();
@@ -90,84 +69,38 @@ export function createDisplay(
     shown = true;
   };
   return {
+    /** Prints a separate line above the status line. */
     line,
+    /** Clears the status line. */
     end: clear,
-    status(text) {
+    /** Shows how far reading is, on a terminal. */
+    status(text: string) {
       const now = performance.now();
       if (!live || now - lastStatus < STATUS_MS) return;
       lastStatus = now;
       show(text, duration(now - startTime));
     },
-    setWorkers(names) {
+    /** Replaces the list of connected workers. */
+    setWorkers(names: string[]) {
       workers.clear();
       for (const name of names) workers.set(name, 'up');
     },
-    event(event) {
-      switch (event.type) {
-        case 'worker':
-          workers.set(event.worker, 'up');
-          if (live)
-            show(`${workerCounts(workers)}, ${event.backend}`, ...(hasStarted ? [] : ['reading all rows …']));
-          break;
-        case 'worker-gone':
-          workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
-          eventLine(
-            `worker ${event.worker} (${event.host === undefined ? '' : `${event.host}, `}pid ${event.pid}) is gone: ${event.reason}; its shards are reassigned`,
-          );
-          break;
-        case 'start': {
-          hasStarted = true;
-          eventLine(
-            `${event.rows.toLocaleString('en')} rows × ${event.dim}${sampleText(event)}, ${counted(event.shards, 'shard')}`,
-          );
-          break;
-        }
-        case 'likelihood':
-          eventLine(likelihoodText(event.likelihood, event.why));
-          break;
-        case 'encoder-epoch': {
-          const text = `encoder epoch ${event.epoch}/${event.of}  loss ${lossText(event.loss)}  ${event.wall.toFixed(1)} s`;
-          if (live) show(text, `${workerCounts(workers)}`);
-          if (!live || event.epoch === event.of) eventLine(text);
-          break;
-        }
-        case 'alternation': {
-          const { alternation, of, k, agreement } = event;
-          const same = agreement === null ? '' : `, agreement with those before ${agreement.toFixed(2)}`;
-          eventLine(`${counted(k, 'cluster')} of codes${same}; alternation ${alternation}/${of}`);
-          break;
-        }
-        case 'resume':
-          hasStarted = true;
-          eventLine(
-            event.from
-              ? `continues from epoch ${event.epoch}: ${event.from}`
-              : 'starts again: there is no checkpoint to continue from',
-          );
-          break;
-        case 'step':
-          if (event.changed) {
-            const before = event.kind === 'split' ? event.k - event.changed : event.k + event.changed;
-            eventLine(`epoch ${String(event.epoch).padStart(3)}  ${event.kind}  K ${before} → ${event.k}`);
-          }
-          break;
-        case 'warning':
-          eventLine(`dpmesh: warning: ${event.message}`);
-          break;
-        case 'end':
-          eventLine(`epoch ${String(event.epoch).padStart(3)}  ${ENDS[event.reason]}  K ${event.k}`);
-          if (live) show('labelling all rows …');
-          break;
-        case 'replicate':
-          if (event.k !== null) eventLine(`replicate ${event.replicate} of ${event.of}  K ${event.k}`);
-          else if (live) show(`replicate ${event.replicate} of ${event.of} …`);
-          break;
-        case 'done':
-          for (const note of event.notes ?? []) eventLine(`note: ${note}`);
-          break;
-      }
+    event(event: RunEvent) {
+      if (event.type === 'worker') workers.set(event.worker, 'up');
+      if (event.type === 'worker-gone') workers.set(event.worker, event.how === 'silent' ? 'silent' : 'gone');
+      hasStarted ||= event.type === 'start' || event.type === 'resume';
+      const isWhole = event.type !== 'encoder-epoch' || event.epoch === event.of;
+      if (!live || isWhole) for (const text of linesOf(event)) eventLine(text);
+      if (!live) return;
+      if (event.type === 'worker')
+        show(`${workerCounts(workers)}, ${event.backend}`, ...(hasStarted ? [] : ['reading all rows …']));
+      if (!isWhole) show(...linesOf(event), workerCounts(workers));
+      if (event.type === 'end') show('labelling all rows …');
+      if (event.type === 'replicate' && event.k === null)
+        show(`replicate ${event.replicate} of ${event.of} …`);
     },
-    epoch({ epoch, k, loss, subLoss, time }) {
+    /** `time`: seconds since the run began, for a run in another process, whose past epochs arrive all at once. */
+    epoch({ epoch, k, loss, subLoss }: Progress, time?: number) {
       const elapsed = time === undefined ? performance.now() - startTime : time * 1000;
       first ??= { epoch, elapsed };
       remember(ks, k);
@@ -187,13 +120,58 @@ export function createDisplay(
   };
 }
 
+/** What is printed of an event: of most, nothing. */
+function linesOf(event: RunEvent): string[] {
+  const inEpoch = (epoch: number) => `epoch ${String(epoch).padStart(3)}`;
+  switch (event.type) {
+    case 'worker-gone': {
+      const where = `${event.host === undefined ? '' : `${event.host}, `}pid ${event.pid}`;
+      return [`worker ${event.worker} (${where}) is gone: ${event.reason}; its shards are reassigned`];
+    }
+    case 'start': {
+      const { rows, dim, sample, shards } = event;
+      return [
+        `${rows.toLocaleString('en')} rows × ${dim}${sampleText(rows, sample)}, ${counted(shards, 'shard')}`,
+      ];
+    }
+    case 'likelihood':
+      return [likelihoodText(event.likelihood, event.why)];
+    case 'encoder-epoch': {
+      const { epoch, of, loss, wall } = event;
+      return [`encoder epoch ${epoch}/${of}  loss ${lossText(loss)}  ${wall.toFixed(1)} s`];
+    }
+    case 'alternation': {
+      const { alternation, of, k, agreement } = event;
+      const same = agreement === null ? '' : `, agreement with those before ${agreement.toFixed(2)}`;
+      return [`${counted(k, 'cluster')} of codes${same}; alternation ${alternation}/${of}`];
+    }
+    case 'resume':
+      return event.from
+        ? [`continues from epoch ${event.epoch}: ${event.from}`]
+        : ['starts again: there is no checkpoint to continue from'];
+    case 'step': {
+      const { epoch, kind, changed, k } = event;
+      const before = kind === 'split' ? k - changed : k + changed;
+      return changed ? [`${inEpoch(epoch)}  ${kind}  K ${before} → ${k}`] : [];
+    }
+    case 'warning':
+      return [`dpmesh: warning: ${event.message}`];
+    case 'end':
+      return [`${inEpoch(event.epoch)}  ${ENDS[event.reason]}  K ${event.k}`];
+    case 'replicate':
+      return event.k === null ? [] : [`replicate ${event.replicate} of ${event.of}  K ${event.k}`];
+    case 'done':
+      return (event.notes ?? []).map((note) => `note: ${note}`);
+    default:
+      return [];
+  }
+}
+
 /** `2 workers`, with the numbers of silent and lost ones, if any. */
 function workerCounts(workers: Map<string, 'up' | 'silent' | 'gone'>): string {
   const count = (state: string) => [...workers.values()].filter((own) => own === state).length;
-  const up = count('up');
-  const away = (['silent', 'gone'] as const).filter((state) => count(state));
-  const rest = away.map((state) => `${count(state)} ${state}`).join(', ');
-  return `${up} ${up === 1 ? 'worker' : 'workers'}${rest && ` (${rest})`}`;
+  const away = ['silent', 'gone'].flatMap((state) => (count(state) ? [`${count(state)} ${state}`] : []));
+  return counted(count('up'), 'worker') + (away.length ? ` (${away.join(', ')})` : '');
 }
 
 const LEVELS = '▁▂▃▄▅▆▇█';

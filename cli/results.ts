@@ -2,7 +2,7 @@ import { oneLine, printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Cut } from '../library/cut.ts';
 import { counted } from '../view/text.ts';
-import { defineCommand } from './flags.ts';
+import { defineCommand, numberFlag, REQUIRED, RUN, switchFlag, textFlag } from './flags.ts';
 import { dataPathOf, interruptible } from './process.ts';
 
 /** The commands that use a finished run. */
@@ -12,39 +12,22 @@ export const predict = defineCommand({
   words: ['run', 'data'],
   describe: 'label new rows with the clustering net of a finished run',
   builder: {
-    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
-    data: {
-      type: 'string',
-      demandOption: true,
-      requiresArg: true,
-      describe:
-        'rows to label: a file of arrays or a table, with the columns of the training data, or a folder of images',
-    },
-    'skip-bad': { type: 'boolean', default: false, describe: 'leave out images that cannot be decoded' },
-    out: {
-      type: 'string',
-      demandOption: true,
-      requiresArg: true,
-      describe:
-        'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
-    },
-    soft: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'output file of the responsibilities: .npy, float32, N×K',
-    },
-    images: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'output file of the paths of images in the order of their labels: text, one a line',
-    },
-    clusters: {
-      type: 'number',
-      requiresArg: true,
-      describe: 'label with so many clusters, those of dpmesh cut',
+    run: RUN,
+    data: textFlag(
+      'rows to label: a file of arrays or a table, with the columns of the training data, or a folder of images',
+      REQUIRED,
+    ),
+    'skip-bad': switchFlag('leave out images that cannot be decoded'),
+    out: textFlag(
+      'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
+      REQUIRED,
+    ),
+    soft: textFlag('output file of the responsibilities: .npy, float32, N×K'),
+    images: textFlag('output file of the paths of images in the order of their labels: text, one a line'),
+    clusters: numberFlag('label with so many clusters, those of dpmesh cut', {
       defaultDescription: 'those of the run',
-    },
-    force: { type: 'boolean', default: false, describe: 'overwrite existing files' },
+    }),
+    force: switchFlag('overwrite existing files'),
   },
   examples: [
     ['predict runs/x new.npy --out labels.npy', 'the cluster of each row of new.npy'],
@@ -59,11 +42,8 @@ export const predict = defineCommand({
     const { rows, outliers, k } = await interruptible((signal) =>
       predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, status, signal }),
     ).finally(end);
-    console.log(
-      printable(
-        `${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${outliers ? `; ${counted(outliers, 'outlier')}` : ''}`,
-      ),
-    );
+    const apart = outliers ? `; ${counted(outliers, 'outlier')}` : '';
+    console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${apart}`));
   },
 });
 
@@ -72,22 +52,14 @@ export const cut = defineCommand({
   words: ['run'],
   describe: 'join the clusters of a finished run to fewer, by its tree of merges',
   builder: {
-    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
-    clusters: {
-      type: 'number',
-      demandOption: true,
-      requiresArg: true,
-      describe: 'number of clusters, at most those of the run',
-    },
-    out: {
-      type: 'string',
-      requiresArg: true,
-      describe:
-        'output file of the labels: .npy, int32, or a table with what names the rows: .csv or .parquet',
-      defaultDescription: 'none: a table is printed',
-    },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
-    force: { type: 'boolean', default: false, describe: 'overwrite an existing file' },
+    run: RUN,
+    clusters: numberFlag('number of clusters, at most those of the run', REQUIRED),
+    out: textFlag(
+      'output file of the labels: .npy, int32, or a table with what names the rows: .csv or .parquet',
+      { defaultDescription: 'none: a table is printed' },
+    ),
+    json: switchFlag('print one JSON object instead of text'),
+    force: switchFlag('overwrite an existing file'),
   },
   examples: [
     ['cut runs/x --clusters 7', 'which clusters join'],
@@ -116,23 +88,19 @@ const MOST_NAMED = 16;
 const SHOWN_WORDS = 6;
 
 function tableOf({ rows, clusters }: Cut): string[] {
-  const cells = clusters.map((own, cluster) => [
+  const hasWords = clusters.some(({ words }) => words);
+  const cells = clusters.map(({ rows: own, from, words = [] }, cluster) => [
     String(cluster),
-    own.rows.toLocaleString('en'),
-    `${((100 * own.rows) / rows).toFixed(2)} %`,
-    own.from.slice(0, MOST_NAMED).join(', ') +
-      (own.from.length > MOST_NAMED ? `, … (${own.from.length} clusters)` : ''),
+    own.toLocaleString('en'),
+    `${((100 * own) / rows).toFixed(2)} %`,
+    from.slice(0, MOST_NAMED).join(', ') + (from.length > MOST_NAMED ? `, … (${from.length} clusters)` : ''),
+    ...(hasWords ? [words.slice(0, SHOWN_WORDS).join(', ')] : []),
   ]);
-  const head = ['cluster', 'rows', 'share', 'joined from'];
-  if (clusters.some(({ words }) => words)) {
-    head.push('words');
-    for (const [i, { words = [] }] of clusters.entries())
-      cells[i].push(words.slice(0, SHOWN_WORDS).join(', '));
-  }
-  const widths = head.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i].length)));
+  const table = [['cluster', 'rows', 'share', 'joined from', ...(hasWords ? ['words'] : [])], ...cells];
+  const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
   const aligned = (cell: string, i: number) =>
-    i < 3 ? cell.padStart(widths[i]) : i < head.length - 1 ? cell.padEnd(widths[i]) : cell;
-  return [head, ...cells].map((row) => printable(row.map(aligned).join('  ')));
+    i < 3 ? cell.padStart(widths[i]) : i < widths.length - 1 ? cell.padEnd(widths[i]) : cell;
+  return table.map((row) => printable(row.map(aligned).join('  ')));
 }
 
 /** Prints the resolutions in the events of a run. UserError where none were tried. */
@@ -141,10 +109,7 @@ export const resolutions = defineCommand({
   words: ['run'],
   describe:
     'resolutions that a run of the graph likelihood tried: the clusters at each, and how well samples agree',
-  builder: {
-    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of a table' },
-  },
+  builder: { run: RUN, json: switchFlag('print one JSON object instead of a table') },
   examples: [
     ['resolutions runs/x', 'resolution, clusters, agreement'],
     ['train x.npy --resolution 2', 'another run, with one of them'],
@@ -159,15 +124,13 @@ export const resolutions = defineCommand({
         `${run} tried no resolutions: it has a Gaussian mixture, has not come so far, or is of an earlier version; --likelihood graph tries them`,
       );
     const { points, chosen } = tried;
-    if (json) {
-      console.log(JSON.stringify({ run, points, chosen }));
-      return;
-    }
+    if (json) return void console.log(JSON.stringify({ run, points, chosen }));
     console.log('resolution  clusters  agreement');
-    for (const { resolution, k, stability } of points)
-      console.log(
-        `${resolution.toPrecision(3).padStart(10)}  ${String(Math.round(k)).padStart(8)}  ${stability.toFixed(3).padStart(9)}${resolution === chosen ? '  chosen' : ''}`,
-      );
+    for (const { resolution, k, stability } of points) {
+      const cells = [resolution.toPrecision(3), String(Math.round(k)), stability.toFixed(3)];
+      const line = cells.map((cell, i) => cell.padStart([10, 8, 9][i])).join('  ');
+      console.log(`${line}${resolution === chosen ? '  chosen' : ''}`);
+    }
   },
 });
 
@@ -177,19 +140,11 @@ export const plot = defineCommand({
   describe:
     'draw pictures of a run and report.html: clusters, map, tree, K and losses per epoch, true classes',
   builder: {
-    run: { type: 'string', demandOption: true, requiresArg: true, describe: 'run directory' },
-    out: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'output folder',
-      defaultDescription: '<run>/report',
-    },
-    labels: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'true classes: 1-D .npy, IDX, file.csv:column, or file.npz:array',
+    run: RUN,
+    out: textFlag('output folder', { defaultDescription: '<run>/report' }),
+    labels: textFlag('true classes: 1-D .npy, IDX, file.csv:column, or file.npz:array', {
       defaultDescription: 'those of the run',
-    },
+    }),
   },
   examples: [
     ['plot runs/x', 'draw runs/x/report again'],
@@ -208,12 +163,9 @@ export const view = defineCommand({
   command: 'view <runs..>',
   describe: 'open the page of a finished run, or a table of several to compare them',
   builder: {
-    http: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'HOST:PORT of the page, on this machine only',
+    http: textFlag('HOST:PORT of the page, on this machine only', {
       defaultDescription: '127.0.0.1:9464, or a free port',
-    },
+    }),
   },
   examples: [
     ['view runs/x', 'the page of a finished run'],

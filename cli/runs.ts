@@ -3,11 +3,9 @@ import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { flagName, options } from '../coordinator/options.ts';
-import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import {
   type Command,
-  type Flag,
   type Flags,
   flagsFor,
   type ResultValues,
@@ -23,37 +21,35 @@ import { print } from './summary.ts';
 
 type NewValues = ResultValues & RunValues;
 
-const trainFlags: Flags = { ...resultFlags, ...flagsFor('train') };
 export const train: Command = {
   command: 'train [file]',
   words: ['data'],
   describe: 'cluster a file with workers on this machine',
-  builder: trainFlags,
+  builder: { ...resultFlags, ...flagsFor('train') },
   examples: [
     ['train x.npy', 'cluster the rows of x.npy; results in runs/x'],
     ['train x.csv --labels x.csv:kind', 'without the column kind, whose classes are used for scores'],
     ['train photos/ --encoder autoencoder', 'learn features of images, and cluster these'],
     ['train x.csv --dry-run', 'what would be read and done'],
   ],
-  handler: (values: NewValues) => startRun(values, trainFlags),
+  handler: (values: NewValues) => startRun(values, train.builder),
 };
 
-const coordinatorFlags: Flags = {
-  ...resultFlags,
-  ...flagsFor('coordinator'),
-  bind: { ...flagsFor('coordinator').bind, describe: 'address that workers connect to, tcp://HOST:PORT' },
-};
 export const coordinator: Command = {
   command: 'coordinator [file]',
   words: ['data'],
   describe: 'cluster a file with workers that join from this or other machines',
-  builder: coordinatorFlags,
+  builder: {
+    ...resultFlags,
+    ...flagsFor('coordinator'),
+    bind: { ...flagsFor('coordinator').bind, describe: 'address that workers connect to, tcp://HOST:PORT' },
+  },
   examples: [
     ['coordinator x.npy', 'wait for workers on this machine'],
     ["coordinator x.npy --bind 'tcp://*:5555' --keys keys", 'for workers elsewhere that have a key (keygen)'],
     ['worker --connect tcp://HOST:5555 --key alice.key', 'there, or: launch --gpus all --connect …'],
   ],
-  handler: (values: NewValues) => startRun(values, coordinatorFlags),
+  handler: (values: NewValues) => startRun(values, coordinator.builder),
 };
 
 async function startRun(values: NewValues, flags: Flags): Promise<void> {
@@ -66,43 +62,33 @@ async function startRun(values: NewValues, flags: Flags): Promise<void> {
   await runOnTerminal((terminal) => train({ ...config, ...options, ...terminal }), { ...values, maxEpochs });
 }
 
-const { default: _, ...backend } = flagsFor('resume').backend;
-const { default: __, ...bind } = flagsFor('resume').bind;
-const ofRun: Flag = { type: 'string', group: bind.group, requiresArg: true };
+const ofResume = flagsFor('resume');
+const { default: _, ...backend } = ofResume.backend;
+const { default: __, ...bind } = ofResume.bind;
+/** The flag has the value of the run by default. */
+const ofRun = (describe: string, defaultDescription = 'that of the run') =>
+  ({ describe, defaultDescription, group: bind.group, requiresArg: true }) as const;
 
 /** Flags of the commands that continue a run. */
 const continuingFlags: Flags = {
   // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
   ...Object.fromEntries(Object.entries(resultFlags).map(([name, flag]) => [name, { ...flag, hidden: true }])),
   run: { type: 'string', hidden: true },
-  ...flagsFor('resume'),
+  ...ofResume,
   backend: {
     ...backend,
-    describe: 'compute backend; any other than that of the run is rejected',
-    defaultDescription: 'that of the run',
+    ...ofRun('compute backend; any other than that of the run is rejected'),
+    group: backend.group,
   },
-  out: {
-    ...flagsFor('resume').out,
-    describe: 'write to this directory and leave the old one unchanged',
-    defaultDescription: 'that of the run',
-  },
-  data: { ...ofRun, describe: 'the same rows at another path', defaultDescription: 'that of the run' },
-  labels: {
-    ...ofRun,
-    describe: 'true classes to evaluate the result with',
-    defaultDescription: 'those of the run',
-  },
-  from: {
-    ...ofRun,
-    describe: 'resume from this checkpoint file',
-    defaultDescription: 'the newest valid one',
-  },
+  out: { ...ofResume.out, ...ofRun('write to this directory and leave the old one unchanged') },
+  data: { type: 'string', ...ofRun('the same rows at another path') },
+  labels: { type: 'string', ...ofRun('true classes to evaluate the result with', 'those of the run') },
+  from: { type: 'string', ...ofRun('resume from this checkpoint file', 'the newest valid one') },
   'max-epochs': {
-    ...ofRun,
     type: 'number',
-    describe:
+    ...ofRun(
       'go on to another limit than the run’s, also if it is finished: what a run with this limit gives',
-    defaultDescription: 'that of the run',
+    ),
   },
   bind,
 };
@@ -124,7 +110,7 @@ export const resume: Command = {
     ['resume runs/x --data /elsewhere/x.npy', 'the data have moved'],
     ['resume runs/x --out runs/again', 'leave runs/x as it is'],
   ],
-  handler: (values: ContinuingValues) => continueRun(values, { finish: false }),
+  handler: (values: ContinuingValues) => continueRun(values, false),
 };
 
 export const finish: Command = {
@@ -137,7 +123,7 @@ export const finish: Command = {
     ['finish runs/x --out runs/now', 'leave runs/x as it is, so that it can be resumed'],
     ['resume runs/x --max-epochs 1000', 'go on with it after all'],
   ],
-  handler: (values: ContinuingValues) => continueRun(values, { finish: true }),
+  handler: (values: ContinuingValues) => continueRun(values, true),
 };
 
 /**
@@ -147,7 +133,7 @@ export const finish: Command = {
 const MAY_CHANGE = ['data', 'labels', 'maxEpochs'];
 
 /** Continues a run in this terminal; `finish`: it only gets its results. */
-async function continueRun(values: ContinuingValues, { finish }: { finish: boolean }): Promise<void> {
+async function continueRun(values: ContinuingValues, finish: boolean): Promise<void> {
   const run = String(values.run);
   const { readRunFile } = await import('../coordinator/storage/run-file.ts');
   readRunFile(run, dpmeshVersion(), { mayBeEarlier: true });
@@ -215,33 +201,28 @@ async function runOnTerminal(
   const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
   run = start({ signal: stopping.signal, ...shown });
   onHangup?.(run.rereadKeys);
-  let result: RunResult;
   try {
     for await (const event of run)
       if (events) printEvent(event);
-      else if (event.type === 'epoch') {
-        const { epoch, k, loss, subLoss } = event;
-        display.epoch({ epoch, k, loss, subLoss });
-      } else if (event.type !== 'done') {
-        // Its notes are printed with the result.
-        display.event(event);
-      }
-    result = await run;
+      else if (event.type === 'epoch') display.epoch(event);
+      // Its notes are printed with the result.
+      else if (event.type !== 'done') display.event(event);
+    const result = await run;
+    display.end();
+    print(result, json || events);
   } catch (error) {
     display.end();
-    if (!(error instanceof AbortError)) {
-      // Page and metrics may linger for minutes.
-      const isReported = reportProblem(error);
-      await run.closed;
-      if (!isReported) throw error;
+    if (error instanceof AbortError) {
+      display.line(error.message);
+      process.exitCode = INTERRUPTED;
       return;
     }
-    display.line(error.message);
-    process.exitCode = INTERRUPTED;
-    return;
+    // Page and metrics may linger for minutes.
+    if (!reportProblem(error)) {
+      await run.closed;
+      throw error;
+    }
   }
-  display.end();
-  print(result, json || events);
   await run.closed;
 }
 

@@ -1,8 +1,9 @@
 import { BACKENDS } from '../base/identity.ts';
 import { printable } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
+import { counted } from '../view/text.ts';
 import type { CheckResult } from '../worker/host/doctor/check.ts';
-import { defineCommand } from './flags.ts';
+import { defineCommand, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';
 
 /** What a machine has: installing backends, and checking all. */
@@ -12,22 +13,9 @@ export const setup = defineCommand({
   describe: 'install the backend tensorflow or webgpu in a folder of its own',
   builder: {
     what: { type: 'string', hidden: true },
-    cuda: {
-      type: 'boolean',
-      default: false,
-      describe: 'tensorflow: include the CUDA libraries, so that a host needs only the driver',
-    },
-    dir: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'folder to install into',
-      defaultDescription: 'the user’s data folder',
-    },
-    remove: {
-      type: 'boolean',
-      default: false,
-      describe: 'remove the backend that is named, or all that were set up',
-    },
+    cuda: switchFlag('tensorflow: include the CUDA libraries, so that a host needs only the driver'),
+    dir: textFlag('folder to install into', { defaultDescription: 'the user’s data folder' }),
+    remove: switchFlag('remove the backend that is named, or all that were set up'),
   },
   examples: [
     ['setup tensorflow', 'a faster backend for CPUs'],
@@ -55,13 +43,9 @@ export const setup = defineCommand({
       stopPrograms();
     });
     try {
-      if (what === 'tensorflow') {
-        const { setupTensorflow } = await import('../worker/host/setup/tensorflow.ts');
-        await setupTensorflow({ cuda, dir });
-      } else {
-        const { setupWebgpu } = await import('../worker/host/setup/webgpu.ts');
-        await setupWebgpu({ dir });
-      }
+      if (what === 'tensorflow')
+        await (await import('../worker/host/setup/tensorflow.ts')).setupTensorflow({ cuda, dir });
+      else await (await import('../worker/host/setup/webgpu.ts')).setupWebgpu({ dir });
     } catch (error) {
       if (!stopped) throw error;
       console.error('stopped; nothing was set up, and its files were removed');
@@ -76,14 +60,11 @@ export const doctor = defineCommand({
   command: 'doctor',
   describe: 'check which backends and features work on this machine, and how to fix those that do not',
   builder: {
-    backend: {
-      type: 'string',
-      requiresArg: true,
+    backend: textFlag('exit with code 1 unless this backend works', {
       choices: ['auto', ...BACKENDS],
-      describe: 'exit with code 1 unless this backend works',
       defaultDescription: 'any',
-    },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+    }),
+    json: switchFlag('print one JSON object instead of text'),
   },
   examples: [
     ['doctor', 'what works here'],
@@ -92,18 +73,15 @@ export const doctor = defineCommand({
   async handler({ backend, json }) {
     const { doctor } = await import('../worker/host/doctor/doctor.ts');
     const checks = await doctor(backend, json ? () => {} : show);
-    const count = (status: CheckResult['status']) => checks.filter((check) => check.status === status).length;
-    const ok = count('failure') === 0;
+    const [fine, warnings, failures] = (['ok', 'warning', 'failure'] as const).map(
+      (status) => checks.filter((check) => check.status === status).length,
+    );
+    const ok = failures === 0;
     if (json) console.log(JSON.stringify({ ok, checks }));
-    else
-      console.log(
-        `\n${count('ok')} ok, ${numbered(count('warning'), 'warning')}, ${numbered(count('failure'), 'failure')}`,
-      );
+    else console.log(`\n${fine} ok, ${counted(warnings, 'warning')}, ${counted(failures, 'failure')}`);
     process.exitCode = ok ? 0 : 1;
   },
 });
-
-const numbered = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const MARKS = { ok: 'ok', warning: 'warning', failure: 'FAILURE' };
 

@@ -7,53 +7,34 @@ const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
-  const { k, scores, loss, epochs, rounds, workers, rows: count, columns: dim, seconds, directory } = result;
-  const { outliers, notes, replicates, stability, alternations } = result;
-  const certainty = certaintyText(result);
+  const { k, scores, columns: dim, directory: out, report, ...others } = result;
+  const { alternations, outliers, seconds } = others;
   if (json) {
-    const summary = {
-      k,
-      ...scores,
-      loss,
-      epochs,
-      rounds,
-      workers,
-      rows: count,
-      outliers,
-      dim,
-      seconds,
-      out: directory,
-      notes,
-      replicates,
-      stability,
-      ...(alternations && { alternations }),
-    };
-    console.log(JSON.stringify(summary));
-    return;
+    const summary = { k, ...scores, ...others, dim, out, alternations: alternations ?? undefined };
+    return void console.log(JSON.stringify(summary));
   }
-  const score = (value: number | null) => (value === null ? '–' : value.toFixed(4));
-  const rows: [string, string][] = [
+  const certainty = certaintyText(result);
+  const score = (value: number | null) => value?.toFixed(4) ?? '–';
+  const known = (value: number | null) => value?.toFixed(4) ?? null;
+  const rows: [name: string, value: string | null][] = [
     ['clusters (K)', certainty ? `${k} (${certainty})` : String(k)],
-    ...(scores.nmi === null
-      ? []
-      : ([
-          ['NMI', score(scores.nmi)],
-          ['ARI', score(scores.ari)],
-          ['ACC', score(scores.acc)],
-        ] as [string, string][])),
+    ['NMI', known(scores.nmi)],
+    ['ARI', known(scores.ari)],
+    ['ACC', known(scores.acc)],
     ['silhouette', score(scores.silhouette)],
-    ...(alternations ? ([['alternations', alternationsText(alternations)]] as [string, string][]) : []),
-    ['loss', score(loss)],
-    ['rows × dimensions', `${count.toLocaleString('en')} × ${dim}`],
-    ...(outliers ? ([['outliers', outliers.toLocaleString('en')]] as [string, string][]) : []),
-    ['epochs, rounds', `${epochs}, ${rounds}`],
-    ['workers', String(workers)],
+    ['alternations', alternations && alternationsText(alternations)],
+    ['loss', score(result.loss)],
+    ['rows × dimensions', `${result.rows.toLocaleString('en')} × ${dim}`],
+    ['outliers', outliers ? outliers.toLocaleString('en') : null],
+    ['epochs, rounds', `${result.epochs}, ${result.rounds}`],
+    ['workers', String(result.workers)],
     ['training', `${seconds.toFixed(2)} s`],
-    ['results', directory],
-    ...(result.report ? ([['report', result.report]] as [string, string][]) : []),
+    ['results', out],
+    ['report', report],
     // The address of the live page ends with the run.
-    ['page', `dpmesh view ${word(directory)}`],
+    ['page', `dpmesh view ${word(out)}`],
   ];
-  for (const [name, value] of rows) console.log(printable(`${name.padEnd(18)}  ${value}`));
-  for (const note of notes) console.log(printable(`note: ${note}`));
+  for (const [name, value] of rows)
+    if (value !== null) console.log(printable(`${name.padEnd(18)}  ${value}`));
+  for (const note of result.notes) console.log(printable(`note: ${note}`));
 }

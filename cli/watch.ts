@@ -5,7 +5,7 @@ import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { type History, isOver, type Message, type RunInfo, type Status } from '../view/api.ts';
 import type { TimedEvent } from '../view/events.ts';
-import { defineCommand } from './flags.ts';
+import { defineCommand, textFlag } from './flags.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Shows a run in another process, from its HTTP API. */
@@ -15,22 +15,17 @@ export const watch = defineCommand({
   describe: 'show the progress of a run in another process or on another machine',
   builder: {
     url: { type: 'string', hidden: true },
-    token: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'the run’s --http-token',
-      defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
-    },
+    token: textFlag('the run’s --http-token', { defaultDescription: 'DPMESH_HTTP_TOKEN, or none' }),
   },
   examples: [
     ['watch 127.0.0.1:9464', 'a run on this machine'],
     ['watch http://HOST:9464 --token TOKEN', 'one elsewhere, with its --http-token'],
   ],
   async handler(args) {
-    const { UserError } = await import('../base/user-error.ts');
     const { assertSecret } = await import('../base/address.ts');
     const text = String(args.url);
-    const url = parse(/^\w+:\/\//.test(text) ? text : `http://${text}`);
+    const full = /^\w+:\/\//.test(text) ? text : `http://${text}`;
+    const url = URL.canParse(full) ? new URL(full) : null;
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
       throw new UserError(`${text} must look like HOST:PORT or http://HOST:PORT`);
     // What Node.js reads HTTP with.
@@ -46,15 +41,6 @@ export const watch = defineCommand({
 /** Exit code if the run failed or was stopped. */
 const NOT_DONE = 1;
 
-/** Null if the text is not a URL. */
-function parse(text: string): URL | null {
-  try {
-    return new URL(text);
-  } catch {
-    return null;
-  }
-}
-
 /**
  * The time for an answer, all of it; of the stream, for its beginning. Reconnecting ends with an error if the run has not
  * answered for this long, ms.
@@ -64,25 +50,15 @@ const RETRY_MS = 500;
 /** Events of one millisecond that are remembered. */
 const MOST_AT_ONCE = 10_000;
 
-/** What has been shown; after reconnecting, the coordinator sends it again. */
-interface Shown {
-  /** The last epoch. */
-  epoch: number;
-  /** The time of the last event. */
-  time: string;
-  /** All events of that millisecond, as JSON. */
-  events: Set<string>;
-}
+/** What has been shown, and is sent again after reconnecting: the last epoch; the time of the last event, and all of that millisecond. */
+const nothingShown = () => ({ epoch: 0, time: '', events: new Set<string>() });
+type Shown = ReturnType<typeof nothingShown>;
 
 /** Aborts what `request` does if it takes longer than so many ms. */
 async function within<T>(ms: number, request: (timeout: AbortSignal) => Promise<T>): Promise<T> {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), ms);
-  try {
-    return await request(timeout.signal);
-  } finally {
-    clearTimeout(timer);
-  }
+  return request(timeout.signal).finally(() => clearTimeout(timer));
 }
 
 /**
@@ -107,7 +83,7 @@ export async function follow(
     return response;
   };
   const read = <T>(path: string) => within(patience, async (timeout) => jsonOf<T>(await get(path, timeout)));
-  const shown: Shown = { epoch: 0, time: '', events: new Set() };
+  const shown = nothingShown();
   let display: Display | null = null;
   let answered: number | null = null;
   for (;;) {
@@ -152,19 +128,11 @@ function catchUp(display: Display, { epochs, events }: History, shown: Shown): v
   const missed = events.filter(({ time }) => time >= shown.time);
   let next = 0;
   const epochsUntil = (last: number) => {
-    for (; next < epochs.epoch.length && epochs.epoch[next] <= last; next++)
-      show(
-        display,
-        {
-          type: 'epoch',
-          epoch: epochs.epoch[next],
-          time: epochs.time[next],
-          k: epochs.k[next],
-          loss: epochs.loss[next],
-          subLoss: epochs.subLoss[next],
-        },
-        shown,
-      );
+    for (; next < epochs.epoch.length && epochs.epoch[next] <= last; next++) {
+      const [epoch, time, k] = [epochs.epoch[next], epochs.time[next], epochs.k[next]];
+      const [loss, subLoss] = [epochs.loss[next], epochs.subLoss[next]];
+      show(display, { type: 'epoch', epoch, time, k, loss, subLoss }, shown);
+    }
   };
   for (const event of missed) {
     if (event.type === 'step' || event.type === 'end') epochsUntil(event.epoch);
@@ -180,7 +148,7 @@ function show(display: Display, message: Message, shown: Shown): void {
   }
   if (message.type === 'epoch' && message.epoch > shown.epoch) {
     shown.epoch = message.epoch;
-    display.epoch(message);
+    display.epoch(message, message.time);
   }
   if (message.type === 'status' && message.status === 'paused') display.line('paused');
 }

@@ -1,19 +1,22 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { parseBindAddress } from '../base/address.ts';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
 import { validated } from '../coordinator/config.ts';
 import { seconds } from '../coordinator/domains.ts';
-import { isRemote, parsePrefix } from '../data/remote/address.ts';
-import type { BackendChoice } from '../worker/host/plan.ts';
-import type { ProcessOptions } from '../worker/process.ts';
+import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
 import {
   type Command,
   defineCommand,
-  type Flags,
   type FlagValues,
   flagsFor,
+  numberFlag,
+  REQUIRED,
   type RunValues,
+  switchFlag,
+  textFlag,
 } from './flags.ts';
 import { onSignal } from './process.ts';
 
@@ -21,51 +24,27 @@ import { onSignal } from './process.ts';
 
 /** Flags of workers that join a coordinator elsewhere. */
 const joinFlags = {
-  connect: {
-    type: 'string',
-    demandOption: true,
-    describe: 'address of the coordinator, tcp://HOST:PORT',
-    requiresArg: true,
-  },
-  key: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'key file of this worker, made by dpmesh keygen',
+  connect: textFlag('address of the coordinator, tcp://HOST:PORT', REQUIRED),
+  key: textFlag('key file of this worker, made by dpmesh keygen', {
     defaultDescription: 'none, no encryption',
-  },
-  'data-root': {
-    type: 'string',
-    array: true,
-    default: ['.'],
-    defaultDescription: '.',
-    requiresArg: true,
-    describe:
-      'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
-  },
-  'reconnect-for': {
-    type: 'number',
+  }),
+  'data-root': textFlag(
+    'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
+    { array: true, default: ['.'], defaultDescription: '.' },
+  ),
+  'reconnect-for': numberFlag('seconds without contact with the coordinator after which the worker exits', {
     default: 600,
-    requiresArg: true,
-    describe: 'seconds without contact with the coordinator after which the worker exits',
-  },
-  'give-up-after': {
-    type: 'number',
-    requiresArg: true,
-    describe: 'like --reconnect-for, until the first contact',
+  }),
+  'give-up-after': numberFlag('like --reconnect-for, until the first contact', {
     defaultDescription: '--reconnect-for',
-  },
-} as const satisfies Flags;
+  }),
+};
 
 type JoinValues = FlagValues<typeof joinFlags> & Pick<Required<RunValues>, 'backend' | 'requireGpu' | 'gpu'>;
 
 /** The options of a worker process, except its name and backend. UserError for an invalid flag. */
-async function joinOptionsOf({
-  connect,
-  key,
-  dataRoot,
-  reconnectFor,
-  giveUpAfter,
-}: FlagValues<typeof joinFlags>): Promise<Omit<ProcessOptions, 'name' | 'quiet' | keyof BackendChoice>> {
+async function joinOptionsOf(values: JoinValues) {
+  const { connect, key, dataRoot, reconnectFor, giveUpAfter } = values;
   const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
     throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
@@ -96,19 +75,10 @@ export const worker: Command = {
   builder: {
     ...joinFlags,
     ...flagsFor('worker'),
-    http: {
-      type: 'string',
-      requiresArg: true,
-      describe: 'HOST:PORT of this worker’s own metrics (the coordinator has those of all workers)',
+    http: textFlag('HOST:PORT of this worker’s own metrics (the coordinator has those of all workers)', {
       defaultDescription: 'none',
-    },
-    name: {
-      type: 'string',
-      default: '',
-      defaultDescription: 'none',
-      describe: 'name in logs, events and metrics',
-      requiresArg: true,
-    },
+    }),
+    name: textFlag('name in logs, events and metrics', { default: '', defaultDescription: 'none' }),
   },
   examples: [
     ['worker --connect tcp://HOST:5555', 'one core'],
@@ -116,20 +86,12 @@ export const worker: Command = {
   ],
   async handler(values: JoinValues & { http?: string; name: string }) {
     const { backendOf } = await import('../worker/host/plan.ts');
-    const options = {
-      ...(await joinOptionsOf(values)),
-      ...(await backendOf(values)),
-      follows: values.backend === 'auto' && !values.requireGpu,
-    };
-    const http =
-      values.http === undefined
-        ? undefined
-        : {
-            ...(await import('../base/address.ts')).parseBindAddress('--http', values.http),
-            version: (await import('../base/version.ts')).dpmeshVersion(),
-          };
+    const { name, http: address, backend, requireGpu } = values;
+    const follows = backend === 'auto' && !requireGpu;
+    const options = { ...(await joinOptionsOf(values)), ...(await backendOf(values)), follows };
+    const http = address === undefined ? undefined : parseBindAddress('--http', address);
     const { serve } = await import('../worker/process.ts');
-    await serve({ ...options, name: values.name, quiet: false, http });
+    await serve({ ...options, name, quiet: false, http: http && { ...http, version: dpmeshVersion() } });
   },
 };
 
@@ -139,17 +101,8 @@ export const launch: Command = {
   builder: {
     ...flagsFor('launch'),
     gpus: { ...flagsFor('launch').gpus, defaultDescription: 'all; none with --cpus' },
-    cpus: {
-      type: 'number',
-      requiresArg: true,
-      default: 0,
-      describe: 'number of workers without a GPU, on one core each',
-    },
-    'dry-run': {
-      type: 'boolean',
-      default: false,
-      describe: 'only print which worker would be on which device',
-    },
+    cpus: numberFlag('number of workers without a GPU, on one core each', { default: 0 }),
+    'dry-run': switchFlag('only print which worker would be on which device'),
     ...joinFlags,
     key: { ...joinFlags.key, describe: 'key file of these workers, made by dpmesh keygen' },
     'give-up-after': {
@@ -175,17 +128,10 @@ export const launch: Command = {
       return;
     }
     const backend = await backendFor(specs, values);
+    const follows = values.backend === 'auto' && !backend.requireGpu;
     const { launch } = await import('../worker/host/launch.ts');
-    process.exitCode = await launch(
-      specs,
-      {
-        ...shared,
-        ...backend,
-        follows: values.backend === 'auto' && !backend.requireGpu,
-        giveUpAfter: shared.giveUpAfter ?? null,
-      },
-      onSignal,
-    );
+    const options = { ...shared, ...backend, follows, giveUpAfter: shared.giveUpAfter ?? null };
+    process.exitCode = await launch(specs, options, onSignal);
   },
 };
 
@@ -194,13 +140,8 @@ export const keygen = defineCommand({
   command: 'keygen <folder>',
   describe: 'create a folder of keys for a coordinator and its workers, or add workers to it',
   builder: {
-    workers: {
-      type: 'string',
-      default: 'worker',
-      requiresArg: true,
-      describe: 'comma-separated names of workers; more can be added later',
-    },
-    json: { type: 'boolean', default: false, describe: 'print one JSON object instead of text' },
+    workers: textFlag('comma-separated names of workers; more can be added later', { default: 'worker' }),
+    json: switchFlag('print one JSON object instead of text'),
   },
   examples: [
     ['keygen keys --workers alice,bob', 'keys/server.key, alice.key, bob.key, allowed'],
@@ -209,7 +150,6 @@ export const keygen = defineCommand({
   ],
   async handler({ folder, workers, json }) {
     const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
-    const { assertLocal } = await import('../data/remote/address.ts');
     const { lockDirectory } = await import('../coordinator/storage/run-lock.ts');
     const names = workers.split(',').map((name) => name.trim());
     assertLocal('the folder', String(folder));

@@ -90,7 +90,7 @@ describe('the display', () => {
     const { written, stream } = recorder(true);
     const display = createDisplay(10, stream);
     for (const epoch of [1, 2, 3, 4])
-      display.epoch({ epoch, k: 1, loss: null, subLoss: null, time: 5 + 2 * epoch });
+      display.epoch({ epoch, k: 1, loss: null, subLoss: null }, 5 + 2 * epoch);
     assert.match(written.at(-1)!, / {2}13\.0 s {2}at most 12\.0 s left$/);
   });
 
