@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein';
-import { isNumbered } from './tables/csv-rows.ts';
+import { isNumbered } from './tables/csv-table.ts';
 
 /** A column in a message, by its name, or by its number from 0, which has to be said. */
 export const columnCalled = (names: readonly string[] | null, column: number): string =>

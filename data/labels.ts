@@ -10,7 +10,7 @@ import { formatOf, tableFileAt } from './open.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/place.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
-import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-rows.ts';
+import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
 import { columnIn } from './tables/select-columns.ts';

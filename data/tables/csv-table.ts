@@ -1,21 +1,17 @@
+import { type CsvError, type Options, parse } from 'csv-parse';
+import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { compressionOf, headOf, UTF8, unpackedHead } from '../streams.ts';
 import {
-  type CsvRows,
-  csvRows,
-  type Decimal,
-  hasDecimalComma,
-  hasDecimalPoint,
-  isAmbiguous,
-  isBoolean,
-  type isHeader,
-  isText,
-  parseNumber,
-  sniffFormat,
-  type TextDialect,
-  type TextFormat,
-} from './csv-rows.ts';
-import { chunksOf, fileLiteral, QueryFailed, quoted, textsOf } from './duckdb.ts';
+  beginsAsUtf8,
+  compressionOf,
+  encodingOf,
+  headOf,
+  inUtf8,
+  textDecoder,
+  UTF8,
+  unpackedHead,
+} from '../streams.ts';
+import { batchesOf, fileLiteral, orNaN, QueryFailed, quoted } from './duckdb.ts';
 import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
@@ -31,18 +27,7 @@ const BOOLEAN = 'bool';
 /** DuckDB does not read this table as it is: it is to be read row by row. */
 export class NotPlain extends Error {}
 
-interface Sniffed {
-  names: string[] | null;
-  isEmpty: boolean;
-  columns: Column[];
-  decimal: Decimal;
-  /** Are there numbers whose commas may be decimal? They are taken for those of thousands. */
-  isGrouped: boolean;
-  /** Of each column: has it numbers with decimal points, so that its commas are those of thousands? */
-  hasPoints: boolean[];
-  /** Columns at the end without a name and without values, which are left out. */
-  blanks: number;
-}
+type Sniffed = Awaited<ReturnType<typeof sniff>>;
 
 /** How a text table is read. */
 export interface TextOptions {
@@ -70,13 +55,11 @@ export async function csvTable(
     [trims, saysSep, blanks, decimal === ',', columns.length === 1].some(Boolean);
   if (isPlain && (isUnusual || (await beginsEmpty(path)))) throw new NotPlain();
   const notes = notesOn(format, dialect, sniffed);
+  const onGrouped = () => {
+    if (!notes.includes(GROUPED)) notes.push(GROUPED);
+  };
   // Those after the first rows.
-  const onGrouped =
-    dialect.decimal || decimal === ','
-      ? null
-      : () => {
-          if (!notes.includes(GROUPED)) notes.push(GROUPED);
-        };
+  const tells = dialect.decimal || decimal === ',' ? null : onGrouped;
   return {
     path,
     isNamed: names !== null,
@@ -86,7 +69,7 @@ export async function csvTable(
     notes,
     read: isPlain
       ? (wanted) => plainBatches(path, columns, wanted, names !== null, delimiter as string)
-      : (wanted) => batches(csvRows(path, format, isHeaderRow), { path, ...sniffed, onGrouped }, wanted),
+      : (wanted) => batches(csvRows(path, format, isHeaderRow), path, sniffed, tells, wanted),
   };
 }
 
@@ -100,57 +83,38 @@ function notesOn(
   dialect: TextDialect,
   { decimal, isGrouped, blanks }: Sniffed,
 ): string[] {
-  const isForeign = encoding !== UTF8 && !dialect.encoding;
-  const hasCommas = decimal === ',' && !dialect.decimal;
+  const notes: string[] = [];
   const between = typeof delimiter === 'string' ? (DELIMITERS[delimiter] ?? delimiter) : 'blanks';
-  return [
-    ...(isForeign || hasCommas
-      ? [
-          `it is read as ${encoding}, with ${between} between columns and decimal ${decimal === ',' ? 'commas' : 'points'}; if it is not, say so with --encoding, --sep and --decimal`,
-        ]
-      : []),
-    ...(isGrouped && !dialect.decimal ? [GROUPED] : []),
-    ...(blanks
-      ? [`its last ${blanks > 1 ? `${blanks} columns have` : 'column has'} neither name nor values`]
-      : []),
-  ];
+  if ((encoding !== UTF8 && !dialect.encoding) || (decimal === ',' && !dialect.decimal))
+    notes.push(
+      `it is read as ${encoding}, with ${between} between columns and decimal ${decimal === ',' ? 'commas' : 'points'}; if it is not, say so with --encoding, --sep and --decimal`,
+    );
+  if (isGrouped && !dialect.decimal) notes.push(GROUPED);
+  if (blanks)
+    notes.push(`its last ${blanks > 1 ? `${blanks} columns have` : 'column has'} neither name nor values`);
+  return notes;
 }
 
 const beginsEmpty = async (path: string) =>
   /^\ufeff?[ \t]*[\r\n]/.test((await unpackedHead(path, 64)).toString());
 
-interface Counts {
-  texts: number;
-  booleans: number;
-  numbers: number;
-  /** Of the numbers, those with decimal commas, and points, and with commas that may be either. */
-  commas: number;
-  points: number;
-  ambiguous: number;
-}
-
-async function sniff(
-  path: string,
-  format: TextFormat,
-  isHeaderRow: typeof isHeader,
-  dialect: TextDialect,
-): Promise<Sniffed> {
+/** What is told from the first rows. */
+async function sniff(path: string, format: TextFormat, isHeaderRow: typeof isHeader, dialect: TextDialect) {
   let names: string[] | undefined;
-  let counts: Counts[] = [];
+  // Fields of each column; of numbers, those with decimal commas, and points, and with commas that may be either.
+  const none = { texts: 0, booleans: 0, numbers: 0, commas: 0, points: 0, ambiguous: 0 };
+  let counts: (typeof none)[] = [];
   let seen = 0;
   for await (const piece of csvRows(path, format, isHeaderRow)) {
     if (!counts.length) {
       names = piece.names;
-      const none = { texts: 0, booleans: 0, numbers: 0, commas: 0, points: 0, ambiguous: 0 };
       counts = Array.from({ length: piece.width }, () => ({ ...none }));
     }
     for (const { fields } of piece.rows.slice(0, SNIFFED_ROWS - seen))
       for (const [c, count] of counts.entries()) {
         const field = fields[c].trim();
         if (isMissing(field)) continue;
-        if (isText(field)) count.texts++;
-        else if (isBoolean(field)) count.booleans++;
-        else count.numbers++;
+        count[isText(field) ? 'texts' : isBoolean(field) ? 'booleans' : 'numbers']++;
         count.commas += Number(hasDecimalComma(field));
         count.points += Number(hasDecimalPoint(field));
         count.ambiguous += Number(isAmbiguous(field));
@@ -168,13 +132,19 @@ async function sniff(
   const hasCommas = pure.some(({ commas, points }) => commas && !points);
   const hasPoints = pure.some(({ commas, points }) => points && !commas);
   const decimal = dialect.decimal ?? (hasCommas && !hasPoints ? ',' : '.');
-  const isGrouped = decimal === '.' && pure.some(({ ambiguous, points }) => ambiguous && !points);
   const isBlank = (c: number) =>
     !names?.[c] && Object.values(counts[c]).every((count) => !count) && seen > 0 && c > 0;
   const width = columns.findLastIndex((_, c) => !isBlank(c)) + 1;
   return {
-    ...{ names: names ?? null, columns: columns.slice(0, width), isEmpty: !seen, decimal, isGrouped },
+    names: names ?? null,
+    columns: columns.slice(0, width),
+    isEmpty: !seen,
+    decimal,
+    /** Are there numbers whose commas may be decimal? They are taken for those of thousands. */
+    isGrouped: decimal === '.' && pure.some(({ ambiguous, points }) => ambiguous && !points),
+    /** Of each column: has it numbers with decimal points, so that its commas are those of thousands? */
     hasPoints: counts.map(({ points }) => points > 0),
+    /** Columns at the end without a name and without values, which are left out. */
     blanks: columns.length - width,
   };
 }
@@ -184,41 +154,26 @@ const isMissing = (field: string) => field === '' || MISSING.includes(field.toLo
 async function* plainBatches(
   path: string,
   columns: readonly Column[],
-  { numbers, texts }: Wanted,
+  wanted: Wanted,
   hasHeader: boolean,
   delimiter: string,
 ): AsyncGenerator<Batch> {
+  const { numbers, texts } = wanted;
+  // Names of their own, as those of a header may be equal.
   const isNumber = new Set(numbers);
-  // Of their own, as those of a header may be equal.
   const isDouble = (c: number) => isNumber.has(c) && columns[c].type !== BOOLEAN;
-  const types = columns.map((_, c) => `${quoted(`c${c}`)}: ${isDouble(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
+  const types = columns.map((_, c) => `c${c}: ${isDouble(c) ? "'DOUBLE'" : "'VARCHAR'"}`);
   const options = [
     ...['auto_detect=false', 'hive_partitioning=false', 'strict_mode=true', `header=${hasHeader}`],
-    ...[
-      `delim=${quoted(delimiter)}`,
-      `quote='"'`,
-      `escape='"'`,
-      `nullstr=''`,
-      `columns={${types.join(', ')}}`,
-    ],
-    `compression=${quoted(compressionOf(headOf(path, 4)))}`,
+    ...[`delim=${quoted(delimiter)}`, `quote='"'`, `escape='"'`, `nullstr=''`],
+    ...[`columns={${types.join(', ')}}`, `compression=${quoted(compressionOf(headOf(path, 4)))}`],
   ];
-  const wanted = [
-    ...numbers.map((c) => `COALESCE(${isDouble(c) ? `c${c}` : booleanIn(`c${c}`)}, CAST('nan' AS DOUBLE))`),
-    ...texts.map((c) => `'.' || c${c}`),
-  ];
-  const sql = `SELECT ${wanted.join(', ')} FROM read_csv(${fileLiteral(path)}, ${options.join(', ')})`;
   try {
-    for await (const chunk of chunksOf(sql)) {
-      const rows = chunk.rowCount;
-      const width = numbers.length;
-      const values = new Float64Array(rows * width);
-      for (let c = 0; c < width; c++) {
-        const { items } = chunk.getColumnVector(c) as unknown as { items: Float64Array };
-        for (let i = 0, o = c; i < rows; i++, o += width) values[o] = items[i];
-      }
-      yield { rows, values, texts: texts.map((_, i) => textsOf(chunk, width + i)) };
-    }
+    yield* batchesOf(path, columns, wanted, {
+      numbers: numbers.map((c) => orNaN(isDouble(c) ? `c${c}` : booleanIn(`c${c}`))),
+      texts: texts.map((c) => `c${c}`),
+      from: `read_csv(${fileLiteral(path)}, ${options.join(', ')})`,
+    });
   } catch (error) {
     if (error instanceof QueryFailed) throw new NotPlain(error.message, { cause: error });
     throw error;
@@ -229,15 +184,12 @@ async function* plainBatches(
 const booleanIn = (column: string) =>
   `CAST(CASE lower(trim(${column})) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE 'neither' || ${column} END AS DOUBLE)`;
 
-interface Reading extends Pick<Sniffed, 'columns' | 'decimal' | 'hasPoints'> {
-  path: string;
-  /** Called once, at the first number whose commas may be decimal. */
-  onGrouped: (() => void) | null;
-}
-
+/** `onGrouped`: called at numbers whose commas may be decimal. */
 async function* batches(
   pieces: AsyncGenerator<CsvRows>,
-  { path, columns, decimal, hasPoints, onGrouped }: Reading,
+  path: string,
+  { columns, decimal, hasPoints }: Sniffed,
+  onGrouped: (() => void) | null,
   { numbers, texts }: Wanted,
 ): AsyncGenerator<Batch> {
   const width = numbers.length;
@@ -249,16 +201,13 @@ async function* batches(
         throw new UserError(
           `${path} line ${line} has ${fields.length} fields, but lines before it have values in ${columns.length}: name all columns in the first line`,
         );
-      for (let c = 0; c < width; c++) {
-        const field = fields[numbers[c]].trim();
-        const value = numberIn(field, columns[numbers[c]], decimal);
+      for (const [c, index] of numbers.entries()) {
+        const field = fields[index].trim();
+        const column = columns[index];
+        const value = numberIn(field, column, decimal);
         if (Number.isNaN(value) && !isMissing(field))
-          throw notANumber(
-            `${path} line ${line}, column ${columns[numbers[c]].name}`,
-            field,
-            columns[numbers[c]],
-          );
-        if (tells && isAmbiguous(field) && !hasPoints[numbers[c]]) {
+          throw notANumber(`${path} line ${line}, column ${column.name}`, field, column);
+        if (tells && isAmbiguous(field) && !hasPoints[index]) {
           tells();
           tells = null;
         }
@@ -282,14 +231,266 @@ function numberIn(field: string, { type }: Column, decimal: Decimal): number {
 }
 
 function notANumber(where: string, field: string, { type }: Column): UserError {
-  const text = field.trim();
   const what =
     type === BOOLEAN
       ? 'neither true nor false, as those above it are; correct it or drop the column'
-      : hasDecimalComma(text)
+      : hasDecimalComma(field)
         ? 'not a number with a decimal point; if decimals have commas in this file, add --decimal ,'
-        : hasDecimalPoint(text)
+        : hasDecimalPoint(field)
           ? 'not a number with a decimal comma; if decimals have points in this file, add --decimal .'
           : 'not a number; correct it or drop the column';
   return new UserError(`${where}: ${shown(field)} is ${what}`);
+}
+
+/** Numbers as people and programs write them. */
+
+export type Decimal = '.' | ',';
+
+const INFINITE = /^([+-]?)inf(inity)?$/i;
+
+/** By the sign before decimals: digits in groups of three, with one sign between them. */
+const GROUPS: Record<Decimal, RegExp> = {
+  '.': /^[+-]?[1-9]\d{0,2}(?:([,'’\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$/,
+  ',': /^[+-]?[1-9]\d{0,2}(?:([.'’\u00a0\u202f])\d{3})(?:\1\d{3})*(?:,\d+)?$/,
+};
+
+/** The value of a field without blanks around it; NaN for an empty field, `nan` and text. */
+function parseNumber(field: string, decimal: Decimal = '.'): number {
+  const text = withPoint(field, decimal);
+  const value = text === '' ? Number.NaN : Number(text);
+  if (!Number.isNaN(value)) return value;
+  const [, sign] = INFINITE.exec(field) ?? [];
+  return sign === undefined ? value : Number(`${sign}Infinity`);
+}
+
+function withPoint(field: string, decimal: Decimal): string {
+  if (GROUPS[decimal].test(field))
+    return field
+      .replace(/[^\d+,.-]/g, '')
+      .replaceAll(decimal === '.' ? ',' : '.', '')
+      .replace(',', '.');
+  // A point where decimals have commas is no number.
+  if (decimal === ',') return field.includes('.') ? 'NaN' : field.replace(',', '.');
+  return field;
+}
+
+const isNumber = (field: string, decimal: Decimal) => !Number.isNaN(parseNumber(field, decimal));
+
+/** Is this a number with a decimal comma, and not one of thousands with groups? */
+const hasDecimalComma = (field: string) =>
+  /\d,\d|^[+-]?,\d/.test(field) && !isNumber(field, '.') && isNumber(field, ',');
+
+/** Is this a number with a decimal point, and not one of thousands with groups? */
+const hasDecimalPoint = (field: string) =>
+  field.includes('.') && isNumber(field, '.') && !isNumber(field, ',');
+
+/** Is this a number whose comma may be one of thousands or of decimals, such as 1,000? It is taken for thousands. */
+const isAmbiguous = (field: string) => field.includes(',') && isNumber(field, '.') && isNumber(field, ',');
+
+/** The delimiter of a table whose fields are separated by runs of blanks. */
+const BLANKS = [' ', '\t'];
+/** Bytes at the start of a file from which its delimiter is detected. */
+const SNIFFED_BYTES = 1 << 16;
+const MAX_ROW_BYTES = 1 << 26;
+const NOT_A_NUMBER = /^[+-]?nan$/i;
+
+/** There is not even a header. */
+export class NoRows extends UserError {}
+
+/**
+ * Is the first row of a table its header? It is if it has text where the second row, if any, has a number or an empty field,
+ * and all its numbers are integers (columns called 0, 1, 2), so that a mistyped number in a first row of decimals does
+ * not make it a header. A header cannot be recognized where all rows have text in the same columns. Also a header are the
+ * numbers of the columns (`isNumbered`), unless they may be a row: 0,1 above whole numbers may be an index and a class.
+ */
+export function isHeader(first: string[], second?: string[]): boolean {
+  if (isNumbered(first))
+    return first[0] === '' || first.length > 2 || second?.some((field) => !/^[+-]?\d+$/.test(field)) === true;
+  const names = first.every((field) => isWord(field) || field === '' || /^\d+$/.test(field));
+  const isName = (field: string, below?: string) =>
+    isText(field) ? !(below && isText(below)) : isBoolean(field) && !!below && !isWord(below);
+  return names && first.some((field, i) => isName(field, second?.[i]));
+}
+
+/** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
+export function isNumbered(fields: readonly string[]): boolean {
+  const numbers = fields[0] === '' ? fields.slice(1) : fields;
+  return fields.length > 1 && numbers.every((field, i) => field === String(i));
+}
+
+/** Is this field, without blanks around it, neither a number nor a missing value, nor true or false? */
+const isText = (field: string) => isWord(field) && !isBoolean(field);
+
+const isBoolean = (field: string) => /^(true|false)$/i.test(field);
+
+const isWord = (field: string) =>
+  field !== '' && Number.isNaN(parseNumber(field)) && !hasDecimalComma(field) && !NOT_A_NUMBER.test(field);
+
+/** A row, and its line in the file, from 1. */
+interface Row {
+  fields: string[];
+  line: number;
+}
+
+/** The columns of a table, `names` if its first row is a header, and the rows of the text that was read last. */
+interface CsvRows {
+  names?: string[];
+  width: number;
+  rows: Row[];
+}
+
+/**
+ * Streams a text table: the rows after the header, piece by piece, the first piece at the second row or at the end. Empty lines are skipped. Rejects with a UserError for
+ * rows of unequal length and for unbalanced quotes. `isHeaderRow` decides whether the first row is a header.
+ */
+async function* csvRows(path: string, format: TextFormat, isHeaderRow = isHeader): AsyncGenerator<CsvRows> {
+  let isSaid = format.saysSep;
+  let first: Row | undefined;
+  let table: Omit<CsvRows, 'rows'> | undefined;
+  let emptyLine: number | undefined;
+  let rows: Row[] = [];
+  const start = (row: Row, second?: string[]) => {
+    const header = trimmed(row.fields);
+    const names = isHeaderRow(header, second && trimmed(second)) ? withoutHash(header) : undefined;
+    if (!names) rows.push(row);
+    table = { names, width: header.length };
+    return table;
+  };
+  const onRow = (raw: string[], line: number) => {
+    if (isSaid) {
+      isSaid = false;
+      return;
+    }
+    const fields = format.delimiter === BLANKS ? raw.filter((field) => field !== '') : raw;
+    if (!fields.length || (fields.length === 1 && !fields[0].trim())) {
+      // In a table of one column it is a row without a value, unless only such lines follow.
+      if (first?.fields.length === 1) emptyLine ??= line;
+      return;
+    }
+    if (emptyLine !== undefined)
+      throw new UserError(`${path} line ${emptyLine} has an empty field: fill it, or remove the line`);
+    if (!first) {
+      first = { fields, line };
+      return;
+    }
+    if (fields.length !== first.fields.length)
+      throw new UserError(
+        `${path} line ${line} has ${fields.length} fields, but line ${first.line} has ${first.fields.length}: ` +
+          (first.fields[0].startsWith('#') || fields[0].startsWith('#')
+            ? 'remove lines of comments (#)'
+            : 'give all rows the same number of fields'),
+      );
+    if (!table) start(first, fields);
+    rows.push({ fields, line });
+  };
+  for await (const _ of parseStream(path, format, onRow)) {
+    if (table && rows.length) yield { ...table, rows };
+    rows = [];
+  }
+  if (!first) throw new NoRows(`${path} has no rows, only empty lines: save it again with data`);
+  if (!table) yield { ...start(first), rows };
+}
+
+const trimmed = (fields: readonly string[]) => fields.map((field) => field.trim());
+
+/** The names of a header that numpy has written, as in `# a,b`. */
+const withoutHash = ([first, ...rest]: string[]) => [first.replace(/^#\s*/, ''), ...rest];
+
+/** Parses the file, and yields after each piece of it whose rows `onRow` has been called with. */
+async function* parseStream(
+  path: string,
+  { encoding, delimiter, trims }: TextFormat,
+  onRow: (fields: string[], line: number) => void,
+): AsyncGenerator<void> {
+  const options: Options<string[]> = {
+    bom: true,
+    delimiter,
+    max_record_size: MAX_ROW_BYTES,
+    record_delimiter: ['\r\n', '\n', '\r'],
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: trims,
+    on_record(fields, { lines }) {
+      onRow(fields, lines);
+      return null;
+    },
+  };
+  const parser = parse(options).resume();
+  const failed = new Promise<never>((_, reject) => parser.once('error', reject));
+  failed.catch(() => {});
+  const done = (act: (callback: () => void) => void) => Promise.race([failed, new Promise<void>(act)]);
+  try {
+    for await (const piece of inUtf8(path, encoding)) {
+      await done((callback) => parser.write(piece, () => callback()));
+      yield;
+    }
+    await done((callback) => parser.once('end', callback).end());
+    yield;
+  } catch (error) {
+    const { code, lines, message } = error as CsvError & { lines?: number };
+    if (!code?.startsWith('CSV_') && !/QUOTE/.test(code ?? '')) throw ioError(path, 'read', error);
+    throw new UserError(
+      `${path} line ${lines} is not valid CSV (${message.split(':')[0]}): check its quotes`,
+    );
+  } finally {
+    parser.destroy();
+  }
+}
+
+/** How a text is written, where people have said it; null: it is found out. */
+export interface TextDialect {
+  encoding: string | null;
+  /** One character, `tab`, or `blanks` for runs of them. */
+  sep: string | null;
+  decimal: Decimal | null;
+}
+
+export const ANY_DIALECT: TextDialect = { encoding: null, sep: null, decimal: null };
+
+interface TextFormat {
+  encoding: string;
+  /** `BLANKS`: fields are separated by runs of blanks. */
+  delimiter: string | string[];
+  /** Are there blanks between delimiters and quotes? Then those around any field are no part of it. */
+  trims: boolean;
+  /** Does its first line say the delimiter, as in `sep=;`? It is no row. Excel takes and writes such. */
+  saysSep: boolean;
+}
+
+const SAYS_SEP = /^\ufeff?"?sep=([^\r\n"])"?[ \t]*(\r\n?|\n|$)/i;
+
+/** The format of a text file: the delimiter from its first two lines. `isWhole`: all of it is looked at for bytes that are not UTF-8. */
+async function sniffFormat(
+  path: string,
+  { encoding: given, sep }: TextDialect,
+  isWhole: boolean,
+): Promise<TextFormat> {
+  const bytes = await unpackedHead(path, SNIFFED_BYTES);
+  const encoding = given ?? (!isWhole && beginsAsUtf8(bytes) ? UTF8 : await encodingOf(path));
+  const head = textDecoder(path, encoding)(bytes);
+  if (head.includes('\0'))
+    throw new UserError(
+      `${path} is not text: save it as CSV, or as .npy, or name its encoding with --encoding`,
+    );
+  const said = SAYS_SEP.exec(head);
+  const lines = head
+    .replace(SAYS_SEP, '')
+    .replace(/^\ufeff/, '')
+    .split(/[\r\n]+/)
+    .map((line) => line.replace(/"[^"]*"/g, '""').trimEnd())
+    .filter((line) => line.trim());
+  const [first = '', second = first] = lines;
+  const words = second.trim().split(/\s+/);
+  const delimiter =
+    sep === 'tab'
+      ? '\t'
+      : (sep ?? said?.[1] ?? ['\t', ';', ',', '|'].find((candidate) => first.includes(candidate)));
+  const isBlank = delimiter === 'blanks' || (!delimiter && words.length > 1 && !words.every(isText));
+  const trims = lines.some((line) => /(^|[\t;,|])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,|])/.test(line));
+  return {
+    encoding,
+    delimiter: isBlank ? BLANKS : (delimiter ?? ','),
+    trims: trims && !isBlank,
+    saysSep: said !== null,
+  };
 }

@@ -6,7 +6,7 @@ import { tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32 } from '../value-range.ts';
-import { isNumbered } from './csv-rows.ts';
+import { isNumbered } from './csv-table.ts';
 import {
   type Categories,
   categoriesOf,
@@ -16,7 +16,7 @@ import {
   type SelectedColumns,
 } from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
-import { type Batch, firstNames, fromZero, shown, type Table, widthOf } from './table.ts';
+import { type Batch, type Column, firstNames, fromZero, shown, type Table } from './table.ts';
 
 /** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
 export type Imputation = 'mean' | 'median' | 'drop';
@@ -46,12 +46,11 @@ export interface DecodedTable extends Omit<TableFacts, 'parts'> {
 
 /** What the rows have shows that other columns are to be clustered. */
 export class OtherColumns extends Error {
-  readonly selected: SelectedColumns;
-  readonly notes: readonly string[];
-  constructor(selected: SelectedColumns, notes: readonly string[] = []) {
+  constructor(
+    readonly selected: SelectedColumns,
+    readonly notes: readonly string[] = [],
+  ) {
     super();
-    this.selected = selected;
-    this.notes = notes;
   }
 }
 
@@ -66,51 +65,61 @@ export async function decodeTable(
   options: DecodeOptions,
 ): Promise<DecodedTable> {
   const { numbers, categories: categorical, index, leftOut, aside } = selected;
-  const { path, columns } = table;
+  const { path, columns, isNamed } = table;
+  const { impute, run, asks } = options;
   const categories = await categoriesOf(table, categorical, options.categories);
-  const own = widthOf(columns, numbers);
-  const read = own + Number(index !== null);
-  const width = own + categorical.reduce((sum, c) => sum + categories[columns[c].name].length - 1, 0);
+  const own = numbers.flatMap((column) => numbersIn(columns[column]));
+  // In a batch, an index is in front of them.
+  const lead = Number(index !== null);
+  const made = categorical.flatMap((c) =>
+    categories[columns[c].name].slice(1).map((value) => `${columns[c].name}=${value}`),
+  );
+  const width = own.length + made.length;
   if (!width) throw new UserError(`${path} has one category in each column: add columns that vary`);
-  const { nameOf, typeOf } = numbersOf(table, numbers);
   assertRoom(target, path, 4 * width * (table.rows ?? 0));
   const writer = createNpyBytes(target, `${HOST_ORDER}f4`, [0, width], { mode: 0o600 });
   const chunk = new Float32Array(Math.max(1, Math.floor(CHUNK_ELEMENTS / width)) * width);
-  const sums = new Float64Array(own);
-  const counts = new Float64Array(own);
+  const sums = new Float64Array(own.length);
+  const counts = new Float64Array(own.length);
   const dropped: number[] = [];
-  const isAsked = options.asks && own === numbers.length;
-  const watched = isAsked ? watchColumns(numbers.map((c) => (table.isNamed ? columns[c].name : 'x'))) : null;
+  const isWatched = asks && own.length === numbers.length;
+  const watched = isWatched ? watchColumns(numbers.map((c) => (isNamed ? columns[c].name : 'x'))) : null;
   let [rows, kept, filled, written] = [0, 0, 0, 0];
   const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
   let [countsAll, countsOwn] = [true, true];
+  const rowName = (batch: Batch, i: number) => batch.rowName?.(i) ?? fromZero(rows + i);
   const flush = () => {
     writer.write(new Uint8Array(chunk.buffer, 0, filled * 4), written);
     written += filled * 4;
     filled = 0;
   };
+  const badValue = (batch: Batch, i: number, c: number, value: number): UserError => {
+    const field = batch.field?.(i, lead + c);
+    const where = `${path} ${rowName(batch, i)}, column ${own[c].name}:${field === undefined ? '' : ` ${shown(field)}`}`;
+    return new UserError(`${where} ${problemOf(value, own[c].type, run)}`);
+  };
+  /** False if the row is to be left out. */
   const addNumbers = (batch: Batch, i: number): boolean => {
     let missing = 0;
-    for (let c = 0, at = i * read + (read - own); c < own; c++, at++) {
+    for (let c = 0, at = i * (lead + own.length) + lead; c < own.length; c++, at++) {
       const value = batch.values[at];
       // False for NaN, too.
       if (Math.abs(value) <= MAX_FLOAT32) {
         sums[c] += value;
         counts[c]++;
-      } else if (!Number.isNaN(value) || (options.impute === null && options.fill?.[c] == null)) {
-        const column = { name: nameOf(c), type: typeOf(c) };
-        throw badValue({ path, batch, i, row: rows + i, c: c + (read - own), column }, value, options.run);
-      } else if (options.impute === 'drop') return false;
+      } else if (!Number.isNaN(value) || (impute === null && options.fill?.[c] == null))
+        throw badValue(batch, i, c, value);
+      else if (impute === 'drop') return false;
       else missing++;
       watched?.add(c, value);
       chunk[filled + c] = value;
     }
-    if (missing === width && !blank.count++) blank.first = batch.rowName?.(i) ?? fromZero(rows + i);
+    if (missing === width && !blank.count++) blank.first = rowName(batch, i);
     return true;
   };
   const addCategories = (batch: Batch, i: number) => {
-    let at = filled + own;
+    let at = filled + own.length;
     for (const [t, column] of categorical.entries()) {
       const { name } = columns[column];
       const known = categories[name];
@@ -118,7 +127,7 @@ export async function decodeTable(
       const found = known.indexOf(category);
       if (found < 0)
         throw new UserError(
-          `${path} ${batch.rowName?.(i) ?? fromZero(rows + i)}, column ${name}: ${shown(category)} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
+          `${path} ${rowName(batch, i)}, column ${name}: ${shown(category)} is none of the categories of the run (${known.slice(0, 5).join(', ')}${known.length > 5 ? ', …' : ''})`,
         );
       chunk.fill(0, at, at + known.length - 1);
       if (found) chunk[at + found - 1] = 1;
@@ -130,10 +139,11 @@ export async function decodeTable(
     for await (const batch of table.read(wanted)) {
       for (let i = 0; i < batch.rows; i++) {
         if (index !== null) {
-          countsAll &&= batch.values[i * read] === rows + i;
-          countsOwn &&= batch.values[i * read] === (batch.first ?? rows) + i;
+          const value = batch.values[i * (lead + own.length)];
+          countsAll &&= value === rows + i;
+          countsOwn &&= value === (batch.first ?? rows) + i;
           if (!countsAll && !countsOwn)
-            throw new OtherColumns({ ...selected, numbers: [index, ...numbers], index: null });
+            throw new OtherColumns({ ...selected, numbers: wanted.numbers, index: null });
         }
         if (filled + width > chunk.length) flush();
         if (!addNumbers(batch, i)) {
@@ -152,12 +162,12 @@ export async function decodeTable(
     flush();
     const suspects = await watched?.found((c) => areDifferent(table, numbers[c]));
     const { sure, unsure } = suspects ?? { sure: [], unsure: [] };
-    if (sure.length && (sure.length < own || categorical.length)) throw without(table, selected, sure);
+    if (sure.length && (sure.length < own.length || categorical.length)) throw without(table, selected, sure);
     // Of a first column without a name, which people have not asked for, and of which nothing else is said.
     const isIndex =
-      options.asks && numbers[0] === 0 && numbers.length > 1 && !unsure.some(({ column }) => column === 0);
+      asks && numbers[0] === 0 && numbers.length > 1 && !unsure.some(({ column }) => column === 0);
     const notes = [
-      ...notesOn(table, index, isIndex === true, dropped.length, options.run),
+      ...notesOn(table, index, isIndex === true, dropped.length, run),
       ...(options.notes ?? []),
       ...notesOnSuspects(
         [...sure, ...unsure],
@@ -165,33 +175,23 @@ export async function decodeTable(
         'is clustered: leave it out with --drop, or name the columns with --columns',
       ),
       ...(options.categories ? [] : notesOnCategories(categories)),
-      ...(blank.count
-        ? [`rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`]
-        : []),
     ];
-    const missing = Array.from(counts, (count, c) => ({ name: nameOf(c), count: kept - count }));
-    const fill = await filling(
-      { path, read: writer.read, write: writer.write, rows: kept, width, own },
-      { sums, counts, nameOf },
-      options,
-    );
-    const names = table.isNamed
-      ? [
-          ...Array.from({ length: own }, (_, c) => nameOf(c)),
-          ...categorical.flatMap((c) =>
-            categories[columns[c].name].slice(1).map((value) => `${columns[c].name}=${value}`),
-          ),
-        ]
-      : null;
+    if (blank.count)
+      notes.push(
+        `rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`,
+      );
+    const decoded = { path, read: writer.read, write: writer.write, rows: kept, width };
+    const names = [...own.map(({ name }) => name), ...made];
+    const fill = filling(decoded, names, sums, counts, options);
     const about: DecodedTable = {
-      names: names && tellingNames(names) && names,
+      names: isNamed && tellingNames(names) ? names : null,
       fill,
       dropped,
       categories,
       leftOut: leftOut.map((column) => columns[column].name || String(column + 1)),
       aside: aside.map((column) => keyOf(table, column)),
       note: notes.length ? `${path}: ${notes.join('; ')}` : null,
-      filled: fill && filledText(path, missing, options),
+      filled: fill && filledText(path, own, counts, kept, options),
       isPlain: table.isPlain === true,
     };
     writer.finish([kept, width], Buffer.from(JSON.stringify(about)));
@@ -200,6 +200,27 @@ export async function decodeTable(
     writer.abort();
     throw error;
   }
+}
+
+/** Of each number in a column the name, with its place in a list from 1, and the type. */
+const numbersIn = ({ name, width, kind, type }: Column) =>
+  kind === 'list'
+    ? Array.from({ length: width }, (_, d) => ({ name: `${name}[${d + 1}]`, type }))
+    : [{ name, type }];
+
+/** What is wrong with a number, and what to do. */
+function problemOf(value: number, type: string, run: string | undefined): string {
+  if (Number.isNaN(value))
+    return run === undefined
+      ? 'is a missing value; fill them with --impute mean or median, or leave such rows out with --impute drop'
+      : `is a missing value, and the run ${run} fills none: fill it or remove the row; predict fills what is missing if the run was trained with --impute median`;
+  const problem = Number.isFinite(value)
+    ? `is larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`
+    : // Whole numbers have no infinite ones: see `numberIn` of duckdb.ts.
+      type.includes('int')
+      ? 'is a whole number beyond 2^53, which cannot be computed with exactly'
+      : 'is infinite';
+  return `${problem}; correct it or drop the column`;
 }
 
 /** The name of a column for a message. */
@@ -244,43 +265,46 @@ function without(table: Table, selected: SelectedColumns, suspects: readonly Sus
 }
 
 function notesOn(
-  { columns, isNamed, emptyParts, isPlain, notes = [] }: Table,
+  { columns, isNamed, emptyParts, isPlain, notes: own = [] }: Table,
   index: number | null,
   isIndex: boolean,
   dropped: number,
   run: string | undefined,
 ): string[] {
-  return [
-    // Behind a semicolon they say with which flags of `train` it would be otherwise.
-    ...(run === undefined ? notes : notes.map((note) => note.split(';')[0])),
-    ...(emptyParts ? [`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`] : []),
-    ...(index === null ? [] : ['its first column, without a name, only counts the rows, and is left out']),
-    ...(isNamed && isIndex && INDEX_NAMES.includes(columns[0].name)
-      ? ['its first column has no name and is clustered; if it is an index, leave it out with --drop 1']
-      : []),
-    // Only text has no names but those of its first line.
-    ...(isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name))
-      ? [
-          'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
-        ]
-      : []),
-    ...(dropped
-      ? [
-          dropped > 1
-            ? `${dropped} rows with missing values are left out`
-            : '1 row with missing values is left out',
-        ]
-      : []),
-  ];
+  // Behind a semicolon they say with which flags of `train` it would be otherwise.
+  const notes = run === undefined ? [...own] : own.map((note) => note.split(';')[0]);
+  if (emptyParts) notes.push(`${emptyParts} of its files ${emptyParts > 1 ? 'have' : 'has'} no rows`);
+  if (index !== null) notes.push('its first column, without a name, only counts the rows, and is left out');
+  if (isNamed && isIndex && INDEX_NAMES.includes(columns[0].name))
+    notes.push(
+      'its first column has no name and is clustered; if it is an index, leave it out with --drop 1',
+    );
+  // Only text has no names but those of its first line.
+  if (isPlain !== undefined && isNamed && isNumbered(columns.map(({ name }) => name)))
+    notes.push(
+      'its first line, the numbers of its columns, is taken for a header; if it is a row, write its 0 as 0.0',
+    );
+  if (dropped)
+    notes.push(
+      dropped > 1
+        ? `${dropped} rows with missing values are left out`
+        : '1 row with missing values is left out',
+    );
+  return notes;
 }
 
-/** What was filled; null if nothing was. */
+/** What was filled of this many rows; null if nothing was. `counts`: numbers of each column that were not missing. */
 function filledText(
   path: string,
-  missing: readonly { name: string; count: number }[],
+  columns: readonly { name: string }[],
+  counts: Float64Array,
+  rows: number,
   { impute, run }: DecodeOptions,
 ): string | null {
-  const some = missing.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count);
+  const some = columns
+    .map(({ name }, c) => ({ name, count: rows - counts[c] }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count);
   if (!some.length) return null;
   const all = some.reduce((sum, { count }) => sum + count, 0);
   const kind = `${impute}${some.length > 1 ? 's' : ''}`;
@@ -289,42 +313,31 @@ function filledText(
   return `${path}: ${all.toLocaleString('en')} missing values are filled with the ${kind}${of}: ${firstNames(named)}`;
 }
 
-/** Of each number the name, that of its column with its place in a list from 1, and the type. */
-function numbersOf({ columns }: Table, numbers: readonly number[]) {
-  const all = numbers.flatMap((index) => {
-    const { name, width, kind, type } = columns[index];
-    return kind === 'list'
-      ? Array.from({ length: width }, (_, d) => ({ name: `${name}[${d + 1}]`, type }))
-      : [{ name, type }];
-  });
-  return { nameOf: (c: number) => all[c].name, typeOf: (c: number) => all[c].type };
-}
-
 interface Decoded {
   path: string;
   read(into: Uint8Array, first: number): void;
   write(bytes: Uint8Array, first: number): void;
   rows: number;
   width: number;
-  /** Columns, the first ones, that may have missing values. */
-  own: number;
 }
 
-/** Fills the missing values of what has been written, and returns with what. */
-async function filling(
+/** Fills the missing values of what has been written, and returns with what; only the columns of `sums` may have some. */
+function filling(
   decoded: Decoded,
-  { sums, counts, nameOf }: { sums: Float64Array; counts: Float64Array; nameOf: (c: number) => string },
+  names: readonly string[],
+  sums: Float64Array,
+  counts: Float64Array,
   { impute, fill: trained }: DecodeOptions,
-): Promise<(number | null)[] | null> {
-  const { path, rows, width, own } = decoded;
+): (number | null)[] | null {
+  const { path, rows, width } = decoded;
   if (!trained && (impute === null || impute === 'drop')) return null;
-  const fill = Array.from({ length: width }, (_, c): number | null => {
+  const fill = names.map((name, c): number | null => {
     if (trained) return trained[c] ?? null;
-    if (c >= own) return null;
+    if (c >= sums.length) return null;
     if (!counts[c])
       throw new UserError(
-        width > own || counts.some((count) => count > 0)
-          ? `${path} has no value in column ${nameOf(c)}: leave it out with --drop ${nameOf(c)}`
+        width > sums.length || counts.some((count) => count > 0)
+          ? `${path} has no value in column ${name}: leave it out with --drop ${name}`
           : `${path} has no value in any column that is clustered: there is nothing to fill them with`,
       );
     return impute === 'median' ? medianOf(decoded, c) : Math.fround(sums[c] / counts[c]);
@@ -364,36 +377,3 @@ function eachChunk({ read, rows, width }: Decoded, use: (values: Float32Array, f
     use(values, row * width);
   }
 }
-
-interface Place {
-  path: string;
-  batch: Batch;
-  /** The row in the batch, and in the file. */
-  i: number;
-  row: number;
-  /** The column among those that were read. */
-  c: number;
-  column: { name: string; type: string };
-}
-
-function badValue({ path, batch, i, row, c, column }: Place, value: number, run?: string): UserError {
-  const field = batch.field?.(i, c);
-  const where = `${path} ${batch.rowName?.(i) ?? fromZero(row)}, column ${column.name}:${field === undefined ? '' : ` ${shown(field)}`}`;
-  if (Number.isNaN(value))
-    return new UserError(
-      run === undefined
-        ? `${where} is a missing value; fill them with --impute mean or median, or leave such rows out with --impute drop`
-        : `${where} is a missing value, and the run ${run} fills none: fill it or remove the row; predict fills what is missing if the run was trained with --impute median`,
-    );
-  // Whole numbers have no infinite ones: see `duckdb-table.ts`.
-  const problem =
-    column.type.includes('int') && !Number.isFinite(value)
-      ? 'is a whole number beyond 2^53, which cannot be computed with exactly'
-      : problemOf(value);
-  return new UserError(`${where} ${problem}; correct it or drop the column`);
-}
-
-const problemOf = (value: number): string =>
-  Number.isFinite(value)
-    ? `is larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`
-    : 'is infinite';

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import zlib from 'node:zlib';
-import type { DuckDBListVector } from '@duckdb/node-api';
+import type { DuckDBDataChunk, DuckDBListVector } from '@duckdb/node-api';
 import { openFile, readFully } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import {
@@ -15,9 +15,6 @@ import {
 
 /** DuckDB, which reads Parquet, CSV and JSON lines: in memory, with no access to the network or to extensions. */
 
-type Api = typeof import('@duckdb/node-api');
-export type Chunk = import('@duckdb/node-api').DuckDBDataChunk;
-
 /** DuckDB is not installed, or not for this machine. */
 export class NoDuckDB extends UserError {}
 
@@ -30,15 +27,12 @@ const MEMORY = '512MB';
 let opened: ReturnType<typeof open> | undefined;
 
 async function open() {
-  let api: Api;
-  try {
-    api = await import('@duckdb/node-api');
-  } catch (error) {
+  const { DuckDBInstance } = await import('@duckdb/node-api').catch((error: Error) => {
     throw new NoDuckDB(
-      `needs DuckDB, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install @duckdb/node-api`,
+      `needs DuckDB, which cannot be loaded here (${error.message.split('\n')[0]}): npm install @duckdb/node-api`,
     );
-  }
-  return api.DuckDBInstance.create(':memory:', {
+  });
+  return DuckDBInstance.create(':memory:', {
     memory_limit: MEMORY,
     temp_directory: '',
     autoinstall_known_extensions: 'false',
@@ -56,7 +50,7 @@ export const fileLiteral = (path: string) => quoted(path.replace(/[*?[]/g, '[$&]
 const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** The rows of a query in pieces, in the order of the file. Rejects with QueryFailed, and NoDuckDB. */
-export async function* chunksOf(sql: string): AsyncGenerator<Chunk> {
+async function* chunksOf(sql: string): AsyncGenerator<DuckDBDataChunk> {
   opened ??= open();
   opened.catch(() => {
     opened = undefined;
@@ -71,23 +65,11 @@ export async function* chunksOf(sql: string): AsyncGenerator<Chunk> {
       yield chunk;
     }
   } catch (error) {
-    throw failure(error);
+    throw new QueryFailed((error as Error).message.split('\n')[0], { cause: error });
   } finally {
     connection.closeSync();
   }
 }
-
-/** All rows of a query with a small result. */
-export async function rowsOf(sql: string): Promise<unknown[][]> {
-  const rows: unknown[][] = [];
-  for await (const chunk of chunksOf(sql)) rows.push(...chunk.getRows());
-  return rows;
-}
-
-const failure = (error: unknown) => {
-  if (error instanceof UserError || error instanceof QueryFailed) return error;
-  return new QueryFailed((error as Error).message.split('\n')[0], { cause: error });
-};
 
 const NUMBERS = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|BOOLEAN|DECIMAL\(.*\))$/;
 const TEXTS = /^(VARCHAR|ENUM\(.*\)|UUID)$/;
@@ -105,70 +87,63 @@ const kindOf = (type: string): Column['kind'] => {
 /** Types that JSON does not have: DuckDB takes texts for them, and spells them in its own way. */
 const GUESSED = /^(UUID|TIME|DATE)$/;
 
-/** Where a table is, for DuckDB. */
-export interface Relation {
-  /** An expression in SQL, such as `read_parquet('x.parquet')`. */
-  sql: string;
-  format: 'Parquet' | 'JSON lines';
-  /** Does the file say how many rows it has, so that they need not be read to count them? */
-  isCounted: boolean;
-  /** The same with types that are not guessed, of which the argument is a list in SQL. */
-  typed?(columns: string): string;
-}
-
-/** The table that a relation has. UserError where the file is not one, or is damaged. */
+/**
+ * The table that an expression in SQL has, such as `read_parquet('x.parquet')`. Rows of Parquet are counted without reading them.
+ * `typed`: the expression with types that are not guessed, of which the argument is a list in SQL. UserError where the file is not one,
+ * or is damaged.
+ */
 export async function duckdbTable(
   path: string,
-  { sql: relation, format, isCounted, typed }: Relation,
+  format: 'Parquet' | 'JSON lines',
+  relation: string,
+  typed?: (columns: string) => string,
 ): Promise<Table> {
-  const named = (error: unknown) => problemOf(path, format, error);
-  const query = (sql: string) =>
-    rowsOf(sql).catch((error) => {
-      throw named(error);
-    });
+  /** All rows of a query with a small result. */
+  const query = async (sql: string) => {
+    const rows: unknown[][] = [];
+    try {
+      for await (const chunk of chunksOf(sql)) rows.push(...chunk.getRows());
+    } catch (error) {
+      throw problemOf(path, format, error);
+    }
+    return rows;
+  };
   const described = await query(`DESCRIBE SELECT * FROM ${relation}`);
-  const columns = described.map(([name, type]): Column => {
-    const text = String(type);
-    const isText = typed !== undefined && GUESSED.test(text);
-    return { name: String(name), kind: isText ? 'text' : kindOf(text), type: typeName(text), width: 1 };
+  const types = described.map(([, type]) => String(type));
+  const columns = described.map(([name], i): Column => {
+    const isText = typed !== undefined && GUESSED.test(types[i]);
+    return {
+      name: String(name),
+      kind: isText ? 'text' : kindOf(types[i]),
+      type: typeName(types[i]),
+      width: 1,
+    };
   });
   for (const column of columns) {
-    if (column.kind === 'list') column.width = await firstLength(query, relation, column.name);
+    const name = identifier(column.name);
+    const first = `SELECT len(${name}) FROM ${relation} WHERE ${name} IS NOT NULL LIMIT 1`;
+    if (column.kind === 'list') column.width = Number((await query(first))[0]?.[0] ?? 1);
     assertListWidth(path, column);
   }
-  const rows = isCounted ? Number((await query(`SELECT count(*) FROM ${relation}`))[0][0]) : null;
-  const types = described.map(([, type]) => String(type));
+  const rows = format === 'Parquet' ? Number((await query(`SELECT count(*) FROM ${relation}`))[0][0]) : null;
   return {
     path,
     isNamed: true,
     columns,
     rows,
     async *read(wanted) {
-      const fields = [
-        ...wanted.numbers.map((index) => numberIn(columns[index], types[index])),
-        // What begins with a byte order mark would be read without it.
-        ...wanted.texts.map((index) => `'.' || CAST(${identifier(columns[index].name)} AS VARCHAR)`),
-      ];
-      const isGuessed = wanted.texts.some((index) => types[index] !== 'VARCHAR') && !areRenamed(columns);
-      const from =
-        typed && isGuessed
-          ? typed(
-              [
-                ...wanted.numbers.map((i) => [i, types[i]] as const),
-                ...wanted.texts.map((i) => [i, 'VARCHAR'] as const),
-              ]
-                .map(([i, type]) => `${quoted(columns[i].name)}: ${quoted(type)}`)
-                .join(', '),
-            )
-          : relation;
-      let start = 0;
+      const { numbers, texts } = wanted;
+      const isGuessed = texts.some((index) => types[index] !== 'VARCHAR') && !areRenamed(columns);
+      const typeOf = (i: number, type: string) => `${quoted(columns[i].name)}: ${quoted(type)}`;
+      const given = [...numbers.map((i) => typeOf(i, types[i])), ...texts.map((i) => typeOf(i, 'VARCHAR'))];
       try {
-        for await (const chunk of chunksOf(`SELECT ${fields.join(', ')} FROM ${from}`)) {
-          yield batchOf(path, columns, wanted, chunk, start);
-          start += chunk.rowCount;
-        }
+        yield* batchesOf(path, columns, wanted, {
+          numbers: numbers.map((index) => numberIn(columns[index], types[index])),
+          texts: texts.map((index) => `CAST(${identifier(columns[index].name)} AS VARCHAR)`),
+          from: typed && isGuessed ? typed(given.join(', ')) : relation,
+        });
       } catch (error) {
-        throw named(error);
+        throw problemOf(path, format, error);
       }
     },
   };
@@ -181,59 +156,28 @@ function areRenamed(columns: readonly Column[]): boolean {
 }
 
 /** DuckDB's names of types, as users of other tools know them. */
-const typeName = (type: string) =>
-  ({
-    VARCHAR: 'text',
-    DOUBLE: 'float64',
-    FLOAT: 'float32',
-    BIGINT: 'int64',
-    INTEGER: 'int32',
-    BOOLEAN: 'bool',
-  })[type] ?? type.toLowerCase().slice(0, 60);
+const TYPE_NAMES: Record<string, string> = {
+  VARCHAR: 'text',
+  DOUBLE: 'float64',
+  FLOAT: 'float32',
+  BIGINT: 'int64',
+  INTEGER: 'int32',
+  BOOLEAN: 'bool',
+};
+const typeName = (type: string) => TYPE_NAMES[type] ?? type.toLowerCase().slice(0, 60);
 
-/** Missing numbers as NaN, as nulls are slow to tell apart here; whole ones that float64 cannot hold as infinite. */
+/** A number in SQL; NaN where it is missing, as nulls are slow to tell apart here. */
+export const orNaN = (number: string) => `COALESCE(${number}, CAST('nan' AS DOUBLE))`;
+
+/** Whole numbers that float64 cannot hold are infinite. */
 function numberIn({ name, kind }: Column, type: string): string {
   const column = identifier(name);
   if (kind === 'list') return `CAST(${column} AS DOUBLE[])`;
-  const value = `COALESCE(CAST(${column} AS DOUBLE), CAST('nan' AS DOUBLE))`;
+  const value = orNaN(`CAST(${column} AS DOUBLE)`);
   if (!WIDE.test(type)) return value;
   const fits = `${column} BETWEEN ${type.startsWith('U') ? 0 : -MOST_WHOLE} AND ${MOST_WHOLE}`;
   return `CASE WHEN ${column} IS NULL OR ${fits} THEN ${value} ELSE CAST('inf' AS DOUBLE) END`;
 }
-
-async function firstLength(query: typeof rowsOf, relation: string, name: string): Promise<number> {
-  const column = identifier(name);
-  const [row] = await query(`SELECT len(${column}) FROM ${relation} WHERE ${column} IS NOT NULL LIMIT 1`);
-  return Number(row?.[0] ?? 1);
-}
-
-function batchOf(
-  path: string,
-  columns: readonly Column[],
-  { numbers, texts }: Wanted,
-  chunk: Chunk,
-  start: number,
-): Batch {
-  const rows = chunk.rowCount;
-  const width = widthOf(columns, numbers);
-  const values = new Float64Array(rows * width);
-  let at = 0;
-  for (const [i, index] of numbers.entries()) {
-    const column = columns[index];
-    if (column.kind === 'list') copyLists(values, chunk, i, at, width, { path, column, start });
-    else copyNumbers(values, chunk, i, at, width);
-    at += column.width;
-  }
-  return {
-    rows,
-    values,
-    texts: texts.map((_, i) => textsOf(chunk, numbers.length + i)),
-  };
-}
-
-/** Those of a column, behind a point. */
-export const textsOf = (chunk: Chunk, column: number): (string | null)[] =>
-  (chunk.getColumnValues(column) as (string | null)[]).map((text) => text?.slice(1) ?? null);
 
 /** What vectors of DOUBLE have. */
 interface Doubles {
@@ -241,42 +185,55 @@ interface Doubles {
   validity: { itemValid(item: number): boolean; data?: unknown };
 }
 
-function copyNumbers(out: Float64Array, chunk: Chunk, vector: number, at: number, width: number): void {
-  const { items } = chunk.getColumnVector(vector) as unknown as Doubles;
-  for (let i = 0, o = at; i < items.length; i++, o += width) out[o] = items[i];
-}
-
-function copyLists(
-  out: Float64Array,
-  chunk: Chunk,
-  vector: number,
-  at: number,
-  width: number,
-  about: { path: string; column: Column; start: number },
-): void {
-  const lists = chunk.getColumnVector(vector) as DuckDBListVector;
-  const { items, validity } = lists.childVector as unknown as Doubles;
-  const { path, column, start } = about;
-  const valid = (lists as unknown as Doubles).validity;
-  for (let i = 0, o = at; i < lists.itemCount; i++, o += width) {
-    if (!valid.itemValid(i)) {
-      out.fill(Number.NaN, o, o + column.width);
-      continue;
+/** The rows of a query, which has the wanted numbers and texts as these expressions in SQL. Rejects with QueryFailed, and NoDuckDB. */
+export async function* batchesOf(
+  path: string,
+  columns: readonly Column[],
+  { numbers }: Wanted,
+  sql: { numbers: readonly string[]; texts: readonly string[]; from: string },
+): AsyncGenerator<Batch> {
+  const width = widthOf(columns, numbers);
+  // A text that begins with a byte order mark would be read without it.
+  const fields = [...sql.numbers, ...sql.texts.map((text) => `'.' || ${text}`)];
+  let start = 0;
+  for await (const chunk of chunksOf(`SELECT ${fields.join(', ')} FROM ${sql.from}`)) {
+    const rows = chunk.rowCount;
+    const values = new Float64Array(rows * width);
+    let at = 0;
+    for (const [vector, index] of numbers.entries()) {
+      const column = columns[index];
+      if (column.kind === 'list') copyLists(values, at, width, chunk.getColumnVector(vector), column);
+      else {
+        const { items } = chunk.getColumnVector(vector) as unknown as Doubles;
+        for (let i = 0, o = at; i < rows; i++, o += width) values[o] = items[i];
+      }
+      at += column.width;
     }
-    const from = lists.getEntryOffset(i);
-    const length = lists.getEntryLength(i);
-    if (length !== column.width) throw unequalLists(path, start + i, column, length);
-    for (let d = 0; d < length; d++)
-      out[o + d] = validity.data && !validity.itemValid(from + d) ? Number.NaN : items[from + d];
+    const texts = sql.texts.map((_, i) => chunk.getColumnValues(numbers.length + i) as (string | null)[]);
+    yield { rows, values, texts: texts.map((column) => column.map((text) => text?.slice(1) ?? null)) };
+    start += rows;
+  }
+
+  function copyLists(out: Float64Array, at: number, width: number, vector: unknown, column: Column): void {
+    const lists = vector as DuckDBListVector;
+    const present = (vector as Doubles).validity;
+    const { items, validity } = lists.childVector as unknown as Doubles;
+    for (let i = 0, o = at; i < lists.itemCount; i++, o += width) {
+      const isMissing = !present.itemValid(i);
+      const from = lists.getEntryOffset(i);
+      const length = lists.getEntryLength(i);
+      if (!isMissing && length !== column.width) throw unequalLists(path, start + i, column, length);
+      for (let d = 0; d < column.width; d++) {
+        const isNumber = !isMissing && (!validity.data || validity.itemValid(from + d));
+        out[o + d] = isNumber ? items[from + d] : Number.NaN;
+      }
+    }
   }
 }
 
 function problemOf(path: string, format: string, error: unknown): unknown {
-  if (!(error instanceof QueryFailed)) {
-    if (error instanceof UserError && !error.message.startsWith(path))
-      return new UserError(`${path} ${error.message}`);
-    return error;
-  }
+  if (error instanceof NoDuckDB) return new UserError(`${path} ${error.message}`);
+  if (!(error instanceof QueryFailed)) return error;
   if (format === 'Parquet' && /No magic bytes|too small to be a Parquet/.test(error.message))
     return new UserError(`${path} is incomplete (no Parquet footer): copy it again`);
   const what = error.message.replace(/^[A-Za-z ]+ Error: /, '').replaceAll(`'${path}'`, 'it');
@@ -344,22 +301,15 @@ export async function checkPages(path: string): Promise<Map<string, string>> {
             );
         }
       }
-    return wideDecimals(metadata);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-type Metadata = Awaited<ReturnType<typeof import('hyparquet').parquetMetadataAsync>>;
-
-function wideDecimals({ schema, row_groups: [group] }: Metadata): Map<string, string> {
-  const leaves = schema.filter(({ num_children }) => !num_children);
-  return new Map(
-    (group?.columns ?? []).flatMap(({ meta_data }, i) => {
+    const leaves = metadata.schema.filter(({ num_children }) => !num_children);
+    const wide = (metadata.row_groups[0]?.columns ?? []).flatMap(({ meta_data }, i): [string, string][] => {
       const { precision = 0, scale } = leaves[i];
       return precision > MOST_DIGITS
         ? [[meta_data!.path_in_schema[0], `decimal(${precision},${scale})`]]
         : [];
-    }),
-  );
+    });
+    return new Map(wide);
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -6,8 +6,7 @@ import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
 import { hasImages } from '../images/folder.ts';
 import { compressionOf, headOf, unpacked } from '../streams.ts';
-import { NoRows } from './csv-rows.ts';
-import type { TextOptions } from './csv-table.ts';
+import { csvTable, NoRows, type TextOptions } from './csv-table.ts';
 import { partsTable, type Table } from './table.ts';
 
 export type TableFormat = 'csv' | 'parquet' | 'arrow' | 'json lines';
@@ -151,17 +150,17 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
   if (format === 'csv') {
     // The other reader unpacks it itself.
     if (options.isPlain) await assertUnpacks(path);
-    return (await import('./csv-table.ts')).csvTable(path, options);
+    return csvTable(path, options);
   }
   if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
-  const [{ duckdbTable }, { fileLiteral, quoted }] = await Promise.all([
-    import('./duckdb.ts'),
-    import('./duckdb.ts'),
-  ]);
+  const { checkPages, duckdbTable, fileLiteral, quoted } = await import('./duckdb.ts');
   if (format === 'parquet') {
-    const refused = await (await import('./duckdb.ts')).checkPages(path);
-    const relation = `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`;
-    const table = await duckdbTable(path, { sql: relation, format: 'Parquet', isCounted: true });
+    const refused = await checkPages(path);
+    const table = await duckdbTable(
+      path,
+      'Parquet',
+      `read_parquet(${fileLiteral(path)}, hive_partitioning=false)`,
+    );
     const columns = table.columns.map((column) => {
       const type = refused.get(column.name);
       return type === undefined ? column : { ...column, kind: 'other' as const, type };
@@ -173,10 +172,7 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
   const json = (columns: string) =>
     `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named}${columns})`;
-  return duckdbTable(path, {
-    ...{ sql: json(''), format: 'JSON lines', isCounted: false },
-    typed: (columns) => json(`, columns={${columns}}`),
-  });
+  return duckdbTable(path, 'JSON lines', json(''), (columns) => json(`, columns={${columns}}`));
 }
 
 const IS_PATTERN = /[*?{[]/;

@@ -1,11 +1,16 @@
-import { fstatSync } from 'node:fs';
-import { attempted, readFully, statusOf } from '../../base/files.ts';
+import { statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
 import { tellingNames } from '../column-names.ts';
-import { type ArrayFile, byteCount, closeArray, openNpy } from '../npy.ts';
-import { ANY_DIALECT, isHeader, isNumbered, type TextDialect } from './csv-rows.ts';
-import { NotPlain, type TextOptions } from './csv-table.ts';
+import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
+import {
+  ANY_DIALECT,
+  isHeader,
+  isNumbered,
+  NotPlain,
+  type TextDialect,
+  type TextOptions,
+} from './csv-table.ts';
 import {
   type DecodedTable,
   type DecodeOptions,
@@ -13,7 +18,6 @@ import {
   type Imputation,
   OtherColumns,
 } from './decode-table.ts';
-import { NoDuckDB } from './duckdb.ts';
 import { openReader, type TableFile } from './formats.ts';
 import {
   assertClusterable,
@@ -96,7 +100,7 @@ export async function openTable(
     { versionOf: file.version },
   );
   try {
-    const about = readAbout(array);
+    const about: DecodedTable = JSON.parse(readAppendix(array).toString());
     const left = new Set(about.dropped);
     const rows = array.shape[0] + left.size;
     const version = file.version();
@@ -152,20 +156,15 @@ export async function withReader<T>(
   how: Omit<TextOptions, 'isPlain'>,
   use: (table: Table) => Promise<T>,
 ): Promise<T> {
-  for (const isPlain of attempts(file)) {
-    try {
-      return await use(await openReader(file, { ...how, isPlain }));
-    } catch (error) {
-      if (!isWorthAnother(error, isPlain, file)) throw error;
-    }
+  const read = async (isPlain: boolean) => use(await openReader(file, { ...how, isPlain }));
+  if (file.format !== 'csv') return read(false);
+  try {
+    return await read(true);
+  } catch (error) {
+    if (error instanceof NotPlain || error instanceof UserError) return read(false);
+    throw error;
   }
-  throw new Error('unreachable');
 }
-
-const attempts = ({ format }: TableFile) => (format === 'csv' ? [true, false] : [false]);
-
-const isWorthAnother = (error: unknown, isPlain: boolean, { format }: TableFile) =>
-  isPlain && format === 'csv' && [NotPlain, NoDuckDB, UserError].some((kind) => error instanceof kind);
 
 /** A first row with a name that the options have is a header. */
 function headerTest({ columns, drop, id, text, label, oneHot, trained }: TableOptions): typeof isHeader {
@@ -254,13 +253,4 @@ function rawWidth({ id, text, drop }: TableOptions, { width, categories }: Train
 function listOf({ columns }: Table, name: string): string {
   const [, list] = /^(.*)\[\d+\]$/s.exec(name) ?? [];
   return list === undefined || columns.some((column) => column.name.startsWith(`${list}[`)) ? name : list;
-}
-
-/** What `decodeTable` has written after the array. */
-function readAbout(file: ArrayFile): DecodedTable {
-  const start = file.offset + byteCount(file);
-  const { size } = attempted(file.path, 'read', () => fstatSync(file.fd));
-  const bytes = Buffer.alloc(size - start);
-  readFully(file, bytes, start);
-  return JSON.parse(bytes.toString());
 }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { formatOf } from '../../../data/open.ts';
-import { ANY_DIALECT, isHeader } from '../../../data/tables/csv-rows.ts';
+import { ANY_DIALECT, isHeader } from '../../../data/tables/csv-table.ts';
 import { oneFile, openReader, type TableFormat } from '../../../data/tables/formats.ts';
 import { scratchFolder } from '../files.ts';
 
