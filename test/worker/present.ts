@@ -2,8 +2,8 @@ import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { loadBinding } from '../../worker/compute/backends/tf-binding.ts';
-import { TfDevice } from '../../worker/compute/backends/tf-device.ts';
-import { TfHost } from '../../worker/compute/backends/tf-host.ts';
+import { tfHost } from '../../worker/compute/backends/tf-host.ts';
+import { tfDevice } from '../../worker/compute/backends/tf-ops.ts';
 import { wasmBackend, wasmKernels } from '../../worker/compute/backends/wasm.ts';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
 
@@ -52,24 +52,13 @@ const tensorflow = alone ? [] : await present('tensorflow');
 
 /** TensorFlow on the CPU in two more ways: for all products, however small, and by the operations that it uses on a GPU. */
 const tensorflowVariants = async () => [
-  new TfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
-  new TfDevice(loadBinding(), 'tensorflow’s operations'),
+  tfHost(loadBinding, 'tensorflow’s products', await wasmKernels(), (m, k, n) => m * k * n > 0),
+  tfDevice(loadBinding(), 'tensorflow’s operations'),
 ];
 
 const { memory } = await wasmKernels();
 /** The size of the memory that all CPU backends share: it only grows. */
 export const heapBytes = () => memory.view(0, 0).buffer.byteLength;
-
-/** A backend as a plain object of bound methods, which tests spread to replace some operations. */
-function spreadable(backend: Backend): Backend {
-  const methods: Record<string, unknown> = {};
-  for (let at: object = backend; at !== Object.prototype; at = Object.getPrototypeOf(at))
-    for (const name of Object.getOwnPropertyNames(at)) {
-      const value = backend[name as keyof Backend] as unknown;
-      if (name !== 'constructor') methods[name] ??= typeof value === 'function' ? value.bind(backend) : value;
-    }
-  return methods as unknown as Backend;
-}
 
 /** All backends of this machine: the built-in ones, and those that are set up. */
 export const backends: Backend[] = [
@@ -78,4 +67,4 @@ export const backends: Backend[] = [
   ...tensorflow,
   ...(tensorflow.some(({ device }) => !device) ? await tensorflowVariants() : []),
   ...(alone ? await present('webgpu') : []),
-].map(spreadable);
+];

@@ -73,36 +73,25 @@ function gradientBelow(backend: Backend, above: Tensor, w: Tensor, input: Tensor
 
 /** The gradient by codes, and that of their own loss. Frees `below`. */
 function withCodes(backend: Backend, below: Tensor, code: Tensor, { target, weight }: CodeTargets): Tensor {
-  const { gradient, loss } = backend.squaredError(code, target);
+  const { gradient, loss } = backend.lossGradient('squares', code, target);
   const sum = backend.plus(below, gradient, weight);
   backend.free(below, gradient, loss);
   return sum;
 }
 
-/** A net and its Adam moments on the device. */
-export interface TrainableNet {
-  params: Tensor[];
-  first: Tensor[];
-  second: Tensor[];
-}
-
-/**
- * One step of Adam on one batch. `lossOf` returns the loss and its gradient with respect to the logits. Returns the loss [1],
- * which the caller frees. `linear`: a hidden layer without a ReLU.
- */
+/** One step of Adam on one batch. Returns the loss [1], which the caller frees. `linear`: a hidden layer without a ReLU. */
 export function trainStep(
   backend: Backend,
-  net: TrainableNet,
-  { x, codes }: Pick<TrainingBatch, 'x' | 'codes'>,
-  lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
+  net: Record<'params' | 'first' | 'second', Tensor[]>,
+  batch: TrainingBatch,
+  kind: Loss,
   rate: number,
   count: number,
   linear = -1,
 ): Tensor {
-  const { loss, grads } = lossAndGradients(backend, net.params, x, lossOf, linear, codes);
-  grads.forEach((grad, i) => {
+  const { loss, grads } = lossAndGradients(backend, net.params, batch, kind, linear);
+  for (const [i, grad] of grads.entries())
     backend.adam(net.params[i], net.first[i], net.second[i], grad, rate, count);
-  });
   backend.free(...grads);
   return loss;
 }
@@ -111,13 +100,12 @@ export function trainStep(
 export function lossAndGradients(
   backend: Backend,
   params: Tensor[],
-  x: Tensor,
-  lossOf: (logits: Tensor) => { gradient: Tensor; loss: Tensor },
+  { x, target, codes }: TrainingBatch,
+  kind: Loss,
   linear = -1,
-  codes?: CodeTargets,
 ): { loss: Tensor; grads: Tensor[] } {
   const layers = forward(backend, params, x, linear);
-  const { gradient, loss } = lossOf(layers.at(-1)!);
+  const { gradient, loss } = backend.lossGradient(kind, layers.at(-1)!, target);
   const grads = gradients(backend, params, x, layers, gradient, linear, codes);
   backend.free(...layers);
   return { loss, grads };
@@ -155,12 +143,10 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
   const upload = (flat: Float32Array) =>
     unflatten(flat, shapes).map((values, i) => backend.upload(values, shapes[i]));
   const trained = { params: upload(net.params), first: upload(net.first), second: upload(net.second) };
-  const lossOf = lossFunctions(backend)[loss];
   const losses: Tensor[] = [];
   return {
     step(batch, rate) {
-      const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
-      losses.push(trainStep(backend, trained, batch, lossOn, rate, done + losses.length + 1, linear));
+      losses.push(trainStep(backend, trained, batch, loss, rate, done + losses.length + 1, linear));
     },
     end: async () => ({
       shapes,
@@ -172,13 +158,6 @@ function byOperations(backend: Backend, net: FlatNet, loss: Loss, done: number, 
     free: () => backend.free(...trained.params, ...trained.first, ...trained.second, ...losses),
   };
 }
-
-/** Gradient by the outputs of a net, and value [1], of each loss. */
-export const lossFunctions = (backend: Backend) => ({
-  kl: (outputs: Tensor, target: Tensor) => backend.klGradient(outputs, target),
-  cost: (outputs: Tensor, target: Tensor) => backend.costGradient(outputs, target),
-  squares: (outputs: Tensor, target: Tensor) => backend.squaredError(outputs, target),
-});
 
 /** All of their numbers, one after the other. */
 export async function readAll(backend: Backend, tensors: Tensor[]): Promise<Float32Array> {

@@ -4,15 +4,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
-import {
-  logDensity,
-  lossAndGradients,
-  lossFunctions,
-  mean,
-  readAll,
-  responsibilities,
-  trainNet,
-} from '../compute/mlp.ts';
+import { logDensity, lossAndGradients, mean, readAll, responsibilities, trainNet } from '../compute/mlp.ts';
 import type { Context } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import type { States } from '../states.ts';
@@ -139,9 +131,7 @@ export async function localSteps(
   }
   if (task.average === 'gradients') {
     const batch = batchOf(0);
-    const lossOf = lossFunctions(backend)[LOSSES[net]];
-    const lossOn = (outputs: Tensor) => lossOf(outputs, batch.target);
-    const { loss, grads } = lossAndGradients(backend, states.net(net), batch.x, lossOn);
+    const { loss, grads } = lossAndGradients(backend, states.net(net), batch, LOSSES[net]);
     batch.free();
     const gradients = await readAll(backend, grads);
     const value = await mean(backend, [loss]);

@@ -173,7 +173,7 @@ for (const backend of backends) {
           close(await read(backend.softmaxRows(xs, 1e-3)), smooth, SOFTMAX);
           assert.deepEqual(await backend.argmaxRows(xs), Int32Array.from(logits.flat(), argmax));
 
-          const kl = backend.klGradient(xs, ts);
+          const kl = backend.lossGradient('kl', xs, ts);
           assert.deepEqual([kl.gradient.shape, kl.loss.shape], [xs.shape, [1]]);
           const divergence = r.map((row, i) =>
             sum(row.map((v, j) => target[i][j] * Math.log(target[i][j] / v))),
@@ -182,7 +182,7 @@ for (const backend of backends) {
           const difference = r.flatMap((row, i) => row.map((v, j) => (v - target[i][j]) / rows));
           close(await read(kl.gradient), difference, SOFTMAX);
 
-          const spent = backend.costGradient(xs, cs);
+          const spent = backend.lossGradient('cost', xs, cs);
           assert.deepEqual([spent.gradient.shape, spent.loss.shape], [xs.shape, [1]]);
           const means = r.map((row, i) => sum(row.map((v, j) => v * cost[i][j])));
           close((await read(spent.loss))[0], mean(means), LOSS);
@@ -252,19 +252,19 @@ for (const backend of backends) {
         const r = logits.map(softmax);
         const x = up([logits], false);
         close(await read(backend.softmaxRows(x, 0)), r.flat(), SOFTMAX);
-        const kl = backend.klGradient(x, up([target], false));
+        const kl = backend.lossGradient('kl', x, up([target], false));
         const gradient = r.flatMap((row, i) => row.map((v, j) => (v - target[i][j]) / 4));
         close(await read(kl.gradient), gradient, SOFTMAX);
         const own = (i: number, j: number) => -Math.log(r[i][j]);
         close((await read(kl.loss))[0], (own(2, 0) + Math.log(0.5) + own(3, 2)) / 4, LOSS);
-        const wrong = backend.klGradient(up([logits.slice(0, 1)], false), up([[[0, 1, 0]]], false));
+        const wrong = backend.lossGradient('kl', up([logits.slice(0, 1)], false), up([[[0, 1, 0]]], false));
         assert.deepEqual(await read(wrong.loss), Float32Array.of(2e4));
         close(await read(wrong.gradient), [1, -1, 0], SOFTMAX);
       }));
 
     test('a target of zero adds nothing to the divergence', () =>
       on(backend, async ({ up, read }) => {
-        const kl = backend.klGradient(up([[[-800, 0]]], false), up([[[0, 1]]], false));
+        const kl = backend.lossGradient('kl', up([[[-800, 0]]], false), up([[[0, 1]]], false));
         assert.deepEqual(await read(kl.loss), Float32Array.of(0));
         assert.deepEqual(await read(kl.gradient), Float32Array.of(0, 0));
       }));
@@ -491,8 +491,8 @@ describe('the WASM heap', () => {
     gram: () => backend.gram(wide, wide),
     reluGrad: () => backend.reluGrad(square, square, square),
     softmaxRows: () => backend.softmaxRows(square, 1e-5),
-    klGradient: () => gradientOf(backend.klGradient(square, square)),
-    costGradient: () => gradientOf(backend.costGradient(square, square)),
+    klGradient: () => gradientOf(backend.lossGradient('kl', square, square)),
+    costGradient: () => gradientOf(backend.lossGradient('cost', square, square)),
     quadraticForm: () => backend.quadraticForm(rows, theta, false),
     quadraticFeatures: () => backend.quadraticFeatures(rows, false),
     quadraticMoments: () => backend.quadraticMoments(square, features),

@@ -199,9 +199,7 @@ async function checkGradients(backend: Backend, of: Case): Promise<void> {
   const params = upload(backend, of, stackedArrays(of.nets));
   const x = uploadRows(backend, of);
   const target = of.loss.target(backend, x);
-  const { loss, grads } = lossAndGradients(backend, params, x, (logits) =>
-    of.loss.kind === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target),
-  );
+  const { loss, grads } = lossAndGradients(backend, params, { x, target }, of.loss.kind);
   const { f, collect } = autodiff(of);
   const { value, grads: byName } = tf.variableGrads(f);
   close((await backend.read(loss))[0], value.dataSync()[0] / of.nets.length, LOSS);
@@ -227,15 +225,7 @@ async function checkAdam(backend: Backend, of: Case): Promise<void> {
   const { f, collect } = autodiff(of);
   const optimizer = tf.train.adam(0.01, 0.9, 0.999, 1e-8);
   for (let count = 1; count <= 6; count++) {
-    const loss = trainStep(
-      backend,
-      net,
-      { x },
-      (logits) =>
-        of.loss.kind === 'kl' ? backend.klGradient(logits, target) : backend.costGradient(logits, target),
-      0.01,
-      count,
-    );
+    const loss = trainStep(backend, net, { x, target }, of.loss.kind, 0.01, count);
     backend.free(loss);
     optimizer.minimize(f);
     const expected = collect((variable) => variable);

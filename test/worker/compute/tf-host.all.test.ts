@@ -5,14 +5,14 @@ import { concat } from '../../../model/arrays.ts';
 import { clusteringNet } from '../../../model/nets/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
-import { TfHost } from '../../../worker/compute/backends/tf-host.ts';
+import { tfHost } from '../../../worker/compute/backends/tf-host.ts';
 import { wasmBackend, wasmKernels } from '../../../worker/compute/backends/wasm.ts';
 import { flat, randomMatrix } from '../support.ts';
 
 describe('TensorFlow on the CPU is loaded when a product is large', async () => {
   const kernels = await wasmKernels();
   const wasm = await wasmBackend();
-  const unloaded = new TfHost(
+  const unloaded = tfHost(
     () => {
       throw new UserError('it is loaded now');
     },
@@ -58,7 +58,7 @@ describe('TensorFlow on the CPU is loaded when a product is large', async () => 
         first: concat(first, Float32Array),
         second: concat(second, Float32Array),
       };
-      return unloaded.training(net, 'cost');
+      return unloaded.training!(net, 'cost');
     };
     assert.ok(training(10, 50));
     assert.equal(training(784, 512), null);

@@ -74,7 +74,7 @@ for (const backend of backends)
           task.form === 'product'
             ? backend.quadraticForm(x, target[0], task.diagonal)
             : backend.whitenedDensity(backend.affine(x, target[0], target[1], false), target[2]);
-        return backend.klGradient(logits, backend.softmaxRows(density, 1e-5));
+        return backend.lossGradient('kl', logits, backend.softmaxRows(density, 1e-5));
       }
     }
 

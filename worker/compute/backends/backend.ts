@@ -19,7 +19,7 @@ export interface FlatNet {
   second: Float32Array;
 }
 
-/** What a net is trained by: see `klGradient`, `costGradient` and `squaredError`. */
+/** What a net is trained by: KL(target ‖ softmax(outputs)), Σ_j softmax(outputs)_j·target_j, or ‖outputs − target‖². */
 export type Loss = 'kl' | 'cost' | 'squares';
 
 /** A net in training. */
@@ -79,7 +79,7 @@ export interface Backend {
   /**
    * Training of `net` by steps that are single kernels; or
    * null, if single operations are as fast for a net of this size. `linear`: a hidden layer without a ReLU. It ends when another begins.
-   * Without this method, worker/compute/training.ts composes the steps of single operations.
+   * Without this method, worker/compute/mlp.ts composes the steps of single operations.
    */
   training?(net: FlatNet, loss: Loss, linear?: number): Training | null;
   /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */
@@ -91,12 +91,8 @@ export interface Backend {
   softmaxRows(logits: Tensor, epsilon: number): Tensor;
   /** Index of the largest entry of each row (the first of equals). */
   argmaxRows(x: Tensor): Promise<Int32Array>;
-  /** KL(target ‖ softmax(logits)), averaged over the rows: its gradient by the logits, and its value [1]. */
-  klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
-  /** Σ_j softmax(logits)_j·cost_j, averaged over the rows (each): its gradient by the logits, and its value [1]. */
-  costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor };
-  /** ‖x − target‖², averaged over the rows: its gradient by x, and its value [1]. Both [b,D]. */
-  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
+  /** The loss averaged over the rows (each): its gradient by the outputs, and its value [1]. `squares` of [b,D] only. */
+  lossGradient(kind: Loss, outputs: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor };
 
   /** φ(x)·Θ: [b,D], [P,K] → [b,K], with φ(x) = (1, x, vech xxᵀ), or (1, x, x²) if `diagonal`. */
   quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor;

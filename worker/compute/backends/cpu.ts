@@ -1,26 +1,22 @@
 import { product } from '../../../model/nets/net.ts';
 import type { Backend } from './backend.ts';
-import { HostBackend } from './host.ts';
+import { hostBackend } from './host.ts';
 
 /** Plain loops with float64 sums: the reference in tests, and the fallback where WebAssembly is not allowed. */
 export function cpuBackend(): Backend {
   const blocks = new Map<number, Float32Array>();
   // Addresses are in bytes and never reused; an operation may use one in the middle of a block.
   let top = 4;
-  const blockOf = (address: number) => {
+  const view = (address: number, size: number) => {
     const block = blocks.get(address);
-    if (block) return { block, offset: 0 };
+    if (block) return block.subarray(0, size);
     for (const [start, values] of blocks) {
       const offset = (address - start) / 4;
-      if (offset > 0 && offset < values.length) return { block: values, offset };
+      if (offset > 0 && offset < values.length) return values.subarray(offset, offset + size);
     }
     throw new Error(`no tensor at ${address}`);
   };
-  const view = (address: number, size: number) => {
-    const { block, offset } = blockOf(address);
-    return block.subarray(offset, offset + size);
-  };
-  return new HostBackend(
+  return hostBackend(
     'cpu/1',
     {
       allocate(size) {

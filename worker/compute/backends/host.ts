@@ -1,8 +1,7 @@
 import { elementCount } from '../../../model/arrays.ts';
 import { argmaxRows } from '../../../model/nets/net.ts';
-import type { Backend, Tensor } from './backend.ts';
-import * as loops from './loops.ts';
-import { phiLength } from './phi.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { Backend, Loss, Tensor } from './backend.ts';
 
 /** Float32 memory that JavaScript can access. A `view` is valid until the next `allocate`, which may move the memory. */
 export interface HostMemory {
@@ -26,7 +25,7 @@ export type Product = (
 /** Softmax of each row, by address. */
 export type Softmax = (x: number, rows: number, cols: number, out: number) => void;
 
-interface HostTensor extends Tensor {
+export interface HostTensor extends Tensor {
   readonly address: number;
   /** Its memory belongs to another tensor. */
   readonly borrowed?: true;
@@ -42,238 +41,301 @@ const matrices = ({ shape }: Tensor) => ({
 });
 
 /**
- * All operations over memory that JavaScript can access. Products, and softmax if given, use native kernels; the rest are
- * plain loops, which at these sizes cost less than the dispatch of a kernel.
+ * All operations over memory that JavaScript can access. Products, and softmax if given, use native kernels; the rest are plain loops,
+ * which at these sizes cost less than the dispatch of a kernel. Their sums are float64, rounded once.
  */
-export class HostBackend implements Backend {
-  readonly identity: string;
-  readonly #memory: HostMemory;
-  readonly #product: Product;
-  readonly #softmax: Softmax | undefined;
-  #live = 0;
-
-  constructor(identity: string, memory: HostMemory, product: Product, softmax?: Softmax) {
-    this.identity = identity;
-    this.#memory = memory;
-    this.#product = product;
-    this.#softmax = softmax;
-  }
-
-  upload(values: Float32Array, shape: readonly number[]): Tensor {
-    const out = this.make(shape);
-    this.view(out).set(values);
-    return out;
-  }
-
-  async read(tensor: Tensor): Promise<Float32Array> {
-    return this.view(tensor).slice();
-  }
-
-  free(...tensors: Tensor[]): void {
-    for (const tensor of tensors as HostTensor[]) {
-      this.#live--;
-      if (!tensor.borrowed) this.#memory.release(tensor.address);
-    }
-  }
-
-  live(): number {
-    return this.#live;
-  }
-
+export function hostBackend(identity: string, memory: HostMemory, product: Product, softmax?: Softmax) {
+  let live = 0;
   /** An uninitialised tensor. */
-  protected make(shape: readonly number[]): Tensor {
-    const tensor: HostTensor = { shape, address: this.#memory.allocate(elementCount(shape)) };
-    this.#live++;
-    return tensor;
-  }
-
+  const make = (shape: readonly number[]): HostTensor => {
+    live++;
+    return { shape, address: memory.allocate(elementCount(shape)) };
+  };
   /** Its values, not copied: valid until the next `make`. */
-  protected view(tensor: Tensor): Float32Array {
-    return this.#memory.view(addressOf(tensor), elementCount(tensor.shape));
-  }
-
-  /** The transpose of the matrix rows × cols that begins at element `offset` of a tensor. */
-  #transposed(source: Tensor, offset: number, rows: number, cols: number): Tensor {
-    const out = this.make([cols, rows]);
-    const values = this.#memory.view(addressOf(source) + offset * BYTES, rows * cols);
-    loops.transpose(values, rows, cols, this.view(out));
+  const view = (tensor: Tensor) => memory.view(addressOf(tensor), elementCount(tensor.shape));
+  /** The transpose of the matrix rows × cols at an address. */
+  const transposed = (from: number, rows: number, cols: number): HostTensor => {
+    const out = make([cols, rows]);
+    transpose(memory.view(from, rows * cols), rows, cols, view(out));
     return out;
-  }
+  };
 
-  gather(x: Tensor, index: Int32Array | Uint32Array, shape?: readonly number[]): Tensor {
-    const dim = x.shape[1];
-    const out = this.make(shape ?? [index.length, dim]);
-    loops.gather(this.view(x), index, dim, this.view(out));
-    return out;
-  }
-
-  slice(x: Tensor, start: number, count: number): Tensor {
-    const dim = x.shape[1];
-    const part: HostTensor = {
-      shape: [count, dim],
-      address: addressOf(x) + start * dim * BYTES,
-      borrowed: true,
-    };
-    this.#live++;
-    return part;
-  }
-
-  affine(x: Tensor, w: Tensor, b: Tensor, relu: boolean): Tensor {
-    const { count, rows, cols } = matrices(x);
-    const width = w.shape.at(-1)!;
-    const out = this.make([...x.shape.slice(0, -1), width]);
-    for (let k = 0; k < count; k++) {
-      this.#product(
-        addressOf(x) + k * rows * cols * BYTES,
-        rows,
-        cols,
-        addressOf(w) + k * cols * width * BYTES,
-        width,
-        addressOf(b) + k * width * BYTES,
-        relu,
-        addressOf(out) + k * rows * width * BYTES,
-      );
-    }
-    return out;
-  }
-
-  /** The narrower matrix becomes the right operand: the kernel packs that one slowly, and a transpose is cheap. */
-  gram(a: Tensor, b: Tensor): Tensor {
-    const { count, rows, cols } = matrices(a);
-    const width = b.shape.at(-1)!;
-    const out = this.make([...a.shape.slice(0, -2), cols, width]);
-    for (let k = 0; k < count; k++) {
-      const left = addressOf(a) + k * rows * cols * BYTES;
-      const right = addressOf(b) + k * rows * width * BYTES;
-      const target = addressOf(out) + k * cols * width * BYTES;
-      if (cols >= width) {
-        const t = this.#transposed(a, k * rows * cols, rows, cols);
-        this.#product(addressOf(t), cols, rows, right, width, 0, false, target);
-        this.free(t);
-      } else {
-        const t = this.#transposed(b, k * rows * width, rows, width);
-        const o = this.make([width, cols]);
-        this.#product(addressOf(t), width, rows, left, cols, 0, false, addressOf(o));
-        loops.transpose(this.view(o), width, cols, this.#memory.view(target, cols * width));
-        this.free(t, o);
+  const backend: Backend = {
+    identity,
+    upload(values, shape) {
+      const out = make(shape);
+      view(out).set(values);
+      return out;
+    },
+    read: async (tensor) => view(tensor).slice(),
+    free(...tensors) {
+      live -= tensors.length;
+      for (const tensor of tensors as HostTensor[]) if (!tensor.borrowed) memory.release(tensor.address);
+    },
+    live: () => live,
+    gather(x, index, shape) {
+      const dim = x.shape[1];
+      const out = make(shape ?? [index.length, dim]);
+      const [from, to] = [view(x), view(out)];
+      for (let i = 0, o = 0; i < index.length; i++)
+        for (let d = 0, q = index[i] * dim; d < dim; d++, q++, o++) to[o] = from[q];
+      return out;
+    },
+    slice(x, start, count) {
+      live++;
+      const dim = x.shape[1];
+      const part: HostTensor = {
+        shape: [count, dim],
+        address: addressOf(x) + start * dim * BYTES,
+        borrowed: true,
+      };
+      return part;
+    },
+    affine(x, w, b, relu) {
+      const { count, rows, cols } = matrices(x);
+      const width = w.shape.at(-1)!;
+      const out = make([...x.shape.slice(0, -1), width]);
+      for (let k = 0; k < count; k++) {
+        const at = (tensor: Tensor, size: number) => addressOf(tensor) + k * size * BYTES;
+        const [from, to] = [at(x, rows * cols), at(out, rows * width)];
+        product(from, rows, cols, at(w, cols * width), width, at(b, width), relu, to);
       }
+      return out;
+    },
+    /** The narrower matrix becomes the right operand: the kernel packs that one slowly, and a transpose is cheap. */
+    gram(a, b) {
+      const { count, rows, cols } = matrices(a);
+      const width = b.shape.at(-1)!;
+      const out = make([...a.shape.slice(0, -2), cols, width]);
+      for (let k = 0; k < count; k++) {
+        const left = addressOf(a) + k * rows * cols * BYTES;
+        const right = addressOf(b) + k * rows * width * BYTES;
+        const target = addressOf(out) + k * cols * width * BYTES;
+        if (cols >= width) {
+          const t = transposed(left, rows, cols);
+          product(t.address, cols, rows, right, width, 0, false, target);
+          backend.free(t);
+        } else {
+          const t = transposed(right, rows, width);
+          const o = make([width, cols]);
+          product(t.address, width, rows, left, cols, 0, false, o.address);
+          transpose(view(o), width, cols, memory.view(target, cols * width));
+          backend.free(t, o);
+        }
+      }
+      return out;
+    },
+    plus(a, b, factor) {
+      const out = make(a.shape);
+      const [x, y, to] = [view(a), view(b), view(out)];
+      for (let i = 0; i < x.length; i++) to[i] = x[i] + factor * y[i];
+      return out;
+    },
+    columnSums(x) {
+      const { count, rows, cols } = matrices(x);
+      const out = make([...x.shape.slice(0, -2), cols]);
+      const [from, to] = [view(x), view(out)];
+      for (let k = 0, o = 0; k < count; k++) {
+        const end = (k + 1) * rows * cols;
+        for (let j = 0; j < cols; j++, o++) {
+          let sum = 0;
+          for (let q = k * rows * cols + j; q < end; q += cols) sum += from[q];
+          to[o] = sum;
+        }
+      }
+      return out;
+    },
+    reluGrad(g, w, h) {
+      const { count, rows, cols } = matrices(g);
+      const width = h.shape.at(-1)!;
+      const out = make(h.shape);
+      for (let k = 0; k < count; k++) {
+        const t = transposed(addressOf(w) + k * width * cols * BYTES, width, cols);
+        const target = out.address + k * rows * width * BYTES;
+        product(addressOf(g) + k * rows * cols * BYTES, rows, cols, t.address, width, 0, false, target);
+        backend.free(t);
+      }
+      maskPositive(view(out), view(h));
+      return out;
+    },
+    adam(p, m, v, gradient, rate, step) {
+      const [params, first, second, slope] = [p, m, v, gradient].map(view);
+      const [byFirst, bySecond] = [rate / (1 - 0.9 ** step), 1 / (1 - 0.999 ** step)];
+      for (let i = 0; i < params.length; i++) {
+        const a = (first[i] = 0.9 * first[i] + 0.1 * slope[i]);
+        const b = (second[i] = 0.999 * second[i] + 0.001 * slope[i] * slope[i]);
+        params[i] -= (byFirst * a) / (Math.sqrt(bySecond * b) + 1e-8);
+      }
+    },
+    softmaxRows(logits, epsilon) {
+      const out = make(logits.shape);
+      const cols = logits.shape.at(-1)!;
+      if (softmax) softmax(addressOf(logits), elementCount(logits.shape) / cols, cols, out.address);
+      else softmaxByLoops(view(logits), cols, view(out));
+      const r = view(out);
+      const scale = 1 / (1 + cols * epsilon);
+      if (epsilon > 0) for (let i = 0; i < r.length; i++) r[i] = (r[i] + epsilon) * scale;
+      return out;
+    },
+    argmaxRows: async (x) => argmaxRows(view(x), x.shape.at(-1)!),
+    lossGradient(kind, outputs, target) {
+      const { rows, cols, count } = matrices(outputs);
+      const [gradient, loss] = [make(outputs.shape), make([1])];
+      const [x, t, to] = [outputs, target, gradient].map(view);
+      const sum =
+        kind === 'squares' ? squares(x, t, 1 / rows, to) : softmaxLoss(kind, x, t, cols, 1 / rows, to);
+      view(loss)[0] = sum / count;
+      return { gradient, loss };
+    },
+    quadraticForm(x, theta, diagonal) {
+      const [rows, dim] = x.shape;
+      const [p, k] = theta.shape;
+      const phi = make([rows, p]);
+      quadraticRows(view(x), rows, dim, diagonal, view(phi));
+      const out = make([rows, k]);
+      product(phi.address, rows, p, addressOf(theta), k, 0, false, out.address);
+      backend.free(phi);
+      return out;
+    },
+    /** Stored as Φᵀ, so that `quadraticMoments` has the wide matrix on the left without a transpose. */
+    quadraticFeatures(x, diagonal) {
+      const [rows, dim] = x.shape;
+      const phi = make([statisticsLength(dim, diagonal ? 'diag' : 'full'), rows]);
+      const xt = transposed(addressOf(x), rows, dim);
+      quadraticColumns(view(xt), rows, dim, diagonal, view(phi));
+      backend.free(xt);
+      return phi;
+    },
+    quadraticMoments(r, features) {
+      const [p, rows] = features.shape;
+      const k = r.shape[1];
+      const sums = make([p, k]);
+      product(addressOf(features), p, rows, addressOf(r), k, 0, false, sums.address);
+      const out = transposed(sums.address, p, k);
+      backend.free(sums);
+      return out;
+    },
+    whitenedDensity(u, constant) {
+      const k = constant.shape.at(-1)!;
+      const { count, rows, cols } = matrices(u);
+      const out = make([...u.shape.slice(0, -1), k]);
+      const [from, constants, to] = [u, constant, out].map(view);
+      for (let c = 0, o = 0, q = 0; c < count; c++)
+        for (let i = 0; i < rows; i++)
+          for (let j = 0; j < k; j++, o++) {
+            let sum = 0;
+            for (const end = q + cols / k; q < end; q++) sum += from[q] * from[q];
+            to[o] = constants[c * k + j] - 0.5 * sum;
+          }
+      return out;
+    },
+    squaredDistances(x, centres, metric) {
+      const { count, rows, cols } = matrices(x);
+      const parts = centres.shape.at(-2)!;
+      const out = make([...x.shape.slice(0, -1), parts]);
+      const [from, all, weights, to] = [x, centres, metric, out].map(view);
+      for (let k = 0, q = 0, o = 0; k < count; k++)
+        for (let i = 0; i < rows; i++, q += cols)
+          for (let c = 0, p = k * parts * cols; c < parts; c++, o++) {
+            let sum = 0;
+            for (let d = 0; d < cols; d++, p++) {
+              const delta = from[q + d] - all[p];
+              sum += weights[d] * delta * delta;
+            }
+            to[o] = sum;
+          }
+      return out;
+    },
+  };
+  return { ...backend, make, view };
+}
+
+type F32 = Float32Array;
+
+function transpose(x: F32, rows: number, cols: number, out: F32): void {
+  for (let j = 0; j < cols; j++) {
+    const o = j * rows;
+    for (let i = 0, q = j; i < rows; i++, q += cols) out[o + i] = x[q];
+  }
+}
+
+/** x ← 0 where h, the output of a ReLU, is 0. By bit masks: branches on random signs take twice the time. */
+function maskPositive(x: F32, h: F32): void {
+  const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
+  const active = new Int32Array(h.buffer, h.byteOffset, h.length);
+  for (let i = 0; i < bits.length; i++) bits[i] &= -active[i] >> 31;
+}
+
+function softmaxByLoops(x: F32, cols: number, out: F32): void {
+  for (let o = 0; o < x.length; o += cols) {
+    let top = x[o];
+    for (let j = 1; j < cols; j++) if (x[o + j] > top) top = x[o + j];
+    let sum = 0;
+    for (let j = 0; j < cols; j++) sum += out[o + j] = Math.exp(x[o + j] - top);
+    const scale = 1 / sum;
+    for (let j = 0; j < cols; j++) out[o + j] *= scale;
+  }
+}
+
+/** Returns `scale` times the sum of the rows' losses; out ← its gradient by the logits x. r = softmax(x), log r by log-softmax. */
+function softmaxLoss(kind: Loss, x: F32, target: F32, cols: number, scale: number, out: F32): number {
+  const isCost = kind === 'cost';
+  let loss = 0;
+  for (let o = 0; o < x.length; o += cols) {
+    let top = x[o];
+    for (let j = 1; j < cols; j++) if (x[o + j] > top) top = x[o + j];
+    let sum = 0;
+    let mean = 0;
+    for (let j = 0; j < cols; j++) {
+      const e = Math.exp(x[o + j] - top);
+      out[o + j] = e;
+      sum += e;
+      mean += e * target[o + j];
     }
-    return out;
-  }
-
-  plus(a: Tensor, b: Tensor, factor: number): Tensor {
-    const out = this.make(a.shape);
-    loops.plus(this.view(a), this.view(b), factor, this.view(out));
-    return out;
-  }
-
-  columnSums(x: Tensor): Tensor {
-    const { count, rows, cols } = matrices(x);
-    const out = this.make([...x.shape.slice(0, -2), cols]);
-    loops.columnSums(this.view(x), count, rows, cols, this.view(out));
-    return out;
-  }
-
-  reluGrad(g: Tensor, w: Tensor, h: Tensor): Tensor {
-    const { count, rows, cols } = matrices(g);
-    const width = h.shape.at(-1)!;
-    const out = this.make(h.shape);
-    for (let k = 0; k < count; k++) {
-      const t = this.#transposed(w, k * width * cols, width, cols);
-      const from = addressOf(g) + k * rows * cols * BYTES;
-      const target = addressOf(out) + k * rows * width * BYTES;
-      this.#product(from, rows, cols, addressOf(t), width, 0, false, target);
-      this.free(t);
+    mean /= sum;
+    if (isCost) loss += mean;
+    const logSum = top + Math.log(sum);
+    for (let j = 0; j < cols; j++) {
+      const t = target[o + j];
+      const r = out[o + j] / sum;
+      out[o + j] = isCost ? r * (t - mean) * scale : (r - t) * scale;
+      if (!isCost && t > 0) loss += t * (Math.log(t) - x[o + j] + logSum);
     }
-    loops.maskPositive(this.view(out), this.view(h));
-    return out;
   }
+  return loss * scale;
+}
 
-  adam(p: Tensor, m: Tensor, v: Tensor, gradient: Tensor, rate: number, step: number): void {
-    loops.adam(this.view(p), this.view(m), this.view(v), this.view(gradient), rate, step);
+function squares(x: F32, target: F32, scale: number, out: F32): number {
+  let loss = 0;
+  for (let i = 0; i < x.length; i++) {
+    const difference = x[i] - target[i];
+    loss += difference * difference;
+    out[i] = 2 * scale * difference;
   }
+  return loss * scale;
+}
 
-  softmaxRows(logits: Tensor, epsilon: number): Tensor {
-    const out = this.make(logits.shape);
-    const cols = logits.shape.at(-1)!;
-    const rows = elementCount(logits.shape) / cols;
-    if (this.#softmax) this.#softmax(addressOf(logits), rows, cols, addressOf(out));
-    else loops.softmaxRows(this.view(logits), cols, this.view(out));
-    if (epsilon > 0) loops.smooth(this.view(out), epsilon, cols);
-    return out;
+/** φ of each row, row by row: out [rows,P]. */
+function quadraticRows(x: F32, rows: number, dim: number, diagonal: boolean, out: F32): void {
+  for (let i = 0, o = 0, q = 0; i < rows; i++, q += dim) {
+    out[o++] = 1;
+    for (let d = 0; d < dim; d++) out[o++] = x[q + d];
+    for (let d = 0; d < dim; d++) {
+      const value = x[q + d];
+      const end = diagonal ? d + 1 : dim;
+      for (let e = d; e < end; e++) out[o++] = value * x[q + e];
+    }
   }
+}
 
-  async argmaxRows(x: Tensor): Promise<Int32Array> {
-    return argmaxRows(this.view(x), x.shape.at(-1)!);
-  }
-
-  klGradient(logits: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
-    return this.#gradient(loops.klGradient, logits, target);
-  }
-
-  costGradient(logits: Tensor, cost: Tensor): { gradient: Tensor; loss: Tensor } {
-    return this.#gradient(loops.costGradient, logits, cost);
-  }
-
-  squaredError(x: Tensor, target: Tensor): { gradient: Tensor; loss: Tensor } {
-    return this.#gradient(loops.squaredError, x, target);
-  }
-
-  #gradient(loop: typeof loops.klGradient, logits: Tensor, other: Tensor) {
-    const { rows, cols, count } = matrices(logits);
-    const gradient = this.make(logits.shape);
-    const loss = this.make([1]);
-    const all = count * rows;
-    this.view(loss)[0] =
-      loop(this.view(logits), this.view(other), all, cols, 1 / rows, this.view(gradient)) / count;
-    return { gradient, loss };
-  }
-
-  quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
-    const [rows, dim] = x.shape;
-    const [p, k] = theta.shape;
-    const phi = this.make([rows, p]);
-    loops.quadraticRows(this.view(x), rows, dim, diagonal, this.view(phi));
-    const out = this.make([rows, k]);
-    this.#product(addressOf(phi), rows, p, addressOf(theta), k, 0, false, addressOf(out));
-    this.free(phi);
-    return out;
-  }
-
-  /** Stored as Φᵀ, so that `quadraticMoments` has the wide matrix on the left without a transpose. */
-  quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
-    const [rows, dim] = x.shape;
-    const phi = this.make([phiLength(dim, diagonal), rows]);
-    const xt = this.#transposed(x, 0, rows, dim);
-    loops.quadraticColumns(this.view(xt), rows, dim, diagonal, this.view(phi));
-    this.free(xt);
-    return phi;
-  }
-
-  quadraticMoments(r: Tensor, features: Tensor): Tensor {
-    const [p, rows] = features.shape;
-    const k = r.shape[1];
-    const sums = this.make([p, k]);
-    this.#product(addressOf(features), p, rows, addressOf(r), k, 0, false, addressOf(sums));
-    const out = this.#transposed(sums, 0, p, k);
-    this.free(sums);
-    return out;
-  }
-
-  whitenedDensity(u: Tensor, constant: Tensor): Tensor {
-    const k = constant.shape.at(-1)!;
-    const { count, rows, cols } = matrices(u);
-    const out = this.make([...u.shape.slice(0, -1), k]);
-    loops.whitenedDensity(this.view(u), this.view(constant), count, rows, k, cols / k, this.view(out));
-    return out;
-  }
-
-  squaredDistances(x: Tensor, centres: Tensor, metric: Tensor): Tensor {
-    const { count, rows, cols } = matrices(x);
-    const j = centres.shape.at(-2)!;
-    const out = this.make([...x.shape.slice(0, -1), j]);
-    const [rowsOfX, to] = [this.view(x), this.view(out)];
-    loops.squaredDistances(rowsOfX, this.view(centres), this.view(metric), count, rows, cols, j, to);
-    return out;
+/** φ feature by feature, from x transposed [dim,rows]: out [P,rows]. */
+function quadraticColumns(xt: F32, rows: number, dim: number, diagonal: boolean, out: F32): void {
+  out.fill(1, 0, rows);
+  out.set(xt.subarray(0, dim * rows), rows);
+  let o = (1 + dim) * rows;
+  for (let d = 0; d < dim; d++) {
+    const end = diagonal ? d + 1 : dim;
+    for (let e = d; e < end; e++, o += rows)
+      for (let i = 0, a = d * rows, b = e * rows; i < rows; i++) out[o + i] = xt[a + i] * xt[b + i];
   }
 }

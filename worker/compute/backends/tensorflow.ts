@@ -3,7 +3,7 @@ import { findGpus, firstVisible, memoryOf } from '../gpus.ts';
 import { STEPS_VERSION } from '../kernels/step-kernel.ts';
 import type { Backend, ComputeDevice } from './backend.ts';
 import { loadBinding, usableTensorflow } from './tf-binding.ts';
-import { TfDevice } from './tf-device.ts';
+import { tfDevice } from './tf-ops.ts';
 
 /** How old a measurement of nvidia-smi may be, ms: a call is slow. */
 const MEMORY_MAX_AGE_MS = 5000;
@@ -19,13 +19,13 @@ export async function tensorflowBackend({ now = false } = {}): Promise<Backend> 
   const identity = (where: string) => `tensorflow/${version}/${where.replaceAll(' ', '-')}`;
   if (binding?.isUsingGpuDevice()) {
     const device = await cudaDevice();
-    return new TfDevice(binding, identity(device.name), device);
+    return tfDevice(binding, identity(device.name), device);
   }
   // Loaded only here: a GPU needs none of them.
-  const { TF_HOST_VERSION, TfHost } = await import('./tf-host.ts');
+  const { TF_HOST_VERSION, tfHost } = await import('./tf-host.ts');
   const kernels = await (await import('./wasm.ts')).wasmKernels();
   const parts = [kernels.version, STEPS_VERSION, TF_HOST_VERSION].join('-');
-  return new TfHost(loadBinding, identity(`${instructionSet()}+wasm-${parts}`), kernels);
+  return tfHost(loadBinding, identity(`${instructionSet()}+wasm-${parts}`), kernels);
 }
 
 /** The first GPU or MIG instance that CUDA makes visible to this process. Its name is part of the numeric identity. */

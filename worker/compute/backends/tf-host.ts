@@ -1,9 +1,9 @@
-import type { Backend, FlatNet, Loss, Tensor, Training } from './backend.ts';
-import type { HostMemory, Product } from './host.ts';
-import { WIDEST_PHI } from './phi.ts';
+import type { Backend, FlatNet, Tensor } from './backend.ts';
+import { deviceBackend, WIDEST_PHI } from './device.ts';
+import type { HostMemory } from './host.ts';
 import type { Attribute, Binding, Id } from './tf-binding.ts';
-import { TfDevice } from './tf-device.ts';
-import { WasmBackend, type WasmKernels } from './wasm.ts';
+import { tfOps } from './tf-ops.ts';
+import { type WasmKernels, wasmOn } from './wasm.ts';
 
 /** Part of the numeric identity: increase it with every change here that changes bits. */
 export const TF_HOST_VERSION = 'host2';
@@ -48,12 +48,6 @@ interface Matrix {
 function multiplier(binding: Binding) {
   const T = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
   const flag = (name: string, value: boolean) => ({ name, type: binding.TF_ATTR_BOOL, value });
-  const attributes = (transposeA: boolean) => [
-    flag('transpose_a', transposeA),
-    flag('transpose_b', false),
-    T,
-  ];
-  const [plain, transposed] = [attributes(false), attributes(true)];
 
   return (op: 'ab' | 'aᵀb', a: Matrix, b: Matrix, bias?: Float32Array, relu = false): Float32Array => {
     const temporary: Id[] = [];
@@ -64,7 +58,8 @@ function multiplier(binding: Binding) {
     const wrap = ({ values, shape }: Matrix) => track(binding.createTensor(shape, binding.TF_FLOAT, values));
     const run = (name: string, attributes: Attribute[], ...inputs: Id[]) =>
       track(binding.executeOp(name, attributes, inputs, 1)[0].id);
-    let out = run('MatMul', op === 'ab' ? plain : transposed, wrap(a), wrap(b));
+    const product = [flag('transpose_a', op === 'aᵀb'), flag('transpose_b', false), T];
+    let out = run('MatMul', product, wrap(a), wrap(b));
     if (bias) out = run('BiasAdd', [T], out, wrap({ values: bias, shape: [bias.length] }));
     if (relu) out = run('Relu', [T], out);
     const values = binding.tensorDataSync(out) as Float32Array;
@@ -78,91 +73,80 @@ function multiplier(binding: Binding) {
  * `usesTensorflow` decides by the shapes alone. `load` is called at the first such product: a run without any never loads
  * TensorFlow.
  */
-export class TfHost extends WasmBackend {
-  readonly #load: () => Binding;
-  readonly #usesTensorflow: typeof isFaster;
-  #loaded: { multiply: ReturnType<typeof multiplier>; device: TfDevice } | undefined;
-  /** Features that are (1, x) in place of φ(x). */
-  readonly #factors = new WeakSet<Tensor>();
+export function tfHost(
+  load: () => Binding,
+  identity: string,
+  kernels: WasmKernels,
+  usesTensorflow = isFaster,
+): Backend {
+  const memory = aligned(kernels.memory);
+  const start = () => {
+    const binding = load();
+    const ops = tfOps(binding, 'TensorFlow');
+    return { ops, multiply: multiplier(binding), device: deviceBackend(identity, ops) };
+  };
+  let started: ReturnType<typeof start> | undefined;
+  const tensorflow = () => (started ??= start());
 
-  constructor(load: () => Binding, identity: string, kernels: WasmKernels, usesTensorflow = isFaster) {
-    const memory = aligned(kernels.memory);
-    const product: Product = (a, m, k, b, n, bias, relu, out) => {
+  const wasm = wasmOn(identity, {
+    memory,
+    softmax: kernels.softmax,
+    product(a, m, k, b, n, bias, relu, out) {
       if (!usesTensorflow(m, k, n)) return kernels.product(a, m, k, b, n, bias, relu, out);
       const left = { values: memory.view(a, m * k), shape: [m, k] };
       const right = { values: memory.view(b, k * n), shape: [k, n] };
       const biasValues = bias ? memory.view(bias, n) : undefined;
-      memory.view(out, m * n).set(this.#tensorflow().multiply('ab', left, right, biasValues, relu));
-    };
-    super(identity, { memory, product, softmax: kernels.softmax });
-    this.#load = load;
-    this.#usesTensorflow = usesTensorflow;
-  }
-
-  #tensorflow() {
-    if (this.#loaded) return this.#loaded;
-    const binding = this.#load();
-    this.#loaded = { multiply: multiplier(binding), device: new TfDevice(binding, this.identity) };
-    return this.#loaded;
-  }
-
-  override training(net: FlatNet, loss: Loss, linear?: number): Training | null {
-    return this.#isWide(net.shapes) ? null : super.training(net, loss, linear);
-  }
-
-  /** For each single operation on weights of megabytes, these would be copied. */
-  forNet(shapes: FlatNet['shapes']): Backend {
-    return this.#isWide(shapes) ? this.#tensorflow().device : this;
-  }
-
-  #isWide(shapes: FlatNet['shapes']): boolean {
-    const layers = shapes.filter((_, i) => i % 2 === 0).map((shape) => shape.slice(-2));
-    return layers.some(([fanIn, fanOut]) => this.#usesTensorflow(USUAL_BATCH, fanIn, fanOut));
-  }
-
-  override logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
-    const [rows, d] = x.shape.slice(-2);
-    return this.#usesTensorflow(rows, d, w.shape.at(-1)!) ? null : super.logDensity(x, w, b, constant);
-  }
-
-  override gram(a: Tensor, b: Tensor): Tensor {
-    const [rows, cols] = a.shape;
-    const [, width] = b.shape;
-    if (a.shape.length > 2 || !this.#usesTensorflow(cols, rows, width)) return super.gram(a, b);
-    const [left, right] = [a, b].map((each) => ({ values: this.view(each), shape: each.shape }));
-    return this.upload(this.#tensorflow().multiply('aᵀb', left, right), [cols, width]);
-  }
-
-  override quadraticForm(x: Tensor, theta: Tensor, diagonal: boolean): Tensor {
-    if (!isWide(x, diagonal)) return super.quadraticForm(x, theta, diagonal);
-    return this.#onDevice((device, a, b) => device.quadraticForm(a, b, diagonal), x, theta);
-  }
-
-  override quadraticFeatures(x: Tensor, diagonal: boolean): Tensor {
-    if (!isWide(x, diagonal)) return super.quadraticFeatures(x, diagonal);
-    const features = this.#onDevice((device, a) => device.quadraticFeatures(a, diagonal), x);
-    this.#factors.add(features);
-    return features;
-  }
-
-  override quadraticMoments(r: Tensor, features: Tensor): Tensor {
-    if (!this.#factors.has(features)) return super.quadraticMoments(r, features);
-    return this.#onDevice(
-      (device, a, b) => device.quadraticMoments(a, Object.assign(b, { factors: true })),
-      r,
-      features,
-    );
-  }
-
-  /** Runs an operation of TfDevice, which is fast if φ is too wide for loops. The copies of tensors cost little beside it. */
-  #onDevice(operation: (device: Backend, ...tensors: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
-    const { device } = this.#tensorflow();
-    const copies = tensors.map((tensor) => device.upload(this.view(tensor), tensor.shape));
+      memory.view(out, m * n).set(tensorflow().multiply('ab', left, right, biasValues, relu));
+    },
+  });
+  const isWideNet = (shapes: FlatNet['shapes']) =>
+    shapes.some((shape, i) => i % 2 === 0 && usesTensorflow(USUAL_BATCH, shape.at(-2)!, shape.at(-1)!));
+  const isWide = (x: Tensor, diagonal: boolean) => !diagonal && x.shape[1] > WIDEST_PHI;
+  /** Features that are (1, x) in place of φ(x). */
+  const factors = new WeakSet<Tensor>();
+  /** Runs an operation of the device, which is fast if φ is too wide for loops. The copies of tensors cost little beside it. */
+  const onDevice = (operation: (device: Backend, ...tensors: Tensor[]) => Tensor, ...tensors: Tensor[]) => {
+    const { ops, device } = tensorflow();
+    const copies = tensors.map((tensor) => device.upload(wasm.view(tensor), tensor.shape));
     const out = operation(device, ...copies);
-    const result = this.upload(device.values(out), out.shape);
+    const result = wasm.upload(ops.read(device.idOf(out)) as Float32Array, out.shape);
     device.free(...copies, out);
     return result;
-  }
-}
+  };
 
-const isWide = (x: Tensor, diagonal: boolean) => !diagonal && x.shape[1] > WIDEST_PHI;
+  const backend: Backend = {
+    ...wasm,
+    training: (net, loss, linear) => (isWideNet(net.shapes) ? null : wasm.training(net, loss, linear)),
+    /** For each single operation on weights of megabytes, these would be copied. */
+    forNet(shapes) {
+      return isWideNet(shapes) ? tensorflow().device : backend;
+    },
+    logDensity(x, w, b, constant) {
+      const [rows, d] = x.shape.slice(-2);
+      return usesTensorflow(rows, d, w.shape.at(-1)!) ? null : wasm.logDensity(x, w, b, constant);
+    },
+    gram(a, b) {
+      const [rows, cols] = a.shape;
+      const [, width] = b.shape;
+      if (a.shape.length > 2 || !usesTensorflow(cols, rows, width)) return wasm.gram(a, b);
+      const [left, right] = [a, b].map((each) => ({ values: wasm.view(each), shape: each.shape }));
+      return wasm.upload(tensorflow().multiply('aᵀb', left, right), [cols, width]);
+    },
+    quadraticForm(x, theta, diagonal) {
+      if (!isWide(x, diagonal)) return wasm.quadraticForm(x, theta, diagonal);
+      return onDevice((device, a, b) => device.quadraticForm(a, b, diagonal), x, theta);
+    },
+    quadraticFeatures(x, diagonal) {
+      if (!isWide(x, diagonal)) return wasm.quadraticFeatures(x, diagonal);
+      const features = onDevice((device, a) => device.quadraticFeatures(a, diagonal), x);
+      factors.add(features);
+      return features;
+    },
+    quadraticMoments(r, features) {
+      if (!factors.has(features)) return wasm.quadraticMoments(r, features);
+      const asFactors = (x: Tensor) => Object.assign(x, { factors: true });
+      return onDevice((device, a, b) => device.quadraticMoments(a, asFactors(b)), r, features);
+    },
+  };
+  return backend;
+}

@@ -1,199 +1,32 @@
+import type { ComputeDevice } from './backend.ts';
+import { type DeviceTensor, deviceBackend, type Ops } from './device.ts';
 import { type Attribute, type Binding, explained, type Id } from './tf-binding.ts';
 
 /** Constants (indices, shapes, scalars) that are kept for reuse, up to this many. */
 const KEPT_CONSTANTS = 4096;
+const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8];
 
-/** Which operand of a product is transposed: none, the left or the right one. */
-export type Transposition = 'NN' | 'TN' | 'NT';
-
-/**
- * TensorFlow's operations, called directly: a step of small nets is dominated by dispatch, which costs 3 to 8 µs here;
- * TensorFlow.js' engine adds 30. A backend's operation calls several of these; `end` deletes their outputs except its results.
- */
-export class TfOps {
-  readonly #binding: Binding;
-  /** The device's name, for errors. */
-  readonly #where: string;
-  readonly #attributes: ReturnType<typeof attributesOf>;
-  readonly #constants = new Map<string, Id>();
-  /** Tensors to delete at the next `end`. */
-  #temporaries: Id[] = [];
-
-  constructor(binding: Binding, where: string) {
-    this.#binding = binding;
-    this.#where = where;
-    this.#attributes = attributesOf(binding);
-  }
-
-  /** Ends an operation of the backend: deletes all temporary tensors but the results. */
-  end(...results: Id[]): void {
-    for (const id of this.#temporaries) if (!results.includes(id)) this.delete(id);
-    this.#temporaries = [];
-    if (this.#constants.size <= KEPT_CONSTANTS) return;
-    for (const id of this.#constants.values()) this.delete(id);
-    this.#constants.clear();
-  }
-
-  /** Excludes a tensor from deletion at `end`. */
-  keep(id: Id): Id {
-    this.#temporaries.splice(this.#temporaries.indexOf(id), 1);
-    return id;
-  }
-
-  delete(id: Id): void {
-    this.#binding.deleteTensor(id);
-  }
-
-  read(id: Id): Float32Array | Int32Array {
-    return this.#explaining(() => this.#binding.tensorDataSync(id));
-  }
-
-  /** A tensor that `end` does not delete. It shares the memory of `values`. */
-  create(values: Float32Array | Int32Array, shape: readonly number[]): Id {
-    const { TF_INT32, TF_FLOAT } = this.#binding;
-    const dtype = values instanceof Int32Array ? TF_INT32 : TF_FLOAT;
-    return this.#explaining(() => this.#binding.createTensor(shape, dtype, values));
-  }
-
-  /** A tensor that `end` deletes. */
-  temporary(values: Float32Array | Int32Array, shape: readonly number[]): Id {
-    const id = this.create(values, shape);
-    this.#temporaries.push(id);
-    return id;
-  }
-
-  /** A tensor that is created once and cached by its key. */
-  constant(key: string, compute: () => [values: Float32Array | Int32Array, shape: readonly number[]]): Id {
-    const cached = this.#constants.get(key);
-    if (cached !== undefined) return cached;
-    const id = this.create(...compute());
-    this.#constants.set(key, id);
-    return id;
-  }
-
-  scalar(value: number): Id {
-    return this.constant(`f${value}`, () => [Float32Array.of(value), []]);
-  }
-
-  #int(value: number): Id {
-    return this.constant(`i${value}`, () => [Int32Array.of(value), []]);
-  }
-
-  #ints(values: readonly number[]): Id {
-    return this.constant(`${values}`, () => [Int32Array.from(values), [values.length]]);
-  }
-
-  /** An operation whose only attribute is the type of its numbers. */
-  run(operation: string, ...inputs: Id[]): Id {
-    return this.#step(operation, this.#attributes.number, ...inputs);
-  }
-
-  /** x·factor. */
-  times(x: Id, factor: number): Id {
-    return this.run('Mul', x, this.scalar(factor));
-  }
-
-  matMul(a: Id, b: Id, transposition: Transposition = 'NN'): Id {
-    return this.#step('MatMul', this.#attributes.products[transposition].plain, a, b);
-  }
-
-  /** The products of two stacks of matrices. */
-  batchMatMul(a: Id, b: Id, transposition: Transposition = 'NN'): Id {
-    return this.#step('BatchMatMulV2', this.#attributes.products[transposition].batched, a, b);
-  }
-
-  reshape(x: Id, ...shape: number[]): Id {
-    return this.#step('Reshape', this.#attributes.reshape, x, this.#ints(shape));
-  }
-
-  /** Sums along an axis, which is removed, or kept with length 1. */
-  sum(x: Id, axis: number, keepAxis = false): Id {
-    const { sum, sumKeepingAxis } = this.#attributes;
-    return this.#step('Sum', keepAxis ? sumKeepingAxis : sum, x, this.#int(axis));
-  }
-
-  /** Index of the largest entry of each row, int32. */
-  argMax(x: Id): Id {
-    return this.#step('ArgMax', this.#attributes.argMax, x, this.#int(-1));
-  }
-
-  slice(x: Id, begin: number[], size: number[]): Id {
-    return this.#step('Slice', this.#attributes.slice, x, this.#ints(begin), this.#ints(size));
-  }
-
-  concat(a: Id, b: Id, axis: number): Id {
-    return this.#step('ConcatV2', this.#attributes.concat, a, b, this.#int(axis));
-  }
-
-  transpose(x: Id, ...axes: number[]): Id {
-    return this.#step('Transpose', this.#attributes.transpose, x, this.#ints(axes));
-  }
-
-  gather(x: Id, indices: Id, axis: number): Id {
-    return this.#step('GatherV2', this.#attributes.gather, x, indices, this.#int(axis));
-  }
-
-  /** A variable, which `end` does not delete. Variables of the same name are identical. */
-  variable(name: string, shape: readonly number[]): Id {
-    const { TF_ATTR_SHAPE, TF_ATTR_STRING } = this.#binding;
-    const attributes = [
-      ...this.#attributes.variable,
-      { name: 'shape', type: TF_ATTR_SHAPE, value: shape },
-      { name: 'shared_name', type: TF_ATTR_STRING, value: name },
-      { name: 'container', type: TF_ATTR_STRING, value: '' },
-    ];
-    return this.#execute('VarHandleOp', attributes, [], 1)[0];
-  }
-
-  assign(variable: Id, value: Id): void {
-    this.#execute('AssignVariableOp', this.#attributes.variable, [variable, value], 0);
-  }
-
-  /** The value of a variable, as a tensor that `end` does not delete. */
-  valueOf(variable: Id): Id {
-    return this.#execute('ReadVariableOp', this.#attributes.variable, [variable], 1)[0];
-  }
-
-  /** Inputs: three variables, six scalars, the gradient. */
-  applyAdam(inputs: Id[]): void {
-    this.#execute('ResourceApplyAdam', this.#attributes.adam, inputs, 0);
-  }
-
-  /** A call with one output, which is temporary. */
-  #step(operation: string, attributes: Attribute[], ...inputs: Id[]): Id {
-    const [id] = this.#execute(operation, attributes, inputs, 1);
-    this.#temporaries.push(id);
-    return id;
-  }
-
-  #execute(operation: string, attributes: Attribute[], inputs: Id[], outputs: number): Id[] {
-    return this.#explaining(() =>
-      this.#binding.executeOp(operation, attributes, inputs, outputs).map(({ id }) => id),
-    );
-  }
-
-  #explaining<T>(call: () => T): T {
-    try {
-      return call();
-    } catch (error) {
-      throw explained(error, this.#where);
-    }
-  }
+interface TfTensor extends DeviceTensor<Id> {
+  /** Since Adam has changed it. */
+  variable?: Id;
 }
 
-/** The attributes of each operation: types of numbers, and constant settings. */
-function attributesOf(binding: Binding) {
-  const { TF_FLOAT, TF_INT32, TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT } = binding;
+/**
+ * TensorFlow's operations, called directly: a step of small nets is dominated by dispatch, which costs 3 to 8 µs here; TensorFlow.js'
+ * engine adds 30. `where`: the device's name, for errors.
+ */
+export function tfOps(binding: Binding, where: string): Ops<Id> {
+  const { TF_FLOAT, TF_INT32, TF_ATTR_TYPE, TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_SHAPE, TF_ATTR_STRING } =
+    binding;
   const type = (name: string, value = TF_FLOAT): Attribute => ({ name, type: TF_ATTR_TYPE, value });
   const bool = (name: string, value: boolean): Attribute => ({ name, type: TF_ATTR_BOOL, value });
-  const int = (name: string, value: number): Attribute => ({ name, type: TF_ATTR_INT, value });
-  const T = type('T');
-  const index = type('Tidx', TF_INT32);
+  const [T, index] = [type('T'), type('Tidx', TF_INT32)];
   const product = (a: boolean, b: boolean) => ({
     plain: [bool('transpose_a', a), bool('transpose_b', b), T],
     batched: [bool('adj_x', a), bool('adj_y', b), T],
   });
-  return {
+  /** The attributes of operations: types of numbers, and constant settings. */
+  const attributes = {
     number: [T],
     products: { NN: product(false, false), TN: product(true, false), NT: product(false, true) },
     reshape: [T, type('Tshape', TF_INT32)],
@@ -201,10 +34,136 @@ function attributesOf(binding: Binding) {
     sumKeepingAxis: [T, index, bool('keep_dims', true)],
     slice: [T, type('Index', TF_INT32)],
     argMax: [T, index, type('output_type', TF_INT32)],
-    concat: [T, index, int('N', 2)],
+    concat: [T, index, { name: 'N', type: TF_ATTR_INT, value: 2 }],
     transpose: [T, type('Tperm', TF_INT32)],
-    gather: [type('Tparams'), type('Tindices', TF_INT32), type('Taxis', TF_INT32), int('batch_dims', 0)],
+    gather: [
+      ...[type('Tparams'), type('Tindices', TF_INT32), type('Taxis', TF_INT32)],
+      { name: 'batch_dims', type: TF_ATTR_INT, value: 0 },
+    ],
     variable: [type('dtype')],
     adam: [T, bool('use_locking', false), bool('use_nesterov', false)],
   };
+
+  const constants = new Map<string, Id>();
+  /** Tensors to delete at the next `end`. */
+  let temporaries: Id[] = [];
+  const explaining = <R>(call: () => R): R => {
+    try {
+      return call();
+    } catch (error) {
+      throw explained(error, where);
+    }
+  };
+  const execute = (operation: string, own: Attribute[], inputs: Id[], outputs: number): Id[] =>
+    explaining(() => binding.executeOp(operation, own, inputs, outputs).map(({ id }) => id));
+  /** A call with one output, which is temporary. */
+  const step = (operation: string, own: Attribute[], ...inputs: Id[]): Id => {
+    const [id] = execute(operation, own, inputs, 1);
+    temporaries.push(id);
+    return id;
+  };
+
+  /** Unused variables by their shape, for reuse: a new one costs 0.1 ms. */
+  const spares = new Map<string, Id[]>();
+  let variables = 0;
+  const spareOf = (shape: readonly number[]): Id[] => {
+    const key = shape.join();
+    const spare = spares.get(key) ?? [];
+    spares.set(key, spare);
+    return spare;
+  };
+  /** Variables of the same name are identical. */
+  const newVariable = (shape: readonly number[]): Id => {
+    const own = [
+      ...attributes.variable,
+      { name: 'shape', type: TF_ATTR_SHAPE, value: shape },
+      { name: 'shared_name', type: TF_ATTR_STRING, value: `dpmesh/${variables++}` },
+      { name: 'container', type: TF_ATTR_STRING, value: '' },
+    ];
+    return execute('VarHandleOp', own, [], 1)[0];
+  };
+  const variableOf = (tensor: TfTensor): Id => {
+    if (tensor.variable !== undefined) return tensor.variable;
+    tensor.variable = spareOf(tensor.shape).pop() ?? newVariable(tensor.shape);
+    execute('AssignVariableOp', attributes.variable, [tensor.variable, tensor.id!], 0);
+    return tensor.variable;
+  };
+  let scalars = { key: '', ids: [] as Id[] };
+  /** β₁ᵗ, β₂ᵗ, rate, β₁, β₂, ε, kept for a step's calls. ε is scaled, as TensorFlow corrects the bias after adding it. */
+  const scalarsOf = (rate: number, count: number): Id[] => {
+    const key = `${rate}/${count}`;
+    if (scalars.key !== key) {
+      for (const id of scalars.ids) ops.delete(id);
+      const second = BETA2 ** count;
+      const values = [BETA1 ** count, second, rate, BETA1, BETA2, EPSILON * Math.sqrt(1 - second)];
+      scalars = { key, ids: values.map((value) => ops.create(Float32Array.of(value), [])) };
+    }
+    return scalars.ids;
+  };
+
+  const int = (value: number) => ops.constant(`i${value}`, () => [Int32Array.of(value), []]);
+  const ints = (values: readonly number[]) =>
+    ops.constant(`${values}`, () => [Int32Array.from(values), [values.length]]);
+  const ops: Ops<Id> = {
+    create: (values, shape) =>
+      explaining(() =>
+        binding.createTensor(shape, values instanceof Int32Array ? TF_INT32 : TF_FLOAT, values),
+      ),
+    temporary(values, shape) {
+      const id = ops.create(values, shape);
+      temporaries.push(id);
+      return id;
+    },
+    constant(key, compute) {
+      const id = constants.get(key) ?? ops.create(...compute());
+      constants.set(key, id);
+      return id;
+    },
+    read: (id) => explaining(() => binding.tensorDataSync(id)),
+    delete: (id) => binding.deleteTensor(id),
+    keep(id) {
+      temporaries.splice(temporaries.indexOf(id), 1);
+      return id;
+    },
+    end(...results) {
+      for (const id of temporaries) if (!results.includes(id)) ops.delete(id);
+      temporaries = [];
+      if (constants.size <= KEPT_CONSTANTS) return;
+      for (const id of constants.values()) ops.delete(id);
+      constants.clear();
+    },
+    run: (operation, ...inputs) => step(operation, attributes.number, ...inputs),
+    matMul(a, b, transposition = 'NN', isStack = false) {
+      const { plain, batched } = attributes.products[transposition];
+      return isStack ? step('BatchMatMulV2', batched, a, b) : step('MatMul', plain, a, b);
+    },
+    reshape: (x, ...shape) => step('Reshape', attributes.reshape, x, ints(shape)),
+    sum: (x, axis, keepAxis = false) =>
+      step('Sum', keepAxis ? attributes.sumKeepingAxis : attributes.sum, x, int(axis)),
+    argMax: (x) => step('ArgMax', attributes.argMax, x, int(-1)),
+    slice: (x, begin, size) => step('Slice', attributes.slice, x, ints(begin), ints(size)),
+    concat: (a, b, axis) => step('ConcatV2', attributes.concat, a, b, int(axis)),
+    transpose: (x, ...axes) => step('Transpose', attributes.transpose, x, ints(axes)),
+    gather: (x, indices, axis) => step('GatherV2', attributes.gather, x, indices, int(axis)),
+    adam(changed, gradient, rate, count) {
+      const own = changed.map(variableOf);
+      // TensorFlow would copy a value that is still referenced before it changes it.
+      for (const tensor of changed) {
+        if (tensor.id !== null) ops.delete(tensor.id);
+        tensor.id = null;
+      }
+      const inputs = [...own, ...scalarsOf(rate, count), gradient];
+      execute('ResourceApplyAdam', attributes.adam, inputs, 0);
+    },
+    valueAfterAdam: ({ variable }: TfTensor) =>
+      execute('ReadVariableOp', attributes.variable, [variable!], 1)[0],
+    released({ variable, shape }: TfTensor) {
+      if (variable !== undefined) spareOf(shape).push(variable);
+    },
+  };
+  return ops;
 }
+
+/** All operations as operations of TensorFlow. */
+export const tfDevice = (binding: Binding, identity: string, device?: ComputeDevice) =>
+  deviceBackend(identity, tfOps(binding, device?.name ?? 'TensorFlow'), device);

@@ -3,7 +3,7 @@ import { elementCount } from '../../../model/arrays.ts';
 import { densityKernel } from '../kernels/density-kernel.ts';
 import { STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
 import type { Backend, FlatNet, Loss, Tensor, Training } from './backend.ts';
-import { HostBackend, type HostMemory, type Product, type Softmax } from './host.ts';
+import { type HostMemory, hostBackend, type Product, type Softmax } from './host.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -37,43 +37,38 @@ export interface WasmKernels {
  * dominated by dispatch, which costs 1 µs here and 30 µs with `tf.fused.matMul`. Nor is the engine loaded, a megabyte of
  * JavaScript that would delay the start of each worker by 35 ms. Entire steps and log-densities have kernels of their own.
  */
-export class WasmBackend extends HostBackend {
-  readonly #steps = stepKernel();
-  readonly #logDensity = densityKernel();
-
-  constructor(
-    identity: string,
-    { memory, product, softmax }: Pick<WasmKernels, 'memory' | 'product' | 'softmax'>,
-  ) {
-    super(identity, memory, product, softmax);
-  }
-
-  training(net: FlatNet, loss: Loss, linear = -1): Training | null {
-    const { step, end } = this.#steps(net, loss, linear);
-    return {
-      step: ({ x, target, codes }, rate, count) => {
-        const own = codes && { target: this.view(codes.target), weight: codes.weight };
-        return step(this.view(x), this.view(target), rate, count, own);
-      },
-      end,
-    };
-  }
-
-  logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
-    const count = elementCount(x.shape.slice(0, -2));
-    const out = this.make([...x.shape.slice(0, -1), constant.shape.at(-1)!]);
-    const part = (values: Float32Array, i: number) =>
-      values.subarray((i * values.length) / count, ((i + 1) * values.length) / count);
-    const [from, weights, bias, constants, to] = [x, w, b, constant, out].map((tensor) => this.view(tensor));
-    for (let i = 0; i < count; i++)
-      this.#logDensity(part(from, i), part(weights, i), part(bias, i), part(constants, i), part(to, i));
-    return out;
-  }
+export function wasmOn(identity: string, { memory, product, softmax }: Omit<WasmKernels, 'version'>) {
+  const host = hostBackend(identity, memory, product, softmax);
+  const { make, view } = host;
+  const [startSteps, densities] = [stepKernel(), densityKernel()];
+  return {
+    ...host,
+    training(net: FlatNet, loss: Loss, linear = -1): Training | null {
+      const { step, end } = startSteps(net, loss, linear);
+      return {
+        step: ({ x, target, codes }, rate, count) =>
+          step(view(x), view(target), rate, count, codes && { ...codes, target: view(codes.target) }),
+        end,
+      };
+    },
+    logDensity(x: Tensor, w: Tensor, b: Tensor, constant: Tensor): Tensor | null {
+      const count = elementCount(x.shape.slice(0, -2));
+      const out = make([...x.shape.slice(0, -1), constant.shape.at(-1)!]);
+      const all = [x, w, b, constant, out].map(view);
+      for (let i = 0; i < count; i++) {
+        const [from, weights, bias, constants, to] = all.map((values) =>
+          values.subarray((i * values.length) / count, ((i + 1) * values.length) / count),
+        );
+        densities(from, weights, bias, constants, to);
+      }
+      return out;
+    },
+  };
 }
 
 export async function wasmBackend(): Promise<Backend> {
   const kernels = await wasmKernels();
-  return new WasmBackend(`wasm/${kernels.version}/${STEPS_VERSION}`, kernels);
+  return wasmOn(`wasm/${kernels.version}/${STEPS_VERSION}`, kernels);
 }
 
 let module: Promise<Module> | undefined;
