@@ -1,6 +1,6 @@
 import { oneLine, printable } from '../base/text.ts';
-import { likelihoodText, type RunEvent } from '../view/events.ts';
-import { counted } from '../view/text.ts';
+import type { RunEvent } from '../view/events.ts';
+import { counted, likelihoodText } from '../view/text.ts';
 
 export type Display = ReturnType<typeof createDisplay>;
 type Progress = Pick<RunEvent & { type: 'epoch' }, 'epoch' | 'k' | 'loss' | 'subLoss'>;

@@ -1,4 +1,5 @@
-import { keptEvents, type TimedEvent } from '../view/events.ts';
+import type { TimedEvent } from '../view/events.ts';
+import { keptEvents } from '../view/history.ts';
 import type { RunResult } from './result.ts';
 
 /**

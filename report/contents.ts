@@ -1,4 +1,5 @@
 import type { Outcome, RunInfo } from '../view/api.ts';
+import type { Described } from '../view/cluster-details.ts';
 import type { RunHistory } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
 import type { Entry } from '../view/panels.ts';
@@ -17,7 +18,7 @@ export interface ReportContents {
   /** Of images. */
   exemplars: ExemplarView | null;
   /** The content of clusters.json. */
-  described: unknown;
+  described: Described | null;
   confusion: Crosstab | null;
   /** Number of true classes. */
   classes: number | null;

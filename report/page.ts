@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
-import { cardsLegend, clusterCards, clusterDetailsIn } from '../view/cluster-details.ts';
+import { cardsLegend, clusterCards } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
-import { keptEvents } from '../view/events.ts';
-import { emptyHistory, kChanges, type RunHistory } from '../view/history.ts';
+import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
 import { packedView } from '../view/model-view.ts';
 import {
   configEntries,
@@ -47,9 +46,8 @@ export function reportPage(
 ): string {
   const { run, about, history, view, map, outcome, notes, described, classes, exemplars } = contents;
   const picture = (name: string) => pictures.find((one) => one.name === name);
-  const clusters = [...clusterDetailsIn(described).values()];
+  const clusters = described?.clusters ?? [];
   const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
-  const measure = view?.tree?.measure ?? null;
   const allNotes = [...notes, ...(outcome?.result.notes ?? [])];
   const parts: Record<string, string> = {
     name: escaped(run.name),
@@ -67,7 +65,7 @@ export function reportPage(
     rows: view ? tableRows(view) : '',
     'table-legend': view ? legend(view) : '',
     cards: clusterCards(clusters, view, (row) => images.get(row) ?? null),
-    'cards-legend': clusters.length ? escaped(cardsLegend(clusters, measure)) : '',
+    'cards-legend': described ? escaped(cardsLegend(described)) : '',
     exemplars: panelOf('exemplars', 'What clusters look like', figure(picture('exemplars'))),
     tree: picture('dendrogram')?.svg ?? '',
     'next-split': view?.tree ? escaped(nextSplitText(view.tree)) : '',
@@ -82,7 +80,7 @@ export function reportPage(
   };
   const saved = {
     ...{ run, outcome, isServed },
-    described: clusters.length ? described : null,
+    described,
     history: shortened(history, isServed),
     view: view && packedView(view),
     map: map && packedView({ ...map, typical: [] }),

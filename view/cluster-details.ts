@@ -19,13 +19,24 @@ export interface ClusterDetails {
   /** The rows nearest to its centre. */
   exemplars: NamedRow[];
   /** The rows that are nearest to another cluster. */
-  border: (NamedRow & { other: number | null })[];
+  border: (NamedRow & { other: number })[];
   /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
-  apart: { name: string; isNamed: boolean; difference: number; mean: number | null; rest: number | null }[];
-  words: string[];
-  texts: string[];
-  /** What the tree of merges says of it: sentences. */
-  tree: string[];
+  apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
+  words?: { word: string }[];
+  texts?: string[];
+  /** What the tree of merges says of it. */
+  evidence: {
+    join: { clusters: number[]; height: number } | null;
+    split: { sizes: readonly number[]; height: number } | null;
+  } | null;
+}
+
+/** `GET /api/clusters`, once a run is done. */
+export interface Described {
+  /** In their order. */
+  clusters: readonly ClusterDetails[];
+  /** What heights in the tree are; null without a tree. */
+  measure: string | null;
 }
 
 /** A row of the data: `GET /api/rows`. */
@@ -43,68 +54,17 @@ export interface RowContents {
   rows: RowContent[];
 }
 
-/** The details in a parsed `clusters.json`, by cluster; what is not as expected is left out, as another version may have written it. */
-export function clusterDetailsIn(file: unknown): Map<number, ClusterDetails> {
-  const found = new Map<number, ClusterDetails>();
-  for (const one of list(record(file).clusters)) {
-    const own = record(one);
-    if (!isCount(own.cluster)) continue;
-    found.set(own.cluster, {
-      cluster: own.cluster,
-      size: number(own.size) ?? 0,
-      share: number(own.share) ?? 0,
-      exemplars: list(own.exemplars).flatMap(namedRow),
-      border: list(own.border).flatMap((one) =>
-        namedRow(one).map((named) => ({ ...named, other: number(record(one).other) })),
-      ),
-      apart: list(own.apart).flatMap((column) => {
-        const { name, column: place, difference, mean, rest } = record(column);
-        const by = number(difference);
-        if (by === null) return [];
-        return {
-          name: text(name) ?? `column ${String(place)}`,
-          isNamed: text(name) !== null,
-          difference: by,
-          mean: number(mean),
-          rest: number(rest),
-        };
-      }),
-      words: list(own.words).flatMap((word) => text(record(word).word) ?? text(word) ?? []),
-      texts: list(own.texts).flatMap((one) => text(one) ?? []),
-      tree: treeSentences(record(own.evidence)),
-    });
-  }
-  return found;
-}
-
 /** The telling words of a cluster, by which it is found; empty where there are none. */
-export const wordsText = (details: ClusterDetails | undefined): string => details?.words.join(', ') ?? '';
+export const wordsText = (details: ClusterDetails | undefined): string =>
+  (details?.words ?? []).map(({ word }) => word).join(', ');
 
-function treeSentences({ join, split }: Record<string, unknown>): string[] {
-  const [joined, at] = [list(record(join).clusters), number(record(join).height)];
-  const [sizes, splitAt] = [list(record(split).sizes), number(record(split).height)];
+function treeSentences({ join, split }: NonNullable<ClusterDetails['evidence']>): string[] {
+  const parts = split?.sizes.map((rows) => rows.toLocaleString('en')).join(' and ');
   return [
-    ...(at !== null && joined.every(isCount) ? [`joins ${joined.join(', ')} at ${significant(at)}`] : []),
-    ...(splitAt !== null && sizes.every(isCount)
-      ? [
-          `would split into ${sizes.map((rows) => rows.toLocaleString('en')).join(' and ')} rows at ${significant(splitAt)}`,
-        ]
-      : []),
+    ...(join ? [`joins ${join.clusters.join(', ')} at ${significant(join.height)}`] : []),
+    ...(split ? [`would split into ${parts} rows at ${significant(split.height)}`] : []),
   ];
 }
-
-function namedRow(value: unknown): NamedRow[] {
-  const { row, id } = record(value);
-  return isCount(row) ? [{ row, ...(text(id) !== null && { id: text(id)! }) }] : [];
-}
-
-const record = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-const number = (value: unknown): number | null =>
-  typeof value === 'number' && Number.isFinite(value) ? value : null;
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** Of the columns and rows of a cluster, so many are shown. */
 const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 10];
@@ -145,24 +105,20 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     return `<span class="row">${image(one.row) ?? ''}<span>${escaped(name + more)}</span></span>`;
   };
   const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
-  const { words = [], texts = [], exemplars = [], border = [], apart = [], tree = [] } = details ?? {};
+  const { texts = [], exemplars = [], border = [], apart = [], evidence } = details ?? {};
+  const words = wordsText(details ?? undefined);
   const columns = apart.filter(
-    ({ difference, isNamed }) => Math.abs(difference) >= LEAST_DIFFERENCE && (isNamed || !areImages),
+    ({ difference, name }) => Math.abs(difference) >= LEAST_DIFFERENCE && (name !== undefined || !areImages),
   );
   const entries: [string, string[]][] = [
-    ['words', words.length ? [escaped(words.join(', '))] : []],
+    ['words', words ? [escaped(words)] : []],
     ['typical texts', texts.map((one) => escaped(`“${one}”`))],
     ['typical rows', inRow(exemplars.slice(0, SHOWN_ROWS).map((one) => row(one)))],
     ['columns that set it apart', columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one)))],
-    [
-      'border rows',
-      inRow(
-        border.slice(0, SHOWN_ROWS).map((one) => row(one, one.other === null ? '' : ` (to ${one.other})`)),
-      ),
-    ],
+    ['border rows', inRow(border.slice(0, SHOWN_ROWS).map((one) => row(one, ` (to ${one.other})`)))],
     ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
     ['nearest, by separation', nearest ? [escaped(nearest)] : []],
-    ['tree', tree.map(escaped)],
+    ['tree', evidence ? treeSentences(evidence) : []],
   ];
   return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster} <small>${about.join(', ')}</small></h3><dl>${entries
     .filter(([, values]) => values.length)
@@ -191,11 +147,10 @@ const inRow = (rows: readonly string[]) =>
 export const nameOf = ({ row, id }: NamedRow) =>
   `row ${row.toLocaleString('en')}${id === undefined ? '' : ` · ${id}`}`;
 
-function columnText({ name, difference, mean, rest }: ClusterDetails['apart'][number]): string {
+function columnText(one: ClusterDetails['apart'][number]): string {
+  const { column, name = `column ${column}`, difference, mean, rest } = one;
   const by = `${difference < 0 ? '−' : '+'}${Math.abs(difference).toPrecision(3)} sd`;
-  return mean === null || rest === null
-    ? `${name} ${by}`
-    : `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
+  return `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
 }
 
 /** Three significant digits, with grouped thousands. */
@@ -206,16 +161,16 @@ function short(value: number): string {
     : significant(shown);
 }
 
-/** What the entries of these cards mean. `measure`: that of heights in the tree; null without a tree. */
-export function cardsLegend(clusters: readonly ClusterDetails[], measure: string | null): string {
+/** What the entries of these cards mean. */
+export function cardsLegend({ clusters, measure }: Described): string {
   const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
   return [
     has(({ apart }) => apart.length > 0) &&
       'Columns: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
-    has(({ words }) => words.length > 0) && 'Words: by class-based tf-idf.',
+    has(({ words = [] }) => words.length > 0) && 'Words: by class-based tf-idf.',
     'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
     measure !== null &&
-      has(({ tree }) => tree.length > 0) &&
+      has(({ evidence }) => Boolean(evidence?.join ?? evidence?.split)) &&
       `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,
     'All of it, and the Mahalanobis distances of centres: clusters.json.',
   ]

@@ -1,5 +1,7 @@
-import type { Change, EndReason } from '../model/schedule.ts';
-import type { Replicates, Stability } from './summary.ts';
+import * as z from 'zod/mini';
+import { END_REASONS } from '../model/schedule.ts';
+
+/** Lines of events.jsonl: what they have, and their reading, with distrust, as the file may be damaged, or that of somebody else. */
 
 /**
  * How workers leave. `exited`: also after a task failed; `stalled`: did not read what it was sent; `cut`: the list of keys has
@@ -12,145 +14,133 @@ export type Departure = (typeof DEPARTURES)[number];
 export const LIKELIHOODS = ['gaussian', 'graph'] as const;
 export type Likelihood = (typeof LIKELIHOODS)[number];
 
-/** Such as `graph likelihood: asked for`. */
-export const likelihoodText = (likelihood: Likelihood, why: string): string =>
-  `${likelihood === 'graph' ? 'graph' : 'Gaussian'} likelihood: ${why}`;
+const text = z.string();
+const number = z.number();
+const count = z.int().check(z.nonnegative());
+/** By task, or by worker. */
+const seconds = z.record(text, number);
+const proposal = z.object({
+  epoch: count,
+  /** The cluster to split, or both to merge. */
+  clusters: z.array(count),
+  /** Points of each part of a split, or of both clusters of a merge. */
+  points: z.array(number),
+  /** Null stands for ∞: an empty cluster always merges. */
+  logRatio: z.nullable(number),
+  accepted: z.boolean(),
+  reason: z.optional(text),
+});
 
-/** A line of `events.jsonl` without its time. */
-export type RunEvent =
-  | { type: 'start'; rows: number; dim: number; sample: number; shards: number }
+/** The fields of each type of event, but for `type` and `time`. */
+const SCHEMAS = {
+  start: z.object({ rows: count, dim: count, sample: count, shards: count }),
   /** Which likelihood the run has, where the data decided or it is the graph; `why`, for people. */
-  | { type: 'likelihood'; likelihood: Likelihood; why: string }
+  likelihood: z.object({ likelihood: z.enum(LIKELIHOODS), why: text }),
   /**
    * Resolutions of the graph that were tried: the median number of clusters of partitions of samples, and how well these agree (ARI).
    * `chosen`: null where none has clusters.
    */
-  | {
-      type: 'resolutions';
-      points: { resolution: number; k: number; stability: number }[];
-      chosen: number | null;
-    }
+  resolutions: z.object({
+    points: z.array(z.object({ resolution: number, k: number, stability: number })),
+    chosen: z.nullable(number),
+  }),
   /** The start of a new session; earlier events of later epochs belong to discarded work. */
-  | { type: 'resume'; epoch: number; k: number; from: string | null }
-  | { type: 'checkpoint'; epoch: number; bytes: number; seconds: number }
-  | { type: 'checkpoint-failed'; epoch: number; reason: string }
-  | {
-      type: 'worker';
-      worker: string;
-      name: string;
-      pid: number;
-      host: string;
-      backend: string;
-      identity: string;
-      /** Version and build of dpmesh, such as `0.1.0+1f2e3d4c5b6a`. */
-      version?: string;
-      gpu?: string;
-      /** Why this backend was chosen, for people. */
-      why: string;
-    }
-  | {
-      type: 'worker-gone';
-      worker: string;
-      pid: number;
-      /** Like `how` missing in files of earlier versions. */
-      host?: string;
-      how?: Departure;
-      /** The same for people, with more detail. */
-      reason: string;
-      /** Tasks of the round that it was working on. */
-      tasks: string[];
-    }
-  | { type: 'warning'; message: string }
-  | {
-      type: 'encoder-epoch';
-      epoch: number;
-      of: number;
-      /** Mean of ‖output − input‖² over the epoch, as a share of the variance of the inputs. */
-      loss: number;
-      /** Seconds that the epoch took, and those of computing, by task and by worker. */
-      wall: number;
-      seconds: Record<string, number>;
-      workers: Record<string, number>;
-      /** Sent to and received from all workers. */
-      bytes: number;
-    }
-  /** The clusters of codes so far, of which the encoder learns next; epochs until now are those of their training. */
-  | {
-      type: 'alternation';
-      alternation: number;
-      of: number;
-      /** Clusters that have rows. */
-      k: number;
-      /** Adjusted Rand index of the labels and those of the clusters before; null for the first ones. */
-      agreement: number | null;
-    }
-  | {
-      type: 'epoch';
-      epoch: number;
-      k: number;
-      width: number;
-      loss: number | null;
-      subLoss: number | null;
-      seconds: Record<string, number>;
-      workers: Record<string, number>;
-    }
-  | {
-      type: Change;
-      epoch: number;
-      /** The cluster to split, or both to merge. */
-      clusters: number[];
-      /** Points of each part of a split, or of both clusters of a merge. */
-      points: number[];
-      /** Null stands for ∞: an empty cluster always merges. */
-      logRatio: number | null;
-      accepted: boolean;
-      reason?: string;
-    }
-  | { type: 'step'; epoch: number; kind: Change; changed: number; k: number }
+  resume: z.object({ epoch: count, k: count, from: z.nullable(text) }),
+  checkpoint: z.object({ epoch: count, bytes: count, seconds: number }),
+  'checkpoint-failed': z.object({ epoch: count, reason: text }),
+  worker: z.object({
+    worker: text,
+    name: text,
+    pid: number,
+    host: text,
+    backend: text,
+    identity: text,
+    /** Version and build of dpmesh, such as `0.1.0+1f2e3d4c5b6a`. */
+    version: z.optional(text),
+    gpu: z.optional(text),
+    /** Why this backend was chosen, for people. */
+    why: text,
+  }),
+  'worker-gone': z.object({
+    worker: text,
+    pid: number,
+    /** Like `how` missing in files of earlier versions. */
+    host: z.optional(text),
+    how: z.optional(z.enum(DEPARTURES)),
+    /** The same for people, with more detail. */
+    reason: text,
+    /** Tasks of the round that it was working on. */
+    tasks: z.array(text),
+  }),
+  warning: z.object({ message: text }),
+  'encoder-epoch': z.object({
+    epoch: count,
+    of: count,
+    /** Mean of ‖output − input‖² over the epoch, as a share of the variance of the inputs. */
+    loss: number,
+    /** Seconds that the epoch took, and those of computing, by task and by worker. */
+    wall: number,
+    seconds,
+    workers: seconds,
+    /** Sent to and received from all workers. */
+    bytes: number,
+  }),
+  /**
+   * The clusters of codes so far, of which the encoder learns next; epochs until now are those of their training. `agreement`: adjusted
+   * Rand index of the labels and those of the clusters before; null for the first ones.
+   */
+  alternation: z.object({ alternation: count, of: count, k: count, agreement: z.nullable(number) }),
+  epoch: z.object({
+    epoch: count,
+    k: count,
+    width: count,
+    loss: z.nullable(number),
+    subLoss: z.nullable(number),
+    seconds,
+    workers: seconds,
+  }),
+  split: proposal,
+  merge: proposal,
+  step: z.object({ epoch: count, kind: z.enum(['split', 'merge']), changed: count, k: count }),
   /** A replicate begins (`k` null), or has ended with so many clusters. */
-  | { type: 'replicate'; replicate: number; of: number; k: number | null }
-  | { type: 'end'; epoch: number; k: number; reason: EndReason }
-  | {
-      type: 'done';
-      k: number;
-      /** Rows that were set apart before training; files of earlier versions lack it. */
-      outliers?: number;
-      /** Those of the result (`Summary`); missing if there are none. */
-      notes?: string[];
-      replicates?: Replicates;
-      stability?: Stability;
-      /** By all workers in the entire run: twice the rows of the data if a sample was used that did not grow, and no worker was lost. */
-      rowsRead: number;
-      /** Since the last epoch: the full pass. */
-      seconds: Record<string, number>;
-      workers: Record<string, number>;
-    };
+  replicate: z.object({ replicate: count, of: count, k: z.nullable(count) }),
+  end: z.object({ epoch: count, k: count, reason: z.enum(END_REASONS) }),
+  /** `outliers`, `notes`, `replicates`, `stability`: those of the result (`Summary`), if there are any. */
+  done: z.object({
+    k: count,
+    outliers: z.optional(count),
+    notes: z.optional(z.array(text)),
+    replicates: z.optional(
+      z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: number }),
+    ),
+    stability: z.optional(z.object({ count, k: z.tuple([count, count]), agreement: number })),
+    /** By all workers in the entire run: twice the rows of the data if a sample was used that did not grow, and no worker was lost. */
+    rowsRead: count,
+    /** Since the last epoch: the full pass. */
+    seconds,
+    workers: seconds,
+  }),
+};
+type EventType = keyof typeof SCHEMAS;
+
+/** A line of `events.jsonl` without its time. */
+export type RunEvent = {
+  [Type in EventType]: { type: Type } & z.infer<(typeof SCHEMAS)[Type]>;
+}[EventType];
 
 /** A line of events.jsonl. */
 export type TimedEvent = RunEvent & { time: string };
 
 export type Emit = (event: RunEvent) => void;
 
-/** The fields that decide which events are kept when there are many. */
-interface EventOutcome {
-  type: string;
-  accepted?: unknown;
-  changed?: unknown;
-}
-
-/** Rejected proposals, steps without changes and checkpoints: most events of a long run, and the least interesting. */
-function isMinor({ type, accepted, changed }: EventOutcome): boolean {
-  return (
-    type === 'checkpoint' ||
-    ((type === 'split' || type === 'merge') && !accepted) ||
-    (type === 'step' && !changed)
-  );
-}
-
-/** At most `most` of the events, in order: drops the oldest minor events first, then the oldest of the rest. */
-export function keptEvents<T extends EventOutcome>(events: T[], most: number): T[] {
-  let excess = events.length - most;
-  if (excess <= 0) return events;
-  const kept = events.filter((event) => !(excess > 0 && isMinor(event) && excess--));
-  return kept.slice(Math.max(0, kept.length - most));
+/** The event in a line; null if it has no type, or not the fields of its type. Events of other versions may have other types. */
+export function eventIn(line: string): RunEvent | null {
+  try {
+    const event = JSON.parse(line);
+    if (typeof event?.type !== 'string') return null;
+    if (!Object.hasOwn(SCHEMAS, event.type)) return event;
+    return SCHEMAS[event.type as EventType].safeParse(event).success ? event : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,5 +1,5 @@
 import { cutBack, type Epochs } from './api.ts';
-import { keptEvents, type TimedEvent } from './events.ts';
+import { eventIn, type TimedEvent } from './events.ts';
 
 /** The history of a run in bounded memory: its epochs as columns, and its other events. */
 export interface RunHistory {
@@ -21,7 +21,9 @@ export function addEpoch(
   row: { [Name in keyof Epochs]: Epochs[Name][number] },
 ): void {
   for (const [name, column] of columns(epochs)) column.push(row[name]);
-  if (epochs.epoch.length > MAX_EPOCHS) thin(epochs);
+  if (epochs.epoch.length <= MAX_EPOCHS) return;
+  for (const [, column] of columns(epochs))
+    column.splice(0, column.length, ...column.filter((_, i) => i % 2 === 0));
 }
 
 /** Adds an event that is not an epoch. A `resume` drops the epochs after its checkpoint: their work was lost. */
@@ -38,27 +40,13 @@ export const keptEventsOf = ({ events }: RunHistory) => keptEvents(events, MAX_E
 
 const columns = (epochs: Epochs) => Object.entries(epochs) as [keyof Epochs, (number | null)[]][];
 
-function thin(epochs: Epochs): void {
-  for (const [, column] of columns(epochs)) {
-    let kept = 0;
-    for (let i = 0; i < column.length; i += 2) column[kept++] = column[i];
-    column.length = kept;
-  }
-}
-
 /** Split and merge steps that changed K, less those that a resume discarded. */
-export function kChanges(
-  events: readonly TimedEvent[],
-): { epoch: number; kind: 'split' | 'merge'; k: number; changed: number }[] {
-  const changes: ReturnType<typeof kChanges> = [];
+export function kChanges(events: readonly TimedEvent[]) {
+  const changes: (TimedEvent & { type: 'step' })[] = [];
   for (const event of events) {
-    if (event.type === 'resume')
-      while (changes.length && changes[changes.length - 1].epoch > event.epoch) changes.pop();
+    if (event.type === 'resume') while (changes.length && changes.at(-1)!.epoch > event.epoch) changes.pop();
     if (event.type === 'alternation') changes.length = 0;
-    if (event.type === 'step' && event.changed) {
-      const { epoch, kind, k, changed } = event;
-      changes.push({ epoch, kind, k, changed });
-    }
+    if (event.type === 'step' && event.changed) changes.push(event);
   }
   return changes;
 }
@@ -82,3 +70,48 @@ export function kAfterEpochs(history: RunHistory): number[] {
   const { k } = history.epochs;
   return k.map((trained, i) => k[i + 1] ?? currentK(history) ?? trained);
 }
+
+/** Rejected proposals, steps without changes and checkpoints: most events of a long run, and the least interesting. */
+const isMinor = (event: TimedEvent): boolean =>
+  event.type === 'checkpoint' ||
+  ((event.type === 'split' || event.type === 'merge') && !event.accepted) ||
+  (event.type === 'step' && !event.changed);
+
+/** At most `most` of the events, in order: drops the oldest minor events first, then the oldest of the rest. */
+export function keptEvents(events: TimedEvent[], most: number): TimedEvent[] {
+  let excess = events.length - most;
+  if (excess <= 0) return events;
+  const kept = events.filter((event) => !(excess > 0 && isMinor(event) && excess--));
+  return kept.slice(Math.max(0, kept.length - most));
+}
+
+/**
+ * The history of earlier sessions, read from the lines of events.jsonl, and their duration in seconds. Lines that are not
+ * events are skipped, after `damaged` has got their number.
+ */
+export function readHistory(
+  lines: Iterable<string>,
+  damaged: (line: number) => void = () => {},
+): { past: RunHistory; seconds: number } {
+  const past = emptyHistory();
+  let [seconds, number] = [0, 0];
+  let last: number | null = null;
+  for (const line of lines) {
+    number++;
+    const event = eventIn(line) as TimedEvent | null;
+    if (line && !event) damaged(number);
+    const at = Date.parse(event?.time ?? '');
+    if (!event || !Number.isFinite(at)) continue;
+    // The time between two sessions does not count.
+    if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
+    last = at;
+    if (event.type === 'epoch') addEpoch(past, { ...event, time: seconds });
+    else addEvent(past, event);
+  }
+  past.events = keptEventsOf(past);
+  return { past, seconds };
+}
+
+/** A session starts with its first worker's arrival or with a `resume`. */
+const startsSession = (event: TimedEvent) =>
+  event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');

@@ -110,6 +110,10 @@ const UNITS = [
   [1e3, 'k'],
 ] as const;
 
+/** Such as `graph likelihood: asked for`. */
+export const likelihoodText = (likelihood: 'gaussian' | 'graph', why: string): string =>
+  `${likelihood === 'graph' ? 'graph' : 'Gaussian'} likelihood: ${why}`;
+
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
 /** Escapes text for XML and HTML. Characters that XML forbids become replacement characters. */

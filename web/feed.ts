@@ -1,10 +1,5 @@
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
-import {
-  type ClusterDetails,
-  clusterDetailsIn,
-  type RowContent,
-  type RowContents,
-} from '../view/cluster-details.ts';
+import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
 import { type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
@@ -21,13 +16,6 @@ export interface FeedListener {
   connection(state: ConnectionState): void;
 }
 
-/** What is known of clusters once a run is done. */
-export interface Described {
-  clusters: ReadonlyMap<number, ClusterDetails>;
-  /** What heights in the tree are. */
-  measure: string | null;
-}
-
 export interface Feed {
   follow(listener: FeedListener): void;
   /** Points on a map, or on axes. */
@@ -36,7 +24,7 @@ export interface Feed {
   rows(rows: readonly number[]): Promise<RowContents | null>;
   /** Null: not yet. */
   outcome(): Promise<Outcome | null>;
-  described(): Promise<Described>;
+  described(): Promise<Described | null>;
   /** Reads the run's facts again. */
   info(): Promise<RunInfo | null>;
 }
@@ -49,8 +37,7 @@ export interface SavedRun {
   /** The same on a map; null where there is none. */
   map: PackedView | null;
   outcome: Outcome | null;
-  /** The content of clusters.json, as far as it is shown. */
-  described: unknown;
+  described: Described | null;
   /** `dpmesh view` serves the page, and rows of the data. */
   isServed: boolean;
 }
@@ -82,7 +69,7 @@ export function savedFeed(saved: SavedRun): Feed {
       ? keptAnswers(fetchRows)
       : async (rows) => ({ names: null, rows: imagesInPage(rows) }),
     outcome: async () => saved.outcome,
-    described: async () => describedIn(saved.described),
+    described: async () => saved.described,
     info: async () => saved.run,
   };
 }
@@ -94,11 +81,6 @@ function imagesInPage(rows: readonly number[]): RowContent[] {
     return image ? [{ row, image }] : [];
   });
 }
-
-const describedIn = (file: unknown): Described => ({
-  clusters: clusterDetailsIn(file),
-  measure: (file as { measure?: string | null } | null)?.measure ?? null,
-});
 
 /** Milliseconds before a reconnect. Doubles from the first to the second. */
 const FIRST_WAIT = 500;
@@ -120,7 +102,7 @@ export function liveFeed(analysis: Worker): Feed {
     showMap: (onMap) => ask({ onMap }),
     rows: keptAnswers(fetchRows),
     outcome: () => fetched<Outcome>('api/result'),
-    described: async () => describedIn(await fetched('api/clusters')),
+    described: () => fetched<Described>('api/clusters'),
     info: () => fetched<RunInfo>('api/run'),
   };
 }

@@ -1,7 +1,7 @@
 import type { EndReason } from '../model/schedule.ts';
-import { likelihoodText, type TimedEvent } from '../view/events.ts';
+import type { TimedEvent } from '../view/events.ts';
 import { certaintyText } from '../view/summary.ts';
-import { count, counted, duration, logRatioText, timeOfDay } from '../view/text.ts';
+import { count, counted, duration, likelihoodText, logRatioText, timeOfDay } from '../view/text.ts';
 import { byId, make, setText } from './dom.ts';
 
 /** A line of the event log in words. */

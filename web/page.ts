@@ -1,5 +1,5 @@
 import { isOver, type RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCards } from '../view/cluster-details.ts';
+import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { currentK } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
 import {
@@ -16,7 +16,7 @@ import { counted } from '../view/text.ts';
 import { charts } from './charts.ts';
 import { controls } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
-import type { ConnectionState, Described, Feed } from './feed.ts';
+import type { ConnectionState, Feed } from './feed.ts';
 import { laneChart } from './lanes.ts';
 import { logList } from './log.ts';
 import { createHighlight, montageOf, rowsPanel } from './rows.ts';
@@ -122,16 +122,16 @@ export function startPage(feed: Feed): void {
     if (later) setHtml(byId('outcome-list'), outcomeEntries(later, run.config));
   }
 
-  function showDescribed(described: Described) {
+  function showDescribed(described: Described | null) {
+    if (!described) return;
     rows.describe(described.clusters);
     table.describe(described.clusters);
     const cards = byId('cards-body');
-    const clusters = [...described.clusters.values()];
     // A file has them already, with images.
-    if (!clusters.length || cards.firstElementChild) return;
+    if (cards.firstElementChild) return;
     byId('cards').hidden = false;
-    setHtml(cards, clusterCards(clusters, view));
-    setText(byId('cards-legend'), cardsLegend(clusters, described.measure));
+    setHtml(cards, clusterCards(described.clusters, view));
+    setText(byId('cards-legend'), cardsLegend(described));
   }
 
   async function refreshRun() {

@@ -66,7 +66,7 @@ export function createHighlight(): Highlight {
 export interface RowsPanel {
   show(view: ModelView): void;
   /** What is known of the clusters of a run that is over. */
-  describe(details: ReadonlyMap<number, ClusterDetails>): void;
+  describe(details: readonly ClusterDetails[]): void;
   /** Rows that are typical of a cluster, the most typical first. */
   typicalRows(cluster: number): readonly number[];
 }
@@ -77,7 +77,7 @@ const MOST_ROWS = 24;
 export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
   const panel = byId('rows');
   let view: ModelView | null = null;
-  let details: ReadonlyMap<number, ClusterDetails> = new Map();
+  let details: readonly ClusterDetails[] = [];
   let shown = '';
 
   byId('rows-close').onclick = () => {
@@ -95,7 +95,7 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
       rows: view.counted ? rows : null,
       share: shareOf(view, cluster),
       nearest: neighboursText(nearest),
-      details: details.get(cluster) ?? null,
+      details: details[cluster] ?? null,
       sampled: view.typical[cluster] ?? [],
     };
     const row = highlight.point === null ? null : (view.rows[highlight.point] ?? null);
@@ -123,7 +123,7 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
 
   return {
     typicalRows: (cluster) =>
-      details.get(cluster)?.exemplars.map(({ row }) => row) ?? view?.typical[cluster] ?? [],
+      details[cluster]?.exemplars.map(({ row }) => row) ?? view?.typical[cluster] ?? [],
     show(next) {
       view = next;
       void draw();

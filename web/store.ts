@@ -1,26 +1,23 @@
 import {
   cutBack,
-  type Epochs,
   type History,
   type Message,
   type RunInfo,
   type Status,
   type WorkSpan,
 } from '../view/api.ts';
-import { keptEvents, type TimedEvent } from '../view/events.ts';
+import type { TimedEvent } from '../view/events.ts';
+import { addEpoch, addEvent, type RunHistory } from '../view/history.ts';
 
-/** Numbers of work entries and events kept. The coordinator keeps as many work entries. */
+/** Work entries kept, as many as the coordinator keeps. */
 const MAX_WORK = 2000;
-const MAX_EVENTS = 10_000;
 
 /** Everything the page knows about the run except the model state. */
-export interface Store {
+export interface Store extends RunHistory {
   run: RunInfo;
   status: Status;
   /** Connected workers. */
   present: Set<string>;
-  epochs: Epochs;
-  events: TimedEvent[];
   work: WorkSpan[];
 }
 
@@ -30,19 +27,14 @@ export type StorePart = 'epochs' | 'events' | 'work' | 'status';
 /** Applies a message and returns the part that changed; null if none did. The page fetches model states itself. */
 export function applyMessage(store: Store, message: Message): StorePart | null {
   switch (message.type) {
-    case 'epoch': {
-      const { epochs } = store;
-      cutBack(epochs, message.epoch - 1);
-      for (const column of ['epoch', 'time', 'k', 'loss', 'subLoss'] as const)
-        epochs[column].push(message[column] as number);
+    case 'epoch':
+      cutBack(store.epochs, message.epoch - 1);
+      addEpoch(store, message);
       return 'epochs';
-    }
     case 'event':
       if (message.event.type === 'epoch') return null;
       updatePresent(store.present, message.event);
-      if (message.event.type === 'alternation') cutBack(store.epochs, 0);
-      store.events.push(message.event);
-      if (store.events.length > 2 * MAX_EVENTS) store.events = keptEvents(store.events, MAX_EVENTS);
+      addEvent(store, message.event);
       return 'events';
     case 'work':
       store.work.push(...message.work);
@@ -74,12 +66,9 @@ export function createStore(run: RunInfo, history: History, early: readonly Mess
     if (message.type === 'epoch' && message.epoch <= last) continue;
     if (message.type === 'event') updatePresent(store.present, message.event);
     if (message.type === 'event' && seen.has(JSON.stringify(message.event))) continue;
-    if (message.type === 'work')
-      applyMessage(store, {
-        type: 'work',
-        work: message.work.filter((entry) => !seenWork.has(entry.join())),
-      });
-    else applyMessage(store, message);
+    const isWork = message.type === 'work';
+    const work = isWork ? message.work.filter((entry) => !seenWork.has(entry.join())) : [];
+    applyMessage(store, isWork ? { type: 'work', work } : message);
   }
   return store;
 }

@@ -9,7 +9,7 @@ import { type RowOrder, sortable } from './sortable.ts';
 export interface ClusterTableView {
   show(view: ModelView): void;
   /** The clusters are found by their words from now on. */
-  describe(details: ReadonlyMap<number, ClusterDetails>): void;
+  describe(details: readonly ClusterDetails[]): void;
 }
 
 /** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
@@ -17,7 +17,7 @@ export function clusterTableView(highlight: Highlight): ClusterTableView {
   const body = byId<HTMLTableElement>('table').tBodies[0];
   const order = sortable(byId<HTMLTableElement>('table'), byId<HTMLInputElement>('table-search'));
   let view: ModelView | null = null;
-  let details: ReadonlyMap<number, ClusterDetails> = new Map();
+  let details: readonly ClusterDetails[] = [];
   let current = 0;
 
   const clusterOf = (row: HTMLElement) => Number(row.dataset.cluster);
@@ -61,7 +61,7 @@ export function clusterTableView(highlight: Highlight): ClusterTableView {
   function draw() {
     if (!view) return;
     const { clusters } = view;
-    const looks = (c: number) => looksOf(clusters[c], details.get(c));
+    const looks = (c: number) => looksOf(clusters[c], details[c]);
     const made = document.createElement('tbody');
     made.innerHTML = tableRows(view, looks);
     const known = new Map([...body.rows].map((row) => [clusterOf(row), row]));

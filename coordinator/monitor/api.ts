@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
+import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
 import type { Layout } from '../../model/layout.ts';
@@ -155,7 +156,10 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
       .type('application/octet-stream')
       .send(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
   });
-  for (const [path, read] of Object.entries({ result: outcomeOf, clusters: describedClusters }))
+  for (const [path, read] of Object.entries({
+    result: outcomeOf,
+    clusters: (out: string) => readSavedClusters(runFiles(out)),
+  }))
     app.get(`/api/${path}`, async (_request, reply) => {
       const found = recorder.status() === 'done' ? read(run.out) : null;
       return found ?? reply.code(204).send();
@@ -279,10 +283,4 @@ function outcomeOf(out: string): Outcome | null {
   if (!result) return null;
   const report = resolve(join(out, 'report', 'report.html'));
   return { result, directory: resolve(out), report: existsSync(report) ? report : null };
-}
-
-/** The content of `clusters.json`; null if the run has none. */
-function describedClusters(out: string): unknown {
-  const files = runFiles(out);
-  return files.has('clusters.json') ? files.json('clusters.json') : null;
 }

@@ -1,8 +1,7 @@
 import type { State } from '../../model/state.ts';
 import type { History, MergeTree, Message, Status, WorkSpan } from '../../view/api.ts';
-import { readHistory } from '../../view/event-line.ts';
 import type { RunEvent } from '../../view/events.ts';
-import { addEpoch, addEvent, keptEventsOf } from '../../view/history.ts';
+import { addEpoch, addEvent, keptEventsOf, readHistory } from '../../view/history.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
 import type { Run } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';

@@ -6,7 +6,7 @@ import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedTree } from '../../data/saved/saved-clusters.ts';
+import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { softCounts } from '../../model/mixture.ts';
@@ -19,9 +19,9 @@ import { exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
 import { type ContingencyTable, sampledLabels, tabulate } from '../../report/labels.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
-import { clusterDetailsIn } from '../../view/cluster-details.ts';
-import { readHistory } from '../../view/event-line.ts';
+import type { Described } from '../../view/cluster-details.ts';
 import type { RunHistory } from '../../view/history.ts';
+import { readHistory } from '../../view/history.ts';
 import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
 import type { Entry } from '../../view/panels.ts';
 import { sampledRows } from '../../view/sample-rows.ts';
@@ -65,7 +65,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
-  const described = files?.has('clusters.json') ? files.json('clusters.json') : null;
+  const described = files && readSavedClusters(files);
   const views =
     fitted &&
     (await viewsOf(path, {
@@ -174,7 +174,7 @@ interface ViewInputs {
   history: RunHistory | null;
   done: boolean;
   notes: string[];
-  described: unknown;
+  described: Described | null;
   tree: MergeTree | null;
   points: number;
 }
@@ -244,13 +244,12 @@ async function imagesOf(
     const shape = imageShape(source.shape);
     if (!shape || source.rows !== data.rows || source.dim !== data.dim) return null;
     const decode = data.codes && done ? savedDecoder(path) : null;
-    const details = clusterDetailsIn(described);
     return await exemplarView({
       view,
       images: { source, shape },
       codes: decode && { source: clustered, decode },
       typical: (cluster) =>
-        (details.get(cluster)?.exemplars.map(({ row }) => row) ?? view.typical[cluster] ?? []).filter(
+        (described?.clusters[cluster]?.exemplars.map(({ row }) => row) ?? view.typical[cluster] ?? []).filter(
           (row) => row < data.rows,
         ),
     });

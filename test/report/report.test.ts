@@ -15,7 +15,7 @@ import { pngOf } from '../../report/png.ts';
 import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
-import { readHistory } from '../../view/event-line.ts';
+import { readHistory } from '../../view/history.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';

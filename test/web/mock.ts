@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { SECURITY_HEADERS } from '../../base/http.ts';
 import { imageUri } from '../../data/images/folder.ts';
 import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
-import type { RowContents } from '../../view/cluster-details.ts';
+import type { Described, RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import { noEpochs, treeOf, type World, type WorldOptions, world } from './world.ts';
 
@@ -31,7 +31,7 @@ export interface MockOptions extends Partial<WorldOptions> {
   text?: string;
   /** The result once the run is done, and the content of clusters.json. */
   outcome?: Outcome;
-  described?: unknown;
+  described?: Described;
 }
 
 export interface Mock {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import type { Described } from '../../view/cluster-details.ts';
 import { closeBrowser, drawn, noBrowser, type OpenedPage, open } from './browser.ts';
 import { type Mock, mock } from './mock.ts';
 
@@ -11,15 +12,17 @@ const OUTCOME = {
   report: '/home/ada/runs/x/report/report.html',
   result: { k: 7, nmi: 0.9211, ari: 0.9342, acc: null, silhouette: 0.5, loss: 0.01, seconds: 3, notes: [] },
 } as never;
-const DESCRIBED = {
+const BARE = { size: 10_000, share: 0.14, exemplars: [], border: [], apart: [], evidence: null };
+const DESCRIBED: Described = {
+  measure: null,
   clusters: [
     {
-      ...{ cluster: 0, size: 10_000, share: 0.14, nearest: [{ cluster: 3, distance: 4.5 }] },
+      ...BARE,
+      cluster: 0,
       exemplars: [{ row: 41_234, id: 'seven.png' }],
-      border: [{ row: 5, other: 3, margin: 0.1 }],
+      border: [{ row: 5, other: 3 }],
       apart: [{ column: 2, name: 'ink', difference: -1.25, mean: 0, rest: 1 }],
     },
-    'what is this?',
   ],
 };
 
@@ -110,13 +113,13 @@ test('on the map, the number of a cluster shows images of it', { skip }, async (
 });
 
 test('the page of texts opens on the map, and Find knows the words of topics', { skip }, async () => {
-  const words = (...all: string[]) => all.map((word) => ({ word, weight: 1 }));
-  const described = {
-    clusters: [
-      { cluster: 2, words: words('tide', 'harbour') },
-      { cluster: 4, words: words('Hafen', 'tidy') },
-    ],
-  };
+  const words: Record<number, string[]> = { 2: ['tide', 'harbour'], 4: ['Hafen', 'tidy'] };
+  const clusters = [0, 1, 2, 3, 4].map((cluster) => ({
+    ...BARE,
+    cluster,
+    words: words[cluster]?.map((word) => ({ word })),
+  }));
+  const described = { measure: null, clusters };
   const texts = await mock({
     epochs: 29,
     rows: 600,
