@@ -1,3 +1,5 @@
+import type { Likelihood } from './events.ts';
+
 /** Numbers and names as text in one style: grouped digits, a true minus sign, an en dash for a missing value. */
 
 const MISSING = '–';
@@ -111,7 +113,7 @@ const UNITS = [
 ] as const;
 
 /** Such as `graph likelihood: asked for`. */
-export const likelihoodText = (likelihood: 'gaussian' | 'graph', why: string): string =>
+export const likelihoodText = (likelihood: Likelihood, why: string): string =>
   `${likelihood === 'graph' ? 'graph' : 'Gaussian'} likelihood: ${why}`;
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
