@@ -3,18 +3,21 @@ import { join } from 'node:path';
 import { readWhole } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { elementCount } from '../../model/arrays.ts';
 import { assertRoom, assertVersion, openCached } from '../cache.ts';
-import { type ArrayFile, closeArray, createNpyBytes, openNpy, readAppendix } from '../npy.ts';
+import { closeArray, createNpyBytes, openNpy, readAppendix } from '../npy.ts';
 import { type ImageFolder, readImageFolder } from './folder.ts';
 
 /** How a folder of images is read. */
-export interface ImageOptions extends Pick<ImageForm, 'channels'> {
+export interface ImageOptions {
   /** Width × height in pixels to which every image is scaled, such as `28x20`; null: all have the same. */
   size: string | null;
+  /** Of each pixel; undefined: 1 if all images are grey, else 3. */
+  channels?: 1 | 3;
   /** Images that cannot be decoded are left out; else they are an error. */
   skipBad: boolean;
-  /** What is known of the images of a run: another folder is refused before it is decoded. */
-  expected?: ExpectedImages;
+  /** What is known of the images of a run: another folder is refused before it is decoded. `names`: undefined until it is finished. */
+  expected?: { rows: number; names?: readonly string[] };
   /** What users have to know about the images. */
   warn?: (message: string) => void;
   /** Says how far decoding is. */
@@ -25,34 +28,34 @@ export interface ImageOptions extends Pick<ImageForm, 'channels'> {
   signal?: AbortSignal;
 }
 
-export interface ExpectedImages {
-  rows: number;
-  /** Their paths below the folder, by row; undefined until the run is finished. */
-  names?: readonly string[];
-}
-
-/** Images as rows of bytes. */
-export interface OpenedImages {
-  file: ArrayFile;
-  /** The decoded copy in the cache. */
-  copy: string;
-  /** The paths of the images in the folder, by row. */
-  names: string[];
-  /** Throws a UserError if the folder has other images by now. */
-  assertSame(): void;
+/** What is to be known of decoded images besides their pixels; written after the array, where NumPy does not look. */
+interface DecodedImages {
+  /** Those that could not be decoded and are not among the rows, in order. */
+  skipped: { name: string; problem: string }[];
+  /** How many of the rows are grey, and how many there are. */
+  grey: number;
+  count: number;
 }
 
 /** Bad images that a message names. */
 const MOST_NAMED = 3;
+/** Images in memory at the same time: as many as threads of Node.js decode. */
+const AT_ONCE = Math.min(4, availableParallelism());
+/** Pixels of these together: four photos of usual cameras. A larger image is alone. */
+const PIXELS_AT_ONCE = 50_000_000;
+/** Rows of more numbers are too many for all that follows. */
+const MOST_NUMBERS = 1 << 20;
+const MS_BETWEEN_LINES = 5000;
 
 /**
- * Opens a folder of PNG and JPEG images, which are decoded once into an .npy in the cache. Rejects with a UserError if some
- * cannot be decoded, unless they may be skipped; if they have different sizes and are not scaled; if there are none; or if they
- * cannot be those that are expected.
+ * Opens a folder of PNG and JPEG images, which are decoded once into an .npy in the cache; `names`: their paths in the folder, by row.
+ * Rejects with a UserError if some cannot be decoded, unless they may be skipped; if they have different sizes and are not scaled; if
+ * there are none; or if they cannot be those that are expected. `assertSame` throws one if the folder has other images by now.
  */
-export async function openImages(path: string, options: ImageOptions): Promise<OpenedImages> {
-  const { size, channels, skipBad, expected, warn = () => {}, log = () => {}, status, signal } = options;
+export async function openImages(path: string, options: ImageOptions) {
+  const { size, channels, skipBad, expected, warn = () => {} } = options;
   const folder = readImageFolder(path);
+  const all = folder.names.length;
   if (expected) assertExpected(folder, expected, skipBad);
   const versionOf = () => readImageFolder(path).version;
   const decoder = await loadDecoder(path);
@@ -61,21 +64,19 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
   const { copy, ...file } = await openCached(
     path,
     `images ${decoder.version} ${JSON.stringify(form)}`,
-    (target) => {
-      log(`decoding ${folder.names.length.toLocaleString('en')} images of ${path} …`);
-      return decodeFolder(folder, target, { decoder, form, log, status, signal });
-    },
+    (target) => decodeFolder(folder, target, decoder, form, options),
     (target) => openNpy(target, path),
     { version: folder.version, versionOf },
   );
   try {
-    const about = readAbout(file);
-    const skipped = new Map(about.skipped.map(({ name, problem }) => [name, problem]));
+    const about: DecodedImages = JSON.parse(readAppendix(file).toString());
+    const skipped = new Set(about.skipped.map(({ name }) => name));
+    const bad = `${path}: ${badImages(about, all)}`;
     if (skipped.size && !skipBad)
       throw new UserError(
-        `${path}: ${badImages(about, folder.names.length)}: repair or remove them${skipped.size < folder.names.length ? ', or leave them out with --skip-bad' : ''}`,
+        `${bad}: repair or remove them${skipped.size < all ? ', or leave them out with --skip-bad' : ''}`,
       );
-    if (skipped.size) warn(`${path}: ${badImages(about, folder.names.length)}: left out`);
+    if (skipped.size) warn(`${bad}: left out`);
     const note = noteOnColours(about, file.shape.length === 3);
     if (note) warn(`${path}: ${note}`);
     return {
@@ -94,24 +95,25 @@ export async function openImages(path: string, options: ImageOptions): Promise<O
  * UserError if a folder has not the images of a run: whoever handed the run over may have named any folder, and decoding it may
  * take hours. Those that were left out are in no list; they are seldom more than the others.
  */
-function assertExpected({ path, names }: ImageFolder, expected: ExpectedImages, skipBad: boolean): void {
-  const { rows } = expected;
+function assertExpected(
+  { path, names }: ImageFolder,
+  { rows, names: expected }: NonNullable<ImageOptions['expected']>,
+  skipBad: boolean,
+): void {
   if (names.length < rows || names.length > (skipBad ? 2 : 1) * rows)
     throw new UserError(`${path} now has ${names.length} images; the run had ${rows}`);
   const found = new Set(names);
-  if (expected.names && !(expected.names.length === rows && expected.names.every((name) => found.has(name))))
+  if (expected && !(expected.length === rows && expected.every((name) => found.has(name))))
     throw new UserError(`${path} has other images than the run had`);
 }
-
-/** What `decodeFolder` has written after the array. */
-const readAbout = (file: ArrayFile): DecodedImages => JSON.parse(readAppendix(file).toString());
 
 function badImages({ skipped }: DecodedImages, count: number): string {
   const named = skipped.slice(0, MOST_NAMED).map(({ name, problem }) => `${oneLine(name)} (${problem})`);
   const rest = skipped.length > MOST_NAMED ? ', …' : '';
-  const of = `${skipped.length.toLocaleString('en')} of ${count.toLocaleString('en')}`;
-  return `${of} images cannot be decoded: ${named.join(', ')}${rest}`;
+  return `${counted(skipped.length)} of ${counted(count)} images cannot be decoded: ${named.join(', ')}${rest}`;
 }
+
+const counted = (count: number) => count.toLocaleString('en');
 
 /** Null if all images are as the rows. */
 function noteOnColours({ grey, count }: DecodedImages, isGrey: boolean): string | null {
@@ -122,53 +124,30 @@ function noteOnColours({ grey, count }: DecodedImages, isGrey: boolean): string 
     : null;
 }
 
-/** How the images of a folder become rows. */
-export interface ImageForm {
-  /** Every image is scaled to this size, in pixels; null: all have the same. */
-  size: { width: number; height: number } | null;
-  /** Of each pixel; undefined: 1 if all images are grey, else 3. */
-  channels?: 1 | 3;
-}
-
-/** What is to be known of decoded images besides their pixels. */
-export interface DecodedImages {
-  /** Those that could not be decoded and are not among the rows, in order. */
-  skipped: { name: string; problem: string }[];
-  /** How many of the rows are grey, and how many there are. */
-  grey: number;
-  count: number;
-}
-
-export interface DecodeOptions {
-  decoder: Decoder;
-  form: ImageForm;
-  /** Says how far it is, now and then. */
-  log: (line: string) => void;
-  /** Called for each image. */
-  status?: (text: string) => void;
-  signal?: AbortSignal;
-}
-
-/** Images in memory at the same time: as many as threads of Node.js decode. */
-const AT_ONCE = Math.min(4, availableParallelism());
-/** Pixels of these together: four photos of usual cameras. A larger image is alone. */
-const PIXELS_AT_ONCE = 50_000_000;
-/** Rows of more numbers are too many for all that follows. */
-const MOST_NUMBERS = 1 << 20;
-const MS_BETWEEN_LINES = 5000;
+/** How images become rows: every image is scaled to this size, in pixels; null: all have the same. */
+type ImageForm = { size: Size | null } & Pick<ImageOptions, 'channels'>;
 
 /**
- * Writes the pixels of all images that can be decoded as an .npy of bytes, a few at a time, and after its array, where NumPy does
- * not look, a `DecodedImages` as JSON. UserError if they have different sizes, are too large, or none can be decoded.
+ * Writes the pixels of all images that can be decoded as an .npy of bytes, a few at a time. UserError if they have different sizes, are
+ * too large, or none can be decoded.
  */
 async function decodeFolder(
   folder: ImageFolder,
   target: string,
-  { decoder, form, log, status, signal }: DecodeOptions,
+  decoder: Decoder,
+  form: ImageForm,
+  { log = () => {}, status, signal }: ImageOptions,
 ): Promise<void> {
   const problems = new Map<string, string>();
-  const count = folder.names.length;
-  const tell = reporter(count, log, status);
+  const count = counted(folder.names.length);
+  log(`decoding ${count} images of ${folder.path} …`);
+  let last = performance.now();
+  const tell = (text: string) => {
+    status?.(text);
+    if (performance.now() - last < MS_BETWEEN_LINES) return;
+    last = performance.now();
+    log(text);
+  };
   /** Results of images without a problem, in order. */
   async function* results<T extends object>(
     what: string,
@@ -179,7 +158,7 @@ async function decodeFolder(
     let done = 0;
     for await (const { name, result } of inOrder(names, (name) => read(join(folder.path, name)), pixelsOf)) {
       signal?.throwIfAborted();
-      tell(what, ++done);
+      tell(`${what} ${counted(++done)} of ${count} images`);
       if ('problem' in result) problems.set(name, result.problem);
       else yield { name, result };
     }
@@ -217,7 +196,7 @@ async function decodeFolder(
   await leaveOutOdd();
   if (!headers.size) throw noneDecoded(folder, problems);
   const shape = shapeOf(folder, headers, form);
-  const rowBytes = shape.reduce<number>((product, length) => product * length, 1);
+  const rowBytes = elementCount(shape);
   assertRoom(target, folder.path, headers.size * rowBytes);
   const writer = createNpyBytes(target, '|u1', [headers.size, ...shape], { mode: 0o600 });
   try {
@@ -227,12 +206,12 @@ async function decodeFolder(
     for await (const { result } of results('decoded', [...headers.keys()], pixels, pixelsOf))
       writer.write(result, rows++ * rowBytes);
     if (!rows) throw noneDecoded(folder, problems);
-    const grey = [...headers].filter(([name, header]) => header.isGrey && !problems.has(name));
     const about: DecodedImages = {
-      skipped: folder.names.flatMap((name) =>
-        problems.has(name) ? [{ name, problem: problems.get(name)! }] : [],
-      ),
-      grey: grey.length,
+      skipped: folder.names.flatMap((name) => {
+        const problem = problems.get(name);
+        return problem === undefined ? [] : [{ name, problem }];
+      }),
+      grey: [...headers].filter(([name, header]) => header.isGrey && !problems.has(name)).length,
       count: rows,
     };
     writer.finish([rows, ...shape], Buffer.from(JSON.stringify(about)));
@@ -266,17 +245,6 @@ export async function* inOrder<R>(
   }
 }
 
-function reporter(count: number, log: (line: string) => void, status?: (text: string) => void) {
-  let last = performance.now();
-  return (what: string, done: number) => {
-    const text = `${what} ${done.toLocaleString('en')} of ${count.toLocaleString('en')} images`;
-    status?.(text);
-    if (performance.now() - last < MS_BETWEEN_LINES) return;
-    last = performance.now();
-    log(text);
-  };
-}
-
 /** The shape of all rows. UserError if they have different ones, or too many numbers. */
 function shapeOf(
   { path }: ImageFolder,
@@ -289,7 +257,7 @@ function shapeOf(
   const numbers = height * width * (isGrey ? 1 : 3);
   if (numbers <= MOST_NUMBERS) return shape;
   throw new UserError(
-    `${path}: images of ${sizeText({ width, height })} make rows of ${numbers.toLocaleString('en')} numbers, more than ${MOST_NUMBERS.toLocaleString('en')}: scale them down, as with --image-size 64`,
+    `${path}: images of ${sizeText({ width, height })} make rows of ${counted(numbers)} numbers, more than ${counted(MOST_NUMBERS)}: scale them down, as with --image-size 64`,
   );
 }
 
@@ -307,7 +275,7 @@ function commonSize(path: string, headers: Map<string, ImageHeader>, isTrained: 
   const odd = all.find(([, header]) => sizeText(header) !== usual);
   if (!odd) return all[0][1];
   throw new UserError(
-    `${path}: images have different sizes: ${odd[0]} is ${sizeText(odd[1])}, ${count.toLocaleString('en')} of ${all.length.toLocaleString('en')} are ${usual} (width × height); scale all to one size, ${isTrained ? 'that of the images of the run' : 'as with --image-size 28 or --image-size 32x24'}`,
+    `${path}: images have different sizes: ${odd[0]} is ${sizeText(odd[1])}, ${counted(count)} of ${counted(all.length)} are ${usual} (width × height); scale all to one size, ${isTrained ? 'that of the images of the run' : 'as with --image-size 28 or --image-size 32x24'}`,
   );
 }
 
@@ -316,40 +284,20 @@ const sizeText = ({ width, height }: Size) => `${width} × ${height}`;
 function noneDecoded({ path, names }: ImageFolder, problems: Map<string, string>): UserError {
   const [[name, problem]] = problems;
   return new UserError(
-    `${path}: none of the ${names.length.toLocaleString('en')} images can be read: ${oneLine(name)} (${problem}), …; name a folder of PNG or JPEG files`,
+    `${path}: none of the ${counted(names.length)} images can be read: ${oneLine(name)} (${problem}), …; name a folder of PNG or JPEG files`,
   );
 }
 
-/** What an image file says of itself. */
-export interface ImageHeader {
-  /** In pixels, as it is shown: turned as its EXIF data say. */
-  width: number;
-  height: number;
-  isGrey: boolean;
-}
+/** What an image file says of itself; its size as it is shown: turned as its EXIF data say. */
+type ImageHeader = Size & { isGrey: boolean };
 
 /** Why a file cannot be used, for people, to follow its name. */
-export interface ImageProblem {
+interface ImageProblem {
   problem: string;
 }
 
-/** Rows of images: [height,width], or [height,width,3]. */
-export type ImageShape = readonly [height: number, width: number] | readonly [number, number, 3];
-
-/**
- * Reads PNG and JPEG files. What is wrong with the content of a file is a result, the same each time; methods reject with a
- * UserError for what may be otherwise the next time, as where a disk fails or memory is short.
- */
-export interface Decoder {
-  /** Differs when it may decode a file to other pixels. */
-  readonly version: string;
-  header(path: string): Promise<ImageHeader | ImageProblem>;
-  /**
-   * The pixels, 8 bits each, row after row; scaled to this shape if `isScaled`. 16 bits are reduced to 8, transparent pixels are
-   * laid on white, and colours become sRGB, or grey in a shape without channels.
-   */
-  pixels(path: string, shape: ImageShape, isScaled: boolean): Promise<Uint8Array | ImageProblem>;
-}
+/** Rows of images. */
+type ImageShape = readonly [height: number, width: number] | readonly [number, number, 3];
 
 /** Images with more are refused, as their header alone could claim gigabytes. The largest cameras have about as many. */
 const MOST_PIXELS = 100_000_000;
@@ -360,8 +308,14 @@ const MOST_TRIES = 4;
 /** What programs show behind transparent pixels, which are mostly those around dark drawings. */
 const BACKGROUND = '#fff';
 
-/** Loads the decoder, an optional dependency. UserError if it is not installed. */
-async function loadDecoder(path: string): Promise<Decoder> {
+type Decoder = Awaited<ReturnType<typeof loadDecoder>>;
+
+/**
+ * Loads what reads PNG and JPEG files, an optional dependency. What is wrong with the content of a file is a result, the same each time;
+ * methods reject with a UserError for what may be otherwise the next time, as where a disk fails or memory is short. UserError if it is
+ * not installed.
+ */
+async function loadDecoder(path: string) {
   const { default: sharp } = await import('sharp').catch((error: Error) => {
     throw new UserError(
       `${path} is a folder of images, which the package sharp decodes, and that cannot be loaded (${firstLine(error)}): install it with npm install sharp`,
@@ -370,15 +324,20 @@ async function loadDecoder(path: string): Promise<Decoder> {
   // Not to fail for what other programs do not mind, such as bytes after the end.
   const options = { failOn: 'error', limitInputPixels: MOST_PIXELS, autoOrient: true } as const;
   return {
+    /** Differs when it may decode a file to other pixels. */
     version: `sharp ${sharp.versions.sharp} vips ${sharp.versions.vips}`,
-    header: (path) =>
-      attempt(path, async (bytes) => {
+    header: (path: string) =>
+      attempt(path, async (bytes): Promise<ImageHeader> => {
         const { space, autoOrient } = await sharp(bytes, options).metadata();
         const { width, height } = autoOrient;
         return { width, height, isGrey: space === 'b-w' || space === 'grey16' };
       }),
-    pixels: (path, [height, width, channels], isScaled) =>
-      attempt(path, async (bytes) => {
+    /**
+     * The pixels, 8 bits each, row after row; scaled to this shape if `isScaled`. 16 bits are reduced to 8, transparent pixels are
+     * laid on white, and colours become sRGB, or grey in a shape without channels.
+     */
+    pixels: (path: string, [height, width, channels]: ImageShape, isScaled: boolean) =>
+      attempt(path, async (bytes): Promise<Uint8Array | ImageProblem> => {
         const image = sharp(bytes, options).flatten({ background: BACKGROUND });
         // Neither bars that are in no image, nor a part of it only: its proportions are the least that clusters depend on.
         if (isScaled) image.resize(width, height, { fit: 'fill', kernel: 'lanczos3' });
@@ -426,7 +385,7 @@ export function problemOf(path: string, error: Error): ImageProblem {
     throw new UserError(`${path} cannot be decoded now: ${reason}`);
   return {
     problem: /pixel limit/.test(reason)
-      ? `more than ${MOST_PIXELS.toLocaleString('en')} pixels`
+      ? `more than ${counted(MOST_PIXELS)} pixels`
       : reason.replace(/^\w+: /, ''),
   };
 }

@@ -102,37 +102,32 @@ export async function spoolStdin(
   if (input.isTTY) throw new UserError(nothing);
   const key = randomBytes(16).toString('hex');
   const progress = progressLine('standard input: copied', null, log);
-  let head = Buffer.alloc(0);
-  let file: { path: string; draft: AtomicFile } | null = null;
-  let at = 0;
+  let [head, at] = [Buffer.alloc(0), 0];
+  let file: AtomicFile | undefined;
+  let path = '';
   const write = (bytes: Buffer) => {
-    file!.draft.write(bytes, at);
+    if (!file) {
+      path = join(cacheFolder(), copyName(key, `stdin${endingFor(bytes)}`));
+      keepUsed(path);
+      file = createAtomicFile(path, { mode: 0o600 });
+    }
+    file.write(bytes, at);
     at += bytes.length;
     progress(at);
-  };
-  const begin = () => {
-    const path = join(cacheFolder(), copyName(key, `stdin${endingFor(head)}`));
-    keepUsed(path);
-    file = { path, draft: createAtomicFile(path, { mode: 0o600 }) };
-    write(head);
   };
   try {
     for await (const chunk of input) {
       signal?.throwIfAborted();
-      if (file) write(chunk);
-      else {
-        head = Buffer.concat([head, chunk]);
-        if (head.length >= HEAD_BYTES) begin();
-      }
+      if (!file) head = Buffer.concat([head, chunk]);
+      if (file || head.length >= HEAD_BYTES) write(file ? chunk : head);
     }
     if (!head.length) throw new UserError(nothing);
-    if (!file) begin();
-    const { path, draft } = file!;
-    draft.finish();
+    if (!file) write(head);
+    file!.finish();
     log(`standard input is kept in ${path}`);
     return path;
   } catch (error) {
-    (file as { draft: AtomicFile } | null)?.draft.abort();
+    file?.abort();
     throw error;
   }
 }

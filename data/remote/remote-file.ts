@@ -108,12 +108,6 @@ interface Version {
   size: number | null;
 }
 
-/** The part of a file: `to`, the end, is null for all that follows. */
-interface Part {
-  from: number;
-  to: number | null;
-}
-
 /** Opens `s3://bucket/key` or `https://…`. Rejects with a UserError, one line without secrets, if it cannot be read. */
 export async function openRemote(
   address: string,
@@ -126,20 +120,40 @@ export async function openRemote(
   );
   const { size } = version;
   if (size === 0) throw new UserError(`${name} is empty (0 bytes): upload it again`);
+  /**
+   * Receives the bytes from `from` to `to` (null: all that follow), which `take` gets in order, each with its place; it is null to look
+   * at the version only.
+   */
+  const receive = (from: number, to: number | null, take: Take | null, stop?: AbortSignal) =>
+    request(store, from, to, version, patience, stop, async (response, chunks) => {
+      await assertAnswer(store, response, version);
+      if (to !== null && response.status !== 206) throw noRanges(name);
+      if (to !== null && !response.headers.get('content-range')?.startsWith(`bytes ${from}-`))
+        throw new UserError(`${name}: the server sends another part than was asked for; download the file`);
+      if (!take) return;
+      const end = to ?? size ?? Number.POSITIVE_INFINITY;
+      let at = from;
+      for await (const chunk of chunks) {
+        if (at + chunk.length > end)
+          throw new UserError(`${name}: the server sends more than was asked for; download the file`);
+        take(chunk, at);
+        at += chunk.length;
+      }
+      if (at < end && end < Number.POSITIVE_INFINITY) throw brokenOff(at - from, end - from);
+    });
   /** The bytes of a part, in order, going on where a connection breaks off. */
   const pull = async (from: number, to: number, take: Take, stop?: AbortSignal) => {
     for (let at = from; at < to; )
       await persistently(name, patience, stop, async () => {
         const before = at;
-        try {
-          await receive(store, { from: at, to }, version, patience, stop, (bytes) => {
-            take(bytes, at);
-            at += bytes.length;
-          });
-        } catch (error) {
-          // Something has come: the next request has all its tries again.
+        const taken: Take = (bytes, place) => {
+          take(bytes, place);
+          at += bytes.length;
+        };
+        // If something has come, the next request has all its tries again.
+        await receive(at, to, taken, stop).catch((error) => {
           if (at === before || !(error instanceof Transient)) throw error;
-        }
+        });
       });
   };
   return {
@@ -154,20 +168,11 @@ export async function openRemote(
       else await pull(at, at + length, (piece, place) => bytes.set(piece, place - at));
       return bytes;
     },
-    async copy(take, stop) {
-      if (hasRanges && size !== null) return pull(0, size, take, stop);
-      await persistently(name, patience, stop, async () => {
-        let at = 0;
-        await receive(store, { from: 0, to: null }, version, patience, stop, (bytes) => {
-          take(bytes, at);
-          at += bytes.length;
-        });
-      });
-    },
-    assertSame: () =>
-      persistently(name, patience, undefined, () =>
-        receive(store, { from: 0, to: hasRanges ? 1 : null }, version, patience, undefined, null),
-      ),
+    copy: (take, stop) =>
+      hasRanges && size !== null
+        ? pull(0, size, take, stop)
+        : persistently(name, patience, stop, () => receive(0, null, take, stop)),
+    assertSame: () => persistently(name, patience, undefined, () => receive(0, hasRanges ? 1 : null, null)),
   };
 }
 
@@ -194,16 +199,16 @@ async function persistently<T>(
 }
 
 /** The first bytes of the file, which tell what it is, and its version. */
-async function firstBytes(store: Store, patience: Patience, signal: AbortSignal | undefined) {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  return request(store, { from: 0, to: HEAD_BYTES }, null, patience, signal, async (response, chunks) => {
-    // Of an empty file there is no first part.
-    if (response.status === 416 && versionOf(response).size === 0)
-      return { head: new Uint8Array(), version: versionOf(response), hasRanges: true };
-    await assertAnswer(store, response, null);
+const firstBytes = (store: Store, patience: Patience, signal: AbortSignal | undefined) =>
+  request(store, 0, HEAD_BYTES, null, patience, signal, async (response, chunks) => {
     const version = versionOf(response);
+    // Of an empty file there is no first part.
+    if (response.status === 416 && version.size === 0)
+      return { head: new Uint8Array(), version, hasRanges: true };
+    await assertAnswer(store, response, null);
     const wanted = Math.min(HEAD_BYTES, version.size ?? HEAD_BYTES);
+    const pieces: Uint8Array[] = [];
+    let length = 0;
     for await (const chunk of chunks) {
       pieces.push(chunk);
       length += chunk.length;
@@ -213,36 +218,6 @@ async function firstBytes(store: Store, patience: Patience, signal: AbortSignal 
     const head = Buffer.concat(pieces).subarray(0, HEAD_BYTES);
     return { head, version, hasRanges: response.status === 206 && version.size !== null };
   });
-}
-
-/** Receives a part; `take` gets its bytes in order, or is null to look at the version only. */
-function receive(
-  store: Store,
-  part: Part,
-  version: Version,
-  patience: Patience,
-  signal: AbortSignal | undefined,
-  take: ((bytes: Uint8Array) => void) | null,
-): Promise<void> {
-  return request(store, part, version, patience, signal, async (response, chunks) => {
-    await assertAnswer(store, response, version);
-    if (part.to !== null && response.status !== 206) throw noRanges(store.name);
-    if (part.to !== null && !response.headers.get('content-range')?.startsWith(`bytes ${part.from}-`))
-      throw new UserError(
-        `${store.name}: the server sends another part than was asked for; download the file`,
-      );
-    if (!take) return;
-    const end = part.to ?? version.size;
-    let length = 0;
-    for await (const chunk of chunks) {
-      length += chunk.length;
-      if (end !== null && length > end - part.from)
-        throw new UserError(`${store.name}: the server sends more than was asked for; download the file`);
-      take(chunk);
-    }
-    if (end !== null && length < end - part.from) throw brokenOff(length, end - part.from);
-  });
-}
 
 const brokenOff = (got: number, wanted: number) =>
   new Transient(`the answer ended after ${got} of ${wanted} bytes`);
@@ -256,7 +231,8 @@ const noRanges = (name: string) =>
 /** Sends one request and hands the answer to `use`; ends it when `use` is done, or when no byte comes for too long. */
 async function request<T>(
   store: Store,
-  { from, to }: Part,
+  from: number,
+  to: number | null,
   version: Version | null,
   { stallMs }: Patience,
   signal: AbortSignal | undefined,
@@ -295,7 +271,7 @@ async function request<T>(
 }
 
 /** Errors that another try does not get rid of. */
-const LASTING: Record<string, string> = {
+const LASTING: Partial<Record<string, string>> = {
   ENOTFOUND: 'there is no such host',
   ERR_INVALID_URL: 'its address is not valid',
   'bad port': 'its port is that of another service',
@@ -305,14 +281,13 @@ const LASTING: Record<string, string> = {
 function networkError(name: string, error: unknown): unknown {
   if (!(error instanceof TypeError)) return error;
   const { code = '', message = error.message } = (error.cause ?? {}) as NodeJS.ErrnoException;
-  const certificate =
-    /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL/.test(code) && `its certificate is not accepted (${code})`;
-  const lasting = LASTING[code] ?? LASTING[message] ?? certificate;
+  const isCertificate = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL/.test(code);
+  const lasting =
+    LASTING[code] ?? LASTING[message] ?? (isCertificate && `its certificate is not accepted (${code})`);
   if (lasting) return new UserError(`${name} cannot be read: ${lasting}; check the address`);
+  if (code === 'ECONNREFUSED') return new Transient('the connection was refused');
   // Never the error's text, which may have a header in it.
-  const reason =
-    { ECONNREFUSED: 'the connection was refused' }[code] ?? `the connection failed${code && ` (${code})`}`;
-  return new Transient(reason);
+  return new Transient(`the connection failed${code && ` (${code})`}`);
 }
 
 /** Throws a Transient or a UserError unless the answer is (a part of) the file of this version. */

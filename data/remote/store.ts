@@ -72,7 +72,7 @@ function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string 
   const settings = s3Settings();
   let { region } = settings;
   const sendSigned = async (headers: Record<string, string>, signal: AbortSignal) => {
-    const url = objectUrl(bucket, key, region, settings);
+    const url = objectUrl(bucket, key, region, settings.endpoint);
     if (!settings.keys) return send(url, headers, signal);
     const signer = new AwsV4Signer({
       ...{ url: url.href, method: 'GET', headers, service: 's3', region },
@@ -101,14 +101,13 @@ function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string 
   };
 }
 
-function objectUrl(bucket: string, key: string, region: string, { endpoint }: S3Settings): URL {
+function objectUrl(bucket: string, key: string, region: string, endpoint: URL | null): URL {
   const path = key.split('/').map(encoded).join('/');
   if (endpoint) return new URL(`${endpoint.pathname.replace(/\/+$/, '')}/${bucket}/${path}`, endpoint);
   const host = `s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
   // A certificate for *.s3… does not cover a bucket with dots.
-  return new URL(
-    bucket.includes('.') ? `https://${host}/${bucket}/${path}` : `https://${bucket}.${host}/${path}`,
-  );
+  const isCovered = !bucket.includes('.');
+  return new URL(isCovered ? `https://${bucket}.${host}/${path}` : `https://${host}/${bucket}/${path}`);
 }
 
 /** As it is signed: RFC 3986 has more reserved characters. */
@@ -125,23 +124,6 @@ const send = (url: URL, headers: Record<string, string>, signal: AbortSignal): P
     signal,
   });
 
-/** How an S3 store is reached, by the environment and files of the AWS tools. */
-export interface S3Settings {
-  /** Null: requests are not signed, which is enough for a public bucket. */
-  readonly keys: AccessKeys | null;
-  /** Why there are no keys, for people. */
-  readonly missing: string;
-  readonly region: string;
-  /** Where the store is; null: Amazon's. */
-  readonly endpoint: URL | null;
-}
-
-export interface AccessKeys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
-
 type Environment = Record<string, string | undefined>;
 type Profile = Record<string, string>;
 
@@ -150,9 +132,10 @@ const MAX_FILE_BYTES = 1 << 20;
 /**
  * The settings for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, else the keys of AWS_PROFILE (`default`) in
  * ~/.aws/credentials and ~/.aws/config; AWS_REGION; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL. UserError, which names no value that may be a
- * secret, for settings that cannot be used.
+ * secret, for settings that cannot be used. Without `keys`, requests are not signed, which is enough for a public bucket; `missing` says why
+ * there are none; `endpoint`: where the store is, null: Amazon's.
  */
-export function s3Settings(env: Environment = process.env): S3Settings {
+export function s3Settings(env: Environment = process.env) {
   const name = env.AWS_PROFILE || 'default';
   const profile = readProfile(name, env);
   if (!profile && env.AWS_PROFILE)
@@ -170,17 +153,14 @@ export function s3Settings(env: Environment = process.env): S3Settings {
 /** Can this be the name of a region? The host's name is made of it. */
 const isRegion = (text: string) => /^[a-z0-9-]{1,32}$/.test(text);
 
-function keysOf(env: Environment): AccessKeys | null {
+function keysOf(env: Environment) {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env;
   if (id && !secret) throw new UserError('AWS_ACCESS_KEY_ID is set, but not AWS_SECRET_ACCESS_KEY: set both');
-  if (id && secret) {
-    assertSecret('AWS_ACCESS_KEY_ID', id);
-    assertSecret('AWS_SECRET_ACCESS_KEY', secret);
-    if (token) assertSecret('AWS_SESSION_TOKEN', token);
-  }
-  return id && secret
-    ? { accessKeyId: id, secretAccessKey: secret, ...(token && { sessionToken: token }) }
-    : null;
+  if (!id || !secret) return null;
+  assertSecret('AWS_ACCESS_KEY_ID', id);
+  assertSecret('AWS_SECRET_ACCESS_KEY', secret);
+  if (token) assertSecret('AWS_SESSION_TOKEN', token);
+  return { accessKeyId: id, secretAccessKey: secret, ...(token && { sessionToken: token }) };
 }
 
 /** Names as in the environment. */

@@ -107,16 +107,25 @@ export function readSavedCentres(
 ): { centres: Centres; quantiles: Float32Array } | null {
   if (!files.has(CENTRES) || !files.has(QUANTILES)) return null;
   const widths = [centreWidth(d, 'diag'), centreWidth(d, 'full')];
-  const read = (name: string, widths: number[]) => {
-    const expected = widths.map((width) => `shape (${k}, ${width})`).join(' or ');
-    const fits = (shape: readonly number[]) => widths.some((width) => String(shape) === String([k, width]));
-    const { shape, data } = files.array(name, fits, expected);
-    if (!data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
-    return { width: shape[1], values: Float32Array.from(data) };
+  const centres = finiteArray(files, CENTRES, ...widths.map((width) => [k, width]));
+  const { data } = finiteArray(files, QUANTILES, [k, QUANTILE_STEPS + 1]);
+  const covariance = centres.shape[1] === widths[0] ? 'diag' : 'full';
+  return {
+    centres: { k, d, covariance, values: Float32Array.from(centres.data) },
+    quantiles: Float32Array.from(data),
   };
-  const { width, values } = read(CENTRES, widths);
-  const { values: quantiles } = read(QUANTILES, [QUANTILE_STEPS + 1]);
-  return { centres: { k, d, covariance: width === widths[0] ? 'diag' : 'full', values }, quantiles };
+}
+
+/** An array of finite numbers of one of these shapes, of which −1 is any length. */
+function finiteArray(files: RunFiles, name: string, ...shapes: number[][]) {
+  const found = files.array(
+    name,
+    (shape) =>
+      shapes.some((other) => other.length === shape.length && other.every((n, i) => n < 0 || n === shape[i])),
+    shapes.map((shape) => `shape (${shape.join(', ').replaceAll('-1', 'N')})`).join(' or '),
+  );
+  if (!found.data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
+  return found;
 }
 
 /** `mixture/` of a run directory. Arrays are row-major. */
@@ -136,24 +145,14 @@ export interface SavedMixture {
 
 /** Reads the mixture of a finished run. UserError where a file is missing or damaged, or does not fit the others. */
 export function readSavedMixture(files: RunFiles): SavedMixture {
-  const checked = (...[name, ...expected]: Parameters<RunFiles['array']>) => {
-    const found = files.array(name, ...expected);
-    if (!found.data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
-    return found;
-  };
-  const array = (name: string, ...shapes: number[][]) =>
-    checked(
-      `mixture/${name}.npy`,
-      (shape) => shapes.some((other) => String(other) === String(shape)),
-      shapes.map((shape) => `shape (${shape.join(', ')})`).join(' or '),
-    );
+  const array = (name: string, ...shapes: number[][]) => finiteArray(files, `mixture/${name}.npy`, ...shapes);
   /** Numbers of which none is negative, nor are all zero. */
   const amounts = (name: string, length: number) => {
     const { data } = array(name, [length]);
     if (data.every((value) => value >= 0) && data.some((value) => value > 0)) return data;
     throw files.damaged(`mixture/${name}.npy`, 'it has negative values, or only zeros');
   };
-  const means = checked('mixture/means.npy', ({ length }) => length === 2, 'shape (K, D)');
+  const means = array('means', [-1, -1]);
   const [k, dim] = means.shape;
   if (!k || !dim) throw files.damaged('mixture/means.npy', 'it has no numbers');
   const covariances = array('covariances', [k, dim, dim], [k, dim]);

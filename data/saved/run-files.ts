@@ -1,9 +1,8 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { attempted, ioError, openFile, readWhole, sha256 } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { elementCount } from '../../model/arrays.ts';
-import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
+import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../npy.ts';
 
 /**
  * The result files of a run, read with distrust: they may be damaged, and the run directory may come from elsewhere. So only
@@ -107,45 +106,44 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
     },
     array(name, fits, expected) {
       const path = pathOf(name);
-      const file = openNpy(path, path, { within: run });
-      try {
-        const { shape, dtype } = file;
-        if (dtype.descr !== '<f8' || file.fortran || !fits(shape))
-          throw damaged(name, `${dtype.descr} of shape ${tuple(shape)} instead of <f8 of ${expected}`);
-        const length = file.offset + elementCount(shape) * dtype.size;
-        const { size } = attempted(path, 'read', () => fstatSync(file.fd));
-        if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
-      } finally {
-        closeSync(file.fd);
-      }
+      const file = openOfRun(path, '<f8', fits, expected, run);
+      const length = file.offset + byteCount(file);
+      const { size } = attempted(path, 'read', () => fstatSync(file.fd));
+      closeSync(file.fd);
+      if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       const { shape, data } = readNpy(intact(name), { within: run });
       return { shape, data: data as Float64Array };
     },
   };
 }
 
-/** Opens a run's `labels.npy`. UserError unless it has a label for each of these rows. The caller has to close `fd`. */
-export function openRunLabels(path: string, rows: number): ArrayFile {
-  const file = openNpy(path, path, { within: dirname(path) });
-  const { shape, dtype, fd } = file;
-  if (dtype.descr === '<i4' && shape.length === 1 && shape[0] === rows) return file;
+/** Opens an array of a run of this element type. UserError where its shape does not fit. The caller has to close `fd`. */
+function openOfRun(
+  path: string,
+  descr: string,
+  fits: (shape: readonly number[]) => boolean,
+  expected: string,
+  run = dirname(path),
+): ArrayFile {
+  const file = openNpy(path, path, { within: run });
+  const { shape, dtype, fortran, fd } = file;
+  if (dtype.descr === descr && !fortran && fits(shape)) return file;
   closeSync(fd);
-  throw runFiles(dirname(path)).damaged(
-    'labels.npy',
-    `${dtype.descr} of shape ${tuple(shape)} instead of <i4 of ${tuple([rows])}`,
+  throw runFiles(run).damaged(
+    relative(run, path),
+    `${dtype.descr} of shape ${tuple(shape)} instead of ${descr} of ${expected}`,
   );
 }
 
+/** Opens a run's `labels.npy`. UserError unless it has a label for each of these rows. The caller has to close `fd`. */
+export const openRunLabels = (path: string, rows: number): ArrayFile =>
+  openOfRun(path, '<i4', (shape) => String(shape) === String(rows), tuple([rows]));
+
 /** The responsibilities of a run, row-major. UserError unless there is a row for each of these, with at least `k` columns. */
 export function readRunResponsibilities(path: string, rows: number, k: number): Float32Array {
-  const { fd, shape, dtype, fortran } = openNpy(path, path, { within: dirname(path) });
-  closeSync(fd);
-  const fits = shape.length === 2 && shape[0] === rows && shape[1] >= k;
-  if (dtype.descr !== '<f4' || fortran || !fits)
-    throw runFiles(dirname(path)).damaged(
-      'responsibilities.npy',
-      `${dtype.descr} of shape ${tuple(shape)} instead of <f4 of (${rows}, K) with K ≥ ${k}`,
-    );
+  const fits = ({ length, 0: n, 1: columns }: readonly number[]) =>
+    length === 2 && n === rows && columns >= k;
+  closeSync(openOfRun(path, '<f4', fits, `(${rows}, K) with K ≥ ${k}`).fd);
   return readNpy(path, { within: dirname(path) }).data as Float32Array;
 }
 

@@ -39,36 +39,32 @@ export interface TrainedModel {
   files: RunFiles;
 }
 
-const names = z.optional(z.nullable(z.array(z.string())));
+const orNull = <T>(schema: z.ZodMiniType<T>) => z._default(z.nullable(schema), null);
+const names = orNull(z.array(z.string()));
+const text = orNull(z.string());
 const size = z.int().check(z.positive());
+const column = z.int().check(z.nonnegative());
 const numbers = z.array(z.number());
 const floats = z.array(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
 const savedTransform = z.object({
   normalize: z.boolean(),
   input: size,
   dim: size,
-  columns: z.nullable(z.array(z.int().check(z.nonnegative()))),
+  columns: z.nullable(z.array(column)),
   scale: numbers,
   offset: numbers,
-  names: z.optional(z.array(z.string())),
-  moments: z.optional(z.object({ mean: numbers, deviation: numbers })),
+  names,
+  moments: orNull(z.object({ mean: numbers, deviation: numbers })),
   /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
-  before: z.optional(z.object({ factor: floats, shift: floats })),
+  before: orNull(z.object({ factor: floats, shift: floats })),
   /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
-  encoder: z.optional(
+  encoder: orNull(
     z.object({ widths: z.array(size).check(z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
   ),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
-  fences: z.optional(
-    z.array(
-      z.object({
-        column: z.int().check(z.nonnegative()),
-        low: z.number(),
-        high: z.number(),
-        least: z.number(),
-        most: z.number(),
-      }),
-    ),
+  fences: z._default(
+    z.array(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
+    [],
   ),
 });
 const savedModel = z.object({
@@ -76,37 +72,33 @@ const savedModel = z.object({
     z.object({ weights: z.array(z.object({ name: z.string(), shape: z.array(size) })) }),
   ]),
 });
+const savedTable = z.object({
+  fill: z.nullable(z.array(z.nullable(z.number()))),
+  categories: categoriesSchema,
+  aside: z._default(z.array(z.string()), []),
+});
 /** What is needed of run.json. */
 const about = z.object({
   identity: z.nullable(z.string()),
-  data: z.optional(
-    z.object({
-      dtype: z.optional(z.string()),
-      leftOut: z.optional(z.string()),
-      shape: z.optional(z.array(size)),
-      table: z.optional(
-        z.object({
-          fill: z.nullable(z.array(z.nullable(z.number()))),
-          categories: categoriesSchema,
-          aside: z.optional(z.array(z.string())),
-        }),
-      ),
-    }),
+  data: z.prefault(
+    z.object({ dtype: text, leftOut: text, shape: orNull(z.array(size)), table: orNull(savedTable) }),
+    {},
   ),
-  config: z.optional(
+  config: z.prefault(
     z.object({
-      imageSize: z.optional(z.nullable(z.string())),
+      imageSize: text,
       columns: names,
       drop: names,
       oneHot: names,
-      id: z.optional(z.nullable(z.string())),
-      text: z.optional(z.nullable(z.string())),
-      outliers: z.optional(z.nullable(z.number())),
-      impute: z.optional(z.nullable(z.enum(['mean', 'median', 'drop']))),
-      encoding: z.optional(z.nullable(z.string())),
-      sep: z.optional(z.nullable(z.string())),
-      decimal: z.optional(z.nullable(z.enum(['.', ',']))),
+      id: text,
+      text,
+      outliers: orNull(z.number()),
+      impute: orNull(z.enum(['mean', 'median', 'drop'])),
+      encoding: text,
+      sep: text,
+      decimal: orNull(z.enum(['.', ','])),
     }),
+    {},
   ),
   files: z.optional(z.record(z.string(), z.string())),
   replaces: z.optional(z.boolean()),
@@ -124,70 +116,40 @@ export function readTrainedModel(run: string): TrainedModel {
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = parsed(files, 'model/transform.json', savedTransform);
-  const {
-    input,
-    dim,
-    columns,
-    scale,
-    offset,
-    names = null,
-    before = null,
-    fences = [],
-    encoder = null,
-    moments = null,
-  } = saved;
+  const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments } = saved;
   const width = encoder ? encoder.widths[0] : input;
+  const have = (length: number, ...lists: ArrayLike<unknown>[]) =>
+    lists.every((list) => list.length === length);
   const sound =
-    scale.length === dim &&
-    offset.length === dim &&
-    (names === null || names.length === width) &&
-    (moments === null || [moments.mean, moments.deviation].every(({ length }) => length === input)) &&
-    (encoder === null ||
-      (encoder.widths.at(-1) === input &&
-        [encoder.factor, encoder.shift].every(({ length }) => length === width))) &&
-    (before === null ||
-      (saved.normalize && [before.factor, before.shift].every(({ length }) => length === input))) &&
+    have(dim, scale, offset) &&
+    (!names || have(width, names)) &&
+    (!moments || have(input, moments.mean, moments.deviation)) &&
+    (!encoder || (encoder.widths.at(-1) === input && have(width, encoder.factor, encoder.shift))) &&
+    (!before || (normalize && have(input, before.factor, before.shift))) &&
     fences.every(({ column }) => column < input) &&
-    (columns === null || (columns.length === dim && columns.every((column) => column < input)));
+    (!columns || (have(dim, columns) && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
   const layers = readWeights(files, widths, dim, before !== null);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
   const [kernel, bias, ...net] = layers;
+  const { imageSize, outliers, drop, ...table } = config;
+  const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
     net,
-    encoder: encoder && {
-      input: { factor: Float32Array.from(encoder.factor), shift: Float32Array.from(encoder.shift) },
-      layers: encoding,
-    },
+    encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,
     moments,
-    dtype: data?.dtype ?? null,
-    images: data?.shape ? { shape: data.shape, isScaled: (config?.imageSize ?? null) !== null } : null,
-    leftOut: data?.leftOut ?? null,
-    outliers: config?.outliers ?? null,
-    table: {
-      columns: config?.columns ?? null,
-      drop: [...(config?.drop ?? []), ...(data?.table?.aside ?? [])],
-      oneHot: config?.oneHot ?? null,
-      id: config?.id ?? null,
-      text: config?.text ?? null,
-      label: data?.leftOut ?? null,
-      impute: config?.impute ?? null,
-      encoding: config?.encoding ?? null,
-      sep: config?.sep ?? null,
-      decimal: config?.decimal ?? null,
-      fill: data?.table?.fill ?? null,
-      categories: data?.table?.categories ?? null,
-    },
+    dtype: data.dtype,
+    images: data.shape && { shape: data.shape, isScaled: imageSize !== null },
+    leftOut: data.leftOut,
+    outliers,
+    table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },
     backendName: backendOfIdentity(String(identity)),
     transform: {
-      before: before && {
-        factor: Float32Array.from(before.factor),
-        shift: Float32Array.from(before.shift),
-      },
-      normalize: saved.normalize,
+      before: before && columnMap(before),
+      normalize,
       input,
       dim,
       columns: columns && Int32Array.from(columns),
@@ -201,6 +163,11 @@ export function readTrainedModel(run: string): TrainedModel {
     },
   };
 }
+
+const columnMap = ({ factor, shift }: { factor: number[]; shift: number[] }): ColumnMap => ({
+  factor: Float32Array.from(factor),
+  shift: Float32Array.from(shift),
+});
 
 function aboutRun(run: string): z.infer<typeof about> {
   const path = join(run, 'run.json');
@@ -237,10 +204,7 @@ function readWeights(files: RunFiles, widths: number[], dim: number, before: boo
   // Maps of columns, and what scales rows to unit length.
   const own = all.filter(({ name }) => !/^(encoder_input|columns|negatives|unit_numbers)\//.test(name));
   const others = 4 * Number(widths.length > 1) + 6 * Number(before);
-  const [encoding, first] = [
-    2 * (widths.length - 1),
-    own.findIndex(({ name }) => name === 'transform/kernel'),
-  ];
+  const encoding = 2 * (widths.length - 1);
   let width = widths[0];
   const fits = own.every(({ shape }, i) => {
     if (i % 2) return shape.length === 1 && shape[0] === width;
@@ -248,15 +212,14 @@ function readWeights(files: RunFiles, widths: number[], dim: number, before: boo
     width = shape[1];
     return isKernel && (i >= encoding || width === widths[i / 2 + 1]);
   });
-  if (
-    !fits ||
-    all.length !== own.length + others ||
-    first !== encoding ||
-    own.length < encoding + 4 ||
-    own.length % 2 ||
-    own[encoding].shape[1] !== dim
-  )
-    throw files.damaged('model/model.json', 'its layers do not fit each other');
+  const sound =
+    fits &&
+    all.length === own.length + others &&
+    own.findIndex(({ name }) => name === 'transform/kernel') === encoding &&
+    own.length >= encoding + 4 &&
+    own.length % 2 === 0 &&
+    own[encoding].shape[1] === dim;
+  if (!sound) throw files.damaged('model/model.json', 'its layers do not fit each other');
   const bytes = files.bytes('model/weights.bin', at);
   return own.map(({ shape, start }) => {
     const from = bytes.byteOffset + start;

@@ -22,52 +22,52 @@ const PIECE_ROWS = 2048;
 /** The most bytes of one column of a record batch, unpacked. */
 const MOST_BUFFER_BYTES = 2 ** 32;
 
-type Reader = Awaited<ReturnType<Api['RecordBatchReader']['from']>>;
+const firstLine = (error: unknown) => (error as Error).message.split('\n')[0];
 
 async function load(path: string): Promise<Api> {
-  let arrow: Api;
-  try {
-    arrow = await import('apache-arrow');
-  } catch (error) {
+  const arrow = await import('apache-arrow').catch((error) => {
     throw new UserError(
-      `${path} needs apache-arrow, which cannot be loaded here (${(error as Error).message.split('\n')[0]}): npm install apache-arrow`,
+      `${path} needs apache-arrow, which cannot be loaded here (${firstLine(error)}): npm install apache-arrow`,
     );
-  }
+  });
   const { compressionRegistry, CompressionType } = arrow;
-  if (!compressionRegistry.get(CompressionType.LZ4_FRAME)) {
-    // Native, and not for every machine.
-    const lz4 = await import('lz4-napi').then(
-      (module) => module.default,
-      (error: Error) => error,
+  if (compressionRegistry.get(CompressionType.LZ4_FRAME)) return arrow;
+  // Native, and not for every machine.
+  const lz4 = await import('lz4-napi').then(
+    (module) => module.default,
+    (error: Error) => error,
+  );
+  const newUnpacker = await zstdUnpackers();
+  await boundLists();
+  /** Unpacked bytes are copied to where arrays of 64 bits can begin. */
+  const register = (type: number, unpack: (bytes: Uint8Array, most: number) => Uint8Array) =>
+    compressionRegistry.set(type, {
+      decode(bytes) {
+        const length = claimedLength(bytes);
+        const unpacked = unpack(bytes, length);
+        if (length !== unpacked.length)
+          throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
+        return new Uint8Array(unpacked);
+      },
+    });
+  register(CompressionType.LZ4_FRAME, (bytes) => {
+    if (!(lz4 instanceof Error)) return lz4.decompressFrameSync(Buffer.from(bytes));
+    throw new UserError(
+      `LZ4 in Arrow files needs lz4-napi, which cannot be loaded here (${firstLine(lz4)}): save them with zstd`,
     );
-    const newUnpacker = await zstdUnpackers();
-    await boundLists();
-    const register = (type: number, unpack: (bytes: Uint8Array, most: number) => Uint8Array) =>
-      compressionRegistry.set(type, {
-        decode(bytes) {
-          const length = claimedLength(bytes);
-          return ofLength(unpack(bytes, length), length);
-        },
-      });
-    register(CompressionType.LZ4_FRAME, (bytes) => {
-      if (!(lz4 instanceof Error)) return lz4.decompressFrameSync(Buffer.from(bytes));
-      throw new UserError(
-        `LZ4 in Arrow files needs lz4-napi, which cannot be loaded here (${lz4.message.split('\n')[0]}): save them with zstd`,
-      );
-    });
-    register(CompressionType.ZSTD, (bytes, most) => {
-      const unpacker = newUnpacker();
-      const pieces: Uint8Array[] = [];
-      let length = 0;
-      for (const piece of unpacker.push(bytes)) {
-        pieces.push(piece);
-        length += piece.length;
-        if (length > most) throw new Error(`a buffer has more bytes than ${most}`);
-      }
-      unpacker.end();
-      return Buffer.concat(pieces);
-    });
-  }
+  });
+  register(CompressionType.ZSTD, (bytes, most) => {
+    const unpacker = newUnpacker();
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    for (const piece of unpacker.push(bytes)) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > most) throw new Error(`a buffer has more bytes than ${most}`);
+    }
+    unpacker.end();
+    return Buffer.concat(pieces);
+  });
   return arrow;
 }
 
@@ -93,25 +93,20 @@ function claimedLength({ buffer, byteOffset }: Uint8Array): number {
   return Number(length);
 }
 
-/** A copy where arrays of 64 bits can begin. Throws an Error unless it is as long as the file says. */
-function ofLength(unpacked: Uint8Array, length: number): Uint8Array {
-  if (length !== unpacked.length) throw new Error(`a buffer has ${unpacked.length} bytes, not ${length}`);
-  return new Uint8Array(unpacked);
-}
-
 /** UserError if the file is damaged. */
 export async function arrowTable(path: string): Promise<Table> {
   const arrow = await load(path);
-  const { fields, first } = await opened(arrow, path, async (reader) => {
-    // Closed at its end, it has no schema any more.
-    const fields = reader.schema.fields as Field[];
-    for await (const batch of batchesOf(reader)) if (batch.numRows) return { fields, first: batch };
-    return { fields, first: null };
-  });
-  const columns = fields.map((field, i): Column => {
-    const kind = kindOf(arrow, field.type);
+  let fields: readonly Field[] = [];
+  let first: RecordBatch | null = null;
+  for await (const batch of batchesOf(arrow, path, (found) => (fields = found)))
+    if (batch.numRows) {
+      first = batch;
+      break;
+    }
+  const columns = fields.map(({ name, type }, i): Column => {
+    const kind = kindOf(arrow, type);
     const width = kind === 'list' ? widthIn(first?.getChildAt(i) ?? null) : 1;
-    return { name: field.name, kind, type: String(field.type).toLowerCase().slice(0, 60), width };
+    return { name, kind, type: String(type).toLowerCase().slice(0, 60), width };
   });
   for (const column of columns) assertListWidth(path, column);
   return {
@@ -120,38 +115,50 @@ export async function arrowTable(path: string): Promise<Table> {
     columns,
     rows: first ? null : 0,
     async *read(wanted) {
-      const file = await openHandle(path);
       let start = 0;
       try {
-        const reader = await arrow.RecordBatchReader.from(file);
-        await reader.open();
-        for await (const batch of batchesOf(reader as Reader)) {
+        for await (const batch of batchesOf(arrow, path)) {
           for (const index of [...wanted.numbers, ...wanted.texts])
             assertWhole(arrow, batch.data.children[index], batch.numRows);
           for (let from = 0; from < batch.numRows; from += PIECE_ROWS) {
             const piece = batch.slice(from, from + PIECE_ROWS);
-            yield batchOf(arrow, path, columns, wanted, (i) => piece.getChildAt(i)!, piece.numRows, start);
+            yield batchOf(arrow, path, columns, wanted, piece, start);
             start += piece.numRows;
           }
         }
       } catch (error) {
         throw damage(path, error);
-      } finally {
-        await file.close().catch(() => {});
       }
     },
   };
 }
 
-/** The record batches. Of a file one after the other, as apache-arrow's own loop never ends where one is something else. */
-async function* batchesOf(reader: Reader): AsyncGenerator<RecordBatch> {
-  if (!reader.isFile()) yield* reader;
-  else
-    for (let i = 0; i < reader.numRecordBatches; i++) {
-      const batch = await reader.readRecordBatch(i);
-      if (!batch) throw new Error(`record batch ${i} is none`);
-      yield batch;
-    }
+/** The record batches of a file. `onFields`: gets its columns first: closed at its end, it has no schema any more. */
+async function* batchesOf(
+  arrow: Api,
+  path: string,
+  onFields: (fields: readonly Field[]) => void = () => {},
+): AsyncGenerator<RecordBatch> {
+  const file = await open(path).catch((error) => {
+    throw ioError(path, 'read', error);
+  });
+  try {
+    const reader = await arrow.RecordBatchReader.from(file);
+    await reader.open();
+    onFields(reader.schema.fields);
+    if (!reader.isFile()) yield* reader as AsyncIterable<RecordBatch>;
+    // One after the other, as apache-arrow's own loop never ends where one is something else.
+    else
+      for (let i = 0; i < reader.numRecordBatches; i++) {
+        const batch = await reader.readRecordBatch(i);
+        if (!batch) throw new Error(`record batch ${i} is none`);
+        yield batch;
+      }
+  } catch (error) {
+    throw damage(path, error);
+  } finally {
+    await file.close().catch(() => {});
+  }
 }
 
 /** Throws an Error where a column of a record batch has fewer values than it says: what lies beyond would be missing values. */
@@ -169,29 +176,11 @@ function assertWhole(
   else if (values) isOf(DataType.isBool(type) ? 8 * values.length : values.length, rows * stride);
 }
 
-const openHandle = (path: string) =>
-  open(path).catch((error) => {
-    throw ioError(path, 'read', error);
-  });
-
-async function opened<T>(arrow: Api, path: string, use: (reader: Reader) => Promise<T>): Promise<T> {
-  const file = await openHandle(path);
-  try {
-    const reader = await arrow.RecordBatchReader.from(file);
-    await reader.open();
-    return await use(reader as Reader);
-  } catch (error) {
-    throw damage(path, error);
-  } finally {
-    await file.close().catch(() => {});
-  }
-}
-
 const damage = (path: string, error: unknown): unknown =>
   error instanceof UserError
     ? error
     : new UserError(
-        `${path} cannot be read as an Arrow file (${(error as Error).message.split('\n')[0].slice(0, 120)}): it is damaged or truncated; save or copy it again`,
+        `${path} cannot be read as an Arrow file (${firstLine(error).slice(0, 120)}): it is damaged or truncated; save or copy it again`,
         { cause: error },
       );
 
@@ -219,10 +208,11 @@ function batchOf(
   path: string,
   columns: readonly Column[],
   { numbers, texts }: Wanted,
-  vectorAt: (index: number) => Vector,
-  rows: number,
+  piece: RecordBatch,
   start: number,
 ): Batch {
+  const rows = piece.numRows;
+  const vectorAt = (index: number): Vector => piece.getChildAt(index)!;
   const width = widthOf(columns, numbers);
   const values = new Float64Array(rows * width);
   let at = 0;
@@ -252,32 +242,25 @@ function textsIn(arrow: Api, { data, type }: Vector): (string | null)[] {
       const words = textsIn(arrow, chunk.dictionary!);
       return [...new Vector([chunk.clone(type.indices)])].map((i) => (i === null ? null : words[Number(i)]));
     });
-  const bytes = DataType.isUtf8View(type)
-    ? new BinaryView()
-    : DataType.isLargeUtf8(type)
-      ? new LargeBinary()
-      : DataType.isUtf8(type)
-        ? new Binary()
-        : null;
-  const all: unknown[] = [...new Vector(bytes ? data.map((chunk) => chunk.clone(bytes)) : data)];
-  return all.map((value) =>
-    value === null
-      ? null
-      : value instanceof Uint8Array && bytes
-        ? Buffer.from(value).toString()
-        : String(value),
-  );
+  const bytesOf = [
+    DataType.isUtf8View(type) && BinaryView,
+    DataType.isLargeUtf8(type) && LargeBinary,
+    DataType.isUtf8(type) && Binary,
+  ].find(Boolean);
+  const isText = bytesOf !== undefined;
+  const own = bytesOf ? data.map((chunk) => chunk.clone(new bytesOf())) : data;
+  return [...new Vector(own)].map((value) => {
+    if (value === null) return null;
+    return isText ? Buffer.from(value as Uint8Array).toString() : String(value);
+  });
 }
 
 /** Null is missing; a whole number that float64 cannot hold is infinite, which is found later. */
 const numberOf = (type: DataType) => (value: unknown) => {
   if (value === null || value === undefined) return Number.NaN;
-  const number = Number(plain(value, type));
+  const number = Number('scale' in type ? decimalText(value as Uint32Array, type.scale as number) : value);
   return typeof value === 'bigint' && !Number.isSafeInteger(number) ? Number.POSITIVE_INFINITY : number;
 };
-
-const plain = (value: unknown, type: DataType): unknown =>
-  'scale' in type ? decimalText(value as Uint32Array, type.scale as number) : value;
 
 /** A decimal with so many digits behind the point, which Arrow keeps as a whole number of 32-bit words, the lowest first. */
 function decimalText(words: Uint32Array, scale: number): string {
