@@ -8,7 +8,7 @@ try {
   console.error('dpmesh: the current folder no longer exists; change to another one');
   process.exit(2);
 }
-// The process is short-lived, so only its hottest loops are worth optimizing (worker/host/supervised-worker.ts).
+// The process is short-lived, so only its hottest loops are worth optimizing (worker/host/supervisor.ts).
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=1000000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 

@@ -8,7 +8,7 @@ import { resolveRunOptions } from '../coordinator/config.ts';
 import type { CoordinatorKeys, SessionOptions } from '../coordinator/open-session.ts';
 import type { Server } from '../coordinator/scheduler/server.ts';
 import { mostShards } from '../model/layout.ts';
-import type { WorkerSpec } from '../worker/host/supervised-worker.ts';
+import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 

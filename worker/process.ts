@@ -9,7 +9,7 @@ import { UserError } from '../base/user-error.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
-import { CUDA, loadBackend } from './compute/backends/load.ts';
+import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
 import { IdentityMismatch } from './connection.ts';
 import type { WorkerHttp } from './http.ts';
 import { Meter } from './http.ts';
@@ -86,7 +86,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const blind = chosen.startsWith(CUDA) && !backend.device;
     const why = blind ? `${chosen}, but it sees no GPU: on the CPU (see dpmesh doctor)` : chosen;
     if (blind) console.error(`worker: warning: ${why}`);
-    if (options.requireGpu) (await import('./compute/backends/prove.ts')).assertGpu(backend);
+    if (options.requireGpu) assertGpu(backend);
     const { connect, name, dataRoots, giveUpAfter, http } = options;
     if (http) {
       const { openWorkerHttp } = await import('./http.ts');

@@ -17,10 +17,13 @@ export interface CudaDevice {
 /** The devices of a GPU: the GPU itself, or its MIG instances (CUDA cannot use a divided GPU as one device). */
 export const devicesOf = ({ index, name, uuid, mig }: Gpu): CudaDevice[] =>
   mig.length
-    ? mig.map((instance) => ({
-        ...{ name: `gpu${index}.${instance.index}`, uuid: instance.uuid, index },
+    ? mig.map((own) => ({
+        name: `gpu${index}.${own.index}`,
+        uuid: own.uuid,
+        index,
         // The number of multiprocessors depends on the profile: other kernels, other bits.
-        ...{ model: `${name} MIG ${instance.profile}`, instance: instance.index },
+        model: `${name} MIG ${own.profile}`,
+        instance: own.index,
       }))
     : [{ name: `gpu${index}`, uuid, index, model: name }];
 
@@ -43,10 +46,9 @@ export function chooseDevices(asked: string, gpus: Gpu[], visible?: string): Cud
   const chosen: CudaDevice[] = [];
   for (const item of listOf(asked)) {
     const matches = all.filter(({ name, index }) => name === `gpu${item}` || String(index) === item);
+    const numbers = all.map(({ name }) => name.slice(3)).join(', ');
     if (!matches.length)
-      throw new UserError(
-        `--gpus ${asked}: this host has no GPU ${item}; it has ${all.map(({ name }) => name.slice(3)).join(', ')}`,
-      );
+      throw new UserError(`--gpus ${asked}: this host has no GPU ${item}; it has ${numbers}`);
     const duplicate = matches.find((device) => chosen.includes(device));
     if (duplicate)
       throw new UserError(
@@ -113,8 +115,6 @@ export interface NoGpus {
   remedy: string;
 }
 
-const FIELDS = ['index', 'name', 'uuid', 'memory.total', 'memory.used', 'driver_version'];
-const MEMORY = 'memory.used,memory.total';
 /** With a broken driver nvidia-smi may hang. */
 const TIMEOUT_MS = 10_000;
 /** On the PATH, or where it is in WSL2, and on Windows with older drivers. */
@@ -122,6 +122,8 @@ const PROGRAMS =
   process.platform === 'win32'
     ? ['nvidia-smi', 'C:\\Program Files\\NVIDIA Corporation\\NVSMI\\nvidia-smi.exe']
     : ['nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi'];
+
+const query = (fields: string) => [`--query-gpu=${fields}`, '--format=csv,noheader,nounits'];
 
 /** The GPUs of this host, by nvidia-smi. UserError with a remedy if it lists none. */
 export async function listGpus(): Promise<Gpu[]> {
@@ -133,7 +135,7 @@ export async function listGpus(): Promise<Gpu[]> {
 /** The GPUs of this host, by nvidia-smi, or why it lists none. */
 export async function findGpus(): Promise<{ gpus: Gpu[] } | NoGpus> {
   const [table, list] = await Promise.all([
-    nvidiaSmi([`--query-gpu=${FIELDS.join(',')}`, '--format=csv,noheader,nounits']),
+    nvidiaSmi(query('index,name,uuid,memory.total,memory.used,driver_version')),
     nvidiaSmi(['-L']),
   ]);
   const problem = whyNoList(table);
@@ -150,66 +152,45 @@ export async function memoryOf(
   gpu: number,
   instance?: number,
 ): Promise<{ used: number; limit: number } | null> {
-  const mebibytes =
-    instance === undefined
-      ? parseMemory(
-          await nvidiaSmi(['-i', String(gpu), `--query-gpu=${MEMORY}`, '--format=csv,noheader,nounits']),
-        )
-      : parseInstance(await nvidiaSmi([]), gpu, instance);
-  return mebibytes && { used: mebibytes[0] * 2 ** 20, limit: mebibytes[1] * 2 ** 20 };
-}
-
-function parseMemory({ code, text }: SmiOutput): [number, number] | null {
-  const [used, total] = text
-    .split('\n')[0]
-    .split(',')
-    .map((cell) => numberIn(cell.trim()));
-  return code === 0 && used !== null && total ? [used, total] : null;
-}
-
-/** The memory of instances is only in nvidia-smi's human-readable table: | GPU GI CI Dev | used MiB / total MiB | … */
-function parseInstance({ code, text }: SmiOutput, gpu: number, instance: number): [number, number] | null {
+  const isWhole = instance === undefined;
+  const { code, text } = await nvidiaSmi(
+    isWhole ? ['-i', String(gpu), ...query('memory.used,memory.total')] : [],
+  );
   if (code !== 0) return null;
-  const row = /^\|\s+(\d+)\s+\S+\s+\S+\s+(\d+)\s+\|\s+(\d+)MiB\s+\/\s+(\d+)MiB\s/gm;
-  for (const [, index, device, used, total] of text.matchAll(row))
-    if (Number(index) === gpu && Number(device) === instance) return [Number(used), Number(total)];
-  return null;
+  // That of instances is only in nvidia-smi's table for people: | GPU GI CI Dev | used MiB / total MiB | …
+  const row = isWhole
+    ? /^(\d+), *([1-9]\d*) *$/m
+    : new RegExp(
+        `^\\|\\s+${gpu}\\s+\\S+\\s+\\S+\\s+${instance}\\s+\\|\\s+(\\d+)MiB\\s+/\\s+(\\d+)MiB\\s`,
+        'm',
+      );
+  const [, used, limit] = row.exec(text)?.map((mebibytes) => Number(mebibytes) * 2 ** 20) ?? [];
+  return used === undefined ? null : { used, limit };
 }
 
-/** The outcome of a call of nvidia-smi. */
-export interface SmiOutput {
-  /** Exit code; null if there is no such program or it timed out. */
-  code: number | null;
-  missing: boolean;
-  text: string;
-}
-
-async function nvidiaSmi(args: string[]): Promise<SmiOutput> {
-  let output: SmiOutput = { code: null, missing: true, text: '' };
+/** The outcome of a call of nvidia-smi: its exit code is null if there is no such program or it timed out. */
+async function nvidiaSmi(args: string[]) {
+  // The locale changes the format of its numbers.
+  const options = { timeout: TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C' }, windowsHide: true };
+  let output: { code: number | null; missing: boolean; text: string };
   for (const program of PROGRAMS) {
-    output = await new Promise<SmiOutput>((resolve) => {
-      // The locale changes the format of its numbers.
-      const options = { timeout: TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C' }, windowsHide: true };
+    output = await new Promise((resolve) => {
       execFile(program, args, options, (error, stdout, stderr) => {
         const code = error ? (typeof error.code === 'number' ? error.code : null) : 0;
-        resolve({ code, missing: isMissing(error), text: code === 0 ? stdout : `${stdout}\n${stderr}` });
+        const missing = (error as NodeJS.ErrnoException | null)?.code === 'ENOENT';
+        resolve({ code, missing, text: error ? `${stdout}\n${stderr}` : stdout });
       });
     });
     if (!output.missing) break;
   }
-  return output;
+  return output!;
 }
 
-const isMissing = (error: Error | null) => (error as NodeJS.ErrnoException | null)?.code === 'ENOENT';
-
-const broken = (problem: string): NoGpus => ({
-  kind: 'broken',
-  problem,
-  remedy: 'run nvidia-smi to see its error; after an update of the driver, restart the machine',
-});
+const SEE_ERROR = 'run nvidia-smi to see its error; after an update of the driver, restart the machine';
+const broken = (problem: string, remedy = SEE_ERROR): NoGpus => ({ kind: 'broken', problem, remedy });
 
 /** Null if nvidia-smi has listed GPUs. */
-function whyNoList({ code, missing, text }: SmiOutput): NoGpus | null {
+function whyNoList({ code, missing, text }: Awaited<ReturnType<typeof nvidiaSmi>>): NoGpus | null {
   if (missing)
     return {
       kind: 'absent',
@@ -221,12 +202,10 @@ function whyNoList({ code, missing, text }: SmiOutput): NoGpus | null {
   if (/couldn't communicate with the NVIDIA driver/i.test(text))
     return broken('the NVIDIA driver does not work (nvidia-smi cannot communicate with it)');
   if (/driver\/library version mismatch/i.test(text))
-    return {
-      ...broken(
-        `the NVIDIA driver was updated, but the running kernel still uses the old one (nvidia-smi: ${message})`,
-      ),
-      remedy: 'restart the machine',
-    };
+    return broken(
+      `the NVIDIA driver was updated, but the running kernel still uses the old one (nvidia-smi: ${message})`,
+      'restart the machine',
+    );
   if (/no devices were found/i.test(text))
     return {
       kind: 'none',
@@ -235,8 +214,7 @@ function whyNoList({ code, missing, text }: SmiOutput): NoGpus | null {
         'give this machine or container a GPU (docker run --gpus all), or do without: train without --gpus, launch with --cpus N',
     };
   if (code === null) return broken(`nvidia-smi did not answer within ${TIMEOUT_MS / 1000} s`);
-  if (code !== 0) return broken(`nvidia-smi failed with exit code ${code}: ${message}`);
-  return null;
+  return code === 0 ? null : broken(`nvidia-smi failed with exit code ${code}: ${message}`);
 }
 
 /**
@@ -272,16 +250,15 @@ function parseMig(list: string): Map<number, MigInstance[]> {
   let instances: MigInstance[] = [];
   for (const line of list.split('\n')) {
     const gpu = /^GPU (\d+):/.exec(line);
-    if (gpu) {
-      instances = [];
-      out.set(Number(gpu[1]), instances);
-    }
+    if (gpu) out.set(Number(gpu[1]), (instances = []));
     const instance = /^\s+MIG (\S+)\s+Device\s+(\d+):\s+\(UUID:\s*(MIG-[^)\s]+)\)/.exec(line);
     if (!instance) continue;
     const [, profile, index, uuid] = instance;
     const gigabytes = /\.(\d+)gb/.exec(profile)?.[1];
     instances.push({
-      ...{ profile, index: Number(index), uuid },
+      profile,
+      index: Number(index),
+      uuid,
       memory: gigabytes ? 1024 * Number(gigabytes) : null,
     });
   }

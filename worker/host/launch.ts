@@ -1,54 +1,10 @@
 import { assertOpenFiles } from '../../base/limits.ts';
-import { UserError } from '../../base/user-error.ts';
 import { assertAddressSpaceFor } from '../compute/backends/load.ts';
-import { checkGpuList, chooseDevices, listGpus } from '../compute/gpus.ts';
 import type { ProcessOptions } from '../process.ts';
-import type { WorkerSpec } from './supervised-worker.ts';
-import { Supervisor } from './supervisor.ts';
+import { supervise, type WorkerSpec } from './supervisor.ts';
 
 /** Files and sockets of this process, and pipes of each worker. */
 const [OWN_FILES, WORKER_FILES] = [50, 3];
-
-export interface WorkersRequest {
-  /** `all`, `none`, or comma-separated numbers. */
-  gpus: string;
-  /** Workers on each GPU. */
-  perGpu: number;
-  /** Workers without a GPU. */
-  cpus: number;
-  /** First part of the workers' names. */
-  host: string;
-}
-
-/**
- * The requested workers, each pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU that does not
- * exist or is requested twice, or if no worker is requested. Runs nvidia-smi only if necessary.
- */
-export async function workersOn({ gpus, perGpu, cpus, host }: WorkersRequest): Promise<WorkerSpec[]> {
-  checkGpuList(gpus);
-  const visible = process.env.CUDA_VISIBLE_DEVICES;
-  const devices = gpus === 'none' ? [] : chooseDevices(gpus, await listGpus(), visible);
-  if (!devices.length && gpus === 'all')
-    throw new UserError(
-      `--gpus all: CUDA_VISIBLE_DEVICES=${visible} hides all GPUs of this host; unset it, or name GPUs with --gpus`,
-    );
-  const specs: WorkerSpec[] = devices.flatMap(({ name, uuid }) =>
-    Array.from({ length: perGpu }, (_, i) => ({
-      name: `${host}/${name}${perGpu > 1 ? `-${i}` : ''}`,
-      pinned: true,
-      env: { CUDA_VISIBLE_DEVICES: uuid },
-    })),
-  );
-  for (let i = 0; i < cpus; i++)
-    specs.push({
-      name: `${host}/cpu${i}`,
-      env: { CUDA_VISIBLE_DEVICES: '-1' },
-      options: { requireGpu: false },
-    });
-  if (!specs.length)
-    throw new UserError(`no workers to start: --gpus ${gpus}, --cpus ${cpus}; set one of the two`);
-  return specs;
-}
 
 /**
  * Keeps these workers alive until the coordinator stops them, or a signal asks them to leave, after which each finishes its
@@ -67,7 +23,7 @@ export async function launch(
   log(
     `launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${specs.map(({ name }) => name).join(', ')}`,
   );
-  const supervisor = new Supervisor(
+  const supervisor = supervise(
     specs,
     { connect, key },
     { ...shared, quiet: false, child: true },

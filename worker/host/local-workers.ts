@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newKeyPair } from '../../proto/keys.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
-import type { WorkerSpec } from './supervised-worker.ts';
-import { Supervisor } from './supervisor.ts';
+import { supervise, type WorkerSpec } from './supervisor.ts';
 
 /** By somebody else: a worker's own faults have other signals. */
 const KILLS = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
@@ -27,22 +26,8 @@ export interface JoinedCoordinator {
   members(): { state: string }[];
 }
 
-export interface LocalWorkers {
-  /** Where the coordinator is to listen, and whom it is to let in: these workers alone. */
-  bind: string;
-  keys: { secret: string; allowed: Map<string, string> };
-  /** Tells them of the coordinator, now that it listens. */
-  start(coordinator: JoinedCoordinator): {
-    ready: Promise<void>;
-    failed: Promise<never>;
-    stop(): Promise<void>;
-  };
-  /** To be called whether they were told of a coordinator or not. */
-  stop(): Promise<void>;
-}
-
 /** Starts workers on this machine for a coordinator that is still to come, or not; they make ready meanwhile. */
-export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions): LocalWorkers {
+export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions) {
   const count = specs.length;
   let coordinator: JoinedCoordinator | null = null;
   let expected = count;
@@ -51,7 +36,7 @@ export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions
   const place = new Promise<Coordinator>((resolve) => {
     reveal = resolve;
   });
-  const supervisor = new Supervisor(
+  const supervisor = supervise(
     specs,
     place,
     {
@@ -88,9 +73,11 @@ export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions
   // For this run only, and told to nobody but its workers: other users of the machine stay out.
   const [own, workers] = [newKeyPair(), newKeyPair()];
   return {
+    /** Where the coordinator is to listen, and whom it is to let in: these workers alone. */
     bind: 'tcp://127.0.0.1:*',
     keys: { secret: own.secret, allowed: new Map([[workers.public, 'local']]) },
-    start(begun) {
+    /** Tells them of the coordinator, now that it listens. */
+    start(begun: JoinedCoordinator) {
       coordinator = begun;
       reveal({ connect: begun.address, key: { ...workers, server: own.public } });
       const all = new Promise<void>((ready) => {
@@ -102,7 +89,8 @@ export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions
       const late = withoutLateComers(begun, count, patience.signal, log);
       return { failed, ready: Promise.race([all, late]), stop: () => supervisor.stop() };
     },
-    stop() {
+    /** To be called whether they were told of a coordinator or not. */
+    stop(): Promise<void> {
       // They were not told where to go: there is nothing that they could finish.
       if (!coordinator) supervisor.kill();
       return supervisor.stop();

@@ -1,6 +1,9 @@
 import { hostname } from 'node:os';
 import { UserError } from '../../base/user-error.ts';
-import type { WorkerSpec } from './supervised-worker.ts';
+import type { WorkerSpec } from './supervisor.ts';
+
+/** Time to load a backend on a GPU, ms. */
+const PROOF_MS = 120_000;
 
 /** Which workers this machine gets, and the backend that they compute on. */
 
@@ -13,21 +16,8 @@ export interface BackendRequest {
   requireGpu: boolean;
 }
 
-export interface BackendChoice {
-  backend: string;
-  /** Why this one, for people. */
-  why: string;
-  gpu: number;
-  requireGpu: boolean;
-}
-
-export interface WorkersRequest {
-  /** `all`, `none`, or numbers with commas between. */
-  gpus?: string;
-  perGpu: number;
-  /** Workers without a GPU. */
-  cpus?: number;
-}
+/** `why` this one, for people. */
+export type BackendChoice = BackendRequest & { why: string };
 
 /**
  * The backend for this request on this machine; loads none, except to prove that a required GPU works. `asked`: the
@@ -45,8 +35,11 @@ export async function backendOf(
       `--gpu ${gpu} is for --backend webgpu; CUDA’s cards are chosen by CUDA_VISIBLE_DEVICES`,
     );
   if (requireGpu) {
-    const { proveGpu } = await import('../compute/backends/prove.ts');
-    await proveGpu(choice.backend, gpu, asked);
+    // In a child process, as a driver may crash.
+    const { probe } = await import('./doctor/probe.ts');
+    const argument = JSON.stringify({ backend: choice.backend, gpu, flag: asked });
+    const proof = await probe('gpu', argument, PROOF_MS);
+    if ('problem' in proof) throw new UserError(proof.problem);
   }
   return { ...choice, gpu, requireGpu };
 }
@@ -77,17 +70,52 @@ function backendWithGpus(values: BackendRequest): Promise<BackendChoice> {
   });
 }
 
-/** The workers that `--gpus`, `--per-gpu` and `--cpus` ask for. */
-export async function workersFor({ gpus, perGpu, cpus = 0 }: WorkersRequest) {
+/**
+ * The workers that these flags ask for (`gpus`: `all`, `none`, or comma-separated numbers; `perGpu` on each; `cpus` without a GPU), each
+ * pinned to one GPU or MIG instance by its UUID, or to none. UserError for a GPU that does not exist or is requested twice, or if no worker
+ * is requested. Runs nvidia-smi only if necessary.
+ */
+export async function workersFor({
+  perGpu,
+  cpus = 0,
+  gpus = cpus ? 'none' : 'all',
+}: {
+  gpus?: string;
+  perGpu: number;
+  cpus?: number;
+}): Promise<WorkerSpec[]> {
   wholeNumber('--per-gpu', perGpu, 1, 64);
   wholeNumber('--cpus', cpus, 0, 1024);
-  const { workersOn } = await import('./launch.ts');
-  return workersOn({ gpus: gpus ?? (cpus ? 'none' : 'all'), perGpu, cpus, host: hostname() });
+  const { checkGpuList, chooseDevices, listGpus } = await import('../compute/gpus.ts');
+  const host = hostname();
+  checkGpuList(gpus);
+  const visible = process.env.CUDA_VISIBLE_DEVICES;
+  const devices = gpus === 'none' ? [] : chooseDevices(gpus, await listGpus(), visible);
+  if (!devices.length && gpus === 'all')
+    throw new UserError(
+      `--gpus all: CUDA_VISIBLE_DEVICES=${visible} hides all GPUs of this host; unset it, or name GPUs with --gpus`,
+    );
+  const specs: WorkerSpec[] = devices.flatMap(({ name, uuid }) =>
+    Array.from({ length: perGpu }, (_, i) => ({
+      name: `${host}/${name}${perGpu > 1 ? `-${i}` : ''}`,
+      pinned: true,
+      env: { CUDA_VISIBLE_DEVICES: uuid },
+    })),
+  );
+  for (let i = 0; i < cpus; i++)
+    specs.push({
+      name: `${host}/cpu${i}`,
+      env: { CUDA_VISIBLE_DEVICES: '-1' },
+      options: { requireGpu: false },
+    });
+  if (!specs.length)
+    throw new UserError(`no workers to start: --gpus ${gpus}, --cpus ${cpus}; set one of the two`);
+  return specs;
 }
 
-/** The number itself. UserError where it is not whole, or out of range. */
-function wholeNumber(name: string, value: number, least: number, most?: number): number {
-  if (Number.isInteger(value) && value >= least && (most === undefined || value <= most)) return value;
+/** UserError where a number is not whole, or out of range. */
+function wholeNumber(name: string, value: number, least: number, most?: number): void {
+  if (Number.isInteger(value) && value >= least && (most === undefined || value <= most)) return;
   const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
   throw new UserError(`${name} ${value} must be a whole number, ${range}`);
 }

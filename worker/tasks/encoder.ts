@@ -181,7 +181,7 @@ let wasLong = true;
 
 /**
  * Weights and moments have 40 MB by default; several rounds' copies of them would wait for the collector, as they are not in its heap
- * (LOG.md). Only workers that a supervisor starts can ask it (worker/host/supervised-worker.ts).
+ * (LOG.md). Only workers that a supervisor starts can ask it (worker/host/supervisor.ts).
  */
 function collectGarbage(): void {
   if (wasLong) globalThis.gc?.();

@@ -1,7 +1,7 @@
 // The messages of several versions of TensorFlow that see no GPU, and the cause that dpmesh derives from each.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type NoGpuClues, whyNoGpu } from '../../../worker/host/doctor/no-gpu.ts';
+import { type NoGpuClues, whyNoGpu } from '../../../worker/host/doctor/gpu.ts';
 
 const cases: [name: string, clues: Partial<NoGpuClues>, problem: RegExp, remedy: RegExp][] = [
   [

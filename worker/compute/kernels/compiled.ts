@@ -11,20 +11,7 @@ const PAGE = 65536;
 const ALIGNMENT = 16;
 const aligned = (address: number) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
 
-export type Call = (...args: number[]) => number;
-
-/** A kernel with a memory of its own, which grows and is allocated as a stack. */
-export interface Kernel<Name extends string> {
-  calls: Record<Name, Call>;
-  /** The current memory: valid until the next `allocate`, which may grow it. */
-  buffer(): ArrayBuffer;
-  /** Allocates this many bytes at the top of the stack. Returns their address. */
-  allocate(bytes: number): number;
-  /** The address of the next allocation. */
-  top(): number;
-  /** Frees everything from this address on; by default all. */
-  reset(at?: number): void;
-}
+type Call = (...args: number[]) => number;
 
 /** The width of rows in a kernel: the next multiple of 4, the length of a SIMD vector. */
 export const padded = (width: number) => (width + 3) & ~3;
@@ -54,7 +41,8 @@ function loadModule(): object {
 
 let module: object | undefined;
 
-export function instantiate<Name extends string>(): Kernel<Name> {
+/** A kernel with a memory of its own, which grows and is allocated as a stack. */
+export function instantiate<Name extends string>() {
   module ??= loadModule();
   const memory = new WebAssembly.Memory({ initial: 16 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
@@ -62,16 +50,20 @@ export function instantiate<Name extends string>(): Kernel<Name> {
   const start = aligned(calls.start());
   let top = start;
   return {
-    calls,
+    calls: calls as Record<Name, Call>,
+    /** The current memory: valid until the next `allocate`, which may grow it. */
     buffer: () => memory.buffer,
-    allocate(bytes) {
+    /** Allocates this many bytes at the top of the stack. Returns their address. */
+    allocate(bytes: number) {
       const at = top;
       top = aligned(at + Math.max(bytes, 1));
       const missing = top - memory.buffer.byteLength;
       if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
       return at;
     },
+    /** The address of the next allocation. */
     top: () => top,
+    /** Frees everything from this address on; by default all. */
     reset(at = start) {
       top = at;
     },

@@ -1,23 +1,21 @@
 import { instantiate, padded } from './compiled.ts';
 
+/** Rows that are whitened at a time, and most columns; the same as in assembly/density.ts. */
+const [BLOCK, PANEL] = [64, 8];
+
 /**
  * Log-densities of k components by whitening: out [n,k] from x [n,d], weights [d,k·d], bias [k·d] and constants [k]. Weights that
  * would be below the diagonal of a component's d columns count as 0. Sums over whitened coordinates are in float64.
  */
-export type DensityKernel = (
-  x: Float32Array,
-  weights: Float32Array,
-  bias: Float32Array,
-  constant: Float32Array,
-  out: Float32Array,
-) => void;
-
-/** Rows that are whitened at a time, and most columns; the same as in assembly/density.ts. */
-const [BLOCK, PANEL] = [64, 8];
-
-export function densityKernel(): DensityKernel {
+export function densityKernel() {
   const { calls, buffer, allocate, reset } = instantiate<'logDensity'>();
-  return (x, weights, bias, constant, out) => {
+  return (
+    x: Float32Array,
+    weights: Float32Array,
+    bias: Float32Array,
+    constant: Float32Array,
+    out: Float32Array,
+  ): void => {
     const k = constant.length;
     const d = bias.length / k;
     const panels = panelsOf(d);

@@ -1,39 +1,25 @@
 import { instantiate } from './compiled.ts';
 
-/** The nearest points of each query, nearest first. */
-export interface Neighbours {
-  /** [q,k] */
-  index: Int32Array;
-  /** Euclidean distances, [q,k]. */
-  distance: Float32Array;
-}
-
-/**
- * The k nearest of `points` [n,d] to each of `queries` [q,d], in order of distance and index. Distances are computed in float64
- * from the differences and do not depend on which queries are asked together. A row that is not finite is nobody's neighbour and
- * has none; lists that are too short for that reason end with −1, at infinite distance.
- *
- * @param first the index among the points of the first query, if the queries are the points first … first + q − 1, of which none is
- * its own neighbour; −1 if they are not
- * @throws RangeError if k < 1, if there are fewer than k points to choose from, or if the queries are not within the points
- */
-export type NeighbourKernel = (
-  points: Float32Array,
-  queries: Float32Array,
-  d: number,
-  k: number,
-  first: number,
-) => Neighbours;
+export type Neighbours = ReturnType<ReturnType<typeof neighbourKernel>>;
 
 /** Size of the points that all queries are compared with before the next ones: they fit the L1 cache. */
 const PANEL_BYTES = 2 ** 15;
 /** Queries and points of a tile; the same as in assembly/neighbours.ts. */
 const [TILE_QUERIES, TILE_POINTS] = [4, 8];
 
-/** Keeps as much memory as its largest call took: mainly a copy of the points. */
-export function neighbourKernel(): NeighbourKernel {
+/**
+ * The k nearest of `points` [n,d] to each of `queries` [q,d], in order of distance and index: their indices and Euclidean distances,
+ * [q,k]. Distances are computed in float64 from the differences and do not depend on which queries are asked together. A row that is
+ * not finite is nobody's neighbour and has none; lists that are too short for that reason end with −1, at infinite distance. The kernel
+ * keeps as much memory as its largest call took: mainly a copy of the points.
+ *
+ * `first`: the index among the points of the first query, if the queries are the points first … first + q − 1, of which none is its own
+ * neighbour; −1 if they are not. RangeError if k < 1, if there are fewer than k points to choose from, or if the queries are not within
+ * the points.
+ */
+export function neighbourKernel() {
   const { calls, buffer, allocate, reset } = instantiate<'packQueries' | 'nearest'>();
-  return (points, queries, d, k, first) => {
+  return (points: Float32Array, queries: Float32Array, d: number, k: number, first: number) => {
     const [n, q] = [points.length / d, queries.length / d];
     assertInRange(n, q, k, first);
     const wide = 4 * (d + 1);

@@ -2,55 +2,16 @@ import { type Covariance, statisticsLength } from '../../../model/statistics.ts'
 import type { Cell } from '../../../proto/tasks.ts';
 import { instantiate } from './compiled.ts';
 
-/** Accumulates statistics of rows by leaf. Only the latest one that `scatter` returned is valid. */
-export interface ScatterAccumulator {
-  /** Rows [n,d] and the leaf of each, −1 for none. */
-  add(rows: Float32Array, leaf: Int32Array): void;
-  /** The statistics T of each leaf about its pivot, [leaves,P]. */
-  read(): Float64Array;
-}
-
-/** Accumulates soft statistics of rows. Only the latest one that `softScatter` returned is valid. */
-export interface SoftScatterAccumulator {
-  /** Rows [n,d] and their responsibilities [n,k], of which those below `least` do not count. */
-  add(rows: Float32Array, responsibilities: Float32Array, least: number): void;
-  /** T of each cluster about its pivot, [k,P]. */
-  read(): Float64Array;
-}
-
-/**
- * Passes over rows [n,d]; all sums in float64, in the order of the rows (`softScatter`: four rows of a cluster at a time within
- * each `add`, so how many rows that gets changes the last bits).
- */
-export interface RowKernel {
-  /** `pivots` [leaves,d]. */
-  scatter(pivots: Float64Array, d: number, covariance: Covariance): ScatterAccumulator;
-  /** Soft statistics about `pivots` [k,d]. */
-  softScatter(pivots: Float64Array, d: number, covariance: Covariance): SoftScatterAccumulator;
-  /** Number and sum of each leaf's rows. */
-  sums(rows: Float32Array, d: number, leaf: Int32Array, leaves: number): { n: Float64Array; s: Float64Array };
-  /** −1 for each row with a value that is NaN or larger than `limit` in magnitude, else 0. Other rows update the extremes. */
-  screen(
-    rows: Float32Array,
-    d: number,
-    limit: number,
-    extremes: { min: Float64Array; max: Float64Array },
-  ): Int32Array;
-  /** The leaf of each row by the cell of its group (of the first group, if `group` is null); −1 for none. `vectors` [·,d]. */
-  leaves(
-    rows: Float32Array,
-    d: number,
-    cells: Cell[],
-    vectors: Float64Array,
-    group: Int32Array | null,
-  ): Int32Array;
-  /** Projections of each row with a leaf onto the axes [leaves,axes,d] of that leaf, [n,axes]; those of others are undefined. */
-  project(rows: Float32Array, d: number, leaf: Int32Array, axes: Float64Array, leaves: number): Float64Array;
-}
-
 type KernelArray = Float32Array | Float64Array | Int32Array;
 
-export function rowKernel(): RowKernel {
+export type RowKernel = ReturnType<typeof rowKernel>;
+
+/**
+ * Passes over rows [n,d]; all sums in float64, in the order of the rows (`softScatter`: four rows of a cluster at a time within each
+ * `add`, so how many rows that gets changes the last bits). Of the accumulators that `scatter` and `softScatter` return only the latest
+ * one is valid.
+ */
+export function rowKernel() {
   const { calls, buffer, allocate, top, reset } = instantiate<
     'scatter' | 'countAtLeast' | 'softScatter' | 'sums' | 'screen' | 'leaves' | 'project'
   >();
@@ -72,14 +33,16 @@ export function rowKernel(): RowKernel {
   const int32At = (at: number, length: number) => new Int32Array(buffer(), at, length).slice();
 
   return {
-    scatter(pivots, d, covariance) {
+    /** Statistics of rows by leaf, T [leaves,P], about `pivots` [leaves,d]. */
+    scatter(pivots: Float64Array, d: number, covariance: Covariance) {
       const p = statisticsLength(d, covariance);
       const length = (pivots.length / d) * p;
       reset();
       const at = { pivots: copyIn(pivots), T: zeros(8 * length), centred: allocate(8 * d) };
       floor = top();
       return {
-        add(rows, leaf) {
+        /** Rows [n,d] and the leaf of each, −1 for none. */
+        add(rows: Float32Array, leaf: Int32Array): void {
           reset(floor);
           const [x, which] = [copyIn(rows), copyIn(leaf)];
           calls.scatter(x, leaf.length, d, which, at.pivots, +(covariance === 'diag'), at.T, p, at.centred);
@@ -87,7 +50,8 @@ export function rowKernel(): RowKernel {
         read: () => float64At(at.T, length),
       };
     },
-    softScatter(pivots, d, covariance) {
+    /** Soft statistics of rows, T [k,P], about `pivots` [k,d]. */
+    softScatter(pivots: Float64Array, d: number, covariance: Covariance) {
       const p = statisticsLength(d, covariance);
       const k = pivots.length / d;
       reset();
@@ -100,7 +64,8 @@ export function rowKernel(): RowKernel {
       };
       floor = top();
       return {
-        add(rows, responsibilities, least) {
+        /** Rows [n,d] and their responsibilities [n,k], of which those below `least` do not count. */
+        add(rows: Float32Array, responsibilities: Float32Array, least: number): void {
           reset(floor);
           const n = rows.length / d;
           const [x, r] = [copyIn(rows), copyIn(responsibilities)];
@@ -113,13 +78,15 @@ export function rowKernel(): RowKernel {
         read: () => float64At(at.T, k * p),
       };
     },
-    sums(rows, d, leaf, leaves) {
+    /** Number and sum of each leaf's rows. */
+    sums(rows: Float32Array, d: number, leaf: Int32Array, leaves: number) {
       reset(floor);
       const [x, which, n, s] = [copyIn(rows), copyIn(leaf), zeros(8 * leaves), zeros(8 * leaves * d)];
       calls.sums(x, leaf.length, d, which, n, s);
       return { n: float64At(n, leaves), s: float64At(s, leaves * d) };
     },
-    screen(rows, d, limit, { min, max }) {
+    /** −1 for each row with a value that is NaN or larger than `limit` in magnitude, else 0. Other rows update the extremes. */
+    screen(rows: Float32Array, d: number, limit: number, { min, max }: Record<'min' | 'max', Float64Array>) {
       reset(floor);
       const n = rows.length / d;
       const [x, least, most, leaf] = [copyIn(rows), copyIn(min), copyIn(max), allocate(4 * n)];
@@ -128,7 +95,8 @@ export function rowKernel(): RowKernel {
       max.set(float64At(most, d));
       return int32At(leaf, n);
     },
-    leaves(rows, d, cells, vectors, group) {
+    /** The leaf of each row by the cell of its group (of the first group, if `group` is null); −1 for none. `vectors` [·,d]. */
+    leaves(rows: Float32Array, d: number, cells: Cell[], vectors: Float64Array, group: Int32Array | null) {
       reset(floor);
       const n = rows.length / d;
       const { roots, nodes, thresholds } = flattened(cells);
@@ -139,7 +107,8 @@ export function rowKernel(): RowKernel {
       calls.leaves(x, n, d, groups, ...tree, leaf);
       return int32At(leaf, n);
     },
-    project(rows, d, leaf, axes, leaves) {
+    /** Projections of each row with a leaf onto the axes [leaves,axes,d] of that leaf, [n,axes]; those of others are undefined. */
+    project(rows: Float32Array, d: number, leaf: Int32Array, axes: Float64Array, leaves: number) {
       reset(floor);
       const count = axes.length / d / leaves;
       const length = leaf.length * count;

@@ -11,31 +11,12 @@ const LOSSES: Loss[] = ['kl', 'cost', 'squares'];
 /** As in assembly/steps.ts. */
 const PANEL = 16;
 
-/** A net in training: its steps are single calls. Ends when another begins. */
-export interface KernelTraining {
-  /**
-   * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major. `codes`: as in `TrainingBatch`, of a
-   * single net. Returns the loss, without that of the codes.
-   */
-  step(
-    x: Float32Array,
-    target: Float32Array,
-    rate: number,
-    count: number,
-    codes?: { target: Float32Array; weight: number },
-  ): number;
-  /** Writes weights and moments back into the net. */
-  end(): void;
-}
-
-/** `linear`: a hidden layer without a ReLU, −1 for none. */
-export type StepKernel = (net: FlatNet, loss: Loss, linear: number) => KernelTraining;
-
-export function stepKernel(): StepKernel {
+/** Starts training of a net, whose steps are single calls; it ends when another begins. `linear`: a hidden layer without a ReLU, −1 for none. */
+export function stepKernel() {
   const { calls, buffer, allocate, top, reset } = instantiate<'step'>();
   let latest = {};
 
-  return (net, loss, linear) => {
+  return (net: FlatNet, loss: Loss, linear: number) => {
     const own = {};
     latest = own;
     const stacked = net.shapes[0].length === 3;
@@ -51,24 +32,34 @@ export function stepKernel(): StepKernel {
 
     reset();
     // Addresses are unsigned (hence >>>), as the memory may grow beyond 2 GiB.
-    const at = {
-      widths: allocate(4 * widths.length),
-      params: allocate(4 * nets * size),
-      first: allocate(4 * nets * size),
-      second: allocate(4 * nets * size),
-    };
-    const arrays = [net.params, net.first, net.second].map((values, i) => ({
+    const widthsAt = allocate(4 * widths.length);
+    const arrays = [net.params, net.first, net.second].map((values) => ({
       values,
-      address: [at.params, at.first, at.second][i],
+      address: allocate(4 * nets * size),
     }));
+    const ofNet = [widthsAt, layers, linear, nets];
+    const addresses = arrays.map(({ address }) => address);
+    const copy = (back: boolean) => {
+      for (const { values, address } of arrays)
+        spread(values, net.shapes, nets, view, address >>> 2, size, back);
+    };
     const endOfNet = top();
     let view = new Float32Array(buffer());
-    new Int32Array(buffer()).set(widths, at.widths >>> 2);
-    for (const { values, address } of arrays)
-      spread(values, net.shapes, nets, view, address >>> 2, size, false);
+    new Int32Array(buffer()).set(widths, widthsAt >>> 2);
+    copy(false);
 
     return {
-      step(x, target, rate, count, codes) {
+      /**
+       * One Adam step, the `count`-th, on rows and targets in JavaScript's memory, row-major. `codes`: as in `TrainingBatch`, of a single
+       * net. Returns the loss, without that of the codes.
+       */
+      step(
+        x: Float32Array,
+        target: Float32Array,
+        rate: number,
+        count: number,
+        codes?: { target: Float32Array; weight: number },
+      ): number {
         if (own !== latest) throw new Error('another training has begun');
         const rows = x.length / (nets * widths[0]);
         const hidden = rows * wide.slice(1).reduce((a, b) => a + b, 0);
@@ -83,17 +74,12 @@ export function stepKernel(): StepKernel {
         copyRows(target, nets * rows, outputs, view, wanted >>> 2, padded(outputs));
         if (codes) copyRows(codes.target, rows, widths[linear + 1], view, ownCodes >>> 2, codeWidth);
         return calls.step(
-          at.widths,
-          layers,
-          linear,
-          nets,
+          ...ofNet,
           rows,
           input,
           wanted,
           LOSSES.indexOf(loss),
-          at.params,
-          at.first,
-          at.second,
+          ...addresses,
           work,
           codes ? ownCodes : 0,
           codes?.weight ?? 0,
@@ -101,10 +87,8 @@ export function stepKernel(): StepKernel {
           1 / (1 - 0.999 ** count),
         );
       },
-      end() {
-        for (const { values, address } of arrays)
-          spread(values, net.shapes, nets, view, address >>> 2, size, true);
-      },
+      /** Writes weights and moments back into the net. */
+      end: () => copy(true),
     };
   };
 }

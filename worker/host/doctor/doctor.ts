@@ -44,32 +44,21 @@ export async function doctor(
   const webgpu = findWebgpu();
   // One after the other, so that they do not slow each other down; the requested one first, in case time runs out.
   const results = new Map<string, ProbeResult<BackendSpeed> | null>();
-  const setUp = {
-    wasm: true,
-    cpu: true,
-    tensorflow: tensorflow && !('problem' in tensorflow),
-    webgpu: webgpu && !('problem' in webgpu),
-  };
-  const order = Object.keys(setUp).sort((a, b) => Number(isAsked(b)) - Number(isAsked(a)));
-  for (const name of order) {
-    if (!setUp[name as keyof typeof setUp]) continue;
-    const isSlow =
-      isAsked(name) || (name === 'tensorflow' && tensorflow && 'cuda' in tensorflow && tensorflow.cuda);
-    const limit = isSlow ? SLOW_BACKEND_MS : Math.min(BACKEND_MS, until - performance.now());
-    results.set(
-      name,
-      limit < 500 ? null : await probe('backend', name, limit, { TF_CPP_MIN_LOG_LEVEL: '0' }),
-    );
+  const isUsable = (installed: object | null) => installed !== null && !('problem' in installed);
+  const setUp = { wasm: true, cpu: true, tensorflow: isUsable(tensorflow), webgpu: isUsable(webgpu) };
+  const names = Object.entries(setUp).flatMap(([name, is]) => (is ? [name] : []));
+  for (const name of names.sort((a, b) => Number(isAsked(b)) - Number(isAsked(a)))) {
+    const isCuda = name === 'tensorflow' && tensorflow && 'cuda' in tensorflow && tensorflow.cuda;
+    const limit = isAsked(name) || isCuda ? SLOW_BACKEND_MS : Math.min(BACKEND_MS, until - performance.now());
+    const env = { TF_CPP_MIN_LOG_LEVEL: '0' };
+    results.set(name, limit < 500 ? null : await probe('backend', name, limit, env));
   }
   for (const name of ['wasm', 'cpu']) add(backend(name, results.get(name), isAsked(name)));
-  for (const [name, installed] of [
-    ['tensorflow', tensorflow],
-    ['webgpu', webgpu],
-  ] as const) {
-    const problem = isAsked(name) ? failure : warning;
-    if (!installed) add(problem(name, 'not set up', `dpmesh setup ${name}`));
-    else if ('problem' in installed) add(problem(name, installed.problem, `dpmesh setup ${name}`));
-    else add(backend(name, results.get(name), isAsked(name), `${installed.version} in ${installed.dir}`));
+  for (const [name, installed] of Object.entries({ tensorflow, webgpu })) {
+    const problem = installed ? 'problem' in installed && installed.problem : 'not set up';
+    if (problem) add((isAsked(name) ? failure : warning)(name, problem, `dpmesh setup ${name}`));
+    else if (installed && 'dir' in installed)
+      add(backend(name, results.get(name), isAsked(name), `${installed.version} in ${installed.dir}: `));
   }
   const adapters = setUp.webgpu ? await probe('adapters', '', ADAPTERS_MS) : null;
   add(await gpu(tensorflow, results.get('tensorflow') ?? null), vulkan(adapters), choice);
@@ -86,13 +75,10 @@ function backend(
   name: string,
   result: ProbeResult<BackendSpeed> | null | undefined,
   asked: boolean,
-  about = '',
+  prefix = '',
 ): CheckResult {
-  const prefix = about && `${about}: `;
-  if (!result) {
-    const problem = asked ? failure : warning;
-    return problem(name, `${prefix}not measured: out of time`, `dpmesh doctor --backend ${name}`);
-  }
+  const problem = asked ? failure : warning;
+  if (!result) return problem(name, `${prefix}not measured: out of time`, `dpmesh doctor --backend ${name}`);
   if ('value' in result) {
     const { identity, gflops, size, loading, device } = result.value;
     const rate = gflops < 10 ? gflops.toFixed(1) : Math.round(gflops);
@@ -108,7 +94,7 @@ function backend(
       : `run dpmesh setup ${name}; until then use --backend wasm`;
   if (isBusy(result) && !asked) return warning(name, `${prefix}${result.problem}${BUSY}`, RETRY);
   // WASM is the fallback of all other backends.
-  return (asked || name === 'wasm' ? failure : warning)(name, `${prefix}${result.problem}`, remedy);
+  return (name === 'wasm' ? failure : problem)(name, `${prefix}${result.problem}`, remedy);
 }
 
 /** The backend that has to work, if one was asked for, and the one that a run with this flag would use. */
@@ -125,16 +111,12 @@ async function choose(asked?: string): Promise<[string | null, CheckResult]> {
 
 async function sockets(): Promise<CheckResult[]> {
   const result = await probe('zeromq', '', SOCKETS_MS);
-  if ('problem' in result && isBusy(result))
-    return [warning('zeromq', `a test message did not come back: ${result.problem}${BUSY}`, RETRY)];
-  if ('problem' in result)
-    return [
-      failure(
-        'zeromq',
-        `a test message did not come back: ${result.problem}`,
-        'reinstall dpmesh (npm ci), and check that no firewall blocks the loopback interface',
-      ),
-    ];
+  if ('problem' in result) {
+    const problem = `a test message did not come back: ${result.problem}`;
+    if (isBusy(result)) return [warning('zeromq', problem + BUSY, RETRY)];
+    const remedy = 'reinstall dpmesh (npm ci), and check that no firewall blocks the loopback interface';
+    return [failure('zeromq', problem, remedy)];
+  }
   const { zeromq, libzmq, curve, milliseconds } = result.value;
   return [
     ok('zeromq', `zeromq ${zeromq}, libzmq ${libzmq}`),

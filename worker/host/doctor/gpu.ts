@@ -4,7 +4,6 @@ import { basename, join } from 'node:path';
 import { findGpus } from '../../compute/gpus.ts';
 import type { findTensorflow } from '../../compute/installed.ts';
 import { type CheckResult, gib, ok, warning } from './check.ts';
-import { whyNoGpu } from './no-gpu.ts';
 import type { ProbeResult } from './probe.ts';
 import type { BackendSpeed } from './probe-process.ts';
 
@@ -29,17 +28,14 @@ export async function gpu(
         )
       : ok('gpu', 'no NVIDIA GPU and no driver (no nvidia-smi): dpmesh computes on the CPU');
   }
-  const cards = listed.gpus
-    .map(({ name, memory, mig }) => {
-      const parts = [
-        memory.total === null ? '' : gib(memory.total * 2 ** 20),
-        mig.length ? `MIG instances ${mig.map(({ profile }) => profile).join(', ')}` : '',
-      ];
-      return `${name}${parts.some(Boolean) ? ` (${parts.filter(Boolean).join(', ')})` : ''}`;
-    })
-    .join(', ');
-  const { driver } = listed.gpus[0] ?? { driver: '' };
-  const gpus = `${cards}, driver ${driver}`;
+  const cards = listed.gpus.map(({ name, memory, mig }) => {
+    const size = memory.total === null ? [] : [gib(memory.total * 2 ** 20)];
+    const instances = mig.length ? [`MIG instances ${mig.map(({ profile }) => profile).join(', ')}`] : [];
+    const parts = [...size, ...instances].join(', ');
+    return parts ? `${name} (${parts})` : name;
+  });
+  const driver = listed.gpus[0]?.driver ?? '';
+  const gpus = `${cards.join(', ')}, driver ${driver}`;
   if (!tensorflow || 'problem' in tensorflow)
     return warning('gpu', `${gpus}; no backend that uses it is set up`, SETUP);
   if (!tensorflow.cuda) return warning('gpu', `${gpus}; TensorFlow was set up without CUDA`, SETUP);
@@ -121,4 +117,98 @@ function isOpen(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What is known about a CUDA build of TensorFlow that sees no GPU. */
+export interface NoGpuClues {
+  /** TensorFlow's stderr with TF_CPP_MIN_LOG_LEVEL=0. */
+  stderr: string;
+  /** The driver's version by nvidia-smi; null if that lists no GPU. */
+  driver: string | null;
+  /** $CUDA_VISIBLE_DEVICES. */
+  visible?: string;
+  /** $LD_LIBRARY_PATH. */
+  libraryPath?: string;
+}
+
+/** The oldest Linux driver that supports CUDA 12 (NVIDIA: CUDA Compatibility). */
+const OLDEST_DRIVER = 525;
+const UPDATE = `install a newer NVIDIA driver (${OLDEST_DRIVER} or later for CUDA 12)`;
+
+/** Why TensorFlow sees no GPU, and what to do: the first known cause that fits. */
+export function whyNoGpu({ stderr, driver, visible, libraryPath }: NoGpuClues) {
+  const cause = (problem: string, remedy: string) => ({
+    problem: problem.replace(/ +/g, ' ').trim(),
+    remedy,
+  });
+  const found = (pattern: RegExp) => pattern.exec(stderr);
+  const setUpAgain = libraryPath
+    ? `${SETUP}; or LD_LIBRARY_PATH (${libraryPath}) may have other versions of CUDA libraries: unset it`
+    : SETUP;
+
+  if (visible !== undefined && /^\s*(-1.*|none|nodevfiles|)\s*$/i.test(visible))
+    return cause(
+      `CUDA_VISIBLE_DEVICES=${visible} hides every GPU`,
+      'unset CUDA_VISIBLE_DEVICES, or set it to a GPU that nvidia-smi -L lists',
+    );
+  const isOld = driver !== null && Number.parseInt(driver, 10) < OLDEST_DRIVER;
+  if (
+    isOld ||
+    found(/driver version is insufficient|forward compatibility was attempted|_COMPAT_NOT_SUPPORTED/i)
+  )
+    return cause(`the NVIDIA driver ${driver ?? ''} is too old for its CUDA`, UPDATE);
+  const mismatch = found(
+    /kernel version ([\d.]+) does not match DSO version ([\d.]+)|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH/i,
+  );
+  if (mismatch) {
+    const [kernel = '', libraries = ''] = mismatch.slice(1);
+    return cause(
+      `the driver in the kernel ${kernel} does not match its libraries ${libraries}`,
+      'restart the machine',
+    );
+  }
+  const cudnn = found(/Loaded runtime CuDNN library: ([\d.]+\d) but source was compiled with: ([\d.]+\d)/i);
+  if (cudnn)
+    return cause(
+      `it needs cuDNN ${cudnn[2]}, but loads ${cudnn[1]}`,
+      libraryPath
+        ? `remove the older cuDNN from LD_LIBRARY_PATH (${libraryPath})`
+        : `remove the older cuDNN of this system, or run ${SETUP}`,
+    );
+  const missing = [...stderr.matchAll(/(?:dynamic library|load library) '?(lib[\w+-]+\.so[.\d]*)'?/gi)].map(
+    ([, name]) => name,
+  );
+  const isCudnn = missing.some((name) => name.startsWith('libcudnn'));
+  if (isCudnn || missing.some((name) => !name.startsWith('libcuda.')))
+    return cause(
+      `${isCudnn ? 'cuDNN' : 'a CUDA library'} is missing (${[...new Set(missing)].join(', ')})`,
+      setUpAgain,
+    );
+  if (found(/CuDNN library is not found|CUDNN_STATUS_NOT_INITIALIZED|DNN library is not found/i))
+    return cause('cuDNN is missing or does not start', SETUP);
+  if (driver !== null && found(/Cannot dlopen some GPU libraries|Could not find cuda drivers/i))
+    return cause('it does not find the CUDA libraries', setUpAgain);
+  const capability = found(
+    /compute capability[:\s]+([\d.]+\d).*minimum required Cuda capability is ([\d.]+\d)/is,
+  );
+  if (capability)
+    return cause(
+      `the GPU has compute capability ${capability[1]}, but TensorFlow needs ${capability[2]}`,
+      'use --backend webgpu with this GPU (dpmesh setup webgpu)',
+    );
+  if (found(/CUDA_ERROR_NO_DEVICE|no CUDA-capable device/i))
+    return cause(
+      'the driver makes no GPU available to CUDA',
+      'give this container or job a GPU (docker run --gpus all, Slurm --gres)',
+    );
+  const isAbsent = found(/UNKNOWN ERROR \(303\)|does not appear to be running on this host|libcuda\.so/i);
+  if (driver === null || isAbsent)
+    return cause('there is no NVIDIA driver on this host', 'install the NVIDIA driver (not CUDA)');
+  const failed = found(/failed call to cuInit: ([^\n]+)/i)?.[1]
+    .trim()
+    .slice(0, 200);
+  return cause(
+    failed ? `CUDA does not start: ${failed}` : 'TensorFlow gives no reason',
+    'run nvidia-smi to see whether the driver works; after an update of the driver, restart the machine',
+  );
 }

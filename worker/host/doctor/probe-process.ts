@@ -54,6 +54,13 @@ const probes = {
     );
   },
 
+  /** Fails unless a backend, on adapter number `gpu`, computes on a GPU as `flag` requires. */
+  async gpu(argument: string): Promise<void> {
+    const { backend, gpu, flag } = JSON.parse(argument);
+    const { assertGpu, loadBackend } = await import('../../compute/backends/load.ts');
+    assertGpu(await loadBackend(backend, { gpu, now: true }), flag);
+  },
+
   async backend(name: string): Promise<BackendSpeed> {
     const begun = performance.now();
     const { loadBackend } = await import('../../compute/backends/load.ts');

@@ -43,20 +43,18 @@ export function probe<Name extends keyof Probes>(
       timedOut = true;
       child.kill('SIGKILL');
     }, limit);
-    child.once('error', (error) => {
+    const end = (answer: { value: never } | { problem: string; timedOut?: true }) => {
       clearTimeout(timer);
-      resolve({ problem: error.message, stderr });
-    });
+      resolve({ ...answer, stderr });
+    };
+    child.once('error', (error) => end({ problem: error.message }));
     child.once('close', (code, signal) => {
-      clearTimeout(timer);
       // Native code may crash at exit, after the answer.
       const answer = /^\{.*\}$/m.exec(out)?.[0];
-      if (answer) resolve({ ...JSON.parse(answer), stderr });
-      else if (timedOut)
-        resolve({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, timedOut, stderr });
-      else if (signal)
-        resolve({ problem: `it crashed with ${signal}: ${CRASHES[signal] ?? 'unknown reason'}`, stderr });
-      else resolve({ problem: lastLine(stderr) || `its process exited with ${code}`, stderr });
+      if (answer) end(JSON.parse(answer));
+      else if (timedOut) end({ problem: `no answer within ${(limit / 1000).toFixed(1)} s`, timedOut });
+      else if (signal) end({ problem: `it crashed with ${signal}: ${CRASHES[signal] ?? 'unknown reason'}` });
+      else end({ problem: lastLine(stderr) || `its process exited with ${code}` });
     });
   });
 }

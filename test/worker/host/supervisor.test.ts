@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { errorOf } from '../../../worker/host/supervised-worker.ts';
+import { errorOf } from '../../../worker/host/supervisor.ts';
 
 const stack = `/work/dist/worker/process.js:12
     throw new RangeError('too far');
