@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import {
+  changedCopy,
+  changeRunFile,
   dpmesh,
   ENDLESS,
   easyData,
@@ -22,9 +15,12 @@ import {
   jsonOf,
   type ProcessResult,
   QUICK,
+  refused,
   scratch,
   start,
+  times,
   until,
+  writeRows,
 } from './support.ts';
 
 const folder = scratch();
@@ -56,23 +52,8 @@ function drawn(ended: ProcessResult, pictures: string[], ...notes: RegExp[]): vo
   });
 }
 
-function refused(ended: ProcessResult, ...says: string[]): void {
-  assert.equal(ended.code, 2, ended.stderr || ended.stdout);
-  inOneLine(ended, ...says);
-}
-
-function inOneLine(ended: ProcessResult, ...says: string[]): void {
-  assert.match(ended.stderr, /^dpmesh: [^\n]+\n$/);
-  for (const part of says) assert.ok(ended.stderr.includes(part), `"${ended.stderr}" lacks "${part}"`);
-}
-
 /** A modified copy of the finished run. */
-function copy(name: string, change: (at: string) => void): string {
-  const at = path(name);
-  cpSync(run, at, { recursive: true });
-  change(at);
-  return at;
-}
+const copy = (name: string, change: (at: string) => void) => changedCopy(run, path(name), change);
 
 describe('a report', { concurrency: 2 }, () => {
   let ended: ProcessResult;
@@ -129,9 +110,7 @@ describe('a report', { concurrency: 2 }, () => {
       ['theirs', /^dpmesh: --out .* has a k\.png that is not of a report/],
       ['theirs/k.png', /^dpmesh: --out .* is a file, not a folder/],
     ] as const) {
-      const refused = await plot(run, '--out', path(out));
-      assert.equal(refused.code, 2);
-      assert.match(refused.stderr, says);
+      refused(await plot(run, '--out', path(out)), says);
     }
     for (const name of files(ALL))
       assert.deepEqual(readFileSync(path(`again/${name}`)), readFileSync(join(run, 'report', name)), name);
@@ -149,7 +128,7 @@ describe('a report', { concurrency: 2 }, () => {
         mount(`remount,size=${size}`);
         const ended = await plot(run, '--out', join(disk, 'report'));
         assert.equal(ended.code, 75, ended.stderr);
-        inOneLine(ended, 'written: no space left on the disk');
+        assert.match(ended.stderr, /^dpmesh: [^\n]+written: no space left on the disk[^\n]*\n$/);
       }
       mount('remount,size=4m');
       drawn(await plot(run, '--out', join(disk, 'report')), ALL);
@@ -159,22 +138,10 @@ describe('a report', { concurrency: 2 }, () => {
     }
   });
 
-  test('adds nothing to --json, and --no-report leaves it out', async () => {
-    const json = jsonOf(await train(easy.data, path('json'), '--json'));
-    const plain = jsonOf(await train(easy.data, path('plain'), '--json', '--no-report'));
-    assert.deepEqual(Object.keys(json), Object.keys(plain));
-    assert.deepEqual(listed(path('json/report')), files(ALL));
-    assert.ok(!existsSync(path('plain/report')));
-  });
-
   test('labels of many and sparse classes, given later', async () => {
     const labels = path('sparse.npy');
-    writeNpy(
-      labels,
-      '<i4',
-      [N],
-      Int32Array.from({ length: N }, (_, i) => 10 ** 6 * ((i % 83) - 40)),
-    );
+    const classes = times(N, (i) => 10 ** 6 * ((i % 83) - 40));
+    writeNpy(labels, '<i4', [N], classes);
     drawn(await plot(run, '--labels', labels, '--out', path('sparse')), ALL);
     assert.match(readFileSync(path('sparse/report.html'), 'utf8'), /44 others/);
   });
@@ -190,22 +157,12 @@ describe('a report', { concurrency: 2 }, () => {
 
   test('missing or changed data: no points', async () => {
     const data = path('moved.npy');
-    const at = copy('moved', (at) => {
-      const file = join(at, 'run.json');
-      writeFileSync(file, readFileSync(file, 'utf8').replaceAll(easy.data, data));
-    });
+    const at = copy('moved', (at) => changeRunFile(at, ({ config }) => Object.assign(config, { data })));
     drawn(
       await plot(at),
       WITHOUT_ROWS,
       /moved\.npy cannot be read: no such file or folder: the pictures show no points/,
     );
-    writeNpy(
-      data,
-      '<f4',
-      [N, 3],
-      easy.rows.map((value) => value + 1),
-    );
-    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy has changed since the run: the pictures show no points/);
     const last = easy.rows.map((value, i) => (i < easy.rows.length - 3 ? value : value + 1));
     writeNpy(data, '<f4', [N, 3], last);
     drawn(await plot(at), WITHOUT_ROWS, /moved\.npy has changed since the run: the pictures show no points/);
@@ -252,15 +209,12 @@ describe('a report', { concurrency: 2 }, () => {
 
 describe('runs that are hard to draw', { concurrency: 2 }, () => {
   const draw = generator(1n, 'hard');
-  const bell = (rows: number, dim: number) => Array.from({ length: rows * dim }, () => draw.normal());
 
   test('D = 1', async () => {
     const data = path('line.npy');
-    writeNpy(
+    writeRows(
       data,
-      '<f4',
-      [N, 1],
-      Array.from({ length: N }, (_, i) => draw.normal() + 20 * (i % 3)),
+      times(N, (i) => [draw.normal() + 20 * (i % 3)]),
     );
     const { k } = jsonOf(await train(data, path('line'), '--json'));
     assert.equal(k, 3);
@@ -269,7 +223,10 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
 
   test('K = 1, and a transform to few axes', async () => {
     const data = path('ball.npy');
-    writeNpy(data, '<f4', [500, 6], bell(500, 6));
+    writeRows(
+      data,
+      times(500, () => times(6, draw.normal)),
+    );
     const ended = await train(data, path('ball'), '--json', '--transform', 'pca:2', '--covariance', 'diag');
     assert.equal(jsonOf(ended).k, 1);
     assert.doesNotMatch(ended.stderr, /report/);
@@ -281,20 +238,12 @@ describe('runs that are hard to draw', { concurrency: 2 }, () => {
 });
 
 describe('dpmesh plot rejects', { concurrency: 2 }, () => {
-  test('a folder that is not a run', async () => {
+  test('a folder that is not a run, damaged events', async () => {
     mkdirSync(path('empty'));
     refused(await plot(path('empty')), 'empty', 'run.json');
     refused(await plot(path('nowhere')), 'nowhere', 'run.json');
-  });
-
-  test('damaged events', async () => {
     const at = copy('damaged', (at) => appendFileSync(join(at, 'events.jsonl'), 'what is this?\n'));
     refused(await plot(at), 'events.jsonl line ', 'damaged');
-  });
-
-  test('damaged results', async () => {
-    const at = copy('torn', (at) => writeFileSync(join(at, 'mixture', 'means.npy'), 'torn'));
-    refused(await plot(at), 'means.npy');
   });
 
   test('labels of other rows, and a folder that is a file', async () => {
