@@ -1,13 +1,14 @@
 // Runs that learn features: the same bytes for any number of workers, killed, stopped and resumed; what comes of the codes.
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
-import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import type { RunEvent } from '../../view/events.ts';
+import { exportedLabels } from './exported.ts';
 import {
+  changedCopy,
+  changeRunFile,
   dpmesh,
   embeddedData,
   eventsOf,
@@ -15,8 +16,10 @@ import {
   killedWhen,
   labelsOf,
   ofType,
+  refused,
   resultHashes,
   resumed,
+  runFileOf,
   scratch,
   trainArgs,
   undisturbedHashes,
@@ -54,9 +57,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     const { names } = JSON.parse(readFileSync(join(other, 'model/transform.json'), 'utf8'));
     assert.deepEqual(names, head);
     writeFileSync(table, [[...head.slice(0, 39), 'other'].join(), ...lines].join('\n'));
-    const refused = await dpmesh(['predict', '--run', other, '--data', table, '--out', path('p.npy')]);
-    assert.equal(refused.code, 2, refused.stdout);
-    assert.match(refused.stderr, /c39/);
+    refused(await dpmesh(['predict', '--run', other, '--data', table, '--out', path('p.npy')]), 'c39');
   });
 
   test('takes images as rows of pixels, and shows in the report what clusters look like', async () => {
@@ -86,7 +87,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
       assert.ok(wall > 0 && bytes > 0 && seconds['encoder-steps'] > 0);
       assert.equal(of, EPOCHS);
     }
-    const { data: about, result } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { data: about, result } = runFileOf(run);
     assert.equal(about.dim, 40);
     assert.equal(about.codes.dim, 6);
     assert.equal(result.dim, 40);
@@ -112,7 +113,7 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     const { rounds } = jsonOf(await resumed(out, '--workers', 3));
     assert.deepEqual(resultHashes(out), expected);
     // Those of the first session count, too.
-    assert.ok(rounds >= JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result.rounds);
+    assert.ok(rounds >= runFileOf(run).result.rounds);
     // At most the epoch that was in progress is trained again.
     assert.ok(trained(out).length <= EPOCHS + 1, `${before} epochs before, ${trained(out).length} in all`);
   });
@@ -151,34 +152,23 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     await killedWhen('epoch 2', () => trained(out).includes(2), moved, out, ...long);
     bytes.writeFloatLE(7, bytes.length - 4);
     writeFileSync(moved, bytes);
-    const { code, stderr } = await resumed(out);
-    assert.equal(code, 2);
-    assert.match(stderr, /differs from what the run began with|has changed since the run began/);
+    refused(await resumed(out), /differs from what the run began with|has changed since the run began/);
   });
 
   test('labels new rows as its own, and so does the exported model', async () => {
     const out = path('again.npy');
     await dpmesh(['predict', '--run', run, '--data', data, '--out', out]);
     assert.deepEqual(readNpy(out).data, labelsOf(run).data);
-    const { modelTopology, weightsManifest } = JSON.parse(
-      readFileSync(join(run, 'model/model.json'), 'utf8'),
-    );
-    const weightData = new Uint8Array(readFileSync(join(run, 'model/weights.bin'))).buffer;
-    const weightSpecs = weightsManifest[0].weights;
-    const model = await loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
-    const outputs = model.predict(tf.tensor2d(rows, [2400, 40])) as tf.Tensor;
     const own = labelsOf(run).data;
-    const same = [...tf.argMax(outputs, -1).dataSync()].filter((label, row) => label === own[row]).length;
+    const same = (await exportedLabels(run, rows, 40)).filter((label, row) => label === own[row]).length;
     assert.ok(same >= 2398, `${same} of 2,400 labels`);
   });
 
   test('with an option that was removed is refused in one line, but predict takes it', async () => {
-    const other = path('earlier');
-    cpSync(run, other, { recursive: true });
-    const file = join(other, 'run.json');
-    const json = JSON.parse(readFileSync(file, 'utf8'));
+    const other = changedCopy(run, path('earlier'), () => {});
+    const { config } = runFileOf(run);
     const change = (options: object) =>
-      writeFileSync(file, JSON.stringify({ ...json, config: { ...json.config, ...options } }));
+      changeRunFile(other, (file) => Object.assign(file, { config: { ...config, ...options } }));
     // The default, which all runs of that version have.
     change({ encoderWeightDecay: 0 });
     assert.equal((await dpmesh(['resume', other])).code, 0);
@@ -187,45 +177,76 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
       [{ encoder: 'neighbour' }, '--encoder neighbour'],
     ] as const) {
       change(options);
-      for (const command of ['resume', 'view']) {
-        const { code, stderr } = await dpmesh([command, other]);
-        assert.equal(code, 2, stderr);
-        assert.match(
-          stderr,
-          new RegExp(`^dpmesh: .*earlier has ${flag}, .* start again with dpmesh train.*\n$`),
-        );
-      }
+      for (const command of ['resume', 'view'])
+        refused(await dpmesh([command, other]), `earlier has ${flag}, `, 'start again with dpmesh train');
     }
     const flags = ['--data', data, '--out', path('e.npy')];
     const { code, stderr } = await dpmesh(['predict', '--run', other, ...flags]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readNpy(path('e.npy')).data, labelsOf(run).data);
   });
-
-  test('has a report of its codes', async () => {
-    const { code, stderr } = await dpmesh(['plot', '--run', run]);
-    assert.equal(code, 0);
-    assert.doesNotMatch(stderr, /show no points/);
-  });
 });
 
 test('an encoder that diverges is a mistake of the user', async () => {
-  const { code, stderr } = await dpmesh(trainArgs(data, path('diverged'), ...FLAGS, '--encoder-lr', 1e15));
-  assert.equal(code, 2);
-  assert.match(stderr, /lower --encoder-lr than 1(e\+|0{15})/);
-  assert.equal(
-    stderr
-      .trim()
-      .split('\n')
-      .filter((line) => /diverge/.test(line)).length,
-    1,
-  );
+  const ended = await dpmesh(trainArgs(data, path('diverged'), ...FLAGS, '--encoder-lr', 1e15));
+  refused(ended, /lower --encoder-lr than 1(e\+|0{15})/);
 });
 
 test('rows that are all equal have no features to learn', async () => {
   const same = path('same.npy');
   writeNpy(same, '<f4', [100, 40], new Float32Array(4000).fill(1));
-  const { code, stderr } = await dpmesh(trainArgs(same, path('same'), ...FLAGS));
-  assert.equal(code, 2, stderr);
-  assert.match(stderr, /same\.npy: all 100 rows are equal; use data with different rows/);
+  refused(await dpmesh(trainArgs(same, path('same'), ...FLAGS)), 'same.npy: all 100 rows are equal');
+});
+
+/** Its encoder then learns from the clusters of its codes. */
+const ALTERNATING = [...FLAGS, '--encoder-epochs', 8, '--max-epochs', 12, '--alternations', 2];
+const alternations = (run: string) => ofType(eventsOf(run), 'alternation');
+
+describe('a run with alternations', { concurrency: 2 }, () => {
+  const run = path('alternating');
+  let expected: string[];
+  before(async () => {
+    expected = await undisturbedHashes(data, run, ...ALTERNATING, '--labels', labels);
+  });
+
+  test('says what each brought', () => {
+    const { alternations: brought } = runFileOf(run).result;
+    const events = alternations(run);
+    assert.ok(events.length >= 1 && events.length <= 2);
+    assert.equal(brought.length, events.length + 1);
+    for (const [i, { alternation, of, k, agreement }] of events.entries()) {
+      assert.deepEqual([alternation, of], [i + 1, 2]);
+      assert.deepEqual({ k, agreement }, brought[i]);
+    }
+    assert.equal(brought[0].agreement, null);
+    assert.ok(brought[1].agreement > 0.5 && brought[1].agreement <= 1);
+    // Fewer only where labels no longer change.
+    if (events.length === 1) assert.ok(brought[1].agreement >= 0.99);
+    const passes = ofType(eventsOf(run), 'encoder-epoch').map(({ epoch, of }) => `${epoch}/${of}`);
+    assert.deepEqual(passes.slice(7, 10), ['8/8', '1/2', '2/2']);
+  });
+
+  test('has the same bytes by other workers that the coordinator sends the rows', async () => {
+    const out = path('alternating-sent');
+    const flags = ['--labels', labels, '--workers', 3, '--no-shared-files'];
+    jsonOf(await dpmesh(trainArgs(data, out, ...ALTERNATING, ...flags)));
+    assert.deepEqual(resultHashes(out), expected);
+    assert.deepEqual(readFileSync(join(out, 'codes.npy')), readFileSync(join(run, 'codes.npy')));
+  });
+
+  const sinceAlternation = (run: string) => {
+    const events = eventsOf(run);
+    const last = events.findLastIndex(({ type }) => type === 'alternation');
+    return last < 0 ? [] : events.slice(last);
+  };
+  for (const [what, workers, isSo] of [
+    ['the encoder learns from clusters', 1, (event) => event.type === 'encoder-epoch'],
+    ['latent vectors are clustered again', 3, (event) => event.type === 'epoch' && event.epoch >= 3],
+  ] as [string, number, (event: RunEvent) => boolean][])
+    test(`killed as ${what}, and resumed`, async () => {
+      const own = path(`killed-${workers}`);
+      await killedWhen(what, (run) => sinceAlternation(run).some(isSo), data, own, ...ALTERNATING);
+      jsonOf(await resumed(own, '--workers', workers));
+      assert.deepEqual(resultHashes(own), expected);
+    });
 });

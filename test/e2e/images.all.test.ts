@@ -1,24 +1,28 @@
 // Runs on a folder of images: labels by sub-folder, bad ones left out, new images, a folder that changes, without the decoder.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { dpmeshVersion } from '../../base/version.ts';
-import type { CliArgs } from '../../bench/processes.ts';
 import { gatherContents } from '../../coordinator/report/gather.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import {
+  changedCopy,
+  changeRunFile,
   dpmesh,
+  ENDLESS,
   easyData,
   eventsOf,
   jsonOf,
   labelsOf,
   ofType,
   QUICK,
+  refused,
   resultHashes,
+  runFileOf,
   scratch,
   startAndReach,
   trainArgs,
@@ -50,13 +54,6 @@ async function bars(name: string, count: number, side = SIDE): Promise<string> {
 const gaussian = ['--likelihood', 'gaussian', '--transform', 'pca:4', ...QUICK];
 const linesIn = (file: string) => readFileSync(file, 'utf8').split('\n').slice(0, -1);
 
-async function refused(args: CliArgs, ...parts: string[]): Promise<void> {
-  const { code, stderr } = await dpmesh(args);
-  assert.equal(code, 2, stderr);
-  const last = stderr.trimEnd().split('\n').at(-1)!;
-  for (const part of ['dpmesh: ', ...parts]) assert.ok(last.includes(part), stderr);
-}
-
 describe('a run on a folder of images', () => {
   const run = path('run');
   let data: string;
@@ -75,7 +72,7 @@ describe('a run on a folder of images', () => {
     const labels = labelsOf(run).data;
     const kinds = new Set(images.map((image, row) => `${image.split('/')[0]} ${labels[row]}`));
     assert.equal(kinds.size, 2);
-    const { data: about, files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { data: about, files } = runFileOf(run);
     assert.deepEqual([about.rows, about.shape], [240, [10, 10]]);
     assert.ok('images.txt' in files);
     const [{ message }] = ofType(eventsOf(run), 'warning');
@@ -87,16 +84,8 @@ describe('a run on a folder of images', () => {
 
   test('has the same bytes if the coordinator sends the rows', async () => {
     const other = path('sent');
-    const flags = [
-      '--labels',
-      data,
-      '--image-size',
-      '10x10',
-      '--skip-bad',
-      '--no-shared-files',
-      '--workers',
-      1,
-    ];
+    const size = ['--image-size', '10x10', '--skip-bad'];
+    const flags = ['--labels', data, ...size, '--no-shared-files', '--workers', 1];
     jsonOf(await dpmesh(trainArgs(data, other, ...flags, ...gaussian)));
     assert.deepEqual(resultHashes(other), resultHashes(run));
   });
@@ -121,11 +110,9 @@ describe('a run on a folder of images', () => {
 
   /** What is drawn of a copy of the run whose run.json names other inputs. */
   async function drawnWith(name: string, config: Record<string, string>) {
-    const copy = path(name);
-    cpSync(run, copy, { recursive: true });
-    const file = JSON.parse(readFileSync(join(copy, 'run.json'), 'utf8'));
-    Object.assign(file.config, config);
-    writeFileSync(join(copy, 'run.json'), JSON.stringify(file));
+    const copy = changedCopy(run, path(name), (at) =>
+      changeRunFile(at, (file) => Object.assign(file.config, config)),
+    );
     return gatherContents(copy, { version: dpmeshVersion() });
   }
 
@@ -157,7 +144,7 @@ describe('a run on a folder of images', () => {
   test('labels its own images as before, and others by their size and colours', async () => {
     const [out, images] = [path('labels.npy'), path('images.txt')];
     const args = ['predict', '--run', run, '--data', data, '--out', out, '--images', images];
-    await refused(args, '1 of 241 images cannot be decoded: lying/100a.png');
+    refused(await dpmesh(args), '1 of 241 images cannot be decoded: lying/100a.png');
     const { code, stderr } = await dpmesh([...args, '--skip-bad']);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readFileSync(out), readFileSync(join(run, 'labels.npy')));
@@ -189,13 +176,17 @@ test('images of the size of their own: predict takes no others, and --labels nee
   const [data, run] = [await bars('own', 100), path('own-run')];
   jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, ...gaussian)));
   const args = ['predict', '--run', run, '--out', path('p.npy'), '--data'];
-  await refused([...args, await bars('other', 4, 14)], 'shape (14, 14)', 'rows of shape (12, 12)');
+  refused(await dpmesh([...args, await bars('other', 4, 14)]), 'shape (14, 14)', 'rows of shape (12, 12)');
   writeFileSync(join(data, 'top.png'), readFileSync(join(data, 'lying/0.png')));
-  await refused(trainArgs(data, path('none'), '--labels', data), 'top.png has no label');
-  await refused(trainArgs(join(data, 'top.png'), path('none')), 'top.png has an unsupported format');
-  await refused(trainArgs(data, join(data, 'runs')), '--out', 'lies in the folder of images');
+  refused(await dpmesh(trainArgs(data, path('none'), '--labels', data)), 'top.png has no label');
+  refused(await dpmesh(trainArgs(join(data, 'top.png'), path('none'))), 'top.png has an unsupported format');
+  refused(await dpmesh(trainArgs(data, join(data, 'runs'))), '--out', 'lies in the folder of images');
   await sharp(join(data, 'lying/0.png')).resize(9, 7).toFile(join(data, 'odd.png'));
-  await refused(trainArgs(data, path('none')), 'odd.png is 9 × 7, 101 of 102 are 12 × 12', '--image-size');
+  refused(
+    await dpmesh(trainArgs(data, path('none'))),
+    'odd.png is 9 × 7, 101 of 102 are 12 × 12',
+    '--image-size',
+  );
 });
 
 test('predict on a folder needs a run on bytes', async () => {
@@ -205,23 +196,15 @@ test('predict on a folder needs a run on bytes', async () => {
   writeNpy(data, '<f4', [100, SIDE, SIDE], values);
   jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, '--max-epochs', 3, ...gaussian)));
   const args = ['predict', '--run', run, '--out', path('p.npy'), '--data', await bars('bytes', 4)];
-  await refused(args, 'was trained on float32 images, a folder has bytes');
+  refused(await dpmesh(args), 'was trained on float32 images, a folder has bytes');
 });
 
 test('with an encoder: the images of the rows, not of the codes', async () => {
   const [data, run] = [await bars('encoded', 120), path('encoded-run')];
-  const encoder = [
-    '--encoder',
-    'autoencoder',
-    '--encoder-hidden',
-    '16',
-    '--latent',
-    3,
-    '--encoder-epochs',
-    4,
-  ];
+  const size = ['--encoder-hidden', '16', '--latent', 3, '--encoder-epochs', 4];
+  const encoder = ['--encoder', 'autoencoder', ...size];
   jsonOf(await dpmesh(trainArgs(data, run, '--workers', 2, '--max-epochs', 5, ...encoder)));
-  const { data: about } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+  const { data: about } = runFileOf(run);
   assert.deepEqual([about.shape, about.dtype, about.codes.dim], [[SIDE, SIDE], 'uint8', 3]);
   assert.equal(linesIn(join(run, 'images.txt')).length, 120);
   assert.deepEqual((await predict({ run, data })).labels, labelsOf(run).data);
@@ -230,26 +213,21 @@ test('with an encoder: the images of the rows, not of the codes', async () => {
 test('flags for images need images', async () => {
   const { data } = easyData(folder, 'easy', 100);
   for (const flags of [['--image-size', 28], ['--skip-bad']])
-    await refused(trainArgs(data, path('none'), ...flags), `no folder of images, which ${flags[0]} is for`);
+    refused(
+      await dpmesh(trainArgs(data, path('none'), ...flags)),
+      `no folder of images, which ${flags[0]} is for`,
+    );
 });
 
 test('a folder that has changed is not resumed', async () => {
   const [data, run] = [await bars('changing', 160), path('changing-run')];
-  const running = await startAndReach(
-    2,
-    data,
-    run,
-    ...gaussian,
-    '--max-epochs',
-    1_000_000,
-    '--no-early-stop',
-  );
+  const running = await startAndReach(2, data, run, ...gaussian, ...ENDLESS);
   running.kill('SIGINT');
   await running.ended;
   writeFileSync(join(data, 'lying/0.png'), readFileSync(join(data, 'upright/1.png')));
-  await refused(['resume', run, '--no-report'], `${data}`, 'changed');
+  refused(await dpmesh(['resume', run, '--no-report']), `${data}`, 'changed');
   rmSync(join(data, 'lying/0.png'));
-  await refused(['resume', run, '--no-report'], '159 rows', 'had 160');
+  refused(await dpmesh(['resume', run, '--no-report']), '159 rows', 'had 160');
 });
 
 test('without the decoder: says what to install', async () => {

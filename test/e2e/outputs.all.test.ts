@@ -8,7 +8,7 @@ import { readNpy } from '../../data/npy.ts';
 import type { ClusterDescription, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { openRun } from '../../library/open-run.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, resultHashes, scratch } from './support.ts';
+import { dpmesh, jsonOf, refused, resultHashes, runFileOf, scratch } from './support.ts';
 
 const folder = scratch();
 const ROWS = 900;
@@ -41,13 +41,13 @@ const records = (path: string) =>
 describe('a table with names and texts', () => {
   const { path: data, rows } = table();
   const flags = ['--id', 'name', '--text', 'note', '--outliers', '0.99', '--labels-parquet'];
+  const args = ['train', '--data', data, '--no-http', '--json'];
   const run = join(folder, 'run');
   let labels: Record<string, string>[];
   let clusters: ClusterDescription[];
 
   before(async () => {
-    const args = ['train', '--data', data, ...flags, '--out', run, '--workers', 1, '--no-http', '--json'];
-    assert.equal(jsonOf(await dpmesh(args)).k, 3);
+    assert.equal(jsonOf(await dpmesh([...args, ...flags, '--out', run, '--workers', 1])).k, 3);
     labels = records(join(run, 'labels.csv'));
     clusters = (JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')) as SavedClusters).clusters;
   });
@@ -75,16 +75,9 @@ describe('a table with names and texts', () => {
       const byDistance = own.toSorted((a, b) => Number(a.distance) - Number(b.distance));
       for (const [rank, { outlier_score }] of byDistance.entries())
         assert.ok(Math.abs(Number(outlier_score) - rank / 299) < 2e-3, `${rank} ${outlier_score}`);
-      assert.deepEqual(
-        own
-          .filter((row) => row.cluster_or_outlier === '-1')
-          .map(({ name }) => name)
-          .sort(),
-        byDistance
-          .slice(-3)
-          .map(({ name }) => name)
-          .sort(),
-      );
+      const marked = own.filter((row) => row.cluster_or_outlier === '-1').map(({ name }) => name);
+      const farthest = byDistance.slice(-3).map(({ name }) => name);
+      assert.deepEqual(marked.sort(), farthest.sort());
       assert.ok(own.every((row) => ['-1', String(k)].includes(row.cluster_or_outlier)));
     }
   });
@@ -116,17 +109,15 @@ describe('a table with names and texts', () => {
         [0, 1, 2].filter((k) => k !== cluster),
       );
       assert.ok(nearest[0].distance > 5 && nearest[0].distance <= nearest[1].distance);
+      const average = (list: number[]) => list.reduce((a, b) => a + b) / list.length;
       for (const { column, name, difference, mean, rest } of apart) {
         assert.equal(name, ['age', 'income'][column - 1]);
         const values = (of: (i: number) => boolean) =>
           rows.filter((_, i) => of(i)).map((row) => row[column - 1]);
-        const average = (list: number[]) => list.reduce((a, b) => a + b) / list.length;
         const all = values(() => true);
         const sd = Math.sqrt(average(all.map((x) => (x - average(all)) ** 2)));
-        const [inside, outside] = [
-          average(values((i) => own.includes(i))),
-          average(values((i) => !own.includes(i))),
-        ];
+        const inside = average(values((i) => own.includes(i)));
+        const outside = average(values((i) => !own.includes(i)));
         assert.ok(Math.abs(mean - inside) < 1e-4 && Math.abs(rest - outside) < 1e-4);
         assert.ok(Math.abs(difference - (inside - outside) / sd) < 1e-4);
       }
@@ -140,20 +131,9 @@ describe('a table with names and texts', () => {
 
   test('the bytes of all of them do not depend on the number of workers, and their hashes are in run.json', async () => {
     const again = join(folder, 'again');
-    await dpmesh([
-      'train',
-      '--data',
-      data,
-      ...flags,
-      '--out',
-      again,
-      '--workers',
-      3,
-      '--no-http',
-      '--no-report',
-    ]);
+    jsonOf(await dpmesh([...args, ...flags, '--out', again, '--workers', 3, '--no-report']));
     assert.deepEqual(resultHashes(again), resultHashes(run));
-    const { files } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { files } = runFileOf(run);
     for (const name of [
       ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy'],
       ...['model/centres.npy', 'model/distances.npy'],
@@ -199,9 +179,7 @@ describe('a table with names and texts', () => {
       const [own, other] = [join(folder, `new.${ending}`), join(run, `labels.${ending}`)];
       assert.ok(readFileSync(own).equals(readFileSync(other)), ending);
     }
-    const { code, stderr } = await predict('new.txt');
-    assert.equal(code, 2);
-    assert.match(stderr, /^dpmesh: --out .*new\.txt must end in \.npy, \.csv or \.parquet\n$/);
+    refused(await predict('new.txt'), /--out .*new\.txt must end in \.npy, \.csv or \.parquet$/);
     assert.ok(!existsSync(join(folder, 'new.txt')));
     // Clusters that are joined have no centre.
     await predict('joined.csv', '--clusters', '2');
@@ -210,13 +188,8 @@ describe('a table with names and texts', () => {
 
   test('rows without that name have their numbers', async () => {
     const other = join(folder, 'other.csv');
-    writeFileSync(
-      other,
-      `age,income\n${rows
-        .slice(0, 5)
-        .map((row) => row.join())
-        .join('\n')}\n`,
-    );
+    const five = rows.slice(0, 5).map((row) => row.join());
+    writeFileSync(other, `age,income\n${five.join('\n')}\n`);
     const out = join(folder, 'numbered.csv');
     const { code, stderr } = await dpmesh(['predict', '--run', run, '--data', other, '--out', out]);
     assert.equal(code, 0, stderr);
