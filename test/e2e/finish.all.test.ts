@@ -1,12 +1,13 @@
 // Runs that are ended early, with results: on a terminal, over HTTP, after a kill; and runs that go on beyond their limit.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { MAIN } from '../../bench/processes.ts';
 import {
   assertNoneLeft,
+  changedCopy,
   checkpointsOf,
   dpmesh,
   ENDLESS,
@@ -16,12 +17,15 @@ import {
   eventsOf,
   jsonOf,
   ofType,
-  type ProcessResult,
+  pageUrlOf,
   QUICK,
+  refused,
   resultHashes,
+  runFileOf,
   scratch,
   start,
   startAndReach,
+  startCoordinator,
   trainArgs,
   undisturbedHashes,
   until,
@@ -31,12 +35,7 @@ const folder = scratch();
 const easy = easyData(folder, 'easy', 2000);
 const path = (name: string) => join(folder, name);
 
-function refused({ code, stderr }: ProcessResult, ...says: string[]): void {
-  assert.equal(code, 2, stderr);
-  assert.match(stderr, /^dpmesh: [^\n]+\n$/);
-  for (const part of says) assert.ok(stderr.includes(part), `"${stderr}" lacks "${part}"`);
-}
-
+const limit = (epochs: number) => ['--no-early-stop', '--max-epochs', epochs, ...QUICK];
 const reasonsOf = (run: string) => ofType(eventsOf(run), 'end').map(({ reason }) => reason);
 
 /** A run on a terminal of its own, and what that shows. */
@@ -77,7 +76,7 @@ describe('on a terminal', { concurrency: 2 }, () => {
     await terminal.sees(/training ends after this epoch, .*; Ctrl-C again aborts the run/);
     assert.equal(await terminal.ended, 0, terminal.shown());
     assert.deepEqual(reasonsOf(run), ['asked']);
-    const { result } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { result } = runFileOf(run);
     assert.ok(result.k > 1);
     assert.equal(result.epochs, epochOf(run));
     assert.ok(existsSync(join(run, 'labels.npy')));
@@ -95,22 +94,14 @@ describe('on a terminal', { concurrency: 2 }, () => {
 describe('over HTTP', () => {
   test('a run that is paused finishes, and is refused that before it has begun', async () => {
     const run = path('served');
-    const running = start(
-      ['coordinator', '--data', easy.data, '--out', run, '--json', '--bind', 'tcp://127.0.0.1:*'].concat(
-        ['--http', '127.0.0.1:0', '--no-report', ...ENDLESS, ...QUICK].map(String),
-      ),
-    );
-    const url = await until(
-      'an address',
-      () => /watch it at (http:\S+)/.exec(running.stderr())?.[1],
-      running,
-    );
+    const flags = ['--http', '127.0.0.1:0', '--no-report', ...ENDLESS, ...QUICK];
+    const { running, address } = await startCoordinator(easy.data, run, ...flags);
+    const url = await pageUrlOf(running);
     const post = (action: string, headers = {}) => fetch(`${url}api/${action}`, { method: 'POST', headers });
     const early = await post('finish');
     assert.equal(early.status, 409);
     assert.match(await early.text(), /nothing to label yet/);
     assert.equal((await post('finish', { 'sec-fetch-site': 'cross-site' })).status, 403);
-    const address = /tcp:\/\/127\.0\.0\.1:\d+/.exec(running.stderr())![0];
     const worker = start(['worker', '--connect', address, '--backend', 'wasm']);
     await until('epochs', () => epochOf(run) >= 5, running);
     assert.equal((await post('pause')).status, 204);
@@ -132,20 +123,14 @@ describe('after a kill', () => {
   });
 
   test('finish labels the rows as of the newest checkpoint: as a run that ended there', async () => {
-    const [kept, other] = [path('kept'), path('other')];
-    for (const copy of [kept, other]) cpSync(run, copy, { recursive: true });
+    const [kept, other] = ['kept', 'other'].map((name) => changedCopy(run, path(name), () => {}));
     const json = jsonOf(await dpmesh(['finish', kept, '--json', '--workers', 2, '--no-report']));
     const epoch = Number(checkpointsOf(run).at(-1)!.slice(6, 12));
     assert.equal(json.epochs, epoch);
     assert.equal(ofType(eventsOf(kept), 'epoch').at(-1)!.epoch, Math.max(epoch, epochOf(run)));
     assert.deepEqual(reasonsOf(kept), ['asked']);
     const limited = path('limited');
-    const expected = await undisturbedHashes(
-      easy.data,
-      limited,
-      ...['--no-early-stop', '--max-epochs', epoch, ...QUICK],
-    );
-    assert.deepEqual(resultHashes(kept), expected);
+    assert.deepEqual(resultHashes(kept), await undisturbedHashes(easy.data, limited, ...limit(epoch)));
     jsonOf(
       await dpmesh(['resume', other, '--json', '--max-epochs', epoch + 3, '--workers', 1, '--no-report']),
     );
@@ -153,8 +138,7 @@ describe('after a kill', () => {
   });
 
   test('finish needs a checkpoint, and no limit', async () => {
-    const bare = path('bare');
-    cpSync(run, bare, { recursive: true });
+    const bare = changedCopy(run, path('bare'), () => {});
     refused(await dpmesh(['finish', bare, '--max-epochs', 9]), '--max-epochs', 'leave it out');
     rmSync(join(bare, 'checkpoints'), { recursive: true });
     refused(await dpmesh(['finish', bare]), bare, 'no checkpoint', `dpmesh resume ${bare}`);
@@ -174,7 +158,7 @@ describe('an encoder that would learn for hours', { concurrency: 2 }, () => {
     const run = path('encoding');
     const running = start(trainArgs(data, run, '--http', '127.0.0.1:0', ...flags));
     await until('a pass', () => learned(run) >= 2, running);
-    const url = /watch it at (http:\S+)/.exec(running.stderr())![1];
+    const url = await pageUrlOf(running);
     const answer = await fetch(`${url}api/finish`, { method: 'POST' });
     assert.match(await answer.text(), /the encoder ends after this pass/);
     assert.ok(jsonOf(await running.ended).k >= 1);
@@ -195,7 +179,6 @@ describe('an encoder that would learn for hours', { concurrency: 2 }, () => {
 });
 
 describe('resume --max-epochs', () => {
-  const limit = (epochs: number) => ['--no-early-stop', '--max-epochs', epochs, ...QUICK];
   const run = path('short');
   before(async () => {
     await undisturbedHashes(easy.data, run, ...limit(10));
@@ -208,7 +191,7 @@ describe('resume --max-epochs', () => {
     assert.equal(json.epochs, 25);
     const expected = await undisturbedHashes(easy.data, path('long'), ...limit(25));
     assert.deepEqual(resultHashes(run), expected);
-    assert.equal(JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).config.maxEpochs, 25);
+    assert.equal(runFileOf(run).config.maxEpochs, 25);
     jsonOf(await dpmesh(['evaluate', '--pred', join(run, 'labels.npy'), '--labels', easy.labels, '--json']));
   });
 

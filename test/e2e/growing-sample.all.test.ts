@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import {
+  changedCopy,
   checkpointsOf,
   dpmesh,
   easyData,
@@ -14,6 +15,7 @@ import {
   scratch,
   startAndReach,
   undisturbedHashes,
+  unfinish,
 } from './support.ts';
 
 /** The first step is that of epoch 16; 240 clusters have too few of 20,000 rows. */
@@ -57,15 +59,10 @@ describe('a run whose sample grows', () => {
     });
 
   test('resumed when it only lacks its results, has the same bytes: its tree is that of the last sample', async () => {
-    const run = path('one-again');
-    cpSync(path('one'), run, { recursive: true });
-    assert.ok(newest(run).ended);
-    for (const name of ['labels.npy', 'tree.json', 'model', 'mixture'])
-      rmSync(join(run, name), { recursive: true });
-    const file = join(run, 'run.json');
-    const { files, order, result, ...unfinished } = JSON.parse(readFileSync(file, 'utf8'));
-    assert.ok(files && order && result);
-    writeFileSync(file, JSON.stringify({ ...unfinished, result: null }));
+    assert.ok(newest(path('one')).ended);
+    const run = changedCopy(path('one'), path('one-again'), (at) =>
+      unfinish(at, 'labels.npy', 'tree.json', 'model', 'mixture'),
+    );
     jsonOf(await dpmesh(['resume', run, '--json', '--workers', 2]));
     assert.deepEqual(resultHashes(run), expected);
   });

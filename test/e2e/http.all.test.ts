@@ -17,11 +17,13 @@ import {
   K,
   pageUrlOf,
   QUICK,
+  refused,
   resultHashes,
   scratch,
   start,
   startAndReach,
   startCoordinator,
+  times,
   trainArgs,
   undisturbedHashes,
   until,
@@ -34,18 +36,16 @@ const post = async (url: string, headers: Record<string, string> = {}) =>
 
 async function watched(name: string, ...flags: (string | number)[]) {
   const run = join(folder, name);
-  const running = await startAndReach(
-    5,
-    easy.data,
-    run,
-    ...ENDLESS,
-    ...QUICK,
-    '--http',
-    '127.0.0.1:0',
-    ...flags,
-  );
+  const http = ['--http', '127.0.0.1:0', ...flags];
+  const running = await startAndReach(5, easy.data, run, ...ENDLESS, ...QUICK, ...http);
   return { run, running, url: await pageUrlOf(running) };
 }
+
+const historyAt = async (url: string) =>
+  (await (await fetch(`${url}api/history`)).json()) as {
+    epochs: Record<'epoch' | 'k' | 'time', number[]>;
+    events: { type: string }[];
+  };
 
 describe('the HTTP port of a run', { concurrency: 2 }, () => {
   test('pauses and resumes it, writes a checkpoint, and stops it as Ctrl-C does', async () => {
@@ -120,22 +120,14 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     for (const socket of dead) socket.destroy();
 
     // A client that connects after the end sees the complete run.
-    const history = (await (await fetch(`${url}api/history`)).json()) as {
-      epochs: { epoch: number[]; k: number[] };
-      events: { type: string }[];
-    };
-    const last = history.epochs.epoch.length;
+    const { epochs, events } = await historyAt(url);
     assert.deepEqual(
-      history.epochs.epoch,
-      Array.from({ length: last }, (_, i) => i + 1),
+      epochs.epoch,
+      times(epochOf(run), (i) => i + 1),
     );
-    assert.equal(history.epochs.k.at(-1), K);
-    assert.equal(last, epochOf(run));
-    const kept = eventsOf(run).filter(({ type }) => type !== 'epoch');
-    assert.deepEqual(
-      history.events.map(({ type }) => type),
-      kept.map(({ type }) => type),
-    );
+    assert.equal(epochs.k.at(-1), K);
+    const typesOf = (all: { type: string }[]) => all.map(({ type }) => type);
+    assert.deepEqual(typesOf(events), typesOf(eventsOf(run).filter(({ type }) => type !== 'epoch')));
     const sample = await fetch(`${url}api/sample`);
     assert.deepEqual([sample.headers.get('x-rows'), sample.headers.get('x-dim')], ['2000', '3']);
     assert.equal((await sample.arrayBuffer()).byteLength, 2000 * 3 * 4);
@@ -189,17 +181,8 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await assertNoneLeft(other.pid);
 
     assert.equal((await fetch(`${url}readyz`)).status, 503);
-    const worker = start([
-      'worker',
-      '--connect',
-      bind,
-      '--data-root',
-      folder,
-      '--http',
-      '127.0.0.1:0',
-      '--name',
-      'hand',
-    ]);
+    const named = ['--http', '127.0.0.1:0', '--name', 'hand'];
+    const worker = start(['worker', '--connect', bind, '--data-root', folder, ...named]);
     const own = await until('metrics', () => /metrics at (http:\S+)/.exec(worker.stderr())?.[1], worker);
     await until('an epoch', () => epochOf(run) > 0, running);
     const metrics = await (await fetch(own)).text();
@@ -207,9 +190,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.match(metrics, /^dpmesh_local_task_seconds_total\{task="moments",worker="hand"\} \d/m);
     assert.match(await (await fetch(`${url}metrics`)).text(), /^dpmesh_worker_info\{worker="hand",/m);
 
-    const wrong = await dpmesh(['watch', url, '--token', 'wrong']);
-    assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /token is wrong or missing/);
+    refused(await dpmesh(['watch', url, '--token', 'wrong']), 'token is wrong or missing');
     assert.equal(await post(`${url}api/stop`), 401);
     assert.equal(await post(`${url}api/stop`, { authorization: 'Bearer s3cret' }), 204);
     assert.equal((await running.ended).code, 130);
@@ -227,9 +208,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     const again = start(['resume', run, '--workers', '1', '--http', '127.0.0.1:0']);
     const url = await pageUrlOf(again);
     await until('more epochs', () => epochOf(run) > stopped + 2, again);
-    const { epochs } = (await (await fetch(`${url}api/history`)).json()) as {
-      epochs: { epoch: number[]; time: number[] };
-    };
+    const { epochs } = await historyAt(url);
     assert.deepEqual(
       epochs.epoch,
       epochs.epoch.map((_, i) => i + 1),

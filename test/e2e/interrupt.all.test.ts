@@ -96,15 +96,8 @@ describe('an interrupted run', { concurrency: 2 }, () => {
 
   test('synth leaves no temporary file, however many signals it gets', async () => {
     const out = mkdtempSync(join(folder, 'synth-'));
-    const running = start([
-      'synth',
-      '--out',
-      join(out, 'x.npy'),
-      '--labels',
-      join(out, 'y.npy'),
-      '--points',
-      20_000_000,
-    ]);
+    const files = ['--out', join(out, 'x.npy'), '--labels', join(out, 'y.npy')];
+    const running = start(['synth', ...files, '--points', 20_000_000]);
     await until('a draft', () => readdirSync(out).length > 0, running);
     const again = setInterval(running.kill, 2, 'SIGINT');
     const { signal } = await running.ended;

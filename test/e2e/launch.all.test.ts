@@ -31,6 +31,7 @@ import {
   patience,
   QUICK,
   type RunningProcess,
+  refused,
   resultHashes,
   scratch,
   start,
@@ -57,9 +58,14 @@ const launchArgs = (connect: string, ...more: (string | number)[]) => [
   ...['launch', '--connect', connect, '--backend', 'wasm', '--data-root', folder, ...more],
 ];
 const workersOf = (run: string) => ofType(eventsOf(run), 'worker');
-/** CUDA_VISIBLE_DEVICES of a live process. */
-const pinnedTo = (pid: number) =>
-  /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
+/** CUDA_VISIBLE_DEVICES of the live workers of a run. */
+const pinsOf = (run: string) =>
+  Object.fromEntries(
+    workersOf(run).map(({ name, pid }) => [
+      name,
+      /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1],
+    ]),
+  );
 /** Stops a long run and the workers launched for it. */
 async function stop(coordinator: RunningProcess, ...launched: RunningProcess[]) {
   coordinator.kill('SIGTERM');
@@ -96,8 +102,7 @@ describe('launch', { concurrency: 2 }, () => {
     const { run, running, address } = await coordinator('eight', ...ENDLESS);
     const launched = start(launchArgs(address, '--gpus', '5,0', '--cpus', 1), on(EIGHT));
     await until('three workers', () => workersOf(run).length === 3, launched);
-    const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
-    assert.deepEqual(pins, {
+    assert.deepEqual(pinsOf(run), {
       [`${host}/gpu0`]: uuidOf(0),
       [`${host}/gpu5`]: uuidOf(5),
       [`${host}/cpu0`]: '-1',
@@ -116,29 +121,23 @@ describe('launch', { concurrency: 2 }, () => {
       on(MIG),
     );
     await until('four workers', () => workersOf(run).length === 4, training);
-    const pins = Object.fromEntries(workersOf(run).map(({ name, pid }) => [name, pinnedTo(pid)]));
     const names = ['gpu0.0', 'gpu0.1', 'gpu0.2', 'gpu1'].map((name) => `${host}/${name}`);
-    assert.deepEqual(pins, Object.fromEntries(names.map((name, i) => [name, [...SLICES, uuidOf(1)][i]])));
+    assert.deepEqual(
+      pinsOf(run),
+      Object.fromEntries(names.map((name, i) => [name, [...SLICES, uuidOf(1)][i]])),
+    );
     training.kill('SIGTERM');
     assert.equal((await training.ended).code, 130);
     await assertNoneLeft(training.pid);
   });
 
   test('two workers on one GPU give the same result', async () => {
-    const [gpus, plain] = [join(folder, 'per-gpu'), join(folder, 'plain')];
-    jsonOf(
-      await dpmesh(
-        trainArgs(easy.data, gpus, '--backend', 'wasm', '--gpus', 3, '--per-gpu', 2, ...QUICK),
-        on(EIGHT),
-      ),
-    );
-    const expected = await undisturbedHashes(easy.data, plain, '--backend', 'wasm', ...QUICK);
-    assert.deepEqual(
-      workersOf(gpus)
-        .map(({ name }) => name)
-        .sort(),
-      [`${host}/gpu3-0`, `${host}/gpu3-1`],
-    );
+    const [gpus, flags] = [join(folder, 'per-gpu'), ['--backend', 'wasm', ...QUICK]];
+    const args = trainArgs(easy.data, gpus, ...flags, '--gpus', 3, '--per-gpu', 2);
+    jsonOf(await dpmesh(args, on(EIGHT)));
+    const names = workersOf(gpus).map(({ name }) => name);
+    assert.deepEqual(names.sort(), [`${host}/gpu3-0`, `${host}/gpu3-1`]);
+    const expected = await undisturbedHashes(easy.data, join(folder, 'plain'), ...flags);
     assert.deepEqual(resultHashes(gpus), expected);
   });
 
@@ -190,15 +189,6 @@ describe('launch', { concurrency: 2 }, () => {
       [`${host}/gpu2`],
     );
     await stop(running, launched);
-  });
-
-  test('if launch gives up on all workers the exit code is 1', async () => {
-    const options = on(EIGHT);
-    Object.assign(options.env, failingOn(uuidOf(1), uuidOf(2)));
-    const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', '--gpus', '1,2'), options);
-    assert.equal(code, 1, stderr);
-    assert.equal(stderr.match(/gave up on/g)?.length, 2);
-    assert.match(stderr, /all workers were given up\n$/);
   });
 
   test('a killed worker is replaced at once; on SIGTERM all say goodbye', async () => {
@@ -267,16 +257,6 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
     );
   });
 
-  test('ends at once on a signal', async () => {
-    const launched = start(launchArgs(`tcp://127.0.0.1:${await freePort()}`, '--cpus', 1));
-    await until('a try', () => launched.stderr().includes('connecting to'), launched);
-    launched.kill('SIGTERM');
-    const { code, stderr, seconds } = await launched.ended;
-    assert.equal(code, 0, stderr);
-    assert.ok(seconds < patience(12), `${seconds} s`);
-    await assertNoneLeft(launched.pid);
-  });
-
   test('a port used by another program', async (t) => {
     const server = createServer().listen(0, '127.0.0.1');
     t.after(() => server.close());
@@ -309,43 +289,32 @@ describe('launch without a coordinator', { concurrency: 2 }, () => {
 
   for (const [name, described, says, ...args] of [
     ['a GPU that is not there', EIGHT, /--gpus 9: this host has no GPU 9; it has 0, 1, 2/, '--gpus', 9],
-    ['a GPU asked for twice', EIGHT, /names GPU 1 twice/, '--gpus', '1,2,1'],
     ['no list of GPUs', EIGHT, /--gpus first: must be all, none/, '--gpus', 'first'],
     ['a broken driver', BROKEN, /driver does not work.*restart/, '--gpus', 'all'],
-    ['no nvidia-smi', null, /no nvidia-smi on this host.*--cpus N/, '--gpus', '0'],
     ['no nvidia-smi, nothing asked for', null, /no nvidia-smi on this host.*--cpus N/],
     ['nothing to start', EIGHT, /no workers to start: --gpus none, --cpus 0/, '--gpus', 'none', '--cpus', 0],
-    ['half a worker', EIGHT, /--per-gpu 0.5 must be a whole number/, '--gpus', 'all', '--per-gpu', 0.5],
-    ['cores below zero', EIGHT, /--cpus -1 must be a whole number/, '--cpus=-1'],
     [
       'GPUs and nothing that uses them',
       EIGHT,
-      /--gpus: CUDA is not set up; run: dpmesh setup tensorflow --cuda/,
+      /--gpus: CUDA is not set up/,
       '--gpus',
       0,
       '--backend',
       'auto',
     ],
     ['GPUs of CUDA for WebGPU', EIGHT, /--gpus is for CUDA’s cards/, '--gpus', 0, '--backend', 'webgpu'],
-    ['no time', EIGHT, /--give-up-after 0 must be a number of seconds/, '--cpus', 1, '--give-up-after', 0],
   ] as [string, Host | null, RegExp, ...(string | number)[]][])
     test(`${name}: exit 2`, async () => {
       const options = described ? on(described) : { env: { PATH: mkdtempSync(join(folder, 'empty-')) } };
-      const { code, stderr } = await dpmesh(launchArgs('tcp://127.0.0.1:9', ...args), options);
-      assert.equal(code, 2, stderr);
-      assert.match(stderr, says);
-      assert.match(stderr, /^dpmesh: [^\n]+\n$/);
+      refused(await dpmesh(launchArgs('tcp://127.0.0.1:9', ...args), options), says);
     });
 
   for (const [says, ...args] of [
-    [/exclude each other/, '--gpus', 'all', '--workers', 2],
     [/--per-gpu 2 needs --gpus/, '--per-gpu', 2],
     [/no GPU 8/, '--gpus', 8],
   ] as [RegExp, ...(string | number)[]][])
     test(`train ${args.join(' ')}: exit 2`, async () => {
       const out = join(folder, 'never');
-      const { code, stderr } = await dpmesh(trainArgs(easy.data, out, ...args), on(EIGHT));
-      assert.equal(code, 2, stderr);
-      assert.match(stderr, says);
+      refused(await dpmesh(trainArgs(easy.data, out, ...args), on(EIGHT)), says);
     });
 });

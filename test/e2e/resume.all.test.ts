@@ -2,18 +2,20 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
+  changedCopy,
+  changeRunFile,
   checkpointsOf,
   dpmesh,
   ENDLESS,
@@ -21,13 +23,15 @@ import {
   eventsOf,
   jsonOf,
   ofType,
-  type ProcessResult,
   QUICK,
+  refused,
   resultHashes,
+  runFileOf,
   scratch,
   sha256,
   startAndReach,
   undisturbedHashes,
+  unfinish,
 } from './support.ts';
 
 const EPOCHS = 60;
@@ -47,11 +51,10 @@ async function killed(name: string, epoch: number, data = easy.data): Promise<st
 const resume = (run: string, ...more: (string | number)[]) =>
   dpmesh(['resume', run, '--json', '--checkpoint-every', 0.2, ...more]);
 
-/** Exit 2 and one error line with all of these texts. */
-function refused(ended: ProcessResult, ...says: string[]): void {
-  const wrong = ended.stderr.split('\n').filter((line) => /^dpmesh: (?!warning)/.test(line));
-  assert.deepEqual([ended.code, wrong.length], [2, 1], ended.stderr);
-  for (const part of says) assert.ok(wrong[0].includes(part), `"${wrong[0]}" lacks "${part}"`);
+function flip(file: string, at = statSync(file).size >> 1): void {
+  const bytes = readFileSync(file);
+  bytes[at] ^= 4;
+  writeFileSync(file, bytes);
 }
 
 describe('a run that was killed', { concurrency: 2 }, () => {
@@ -86,12 +89,8 @@ describe('a run that was killed', { concurrency: 2 }, () => {
   test('resumes from the checkpoint before a damaged one, and from the start without any', async () => {
     const run = await killed('damaged', 30);
     const newest = checkpointsOf(run).at(-1)!;
-    const file = join(run, 'checkpoints', newest);
-    const bytes = readFileSync(file);
-    bytes[bytes.length >> 1] ^= 4;
-    writeFileSync(file, bytes);
-    const bare = path('bare');
-    cpSync(run, bare, { recursive: true });
+    flip(join(run, 'checkpoints', newest));
+    const bare = changedCopy(run, path('bare'), () => {});
     const ended = await resume(run, '--workers', 2);
     jsonOf(ended);
     assert.match(ended.stderr, new RegExp(`warning: .*${newest} cannot be used: its checksum`));
@@ -139,9 +138,7 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const running = await startAndReach(10, data, run, ...FLAGS, ...ENDLESS, '--workers', 1);
     refused(await resume(run), run, 'in use by another coordinator');
     await running.killAll();
-    const bytes = readFileSync(data);
-    bytes[bytes.length - 1000 * 12] ^= 1;
-    writeFileSync(data, bytes);
+    flip(data, statSync(data).size - 1000 * 12);
     const kept = checkpointsOf(run);
     for (const shared of ['--shared-files', '--no-shared-files'])
       refused(await resume(run, shared), data, 'block 62 (rows 992 to 1007', 'changed');
@@ -163,16 +160,14 @@ describe('a run that was killed', { concurrency: 2 }, () => {
     const json = jsonOf(await resume(run, '--data', now, '--labels', easy.labels));
     assert.deepEqual(resultHashes(run), expected);
     assert.ok(json.nmi > 0, String(json.nmi));
-    const { config } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    const { config } = runFileOf(run);
     assert.deepEqual([config.data, config.labels], [now, easy.labels]);
   });
 
   test('between training and results: only labels the rows', async () => {
-    const run = path('labelling');
-    cpSync(path('quiet'), run, { recursive: true });
-    for (const name of ['labels.npy', 'model', 'mixture']) rmSync(join(run, name), { recursive: true });
-    const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
-    writeFileSync(join(run, 'run.json'), JSON.stringify({ ...file, result: null }));
+    const run = changedCopy(path('quiet'), path('labelling'), (at) =>
+      unfinish(at, 'labels.npy', 'model', 'mixture'),
+    );
     jsonOf(await resume(run, '--workers', 2));
     assert.deepEqual(resultHashes(run), expected);
     const events = eventsOf(run);
@@ -183,44 +178,33 @@ describe('a run that was killed', { concurrency: 2 }, () => {
   test('that has finished: reports that, and prints the result again', async () => {
     const run = path('quiet');
     const ended = await resume(run);
-    assert.deepEqual(jsonOf(ended), JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).result);
+    assert.deepEqual(jsonOf(ended), runFileOf(run).result);
     assert.equal(ended.stderr, `${run} is finished: there is nothing to resume\n`);
   });
 
   test('that has finished, and of which a file is damaged or missing: names that', async () => {
     for (const name of ['model/weights.bin', 'mixture/means.npy', 'labels.csv'])
-      for (const remove of [false, true]) {
-        const run = path('damaged');
-        rmSync(run, { recursive: true, force: true });
-        cpSync(path('quiet'), run, { recursive: true });
+      for (const [how, damage] of [
+        ['it is missing', rmSync],
+        ['SHA-256', flip],
+      ] as const) {
+        const run = changedCopy(path('quiet'), path('damaged'), (at) => damage(join(at, name)));
         const file = join(run, name);
-        const bytes = readFileSync(file);
-        bytes[bytes.length - 1] ^= 1;
-        if (remove) rmSync(file);
-        else writeFileSync(file, bytes);
-        refused(
-          await resume(run),
-          `${file} is damaged`,
-          remove ? 'it is missing' : 'SHA-256',
-          'repeat the run',
-        );
+        refused(await resume(run), `${file} is damaged`, how, 'repeat the run');
         refused(await dpmesh(['finish', run]), `${file} is damaged`);
       }
   });
 
   test('cannot be resumed with flags that change the result, by an older version, or where there is no run', async () => {
     const run = path('quiet');
-    refused(await resume(run, '--seed', 7), '--seed 7', 'start a new run');
-    refused(await resume(run, '--shards', 3), '--shards 3');
-    refused(await resume(run, '--alpha', 11), '--alpha 11');
-    refused(await resume(run, '--schedule', 'paper'), '--schedule paper', 'start a new run');
+    for (const change of ['--seed 7', '--shards 3', '--likelihood graph', '--schedule paper'])
+      refused(await resume(run, ...change.split(' ')), change, 'start a new run');
     refused(await resume(run, '--keys', 'x'), '--keys', '--bind');
     refused(await resume(run, '--backend', 'cpu'), '--backend cpu');
     refused(await resume(path('nowhere')), path('nowhere'), 'run.json');
-    const newer = path('newer');
-    mkdirSync(newer);
-    const file = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
-    writeFileSync(join(newer, 'run.json'), JSON.stringify({ ...file, dpmesh: '99.0.0' }));
+    const newer = changedCopy(run, path('newer'), (at) =>
+      changeRunFile(at, (file) => Object.assign(file, { dpmesh: '99.0.0' })),
+    );
     refused(await resume(newer), newer, '99.0.0');
   });
 });

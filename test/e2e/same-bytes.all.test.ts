@@ -45,6 +45,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
       const run = path(name);
       const json = jsonOf(await dpmesh(trainArgs(easy.data, run, ...flags, ...FLAGS)));
       assert.equal(json.workers, flags[1]);
+      assert.deepEqual(ofType(eventsOf(run), 'done')[0].rowsRead, 2 * 2000);
       assert.deepEqual(resultHashes(run), expected);
     });
 
