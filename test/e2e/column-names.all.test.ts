@@ -3,10 +3,21 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { tellingNames } from '../../data/column-names.ts';
-import { readNpy, writeNpy } from '../../data/npy.ts';
+import { readNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { zipOf } from '../data/arrays/fixtures.ts';
-import { dpmesh, easyData, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
+import {
+  changeRunFile,
+  dpmesh,
+  easyData,
+  jsonOf,
+  QUICK,
+  refused,
+  scratch,
+  times,
+  trainArgs,
+  writeRows,
+} from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -56,13 +67,7 @@ describe('the columns of a CSV with a header', () => {
       [csv('lines.csv', 'a,"b\nb",c'), '"b"'],
     ]) {
       const args = ['predict', '--run', run, '--data', data, '--out', path('p.npy')];
-      const { code, stderr } = await dpmesh(args);
-      assert.equal(code, 2, stderr);
-      assert.match(stderr, /^dpmesh: [^\n]+\n$/);
-      assert.ok(
-        stderr.startsWith(`dpmesh: ${data} has no column ${missing}, which the run ${run} was trained on`),
-        stderr,
-      );
+      refused(await dpmesh(args), `${data} has no column ${missing}, which the run ${run} was trained on`);
     }
   });
 
@@ -84,9 +89,8 @@ describe('the columns of a CSV with a header', () => {
     // As an earlier version wrote it.
     const file = join(run, 'model/transform.json');
     const { names: _, ...transform } = JSON.parse(readFileSync(file, 'utf8'));
-    const about = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
     writeFileSync(file, JSON.stringify(transform));
-    writeFileSync(join(run, 'run.json'), JSON.stringify({ ...about, files: undefined }));
+    changeRunFile(run, (about) => delete about.files);
     assert.deepEqual(await labelled(run, path('names.csv')), labels);
   });
 
@@ -94,41 +98,36 @@ describe('the columns of a CSV with a header', () => {
     const data = csv('numbers.csv', '0,1,2');
     const own = await trained('numbers', data);
     assert.deepEqual(await labelled(own, csv('mixed.csv', '2,0,1', [2, 0, 1])), await labelled(own, data));
-    const { code, stderr } = await dpmesh(['train', '--data', data, '--drop', '3', '--out', path('none')]);
-    assert.equal(code, 2);
-    assert.match(stderr, /^dpmesh: --drop: \S+ has no column 3; did you mean /);
+    const args = ['train', '--data', data, '--drop', '3', '--out', path('none')];
+    refused(await dpmesh(args), /^dpmesh: --drop: \S+ has no column 3; did you mean /);
   });
 
   test('messages of predict name only its own flags, and what it reads before what it writes', async () => {
     const bare = await trained('bare-run', csv('bare.csv', null), '--drop', '3');
-    const ids = Array.from({ length: 2000 }, (_, i) => `r${i},${easy.rows[3 * i]},${easy.rows[3 * i + 1]}`);
-    writeFileSync(path('text.csv'), `${ids.join('\n')}\n`);
     const arrays = { 'x.npy': readFileSync(easy.data), 'y.npy': readFileSync(easy.data) };
     writeFileSync(path('arrays.npz'), zipOf(arrays));
     writeFileSync(path('there.npy'), '');
     for (const [own, data, says, out] of [
       [bare, csv('two.csv', null, [0, 1]), 'has no column 3', 'new.npy'],
-      [bare, path('text.csv'), 'not what the run', 'new.npy'],
       [run, path('arrays.npz'), 'choose one with a file of it alone, or by its name in the run', 'new.npy'],
       [run, path('nowhere.npy'), 'nowhere.npy cannot be read', 'there.npy'],
       [path('nowhere'), easy.data, 'not the directory of a finished run', 'there.npy'],
     ]) {
-      const { code, stderr } = await dpmesh(['predict', own, data, '--out', path(out)]);
-      assert.equal(code, 2);
-      assert.ok(stderr.includes(says), stderr);
-      for (const [flag] of stderr.matchAll(/--[a-z-]+/g))
-        assert.ok(['--run', '--out'].includes(flag), stderr);
+      const ended = await dpmesh(['predict', own, data, '--out', path(out)]);
+      refused(ended, says);
+      for (const [flag] of ended.stderr.matchAll(/--[a-z-]+/g))
+        assert.ok(['--run', '--out'].includes(flag), ended.stderr);
     }
   });
 
   test('that have no names and look like each other are warned about', async () => {
-    const values = Array.from(easy.rows, (value, i) => value * 10 ** (i % 3) + [0, 100, 0][i % 3]);
-    const rows = (order: number[]) =>
-      Float32Array.from(values, (_, i) => values[3 * Math.floor(i / 3) + order[i % 3]]);
-    const file = (name: string, order: number[]) => {
-      writeNpy(path(name), '<f4', [2000, 3], rows(order));
-      return path(name);
-    };
+    const value = (row: number, column: number) =>
+      easy.rows[3 * row + column] * 10 ** column + (column === 1 ? 100 : 0);
+    const file = (name: string, order: number[]) =>
+      writeRows(
+        path(name),
+        times(2000, (row) => order.map((column) => value(row, column))),
+      );
     const own = await trained('unnamed', file('own.npy', [0, 1, 2]));
     const said = async (data: string) =>
       (await dpmesh(['predict', own, data, '--out', path('unnamed.csv'), '--force'])).stderr;

@@ -6,7 +6,6 @@ import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { dpmeshVersion } from '../../base/version.ts';
 import { gatherContents } from '../../coordinator/report/gather.ts';
-import { writeNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import {
@@ -187,16 +186,6 @@ test('images of the size of their own: predict takes no others, and --labels nee
     'odd.png is 9 × 7, 101 of 102 are 12 × 12',
     '--image-size',
   );
-});
-
-test('predict on a folder needs a run on bytes', async () => {
-  const [data, run] = [path('float.npy'), path('float-run')];
-  const random = generator(3n, 'float');
-  const values = Float32Array.from({ length: 100 * SIDE * SIDE }, () => random.below(256) / 255);
-  writeNpy(data, '<f4', [100, SIDE, SIDE], values);
-  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, '--max-epochs', 3, ...gaussian)));
-  const args = ['predict', '--run', run, '--out', path('p.npy'), '--data', await bars('bytes', 4)];
-  refused(await dpmesh(args), 'was trained on float32 images, a folder has bytes');
 });
 
 test('with an encoder: the images of the rows, not of the codes', async () => {

@@ -1,37 +1,42 @@
 // Notes on a result and replicates, in whole runs.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { writeNpy } from '../../data/npy.ts';
-import type * as Library from '../../index.ts';
+import { generator } from '../../model/random.ts';
 import {
   assertNoneLeft,
+  changeRunFile,
   dpmesh,
   easyData,
   eventsOf,
   jsonOf,
   K,
+  library,
   ofType,
   patience,
   QUICK,
+  refused,
   resultHashes,
+  runFileOf,
   scratch,
   start,
+  times,
   trainArgs,
   until,
+  writeRows,
 } from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const easy = easyData(folder, 'easy', 2000);
-const runFileOf = (run: string) => JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
 const FEW = ['--replicates', 3, '--no-http', ...QUICK] as const;
 
 describe('replicates', () => {
   test('are the same for any number of workers, and change nothing else', async () => {
     const plain = jsonOf(await dpmesh(trainArgs(easy.data, path('plain'), '--no-http', ...QUICK)));
-    assert.equal(plain.replicates, null);
+    assert.deepEqual([plain.replicates, plain.notes], [null, []]);
+    assert.equal('notes' in eventsOf(path('plain')).at(-1)!, false);
     const found = [];
     for (const workers of [1, 3]) {
       const run = path(`w${workers}`);
@@ -91,18 +96,10 @@ describe('replicates', () => {
     });
   });
 
-  test('a number that is not from 2 to 100, or too many initial clusters for a half', async () => {
-    for (const [flags, message] of [
-      [['--replicates', 1], /--replicates 1 must be a whole number from 2 to 100/],
-      [
-        ['--replicates', 2, '--init-k', 1500],
-        /--init-k 1500 is more than half of the 2000 rows .*--replicates/,
-      ],
-    ] as const) {
-      const { code, stderr } = await dpmesh(trainArgs(easy.data, path('wrong'), '--no-http', ...flags));
-      assert.equal(code, 2);
-      assert.match(stderr, message);
-    }
+  test('too many initial clusters for a half are refused', async () => {
+    const flags = ['--no-http', '--replicates', 2, '--init-k', 1500];
+    const says = /--init-k 1500 is more than half of the 2000 rows .*--replicates/;
+    refused(await dpmesh(trainArgs(easy.data, path('wrong'), ...flags)), says);
   });
 
   test('beside K on the terminal, in the report and in the library', async () => {
@@ -121,38 +118,28 @@ describe('replicates', () => {
     const page = readFileSync(join(run, 'report', 'report.html'), 'utf8');
     assert.ok(page.includes(`<dd id="now-k">${k} <small>(${text[2]})</small></dd>`));
     assert.ok(page.includes(`<li>${notes[0]}</li>`));
-    const { openRun }: typeof Library = await import(new URL('../../dist/index.js', import.meta.url).href);
+    const { openRun } = await library();
     const { result } = await openRun(run);
     assert.deepEqual(result!.replicates, replicates);
     assert.deepEqual(result!.notes, notes);
     // As an earlier version wrote it.
-    const file = runFileOf(run);
-    delete file.result.notes;
-    delete file.result.replicates;
-    writeFileSync(join(run, 'run.json'), JSON.stringify(file));
+    changeRunFile(run, ({ result }) => {
+      for (const name of ['notes', 'replicates']) delete result[name];
+    });
     const older = (await openRun(run)).result!;
     assert.deepEqual([older.notes, older.replicates], [[], null]);
   });
 });
 
-describe('notes', () => {
-  test('K 1 with a column of row numbers; no replicate differs', async () => {
-    let state = 1;
-    const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
-    const normal = () => Array.from({ length: 12 }, uniform).reduce((sum, value) => sum + value, -6);
-    const rows = Float32Array.from({ length: 3000 }, (_, i) => (i % 2 ? (i - 1) / 2 : normal()));
-    writeNpy(path('ids.npy'), '<f4', [1500, 2], rows);
-    const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
-    const { k, notes, replicates } = jsonOf(await dpmesh(args));
-    assert.equal(k, 1);
-    assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
-    assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1 });
-  });
-
-  test('a run that is fine has none', async () => {
-    const result = jsonOf(await dpmesh(trainArgs(easy.data, path('fine'), '--no-http')));
-    assert.equal(result.k, K);
-    assert.deepEqual(result.notes, []);
-    assert.equal('notes' in eventsOf(path('fine')).at(-1)!, false);
-  });
+test('notes: K 1 with a column of row numbers; no replicate differs', async () => {
+  const { normal } = generator(1n, 'ids');
+  writeRows(
+    path('ids.npy'),
+    times(1500, (i) => [normal(), i]),
+  );
+  const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
+  const { k, notes, replicates } = jsonOf(await dpmesh(args));
+  assert.equal(k, 1);
+  assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
+  assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1 });
 });
