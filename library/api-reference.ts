@@ -22,7 +22,7 @@ const inProgram = (text: string) =>
     (flag) => `\`${camelCase(flag)}: false\``,
   );
 
-function optionMember(name: string, option: Option & { inPrograms?: string }): string {
+function optionMember([name, option]: [string, Option & { inPrograms?: string }]): string {
   const { help, type, limit, types, inPrograms } = option;
   const what = `${help[0].toUpperCase()}${help.slice(1)}${type === 'number' ? ` (${limit})` : ''}`;
   const shown = inPrograms ?? shownDefault(option);
@@ -33,24 +33,18 @@ function optionMember(name: string, option: Option & { inPrograms?: string }): s
   return `  /** ${inProgram(what)}.${tag} */\n${code}\n`;
 }
 
-const typeOf = (name: string, comment: string, members: string[]) =>
-  `/** ${comment} */\nexport interface ${name} {\n${members.join('')}}\n`;
+const typeOf = (name: string, comment: string, members: [string, Option][]) =>
+  `/** ${comment} */\nexport interface ${name} {\n${members.map(optionMember).join('')}}\n`;
 
 /** library/run-options.ts. */
 export function optionTypes(): string {
-  const model = options
-    .filter(([name]) => name !== 'data' && name !== 'labels')
-    .map(([name, option]) => optionMember(name, option));
-  const run = runOptions
-    .filter(([, { isForTerminals }]) => !isForTerminals)
-    .map(([name, option]) => optionMember(name, option));
+  const model = options.filter(([name]) => name !== 'data' && name !== 'labels');
+  const run = runOptions.filter(([, { isForTerminals }]) => !isForTerminals);
+  const about =
+    'Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters.';
   return [
     '// Written by `npm run docs:api` from coordinator/options.ts.\n',
-    typeOf(
-      'ModelOptions',
-      'Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters.',
-      model,
-    ),
+    typeOf('ModelOptions', about, model),
     typeOf(
       'ProgramOptions',
       'The options of the command line for how a run is computed, monitored and saved.',
@@ -60,59 +54,29 @@ export function optionTypes(): string {
 }
 
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
-const SECTIONS: Record<string, string[]> = {
-  Functions: ['train', 'resume', 'predict', 'cut', 'evaluate', 'openRun', 'synth'],
-  Results: [
-    ...[
-      'Run',
-      'RunResult',
-      'Scores',
-      'Replicates',
-      'Stability',
-      'Alternation',
-      'ClusterDescription',
-      'ShownRow',
-      'ExemplarRow',
-      'BorderRow',
-      'ApartColumn',
-      'ClusterEvidence',
-      'Prediction',
-      'Cut',
-      'JoinedCluster',
-    ],
-    ...['NextSplit', 'Evaluation', 'SavedRun', 'FittedMixture'],
-    ...['DrawOptions', 'DrawnReport', 'Synthetic'],
-  ],
-  Options: [
-    ...[
-      'TrainOptions',
-      'ResumeOptions',
-      'RunOptions',
-      'ProgramOptions',
-      'ModelOptions',
-      'PredictOptions',
-      'CutOptions',
-    ],
-    ...['EvaluateOptions', 'SynthOptions', 'Data', 'Rows', 'LabelData'],
-  ],
-  Events: ['TimedEvent', 'RunEvent', 'Departure', 'Likelihood', 'Change', 'EndReason'],
-  Errors: ['UserError', 'AbortError'],
+const SECTIONS: Record<string, string> = {
+  Functions: 'train resume predict cut evaluate openRun synth',
+  Results: `Run RunResult Scores Replicates Stability Alternation ClusterDescription ShownRow ExemplarRow BorderRow
+    ApartColumn ClusterEvidence Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
+    DrawnReport Synthetic`,
+  Options: `TrainOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions CutOptions EvaluateOptions
+    SynthOptions Data Rows LabelData`,
+  Events: 'TimedEvent RunEvent Departure Likelihood Change EndReason',
+  Errors: 'UserError AbortError',
 };
 
-interface Declaration {
-  name: string;
-  kind: 'function' | 'interface' | 'type' | 'class';
-  /** The doc comment without asterisks; empty if there is none. */
-  comment: string;
-  /** The code without the doc comment and, for a function, without the body. */
-  code: string;
-}
+/** Types whose members another page describes, by the place there. */
+const ELSEWHERE: Record<string, string> = {
+  'flags.md': 'ModelOptions',
+  'flags.md#run': 'ProgramOptions',
+  'run-directory.md#clustersjson':
+    'ClusterDescription ShownRow ExemplarRow BorderRow ApartColumn ClusterEvidence',
+  'run-directory.md#runjson': 'Scores Replicates Stability',
+  'run-directory.md#mixture-which-coordinates': 'FittedMixture',
+  'run-directory.md#eventsjsonl': 'RunEvent',
+};
 
-interface MemberDoc {
-  name: string;
-  type: string;
-  comment: string;
-}
+const namesIn = (list: string) => list.split(/\s+/);
 
 /** The file of each exported name. */
 function exportsOf(index: string): Map<string, string> {
@@ -135,16 +99,11 @@ const withoutMarkers = (comment: string) =>
 const withLiterals = (code: string, text: string) =>
   code.replace(/\(typeof (\w+)\)\[number\]/g, (type, name) => {
     const array = new RegExp(`const ${name}(?:: [^=]*)? = \\[([^\\]]*)\\]`).exec(text);
-    return array
-      ? array[1]
-          .split(',')
-          .map((item) => item.trim())
-          .filter(Boolean)
-          .join(' | ')
-      : type;
+    return array ? array[1].split(/,\s*/).filter(Boolean).join(' | ') : type;
   });
 
-function declarationOf(name: string, text: string): Declaration {
+/** With `comment`, its doc comment without asterisks, and `code` without that and, of a function, without the body. */
+function declarationOf(name: string, text: string) {
   const head = new RegExp(
     `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class) ${name}\\b`,
   );
@@ -153,18 +112,14 @@ function declarationOf(name: string, text: string): Declaration {
   const rest = text.slice(match.index + match[1].length);
   // A declaration ends with a line that closes it, or with its first line's semicolon.
   const end = /^(?:\}|[^\n]*;$|[\s\S]*?\n(?: {2}[^\n]*;|\}))$/m.exec(rest)!;
-  const kind = match[2] as Declaration['kind'];
+  const kind = match[2];
   const block = /^\}$/m.exec(rest);
   const code =
     kind === 'type'
       ? rest.slice(0, rest.search(/;\n(?=\n|$|\/|export)/) + 1)
       : rest.slice(0, block ? block.index + 1 : end[0].length);
-  return {
-    name,
-    kind,
-    comment: withoutMarkers(match[1]),
-    code: kind === 'function' ? signature(code) : withLiterals(code, text),
-  };
+  const shown = kind === 'function' ? signature(code) : withLiterals(code, text);
+  return { name, kind, comment: withoutMarkers(match[1]), code: shown };
 }
 
 const signature = (code: string) =>
@@ -178,7 +133,7 @@ const inLine = (members: string) =>
   members.replace(/:\n {4}\| ([^;]*);/g, (_, types: string) => `: ${types.replace(/\n {4}\| /g, ' | ')};`);
 
 /** The members of an interface or class, with their comments. */
-function membersOf({ code }: Declaration): MemberDoc[] {
+function membersOf(code: string) {
   const body = inLine(code.slice(code.indexOf('{\n') + 2, code.lastIndexOf('}')));
   const member =
     /((?: {2}\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?) {2}(?:override )?(?:readonly )?(?!this\.)(\*?[\w[\].]+\??)(\([^\n]*?\): |: | = )([^\n]*);\n/g;
@@ -199,56 +154,35 @@ function firstSentence(comment: string): string {
 
 const withoutComments = (code: string) => code.replace(/^ *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n/gm, '');
 
-/** Types whose members another page describes, and where. */
-const ELSEWHERE: Record<string, string> = {
-  ModelOptions: 'flags.md',
-  ProgramOptions: 'flags.md#run',
-  ClusterDescription: 'run-directory.md#clustersjson',
-  ShownRow: 'run-directory.md#clustersjson',
-  ExemplarRow: 'run-directory.md#clustersjson',
-  BorderRow: 'run-directory.md#clustersjson',
-  ApartColumn: 'run-directory.md#clustersjson',
-  ClusterEvidence: 'run-directory.md#clustersjson',
-  Scores: 'run-directory.md#runjson',
-  Replicates: 'run-directory.md#runjson',
-  Stability: 'run-directory.md#runjson',
-  FittedMixture: 'run-directory.md#mixture-which-coordinates',
-  RunEvent: 'run-directory.md#eventsjsonl',
-};
-
-function section(declaration: Declaration): string {
-  const { name, kind, comment, code } = declaration;
+function section({ name, kind, comment, code }: ReturnType<typeof declarationOf>): string {
   const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
   const text = firstSentence(comment);
-  const parts = [`### ${name}`, parents ? `${text}; extends \`${parents}\`.` : text && `${text}.`].filter(
-    Boolean,
-  );
-  const page = ELSEWHERE[name];
+  const extended = parents ? `; extends \`${parents}\`` : '';
+  const parts = [`### ${name}`, ...(text ? [`${text}${extended}.`] : [])];
+  const [page] = Object.entries(ELSEWHERE).find(([, names]) => namesIn(names).includes(name)) ?? [];
   if (page) parts.push(`Described in [${page.replace(/#.*/, '')}](${page}).`);
   if (page && (kind === 'type' || page.startsWith('flags'))) return parts.join('\n\n');
-  if (kind === 'function' || kind === 'type') {
-    parts.push(`\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``);
-    return parts.join('\n\n');
-  }
-  const members = membersOf(declaration).filter(({ name }) => name !== 'name');
+  if (kind === 'function' || kind === 'type')
+    return [...parts, `\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``].join('\n\n');
+  const members = membersOf(code).filter(({ name }) => name !== 'name');
   const rows = members.map(({ name: member, type, comment }) => {
     const text = page ? '' : firstSentence(comment);
     return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
   });
-  if (rows.length) parts.push(rows.join('\n'));
-  return parts.join('\n\n');
+  return [...parts, rows.join('\n')].filter(Boolean).join('\n\n');
 }
 
 /** The complete page. */
 export function apiReference(): string {
   const files = exportsOf(source('index.ts'));
-  const listed = Object.values(SECTIONS).flat();
+  const listed = Object.values(SECTIONS).flatMap(namesIn);
   const missing = [...files.keys()].filter((name) => !listed.includes(name));
   if (missing.length) throw new Error(`${missing.join(', ')}: exported, but in no section of docs/api.md`);
   const sections = Object.entries(SECTIONS).map(([title, names]) =>
-    [`## ${title}`, ...names.map((name) => section(declarationOf(name, source(files.get(name)!))))].join(
-      '\n\n',
-    ),
+    [
+      `## ${title}`,
+      ...namesIn(names).map((name) => section(declarationOf(name, source(files.get(name)!)))),
+    ].join('\n\n'),
   );
   return [
     '# The library: reference',

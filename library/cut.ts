@@ -8,13 +8,12 @@ import { dpmeshVersion } from '../base/version.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { decode } from '../data/arrays/dtype.ts';
-import { CHUNK_ELEMENTS, createNpy, readNpy } from '../data/npy.ts';
+import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import {
   csvTable,
   LABEL_FORMATS,
   type LabelColumn,
   type LabelFormat,
-  type LabelTableWriter,
   parquetTable,
 } from '../data/saved/label-table.ts';
 import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
@@ -29,7 +28,7 @@ import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import * as dendrogram from '../model/hierarchy/dendrogram.ts';
 import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
 
-import { sameFile, withArrays } from './result.ts';
+import { createSink, sameFile, withArrays } from './result.ts';
 
 /** Options of `cut`. */
 export interface CutOptions {
@@ -95,8 +94,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     const properties = { rows, clusters: groups, next };
     if (path === undefined || format !== '.npy') {
       const assertSame = sameFile(join(folder, 'labels.npy'), 'the cut was made');
-      if (path !== undefined)
-        await writeCutTable(path, files, { force, pieces: joinedLabels(files, rows, place) });
+      if (path !== undefined) await writeCutTable(path, files, force, joinedLabels(files, rows, place));
       return withArrays(properties, {
         labels() {
           assertSame();
@@ -106,42 +104,31 @@ export async function cut(options: CutOptions): Promise<Cut> {
         },
       });
     }
-    const file = createNpy(path, '<i4', [rows], { replace: force });
+    const labels = createSink<Int32Array>(path, '<i4', [rows], force);
     try {
       for (const { start, own } of joinedLabels(files, rows, place)) {
         await yieldToEventLoop();
-        file.write(own, start);
+        labels.write(own, start);
       }
-      file.finish();
+      labels.finish();
     } catch (error) {
-      file.abort();
+      labels.abort();
       throw error;
     }
-    const assertSame = sameFile(path, 'it was written');
-    return withArrays(properties, {
-      labels() {
-        assertSame();
-        return readNpy(path).data as Int32Array;
-      },
-    });
+    return withArrays(properties, { labels: labels.read });
   });
 }
 
 /** The rows that count in full by default, at least (docs/algorithm.md, section 1). */
 const FULLY_COUNTED = 10_000;
 
-/** A cut of a run, with its files and number of rows. */
-export interface RunCut extends Pick<dendrogram.Cut, 'place'> {
-  groups: JoinedCluster[];
-  files: RunFiles;
-  rows: number;
-  /** Clusters of the run. */
-  k: number;
-  next: readonly NextSplit[];
-}
+export type RunCut = ReturnType<typeof cutOfRun>;
 
-/** The cut of a finished run at so many clusters. UserError where there is none. `run`: an absolute path. */
-export function cutOfRun(run: string, clusters: number): RunCut {
+/**
+ * The cut of a finished run, of `k` clusters and `rows` rows, at so many clusters. UserError where there is none. `run`: an absolute
+ * path.
+ */
+export function cutOfRun(run: string, clusters: number) {
   if (!(Number.isInteger(clusters) && clusters >= 1))
     throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
   const { result, data, config, files: hashes } = readRunFile(run, dpmeshVersion());
@@ -174,7 +161,7 @@ export function cutOfRun(run: string, clusters: number): RunCut {
   const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
   return {
     ...{ files, rows: data.rows, k, next, place },
-    groups: groups.map((group) => ({ ...group, ...textsOf(group.from, descriptions) })),
+    groups: groups.map((group): JoinedCluster => ({ ...group, ...textsOf(group.from, descriptions) })),
   };
 }
 
@@ -229,13 +216,6 @@ export function labelFormatOf(path: string): LabelFormat {
   );
 }
 
-interface LabelTableFile extends LabelTableWriter {
-  /** Makes the file durable under its name. */
-  finish(): void;
-  /** Removes an incomplete file. */
-  abort(): void;
-}
-
 /**
  * Starts a .csv or .parquet of labels. `rowsName`: of the first column, which has numbers of rows, or with `hasIds` what names them;
  * `force`: replace a file.
@@ -245,7 +225,7 @@ export async function createLabelTable(
   rowsName: string,
   columns: readonly LabelColumn[],
   { hasIds, force }: { hasIds: boolean; force: boolean },
-): Promise<LabelTableFile> {
+) {
   const { write, finish, abort } = createAtomicFile(path, { replace: force });
   let at = 0;
   const sink = {
@@ -263,24 +243,19 @@ export async function createLabelTable(
 
 /** The labels of a cut as a table: what names each row in the run, and its cluster. */
 
-const COLUMNS = ['cluster'] as const;
 /** The column of the run's table that only numbers its rows. */
 const NUMBERED = 'row';
 
-interface CutTable {
-  /** Replace a file. */
-  force: boolean;
-  /** The labels of consecutive rows. */
-  pieces: Iterable<{ start: number; own: Int32Array }>;
-}
-
 /** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */
-async function writeCutTable(path: string, files: RunFiles, { force, pieces }: CutTable): Promise<void> {
+async function writeCutTable(
+  path: string,
+  files: RunFiles,
+  force: boolean,
+  pieces: ReturnType<typeof joinedLabels>,
+): Promise<void> {
   const names = await rowNames(files);
-  const table = await createLabelTable(path, names?.title ?? NUMBERED, COLUMNS, {
-    hasIds: names !== null,
-    force,
-  });
+  const how = { hasIds: names !== null, force };
+  const table = await createLabelTable(path, names?.title ?? NUMBERED, ['cluster'], how);
   try {
     for (const { start, own } of pieces)
       table.write({ start, ids: names && (await names.next(own.length)), columns: { cluster: own } });

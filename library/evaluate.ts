@@ -1,6 +1,6 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
-import { assertOptions, fixedPaths, fixLabels, labelsOf } from './inputs.ts';
+import { assertOptions, fixedPaths, labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
 
 /** Options of `evaluate`. */
@@ -42,21 +42,18 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   assertOptions('evaluate', options, { pred: 'any', labels: 'any' }, ['pred', 'labels']);
   const [predName, truthName] = [nameOf(options.pred, 'pred'), nameOf(options.labels, 'labels')];
   const paths = fixedPaths();
-  const fixed = (data: LabelData) => (typeof data === 'string' ? fixLabels(data, paths) : data);
-  const inputs = [fixed(options.pred), fixed(options.labels)];
+  const inputs = [paths.fixInput(options.pred), paths.fixInput(options.labels)];
   const [pred, truth] = await paths.naming(async () => [
     await labelsOf(inputs[0], 'pred'),
     await labelsOf(inputs[1], 'labels'),
   ]);
   if (pred.codes.length !== truth.codes.length)
     throw new UserError(
-      `${predName} has ${pred.codes.length} labels, but ${truthName} has ${truth.codes.length}; ` +
-        'pass labels of the same rows',
+      `${predName} has ${pred.codes.length} labels, but ${truthName} has ${truth.codes.length}; pass labels of the same rows`,
     );
   if (pred.names.length * truth.names.length > MAX_PAIRS)
     throw new UserError(
-      `${predName} has ${pred.names.length} different labels and ${truthName} has ${truth.names.length}, ` +
-        'too many to compare; check that both are labels',
+      `${predName} has ${pred.names.length} different labels and ${truthName} has ${truth.names.length}, too many to compare; check that both are labels`,
     );
   const table = contingency(pred.codes, truth.codes);
   const { clusters: k, classes, rows } = table;

@@ -13,10 +13,8 @@ import type { Data, LabelData, Rows, RunOptions } from './options.ts';
 
 /** Options of the public functions as programs without type checks may pass them. */
 
-/** What the value of an option must be. `output`: the path of what is written. */
-type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'output' | 'function' | 'signal' | 'any';
-
-const ARTICLES: Record<Exclude<Kind, 'any'>, string> = {
+/** What the value of an option must be, in words. `output`: the path of what is written. */
+const KINDS = {
   boolean: 'true or false',
   number: 'a number',
   bigint: 'a bigint',
@@ -24,7 +22,9 @@ const ARTICLES: Record<Exclude<Kind, 'any'>, string> = {
   output: 'a string',
   function: 'a function',
   signal: 'an AbortSignal',
+  any: '',
 };
+type Kind = keyof typeof KINDS;
 
 /** Names and kinds of options; a list of kinds allows each of them. */
 export type OptionKinds<Options> = Record<keyof Options & string, Kind | readonly Kind[]>;
@@ -58,17 +58,14 @@ export function assertOptions<Options extends object>(
     if (value === undefined) continue;
     const allowed = [kinds[name as keyof Options & string]].flat() as Kind[];
     if (!allowed.some((kind) => isOf(kind, value)))
-      throw new UserError(
-        `${call}: ${name} must be ${allowed.map((kind) => ARTICLES[kind as keyof typeof ARTICLES]).join(' or ')}`,
-      );
+      throw new UserError(`${call}: ${name} must be ${allowed.map((kind) => KINDS[kind]).join(' or ')}`);
     if (allowed.includes('output') && typeof value === 'string') assertLocal(`--${name}`, value);
   }
 }
 
 function isOf(kind: Kind, value: unknown): boolean {
-  if (kind === 'any') return true;
-  if (kind === 'output') return typeof value === 'string';
-  return kind === 'signal' ? value instanceof AbortSignal : typeof value === kind;
+  if (kind === 'signal') return value instanceof AbortSignal;
+  return kind === 'any' || typeof value === (kind === 'output' ? 'string' : kind);
 }
 
 /** With a suggestion where a name is close enough to be meant. */
@@ -80,15 +77,12 @@ function unknownOption(call: string, name: string, known: string[]): string {
 
 /** Throws a UserError for an output, by its flag, that is no file, or one that there is already and may not be replaced. */
 export function assertWritable(outputs: FilesByFlag, force: boolean): void {
-  const found = Object.entries(outputs).flatMap(([flag, path]) => {
-    const status = path ? statusOf(path) : undefined;
-    return status ? [{ flag, path, status }] : [];
-  });
-  for (const { flag, path, status } of found)
-    if (!status.isFile())
+  const found = Object.entries(outputs).filter(([, path]) => path && statusOf(path));
+  for (const [flag, path] of found)
+    if (!statusOf(path!)?.isFile())
       throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
   if (found.length && !force)
-    throw new UserError(`${found[0].path} already exists; choose another path, or overwrite it with --force`);
+    throw new UserError(`${found[0][1]} already exists; choose another path, or overwrite it with --force`);
 }
 
 /** A seed as text. UserError for a number that is too large to be exact. */
@@ -98,35 +92,38 @@ export function seedText(seed: number | bigint | string): string {
   return String(seed);
 }
 
+export type FixedPaths = ReturnType<typeof fixedPaths>;
+
 /**
  * Paths of a caller, made absolute once, before anything waits: its working directory may be changed or renamed while they
  * are in use. In messages they are what the caller gave.
  */
-export interface FixedPaths {
-  /** The absolute path; null, undefined and the address of a remote file as they are. */
-  fix<Path extends string | null | undefined>(path: Path): Path;
-  /** The text with these paths as they were given. */
-  asGiven(text: string): string;
-  /** What `work` returns; a UserError has the paths as they were given. */
-  naming<T>(work: () => Promise<T>): Promise<T>;
-}
-
-export function fixedPaths(): FixedPaths {
+export function fixedPaths() {
   const given = new Map<string, string>();
+  /** The text with these paths as they were given. */
   const asGiven = (text: string) =>
     [...given]
       .sort(([a], [b]) => b.length - a.length)
       .reduce((shown, [path, as]) => replace(shown, path, as), text);
+  /** The absolute path; null, undefined and the address of a remote file as they are. */
+  const fix = <Path extends string | null | undefined>(path: Path): Path => {
+    if (!path || isRemote(path)) return path;
+    const absolute = resolve(path);
+    if (absolute !== path && absolute !== parse(absolute).root)
+      given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));
+    return absolute as Path;
+  };
   return {
     asGiven,
-    fix(path) {
-      if (!path || isRemote(path)) return path;
-      const absolute = resolve(path);
-      if (absolute !== path && absolute !== parse(absolute).root)
-        given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));
-      return absolute as typeof path;
+    fix,
+    /** The same for data or labels, which may be no path, or one with a column after a colon. */
+    fixInput<Input>(input: Input): Input {
+      if (typeof input !== 'string') return input;
+      fix(labelsFile(input));
+      return fix(input);
     },
-    async naming(work) {
+    /** What `work` returns; a UserError has the paths as they were given. */
+    async naming<T>(work: () => Promise<T>): Promise<T> {
       try {
         return await work();
       } catch (error) {
@@ -199,12 +196,13 @@ export async function labelsOf(data: LabelData, option: string): Promise<Labels>
   return { codes: values.map((value) => ranks.get(value)!), names: [...ranks.keys()].map(String) };
 }
 
-/** Throws a UserError if the run had this input in memory and the path is of its temporary file, now removed. */
-export function assertNotInMemory(path: string | null, name: 'data' | 'labels', run: string): void {
-  if (path !== null && TEMPORARY.test(path) && !existsSync(path))
-    throw new UserError(
-      `${run} was started with ${name} in a program's memory: resume it from a program that passes the same ${name} again`,
-    );
+/** Throws a UserError if the run had such an input in memory, and it is given as its temporary file, now removed. */
+export function assertNotInMemory(inputs: { data: Data; labels: LabelData | null }, run: string): void {
+  for (const [name, path] of Object.entries(inputs))
+    if (typeof path === 'string' && TEMPORARY.test(path) && !existsSync(path))
+      throw new UserError(
+        `${run} was started with ${name} in a program's memory: resume it from a program that passes the same ${name} again`,
+      );
 }
 
 /** Absolute paths of the inputs of a run. */
@@ -217,67 +215,47 @@ export interface InputPaths {
   withNames(text: string): string;
 }
 
+const isPath = (value: unknown): value is string | null | undefined =>
+  typeof value === 'string' || value == null;
+
 /**
  * Calls `work` with paths of the data and labels. Arrays are written to temporary files, which are removed when it
  * settles. `paths`: in which those of the inputs, and what else `work` may name in an error, are fixed.
  */
-export async function withFiles<T>(
-  { data, labels }: { data: Data; labels?: LabelData | null },
+export function withFiles<T>(
+  inputs: { data: Data; labels?: LabelData | null },
   work: (inputs: InputPaths) => Promise<T>,
-  paths = fixedPaths(),
+  { asGiven, fixInput, naming } = fixedPaths(),
 ): Promise<T> {
-  const { fix, asGiven } = paths;
-  const fixed = {
-    data: typeof data === 'string' ? fix(data) : data,
-    labels: typeof labels === 'string' ? fixLabels(labels, paths) : labels,
-  };
-  return paths.naming(() => withFixedFiles(fixed, asGiven, work));
-}
-
-/** The absolute form of a path of labels, which may have a column after a colon. */
-export function fixLabels(spec: string, { fix }: FixedPaths): string {
-  fix(labelsFile(spec));
-  return fix(spec);
-}
-
-async function withFixedFiles<T>(
-  { data, labels }: { data: Data; labels?: LabelData | null },
-  asGiven: (text: string) => string,
-  work: (inputs: InputPaths) => Promise<T>,
-): Promise<T> {
-  if (typeof data === 'string' && typeof (labels ?? '') === 'string')
-    return work({
-      data,
-      labels: labels as string | null | undefined,
-      inMemory: false,
-      withNames: asGiven,
-    });
-  const { path, remove } = temporaryFolder();
-  const [dataFile, labelsFile] = [join(path, 'data.npy'), join(path, 'labels.npy')];
-  const withNames = (text: string) =>
-    asGiven(text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels'));
-  try {
-    if (typeof data !== 'string') {
-      assertRows(data);
-      const { values, columns } = data;
-      const dtype = values instanceof Float32Array ? '<f4' : '<f8';
-      writeNpy(dataFile, dtype, [values.length / columns, columns], values);
+  const [data, labels] = [fixInput(inputs.data), fixInput(inputs.labels)];
+  return naming(async () => {
+    if (typeof data === 'string' && isPath(labels))
+      return work({ data, labels, inMemory: false, withNames: asGiven });
+    const { path, remove } = temporaryFolder();
+    const [dataFile, labelsFile] = [join(path, 'data.npy'), join(path, 'labels.npy')];
+    const withNames = (text: string) =>
+      asGiven(text.replaceAll(dataFile, 'data').replaceAll(labelsFile, 'labels'));
+    try {
+      if (typeof data !== 'string') {
+        assertRows(data);
+        const { values, columns } = data;
+        const dtype = values instanceof Float32Array ? '<f4' : '<f8';
+        writeNpy(dataFile, dtype, [values.length / columns, columns], values);
+      }
+      if (!isPath(labels)) writeNpy(labelsFile, '<i4', [labels.length], int32Labels(labels, 'labels'));
+      return await work({
+        data: typeof data === 'string' ? data : dataFile,
+        labels: isPath(labels) ? labels : labelsFile,
+        inMemory: true,
+        withNames,
+      });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      throw new UserError(withNames(error.message), { exitCode: error.exitCode });
+    } finally {
+      remove();
     }
-    if (labels && typeof labels !== 'string')
-      writeNpy(labelsFile, '<i4', [labels.length], int32Labels(labels, 'labels'));
-    return await work({
-      data: typeof data === 'string' ? data : dataFile,
-      labels: labels && typeof labels !== 'string' ? labelsFile : labels,
-      inMemory: true,
-      withNames,
-    });
-  } catch (error) {
-    throw error instanceof UserError
-      ? new UserError(withNames(error.message), { exitCode: error.exitCode })
-      : error;
-  } finally {
-    remove();
-  }
+  });
 }
 
 /** A folder that is removed by `remove`, or else when the process exits. */

@@ -4,13 +4,12 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
 import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
-import type { Labels } from '../data/labels.ts';
 import { readSavedMixture } from '../data/saved/row-files.ts';
 import { runFiles } from '../data/saved/run-files.ts';
 import { eventIn, type TimedEvent } from '../view/events.ts';
-import { assertOptions, fixedPaths, fixLabels, labelsOf } from './inputs.ts';
+import { assertOptions, fixedPaths, labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
-import { type RunResult, resultOf } from './result.ts';
+import { type RunResult, reportOf, resultOf } from './result.ts';
 
 /**
  * The fitted Gaussian mixture, in the coordinates of the transformed rows. With the graph likelihood it only describes the clusters.
@@ -88,7 +87,6 @@ export async function openRun(directory: string): Promise<SavedRun> {
   const version = dpmeshVersion();
   const opened = readRunFile(directory, version);
   const { dpmesh, config, data, result, files } = opened;
-  const report = join(directory, 'report', 'report.html');
   const paths = fixedPaths();
   const run = paths.fix(directory);
   const assertSame = () => {
@@ -103,11 +101,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     rows: data.rows,
     columns: data.dim,
     result: finished
-      ? resultOf(result, directory, {
-          files,
-          soft: config.soft,
-          report: existsSync(report) ? report : null,
-        })
+      ? resultOf(result, directory, { files, soft: config.soft, report: reportOf(directory) })
       : null,
     *events() {
       assertSame();
@@ -132,26 +126,18 @@ export async function openRun(directory: string): Promise<SavedRun> {
     },
     async draw(options = {}) {
       assertOptions('draw', options, { out: 'output', labels: 'any' });
-      const { labels } = options;
-      const out = paths.fix(options.out);
-      const given = typeof labels === 'string' ? fixLabels(labels, paths) : labels;
+      const [out, given] = [paths.fix(options.out), paths.fixInput(options.labels)];
       return paths.naming(async () => {
         assertSame();
         const { writeReport } = await import('../coordinator/report/report.ts');
-        const classes = given === undefined ? undefined : await labelsForRun(given, run, data.rows);
-        const { path, pictures, notes } = await writeReport(run, { version, out, labels: classes });
+        const labels = given === undefined ? undefined : await labelsOf(given, 'labels');
+        if (labels && labels.codes.length !== data.rows)
+          throw new UserError(
+            `--labels ${typeof given === 'string' ? given : 'in memory'} has ${labels.codes.length} labels, but the run ${run} has ${data.rows} rows`,
+          );
+        const { path, pictures, notes } = await writeReport(run, { version, out, labels });
         return { path: paths.asGiven(path), pictures, notes: notes.map(paths.asGiven) };
       });
     },
   };
-}
-
-/** The caller's labels. UserError if there is not one for each row. */
-async function labelsForRun(data: LabelData, run: string, rows: number): Promise<Labels> {
-  const labels = await labelsOf(data, 'labels');
-  if (labels.codes.length !== rows)
-    throw new UserError(
-      `--labels ${typeof data === 'string' ? data : 'in memory'} has ${labels.codes.length} labels, but the run ${run} has ${rows} rows`,
-    );
-  return labels;
 }

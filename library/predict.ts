@@ -2,7 +2,6 @@ import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { labelColumns, namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
-import { createNpy, readNpy } from '../data/npy.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { type LabelColumn, nameOfRows } from '../data/saved/label-table.ts';
@@ -14,7 +13,7 @@ import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';
 import { assertOptions, assertWritable, fixedPaths, type OptionKinds, sourceOf } from './inputs.ts';
 import type { Data } from './options.ts';
-import { sameFile, withArrays } from './result.ts';
+import { createSink, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 
 /** Options of `predict`. */
@@ -129,7 +128,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   });
 }
 
-/** Labels the rows and writes the files. Paths are absolute. */
+/** Labels the rows and writes the files, whose paths are absolute. */
 async function label(
   input: PredictInput,
   joined: RunCut | null,
@@ -139,28 +138,27 @@ async function label(
   const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
   const { rows, images } = predictor;
   const k = joined ? joined.groups.length : predictor.k;
-  const sinks: Sink[] = [];
+  const sinks: { finish(): void; abort(): void }[] = [];
+  const opened = <Sink extends (typeof sinks)[number]>(sink: Sink): Sink => {
+    sinks.push(sink);
+    return sink;
+  };
   try {
-    const labels = createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force);
-    sinks.push(labels);
+    const labels = opened(createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force));
     const table = details
-      ? await predictionTable(out!, predictor, { ...input, force, isJoined: !!joined })
+      ? opened(await predictionTable(out!, predictor, input, joined !== null, force))
       : null;
-    if (table) sinks.push(table);
-    const responsibilities = !soft ? null : createSink<Float32Array>(softOut, '<f4', [rows, k], force);
-    if (responsibilities) sinks.push(responsibilities);
-    if (imagesOut !== undefined) sinks.push(imagesSink(imagesOut, images, force));
+    const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
+    if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
       if (joined) renumberLabels(piece.labels, joined.place);
       labels.write(piece.labels, piece.start);
-      const shares =
-        joined && piece.responsibilities
-          ? added(piece.responsibilities, predictor.k, joined)
-          : piece.responsibilities;
-      responsibilities?.write(shares!, piece.start * k);
-      await table?.write({ ...piece, responsibilities: shares! });
+      if (joined && piece.responsibilities)
+        piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
+      responsibilities?.write(piece.responsibilities!, piece.start * k);
+      await table?.write(piece);
       const done = piece.start + piece.labels.length;
       status?.(`labelling ${Math.floor((100 * done) / rows)} %`);
     }
@@ -186,67 +184,21 @@ function added(responsibilities: Float32Array, units: number, { place, groups }:
   return Float32Array.from(sums);
 }
 
-/** A result that is kept only if all are complete. */
-interface Sink {
-  finish(): void;
-  /** Removes an incomplete file. */
-  abort(): void;
-}
-
-/** An array that is written in pieces, to an .npy file or to memory. */
-interface ArraySink<Values> extends Sink {
-  /** Writes `values` from element `first` on. */
-  write(values: Values, first: number): void;
-  read(): Values;
-}
-
-function imagesSink(path: string, names: readonly string[] | null, replace: boolean): Sink {
+function imagesSink(path: string, names: readonly string[] | null, replace: boolean) {
   if (!names) throw new UserError(`--images ${path} needs a folder of images as --data: leave it out`);
   const file = createAtomicFile(path, { replace });
   file.write(imageLines(names), 0);
   return file;
 }
 
-function createSink<Values extends Int32Array | Float32Array>(
-  path: string | undefined,
-  dtype: '<i4' | '<f4',
-  shape: number[],
-  replace: boolean,
-): ArraySink<Values> {
-  if (path !== undefined) {
-    const file = createNpy(path, dtype, shape, { replace });
-    let assertSame = () => {};
-    return {
-      ...file,
-      finish() {
-        file.finish();
-        assertSame = sameFile(path, 'it was written');
-      },
-      read() {
-        assertSame();
-        return readNpy(path).data as Values;
-      },
-    };
-  }
-  const length = shape.reduce((a, b) => a * b, 1);
-  const values = (dtype === '<i4' ? new Int32Array(length) : new Float32Array(length)) as Values;
-  return { write: (piece, first) => values.set(piece, first), finish() {}, abort() {}, read: () => values };
-}
-
-interface TableInput {
-  data: unknown;
-  log: (line: string) => void;
-  /** Replace a file. */
-  force: boolean;
-  /** Labels are those of clusters that are joined, from whose centres no distances are known. */
-  isJoined: boolean;
-}
-
 /** Starts the .csv or .parquet of a prediction: what `labels.csv` has of the run's rows, as far as it is known. */
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { data, log, force, isJoined }: TableInput,
+  { data, log }: PredictInput,
+  /** Labels of clusters that are joined, from whose centres no distances are known. */
+  isJoined: boolean,
+  force: boolean,
 ) {
   const { images, quantiles, outliers } = predictor;
   const id = images ? null : await idOf(predictor, log);
@@ -254,10 +206,9 @@ async function predictionTable(
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
   const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers);
   const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
-  const table = await createLabelTable(path, nameOfRows(images ? 'image' : id), columns, {
-    hasIds: names !== null,
-    force,
-  });
+  const hasIds = names !== null;
+  const rowsName = nameOfRows(images ? 'image' : id);
+  const table = await createLabelTable(path, rowsName, columns, { hasIds, force });
   return {
     async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
       const k = responsibilities!.length / labels.length;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { createNpy, readNpy } from '../data/npy.ts';
 import { CONFIDENCES, DISTANCES, readRowColumn } from '../data/saved/row-files.ts';
 import {
   type FileHashes,
@@ -91,23 +92,22 @@ export interface RunResult {
   readonly report: string | null;
 }
 
-interface ResultLocation {
-  soft: boolean;
-  report: string | null;
-  files?: FileHashes;
-  /** The directory as the caller knows it. */
-  shown?: string;
+/** The path of the report of a run; null if none was drawn. */
+export function reportOf(directory: string): string | null {
+  const path = join(directory, 'report', 'report.html');
+  return existsSync(path) ? path : null;
 }
 
 /**
  * The public result of the run in `directory`. Its arrays are read from there on first access: UserError then for a file that
- * has another hash than in `files`, by default those of its run.json.
+ * has another hash than in `files`, by default those of its run.json. `shown`: the directory as the caller knows it.
  */
 export function resultOf(
   summary: Summary,
   directory: string,
-  { soft, report, files, shown = directory }: ResultLocation,
+  about: { soft: boolean; report: string | null; files?: FileHashes; shown?: string },
 ): RunResult {
+  const { soft, report, files, shown = directory } = about;
   const { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds } = summary;
   const { outliers, notes, replicates, stability, alternations = null } = summary;
   const properties = {
@@ -120,32 +120,31 @@ export function resultOf(
   const path = resolve(directory);
   const [labels, responsibilities] = ['labels.npy', 'responsibilities.npy'].map((name) => join(path, name));
   const assertSame = sameFile(labels, 'the run ended');
-  const assertIntact = (name: string) => {
+  const own = () => {
     assertSame();
-    runFiles(path, files ?? recordedHashes(path)).assertIntact(name);
+    return runFiles(path, files ?? recordedHashes(path));
   };
   const ofEarlierVersion = (name: string) =>
     new UserError(`${join(shown, name)} is not there, as an earlier version wrote the run: repeat it`);
   const rowColumn = (name: string) => {
     if (!existsSync(join(path, name))) throw ofEarlierVersion(name);
-    assertIntact(name);
+    own().assertIntact(name);
     return readRowColumn(path, name, rows);
   };
   return withArrays(properties, {
     labels() {
-      assertIntact('labels.npy');
+      own().assertIntact('labels.npy');
       return readRunLabels(labels, rows);
     },
     responsibilities() {
       if (!soft) return null;
-      assertIntact('responsibilities.npy');
+      own().assertIntact('responsibilities.npy');
       return readRunResponsibilities(responsibilities, rows, k);
     },
     confidences: () => rowColumn(CONFIDENCES),
     distances: () => rowColumn(DISTANCES),
     clusters() {
-      assertSame();
-      const saved = readSavedClusters(runFiles(path, files ?? recordedHashes(path)));
+      const saved = readSavedClusters(own());
       if (!saved) throw ofEarlierVersion(CLUSTERS);
       return saved.clusters;
     },
@@ -160,6 +159,43 @@ export function sameFile(path: string, since: string): () => void {
       throw new UserError(
         `${path} has been replaced or removed since ${since}; read the arrays of a result before that`,
       );
+  };
+}
+
+/** Reads the .npy file that was written now, once it is asked to. UserError if it is another one by then. */
+export function npyReader<Values>(path: string): () => Values {
+  const assertSame = sameFile(path, 'it was written');
+  return () => {
+    assertSame();
+    return readNpy(path).data as Values;
+  };
+}
+
+/** An array that is written in pieces, each from its first element on: to an .npy file, or without a path to memory. */
+export function createSink<Values extends Int32Array | Float32Array>(
+  path: string | undefined,
+  dtype: '<i4' | '<f4',
+  shape: number[],
+  replace: boolean,
+) {
+  const length = shape.reduce((a, b) => a * b, 1);
+  if (path === undefined) {
+    const values = (dtype === '<i4' ? new Int32Array(length) : new Float32Array(length)) as Values;
+    const write = (piece: Values, first: number) => values.set(piece, first);
+    return { write, finish() {}, abort() {}, read: () => values };
+  }
+  const file = createNpy(path, dtype, shape, { replace });
+  let read: () => Values;
+  return {
+    write: (piece: Values, first: number) => file.write(piece, first),
+    /** Gives the file its name. */
+    finish() {
+      file.finish();
+      read = npyReader(path);
+    },
+    /** Removes an incomplete file. */
+    abort: file.abort,
+    read: () => read(),
   };
 }
 

@@ -31,9 +31,8 @@ export class AbortError extends Error {
 /** What the work of a run reports. */
 export interface RunHooks {
   event(event: TimedEvent): void;
-  /** The run has its result. Page and metrics may linger. */
+  /** The run has its result, or has failed. Page and metrics may linger. */
   result(result: RunResult): void;
-  /** The run has failed. Page and metrics may linger. */
   failed(error: unknown): void;
   /** Calls `ask` when the run is to end early, with results. */
   onFinish(ask: () => string | null): void;
@@ -87,27 +86,15 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
 /** Limit on unread events; a run of the default schedule has far fewer. */
 const MAX_WAITING = 100_000;
 
-/** Buffers events between a run, which never waits, and a reader that may be slow. */
-export interface EventQueue {
-  push(event: TimedEvent): void;
-  /**
-   * Ends the queue. Reading then rejects with `error`, if there is one, after the remaining events. Later calls have no
-   * effect.
-   */
-  end(error?: unknown): void;
-  read(): AsyncIterator<TimedEvent, undefined>;
-}
-
 /**
- * An empty queue. If more than about `max` events are unread, the least important are dropped: rejected proposals, steps
- * without a change and checkpoints first, then the oldest (`events.jsonl` has them all).
+ * Buffers events between a run, which never waits, and a reader that may be slow. If more than about `max` are unread, the least
+ * important are dropped: rejected proposals, steps without a change and checkpoints first, then the oldest (`events.jsonl` has them all).
  */
-export function createEventQueue(max = MAX_WAITING): EventQueue {
+export function createEventQueue(max = MAX_WAITING) {
   let waiting: TimedEvent[] = [];
-  let readCount = 0;
   let ending: { error?: unknown } | null = null;
   let wake = () => {};
-  let awake = new Promise<void>(() => {});
+  let awake: Promise<void>;
   const changed = () => {
     wake();
     awake = new Promise((resolve) => {
@@ -116,33 +103,23 @@ export function createEventQueue(max = MAX_WAITING): EventQueue {
   };
   changed();
   return {
-    push(event) {
+    push(event: TimedEvent) {
       waiting.push(event);
       // Only at twice the limit, so that each event costs constant time on average.
-      if (waiting.length - readCount >= 2 * max) {
-        waiting = keptEvents(waiting.slice(readCount), max);
-        readCount = 0;
-      }
+      if (waiting.length >= 2 * max) waiting = keptEvents(waiting, max);
       changed();
     },
-    end(error) {
+    /** Reading then rejects with `error`, if there is one, after the remaining events. Later calls have no effect. */
+    end(error?: unknown) {
       ending ??= error === undefined ? {} : { error };
       changed();
     },
-    read: () => ({
-      async next() {
-        while (readCount === waiting.length && !ending) await awake;
-        if (readCount < waiting.length) {
-          const value = waiting[readCount++];
-          if (readCount > 1000 && 2 * readCount > waiting.length) {
-            waiting = waiting.slice(readCount);
-            readCount = 0;
-          }
-          return { value, done: false };
-        }
-        if (ending && 'error' in ending) throw ending.error;
-        return { value: undefined, done: true };
-      },
-    }),
+    async *read(): AsyncGenerator<TimedEvent, undefined> {
+      while (waiting.length || !ending) {
+        if (waiting.length) yield waiting.shift()!;
+        else await awake;
+      }
+      if ('error' in ending) throw ending.error;
+    },
   };
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { assertDistinctFiles } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { readNpy } from '../data/npy.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 import {
@@ -13,7 +12,7 @@ import {
   temporaryFolder,
 } from './inputs.ts';
 import type { Rows } from './options.ts';
-import { sameFile, withArrays } from './result.ts';
+import { npyReader, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 
 /** Options of `synth`. */
@@ -106,11 +105,12 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
   const { out, labels } = options;
   if ((out === undefined) !== (labels === undefined))
     throw new UserError('synth: set both out and labels, or neither of them');
-  for (const [flag, path] of Object.entries({ '--out': out, '--labels': labels }))
+  const outputs = { '--out': out, '--labels': labels };
+  for (const [flag, path] of Object.entries(outputs))
     if (path !== undefined && !path.endsWith('.npy'))
       throw new UserError(`${flag} must end in .npy, not be ${path}`);
-  assertWritable({ '--out': out, '--labels': labels }, force);
-  assertDistinctFiles({ '--out': out, '--labels': labels }, {});
+  assertWritable(outputs, force);
+  assertDistinctFiles(outputs, {});
   if (out === undefined && points * dim > MAX_IN_MEMORY)
     throw new UserError(`synth: ${points} × ${dim} numbers do not fit in memory; set out and labels`);
   const temporary = out === undefined ? temporaryFolder() : null;
@@ -118,21 +118,11 @@ export async function synth(options: SynthOptions = {}): Promise<Synthetic> {
     const [x, y] = temporary
       ? ['x.npy', 'y.npy'].map((name) => join(temporary.path, name))
       : [paths.fix(out!), paths.fix(labels!)];
-    const shape = { clusters, dim, points, seed };
     const { bestNmi, judged } = await paths.naming(() =>
-      synthesize({ ...shape, out: x, labels: y, force, signal, onProgress }),
+      synthesize({ clusters, dim, points, seed, out: x, labels: y, force, signal, onProgress }),
     );
-    const [sameX, sameY] = [x, y].map((path) => sameFile(path, 'it was written'));
-    const readers = {
-      data() {
-        sameX();
-        return { values: readNpy(x).data as Float32Array, columns: dim };
-      },
-      labels() {
-        sameY();
-        return readNpy(y).data as Int32Array;
-      },
-    };
+    const values = npyReader<Float32Array>(x);
+    const readers = { data: () => ({ values: values(), columns: dim }), labels: npyReader<Int32Array>(y) };
     const synthetic: Synthetic = withArrays({ points, dim, clusters, seed, bestNmi, judged }, readers);
     // Read the arrays before their files are removed.
     if (temporary) [synthetic.data, synthetic.labels];

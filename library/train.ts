@@ -29,7 +29,7 @@ import {
   withFiles,
 } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
-import { type RunResult, resultOf } from './result.ts';
+import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { localWorkers, remoteWorkers } from './workers.ts';
 
@@ -55,14 +55,11 @@ export function train(options: TrainOptions): Run {
     const paths = fixedPaths();
     const own = withFixedPaths(options, paths);
     const runs = options.out === undefined ? paths.fix('runs') : undefined;
-    await withFiles(
-      options,
-      async ({ withNames, inMemory, ...inputs }) => {
-        const config = resolveConfig({ ...modelValues(options), ...inputs });
-        await runSession({ config, runs, withNames, inMemory }, own, hooks);
-      },
-      paths,
-    );
+    const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
+      const config = resolveConfig({ ...modelValues(options), ...inputs });
+      await runSession({ config, runs, withNames, inMemory }, own, hooks);
+    };
+    await withFiles(options, work, paths);
   });
 }
 
@@ -113,14 +110,10 @@ export function resume(options: ResumeOptions): Run {
       const files = runFiles(path, run.files);
       for (const name of Object.keys(run.files ?? {})) files.assertIntact(name);
       log(`${path} is finished: there is nothing to resume`);
-      const report = join(path, 'report', 'report.html');
-      const soft = run.config.soft;
-      const about = { soft, files: run.files, report: existsSync(report) ? report : null };
-      hooks.result(resultOf(run.result!, path, about));
-      return;
+      const { soft } = run.config;
+      return hooks.result(resultOf(run.result!, path, { soft, files: run.files, report: reportOf(path) }));
     }
-    if (typeof data === 'string') assertNotInMemory(data, 'data', path);
-    if (labels === null || typeof labels === 'string') assertNotInMemory(labels, 'labels', path);
+    assertNotInMemory({ data, labels }, path);
     const file = join(path, 'run.json');
     await withFiles({ data, labels }, async ({ withNames, inMemory, ...inputs }) => {
       const config = resolveConfig(
@@ -184,14 +177,11 @@ function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunO
 }
 
 /** A new run, or a run to be resumed. */
-export interface RunRequest {
+interface RunRequest extends Pick<InputPaths, 'withNames' | 'inMemory'> {
   config: RunConfig;
   resume?: ResumedRun;
   /** The folder in which a new run without `out` gets its directory. */
   runs?: string;
-  withNames: InputPaths['withNames'];
-  /** Its data or labels are in the caller's memory. */
-  inMemory: boolean;
 }
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
@@ -208,7 +198,10 @@ async function runSession(
       // A line that is lost must not end the run, least of all in the middle of a message from the network.
     }
   };
-  const settings = settingsOf(options);
+  const { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger } =
+    resolveRunOptions(options);
+  const settings = { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger };
+  const http = httpOf(options);
   const { stop, ...workers } =
     bind === undefined
       ? await localWorkers(config, options, log)
@@ -221,7 +214,7 @@ async function runSession(
     const end = await session(config, {
       ...settings,
       ...workers,
-      ...{ resume, runs, signal, earlyFinish },
+      ...{ http, resume, runs, signal, earlyFinish },
       listener: {
         event: (event) =>
           hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),
@@ -277,15 +270,6 @@ function assertCompatible(options: RunOptions): void {
   for (const name of ['keys', 'insecure'] as const)
     if (options.bind === undefined && options[name])
       throw new UserError(`--${name} needs --bind: add it, or leave --${name} out`);
-}
-
-function settingsOf(given: RunOptions) {
-  const options = resolveRunOptions(given);
-  const { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger } = options;
-  return {
-    ...{ out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger },
-    http: httpOf(given),
-  };
 }
 
 /** Null for no port. UserError for an invalid address, or one that other machines can reach without a token. */

@@ -36,9 +36,8 @@ export async function localWorkers(
       `dpmesh: warning: ${specs.length} workers for ${shards} shards; ${specs.length - shards} of them will be idle (see --shards)`,
     );
   assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'a run with its workers');
-  const { assertAddressSpaceFor } = await import('../worker/compute/backends/load.ts');
+  const { assertAddressSpaceFor, NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
   assertAddressSpaceFor(choice.backend);
-  const { NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');
   // They read an .npy itself, and of other data the decoded copy.
   const { isRemote } = await import('../data/remote/address.ts');
