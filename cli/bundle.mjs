@@ -13,14 +13,14 @@ const PROGRAMS = [
     main: 'cli/main.ts',
     program: 'cli/program.ts',
     report: 'coordinator/report/process.ts',
-    thread: 'coordinator/training/calculation/thread.ts',
+    trainer: 'coordinator/trainer-thread.ts',
   },
   { worker: 'worker/process.ts' },
 ];
 const PACKAGES = new RegExp(
   `^(${[
     'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z-]+|internmap|simple-statistics',
-    'eventsource-parser|fastest-levenshtein',
+    'birpc|eventsource-parser|fastest-levenshtein',
     // yargs and its dependencies.
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,

@@ -1,45 +1,51 @@
 import type { EndReason } from '../model/schedule.ts';
-import { aboutCheckpoint, type RunContext, type RunStage, type RunState } from './run-state.ts';
-import { initialState } from './training/epoch.ts';
+import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
 import { publishTransform } from './training/publish.ts';
 import { isUndecided } from './training/reading/undecided.ts';
-import { type Training, trainingOf } from './training/train.ts';
+import { trainingEnd } from './training/train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
-  const { server, emit, observer } = context;
-  let training: Training | null = null;
+  const { server, trainer, dispatcher, emit, observer } = context;
+  /** A split or merge step has followed the last epoch. */
+  let isStep = false;
   return {
     name: 'cluster',
-    ended({ clusters, ended }, isAsked) {
+    ended({ run, clusters, ended }, isAsked) {
       if (!clusters || ended) return ended;
       // Before the first epoch the net knows no cluster.
       if (isAsked && clusters.epoch > 0) return 'asked';
-      return training?.ended(clusters) ?? null;
+      return trainingEnd(run!, clusters);
     },
     async begin(state) {
-      const run = state.run!;
-      training = trainingOf(run, (clusters, losses) => {
+      if (state.clusters) {
+        await trainer.resume(state.clusters);
+        return state;
+      }
+      const { transform, sample } = state.run!;
+      const clusters = await trainer.start();
+      // The graph may need a larger sample.
+      if (clusters.sample.below !== sample.below)
+        publishTransform({ dispatcher, transform }, clusters.sample.below);
+      observer?.state(clusters);
+      return { ...state, clusters };
+    },
+    async step(state) {
+      const trained = await trainer.epoch();
+      if (trained) {
+        const { state: clusters, losses } = trained;
         const { tasks, workers } = server.usage();
         const { epoch, mixture, net } = clusters;
         const width = net.shapes.at(-1)![0];
         emit({ type: 'epoch', epoch, k: mixture.k, width, ...losses, seconds: tasks, workers });
         observer?.epoch(clusters, losses);
-      });
-      if (state.clusters) return state;
-      const clusters = await initialState(run);
-      // The graph may need a larger sample.
-      if (clusters.sample.below !== run.sample.below) publishTransform(run, clusters.sample.below);
-      observer?.state(clusters);
-      return { ...state, clusters };
+      }
+      const changed = await trainer.change(trained !== null);
+      if (changed) observer?.state(changed);
+      isStep = changed !== null;
+      return { ...state, clusters: changed ?? trained!.state };
     },
-    async step(state) {
-      const clusters = await training!.step(state.clusters!);
-      const next = { ...state, clusters };
-      if (hasChanged(state, next)) observer?.state(clusters);
-      return next;
-    },
-    isMilestone: hasChanged,
+    isMilestone: () => isStep,
     end(state, reason) {
       const { epoch, mixture } = state.clusters!;
       const ended = reason as EndReason;
@@ -59,7 +65,3 @@ export function clusterStage(context: RunContext): RunStage {
     },
   };
 }
-
-/** Has a split or merge step followed? */
-const hasChanged = (before: RunState, after: RunState) =>
-  before.clusters!.steps.at(-1) !== after.clusters!.steps.at(-1);

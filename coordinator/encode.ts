@@ -13,8 +13,8 @@ import {
   passesOf,
   widthsOf,
 } from './encoder/encoder.ts';
-import { latentClusters } from './encoder/latent-clusters.ts';
-import { CODES, encodeAll, encoderEpoch, encoderShards } from './encoder/train-encoder.ts';
+import { someVectors } from './encoder/latent-clusters.ts';
+import { CODES, encodeAll, encoderShards } from './encoder/train-encoder.ts';
 import { arePixels, assertUnchanged, firstReading } from './read.ts';
 import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoint } from './storage/checkpoint.ts';
@@ -29,14 +29,15 @@ const inTraining = (layout: Layout): Layout => ({ ...layout, shards: encoderShar
  * decision whether the encoder learns from the clusters, when the run goes back to its training.
  */
 export function encoderStages(context: RunContext): Record<'encode' | 'vectors' | 'alternate', RunStage> {
-  const { config, layout, source, server, emit, dispatcher, out, checkpoints, serve, warn } = context;
+  const { config, layout, source, server, emit, dispatcher, trainer, out, checkpoints, serve, warn } =
+    context;
   /** What workers compute on. */
   let served: 'rows' | 'rows in training' | 'vectors' = 'rows';
 
   function serveRows({ input, hashes }: Encoding): void {
     if (served === 'rows in training') return;
     const training = inTraining(layout);
-    if (served === 'vectors' || training.shards !== layout.shards) serve?.(source, training);
+    if (served === 'vectors' || training.shards !== layout.shards) serve(source, training);
     served = 'rows in training';
     dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
     publishHashes(context, hashes);
@@ -75,7 +76,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
       const startedAt = performance.now();
       const before = server.traffic();
       const encoding = state.encoding!;
-      const trained = await encoderEpoch({ config, layout: inTraining(layout), dispatcher }, encoding);
+      const trained = await trainer.encoderEpoch(config, inTraining(layout), encoding);
       const after = server.traffic();
       const { tasks, workers } = server.usage();
       const { epochs } = passesOf(config, encoding.alternation);
@@ -105,7 +106,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
       }
       const latent = await openSource(join(out.path, CODES));
       const encoded = { ...layout, dim: latent.dim };
-      serve?.(latent, encoded);
+      serve(latent, encoded);
       served = 'vectors';
       return { ...state, encoding, source: latent, layout: encoded };
     },
@@ -116,8 +117,9 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
     ended: ({ encoding, clusters }) =>
       !clusters || encoding!.brought.length > encoding!.alternation ? 'done' : null,
     async step(state) {
-      const { run, clusters, ended } = state;
-      const found = await latentClusters(state.source, run!.transform, clusters!.net, BigInt(config.seed));
+      const { clusters, ended } = state;
+      const vectors = await someVectors(state.source, BigInt(config.seed));
+      const found = await trainer.latentClusters(vectors, clusters!.net);
       const isLast = ended === 'asked' || state.isLastAlternation;
       const encoding = afterClustering(state.encoding!, found, config, isLast);
       if (encoding.codes !== null) return { ...state, encoding };

@@ -8,7 +8,8 @@ import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import type { Net } from '../model/nets/net.ts';
-import { bySize, isUnchanged, type State, unitsIn, withoutUnits } from '../model/state.ts';
+import { resizeClusteringNet } from '../model/nets/surgery.ts';
+import { bySize, isUnchanged, renumbered, type State, unitsIn, withoutUnits } from '../model/state.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
@@ -17,10 +18,8 @@ import type { Checkpoints } from './storage/checkpoints.ts';
 import { clusterTexts, describeClusters, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { labelAllRows, OutliersAlone, resultTree } from './training/full-pass.ts';
+import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
 import { publishCentres, publishNet } from './training/publish.ts';
-import { replicate } from './training/replicates.ts';
-import { sampledCounts } from './training/sample.ts';
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
 const KEPT_ROWS = 'kept-rows.npy';
@@ -33,7 +32,7 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * written after a minute of retries.
  */
 export function labelStage(context: RunContext): RunStage {
-  const { labels, out, observer, warn } = context;
+  const { labels, out, trainer, dispatcher, observer, warn } = context;
   return {
     name: 'label',
     ended: ({ labelled }) => (labelled ? 'done' : null),
@@ -46,11 +45,13 @@ export function labelStage(context: RunContext): RunStage {
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
       // the numbers of training: from one of them, these bytes come out again.
       const guess = bySize(mixture.weights);
-      const publish = async (net: Net) =>
-        publishNet(run, await run.calculate('resizeClusteringNet', net, unitsIn(guess)));
-      publishCentres(run, reorderedCentres(await run.calculate('centresOf', mixture), guess));
-      await publish(clusters!.net);
-      const label = () => labelAllRows(run, layout, mixture.k, labels?.codes ?? null, out, sample.below);
+      const publish = (net: Net) => publishNet(context, resizeClusteringNet(net, unitsIn(guess)));
+      const centres = await trainer.centresOf(mixture);
+      publishCentres(context, reorderedCentres(centres, guess));
+      publish(clusters!.net);
+      const of = { config: run.config, transform: run.transform };
+      const label = () =>
+        labelAllRows({ ...of, dispatcher }, layout, mixture.k, labels?.codes ?? null, out, sample.below);
       // Also of the attempts that follow one that could not be written.
       let trained = clusters!;
       return orHint(context, async () => {
@@ -60,15 +61,17 @@ export function labelStage(context: RunContext): RunStage {
             trained,
             error.units.map((unit) => guess[unit]),
           );
-          await publish(trained.net);
+          publish(trained.net);
           return label();
         });
         const order = found.order.map((unit) => guess[unit]);
-        const final = isUnchanged(order) ? trained : await run.calculate('renumbered', trained, order);
-        const tree = await resultTree(run, final, found);
+        const final = isUnchanged(order) ? trained : renumbered(trained, order);
+        const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
+        const { rows, labels } = found.sampled;
+        const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order }, tree);
-        return { ...state, labelled: { found, state: final, order, tree } };
+        return { ...state, labelled: { found, silhouette, centres, state: final, order, tree } };
       });
     },
   };
@@ -76,13 +79,13 @@ export function labelStage(context: RunContext): RunStage {
 
 /** Writes what all rows and clusters are: the model, descriptions, and the summary. UserError as of `labelStage`. */
 export function describeStage(context: RunContext): RunStage {
-  const { source, out, checkpoints, written } = context;
+  const { source, out, checkpoints, trainer, written } = context;
   return {
     name: 'describe',
     ended: ({ summary }) => (summary ? 'done' : null),
     async step(state) {
       const { layout, encoding } = state;
-      const { found, tree, order, state: final } = state.labelled!;
+      const { found, silhouette, centres, tree, order, state: final } = state.labelled!;
       const run = state.run!;
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
@@ -92,19 +95,20 @@ export function describeStage(context: RunContext): RunStage {
           await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
         const encoder = encoding && encoderOf(encoding);
         await writeModel(run, final, found, names, encoder, state.data!.moments, out);
-        const centres = await run.calculate('centresOf', state.clusters!.mixture);
         await writeDescriptions(context, state, reorderedCentres(centres, order));
         await checkpoints.flush();
-        const { silhouette, counts } = found;
-        const result = await summarize(run, found, {
+        const scores = found.table && (await trainer.scores(found.table));
+        const result = summarize(found, {
           ...{
             state: state.clusters!,
             layout,
             dim: context.layout.dim,
             spent: context.spent(),
+            scores,
+            silhouette,
             out: out.path,
           },
-          notes: (k) => notesOfRun(state, { k, silhouette, sizes: Array.from(counts) }),
+          notes: (k) => notesOfRun(state, { k, silhouette, sizes: Array.from(found.counts) }),
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -221,20 +225,16 @@ function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunM
 
 /** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
 async function replicatesOf(context: RunContext, state: RunState): Promise<Replicates | null> {
-  const { emit, out, warn, earlyFinish, config } = context;
-  const { layout, clusters, labelled } = state;
-  const run = state.run!;
-  const { sampledOutliers } = labelled!.found;
+  const { out, warn, earlyFinish, trainer } = context;
   const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
-  const { below } = clusters!.sample;
-  const rows = await sampledCounts(layout, below);
-  const sample = { below, rows: rows.map((own, shard) => own - sampledOutliers[shard]) };
+  const { below } = state.clusters!.sample;
+  const outliers = state.labelled!.found.sampledOutliers;
   const stopped = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
-    const replicates = replicate({ run, sample, count: config.replicates!, emit, signal });
+    const replicates = trainer.replicate({ below, outliers });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
     if (!result) warn('stopped during the replicates; the results are complete without them');

@@ -31,6 +31,7 @@ import type { Drawing } from './report/drawing.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { EarlyFinish } from './stage.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
+import type { TrainerHost } from './trainer.ts';
 
 /** What a session needs besides the run's config; none of it changes the result. */
 export interface SessionOptions extends RunLocation {
@@ -276,11 +277,11 @@ async function openServer(
     log(`watch it at ${page.url}${page.moved ? ` (port ${http!.port} is taken)` : ''}`);
   }
   workers = options.start(server);
-  // Loaded while the workers start.
-  const { createCalculator } = await import('./training/calculation/calculator.ts');
-  const calculator = createCalculator();
-  closing.defer(calculator.close);
-  const { calculate } = calculator;
+  // Loads while the workers start.
+  const { startThread, trainerIn } = await import('./start-trainer.ts');
+  const thread = startThread();
+  closing.defer(() => thread.terminate());
+  const trainer = (host: TrainerHost) => trainerIn(thread, host);
   const serve = (source: Source, layout: Layout): void => {
     const isOwn = source === inputs.source;
     if (!isOwn) closing.defer(source.close);
@@ -288,7 +289,7 @@ async function openServer(
     server.serve(layout, isOwn);
   };
   const { observer, held } = monitor ?? {};
-  return { server, check, workers, versions, calculate, serve, observer, held };
+  return { server, check, workers, versions, trainer, serve, observer, held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

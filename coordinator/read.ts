@@ -1,23 +1,20 @@
 import { UserError } from '../base/user-error.ts';
 import type { Source } from '../data/source.ts';
-import { diagnoseRow, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { block } from '../model/layout.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { sampleThreshold } from './training/preparation/limits.ts';
-import { prepare } from './training/preparation/prepare.ts';
 import { publishTransform } from './training/publish.ts';
-import { type DataMoments, momentsRound } from './training/reading/moments.ts';
-import { setOutliersApart } from './training/reading/outliers.ts';
+import type { DataMoments } from './training/reading/moments.ts';
 
 /**
  * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior
  * are decided, and the run directory is there.
  */
 export function readStage(context: RunContext): RunStage {
-  const { config, out, checkpoints, calculate, dispatcher, emit, resume, observer } = context;
+  const { config, out, checkpoints, trainer, dispatcher, emit, resume, observer } = context;
   let isFirst = true;
   return {
     name: 'read',
@@ -28,18 +25,12 @@ export function readStage(context: RunContext): RunStage {
       const sample = sampleThreshold(config, layout);
       const data =
         state.data ??
-        (await setOutliersApart(
-          { config, layout, dispatcher, calculate, sample },
-          await firstReading(context, state),
-        ));
+        (await trainer.setOutliersApart({ config, layout, sample }, await firstReading(context, state)));
       if (!encoding) assertUnchanged(context, data.hashes);
       const names = source.names ?? null;
       // A run that continues from a checkpoint has emitted these warnings before.
-      const warn = isRead ? () => {} : context.warn;
-      const run = await prepare(
-        { ...{ config, layout, dispatcher, calculate, emit, warn, names }, arePixels: arePixels(source) },
-        data,
-      );
+      const request = { config, layout, names, arePixels: arePixels(source), isQuiet: isRead };
+      const run = await trainer.prepare(request, data);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
       if (!isRead) await source.assertSameFile?.();
       const sampled = data.sampleRows.reduce((a, b) => a + b, 0);
@@ -65,7 +56,8 @@ export function readStage(context: RunContext): RunStage {
         // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
         if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
         observer?.state(clusters);
-        if (clusters.sample.below !== run.sample.below) publishTransform(run, clusters.sample.below);
+        if (clusters.sample.below !== run.sample.below)
+          publishTransform({ dispatcher, transform: run.transform }, clusters.sample.below);
       }
       return next;
     },
@@ -76,7 +68,10 @@ export function readStage(context: RunContext): RunStage {
 export const arePixels = ({ shape, dtype }: Source) => shape !== undefined && dtype === 'uint8';
 
 /** UserError if the rows with these hashes are not those of the run that is resumed. */
-export function assertUnchanged({ config, resume }: RunInput, hashes: Uint8Array): void {
+export function assertUnchanged(
+  { config, resume }: Pick<RunInput, 'config' | 'resume'>,
+  hashes: Uint8Array,
+): void {
   if (resume && fingerprint(hashes) !== resume.fingerprint)
     throw new UserError(
       `${config.data} has changed since the run began; restore the old file, or start a new run`,
@@ -85,25 +80,14 @@ export function assertUnchanged({ config, resume }: RunInput, hashes: Uint8Array
 
 /** Reads all rows for the first time: the moments round. Those with a priority below `sample` are kept by the workers. */
 export async function firstReading(
-  { config, dispatcher, calculate, server, source: raw, check: checkOfRaw }: RunContext,
+  { config, trainer, source: raw, check }: Pick<RunContext, 'config' | 'trainer' | 'source' | 'check'>,
   { source, layout }: Pick<RunState, 'source' | 'layout'>,
   sample = sampleThreshold(config, layout),
 ): Promise<DataMoments> {
-  const check = source === raw ? checkOfRaw : null;
   const firstBlock = await source.read(0, block(layout, 0).count);
   const origin = Float64Array.from(firstBlock.subarray(0, layout.dim), (value) =>
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
-  const max = config.transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE;
-  check?.begin();
-  return momentsRound(
-    {
-      ...{ dispatcher, calculate, describe: server.describe, staleShards: check?.staleShards },
-      diagnose: (row) => diagnoseRow(source, row, max),
-    },
-    config,
-    layout,
-    origin,
-    sample,
-  );
+  if (source === raw) check?.begin();
+  return trainer.read({ config, layout, origin, sample });
 }

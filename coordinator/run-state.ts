@@ -3,6 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { SavedTree } from '../data/saved/saved-clusters.ts';
 import type { Source } from '../data/source.ts';
+import type { Centres } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
@@ -20,10 +21,10 @@ import type { Checkpoint, RunTotals } from './storage/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, withAbsolutePaths } from './storage/run-file.ts';
-import type { Calculate } from './training/calculation/calculator.ts';
+import type { Trainer, TrainerHost } from './trainer.ts';
 import type { FullPassResult } from './training/full-pass.ts';
 import type { DataMoments } from './training/reading/moments.ts';
-import type { Run } from './training/run-context.ts';
+import type { Prepared } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
 /** Where a resumed run continues. */
@@ -51,11 +52,12 @@ export interface RunInput {
   check?: DataCheck | null;
   out: RunDirectory;
   checkpoints: Checkpoints;
-  calculate: Calculate;
+  /** Gives the trainer its host. */
+  trainer: (host: TrainerHost) => Trainer;
   /** Null for a new run. */
   resume: ResumedInput | null;
   /** From now on these rows are clustered, also for workers and page. */
-  serve?: (source: Source, layout: Layout) => void;
+  serve: (source: Source, layout: Layout) => void;
   emit: Emit;
   warn: (message: string) => void;
   observer?: Observer;
@@ -74,7 +76,8 @@ export interface RunInput {
 }
 
 /** The input, and what its stages share. */
-export interface RunContext extends RunInput {
+export interface RunContext extends Omit<RunInput, 'trainer'> {
+  trainer: Trainer;
   /** Its errors name the data. */
   dispatcher: Dispatcher;
   /** The totals of all sessions so far. */
@@ -93,7 +96,7 @@ export interface RunState {
   /** The first reading of what is clustered. */
   readonly data: DataMoments | null;
   /** What is fixed for the training of clusters. */
-  readonly run: Run | null;
+  readonly run: Prepared | null;
   /** The clusters, in training. */
   readonly clusters: State | null;
   /** Why their training has ended. */
@@ -110,6 +113,9 @@ export type RunStage = Stage<RunState, Checkpoint>;
 export interface Labelled {
   /** What the full pass has found, by the clusters' numbers by size. */
   found: FullPassResult;
+  silhouette: number | null;
+  /** From where distances are measured, by the numbers that clusters had in training. */
+  centres: Centres;
   /** The state whose clusters are numbered so, and for each the number that it had in training. */
   state: State;
   order: number[];
@@ -146,7 +152,7 @@ export function totalsSince(before: RunTotals | null, server: Server, startTime:
 }
 
 /** What run.json says of a run before its result. `hashes`: of the rows of the data. */
-export function metadataOf(input: RunInput, state: RunState, hashes: Uint8Array): RunMetadata {
+export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Array): RunMetadata {
   const { config, source, layout, leftOut, versions, id, server, mixed } = input;
   const { run, data, encoding } = state;
   const backend = server.backend() ?? undefined;

@@ -1,3 +1,4 @@
+import { diagnoseRow } from '../data/value-range.ts';
 import type { Summary } from '../view/summary.ts';
 import { clusterStage } from './cluster.ts';
 import { encoderStages, withVectors } from './encode.ts';
@@ -14,6 +15,7 @@ import {
 import { runStages } from './stage.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
+import type { TrainerHost } from './trainer.ts';
 
 /**
  * A run: everything that needs workers, stage after stage, from the first reading of the rows to the results. It goes on from where its
@@ -21,12 +23,24 @@ import { readEncoder } from './storage/checkpoints.ts';
  */
 export async function run(input: RunInput): Promise<Summary> {
   const startTime = performance.now();
-  const { config, checkpoints, resume } = input;
+  const { config, checkpoints, resume, server, source, check, emit, warn } = input;
   const { start, spent } = await startOf(input);
+  const dispatcher = aboutData(server.dispatcher, config.data);
+  /** The rows that are read now. */
+  let read = source;
+  const host: TrainerHost = {
+    ...{ publish: dispatcher.publish, round: dispatcher.round, emit, warn },
+    diagnose: (row, max) => diagnoseRow(read, row, max),
+    staleShards: async (hashes, by) => (read === source && check?.staleShards(hashes, by)) || [],
+    describe: async (worker) => server.describe(worker),
+  };
   const context: RunContext = {
-    ...input,
-    dispatcher: aboutData(input.server.dispatcher, config.data),
-    spent: () => totalsSince(spent, input.server, startTime),
+    ...{ ...input, dispatcher, trainer: input.trainer(host) },
+    serve(next, layout) {
+      read = next;
+      input.serve(next, layout);
+    },
+    spent: () => totalsSince(spent, server, startTime),
   };
   const finishesAtOnce = resume?.how === 'finish';
   const driver = { ...context, offer: checkpoints.offer, finishesAtOnce };

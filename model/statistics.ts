@@ -21,6 +21,10 @@ export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
   return out;
 }
 
+/** The covariance of `rows` rows with these statistics, unbiased: D×D when full, its diagonal when diag. */
+export const covarianceOf = (T: Float64Array, d: number, cov: Covariance, rows: number): Float64Array =>
+  scatter(T, d, cov).map((value) => value / (rows - 1));
+
 /** Statistics of the same rows with all weights multiplied by `w`. */
 export function scaleStatistics(t: Float64Array, w: number): Float64Array {
   const out = new Float64Array(t.length);

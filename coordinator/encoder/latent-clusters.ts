@@ -1,4 +1,3 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import { moveOutliers } from '../../data/outlier-bounds.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
@@ -23,33 +22,36 @@ export interface LatentClusters {
 
 /** Rows of which centres are made, and by which clusterings are compared. */
 const MOST_ROWS = 10_000;
-/** Rows that are labelled without yielding. */
+/** Rows that are labelled at once. */
 const SLICE = 256;
 
-/** The clusters of latent vectors by a clustering net, as far as a sample of the rows shows them. */
-export async function latentClusters(
-  vectors: Source,
-  transform: Transform,
-  net: Net,
-  seed: Seed,
-): Promise<LatentClusters> {
+/** The latent vectors of some rows, always the same: [n,L]. */
+export async function someVectors(vectors: Source, seed: Seed): Promise<Float32Array> {
   const { dim } = vectors;
-  const layers = layersOf(net);
-  const k = layers.at(-1)!.cols;
   const n = Math.min(vectors.rows, MOST_ROWS);
   // One at random of each of n equal parts of the file, whose order may have a period.
   const draw = generator(seed, 'code-clusters');
   const edge = (i: number) => Math.floor((i * vectors.rows) / n);
-  const rowOf = (i: number) => edge(i) + draw.below(edge(i + 1) - edge(i));
+  const rows = new Float32Array(n * dim);
+  for (let i = 0; i < n; i++) {
+    const row = edge(i) + draw.below(edge(i + 1) - edge(i));
+    rows.set(await vectors.read(row, 1), i * dim);
+  }
+  return rows;
+}
+
+/** The clusters of latent vectors by a clustering net, as far as these vectors show them. */
+export function clustersOf(vectors: Float32Array, transform: Transform, net: Net): LatentClusters {
+  const dim = transform.input;
+  const n = vectors.length / dim;
+  const layers = layersOf(net);
+  const k = layers.at(-1)!.cols;
   const labels = new Int32Array(n);
   const counts = new Float64Array(k);
   const sums = new Float64Array(k * dim);
   const [total, squares] = [new Float64Array(dim), new Float64Array(dim)];
   for (let from = 0; from < n; from += SLICE) {
-    await yieldToEventLoop();
-    const count = Math.min(SLICE, n - from);
-    const rows = new Float32Array(count * dim);
-    for (let i = 0; i < count; i++) rows.set(await vectors.read(rowOf(from + i), 1), i * dim);
+    const rows = vectors.subarray(from * dim, (from + SLICE) * dim);
     const used = rows.slice();
     if (transform.fences) moveOutliers(used, dim, transform.fences);
     unitRows(transform, used);

@@ -6,7 +6,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { Dispatcher, RoundDispatcher } from '../scheduler/dispatcher.ts';
 import { type Output, unitsOf } from '../training/full-pass.ts';
 import { sumOf } from '../training/rounds.ts';
 import { ALTERNATION_EPOCHS, type EncoderState, type Encoding, passesOf } from './encoder.ts';
@@ -14,7 +14,7 @@ import { ALTERNATION_EPOCHS, type EncoderState, type Encoding, passesOf } from '
 export interface EncoderTraining {
   config: RunConfig;
   layout: Layout;
-  dispatcher: Dispatcher;
+  dispatcher: RoundDispatcher;
 }
 
 /**
@@ -25,7 +25,7 @@ const PULL = 100;
 /** Standard deviation of the noise that is added to inputs, which have variance 1. */
 const NOISE = 0.5;
 
-function publishEncoder(dispatcher: Dispatcher, { widths, params }: Autoencoder): void {
+function publishEncoder(dispatcher: RoundDispatcher, { widths, params }: Autoencoder): void {
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 
@@ -111,11 +111,11 @@ export async function encoderEpoch(
       units,
       sum: true,
     });
-    const mean = async (name: string) => quotient(await sumOf(results, 0, name, 'float32'), units.length);
-    [params, first, second] = [await mean('params'), await mean('first'), await mean('second')];
+    const mean = (name: string) => quotient(sumOf(results, 0, name, 'float32'), units.length);
+    [params, first, second] = [mean('params'), mean('first'), mean('second')];
     if (![params, first, second].every(areFinite))
       throw new UserError(`the encoder diverges: use a lower --encoder-lr than ${rate}`);
-    loss += ((await sumOf(results, 0, 'loss'))[0] / units.length) * (cut - from);
+    loss += (sumOf(results, 0, 'loss')[0] / units.length) * (cut - from);
     steps += Math.max(1, Math.floor(((cut - from) * layout.rows) / shards.length / batch));
   }
   return { widths, params, first, second, steps, epoch: epoch + 1, loss: loss / variance };

@@ -3,13 +3,13 @@ import type { History, MergeTree, Message, Status, WorkSpan } from '../../view/a
 import type { RunEvent } from '../../view/events.ts';
 import { addEpoch, addEvent, keptEventsOf, readHistory } from '../../view/history.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
-import type { Run } from '../training/run-context.ts';
+import type { Prepared } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
 import { createSplitRatios } from './split-ratios.ts';
 
 /** The current state of a run, from which page and metrics are made. */
 export interface RunSnapshot {
-  run: Run;
+  run: Prepared;
   sampleRows: number;
   state: State;
   /** Log H of splitting each cluster; null: not known. */
@@ -31,7 +31,7 @@ export interface Recorder extends Observer, RoundListener {
   setStatus(status: Status): void;
   status(): Status;
   snapshot(): RunSnapshot | null;
-  run(): { run: Run; sampleRows: number } | null;
+  run(): { run: Prepared; sampleRows: number } | null;
   history(): History;
   /** A number that changes whenever the result of `history` or `snapshot` does. */
   version(of: 'history' | 'snapshot'): number;
@@ -55,7 +55,7 @@ export function createRecorder(
   let workCount = 0;
   let status: Status = 'starting';
   let listener: ((message: Message) => void) | null = null;
-  let prepared: { run: Run; sampleRows: number } | null = null;
+  let prepared: { run: Prepared; sampleRows: number } | null = null;
   let state: State | null = null;
   let counts: number[] | null = null;
   let tree: MergeTree | null = null;

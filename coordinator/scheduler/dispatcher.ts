@@ -16,11 +16,14 @@ import {
 type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 
 /** How training has its rounds computed, independent of the workers. */
-export interface Dispatcher {
+export interface RoundDispatcher {
   /** Publishes a new version of a state; workers receive it with the first round that reads it. */
   publish(name: string, tensors: Tensors): void;
   /** Resolves with results that cover each unit once, in the order of the units. Rejects if a task fails. */
   round(spec: RoundSpec): Promise<Result[]>;
+}
+
+export interface Dispatcher extends RoundDispatcher {
   /** Rejects the current round. */
   abort(error: Error): void;
 }

@@ -5,6 +5,7 @@ import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
+import { mStep } from '../../model/mixture.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
 import type { Net } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
@@ -15,27 +16,28 @@ import type { Encoder } from '../encoder/encoder.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import { REPLICATES } from '../training/graph/resolution.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
-import type { Run } from '../training/run-context.ts';
+import type { Prepared } from '../training/run-context.ts';
 import type { RunTotals } from './checkpoint.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /** The summary of a run, from its full pass and its totals. */
-export async function summarize(
-  { calculate }: Pick<Run, 'calculate'>,
-  { counts, table, silhouette, outliers }: FullPassResult,
+export function summarize(
+  { counts, outliers }: FullPassResult,
   about: {
     state: State;
     layout: Layout;
     /** Columns of the rows. */
     dim: number;
     spent: RunTotals;
+    /** Null where true labels are not known. */
+    scores: Pick<Summary, 'nmi' | 'ari' | 'acc'> | null;
+    silhouette: number | null;
     out: string;
     notes(k: number): string[];
     alternations?: Alternation[];
   },
-): Promise<Summary> {
-  const { state, layout, spent, out, notes } = about;
-  const scores = table && (await calculate('scores', table));
+): Summary {
+  const { state, layout, spent, scores, silhouette, out, notes } = about;
   const k = counts.filter((rows) => rows > 0).length;
   return {
     k,
@@ -83,7 +85,7 @@ const roughly = (value: number) => Number(value.toPrecision(6));
  * have none. Moments are of what is clustered.
  */
 export async function writeModel(
-  run: Run,
+  run: Prepared,
   state: State,
   { T }: FullPassResult,
   names: readonly string[] | null,
@@ -91,7 +93,7 @@ export async function writeModel(
   { mean, covariance }: DataMoments['moments'],
   out: RunDirectory,
 ): Promise<void> {
-  const { transform, config, d, calculate } = run;
+  const { transform, config, d } = run;
   const { json, weights } = layersModel(state.net, transform, encoder);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
@@ -111,7 +113,7 @@ export async function writeModel(
     ...(fences && { fences: savedBounds(fences) }),
   });
   const k = state.mixture.k;
-  const mixture = await calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
+  const mixture = mStep(state.prior, T, weightSmoothing(config.schedule));
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));

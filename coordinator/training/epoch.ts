@@ -1,7 +1,16 @@
-import { mapInSlices } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
+import { roundingAmplification } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
+import { mStep } from '../../model/mixture.ts';
+import {
+  adamStep,
+  averageGradients,
+  averageNets,
+  clusteringNet,
+  type Net,
+  subNets,
+} from '../../model/nets/net.ts';
+import { learnedPrior } from '../../model/niw.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
@@ -29,7 +38,7 @@ export interface Losses {
  * these, sub-clusters by PCA split.
  */
 export async function initialState(run: Run): Promise<State> {
-  const { rounds, calculate, d, prior, config, schedule, seed, likelihood } = run;
+  const { rounds, d, prior, config, schedule, seed, likelihood } = run;
   const { centres, sample, untilStep, hidden, graph } = await likelihood.start(run);
   const k = centres.length;
   const partition: Partition = {
@@ -43,7 +52,7 @@ export async function initialState(run: Run): Promise<State> {
     epoch: 0,
     sample,
     prior,
-    mixture: await calculate('mStep', prior, T, weightSmoothing(config.schedule)),
+    mixture: mStep(prior, T, weightSmoothing(config.schedule)),
     net: clusteringNet(seed, d, config.hidden ?? hidden, k),
     subs: subNets(seed, d, k),
     parts,
@@ -63,7 +72,7 @@ export async function initialState(run: Run): Promise<State> {
  * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
  * unless the mixture is frozen, the M-step on soft statistics by the updated net.
  */
-export async function runEpoch(run: Run, state: State): Promise<{ next: State; losses: Losses }> {
+export async function runEpoch(run: Run, state: State): Promise<{ state: State; losses: Losses }> {
   const { schedule, rounds, config, likelihood } = run;
   const trainsNet = state.mixture.k > 1;
   const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
@@ -82,13 +91,13 @@ export async function runEpoch(run: Run, state: State): Promise<{ next: State; l
     }
     const sums = await rounds.sum(tasks);
     if (trainsNet) {
-      const after = await afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
+      const after = afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
       net = after.net;
       losses.loss = assertFinite(after.loss, state, '--lr', config.lr);
       publishNet(run, net);
     }
     if (trainsSubs) {
-      const after = await afterSteps(run, subs, sums.at(-1)!, config.subLr, subSteps(run));
+      const after = afterSteps(run, subs, sums.at(-1)!, config.subLr, subSteps(run));
       subs = after.net;
       losses.subLoss = assertFinite(after.loss, state, '--sub-lr', config.subLr);
     }
@@ -98,11 +107,11 @@ export async function runEpoch(run: Run, state: State): Promise<{ next: State; l
     mixture = await nextMixture(run, state);
     if (learnsPrior(run, state)) {
       const { config, covariance } = run;
-      prior = await run.calculate('learnedPrior', prior, config.priorScale, mixture, covariance);
+      prior = learnedPrior(prior, config.priorScale, mixture, covariance);
     }
   }
   const next: State = { ...state, net, subs, mixture, prior, parts, ...nextPace(state, losses.loss) };
-  return { next, losses };
+  return { state: next, losses };
 }
 
 /**
@@ -132,18 +141,16 @@ const LEAST_RESPONSIBILITY = 1e-4;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<Mixture> {
-  const { config, transform, calculate } = run;
-  const fit = async (T: Float64Array[]) => {
-    await mapInSlices(T, (cluster) => {
-      for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
-    });
-    return calculate('mStep', state.prior, T, weightSmoothing(config.schedule));
+  const { config, transform } = run;
+  const fit = (T: Float64Array[]) => {
+    for (const cluster of T) for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
+    return mStep(state.prior, T, weightSmoothing(config.schedule));
   };
   const { k, means } = state.mixture;
   if (config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture)))
     return fit(await pivotedStatistics(run, means, LEAST_RESPONSIBILITY));
   const quick = await fit(await softStatistics(run, k));
-  const flatness = await calculate('roundingAmplification', quick, transform.scale);
+  const flatness = roundingAmplification(quick, transform.scale);
   if (flatness <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, means, 0));
 }
@@ -159,7 +166,7 @@ async function pivotedStatistics(
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
   const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least };
   const [{ T }] = await rounds.sum([task]);
-  return mapInSlices(means, (mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
+  return means.map((mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }
 
 /** T of each cluster by the net's soft assignments, in float32 and network coordinates, converted to model coordinates. */
@@ -168,7 +175,7 @@ async function softStatistics({ rounds, config, d, transform }: Run, k: number):
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
   const [{ T: flat }] = await rounds.sum([task]);
-  return mapInSlices([...Array(k).keys()], (c) =>
+  return Array.from({ length: k }, (_, c) =>
     unscale(flat.subarray(c * p, (c + 1) * p), transform.scale, covariance),
   );
 }
@@ -188,10 +195,10 @@ function afterSteps(
   sums: ResultArrays,
   rate: number,
   steps: number,
-): Promise<{ net: Net; loss: number }> {
-  return averagedQuantity(run.config) === 'weights'
-    ? run.calculate('averageNets', net, sums, steps)
-    : run.calculate('adamOnGradients', net, sums, rate);
+): { net: Net; loss: number } {
+  if (averagedQuantity(run.config) === 'weights') return averageNets(net, sums, steps);
+  const { gradients, loss } = averageGradients(net, sums);
+  return { net: adamStep(net, gradients, rate), loss };
 }
 
 /**

@@ -22,8 +22,9 @@ import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, type TypedArray, take, zeros } from '../../proto/tensors.ts';
-import { sumInSlices } from './rounds.ts';
-import type { Run } from './run-context.ts';
+import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import { sumOfParts } from './rounds.ts';
+import type { Prepared, Run } from './run-context.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 18;
@@ -70,7 +71,8 @@ export interface FullPassResult {
   T: Float64Array[];
   /** Rows with each label, outliers included. */
   counts: number[];
-  silhouette: number | null;
+  /** Rows of which the silhouette is computed, with their labels. */
+  sampled: { rows: Float32Array; labels: number[] };
   /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
   /** Rows that are outliers: they have labels, but do not count in the statistics. */
@@ -100,14 +102,14 @@ export class OutliersAlone extends Error {
  * units. `below`: of the sample that training ended with.
  */
 export async function labelAllRows(
-  run: Run,
+  { config, transform, dispatcher }: Pick<Prepared, 'config' | 'transform'> & { dispatcher: Dispatcher },
   layout: Layout,
   k: number,
   truth: Int32Array | null,
   out: Output,
   below = 1,
 ): Promise<FullPassResult> {
-  const { soft, covariance } = run.config;
+  const { soft, covariance } = config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
@@ -117,7 +119,7 @@ export async function labelAllRows(
     out,
     layout,
     k,
-    { soft, outliers: run.transform?.fences != null },
+    { soft, outliers: transform?.fences != null },
     (labels, start) => {
       for (const label of labels) counts[label]++;
       counter?.add(labels, truth!.subarray(start, start + labels.length));
@@ -145,7 +147,7 @@ export async function labelAllRows(
   let columnSums: Float64Array[];
   let order: Order;
   try {
-    await run.dispatcher.round({
+    await dispatcher.round({
       tasks: [task],
       units,
       streams: true,
@@ -154,7 +156,7 @@ export async function labelAllRows(
           writer.write(blocksOf(unit), part);
         } catch (error) {
           // A write error, such as a full disk, ends the round, not the process.
-          run.dispatcher.abort(error as Error);
+          dispatcher.abort(error as Error);
           return;
         }
         if (part.outliers) {
@@ -171,8 +173,8 @@ export async function labelAllRows(
         parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
-    T = splitEvenly(await sumInSlices(statistics.parts()), k);
-    columnSums = splitEvenly(await sumInSlices(columns.parts()), k + 1);
+    T = splitEvenly(sumOfParts(statistics.parts()), k);
+    columnSums = splitEvenly(sumOfParts(columns.parts()), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     order = bySize(counts);
@@ -185,7 +187,7 @@ export async function labelAllRows(
     ...{ labels: writer.labels, order },
     T: order.map((unit) => T[unit]),
     counts: order.map((unit) => counts[unit]),
-    silhouette: await silhouetteOf(run, partsInOrder()),
+    sampled: sampledRows(partsInOrder()),
     table: counter ? counter.table(order) : null,
     sampledOutliers,
     outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
@@ -281,13 +283,12 @@ export function unitsOf(layout: Layout, shards: { count: number }[][], rows: num
   );
 }
 
-async function silhouetteOf({ d, calculate }: Run, parts: Tensors[]): Promise<number | null> {
-  const rows = concat(
-    parts.map((part) => take(part, 'seen', 'float32')),
-    Float32Array,
-  );
-  const labels = parts.flatMap((part) => [...take(part, 'seenLabels', 'int32')]);
-  return rows.length ? calculate('silhouette', rows, d, labels) : null;
+function sampledRows(parts: Tensors[]): FullPassResult['sampled'] {
+  const rows = parts.map((part) => take(part, 'seen', 'float32'));
+  return {
+    rows: concat(rows, Float32Array),
+    labels: parts.flatMap((part) => [...take(part, 'seenLabels', 'int32')]),
+  };
 }
 
 /** A row that is nearly as well in another cluster: `margin` is what its largest responsibility exceeds that one's by. */

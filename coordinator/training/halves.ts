@@ -1,7 +1,7 @@
-import { dot } from '../../model/linalg.ts';
-import { BINS, bestThreshold } from '../../model/splits.ts';
+import { dot, whitener } from '../../model/linalg.ts';
+import { BINS, bestThreshold, principalAxis } from '../../model/splits.ts';
 import type { Parts, State } from '../../model/state.ts';
-import { mean } from '../../model/statistics.ts';
+import { addStatistics, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import type { Partition } from './rounds.ts';
@@ -10,7 +10,7 @@ import type { Run } from './run-context.ts';
 /** Two halves of each part of a partition, along its principal axis: what sub-nets learn from, and where splits begin. */
 
 /** What parts are found with. */
-export type Means = Pick<Run, 'rounds' | 'calculate' | 'd'> & { config: Pick<RunConfig, 'covariance'> };
+export type Means = Pick<Run, 'rounds' | 'd'> & { config: Pick<RunConfig, 'covariance'> };
 
 /** The covariance by which axes and distances are measured; null: the identity. */
 export type Metric = Float64Array | null;
@@ -33,19 +33,17 @@ export function mapLeaves(cell: Cell, leaf: (leaf: number) => Cell): Cell {
  * leaves' statistics. A leaf that cannot be halved keeps all its rows on the first side.
  */
 export async function pcaSplit(
-  { rounds, calculate, d, config }: Means,
+  { rounds, d, config }: Means,
   partition: Partition,
   vectors: Float64Array[],
   T: Parts,
   metric: Metric = null,
 ): Promise<Parts[]> {
-  const axes = (await calculate('principalAxes', T, d, config.covariance, metric)).map(
-    ({ axis, mean: centre, sd }) => ({
-      axis,
-      centre: dot(centre, axis),
-      sd,
-    }),
-  );
+  const inverse = metric && whitener(metric, d, config.covariance);
+  const axes = T.map((t) => {
+    const { axis, mean: centre, sd } = principalAxis(t, d, config.covariance, inverse);
+    return { axis, centre: dot(centre, axis), sd };
+  });
   const histograms = await rounds.cellHistograms(partition, vectors, axes, BINS);
   const table = vectorTable();
   for (const row of vectors) table.add(row);
@@ -74,6 +72,9 @@ export function centresOf([a, b]: Parts, d: number, clusterMean: Float64Array): 
   const isHalved = a[0] > 0 && b[0] > 0 && isLargeEnough(a[0] + b[0]);
   return isHalved ? [mean(a, d), mean(b, d)] : [clusterMean, clusterMean];
 }
+
+/** Statistics of a cluster, by those of its two sub-clusters. */
+export const totalOf = ([a, b]: Parts): Float64Array => addStatistics(a, b);
 
 export function subCentres({ parts, mixture }: State): Float64Array[][] {
   return parts.map((pair, k) => centresOf(pair, mixture.d, mixture.means[k]));

@@ -32,14 +32,14 @@ export function publishTransform(
   });
 }
 
-export function publishNet({ dispatcher }: Run, net: Net): void {
+export function publishNet({ dispatcher }: Pick<Run, 'dispatcher'>, net: Net): void {
   const { weights, moments } = netStates(net);
   dispatcher.publish('net', weights);
   dispatcher.publish('net-moments', moments);
 }
 
 /** From where the full pass measures distances. */
-export function publishCentres({ dispatcher }: Run, { k, values }: Centres): void {
+export function publishCentres({ dispatcher }: Pick<Run, 'dispatcher'>, { k, values }: Centres): void {
   dispatcher.publish('cluster-centres', { rows: nd(values, k, values.length / k) });
 }
 

@@ -1,52 +1,52 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import { halfSize } from '../../model/layout.ts';
 import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import type { Emit } from '../../view/events.ts';
 import type { Replicates } from '../../view/summary.ts';
 import { initialState } from './epoch.ts';
 import { publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
-import { sampleOf } from './sample.ts';
-import { trainingOf } from './train.ts';
+import { sampledCounts, sampleOf } from './sample.ts';
+import { trainingEnd, trainingOf } from './train.ts';
 
 /** Rows, at most, whose labels the replicates are compared by. */
 const MOST_COMPARED = 20_000;
 
-interface ReplicatesInput {
-  run: Run;
-  /** The rows whose priority is below `below`; `rows`: how many of them each shard has. */
-  sample: { below: number; rows: number[] };
-  count: number;
-  emit: Emit;
-  /** Ends them early: rejects with its reason before the next epoch. */
-  signal?: AbortSignal;
+/** The rows whose priority is below `below`; `rows`: how many of them each shard has. */
+interface SampledRows {
+  below: number;
+  rows: number[];
 }
 
 /**
- * Trains `count` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
+ * Trains `--replicates` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
- * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes.
+ * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes. `outliers`: those of each shard, which do not
+ * count.
  */
-export async function replicate(input: ReplicatesInput): Promise<Replicates> {
-  const { count, emit } = input;
+export async function replicate(
+  run: Run,
+  { below, outliers }: { below: number; outliers: number[] },
+): Promise<Replicates> {
+  const { emit, config, layout } = run;
+  const count = config.replicates!;
+  const sample = { below, rows: sampledCounts(layout, below).map((rows, shard) => rows - outliers[shard]) };
   const ks: number[] = [];
   const labellings: Int32Array[] = [];
   for (let number = 1; number <= count; number++) {
     emit({ type: 'replicate', replicate: number, of: count, k: null });
-    const { k, labels } = await labelSample(input, await trainOnHalf(input, number));
+    const { k, labels } = await labelSample(run, sample, await trainOnHalf(run, sample, number));
     ks.push(k);
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
   }
-  return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: await agreement(labellings) };
+  return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings) };
 }
 
 /** The width of the trained net, which the workers have. */
-async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: number): Promise<number> {
+async function trainOnHalf(run: Run, sample: SampledRows, number: number): Promise<number> {
   const { seed, config } = run;
   publishTransform(run, sample.below, number);
   const halves = sample.rows.map(halfSize);
@@ -63,9 +63,10 @@ async function trainOnHalf({ run, sample, signal }: ReplicatesInput, number: num
   };
   const training = trainingOf(halfRun);
   let state = await initialState(halfRun);
-  while (!training.ended(state)) {
-    state = await training.step(state);
-    signal?.throwIfAborted();
+  while (!trainingEnd(halfRun, state)) {
+    const trained = await training.epoch(state);
+    state = trained?.state ?? state;
+    state = (await training.change(state, trained !== null)) ?? state;
   }
   return state.mixture.k;
 }
@@ -79,7 +80,7 @@ function seedOf(seed: Seed, number: number): bigint {
  * Clusters that have rows of the whole sample, and the labels of the same rows each time, by the net that the workers have;
  * `k`: its width.
  */
-async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k: number) {
+async function labelSample(run: Run, { below, rows }: SampledRows, k: number) {
   publishTransform(run, below);
   const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));
   const task: Task = { task: 'sample-labels', every };
@@ -100,11 +101,10 @@ async function labelSample({ run, sample: { below, rows } }: ReplicatesInput, k:
 }
 
 /** The mean adjusted Rand index of all pairs. */
-async function agreement(labellings: Int32Array[]): Promise<number> {
+function agreement(labellings: Int32Array[]): number {
   let [sum, pairs] = [0, 0];
   for (const [i, a] of labellings.entries())
     for (const b of labellings.slice(i + 1)) {
-      await yieldToEventLoop();
       sum += ariOfLabels(a, b);
       pairs++;
     }

@@ -1,4 +1,3 @@
-import { mapInSlices, ranges } from '../../base/slices.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
@@ -7,7 +6,7 @@ import { MAX_MESSAGE } from '../../proto/codec.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { type Cell, MOST_CELLS, type Task } from '../../proto/tasks.ts';
 import { type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
+import type { RoundDispatcher } from '../scheduler/dispatcher.ts';
 import type { Result } from '../scheduler/round.ts';
 
 /**
@@ -84,7 +83,7 @@ export const shardSizes = (layout: Layout): number[] =>
 
 /** `shardRows`: those of `shardSizes`. */
 export function createRounds(
-  dispatcher: Dispatcher,
+  dispatcher: RoundDispatcher,
   shardRows: number[],
   d: number,
   covariance: Covariance,
@@ -96,13 +95,10 @@ export function createRounds(
 
   async function sum(tasks: Task[]): Promise<ResultArrays[]> {
     const results = await round(tasks, true);
-    const sums: ResultArrays[] = [];
-    for (const task of tasks.keys()) {
-      sums[task] = {};
-      for (const name of Object.keys(results[0].tasks[task]))
-        sums[task][name] = await sumOf(results, task, name);
-    }
-    return sums;
+    return tasks.map((_, task) => {
+      const names = Object.keys(results[0].tasks[task]);
+      return Object.fromEntries(names.map((name) => [name, sumOf(results, task, name)]));
+    });
   }
 
   return {
@@ -116,7 +112,7 @@ export function createRounds(
 }
 
 function cellRounds(
-  dispatcher: Dispatcher,
+  dispatcher: RoundDispatcher,
   sum: Rounds['sum'],
   d: number,
   covariance: Covariance,
@@ -141,15 +137,9 @@ function cellRounds(
         return { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition };
       });
       const sums = await sum(tasks);
-      const statistics: Float64Array[][] = [];
-      for (const [i, { T: flat }] of sums.entries()) {
-        const { length } = pivotRows[i];
-        const size = flat.length / length;
-        statistics[i] = await mapInSlices(pivotRows[i], (pivot, leaf) =>
-          shift(flat.subarray(leaf * size, (leaf + 1) * size), d, covariance, pivot),
-        );
-      }
-      return statistics;
+      return sums.map(({ T }, i) =>
+        splitEvenly(T, pivotRows[i].length).map((t, leaf) => shift(t, d, covariance, pivotRows[i][leaf])),
+      );
     },
     async cellHistograms(partition, vectors, axes, bins) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
@@ -198,7 +188,7 @@ export function sumOf<D extends 'float64' | 'float32' = 'float64'>(
   // Sparse: workers may have summed aligned groups of shards already.
   const byShard: ReturnType<typeof take<D>>[] = [];
   for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, dtype);
-  return sumInSlices(byShard);
+  return sumOfParts(byShard);
 }
 
 /** Batch size of the sub-nets, per cluster. */
@@ -240,24 +230,18 @@ export function withinLimit<S extends { parts: { length: number }; logRatio: num
   return splits.map((split, k) => (kept.has(k) ? split : null));
 }
 
-/** Numbers of each array that are added up without yielding. */
+/** Numbers of each array that are added up at once, so that they stay in the cache and few copies are needed. */
 const PIECE = 1 << 16;
 
-/** `treeSum` in the type of the parts, in slices: each number of the sum depends on those at its place only. */
-export async function sumInSlices<S extends Floats>(parts: (S | undefined)[]): Promise<S> {
+/** `treeSum` in the type of the parts, piece by piece: each number of the sum depends on those at its place only. */
+export function sumOfParts<S extends Floats>(parts: (S | undefined)[]): S {
   const first = parts.find((part) => part !== undefined)!;
   const Sums = first.constructor as new (values: ArrayLike<number> | number) => S;
   const { length } = first;
-  if (length <= PIECE) return treeSum<S>(parts, Sums);
   const out = new Sums(length);
-  await mapInSlices(ranges(length, PIECE), ({ from, to }) => {
-    out.set(
-      treeSum<S>(
-        Array.from(parts, (part) => part?.subarray(from, to)),
-        Sums,
-      ),
-      from,
-    );
-  });
+  for (let from = 0; from < length; from += PIECE) {
+    const pieces = Array.from(parts, (part) => part?.subarray(from, from + PIECE));
+    out.set(treeSum<S>(pieces, Sums), from);
+  }
   return out;
 }

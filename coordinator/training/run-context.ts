@@ -8,12 +8,11 @@ import type { GraphState, Parts, Sample, State } from '../../model/state.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import type { Emit, Likelihood as LikelihoodName } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import type { Calculate } from './calculation/calculator.ts';
+import type { RoundDispatcher } from '../scheduler/dispatcher.ts';
 import type { Rounds } from './rounds.ts';
 
-/** Everything that is fixed for a run once the moments are known. */
-export interface Run {
+/** What is fixed for the training of clusters once their rows are read. */
+export interface Prepared {
   readonly config: RunConfig;
   readonly schedule: Schedule;
   readonly seed: Seed;
@@ -26,12 +25,16 @@ export interface Run {
   /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
-  readonly likelihood: Likelihood;
+  readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
   readonly why: string | null;
-  readonly dispatcher: Dispatcher;
+}
+
+/** The same with what training computes by. */
+export interface Run extends Prepared {
+  readonly likelihood: Likelihood;
+  readonly dispatcher: RoundDispatcher;
   readonly rounds: Rounds;
-  readonly calculate: Calculate;
   readonly emit: Emit;
 }
 

@@ -1,10 +1,9 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Sample, State } from '../../model/state.ts';
 import { publishTransform } from './publish.ts';
-import type { Run } from './run-context.ts';
+import type { Prepared, Run } from './run-context.ts';
 
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
 
@@ -21,7 +20,7 @@ export function sampleOf(below: number, counts: number[]): Sample {
 }
 
 /** ζ, by which the statistics of the sample are tempered. */
-export function tempering({ config, d }: Run, { sample, mixture }: State): number {
+export function tempering({ config, d }: Pick<Prepared, 'config' | 'd'>, { sample, mixture }: State): number {
   const n0 = config.coarsening ?? Math.max(10_000, 1_000 * d, rowsPerCluster(d) * mixture.k);
   return coarsening(sample.rows, n0);
 }
@@ -31,10 +30,10 @@ export function tempering({ config, d }: Run, { sample, mixture }: State): numbe
  * before is a part of it. Workers read the rows of their shards again, and leave out outliers: these are counted among the rows
  * that join, but are few.
  */
-export async function withLargeSample(run: Run, state: State): Promise<State> {
+export function withLargeSample(run: Run, state: State): State {
   const { config, layout, d } = run;
   if (config.sample !== null) return state;
-  const sample = await largerSample(layout, state.sample, rowsPerCluster(d) * state.mixture.k);
+  const sample = largerSample(layout, state.sample, rowsPerCluster(d) * state.mixture.k);
   if (sample === state.sample) return state;
   publishTransform(run, sample.below);
   // Statistics of more rows cannot be compared with those of fewer.
@@ -42,11 +41,11 @@ export async function withLargeSample(run: Run, state: State): Promise<State> {
 }
 
 /** The sample, doubled until it has so many rows, or all. */
-export async function largerSample(layout: Layout, sample: Sample, wanted: number): Promise<Sample> {
+export function largerSample(layout: Layout, sample: Sample, wanted: number): Sample {
   let larger = sample;
   while (larger.below < 1 && larger.rows < wanted) {
     const below = Math.min(1, 2 * larger.below);
-    larger = sampleOf(below, await sampledCounts(layout, below));
+    larger = sampleOf(below, sampledCounts(layout, below));
   }
   return larger;
 }
@@ -56,8 +55,8 @@ export async function largerSample(layout: Layout, sample: Sample, wanted: numbe
  * needs to be believed about it.
  */
 
-/** The number of sampled rows of each shard. Yields to the event loop. */
-export async function sampledCounts(layout: Layout, below: number): Promise<number[]> {
+/** The number of sampled rows of each shard. */
+export function sampledCounts(layout: Layout, below: number): number[] {
   const priorityOf = priority(BigInt(layout.seed));
   const counts: number[] = [];
   for (const blocks of shardBlocks(layout)) {
@@ -66,7 +65,6 @@ export async function sampledCounts(layout: Layout, below: number): Promise<numb
       // Priorities are below 1.
       if (below >= 1) sampled += count;
       else for (let row = start; row < start + count; row++) if (priorityOf(row) < below) sampled++;
-      await yieldToEventLoop();
     }
     counts.push(sampled);
   }

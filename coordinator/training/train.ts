@@ -3,13 +3,13 @@ import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '
 import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
-import type { Run } from './run-context.ts';
+import type { Prepared, Run } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
 export interface Observer {
   /** The moments are known, and transform and prior derived from them. */
-  prepared(run: Run, sampleRows: number): void;
+  prepared(run: Prepared, sampleRows: number): void;
   epoch(state: State, losses: Losses): void;
   /** A state that does not come from an epoch: the initial one, one of a checkpoint, or after a split or merge step. */
   state(state: State): void;
@@ -20,55 +20,56 @@ export interface Observer {
   labelled(counts: number[], numbered: { state: State; order: Order }, tree: SavedTree | null): void;
 }
 
-/** The training of clusters, one epoch at a time: a split or merge step that is due follows in the same call. */
-export interface Training {
-  /** Why it has ended; null: an epoch follows. */
-  ended(state: State): EndReason | null;
-  /** `state`: the initial one, or one that this returned, in this session or another. */
-  step(state: State): Promise<State>;
+/** Has training found all that it will? */
+function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
+  if (isJoining(state.steps)) return state.untilStep === 0;
+  const rows = tempering({ config, d }, state) * state.sample.rows;
+  return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
 }
 
-/** `epoch` is called with the state after each epoch, before the split or merge step that may follow. */
-export function trainingOf(run: Run, epoch: (state: State, losses: Losses) => void = () => {}): Training {
+/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted. */
+export function trainingEnd(run: Prepared, state: State): EndReason | null {
+  const { clusters, maxEpochs } = run.config;
+  if (isSettled(run, state)) return clusters !== null && state.mixture.k > clusters ? null : 'settled';
+  return state.epoch >= maxEpochs ? 'max-epochs' : null;
+}
+
+/** The training of clusters: epochs, and the split or merge step that may follow each. */
+export interface Training {
+  /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
+  epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
+  /** The split or merge step that is due after this epoch, or, without one, for `--clusters`; null if none is. */
+  change(state: State, isAfterEpoch: boolean): Promise<State | null>;
+}
+
+export function trainingOf(run: Run): Training {
   const { config, likelihood } = run;
   /** The workers have the net. */
   let isPublished = false;
 
-  function isSettled(state: State): boolean {
-    if (isJoining(state.steps)) return state.untilStep === 0;
-    const rows = tempering(run, state) * state.sample.rows;
-    return config.earlyStop && hasSettled(state.steps, rows, run.schedule, config.freeze);
-  }
-  /** Settled training goes on where fewer clusters are wanted. */
-  const joins = ({ mixture }: State) => config.clusters !== null && mixture.k > config.clusters;
-
-  async function changed(epoch: number, change: Change, taken: Promise<State>): Promise<State> {
-    const after = await taken;
+  async function taken(change: Change, step: Promise<State>): Promise<State> {
+    const after = await step;
     const { changed, k } = after.steps.at(-1)!;
-    run.emit({ type: 'step', epoch, kind: change, changed, k });
+    run.emit({ type: 'step', epoch: after.epoch, kind: change, changed, k });
     if (changed) publishNet(run, after.net);
     return after;
   }
+  const named = (error: unknown) => {
+    throw flatClusterError(config, error);
+  };
 
   return {
-    ended(state) {
-      if (isSettled(state)) return joins(state) ? null : 'settled';
-      return state.epoch >= config.maxEpochs ? 'max-epochs' : null;
+    async epoch(state) {
+      if (!isPublished) publishNet(run, state.net);
+      isPublished = true;
+      if (isSettled(run, state)) return null;
+      return runEpoch(run, { ...state, epoch: state.epoch + 1 }).catch(named);
     },
-    async step(state) {
-      try {
-        if (!isPublished) publishNet(run, state.net);
-        isPublished = true;
-        if (isSettled(state))
-          return await changed(state.epoch, 'merge', likelihood.join(run, state, config.clusters!));
-        const { next, losses } = await runEpoch(run, { ...state, epoch: state.epoch + 1 });
-        epoch(next, losses);
-        if (next.untilStep > 0 || isJoining(state.steps)) return next;
-        const change = nextChange(state.steps);
-        return await changed(next.epoch, change, likelihood.step(run, next, change));
-      } catch (error) {
-        throw flatClusterError(config, error);
-      }
+    async change(state, isAfterEpoch) {
+      if (!isAfterEpoch) return taken('merge', likelihood.join(run, state, config.clusters!)).catch(named);
+      if (state.untilStep > 0 || isJoining(state.steps)) return null;
+      const change = nextChange(state.steps);
+      return taken(change, likelihood.step(run, state, change)).catch(named);
     },
   };
 }

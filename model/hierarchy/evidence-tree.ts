@@ -22,6 +22,10 @@ const BUDGET = 2e9;
 /** As many partners are looked at in any case, as in merge steps. */
 const FEWEST_CANDIDATES = 3;
 
+/** About how long the evidence of a union of two clusters takes, ns. */
+const unionTime = ({ d, covariance }: Niw) =>
+  10_000 + (covariance === 'full' ? d ** 3 + 10 * d ** 2 : 20 * d);
+
 /** Among how many near clusters a partner is looked for; K − 1 or more means all. `union`: time to evaluate one, ns. */
 export function candidatesFor(k: number, union: number): number {
   return Math.max(FEWEST_CANDIDATES, Math.floor(BUDGET / (2 * k * union)));
@@ -52,7 +56,12 @@ interface Node {
  * @param T statistics of each cluster, all with rows
  * @returns heights in nats a row; NotPositiveDefiniteError for clusters that are too flat for float64
  */
-export function evidenceTree(prior: Niw, T: Float64Array[], alpha: number, candidates: number): Join[] {
+export function evidenceTree(
+  prior: Niw,
+  T: Float64Array[],
+  alpha: number,
+  candidates = candidatesFor(T.length, unionTime(prior)),
+): Join[] {
   const total = T.reduce((sum, [n]) => sum + n, 0);
   const nodeOf = (id: number, T: Float64Array, centre: Float64Array): Node => ({
     ...{ id, T, centre, isAlive: true, near: [] },

@@ -1,7 +1,5 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
-import { calculations } from '../../coordinator/training/calculation/calculations.ts';
-import type { Calculate } from '../../coordinator/training/calculation/calculator.ts';
 import type { Means } from '../../coordinator/training/halves.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
@@ -18,10 +16,6 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
 
 export type Point = number[];
-
-/** At once, without a thread. */
-export const calculate: Calculate = async (name, ...args) =>
-  (calculations[name] as (...args: unknown[]) => never)(...args);
 
 /** Uniform numbers in [0, 1), integers and standard normal numbers from a small generator for tests. */
 export function randomNumbers(seed: number) {
@@ -192,7 +186,6 @@ export function fourthMoments(
 /** What parts of these rows are found with. */
 export const meansOf = (data: Data): Means & { rounds: MemoryRounds } => ({
   rounds: memoryRounds(data),
-  calculate,
   d: data.rows[0].length,
   config: { covariance: data.covariance ?? 'full' },
 });
@@ -257,7 +250,6 @@ export function scene(
     sample,
     dispatcher: { publish: (name: string) => void published.push(name) },
     rounds,
-    calculate,
     emit: (event: RunEvent) => void events.push(event),
   } as unknown as Run;
   const state: State = {

@@ -133,8 +133,8 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
   } as unknown as RunDirectory;
   const mixture = { k: 4, means: [], covariances: [], weights: new Float64Array(4) };
   await writeModel(
-    { transform: of, config: {}, d: of.dim, calculate: async () => mixture } as never,
-    { net, mixture } as never,
+    { transform: of, config: {}, d: of.dim } as never,
+    { net, mixture, prior: { covariance: 'diag' } } as never,
     { T: [] } as never,
     null,
     null,

@@ -1,4 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
+import { eStepOf } from '../../../model/estep.ts';
+import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
 import { halfSize } from '../../../model/layout.ts';
 import { generator } from '../../../model/random.ts';
@@ -51,7 +53,7 @@ function gaussianLikelihood(initK: number): Likelihood {
       return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden: [50] };
     },
     async target(run, { mixture }) {
-      if (published?.mixture !== mixture) published = { mixture, target: await publishEStep(run, mixture) };
+      if (published?.mixture !== mixture) published = { mixture, target: publishEStep(run, mixture) };
       return published.target;
     },
     subTargets: async (_run, { parts }) => parts,
@@ -67,26 +69,25 @@ function gaussianLikelihood(initK: number): Likelihood {
       order: 'falling',
     },
     async levels(run, state, T, clusters) {
-      const { config, calculate } = run;
+      const { config } = run;
       const own = T.slice(0, clusters);
-      const joins = await calculate('evidenceTree', state.prior, own, config.alpha);
+      const joins = evidenceTree(state.prior, own, config.alpha);
       const proposals = (await finalHalves(run, state, T)).slice(0, clusters);
-      return { joins, halves: await calculate('evidenceHalves', state.prior, own, proposals, config.alpha) };
+      return { joins, halves: evidenceHalves(state.prior, own, proposals, config.alpha) };
     },
     ofSample: () => gaussianLikelihood(initK),
   };
 }
 
-/** The E-step. UserError if a cluster is too flat for float32. */
-async function publishEStep(
-  { dispatcher, config, transform, calculate }: Run,
-  mixture: State['mixture'],
-): Promise<Target> {
+/** UserError if a cluster is too flat for float32. */
+function publishEStep({ dispatcher, config, transform }: Run, mixture: State['mixture']): Target {
   const { k, d } = mixture;
-  const form = isPhiLong(mixture) ? 'cholesky' : undefined;
-  const step = await calculate('eStepOf', mixture, transform.scale, form).catch((error) => {
+  let step: ReturnType<typeof eStepOf>;
+  try {
+    step = eStepOf(mixture, transform.scale, isPhiLong(mixture) ? 'cholesky' : undefined);
+  } catch (error) {
     throw flatClusterError(config, error);
-  });
+  }
   dispatcher.publish(
     'e-step',
     step.form === 'product'

@@ -1,11 +1,15 @@
-import { accepts } from '../../../model/hastings.ts';
+import { accepts, logEvidence, logMergeRatio } from '../../../model/hastings.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
+import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import type { Mixture } from '../../../model/mixture.ts';
+import { nearestPairs } from '../../../model/mixture.ts';
+import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
+import { pointEstimate } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { type Change, type Step, withStep } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
-import { pcaSplit } from '../halves.ts';
+import { pcaSplit, totalOf } from '../halves.ts';
 import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
@@ -21,7 +25,7 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
   const { k } = mixture;
   if (k === 1) {
     // For the progress of the next merge step.
-    const own = await run.calculate('totals', state.parts);
+    const own = state.parts.map(totalOf);
     return applyChange(
       run,
       { ...state, merged: own },
@@ -33,10 +37,10 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     );
   }
   const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
-  const { config, calculate } = run;
+  const { config } = run;
   const zeta = tempering(run, state);
-  const pairs = await calculate('nearestPairs', mixture, NEIGHBOURS);
-  const ratios = await calculate('mergeRatios', state.prior, T, pairs, config.alpha, zeta);
+  const pairs = nearestPairs(mixture, NEIGHBOURS);
+  const ratios = pairs.map(({ a, b }) => logMergeRatio(state.prior, T[a], T[b], config.alpha, zeta));
   const candidates = pairs.map((pair, i) => ({ ...pair, logRatio: ratios[i] }));
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 
@@ -86,8 +90,8 @@ async function progressOf(run: Run, state: State, T: Float64Array[]): Promise<nu
   const { prior, merged } = state;
   if (!merged.length) return null;
   const zeta = tempering(run, state);
-  const [now, before] = await run.calculate('evidence', prior, [T, merged], run.config.alpha, zeta);
-  return now - before;
+  const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, run.config.alpha, zeta);
+  return evidence(T) - evidence(merged);
 }
 
 /** A merge step for `--clusters`: the clusters are those of a cut of the tree of merges. */
@@ -97,7 +101,7 @@ export async function joinStep(run: Run, state: State, clusters: number): Promis
   const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
   const rows = T.map(([n]) => n);
   const occupied = occupiedOf(rows).map((cluster) => T[cluster]);
-  const joins = await run.calculate('evidenceTree', state.prior, occupied, run.config.alpha);
+  const joins = evidenceTree(state.prior, occupied, run.config.alpha);
   const { groups } = cutOfOccupied(rows, joins, clusters);
   const cells: number[] = Array(k).fill(-1);
   let leaves = 0;
@@ -142,12 +146,12 @@ export async function applyChange(
   const steps = withStep(state.steps, { kind, changed, k: next.length, ...step });
   const paced = { ...state, untilStep: run.schedule.every, steps };
   if (!changed) return paced;
-  const { config, calculate } = run;
+  const { config } = run;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
     ? await pcaSplit(run, partition, vectors, statistics, metricOf(run, state.prior, next.length))
     : [];
-  const estimates = await calculate('pointEstimates', state.prior, statistics);
+  const estimates = statistics.map((T) => pointEstimate(state.prior, T));
   let i = 0;
   const clusters = next.map(({ from, refit }) =>
     refit
@@ -172,8 +176,8 @@ export async function applyChange(
     ...paced,
     mixture,
     parts: clusters.map(({ parts }): Parts => parts),
-    net: await calculate('resizeClusteringNet', state.net, units),
-    subs: await calculate('resizeSubNets', state.subs, units, run.seed, state.epoch),
+    net: resizeClusteringNet(state.net, units),
+    subs: resizeSubNets(state.subs, units, run.seed, state.epoch),
     frozen: config.freeze,
     patience: run.schedule.patience,
     lossSinceChange: null,

@@ -1,6 +1,15 @@
-import { dot, NotPositiveDefiniteError } from '../../../model/linalg.ts';
+import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Niw } from '../../../model/niw.ts';
-import { binOf, hasValley, likeliestThreshold, thresholdRule } from '../../../model/splits.ts';
+import { pointEstimate } from '../../../model/niw.ts';
+import {
+  binOf,
+  discriminantAxes,
+  discriminantRule,
+  hasValley,
+  likeliestThreshold,
+  shapeAxes,
+  thresholdRule,
+} from '../../../model/splits.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
@@ -40,7 +49,7 @@ export interface ShapeHalves {
  * clusters' statistics. Full covariance only.
  */
 export async function shapeHalves(
-  { rounds, calculate }: Means,
+  { rounds }: Means,
   prior: Niw,
   chosen: boolean[],
   T: Parts,
@@ -53,20 +62,15 @@ export async function shapeHalves(
     cells: chosen.map((_, k) => place.get(k) ?? -1),
     leaves: owners.length,
   };
-  const whitening = await calculate(
-    'whitenings',
-    prior,
-    owners.map((k) => T[k]),
-  );
+  const whitening = owners.map((k) => {
+    const { mean, covariance } = pointEstimate(prior, T[k]);
+    return { centre: mean, inverse: whitener(covariance, d, prior.covariance) };
+  });
   const F = await rounds.cellFourthMoments(partition, [], whitening);
-  const directions = await calculate(
-    'shapeAxes',
-    F,
-    d,
-    whitening.map(({ inverse }) => inverse),
-  );
-  const axes = directions.map((own, leaf) =>
-    own.map((axis): Axis => ({ axis, centre: dot(axis, whitening[leaf].centre), sd: 1 })),
+  const axes = F.map((f, leaf) =>
+    shapeAxes(f, d, whitening[leaf].inverse).map(
+      (axis): Axis => ({ axis, centre: dot(axis, whitening[leaf].centre), sd: 1 }),
+    ),
   );
   const histograms = await rounds.cellHistograms(partition, [], axes.flat(), SHAPE_BINS);
   const perLeaf = axes[0].length;
@@ -90,7 +94,7 @@ export async function shapeHalves(
 export async function discriminants(run: Means, prior: Niw, T: Parts, proposal: Proposal): Promise<Proposal> {
   let { rules, parts } = proposal;
   for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
-    rules = await run.calculate('discriminantRules', prior, parts);
+    rules = parts.map((own) => (own.filter(([n]) => n > 0).length > 1 ? discriminantRule(prior, own) : null));
     parts = await partsBy(run, rules, T);
   }
   return { rules, parts };
@@ -115,17 +119,13 @@ const HALF_RANGE = 6;
  * them. `proposals`: of these clusters out of K, each with two or more sub-clusters that have rows.
  */
 export async function valleyShares(
-  { rounds, calculate }: Means,
+  { rounds }: Means,
   prior: Niw,
   proposals: Map<number, { parts: Parts; rule: Rule }>,
   k: number,
 ): Promise<Map<number, number>> {
   const all = [...proposals];
-  const axes = await calculate(
-    'discriminantAxes',
-    prior,
-    all.map(([, { parts }]) => parts),
-  );
+  const axes = all.map(([, { parts }]) => discriminantAxes(prior, parts));
   // Each leaf gets the axes of all sub-clusters of its cluster, and so as many as the largest proposal has.
   const most = Math.max(...axes.map((own) => own.length));
   const table = vectorTable();

@@ -1,9 +1,9 @@
-import { accepts, isTiny, proposable, searchCost } from '../../../model/hastings.ts';
+import { accepts, isTiny, logSplitRatio, proposable, searchCost } from '../../../model/hastings.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { type Cell, MOST_CELLS } from '../../../proto/tasks.ts';
-import { type Metric, subCentres } from '../halves.ts';
+import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
 import { mostClusters, mostParts, type Rounds, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
@@ -39,7 +39,7 @@ export interface Split {
  * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
  * get further proposals, of two and of more sub-clusters.
  */
-export async function splitStep(run: Run, state: State): Promise<State> {
+export async function splitStep(run: Run, state: State, judge = byEvidence(run, state)): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
   const metric = metricOf(run, state.prior, state.mixture.k);
@@ -51,7 +51,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
     ...state,
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
-  const ratios = await ratiosOf(run, state, parts);
+  const ratios = ratiosOf(run, state, parts, judge);
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
@@ -61,7 +61,7 @@ export async function splitStep(run: Run, state: State): Promise<State> {
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
-  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric);
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
   return applySplits(
     run,
     refined,
@@ -107,11 +107,20 @@ function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustiv
   });
 }
 
+/** log H of proposals. */
+type Judge = (proposals: Parts[]) => number[];
+
+/** By the Hastings ratio of their split (eq. 8). */
+export function byEvidence(run: Run, state: State): Judge {
+  const zeta = tempering(run, state);
+  return (proposals) => proposals.map((parts) => logSplitRatio(state.prior, parts, run.config.alpha, zeta));
+}
+
 /** log H of each proposal; NaN for one with too few rows. */
-async function ratiosOf(run: Run, state: State, proposals: Parts[]): Promise<number[]> {
+function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {
   const zeta = tempering(run, state);
   const possible = proposals.filter((parts) => proposable(parts, zeta));
-  const found = await run.calculate('splitRatios', state.prior, possible, run.config.alpha, zeta);
+  const found = judge(possible);
   const ratios = new Map(possible.map((parts, i) => [parts, found[i]]));
   return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
 }
@@ -158,10 +167,10 @@ async function proposeFurtherSplits(
   splits: (Split | null)[],
   halves: Proposal,
   metric: Metric,
+  judge: Judge,
 ): Promise<void> {
-  const { calculate } = run;
   const zeta = tempering(run, state);
-  const totals = await calculate('totals', state.parts);
+  const totals = state.parts.map(totalOf);
   const isEligible = (k: number, parts: number) =>
     splits[k] === null && totals[k][0] >= Math.max(ROWS_PER_PART, run.d) * parts;
   const eligible = totals.map((_, k) => isEligible(k, 2));
@@ -184,10 +193,11 @@ async function proposeFurtherSplits(
         : [];
     }),
   );
-  const ratios = await ratiosOf(
+  const ratios = ratiosOf(
     run,
     state,
     found.map(({ parts }) => parts),
+    judge,
   );
   const ranked = found
     .map((proposal, i) => ({ ...proposal, logRatio: ratios[i] }))

@@ -1,6 +1,8 @@
 import { lloydCentres } from '../../../model/kmeans.ts';
+import { whitener } from '../../../model/linalg.ts';
 import type { Niw } from '../../../model/niw.ts';
 import type { LinearRule } from '../../../model/splits.ts';
+import { nearestRule } from '../../../model/splits.ts';
 import type { Parts } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
@@ -10,6 +12,7 @@ import {
   type Metric,
   mapLeaves,
   pcaSplit,
+  totalOf,
   type VectorTable,
   vectorTable,
 } from '../halves.ts';
@@ -79,10 +82,10 @@ export async function statisticsByRules(
 export type CentreSets = Float64Array[][];
 
 /** Rules by the nearest of each cluster's centres, in some metric. */
-export type NearestRules = (sets: CentreSets[]) => Promise<Rules[]>;
+export type NearestRules = (sets: CentreSets[]) => Rules[];
 
 /** By Euclidean distance. */
-const nearestByEuclid: NearestRules = async (sets) =>
+const nearestByEuclid: NearestRules = (sets) =>
   sets.map((clusters) => clusters.map((centres) => (centres.length ? { centres } : null)));
 
 /** `count` iterations of Lloyd's algorithm in each cluster, for several sets of centres at once. Returns the moved centres. */
@@ -113,7 +116,7 @@ export async function nearestParts(
   sets: CentreSets[],
   nearest: NearestRules,
 ): Promise<{ rules: Rules[]; parts: Parts[][] }> {
-  const rules = await nearest(sets);
+  const rules = nearest(sets);
   return { rules, parts: await statisticsByRules(rounds, rules, sets) };
 }
 
@@ -133,7 +136,7 @@ export async function refineSubClusters(
   fallback: CentreSets,
   metric: Metric = null,
 ): Promise<Proposal> {
-  const { rounds, calculate } = run;
+  const { rounds } = run;
   const nearest = nearestBy(run, metric);
   const k = fallback.length;
   const bySubNet: Partition = {
@@ -155,7 +158,7 @@ export async function refineSubClusters(
     rules: [rules],
     parts: [parts],
   } = await nearestParts(rounds, [centres], nearest);
-  const totals = await calculate('totals', parts);
+  const totals = parts.map(totalOf);
   const oneSided = parts.map(([a, b], c) => Math.min(a[0], b[0]) === 0 && isLargeEnough(totals[c][0]));
   if (!oneSided.includes(true)) return { rules, parts };
   const halved = await principalHalves(run, oneSided, totals, metric, count);
@@ -166,8 +169,15 @@ export async function refineSubClusters(
 }
 
 /** Rules by the nearest centre in this metric. */
-export function nearestBy({ calculate, config }: Means, metric: Metric): NearestRules {
-  return metric ? (sets) => calculate('nearestRules', sets, metric, config.covariance) : nearestByEuclid;
+export function nearestBy({ config }: Means, metric: Metric): NearestRules {
+  if (!metric) return nearestByEuclid;
+  return (sets) => {
+    const d = sets.flat(2)[0]?.length ?? 0;
+    const inverse = whitener(metric, d, config.covariance);
+    return sets.map((clusters) =>
+      clusters.map((centres) => (centres.length ? nearestRule(centres, inverse) : null)),
+    );
+  };
 }
 
 /** Two sub-clusters of each chosen cluster that can be halved: a PCA split, refined by `count` Lloyd iterations. */

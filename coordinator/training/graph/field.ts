@@ -2,6 +2,7 @@ import {
   type ClusterMemberships,
   hardMemberships,
   KEPT_MEMBERSHIPS as KEPT,
+  sweptMemberships,
 } from '../../../model/graph/mean-field.ts';
 import type { State } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';
@@ -32,7 +33,7 @@ export async function publishField(of: GraphRun, state: State) {
     state.frozen > 0
       ? hardMemberships(state.graph!.labels, graph.degree, state.mixture.k)
       : await netMemberships(of);
-  const { cluster, share, volume } = await sweptOften(of, start, 1);
+  const { cluster, share, volume } = sweptOften(of, start, 1);
   run.dispatcher.publish('memberships', {
     cluster: nd(cluster, graph.n, KEPT),
     share: nd(share, graph.n, KEPT),
@@ -43,11 +44,10 @@ export async function publishField(of: GraphRun, state: State) {
 
 /** The memberships after several sweeps, without the net. */
 export const sweptOften = (
-  { run, graph, resolution }: GraphRun,
+  { graph, resolution }: GraphRun,
   start: ClusterMemberships,
   sweeps: number,
-): Promise<ClusterMemberships> =>
-  run.calculate('sweptMemberships', graph, start, fieldAt(resolution), sweeps);
+): ClusterMemberships => sweptMemberships(graph, start, fieldAt(resolution), sweeps);
 
 /** The memberships of the sample's rows by the clustering net, which the workers have. */
 export async function netMemberships({ run: { dispatcher }, graph }: GraphRun): Promise<ClusterMemberships> {

@@ -1,8 +1,8 @@
 import { kebabCase, roughDuration } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { MOST_FEATURE_AXES } from '../../../data/transform.ts';
-import { labelsOf } from '../../../model/graph/mean-field.ts';
-import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
+import { labelsOf, linksBetween } from '../../../model/graph/mean-field.ts';
+import { linkedHalves, mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import type { State } from '../../../model/state.ts';
 import { MAX_MESSAGE } from '../../../proto/codec.ts';
 import { changedOptions, type RunConfig } from '../../config.ts';
@@ -132,10 +132,10 @@ async function levels(of: GraphRun, state: State, clusters: number): Promise<Lev
   const { k } = state.mixture;
   publishNet(run, state.net);
   const memberships = await netMemberships(of);
-  const W = await run.calculate('clusterLinks', graph.graph, memberships);
+  const W = linksBetween(graph.graph, memberships);
   const own = new Float64Array(clusters * clusters);
   for (let a = 0; a < clusters; a++) own.set(W.subarray(a * k, a * k + clusters), a * clusters);
-  const joins = await run.calculate('mergeTree', own, memberships.volume.slice(0, clusters));
-  const { cuts, links } = await quickHalves(of, state, labelsOf(memberships));
+  const joins = mergeTree(own, memberships.volume.slice(0, clusters));
+  const { cuts, links } = quickHalves(of, state, labelsOf(memberships));
   return { joins, halves: linkedHalves(links, cuts, graph.total, FEWEST_ROWS) };
 }

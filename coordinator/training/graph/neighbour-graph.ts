@@ -1,10 +1,11 @@
 import { concat } from '../../../model/arrays.ts';
-import type { DegreeGraph } from '../../../model/graph/weights.ts';
+import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
+import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
 import type { Sample } from '../../../model/state.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
-import type { Dispatcher } from '../../scheduler/dispatcher.ts';
+import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 
@@ -31,7 +32,7 @@ export interface GraphSource {
   of(sample: Pick<Sample, 'below'>): Promise<SampleGraph>;
 }
 
-type Means = Pick<Run, 'dispatcher' | 'calculate' | 'd' | 'layout'>;
+type Means = Pick<Run, 'dispatcher' | 'd' | 'layout'>;
 
 /** Graphs of the sample that the workers have by their transform; the last one is kept. */
 export function graphSource(run: Means): GraphSource {
@@ -46,7 +47,7 @@ export function graphSource(run: Means): GraphSource {
 
 /** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
 async function sampleGraph(run: Means): Promise<SampleGraph> {
-  const { dispatcher, calculate, d, layout } = run;
+  const { dispatcher, d, layout } = run;
   const features = await shardResults(dispatcher, shardSizes(layout), { task: 'sample-rows' });
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
@@ -55,12 +56,8 @@ async function sampleGraph(run: Means): Promise<SampleGraph> {
   const starts = startsOf(shards);
   dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
   const found = await shardResults(dispatcher, shards, { task: 'neighbours', k });
-  const { graph, degree } = await calculate(
-    'neighbourGraph',
-    joined.int32(found, 'index'),
-    joined.float64(found, 'weight'),
-    k,
-  );
+  const graph = symmetrized(joined.int32(found, 'index'), joined.float64(found, 'weight'), k);
+  const degree = degrees(graph);
   const total = degree.reduce((a, b) => a + b, 0);
   dispatcher.publish('graph', {
     starts: nd(graph.starts),
@@ -72,7 +69,7 @@ async function sampleGraph(run: Means): Promise<SampleGraph> {
   const nearest = joined.float32(found, 'nearest');
   let copies = 0;
   for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
-  const dimension = await calculate('intrinsicDimension', nearest, 2);
+  const dimension = twoNearestNeighbours(nearest, 2);
   return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
 }
 
@@ -92,7 +89,7 @@ function startsOf(shards: ShardRows): Int32Array {
 
 /** Runs one task on all shards; returns their results in the order of shards. */
 export async function shardResults(
-  dispatcher: Dispatcher,
+  dispatcher: RoundDispatcher,
   shards: ShardRows,
   task: Task,
 ): Promise<Tensors[]> {

@@ -9,7 +9,9 @@ import {
   nullStability,
   replicateRows,
   type Stability,
+  stability,
 } from '../../../model/graph/stability.ts';
+import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { GraphState, Sample } from '../../../model/state.ts';
 import { take } from '../../../proto/tensors.ts';
 import { publishTransform } from '../publish.ts';
@@ -52,15 +54,13 @@ async function chooseResolution(
   graph: SampleGraph,
   fewest: number,
 ): Promise<ResolutionPoint | null> {
-  const { calculate } = run;
   // As workers know it: replicates of a run have other seeds.
   const seed = run.layout.seed;
   const rows = Array.from({ length: REPLICATES }, (_, replicate) =>
     replicateRows(seed, replicate, graph.n, SHARE),
   );
   const stabilityOf = (labels: readonly Int32Array[]) =>
-    calculate(
-      'stability',
+    stability(
       labels.map((found, replicate) => labelsOfAll(found, rows[replicate], graph.n)),
       graph.n,
     );
@@ -70,7 +70,7 @@ async function chooseResolution(
     for (const [i, resolution] of resolutions.entries())
       points.push({
         resolution,
-        ...(await stabilityOf(labels.slice(i * REPLICATES, (i + 1) * REPLICATES))),
+        ...stabilityOf(labels.slice(i * REPLICATES, (i + 1) * REPLICATES)),
       });
     return points;
   };
@@ -109,7 +109,7 @@ async function chooseResolution(
   const index = chosenResolution(curve);
   if (index === null) return emitted(curve, null);
   // From afar, a Gaussian may have fewer dimensions than nearby: its longest axes are cut where other rows are as well.
-  const variances = await calculate('variancesAlongAxes', run.covariance, run.d, MOST_DIMENSIONS);
+  const variances = variancesAlongAxes(run.covariance, run.d, MOST_DIMENSIONS);
   const { mean, resolution } = curve[index];
   const [none] = await stabilityByChance(run, graph, variances, [resolution]);
   return emitted(curve, areClusters(mean, none.mean) ? curve[index] : null);
@@ -117,6 +117,13 @@ async function chooseResolution(
 
 /** Partitions of samples have more clusters than stay, up to a third more: with fewer than the wanted ones there would be none to join. */
 const SURPLUS = 1.5;
+
+/** Variances of rows along their principal axes, the largest first; of axes that do not vary, only rounding error is left. */
+function variancesAlongAxes(covariance: Float64Array, d: number, most: number): number[] {
+  const values = covariance.length === d ? covariance : leadingEigen(covariance, d, Math.min(most, d)).values;
+  const sorted = Array.from(values).sort((a, b) => b - a);
+  return sorted.slice(0, most).filter((value) => value > 1e-10 * sorted[0]);
+}
 
 /** Points of increasing resolution, up to one with so many clusters, near which they are closer to each other. */
 async function pointsUpTo(
@@ -222,7 +229,7 @@ export async function graphStart(
         ? null
         : await chooseResolution(run, graph, mayGrow ? MORE_THAN_ONE : FEWEST_ON_AVERAGE);
     const wanted = ROWS_PER_CLUSTER * (chosen?.k ?? 1);
-    const larger = mayGrow ? await largerSample(run.layout, sample, wanted) : sample;
+    const larger = mayGrow ? largerSample(run.layout, sample, wanted) : sample;
     if (larger === sample) {
       if (graph.copies > FEW_COPIES * graph.n)
         run.emit({ type: 'warning', message: aboutCopies(graph, run) });

@@ -1,11 +1,21 @@
-import type { CutAxes, HalfLinks } from '../../../model/graph/halves.ts';
+import {
+  annealedSides,
+  type CutAxes,
+  type HalfLinks,
+  halfLinks,
+  startingSides,
+} from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
-import { hardMemberships, labelsOf, regrouped } from '../../../model/graph/mean-field.ts';
+import { hardMemberships, labelsOf, linksBetween, regrouped } from '../../../model/graph/mean-field.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
-import { diagonalOf } from '../../../model/linalg.ts';
+import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
+import { diagonalOf, dot } from '../../../model/linalg.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
+import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
+import { leadingEigen } from '../../../model/principal-axes.ts';
 import { type Change, withStep } from '../../../model/schedule.ts';
 import { bySize, type State } from '../../../model/state.ts';
+import { mean, scatter } from '../../../model/statistics.ts';
 import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { type GraphRun, netMemberships, sweptOften } from './field.ts';
@@ -63,7 +73,7 @@ export async function splitStep(of: GraphRun, state: State): Promise<State> {
     const split = splits[label];
     return first[label] + (split && side[row * cuts + split.cut] > 0.5 ? 1 : 0);
   });
-  const moved = await sweptOften(of, hardMemberships(next, graph.degree, units.length), MOVES);
+  const moved = sweptOften(of, hardMemberships(next, graph.degree, units.length), MOVES);
   return changeClusters(run, state, 'split', units, labelsOf(moved));
 }
 
@@ -124,18 +134,27 @@ export interface Cuts {
  * `labels`: the cluster of each row.
  */
 async function refinedHalves(of: GraphRun, state: State, labels: Int32Array): Promise<Cuts> {
-  const { dispatcher, calculate, d, layout } = of.run;
+  const { dispatcher, d, layout } = of.run;
   const { k, means } = state.mixture;
   const full = createRounds(dispatcher, shardSizes(layout), d, 'full');
   const [T] = await full.cellStatistics([byCluster(k)], [], [means]);
-  const found = await calculate('leadingAxes', T, d, AXES);
-  const axes = Float64Array.from(found.flatMap((own) => own.flatMap(({ axis }) => [...axis])));
-  const threshold = Float64Array.from(found.flatMap((own) => own.map(({ centre }) => centre)));
+  const axes = new Float64Array(k * AXES * d);
+  const threshold = new Float64Array(k * AXES);
+  T.forEach((t, cluster) => {
+    const centre = mean(t, d);
+    const { vectors } = leadingEigen(scatter(t, d, 'full'), d, Math.min(AXES, d));
+    for (let i = 0; i < AXES; i++) {
+      const [at, column] = [cluster * AXES + i, Math.min(i, d - 1)];
+      const axis = vectors.slice(column * d, (column + 1) * d);
+      axes.set(axis, at * d);
+      threshold[at] = dot(axis, centre);
+    }
+  });
   return cutsAlong(of, state, labels, { axes, threshold, count: AXES }, SWEEPS);
 }
 
 /** The same at a fraction of the cost: by its sub-net and along the columns in which the mixture says that it varies most. */
-export function quickHalves(of: GraphRun, state: State, labels: Int32Array): Promise<Cuts> {
+export function quickHalves(of: GraphRun, state: State, labels: Int32Array): Cuts {
   const { k, d, means, covariances } = state.mixture;
   const axes = new Float64Array(k * COLUMNS * d);
   const threshold = new Float64Array(k * COLUMNS);
@@ -150,18 +169,19 @@ export function quickHalves(of: GraphRun, state: State, labels: Int32Array): Pro
   return cutsAlong(of, state, labels, { axes, threshold, count: COLUMNS }, FEW_SWEEPS);
 }
 
-async function cutsAlong(
-  { run: { calculate, transform }, graph }: GraphRun,
+/** Sides of all rows by several cuts of each cluster, and what links the halves. */
+function cutsAlong(
+  { run: { transform }, graph }: GraphRun,
   { subs, mixture }: State,
   labels: Int32Array,
   axes: CutAxes,
   sweeps: number,
-): Promise<Cuts> {
-  const { scale } = transform;
-  return {
-    cuts: axes.count + 1,
-    ...(await calculate('graphCuts', graph, labels, mixture.k, scale, subs, axes, sweeps)),
-  };
+): Cuts {
+  const cuts = axes.count + 1;
+  const of = { graph: graph.graph, label: labels, clusters: mixture.k };
+  const starts = startingSides(graph.rows, transform.scale, labels, subs, axes);
+  const side = annealedSides(of, starts, cuts, sweeps);
+  return { cuts, side, links: halfLinks(of, side, cuts, graph.degree) };
 }
 
 /** Merges of one round: with more at once, the pairs that happen to be nearest join before the rows have moved. */
@@ -184,7 +204,7 @@ export async function mergeStep(of: GraphRun, state: State): Promise<State> {
   for (;;) {
     const k = units.length;
     const rows = countsOf(labelsOf(memberships), k);
-    const W = await run.calculate('clusterLinks', graph.graph, memberships);
+    const W = linksBetween(graph.graph, memberships);
     const pairs = mergePairs(W, memberships.volume, graph.total, resolution, rows);
     const partner = acceptedPairs(run, state, pairs, units, rows, Math.max(1, Math.floor(k * SHARE_AT_ONCE)));
     if (!partner.size) break;
@@ -199,7 +219,7 @@ export async function mergeStep(of: GraphRun, state: State): Promise<State> {
       }
     }
     units = next;
-    memberships = await sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
+    memberships = sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
   }
   return changeClusters(run, state, 'merge', units, labelsOf(memberships));
 }
@@ -281,17 +301,16 @@ export async function joinStep(of: GraphRun, state: State, clusters: number): Pr
   const { run, graph } = of;
   const { k } = state.mixture;
   const memberships = await netMemberships(of);
-  const W = await run.calculate('clusterLinks', graph.graph, memberships);
+  const W = linksBetween(graph.graph, memberships);
   const rows = [...countsOf(labelsOf(memberships), k)];
   const occupied = occupiedOf(rows);
-  const joins = await run.calculate(
-    'mergeTree',
+  const joins = mergeTree(
     Float64Array.from(occupied.flatMap((a) => occupied.map((b) => W[a * k + b]))),
     Float64Array.from(occupied, (cluster) => memberships.volume[cluster]),
   );
   const { groups, place } = cutOfOccupied(rows, joins, clusters);
   const units = groups.map(({ from, largest }) => ({ from: largest, share: 1, fresh: from.length > 1 }));
-  const joined = await sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
+  const joined = sweptOften(of, regrouped(memberships, place, units.length), MERGE_SWEEPS);
   return changeClusters(run, state, 'merge', units, labelsOf(joined), true);
 }
 
@@ -308,7 +327,7 @@ async function changeClusters(
   labels: Int32Array,
   joined = false,
 ): Promise<State> {
-  const { config, schedule, calculate, seed } = run;
+  const { config, schedule, seed } = run;
   const { mixture } = state;
   const changed = units.some(({ fresh }) => fresh) ? Math.max(1, Math.abs(units.length - mixture.k)) : 0;
   const steps = withStep(state.steps, {
@@ -331,8 +350,8 @@ async function changeClusters(
       covariances: of(mixture.covariances),
     },
     parts: of(state.parts),
-    net: await calculate('resizeClusteringNet', state.net, units),
-    subs: await calculate('resizeSubNets', state.subs, units, seed, state.epoch),
+    net: resizeClusteringNet(state.net, units),
+    subs: resizeSubNets(state.subs, units, seed, state.epoch),
     graph: { ...state.graph!, labels },
     frozen: Math.max(1, config.freeze),
     patience: schedule.patience,

@@ -1,15 +1,20 @@
 import type { SampleCovariance } from '../../../data/transform.ts';
 import {
   type ColumnMap,
+  covarianceOfSums,
   featureColumns,
   MOST_FEATURE_AXES,
   type Moments,
   pcaShare,
+  planFeatures,
+  planSignal,
+  planTransform,
   type Transform,
 } from '../../../data/transform.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';
+import { covarianceOf } from '../../../model/statistics.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';
@@ -38,7 +43,7 @@ const ASKED_FOR = 'asked for';
 const OF_LATENT = 'clusters of latent vectors have all shapes';
 
 /** What is needed to decide. */
-export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher' | 'calculate'> {
+export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher'> {
   /** Columns are the pixels of images. */
   arePixels?: boolean;
 }
@@ -58,11 +63,11 @@ export interface Choice {
  * a Gaussian mixture on their principal axes, if there are few beside noise; else the graph by features of all.
  */
 export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): Promise<Choice> {
-  const { config, calculate, layout } = input;
+  const { config, layout } = input;
   const { moments, fences } = data;
   const hasGraph = isGraph(config, layout.dim);
   const why = isOfCodes(config, layout.dim) ? OF_LATENT : ASKED_FOR;
-  const asConfigured = () => calculate('planTransform', config.transform, moments, fences);
+  const asConfigured = () => planTransform(config.transform, moments, fences);
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();
     const share = pcaShare(config.transform);
@@ -90,8 +95,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const sketch = sketchOf(config, layout.dim);
   if (!hasGraph) {
     const own = await sampleCovariance(input, data, map, sketch, false);
-    const { signal, planned } = await calculate(
-      'planSignal',
+    const { signal, planned } = planSignal(
       own,
       sketch ? momentsOf(sketch, moments.rows) : moments,
       Math.min(kept.length, own.mean.length),
@@ -107,7 +111,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
       };
   }
   const { mean, covariance } = await sampleCovariance(input, data, map, sketch, true);
-  const { transform, eigenvalues } = await calculate('planFeatures', {
+  const { transform, eigenvalues } = planFeatures({
     ...(sketch ? unmapped(sketch) : { ...columns, kept }),
     ...{ mean, covariance, axes: MOST_FEATURE_AXES, fences },
   });
@@ -169,7 +173,7 @@ export function columnsOf({ mean, min, max, covariance }: Moments, arePixels = f
 
 /** The covariance of the sample's rows after a transform to few columns. */
 async function covarianceAfter(
-  { config, layout, dispatcher, calculate }: ChoiceInput,
+  { config, layout, dispatcher }: ChoiceInput,
   transform: Transform,
 ): Promise<Float64Array> {
   const { dim } = transform;
@@ -177,7 +181,7 @@ async function covarianceAfter(
   const rounds = createRounds(dispatcher, shardSizes(layout), dim, 'full');
   const all = { groups: 'all' as const, cells: [0], leaves: 1 };
   const [[T]] = await rounds.cellStatistics([all], [], [[new Float64Array(dim)]]);
-  return calculate('dataCovariance', T, dim, 'full', T[0]);
+  return covarianceOf(T, dim, 'full', T[0]);
 }
 
 /**
@@ -185,7 +189,7 @@ async function covarianceAfter(
  * Of many columns, every m-th row of each shard counts.
  */
 async function sampleCovariance(
-  { config, layout, dispatcher, calculate }: ChoiceInput,
+  { config, layout, dispatcher }: ChoiceInput,
   { fences, sampleRows }: Pick<DataMoments, 'fences' | 'sampleRows'>,
   { shift, factor }: ColumnMap,
   sketch: Sketch | null,
@@ -207,8 +211,8 @@ async function sampleCovariance(
     sum: true,
   });
   const sum = (name: string) => sumOf(results, 0, name);
-  const [[n], s, S] = [await sum('n'), await sum('s'), await sum('S')];
-  return calculate('covarianceOfSums', n, s, S);
+  const [[n], s, S] = [sum('n'), sum('s'), sum('S')];
+  return covarianceOfSums(n, s, S);
 }
 
 /** A transform of mapped columns as one of raw rows. */

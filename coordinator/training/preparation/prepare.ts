@@ -3,13 +3,12 @@ import { columnCalled } from '../../../data/column-names.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import type { Layout } from '../../../model/layout.ts';
-import { diagonalOf } from '../../../model/linalg.ts';
-import { learnedScale, type Niw, priorScale } from '../../../model/niw.ts';
+import { diagonalOf, rank } from '../../../model/linalg.ts';
+import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
 import type { Emit } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
-import type { Dispatcher } from '../../scheduler/dispatcher.ts';
-import type { Calculate } from '../calculation/calculator.ts';
+import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { gaussian } from '../gaussian/gaussian.ts';
 import { graph } from '../graph/graph.ts';
 import { publishHashes, publishTransform } from '../publish.ts';
@@ -24,35 +23,46 @@ import { sampleThreshold } from './limits.ts';
 export interface PrepareInput {
   config: RunConfig;
   layout: Layout;
-  dispatcher: Dispatcher;
-  calculate: Calculate;
-  emit: Emit;
-  warn: (message: string) => void;
   /** Names of the columns of the data; null where they have none. */
   names: readonly string[] | null;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
+  /** Warnings have been given before. */
+  isQuiet?: boolean;
+}
+
+/** What it is prepared by. */
+export interface Preparing extends RoundDispatcher {
+  emit: Emit;
+  warn: (message: string) => void;
 }
 
 /**
  * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
  * UserError if data, sample and config do not go together.
  */
-export async function prepare(input: PrepareInput, data: DataMoments): Promise<Run> {
+export async function prepare(input: PrepareInput, dispatcher: Preparing, data: DataMoments): Promise<Run> {
   const { moments, sampleRows, hashes, fences } = data;
-  const { layout, dispatcher, calculate, emit, warn } = input;
+  const { layout } = input;
+  const { emit } = dispatcher;
+  const warn = input.isQuiet ? () => {} : dispatcher.warn;
   checkColumns(input.config, moments, input.names, warn);
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
       `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
-  publishHashes(input, hashes);
-  const { likelihood: name, why, transform, covariance } = await chooseLikelihood(input, data);
+  publishHashes({ dispatcher }, hashes);
+  const {
+    likelihood: name,
+    why,
+    transform,
+    covariance,
+  } = await chooseLikelihood({ ...input, dispatcher }, data);
   const d = transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
-  const prior = await priorOf({ config, calculate }, d, covariance);
+  const prior = priorOf(config, d, covariance);
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
@@ -69,7 +79,6 @@ export async function prepare(input: PrepareInput, data: DataMoments): Promise<R
     transform,
     dispatcher,
     rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance),
-    calculate,
     emit,
   };
   return { ...run, likelihood: kind.create(run) };
@@ -98,13 +107,9 @@ type PriorConfig = Pick<RunConfig, 'data' | 'covariance' | 'priorScaleChoice' | 
  * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
  * UserError if the covariance has not full rank.
  */
-export async function priorOf(
-  { config, calculate }: { config: PriorConfig; calculate: Calculate },
-  d: number,
-  covariance: Float64Array,
-): Promise<Niw> {
+export function priorOf(config: PriorConfig, d: number, covariance: Float64Array): Niw {
   if (config.covariance === 'full') {
-    const r = await calculate('rank', covariance, d);
+    const r = rank(covariance, d);
     if (r < d)
       throw new UserError(
         `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
@@ -113,7 +118,7 @@ export async function priorOf(
   const { priorScaleChoice: choice, priorScale: c } = config;
   const nu = choice === 'learned' ? 2 * d + 1 : d + 2;
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
-  return calculate('niwPrior', {
+  return niwPrior({
     mean: new Float64Array(d),
     kappa: KAPPA,
     nu,

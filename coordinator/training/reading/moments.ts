@@ -1,15 +1,14 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
-import { formatNumber } from '../../../data/value-range.ts';
+import { formatNumber, MAX_FLOAT32 } from '../../../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
-import { mean } from '../../../model/statistics.ts';
+import { covarianceOf, mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
-import type { Dispatcher } from '../../scheduler/dispatcher.ts';
-import type { Calculate } from '../calculation/calculator.ts';
-import { sumInSlices } from '../rounds.ts';
+import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
+import { sumOfParts } from '../rounds.ts';
 import { momentsCovariance } from './undecided.ts';
 
 /** What the moments round yields; checkpoints have it too. */
@@ -23,62 +22,55 @@ export interface DataMoments {
   fences: OutlierBounds | null;
 }
 
-export interface MomentsInput {
-  dispatcher: Dispatcher;
-  calculate: Calculate;
-  /** Locates the first value of a row that cannot be computed with, in the coordinator's file. */
-  diagnose(row: number): Promise<{ where: string; isLarge: boolean; isValid: boolean }>;
-  /**
-   * Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows, by the hashes
-   * of all blocks.
-   */
-  staleShards?(hashes: Uint8Array, by: string[]): Promise<number[]>;
+/** What the moments round is computed by, and what is asked of the coordinator's own file. */
+export interface Reading extends RoundDispatcher {
+  /** Locates the first value of a row that cannot be computed with: none above `max` can. */
+  diagnose(row: number, max: number): Promise<{ where: string; isLarge: boolean; isValid: boolean }>;
+  /** Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows. */
+  staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
   /** Names a worker in messages. */
-  describe(worker: string): string;
+  describe(worker: string): Promise<string>;
+}
+
+export interface MomentsRequest {
+  config: RunConfig;
+  layout: Layout;
+  /** Any row of the data, about which sums are taken. */
+  origin: Float64Array;
+  /** Rows with a lower priority are the sample. */
+  sample: number;
 }
 
 /**
- * The moments round: reads every row once. Sums are taken about `origin`, any row of the data; rows whose priority is below
- * `sampleThreshold` are kept as the sample. UserError if rows have NaN, infinite or too large values. The shards of workers that
+ * The moments round: reads every row once. The workers keep the rows of the sample. UserError if rows have NaN, infinite or too large values. The shards of workers that
  * read another copy of the file are read again.
  */
 export async function momentsRound(
-  input: MomentsInput,
-  config: RunConfig,
-  layout: Layout,
-  origin: Float64Array,
-  sampleThreshold: number,
+  reading: Reading,
+  { config, layout, origin, sample }: MomentsRequest,
 ): Promise<DataMoments> {
-  const { dispatcher, calculate, staleShards = async () => [] } = input;
   const { dim } = layout;
   const normalize = config.transform === 'normalize';
   const covariance = momentsCovariance(config, dim);
   const shards = shardBlocks(layout);
-  dispatcher.publish('origin', { row: nd(origin) });
+  reading.publish('origin', { row: nd(origin) });
   const read = (wanted: number[]) =>
-    dispatcher.round({
-      tasks: [
-        {
-          task: 'moments',
-          normalize,
-          diagonal: covariance === 'diag',
-          sample: sampleThreshold,
-        },
-      ],
+    reading.round({
+      tasks: [{ task: 'moments', normalize, diagonal: covariance === 'diag', sample }],
       units: wanted.map((shard) => ({ shard, from: 0, to: shards[shard].length })),
     });
   const parts: Tensors[] = [];
   const by: string[] = [];
   let hashes = new Uint8Array();
-  for (let wanted = [...shards.keys()]; wanted.length; wanted = await staleShards(hashes, by)) {
+  for (let wanted = [...shards.keys()]; wanted.length; wanted = await reading.staleShards(hashes, by)) {
     for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
       [parts[wanted[i]]] = tasks;
       by[wanted[i]] = worker;
     }
     hashes = hashesOf(parts, shards, blockCount(layout));
   }
-  await assertNoBadRows(parts, by, input, config, layout);
-  const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
+  await assertNoBadRows(parts, by, reading, config, layout);
+  const T = sumOfParts(parts.map((part) => take(part, 'T', 'float64')));
   const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
     Float64Array.from({ length: dim }, (_, d) =>
       choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
@@ -91,7 +83,7 @@ export async function momentsRound(
     moments: {
       rows,
       mean: mean(T, dim).map((value, d) => value + origin[d]),
-      covariance: await calculate('dataCovariance', T, dim, covariance, rows),
+      covariance: covarianceOf(T, dim, covariance, rows),
       min: extreme('min', Math.min),
       max: extreme('max', Math.max),
     },
@@ -108,17 +100,20 @@ function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
 async function assertNoBadRows(
   parts: Tensors[],
   by: string[],
-  { diagnose, describe }: MomentsInput,
-  { data }: RunConfig,
+  { diagnose, describe }: Reading,
+  { data, transform }: RunConfig,
   { rows }: Layout,
 ): Promise<void> {
   const found = parts.map((part, shard) => ({ ...countsOf(part), worker: by[shard] }));
   const bad = found.filter((one) => one.bad > 0).sort((a, b) => a.first - b.first);
   if (!bad.length) return;
-  const { where, isLarge, isValid } = await diagnose(bad[0].first);
+  const { where, isLarge, isValid } = await diagnose(
+    bad[0].first,
+    transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE,
+  );
   if (isValid)
     throw new UserError(
-      `worker ${describe(bad[0].worker)} found a bad value in ${where}, which is valid in ${data} here: replace its copy of the file`,
+      `worker ${await describe(bad[0].worker)} found a bad value in ${where}, which is valid in ${data} here: replace its copy of the file`,
     );
   const [what, remedy] = isLarge
     ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']

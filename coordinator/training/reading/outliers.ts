@@ -11,13 +11,12 @@ import {
   QUANTILES,
   wholeRanges,
 } from '../../../model/quantile-search.ts';
-import { mean } from '../../../model/statistics.ts';
+import { covarianceOf, mean } from '../../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
-import type { Dispatcher } from '../../scheduler/dispatcher.ts';
-import type { Calculate } from '../calculation/calculator.ts';
+import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { publishHashes } from '../publish.ts';
-import { sumInSlices, sumOf } from '../rounds.ts';
+import { sumOf, sumOfParts } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
 import { isUndecided, momentsCovariance } from './undecided.ts';
 
@@ -44,8 +43,7 @@ const MOST_ATTEMPTS = 8;
 interface OutliersInput {
   config: RunConfig;
   layout: Layout;
-  dispatcher: Dispatcher;
-  calculate: Calculate;
+  dispatcher: RoundDispatcher;
   /** A row with a lower priority is in the sample. */
   sample: number;
 }
@@ -83,9 +81,9 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
   let limits = limitsOf(suspects, await quantiles(input, data, suspects), data.moments, isSparseFenced);
   for (let attempt = 0; limits.fences.length && attempt < MOST_ATTEMPTS; attempt++) {
     const parts = await fencedMoments(input, limits);
-    const beyond = await sumInSlices(parts.map((part) => take(part, 'beyond', 'float64')));
-    const near = await sumInSlices(parts.map((part) => take(part, 'near', 'float64')));
-    const T = await sumInSlices(parts.map((part) => take(part, 'T', 'float64')));
+    const beyond = sumOfParts(parts.map((part) => take(part, 'beyond', 'float64')));
+    const near = sumOfParts(parts.map((part) => take(part, 'near', 'float64')));
+    const T = sumOfParts(parts.map((part) => take(part, 'T', 'float64')));
     const most = mostOutliers(rows);
     const isGap = (_: Limit, i: number) => beyond[i] <= most && (near[i] === 0 || beyond[i] > near[i]);
     const isRuined = await ruinedColumns(input, data, T);
@@ -93,11 +91,11 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
     const isNeeded = limits.fences.every(isGap) ? ({ column }: Limit) => isRuined(column) : isGap;
     const needed = limits.fences.filter(isNeeded);
     if (needed.length < limits.fences.length) limits = { ...limits, fences: needed };
-    else return rows - T[0] > most ? data : { ...data, ...(await within(input, limits, parts, T)) };
+    else return rows - T[0] > most ? data : { ...data, ...within(limits, parts, T) };
   }
   return data;
 
-  async function within({ calculate }: OutliersInput, limits: Limits, parts: Tensors[], T: Float64Array) {
+  function within(limits: Limits, parts: Tensors[], T: Float64Array) {
     const { dim } = layout;
     const { fences, pivot } = limits;
     const columns = fences.map(({ column }) => column);
@@ -119,7 +117,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
       moments: {
         rows: data.moments.rows,
         mean: mean(T, dim).map((value, d) => value + pivot[d]),
-        covariance: await calculate('dataCovariance', T, dim, momentsCovariance(config, dim), T[0]),
+        covariance: covarianceOf(T, dim, momentsCovariance(config, dim), T[0]),
         min,
         max,
       },
@@ -165,7 +163,7 @@ async function quantiles(
       units: unitsOf(layout),
       sum: true,
     });
-    ranges = narrowed(ranges, await sumOf(results, 0, 'counts'), bins, rows);
+    ranges = narrowed(ranges, sumOf(results, 0, 'counts'), bins, rows);
   }
   return ranges;
 }
@@ -221,17 +219,10 @@ async function fencedMoments(
 }
 
 /** Whether the variance of a column of all rows is a multiple of that within the bounds, with statistics `T`. */
-async function ruinedColumns(
-  { config, calculate, layout }: OutliersInput,
-  { moments }: DataMoments,
-  T: Float64Array,
-) {
+async function ruinedColumns({ config, layout }: OutliersInput, { moments }: DataMoments, T: Float64Array) {
   const { dim } = layout;
   if (T[0] < 2) return () => false;
   const all = diagonalOf(moments.covariance, dim);
-  const inside = diagonalOf(
-    await calculate('dataCovariance', T, dim, momentsCovariance(config, dim), T[0]),
-    dim,
-  );
+  const inside = diagonalOf(covarianceOf(T, dim, momentsCovariance(config, dim), T[0]), dim);
   return (column: number) => all[column] >= RUINED * inside[column];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { latentClusters } from '../../../coordinator/encoder/latent-clusters.ts';
+import { clustersOf, someVectors } from '../../../coordinator/encoder/latent-clusters.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { Net } from '../../../model/nets/net.ts';
@@ -41,7 +41,8 @@ const net: Net = {
 };
 
 test('clusters of codes are found in a file with a period, with their centres', async () => {
-  const found = await latentClusters(source, transform, net, 5n);
+  const vectors = await someVectors(source, 5n);
+  const found = clustersOf(vectors, transform, net);
   assert.equal(found.labels.length, 10_000);
   const seen = new Set(found.labels);
   for (let c = 0; c < K - 1; c++) {
@@ -55,5 +56,5 @@ test('clusters of codes are found in a file with a period, with their centres', 
   }
   // 3² · share · (1 − share), on average over the columns.
   assert.ok(Math.abs(found.variance - 0.8) < 0.05, String(found.variance));
-  assert.deepEqual((await latentClusters(source, transform, net, 5n)).labels, found.labels);
+  assert.deepEqual(await someVectors(source, 5n), vectors);
 });

@@ -2,24 +2,25 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import type { RoundDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
-import { type MomentsInput, momentsRound } from '../../../coordinator/training/reading/moments.ts';
+import { momentsRound, type Reading } from '../../../coordinator/training/reading/moments.ts';
 import { blockHash } from '../../../data/blocks.ts';
 import { type Block, blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { sampledRows } from '../../../worker/samples.ts';
-import { assertClose, blobs, calculate, type Point, statisticsOf } from '../support.ts';
+import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
 
 const config = (over: Partial<RunConfig> = {}) =>
   ({ data: 'rows.npy', covariance: 'full', transform: 'center', ...over }) as RunConfig;
 
 /** The coordinator's file is bad in these rows. */
-const inputOf = (dispatcher: Dispatcher, badRows: number[] = [], isLarge = false): MomentsInput => ({
-  ...{ dispatcher, calculate },
+const inputOf = (dispatcher: RoundDispatcher, badRows: number[] = [], isLarge = false): Reading => ({
+  ...dispatcher,
+  staleShards: async () => [],
   diagnose: async (row) => ({ where: `row ${row}`, isLarge, isValid: !badRows.includes(row) }),
-  describe: (worker) => `${worker} on far`,
+  describe: async (worker) => `${worker} on far`,
 });
 
 /** A dispatcher whose workers have these rows; each shard's result can be tampered with. */
@@ -64,7 +65,7 @@ function workersWith(
         return { from: shard, to: shard + 1, tasks: [part], worker: `w${shard + times[shard]}` };
       });
     },
-  } as unknown as Dispatcher;
+  } as unknown as RoundDispatcher;
   return { dispatcher, asked };
 }
 
@@ -82,6 +83,7 @@ describe('momentsRound', () => {
   );
   const layout = layoutOf(rows.length, 2, 4, 9n);
   const origin = Float64Array.from(rows[0]);
+  const request = (config: RunConfig, sample: number) => ({ config, layout, origin, sample });
   const mean = [0, 1].map((d) => rows.reduce((sum, row) => sum + row[d], 0) / rows.length);
   const covariance = [0, 1].flatMap((i) =>
     [0, 1].map(
@@ -91,7 +93,7 @@ describe('momentsRound', () => {
 
   test('returns the mean, covariance and extremes of all rows', async () => {
     const { dispatcher, asked } = workersWith(rows, layout);
-    const { moments, sampleRows } = await momentsRound(inputOf(dispatcher), config(), layout, origin, 0.25);
+    const { moments, sampleRows } = await momentsRound(inputOf(dispatcher), request(config(), 0.25));
     assert.equal(moments.rows, 300);
     assertClose(moments.mean, mean, 1e-14);
     assertClose(moments.covariance, covariance, 1e-11);
@@ -117,7 +119,7 @@ describe('momentsRound', () => {
   test('asks only for the diagonal unless PCA needs the covariance', async () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
-      const { moments } = await momentsRound(inputOf(dispatcher), config(over), layout, origin, 1);
+      const { moments } = await momentsRound(inputOf(dispatcher), request(config(over), 1));
       const [task] = asked[0].tasks;
       assert.ok(task.task === 'moments');
       return { ...task, covariance: moments.covariance };
@@ -131,7 +133,7 @@ describe('momentsRound', () => {
 
   test('returns block hashes in the order of the file', async () => {
     const { dispatcher } = workersWith(rows, layout);
-    const { hashes } = await momentsRound(inputOf(dispatcher), config(), layout, origin, 1);
+    const { hashes } = await momentsRound(inputOf(dispatcher), request(config(), 1));
     assert.equal(hashes.length, 16 * blockCount(layout));
     for (let index = 0; index < blockCount(layout); index++) {
       const block = rows.slice(index * layout.blockRows, (index + 1) * layout.blockRows);
@@ -145,17 +147,14 @@ describe('momentsRound', () => {
     const { dispatcher } = workersWith(rows, layout, (part, shard) => {
       if (bad[shard]) part.counts = nd(Float64Array.of(part.counts.data[0], ...bad[shard]));
     });
-    await assert.rejects(
-      momentsRound(inputOf(dispatcher, [44, 170]), config(), layout, origin, 1),
-      (error) => {
-        assert.ok(error instanceof UserError);
-        assert.match(
-          error.message,
-          /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
-        );
-        return true;
-      },
-    );
+    await assert.rejects(momentsRound(inputOf(dispatcher, [44, 170]), request(config(), 1)), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(
+        error.message,
+        /^rows\.npy: 5 of 300 rows have NaN or infinite values, the first is row 44; remove or fill them$/,
+      );
+      return true;
+    });
   });
 
   test('reports values that are too large as such', async () => {
@@ -163,7 +162,7 @@ describe('momentsRound', () => {
       if (shard === 2) part.counts = nd(Float64Array.of(part.counts.data[0], 1, 7));
     });
     await assert.rejects(
-      momentsRound(inputOf(dispatcher, [7], true), config(), layout, origin, 1),
+      momentsRound(inputOf(dispatcher, [7], true), request(config(), 1)),
       /1 of 300 rows have values larger than the supported maximum \(1e18\), the first is row 7; scale/,
     );
   });
@@ -173,7 +172,7 @@ describe('momentsRound', () => {
       if (shard === 2) part.counts = nd(Float64Array.of(part.counts.data[0], 1, 44));
     });
     await assert.rejects(
-      momentsRound(inputOf(dispatcher), config(), layout, origin, 1),
+      momentsRound(inputOf(dispatcher), request(config(), 1)),
       /^UserError: worker w2 on far found a bad value in row 44, which is valid in rows.npy here: replace its copy/,
     );
   });
@@ -185,7 +184,7 @@ describe('momentsRound', () => {
     const stale = [[2], []];
     const staleShards = async () => stale.shift()!;
     const input = { ...inputOf(dispatcher), staleShards };
-    const { moments } = await momentsRound(input, config(), layout, origin, 1);
+    const { moments } = await momentsRound(input, request(config(), 1));
     assertClose(moments.mean, mean, 1e-14);
     assert.deepEqual(
       asked.map(({ units }) => units.map(({ shard }) => shard)),
@@ -201,10 +200,7 @@ describe('momentsRound', () => {
       (part: Tensors) => void (part.T = nd(new Float32Array(6))),
     ]) {
       const { dispatcher } = workersWith(rows, layout, tamper);
-      await assert.rejects(
-        momentsRound(inputOf(dispatcher), config(), layout, origin, 1),
-        /missing|elements/,
-      );
+      await assert.rejects(momentsRound(inputOf(dispatcher), request(config(), 1)), /missing|elements/);
     }
   });
 });

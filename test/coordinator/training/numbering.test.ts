@@ -7,14 +7,15 @@ import { WriteError } from '../../../base/files.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { openRunDirectory, type RunDirectory } from '../../../coordinator/storage/run-directory.ts';
 import { type FullPassResult, labelAllRows, OutliersAlone } from '../../../coordinator/training/full-pass.ts';
-import type { Run } from '../../../coordinator/training/run-context.ts';
+import { sumOfParts } from '../../../coordinator/training/rounds.ts';
 import { readNpy } from '../../../data/npy.ts';
 import { MOST_SHOWN } from '../../../model/description/distances.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';
+import { treeSum } from '../../../model/tree.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { nothingShown } from '../support.ts';
+import { nothingShown, randomNumbers } from '../support.ts';
 
 const ROWS = 20_000;
 const K = 5;
@@ -88,11 +89,9 @@ async function labelled(
   };
   const run = {
     config: { soft: true, covariance: 'diag' },
-    d: 1,
     dispatcher,
-    calculate: async () => null,
     transform: { fences: isOutlier && {} },
-  } as unknown as Run;
+  } as unknown as Parameters<typeof labelAllRows>[0];
   return labelAllRows(run, layout, K, truth, out, BELOW);
 }
 
@@ -229,4 +228,11 @@ describe('the full pass numbers clusters by their exact sizes', () => {
       [],
     );
   });
+});
+
+test('sums of large arrays, added up piece by piece, have the bits of the tree, for missing parts too', () => {
+  const { normal } = randomNumbers(1);
+  const parts = Array.from({ length: 5 }, () => Float64Array.from({ length: 150_000 }, normal));
+  const sparse = [parts[0], undefined, parts[2], parts[3], parts[4]];
+  for (const some of [parts, sparse]) assert.deepEqual(sumOfParts(some), treeSum(some));
 });

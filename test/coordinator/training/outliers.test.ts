@@ -17,7 +17,7 @@ import { createStates } from '../../../worker/states.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { backends } from '../../worker/present.ts';
 import { hashesState, memoryBlocks } from '../../worker/support.ts';
-import { assertClose, calculate, type Point, randomNumbers, statisticsOf } from '../support.ts';
+import { assertClose, type Point, randomNumbers, statisticsOf } from '../support.ts';
 
 const [backend] = backends;
 const config = (over: Partial<RunConfig> = {}) =>
@@ -67,7 +67,7 @@ async function apart(rows: Point[], over: Partial<RunConfig> = {}, { sample = 1 
       max: reduced(Math.max),
     },
   };
-  const found = await setOutliersApart({ config: config(over), layout, dispatcher, calculate, sample }, data);
+  const found = await setOutliersApart({ config: config(over), layout, dispatcher, sample }, data);
   const flags = found.fences ? outliersIn(raw, dim, found.fences) : new Uint8Array(rows.length);
   return { found, data, flags, outliers: countFlags(flags), tasks, layout };
 }

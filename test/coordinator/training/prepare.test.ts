@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { prepare } from '../../../coordinator/training/preparation/prepare.ts';
 import { layoutOf } from '../../../model/layout.ts';
-import { calculate } from '../support.ts';
 
 const ROWS = 1000;
 
@@ -38,8 +36,10 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
       config,
       layout: layoutOf(ROWS, 3, 8, 0n),
       names: null,
-      dispatcher: { publish: () => {} } as unknown as Dispatcher,
-      calculate,
+    },
+    {
+      publish: () => {},
+      round: () => assert.fail(),
       emit: () => {},
       warn: (message) => assert.fail(message),
     },

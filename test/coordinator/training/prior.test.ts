@@ -4,15 +4,15 @@ import { priorOf as priorOfRun } from '../../../coordinator/training/preparation
 import type { Mixture } from '../../../model/mixture.ts';
 import { learnedPrior, learnedScale } from '../../../model/niw.ts';
 import type { Covariance } from '../../../model/statistics.ts';
-import { assertClose, calculate } from '../support.ts';
+import { assertClose } from '../support.ts';
 
 const COVARIANCE = Float64Array.of(4, 1, 1, 9);
 const DIAGONAL = Float64Array.of(4, 9);
 
 const priorOf = (of: ReturnType<typeof config>, d: number, covariance: Float64Array) =>
-  priorOfRun({ config: of, calculate }, d, covariance);
+  priorOfRun(of, d, covariance);
 
-const config = (change: Partial<Parameters<typeof priorOfRun>[0]['config']> = {}) => ({
+const config = (change: Partial<Parameters<typeof priorOfRun>[0]> = {}) => ({
   ...{ data: 'x.npy', covariance: 'full' as Covariance, priorScaleChoice: 'learned' as const },
   priorScale: 1,
   ...change,
@@ -21,7 +21,7 @@ const config = (change: Partial<Parameters<typeof priorOfRun>[0]['config']> = {}
 describe('the prior of a run', () => {
   test('that is learned begins with all rows as one cluster, and yields the posterior mean', async () => {
     for (const covariance of ['full', 'diag'] as const) {
-      const prior = await priorOf(config({ covariance }), 2, COVARIANCE);
+      const prior = priorOf(config({ covariance }), 2, COVARIANCE);
       const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
       assert.deepEqual(prior.psi, learnedScale(1, 5, 2, [1], [own], own));
       assert.deepEqual([prior.estimate, prior.kappa, prior.covariance], ['mean', 1e-4, covariance]);
@@ -36,8 +36,8 @@ describe('the prior of a run', () => {
       [10, 21],
     ]) {
       const unit = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
-      assert.equal((await priorOf(config(), d, unit)).nu, nu);
-      const fixed = await priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
+      assert.equal(priorOf(config(), d, unit).nu, nu);
+      const fixed = priorOf(config({ priorScaleChoice: 'data-cov' }), d, unit);
       assert.deepEqual([fixed.nu, fixed.estimate], [d + 2, 'mode']);
     }
   });
@@ -45,7 +45,7 @@ describe('the prior of a run', () => {
 
 test('a learned prior takes Ψ from the clusters, and nothing else', async () => {
   for (const covariance of ['full', 'diag'] as const) {
-    const prior = await priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
+    const prior = priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
     const clusters =
       covariance === 'full'
         ? [Float64Array.of(1, 0.5, 0.5, 2), Float64Array.of(3, 0, 0, 1)]

@@ -5,14 +5,12 @@ import { gaussian } from '../../../../coordinator/training/gaussian/gaussian.ts'
 import type { Run } from '../../../../coordinator/training/run-context.ts';
 import type { Mixture } from '../../../../model/mixture.ts';
 import type { State } from '../../../../model/state.ts';
-import { calculate } from '../../support.ts';
 
 const run = (transform: string) =>
   ({
     config: { data: 'x.npy', transform },
     transform: { scale: Float64Array.of(1, 1) },
     dispatcher: { publish: () => {} },
-    calculate,
   }) as unknown as Run;
 
 /** The form in which workers have the target. */

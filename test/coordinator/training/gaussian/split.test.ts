@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Calculations } from '../../../../coordinator/training/calculation/calculations.ts';
-import type { Calculate } from '../../../../coordinator/training/calculation/calculator.ts';
-import { splitStep } from '../../../../coordinator/training/gaussian/split.ts';
-import type { Run } from '../../../../coordinator/training/run-context.ts';
+import { byEvidence, splitStep } from '../../../../coordinator/training/gaussian/split.ts';
 import { logSplitRatio, searchCost } from '../../../../model/hastings.ts';
 import { pointEstimate } from '../../../../model/niw.ts';
 import type { Step } from '../../../../model/schedule.ts';
@@ -18,6 +15,7 @@ import {
   type Point,
   pairs,
   randomNumbers,
+  type Scene,
   scene,
   statisticsOf,
   where,
@@ -254,15 +252,15 @@ describe('splitStep', () => {
   });
 });
 
-/** The run, with all parts that are proposed in `proposed`; `ratioOf`: their log H, if it is not to be the true one. */
-function watched(run: Run, ratioOf?: (parts: Parts) => number): { run: Run; proposed: Parts[][] } {
+/** Judges proposals, which are in `proposed`, by `ratioOf`, or by their true log H. */
+function watched({ run, state }: Scene, ratioOf?: (parts: Parts) => number) {
   const proposed: Parts[][] = [];
-  const calculate = (async (name: 'splitRatios', ...args: Parameters<Calculations['splitRatios']>) => {
-    if (name !== 'splitRatios') return run.calculate(name, ...(args as never));
-    proposed.push(args[1]);
-    return ratioOf ? args[1].map(ratioOf) : run.calculate(name, ...args);
-  }) as Calculate;
-  return { run: { ...run, calculate }, proposed };
+  const truly = byEvidence(run, state);
+  const judge = (proposals: Parts[]) => {
+    proposed.push(proposals);
+    return ratioOf ? proposals.map(ratioOf) : truly(proposals);
+  };
+  return { judge, proposed };
 }
 const rowsIn = (parts: Parts) => parts.reduce((sum, [n]) => sum + n, 0);
 
@@ -286,8 +284,8 @@ describe('further proposals', () => {
 
     test(`find the ${name} parts of a row of blobs that is not split in two`, async () => {
       const before = sceneOf(quiet(1));
-      const { run, proposed } = watched(before.run);
-      const after = await splitStep(run, before.state);
+      const { judge, proposed } = watched(before);
+      const after = await splitStep(before.run, before.state, judge);
       assert.ok(Math.max(...proposed[1].map(({ length }) => length)) > 4, 'more parts are tried');
       const [pair, best, ...more] = splits(before.events);
       assert.ok(!pair.accepted && pair.logRatio! < 0, `log H in two is ${pair.logRatio}`);
@@ -345,8 +343,8 @@ describe('further proposals', () => {
     const rows = [...near, [9000, 9000], [9001, 9000], [9000, 9001]];
     const z = rows.map(() => 0);
     const before = scene({ rows, z, side: z }, { steps: quiet(1), epoch: 18 });
-    const { run, proposed } = watched(before.run);
-    const after = await splitStep(run, before.state);
+    const { judge, proposed } = watched(before);
+    const after = await splitStep(before.run, before.state, judge);
     const [pair] = splits(before.events);
     assert.deepEqual([...pair.points].sort(), [3, 320], 'a split in two only separates the outliers');
     assert.ok(after.mixture.k > 2, `${after.mixture.k} clusters`);
@@ -364,8 +362,8 @@ describe('further proposals', () => {
     const rows = [...four.rows, ...two.rows];
     const z = rows.map((_, i) => Number(i >= four.rows.length));
     const before = scene({ rows, z, side: anySide(rows) }, { steps: cycling(2), zeta: 0.6, epoch: 18 });
-    const { run, proposed } = watched(before.run);
-    await splitStep(run, before.state);
+    const { judge, proposed } = watched(before);
+    await splitStep(before.run, before.state, judge);
     const of = (k: number) => splits(before.events).filter(({ clusters }) => clusters[0] === k);
     assert.deepEqual(
       of(1).map(({ points, accepted }) => [points.length, accepted]),
@@ -390,12 +388,12 @@ describe('further proposals', () => {
       );
       const { prior } = before.run;
       let calls = 0;
-      const { run } = watched(before.run, (parts) =>
+      const { judge } = watched(before, (parts) =>
         calls++ === 0 || parts.length > 2 !== deep
           ? Number.NEGATIVE_INFINITY
           : above + (deep ? 0 : searchCost(prior, parts, zeta)),
       );
-      const after = await splitStep(run, before.state);
+      const after = await splitStep(before.run, before.state, judge);
       const [pair, best] = splits(before.events);
       assert.equal(pair.accepted, false);
       assert.deepEqual([best.points.length > 2, best.accepted, best.reason], [deep, above > 0, reason]);
@@ -429,23 +427,23 @@ describe('further proposals', () => {
       { epoch: 18, schedule: { depths: [2] } },
     );
     let calls = 0;
-    const { run } = watched(before.run, (parts) =>
+    const { judge } = watched(before, (parts) =>
       calls++ === 0 ? Number.NEGATIVE_INFINITY : parts.length > 2 ? ofMore : ofPair,
     );
-    return { ...before, run };
+    return { ...before, judge };
   };
 
   test('that separate parts by valleys are taken, though others have a larger log H', async () => {
-    const { run, state, events } = twoBlobs(40);
-    const after = await splitStep(run, state);
+    const { run, state, events, judge } = twoBlobs(40);
+    const after = await splitStep(run, state, judge);
     const [, taken, ...more] = splits(events);
     assert.deepEqual([taken.points, taken.logRatio, taken.accepted], [[200, 200], 40, true]);
     assert.deepEqual([after.mixture.k, more, taken.reason], [2, [], undefined]);
   });
 
   test('that separate parts by valleys are not taken if their log H is too small: the reason is that of the best', async () => {
-    const { run, state, events } = twoBlobs(5);
-    const after = await splitStep(run, state);
+    const { run, state, events, judge } = twoBlobs(5);
+    const after = await splitStep(run, state, judge);
     const [, best] = splits(events);
     assert.deepEqual([after.mixture.k, best.logRatio, best.reason], [1, 50, 'no valley']);
   });
@@ -455,8 +453,8 @@ describe('further proposals', () => {
       [200, true],
       [199.9, false],
     ] as const) {
-      const { run, state, events } = twoBlobs(-1, ofMore);
-      const after = await splitStep(run, state);
+      const { run, state, events, judge } = twoBlobs(-1, ofMore);
+      const after = await splitStep(run, state, judge);
       const [, best] = splits(events);
       assert.deepEqual([after.mixture.k > 2, best.accepted], [accepted, accepted]);
     }
@@ -467,8 +465,8 @@ describe('further proposals', () => {
       const centres = Array.from({ length: clusters }, (_, i) => [500 * i, 0]);
       const { rows, blob } = blobs(17, centres, 640);
       const before = scene({ rows, z: blob, side: anySide(rows) }, { steps: quiet(clusters), epoch: 18 });
-      const { run, proposed } = watched(before.run, () => Number.NEGATIVE_INFINITY);
-      await splitStep(run, before.state);
+      const { judge, proposed } = watched(before, () => Number.NEGATIVE_INFINITY);
+      await splitStep(before.run, before.state, judge);
       return Math.max(...proposed[1].map(({ length }) => length));
     };
     const [all, fewer] = [await depthsOf(2), await depthsOf(17)];
@@ -531,8 +529,8 @@ describe('further proposals', () => {
     const all = [...rows, ...others];
     const z = all.map((_, i) => Number(i >= rows.length));
     const before = scene({ rows: all, z, side: anySide(all) }, { steps: quiet(2), zeta: 0.3, epoch: 18 });
-    const { run, proposed } = watched(before.run);
-    await splitStep(run, before.state);
+    const { judge, proposed } = watched(before);
+    await splitStep(before.run, before.state, judge);
     const most = (n: number) =>
       Math.max(...proposed[1].filter((parts) => rowsIn(parts) === n).map(({ length }) => length));
     assert.equal(most(72), 4, '72 rows are enough for 4 parts, not for 8');
@@ -542,8 +540,8 @@ describe('further proposals', () => {
   test('are tried even if no cluster has enough rows for eight parts', async () => {
     const { rows } = blobs(12, [[0, 0]], 60);
     const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { steps: quiet(1), epoch: 18 });
-    const { run, proposed } = watched(before.run);
-    await splitStep(run, before.state);
+    const { judge, proposed } = watched(before);
+    await splitStep(before.run, before.state, judge);
     assert.ok(
       proposed[1].some(({ length }) => length > 2),
       'more than two parts are tried',

@@ -15,7 +15,6 @@ import { close } from '../../../model/support.ts';
 import { backends } from '../../../worker/present.ts';
 import { D, sum } from '../../../worker/support.ts';
 import { K, N, newWorker, of, w } from '../../../worker/tasks/graph/support.ts';
-import { calculate } from '../../support.ts';
 
 /** Runs rounds in this process, as checked as by worker and coordinator. */
 function localDispatcher() {
@@ -36,7 +35,7 @@ function localDispatcher() {
   return { publish: put, round, abort: assert.fail } as unknown as Dispatcher;
 }
 
-const sourceOf = (dispatcher: Dispatcher) => graphSource({ dispatcher, calculate, d: D, layout: w.layout });
+const sourceOf = (dispatcher: Dispatcher) => graphSource({ dispatcher, d: D, layout: w.layout });
 const graphWith = (dispatcher: Dispatcher) => sourceOf(dispatcher).of({ below: w.below });
 
 describe('rounds of the graph likelihood', () => {

@@ -1,0 +1,96 @@
+import type { diagnoseRow } from '../data/value-range.ts';
+import { centresOf } from '../model/description/distances.ts';
+import type { Layout } from '../model/layout.ts';
+import type { Mixture } from '../model/mixture.ts';
+import type { Net } from '../model/nets/net.ts';
+import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
+import type { State } from '../model/state.ts';
+import type { RunEvent } from '../view/events.ts';
+import type { RunConfig } from './config.ts';
+import type { Encoding } from './encoder/encoder.ts';
+import { clustersOf } from './encoder/latent-clusters.ts';
+import { encoderEpoch } from './encoder/train-encoder.ts';
+import type { RoundDispatcher } from './scheduler/dispatcher.ts';
+import { initialState } from './training/epoch.ts';
+import { type FullPassResult, resultTree } from './training/full-pass.ts';
+import { type PrepareInput, prepare } from './training/preparation/prepare.ts';
+import { type DataMoments, momentsRound } from './training/reading/moments.ts';
+import { setOutliersApart } from './training/reading/outliers.ts';
+import { replicate } from './training/replicates.ts';
+import type { Prepared, Run } from './training/run-context.ts';
+import { type Training, trainingOf } from './training/train.ts';
+
+/** What the training needs of the thread that has the sockets, the files and the page. */
+export interface TrainerHost extends RoundDispatcher {
+  emit(event: RunEvent): void;
+  warn(message: string): void;
+  /** Locates the first value of a row that cannot be computed with: none above `max` can. */
+  diagnose(row: number, max: number): ReturnType<typeof diagnoseRow>;
+  /** Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows. */
+  staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
+  /** Names a worker in messages. */
+  describe(worker: string): Promise<string>;
+}
+
+export interface ReadRequest {
+  config: RunConfig;
+  layout: Layout;
+  /** Any row of the data. */
+  origin: Float64Array;
+  /** Rows with a lower priority are the sample. */
+  sample: number;
+}
+
+/**
+ * All that a run computes of clusters and encoder, with one set of clusters in training at a time. It has a thread of its own
+ * (start-trainer.ts), so that nothing here, however long it takes, holds up sockets and page.
+ */
+export function createTrainer(host: TrainerHost) {
+  let run: Run;
+  let training: Training;
+  let state: State;
+  return {
+    /** Reads all rows for the first time. */
+    read: (request: ReadRequest): Promise<DataMoments> => momentsRound(host, request),
+    setOutliersApart: (request: Omit<ReadRequest, 'origin'>, data: DataMoments): Promise<DataMoments> =>
+      setOutliersApart({ ...request, dispatcher: host }, data),
+    async prepare(input: PrepareInput, data: DataMoments): Promise<Prepared> {
+      run = await prepare(input, host, data);
+      training = trainingOf(run);
+      const { likelihood, dispatcher, rounds, emit, ...prepared } = run;
+      return { ...prepared, likelihood: { name: likelihood.name, initK: likelihood.initK } };
+    },
+    /** The clusters before the first epoch, which are trained from now on. */
+    async start(): Promise<State> {
+      state = await initialState(run);
+      return state;
+    },
+    /** From now on these clusters are trained. */
+    async resume(from: State): Promise<void> {
+      state = from;
+    },
+    /** As of Training (training/train.ts), of the clusters that are trained. */
+    async epoch(): ReturnType<Training['epoch']> {
+      const trained = await training.epoch(state);
+      state = trained?.state ?? state;
+      return trained;
+    },
+    async change(isAfterEpoch: boolean): Promise<State | null> {
+      const changed = await training.change(state, isAfterEpoch);
+      state = changed ?? state;
+      return changed;
+    },
+    tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) => resultTree(run, numbered, found),
+    replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample),
+    encoderEpoch: (config: RunConfig, layout: Layout, encoding: Encoding) =>
+      encoderEpoch({ config, layout, dispatcher: host }, encoding),
+    async latentClusters(rows: Float32Array, net: Net) {
+      return clustersOf(rows, run.transform, net);
+    },
+    centresOf: async (mixture: Mixture) => centresOf(mixture),
+    silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
+    scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),
+  };
+}
+
+export type Trainer = ReturnType<typeof createTrainer>;
