@@ -47,16 +47,10 @@ export function assertRoom(target: string, path: string, bytes: number): void {
     );
 }
 
-interface Versions {
-  versionOf?: (path: string) => string;
-  /** The present one, where it is known already. */
-  version?: string;
-}
-
 /**
  * Opens the decoded form of `path` from the cache. Unless the cache has a readable one for this version of the file (see
  * `fileVersion`), `decode` first writes it to the path that it is given, readable by this user only. `kind` distinguishes
- * different decodings of one file, `versionOf` its versions. Resolves to the array with the path of its `copy`. Rejects with a
+ * different decodings of one file, `versionOf` its versions, of which `version` is the present one. Resolves to the array with the path of its `copy`. Rejects with a
  * UserError if the file changes while it is decoded.
  */
 export async function openCached(
@@ -64,29 +58,33 @@ export async function openCached(
   kind: string,
   decode: (target: string) => Promise<void>,
   open: (target: string) => ArrayFile,
-  { versionOf = fileVersion, version = versionOf(path) }: Versions = {},
+  {
+    versionOf = fileVersion,
+    version = versionOf(path),
+  }: { versionOf?: (path: string) => string; version?: string } = {},
 ): Promise<ArrayFile & { copy: string }> {
   const key = createHash('sha256')
     .update(JSON.stringify([FORMAT, kind, version]))
     .digest('hex');
   const folder = cacheFolder();
-  const target = join(folder, entryName(key));
-  const release = markUsed(target);
-  attempted(folder, 'read', () => prune(folder));
+  const copy = join(folder, entryName(key));
+  const release = markUsed(copy);
+  const opened = () => ({ ...open(copy), release, copy });
   try {
+    attempted(folder, 'read', () => prune(folder));
     try {
-      return { ...open(target), release, copy: target };
+      return opened();
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }
-    await decode(target);
+    await decode(copy);
     try {
       assertVersion(path, version, versionOf);
     } catch (error) {
-      attempted(target, 'removed', () => remove(target));
+      attempted(copy, 'removed', () => remove(copy));
       throw error;
     }
-    return { ...open(target), release, copy: target };
+    return opened();
   } catch (error) {
     release();
     throw error;

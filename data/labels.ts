@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { readFully, realPath } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from './arrays/dtype.ts';
-import { type ContainerFormat, isContainer, isContainerName, openArray } from './arrays/formats.ts';
+import { isContainer, isContainerName, openArray } from './arrays/formats.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
@@ -66,17 +66,29 @@ async function labelsAt(
   const table = images ? null : await tableFileAt(path);
   if (table) return tableLabels(table, column, new Set(dropped), dialect);
   const format = formatOf(path);
-  if (isContainer(format)) return containerLabels(format, path, column);
+  if (format === 'hdf5') {
+    const { obsLabels } = await import('./arrays/hdf5.ts');
+    const encoder = createLabelEncoder(path);
+    for await (const labels of obsLabels(path, column))
+      for (const label of labels) encoder.add(label, String);
+    return encoder.finish();
+  }
+  if (isContainer(format)) {
+    const how = 'its name after the file, as in FILE:NAME';
+    return arrayLabels((await openArray(format, path, { name: column ?? null, kind: 'labels', how })).file);
+  }
   if (column !== undefined)
     throw new UserError(`${path} has no columns to choose from: leave out ":${column}"`);
-  if (format === 'folder') return imageLabels(path, images);
-  assertOfRun(path);
-  const file = format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path);
-  try {
-    return arrayLabels(file);
-  } finally {
-    closeArray(file);
+  if (format === 'folder') {
+    const { folderLabels, readImageFolder } = await import('./images/folder.ts');
+    const encoder = createLabelEncoder(path);
+    for (const label of folderLabels(path, images ?? readImageFolder(path).names)) encoder.add(label, String);
+    return encoder.finish();
   }
+  assertOfRun(path);
+  return arrayLabels(
+    format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path),
+  );
 }
 
 /** UserError if the file is the `labels.npy` of a run, and not as the run wrote it. */
@@ -114,29 +126,34 @@ function parseSpec(spec: string): { path: string; column?: string } {
   return isKnown ? { path, column } : { path: spec };
 }
 
+/** Closes the file. */
 function arrayLabels(file: ArrayFile): Labels {
   const { path, shape, dtype } = file;
   const [rows] = shape;
-  if (!(shape.length === 1 || (shape.length === 2 && shape[1] === 1)))
-    throw new UserError(
-      `${path} has shape ${tuple(shape)}, not one label per row: save an array of shape (rows,); for one-hot rows x.argmax(1)`,
-    );
-  if (!rows)
-    throw new UserError(`${path} has no labels (its shape is ${tuple(shape)}): save it again with labels`);
-  const isString = dtype.kind === 'U' || dtype.kind === 'S';
-  if (isString && !dtype.size)
-    throw new UserError(`${path} has only empty strings: save it again with labels`);
-  if (!isString) assertNumeric(file);
-  const encoder = createLabelEncoder(path, rows);
-  const elements = Math.max(1, Math.floor((CHUNK_ELEMENTS * 8) / dtype.size));
-  const scratch = new Uint8Array(Math.min(rows, elements) * dtype.size);
-  for (let at = 0; at < rows; at += elements) {
-    const bytes = scratch.subarray(0, Math.min(elements, rows - at) * dtype.size);
-    readFully(file, bytes, file.offset + at * dtype.size);
-    if (isString) addStrings(encoder, Buffer.from(bytes.buffer, 0, bytes.length), file);
-    else addNumbers(encoder, bytes, file);
+  try {
+    if (!(shape.length === 1 || (shape.length === 2 && shape[1] === 1)))
+      throw new UserError(
+        `${path} has shape ${tuple(shape)}, not one label per row: save an array of shape (rows,); for one-hot rows x.argmax(1)`,
+      );
+    if (!rows)
+      throw new UserError(`${path} has no labels (its shape is ${tuple(shape)}): save it again with labels`);
+    const isString = dtype.kind === 'U' || dtype.kind === 'S';
+    if (isString && !dtype.size)
+      throw new UserError(`${path} has only empty strings: save it again with labels`);
+    if (!isString) assertNumeric(file);
+    const encoder = createLabelEncoder(path, rows);
+    const elements = Math.max(1, Math.floor((CHUNK_ELEMENTS * 8) / dtype.size));
+    const scratch = new Uint8Array(Math.min(rows, elements) * dtype.size);
+    for (let at = 0; at < rows; at += elements) {
+      const bytes = scratch.subarray(0, Math.min(elements, rows - at) * dtype.size);
+      readFully(file, bytes, file.offset + at * dtype.size);
+      if (isString) addStrings(encoder, Buffer.from(bytes.buffer, 0, bytes.length), file);
+      else addNumbers(encoder, bytes, file);
+    }
+    return encoder.finish();
+  } finally {
+    closeArray(file);
   }
-  return encoder.finish();
 }
 
 function addNumbers({ add }: LabelEncoder, bytes: Uint8Array<ArrayBuffer>, { dtype }: ArrayFile): void {
@@ -160,40 +177,12 @@ function addStrings({ add }: LabelEncoder, bytes: Buffer, { dtype }: ArrayFile):
 /** A fixed-width NumPy string without its padding zeros. */
 function text(bytes: Buffer, kind: string, order: string): string {
   if (kind === 'S') return bytes.toString('utf8').replace(/\0+$/, '');
-  const points = Array.from({ length: bytes.length / 4 }, (_, i) =>
-    order === '>' ? bytes.readUInt32BE(4 * i) : bytes.readUInt32LE(4 * i),
-  );
+  if (order === '>') bytes.swap32();
+  const points = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readUInt32LE(4 * i));
   return points
     .map((point) => String.fromCodePoint(point > 0x10ffff ? 0xfffd : point))
     .join('')
     .replace(/\0+$/, '');
-}
-
-async function containerLabels(
-  format: ContainerFormat,
-  path: string,
-  name: string | undefined,
-): Promise<Labels> {
-  if (format === 'hdf5') {
-    const { obsLabels } = await import('./arrays/hdf5.ts');
-    const encoder = createLabelEncoder(path);
-    for await (const labels of obsLabels(path, name)) for (const label of labels) encoder.add(label, String);
-    return encoder.finish();
-  }
-  const how = 'its name after the file, as in FILE:NAME';
-  const { file } = await openArray(format, path, { name: name ?? null, kind: 'labels', how });
-  try {
-    return arrayLabels(file);
-  } finally {
-    closeArray(file);
-  }
-}
-
-async function imageLabels(path: string, images?: readonly string[]): Promise<Labels> {
-  const { folderLabels, readImageFolder } = await import('./images/folder.ts');
-  const encoder = createLabelEncoder(path);
-  for (const label of folderLabels(path, images ?? readImageFolder(path).names)) encoder.add(label, String);
-  return encoder.finish();
 }
 
 async function tableLabels(

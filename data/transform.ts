@@ -64,10 +64,8 @@ export const pcaAxes = (choice: TransformChoice) => pcaNumber(choice, (number) =
 /** The share of the variance, below 1, that is to be on the axes of `pca:<share>`, such as pca:0.95; null for the other choices. */
 export const pcaShare = (choice: TransformChoice) => pcaNumber(choice, (number) => number < 1);
 
-function pcaNumber(choice: TransformChoice, isIts: (number: number) => boolean): number | null {
-  const number = isPca(choice) ? Number(choice.slice(4)) : Number.NaN;
-  return isIts(number) ? number : null;
-}
+const pcaNumber = (choice: TransformChoice, isIts: (number: number) => boolean): number | null =>
+  isPca(choice) && isIts(Number(choice.slice(4))) ? Number(choice.slice(4)) : null;
 
 /** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros does not change. */
 export function normalizeRows(rows: Float32Array, dim: number): void {
@@ -211,35 +209,41 @@ function rankOf({ values }: Axes): number {
   return rank < 0 ? values.length : rank;
 }
 
-function planPca({ values, vectors }: Axes, moments: Moments, fences: OutlierBounds | null) {
-  const input = moments.mean.length;
-  const axes = values.length;
-  const weights = new Float32Array(input * axes);
-  const bias = new Float64Array(axes);
-  const scale = Float64Array.from({ length: axes }, (_, a) => Math.sqrt(values[a]));
-  for (let d = 0; d < input; d++) {
-    for (let a = 0; a < axes; a++) {
-      weights[d * axes + a] = vectors[a * input + d] / scale[a];
-      bias[a] -= moments.mean[d] * weights[d * axes + a];
+function planPca({ values, vectors }: Axes, { mean }: Moments, fences: OutlierBounds | null) {
+  const dim = values.length;
+  const scale = values.map(Math.sqrt);
+  const covariance = new Float64Array(dim * dim);
+  for (let a = 0; a < dim; a++) covariance[a * dim + a] = values[a];
+  return { covariance, transform: projection(vectors, mean, scale, null, fences) };
+}
+
+/** y = (row − mean)·vectors/scale, of rows that are scaled to unit length after a map, if there is one. */
+function projection(
+  vectors: Float64Array,
+  mean: Float64Array,
+  scale: Float64Array,
+  before: ColumnMap | null,
+  fences: OutlierBounds | null,
+): Transform {
+  const [input, dim] = [mean.length, scale.length];
+  const weights = new Float32Array(input * dim);
+  const bias = new Float64Array(dim);
+  for (let d = 0; d < input; d++)
+    for (let a = 0; a < dim; a++) {
+      weights[d * dim + a] = vectors[a * input + d] / scale[a];
+      bias[a] -= mean[d] * weights[d * dim + a];
     }
-  }
-  const covariance = new Float64Array(axes * axes);
-  for (let a = 0; a < axes; a++) covariance[a * axes + a] = values[a];
-  const offset = new Float64Array(axes);
   return {
-    covariance,
-    transform: {
-      before: null,
-      normalize: false,
-      input,
-      dim: axes,
-      columns: null,
-      weights,
-      bias: Float32Array.from(bias),
-      scale,
-      offset,
-      fences,
-    },
+    before,
+    normalize: before !== null,
+    input,
+    dim,
+    columns: null,
+    weights,
+    bias: Float32Array.from(bias),
+    scale,
+    offset: new Float64Array(dim),
+    fences,
   };
 }
 
@@ -327,35 +331,15 @@ export function planFeatures({ centre, factor, kept, mean, covariance, axes, fen
   transform: Transform;
   eigenvalues: Float64Array;
 } {
-  const input = centre.length;
   const wanted = Math.min(axes, kept.length, MOST_FEATURE_AXES);
-  const { values, vectors } = leadingEigen(covariance, input, wanted, TOLERANCE);
+  const { values, vectors } = leadingEigen(covariance, centre.length, wanted, TOLERANCE);
   const eigenvalues = values.filter((value) => value > NEGLIGIBLE_AXIS * values[0]);
   const dim = eigenvalues.length;
   if (!dim) throw new UserError('all rows are equal: use data with different rows');
   const s = Math.sqrt(eigenvalues.reduce((sum, value) => sum + value, 0) / dim);
-  const weights = new Float32Array(input * dim);
-  const bias = new Float64Array(dim);
-  for (let d = 0; d < input; d++)
-    for (let a = 0; a < dim; a++) {
-      weights[d * dim + a] = vectors[a * input + d] / s;
-      bias[a] -= mean[d] * weights[d * dim + a];
-    }
-  return {
-    eigenvalues,
-    transform: {
-      before: featureColumns(centre, factor, kept),
-      normalize: true,
-      input,
-      dim,
-      columns: null,
-      weights,
-      bias: Float32Array.from(bias),
-      scale: new Float64Array(dim).fill(s),
-      offset: new Float64Array(dim),
-      fences,
-    },
-  };
+  const before = featureColumns(centre, factor, kept);
+  const scale = new Float64Array(dim).fill(s);
+  return { eigenvalues, transform: projection(vectors, mean, scale, before, fences) };
 }
 
 /** Enough digits to tell signal from noise. */
@@ -364,14 +348,10 @@ const SIGNAL_TOLERANCE = 2 ** -8;
 const FEWEST_ROWS = 3;
 
 /** Mean and covariance of n sample rows. */
-export interface SampleCovariance {
-  n: number;
-  mean: Float64Array;
-  covariance: Float64Array;
-}
+export type SampleCovariance = ReturnType<typeof covarianceOfSums>;
 
 /** That of n rows whose sum is `s` and whose products add up to `S`. */
-export function covarianceOfSums(n: number, s: Float64Array, S: Float64Array): SampleCovariance {
+export function covarianceOfSums(n: number, s: Float64Array, S: Float64Array) {
   const d = s.length;
   const mean = s.map((value) => value / n);
   const covariance = S.map((value, p) => value / n - mean[Math.floor(p / d)] * mean[p % d]);
@@ -389,12 +369,8 @@ export function planSignal(
   most: number,
   fences: OutlierBounds | null,
 ) {
-  const { values } = roughLeadingEigen(
-    covariance,
-    mean.length,
-    Math.min(varying, most + 1),
-    SIGNAL_TOLERANCE,
-  );
+  const tried = Math.min(varying, most + 1);
+  const { values } = roughLeadingEigen(covariance, mean.length, tried, SIGNAL_TOLERANCE);
   const trace = diagonalOf(covariance, mean.length).reduce((a, b) => a + b, 0);
   const signal = n < FEWEST_ROWS ? 1 : signalAxes(values, trace, varying, n);
   const isLow = signal > 0 && signal <= most;

@@ -35,42 +35,25 @@ export interface CholeskyForm {
   readonly constant: Float32Array;
 }
 
-export type EStepForm = (ProductForm | CholeskyForm)['form'];
+type Form = ProductForm | CholeskyForm;
+export type EStepForm = Form['form'];
 
 /**
- * The parameters of an E-step, in the given form; by default the product form if its estimated error (`productError`) is
- * at most 1e-3 nats, else the Cholesky form. Throws NotPositiveDefiniteError.
+ * The parameters of an E-step, in the given form; by default the product form if its estimated error is at most 1e-3 nats,
+ * else the Cholesky form. Throws NotPositiveDefiniteError.
  */
-export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): ProductForm | CholeskyForm {
+export function eStepOf<F extends EStepForm = EStepForm>(
+  mixture: Mixture,
+  scale: Float64Array,
+  form?: F,
+): Extract<Form, { form: F }>;
+export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): Form {
   const clusters = whiten(mixture, scale);
   if (form === 'cholesky') return choleskyForm(clusters);
   const columns = clusters.map(densityColumn);
-  const useProduct =
-    form === 'product' ||
-    clusters.every((cluster, k) => columnError(cluster, columns[k]) <= PRODUCT_TOLERANCE);
+  const isGood = (cluster: Whitened, k: number) => columnError(cluster, columns[k]) <= PRODUCT_TOLERANCE;
+  const useProduct = form === 'product' || clusters.every(isGood);
   return useProduct ? { form: 'product', theta: interleave(columns) } : choleskyForm(clusters);
-}
-
-/** Θ of the product form. Throws NotPositiveDefiniteError. */
-export function theta(mixture: Mixture, scale: Float64Array): Float32Array {
-  return interleave(whiten(mixture, scale).map(densityColumn));
-}
-
-/** The parameters of the Cholesky form. Throws NotPositiveDefiniteError. */
-export function whitening(mixture: Mixture, scale: Float64Array): CholeskyForm {
-  return choleskyForm(whiten(mixture, scale));
-}
-
-/**
- * An estimate of the rounding error of φ(y)·Θ in float32: the root mean square error, in nats, of a cluster's log-density
- * at its own rows, for the worst cluster. Conservative: usually five times the actual error.
- */
-export function productError(mixture: Mixture, scale: Float64Array): number {
-  let worst = 0;
-  for (const cluster of whiten(mixture, scale)) {
-    worst = Math.max(worst, columnError(cluster, densityColumn(cluster)));
-  }
-  return worst;
 }
 
 /**

@@ -16,9 +16,7 @@ export function statisticsLength(d: number, cov: Covariance): number {
 
 /** Statistics of the union of two disjoint sets of rows. */
 export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
-  const out = new Float64Array(a.length);
-  for (let p = 0; p < a.length; p++) out[p] = a[p] + b[p];
-  return out;
+  return a.map((value, p) => value + b[p]);
 }
 
 /** The covariance of `rows` rows with these statistics, unbiased: D×D when full, its diagonal when diag. */
@@ -27,29 +25,7 @@ export const covarianceOf = (T: Float64Array, d: number, cov: Covariance, rows: 
 
 /** Statistics of the same rows with all weights multiplied by `w`. */
 export function scaleStatistics(t: Float64Array, w: number): Float64Array {
-  const out = new Float64Array(t.length);
-  for (let p = 0; p < t.length; p++) out[p] = t[p] * w;
-  return out;
-}
-
-/** Adds one row `x[xOffset .. xOffset + d)` with the given weight to the statistics that start at `T[offset]`. */
-export function accumulate(
-  T: Float64Array,
-  offset: number,
-  x: Float32Array | Float64Array,
-  xOffset: number,
-  d: number,
-  cov: Covariance,
-  weight: number,
-): void {
-  T[offset] += weight;
-  let p = offset + 1 + d;
-  for (let i = 0; i < d; i++) {
-    const wx = weight * x[xOffset + i];
-    T[offset + 1 + i] += wx;
-    const end = cov === 'full' ? d : i + 1;
-    for (let j = i; j < end; j++) T[p++] += wx * x[xOffset + j];
-  }
+  return t.map((value) => value * w);
 }
 
 /** x̄ = s/n; zeros for an empty set. */

@@ -10,10 +10,11 @@ import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/niw.ts
 import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts';
 import { binOf } from '../../model/splits.ts';
 import type { State } from '../../model/state.ts';
-import { accumulate, type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
+import { accumulate } from '../model/support.ts';
 
 export type Point = number[];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { eStepOf, productError, roundingAmplification, theta, whitening } from '../../model/estep.ts';
+import { type CholeskyForm, eStepOf, roundingAmplification } from '../../model/estep.ts';
 import { cholesky, symmetricEigen } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Covariance, statisticsLength } from '../../model/statistics.ts';
@@ -91,7 +91,7 @@ function product(
 }
 
 /** What a float32 kernel computes in the Cholesky form. */
-function whitened(y: Float32Array, form: ReturnType<typeof whitening>, k: number, K: number): number {
+function whitened(y: Float32Array, form: CholeskyForm, k: number, K: number): number {
   const d = y.length;
   let squares = 0;
   for (let i = k * d; i < k * d + d; i++) {
@@ -103,7 +103,7 @@ function whitened(y: Float32Array, form: ReturnType<typeof whitening>, k: number
   return fround(form.constant[k] - squares / 2);
 }
 
-/** Log-densities in float64 of a row in coordinates y, plus the constant that `theta` and `whitening` drop. */
+/** Log-densities in float64 of a row in coordinates y, plus the constant that both forms drop. */
 function reference(mixture: Mixture, scale: Float64Array, y: Float32Array): number[] {
   const x = scale.map((s, i) => s * y[i]);
   const dropped = (mixture.d / 2) * Math.log(2 * Math.PI) + scale.reduce((sum, s) => sum + Math.log(s), 0);
@@ -133,7 +133,10 @@ describe('estep', () => {
     test(`both forms agree with float64 on a well-conditioned mixture (${covariance})`, () => {
       for (const d of [1, 3, 10]) {
         const { mixture, scale } = randomMixture(d, { k: 4, d, covariance, condition: 10, sd: 1, apart: 1 });
-        const [columns, form] = [theta(mixture, scale), whitening(mixture, scale)];
+        const [columns, form] = [
+          eStepOf(mixture, scale, 'product').theta,
+          eStepOf(mixture, scale, 'cholesky'),
+        ];
         assert.equal(eStepOf(mixture, scale).form, 'product');
         for (const y of rowsOf(mixture, scale, 2, 20, 9)) {
           const expected = reference(mixture, scale, y);
@@ -146,56 +149,37 @@ describe('estep', () => {
     });
 
     // As docs/algorithm.md says: where the product form is chosen, a typical row's log-density is good to about 1e-3.
-    test(`productError predicts the rounding error of float32 (${covariance})`, () => {
+    test(`the product form is chosen where float32 is good enough (${covariance})`, () => {
       const chosen = { product: 0, cholesky: 0 };
-      const careful: number[] = [];
-      for (const d of [1, 2, 5, 10, 32]) {
-        for (const condition of [1, 100, 1e4, 1e6]) {
-          for (const sd of [1, 0.3, 0.1, 0.03]) {
+      for (const d of [1, 5, 32])
+        for (const condition of [1, 1e4])
+          for (const sd of [1, 0.3, 0.03])
             for (const apart of [0, 0.5, 2]) {
               const shape = { k: 3, d, covariance, condition, sd, apart };
               const { mixture, scale } = randomMixture(d * condition + sd * 100 + apart, shape);
-              const columns = theta(mixture, scale);
-              const worst = [0, 1, 2].map((k) => {
-                const errors = rowsOf(mixture, scale, k, 40, 5).map((y) =>
-                  Math.abs(product(y, columns, k, 3, covariance) - reference(mixture, scale, y)[k]),
-                );
-                return Math.sqrt(errors.reduce((sum, e) => sum + e * e, 0) / errors.length);
-              });
-              const [lost, foretold] = [Math.max(...worst), productError(mixture, scale)];
-              const what = `${JSON.stringify(shape)}: lost ${lost}, foretold ${foretold}`;
-              assert.ok(lost <= foretold, what);
               const { form } = eStepOf(mixture, scale);
-              assert.equal(form, foretold <= 1e-3 ? 'product' : 'cholesky', what);
               chosen[form]++;
-              careful.push(foretold / lost);
+              if (form === 'cholesky') continue;
+              const { theta } = eStepOf(mixture, scale, 'product');
+              for (const k of [0, 1, 2]) {
+                const errors = rowsOf(mixture, scale, k, 40, 5).map(
+                  (y) => product(y, theta, k, 3, covariance) - reference(mixture, scale, y)[k],
+                );
+                const lost = Math.sqrt(errors.reduce((sum, e) => sum + e * e, 0) / errors.length);
+                assert.ok(lost <= 1e-3, `${JSON.stringify(shape)}: lost ${lost}`);
+              }
             }
-          }
-        }
-      }
-      assert.ok(chosen.product > 40 && chosen.cholesky > 40, JSON.stringify(chosen));
-      careful.sort((a, b) => a - b);
-      const [median, most] = [careful[careful.length >> 1], careful[careful.length - 1]];
-      assert.ok(median < 8 && most < 40, `foretold ${median} times the loss, at most ${most}`);
+      assert.ok(chosen.product > 10 && chosen.cholesky > 10, JSON.stringify(chosen));
     });
 
     test(`the Cholesky form is accurate where the product form is not (${covariance})`, () => {
       const shape = { k: 3, d: 10, covariance, condition: 1e4, sd: 0.1, apart: 1 };
       const { mixture, scale } = randomMixture(1, shape);
       assert.equal(eStepOf(mixture, scale).form, 'cholesky');
-      const form = whitening(mixture, scale);
+      const form = eStepOf(mixture, scale, 'cholesky');
       for (const y of rowsOf(mixture, scale, 1, 100, 3)) {
         close(whitened(y, form, 1, 3), reference(mixture, scale, y)[1], 1e-3);
       }
-    });
-
-    test(`either form on request, and the default choice (${covariance})`, () => {
-      const shape = { k: 3, d: 4, covariance, condition: 10, sd: 1, apart: 1 };
-      const { mixture, scale } = randomMixture(4, shape);
-      const product = { form: 'product', theta: theta(mixture, scale) };
-      assert.deepEqual(eStepOf(mixture, scale), product);
-      assert.deepEqual(eStepOf(mixture, scale, 'product'), product);
-      assert.deepEqual(eStepOf(mixture, scale, 'cholesky'), whitening(mixture, scale));
     });
 
     test(`a weight of zero gives finite log-densities that are never the largest (${covariance})`, () => {
@@ -208,9 +192,11 @@ describe('estep', () => {
         apart: 0.1,
       });
       const dead: Mixture = { ...mixture, weights: Float64Array.of(1, 0) };
-      const form = whitening(dead, scale);
+      const form = eStepOf(dead, scale, 'cholesky');
       assert.ok(
-        [...theta(dead, scale), ...form.weights, ...form.bias, ...form.constant].every(Number.isFinite),
+        [...eStepOf(dead, scale, 'product').theta, ...form.weights, ...form.bias, ...form.constant].every(
+          Number.isFinite,
+        ),
       );
       for (const y of rowsOf(dead, scale, 1, 20, 1)) {
         const [alive, gone] = [0, 1].map((k) => whitened(y, form, k, 2));
@@ -255,7 +241,7 @@ describe('estep', () => {
       ...mixture,
       covariances: [mixture.covariances[0], Float64Array.of(1, 2, 2, 1)],
     };
-    assert.throws(() => theta(broken, scale), /cluster 1 is not positive definite/);
+    assert.throws(() => eStepOf(broken, scale, 'product').theta, /cluster 1 is not positive definite/);
     const diagonal = [Float64Array.of(1, 1), Float64Array.of(1, -1)];
     const flat: Mixture = { ...mixture, covariance: 'diag', covariances: diagonal };
     assert.throws(() => eStepOf(flat, scale), /cluster 1 is not positive definite/);

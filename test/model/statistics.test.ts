@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  accumulate,
   addStatistics,
   mean,
   scaleStatistics,
@@ -11,7 +10,7 @@ import {
   statisticsLength,
   unscale,
 } from '../../model/statistics.ts';
-import { COVARIANCES, close, rowsArbitrary, statisticsOf } from './support.ts';
+import { accumulate, COVARIANCES, close, rowsArbitrary, statisticsOf } from './support.ts';
 
 describe('statistics', () => {
   test('the layout is that of φ(x) = (1, x, vech(xxᵀ)), or (1, x, x²)', () => {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { cholesky, invertLower } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { accumulate, type Covariance, statisticsLength } from '../../model/statistics.ts';
+import { type Covariance, statisticsLength } from '../../model/statistics.ts';
 
 export const COVARIANCES: Covariance[] = ['full', 'diag'];
 
@@ -47,6 +47,26 @@ export function close(
   for (const [i, v] of a.entries()) {
     const within = Math.abs(v - e[i]) <= tolerance * Math.max(1, Math.abs(e[i]));
     assert.ok(within, `entry ${i}: ${v} is not within ${tolerance} of ${e[i]}`);
+  }
+}
+
+/** Adds one row `x[xOffset .. xOffset + d)` with the given weight to the statistics that start at `T[offset]`. */
+export function accumulate(
+  T: Float64Array,
+  offset: number,
+  x: Float32Array | Float64Array,
+  xOffset: number,
+  d: number,
+  cov: Covariance,
+  weight: number,
+): void {
+  T[offset] += weight;
+  let p = offset + 1 + d;
+  for (let i = 0; i < d; i++) {
+    const wx = weight * x[xOffset + i];
+    T[offset + 1 + i] += wx;
+    const end = cov === 'full' ? d : i + 1;
+    for (let j = i; j < end; j++) T[p++] += wx * x[xOffset + j];
   }
 }
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { after, describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { theta, whitening } from '../../../model/estep.ts';
+import { eStepOf } from '../../../model/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
@@ -78,7 +78,7 @@ function clusterLosses(k: number, covariance: 'full' | 'diag'): Record<string, L
   const mixture = mixtureOf(k, covariance);
   const diagonal = covariance === 'diag';
   const p = statisticsLength(D, covariance);
-  const form = whitening(mixture, scale);
+  const form = eStepOf(mixture, scale, 'cholesky');
   const byTheta = (backend: Backend, x: Tensor, values: Float32Array) => {
     const columns = backend.upload(values, [p, k]);
     return freeing(backend, [columns], backend.quadraticForm(x, columns, diagonal));
@@ -87,7 +87,7 @@ function clusterLosses(k: number, covariance: 'full' | 'diag'): Record<string, L
     'KL, by the product form': {
       kind: 'kl',
       target(backend, x) {
-        const density = byTheta(backend, x, theta(mixture, scale));
+        const density = byTheta(backend, x, eStepOf(mixture, scale, 'product').theta);
         return freeing(backend, [density], backend.softmaxRows(density, EPSILON));
       },
       stated: (logits, y) => klStated(logits, responsibilities(mixture, y)),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { eStepOf, whitening } from '../../../model/estep.ts';
+import { eStepOf } from '../../../model/estep.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
@@ -30,7 +30,7 @@ const measure = (backend: typeof wasm) => ({
 
 const mixture = blobMixture('full');
 const product = eStepOf(mixture, w.transform.scale, 'product');
-const cholesky = whitening(mixture, w.transform.scale);
+const cholesky = eStepOf(mixture, w.transform.scale, 'cholesky');
 
 /** The target in both forms. */
 function targetOf(epoch: number): { state: Tensors; form: 'product' | 'cholesky' } {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { generator } from '../../../model/random.ts';
-import { accumulate, type Covariance, statisticsLength } from '../../../model/statistics.ts';
+import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import { rowKernel } from '../../../worker/compute/kernels/row-kernel.ts';
+import { accumulate } from '../../model/support.ts';
 
 const kernel = rowKernel();
 const rng = generator(11n, 'row kernel');
