@@ -42,11 +42,9 @@ export type EStepForm = Form['form'];
  * The parameters of an E-step, in the given form; by default the product form if its estimated error is at most 1e-3 nats,
  * else the Cholesky form. Throws NotPositiveDefiniteError.
  */
-export function eStepOf<F extends EStepForm = EStepForm>(
-  mixture: Mixture,
-  scale: Float64Array,
-  form?: F,
-): Extract<Form, { form: F }>;
+export function eStepOf(mixture: Mixture, scale: Float64Array, form: 'product'): ProductForm;
+export function eStepOf(mixture: Mixture, scale: Float64Array, form: 'cholesky'): CholeskyForm;
+export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): Form;
 export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): Form {
   const clusters = whiten(mixture, scale);
   if (form === 'cholesky') return choleskyForm(clusters);
