@@ -1,58 +1,67 @@
+import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
-import { concat } from '../model/arrays.ts';
-import { type Block, HASH_BYTES, type Layout, shardBlocks } from '../model/layout.ts';
-import { priority, type Seed } from '../model/random.ts';
+import { concat, elementCount } from '../model/arrays.ts';
+import { type Block, HASH_BYTES, halfOf, type Layout, shardBlocks } from '../model/layout.ts';
+import { priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
-import { take } from '../proto/tensors.ts';
+import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
+import { type Tensors, take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
-import { type RowKernel, rowKernel } from './compute/kernels/row-kernel.ts';
-import { pick } from './rows.ts';
-import { type KeptRows, Samples, type ShardSample, sampledRows } from './samples.ts';
+import { rowKernel } from './compute/kernels/row-kernel.ts';
+import { forward } from './compute/mlp.ts';
+import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** What a task works with besides its parameters. */
-export interface Context {
-  readonly backend: Backend;
-  /** Passes over rows in host memory. */
-  readonly kernel: RowKernel;
-  readonly states: States;
-  readonly dim: number;
-  readonly seed: Seed;
-  readonly read: ReadBlocks;
-  /** The same, but with a UserError if a block's hash differs from that of the moments round. */
-  readonly readUnchanged: ReadBlocks;
-  readonly layout: Layout;
-  /** Blocks of each shard. */
-  readonly shards: Block[][];
-  blocks(unit: WorkUnit): Block[];
-  /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
-  keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void;
-  sample(shard: number): Promise<ShardSample>;
-  /** A shard's sample as it is in the file, not to be changed: the rows whose priority is below `below`. Only before `sample`. */
-  rawSample(shard: number, below: number): Promise<Float32Array>;
-  /** Hard labels of a shard's sample by the current clustering net. */
-  labels(shard: number): Promise<Int32Array>;
-  /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
-  features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean };
-  /** Rows read from the source since the last call. */
-  rowsRead(): number;
-  /** Frees everything on the device, including states. The context must not be used afterwards. */
-  free(): void;
+export type Context = ReturnType<typeof createContext>;
+
+/** Runs a task on a unit: a pure function of the states, the task and the unit's rows. */
+export type TaskFunction<N extends TaskName> = (
+  context: Context,
+  task: TaskOf<N>,
+  unit: WorkUnit,
+) => Promise<Tensors>;
+
+/** A shard's part of the sample: in memory since the moments round, transformed on first use. */
+export interface ShardSample {
+  readonly n: number;
+  /** Inputs of the model, n×dim. */
+  readonly rows: Float32Array;
+  /** Inputs of the networks, [n,dim]. */
+  readonly scaled: Tensor;
+  /** Hard labels by the clustering net of `version`. */
+  labels?: { version: number; z: Int32Array };
+  /** State of k-means++: the squared distance of each row to the nearest of these centres. */
+  seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
-export function createContext(
-  backend: Backend,
-  states: States,
-  readBlocks: ReadBlocks,
-  layout: Layout,
-): Context {
-  const seed = layout.seed;
+/** A shard's raw sample rows, those of priority below `below`, and the hashes of its blocks. */
+interface KeptRows {
+  raw: Float32Array;
+  hashes: Uint8Array;
+  below: number;
+}
+
+/** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
+const MAX_FEATURE_BYTES = 64 << 20;
+
+export function createContext(backend: Backend, states: States, readBlocks: ReadBlocks, layout: Layout) {
+  const { seed, dim } = layout;
+  /** Blocks of each shard. */
   const shards = shardBlocks(layout);
   const priorityOf = priority(seed);
-  const samples = new Samples(backend, states, seed, recall, assertKept);
   let rowsRead = 0;
+
+  /** By shard: sample rows that have not been transformed yet. */
+  const untransformed = new Map<number, KeptRows>();
+  const samples = new Map<number, ShardSample>();
+  const halves = new Map<number, ShardSample>();
+  /** The `transform` that all of this depends on. */
+  let current: { version: number; tensors: Tensors } | null = null;
+  const kept = new Map<string, Tensor>();
+  let keptBytes = 0;
 
   const read: ReadBlocks = async function* (blocks) {
     for await (const item of readBlocks(blocks)) {
@@ -60,56 +69,152 @@ export function createContext(
       yield item;
     }
   };
+  const hashesOfRun = () => take(states.get('hashes'), 'blocks', 'uint8');
+  /** The same, but with a UserError if a block's hash differs from that of the moments round. */
   const readUnchanged: ReadBlocks = async function* (blocks) {
-    const hashes = take(states.get('hashes'), 'blocks', 'uint8');
+    const hashes = hashesOfRun();
     for await (const item of read(blocks)) {
       assertOfRun(item[0], blockHash(item[1]), hashes);
       yield item;
     }
   };
-  /** The run may have taken the moments of this shard from another worker, which read other rows. */
-  function assertKept(shard: number, found: Uint8Array): void {
-    const hashes = take(states.get('hashes'), 'blocks', 'uint8');
-    for (const [i, block] of shards[shard].entries())
-      assertOfRun(block, found.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
-  }
+
   /** Rereads the sample of a shard that another worker held before. */
   async function recall(shard: number, below: number): Promise<KeptRows> {
     const sampled: Float32Array[] = [];
-    const all = take(states.get('hashes'), 'blocks', 'uint8');
+    const all = hashesOfRun();
     const hashes = shards[shard].map(({ index }) =>
       all.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
     );
-    for await (const [block, values] of readUnchanged(shards[shard])) {
-      const rows = sampledRows(block, priorityOf, below);
-      if (rows.length) sampled.push(pick(values, rows, layout.dim));
-    }
+    for await (const [block, values] of readUnchanged(shards[shard]))
+      sampled.push(pick(values, sampledRows(block, priorityOf, below), dim));
     return { raw: concat(sampled, Float32Array), hashes: Uint8Array.from(Buffer.concat(hashes)), below };
+  }
+
+  /** A shard's sample as it is in the file, not to be changed: the rows whose priority is below `below`. Only before `sample`. */
+  async function rawSample(shard: number, below: number): Promise<Float32Array> {
+    let own = untransformed.get(shard);
+    // The run may have taken the moments of this shard from another worker, which read other rows.
+    if (own)
+      for (const [i, block] of shards[shard].entries())
+        assertOfRun(block, own.hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashesOfRun());
+    // The sample may have grown since they were read.
+    if (own?.below !== below) {
+      own = await recall(shard, below);
+      untransformed.set(shard, own);
+    }
+    return own.raw;
+  }
+
+  /** Forgets what depends on an older `transform`: all, or only the halves if just these are others. */
+  function renew(): void {
+    const [version, tensors] = [states.version('transform'), states.get('transform')];
+    if (current?.version === version) return;
+    const isSame = current !== null && differOnlyInHalf(current.tensors, tensors);
+    current = { version, tensors };
+    const outdated = isSame ? [halves] : [halves, samples];
+    for (const cache of outdated) {
+      backend.free(...[...cache.values()].map(({ scaled }) => scaled));
+      cache.clear();
+    }
+    backend.free(...kept.values());
+    kept.clear();
+    keptBytes = 0;
+  }
+
+  async function wholeSample(shard: number): Promise<ShardSample> {
+    const cached = samples.get(shard);
+    if (cached) return cached;
+    const [below] = take(states.get('transform'), 'below', 'float64');
+    const raw = await rawSample(shard, below);
+    untransformed.delete(shard);
+    const transformed = await transformSample(backend, transformFrom(states), raw);
+    const own = { ...transformed, n: transformed.scaled.shape[0] };
+    samples.set(shard, own);
+    return own;
+  }
+
+  /** The shard's part of the sample; the half of it, if the transform names one. */
+  async function sample(shard: number): Promise<ShardSample> {
+    renew();
+    const whole = await wholeSample(shard);
+    const { half } = states.get('transform');
+    if (!half || whole.n < 2) return whole;
+    const cached = halves.get(shard);
+    if (cached) return cached;
+    const index = halfOf(seed, half.data[0], shard, whole.n);
+    const rows = pick(whole.rows, index, whole.scaled.shape[1]);
+    const own = { n: index.length, rows, scaled: backend.gather(whole.scaled, index) };
+    halves.set(shard, own);
+    return own;
+  }
+
+  /** The outputs of the clustering net for rows [n,D] on the device, `most` rows at a time, valid until the next are asked for. */
+  async function* outputs(scaled: Tensor, most = FORWARD_ROWS) {
+    const net = states.net('net');
+    const [n] = scaled.shape;
+    for (let start = 0; start < n; start += most) {
+      // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
+      await yieldToEventLoop();
+      const x = backend.slice(scaled, start, Math.min(most, n - start));
+      const layers = forward(backend, net, x);
+      yield { start, x, logits: layers.at(-1)! };
+      backend.free(x, ...layers);
+    }
   }
 
   return {
     backend,
+    /** Passes over rows in host memory. */
     kernel: rowKernel(),
     states,
-    dim: layout.dim,
+    dim,
     layout,
     shards,
     seed,
     read,
     readUnchanged,
-    blocks: ({ shard, from, to }) => shards[shard].slice(from, to),
-    keep: (...kept) => samples.keep(...kept),
-    sample: (shard) => samples.of(shard),
-    rawSample: (shard, below) => samples.raw(shard, below),
-    labels: (shard) => samples.labels(shard),
-    features: (shard, start, x, diagonal) => samples.features(shard, start, x, diagonal),
-    rowsRead() {
+    blocks: ({ shard, from, to }: WorkUnit): Block[] => shards[shard].slice(from, to),
+    /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
+    keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void {
+      untransformed.set(shard, { raw, hashes, below });
+    },
+    rawSample,
+    sample,
+    outputs,
+    /** Hard labels of a shard's sample by the current clustering net. */
+    async labels(shard: number): Promise<Int32Array> {
+      const own = await sample(shard);
+      const version = states.version('net');
+      if (own.labels?.version === version) return own.labels.z;
+      const z = new Int32Array(own.n);
+      for await (const { start, logits } of outputs(own.scaled))
+        z.set(await backend.argmaxRows(logits), start);
+      own.labels = { version, z };
+      return z;
+    },
+    /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
+    features(shard: number, start: number, x: Tensor, diagonal: boolean): { tensor: Tensor; kept: boolean } {
+      const key = [shard, start, x.shape[0], diagonal].join('/');
+      const cached = kept.get(key);
+      if (cached) return { tensor: cached, kept: true };
+      const tensor = backend.quadraticFeatures(x, diagonal);
+      const bytes = 4 * elementCount(tensor.shape);
+      if (keptBytes + bytes > MAX_FEATURE_BYTES) return { tensor, kept: false };
+      kept.set(key, tensor);
+      keptBytes += bytes;
+      return { tensor, kept: true };
+    },
+    /** Rows read from the source since the last call. */
+    rowsRead(): number {
       const rows = rowsRead;
       rowsRead = 0;
       return rows;
     },
-    free() {
-      samples.free();
+    /** Frees everything on the device, including states. The context must not be used afterwards. */
+    free(): void {
+      for (const { scaled } of [...samples.values(), ...halves.values()]) backend.free(scaled);
+      backend.free(...kept.values());
       states.free();
     },
   };
@@ -119,4 +224,21 @@ export function createContext(
 function assertOfRun(block: Block, hash: Uint8Array, hashes: Uint8Array): void {
   if (!isHashOf(block, hash, hashes))
     throw new UserError(`${describeBlock(block)} differs from what the run began with`);
+}
+
+/** Do both transforms map rows to the same, and sample the same ones? */
+function differOnlyInHalf(a: Tensors, b: Tensors): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  names.delete('half');
+  return [...names].every((name) => {
+    const [own, other] = [a[name]?.data, b[name]?.data];
+    return own?.length === other?.length && own.every((value, i) => value === other[i]);
+  });
+}
+
+/** Indices within a block of the rows that are in the sample. Depends only on the rows' indices in the file. */
+export function sampledRows(block: Block, priorityOf: (row: number) => number, below: number): number[] {
+  const rows: number[] = [];
+  for (let i = 0; i < block.count; i++) if (priorityOf(block.start + i) < below) rows.push(i);
+  return rows;
 }

@@ -1,39 +1,30 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { binOf } from '../../model/splits.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
-import { type CellTask, covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { type CellTask, covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
+import { nd, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import type { Context, TaskFunction } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 
 /** Number and sum of each leaf's rows, [leaves] and [leaves,D], for an iteration of Lloyd's algorithm. */
-export async function cellSums(
-  context: Context,
-  task: TaskOf<'cell-sums'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const cellSums: TaskFunction<'cell-sums'> = async (context, task, unit) => {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const { n, s } = context.kernel.sums(rows, d, leaf, task.leaves);
   return { n: nd(n), s: nd(s, task.leaves, d) };
-}
+};
 
 /** Hard statistics of each leaf about its pivot, [leaves,P]: in float64, as float32 is too coarse for Hastings ratios. */
-async function cellScatter(context: Context, task: TaskOf<'cell-scatter'>, unit: WorkUnit): Promise<Tensors> {
+const cellScatter: TaskFunction<'cell-scatter'> = async (context, task, unit) => {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const pivots = take(context.states.get(task.pivots), 'rows', 'float64', task.leaves * d);
   const statistics = context.kernel.scatter(pivots, d, covarianceOf(task));
   statistics.add(rows, leaf);
   const T = statistics.read();
   return { T: nd(T, task.leaves, T.length / task.leaves) };
-}
+};
 
 /** Histograms of each leaf's rows along each of its axes, [axes,bins]; as many axes for each leaf, one leaf after the other. */
-async function cellHistogram(
-  context: Context,
-  task: TaskOf<'cell-histogram'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const cellHistogram: TaskFunction<'cell-histogram'> = async (context, task, unit) => {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const state = context.states.get(task.axes);
   const axes = take(state, 'rows', 'float64');
@@ -49,7 +40,7 @@ async function cellHistogram(
       counts[a * bins + binOf(projections[p], centre[a], sd[a], bins)]++;
   }
   return { counts: nd(counts, centre.length, bins) };
-}
+};
 
 /** The leaf of each row of a shard's sample, -1 for none. */
 export async function leaves(context: Context, task: CellTask, shard: number) {
@@ -98,11 +89,7 @@ const MOST_BY_LOOPS = 32;
  * Σ ‖u‖²·uuᵀ over each leaf's rows, [leaves,D,D], with u = inverse·(x − centre), shortened to a norm of 2√D: no row counts for
  * much more than others. `inverse` is lower triangular.
  */
-export async function cellFourthMoments(
-  context: Context,
-  task: TaskOf<'cell-fourth-moments'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const cellFourthMoments: TaskFunction<'cell-fourth-moments'> = async (context, task, unit) => {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);
   const state = context.states.get(task.whitening);
   const centre = take(state, 'centre', 'float64');
@@ -115,7 +102,7 @@ export async function cellFourthMoments(
       F.set(await momentsByProducts(context, rows, own, whitening), l * d * d);
     }
   return { F: nd(F, task.leaves, d, d) };
-}
+};
 
 /** Adds those of all rows with a leaf to F [leaves,D,D], all in float64. */
 export function addByLoops(

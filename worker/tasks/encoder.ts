@@ -6,11 +6,11 @@ import { netShapes } from '../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { nd, take } from '../../proto/tensors.ts';
 import { grouped } from '../blocks.ts';
 import type { Backend, Tensor } from '../compute/backends/backend.ts';
 import { forward, trainNet } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import type { Context, TaskFunction } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
 
@@ -76,7 +76,7 @@ export async function encodeRows(
 }
 
 /** The codes of the unit's rows, [n,latent]. */
-export async function encode(context: Context, _task: TaskOf<'encode'>, unit: WorkUnit): Promise<Tensors> {
+export const encode: TaskFunction<'encode'> = async (context, _task, unit) => {
   const { backend, states } = context;
   const net = uploadEncoder(context);
   const latent = net.at(-1)!.shape[0];
@@ -94,7 +94,7 @@ export async function encode(context: Context, _task: TaskOf<'encode'>, unit: Wo
     backend.free(...net);
   }
   return { codes: nd(codes, rows, latent) };
-}
+};
 
 /**
  * The centre of each raw row's cluster, [n,L]: by its code under the `encoder` that the round began with, and the clustering net. Of
@@ -129,11 +129,7 @@ async function centresOfRows(
  * are shuffled. With `pull`, codes are drawn to the centres of the rows' clusters. Returns weights, moments, and the mean loss of the
  * steps, without that of the codes: sums over shards.
  */
-export async function encoderSteps(
-  context: Context,
-  task: TaskOf<'encoder-steps'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const encoderSteps: TaskFunction<'encoder-steps'> = async (context, task, unit) => {
   collectGarbage();
   const began = performance.now();
   const { states } = context;
@@ -173,7 +169,7 @@ export async function encoderSteps(
     wasLong = performance.now() - began >= LONG_MS;
     collectGarbage();
   }
-}
+};
 
 /** Units of which a collection, of some hundredths of a second, is a small part, ms. */
 const LONG_MS = 1000;

@@ -2,13 +2,12 @@ import { concat } from '../../model/arrays.ts';
 import { type Candidate, distancesFrom, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
+import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import type { TaskFunction } from '../context.ts';
+import { sampledRows } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
-import { sampledRows } from '../samples.ts';
 
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
@@ -17,11 +16,7 @@ import { sampledRows } from '../samples.ts';
  * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
  * nearest to another cluster, by their places in the unit.
  */
-export async function fullPass(
-  context: Context,
-  task: TaskOf<'full-pass'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) => {
   const { backend, states } = context;
   const net = states.net('net');
   const k = net.at(-1)!.shape[0];
@@ -88,7 +83,7 @@ export async function fullPass(
     ...(flags && { outliers: nd(flags) }),
     ...(soft && { soft: nd(soft, total, k) }),
   };
-}
+};
 
 /** Adds, by column, Σx of the rows with each label, and after these Σx² of all of them. */
 function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array): void {

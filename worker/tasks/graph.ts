@@ -15,16 +15,13 @@ import { gaussianRows, labelsOfAll, replicateRows, stability } from '../../model
 import { type DegreeGraph, directedWeights, subgraph, symmetrized } from '../../model/graph/weights.ts';
 import { columnSketch, sketched } from '../../model/principal-axes.ts';
 import { generator } from '../../model/random.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
 import { Mismatch } from '../../proto/shapes.ts';
-import { type FieldParameters, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
+import type { FieldParameters } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
 import { type Neighbours, neighbourKernel } from '../compute/kernels/neighbour-kernel.ts';
-import { forward } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import type { Context, TaskFunction } from '../context.ts';
 import { pick } from '../rows.ts';
-import type { ShardSample } from '../samples.ts';
 import type { States } from '../states.ts';
 
 /** The states of the graph likelihood, as a shard's tasks read them. */
@@ -45,10 +42,7 @@ export function rangeOf(states: States, shard: number): { from: number; to: numb
  * A shard's sample, and where its rows are among all sample rows. Mismatch if the state `points` has another number of them:
  * only the worker that has the sample can tell.
  */
-async function sampleIn(
-  context: Context,
-  shard: number,
-): Promise<{ sample: ShardSample; from: number; to: number }> {
+async function sampleIn(context: Context, shard: number) {
   const sample = await context.sample(shard);
   const { from, to } = rangeOf(context.states, shard);
   if (to - from !== sample.n)
@@ -93,11 +87,7 @@ const LARGEST = 2 ** 58;
  * length if `unit`, as the transform to features does, and then sketched: products in float32 for each block of rows, added in
  * float64.
  */
-export async function sampleCovariance(
-  context: Context,
-  task: TaskOf<'sample-covariance'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const sampleCovariance: TaskFunction<'sample-covariance'> = async (context, task, unit) => {
   const { backend, dim, states } = context;
   const columns = states.get('columns');
   const shift = take(columns, 'shift', 'float32', dim);
@@ -133,7 +123,7 @@ export async function sampleCovariance(
     backend.free(x, products);
   }
   return { n: nd(Float64Array.of(n)), s: nd(s), S: nd(S, width, width) };
-}
+};
 
 /** The rows within the bounds, if there are any. */
 function withoutOutliers(raw: Float32Array, dim: number, columns: Tensors): Float32Array {
@@ -149,24 +139,16 @@ function withoutOutliers(raw: Float32Array, dim: number, columns: Tensors): Floa
 }
 
 /** The shard's sample as the model sees it, [n,D]. */
-export async function sampleRows(
-  context: Context,
-  _task: TaskOf<'sample-rows'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const sampleRows: TaskFunction<'sample-rows'> = async (context, _task, unit) => {
   const { rows, n, scaled } = await context.sample(unit.shard);
   return { rows: nd(rows, n, scaled.shape[1]) };
-}
+};
 
 /**
  * The k nearest sample rows of each row of a shard, by their features: indices and weights [n,k], and the two smallest distances
  * [n,2]; the only one twice if k is 1.
  */
-export async function neighbours(
-  { states }: Context,
-  { k }: TaskOf<'neighbours'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const neighbours: TaskFunction<'neighbours'> = async ({ states }, { k }, unit) => {
   const { rows } = pointsOf(states);
   const d = states.get('points').rows.shape[1];
   const { from, to } = rangeOf(states, unit.shard);
@@ -179,7 +161,7 @@ export async function neighbours(
     weight: nd(directedWeights(distance, k), to - from, k),
     nearest: nd(nearest, to - from, 2),
   };
-}
+};
 
 /** Differences of coordinates that are computed without letting heartbeats through: half a second. */
 const MOST_DIFFERENCES = 2 ** 31;
@@ -213,27 +195,23 @@ const FINER = 2;
  * Partitions to start from, one of each shard: labels of the whole sample at a multiple of the resolution, and their quality once
  * they have been joined at the resolution itself.
  */
-async function startPartition(
-  { states, seed }: Context,
-  { resolution }: TaskOf<'start-partition'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const startPartition: TaskFunction<'start-partition'> = async ({ states, seed }, { resolution }, unit) => {
   const { graph } = graphOf(states);
   const rng = generator(seed, 'start-partition', unit.shard);
   const labels = await inSlices(partitionInSteps(graph, FINER * resolution, rng));
   const joined = await inSlices(partitionInSteps(graph, resolution, rng, 1, labels));
   return { labels: nd(labels), quality: nd(Float64Array.of(quality(graph, joined, resolution))) };
-}
+};
 
 /**
  * Partitions of replicates, each of the graph among a random share of the sample: of all pairs of a resolution and a replicate,
  * numbered in this order, those whose number is the shard's modulo the number of shards. Labels [own pairs, rows of a replicate].
  */
-export async function partitions(
-  { states, seed }: Context,
-  { resolutions, replicates, share }: TaskOf<'partitions'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const partitions: TaskFunction<'partitions'> = async (
+  { states, seed },
+  { resolutions, replicates, share },
+  unit,
+) => {
   const { graph } = graphOf(states);
   const n = graph.starts.length - 1;
   const shards = pointsOf(states).starts.length - 1;
@@ -252,17 +230,17 @@ export async function partitions(
     at += own.length;
   }
   return { labels: nd(all) };
-}
+};
 
 /**
  * The stability of partitions of a single Gaussian, at those of the resolutions whose number is the shard's modulo the number of
  * shards, and the rows of a cluster there: [own resolutions] each.
  */
-async function nullPartitions(
-  { seed, layout }: Context,
-  { variances, rows, neighbours, resolutions, replicates, share }: TaskOf<'null-partitions'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const nullPartitions: TaskFunction<'null-partitions'> = async (
+  { seed, layout },
+  { variances, rows, neighbours, resolutions, replicates, share },
+  unit,
+) => {
   const own = resolutions.filter((_, i) => i % layout.shards === unit.shard);
   const mean = new Float64Array(own.length);
   const size = new Float64Array(own.length);
@@ -284,30 +262,22 @@ async function nullPartitions(
     size[i] = samples[0].length / found.k;
   });
   return { mean: nd(mean), size: nd(size) };
-}
+};
 
 /** Memberships of a shard's rows by the clustering net, and the volume that they give each cluster. */
-export async function memberships(
-  context: Context,
-  _task: TaskOf<'memberships'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const memberships: TaskFunction<'memberships'> = async (context, _task, unit) => {
   const { backend, states } = context;
   const { n, scaled } = (await sampleIn(context, unit.shard)).sample;
-  const net = states.net('net');
-  const k = net.at(-1)!.shape[0];
+  const k = states.net('net').at(-1)!.shape[0];
   const own = emptyMemberships(n);
-  for (let start = 0; start < n; start += FORWARD_ROWS) {
-    const rows = Math.min(FORWARD_ROWS, n - start);
-    const x = rows === n ? scaled : backend.slice(scaled, start, rows);
-    const layers = forward(backend, net, x);
-    const r = backend.softmaxRows(layers.at(-1)!, 0);
+  for await (const { start, x, logits } of context.outputs(scaled)) {
+    const r = backend.softmaxRows(logits, 0);
     const shares = await backend.read(r);
-    for (let i = 0; i < rows; i++) keepLargest(shares, null, k, i * k, KEPT, own, (start + i) * KEPT);
-    backend.free(r, ...layers, ...(x === scaled ? [] : [x]));
+    backend.free(r);
+    for (let i = 0; i < x.shape[0]; i++) keepLargest(shares, null, k, i * k, KEPT, own, (start + i) * KEPT);
   }
   return resultOf(context, own, unit.shard, k);
-}
+};
 
 /** The targets [rows.length,K] of these rows of a shard by the mean field. */
 export async function fieldTargets(

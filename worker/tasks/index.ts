@@ -1,7 +1,5 @@
-import type { WorkUnit } from '../../proto/messages.ts';
-import type { Task, TaskName, TaskOf } from '../../proto/tasks.ts';
-import type { Tensors } from '../../proto/tensors.ts';
-import type { Context } from '../context.ts';
+import type { TaskName } from '../../proto/tasks.ts';
+import type { TaskFunction } from '../context.ts';
 import { tasks as cells } from './cells.ts';
 import { tasks as encoder } from './encoder.ts';
 import { tasks as fullPass } from './full-pass.ts';
@@ -10,10 +8,8 @@ import { tasks as reading } from './reading.ts';
 import { tasks as statistics } from './statistics.ts';
 import { tasks as steps } from './steps.ts';
 
-type TaskFunction<T extends Task> = (context: Context, task: T, unit: WorkUnit) => Promise<Tensors>;
-
 /** One function for each task of proto/tasks.ts: without, this does not compile. */
-const FUNCTIONS: { [N in TaskName]: TaskFunction<TaskOf<N>> } = {
+const FUNCTIONS: { [N in TaskName]: TaskFunction<N> } = {
   ...reading,
   ...statistics,
   ...steps,
@@ -23,7 +19,6 @@ const FUNCTIONS: { [N in TaskName]: TaskFunction<TaskOf<N>> } = {
   ...fullPass,
 };
 
-/** Runs one task on one unit. A pure function of the states, the task and the unit's rows. */
-export function runTask(context: Context, task: Task, unit: WorkUnit): Promise<Tensors> {
-  return (FUNCTIONS[task.task] as TaskFunction<Task>)(context, task, unit);
-}
+/** Runs one task on one unit. */
+export const runTask: TaskFunction<TaskName> = (context, task, unit) =>
+  (FUNCTIONS[task.task] as TaskFunction<TaskName>)(context, task, unit);

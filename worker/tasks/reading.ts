@@ -5,18 +5,17 @@ import { concat, MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { binShift, keysOf, QUANTILES } from '../../model/quantile-search.ts';
 import { priority } from '../../model/random.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, type TaskOf } from '../../proto/tasks.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { Context } from '../context.ts';
+import { covarianceOf } from '../../proto/tasks.ts';
+import { nd, take } from '../../proto/tensors.ts';
+import type { TaskFunction } from '../context.ts';
+import { sampledRows } from '../context.ts';
 import { pick } from '../rows.ts';
-import { sampledRows } from '../samples.ts';
 
 /**
  * Reads every row of the shard once. Returns statistics about `origin`, minima and maxima, the number of bad rows (with NaN,
  * infinite or too large values, which are left out), and a hash of each block. Keeps the shard's part of the sample.
  */
-export async function moments(context: Context, task: TaskOf<'moments'>, unit: WorkUnit): Promise<Tensors> {
+export const moments: TaskFunction<'moments'> = async (context, task, unit) => {
   const { dim, seed, kernel } = context;
   const origin = take(context.states.get('origin'), 'row', 'float64', dim);
   const statistics = kernel.scatter(origin, dim, covarianceOf(task));
@@ -51,7 +50,7 @@ export async function moments(context: Context, task: TaskOf<'moments'>, unit: W
     hashes: nd(hashes, blocks.length, HASH_BYTES),
     counts: nd(Float64Array.of(sample.length / dim, bad, firstBad)),
   };
-}
+};
 
 /** Rows that are copied at a time. */
 const ROWS_AT_ONCE = 4096;
@@ -60,11 +59,7 @@ const ROWS_AT_ONCE = 4096;
  * Histograms [columns,4,bins] of columns of the shard's sample, as they are in the file, each within a range of keys
  * (model/quantile-search.ts).
  */
-async function columnHistogram(
-  context: Context,
-  task: TaskOf<'column-histogram'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const columnHistogram: TaskFunction<'column-histogram'> = async (context, task, unit) => {
   const { dim, states } = context;
   const { bins } = task;
   const state = states.get('key-ranges');
@@ -85,17 +80,13 @@ async function columnHistogram(
     }
   }
   return { counts: nd(counts, columns.length, QUANTILES.length, bins) };
-}
+};
 
 /**
  * Of the shard's sample, as it is in the file: statistics, about `pivot`, minima and maxima of the rows within all bounds, and
  * how many are beyond each, or near it.
  */
-export async function fencedMoments(
-  context: Context,
-  task: TaskOf<'fenced-moments'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const fencedMoments: TaskFunction<'fenced-moments'> = async (context, task, unit) => {
   const { dim, kernel, states } = context;
   const state = states.get('fences');
   const columns = take(state, 'columns', 'int32');
@@ -127,7 +118,7 @@ export async function fencedMoments(
     beyond: nd(beyond),
     near: nd(near),
   };
-}
+};
 
 /** The tasks of this file, by name. */
 export const tasks = {

@@ -1,47 +1,34 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import { seedCandidate } from '../../model/kmeans.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
-import { covarianceOf, FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
-import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import { covarianceOf } from '../../proto/tasks.ts';
+import { labelDtype, nd, take, zeros } from '../../proto/tensors.ts';
+import type { TaskFunction } from '../context.ts';
 
 /**
  * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster k, [K,P], in the networks'
  * coordinates. Caches the hard labels for later tasks.
  */
-export async function statistics(
-  context: Context,
-  task: TaskOf<'statistics'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const statistics: TaskFunction<'statistics'> = async (context, task, unit) => {
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
-  const net = states.net('net');
-  const k = net.at(-1)!.shape[0];
+  const k = states.net('net').at(-1)!.shape[0];
   const dim = sample.scaled.shape[1];
   const p = statisticsLength(dim, covarianceOf(task));
   const T = new Float64Array(k * p);
   const z = new Int32Array(sample.n);
-  for (let start = 0; start < sample.n; start += task.block) {
-    const rows = Math.min(task.block, sample.n - start);
-    const x = rows === sample.n ? sample.scaled : backend.slice(sample.scaled, start, rows);
-    const layers = forward(backend, net, x);
-    const r = backend.softmaxRows(layers.at(-1)!, 0);
+  for await (const { start, x, logits } of context.outputs(sample.scaled, task.block)) {
+    const r = backend.softmaxRows(logits, 0);
     const features = context.features(unit.shard, start, x, task.diagonal);
     const sums = backend.quadraticMoments(r, features.tensor);
-    z.set(await backend.argmaxRows(layers.at(-1)!), start);
+    z.set(await backend.argmaxRows(logits), start);
     const values = await backend.read(sums);
     for (let i = 0; i < T.length; i++) T[i] += values[i];
-    backend.free(...layers, r, sums);
-    if (x !== sample.scaled) backend.free(x);
-    if (!features.kept) backend.free(features.tensor);
+    backend.free(r, sums, ...(features.kept ? [] : [features.tensor]));
   }
   sample.labels = { version: states.version('net'), z };
   return { T: nd(T, k, p) };
-}
+};
 
 /**
  * The soft statistics [K,P] of `statistics`, but in float64, in the model's coordinates and about a point near each cluster's
@@ -49,44 +36,29 @@ export async function statistics(
  * Responsibilities below `least` do not count: with many clusters most are, and these sums then take less time than products.
  * Caches the hard labels for later tasks.
  */
-export async function pivotedStatistics(
-  context: Context,
-  task: TaskOf<'pivoted-statistics'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (context, task, unit) => {
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
   const { rows, n, scaled } = sample;
-  const net = states.net('net');
-  const k = net.at(-1)!.shape[0];
+  const k = states.net('net').at(-1)!.shape[0];
   const d = scaled.shape[1];
   const covariance = covarianceOf(task);
-  const p = statisticsLength(d, covariance);
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const statistics = context.kernel.softScatter(means, d, covariance);
   const z = new Int32Array(n);
-  for (let start = 0; start < n; start += FORWARD_ROWS) {
-    // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
-    await yieldToEventLoop();
-    const count = Math.min(FORWARD_ROWS, n - start);
-    const x = backend.slice(scaled, start, count);
-    const layers = forward(backend, net, x);
-    const r = backend.softmaxRows(layers.at(-1)!, 0);
+  for await (const { start, x, logits } of context.outputs(scaled)) {
+    const r = backend.softmaxRows(logits, 0);
     const weights = await backend.read(r);
-    z.set(await backend.argmaxRows(layers.at(-1)!), start);
-    backend.free(x, r, ...layers);
-    statistics.add(rows.subarray(start * d, (start + count) * d), weights, task.least);
+    backend.free(r);
+    z.set(await backend.argmaxRows(logits), start);
+    statistics.add(rows.subarray(start * d, (start + x.shape[0]) * d), weights, task.least);
   }
   sample.labels = { version: states.version('net'), z };
-  return { T: nd(statistics.read(), k, p) };
-}
+  return { T: nd(statistics.read(), k, statisticsLength(d, covariance)) };
+};
 
 /** One k-means++ step: the shard's sum of squared distances, and a row drawn with probability proportional to its distance². */
-async function seedDistances(
-  context: Context,
-  task: TaskOf<'seed-distances'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const seedDistances: TaskFunction<'seed-distances'> = async (context, task, unit) => {
   const sample = await context.sample(unit.shard);
   const { rows, n, scaled } = sample;
   const d = scaled.shape[1];
@@ -111,17 +83,13 @@ async function seedDistances(
         : new Float64Array(d),
     ),
   };
-}
+};
 
 const startsWith = (all: Float64Array, first: Float64Array) =>
   first.length <= all.length && first.every((value, i) => value === all[i]);
 
 /** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
-async function sampleLabels(
-  context: Context,
-  task: TaskOf<'sample-labels'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) => {
   const k = context.states.net('net').at(-1)!.shape[0];
   const all = await context.labels(unit.shard);
   const counts = new Float64Array(k);
@@ -129,7 +97,7 @@ async function sampleLabels(
   const labels = zeros(labelDtype(k), Math.ceil(all.length / task.every));
   for (let i = 0; i < labels.length; i++) labels[i] = all[i * task.every];
   return { labels: nd(labels), counts: nd(counts) };
-}
+};
 
 /** The tasks of this file, by name. */
 export const tasks = {

@@ -1,21 +1,16 @@
 import { unflatten } from '../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../model/random.ts';
-import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
 import { logDensity, lossAndGradients, mean, readAll, responsibilities, trainNet } from '../compute/mlp.ts';
-import type { Context } from '../context.ts';
+import type { Context, TaskFunction } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import type { States } from '../states.ts';
 import { fieldTargets } from './graph.ts';
 
 /** Local steps of the clustering net on batches of the shard's rows, which are drawn again each epoch. */
-export async function clusterSteps(
-  context: Context,
-  task: TaskOf<'cluster-steps'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const clusterSteps: TaskFunction<'cluster-steps'> = async (context, task, unit) => {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
   const batch = Math.min(task.batch, n);
@@ -39,7 +34,7 @@ export async function clusterSteps(
   });
   backend.free(rows, targets);
   return result;
-}
+};
 
 /** The targets of these rows, [b,K]: the E-step's responsibilities. */
 function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
@@ -55,11 +50,7 @@ function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: 
  * Local steps of all K sub-clustering nets at once, on batches of equal size drawn from each cluster. A cluster without rows in
  * this shard gets arbitrary rows; its count of zero excludes the result from the average.
  */
-export async function subSteps(
-  context: Context,
-  task: TaskOf<'sub-steps'>,
-  unit: WorkUnit,
-): Promise<Tensors> {
+export const subSteps: TaskFunction<'sub-steps'> = async (context, task, unit) => {
   const { backend, states, seed } = context;
   const { n, scaled } = await context.sample(unit.shard);
   const k = take(states.get('subs'), 'nets', 'int32', 1)[0];
@@ -79,7 +70,7 @@ export async function subSteps(
     const target = distances(context, x);
     return { x, target, free: () => backend.free(x, target) };
   });
-}
+};
 
 /** Squared distances to both sub-centres in the model's coordinates, [K,b,2]. */
 function distances({ backend, states }: Context, x: Tensor): Tensor {

@@ -9,7 +9,7 @@ import { blockHash } from '../../../data/blocks.ts';
 import { type Block, blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { sampledRows } from '../../../worker/samples.ts';
+import { sampledRows } from '../../../worker/context.ts';
 import { assertClose, blobs, type Point, statisticsOf } from '../support.ts';
 
 const config = (over: Partial<RunConfig> = {}) =>
