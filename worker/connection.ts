@@ -11,7 +11,7 @@ import {
   PROTOCOL,
   type RunEnd,
 } from '../proto/messages.ts';
-import { connectDealer, type DealerSocket } from '../proto/sockets.ts';
+import { connectDealer } from '../proto/sockets.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { LocalTrouble } from './trouble.ts';
 
@@ -50,190 +50,175 @@ export type WorkerDescription = Omit<
 /** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
 
+export type Connection = ReturnType<typeof openConnection>;
+
 /**
  * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects, and
  * finally gives up.
  */
-export class CoordinatorConnection {
-  /**
-   * Resolves when the coordinator sends `stop`, or after `end`. Rejects with a UserError if the worker is refused, or hears
-   * nothing for `reconnectFor` ms.
-   */
-  readonly done: Promise<void>;
+export function openConnection(
+  options: ConnectionOptions,
+  description: WorkerDescription,
+  receive: (request: Request, tensors: Tensors) => void,
+) {
+  const { connect, key, log, reconnectFor, giveUpAfter = reconnectFor } = options;
+  const session = randomBytes(16).toString('hex');
   /** Messages rejected since the start, by reason. */
-  readonly refused = { invalid: 0, unrequested: 0, 'too many': 0 };
-
-  readonly #options: ConnectionOptions;
-  readonly #description: WorkerDescription;
-  readonly #receive: (request: Request, tensors: Tensors) => void;
-  readonly #session = randomBytes(16).toString('hex');
-  readonly #socket: DealerSocket;
-  readonly #ticker: NodeJS.Timeout;
-  #settle!: { resolve: () => void; reject: (error: Error) => void };
-  #isOver = false;
+  const refused = { invalid: 0, unrequested: 0, 'too many': 0 };
+  let settle: { resolve: () => void; reject: (error: Error) => void };
+  const done = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  let isOver = false;
   /** The coordinator has sent at least one message. */
-  #isKnown = false;
+  let isKnown = false;
   /** Time of its last message, or of the start. */
-  #heardAt = performance.now();
+  let heardAt = performance.now();
   /** Ticks since its last message. Not a time, as a task may keep the worker from reading messages. */
-  #silentTicks = 0;
-  #helloAt = Number.NEGATIVE_INFINITY;
-  #isPinging = false;
+  let silentTicks = 0;
+  let helloAt = Number.NEGATIVE_INFINITY;
+  let isPinging = false;
   /** Why it gets no units, as last heard. */
-  #rests: string | undefined;
+  let rests: string | undefined;
   /** Time of the last log line about the silence or a temporary refusal. */
-  #loggedAt = Number.NEGATIVE_INFINITY;
+  let loggedAt = Number.NEGATIVE_INFINITY;
   /** The reason for the silence by the last diagnosis. */
-  #diagnosis = '';
+  let diagnosis = '';
 
-  constructor(
-    options: ConnectionOptions,
-    description: WorkerDescription,
-    receive: (request: Request, tensors: Tensors) => void,
-  ) {
-    this.#options = options;
-    this.#description = description;
-    this.#receive = receive;
-    this.done = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
-    });
-    this.#socket = connectDealer(options.connect, (frames) => this.#received(frames), {
-      key: options.key,
-      failed: () => void this.#diagnoseSilence(),
-      reopened: () => this.#hello(),
-    });
-    this.#ticker = setInterval(() => this.#tick(), PING_MS);
-    this.#hello();
-  }
+  const socket = connectDealer(connect, received, {
+    key,
+    failed: () => void diagnoseSilence(),
+    reopened: hello,
+  });
+  const ticker = setInterval(tick, PING_MS);
+  hello();
 
-  /** The connection has ended. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
-  send(message: FromWorker, tensors?: Tensors): Promise<void> {
-    return this.#socket.send(encode(message, tensors));
-  }
-
-  /** Sends `bye`, then ends the connection. */
-  goodbye(error?: Error): void {
-    void this.send({ type: 'bye' }).then(() => this.end(error));
+  function send(message: FromWorker, tensors?: Tensors): Promise<void> {
+    return socket.send(encode(message, tensors));
   }
 
   /**
    * Closes the connection, after a last message is `sent`: `done` resolves, or rejects with this error. The first call
    * counts: a worker that has failed is refused from then on, which is not why it ends.
    */
-  end(error?: Error, sent: Promise<void> = Promise.resolve()): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    clearInterval(this.#ticker);
+  function end(error?: Error, sent: Promise<void> = Promise.resolve()): void {
+    if (isOver) return;
+    isOver = true;
+    clearInterval(ticker);
     // The process may exit when `done` settles: queued messages must be sent first.
-    const closed = sent.then(() => this.#socket.close());
-    void closed.then(() => (error ? this.#settle.reject(error) : this.#settle.resolve()));
+    const closed = sent.then(() => socket.close());
+    void closed.then(() => (error ? settle.reject(error) : settle.resolve()));
   }
 
-  /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */
-  endInSilence(): void {
-    let before = Number.NaN;
-    const timer = setInterval(() => {
-      if (this.#heardAt === before) this.end();
-      before = this.#heardAt;
-    }, LEAVE_TIMEOUT_MS);
-    const clear = () => clearInterval(timer);
-    this.done.then(clear, clear);
+  /** Sends `bye`, then ends the connection. */
+  function goodbye(error?: Error): void {
+    void send({ type: 'bye' }).then(() => end(error));
   }
 
-  /** Counts a rejected message, and logs the first of each reason. */
-  ignore(reason: keyof CoordinatorConnection['refused'], detail: string): void {
-    if (++this.refused[reason] <= MOST_LOGGED)
-      this.#options.log(`ignored a message from the coordinator: ${detail}`);
+  function hello(): void {
+    if (performance.now() - helloAt < PING_MS) return;
+    helloAt = performance.now();
+    void send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...description, session });
   }
 
-  #hello(): void {
-    if (performance.now() - this.#helloAt < PING_MS) return;
-    this.#helloAt = performance.now();
-    const about = { ...this.#description, session: this.#session };
-    void this.send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...about });
-  }
-
-  #received(frames: Buffer[]): void {
+  function received(frames: Buffer[]) {
     let message: { header: FromCoordinator; tensors: Tensors };
     try {
       message = decode(fromCoordinator, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       // What it asked for would be waited for.
-      this.goodbye(new Unreadable(error.message));
-      return;
+      return goodbye(new Unreadable(error.message));
     }
-    this.#heardAt = performance.now();
-    this.#isKnown = true;
-    this.#silentTicks = 0;
+    heardAt = performance.now();
+    isKnown = true;
+    silentTicks = 0;
     const { header, tensors } = message;
     switch (header.type) {
       case 'pong':
-        if (header.rests !== this.#rests && header.rests !== undefined)
-          this.#options.log(`gets no units for now: ${header.rests}`);
-        this.#rests = header.rests;
+        if (header.rests !== rests && header.rests !== undefined)
+          log(`gets no units for now: ${header.rests}`);
+        rests = header.rests;
         break;
       case 'who':
-        this.#hello();
+        hello();
         break;
       case 'refuse':
-        if (header.retry) this.#refusedTemporarily(header.reason);
-        else if (header.identity === undefined) this.end(new RefusedByCoordinator(header.reason));
-        else this.end(new IdentityMismatch(header.reason, header.identity));
+        if (header.retry) refusedForNow(header.reason);
+        else if (header.identity === undefined) end(new RefusedByCoordinator(header.reason));
+        else end(new IdentityMismatch(header.reason, header.identity));
         break;
       case 'stop':
-        this.#options.log(overText(header.ended));
-        this.end();
+        log(overText(header.ended));
+        end();
         break;
       default:
-        this.#receive(header, tensors);
+        receive(header, tensors);
     }
   }
 
   /** Only logs: the coordinator answers the next ping with `who`, to which the worker says hello again. */
-  #refusedTemporarily(reason: string): void {
-    if (performance.now() - this.#loggedAt < LOG_LATER_MS) return;
-    this.#loggedAt = performance.now();
-    this.#options.log(`the coordinator refuses this worker for now, still trying: ${reason}`);
+  function refusedForNow(reason: string): void {
+    if (performance.now() - loggedAt < LOG_LATER_MS) return;
+    loggedAt = performance.now();
+    log(`the coordinator refuses this worker for now, still trying: ${reason}`);
   }
 
-  #tick(): void {
-    const { connect, reconnectFor, giveUpAfter = reconnectFor } = this.#options;
-    const patience = this.#isKnown ? reconnectFor : giveUpAfter;
-    if (performance.now() - this.#heardAt > patience) {
-      const seconds = Math.round(patience / 1000);
-      const why = this.#diagnosis && `: ${this.#diagnosis}`;
-      this.end(new UserError(`no message from ${connect} for ${seconds} s${why}`));
-      return;
+  function tick() {
+    const patience = isKnown ? reconnectFor : giveUpAfter;
+    if (performance.now() - heardAt > patience) {
+      const why = diagnosis && `: ${diagnosis}`;
+      return end(new UserError(`no message from ${connect} for ${Math.round(patience / 1000)} s${why}`));
     }
-    if (++this.#silentTicks >= (this.#isKnown ? SILENT_PINGS_KNOWN : SILENT_PINGS))
-      void this.#diagnoseSilence();
+    if (++silentTicks >= (isKnown ? SILENT_PINGS_KNOWN : SILENT_PINGS)) void diagnoseSilence();
     // libzmq may believe in a connection that no longer works, for example after damaged bytes.
-    if (this.#silentTicks % REOPEN_PINGS === 0) this.#socket.reopen();
+    if (silentTicks % REOPEN_PINGS === 0) socket.reopen();
     // One at a time: without a connection they would pile up.
-    if (this.#isPinging) return;
-    this.#isPinging = true;
-    void this.send({ type: 'ping' }).then(() => {
-      this.#isPinging = false;
+    if (isPinging) return;
+    isPinging = true;
+    void send({ type: 'ping' }).then(() => {
+      isPinging = false;
     });
   }
 
-  async #diagnoseSilence(): Promise<void> {
-    const { connect, key, log } = this.#options;
+  async function diagnoseSilence(): Promise<void> {
     const now = performance.now();
-    const interval = now - this.#heardAt < LOG_LATER_AFTER_MS ? LOG_MS : LOG_LATER_MS;
-    if (now - this.#loggedAt < interval) return;
-    this.#loggedAt = now;
+    const interval = now - heardAt < LOG_LATER_AFTER_MS ? LOG_MS : LOG_LATER_MS;
+    if (now - loggedAt < interval) return;
+    loggedAt = now;
     const why = await whyNoAnswer(connect, key !== undefined);
-    if (now < this.#heardAt || this.#isOver) return;
-    this.#diagnosis = why;
-    const seconds = Math.round((performance.now() - this.#heardAt) / 1000);
+    if (now < heardAt || isOver) return;
+    diagnosis = why;
+    const seconds = Math.round((performance.now() - heardAt) / 1000);
     log(`no answer from ${connect}${seconds ? ` for ${seconds} s` : ''}, still trying: ${why}`);
   }
+
+  return {
+    /**
+     * Resolves when the coordinator sends `stop`, or after `end`. Rejects with a UserError if the worker is refused, or hears
+     * nothing for `reconnectFor` ms.
+     */
+    done,
+    refused,
+    isOver: () => isOver,
+    send,
+    goodbye,
+    end,
+    /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */
+    endInSilence(): void {
+      let before = Number.NaN;
+      const timer = setInterval(() => {
+        if (heardAt === before) end();
+        before = heardAt;
+      }, LEAVE_TIMEOUT_MS);
+      const clear = () => clearInterval(timer);
+      done.then(clear, clear);
+    },
+    /** Counts a rejected message, and logs the first of each reason. */
+    ignore(reason: keyof typeof refused, detail: string): void {
+      if (++refused[reason] <= MOST_LOGGED) log(`ignored a message from the coordinator: ${detail}`);
+    },
+  };
 }
 
 const overText = (ended?: RunEnd): string =>
@@ -289,31 +274,24 @@ export function whyNoAnswer(endpoint: string, hasKey: boolean): Promise<string> 
       socket.destroy();
       resolve(why);
     };
-    const timer = setTimeout(
-      () =>
-        finish(
-          connected
-            ? explainPeer(received, hasKey)
-            : 'it cannot be reached; check that no firewall blocks the connection',
-        ),
-      TIMEOUT_MS,
-    );
-    const newlines = setTimeout(
-      () => connected && !received.length && socket.write('\r\n\r\n'),
-      SEND_NEWLINES_MS,
-    );
+    const explained = () => finish(explainPeer(received, hasKey));
+    const timer = setTimeout(() => {
+      if (connected) explained();
+      else finish('it cannot be reached; check that no firewall blocks the connection');
+    }, TIMEOUT_MS);
+    const newlines = setTimeout(() => {
+      if (connected && !received.length) socket.write('\r\n\r\n');
+    }, SEND_NEWLINES_MS);
     socket.on('connect', () => {
       connected = true;
       socket.write(GREETING);
     });
     socket.on('data', (part: Buffer) => {
       received = Buffer.concat([received, part]);
-      if (received.length >= NEEDED_BYTES || received[0] !== 0xff) finish(explainPeer(received, hasKey));
+      if (received.length >= NEEDED_BYTES || received[0] !== 0xff) explained();
     });
-    socket.on('close', () => finish(explainPeer(received, hasKey)));
-    socket.on('error', (error: NodeJS.ErrnoException) =>
-      finish(connected ? explainPeer(received, hasKey) : explainError(error, host)),
-    );
+    socket.on('close', explained);
+    socket.on('error', (error) => (connected ? explained() : finish(explainError(error, host))));
   });
 }
 

@@ -22,19 +22,18 @@ export class Meter {
   }
 }
 
-export interface WorkerHttp {
-  url: string;
-  close(): void;
+interface MeasuredWorker {
+  meter: Meter;
+  backend: Backend;
+  name: string;
+  version: string;
 }
 
 /**
  * Opens a worker's own HTTP port with /metrics and /healthz. The coordinator's metrics have the same numbers for all workers,
  * so these have names of their own, lest they are added up twice. UserError if the address cannot be bound.
  */
-export async function openWorkerHttp(
-  { host, port: asked }: BindAddress,
-  worker: { meter: Meter; backend: Backend; name: string; version: string },
-): Promise<WorkerHttp> {
+export async function openWorkerHttp({ host, port: asked }: BindAddress, worker: MeasuredWorker) {
   const address = { host, port: asked };
   const { server, onRequest, port } = await listen(address).catch((error: NodeJS.ErrnoException) => {
     throw listenError('--http', address, error);
@@ -51,10 +50,7 @@ export async function openWorkerHttp(
   };
 }
 
-function responderOf(
-  bound: BindAddress,
-  worker: { meter: Meter; backend: Backend; name: string; version: string },
-): RequestListener {
+function responderOf(bound: BindAddress, worker: MeasuredWorker): RequestListener {
   // Loaded at the first request.
   let registry: ReturnType<typeof registryOf> | null = null;
   const metrics = coalesce(async () => (await (registry ??= registryOf(worker))).metrics());
@@ -78,67 +74,45 @@ function responderOf(
   return (request, response) => void respond(request, response);
 }
 
-async function registryOf({
-  meter,
-  backend,
-  name,
-  version,
-}: {
-  meter: Meter;
-  backend: Backend;
-  name: string;
-  version: string;
-}) {
+async function registryOf({ meter, backend, name, version }: MeasuredWorker) {
   const { Counter, Gauge, Registry } = await import('prom-client');
   const { addProcessMetrics } = await import('../base/process-metrics.ts');
   const registry = new Registry();
   const registers = [registry];
   if (name) registry.setDefaultLabels({ worker: name });
   addProcessMetrics(registry);
-  new Gauge({
-    name: 'dpmesh_local_build_info',
-    help: 'Always 1. Labels: version of dpmesh, numeric identity, and the GPU, if it computes on one.',
-    labelNames: ['version', 'identity', 'gpu'],
-    registers,
-  }).set({ version, identity: backend.identity, gpu: backend.device?.name ?? '' }, 1);
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name: `dpmesh_local_${name}`,
-      help,
-      registers,
+  const metric = <M extends typeof Counter | typeof Gauge>(
+    Kind: M,
+    name: string,
+    help: string,
+    collect: (metric: InstanceType<M>) => void,
+    labelNames: string[] = [],
+  ) =>
+    new Kind({
+      ...{ name: `dpmesh_local_${name}`, help, labelNames, registers },
       collect() {
         this.reset();
-        this.inc(read());
+        collect(this as InstanceType<M>);
       },
     });
-  counter('units_total', 'Units (mostly shards) computed by this worker.', () => meter.units);
-  counter('rows_read_total', 'Rows read by this worker.', () => meter.rowsRead);
-  new Counter({
-    name: 'dpmesh_local_task_seconds_total',
-    help: 'Seconds spent computing, by task.',
-    labelNames: ['task'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [task, seconds] of Object.entries(meter.seconds)) this.inc({ task }, seconds);
-    },
-  });
-  new Gauge({
-    name: 'dpmesh_local_joined',
-    help: '1 if the worker has joined a coordinator.',
-    registers,
-    collect() {
-      this.set(Number(meter.joined));
-    },
-  });
-  if (backend.device?.memory)
-    new Gauge({
-      name: 'dpmesh_local_gpu_memory_bytes',
-      help: 'GPU memory in use, bytes.',
-      registers,
-      collect() {
-        this.set(backend.device?.memory?.()?.used ?? 0);
-      },
-    });
+  metric(Counter, 'units_total', 'Units (mostly shards) computed by this worker.', (all) =>
+    all.inc(meter.units),
+  );
+  metric(Counter, 'rows_read_total', 'Rows read by this worker.', (all) => all.inc(meter.rowsRead));
+  const addSeconds = (all: InstanceType<typeof Counter>) => {
+    for (const [task, seconds] of Object.entries(meter.seconds)) all.inc({ task }, seconds);
+  };
+  metric(Counter, 'task_seconds_total', 'Seconds spent computing, by task.', addSeconds, ['task']);
+  metric(Gauge, 'joined', '1 if the worker has joined a coordinator.', (now) =>
+    now.set(Number(meter.joined)),
+  );
+  const { device, identity } = backend;
+  const about = 'Always 1. Labels: version of dpmesh, numeric identity, and the GPU, if it computes on one.';
+  const labels = { version, identity, gpu: device?.name ?? '' };
+  metric(Gauge, 'build_info', about, (one) => one.set(labels, 1), Object.keys(labels));
+  if (device?.memory)
+    metric(Gauge, 'gpu_memory_bytes', 'GPU memory in use, bytes.', (now) =>
+      now.set(device.memory?.()?.used ?? 0),
+    );
   return { contentType: registry.contentType, metrics: () => registry.metrics() };
 }

@@ -11,10 +11,9 @@ import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
 import { IdentityMismatch } from './connection.ts';
-import type { WorkerHttp } from './http.ts';
 import { Meter } from './http.ts';
 import { exitCodeOf } from './trouble.ts';
-import { Worker } from './worker.ts';
+import { startWorker } from './worker.ts';
 
 /** Where the coordinator is, and the key to it. */
 export interface Coordinator {
@@ -64,8 +63,8 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const meter = options.http && new Meter();
-  let port: WorkerHttp | undefined;
-  let worker: Worker | null = null;
+  let port: { url: string; close(): void } | undefined;
+  let worker: ReturnType<typeof startWorker> | null = null;
   if (options.child) {
     process.on('SIGINT', () => {});
   } else process.on('SIGINT', () => process.exit(130));
@@ -94,7 +93,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
       console.error(`worker: metrics at ${port.url}metrics`);
     }
     log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
-    worker = new Worker({
+    worker = startWorker({
       ...{ connect, key: options.key, backend, backendName, why, name, dataRoots, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,

@@ -1,11 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { Unreachable } from '../data/remote/address.ts';
 import { BackendFailure, OutOfDeviceMemory } from './compute/backends/backend.ts';
-
-/** Exit codes of a worker process, besides 0 and 1. A UserError: the process would fail again if it were restarted. */
-export const USER_ERROR = 2;
-/** The device is out of memory, as it would be for another worker in its place. */
-export const OUT_OF_DEVICE_MEMORY = 3;
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 
 /** This worker's machine cannot do what others may: the worker leaves, and the run goes on without it. */
 export class LocalTrouble extends UserError {}

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { block, type Layout } from '../model/layout.ts';
+import { block } from '../model/layout.ts';
 import {
   type FromCoordinator,
   type FromWorker,
@@ -11,11 +11,11 @@ import {
 } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import { createFetches, type Fetches, fileBlocks, openVisible, Superseded, servedBlocks } from './blocks.ts';
+import { createFetches, fileBlocks, openVisible, Superseded, servedBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
   type ConnectionOptions,
-  CoordinatorConnection,
+  openConnection,
   type Request,
   type WorkerDescription,
 } from './connection.ts';
@@ -53,158 +53,111 @@ const YIELD_MS = 0.06;
  * Serves a coordinator until it sends `stop`: joins, then runs the units of each round in order and returns their results.
  * Joins again when the connection was lost or the coordinator has restarted.
  */
-export class Worker {
-  /** Resolves when the worker has left. Rejects with a UserError if it is refused, or hears nothing for too long. */
-  readonly done: Promise<void>;
-
-  readonly #options: WorkerOptions;
-  readonly #connection: CoordinatorConnection;
-  readonly #fetches: Fetches;
-  readonly #memory: () => MemoryUsage;
+export function startWorker(options: WorkerOptions) {
+  const { backend, dataRoots, log, meter } = options;
+  const memory = memoryReader(backend);
+  const connection = openConnection(options, describeWorker(options), receive);
+  const fetches = createFetches(
+    (request, blocks) => void connection.send({ type: 'fetch', request, blocks }),
+  );
   /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
-  #term: number | null = null;
+  let joinedTerm: number | null = null;
   /** The welcome that is in force. */
-  #welcome: Welcome | null = null;
+  let latestWelcome: Welcome | null = null;
   /** Null until the data of this term can be read. */
-  #context: Context | null = null;
-  #closeFile = () => {};
+  let context: Context | null = null;
+  let closeFile = () => {};
   /** The queue of rounds. */
-  #rounds: { header: RoundMessage; tensors: Tensors }[] = [];
+  let rounds: { header: RoundMessage; tensors: Tensors }[] = [];
   /** The highest number of a round that has arrived. */
-  #latest = 0;
-  #isBusy = false;
-  #working = Promise.resolve();
-  #isLeaving = false;
+  let latest = 0;
+  let isBusy = false;
+  let working = Promise.resolve();
+  let isLeaving = false;
 
-  constructor(options: WorkerOptions) {
-    this.#options = options;
-    this.#memory = memoryReader(options.backend);
-    this.#connection = new CoordinatorConnection(options, describeWorker(options), (request, tensors) =>
-      this.#receive(request, tensors),
-    );
-    this.done = this.#connection.done;
-    this.#fetches = createFetches(
-      (request, blocks) => void this.#connection.send({ type: 'fetch', request, blocks }),
-    );
+  function receive(header: Request, tensors: Tensors): void {
+    if (header.type === 'welcome') void join(header).catch((error) => connection.end(error));
+    else if (header.type === 'round') queue(header, tensors);
+    else if (!fetches.answered(header, tensors))
+      connection.ignore('unrequested', 'rows that were not requested, or of the wrong length');
   }
 
-  /** Messages rejected since the start, by reason. */
-  refused(): CoordinatorConnection['refused'] {
-    return { ...this.#connection.refused };
-  }
-
-  /** Finishes the current unit, then leaves: with a `bye`, if the coordinator is there. */
-  leave(): void {
-    if (this.#isLeaving) return;
-    this.#isLeaving = true;
-    if (!this.#isBusy) this.#connection.goodbye();
-    this.#connection.endInSilence();
-  }
-
-  #receive(header: Request, tensors: Tensors): void {
-    switch (header.type) {
-      case 'welcome':
-        void this.#join(header).catch((error) => this.#connection.end(error));
-        break;
-      case 'round':
-        this.#queue(header, tensors);
-        break;
-      case 'rows':
-        if (!this.#fetches.answered(header, tensors))
-          this.#connection.ignore('unrequested', 'rows that were not requested, or of the wrong length');
-        break;
-    }
-  }
-
-  async #join(welcome: Welcome): Promise<void> {
-    this.#rounds = [];
-    const sameTerm = welcome.term === this.#term;
-    if (sameTerm && Boolean(welcome.file) === Boolean(this.#welcome?.file)) {
-      // A new connection to the same coordinator.
-      this.#fetches.repeat();
-      return;
-    }
-    this.#welcome = welcome;
-    this.#term = welcome.term;
-    if (!sameTerm) this.#latest = 0;
-    this.#fetches.drop();
-    const previous = this.#context;
-    this.#context = null;
-    await this.#working;
+  async function join(welcome: Welcome) {
+    rounds = [];
+    const { term, worker, file, layout } = welcome;
+    // A new connection to the same coordinator.
+    if (term === joinedTerm && Boolean(file) === Boolean(latestWelcome?.file)) return fetches.repeat();
+    if (term !== joinedTerm) latest = 0;
+    latestWelcome = welcome;
+    joinedTerm = term;
+    fetches.drop();
+    const previous = context;
+    context = null;
+    await working;
     previous?.free();
-    this.#closeFile();
-    this.#closeFile = () => {};
-    const { backend, dataRoots, log, meter } = this.#options;
-    const { worker, file, layout } = welcome;
+    closeFile();
+    closeFile = () => {};
     const source = file && (await openVisible(dataRoots, file, layout, log));
     // Another welcome may have arrived meanwhile.
-    if (this.#welcome !== welcome) {
-      source?.close();
-      return;
-    }
-    if (source) this.#closeFile = source.close;
+    if (latestWelcome !== welcome) return source?.close();
+    if (source) closeFile = source.close;
     if (meter) meter.joined = true;
-    const readBlocks = source ? fileBlocks(source) : this.#servedBlocks(layout);
-    this.#context = createContext(backend, createStates(backend), readBlocks, layout);
-    log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
-    this.#work();
-  }
-
-  #servedBlocks(layout: Layout) {
     const lengthOf = (blocks: number[]) =>
       blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
-    return servedBlocks((blocks) => this.#fetches.ask(blocks, lengthOf(blocks)), layout.dim);
+    const readBlocks = source
+      ? fileBlocks(source)
+      : servedBlocks((blocks) => fetches.ask(blocks, lengthOf(blocks)), layout.dim);
+    context = createContext(backend, createStates(backend), readBlocks, layout);
+    log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
+    work();
   }
 
-  #queue(header: RoundMessage, tensors: Tensors): void {
-    if (header.term !== this.#term) return;
-    if (this.#rounds.length >= MOST_ROUNDS) {
-      this.#connection.ignore('too many', `${MOST_ROUNDS} rounds are queued already`);
-      return;
-    }
-    this.#latest = Math.max(this.#latest, header.round);
-    this.#rounds.push({ header, tensors });
-    this.#work();
+  function queue(header: RoundMessage, tensors: Tensors) {
+    if (header.term !== joinedTerm) return;
+    if (rounds.length >= MOST_ROUNDS)
+      return connection.ignore('too many', `${MOST_ROUNDS} rounds are queued already`);
+    latest = Math.max(latest, header.round);
+    rounds.push({ header, tensors });
+    work();
   }
 
   /** Starts running the queued rounds, unless they are running already. */
-  #work(): void {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    this.#working = this.#runRounds().catch((error) => this.#connection.end(error));
+  function work(): void {
+    if (isBusy) return;
+    isBusy = true;
+    working = runRounds().catch((error) => connection.end(error));
   }
 
-  async #runRounds(): Promise<void> {
-    while (this.#context && this.#rounds.length && !this.#isLeaving && !this.#connection.isOver) {
-      const { header, tensors } = this.#rounds.shift()!;
-      await this.#run(this.#context, header, tensors);
+  async function runRounds(): Promise<void> {
+    while (context && rounds.length && !isLeaving && !connection.isOver()) {
+      const { header, tensors } = rounds.shift()!;
+      await run(context, header, tensors);
     }
-    this.#isBusy = false;
-    if (this.#isLeaving && !this.#connection.isOver) this.#connection.goodbye();
+    isBusy = false;
+    if (isLeaving && !connection.isOver()) connection.goodbye();
   }
 
-  async #run(context: Context, header: RoundMessage, tensors: Tensors): Promise<void> {
+  async function run(own: Context, header: RoundMessage, tensors: Tensors): Promise<void> {
     const { term, round } = header;
     yieldCore();
     try {
-      acceptRound(context, header, tensors);
+      acceptRound(own, header, tensors);
     } catch (error) {
       // A round that is over may have states older than those here. Its results are not needed any more.
-      if (header.units.length && round >= this.#latest) this.#failed(header, header.units[0], error, true);
+      if (header.units.length && round >= latest) failed(header, header.units[0], error, true);
       return;
     }
-    const failed = await runUnits(context, header, {
-      isOver: () =>
-        this.#isLeaving || this.#connection.isOver || context !== this.#context || round < this.#latest,
+    const failure = await runUnits(own, header, {
+      isOver: () => isLeaving || connection.isOver() || own !== context || round < latest,
       done: (done, results, seconds) => {
-        const rowsRead = context.rowsRead();
-        this.#options.meter?.count(done, seconds, rowsRead);
-        const message = { term, round, done, seconds, rowsRead, ...this.#memory() };
-        void this.#connection.send({ type: 'results', ...message }, results);
+        const rowsRead = own.rowsRead();
+        meter?.count(done, seconds, rowsRead);
+        const message = { term, round, done, seconds, rowsRead, ...memory() };
+        void connection.send({ type: 'results', ...message }, results);
       },
     });
-    if (!failed || failed.error instanceof Superseded || context !== this.#context) return;
-    this.#failed(header, failed.unit, failed.error);
+    if (failure && !(failure.error instanceof Superseded) && own === context)
+      failed(header, failure.unit, failure.error);
   }
 
   /**
@@ -212,19 +165,38 @@ export class Worker {
    * blame, or the round, which does not fit its states or was rejected before any work, the coordinator decides what becomes of
    * it.
    */
-  #failed({ term, round }: RoundMessage, unit: WorkUnit, cause: unknown, isRejectedAtOnce = false): void {
-    const isRejected = isRejectedAtOnce || cause instanceof Mismatch;
-    if (cause instanceof Mismatch) this.#connection.refused.invalid++;
+  function failed(
+    { term, round }: RoundMessage,
+    unit: WorkUnit,
+    cause: unknown,
+    isRejectedAtOnce = false,
+  ): void {
+    const isMismatch = cause instanceof Mismatch;
+    if (isMismatch) connection.refused.invalid++;
     const trouble = localTrouble(cause);
     const error = trouble ?? (cause instanceof Error ? cause : new Error(String(cause)));
     const known = error instanceof UserError;
     const message = (known ? error.message : (error.stack ?? error.message)).slice(0, MOST_MESSAGE);
     const blame = { mistake: known && !trouble, ...(trouble && { local: true }) };
-    const sent = this.#connection.send({ type: 'failure', term, round, unit, ...blame, message });
-    if (!trouble && (isRejected || blame.mistake)) return;
-    this.#rounds = [];
-    this.#connection.end(error, sent);
+    const sent = connection.send({ type: 'failure', term, round, unit, ...blame, message });
+    if (!trouble && (isRejectedAtOnce || isMismatch || blame.mistake)) return;
+    rounds = [];
+    connection.end(error, sent);
   }
+
+  return {
+    /** Resolves when the worker has left. Rejects with a UserError if it is refused, or hears nothing for too long. */
+    done: connection.done,
+    /** Messages rejected since the start, by reason. */
+    refused: () => ({ ...connection.refused }),
+    /** Finishes the current unit, then leaves: with a `bye`, if the coordinator is there. */
+    leave(): void {
+      if (isLeaving) return;
+      isLeaving = true;
+      if (!isBusy) connection.goodbye();
+      connection.endInSilence();
+    },
+  };
 }
 
 function describeWorker({ backend, backendName, why, name }: WorkerOptions): WorkerDescription {

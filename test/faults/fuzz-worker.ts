@@ -8,7 +8,7 @@ import { bindRouter } from '../../proto/sockets.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
-import { Worker } from '../../worker/worker.ts';
+import { startWorker } from '../../worker/worker.ts';
 import { bytes, D, range } from '../worker/support.ts';
 import { STATES, TASKS, w } from '../worker/task-cases.ts';
 import { mutated } from './mutations.ts';
@@ -73,7 +73,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     hellos = resolve;
   });
   let ended: unknown = null;
-  const worker = new Worker({
+  const worker = startWorker({
     connect: router.address,
     backend,
     backendName: 'wasm',

@@ -7,7 +7,7 @@ import { decode, encode } from '../../proto/codec.ts';
 import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
-import { CoordinatorConnection, IdentityMismatch, type Request } from '../../worker/connection.ts';
+import { IdentityMismatch, openConnection, type Request } from '../../worker/connection.ts';
 import { exitCodeOf } from '../../worker/trouble.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
@@ -30,7 +30,7 @@ async function connected(answer: (message: FromWorker) => FromCoordinator | null
 function connectionTo(connect: string, reconnectFor: number, key?: WorkerKey) {
   const logged: string[] = [];
   const requests: Request[] = [];
-  const connection = new CoordinatorConnection(
+  const connection = openConnection(
     { connect, reconnectFor, key, log: (line) => void logged.push(line) },
     { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
     (request) => void requests.push(request),

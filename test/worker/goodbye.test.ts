@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { freePort } from '../../bench/processes.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
-import { Worker } from '../../worker/worker.ts';
+import { startWorker } from '../../worker/worker.ts';
 
 // `done` used to resolve at once, so that a process which exited then lost its `bye`.
 test('a worker that leaves waits until its bye is sent, for half a second', async () => {
-  const worker = new Worker({
+  const worker = startWorker({
     connect: `tcp://127.0.0.1:${await freePort()}`,
     backend: cpuBackend(),
     backendName: 'cpu',

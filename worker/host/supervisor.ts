@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/user-error.ts';
 import { childArguments } from '../../base/version.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
-import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../trouble.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 
 /** A worker to keep alive. */
 export interface WorkerSpec {
