@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/user-error.ts';
 import { childArguments } from '../../base/version.ts';
-import type { Coordinator, ProcessOptions } from '../process.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
+import type { Coordinator, ProcessOptions } from '../process.ts';
 
 /** A worker to keep alive. */
 export interface WorkerSpec {
