@@ -25,12 +25,16 @@ export interface DataFiles {
   labels: string;
 }
 
-/** A UMAP embedding in the shared data folder. Throws NotAvailable if it is missing. */
-export function embedding(name: 'usps' | 'mnist' | 'fashion'): DataFiles {
-  const files = { data: join(DATA, `${name}_umap10.npy`), labels: join(DATA, `${name}_labels.npy`) };
-  if (!existsSync(files.data)) throw new NotAvailable(`${files.data} does not exist`);
-  return files;
+/** Files in the shared data folder. Throws NotAvailable if the rows are missing. */
+export function shared(rows: string, classes: string): DataFiles {
+  const [data, labels] = [rows, classes].map((name) => join(DATA, name));
+  if (!existsSync(data)) throw new NotAvailable(`${data} does not exist`);
+  return { data, labels };
 }
+
+/** A UMAP embedding in the shared data folder. */
+export const embedding = (name: 'usps' | 'mnist' | 'fashion') =>
+  shared(`${name}_umap10.npy`, `${name}_labels.npy`);
 
 interface MeasuredRunOptions extends Pick<StartOptions, 'main' | 'env'> {
   /** Called ten times per second with the pid of the coordinator. */
@@ -85,25 +89,15 @@ export async function train(
   return { ...summary, wall };
 }
 
-export interface SyntheticFiles extends DataFiles {
-  bestNmi: number;
-}
-
 /** Runs `dpmesh synth`. `bestNmi` is the highest NMI that any clustering of these data can reach. */
-export async function synth(
-  clusters: number,
-  points: number,
-  dim: number,
-  seed: number,
-  minutes?: number,
-): Promise<SyntheticFiles> {
+export async function synth(clusters: number, points: number, dim: number, seed: number, minutes?: number) {
   const [data, labels] = [tempPath('x.npy'), tempPath('y.npy')];
   const shape = { clusters, points, dim, seed };
   const flags = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, value]);
   const { stdout } = await dpmesh(['synth', '--out', data, '--labels', labels, ...flags, '--json'], {
     minutes,
   });
-  return { data, labels, bestNmi: JSON.parse(stdout).bestNmi };
+  return { data, labels, bestNmi: JSON.parse(stdout).bestNmi as number };
 }
 
 /** Logs progress within a row to stderr. */

@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, type as system, totalmem } from 'node:os';
-import { ROOT } from './processes.ts';
 
 /** The processor, memory and software of this machine as a Markdown table. */
 export function machineTable(): string {
@@ -22,34 +20,7 @@ function distribution(): string {
   return match ? `${match[1]}, ` : '';
 }
 
-/** The abbreviated commit, with + if the working tree differs from it; empty outside git. */
-export function revision(): string {
-  try {
-    const args = ['describe', '--always', '--dirty=+', '--exclude=*'];
-    return execFileSync('git', args, {
-      cwd: ROOT,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    return '';
-  }
-}
-
-/** Clock ticks per second, the unit of CPU times in /proc. */
-const TICKS_PER_SECOND = 100;
-
-/** CPU seconds used by all threads of a process; null if it has ended or there is no /proc. */
-export function cpuSecondsOf(pid: number): number | null {
-  try {
-    const [user, system] = ticksOf(`/proc/${pid}/stat`);
-    return (user + system) / TICKS_PER_SECOND;
-  } catch {
-    return null;
-  }
-}
-
-/** Seconds in which the first thread of a process ran or was ready to, while others ran: it did not wait. Null as above. */
+/** Seconds in which the first thread of a process ran or was ready to, while others ran: it did not wait. Null if it has ended or there is no /proc. */
 export function readySecondsOf(pid: number): number | null {
   try {
     const [running, queued] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')
@@ -76,16 +47,18 @@ export function measureOtherCpu(): () => number | null {
   };
 }
 
-/** Fields 14 to 17: user, system, children's user and children's system time. The name, field 2, may contain spaces. */
-const ticksOf = (stat: string) =>
-  readFileSync(stat, 'utf8').split(') ').at(-1)!.split(' ').slice(11, 15).map(Number);
-
 /** Clock ticks since boot: of all processors, idle, and of this process with its children that have ended. */
 function cpuTicks() {
   const numbers = (text: string) => text.trim().split(/\s+/).map(Number);
   // user nice system idle iowait irq softirq steal; the fields after these are included in them.
   const all = numbers(readFileSync('/proc/stat', 'utf8').split('\n')[0].slice(4)).slice(0, 8);
-  const own = ticksOf('/proc/self/stat');
+  // Fields 14 to 17: user, system, children's user and children's system time. The name, field 2, may contain spaces.
+  const own = readFileSync('/proc/self/stat', 'utf8')
+    .split(') ')
+    .at(-1)!
+    .split(' ')
+    .slice(11, 15)
+    .map(Number);
   const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
   return { all: sum(all), idle: all[3] + all[4], own: sum(own) };
 }

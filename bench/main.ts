@@ -4,27 +4,12 @@ import { NotAvailable } from './dpmesh.ts';
 import { measureOtherCpu } from './machine.ts';
 import { MAIN } from './processes.ts';
 import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
-import { embeddingRows } from './rows/embeddings.ts';
 import { encoderRows } from './rows/encoder.ts';
-import { formatRows } from './rows/formats.ts';
-import { paperRows, qualityRows } from './rows/quality.ts';
-import { remoteRows } from './rows/remote.ts';
+import { knownRows } from './rows/known.ts';
 import { sizeRows } from './rows/size.ts';
-import { lastRows, speedRows } from './rows/speed.ts';
-import { tableRows } from './rows/tables.ts';
+import { speedRows } from './rows/speed.ts';
 
-const rows: BenchmarkRow[] = [
-  ...qualityRows,
-  ...tableRows,
-  ...embeddingRows,
-  ...paperRows,
-  ...speedRows,
-  ...sizeRows,
-  ...encoderRows,
-  ...formatRows,
-  ...remoteRows,
-  ...lastRows,
-];
+const rows: BenchmarkRow[] = [...knownRows, ...speedRows, ...sizeRows, ...encoderRows];
 
 /** Rows with these names, or with names that begin with one and a dash; without names, those not on request only. */
 function selectRows(args: string[]): BenchmarkRow[] {

@@ -124,10 +124,6 @@ export async function until<T>(
 export const addressOf = (coordinator: RunningProcess) =>
   until('its address', () => /listening on (\S+);/.exec(coordinator.stderr())?.[1], coordinator);
 
-/** The URL of the live page of a run, once it has logged it. */
-export const pageUrlOf = (run: RunningProcess) =>
-  until('the URL of its page', () => /watch it at (http:\S+\/)/.exec(run.stderr())?.[1], run);
-
 /** Below the ephemeral ports, which the next outgoing connection of any program could take. */
 const [LOWEST_PORT, PORTS] = [20_000, 12_000];
 

@@ -1,4 +1,4 @@
-// Training of an auto-encoder: beside PyTorch, on many rows, and its codes beside those of UMAP.
+// Training of an auto-encoder: beside PyTorch, and on many rows.
 import { findTensorflow } from '../../worker/compute/installed.ts';
 import { type DataFiles, formatScore, scratch, train } from '../dpmesh.ts';
 import { readySecondsOf } from '../machine.ts';
@@ -10,7 +10,6 @@ import { memoryWatch } from './size.ts';
 const WORKERS = 2;
 const ENCODER = ['--encoder', 'autoencoder', '--workers', WORKERS, '--seed', 0] as const;
 
-const mnist = () => python<DataFiles>('embeddings.py', ['mnist', scratch, 0], 1);
 const seconds = (value: number) => `${value.toFixed(1)} s`;
 const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -28,30 +27,30 @@ async function passesOf(data: string, count: number, backend: string): Promise<P
   return { seconds: epochs.map(({ wall }) => wall), errors: epochs.map(({ loss }) => loss) };
 }
 
+const PASSES = 2;
+
 /** The same net, the same rows, as many cores: eight shards that are averaged, beside one after the other. */
-function pytorchRow(name: string, passes: number): BenchmarkRow {
-  return {
-    name,
-    what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${passes} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads`,
-    target: null,
-    onRequest: true,
-    async measure() {
-      const { data } = await mnist();
-      const peer = await python<Passes>('torch_encoder.py', [data, passes, 0], WORKERS, TORCH);
-      const [theirs, theirError] = [mean(peer.seconds), peer.errors.at(-1)!];
-      const parts = [`PyTorch ${seconds(theirs)}, error ${formatScore(theirError)}`];
-      const tensorflow = findTensorflow();
-      for (const backend of tensorflow && !('problem' in tensorflow) ? ['wasm', 'tensorflow'] : ['wasm']) {
-        const own = await passesOf(data, passes, backend);
-        const [ours, error] = [mean(own.seconds), own.errors.at(-1)!];
-        parts.push(
-          `${backend} ${seconds(ours)} (${(ours / theirs).toFixed(2)} × the seconds), error ${formatScore(error)} (${(error / theirError).toFixed(2)} × the error)`,
-        );
-      }
-      return { measured: parts.join('; '), met: null };
-    },
-  };
-}
+const pytorch: BenchmarkRow = {
+  name: 'encoder-pytorch',
+  what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${PASSES} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads`,
+  target: null,
+  onRequest: true,
+  async measure() {
+    const { data } = await python<DataFiles>('embeddings.py', ['mnist', scratch, 0], 1);
+    const peer = await python<Passes>('torch_encoder.py', [data, PASSES, 0], WORKERS, TORCH);
+    const [theirs, theirError] = [mean(peer.seconds), peer.errors.at(-1)!];
+    const parts = [`PyTorch ${seconds(theirs)}, error ${formatScore(theirError)}`];
+    const tensorflow = findTensorflow();
+    for (const backend of tensorflow && !('problem' in tensorflow) ? ['wasm', 'tensorflow'] : ['wasm']) {
+      const own = await passesOf(data, PASSES, backend);
+      const [ours, error] = [mean(own.seconds), own.errors.at(-1)!];
+      parts.push(
+        `${backend} ${seconds(ours)} (${(ours / theirs).toFixed(2)} × the seconds), error ${formatScore(error)} (${(error / theirError).toFixed(2)} × the error)`,
+      );
+    }
+    return { measured: parts.join('; '), met: null };
+  },
+};
 
 /** How long each worker's first thread, which computes, has not waited, and when that was read. */
 function readyWatch() {
@@ -96,52 +95,12 @@ const million: BenchmarkRow = {
     const waiting = 1 - ready.between(end - 1000 * epoch.wall, end) / all;
     const exchanges = 1 - epoch.seconds['encoder-steps'] / all;
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-    const { workers, coordinator } = result();
+    const { workers, text } = result();
     return {
-      measured: `workers ${workers.join(', ')} MB, coordinator ${coordinator} MB; a pass ${seconds(epoch.wall)}, ${percent(waiting)} of it waiting, ${percent(exchanges)} exchanges; ${seconds(run.wall)} whole process`,
+      measured: `${text}; a pass ${seconds(epoch.wall)}, ${percent(waiting)} of it waiting, ${percent(exchanges)} exchanges; ${seconds(run.wall)} whole process`,
       met: Math.max(...workers) <= LARGEST,
     };
   },
 };
 
-interface Found {
-  k: number;
-  nmi: number | null;
-  ari: number | null;
-  acc: number | null;
-  seconds: number;
-}
-
-const foundText = (method: string, { k, nmi, ari, acc, seconds }: Found) =>
-  `${method} K ${k} ${[nmi, ari, acc].map(formatScore).join('/')} ${seconds.toFixed(0)} s`;
-
-const peers: BenchmarkRow = {
-  name: 'raw-mnist-peers',
-  what: 'raw MNIST, 70,000 × 784: K, NMI/ARI/ACC and seconds, beside UMAP (10-D) with HDBSCAN and with BayesianGaussianMixture(20), on two threads',
-  target: null,
-  onRequest: true,
-  async measure() {
-    const data = await mnist();
-    const plain = await train(data, ['--workers', WORKERS, '--seed', 0], { minutes: 10 });
-    const encoded = await train(data, ENCODER, { minutes: 60 });
-    const { hdbscan, bgm } = await python<{ hdbscan: Found; bgm: Found }>(
-      'umap_peers.py',
-      [data.data, data.labels],
-      2,
-    );
-    const parts = [
-      foundText('no encoder', { ...plain, seconds: plain.wall }),
-      foundText('--encoder autoencoder', { ...encoded, seconds: encoded.wall }),
-      foundText('UMAP + HDBSCAN', hdbscan),
-      foundText('UMAP + BGM(20)', bgm),
-    ];
-    return { measured: parts.join('; '), met: null };
-  },
-};
-
-export const encoderRows: BenchmarkRow[] = [
-  pytorchRow('encoder-pytorch', 2),
-  pytorchRow('encoder-error', 12),
-  million,
-  peers,
-];
+export const encoderRows: BenchmarkRow[] = [pytorch, million];

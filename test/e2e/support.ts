@@ -14,21 +14,21 @@ import {
   type RunningProcess,
   until,
 } from '../../bench/processes.ts';
-import { epochOf, resultHashes } from '../../bench/run-files.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import type * as Library from '../../index.ts';
 import { called } from './in-process.ts';
+import { epochOf, resultHashes } from './run-files.ts';
 
 export {
   addressOf,
   freePort,
   type ProcessResult,
-  pageUrlOf,
   type RunningProcess,
   until,
 } from '../../bench/processes.ts';
-export { checkpointsOf, epochOf, eventsOf, ofType, resultHashes, sha256 } from '../../bench/run-files.ts';
+export { eventsOf, ofType, sha256 } from '../../bench/run-files.ts';
 export { D, easyData, embeddedData, K, MANY, type TestData, thinData } from './data.ts';
+export { checkpointsOf, epochOf, pageUrlOf, resultHashes } from './run-files.ts';
 
 /** A time limit in seconds, scaled up if the machine is busy. */
 export const patience = (seconds: number) => seconds * Math.max(1, loadavg()[0] / availableParallelism());

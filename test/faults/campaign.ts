@@ -1,8 +1,8 @@
 // Helpers of the fault campaigns: flags, seeded random numbers, and the final result line.
 import { join } from 'node:path';
 import { ROOT } from '../../bench/processes.ts';
-import { resultHashes } from '../../bench/run-files.ts';
 import { randomNumbers } from '../coordinator/support.ts';
+import { resultHashes } from '../e2e/run-files.ts';
 
 // Backends installed on this machine must not affect these runs.
 process.env.XDG_DATA_HOME = join(ROOT, 'bench', 'no-backends');

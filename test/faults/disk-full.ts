@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync }
 import { join } from 'node:path';
 import { dpmesh, scratch, synth, tempPath } from '../../bench/dpmesh.ts';
 import { spawnDpmesh, until } from '../../bench/processes.ts';
-import { checkpointsOf } from '../../bench/run-files.ts';
+import { checkpointsOf } from '../e2e/run-files.ts';
 import { log, report, resultHash, short, skip } from './campaign.ts';
 
 const campaign = {

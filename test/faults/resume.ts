@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dpmesh, embedding, median, tempPath } from '../../bench/dpmesh.ts';
 import { spawnDpmesh, until } from '../../bench/processes.ts';
-import { checkpointsOf, eventsOf } from '../../bench/run-files.ts';
+import { eventsOf } from '../../bench/run-files.ts';
+import { checkpointsOf } from '../e2e/run-files.ts';
 import { log, random, report, resultHash, short } from './campaign.ts';
 
 const kills = short ? 3 : 20;

@@ -1,11 +1,22 @@
 // tsx test/faults/strangers.ts [--seed N] [--rounds N]: runs with keys while peers without keys or with unknown keys, plain
 // sockets and idle connections hammer the port, compared with undisturbed runs. Prints one JSON line.
+import { readFileSync } from 'node:fs';
 import { embedding, median, note, tempPath } from '../../bench/dpmesh.ts';
-import { cpuSecondsOf } from '../../bench/machine.ts';
 import { eventsOf } from '../../bench/run-files.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 import { startHostilePeers } from './start-hostile-peers.ts';
+
+/** CPU seconds used by all threads of a process, in ticks of 10 ms in /proc; null if it has ended. */
+function cpuSecondsOf(pid: number): number | null {
+  try {
+    // The name, field 2, may contain spaces.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return null;
+  }
+}
 
 const MAX_SLOWDOWN = 1.1;
 /** About ten seconds. In a shorter run, the start of the hostile peers themselves would dominate. */

@@ -1,9 +1,23 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { revision } from '../../bench/machine.ts';
 import { ROOT } from '../../bench/processes.ts';
 import type { CampaignResult } from './campaign.ts';
+
+/** The abbreviated commit, with + if the working tree differs from it; empty outside git. */
+function revision(): string {
+  try {
+    const args = ['describe', '--always', '--dirty=+', '--exclude=*'];
+    return execFileSync('git', args, {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return '';
+  }
+}
 
 /** The table in docs/reliability.md: this module writes only what is between the two marks. */
 const PATH = join(ROOT, 'docs/reliability.md');
