@@ -5,6 +5,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import * as processes from '../../bench/processes.ts';
 import {
   addressOf,
@@ -174,6 +175,14 @@ export function unfinish(run: string, ...names: string[]): void {
     file.result = null;
     for (const name of ['files', 'order']) delete file[name];
   });
+}
+
+/** Environment with which a process of the tool runs this source first, with what `fs.` has changed for all modules. */
+export function preloading(folder: string, name: string, source: string): { NODE_OPTIONS: string } {
+  const file = join(folder, `${name}.mjs`);
+  const lines = ["import fs from 'node:fs';", "import { syncBuiltinESMExports } from 'node:module';", source];
+  writeFileSync(file, `${lines.join('\n')}\nsyncBuiltinESMExports();\n`);
+  return { NODE_OPTIONS: `--import ${pathToFileURL(file).href}` };
 }
 
 /** Result hashes of an undisturbed run with one worker. */

@@ -100,16 +100,8 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   const round = (term: number, tasks: Task[], units: WorkUnit[], number = 1) => {
     const names = Object.keys(STATES).map((name) => ({ name, version: versions }));
     versions += 1000;
-    return {
-      type: 'round' as const,
-      term,
-      round: number,
-      tasks,
-      units,
-      sum: false,
-      uses: names,
-      states: names,
-    };
+    const about = { tasks, units, sum: false, uses: names, states: names };
+    return { type: 'round' as const, term, round: number, ...about };
   };
   const welcome = (term: number): FromCoordinator => ({
     type: 'welcome',
@@ -180,10 +172,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     const one = round(term, [task], [unit], number);
     switch (rng.below(9)) {
       case 0:
-        return [
-          absurd(rng, welcome(term + 0.5 * 2 ** 40) as unknown as Record<string, unknown>, 'layout'),
-          {},
-        ];
+        return [absurd(rng, { ...welcome(term + 0.5 * 2 ** 40) }, 'layout'), {}];
       case 1:
         return [{ ...one, tasks: [absurd(rng, { one: { ...task } }, 'one').one] }, states];
       case 2:

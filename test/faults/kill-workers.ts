@@ -41,7 +41,7 @@ export const FURTHER_KINDS: Task['task'][] = [
 
 export interface KillOptions {
   /** The kinds of tasks to hit. */
-  kinds: Task['task'][];
+  kinds: readonly Task['task'][];
   seed: number;
   /** Maximum number of kills, exceeded only while some kind of task has not been hit. */
   kills: number;

@@ -2,82 +2,53 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  easyData,
-  embeddedData,
-  eventsOf,
-  ofType,
-  QUICK,
-  resultHashes,
-  scratch,
-  undisturbedHashes,
-} from '../e2e/support.ts';
+import { easyData, embeddedData, eventsOf, library, ofType, resultHashes, scratch } from '../e2e/support.ts';
 import { FURTHER_KINDS, GRAPH_KINDS, TASK_KINDS, trainWithKills } from './kill-workers.ts';
 
-test('workers killed in every kind of task: the same bytes, no epoch repeated', async () => {
-  const folder = scratch();
-  const { data } = easyData(folder, 'easy', 60_000);
-  const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, name));
-  const flags = ['--init-k', 3, '--no-early-stop', '--max-epochs', 30, ...QUICK];
-  const expected = await undisturbedHashes(data, quiet, ...flags);
-  const args = {
-    ...{ data, workers: 3 },
-    ...{ earlyStop: false, maxEpochs: 30, initK: 3, splitMergeEvery: 3, batchSize: 16 },
-  };
-  const { killed, tasks } = await trainWithKills(out, args, {
-    kinds: TASK_KINDS,
-    seed: 1,
-    kills: 10,
-    pause: 300,
-  });
-  assert.deepEqual(resultHashes(out), expected);
-  assert.ok(killed >= 5, `${killed} kills`);
-  assert.deepEqual(Object.keys(tasks).sort(), [...TASK_KINDS].sort(), JSON.stringify(tasks));
-  const epochs = ofType(eventsOf(out), 'epoch').map(({ epoch }) => epoch);
-  assert.equal(new Set(epochs).size, epochs.length);
-});
+const folder = scratch();
+const { train } = await library();
 
-test('workers killed while outliers are set apart, in replicates and in statistics of flat clusters: the same bytes', async () => {
-  const folder = scratch();
-  let row = 0;
-  // Five rows far off, and a fourth column that is nearly the sum of the others.
-  const { data } = easyData(folder, 'odd', 20_000, (x) => {
-    const scale = row % 4000 === 0 ? 1e4 : 1;
-    return [...x, x[0] + x[1] + x[2] + 3e-4 * Math.sin(row++)].map((value) => scale * value);
+const QUICK = { splitMergeEvery: 3, batchSize: 16 };
+let row = 0;
+for (const [what, data, options, kinds, kills] of [
+  [
+    'every kind of task',
+    () => easyData(folder, 'easy', 60_000),
+    { ...QUICK, earlyStop: false, maxEpochs: 30, initK: 3 },
+    TASK_KINDS,
+    10,
+  ],
+  [
+    'outliers that are set apart, replicates, and statistics of flat clusters',
+    // Five rows far off, and a fourth column that is nearly the sum of the others.
+    () =>
+      easyData(folder, 'odd', 20_000, (x) => {
+        const scale = row % 4000 === 0 ? 1e4 : 1;
+        return [...x, x[0] + x[1] + x[2] + 3e-4 * Math.sin(row++)].map((value) => scale * value);
+      }),
+    { ...QUICK, replicates: 2, maxEpochs: 20 },
+    FURTHER_KINDS,
+    3,
+  ],
+  [
+    'every task of the graph likelihood',
+    () => embeddedData(folder, 'embedded', 4000),
+    { ...QUICK, earlyStop: false, maxEpochs: 20 },
+    GRAPH_KINDS,
+    12,
+  ],
+] as const)
+  test(`workers killed in ${what}: the same bytes, no epoch repeated`, async () => {
+    const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, `${name}-${kills}`));
+    const args = { ...options, data: data().data };
+    await train({ ...args, out: quiet, workers: 1, report: false });
+    const by = { kinds, seed: kills, kills, pause: 300 };
+    const { killed, tasks } = await trainWithKills(out, { ...args, workers: 3 }, by);
+    for (const kind of kinds) assert.ok(tasks[kind] > 0, `${kind}: ${JSON.stringify(tasks)}`);
+    assert.ok(killed >= Math.min(5, kinds.length), `${killed} kills`);
+    assert.deepEqual(resultHashes(out), resultHashes(quiet));
+    const [before, after] = [quiet, out].map((run) => ofType(eventsOf(run), 'done')[0]);
+    assert.deepEqual([after.replicates, after.outliers], [before.replicates, before.outliers]);
+    const epochs = ofType(eventsOf(out), 'epoch').map(({ epoch }) => epoch);
+    assert.equal(new Set(epochs).size, epochs.length);
   });
-  const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, name));
-  const flags = ['--replicates', 2, '--max-epochs', 20, ...QUICK];
-  const expected = await undisturbedHashes(data, quiet, ...flags);
-  const args = { data, workers: 3, maxEpochs: 20, replicates: 2, splitMergeEvery: 3, batchSize: 16 };
-  const { killed, tasks } = await trainWithKills(out, args, {
-    kinds: FURTHER_KINDS,
-    seed: 2,
-    kills: 3,
-    pause: 300,
-  });
-  for (const kind of FURTHER_KINDS) assert.ok(tasks[kind] > 0, `${kind}: ${JSON.stringify(tasks)}`);
-  assert.ok(killed >= FURTHER_KINDS.length, `${killed} kills`);
-  assert.deepEqual(resultHashes(out), expected);
-  const [before, after] = [quiet, out].map((run) => ofType(eventsOf(run), 'done')[0]);
-  assert.deepEqual(after.replicates, before.replicates);
-  assert.equal(after.outliers, 5);
-});
-
-test('workers killed in every task of the graph likelihood: the same bytes', async () => {
-  const folder = scratch();
-  const { data } = embeddedData(folder, 'embedded', 4000);
-  const [quiet, out] = ['quiet', 'killed'].map((name) => join(folder, name));
-  const flags = ['--no-early-stop', '--max-epochs', 20, ...QUICK];
-  const expected = await undisturbedHashes(data, quiet, ...flags);
-  const args = { data, workers: 3, earlyStop: false, maxEpochs: 20, splitMergeEvery: 3, batchSize: 16 };
-  const { killed, tasks } = await trainWithKills(out, args, {
-    kinds: GRAPH_KINDS,
-    seed: 3,
-    kills: 12,
-    pause: 300,
-  });
-  for (const kind of GRAPH_KINDS) assert.ok(tasks[kind] > 0, `${kind}: ${JSON.stringify(tasks)}`);
-  assert.ok(killed >= 5, `${killed} kills`);
-  assert.deepEqual(resultHashes(out), expected);
-  assert.equal(ofType(eventsOf(out), 'likelihood')[0].likelihood, 'graph');
-});

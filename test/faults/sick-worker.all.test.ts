@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import {
   dpmesh,
   easyData,
   eventsOf,
+  freePort,
   jsonOf,
   ofType,
+  preloading,
   QUICK,
   resultHashes,
   scratch,
@@ -24,19 +25,19 @@ const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
 const FLAGS = ['--max-epochs', 12, ...QUICK];
 
-/** Node.js options with which a function of Node.js fails in workers (of this name): every time from call `from` on. */
-function failing(
+/** Environment in which a function of Node.js fails in workers (of this name): every time from call `from` on. */
+const failing = (
   name: string,
   module: string,
   what: string,
   from: number,
   error: string,
   worker = 'worker',
-): string {
-  const path = join(folder, `${name}.mjs`);
-  writeFileSync(
-    path,
-    `import { createRequire, syncBuiltinESMExports } from 'node:module';
+) =>
+  preloading(
+    folder,
+    name,
+    `import { createRequire } from 'node:module';
 const own = createRequire(import.meta.url)('${module}');
 const { ${what}: original } = own;
 let calls = 0;
@@ -44,25 +45,17 @@ const isWorker = process.argv.some((arg) => arg.includes('${worker}'));
 own.${what} = (...args) => {
   if (isWorker && ++calls >= ${from}) throw ${error};
   return original(...args);
-};
-syncBuiltinESMExports();
-`,
+};`,
   );
-  return `--import ${pathToFileURL(path).href}`;
-}
-/** Node.js options with which this worker does not start before the file `path` is there. */
-function held(worker: string, path: string): string {
-  const file = `${path}.mjs`;
-  writeFileSync(
-    file,
-    `import { existsSync } from 'node:fs';
-const pause = new Int32Array(new SharedArrayBuffer(4));
+/** Environment in which this worker does not start before the file `path` is there. */
+const held = (worker: string, path: string) =>
+  preloading(
+    folder,
+    'held',
+    `const pause = new Int32Array(new SharedArrayBuffer(4));
 if (process.argv.some((arg) => arg.includes('${worker}')))
-  while (!existsSync(${JSON.stringify(path)})) Atomics.wait(pause, 0, 0, 50);
-`,
+  while (!fs.existsSync('${path}')) Atomics.wait(pause, 0, 0, 50);`,
   );
-  return `--import ${pathToFileURL(file).href}`;
-}
 const noMemory = "new RangeError('Array buffer allocation failed')";
 const readError = "Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })";
 
@@ -78,8 +71,8 @@ describe('the same bytes', () => {
 
   test('beside a worker that runs out of memory', async () => {
     const { run, running, address } = await startCoordinator(easy.data, join(folder, 'memory'), ...FLAGS);
-    const options = failing('memory', 'node:crypto', 'createHash', 5, noMemory);
-    const sick = await dpmesh(workerArgs(address, 'sick'), { env: { NODE_OPTIONS: options } });
+    const env = failing('memory', 'node:crypto', 'createHash', 5, noMemory);
+    const sick = await dpmesh(workerArgs(address, 'sick'), { env });
     assert.equal(sick.code, 2);
     assert.match(sick.stderr, /this machine is out of memory: Array buffer allocation failed/);
     const leaves = /worker w1 .* is gone: this machine is out of memory: Array buffer/;
@@ -99,7 +92,8 @@ describe('the same bytes', () => {
     const sound = join(folder, 'goes-on');
     const sick = failing('local', 'node:crypto', 'createHash', 5, noMemory, 'local/1');
     const args = trainArgs(easy.data, run, '--workers', 2, '--backend', 'wasm', ...FLAGS);
-    const running = start(args, { env: { NODE_OPTIONS: `${sick} ${held('local/0', sound)}` } });
+    const both = [sick, held('local/0', sound)].map(({ NODE_OPTIONS }) => NODE_OPTIONS);
+    const running = start(args, { env: { NODE_OPTIONS: both.join(' ') } });
     // The other worker starts only then, so that the run cannot end before.
     await until('its leaving', () => running.stderr().includes('is gone: '), running);
     writeFileSync(sound, '');
@@ -114,8 +108,8 @@ describe('the same bytes', () => {
 
   test('of a worker that cannot read the file any more: it gets the rows from the coordinator', async () => {
     const { run, running, address } = await startCoordinator(easy.data, join(folder, 'disk'), ...FLAGS);
-    const options = failing('disk', 'node:fs', 'readSync', 12, readError);
-    const sick = start(workerArgs(address, 'sick'), { env: { NODE_OPTIONS: options } });
+    const env = failing('disk', 'node:fs', 'readSync', 12, readError);
+    const sick = start(workerArgs(address, 'sick'), { env });
     jsonOf(await running.ended);
     assert.equal((await sick.ended).code, 0);
     const [gone] = ofType(eventsOf(run), 'worker-gone');
@@ -127,15 +121,10 @@ describe('the same bytes', () => {
 test('a task that fails at every worker ends the run with its error', async () => {
   for (const workers of [1, 2]) {
     const run = join(folder, `bug-${workers}`);
-    const options = failing(
-      `bug-${workers}`,
-      'node:crypto',
-      'createHash',
-      5,
-      "new TypeError('no such thing')",
-    );
+    const bug = "new TypeError('no such thing')";
+    const env = failing(`bug-${workers}`, 'node:crypto', 'createHash', 5, bug);
     const args = trainArgs(easy.data, run, '--workers', workers, '--backend', 'wasm', ...FLAGS);
-    const { code, stderr } = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+    const { code, stderr } = await dpmesh(args, { env });
     assert.equal(code, 1, stderr);
     assert.match(stderr, /Error: worker w\d: TypeError: no such thing\n +at /);
   }
@@ -143,12 +132,16 @@ test('a task that fails at every worker ends the run with its error', async () =
 
 test('a run whose only worker fails again and again ends with its error', async () => {
   const run = join(folder, 'hopeless');
-  const options = failing('hopeless', 'node:crypto', 'createHash', 5, noMemory);
+  const env = failing('hopeless', 'node:crypto', 'createHash', 5, noMemory);
   const args = trainArgs(easy.data, run, '--workers', 1, '--backend', 'wasm', ...FLAGS);
-  const { code, stderr } = await dpmesh(args, { env: { NODE_OPTIONS: options } });
+  const { code, stderr } = await dpmesh(args, { env });
   assert.equal(code, 2, stderr);
-  assert.match(
-    stderr.trimEnd().split('\n').at(-1)!,
-    /this machine is out of memory: Array buffer allocation failed/,
-  );
+  assert.match(stderr, /this machine is out of memory: Array buffer allocation failed[^\n]*\n$/);
+});
+
+test('a worker without a coordinator gives up after --reconnect-for', async () => {
+  const address = `tcp://127.0.0.1:${await freePort()}`;
+  const ended = await dpmesh(['worker', '--connect', address, '--reconnect-for', 2]);
+  assert.equal(ended.code, 2);
+  assert.ok(ended.stderr.includes(`no message from ${address} for 2 s`), ended.stderr);
 });

@@ -3,8 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { note } from '../../bench/dpmesh.ts';
 import { describeCounts, seed as first, numberFlag, report, short } from './campaign.ts';
-import { schedule } from './schedules.ts';
-import { simulate } from './simulation.ts';
+import { schedule, simulate } from './simulation.ts';
 
 const count = numberFlag('schedules', short ? 2000 : 100_000);
 const seen: Record<string, number> = {};

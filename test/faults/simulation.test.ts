@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { schedule } from './schedules.ts';
-import { type PlantedBugs, simulate } from './simulation.ts';
+import { type PlantedBugs, schedule, simulate } from './simulation.ts';
 
 async function run(count: number, bugs?: PlantedBugs) {
   const seen: Record<string, number> = {};

@@ -1,11 +1,15 @@
-// A worker behind a link of 50 ms each way, beside one that is near.
+// Connections through a proxy: one of 50 ms each way, and one that stays open but no longer transfers data, which the kernels at
+// both ends do not notice.
 import assert from 'node:assert/strict';
-import { createServer, connect as dial, type Socket } from 'node:net';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   easyData,
-  freePort,
+  epochOf,
+  eventsOf,
   jsonOf,
+  ofType,
   QUICK,
   resultHashes,
   scratch,
@@ -18,23 +22,26 @@ import {
 const DELAY_MS = 50;
 const folder = scratch();
 
-/** A TCP proxy that passes everything on, in order, after a delay. Returns its address. */
-async function slowLinkTo(address: string): Promise<string> {
-  const target = Number(address.split(':').at(-1));
-  const forward = (from: Socket, to: Socket) => {
-    from.on('data', (chunk) => void setTimeout(() => to.write(chunk), DELAY_MS));
-    from.on('close', () => void setTimeout(() => to.destroy(), DELAY_MS));
-    from.on('error', () => {});
-  };
+/** A TCP proxy that passes on, in order, what each connection (counted from 1) is to pass on. Returns its address. */
+async function proxyTo(
+  address: string,
+  pass: (connection: number, write: () => void) => void,
+): Promise<string> {
+  let connections = 0;
   const server = createServer({ noDelay: true }, (near) => {
-    const far = dial({ port: target, host: '127.0.0.1', noDelay: true });
-    forward(near, far);
-    forward(far, near);
+    const connection = ++connections;
+    const far = dial({ port: Number(new URL(address).port), host: '127.0.0.1', noDelay: true });
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ]) {
+      from.on('data', (chunk) => pass(connection, () => to.write(chunk)));
+      from.on('error', () => {}).on('close', () => void setTimeout(() => to.destroy(), DELAY_MS));
+    }
   });
-  const port = await freePort();
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   after(() => server.close());
-  return `tcp://127.0.0.1:${port}`;
+  return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 test('a worker whose link costs more than it computes gets no units, is told so, and changes no byte', async () => {
@@ -44,7 +51,8 @@ test('a worker whose link costs more than it computes gets no units, is told so,
   const { run, running, address } = await startCoordinator(data, `${folder}/run`, ...flags);
   const worker = (connect: string, name: string) =>
     start(['worker', '--connect', connect, '--name', name, '--data-root', folder]);
-  const far = worker(await slowLinkTo(address), 'far');
+  const slow = await proxyTo(address, (_, write) => void setTimeout(write, DELAY_MS));
+  const far = worker(slow, 'far');
   await until('the far worker', () => far.stderr().includes('joined'), far);
   const near = worker(address, 'near');
   await until('its rest', () => running.stderr().includes('gets no units for now'), running);
@@ -58,4 +66,24 @@ test('a worker whose link costs more than it computes gets no units, is told so,
   assert.ok(!/worker w2 .*gets no units/.test(running.stderr()), running.stderr());
   assert.deepEqual(resultHashes(run), expected);
   for (const each of [far, near]) assert.equal((await each.ended).code, 0);
+});
+
+test('a worker whose connection no longer transfers data reconnects', async () => {
+  const { data } = easyData(folder, 'few', 600);
+  const flags = ['--no-early-stop', '--max-epochs', 60];
+  const [quiet, out] = ['dead-quiet', 'dead'].map((name) => join(folder, name));
+  const expected = await undisturbedHashes(data, quiet, ...flags);
+  const { running, address } = await startCoordinator(data, out, ...flags);
+  let dead = false;
+  // Only the first connection dies. The worker probes with a second one before it reconnects.
+  const line = await proxyTo(address, (connection, write) => {
+    if (connection > 1 || !dead) write();
+  });
+  const helper = start(['worker', '--connect', line, '--data-root', folder]);
+  await until('epoch 3', () => epochOf(out) >= 3, running);
+  dead = true;
+  jsonOf(await running.ended);
+  assert.equal((await helper.ended).code, 0);
+  assert.equal(ofType(eventsOf(out), 'worker').length, 2);
+  assert.deepEqual(resultHashes(out), expected);
 });

@@ -1,19 +1,22 @@
-// Workers that have another copy of the data under the coordinator's path: its file is the truth.
+// Workers that have another copy of the data under the coordinator's path, or data that are replaced: its file is the truth.
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import {
+  dpmesh,
   easyData,
   eventsOf,
   jsonOf,
   ofType,
+  preloading,
   QUICK,
+  refused,
   resultHashes,
   scratch,
   start,
   startCoordinator,
+  trainArgs,
   undisturbedHashes,
   until,
 } from '../e2e/support.ts';
@@ -23,26 +26,17 @@ const easy = easyData(folder, 'easy', 3000);
 const FLAGS = ['--max-epochs', 12, ...QUICK];
 /** Another clustering in the second half; the first block is the same. */
 const stale = join(folder, 'stale.npy');
-copyFileSync(easy.data, stale);
-const bytes = readFileSync(stale);
-const [half, whole] = [bytes.length - 1500 * 12, bytes.length];
-for (let at = half; at < whole; at += 4) bytes.writeFloatLE(100 * Math.sin(at), at);
+const bytes = readFileSync(easy.data);
+for (let at = bytes.length - 1500 * 12; at < bytes.length; at += 4)
+  bytes.writeFloatLE(100 * Math.sin(at), at);
 writeFileSync(stale, bytes);
-/** In a process with these options, the other copy lies under the path of the data. */
-function withCopy(name: string, data: string, copy: string): { NODE_OPTIONS: string } {
-  const preload = join(folder, `${name}.mjs`);
-  writeFileSync(
-    preload,
-    `import fs from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
-const { openSync } = fs;
-fs.openSync = (path, ...rest) => openSync(path === ${JSON.stringify(data)} ? ${JSON.stringify(copy)} : path, ...rest);
-syncBuiltinESMExports();
-`,
-  );
-  return { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}` };
-}
-const STALE = withCopy('stale', easy.data, stale);
+/** In such a process, the other copy lies under the path of the data. */
+const STALE = preloading(
+  folder,
+  'stale',
+  `const { openSync } = fs;
+fs.openSync = (path, ...rest) => openSync(path === '${easy.data}' ? '${stale}' : path, ...rest);`,
+);
 
 const workerOf = (address: string, env = {}) =>
   start(['worker', '--connect', address, '--data-root', folder, '--backend', 'wasm'], { env });
@@ -66,16 +60,9 @@ describe('the same bytes', () => {
   });
 
   test('though one of two workers has another copy, and joins when hashes are known', async () => {
-    const { run, running, address } = await startCoordinator(
-      easy.data,
-      join(folder, 'second'),
-      ...['--no-early-stop', '--max-epochs', 100, ...QUICK],
-    );
-    const same = await undisturbedHashes(
-      easy.data,
-      join(folder, 'quiet100'),
-      ...['--no-early-stop', '--max-epochs', 100, ...QUICK],
-    );
+    const flags = ['--no-early-stop', '--max-epochs', 100, ...QUICK];
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'second'), ...flags);
+    const same = await undisturbedHashes(easy.data, join(folder, 'quiet100'), ...flags);
     const good = workerOf(address);
     await until('the first round', () => /rows × /.test(running.stderr()), running);
     const late = workerOf(address, STALE);
@@ -83,4 +70,29 @@ describe('the same bytes', () => {
     await Promise.all([good.ended, late.ended]);
     assert.deepEqual(resultHashes(run), same);
   });
+});
+
+test('a file that gets the name of the data between the first and the second worker ends the run', async () => {
+  const data = join(folder, 'data.npy');
+  copyFileSync(easy.data, data);
+  const run = join(folder, 'run');
+  // The second process that opens the data does so just after the other copy has got its name, as by `mv`.
+  const env = preloading(
+    folder,
+    'replacing',
+    `const { openSync, mkdirSync, existsSync, renameSync } = fs;
+let isFirst = true;
+fs.openSync = (path, ...rest) => {
+  if (path === '${data}' && isFirst && process.argv[1].includes('worker')) {
+    isFirst = false;
+    try { mkdirSync('${join(folder, 'read-once')}'); }
+    catch { if (existsSync('${stale}')) renameSync('${stale}', path); }
+  }
+  return openSync(path, ...rest);
+};`,
+  );
+  const ended = await dpmesh(trainArgs(data, run, '--workers', 2, ...QUICK), { env });
+  assert.ok(!existsSync(stale), 'it was replaced');
+  refused(ended, /data\.npy changed while it was being read: start again /);
+  assert.ok(!existsSync(run));
 });
