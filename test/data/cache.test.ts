@@ -143,16 +143,6 @@ describe('pruning the cache', () => {
     assert.deepEqual(left(), [entries[0], writing, ...others, 'folder'].sort());
   });
 
-  test('a file that is used becomes the last used', () => {
-    const { place, entries } = withEntries(3, 2);
-    markUsed(join(place, entries[0]))();
-    prune(place, 100);
-    assert.deepEqual(
-      [true, false],
-      entries.map((name) => existsSync(join(place, name))),
-    );
-  });
-
   test('happens whenever a file is opened', async () => {
     const stale = join(cache, entryName('f'.repeat(32)));
     writeFileSync(stale, 'x');

@@ -123,10 +123,4 @@ describe('IDX', () => {
       'bytes can hold',
     );
   });
-
-  test('rejects labels as data, and files without rows or columns', async () => {
-    await refuses(() => openSource(put('labels', idxFile(8, [3], Buffer.alloc(3)))), 'shape (3,)');
-    await refuses(() => openSource(put('none', idxFile(8, [0, 2, 2], Buffer.alloc(0)))), 'no rows');
-    await refuses(() => openSource(put('flat', idxFile(8, [2, 0], Buffer.alloc(0)))), 'no columns');
-  });
 });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -226,7 +225,6 @@ describe('images that cannot be decoded', async () => {
     'b/vector.png': ['<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"/>', /neither/],
   };
   const files = { 'a/1.png': good, 'c/2.jpg': photo };
-  const contents = Object.fromEntries(Object.entries(bad).map(([name, [content]]) => [name, content]));
 
   for (const [name, [content, reason]] of Object.entries(bad))
     test(`${JSON.stringify(name)}: named with the reason, or left out`, async () => {
@@ -247,22 +245,6 @@ describe('images that cannot be decoded', async () => {
       assert.deepEqual([warnings.length, lines], [1, []], 'decoded a second time');
       assert.ok(warnings[0].startsWith(start) && warnings[0].endsWith(': left out'), warnings[0]);
     });
-
-  test('many: counted, and the first three named', () =>
-    refuses(
-      () => opened(folderOf({ ...files, ...contents })),
-      '8 of 10 images cannot be decoded: b/bomb.png (',
-      'b/cut.jpg (',
-      'b/cut.png (',
-      '), …: repair',
-    ));
-
-  test('what is no file', async () => {
-    const folder = folderOf(files);
-    spawnSync('mkfifo', [join(folder, 'pipe.png')]);
-    await refuses(() => opened(folder), '1 of 3', 'pipe.png (is not');
-    assert.equal((await opened(folder, { skipBad: true })).names.length, 2);
-  });
 
   describe('have no say in the size and the colours of the others', async () => {
     const grey = png(64, noise(4096));
@@ -322,21 +304,10 @@ describe('images that cannot be decoded', async () => {
     ])
       await refuses(() => problemOf('a.png', new Error(message)), 'a.png cannot be decoded now: ');
   });
-
-  test('all', async () => {
-    const folder = folderOf(contents);
-    for (const skipBad of [false, true])
-      await refuses(() => opened(folder, { skipBad }), 'none of the 8 images can be read: b/');
-  });
 });
 
 describe('what is in a folder', () => {
   const image = png(1, [1]);
-
-  test('nothing', async () => {
-    const folder = folderOf({ 'a/x.txt': '', 'b/x.gif': '' });
-    await refuses(() => opened(folder), `${folder} is a folder without images (.png, .jpg or .jpeg`);
-  });
 
   test('links: to files, to folders elsewhere, in circles', async () => {
     const elsewhere = folderOf({ 'x.png': image, 'y/z.png': image });
@@ -382,15 +353,6 @@ describe('decoded images', () => {
     rmSync(join(folder, 'a.png'));
     await check([3, 4], true);
     assert.ok(!readdirSync(join(scratch, 'cache')).some((name) => /\.(use|tmp)$/.test(name)));
-  });
-
-  test('are those that were opened, or not', async () => {
-    const folder = folderOf(files);
-    const source = await openSource(folder, { images: { size: null, skipBad: false } });
-    source.assertSameFile!();
-    writeFileSync(join(folder, 'b.png'), png(1, [3]));
-    await refuses(source.assertSameFile!, `${folder} changed while it was being read`);
-    source.close();
   });
 
   test('are not those of a run: refused before they are decoded', async () => {
@@ -449,10 +411,5 @@ describe('labels', () => {
     );
     const kept = await readLabels(folder, { images: ['cat/3.png', 'dog/1.png'] });
     assert.deepEqual([...kept.codes], [0, 1]);
-  });
-
-  test('need one for each image', async () => {
-    const folder = folderOf({ 'dog/1.png': image, '2.png': image });
-    await refuses(() => readLabels(folder), `${folder}: 2.png has no label`, 'sub-folder');
   });
 });

@@ -67,20 +67,7 @@ describe('a CSV of labels', () => {
   });
 
   test('has numbers of up to six decimals', () => {
-    const values = [
-      0,
-      1,
-      0.5,
-      1e-7,
-      6e-7,
-      0.123456789,
-      1 / 3,
-      12.3,
-      999_999.9999999,
-      1e20,
-      3e38,
-      123_456_789.25,
-    ];
+    const values = [0, 0.5, 6e-7, 0.123456789, 12.3, 999_999.9999999, 1e20, 3e38];
     const columns = {
       cluster: values.map(() => 0),
       distance: values,
@@ -90,20 +77,7 @@ describe('a CSV of labels', () => {
     const lines = text.trimEnd().split('\n').slice(1);
     assert.deepEqual(
       lines.map((line) => line.split(',')[2]),
-      [
-        '0',
-        '1',
-        '0.5',
-        '0',
-        '0.000001',
-        '0.123457',
-        '0.333333',
-        '12.3',
-        '1000000',
-        '100000000000000000000',
-        '3e+38',
-        '123456789.25',
-      ],
+      ['0', '0.5', '0.000001', '0.123457', '12.3', '1000000', '100000000000000000000', '3e+38'],
     );
     assert.deepEqual(
       lines.map((line) => Number(line.split(',')[0])),

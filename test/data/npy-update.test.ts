@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { sha256 } from '../../bench/run-files.ts';
-import { CHUNK_ELEMENTS, createNpy, readNpy, writeNpy } from '../../data/npy.ts';
+import { CHUNK_ELEMENTS, createNpy, readNpy } from '../../data/npy.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-npy-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -36,22 +36,4 @@ for (const [dtype, width] of [
       values.map((value) => 2 * value + 1),
     );
     assert.equal(hash, sha256(path('a.npy')));
-    writeNpy(
-      path('b.npy'),
-      dtype,
-      [rows, width],
-      values.map((value) => 2 * value + 1),
-    );
-    assert.ok(readFileSync(path('a.npy')).equals(readFileSync(path('b.npy'))));
   });
-
-test('a file without elements, and one whose draft was aborted', async () => {
-  const none = createNpy(path('none.npy'), '<i4', [0]);
-  await none.update(1, (piece) => assert.equal(piece.length, 0));
-  none.abort();
-  await assert.rejects(
-    none.update(1, () => {}),
-    /already finished or aborted/,
-  );
-  assert.ok(!readdirSync(folder).some((name) => name.startsWith('none')));
-});

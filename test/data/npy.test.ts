@@ -99,20 +99,6 @@ describe('reading npy', () => {
     }
   });
 
-  test('more elements than one chunk', async () => {
-    const values = Array.from({ length: 600_000 }, (_, i) => i / 8);
-    const source = await openSource(put('long.npy', npyFile('<f8', [200_000, 3], elements('f8', values))));
-    assert.deepEqual(await source.read(1, 199_999), Float32Array.from(values.slice(3)));
-    source.close();
-  });
-
-  test('NaN and infinity are passed on', async () => {
-    const body = elements('f4', [Number.NaN, 1, Number.NEGATIVE_INFINITY, 2]);
-    const source = await openSource(put('nan.npy', npyFile('<f4', [2, 2], body)));
-    assert.deepEqual(await rowsOf(source), [Number.NaN, 1, Number.NEGATIVE_INFINITY, 2]);
-    source.close();
-  });
-
   test('a Python 2 header, and bytes after the array', async () => {
     const file = npyFile('<f4', [2, 1], elements('f4', [1, 2, 3]))
       .toString('latin1')
@@ -146,14 +132,6 @@ describe('reading npy', () => {
     source.close();
     await assert.rejects(source.read(0, 1), /closed/);
   });
-
-  test('entire arrays of any shape', () => {
-    for (const { npy, shape, values } of Object.values(fixtures.arrays)) {
-      const whole = readNpy(put('array.npy', bytesOf(npy)));
-      assert.deepEqual(whole.shape, shape);
-      assert.deepEqual([...whole.data], values);
-    }
-  });
 });
 
 describe('invalid npy', () => {
@@ -177,9 +155,6 @@ describe('invalid npy', () => {
     assert.ok(performance.now() - begun < 500, `${performance.now() - begun} ms`);
   });
 
-  test('not an npy', () => refuses(open(Buffer.from('hello, world')), 'bad.npy is not a NumPy file'));
-  test('a damaged header', () =>
-    refuses(open(npyFile("', 'x': '", [2, 2], Buffer.alloc(16)).subarray(0, 40)), 'bad.npy', 'truncated'));
   test('a header without a shape', () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16)).toString('latin1').replace('shape', 'shade');
     return refuses(open(Buffer.from(file, 'latin1')), 'bad.npy', 'header is damaged');
@@ -191,20 +166,11 @@ describe('invalid npy', () => {
     for (const shape of ['8L, 4L', ' 8 , 4 ,'])
       (await openSource(put('good.npy', Buffer.from(file.replace('8, 4', shape), 'latin1')))).close();
   });
-  test('an unknown format version', () => {
-    const file = npyFile('<f4', [2, 2], Buffer.alloc(16), { version: 3 });
-    file[6] = 9;
-    return refuses(open(file), 'bad.npy', 'format 9');
-  });
   test('truncated in its magic and in its header', async () => {
     const file = npyFile('<f4', [2, 2], Buffer.alloc(16));
     await refuses(open(file.subarray(0, 4)), 'not a NumPy file');
     await refuses(open(file.subarray(0, 9)), 'truncated');
     await refuses(open(file.subarray(0, 30)), 'truncated', '30 found');
-  });
-  test('truncated in its elements', () => {
-    const file = npyFile('<f4', [2, 2], Buffer.alloc(12));
-    return refuses(open(file), `truncated: ${file.length + 4} bytes expected, ${file.length} found`);
   });
   test('truncated while it is open', async () => {
     const path = put('short.npy', npyFile('<f4', [2, 2], Buffer.alloc(16)));
@@ -308,20 +274,6 @@ describe('writing npy', () => {
     );
   });
 
-  test('abort keeps the existing file', () => {
-    const path = join(folder, 'kept.npy');
-    writeNpy(path, '|u1', [1], [7]);
-    const file = createNpy(path, '|u1', [1]);
-    file.write([8], 0);
-    file.abort();
-    file.abort();
-    assert.deepEqual(readNpy(path).data, Uint8Array.of(7));
-    assert.deepEqual(
-      readdirSync(folder).filter((name) => name.endsWith('.tmp')),
-      [],
-    );
-  });
-
   test('without `replace`, a file that has got the name meanwhile stays, and there is no draft', () => {
     const path = join(folder, 'appears.npy');
     const file = createNpy(path, '|u1', [1], { replace: false });
@@ -336,18 +288,4 @@ describe('writing npy', () => {
     free.finish();
     assert.equal(statSync(join(folder, 'free.npy')).nlink, 1);
   });
-
-  test('a chunk outside the shape, or the wrong number of elements', () => {
-    const path = join(folder, 'outside.npy');
-    const file = createNpy(path, '<f8', [2]);
-    assert.throws(() => file.write([1, 2], 1), RangeError);
-    file.abort();
-    assert.throws(() => writeNpy(path, '<f8', [3], [1, 2]), RangeError);
-  });
-
-  test('a missing folder', () =>
-    refuses(
-      () => writeNpy(join(folder, 'none', 'x.npy'), '<f8', [1], [1]),
-      'x.npy cannot be written: no such file or folder',
-    ));
 });

@@ -158,15 +158,6 @@ describe('transforms', () => {
     }
   });
 
-  test('one column', () => {
-    for (const choice of ['center', 'pca:1'] as TransformChoice[]) {
-      const rows = ROWS.map((row) => [row[1]]);
-      const { transform, covariance } = planTransform(choice, momentsOf(rows));
-      close(sd([...apply(transform, rows)]), 1, 1e-5);
-      close(Math.sqrt(covariance[0]), sd(column(rows, 0)), 1e-12);
-    }
-  });
-
   test('pca of a share: the fewest axes whose eigenvalues add up to it', () => {
     const { covariance } = planTransform('pca:4', momentsOf(ROWS));
     const values = [...covariance].filter((_, p) => p % 5 === 0);
@@ -218,19 +209,11 @@ describe('columns that do not vary', () => {
     }
   });
 
-  test('do not change the principal axes', () => {
-    const y = apply(planTransform('pca:2', momentsOf(rows)).transform, rows);
-    close(y, apply(planTransform('pca:2', momentsOf(ROWS)).transform, ROWS), 1e-4);
-  });
-
   test('all columns constant: throws', async () => {
     const same = ROWS.map(() => [1, 2, 3, 4]);
     for (const choice of ['center', 'pca:1'] as TransformChoice[])
       await refuses(() => planTransform(choice, momentsOf(same)), 'all 200 rows are equal');
   });
-
-  test('fewer varying columns than requested axes', () =>
-    refuses(() => planTransform('pca:5', momentsOf(rows)), 'pca:5', 'only 4 columns of the data vary'));
 });
 
 test('more axes than the data span', () => {
@@ -261,12 +244,6 @@ describe('normalize', () => {
       ),
     );
   });
-
-  test('very large and very small rows, and a row of zeros', () => {
-    const rows = Float32Array.of(3e38, -3e38, 3e-40, 4e-40, 0, 0);
-    normalizeRows(rows, 2);
-    close(rows, [Math.SQRT1_2, -Math.SQRT1_2, 0.6, 0.8, 0, 0], 1e-5);
-  });
 });
 
 describe('unitRows', () => {
@@ -289,12 +266,6 @@ describe('unitRows', () => {
         assert.deepEqual(scaled, moved);
       }),
     );
-  });
-
-  test('does nothing to other transforms', () => {
-    const rows = flat(ROWS);
-    unitRows(planTransform('standard', momentsOf(ROWS)).transform, rows);
-    assert.deepEqual(rows, flat(ROWS));
   });
 });
 

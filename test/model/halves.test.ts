@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { halfOf, halfSize } from '../../model/layout.ts';
-import { generator } from '../../model/random.ts';
-import { ari, ariOfLabels, contingency } from '../../model/scores.ts';
-
-/** `n` random labels below `k`. */
-function randomLabels(n: number, k: number, seed: number): Int32Array {
-  const rng = generator(BigInt(seed), 'labels');
-  return Int32Array.from({ length: n }, () => rng.below(k));
-}
 
 describe('halves of a sample', () => {
   test('half of the rows, ascending, each once', () => {
@@ -33,25 +25,4 @@ describe('halves of a sample', () => {
     const shared = halves[0].filter((place) => halves[1].includes(place)).length;
     assert.ok(shared > 95 && shared < 155, `${shared} of 250`);
   });
-});
-
-test('ariOfLabels is the ARI of the contingency table', () => {
-  for (const [a, b] of [
-    [5, 7],
-    [1, 4],
-    [1, 1],
-    [40, 40],
-  ]) {
-    const [pred, truth] = [randomLabels(300, a, 1), randomLabels(300, b, 2)];
-    assert.equal(ariOfLabels(pred, truth), ari(contingency(pred, truth)));
-  }
-  const labels = randomLabels(300, 5, 3);
-  assert.equal(
-    ariOfLabels(
-      labels,
-      labels.map((label) => 4 - label),
-    ),
-    1,
-  );
-  assert.equal(ariOfLabels(Int32Array.of(2), Int32Array.of(0)), 1);
 });

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  chooseByWeight,
-  lloydCentres,
-  nearestCentre,
-  seedCandidate,
-  squaredDistance,
-} from '../../model/kmeans.ts';
+import { chooseByWeight, lloydCentres, seedCandidate } from '../../model/kmeans.ts';
 import { close } from './support.ts';
 
 const centres = [Float64Array.of(0, 0), Float64Array.of(4, 0)];
@@ -16,14 +10,6 @@ const rows = Float32Array.of(0, 0, 1, 0, 4, 3, 2, 0);
 const grid = (steps: number) => Array.from({ length: steps }, (_, i) => (i + 0.5) / steps);
 
 describe('kmeans', () => {
-  test('nearest centre, the first one on a tie', () => {
-    assert.equal(squaredDistance(rows, 4, centres[0], 2), 25);
-    assert.deepEqual(
-      [0, 2, 4, 6].map((offset) => nearestCentre(rows, offset, centres, 2)),
-      [0, 0, 1, 0],
-    );
-  });
-
   test('draws are proportional to weights', () => {
     const counts = [0, 0, 0, 0];
     for (const u of grid(100)) counts[chooseByWeight([0, 3, 1, 0], u)]++;

@@ -59,11 +59,6 @@ describe('leadingEigen', () => {
       Array.from({ length: D }, (_, i) => (i % 50 === 0 ? 3 : i % 50 === 1 ? 2 : 1)),
       12,
     ));
-  test('finds zeros where the matrix has a lower rank than axes are wanted', () =>
-    assertEigenpairs(
-      Array.from({ length: D }, (_, i) => (i < 5 ? i + 1 : 0)),
-      9,
-    ));
   test('with a large tolerance, finds vectors that are uncorrelated and span nearly as much', () => {
     const a = matrixOf(decaying(0.5));
     const { values, vectors } = leadingEigen(a, D, 40, 2 ** -6);
@@ -82,10 +77,6 @@ describe('leadingEigen', () => {
         values.map(() => 1),
       ) / dot(decaying(0.5).slice(0, 40), Array(40).fill(1));
     assert.ok(ratio > 0.995 && ratio < 1 - 1e-9, String(ratio));
-  });
-  test('gives the same bits each time', () => {
-    const a = matrixOf(decaying(1));
-    assert.deepEqual(leadingEigen(a, D, 4), leadingEigen(a, D, 4));
   });
   test('is the full decomposition for a small matrix, and where most eigenpairs are wanted', () => {
     const a = matrixOf([5, 1, 4, 2, 3]);

@@ -24,8 +24,4 @@ describe('mixture', () => {
       T.map((t) => pointEstimate(prior, t)),
     );
   });
-
-  test('all empty: uniform weights', () => {
-    assert.deepEqual([...mStep(prior, [T[2], T[2]], 0).weights], [0.5, 0.5]);
-  });
 });

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { clusteringNet, layersOf, logits, subNets } from '../../model/nets/net.ts';
 import { contingencyCounter } from '../../model/scores.ts';
 import {
   bySize,
   isOrder,
-  isUnchanged,
   placesOf,
   renumbered,
   renumberLabels,
@@ -45,21 +43,6 @@ describe('bySize', () => {
   test('the largest is first, those without rows last, and equal ones keep their order', () => {
     assert.deepEqual(bySize([3, 0, 7, 3, 0, 9]), [5, 2, 0, 3, 1, 4]);
     assert.deepEqual(bySize(Float64Array.of()), []);
-  });
-
-  test('is unchanged exactly where sizes do not increase', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(5), { maxLength: 8 }), (sizes) => {
-        const order = bySize(sizes);
-        assert.ok(isOrder(order));
-        assert.equal(
-          isUnchanged(order),
-          sizes.every((size, i) => i === 0 || size <= sizes[i - 1]),
-        );
-        // Numbered once, clusters stay as they are.
-        assert.ok(isUnchanged(bySize(order.map((old) => sizes[old]))));
-      }),
-    );
   });
 });
 

@@ -3,11 +3,9 @@ import { describe, test } from 'node:test';
 import {
   areFound,
   binShift,
-  binsFor,
   bulkOf,
   type KeyRanges,
   keyOf,
-  keysOf,
   narrowed,
   numberOf,
   QUANTILES,
@@ -26,27 +24,6 @@ test('keys have the order of their numbers, and lead back to them', () => {
   }
   assert.equal(keyOf(-0), keyOf(0));
   assert.equal(keyOf(1 + 2 ** -23), keyOf(1) + 1);
-});
-
-test('keys of a column', () => {
-  const rows = Float32Array.from([...NUMBERS, -0].flatMap((value) => [7, value, 8]));
-  const keys = new Uint32Array(NUMBERS.length + 1);
-  keysOf(rows, 1, 3, keys);
-  assert.deepEqual([...keys], [...NUMBERS, -0].map(keyOf));
-});
-
-test('bins cover their range, and no coarser ones than needed', () => {
-  for (const [from, to, bins] of [
-    [0, 0, 2],
-    [5, 6, 2],
-    [5, 7, 2],
-    [0, 2 ** 32 - 1, 256],
-    [10, 2 ** 31, 4],
-  ]) {
-    const shift = binShift(from, to, bins);
-    assert.ok(Math.floor((to - from) / 2 ** shift) < bins);
-    assert.ok(shift === 0 || Math.floor((to - from) / 2 ** (shift - 1)) >= bins);
-  }
 });
 
 /** What rounds of histograms find in these columns, and how many there were. */
@@ -100,11 +77,6 @@ describe('the bulk of a column', () => {
     assert.equal(bulkOf(search([single]).ranges, 0), null);
     assert.equal(bulkOf(search([gauss.map(() => 3)]).ranges, 0), null);
   });
-
-  test('of two numbers', () => {
-    const { low, high } = bulkOf(search([gauss.map((_, i) => i % 2)]).ranges, 0)!;
-    assert.deepEqual([low, high], [0, 1]);
-  });
 });
 
 test('counts that no rows have end the search too', () => {
@@ -116,9 +88,4 @@ test('counts that no rows have end the search too', () => {
     }
     assert.ok(areFound(ranges));
   }
-});
-
-test('many columns get fewer bins', () => {
-  assert.equal(binsFor(10), 256);
-  assert.ok(binsFor(100_000) >= 4 && binsFor(100_000) < 16);
 });

@@ -107,26 +107,6 @@ describe('the pace', () => {
     assert.deepEqual(nextPace(pace({ frozen: 1, loss: 0.5 }), null), thawed(0.5));
   });
 
-  test('compares the loss only with those since K changed', () => {
-    const changed = pace({ frozen: 1, loss: 0.5, lossSinceChange: null });
-    const first = nextPace(changed, 0.6);
-    assert.deepEqual(first, pace({ frozen: 1, patience: 23, loss: 0.6 }));
-    assert.deepEqual(nextPace(first, 0.59), pace({ patience: 23, untilStep: 5, loss: 0.59 }));
-    assert.deepEqual(
-      nextPace(changed, null),
-      pace({ untilStep: 5, loss: 0.5, lossSinceChange: null }),
-      'the last loss is kept',
-    );
-  });
-
-  test('asks for patience in the last of the frozen epochs only', () => {
-    assert.deepEqual(
-      nextPace(pace({ frozen: 2, loss: 1 }), 0.5),
-      pace({ frozen: 1, untilStep: 5, loss: 0.5 }),
-    );
-    assert.deepEqual(nextPace(pace({ loss: 1 }), 0.5), pace({ untilStep: 5, loss: 0.5 }));
-  });
-
   test('delays steps by the epochs of patience, and by no more', () => {
     const halves = (epoch: number) => 2 ** -epoch;
     const { changes, moved } = run(fast, 20, { frozen: 2, lossIn: halves });
@@ -139,36 +119,12 @@ describe('the pace', () => {
     const without = run(paperSchedule(6), 60, { frozen: 2, lossIn: halves });
     assert.deepEqual([without.changes, without.moved], [['split 55'], epochs(3, 60)]);
   });
-
-  test('counts each epoch either against the step or against patience, whatever the losses', () => {
-    const losses = fc.array(fc.option(fc.double({ min: 0, max: 2, noNaN: true })), { maxLength: 60 });
-    fc.assert(
-      fc.property(losses, fc.nat(4), fc.nat(30), (all, frozen, patience) => {
-        let at = pace({ frozen, patience, untilStep: 100 });
-        for (const [i, loss] of all.entries()) {
-          const next = nextPace(at, loss);
-          assert.equal(100 - next.untilStep + patience - next.patience, i + 1);
-          assert.ok(next.patience >= 0 && next.frozen >= 0 && next.frozen <= at.frozen);
-          assert.equal(next.loss, loss ?? at.loss);
-          assert.equal(next.lossSinceChange, next.loss);
-          at = next;
-        }
-        if (all.length >= frozen + patience) assert.equal(at.frozen, 0);
-      }),
-    );
-  });
 });
 
 describe('sub-nets train', () => {
   test('fast: in the last epoch before a split', () => {
     assert.deepEqual(run(fast, 30).trained, [6, 18, 30]);
     assert.deepEqual(run(fastSchedule(2), 8).trained, [2, 6]);
-  });
-
-  test('fast: in epochs of patience too, if the split is that near', () => {
-    const halves = (epoch: number) => 2 ** -epoch;
-    // The split comes in epoch 9: the first of six epochs, three of patience, and five more.
-    assert.deepEqual(run(fast, 9, { frozen: 2, lossIn: halves }).trained, [9]);
   });
 
   test('a single cluster’s: in all epochs before a split', () => {
@@ -180,24 +136,6 @@ describe('sub-nets train', () => {
   test('paper: in all epochs from 45 on', () => {
     assert.deepEqual(run(paper, 300).trained, epochs(45, 300));
   });
-
-  test('in any epoch that ends with a split, in both schedules, however long the patience', () => {
-    for (const every of [1, 2, 5, 30])
-      for (const schedule of [fastSchedule(every), paperSchedule(every)])
-        for (const lossIn of [() => null, (epoch: number) => 1e9 * 0.5 ** epoch]) {
-          const { changes, trained } = run(schedule, 300, { frozen: 2, lossIn });
-          const splits = changes.filter((change) => change.startsWith('split'));
-          assert.ok(splits.length > 1);
-          for (const split of splits) assert.ok(trained.includes(Number(split.split(' ')[1])), split);
-        }
-  });
-});
-
-test('other settings of the schedules', () => {
-  assert.deepEqual([fast.mStepFrom, fast.refine, fast.depths], [1, 6, [2, 3, 4, 5, 6]]);
-  assert.deepEqual([fast.furtherProposals, paper.furtherProposals], [true, false]);
-  assert.deepEqual([fast.patience, paper.patience], [24, 0]);
-  assert.deepEqual([paper.mStepFrom, paper.subFrom, paper.refine, paper.depths], [25, 45, 0, []]);
 });
 
 describe('quiet steps', () => {
@@ -270,21 +208,6 @@ describe('a run has settled', () => {
     assert.ok(twice('+2!', 0) && twice('+2!', 1e-3 * ROWS));
     assert.ok(!twice('+2!', 1.1e-3 * ROWS) && !twice('+2', 0));
   });
-
-  test('after a quiet merge and a quiet split, whatever the progress', () => {
-    assert.ok(settled(history(1, '+3 m S', 1e9)));
-  });
-
-  test('never without steps, nor right after a successful split', () => {
-    assert.ok(!settled([]));
-    const past = fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 6 });
-    fc.assert(
-      fc.property(past, fc.integer({ min: 1, max: 5 }), (pairs, last) => {
-        const text = pairs.flatMap(([up, down]) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
-        assert.ok(!settled(history(20, [...text, `+${last}`].join(' '))));
-      }),
-    );
-  });
 });
 
 describe('a run has stalled', () => {
@@ -302,7 +225,6 @@ describe('a run has stalled', () => {
     test(`not stalled: ${text}`, () => {
       for (const splits of [0, 1]) assert.ok(!hasStalled(history(1, text), splits));
     });
-  test('not without steps', () => assert.ok(!hasStalled([], 0) && !isCycling([])));
 });
 
 test('the steps that are kept decide as all of them would, however many there were', () => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { generator } from '../../model/random.ts';
 import { accuracy, ari, contingency, contingencyCounter, nmi, nmiOfLabels } from '../../model/scores.ts';
 
 interface Labelling {
@@ -96,45 +95,6 @@ describe('metrics', () => {
     );
   });
 
-  test('are bounded, symmetric (NMI, ARI), and independent of names and order', () => {
-    fc.assert(
-      fc.property(twoLabellings, fc.nat(), ([pred, truth], turn) => {
-        const actual = all(pred, truth);
-        assert.ok(actual.nmi >= 0 && actual.nmi <= 1);
-        assert.ok(actual.ari >= -0.5 - 1e-12 && actual.ari <= 1);
-        assert.ok(actual.acc > 0 && actual.acc <= 1);
-        const swapped = all(truth, pred);
-        const renamed = all(
-          pred.map((p) => (p * 3 + turn) % 7),
-          truth.map((t) => 6 - t),
-        );
-        const reversed = all(pred.toReversed(), truth.toReversed());
-        for (const other of [swapped, renamed, reversed])
-          for (const metric of ['nmi', 'ari', 'acc'] as const) close(other[metric], actual[metric], metric);
-      }),
-    );
-  });
-
-  test('are 1 for the same partition under other names', () => {
-    fc.assert(
-      fc.property(labels(6, { minLength: 1, maxLength: 60 }), (pred) => {
-        const actual = all(
-          pred,
-          pred.map((p) => (p + 1) % 6),
-        );
-        for (const metric of ['nmi', 'ari', 'acc'] as const) close(actual[metric], 1, metric);
-      }),
-    );
-  });
-
-  test('are about 0 (ACC: about 1/K) for independent labels', () => {
-    const rng = generator(1n, 'test');
-    const draw = () => Int32Array.from({ length: 200_000 }, () => rng.below(8));
-    const table = contingency(draw(), draw());
-    assert.ok(nmi(table) < 5e-4 && Math.abs(ari(table)) < 5e-4);
-    assert.ok(Math.abs(accuracy(table) - 1 / 8) < 0.01);
-  });
-
   test('stay exact with 20,000,000 rows, added in batches', () => {
     const counter = contingencyCounter();
     const n = 1_000_000;
@@ -153,18 +113,6 @@ describe('metrics', () => {
 });
 
 describe('contingency', () => {
-  test('does not depend on the batches', () => {
-    fc.assert(
-      fc.property(twoLabellings, fc.nat(), ([pred, truth], at) => {
-        const cut = at % (pred.length + 1);
-        const counter = contingencyCounter();
-        counter.add(pred.slice(0, cut), truth.slice(0, cut));
-        counter.add(pred.slice(cut), truth.slice(cut));
-        assert.deepEqual(counter.table(), contingency(pred, truth));
-      }),
-    );
-  });
-
   test('leaves out codes that do not occur', () => {
     const table = contingency([4, 4, 0], [7, 0, 7]);
     assert.deepEqual(table, {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { generator } from '../../model/random.ts';
 import { silhouette } from '../../model/scores.ts';
 
 interface Sample {
@@ -41,12 +40,6 @@ describe('silhouette', () => {
       close(silhouette(Float64Array.from(rows), dim, labels), expected));
   }
 
-  test('takes float32 rows', () => {
-    const { rows, dim, labels, silhouette: expected } = (values.samples as Sample[])[2];
-    const actual = silhouette(Float32Array.from(rows), dim, labels);
-    assert.ok(Math.abs(actual! - expected) < 1e-6);
-  });
-
   test('equals its definition, is bounded and independent of names and order', () => {
     const row = fc.tuple(
       fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 2, maxLength: 2 }),
@@ -76,13 +69,5 @@ describe('silhouette', () => {
     assert.equal(silhouette(rows, 1, [0, 1, 2]), null);
     assert.equal(silhouette(new Float64Array(0), 1, []), null);
     assert.throws(() => silhouette(rows, 2, [0, 1, 2]), RangeError);
-  });
-
-  test('identical rows score 0, far clusters nearly 1', () => {
-    assert.equal(silhouette(new Float64Array(8), 2, [0, 0, 1, 1]), 0);
-    const rng = generator(1n, 'test');
-    const labels = Int32Array.from({ length: 200 }, (_, i) => i % 2);
-    const rows = Float32Array.from(labels, (label) => 1e4 * label + rng.normal());
-    assert.ok(silhouette(rows, 1, labels)! > 0.999);
   });
 });

@@ -107,17 +107,6 @@ for (const [name, texts, values, said] of NUMBERS)
       else assert.equal(found.note, null);
     });
 
-test('what is said to be between columns is what is there', async () => {
-  for (const [text, sep, said] of [
-    ['x y\n1,5 2\n2,5 3\n', null, 'blanks'],
-    ['x~y\n1,5~2\n2,5~3\n', '~', '~'],
-  ] as const)
-    assert.ok(
-      (await read(put('signs.csv', text), { sep })).note?.includes(`with ${said} between columns`),
-      said,
-    );
-});
-
 test('numbers that do not fit are errors that name the cell', async () => {
   const mixed = put('mixed.csv', 'a;b\n1,5;2.5\n2,5;3.5\n');
   await refuses(

@@ -65,12 +65,6 @@ describe('quantiles of distances', () => {
     ])
       assert.ok(Math.abs(outlierScore(quantiles, 0, distance) - score) < 1e-6, `${distance}`);
   });
-
-  test('rows at the same distance are no outliers of each other', () => {
-    const counts = distanceCounts(1);
-    for (let i = 0; i < 50; i++) counts.add(0, 3);
-    assert.equal(outlierScore(counts.quantiles([0]), 0, 3), 0);
-  });
 });
 
 describe('centres', () => {

@@ -19,16 +19,6 @@ describe('two nearest neighbours', () => {
       assert.ok(Math.abs(found - d) < 0.1 * d, `${found}`);
     });
 
-  test('find the dimension of a curved surface, not the number of its columns', () => {
-    const plane = cube(3, 1500, 2);
-    const rows = Array.from({ length: 1500 }, (_, i) => {
-      const [u, v] = [3 * plane[2 * i], 3 * plane[2 * i + 1]];
-      return [u * Math.cos(u), u * Math.sin(u), v, Math.sin(v), u * u];
-    });
-    const found = twoNearestNeighbours(nearest(rows.flat(), 5, 3).distance, 3);
-    assert.ok(Math.abs(found - 2) < 0.2, `${found}`);
-  });
-
   test('is the maximum of the likelihood of the lower nine tenths', () => {
     // log μ at the expected order statistics of an exponential distribution of rate 5.
     const n = 2000;

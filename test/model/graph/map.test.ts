@@ -49,25 +49,6 @@ describe('the map of rows', () => {
     }
   });
 
-  test('keeps the order of a curve', () => {
-    const rows = Float32Array.from({ length: 3 * 200 }, (_, p) => {
-      const t = Math.floor(p / 3) / 40;
-      return [Math.cos(t), Math.sin(t), t][p % 3];
-    });
-    const map = mapOf(rows, 3);
-    const far = (i: number, j: number) =>
-      Math.hypot(map[2 * i] - map[2 * j], map[2 * i + 1] - map[2 * j + 1]);
-    const steps = Array.from({ length: 199 }, (_, i) => far(i, i + 1)).sort((a, b) => a - b);
-    assert.ok(steps[190] * 10 < far(0, 199), `${steps[190]} ${far(0, 199)}`);
-  });
-
-  test('of more columns than rows', () => {
-    // The same blobs, each of their three numbers repeated in a hundred columns.
-    const few = blobs(six, 20);
-    const wide = Float32Array.from({ length: 120 * 300 }, (_, p) => few[3 * Math.floor(p / 300) + (p % 3)]);
-    assert.ok(kept(mapOf(wide, 300), 6) > 0.99);
-  });
-
   test('is the same for the same rows', () => {
     const rows = blobs(six, 20);
     assert.deepEqual(mapOf(rows, 3), mapOf(rows.slice(), 3));

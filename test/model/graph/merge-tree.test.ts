@@ -65,21 +65,6 @@ test('joins the best pair of all in each step, the first on a tie', () => {
   );
 });
 
-test('each cluster is joined once, at heights that do not rise; the arguments stay as they are', () => {
-  const { weights, volumes } = weightsOf(1, 150, 0.8, 1e9);
-  const [before, sums] = [weights.slice(), volumes.slice()];
-  const joins = mergeTree(weights, volumes);
-  assert.deepEqual([weights, volumes], [before, sums]);
-  assert.deepEqual(
-    joins.flatMap(({ a, b }) => [a, b]).sort((x, y) => x - y),
-    [...Array(298).keys()],
-  );
-  for (const [j, { a, b, height }] of joins.entries()) {
-    assert.ok(a < b && b < 150 + j);
-    if (j > 0) assert.ok(height <= joins[j - 1].height);
-  }
-});
-
 test('the height is the resolution at which a union is worth as much as its parts', () => {
   const graph = graphOf(5, [
     [0, 1, 2],

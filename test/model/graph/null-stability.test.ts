@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { beyondChance, chanceAt, gaussianRows, nullStability } from '../../../model/graph/stability.ts';
+import { chanceAt, nullStability } from '../../../model/graph/stability.ts';
 import { close } from '../support.ts';
 
 describe('stability by chance', () => {
@@ -27,25 +27,5 @@ describe('stability by chance', () => {
     ]);
     assert.deepEqual(noisy.mean, [0.2, 0.2, 0.3]);
     assert.ok(Number.isFinite(chanceAt(noisy, 20)));
-  });
-
-  test('what is beyond chance is 1 for full agreement, 0 for that of the null, and below for less', () => {
-    assert.equal(beyondChance(1, 0.4), 1);
-    assert.equal(beyondChance(0.4, 0.4), 0);
-    close(beyondChance(0.7, 0.4), 0.5, 1e-12);
-    assert.ok(beyondChance(0.2, 0.4) < 0);
-  });
-
-  test('rows of the null are Gaussian, and the same for the same seed', () => {
-    const variances = [9, 1, 0.25];
-    const rows = gaussianRows(3n, 4000, variances);
-    assert.equal(rows.length, 12_000);
-    for (const [j, variance] of variances.entries()) {
-      const own = Array.from({ length: 4000 }, (_, i) => rows[3 * i + j] / Math.sqrt(variance));
-      close(own.reduce((a, b) => a + b, 0) / 4000, 0, 0.06);
-      close(own.reduce((a, b) => a + b * b, 0) / 4000, 1, 0.1);
-    }
-    assert.deepEqual(gaussianRows(3n, 4000, variances), rows);
-    assert.notDeepEqual(gaussianRows(4n, 4000, variances), rows);
   });
 });

@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  areClusters,
-  chosenResolution,
-  GRID,
-  isPastLast,
-  replicateRows,
-  stability,
-} from '../../../model/graph/stability.ts';
+import { chosenResolution, isPastLast, replicateRows, stability } from '../../../model/graph/stability.ts';
 import { generator } from '../../../model/random.ts';
 import { ari, ariOfLabels, contingency } from '../../../model/scores.ts';
 import { close } from '../support.ts';
@@ -66,18 +59,6 @@ describe('replicates', () => {
     }
   });
 
-  test('agree entirely if labels differ in their names alone, and not at all by chance', () => {
-    const same = [1, 2, 3].map((replicate) =>
-      labelsOf(replicate, 4, 0).map((label) => (label < 0 ? -1 : (label + replicate) % 4)),
-    );
-    assert.deepEqual(stability(same, N), { mean: 1, error: 0, k: 4, range: [4, 4] });
-    const { mean: chance } = stability(
-      Array.from({ length: 12 }, (_, replicate) => labelsOf(replicate, 4, 1)),
-      N,
-    );
-    assert.ok(Math.abs(chance) < 0.01, `${chance}`);
-  });
-
   test('single clusters agree with 0, with each other too', () => {
     const single = labelsOf(3, 1, 0);
     assert.deepEqual(stability([labelsOf(1, 1, 0), labelsOf(2, 1, 0), single], N), {
@@ -97,9 +78,6 @@ describe('replicates', () => {
     assert.equal(stability([Int32Array.of(0, 0, 1), Int32Array.of(0, 0, -1)], 3).mean, 0);
     assert.equal(stability([Int32Array.of(0, 0, -1), Int32Array.of(0, 0, 1)], 3).mean, 0);
   });
-
-  test('one alone has no stability', () =>
-    assert.throws(() => stability([labelsOf(1, 3, 0)], N), RangeError));
 });
 
 test('the ARI by counting is that of the contingency table', () => {
@@ -120,12 +98,6 @@ test('the ARI by counting is that of the contingency table', () => {
 
 describe('resolutions', () => {
   const curveOf = (...means: number[]) => means.map((value) => ({ mean: value, error: 0 }));
-
-  test('are half powers of 2 from ½ to 64', () => {
-    assert.equal(GRID.length, 15);
-    assert.deepEqual([GRID[0], GRID[2], GRID[14]], [0.5, 1, 64]);
-    for (let j = 1; j < 15; j++) close(GRID[j] / GRID[j - 1], Math.SQRT2, 1e-12);
-  });
 
   test('the search ends after four that are below 75 % of the best', () => {
     assert.equal(isPastLast([]), false);
@@ -149,10 +121,5 @@ describe('resolutions', () => {
     assert.equal(chosenResolution([]), null);
     assert.equal(chosenResolution(points([0.1, 0.1, 0], [0.449, 0.299, 0])), null);
     assert.equal(chosenResolution(points([0.45, 0.301, 0])), 0);
-  });
-
-  test('there are clusters if so much is beyond a single one', () => {
-    assert.equal(areClusters(0.45, 0.3), false);
-    assert.equal(areClusters(0.52, 0.3), true);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cutAt, type Dendrogram, groupsAt, nodeSizes } from '../../../model/hierarchy/dendrogram.ts';
+import { cutAt, type Dendrogram } from '../../../model/hierarchy/dendrogram.ts';
 
 /** Clusters 1 and 3 join first, then 0 and 2, then these two, then cluster 4. */
 const tree: Dendrogram = {
@@ -13,20 +13,7 @@ const tree: Dendrogram = {
   ],
 };
 
-test('the size of a join is that of its clusters', () =>
-  assert.deepEqual(nodeSizes(tree), [50, 40, 30, 20, 5, 60, 80, 140, 145]));
-
 describe('a cut', () => {
-  test('at K has the clusters of the partition, at 1 all of them as one', () => {
-    const { groups, place } = cutAt(tree, 5);
-    assert.deepEqual([...place], [0, 1, 2, 3, 4]);
-    assert.deepEqual(groups[3], { rows: 20, from: [3], height: null });
-    assert.deepEqual(cutAt(tree, 1), {
-      groups: [{ rows: 145, from: [0, 1, 2, 3, 4], height: 0.7 }],
-      place: new Int32Array(5),
-    });
-  });
-
   test('in between has as many as it is to have, numbered by size', () => {
     // 1 and 3 have 60 rows together, more than cluster 0.
     assert.deepEqual(cutAt(tree, 4), {
@@ -46,9 +33,6 @@ describe('a cut', () => {
     const even = { sizes: [20, 10, 10, 10], joins: [{ a: 2, b: 3, height: 1 }] };
     assert.deepEqual([...cutAt(even, 3).place], [0, 2, 1, 1]);
   });
-
-  test('by node: the joins below it are made', () =>
-    assert.deepEqual([...groupsAt(tree, 3).keys()].sort(), [4, 5, 6]));
 
   test('at 0, above K or at a fraction is an error', () => {
     for (const count of [0, 6, 2.5, Number.NaN]) assert.throws(() => cutAt(tree, count), RangeError);

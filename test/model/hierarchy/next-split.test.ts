@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type HalfLinks, halfLinks } from '../../../model/graph/halves.ts';
+import { halfLinks } from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { degrees } from '../../../model/graph/weights.ts';
 import { type ClusterHalves, nextSplits } from '../../../model/hierarchy/dendrogram.ts';
@@ -10,7 +10,7 @@ import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
 import { niwPrior } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import type { Parts } from '../../../model/state.ts';
-import { addStatistics, scaleStatistics } from '../../../model/statistics.ts';
+import { addStatistics } from '../../../model/statistics.ts';
 import { graphOf, randomGraph } from '../graph/support.ts';
 import { close, statisticsOf } from '../support.ts';
 
@@ -61,14 +61,6 @@ describe('by the evidence', () => {
     // Among more rows it is less for each of them.
     const of = (T: Float64Array[]) => evidenceHalves(prior, T, alone(parts), ALPHA)[1]!.height;
     close(5 * of(totals(parts)), halves!.height * 2, 1e-12);
-  });
-
-  test('halves of the sample are scaled to all rows', () => {
-    const T = totals(parts).map((t, k) => scaleStatistics(t, k === 1 ? 30 : 1));
-    const [all] = [parts[1].map((t) => scaleStatistics(t, 30))];
-    const [, own] = evidenceHalves(prior, T, alone(parts), ALPHA);
-    close(own!.height, (evidenceTree(prior, all, ALPHA, 2)[0].height * 6000) / 6300, 1e-12);
-    assert.deepEqual(own!.rows, [100, 100]);
   });
 
   test('halves that are empty, too small or too flat are none, and leave the others as they are', () => {
@@ -153,15 +145,6 @@ describe('by the graph', () => {
       }),
       { numRuns: 50 },
     );
-  });
-
-  test('halves without a link separate at 0', () => {
-    const links: HalfLinks = {
-      rows: Float64Array.of(10, 12),
-      volume: Float64Array.of(30, 40),
-      between: Float64Array.of(0),
-    };
-    assert.deepEqual(linkedHalves(links, 1, 100, 10), [{ rows: [10, 12], height: 0 }]);
   });
 });
 

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   autoencoderWidths,
-  codeLayer,
   decoderNet,
   encoderLayers,
   initialAutoencoder,
-  operationsPerRow,
   rateAfter,
 } from '../../../model/nets/autoencoder.ts';
 import { netShapes, netSize, unflatten } from '../../../model/nets/net.ts';
@@ -14,12 +12,6 @@ import { netShapes, netSize, unflatten } from '../../../model/nets/net.ts';
 const WIDTHS = autoencoderWidths(300, [200, 100], 10);
 
 describe('an auto-encoder', () => {
-  test('mirrors its encoder', () => {
-    assert.deepEqual(WIDTHS, [300, 200, 100, 10, 100, 200, 300]);
-    assert.equal(WIDTHS[codeLayer(WIDTHS) + 1], 10);
-    assert.equal(codeLayer(autoencoderWidths(7, [], 2)), 0);
-  });
-
   test('begins with weights and biases uniform in ±1/√fan-in', () => {
     const { params } = initialAutoencoder(3n, WIDTHS);
     const shapes = netShapes([...WIDTHS], 0);
@@ -66,9 +58,5 @@ describe('an auto-encoder', () => {
     assert.ok(Math.abs(rateAfter(0.1, 25, 50) - 0.05) < 1e-12);
     assert.ok(Math.abs(rateAfter(0.1, 50, 50)) < 1e-12);
     assert.ok(rateAfter(0.1, 10, 50) > rateAfter(0.1, 11, 50));
-  });
-
-  test('costs six operations a weight and row', () => {
-    assert.equal(operationsPerRow([4, 3, 4]), 6 * 24);
   });
 });

@@ -54,8 +54,3 @@ test('layers of a net, and of one of several stacked nets', () => {
   assert.deepEqual(first.weights, subs.params[0].slice(300, 450));
   assert.deepEqual([last.rows, last.cols, last.bias.length], [50, 2, 2]);
 });
-
-test('argmax takes the first of equal values; no rows give no labels', () => {
-  assert.deepEqual(argmaxRows(Float32Array.of(1, 1, 0, 0, 2, 2), 3), Int32Array.of(0, 1));
-  assert.deepEqual(argmaxRows(new Float32Array(0), 3), new Int32Array(0));
-});
