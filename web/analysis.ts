@@ -3,11 +3,8 @@ import type { StateOf } from '../view/api.ts';
 import { bytesIn, createMap, createViewer, type DisplaySample, type ModelView } from '../view/model-view.ts';
 import { sampledRows } from '../view/sample-rows.ts';
 
-export interface AnalysisRequest {
-  isOver: boolean;
-  /** Points on a map, in place of the axes. */
-  onMap: boolean;
-}
+/** `onMap`: points on a map, in place of the axes. */
+export type AnalysisRequest = { isOver: boolean; onMap: boolean };
 
 /** The part of a dedicated worker's global scope used here; the DOM types lack it. */
 interface WorkerScope {

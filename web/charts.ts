@@ -17,14 +17,8 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
   /** Whether losses have logarithmic axes; null: as the values need it. */
   let isLog: boolean | null = null;
   const logButton = byId<HTMLButtonElement>('log-losses');
-  const panels = [
-    { box: byId('chart-k'), values: kText, picture: (frame: ChartFrame) => kChart(store!, null, frame) },
-    {
-      box: byId('chart-losses'),
-      values: lossText,
-      picture: (frame: ChartFrame) => lossChart(store!.epochs, frame, isLog),
-    },
-  ];
+  const kBox = byId('chart-k');
+  const lossBox = byId('chart-losses');
   const frameOf = (box: HTMLElement): ChartFrame => ({
     width: Math.max(240, box.clientWidth),
     height: Math.max(160, box.clientHeight),
@@ -36,12 +30,11 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
     isLog = logButton.getAttribute('aria-pressed') !== 'true';
     draw();
   };
-  for (const { box, values } of panels) {
-    new ResizeObserver(draw).observe(box);
-    listen(box, values);
-  }
+  listen(kBox, kText);
+  listen(lossBox, lossText);
 
   function listen(box: HTMLElement, values: (i: number) => string) {
+    new ResizeObserver(draw).observe(box);
     let pressed: number | null = null;
     const epochUnder = (x: number) => epochAt(store!.epochs, frameOf(box), x);
     const xOf = ({ clientX }: PointerEvent) => clientX - box.getBoundingClientRect().left;
@@ -113,7 +106,8 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
   function draw() {
     if (!store?.epochs.epoch.length) return;
     if (at !== null && at >= store.epochs.epoch.length) at = null;
-    for (const { box, picture } of panels) setHtml(box, picture(frameOf(box)));
+    setHtml(kBox, kChart(store, null, frameOf(kBox)));
+    setHtml(lossBox, lossChart(store.epochs, frameOf(lossBox), isLog));
     logButton.setAttribute('aria-pressed', String(isLog ?? hasLogAxis(store.epochs)));
   }
 
@@ -124,14 +118,11 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
       const last = epoch.length - 1;
       draw();
       if (last < 0) return;
-      panels[0].box.setAttribute(
-        'aria-label',
-        `K over ${count(epoch[last])} epochs: ${k[0]} at first, now ${kAfterEpochs(store)[last]}`,
-      );
-      panels[1].box.setAttribute(
-        'aria-label',
-        `Losses over ${count(epoch[last])} epochs: clustering ${threeDigits(loss[last])}, sub-clustering ${threeDigits(subLoss[last])} in the last epoch`,
-      );
+      const epochs = `${count(epoch[last])} epochs`;
+      const ks = `${k[0]} at first, now ${kAfterEpochs(store)[last]}`;
+      const losses = `clustering ${threeDigits(loss[last])}, sub-clustering ${threeDigits(subLoss[last])}`;
+      kBox.setAttribute('aria-label', `K over ${epochs}: ${ks}`);
+      lossBox.setAttribute('aria-label', `Losses over ${epochs}: ${losses} in the last epoch`);
     },
   };
 }

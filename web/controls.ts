@@ -1,8 +1,6 @@
 import { isOver, type RunInfo, type Status } from '../view/api.ts';
 import { byId, setText } from './dom.ts';
 
-type ShowNotice = (text: string, tone?: 'good' | 'bad') => void;
-
 /** What is asked before a run is ended. */
 const QUESTIONS = {
   finish: {
@@ -19,9 +17,7 @@ const QUESTIONS = {
 type End = keyof typeof QUESTIONS;
 
 /** Pause, checkpoint, finish and abort (after a confirmation). */
-export function controls(notice: ShowNotice): {
-  show(run: RunInfo, status: Status, isConnected: boolean): void;
-} {
+export function controls(notice: (text: string, tone?: 'good' | 'bad') => void) {
   const pause = byId<HTMLButtonElement>('pause');
   const checkpoint = byId<HTMLButtonElement>('checkpoint');
   const ends = { finish: byId<HTMLButtonElement>('finish'), stop: byId<HTMLButtonElement>('stop') };
@@ -62,7 +58,7 @@ export function controls(notice: ShowNotice): {
   }
 
   return {
-    show(run, newStatus, isConnected) {
+    show(run: RunInfo, newStatus: Status, isConnected: boolean) {
       status = newStatus;
       byId('controls').hidden = !run.controls || isOver(status);
       setText(pause, status === 'paused' ? 'Resume' : 'Pause');
@@ -81,10 +77,8 @@ async function doneText(response: Response, otherwise: string): Promise<string> 
   return `${message[0].toUpperCase()}${message.slice(1)}.`;
 }
 
-async function errorText(response: Response): Promise<string> {
-  try {
-    return (await response.json()).error;
-  } catch {
-    return `HTTP status ${response.status}`;
-  }
-}
+const errorText = (response: Response): Promise<string> =>
+  response.json().then(
+    ({ error }) => error,
+    () => `HTTP status ${response.status}`,
+  );

@@ -58,6 +58,15 @@ export function becomeChildren(element: Element, next: Element): void {
   }
 }
 
+/** Puts children in this order, before all others; moves only those that are not where they should be. */
+export function inOrder(parent: Element, children: readonly Element[]): void {
+  let at = parent.firstElementChild;
+  for (const child of children) {
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+  }
+}
+
 /** Shows a tooltip next to a point of its box (pixels), inside the box. */
 export function placeTooltip(tip: HTMLElement, x: number, y: number, width: number, height: number): void {
   tip.hidden = false;

@@ -50,13 +50,8 @@ export function savedFeed(saved: SavedRun): Feed {
     follow(listener) {
       show = listener.view;
       listener.connection('over');
-      listener.loaded({
-        ...saved.history,
-        run: saved.run,
-        status: saved.run.status,
-        present: new Set(),
-        work: [],
-      });
+      const { run, history } = saved;
+      listener.loaded({ ...history, run, status: run.status, present: new Set(), work: [] });
       if (view) show(view);
       // `dpmesh view` counts its viewers.
       if (saved.isServed) new EventSource('api/stream');
@@ -75,12 +70,11 @@ export function savedFeed(saved: SavedRun): Feed {
 }
 
 /** Of these rows those whose image the page has in a picture. */
-function imagesInPage(rows: readonly number[]): RowContent[] {
-  return rows.flatMap((row) => {
+const imagesInPage = (rows: readonly number[]): RowContent[] =>
+  rows.flatMap((row) => {
     const image = document.querySelector(`image[data-row="${row}"]`)?.getAttribute('href');
     return image ? [{ row, image }] : [];
   });
-}
 
 /** Milliseconds before a reconnect. Doubles from the first to the second. */
 const FIRST_WAIT = 500;
@@ -116,15 +110,8 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
     let store: Store | null = null;
     const early: Message[] = [];
     const source = new EventSource('api/stream');
-    source.onopen = () => {
-      load().then(
-        () => {
-          wait = FIRST_WAIT;
-        },
-        () => reconnect(),
-      );
-    };
-    source.onerror = () => reconnect();
+    source.onopen = () => void load().catch(reconnect);
+    source.onerror = reconnect;
     source.onmessage = ({ data }) => {
       const message: Message = JSON.parse(data);
       if (!store) early.push(message);
@@ -140,6 +127,7 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
       listener.connection('open');
       listener.loaded(store);
       state(isOver(store.status));
+      wait = FIRST_WAIT;
     }
 
     function receive(store: Store, message: Message) {
@@ -164,19 +152,12 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
 
 async function fetchJson<T>(path: string): Promise<T> {
   const response = await fetch(path, { cache: 'no-store' });
-  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  if (response.status !== 200) throw new Error(`${path}: HTTP ${response.status}`);
   return response.json();
 }
 
 /** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
-async function fetched<T>(path: string): Promise<T | null> {
-  try {
-    const response = await fetch(path, { cache: 'no-store' });
-    return response.status === 200 ? await response.json() : null;
-  } catch {
-    return null;
-  }
-}
+const fetched = <T>(path: string): Promise<T | null> => fetchJson<T>(path).catch(() => null);
 
 const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);
 
@@ -185,17 +166,13 @@ const MOST_KEPT = 200;
 
 function keptAnswers(load: Feed['rows']): Feed['rows'] {
   const kept = new Map<string, Promise<RowContents | null>>();
-  return (rows) => {
-    if (!rows.length) return Promise.resolve(null);
+  return async (rows) => {
+    if (!rows.length) return null;
     const query = rows.join();
-    const known = kept.get(query);
-    if (known) return known;
-    const loading = load(rows).then((found) => {
-      if (!found) kept.delete(query);
-      return found;
-    });
-    kept.set(query, loading);
+    if (!kept.has(query)) kept.set(query, load(rows));
     if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
-    return loading;
+    const found = await kept.get(query)!;
+    if (!found) kept.delete(query);
+    return found;
   };
 }

@@ -1,14 +1,17 @@
 import { WHOLE, type Zoom } from '../view/points.ts';
 
-/** What is done with a pointer, a wheel or two fingers on a picture; places are in pixels from its upper left corner. */
+/** In pixels from the upper left corner of a picture. */
+export type Place = readonly [x: number, y: number];
+
+/** What is done with a pointer, a wheel or two fingers on a picture. */
 export interface Gestures {
   /** One pointer was dragged by so much. */
   drag(dx: number, dy: number, event: PointerEvent): void;
   /** The wheel, or two fingers. */
-  zoom(by: number, at: readonly [number, number]): void;
-  click(at: readonly [number, number]): void;
+  zoom(by: number, at: Place): void;
+  click(at: Place): void;
   /** The pointer is there, without being pressed; null: it has left. */
-  hover(at: readonly [number, number] | null): void;
+  hover(at: Place | null): void;
 }
 
 /** A pointer that moves less is not dragged. */
@@ -20,26 +23,20 @@ const PIXELS_PER_LINE = 18;
  * Listens to an element. The wheel counts where the element has the focus, as after a click, or with Ctrl, as browsers send it for
  * two fingers on a touchpad; else it scrolls the page.
  */
-export function onGestures(element: HTMLElement | SVGElement, on: Gestures): void {
+export function onGestures(element: HTMLElement, on: Gestures): void {
   const pressed = new Map<number, PointerEvent>();
   let isDrag = false;
-  const placeOf = ({ clientX, clientY }: MouseEvent): readonly [number, number] => {
+  const placeOf = ({ clientX, clientY }: MouseEvent): Place => {
     const { left, top } = element.getBoundingClientRect();
     return [clientX - left, clientY - top];
   };
-  const listen = <K extends keyof HTMLElementEventMap>(
-    type: K,
-    listener: (event: HTMLElementEventMap[K]) => void,
-    options?: AddEventListenerOptions,
-  ) => element.addEventListener(type, listener as EventListener, options);
-
-  listen('pointerdown', (event) => {
+  element.onpointerdown = (event) => {
     if (event.button !== 0) return;
     element.setPointerCapture(event.pointerId);
     pressed.set(event.pointerId, event);
     isDrag = pressed.size > 1;
-  });
-  listen('pointermove', (event) => {
+  };
+  element.onpointermove = (event) => {
     const before = pressed.get(event.pointerId);
     if (!before) return void (pressed.size || on.hover(placeOf(event)));
     const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
@@ -52,14 +49,13 @@ export function onGestures(element: HTMLElement | SVGElement, on: Gestures): voi
     const [[x, y], [u, v]] = [placeOf(event), placeOf(other)];
     on.drag(dx / 2, dy / 2, event);
     on.zoom(apart(event) / Math.max(1, apart(before)), [(x + u) / 2, (y + v) / 2]);
-  });
-  listen('pointerup', (event) => {
-    if (!pressed.delete(event.pointerId)) return;
-    if (!isDrag) on.click(placeOf(event));
-  });
-  listen('pointercancel', ({ pointerId }) => void pressed.delete(pointerId));
-  listen('pointerleave', () => on.hover(null));
-  listen(
+  };
+  element.onpointerup = (event) => {
+    if (pressed.delete(event.pointerId) && !isDrag) on.click(placeOf(event));
+  };
+  element.onpointercancel = ({ pointerId }) => void pressed.delete(pointerId);
+  element.onpointerleave = () => on.hover(null);
+  element.addEventListener(
     'wheel',
     (event) => {
       const hasFocus = document.activeElement === element || element.contains(document.activeElement);
@@ -80,7 +76,7 @@ const STEP = 1.4;
 type Size = readonly [width: number, height: number];
 
 /** Magnified further by `by`, so that what is at (x, y) stays there. */
-export function zoomAt(zoom: Zoom, by: number, [x, y]: readonly [number, number], size: Size): Zoom {
+export function zoomAt(zoom: Zoom, by: number, [x, y]: Place, size: Size): Zoom {
   const factor = Math.min(MOST, Math.max(1, zoom.factor * by));
   const ratio = factor / zoom.factor;
   return inside({ factor, x: x - ratio * (x - zoom.x), y: y - ratio * (y - zoom.y) }, size);
@@ -102,8 +98,13 @@ export function zoomByKey(zoom: Zoom, { key, shiftKey }: KeyboardEvent, size: Si
   if (key === '+' || key === '=') return zoomAt(zoom, STEP, middle, size);
   if (key === '-') return zoomAt(zoom, 1 / STEP, middle, size);
   if (key === '0') return WHOLE;
-  const [right, down] =
-    { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] ?? [];
-  if (!shiftKey || right === undefined) return null;
-  return moved(zoom, (-right * size[0]) / 10, (-down! * size[1]) / 10, size);
+  const arrow = arrowOf(key);
+  if (!shiftKey || !arrow) return null;
+  return moved(zoom, (-arrow[0] * size[0]) / 10, (-arrow[1] * size[1]) / 10, size);
 }
+
+/** Where an arrow key points, in units to the right and down. */
+export const arrowOf = (key: string): Place | undefined =>
+  (({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }) as const)[
+    key as 'ArrowUp'
+  ];

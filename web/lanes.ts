@@ -5,70 +5,51 @@ import { byId, placeTooltip, setHtml, setText } from './dom.ts';
 
 /** Which worker computed which shard when: a table with a line for each worker, in which time runs to the right. */
 
-/** A unit of work on the chart. */
-export interface WorkBlock {
-  lane: number;
-  /** Seconds since the run began. */
-  start: number;
-  end: number;
-  task: string;
-  epoch: number;
-  round: number;
-  shards: [number, number];
-}
-
-export interface Lanes {
-  workers: string[];
-  /** Number of workers that were active in the window but have no lane. */
-  more: number;
-  blocks: WorkBlock[];
-  from: number;
-  to: number;
-  /** Number of shards, each of which has a strip of a lane. */
-  shards: number;
-  /** Fraction of the window that each worker was computing. */
-  busy: number[];
-}
-
 /** Maximum number of lanes drawn. */
 const MAX_LANES = 48;
 
-/** Lays out the last `rounds` rounds. */
-export function lanesOf(work: readonly WorkSpan[], rounds: number): Lanes {
+/**
+ * Lays out the last `rounds` rounds: the workers, each with a lane and the fraction of the time shown that it was computing, `more` that
+ * have none, and their units of work. Each of the `shards` has a strip of a lane; times are in seconds since the run began.
+ */
+export function lanesOf(work: readonly WorkSpan[], rounds: number) {
   const wanted = new Set<number>();
   for (let i = work.length - 1; i >= 0 && (wanted.size < rounds || wanted.has(work[i][3])); i--)
     wanted.add(work[i][3]);
-  const shown = work.filter(([, , , round]) => wanted.has(round));
-  const names = [...new Set(shown.map(([worker]) => worker))].sort((a, b) =>
+  const spans = work
+    .filter(([, , , round]) => wanted.has(round))
+    .map(([worker, task, epoch, round, first, last, start, end]) => {
+      return { worker, task, epoch, round, first, last, start, end };
+    });
+  const names = [...new Set(spans.map(({ worker }) => worker))].sort((a, b) =>
     a.localeCompare(b, 'en', { numeric: true }),
   );
   const workers = names.slice(0, MAX_LANES);
   const lane = new Map(workers.map((name, i) => [name, i]));
   let [from, to, shards] = [Infinity, -Infinity, 1];
-  for (const [, , , , , last, start, end] of shown) {
+  for (const { last, start, end } of spans) {
     from = Math.min(from, start);
     to = Math.max(to, end);
     shards = Math.max(shards, last + 1);
   }
   if (!(to > from)) [from, to] = Number.isFinite(from) ? [from, from + 1] : [0, 1];
-  const blocks = shown.flatMap(([worker, task, epoch, round, first, last, start, end]): WorkBlock[] =>
-    lane.has(worker)
-      ? [{ lane: lane.get(worker)!, start, end, task, epoch, round, shards: [first, last] }]
-      : [],
+  const blocks = spans.flatMap((span) =>
+    lane.has(span.worker) ? [{ ...span, lane: lane.get(span.worker)! }] : [],
   );
-  const busy = workers.map((_, i) => busyFraction(blocks, i, to - from));
+  const busy = workers.map((_, i) => busyTime(blocks.filter((block) => block.lane === i)) / (to - from));
   return { workers, more: names.length - workers.length, blocks, from, to, shards, busy };
 }
+type Lanes = ReturnType<typeof lanesOf>;
+type WorkBlock = Lanes['blocks'][number];
 
 /** Units of a worker that reports several shards at once overlap in time: their union counts. */
-function busyFraction(blocks: readonly WorkBlock[], lane: number, span: number): number {
-  const inOrder = blocks.filter((block) => block.lane === lane).sort((a, b) => a.start - b.start);
+function busyTime(own: { start: number; end: number }[]): number {
   let [busy, coveredUntil] = [0, -Infinity];
-  for (const { start, end } of inOrder) {
+  for (const { start, end } of own.sort((a, b) => a.start - b.start)) {
     busy += Math.max(0, end - Math.max(start, coveredUntil));
     coveredUntil = Math.max(coveredUntil, end);
   }
-  return Math.min(1, busy / span);
+  return busy;
 }
 
 /** Units of a lane's picture, which is stretched to the width that there is. */
@@ -77,24 +58,14 @@ const [WIDTH, HEIGHT] = [1000, 100];
 const TIMES = 5;
 
 /** The lanes as rows of a table. */
-export function laneRows(lanes: Lanes): string {
-  const { workers, blocks, from, to, shards, busy } = lanes;
+export function laneRows({ workers, blocks, from, to, shards, busy }: Lanes): string {
   const strips = workers.map((): string[] => []);
-  for (const [
-    i,
-    {
-      lane,
-      start,
-      end,
-      task,
-      shards: [first, last],
-    },
-  ] of blocks.entries()) {
+  for (const [i, { lane, start, end, task, first, last }] of blocks.entries()) {
     const x = (WIDTH * (start - from)) / (to - from);
     const width = Math.max(1, (WIDTH * (end - start)) / (to - from));
-    const height = (HEIGHT * (last + 1 - first)) / shards;
+    const [y, height] = [first, last + 1 - first].map((count) => (HEIGHT * count) / shards);
     strips[lane].push(
-      `<rect data-block="${i}" x="${x.toFixed(1)}" y="${((HEIGHT * first) / shards).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${taskColour(task)}"/>`,
+      `<rect data-block="${i}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${taskColour(task)}"/>`,
     );
   }
   const digits = decimals((to - from) / TIMES / 10);
@@ -110,11 +81,10 @@ export function laneRows(lanes: Lanes): string {
 
 /** The position in this list decides the colour of a task; others share the next one. Append new tasks, so that colours stay. */
 const TASKS = [
-  ...['cluster-steps', 'sub-steps', 'statistics', 'cell-sums', 'cell-scatter', 'cell-histogram', 'moments'],
-  ...['seed-distances', 'full-pass', 'pivoted-statistics', 'column-histogram', 'fenced-moments'],
-  ...['sample-labels', 'cell-fourth-moments', 'sample-covariance', 'sample-rows', 'neighbours', 'partitions'],
-  ...['start-partition', 'memberships', 'null-partitions'],
-];
+  'cluster-steps sub-steps statistics cell-sums cell-scatter cell-histogram moments seed-distances full-pass',
+  'pivoted-statistics column-histogram fenced-moments sample-labels cell-fourth-moments sample-covariance',
+  'sample-rows neighbours partitions start-partition memberships null-partitions',
+].flatMap((some) => some.split(' '));
 
 const taskColour = (task: string) => colourOf(TASKS.includes(task) ? TASKS.indexOf(task) : TASKS.length);
 
@@ -123,7 +93,7 @@ export function laneChart(requestDraw: () => void): { draw(work: readonly WorkSp
   const box = byId('lanes-box');
   const tooltip = byId('lanes-tip');
   const roundsMenu = byId<HTMLSelectElement>('rounds');
-  let lanes: Lanes = lanesOf([], 1);
+  let lanes = lanesOf([], 1);
   let isFrozen = false;
 
   // Fifty rounds are too dense for a phone.
@@ -146,8 +116,8 @@ export function laneChart(requestDraw: () => void): { draw(work: readonly WorkSp
     placeTooltip(tooltip, clientX - left, clientY - top + box.scrollTop, box.clientWidth, box.scrollHeight);
   };
 
-  const describe = ({ lane, task, epoch, round, shards: [first, last], start, end }: WorkBlock) =>
-    `${lanes.workers[lane]} · ${task} · epoch ${epoch}, round ${round} · ${first === last ? `shard ${first}` : `shards ${first}–${last}`} · ${duration(end - start)}`;
+  const describe = ({ worker, task, epoch, round, first, last, start, end }: WorkBlock) =>
+    `${worker} · ${task} · epoch ${epoch}, round ${round} · ${first === last ? `shard ${first}` : `shards ${first}–${last}`} · ${duration(end - start)}`;
 
   return {
     draw(work) {

@@ -2,7 +2,7 @@ import type { EndReason } from '../model/schedule.ts';
 import type { TimedEvent } from '../view/events.ts';
 import { certaintyText } from '../view/summary.ts';
 import { count, counted, duration, likelihoodText, logRatioText, timeOfDay } from '../view/text.ts';
-import { byId, make, setText } from './dom.ts';
+import { byId, inOrder, make, setText } from './dom.ts';
 
 /** A line of the event log in words. */
 export interface LogEntry {
@@ -15,13 +15,10 @@ export interface LogEntry {
 }
 
 /** Consecutive rejected proposals of one step. */
-interface RejectedProposals {
+interface Rejected {
   type: string;
-  epoch: number | null;
   count: number;
-  bestLogRatio: number | null;
-  /** Why the best was rejected, if not for its ratio. */
-  reason: string | undefined;
+  best: Proposal | null;
   entry: LogEntry;
 }
 
@@ -31,24 +28,23 @@ export function logEntries(events: readonly TimedEvent[]): LogEntry[] {
   const checkpoints: LogEntry[] = [];
   const likelihood = events.findLast((event) => event.type === 'likelihood');
   const measure = likelihood?.likelihood === 'graph' ? 'gain' : 'log-ratio';
-  let rejected: RejectedProposals | null = null;
+  let rejected: Rejected | null = null;
   for (const event of events) {
     // Those of an encoder come before all others.
     const epoch = 'epoch' in event && event.type !== 'encoder-epoch' ? event.epoch : null;
     if ((event.type === 'split' || event.type === 'merge') && !event.accepted) {
-      if (!rejected || rejected.type !== event.type || rejected.epoch !== epoch) {
+      if (!rejected || rejected.type !== event.type || rejected.entry.epoch !== epoch) {
         const entry: LogEntry = { time: event.time, kind: 'quiet', epoch, text: '' };
-        rejected = { type: event.type, epoch, count: 0, bestLogRatio: null, reason: undefined, entry };
+        rejected = { type: event.type, count: 0, best: null, entry };
         entries.push(entry);
       }
       rejected.count++;
-      const { logRatio, reason } = event;
-      if (typeof logRatio === 'number' && logRatio > (rejected.bestLogRatio ?? -Infinity))
-        Object.assign(rejected, { bestLogRatio: logRatio, reason });
-      const best =
-        rejected.bestLogRatio === null ? '' : `, best ${measure} ${logRatioText(rejected.bestLogRatio)}`;
-      const why = rejected.reason ? ` (${rejected.reason})` : '';
-      rejected.entry.text = `${rejected.count} ${event.type}${rejected.count > 1 ? 's' : ''} rejected${best}${why}`;
+      if ((event.logRatio ?? -Infinity) > (rejected.best?.logRatio ?? -Infinity)) rejected.best = event;
+      const { count, best } = rejected;
+      const ratio = best ? `, best ${measure} ${logRatioText(best.logRatio)}` : '';
+      // If not for its ratio.
+      const why = best?.reason ? ` (${best.reason})` : '';
+      rejected.entry.text = `${counted(count, event.type)} rejected${ratio}${why}`;
       continue;
     }
     const description = describe(event, measure);
@@ -70,104 +66,91 @@ const ENDS: Record<EndReason, string> = {
   asked: 'it was asked to finish',
 };
 
-type EventDescription = Pick<LogEntry, 'kind' | 'text'>;
-type ProposalEvent = Extract<TimedEvent, { type: 'split' | 'merge' }>;
+type Description = Pick<LogEntry, 'kind' | 'text'>;
+type Proposal = Extract<TimedEvent, { type: 'split' | 'merge' }>;
+const said = (kind: LogEntry['kind'], text: string): Description => ({ kind, text });
 
 /** `measure`: what a proposal is judged by. */
-function describe(event: TimedEvent, measure: string): EventDescription | null {
+function describe(event: TimedEvent, measure: string): Description | null {
   switch (event.type) {
-    case 'start':
-      return milestone(
-        `Data read: ${count(event.rows)} rows × ${event.dim} columns; training on ${count(event.sample)} rows; ${counted(event.shards, 'shard')}`,
-      );
+    case 'start': {
+      const { rows, dim, sample, shards } = event;
+      const read = `Data read: ${count(rows)} rows × ${dim} columns`;
+      return said('mark', `${read}; training on ${count(sample)} rows; ${counted(shards, 'shard')}`);
+    }
     case 'likelihood': {
       const text = likelihoodText(event.likelihood, event.why);
-      return milestone(text[0].toUpperCase() + text.slice(1));
+      return said('mark', text[0].toUpperCase() + text.slice(1));
     }
-    case 'resolutions':
-      return event.chosen === null
-        ? null
-        : milestone(`Resolution ${event.chosen.toPrecision(3)} of ${event.points.length} that were tried`);
-    case 'encoder-epoch':
-      return {
-        kind: 'quiet',
-        text: `Encoder: pass ${event.epoch} of ${event.of}, error ${(100 * event.loss).toPrecision(3)} % of the variance, ${duration(event.wall)}`,
-      };
-    case 'alternation':
-      return milestone(
-        `K ${event.k}: alternation ${event.alternation} of ${event.of}, the encoder learns from these clusters${event.agreement === null ? '' : ` (agreement with those before ${event.agreement.toFixed(2)})`}`,
+    case 'resolutions': {
+      const { chosen, points } = event;
+      if (chosen === null) return null;
+      return said('mark', `Resolution ${chosen.toPrecision(3)} of ${points.length} that were tried`);
+    }
+    case 'encoder-epoch': {
+      const error = `error ${(100 * event.loss).toPrecision(3)} % of the variance`;
+      return said('quiet', `Encoder: pass ${event.epoch} of ${event.of}, ${error}, ${duration(event.wall)}`);
+    }
+    case 'alternation': {
+      const { k, alternation, of, agreement } = event;
+      const same = agreement === null ? '' : ` (agreement with those before ${agreement.toFixed(2)})`;
+      return said(
+        'mark',
+        `K ${k}: alternation ${alternation} of ${of}, the encoder learns from these clusters${same}`,
       );
-    case 'worker':
-      return {
-        kind: 'worker',
-        text: `Worker ${event.worker} joined: ${event.name || `pid ${event.pid}`} on ${event.host}, ${event.identity}`,
-      };
-    case 'worker-gone':
-      return {
-        kind: 'bad',
-        text: `Worker ${event.worker}${event.host ? ` on ${event.host}` : ''} left: ${event.reason}`,
-      };
+    }
+    case 'worker': {
+      const { worker, name, pid, host, identity } = event;
+      return said('worker', `Worker ${worker} joined: ${name || `pid ${pid}`} on ${host}, ${identity}`);
+    }
+    case 'worker-gone': {
+      const where = event.host ? ` on ${event.host}` : '';
+      return said('bad', `Worker ${event.worker}${where} left: ${event.reason}`);
+    }
     case 'warning':
-      return { kind: 'bad', text: event.message };
+      return said('bad', event.message);
     case 'split':
-      return { kind: 'grow', text: `Cluster ${event.clusters[0]} split: ${rowsText(event, measure)}` };
+      return said('grow', `Cluster ${event.clusters[0]} split: ${rowsText(event, measure)}`);
     case 'merge':
-      return {
-        kind: 'shrink',
-        text: `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event, measure)}`,
-      };
-    case 'step':
-      return describeStep(event);
+      return said('shrink', `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event, measure)}`);
+    case 'step': {
+      const change = Math.abs(event.changed);
+      if (!change) return null;
+      return event.kind === 'merge'
+        ? said('shrink', `Merge step: K ${event.k + change} → ${event.k}`)
+        : said('grow', `Split step: K ${event.k - change} → ${event.k}`);
+    }
     case 'resume':
-      return milestone(`Resumed ${event.from ? 'from a checkpoint' : 'from the start'} with K ${event.k}`);
+      return said('mark', `Resumed ${event.from ? 'from a checkpoint' : 'from the start'} with K ${event.k}`);
     case 'checkpoint':
-      return {
-        kind: 'quiet',
-        text: `Checkpoint: ${sizeText(event.bytes)} in ${duration(event.seconds)}`,
-      };
+      return said('quiet', `Checkpoint: ${sizeText(event.bytes)} in ${duration(event.seconds)}`);
     case 'checkpoint-failed':
-      return { kind: 'bad', text: `A checkpoint could not be written: ${event.reason}` };
+      return said('bad', `A checkpoint could not be written: ${event.reason}`);
     case 'end':
-      return milestone(`Training ended with K ${event.k}: ${ENDS[event.reason]}`);
+      return said('mark', `Training ended with K ${event.k}: ${ENDS[event.reason]}`);
     case 'replicate':
       return event.k === null
         ? null
-        : { kind: 'quiet', text: `Replicate ${event.replicate} of ${event.of}: K ${event.k}` };
+        : said('quiet', `Replicate ${event.replicate} of ${event.of}: K ${event.k}`);
     case 'done': {
-      const details = [
-        ...[certaintyText(event)].filter(Boolean),
-        ...(event.outliers ? [counted(event.outliers, 'outlier')] : []),
-      ];
-      return milestone(
-        `Done: K ${event.k}${details.length ? ` (${details.join('; ')})` : ''}, results written`,
-      );
+      const outliers = event.outliers ? counted(event.outliers, 'outlier') : '';
+      const details = [certaintyText(event), outliers].filter(Boolean).join('; ');
+      return said('mark', `Done: K ${event.k}${details && ` (${details})`}, results written`);
     }
     case 'epoch':
       return null;
     default:
-      return { kind: 'quiet', text: (event as TimedEvent).type };
+      return said('quiet', (event as TimedEvent).type);
   }
 }
 
-function rowsText({ points, logRatio }: ProposalEvent, measure: string): string {
+function rowsText({ points, logRatio }: Proposal, measure: string): string {
   const ratio = typeof logRatio === 'number' ? `, ${measure} ${logRatioText(logRatio)}` : '';
   return `${points.map(count).join(' + ')} rows${ratio}`;
 }
 
-function describeStep({ kind, changed, k }: Extract<TimedEvent, { type: 'step' }>): EventDescription | null {
-  if (!changed) return null;
-  const change = Math.abs(changed);
-  return kind === 'merge'
-    ? { kind: 'shrink', text: `Merge step: K ${k + change} → ${k}` }
-    : { kind: 'grow', text: `Split step: K ${k - change} → ${k}` };
-}
-
-const milestone = (text: string): EventDescription => ({ kind: 'mark', text });
-
-function sizeText(bytes: number): string {
-  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
-  return `${(bytes / 1e6).toFixed(1)} MB`;
-}
+const sizeText = (bytes: number) =>
+  bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 const SYMBOLS: Record<LogEntry['kind'], string> = {
   grow: '▲',
@@ -201,16 +184,8 @@ export function logList(): { draw(events: readonly TimedEvent[]): void } {
       const known = before.get(key);
       items.set(key, entry.within ? groupItem(entry, known) : (known ?? item(entry)));
     }
-    let at = list.firstChild;
-    for (const wanted of items.values()) {
-      if (wanted === at) at = at.nextSibling;
-      else list.insertBefore(wanted, at);
-    }
-    while (at) {
-      const next = at.nextSibling;
-      at.remove();
-      at = next;
-    }
+    inOrder(list, [...items.values()]);
+    for (const gone of [...list.children].slice(items.size)) gone.remove();
     more.hidden = entries.length <= limit;
     setText(byId('log-count'), entries.length ? count(entries.length) : '');
   }
@@ -243,12 +218,8 @@ function groupItem(entry: LogEntry, before: HTMLLIElement | undefined): HTMLLIEl
   const shown = before?.querySelector('summary');
   if (before && shown?.textContent === entry.text) return before;
   const summary = make('summary', '', entry.text);
-  const details = make(
-    'details',
-    '',
-    summary,
-    make('ol', '', ...entry.within!.toReversed().map((one) => item(one))),
-  );
+  const lines = entry.within!.toReversed().map((one) => item(one));
+  const details = make('details', '', summary, make('ol', '', ...lines));
   details.open = before?.querySelector('details')?.open ?? false;
   const made = item(entry, details);
   if (before) {

@@ -54,9 +54,7 @@ export function startPage(feed: Feed): void {
   const log = logList();
   const buttons = controls(notice);
   makeSortable();
-  onThemeChange(() => {
-    scheduleDraw('model');
-  });
+  onThemeChange(() => scheduleDraw('model'));
   new ResizeObserver(() => scheduleDraw('model')).observe(byId('scatter-box'));
 
   const pressMap = mapButton(feed.showMap);
@@ -174,14 +172,12 @@ export function startPage(feed: Feed): void {
   function showStatus(store: Store) {
     const { run, status, present } = store;
     const isLost = connection === 'lost';
-    const pill = byId('status');
-    pill.dataset.status = isLost ? 'lost' : status;
-    setText(pill, isLost ? 'connection lost' : status);
+    const shown = isLost ? 'connection lost' : status;
+    byId('status').dataset.status = isLost ? 'lost' : status;
+    setText(byId('status'), shown);
     setText(byId('name'), run.name);
     const k = currentK(store);
-    document.title = [k && `K ${k}`, isLost ? 'connection lost' : status, run.name]
-      .filter(Boolean)
-      .join(' · ');
+    document.title = [k && `K ${k}`, shown, run.name].filter(Boolean).join(' · ');
     buttons.show(run, status, !isLost);
     if (isOver(status)) notice(endText({ ...run, status }, store), status === 'failed' ? 'bad' : 'good');
     else if (isLost)
@@ -193,15 +189,15 @@ export function startPage(feed: Feed): void {
     byId('notice').dataset.reason = isLost ? 'lost' : '';
     showNotes(store);
     void showResult(store);
-    const summary = `${isLost ? 'connection lost' : status}, ${k === undefined ? 'no clusters' : counted(k, 'cluster')}, ${counted(present.size, 'worker')}`;
+    const clusters = k === undefined ? 'no clusters' : counted(k, 'cluster');
+    const summary = `${shown}, ${clusters}, ${counted(present.size, 'worker')}`;
     if (summary !== announced) announce((announced = summary));
   }
 }
 
 function showConfig(run: RunInfo): void {
-  const config = byId('config');
   // A file says more of the run.
-  if (!byId('foot').dataset.saved) setHtml(config, configEntries(run));
+  if (!byId('foot').dataset.saved) setHtml(byId('config'), configEntries(run));
   setText(byId('foot'), versionsText(run));
 }
 

@@ -14,22 +14,10 @@ import type { Feed } from './feed.ts';
 
 /** What the page points out, and the rows of it. */
 
-/** A cluster, by its slot, which survives renumbering; perhaps a point of it. */
-export interface Highlight {
-  /** The slot under the pointer or focus, else the pinned one; null if neither. */
-  readonly current: number | null;
-  readonly pinned: number | null;
-  /** The point of the plot that was clicked; null if it was the cluster. */
-  readonly point: number | null;
-  hover(slot: number | null): void;
-  /** Pins the slot, and a point of it. */
-  pin(slot: number, point: number | null): void;
-  /** Pins the slot, or unpins it if it is pinned. */
-  togglePin(slot: number): void;
-  onChange(listener: () => void): void;
-}
+export type Highlight = ReturnType<typeof createHighlight>;
 
-export function createHighlight(): Highlight {
+/** A cluster that is pointed out, by its slot, which survives renumbering; perhaps a point of it. */
+export function createHighlight() {
   let hovered: number | null = null;
   let pinned: number | null = null;
   let point: number | null = null;
@@ -37,44 +25,40 @@ export function createHighlight(): Highlight {
   const notify = () => {
     for (const listener of listeners) listener();
   };
-  const set = (slot: number | null, at: number | null) => {
-    [pinned, point] = [slot, at];
+  /** Pins the slot, and a point of it; unpins what is pinned already. */
+  const pin = (slot: number, at: number | null) => {
+    [pinned, point] = pinned === slot && point === at ? [null, null] : [slot, at];
     notify();
   };
   return {
+    /** The slot under the pointer or focus, else the pinned one; null if neither. */
     get current() {
       return hovered ?? pinned;
     },
     get pinned() {
       return pinned;
     },
+    /** The point of the plot that was clicked; null if it was the cluster. */
     get point() {
       return point;
     },
-    hover(slot) {
+    hover(slot: number | null) {
       if (slot === hovered) return;
       hovered = slot;
       notify();
     },
-    pin: (slot, at) => (pinned === slot && point === at ? set(null, null) : set(slot, at)),
-    togglePin: (slot) => (pinned === slot ? set(null, null) : set(slot, null)),
-    onChange: (listener) => void listeners.push(listener),
+    pin,
+    /** Pins the slot, or unpins it if it is pinned. */
+    togglePin: (slot: number) => pin(slot, slot === pinned ? point : null),
+    onChange: (listener: () => void) => void listeners.push(listener),
   };
-}
-
-/** The panel with the rows of the cluster, or the point, that was clicked. */
-export interface RowsPanel {
-  show(view: ModelView): void;
-  /** What is known of the clusters of a run that is over. */
-  describe(details: readonly ClusterDetails[]): void;
-  /** Rows that are typical of a cluster, the most typical first. */
-  typicalRows(cluster: number): readonly number[];
 }
 
 /** Rows in one request. */
 const MOST_ROWS = 24;
 
-export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
+/** The panel with the rows of the cluster, or the point, that was clicked. */
+export function rowsPanel(highlight: Highlight, load: Feed['rows']) {
   const panel = byId('rows');
   let view: ModelView | null = null;
   let details: readonly ClusterDetails[] = [];
@@ -122,13 +106,15 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
   }
 
   return {
-    typicalRows: (cluster) =>
+    /** Rows that are typical of a cluster, the most typical first. */
+    typicalRows: (cluster: number): readonly number[] =>
       details[cluster]?.exemplars.map(({ row }) => row) ?? view?.typical[cluster] ?? [],
-    show(next) {
+    show(next: ModelView) {
       view = next;
       void draw();
     },
-    describe(known) {
+    /** What is known of the clusters of a run that is over. */
+    describe(known: readonly ClusterDetails[]) {
       details = known;
       void draw();
     },
@@ -139,20 +125,15 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']): RowsPanel {
 const rowImage = (source: string, name: string) =>
   `<img class="row-image" src="${escaped(source)}" alt="${escaped(`Image of ${name}`)}">`;
 
-/** Images of a cluster beside the pointer, where rows are images. */
-export interface Montage {
-  /** Those of its typical rows; null: none. */
-  show(cluster: number | null): void;
-}
-
 const MOST_IMAGES = 8;
 
-/** `typicalRows`: rows of the data that are near the centre of a cluster. */
-export function montageOf(load: Feed['rows'], typicalRows: (cluster: number) => readonly number[]): Montage {
+/** Images of a cluster beside the pointer, where rows are images. `typicalRows`: rows of the data that are near its centre. */
+export function montageOf(load: Feed['rows'], typicalRows: (cluster: number) => readonly number[]) {
   const box = byId('scatter-montage');
   let shown: number | null = null;
   return {
-    async show(cluster) {
+    /** Those of its typical rows; null: none. */
+    async show(cluster: number | null) {
       if (cluster === shown) return;
       shown = cluster;
       box.hidden = true;

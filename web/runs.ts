@@ -6,15 +6,13 @@ import { themeButton } from './theme.ts';
 
 /** The page of several runs: a table of them, and the clusters of two against each other. */
 
-const RESULTS: [head: string, text: (run: RunRow) => string][] = [
-  ['Rows', ({ rows, columns }) => `${count(rows)} × ${columns}`],
-  ['K', ({ result }) => count(result?.k)],
-  ['NMI', ({ result }) => threeDigits(result?.nmi)],
-  ['ARI', ({ result }) => threeDigits(result?.ari)],
-  ['ACC', ({ result }) => threeDigits(result?.acc)],
-  ['Silhouette', ({ result }) => threeDigits(result?.silhouette)],
-  ['Epochs', ({ result }) => count(result?.epochs)],
-  ['Time', ({ result }) => duration(result?.seconds)],
+const RESULTS = ['Rows', 'K', 'NMI', 'ARI', 'ACC', 'Silhouette', 'Epochs', 'Time'];
+const resultTexts = ({ rows, columns, result }: RunRow): string[] => [
+  `${count(rows)} × ${columns}`,
+  count(result?.k),
+  ...[result?.nmi, result?.ari, result?.acc, result?.silhouette].map(threeDigits),
+  count(result?.epochs),
+  duration(result?.seconds),
 ];
 
 themeButton();
@@ -40,7 +38,7 @@ async function start(): Promise<void> {
 
 function showRuns({ runs, options }: RunTable): void {
   const { tHead, tBodies } = byId<HTMLTableElement>('runs');
-  const heads = ['Run', ...RESULTS.map(([head]) => head), ...options.map(splitCamelCase)];
+  const heads = ['Run', ...RESULTS, ...options.map(splitCamelCase)];
   tHead!.rows[0].replaceChildren(...heads.map((text, i) => columnHead(text, i > 0 && i <= RESULTS.length)));
   tBodies[0].replaceChildren(
     ...runs.map((run, i) => {
@@ -49,7 +47,7 @@ function showRuns({ runs, options }: RunTable): void {
       name.title = run.out;
       const head = make('th', '', name);
       head.scope = 'row';
-      const results = RESULTS.map(([, text]) => make('td', 'n', text(run)));
+      const results = resultTexts(run).map((text) => make('td', 'n', text));
       return make('tr', '', head, ...results, ...run.options.map((text) => make('td', '', text)));
     }),
   );

@@ -1,4 +1,5 @@
-import { byId } from './dom.ts';
+import type { Epochs } from '../view/api.ts';
+import { byId, make } from './dom.ts';
 import { tableTexts } from './sortable.ts';
 import type { Store } from './store.ts';
 
@@ -9,12 +10,10 @@ export type Cell = string | number | null | undefined;
 /** Comma-separated values (RFC 4180), which spreadsheets and pandas read. */
 export function csvOf(rows: readonly (readonly Cell[])[]): string {
   const quoted = (cell: Cell) => {
-    const plain = cell === null || cell === undefined ? '' : String(cell);
+    const plain = String(cell ?? '');
     // A spreadsheet would compute what begins so.
-    const text =
-      typeof cell === 'string' && /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell))
-        ? `'${plain}`
-        : plain;
+    const isFormula = /^[=+\-@\t\r]/.test(plain) && Number.isNaN(Number(cell));
+    const text = isFormula ? `'${plain}` : plain;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => `${row.map(quoted).join(',')}\r\n`).join('');
@@ -30,13 +29,10 @@ export interface Savable {
 
 /** Buttons that save a picture or its numbers. `of`: what it is, for screen readers. */
 function saveButtons(of: string, { name, png, csv }: Savable): HTMLElement {
-  const box = document.createElement('span');
-  box.className = 'save';
+  const box = make('span', 'save');
   const add = (text: string, act: () => unknown) => {
-    const button = document.createElement('button');
+    const button = make('button', 'small', text);
     button.type = 'button';
-    button.className = 'small';
-    button.textContent = text;
     button.title = `Save as ${text}`;
     button.setAttribute('aria-label', `Save ${of} as ${text}`);
     button.onclick = act;
@@ -48,7 +44,7 @@ function saveButtons(of: string, { name, png, csv }: Savable): HTMLElement {
 }
 
 function offer(name: string, content: Blob): void {
-  const link = document.createElement('a');
+  const link = make('a');
   link.href = URL.createObjectURL(content);
   link.download = name;
   link.click();
@@ -59,24 +55,19 @@ function offer(name: string, content: Blob): void {
 const PIXELS_PER_UNIT = 2;
 
 async function pngOf(picture: HTMLCanvasElement | SVGSVGElement): Promise<Blob> {
-  const canvas = picture instanceof SVGSVGElement ? await painted(picture) : onPaper(picture);
+  const isCanvas = picture instanceof HTMLCanvasElement;
+  const { width, height } = isCanvas ? picture : picture.getBoundingClientRect();
+  const unit = isCanvas ? 1 : PIXELS_PER_UNIT;
+  const canvas = paperOf(picture, unit * width, unit * height);
+  canvas.getContext('2d')!.drawImage(isCanvas ? picture : await imageOf(picture), 0, 0);
   return new Promise((resolve, reject) =>
-    canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error('the picture is too large'))),
-      'image/png',
-    ),
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('the picture is too large')))),
   );
 }
 
-/** A canvas of a page may be transparent. */
-function onPaper(picture: HTMLCanvasElement): HTMLCanvasElement {
-  const canvas = paperOf(picture, picture.width, picture.height);
-  canvas.getContext('2d')!.drawImage(picture, 0, 0);
-  return canvas;
-}
-
+/** A canvas of this size in the colour behind a picture, which may be transparent. */
 function paperOf(picture: Element, width: number, height: number): HTMLCanvasElement {
-  const canvas = document.createElement('canvas');
+  const canvas = make('canvas');
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext('2d')!;
   const isOpaque = (colour: string) => colour !== 'transparent' && !/, 0\)$/.test(colour);
@@ -88,17 +79,9 @@ function paperOf(picture: Element, width: number, height: number): HTMLCanvasEle
 }
 
 /** What the style sheet of the page gives to elements of a picture. */
-const STYLES = [
-  'fill',
-  'stroke',
-  'stroke-width',
-  'stroke-dasharray',
-  'paint-order',
-  'font-size',
-  'visibility',
-];
+const STYLES = 'fill stroke stroke-width stroke-dasharray paint-order font-size visibility'.split(' ');
 
-async function painted(svg: SVGSVGElement): Promise<HTMLCanvasElement> {
+async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
   const { width, height } = svg.getBoundingClientRect();
   const copy = svg.cloneNode(true) as SVGSVGElement;
   const own = [...svg.querySelectorAll<SVGElement>('*')];
@@ -113,9 +96,7 @@ async function painted(svg: SVGSVGElement): Promise<HTMLCanvasElement> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   await image.decode();
-  const canvas = paperOf(svg, PIXELS_PER_UNIT * width, PIXELS_PER_UNIT * height);
-  canvas.getContext('2d')!.drawImage(image, 0, 0);
-  return canvas;
+  return image;
 }
 
 /** Adds buttons to the panels that save their pictures and numbers. `points`: those of the plot. */
@@ -123,7 +104,7 @@ export function addSaveButtons(store: () => Store | null, points: () => (string 
   const fileName = (name: string) => `${store()?.run.name ?? 'run'}-${name}`;
   const canvasOf = (id: string) => () => byId(id).querySelector('canvas')!;
   const svgOf = (id: string) => () => byId(id).querySelector('svg')!;
-  const columns = (names: readonly ('epoch' | 'time' | 'k' | 'loss' | 'subLoss')[]) => () => {
+  const columns = (names: readonly (keyof Epochs)[]) => () => {
     const epochs = store()?.epochs;
     const rows = epochs?.epoch.map((_, i): Cell[] => names.map((name) => epochs[name][i])) ?? [];
     return [[...names], ...rows];
@@ -140,8 +121,8 @@ export function addSaveButtons(store: () => Store | null, points: () => (string 
     },
   };
   for (const [name, { of, ...savable }] of Object.entries(panels)) {
-    const head = document.querySelector(`.panel.${name} > .head`)!;
-    head.append(saveButtons(of, { name: () => fileName(name), ...savable }));
+    const buttons = saveButtons(of, { name: () => fileName(name), ...savable });
+    document.querySelector(`.panel.${name} > .head`)!.append(buttons);
   }
   // What only a file has.
   for (const panel of document.querySelectorAll<HTMLElement>('.panel[data-saved]')) {

@@ -16,23 +16,20 @@ import {
 import { counted, percent } from '../view/text.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
 import { dotOf, drawPoints } from './dots.ts';
-import { moved, onGestures, zoomAt, zoomByKey } from './gestures.ts';
-import type { Highlight, Montage } from './rows.ts';
+import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
+import type { Highlight, montageOf } from './rows.ts';
 import { cssColour, cssRgb } from './theme.ts';
 
 /** Radians of rotation per pixel of dragging and per key press. */
 const PER_PIXEL = 0.008;
 const PER_KEY = 0.12;
 
-export interface ScatterPlot {
-  show(view: ModelView): void;
-  draw(): void;
-  /** The points as they are drawn, for a file. */
-  table(): (string | number)[][];
-}
-
 /** The sample points with the ellipses and centres of the clusters. */
-export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw: () => void): ScatterPlot {
+export function scatterPlot(
+  highlight: Highlight,
+  montage: ReturnType<typeof montageOf>,
+  requestDraw: () => void,
+) {
   const box = byId('scatter-box');
   const canvas = byId<HTMLCanvasElement>('scatter');
   const tooltip = byId('scatter-tip');
@@ -61,16 +58,13 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
   const rotateBy = (right: number, down: number) => {
     if (!canRotate()) return;
     rotation = rotate(rotation, right, down);
-    reset.hidden = false;
-    tooltip.hidden = true;
-    requestDraw();
+    zoomTo(zoom);
   };
 
   onGestures(canvas, {
     drag(dx, dy, event) {
-      if (canRotate() && !event.shiftKey && event.pointerType !== 'touch')
-        rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
-      else if (zoom !== WHOLE) zoomTo(moved(zoom, dx, dy, size()));
+      const isMoved = !canRotate() || event.shiftKey || event.pointerType === 'touch';
+      if (isMoved && zoom !== WHOLE) zoomTo(moved(zoom, dx, dy, size()));
       else rotateBy(dx * PER_PIXEL, dy * PER_PIXEL);
     },
     zoom: (by, at) => zoomTo(zoomAt(zoom, by, at, size())),
@@ -88,25 +82,22 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
       event.preventDefault();
       return zoomTo(next);
     }
-    const [right, down] =
-      { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
-    if (right !== undefined && canRotate()) {
+    const arrow = arrowOf(event.key);
+    if (arrow && canRotate()) {
       event.preventDefault();
-      rotateBy(right * PER_KEY, down! * PER_KEY);
+      rotateBy(arrow[0] * PER_KEY, arrow[1] * PER_KEY);
     } else if (event.key === 'Home') reset.click();
   };
   reset.onclick = () => {
-    rotation = IDENTITY;
-    zoomTo(WHOLE);
     // Hiding the focused button would lose the focus.
     if (document.activeElement === reset) canvas.focus();
-    reset.hidden = true;
-    requestDraw();
+    rotation = IDENTITY;
+    zoomTo(WHOLE);
   };
   highlight.onChange(requestDraw);
 
   /** The cluster whose number, or the point that, is there. */
-  function whatIsAt([x, y]: readonly [number, number]): { cluster: number | null; point: number | null } {
+  function whatIsAt([x, y]: Place): { cluster: number | null; point: number | null } {
     if (!scene) return { cluster: null, point: null };
     const { numbers, numberRadius, xs, ys } = scene;
     for (const [c, spot] of numbers.entries())
@@ -126,7 +117,7 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
     highlight.hover(null);
   }
 
-  function hoverAt(at: readonly [number, number]) {
+  function hoverAt(at: Place) {
     if (!view) return;
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();
@@ -228,7 +219,8 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
 
   return {
     draw,
-    table() {
+    /** The points as they are drawn, for a file. */
+    table(): (string | number)[][] {
       if (!view) return [];
       const { xyz, labels, rows } = view;
       const points = Array.from(labels, (cluster, i) => [
@@ -238,7 +230,7 @@ export function scatterPlot(highlight: Highlight, montage: Montage, requestDraw:
       ]);
       return [[...(rows.length ? ['row'] : []), 'cluster', 'x', 'y'], ...points];
     },
-    show(next) {
+    show(next: ModelView) {
       view = next;
       whole = shownAsAWhole(next);
       byId('scatter-empty').hidden = true;

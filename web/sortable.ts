@@ -1,18 +1,15 @@
-/** Tables whose rows can be sorted and searched. */
+import { inOrder, make } from './dom.ts';
 
-export interface RowOrder {
-  /** To be called when rows or cells have changed. */
-  apply(): void;
-}
+/** Tables whose rows can be sorted and searched. */
 
 type Direction = 'ascending' | 'descending';
 
 /**
  * Makes the headings of a table buttons that sort its rows, and shows those that a text is found in: in a cell, or in the row's
- * title. A cell is compared by its
- * `data-value`, else by its text: as a number if the texts of its column are numbers.
+ * title. A cell is compared by its `data-value`, else by its text: as a number if the texts of its column are numbers. Returns what is
+ * to be called when rows or cells have changed.
  */
-export function sortable(table: HTMLTableElement, search: HTMLInputElement | null): RowOrder {
+export function sortable(table: HTMLTableElement, search: HTMLInputElement | null): () => void {
   const body = table.tBodies[0];
   const headings = [...table.tHead!.rows[0].cells];
   const places = new WeakMap<HTMLTableRowElement, number>();
@@ -21,10 +18,8 @@ export function sortable(table: HTMLTableElement, search: HTMLInputElement | nul
   let isActive = false;
 
   for (const [column, heading] of headings.entries()) {
-    const button = document.createElement('button');
+    const button = make('button', 'sort', ...heading.childNodes);
     button.type = 'button';
-    button.className = 'sort';
-    button.append(...heading.childNodes);
     heading.append(button);
     button.onclick = () => {
       const next =
@@ -32,14 +27,14 @@ export function sortable(table: HTMLTableElement, search: HTMLInputElement | nul
       sorted = next && { column, direction: next };
       for (const other of headings) other.removeAttribute('aria-sort');
       if (next) heading.setAttribute('aria-sort', next);
-      isActive = true;
-      apply();
+      change();
     };
   }
-  search?.addEventListener('input', () => {
+  const change = () => {
     isActive = true;
     apply();
-  });
+  };
+  search?.addEventListener('input', change);
 
   function apply() {
     const rows = [...body.rows];
@@ -74,7 +69,7 @@ export function sortable(table: HTMLTableElement, search: HTMLInputElement | nul
   }
 
   apply();
-  return { apply };
+  return apply;
 }
 
 const cellText = (cell: HTMLTableCellElement) => cell.dataset.value ?? cell.textContent ?? '';
@@ -92,15 +87,6 @@ function hasWords(row: HTMLTableRowElement, words: readonly string[]): boolean {
   const texts = [...row.cells].map((cell) => cell.textContent!);
   const own = [...texts, row.title].flatMap((text) => text.toLowerCase().replaceAll(',', '').split(/\s+/));
   return words.every((word) => own.some((one) => one.startsWith(word)));
-}
-
-/** Moves only the rows that are not where they should be. */
-function inOrder(body: HTMLTableSectionElement, rows: readonly HTMLTableRowElement[]): void {
-  let at = body.firstElementChild;
-  for (const row of rows) {
-    if (row === at) at = at.nextElementSibling;
-    else body.insertBefore(row, at);
-  }
 }
 
 /** The rows that are shown, headings first, as they are written. */

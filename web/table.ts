@@ -1,19 +1,13 @@
 import { type ClusterDetails, wordsText } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
-import type { Cluster, ModelView } from '../view/model-view.ts';
+import type { ModelView } from '../view/model-view.ts';
 import { colourOf } from '../view/palette.ts';
 import { becomeChildren, byId, setText } from './dom.ts';
 import type { Highlight } from './rows.ts';
-import { type RowOrder, sortable } from './sortable.ts';
-
-export interface ClusterTableView {
-  show(view: ModelView): void;
-  /** The clusters are found by their words from now on. */
-  describe(details: readonly ClusterDetails[]): void;
-}
+import { sortable } from './sortable.ts';
 
 /** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
-export function clusterTableView(highlight: Highlight): ClusterTableView {
+export function clusterTableView(highlight: Highlight) {
   const body = byId<HTMLTableElement>('table').tBodies[0];
   const order = sortable(byId<HTMLTableElement>('table'), byId<HTMLInputElement>('table-search'));
   let view: ModelView | null = null;
@@ -61,28 +55,35 @@ export function clusterTableView(highlight: Highlight): ClusterTableView {
   function draw() {
     if (!view) return;
     const { clusters } = view;
-    const looks = (c: number) => looksOf(clusters[c], details[c]);
     const made = document.createElement('tbody');
-    made.innerHTML = tableRows(view, looks);
+    made.innerHTML = tableRows(view, (c) => ({
+      colour: colourOf(clusters[c].colour),
+      group: clusters[c].group,
+      words: wordsText(details[c]),
+    }));
     const known = new Map([...body.rows].map((row) => [clusterOf(row), row]));
     for (const row of [...made.rows]) {
       const before = known.get(clusterOf(row));
-      if (before) update(before, row);
-      else body.append(row);
+      // Only what differs, so that a row keeps focus and pointer.
+      if (before) {
+        before.title = row.title;
+        becomeChildren(before, row);
+      } else body.append(row);
       known.delete(clusterOf(row));
     }
     for (const gone of known.values()) gone.remove();
     if (current >= clusters.length) current = 0;
-    order.apply();
+    order();
     mark();
   }
 
   return {
-    describe(known) {
+    /** The clusters are found by their words from now on. */
+    describe(known: readonly ClusterDetails[]) {
       details = known;
       draw();
     },
-    show(next) {
+    show(next: ModelView) {
       view = next;
       setText(byId('table-legend'), legend(next));
       draw();
@@ -90,21 +91,7 @@ export function clusterTableView(highlight: Highlight): ClusterTableView {
   };
 }
 
-const looksOf = ({ colour, group }: Cluster, details: ClusterDetails | undefined) => ({
-  colour: colourOf(colour),
-  group,
-  words: wordsText(details),
-});
-
-/** Changes what differs, so that a row keeps focus and pointer. */
-function update(row: HTMLTableRowElement, next: HTMLTableRowElement): void {
-  row.title = next.title;
-  becomeChildren(row, next);
-}
-
 /** Makes the tables that only a file has sort, as that of clusters does. */
-export function makeSortable(): RowOrder[] {
-  return [...document.querySelectorAll<HTMLTableElement>('table.sortable')].map((table) =>
-    sortable(table, null),
-  );
+export function makeSortable(): void {
+  for (const table of document.querySelectorAll<HTMLTableElement>('table.sortable')) sortable(table, null);
 }

@@ -7,9 +7,6 @@ const KEY = 'dpmesh-theme';
 const listeners: (() => void)[] = [];
 let colours = new Map<string, string>();
 
-/** A function, because the Web Worker loads this file too and has no window. */
-const systemIsDark = () => window.matchMedia('(prefers-color-scheme: dark)');
-
 const chosenTheme = () => document.documentElement.dataset.theme as Theme | undefined;
 
 /** The value of a colour property of app.css, as a canvas takes it. `name` is without the leading dashes. */
@@ -34,16 +31,17 @@ export const onThemeChange = (listener: () => void) => void listeners.push(liste
 /** The button that cycles through the themes system, light and dark. The choice is stored in this browser. */
 export function themeButton(): void {
   const button = byId<HTMLButtonElement>('theme');
-  const system = systemIsDark();
-  const stored = readSetting(KEY);
-  if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
+  const system = window.matchMedia('(prefers-color-scheme: dark)');
+  // Where storage is denied, the mere access to the property throws, and the choice lasts until the page is closed.
+  try {
+    const stored = localStorage.getItem(KEY);
+    if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
+  } catch {}
   show();
   button.onclick = () => {
     const theme = chosenTheme();
     const other: Theme = system.matches ? 'light' : 'dark';
-    if (!theme) set(other);
-    else if (theme === other) set(other === 'dark' ? 'light' : 'dark');
-    else set(null);
+    set(!theme ? other : theme === other ? (other === 'dark' ? 'light' : 'dark') : null);
     show();
     changed();
   };
@@ -52,7 +50,10 @@ export function themeButton(): void {
   function set(theme: Theme | null) {
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    saveSetting(KEY, theme);
+    try {
+      if (theme) localStorage.setItem(KEY, theme);
+      else localStorage.removeItem(KEY);
+    } catch {}
   }
 
   function show() {
@@ -65,24 +66,5 @@ export function themeButton(): void {
   function changed() {
     colours = new Map();
     for (const listener of listeners) listener();
-  }
-}
-
-/** A stored value, or null. Where storage is denied, the mere access to the property throws. */
-function readSetting(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-/** Stores a value; null or an empty string removes it. */
-function saveSetting(key: string, value: string | null): void {
-  try {
-    if (value) localStorage.setItem(key, value);
-    else localStorage.removeItem(key);
-  } catch {
-    // Without storage the value lasts until the page is closed.
   }
 }

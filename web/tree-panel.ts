@@ -3,13 +3,8 @@ import type { ModelView } from '../view/model-view.ts';
 import { treePicture } from '../view/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
 
-export interface TreePanel {
-  /** Shows the tree of a view, if it has one. Returns the view in the colours of the cut that the dial is at. */
-  show(view: ModelView): ModelView;
-}
-
 /** The tree of merges once the run has one, with a dial from 1 to K that cuts it. `turned` is called when the dial was moved. */
-export function treePanel(turned: () => void): TreePanel {
+export function treePanel(turned: () => void) {
   const panel = byId('tree');
   const dial = byId<HTMLInputElement>('dial');
   const box = byId('tree-scroll');
@@ -25,7 +20,8 @@ export function treePanel(turned: () => void): TreePanel {
   }
 
   return {
-    show(view) {
+    /** Shows the tree of a view, if it has one. Returns the view in the colours of the cut that the dial is at. */
+    show(view: ModelView): ModelView {
       const { tree } = view;
       const k = tree?.sizes.length ?? 0;
       panel.hidden = !tree || (k === 1 && !tree.next?.length);
