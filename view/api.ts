@@ -8,8 +8,6 @@ import type { Summary } from './summary.ts';
 
 export const STATUSES = ['starting', 'running', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
 export type Status = (typeof STATUSES)[number];
-/** The final statuses. */
-const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 
 /** `GET /api/run` */
 export interface RunInfo {
@@ -100,7 +98,7 @@ export type Message =
   | { type: 'work'; work: WorkSpan[] }
   | { type: 'status'; status: Status };
 
-export const isOver = (status: Status) => OVER.includes(status);
+export const isOver = (status: Status) => ['done', 'failed', 'stopped'].includes(status);
 
 /** Removes epochs above `last`, which a run that was resumed from a checkpoint computes again. */
 export function cutBack(epochs: Epochs, last: number): void {

@@ -24,17 +24,14 @@ export interface ChartFrame {
 const [LEFT, RIGHT, BOTTOM] = [62, 40, 46];
 
 /** From epochs to pixels. */
-function epochScale({ epoch }: Pick<Epochs, 'epoch'>, { width, from, to }: ChartFrame): Scale {
-  const last = Math.max(1, epoch.at(-1) ?? 1);
-  return scaleLinear([from ?? 0, to ?? last], [LEFT, width - RIGHT]);
-}
+const epochScale = (
+  { epoch }: Epochs,
+  { width, from = 0, to = Math.max(1, epoch.at(-1) ?? 1) }: ChartFrame,
+) => scaleLinear([from, to], [LEFT, width - RIGHT]);
 
 /** The epoch of the pixel `x`, which need not be a whole number. */
-export function epochAt(epochs: Pick<Epochs, 'epoch'>, frame: ChartFrame, x: number): number {
-  const scale = epochScale(epochs, { ...frame });
-  const [first, last] = [frame.from ?? 0, frame.to ?? Math.max(1, epochs.epoch.at(-1) ?? 1)];
-  return first + ((x - scale(first)) / (scale(last) - scale(first))) * (last - first);
-}
+export const epochAt = (epochs: Epochs, frame: ChartFrame, x: number): number =>
+  epochScale(epochs, frame).invert(x);
 
 /** Up to this many changes are labelled with the new K. */
 const MOST_LABELLED = 16;
@@ -45,6 +42,8 @@ const KINDS = {
   split: { shape: 'triangle', colour: COLOURS[0], word: 'split step that raised K' },
   merge: { shape: 'wedge', colour: COLOURS[5], word: 'merge step that lowered K' },
 } as const;
+
+const BOTH = ['split', 'merge'] as const;
 
 type KChange = ReturnType<typeof kChanges>[number];
 type Place = [epoch: number, value: number];
@@ -122,31 +121,23 @@ function marks(changes: KChange[], x: Scale, y: Scale): string {
 
 /** A row of ticks for the splits, and below it one for the merges. */
 function strokes(changes: KChange[], x: Scale, { top }: Box): string {
-  return (['split', 'merge'] as const)
-    .map((kind, row) => {
-      const above = top - 4 + row * (STROKE + 2);
-      const these = changes.filter((change) => change.kind === kind);
-      return `<path d="${these.map(({ epoch }) => `M${num(x(epoch))} ${num(above)}v${STROKE}`).join('')}" stroke="${KINDS[kind].colour}" stroke-width="0.9" fill="none"/>`;
-    })
-    .join('');
+  return BOTH.map((kind, row) => {
+    const above = top - 4 + row * (STROKE + 2);
+    const these = changes.filter((change) => change.kind === kind);
+    const d = these.map(({ epoch }) => `M${num(x(epoch))} ${num(above)}v${STROKE}`).join('');
+    return `<path d="${d}" stroke="${KINDS[kind].colour}" stroke-width="0.9" fill="none"/>`;
+  }).join('');
 }
 
 function classesLine(y: number, classes: number, { left, right }: Box): string {
   const dashed = line(left, y, right, y, 'axis').replace(' fill=', ' stroke-dasharray="3 4" fill=');
-  return (
-    dashed +
-    text(left + 6, y - 6, `${count(classes)} true ${classes === 1 ? 'class' : 'classes'}`, {
-      tone: 'mute',
-      halo: true,
-    })
-  );
+  const name = `${count(classes)} true ${classes === 1 ? 'class' : 'classes'}`;
+  return dashed + text(left + 6, y - 6, name, { tone: 'mute', halo: true });
 }
 
 function legend(changes: KChange[]): string[] {
-  const kinds = (['split', 'merge'] as const).filter((kind) =>
-    changes.some((change) => change.kind === kind),
-  );
-  return kinds.map((kind, i) => {
+  const present = BOTH.filter((kind) => changes.some((change) => change.kind === kind));
+  return present.map((kind, i) => {
     const { shape, colour, word } = KINDS[kind];
     const left = LEFT + 200 * i;
     return `<path d="M${num(left + 6)} 16${markerPath(shape, 5.5)}" fill="${colour}"/>${text(left + 18, 20, word)}`;
@@ -154,11 +145,11 @@ function legend(changes: KChange[]): string[] {
 }
 
 /** The epoch that is pointed at, and dots at its values. */
-const pointer = (x: number, { top, bottom }: Box, ys: readonly number[]) =>
-  line(x, top, x, bottom, 'axis') +
-  ys
-    .map((y) => `<path class="mark" d="M${num(x)} ${num(y)}${markerPath('circle', 3)}" fill="#1b1e23"/>`)
-    .join('');
+function pointer(x: number, { top, bottom }: Box, ys: readonly number[]): string {
+  const dot = (y: number) =>
+    `<path class="mark" d="M${num(x)} ${num(y)}${markerPath('circle', 3)}" fill="#1b1e23"/>`;
+  return line(x, top, x, bottom, 'axis') + ys.map(dot).join('');
+}
 
 const PANELS = [
   { key: 'loss', title: 'clustering net', none: 'not trained: K was always 1', colour: COLOURS[0] },
@@ -197,20 +188,10 @@ export function lossChart(
         return loss === null || !isShown ? [] : [[epoch, loss]];
       });
       const head = text(box.left, box.top - 9, `loss of the ${title}`, { bold: true });
-      if (!places.length)
-        return (
-          head +
-          text((box.left + box.right) / 2, (box.top + box.bottom) / 2, none, {
-            anchor: 'middle',
-            tone: 'mute',
-          })
-        );
-      const y = lossScale(
-        places.map(([, loss]) => loss),
-        [box.bottom, box.top],
-        4,
-        log,
-      );
+      const [middle, centre] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+      if (!places.length) return head + text(middle, centre, none, { anchor: 'middle', tone: 'mute' });
+      const shown = places.map(([, loss]) => loss);
+      const y = lossScale(shown, [box.bottom, box.top], 4, log);
       const pointed = at === null ? null : epochs[key][at];
       return [
         head,

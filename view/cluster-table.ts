@@ -43,8 +43,8 @@ const CANDIDATES = 5;
 /** Limit on coordinate differences, one or two seconds: 1,000 clusters in 1,000 dimensions. */
 const MOST_WORK = 5e8;
 
-export function clusterTable(clusters: ClusterTableInput): ClusterTable {
-  const { weights, means, covariances, rows, counted, logRatios } = clusters;
+export function clusterTable(input: ClusterTableInput): ClusterTable {
+  const { weights, means, covariances, rows, counted, logRatios } = input;
   const nearest = nearestClusters(means, covariances, nonEmpty(rows));
   return {
     counted,
@@ -130,25 +130,21 @@ function nearestClusters(
   covariances: readonly ArrayLike<number>[],
   among: number[],
 ): Map<number, Neighbour[]> {
-  const nearest = new Map<number, Neighbour[]>();
   const d = means[0].length;
-  if ((among.length ** 2 * d) / 2 > MOST_WORK) return nearest;
+  if ((among.length ** 2 * d) / 2 > MOST_WORK) return new Map();
   const centres = among.map((c) => Float64Array.from(means[c]));
-  closest(centres).forEach((others, a) => {
-    const own = others.map((b): Neighbour => {
-      const line = centres[b].map((value, i) => value - centres[a][i]);
-      const [one, other] = [a, b].map((which) =>
-        Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
-      );
-      const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
-      return { cluster: among[b], separation };
-    });
-    nearest.set(
-      among[a],
-      own.sort((one, other) => one.separation - other.separation),
+  const neighbour = (a: number, b: number): Neighbour => {
+    const line = centres[b].map((value, i) => value - centres[a][i]);
+    const [one, other] = [a, b].map((which) =>
+      Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
     );
-  });
-  return nearest;
+    const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
+    return { cluster: among[b], separation };
+  };
+  const nearest = closest(centres).map((others, a) =>
+    others.map((b) => neighbour(a, b)).sort((one, other) => one.separation - other.separation),
+  );
+  return new Map(nearest.map((own, a) => [among[a], own]));
 }
 
 /** The few nearest other centres of each centre, nearest first. */

@@ -2,14 +2,7 @@ import { mean, median } from 'd3-array';
 import { mapOf, rowsOnMap } from '../model/graph/map.ts';
 import type { MergeTree, StateOf } from './api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from './cluster-table.ts';
-import {
-  alignAxes,
-  leadingAxes,
-  type Projection,
-  pooledCovariance,
-  projectCovariance,
-  projectRows,
-} from './projection.ts';
+import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';
 
 /** A state of a run as the page shows it: points and clusters on three axes or on a map, and the table of clusters. */
 
@@ -64,20 +57,20 @@ export type ViewedState = Omit<StateOf, 'frozen' | 'covariance' | 'sample' | 'ne
  * Turns states into views. Keeps axes and slots from one to the next, so that the plot does not jump. `labels`: the clusters of the
  * sample's rows.
  */
-export function createViewer(): (
-  state: ViewedState,
-  sample: DisplaySample | null,
-  labels: Int32Array,
-  isOver: boolean,
-) => ModelView {
-  let previous: Projection | null = null;
+export function createViewer() {
+  let previous: Float64Array[] = [];
   let previousSlots: ClusterSlots | null = null;
-  return (state, sample, labels, isOver) => {
+  return (
+    state: ViewedState,
+    sample: DisplaySample | null,
+    labels: Int32Array,
+    isOver: boolean,
+  ): ModelView => {
     const { k, means, weights, covariances, scale, sizes, counts, splitRatio, tree } = state;
     const dim = means[0].length;
     const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
-    if (previous) alignAxes(projection.axes, previous.axes);
-    previous = projection;
+    alignAxes(projection.axes, previous);
+    previous = projection.axes;
     const { slots } = (previousSlots = assignSlots(previousSlots, means));
     const xyz = projectRows(sample?.rows ?? new Float32Array(0), scale, projection, AXES);
     const unscaled = new Float64Array(dim).fill(1);
@@ -89,32 +82,23 @@ export function createViewer(): (
       projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
     });
     if (dim === 1) addHeights(weights, centres, projected, xyz, labels);
-    const table = clusterTable({
-      weights,
-      means,
-      covariances,
-      rows: counts ?? sizes,
-      counted: counts !== null,
-      logRatios: splitRatio,
-    });
+    const [rows, counted] = [counts ?? sizes, counts !== null];
+    const table = clusterTable({ weights, means, covariances, rows, counted, logRatios: splitRatio });
     return {
       epoch: state.epoch,
       k,
       dim,
-      counted: table.counted,
-      clusters: table.clusters.map((row, c) => ({
-        ...row,
-        slot: slots[c],
-        colour: isOver ? c : slots[c],
-        group: null,
-      })),
+      counted,
       tree,
       centres,
+      xyz,
+      labels,
+      clusters: table.clusters.map((row, c) => {
+        return { ...row, slot: slots[c], colour: isOver ? c : slots[c], group: null };
+      }),
       covariances: projected,
       shares: projection.shares,
       isMap: false,
-      xyz,
-      labels,
       rows: sample?.numbers ?? new Float64Array(0),
       typical: sample ? typicalRows(sample, labels, state) : [],
     };
@@ -244,12 +228,10 @@ export function assignSlots(before: ClusterSlots | null, means: number[][]): Clu
     slots[to] = slot;
     taken.add(slot);
   }
-  let free = 0;
-  for (const [to, slot] of slots.entries()) {
-    if (slot >= 0) continue;
+  for (let to = 0, free = 0; to < slots.length; to++) {
+    if (slots[to] >= 0) continue;
     while (taken.has(free)) free++;
-    slots[to] = free;
-    taken.add(free);
+    slots[to] = free++;
   }
   return { means, slots };
 }
@@ -270,27 +252,20 @@ export type PackedView = Omit<ModelView, ArrayName> & Record<ArrayName, string>;
 export function packedView(view: ModelView): PackedView {
   const packed = (name: ArrayName) => {
     const { buffer, byteOffset, byteLength } = view[name];
-    return btoa(
-      Array.from(new Uint8Array(buffer, byteOffset, byteLength), (byte) => String.fromCharCode(byte)).join(
-        '',
-      ),
-    );
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   };
   return { ...view, ...mapNames(packed) };
 }
 
-export const unpackedView = (view: PackedView): ModelView =>
-  ({
-    ...view,
-    ...mapNames((name) => new ARRAYS[name](bytesIn(view[name]).buffer)),
-  }) as ModelView;
+export const unpackedView = (view: PackedView) =>
+  ({ ...view, ...mapNames((name) => new ARRAYS[name](bytesIn(view[name]).buffer)) }) as ModelView;
 
 /** The bytes of base64. */
 export const bytesIn = (base64: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-const mapNames = <T>(make: (name: ArrayName) => T) =>
-  Object.fromEntries((Object.keys(ARRAYS) as ArrayName[]).map((name) => [name, make(name)])) as Record<
-    ArrayName,
-    T
-  >;
+function mapNames<T>(make: (name: ArrayName) => T) {
+  const names = Object.keys(ARRAYS) as ArrayName[];
+  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<ArrayName, T>;
+}

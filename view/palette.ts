@@ -31,36 +31,27 @@ export const mix = (a: Rgb, b: Rgb, part: number): Rgb =>
 
 /** Markers of clusters in pictures of points have a colour and a shape. */
 
-/** SVG paths of the shapes about the origin for radius r: relative, and closed. */
-const OUTLINES = [
-  (r: number) => circle(r),
-  (r: number) => polygon(r * 1.25, 3, -90),
-  (r: number) => polygon(r * 1.2, 4, 45),
-  (r: number) => polygon(r * 1.3, 4, 0),
-  (r: number) => polygon(r * 1.25, 3, 90),
-  (r: number) => cross(r * 1.15),
-] as const;
+/** SVG paths of the shapes about the origin for radius r, to be appended to `M x y` of their centre: relative, and closed. */
+const OUTLINES = {
+  circle,
+  triangle: (r: number) => polygon(r * 1.25, 3, -90),
+  square: (r: number) => polygon(r * 1.2, 4, 45),
+  diamond: (r: number) => polygon(r * 1.3, 4, 0),
+  wedge: (r: number) => polygon(r * 1.25, 3, 90),
+  cross: (r: number) => cross(r * 1.15),
+};
+export type Shape = keyof typeof OUTLINES;
+export const markerPath = (shape: Shape, radius: number): string => OUTLINES[shape](radius);
 
-export type Shape = 'circle' | 'triangle' | 'square' | 'diamond' | 'wedge' | 'cross';
-const SHAPES: Shape[] = ['circle', 'triangle', 'square', 'diamond', 'wedge', 'cross'];
+const SHAPES = Object.keys(OUTLINES) as Shape[];
 /** Consecutive clusters with the same shape: as many as there are colours that differ most. */
 const CLUSTERS_PER_SHAPE = 10;
 
-export interface MarkerStyle {
-  colour: string;
-  shape: Shape;
-}
-
 /** The first 300 clusters have different markers. */
-export const markerStyle = (cluster: number): MarkerStyle => ({
+export const markerStyle = (cluster: number) => ({
   colour: colourOf(cluster),
   shape: SHAPES[Math.floor(cluster / CLUSTERS_PER_SHAPE) % SHAPES.length],
 });
-
-/** The path of a shape, to be appended to `M x y` of its centre. */
-export function markerPath(shape: Shape, radius: number): string {
-  return OUTLINES[SHAPES.indexOf(shape)](radius);
-}
 
 const short = (value: number) => String(Math.round(value * 100) / 100);
 
@@ -73,7 +64,11 @@ function polygon(r: number, corners: number, turn: number): string {
     const angle = ((turn + (360 * i) / corners) * Math.PI) / 180;
     return [r * Math.cos(angle), r * Math.sin(angle)];
   });
-  return `${at.map(([x, y], i) => (i ? `l${short(x - at[i - 1][0])} ${short(y - at[i - 1][1])}` : `m${short(x)} ${short(y)}`)).join('')}z`;
+  const steps = at.map(([x, y], i) => {
+    const [u, v] = at[i - 1] ?? [0, 0];
+    return `${i ? 'l' : 'm'}${short(x - u)} ${short(y - v)}`;
+  });
+  return `${steps.join('')}z`;
 }
 
 function cross(r: number): string {

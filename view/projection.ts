@@ -87,12 +87,10 @@ export function leadingAxes(
   const counts = inPicture(allWeights, means, new Float64Array(k).fill(radius));
   const weights = counts.map((is, c) => (is ? allWeights[c] : 0));
   const total = sum(weights) || 1;
-  const origin = new Float64Array(d);
-  means.forEach((mean, c) => {
-    for (let i = 0; i < d; i++) origin[i] += (weights[c] / total) * mean[i];
-  });
+  const parts = weights.map((weight) => weight / total);
+  const origin = combine(means, parts, d);
   const rows = means.map((mean, c) =>
-    Float64Array.from(mean, (value, i) => Math.sqrt(weights[c] / total) * (value - origin[i])),
+    Float64Array.from(mean, (value, i) => Math.sqrt(parts[c]) * (value - origin[i])),
   );
   const scatter = rows.reduce((all, row) => all + dot(row, row), 0);
   const axes: Float64Array[] = [];
@@ -130,11 +128,8 @@ export function pooledCovariance(
   covariances: readonly ArrayLike<number>[],
 ): Float64Array {
   const total = sum(weights) || 1;
-  const out = new Float64Array(covariances[0].length);
-  covariances.forEach((covariance, c) => {
-    for (let i = 0; i < out.length; i++) out[i] += (weights[c] / total) * covariance[i];
-  });
-  return out;
+  const shares = Array.from(weights, (weight) => weight / total);
+  return combine(covariances, shares, covariances[0].length);
 }
 
 /** Flips axes to agree in sign with the previous ones: otherwise the picture could be mirrored between updates. */
@@ -192,12 +187,10 @@ export function times(matrix: ArrayLike<number>, v: Float64Array, d: number): Fl
   return out;
 }
 
-export function trace(matrix: ArrayLike<number>, d: number): number {
-  const full = isFull(matrix, d);
-  let all = 0;
-  for (let i = 0; i < d; i++) all += matrix[full ? i * d + i : i];
-  return all;
-}
+export const trace = (matrix: ArrayLike<number>, d: number): number => sum(diagonalOf(matrix, d));
+
+const diagonalOf = (matrix: ArrayLike<number>, d: number) =>
+  Float64Array.from({ length: d }, (_, i) => matrix[isFull(matrix, d) ? i * d + i : i]);
 
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let all = 0;
@@ -213,11 +206,10 @@ const sum = (values: ArrayLike<number>) => {
   return all;
 };
 
-function combine(rows: Float64Array[], by: Float64Array, d: number): Float64Array {
+/** The sum of rows of `d` numbers, each times a factor. */
+function combine(rows: readonly ArrayLike<number>[], by: ArrayLike<number>, d: number): Float64Array {
   const out = new Float64Array(d);
-  rows.forEach((row, r) => {
-    for (let i = 0; i < d; i++) out[i] += by[r] * row[i];
-  });
+  for (const [r, row] of rows.entries()) for (let i = 0; i < d; i++) out[i] += by[r] * row[i];
   return out;
 }
 
@@ -235,9 +227,7 @@ function orthonormalise(v: Float64Array, others: readonly Float64Array[]): boole
   return true;
 }
 
-function negate(axis: Float64Array): void {
-  for (let i = 0; i < axis.length; i++) axis[i] *= -1;
-}
+const negate = (axis: Float64Array) => void axis.set(axis.map((value) => -value));
 
 function makeLargestPositive(axis: Float64Array): void {
   if (axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) < 0) negate(axis);
@@ -245,10 +235,8 @@ function makeLargestPositive(axis: Float64Array): void {
 
 /** The direction of largest variance orthogonal to `others`, by deterministic power iteration. */
 function widest(within: Float64Array, d: number, others: readonly Float64Array[]): Float64Array {
-  const full = isFull(within, d);
-  const byVariance = [...Array(d).keys()].sort(
-    (a, b) => within[full ? b * d + b : b] - within[full ? a * d + a : a],
-  );
+  const variances = diagonalOf(within, d);
+  const byVariance = [...variances.keys()].sort((a, b) => variances[b] - variances[a]);
   let axis: Float64Array = new Float64Array(d);
   for (const start of byVariance) {
     // Perturbed, as an exact unit vector might be an eigenvector of a small eigenvalue.
