@@ -1,23 +1,7 @@
 import { munkres } from 'munkres';
 
 /** Clusters against classes, ordered for display. */
-export interface Crosstab {
-  /** Names of rows and columns. */
-  clusters: string[];
-  classes: string[];
-  /** `counts[cluster][class]`: rows of the data. */
-  counts: number[][];
-  /** Clusters and classes that have rows in common although others are their match, those with the most in front. */
-  mixedUp: MixedUp[];
-}
-
-export interface MixedUp {
-  cluster: string;
-  class: string;
-  rows: number;
-  /** The fraction of the cluster's rows. */
-  share: number;
-}
+export type Crosstab = ReturnType<typeof crosstab>;
 
 /** Beyond this number of clusters or classes, only the largest matches are shown, and all others as one group. */
 const MOST = 40;
@@ -26,9 +10,9 @@ const MOST_MIXED_UP = 10;
 /**
  * Clusters beside the classes that they are matched with (the best one-to-one matching of all, as in ACC), so that matches lie on
  * the diagonal, in the order of the classes; after them those without a match. Empty ones are left out. Beyond 40 clusters or
- * classes, the largest matches are kept, and the rest is summed.
+ * classes, the largest matches are kept, and the rest is summed. Returns their names, `counts[cluster][class]`, and those that are mixed up.
  */
-export function crosstab(counts: ArrayLike<number>[], classNames: string[]): Crosstab {
+export function crosstab(counts: ArrayLike<number>[], classNames: string[]) {
   const rowsOf = counts.map((row) => sum(row));
   const classRows = classNames.map((_, c) => counts.reduce((all, row) => all + row[c], 0));
   const clusters = [...rowsOf.keys()].filter((k) => rowsOf[k] > 0);
@@ -38,16 +22,9 @@ export function crosstab(counts: ArrayLike<number>[], classNames: string[]): Cro
   const largest = pairs.toSorted((a, b) => counts[b.k][b.c] - counts[a.k][a.c]);
   const isCut = clusters.length > MOST || classes.length > MOST;
   const shown = (isCut ? largest.slice(0, MOST - 1) : pairs).toSorted((a, b) => a.c - b.c);
-  const rows = grouped(
-    shown.map(({ k }) => k),
-    clusters,
-    rowsOf,
-  );
-  const columns = grouped(
-    shown.map(({ c }) => c),
-    classes,
-    classRows,
-  );
+  const [ownK, ownC] = [shown.map(({ k }) => k), shown.map(({ c }) => c)];
+  const rows = grouped(ownK, clusters, rowsOf);
+  const columns = grouped(ownC, classes, classRows);
   return {
     clusters: rows.map((group) => nameOf(group, String)),
     classes: columns.map((group) => nameOf(group, (c) => classNames[c])),
@@ -76,12 +53,9 @@ function grouped(matched: number[], all: number[], sizes: number[]): number[][] 
 const nameOf = (group: number[], name: (one: number) => string) =>
   group.length === 1 ? name(group[0]) : `${group.length} others`;
 
-function mixedUp(
-  counts: ArrayLike<number>[],
-  classNames: string[],
-  classOf: ReadonlyMap<number, number>,
-): MixedUp[] {
-  const found: MixedUp[] = [];
+/** Clusters and classes that have rows in common although others are their match, those with the most in front; `share`: of the cluster. */
+function mixedUp(counts: ArrayLike<number>[], classNames: string[], classOf: ReadonlyMap<number, number>) {
+  const found: { cluster: string; class: string; rows: number; share: number }[] = [];
   for (const [k, row] of counts.entries()) {
     const all = sum(row);
     for (const [c, name] of classNames.entries()) {

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ioError, makeFolder, statusOf, writeFile } from '../base/files.ts';
+import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
 import { pointsPicture } from '../view/points.ts';
@@ -11,31 +10,20 @@ import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
 
-/** A drawn report. */
-export interface Report {
-  /** Path of report.html. */
-  path: string;
-  /** Names of the pictures. */
-  pictures: string[];
-  /** What was left out, and why. */
-  notes: string[];
-}
-
 const NAMES = ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses'] as const;
 /** Of reports of earlier versions, which this one replaces. */
 const EARLIER = ['sizes', 'confusion', 'sub-clusters'] as const;
 type PictureName = (typeof NAMES)[number];
 
+export type Report = Awaited<ReturnType<typeof drawReport>>;
+
 /**
  * Draws a run into a folder: each picture as SVG and PNG, and report.html with all of them. The output is deterministic.
  * Pictures of an earlier report that this one lacks are removed. UserError if the folder cannot be written. `before`: called
- * before anything is made, and before each file gets its name; if it throws, there is no such file.
+ * before anything is made, and before each file gets its name; if it throws, there is no such file. Returns the path of report.html, the
+ * names of the pictures, and what was left out, and why.
  */
-export async function drawReport(
-  folder: string,
-  contents: ReportContents,
-  before = () => {},
-): Promise<Report> {
+export async function drawReport(folder: string, contents: ReportContents, before = () => {}) {
   before();
   makeFolder(folder);
   const put = (name: string, content: string | Uint8Array) =>
@@ -54,20 +42,15 @@ export async function drawReport(
     put(`${name}.svg`, svg),
   ]);
   before();
-  for (const name of [...NAMES, ...EARLIER].filter((name) => !drawn.some((picture) => picture.name === name)))
-    for (const path of filesOf(name).map((file) => join(folder, file)))
-      writing.push(
-        rm(path, { force: true }).catch((error) => {
-          throw ioError(path, 'removed', error);
-        }),
-      );
-  const failed = (await Promise.allSettled(writing)).find(({ status }) => status === 'rejected');
+  const pictures = drawn.map(({ name }) => name);
+  const gone = [...NAMES, ...EARLIER].filter((name) => !pictures.includes(name)).flatMap(filesOf);
+  const remove = async (path: string) => attempted(path, 'removed', () => rmSync(path, { force: true }));
+  const removing = gone.map((file) => remove(join(folder, file)));
+  const failed = (await Promise.allSettled([...writing, ...removing])).find(
+    ({ status }) => status === 'rejected',
+  );
   if (failed) throw (failed as PromiseRejectedResult).reason;
-  return {
-    path: join(folder, 'report.html'),
-    pictures: drawn.map(({ name }) => name),
-    notes: contents.notes,
-  };
+  return { path: join(folder, 'report.html'), pictures, notes: contents.notes };
 }
 
 const filesOf = (name: string) => ['svg', 'png'].map((extension) => `${name}.${extension}`);

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import { readFully } from '../base/files.ts';
+import { ranges } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import type { Labels } from '../data/labels.ts';
@@ -8,11 +9,9 @@ import { sampledRanges } from '../view/sample-rows.ts';
 
 /** What the labels of a run say of its rows: those of a sample, and all of them against true classes. */
 
-/** Rows of each cluster and class. */
+/** Rows of each cluster and class: `counts[cluster][class]`, with the names of the classes. */
 export interface ContingencyTable {
-  /** Names of the classes. */
   names: string[];
-  /** `counts[cluster][class]`. */
   counts: number[][];
 }
 
@@ -21,45 +20,42 @@ const CHUNK = 1 << 18;
 /** Larger tables are not useful. */
 const MOST_CELLS = 1 << 21;
 
+/** The labels in `labels.npy` of a run of so many rows, by their ranges. */
+function* labelsIn(path: string, rows: number, parts: Iterable<{ start: number; count: number }>) {
+  const { fd, offset, dtype } = openRunLabels(path, rows);
+  try {
+    for (const { start, count } of parts) {
+      const bytes = new Uint8Array(count * dtype.size);
+      readFully({ fd, path }, bytes, offset + start * dtype.size);
+      yield { start, labels: decode(bytes, dtype) };
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Counts a run's `labels.npy` against true classes. Returns the reason as text if there are too many of either. */
 export function tabulate(path: string, { codes, names }: Labels): ContingencyTable | string {
   const counts: number[][] = [];
-  const file = openRunLabels(path, codes.length);
-  try {
-    for (let at = 0; at < codes.length; at += CHUNK) {
-      const count = Math.min(CHUNK, codes.length - at);
-      const bytes = new Uint8Array(count * file.dtype.size);
-      readFully(file, bytes, file.offset + at * file.dtype.size);
-      const labels = decode(bytes, file.dtype);
-      for (let i = 0; i < count; i++) {
-        if (labels[i] < 0) throw new UserError(`${path} is damaged: it has a negative label`);
-        while (labels[i] >= counts.length) {
-          if ((counts.length + 1) * names.length > MOST_CELLS)
-            return `${labels[i] + 1} or more clusters and ${names.length} classes are too many to compare`;
-          counts.push(Array<number>(names.length).fill(0));
-        }
-        counts[labels[i]][codes[at + i]]++;
+  const parts = ranges(codes.length, CHUNK).map(({ from, to }) => ({ start: from, count: to - from }));
+  for (const { start, labels } of labelsIn(path, codes.length, parts))
+    for (let i = 0; i < labels.length; i++) {
+      const label = labels[i];
+      if (label < 0) throw new UserError(`${path} is damaged: it has a negative label`);
+      while (label >= counts.length) {
+        if ((counts.length + 1) * names.length > MOST_CELLS)
+          return `${label + 1} or more clusters and ${names.length} classes are too many to compare`;
+        counts.push(Array<number>(names.length).fill(0));
       }
+      counts[label][codes[start + i]]++;
     }
-  } finally {
-    closeSync(file.fd);
-  }
   return { names, counts };
 }
 
 /** The clusters, of `k`, of a sample of `sampled` rows out of `rows`. UserError if the file is damaged. */
 export function sampledLabels(path: string, rows: number, sampled: number, k: number): Int32Array {
-  const labels = new Int32Array(sampled);
-  const file = openRunLabels(path, rows);
-  try {
-    for (const { start, count, at } of sampledRanges(sampled, rows)) {
-      const bytes = new Uint8Array(count * file.dtype.size);
-      readFully(file, bytes, file.offset + start * file.dtype.size);
-      labels.set(Int32Array.from(decode(bytes, file.dtype)), at);
-    }
-  } finally {
-    closeSync(file.fd);
-  }
+  const parts = [...labelsIn(path, rows, sampledRanges(sampled, rows))];
+  const labels = Int32Array.from(parts.flatMap((part) => Array.from(part.labels)));
   if (labels.every((label) => label >= 0 && label < k)) return labels;
   throw new UserError(`${path} is damaged: it has labels that are not from 0 to ${k - 1}`);
 }

@@ -17,7 +17,7 @@ import {
   versionsText,
 } from '../view/panels.ts';
 import { axesText } from '../view/points.ts';
-import { counted, escaped, percent } from '../view/text.ts';
+import { count, counted, escaped, percent } from '../view/text.ts';
 import type { ReportContents } from './contents.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages } from './exemplars.ts';
@@ -147,15 +147,8 @@ function classesPanels({ clusters, classes, counts, mixedUp }: Crosstab): string
   const region = (title: string, table: string) =>
     `<div class="scroll short" tabindex="0" role="region" aria-label="${title}">${table}</div>`;
   const pairs = `<table class="pairs">${pairsTable('cluster ↓ class →', clusters, classes, counts)}</table>`;
-  const mixed = plainTable(
-    ['cluster', 'class', 'rows', 'share of the cluster'],
-    mixedUp.map(({ cluster, class: name, rows, share }) => [
-      cluster,
-      name,
-      rows.toLocaleString('en'),
-      percent(share),
-    ]),
-  );
+  const lines = mixedUp.map((one) => [one.cluster, one.class, count(one.rows), percent(one.share)]);
+  const mixed = plainTable(['cluster', 'class', 'rows', 'share of the cluster'], lines);
   return [
     panelOf(
       'confusion',
@@ -192,17 +185,9 @@ function shortened(history: RunHistory | null, isServed: boolean): RunHistory {
   const { epochs } = history;
   const every = Math.ceil(epochs.epoch.length / MOST_EPOCHS);
   const kept = <T>(values: T[]) => values.filter((_, i) => i % every === 0 || i === values.length - 1);
-  return {
-    epochs: {
-      epoch: kept(epochs.epoch),
-      time: kept(epochs.time),
-      k: kept(epochs.k),
-      loss: kept(epochs.loss),
-      subLoss: kept(epochs.subLoss),
-    },
-    events: keptEvents(
-      history.events.filter(({ type }) => isServed || (type !== 'worker' && type !== 'worker-gone')),
-      MOST_EVENTS,
-    ),
-  };
+  const columns = Object.entries(epochs).map(([name, values]) => [name, kept<number | null>(values)]);
+  const events = history.events.filter(
+    ({ type }) => isServed || (type !== 'worker' && type !== 'worker-gone'),
+  );
+  return { epochs: Object.fromEntries(columns), events: keptEvents(events, MOST_EVENTS) };
 }

@@ -9,9 +9,6 @@ import { count, counted, threeDigits } from './text.ts';
 /** Of more clusters, those below the upper joins are shown as groups. */
 const MOST_LEAVES = 60;
 
-/** Joins, from the root, that say how many clusters they leave. */
-const MOST_NUMBERED = 12;
-
 /** Where a cluster, a group of clusters, or a join is in the picture. */
 export interface Place {
   /** Along the joins; null at their right end. */
@@ -49,20 +46,13 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
   );
   const branches = shown.map(({ a, b, height }, i): Branch => {
     const ends = [places.get(a)!, places.get(b)!] as const;
-    const at = {
-      height,
-      y: (ends[0].y + ends[1].y) / 2,
-      first: Math.min(ends[0].first, ends[1].first),
-    };
+    const [y, first] = [(ends[0].y + ends[1].y) / 2, Math.min(ends[0].first, ends[1].first)];
+    const at = { height, y, first };
     places.set(2 * k - groups.size + i, at);
     return { at, ends, left: shown.length - i };
   });
   return { leaves: nodes.map((node) => groups.get(node)!), branches };
 }
-
-/** The joins of which the picture says how many clusters they leave. */
-export const numberedBranches = ({ branches }: TreeLayout): Branch[] =>
-  branches.filter(({ left }) => left <= MOST_NUMBERED);
 
 /** The nodes of the groups, from top to bottom. */
 function leavesOf(tree: Dendrogram, groups: ReadonlyMap<number, Group>): number[] {
@@ -97,12 +87,8 @@ export function inCut(clusters: Cluster[], tree: MergeTree, left: number): Clust
   return clusters.map((cluster, c) => {
     // Those without rows are not in the tree.
     const group = cut.groups[cut.place[c]];
-    if (!group) return cluster;
-    return {
-      ...cluster,
-      colour: colours[cut.place[c]],
-      group: group.from.length > 1 ? groupName(group) : null,
-    };
+    const name = group?.from.length > 1 ? groupName(group) : null;
+    return group ? { ...cluster, colour: colours[cut.place[c]], group: name } : cluster;
   });
 }
 
@@ -113,11 +99,9 @@ export function inCut(clusters: Cluster[], tree: MergeTree, left: number): Clust
 function coloursOf(groups: readonly Group[], clusters: readonly Cluster[]): number[] {
   const taken = new Set<number>();
   return groups.map(({ from }) => {
-    let colour = clusters[from[0]].colour % COLOURS.length;
-    if (taken.has(colour) && taken.size < COLOURS.length) {
-      colour = 0;
-      while (taken.has(colour)) colour++;
-    }
+    const own = clusters[from[0]].colour % COLOURS.length;
+    const free = COLOURS.findIndex((_, colour) => !taken.has(colour));
+    const colour = taken.has(own) && free >= 0 ? free : own;
     taken.add(colour);
     return colour;
   });
@@ -138,12 +122,10 @@ const heightText = ({ likelihood }: MergeTree, height: number): string =>
 
 /** Which clusters of the run would split next; empty if that is not known. */
 export function nextSplitText(tree: MergeTree): string {
-  const splits = (tree.next ?? [])
-    .slice(0, MOST_SPLITS)
-    .map(
-      ({ cluster, sizes, height }) =>
-        `cluster ${cluster} into about ${sizes.map(count).join(' and ')} rows (at ${heightText(tree, height)})`,
-    );
+  const splits = (tree.next ?? []).slice(0, MOST_SPLITS).map(({ cluster, sizes, height }) => {
+    const parts = sizes.map(count).join(' and ');
+    return `cluster ${cluster} into about ${parts} rows (at ${heightText(tree, height)})`;
+  });
   return splits.length ? `Next to split: ${splits.join('; then ')}.` : '';
 }
 

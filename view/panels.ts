@@ -14,17 +14,16 @@ import {
 
 /** The panels of numbers and names, as HTML: at the top, the configuration, the result, tables of pairs. */
 
-/** The numbers at the top of the page. */
-export interface TopNumbers {
+/** The numbers at the top of the page. `workers`: connected ones; `time`: seconds since the run began; `result`: once it is done. */
+interface TopNumbers {
   run: RunInfo;
   history: RunHistory;
-  /** Connected workers. */
   workers: number;
-  /** Seconds since the run began. */
   time: number;
-  /** Once the run is done and this is known. */
   result: Summary | null;
 }
+
+const score = (value: number | null | undefined) => value?.toFixed(4) ?? '';
 
 export function topNumbers({ run, history, workers, time, result }: TopNumbers): string {
   const { epochs, events } = history;
@@ -36,7 +35,6 @@ export function topNumbers({ run, history, workers, time, result }: TopNumbers):
     ? undefined
     : events.findLast((event) => event.type === 'encoder-epoch');
   const outliers = result?.outliers ?? done?.outliers;
-  const score = (value: number | null | undefined) => (value == null ? '' : value.toFixed(4));
   const tiles: [id: string, name: string, value: string, detail?: string][] = [
     ['k', 'Clusters', count(result?.k ?? currentK(history)), certainty && `(${certainty})`],
     ['nmi', 'NMI', score(result?.nmi)],
@@ -59,12 +57,11 @@ export function topNumbers({ run, history, workers, time, result }: TopNumbers):
     ['workers', 'Workers', count(workers || result?.workers)],
     ['time', 'Time', result ? duration(result.seconds) : stopwatch(time)],
   ];
+  const htmlOf = ([id, name, value, detail]: (typeof tiles)[number]) =>
+    `<div${id === 'k' ? ' class="lead"' : ''}><dt>${name}</dt><dd id="now-${id}">${escaped(value)}${detail ? ` <small>${escaped(detail)}</small>` : ''}</dd></div>`;
   return tiles
     .filter(([, , value]) => value)
-    .map(
-      ([id, name, value, detail]) =>
-        `<div${id === 'k' ? ' class="lead"' : ''}><dt>${name}</dt><dd id="now-${id}">${escaped(value)}${detail ? ` <small>${escaped(detail)}</small>` : ''}</dd></div>`,
-    )
+    .map(htmlOf)
     .join('');
 }
 
@@ -83,16 +80,11 @@ export const scoreLegend = ({ nmi, silhouette }: Summary): string =>
 /** Options that are off without a value; the others without one follow from the data. */
 const OFF = new Set(['labels', 'drop', 'id', 'text', 'impute', 'oneHot', 'replicates', 'outliers']);
 
-const unsetText = (option: string): string =>
-  option === 'columns' ? 'all' : OFF.has(option) ? 'none' : 'automatic';
-
 /** The resolved configuration, the data, and what `more` says of the run. */
 export function configEntries({ config, data, out }: RunInfo, more: readonly Entry[] = []): string {
   const options = Object.entries(config)
     .filter(([name]) => name !== 'data')
-    .map(
-      ([name, value]): Entry => [splitCamelCase(name), value == null ? unsetText(name) : valueText(value)],
-    );
+    .map(([name, value]): Entry => [splitCamelCase(name), valueText(name, value)]);
   return definitions([
     ['data', data.path],
     ['rows × dimensions', `${count(data.rows)} × ${data.dim}`],
@@ -102,7 +94,8 @@ export function configEntries({ config, data, out }: RunInfo, more: readonly Ent
   ]);
 }
 
-function valueText(value: unknown): string {
+function valueText(option: string, value: unknown): string {
+  if (value == null) return option === 'columns' ? 'all' : OFF.has(option) ? 'none' : 'automatic';
   if (value === true) return 'yes';
   if (value === false) return 'no';
   if (Array.isArray(value)) return value.join(', ');
@@ -119,29 +112,24 @@ export const versionsText = ({ versions, identity }: RunInfo): string =>
 /** The scores of a run that is done, and where its results are. */
 export function outcomeEntries({ result, directory, report }: Outcome, config: RunInfo['config']): string {
   const certainty = certaintyText(result);
-  const score = (value: number | null) => (value === null ? null : value.toFixed(4));
-  const labels = [
-    'labels.npy',
-    'labels.csv',
-    ...(config.labelsParquet === true ? ['labels.parquet'] : []),
-  ].join(', ');
-  const entries: [string, string | null][] = [
+  const parquet = config.labelsParquet === true ? ', labels.parquet' : '';
+  const entries: Entry[] = [
     ['clusters (K)', certainty ? `${result.k} (${certainty})` : String(result.k)],
-    ['alternations', result.alternations ? alternationsText(result.alternations) : null],
+    ['alternations', result.alternations ? alternationsText(result.alternations) : ''],
     ['NMI', score(result.nmi)],
     ['ARI', score(result.ari)],
     ['ACC', score(result.acc)],
     ['silhouette', score(result.silhouette)],
     ['loss', score(result.loss)],
-    ['outliers', result.outliers ? count(result.outliers) : null],
-    ['epochs', result.epochs === undefined ? null : count(result.epochs)],
-    ['rounds', result.rounds === undefined ? null : count(result.rounds)],
+    ['outliers', result.outliers ? count(result.outliers) : ''],
+    ['epochs', result.epochs === undefined ? '' : count(result.epochs)],
+    ['rounds', result.rounds === undefined ? '' : count(result.rounds)],
     ['training', duration(result.seconds)],
     ['results', directory],
-    ['labels', `${directory}/${labels}`],
-    ['report', report],
+    ['labels', `${directory}/labels.npy, labels.csv${parquet}`],
+    ['report', report ?? ''],
   ];
-  return definitions(entries.filter((entry): entry is [string, string] => entry[1] !== null));
+  return definitions(entries.filter(([, value]) => value));
 }
 
 /** How a run ended, and how it goes on from there; empty before that. */

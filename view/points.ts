@@ -43,21 +43,11 @@ export interface Ellipse {
 }
 
 /** The ellipse of `sds` standard deviations of a 2×2 covariance [xx, xy, yy]. Clamps eigenvalues rounded below 0. */
-export function ellipseOf(
-  x: number,
-  y: number,
-  [xx, xy, yy]: ArrayLike<number> & Iterable<number>,
-  sds: number,
-): Ellipse {
+export function ellipseOf(x: number, y: number, [xx, xy, yy]: readonly number[], sds: number): Ellipse {
   const mean = (xx + yy) / 2;
   const halfGap = Math.hypot((xx - yy) / 2, xy);
-  return {
-    x,
-    y,
-    rx: sds * Math.sqrt(Math.max(0, mean + halfGap)),
-    ry: sds * Math.sqrt(Math.max(0, mean - halfGap)),
-    angle: halfGap === 0 ? 0 : Math.atan2(2 * xy, xx - yy) / 2,
-  };
+  const [rx, ry] = [mean + halfGap, mean - halfGap].map((value) => sds * Math.sqrt(Math.max(0, value)));
+  return { x, y, rx, ry, angle: halfGap === 0 ? 0 : Math.atan2(2 * xy, xx - yy) / 2 };
 }
 
 /** The first two coordinates of point `i` after the rotation. */
@@ -67,11 +57,7 @@ export function rotatePoint(xyz: ArrayLike<number>, i: number, r: Rotation): [nu
 }
 
 /** [xx, xy, yy] of the `i`-th 3×3 covariance after the rotation. */
-export function rotateCovariance(
-  covariances: ArrayLike<number>,
-  i: number,
-  r: Rotation,
-): [number, number, number] {
+export function rotateCovariance(covariances: ArrayLike<number>, i: number, r: Rotation): number[] {
   const form = (a: number, b: number) => {
     let sum = 0;
     for (let p = 0; p < 3; p++)
@@ -81,17 +67,13 @@ export function rotateCovariance(
   return [form(0, 0), form(0, 3), form(3, 3)];
 }
 
-/** Maps the plane to the picture: pixel = centre ± scale·(value − middle). */
-interface Viewport {
-  scale: number;
-  midX: number;
-  midY: number;
-  width: number;
-  height: number;
-}
+type Viewport = ReturnType<typeof viewportOf>;
 
-/** The viewport, at one scale for both axes, that shows every ellipse to `EXTENT` times its half axes. */
-function viewportOf(ellipses: readonly Ellipse[], width: number, height: number): Viewport {
+/**
+ * Maps the plane to the picture, at one scale for both axes: pixel = centre ± scale·(value − middle). It shows every ellipse to `EXTENT`
+ * times its half axes, or the part of that which a zoom shows.
+ */
+function viewportOf(ellipses: readonly Ellipse[], width: number, height: number, { factor, x, y }: Zoom) {
   let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
   for (const { x, y, rx, ry, angle } of ellipses) {
     const [c, s] = [Math.cos(angle), Math.sin(angle)];
@@ -105,19 +87,11 @@ function viewportOf(ellipses: readonly Ellipse[], width: number, height: number)
   if (!(right >= left)) [left, right, low, high] = [-1, 1, -1, 1];
   const spanX = right - left || 1e-12;
   const spanY = high - low || 1e-12;
-  const scale = Math.min(Math.max(1, width - 2 * MARGIN) / spanX, Math.max(1, height - 2 * MARGIN) / spanY);
-  return { scale, midX: (left + right) / 2, midY: (low + high) / 2, width, height };
-}
-
-/** The part of it that a zoom shows. */
-function zoomed({ scale, midX, midY, width, height }: Viewport, { factor, x, y }: Zoom): Viewport {
-  return {
-    scale: scale * factor,
-    midX: midX - (((factor - 1) * width) / 2 + x) / (scale * factor),
-    midY: midY + (((factor - 1) * height) / 2 + y) / (scale * factor),
-    width,
-    height,
-  };
+  const whole = Math.min(Math.max(1, width - 2 * MARGIN) / spanX, Math.max(1, height - 2 * MARGIN) / spanY);
+  const scale = whole * factor;
+  const midX = (left + right) / 2 - (((factor - 1) * width) / 2 + x) / scale;
+  const midY = (low + high) / 2 + (((factor - 1) * height) / 2 + y) / scale;
+  return { scale, midX, midY, width, height };
 }
 
 const screenX = (x: number, { scale, midX, width }: Viewport) => width / 2 + (x - midX) * scale;
@@ -167,39 +141,22 @@ export interface Framing {
 }
 
 /** What is where, in pixels. */
-export interface PointScene {
-  xs: Float32Array;
-  ys: Float32Array;
-  /** Of a point. */
-  radius: number;
-  centres: Spot[];
-  /** The ellipse of each cluster, or with one column its curve, as a path; empty on a map. */
-  outlines: string[];
-  /** Where its number is; null: there is no room. */
-  numbers: (Spot | null)[];
-  numberRadius: number;
-}
+export type PointScene = ReturnType<typeof pointScene>;
 
 /** Lays out a view. `whole`: as `shownAsAWhole` says. */
 export function pointScene(
   view: ModelView,
   { width, height, rotation = IDENTITY, zoom = WHOLE }: Framing,
   whole: readonly boolean[] = shownAsAWhole(view),
-): PointScene {
+) {
   const isLine = view.dim === 1 && !view.isMap;
   const ellipses = view.clusters.map((_, c) => {
     const [x, y] = rotatePoint(view.centres, c, rotation);
     const ellipse = ellipseOf(x, y, rotateCovariance(view.covariances, c, rotation), SDS);
     return isLine ? { ...ellipse, y: y / 2, ry: y / 2 } : ellipse;
   });
-  const viewport = zoomed(
-    viewportOf(
-      ellipses.filter((_, c) => whole[c]),
-      width,
-      height,
-    ),
-    zoom,
-  );
+  const shown = ellipses.filter((_, c) => whole[c]);
+  const viewport = viewportOf(shown, width, height, zoom);
   const n = view.labels.length;
   const [xs, ys] = [new Float32Array(n), new Float32Array(n)];
   for (let i = 0; i < n; i++) {
@@ -221,14 +178,14 @@ export function pointScene(
     present.map((c) => ({ x: within(centres[c].x, width), y: within(centres[c].y, height) })),
     2 * numberRadius + 3,
   );
+  /** Where the number of a cluster is; null: there is no room. */
   const numbers = centres.map((): Spot | null => null);
   for (const [i, c] of present.entries()) numbers[c] = spots[i];
-  const outlined = new Set(largestFirst.slice(0, MOST_ELLIPSES));
-  const outlines = view.isMap
-    ? []
-    : ellipses.map((ellipse, c) =>
-        !outlined.has(c) ? '' : isLine ? curvePath(view, c, viewport) : ellipsePath(ellipse, viewport),
-      );
+  /** The ellipse of each cluster, or with one column its curve, as a path; empty on a map. */
+  const outlines = Array<string>(view.isMap ? 0 : view.k).fill('');
+  for (const c of view.isMap ? [] : largestFirst.slice(0, MOST_ELLIPSES))
+    outlines[c] = isLine ? curvePath(view, c, viewport) : ellipsePath(ellipses[c], viewport);
+  /** Of a point. */
   const radius = Math.min(3, Math.max(1.15, 3.2 * (600 / Math.max(1, n)) ** 0.28));
   return { xs, ys, radius, centres, outlines, numbers, numberRadius };
 }
@@ -248,7 +205,8 @@ function ellipsePath({ x, y, rx, ry, angle }: Ellipse, viewport: Viewport): stri
   const [a, b] = [rx, ry].map((radius) => Math.max(1, radius * viewport.scale));
   const [dx, dy] = [a * Math.cos(angle), -a * Math.sin(angle)];
   const arc = `A${num(a)} ${num(b)} ${num((-angle * 180) / Math.PI)} 1 0`;
-  return `M${num(cx - dx)} ${num(cy - dy)}${arc} ${num(cx + dx)} ${num(cy + dy)}${arc} ${num(cx - dx)} ${num(cy - dy)}Z`;
+  const [start, end] = [`${num(cx - dx)} ${num(cy - dy)}`, `${num(cx + dx)} ${num(cy + dy)}`];
+  return `M${start}${arc} ${end}${arc} ${start}Z`;
 }
 
 /** Places along a curve. */

@@ -67,10 +67,8 @@ export interface Replicates {
 }
 
 /** What is known of how sure K is: `12 partitions of other samples: K 15–19, agreement .86; 8 replicates: 17, agreement .97`. */
-export function certaintyText({
-  replicates,
-  stability,
-}: Partial<Pick<Summary, 'replicates' | 'stability'>>): string {
+export function certaintyText(of: Partial<Pick<Summary, 'replicates' | 'stability'>>): string {
+  const { replicates, stability } = of;
   return [
     ...(stability ? [agreementText(`${stability.count} partitions of other samples: K `, stability)] : []),
     ...(replicates ? [agreementText(`${replicates.count} replicates: `, replicates)] : []),
@@ -86,10 +84,7 @@ export function alternationsText(alternations: readonly Alternation[]): string {
 
 const short = (value: number) => value.toFixed(2).replace(/^0/, '');
 
-function agreementText(
-  what: string,
-  { k: [least, largest], agreement }: Pick<Replicates, 'k' | 'agreement'>,
-): string {
+function agreementText(what: string, { k: [least, largest], agreement }: Stability): string {
   const range = least === largest ? String(least) : `${least}–${largest}`;
   return `${what}${range}, agreement ${short(agreement)}`;
 }

@@ -5,8 +5,7 @@ import type { Likelihood } from './events.ts';
 const MISSING = '–';
 const counts = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
-const isPresent = (value: number | null | undefined): value is number =>
-  value !== null && value !== undefined && !Number.isNaN(value);
+const isPresent = (value: number | null | undefined): value is number => !Number.isNaN(value ?? Number.NaN);
 
 const minus = (text: string) => text.replace('-', '−');
 
@@ -55,22 +54,23 @@ export function duration(seconds: number | null | undefined): string {
   if (!isPresent(seconds)) return MISSING;
   if (seconds < 0.9995) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const [hours, minutes, rest] = clock(seconds);
+  return hours ? `${hours} h ${twoDigits(minutes)} min` : `${minutes} min ${twoDigits(rest)} s`;
+}
+
+const twoDigits = (value: number) => String(value).padStart(2, '0');
+
+/** Hours, minutes and seconds. */
+function clock(seconds: number): [number, number, number] {
   const total = Math.round(seconds);
-  const twoDigits = (value: number) => String(value).padStart(2, '0');
-  if (total < 3600) return `${Math.floor(total / 60)} min ${twoDigits(total % 60)} s`;
-  return `${Math.floor(total / 3600)} h ${twoDigits(Math.floor((total % 3600) / 60))} min`;
+  return [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
 }
 
 /** Seconds in little space: 4.2 s, 3:05, 2:07:00. */
 export function stopwatch(seconds: number): string {
   if (seconds < 59.95) return duration(seconds);
-  const total = Math.round(seconds);
-  const twoDigits = (value: number) => String(value).padStart(2, '0');
-  const minutes = Math.floor(total / 60);
-  const rest = twoDigits(total % 60);
-  return minutes < 60
-    ? `${minutes}:${rest}`
-    : `${Math.floor(minutes / 60)}:${twoDigits(minutes % 60)}:${rest}`;
+  const [hours, minutes, rest] = clock(seconds);
+  return `${hours ? `${hours}:${twoDigits(minutes)}` : minutes}:${twoDigits(rest)}`;
 }
 
 /** The local time of day of an ISO date: 14:03:07. Empty if it is not a date. */

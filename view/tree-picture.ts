@@ -1,13 +1,6 @@
 import type { MergeTree } from './api.ts';
 import { bottomAxis, heightScale, type Scale } from './axes.ts';
-import {
-  groupName,
-  numberedBranches,
-  type Place,
-  shownJoins,
-  type TreeLayout,
-  treeLayout,
-} from './dendrogram.ts';
+import { groupName, type Place, shownJoins, type TreeLayout, treeLayout } from './dendrogram.ts';
 import { colourOf, markerPath, markerStyle } from './palette.ts';
 import { type Box, curve, num, picture, text, textWidth, WIDTH } from './svg.ts';
 import { compactCount, counted } from './text.ts';
@@ -19,6 +12,9 @@ const RIGHT = 8;
 const GAPS = [22, 14] as const;
 /** The joins are at least this wide: the rest can be scrolled to. */
 const LEAST_WIDTH = 120;
+
+/** Joins, from the root, that say how many clusters they leave. */
+const MOST_NUMBERED = 12;
 
 /** How the page shows it: cut where `left` clusters are left, in these colours of clusters. */
 export interface TreeCut {
@@ -50,7 +46,8 @@ export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string
     // Joins that the cut has made are in the colour of their group.
     return cut && left >= cut.left ? curve(d, colour(at.first), 2.5) : curve(d, undefined, 1.3);
   });
-  const numbers = numberedBranches(layout).map(({ at, left }) =>
+  const numbered = branches.filter(({ left }) => left <= MOST_NUMBERED);
+  const numbers = numbered.map(({ at, left }) =>
     text(x(at) - 4, y(at) - 3, String(left), { anchor: 'end', tone: 'mute', size: 11, halo: true }),
   );
   const ends = leaves.flatMap(({ from: [first] }, i) => {
@@ -82,13 +79,8 @@ export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string
 }
 
 /** Between the last join that is made and the next one. */
-function cutLine(
-  { sizes, joins }: MergeTree,
-  { branches }: TreeLayout,
-  left: number,
-  scale: Scale,
-  box: Box,
-): string {
+function cutLine(tree: MergeTree, { branches }: TreeLayout, left: number, scale: Scale, box: Box): string {
+  const { sizes, joins } = tree;
   const hidden = joins.length - branches.length;
   const xOf = (join: number) => {
     if (join < hidden) return box.right;
