@@ -20,6 +20,10 @@ export const WORKERS = `${RUN},worker=~"$worker"`;
 /** Range of rates: at least two scrapes at any zoom. */
 export const RATE_WINDOW = '[$__rate_interval]';
 
+/** The rate of a counter, and its increase, of all chosen runs together. */
+export const rate = (counter: string) => `sum(rate(${counter}{${RUN}}${RATE_WINDOW}))`;
+export const increase = (counter: string) => `sum(increase(${counter}{${RUN}}${RATE_WINDOW}))`;
+
 /** An annotation on all time series of a dashboard. */
 export interface Annotation {
   name: string;
@@ -68,14 +72,8 @@ const annotation = ({ name, colour, expr, text }: Annotation) =>
     .titleFormat(text);
 
 /** A dashboard of these panels, with the variables, links and refresh that all dashboards share. */
-export function dashboard({
-  uid,
-  title,
-  description,
-  byWorker,
-  annotations = [],
-  rows,
-}: DashboardContent): Dashboard {
+export function dashboard(content: DashboardContent): Dashboard {
+  const { uid, title, description, byWorker, annotations = [], rows } = content;
   const board = new DashboardBuilder(`dpmesh / ${title}`)
     .uid(uid)
     .description(description)
@@ -96,9 +94,7 @@ export function dashboard({
     .withVariable(all('run_id', 'Run id', 'dpmesh_build_info{run=~"$run"}, run_id'))
     .withVariable(all('instance', 'Instance', 'dpmesh_build_info{run=~"$run",run_id=~"$run_id"}, instance'))
     .annotations(annotations.map(annotation));
-  if (byWorker) {
-    board.withVariable(all('worker', 'Worker', `dpmesh_worker_info{${RUN}}, worker`));
-  }
+  if (byWorker) board.withVariable(all('worker', 'Worker', `dpmesh_worker_info{${RUN}}, worker`));
   let id = 0;
   for (const [title, panels] of rows) {
     board.withRow(new RowBuilder(title).id(++id));

@@ -39,26 +39,20 @@ import { NoUnit } from '@grafana/grafana-foundation-sdk/units';
 /** The data source chosen by the dashboard variable. */
 export const DATA_SOURCE = { type: 'prometheus', uid: '$' + '{datasource}' };
 
-/** A PromQL expression and the legend of its series. */
-export type Query = readonly [expr: string, legend: string];
+/** PromQL expressions by the legends of their series. */
+export type Queries = Readonly<Record<string, string>>;
 
-/** Colours from a value upwards; null: from the lowest value. */
-export type Thresholds = readonly (readonly [from: number | null, colour: string])[];
+/** The colour of the lowest values, and others from a value upwards. */
+export type Thresholds = readonly [base: string, ...(readonly [from: number, colour: string])[]];
 
 /** No value is better than another. */
-const NEUTRAL: Thresholds = [[null, 'blue']];
+const NEUTRAL: Thresholds = ['blue'];
 
 /** 0 is good, anything above is not. */
-export const EXPECT_ZERO: Thresholds = [
-  [null, 'green'],
-  [1, 'orange'],
-];
+export const EXPECT_ZERO: Thresholds = ['green', [1, 'orange']];
 
-/** Options of every panel. */
+/** Options of every panel, besides its title, a description (what it shows and when to worry, shown next to the title) and queries. */
 export interface PanelOptions {
-  title: string;
-  /** What the panel shows and when to worry; Grafana shows it next to the title. */
-  description: string;
   /** By default none. */
   unit?: string;
   /** In columns of the grid, which has 24: 4 columns are 205 px on a screen of 1,280 px. */
@@ -69,7 +63,6 @@ export interface PanelOptions {
   max?: number;
   /** By default, no value is better than another. */
   thresholds?: Thresholds;
-  queries: readonly Query[];
 }
 
 export type Panel =
@@ -88,12 +81,12 @@ export const perRun = (expr: string) =>
 
 type QueryFormat = 'range' | 'instant' | 'table';
 
-const target = ([expr, legend]: Query, index: number, format: QueryFormat) => {
+const target = ([legend, expr]: [string, string], index: number, format: QueryFormat) => {
   const query = new DataqueryBuilder()
     .refId(String.fromCharCode(65 + index))
     .datasource(DATA_SOURCE)
     .expr(perRun(expr))
-    .legendFormat(legend && `${legend} · {{run}} {{run_id}}`);
+    .legendFormat(format === 'table' ? '' : `${legend} · {{run}} {{run_id}}`);
   if (format === 'range') return query.range();
   return format === 'table' ? query.instant().format(PromQueryFormat.Table) : query.instant();
 };
@@ -101,26 +94,25 @@ const target = ([expr, legend]: Query, index: number, format: QueryFormat) => {
 /** Sets the options that all panels share. */
 function configure<P extends Panel>(
   panel: P,
-  options: PanelOptions,
+  [title, description, queries]: [title: string, description: string, queries: Queries],
+  { unit = NoUnit, width, height, decimals, min, max, thresholds = NEUTRAL }: PanelOptions,
   defaultHeight: number,
   format: QueryFormat,
 ): P {
+  const [base, ...above] = thresholds;
+  const steps = [{ value: null, color: base }, ...above.map(([value, color]) => ({ value, color }))];
   panel
-    .title(options.title)
-    .description(options.description)
+    .title(title)
+    .description(description)
     .datasource(DATA_SOURCE)
-    .unit(options.unit ?? NoUnit)
-    .span(options.width)
-    .height(options.height ?? defaultHeight)
-    .thresholds(
-      new ThresholdsConfigBuilder()
-        .mode(ThresholdsMode.Absolute)
-        .steps((options.thresholds ?? NEUTRAL).map(([value, color]) => ({ value, color }))),
-    )
-    .targets(options.queries.map((query, i) => target(query, i, format)));
-  if (options.decimals !== undefined) panel.decimals(options.decimals);
-  if (options.min !== undefined) panel.min(options.min);
-  if (options.max !== undefined) panel.max(options.max);
+    .unit(unit)
+    .span(width)
+    .height(height ?? defaultHeight)
+    .thresholds(new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps))
+    .targets(Object.entries(queries).map((query, i) => target(query, i, format)));
+  if (decimals !== undefined) panel.decimals(decimals);
+  if (min !== undefined) panel.min(min);
+  if (max !== undefined) panel.max(max);
   return panel;
 }
 
@@ -134,9 +126,15 @@ const TEXT_MODES = {
 };
 
 /** The latest value with a sparkline; or the name of the series instead of it; or both, for several series. */
-export function statPanel(options: PanelOptions, show: keyof typeof TEXT_MODES = 'value') {
-  const panel = configure(new stats.PanelBuilder(), options, 4, show === 'name' ? 'instant' : 'range');
-  return panel
+export function statPanel(
+  title: string,
+  description: string,
+  queries: Queries,
+  options: PanelOptions,
+  show: keyof typeof TEXT_MODES = 'value',
+) {
+  const format = show === 'name' ? 'instant' : 'range';
+  return configure(new stats.PanelBuilder(), [title, description, queries], options, 4, format)
     .reduceOptions(last())
     .colorMode(BigValueColorMode.Value)
     .colorScheme(colour(FieldColorModeId.Thresholds))
@@ -145,7 +143,12 @@ export function statPanel(options: PanelOptions, show: keyof typeof TEXT_MODES =
 }
 
 /** A value in little space. */
-export const smallStat = (options: Omit<PanelOptions, 'width'>) => statPanel({ width: 4, ...options });
+export const smallStat = (
+  title: string,
+  description: string,
+  queries: Queries,
+  options: Partial<PanelOptions> = {},
+) => statPanel(title, description, queries, { width: 4, ...options });
 
 /** Shows series of a panel, by name, as whole numbers of which none is better than another. */
 export function asCounts<P extends Panel>(panel: P, names: readonly string[]): P {
@@ -157,8 +160,11 @@ export function asCounts<P extends Panel>(panel: P, names: readonly string[]): P
   return panel;
 }
 
-/** How a time series is drawn. */
-export interface TimeSeriesStyle {
+interface TimeSeriesOptions extends Omit<PanelOptions, 'width' | 'min'> {
+  /** By default half of the grid. */
+  width?: number;
+  /** By default 0; null: as the values are. */
+  min?: number | null;
   /** Steps instead of slopes, for values that change abruptly. */
   steps?: boolean;
   stacked?: boolean;
@@ -171,77 +177,69 @@ export interface TimeSeriesStyle {
   rightAxis?: string;
 }
 
-type TimeSeriesOptions = Omit<PanelOptions, 'width' | 'min'> &
-  TimeSeriesStyle & {
-    /** By default half of the grid. */
-    width?: number;
-    /** By default 0; null: as the values are. */
-    min?: number | null;
-  };
+const legend = (isShown: boolean) =>
+  new VizLegendOptionsBuilder()
+    .showLegend(isShown)
+    .displayMode(isShown ? LegendDisplayMode.List : LegendDisplayMode.Hidden)
+    .placement(LegendPlacement.Bottom)
+    .calcs([]);
 
 /** Time series. Thresholds above the lowest are drawn as dashed lines. */
-export function timeSeriesPanel(given: TimeSeriesOptions) {
-  const { min = 0, events = false, ...rest } = given;
-  const options = {
-    ...{ width: 12, bars: events, stacked: events, ...rest },
-    ...(min !== null && { min }),
-  };
-  const panel = configure(new series.PanelBuilder(), options, 8, 'range')
+export function timeSeriesPanel(
+  title: string,
+  description: string,
+  queries: Queries,
+  { width = 12, min = 0, events = false, stacked = events, ...options }: TimeSeriesOptions = {},
+) {
+  const shared = { width, ...options, ...(min !== null && { min }) };
+  const isDashed = (options.thresholds ?? NEUTRAL).length > 1;
+  const panel = configure(new series.PanelBuilder(), [title, description, queries], shared, 8, 'range')
     .colorScheme(colour(FieldColorModeId.PaletteClassic))
-    .drawStyle(options.bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
-    .lineWidth(options.stacked ? 1 : 2)
-    .fillOpacity(options.bars ? 80 : options.stacked ? 40 : 8)
+    .drawStyle(events ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .lineWidth(stacked ? 1 : 2)
+    .fillOpacity(events ? 80 : stacked ? 40 : 8)
     .showPoints(VisibilityMode.Never)
     .spanNulls(false)
     .lineInterpolation(options.steps ? LineInterpolation.StepAfter : LineInterpolation.Linear)
     .thresholdsStyle(
       new GraphThresholdsStyleConfigBuilder().mode(
-        (options.thresholds ?? NEUTRAL).length > 1
-          ? GraphThresholdsStyleMode.Dashed
-          : GraphThresholdsStyleMode.Off,
+        isDashed ? GraphThresholdsStyleMode.Dashed : GraphThresholdsStyleMode.Off,
       ),
     )
-    .legend(
-      new VizLegendOptionsBuilder()
-        .showLegend(!options.hideLegend)
-        .displayMode(options.hideLegend ? LegendDisplayMode.Hidden : LegendDisplayMode.List)
-        .placement(LegendPlacement.Bottom)
-        .calcs([]),
-    )
+    .legend(legend(!options.hideLegend))
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
-  if (options.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
+  if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
   if (options.log)
     panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
-  if (options.rightAxis) {
+  if (options.rightAxis)
     panel.overrideByRegexp(`/^${options.rightAxis} ·/`, [
       { id: 'custom.axisPlacement', value: AxisPlacement.Right },
     ]);
-  }
   return panel;
 }
 
 /** A vertical bar for the latest value of each series, by the label `x`. */
-export function barChart(options: PanelOptions, x: string) {
-  return configure(new bars.PanelBuilder(), options, 8, 'table')
+export function barChart(
+  title: string,
+  description: string,
+  queries: Queries,
+  options: PanelOptions,
+  x: string,
+) {
+  return configure(new bars.PanelBuilder(), [title, description, queries], options, 8, 'table')
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .orientation(VizOrientation.Vertical)
     .xField(x)
     .xTickLabelSpacing(100)
     .showValue(VisibilityMode.Never)
     .fillOpacity(80)
-    .legend(
-      new VizLegendOptionsBuilder()
-        .showLegend(false)
-        .displayMode(LegendDisplayMode.Hidden)
-        .placement(LegendPlacement.Bottom)
-        .calcs([]),
-    )
+    .legend(legend(false))
     .withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } });
 }
 
 /** A horizontal bar for the latest value of each series, with the number. */
-export function barGauge(options: PanelOptions) {
-  return configure(new gauges.PanelBuilder(), options, 8, 'instant')
+export function barGauge(title: string, description: string, queries: Queries, options: PanelOptions) {
+  return configure(new gauges.PanelBuilder(), [title, description, queries], options, 8, 'instant')
     .reduceOptions(last())
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .displayMode(BarGaugeDisplayMode.Basic)
@@ -252,8 +250,15 @@ export function barGauge(options: PanelOptions) {
 export type TableColumn = readonly [field: string, heading: string, unit?: string];
 
 /** A table with a row for each combination of labels. Joins the values of the queries on their shared labels. */
-export function tablePanel(options: PanelOptions, shown: readonly TableColumn[], hidden: readonly string[]) {
-  const panel = configure(new tables.PanelBuilder(), options, 8, 'table')
+export function tablePanel(
+  title: string,
+  description: string,
+  queries: Queries,
+  options: PanelOptions,
+  shown: readonly TableColumn[],
+  hidden: readonly string[],
+) {
+  const panel = configure(new tables.PanelBuilder(), [title, description, queries], options, 8, 'table')
     .colorScheme(colour(FieldColorModeId.Thresholds))
     .withTransformation({ id: 'merge', options: {} })
     .withTransformation({
@@ -264,8 +269,7 @@ export function tablePanel(options: PanelOptions, shown: readonly TableColumn[],
         renameByName: Object.fromEntries(shown.map(([field, heading]) => [field, heading])),
       },
     });
-  for (const [, heading, unit] of shown) {
+  for (const [, heading, unit] of shown)
     if (unit) panel.overrideByName(heading, [{ id: 'unit', value: unit }]);
-  }
   return panel;
 }
