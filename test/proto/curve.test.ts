@@ -260,20 +260,4 @@ describe('a router with keys', () => {
     open.add(router);
     await until('hello', () => heard.some((text) => text.startsWith('hello')));
   });
-
-  test('two routers in one process have separate lists', async () => {
-    const other = createAuthenticator(server.secret, list([bob, 'bob']), () => {});
-    const received: string[] = [];
-    const second = await bindRouter(
-      'tcp://127.0.0.1:*',
-      (_, [text]) => void received.push(String(text)),
-      other,
-    );
-    open.add(second);
-    dealer({ key: holder(alice) }, second.address).say('alice');
-    dealer({ key: holder(bob) }, second.address).say('bob');
-    dealer({ key: holder(bob) }).say('bob');
-    await until('bob', () => received.length === 1 && router.refused()['unknown-key'] === 1);
-    assert.deepEqual([received, heard, other.refused()['unknown-key']], [['bob'], [], 1]);
-  });
 });

@@ -135,22 +135,4 @@ describe('the metrics', () => {
     assert.equal(`${stdout}${stderr}`, '');
     assert.equal(status, 0);
   });
-
-  test('for 1,000 workers and 200 clusters stay below a megabyte and are quick', async () => {
-    const registry = createMetrics(fakeRun({ workers: 1000, k: 250 }));
-    const times: number[] = [];
-    let text = '';
-    for (let i = 0; i < 5; i++) {
-      // CPU time rather than wall-clock time: the machine may be busy.
-      const startedAt = process.cpuUsage();
-      text = await registry.metrics();
-      const { user, system } = process.cpuUsage(startedAt);
-      times.push((user + system) / 1000);
-    }
-    assert.ok(text.length < 1e6, `${text.length} bytes`);
-    assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
-    // 50 ms on a quiet machine (npm run bench:monitoring).
-    assert.ok(Math.min(...times) < 150, `${Math.min(...times)} ms`);
-    console.log(`# ${text.length} bytes in ${Math.min(...times).toFixed(1)} ms`);
-  });
 });

@@ -259,19 +259,6 @@ describe('a round', () => {
     assert.equal(dispatcher.awaited(100).length, 1);
   });
 
-  test('nobody is raced before the first result, or while the others are busy', () => {
-    const { dispatcher, clock, start, take } = setUp(4);
-    dispatcher.join('a');
-    dispatcher.join('b');
-    void start();
-    const [, b] = take();
-    clock.now = 10_000;
-    assert.equal(dispatcher.race(), 0);
-    answer(dispatcher, b, b.units[0]);
-    clock.now = 10_100;
-    assert.equal(dispatcher.race(), 0);
-  });
-
   test('rejects results with other names, types or lengths than the task returns', async () => {
     const { dispatcher, start, take } = setUp(1, rulesOf(['v'], { value: 2 }));
     dispatcher.join('a');
@@ -291,14 +278,6 @@ describe('a round', () => {
       assert.equal(report(wrong), 'wrong shape');
     assert.equal(report(value(1, 2)), 'accepted');
     assert.equal((await round).length, 1);
-  });
-
-  test('without sums, accepts results for single units only', async () => {
-    const { dispatcher, start, take } = setUp(2);
-    dispatcher.join('a');
-    void start();
-    const [{ round, units }] = take();
-    assert.equal(dispatcher.result('a', { round, units }, prefixed([[0, value(1)]])), 'not asked for');
   });
 
   test('reassigns the unfinished units of a worker that leaves, and no others', async () => {
@@ -506,18 +485,6 @@ describe('a streaming round', () => {
     assert.equal(done, 6);
     answerAll(dispatcher, [slow]);
     assert.deepEqual(numbersOf(await round), expected(units, 1));
-  });
-
-  test('sends units to a late worker at once', () => {
-    const { dispatcher, start, take } = setUp(2);
-    dispatcher.join('a');
-    void start({ units, streams });
-    take();
-    dispatcher.join('late');
-    assert.deepEqual(
-      take().map(({ worker, units }) => [worker, units.length]),
-      [['late', 2]],
-    );
   });
 
   test('passes each result to `each` once, as it arrives', async () => {

@@ -106,94 +106,59 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
     planned: fc.constantFrom(null, 'axes' as const, 'features' as const, 'columns' as const),
     stability: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: null }),
   })
-  .map(
-    ({
-      k,
-      d,
-      covariance,
-      shards,
-      bits,
-      epoch,
-      loss,
-      lossSinceChange,
-      below,
-      ended,
-      estimate,
-      progress,
-      merges,
-      planned,
-      stability,
-    }) => {
-      let at = 0;
-      const f64 = (length: number) => bits.slice(at, (at += length));
-      const rows = 40;
-      const net = (made: Net): Net => ({
-        ...made,
-        first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
-        second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
-        steps: epoch,
-      });
-      return {
-        stage: 'cluster' as const,
-        config: {
-          seed: '18446744073709551615',
-          hidden: [5],
-          shards,
-          covariance,
-          alpha: 0.1,
-          sample: null,
-          soft: false,
+  .map(({ k, d, covariance, shards, bits, epoch, planned, ...drawn }) => {
+    let at = 0;
+    const f64 = (length: number) => bits.slice(at, (at += length));
+    const rows = 40;
+    const net = (made: Net): Net => ({
+      ...made,
+      first: made.params.map((values, i) => values.map((_, j) => bits[(i + j) % 400])),
+      second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
+      steps: epoch,
+    });
+    const squareOf = (d: number) => (covariance === 'full' ? d * d : d);
+    const layout = { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' };
+    const { loss, lossSinceChange } = drawn;
+    return {
+      stage: 'cluster' as const,
+      config: { seed: layout.seed, hidden: [5], shards, covariance, alpha: 0.1, sample: null, soft: false },
+      identity: 'wasm/4.22.0',
+      layout,
+      dataSummary: {
+        sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
+        hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
+        moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
+        fences: null,
+      },
+      transform: planned && transformOf(planned, d, bits),
+      state: {
+        sample: { below: drawn.below, rows: SAMPLED, smallestShard: 3 },
+        ...{ epoch, frozen: 2, patience: 24, untilStep: 5, loss, lossSinceChange },
+        steps: [
+          { kind: 'split' as const, changed: 1, k, progress: null, exhaustive: true as const },
+          { kind: 'merge' as const, changed: 0, k, progress: drawn.progress },
+        ],
+        prior: niwPrior({
+          ...{ mean: f64(d), kappa: 1e-4, nu: d + 1.5, covariance, estimate: drawn.estimate },
+          psi: Float64Array.from({ length: squareOf(d) }, (_, p) =>
+            covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
+          ),
+        }),
+        merged: Array.from({ length: drawn.merges }, () => f64(statisticsLength(d, covariance))),
+        mixture: {
+          ...{ k, d, covariance, weights: f64(k).map((weight) => 1 + Math.abs(weight)) },
+          means: Array.from({ length: k }, () => f64(d)),
+          covariances: Array.from({ length: k }, () => f64(squareOf(d))),
         },
-        identity: 'wasm/4.22.0',
-        layout: { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' },
-        dataSummary: {
-          sampleRows: Array.from({ length: shards }, (_, i) => 10 * i + 1),
-          hashes: Uint8Array.from({ length: 48 }, (_, i) => 5 * i),
-          moments: { rows, mean: f64(d), covariance: f64(d * d).map(Math.abs), min: f64(d), max: f64(d) },
-          fences: null,
-        },
-        transform: planned && transformOf(planned, d, bits),
-        state: {
-          epoch,
-          sample: { below, rows: SAMPLED, smallestShard: 3 },
-          frozen: 2,
-          patience: 24,
-          untilStep: 5,
-          loss,
-          lossSinceChange,
-          steps: [
-            { kind: 'split' as const, changed: 1, k, progress: null, exhaustive: true as const },
-            { kind: 'merge' as const, changed: 0, k, progress },
-          ],
-          prior: niwPrior({
-            mean: f64(d),
-            kappa: 1e-4,
-            nu: d + 1.5,
-            psi: Float64Array.from({ length: covariance === 'full' ? d * d : d }, (_, p) =>
-              covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
-            ),
-            covariance,
-            estimate,
-          }),
-          merged: Array.from({ length: merges }, () => f64(statisticsLength(d, covariance))),
-          mixture: {
-            k,
-            d,
-            covariance,
-            weights: f64(k).map((weight) => 1 + Math.abs(weight)),
-            means: Array.from({ length: k }, () => f64(d)),
-            covariances: Array.from({ length: k }, () => f64(covariance === 'full' ? d * d : d)),
-          },
-          net: net(clusteringNet(1n, d, [5], k)),
-          subs: net(subNets(1n, d, k)),
-          parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
-          ...(planned === 'features' && { graph: graphOf(k, stability) }),
-        },
-        ended,
-        spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
-      };
-    },
-  );
+        net: net(clusteringNet(1n, d, [5], k)),
+        subs: net(subNets(1n, d, k)),
+        parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
+        ...(planned === 'features' && { graph: graphOf(k, drawn.stability) }),
+      },
+      ended: drawn.ended,
+      spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
+    };
+  });
 
 const [small] = fc.sample(anyClusters, { numRuns: 1, seed: 1 });
 const file = async (checkpoint: Checkpoint) => Buffer.concat(await encodeCheckpoint(checkpoint));
@@ -246,72 +211,72 @@ describe('a checkpoint', () => {
     const { k, d } = mixture;
     const nan = (values: Float64Array) => values.map(() => Number.NaN);
     const other = Number(k === 1) + 1;
-    const bad: Record<string, Partial<ClusterCheckpoint>> = {
-      'other shards': { config: { ...config, shards: small.layout.shards + 1 } },
-      'another seed': { config: { ...config, seed: '1' } },
-      'other hidden layers': { config: { ...config, hidden: [5, 5] } },
-      'a net of another K': { state: { ...state, net: clusteringNet(1n, d, [5], k + 1) } },
-      'a net of other columns': { state: { ...state, net: clusteringNet(1n, d + 1, [5], k) } },
-      'stacked nets for one': { state: { ...state, net: subs } },
-      'one net for the stacked': { state: { ...state, subs: net } },
-      'sub-nets of another K': { state: { ...state, subs: subNets(1n, d, k + other) } },
-      'sub-nets of other columns': { state: { ...state, subs: subNets(1n, d + 1, k) } },
-      'means of other columns': {
-        dataSummary: { ...dataSummary, moments: { ...moments, mean: new Float64Array(d + 1) } },
-      },
-      'a covariance of other columns': {
-        dataSummary: { ...dataSummary, moments: { ...moments, covariance: new Float64Array(d * d + d + 1) } },
-      },
-      'part of a row in the sample': {
-        dataSummary: { ...dataSummary, sampleRows: dataSummary.sampleRows.map(() => 0.5) },
-      },
-      'moments that are NaN': {
-        dataSummary: { ...dataSummary, moments: { ...moments, max: nan(moments.max) } },
-      },
-      'weights that are NaN': { state: { ...state, mixture: { ...mixture, weights: nan(mixture.weights) } } },
-      'weights that are negative': {
-        state: { ...state, mixture: { ...mixture, weights: mixture.weights.map((w) => -w) } },
-      },
-      'weights of zero': { state: { ...state, mixture: { ...mixture, weights: new Float64Array(k) } } },
-      'no sample': { dataSummary: { ...dataSummary, sampleRows: dataSummary.sampleRows.map(() => 0) } },
-      'negative variances': {
-        dataSummary: {
-          ...dataSummary,
-          moments: { ...moments, covariance: moments.covariance.map((v) => -1 - v) },
-        },
-      },
-      'parts that are NaN': { state: { ...state, parts: state.parts.map((pair) => pair.map(nan)) } },
-      'a net that is infinite': {
-        state: { ...state, net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) } },
-      },
-    };
     const graph = graphOf(k, 0.9);
     const { labels } = graph;
-    Object.assign(bad, {
-      'a graph of fewer rows': { state: { ...state, graph: { ...graph, labels: labels.slice(1) } } },
-      'a graph at no resolution': { state: { ...state, graph: { ...graph, resolution: 0 } } },
-      'a row in a cluster that is not there': {
-        state: { ...state, graph: { ...graph, labels: labels.map((label, i) => (i ? label : k)) } },
-      },
-      'a row in no cluster': { state: { ...state, graph: { ...graph, labels: labels.map(() => -1) } } },
-    });
-    const axes = transformOf('axes', d, new Float64Array(400).fill(1));
-    const columns = transformOf('columns', d, new Float64Array(400).fill(1));
-    const features = transformOf('features', d, new Float64Array(400).fill(1));
-    const transforms: Record<string, Transform> = {
-      'other columns': { ...axes, input: d + 1, weights: new Float32Array(d * (d + 1)) },
-      'another D': { ...axes, bias: new Float32Array(d + 1), weights: new Float32Array(d * (d + 1)) },
-      'scales of other columns': { ...axes, scale: new Float64Array(d + 1) },
-      'a column that is not there': { ...columns, columns: Int32Array.from({ length: d }, () => d) },
-      'a shift of other columns': {
-        ...features,
-        before: { factor: new Float32Array(d), shift: new Float32Array(d + 1) },
-      },
-      NaN: { ...axes, offset: new Float64Array(d).fill(Number.NaN) },
-    };
-    for (const [what, transform] of Object.entries(transforms))
-      bad[`a transform with ${what}`] = { transform };
-    for (const [what, change] of Object.entries(bad)) {
+    const of = (kind: Parameters<typeof transformOf>[0]) =>
+      transformOf(kind, d, new Float64Array(400).fill(1));
+    const wider = { weights: new Float32Array(d * (d + 1)) };
+    type Change = [string, Partial<ClusterCheckpoint>];
+    const inState = (changes: Record<string, object>) =>
+      Object.entries(changes).map(([what, own]): Change => [what, { state: { ...state, ...own } }]);
+    const inData = (changes: Record<string, object>) =>
+      Object.entries(changes).map(
+        ([what, own]): Change => [what, { dataSummary: { ...dataSummary, ...own } }],
+      );
+    const bad: Change[] = [
+      ['other shards', { config: { ...config, shards: small.layout.shards + 1 } }],
+      ['another seed', { config: { ...config, seed: '1' } }],
+      ['other hidden layers', { config: { ...config, hidden: [5, 5] } }],
+      ...inState({
+        'a net of another K': { net: clusteringNet(1n, d, [5], k + 1) },
+        'a net of other columns': { net: clusteringNet(1n, d + 1, [5], k) },
+        'stacked nets for one': { net: subs },
+        'one net for the stacked': { subs: net },
+        'sub-nets of another K': { subs: subNets(1n, d, k + other) },
+        'sub-nets of other columns': { subs: subNets(1n, d + 1, k) },
+        'weights that are NaN': { mixture: { ...mixture, weights: nan(mixture.weights) } },
+        'weights that are negative': { mixture: { ...mixture, weights: mixture.weights.map((w) => -w) } },
+        'weights of zero': { mixture: { ...mixture, weights: new Float64Array(k) } },
+        'parts that are NaN': { parts: state.parts.map((pair) => pair.map(nan)) },
+        'a net that is infinite': {
+          net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) },
+        },
+        'a graph of fewer rows': { graph: { ...graph, labels: labels.slice(1) } },
+        'a graph at no resolution': { graph: { ...graph, resolution: 0 } },
+        'a row in a cluster that is not there': {
+          graph: { ...graph, labels: labels.map((label, i) => (i ? label : k)) },
+        },
+        'a row in no cluster': { graph: { ...graph, labels: labels.map(() => -1) } },
+      }),
+      ...inData({
+        'means of other columns': { moments: { ...moments, mean: new Float64Array(d + 1) } },
+        'a covariance of other columns': {
+          moments: { ...moments, covariance: new Float64Array(d * d + d + 1) },
+        },
+        'moments that are NaN': { moments: { ...moments, max: nan(moments.max) } },
+        'negative variances': { moments: { ...moments, covariance: moments.covariance.map((v) => -1 - v) } },
+        'part of a row in the sample': { sampleRows: dataSummary.sampleRows.map(() => 0.5) },
+        'no sample': { sampleRows: dataSummary.sampleRows.map(() => 0) },
+      }),
+      ['a transform of other columns', { transform: { ...of('axes'), input: d + 1, ...wider } }],
+      ['a transform to another D', { transform: { ...of('axes'), bias: new Float32Array(d + 1), ...wider } }],
+      ['scales of other columns', { transform: { ...of('axes'), scale: new Float64Array(d + 1) } }],
+      ['a transform of NaN', { transform: { ...of('axes'), offset: new Float64Array(d).fill(Number.NaN) } }],
+      [
+        'a column that is not there',
+        { transform: { ...of('columns'), columns: Int32Array.from({ length: d }, () => d) } },
+      ],
+      [
+        'a shift of other columns',
+        {
+          transform: {
+            ...of('features'),
+            before: { factor: new Float32Array(d), shift: new Float32Array(d + 1) },
+          },
+        },
+      ],
+    ];
+    for (const [what, change] of bad) {
       const wrong = { ...small, ...change };
       await assert.rejects(saveCheckpoint(join(fresh(), 'checkpoints'), wrong), RangeError, what);
       const bytes = await file(wrong);
@@ -359,6 +324,8 @@ describe('checkpoint files', () => {
     const run = fresh();
     const folder = checkpointFolder(run);
     for (const epoch of [1, 2, 3]) await saveCheckpoint(folder, withEpoch(epoch));
+    for (const name of ['notes.txt', 'epoch-000009.ckpt.4711-1.0123abcd.tmp', 'epoch-0000009.ckpt'])
+      writeFileSync(join(folder, name), 'mine');
     const damage = (epoch: number) => {
       const path = join(folder, checkpointName(epoch));
       const bytes = readFileSync(path);
@@ -377,15 +344,6 @@ describe('checkpoint files', () => {
     assert.match(warnings.at(-2)!, /trying the one before it/);
     assert.match(warnings.at(-1)!, /epoch-000001\.ckpt cannot be used: .*; there is no earlier one/);
     assert.equal(newestCheckpoint(fresh(), own, assert.fail), null);
-  });
-
-  test('other names in their folder are not read as epochs', async () => {
-    const run = fresh();
-    const folder = checkpointFolder(run);
-    mkdirSync(folder, { recursive: true });
-    for (const name of ['notes.txt', 'epoch-000001.ckpt.4711-1.0123abcd.tmp', 'epoch-0000001.ckpt'])
-      writeFileSync(join(folder, name), 'mine');
-    assert.equal(newestCheckpoint(run, own, assert.fail), null);
   });
 
   test('one of another run is an error, though it is older than one of the run, and says what differs', async () => {

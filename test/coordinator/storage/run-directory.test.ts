@@ -433,15 +433,6 @@ describe('a run directory that is no longer where it was', () => {
         assert.match(readFileSync(join(path, 'run.json'), 'utf8'), /successor/);
       });
 
-  test('before it was used: not made again', async () => {
-    mkdirSync(path);
-    const out = await openRunDirectory(path);
-    rmSync(path, { recursive: true });
-    await assert.rejects(out.create({}), Displaced);
-    assert.equal(existsSync(path), false);
-    out.close();
-  });
-
   test('a new folder there does not get its inode, and is free', async () => {
     const old = await openRunDirectory(path);
     await old.create({});

@@ -161,34 +161,6 @@ describe('mergeStep', () => {
     assert.ok(Math.abs(accepted / trials - p) < 4 * noise, `${accepted} of ${trials} at ${p}`);
   });
 
-  test('drops an empty cluster and leaves its partner unchanged', async () => {
-    const { rows, blob } = blobs(5, pairs(0, 0, 500, 0, 0, 500, 500, 500), 30);
-    // Cluster 1 is empty; its mean is nearest to that of cluster 2, the blob at (500, 0).
-    const z = blob.map((b) => [0, 2, 3, 4][b]);
-    const before = scene({ rows, z, side: rows.map((_, i) => i % 2) });
-    const { mixture } = before.state;
-    const means = mixture.means.map((mean, c) => (c === 1 ? Float64Array.of(480, 10) : mean));
-    const state = {
-      ...before.state,
-      mixture: { ...mixture, means, weights: Float64Array.of(0.2, 0.2, 0.2, 0.2, 0.2) },
-    };
-    const after = await mergeStep(before.run, state);
-    assert.equal(after.mixture.k, 4);
-    for (const [c, from] of [0, 2, 3, 4].entries()) {
-      assert.equal(after.mixture.means[c], means[from]);
-      assert.equal(after.mixture.covariances[c], mixture.covariances[from]);
-      assert.equal(after.parts[c], state.parts[from]);
-      assertUnit(state, after, c, from, false);
-    }
-    assertClose(after.mixture.weights, [0.25, 0.25, 0.25, 0.25], 1e-12);
-    const accepted = merges(before.events).filter((event) => event.accepted);
-    assert.deepEqual(
-      accepted.map(({ clusters, logRatio }) => [[...clusters].sort(), logRatio]),
-      [[[1, 2], null]],
-    );
-    assert.equal(before.rounds.calls.cellHistograms, 0, 'nothing new to halve');
-  });
-
   test('drops several empty clusters and merges others in one step', async () => {
     const { rows, blob } = blobs(6, pairs(0, 0, 500, 0, 0, 500), 60);
     const z = blob.map((b, i) => (b === 0 ? i % 2 : b + 1));
@@ -261,15 +233,5 @@ describe('mergeStep', () => {
     assert.equal(after.merged.length, 1);
     const again = await mergeStep(run, after);
     assert.deepEqual(again.steps.at(-1), { kind: 'merge', changed: 0, k: 1, progress: 0 });
-  });
-
-  test('the first one after the first split knows its progress', async () => {
-    const { rows, blob } = blobs(7, pairs(0, 0, 40, 0), 50);
-    const single = scene({ rows, z: rows.map(() => 0) });
-    const { merged } = await mergeStep(single.run, single.state);
-    const { run, state } = scene({ rows, z: blob });
-    const after = await mergeStep(run, { ...state, merged });
-    const parts = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
-    assertClose([after.steps.at(-1)!.progress!], [logSplitRatio(run.prior, parts, 10, 1)], 1e-9);
   });
 });

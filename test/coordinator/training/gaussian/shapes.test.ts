@@ -142,13 +142,6 @@ describe('discriminants', () => {
     const wrong = (of: Parts) => Math.abs(of[0][0] - exact[0][0]) + Math.abs(of[0][3] - exact[0][3]);
     assert.ok(wrong(found.parts[0]) < wrong(start.parts[0]), 'nearer to the true halves');
   });
-
-  test('are none where only one part has rows', async () => {
-    const none = statisticsOf([], 'full', 3);
-    const start: Proposal = { rules: [tilted, null, null], parts: [[T[0], none], [], []] };
-    const found = await discriminants(run(), prior, T, start);
-    assert.deepEqual([found.rules[0], found.parts[0]], [null, []]);
-  });
 });
 
 const plane = niwPrior({
@@ -194,17 +187,6 @@ describe('valleys between the parts of proposals', () => {
     assert.equal(all.rounds, 1);
     for (const [i, of] of [one, four, two].entries())
       assert.deepEqual((await sharesOf([of])).shares, [all.shares[i]]);
-  });
-
-  test('do not depend on the columns’ scales, nor on the widest axis', async () => {
-    const { normal } = randomNumbers(4);
-    const wide = Array.from({ length: 800 }, (_, i): Point => [500 * normal(), normal() + 7 * (i % 2)]);
-    const byRow = wide.map((_, i) => i % 2);
-    const parts = [0, 1].map((j) => statisticsOf(where(wide, (i) => byRow[i] === j)));
-    const rule: Rule = { weights: [Float64Array.of(0, 0), Float64Array.of(0, 1)], offsets: [0, -3.5] };
-    assert.deepEqual((await sharesOf([{ rows: wide, parts, rule }])).shares, [1]);
-    const halves = proposal(wide, line([-400, 400]));
-    assert.deepEqual((await sharesOf([halves])).shares, [0], 'along the widest');
   });
 
   test('are not made by heavy tails', async () => {
@@ -260,18 +242,6 @@ describe('halves at the end of a run', () => {
       assert.ok(first.height > 0 && !(second?.height > 0));
       assert.ok(own.published.includes('net'));
     });
-
-  test('are the sub-clusters alone where the schedule proposes no others', async () => {
-    const own = sceneOf('full', { schedule: { furtherProposals: false } });
-    const proposals = await finalHalves(own.run, own.state, own.T);
-    assert.deepEqual(
-      proposals,
-      own.state.parts.map((pair) => [pair]),
-    );
-    assert.deepEqual([own.published, Object.values(own.rounds.calls)], [[], [0, 0, 0, 0]]);
-    const [first] = await splitsOf(own);
-    assert.ok(first.height < 0);
-  });
 
   test('are the sub-clusters alone where clusters are too flat for others', async () => {
     const own = sceneOf('full');

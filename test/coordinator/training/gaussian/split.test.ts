@@ -184,21 +184,6 @@ describe('splitStep', () => {
     assert.deepEqual([event.accepted, event.logRatio, event.reason], [false, null, 'too few points']);
   });
 
-  test('skips an empty cluster', async () => {
-    const { rows, blob } = blobs(5, pairs(0, 0, 0, 40), 30);
-    const before = scene({ rows, z: blob.map(() => 1), side: anySide(rows) }, { k: 3 });
-    const after = await splitStep(before.run, before.state);
-    assert.equal(after.mixture.k, 4);
-    assert.deepEqual(
-      splits(before.events).map(({ accepted }) => accepted),
-      [false, true, false],
-    );
-    assert.deepEqual(
-      after.parts[0].map((T) => T[0]),
-      [0, 0],
-    );
-  });
-
   test('with refine 0 takes the sub-net’s sides, regardless of where the rows are', async () => {
     // A cross of four blobs, whose sub-net separates one bar from the other, which no two centres could.
     const cross = pairs(-30, 0, 30, 0, 0, -30, 0, 30);
@@ -535,20 +520,5 @@ describe('further proposals', () => {
       Math.max(...proposed[1].filter((parts) => rowsIn(parts) === n).map(({ length }) => length));
     assert.equal(most(72), 4, '72 rows are enough for 4 parts, not for 8');
     assert.ok(most(300) > 8 && most(300) <= 16, `300 rows: ${most(300)}`);
-  });
-
-  test('are tried even if no cluster has enough rows for eight parts', async () => {
-    const { rows } = blobs(12, [[0, 0]], 60);
-    const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { steps: quiet(1), epoch: 18 });
-    const { judge, proposed } = watched(before);
-    await splitStep(before.run, before.state, judge);
-    assert.ok(
-      proposed[1].some(({ length }) => length > 2),
-      'more than two parts are tried',
-    );
-    assert.ok(
-      proposed[1].every(({ length }) => length <= 4),
-      '60 rows are enough for 4 parts, not for 8',
-    );
   });
 });

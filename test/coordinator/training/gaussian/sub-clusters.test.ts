@@ -9,7 +9,6 @@ import {
 import { pcaSplit } from '../../../../coordinator/training/halves.ts';
 import type { Partition } from '../../../../coordinator/training/rounds.ts';
 import { whitener } from '../../../../model/linalg.ts';
-import { principalAxis } from '../../../../model/splits.ts';
 import type { Covariance } from '../../../../model/statistics.ts';
 import {
   assertAllClose,
@@ -62,27 +61,6 @@ describe('pcaSplit', () => {
       );
     });
   }
-
-  test('is close to the best threshold along the axis', async () => {
-    for (let seed = 0; seed < 20; seed++) {
-      const { normal } = randomNumbers(seed);
-      const rows = Array.from({ length: 200 }, () => [3 * normal() + normal() ** 2, normal()]);
-      const z = rows.map(() => 0);
-      const T = statisticsOf(rows);
-      const [[a, b]] = await pcaSplit(meansOf({ rows, z }), netLeaves(1), [], [T]);
-      assert.equal(a[0] + b[0], rows.length);
-
-      const { axis } = principalAxis(T, 2, 'full');
-      const sorted = rows.map((row) => row[0] * axis[0] + row[1] * axis[1]).sort((p, q) => p - q);
-      const between = (n: number) => {
-        const [left, right] = [sorted.slice(0, n), sorted.slice(n)];
-        const sum = (values: number[]) => values.reduce((p, q) => p + q, 0);
-        return sum(left) ** 2 / left.length + sum(right) ** 2 / right.length;
-      };
-      const best = Math.max(...sorted.slice(1).map((_, i) => between(i + 1)));
-      assert.ok(between(a[0]) > 0.999 * best, `seed ${seed}: ${between(a[0])} of ${best}`);
-    }
-  });
 
   test('keeps all rows on one side if a leaf cannot be halved: few rows, equal rows, no rows', async () => {
     const few: Point[] = pairs(0, 0, 9, 9, 0, 9, 9, 0);
@@ -336,18 +314,4 @@ describe('principalHalves', () => {
       const without = (await halvesBy(null, covariance)).parts[0];
       assert.ok(Math.abs(without[0][1] / without[0][0] - without[1][1] / without[1][0]) > 1000);
     });
-
-  test('of clusters that are not chosen or cannot be halved are none', async () => {
-    const few = [0, 1, 2, 3].map((i) => [5000 + i, 0]);
-    const data = { rows: [...rows, ...few, ...few], z: [...all.z, 1, 1, 1, 1, 2, 2, 2, 2] };
-    const T = [0, 1, 2].map((k) => statisticsOf(where(data.rows, (i) => data.z[i] === k)));
-    const { rules, parts } = await principalHalves(meansOf(data), [false, true, false], T, null, 6);
-    assert.deepEqual(
-      [rules, parts],
-      [
-        [null, null, null],
-        [[], [], []],
-      ],
-    );
-  });
 });

@@ -8,7 +8,7 @@ import type { Run } from '../../../../coordinator/training/run-context.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
 import { checkRound, resultCheck } from '../../../../proto/tasks.ts';
-import { nd, type Tensors } from '../../../../proto/tensors.ts';
+import type { Tensors } from '../../../../proto/tensors.ts';
 import { runTask } from '../../../../worker/tasks/index.ts';
 import { nearest, sharesOf, volumesOf } from '../../../model/graph/support.ts';
 import { close } from '../../../model/support.ts';
@@ -59,27 +59,6 @@ describe('rounds of the graph likelihood', () => {
     const run = { dispatcher } as unknown as Run;
     const before = await netMemberships({ run, graph, resolution: 1 });
     close(before.volume, volumesOf(sharesOf(before, K, KEPT), graph.degree), 1e-9);
-  });
-
-  /** Rounds in which the shards return these features. */
-  function withFeatures(of: Float32Array[]): Dispatcher {
-    const dispatcher = localDispatcher();
-    const round = async (spec: RoundSpec) => {
-      if (spec.tasks[0].task !== 'sample-rows') return dispatcher.round(spec);
-      return of.map((own, from) => {
-        const tasks = [{ rows: nd(own) }];
-        return { from, to: from + 1, worker: 'w', tasks };
-      });
-    };
-    return { ...dispatcher, round };
-  }
-
-  test('of a sample of two rows: each is the other’s only neighbour', async () => {
-    const rows = [of.rows.slice(0, D), of.rows.slice(D, 2 * D), new Float32Array(0)];
-    const found = await sourceOf(withFeatures(rows)).of({ below: w.below });
-    assert.deepEqual([...found.graph.index], [1, 0]);
-    assert.deepEqual([...found.graph.weight], [1, 1]);
-    assert.deepEqual([found.total, found.dimension], [2, 0]);
   });
 
   test('are those of the latest sample that was asked for', async () => {
