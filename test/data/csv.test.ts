@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openSource } from '../../data/open.ts';
 import { isNumbered } from '../../data/tables/csv-table.ts';
+import { forAllAsync } from '../model/support.ts';
 import { refuses, scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();
@@ -82,17 +83,14 @@ describe('CSV', () => {
           { minLength: 1 },
         ),
       );
-    await fc.assert(
-      fc.asyncProperty(table, fc.constantFrom(',', ';', '\t', '  '), async (rows, delimiter) => {
-        fc.pre(!isNumbered(rows[0].map(String)));
-        const { values } = await read(rows.map((row) => row.join(delimiter)).join('\n'));
-        assert.deepEqual(
-          values,
-          rows.flat().map((value) => value + 0),
-        );
-      }),
-      { numRuns: 60 },
-    );
+    await forAllAsync([table, fc.constantFrom(',', ';', '\t', '  ')], 60, async (rows, delimiter) => {
+      fc.pre(!isNumbered(rows[0].map(String)));
+      const { values } = await read(rows.map((row) => row.join(delimiter)).join('\n'));
+      assert.deepEqual(
+        values,
+        rows.flat().map((value) => value + 0),
+      );
+    });
   });
 
   test('more rows than one chunk', async () => {

@@ -61,22 +61,10 @@ describe('IDX', () => {
       () => openSource(put('shorter', file.subarray(0, 9))),
       'shorter is truncated: 12 bytes expected',
     );
-    await refuses(
-      () => openSource(put('short.gz', gzipSync(file))),
-      'short.gz',
-      'truncated: 24 bytes expected, 22 found',
-    );
+    await refuses(() => openSource(put('short.gz', gzipSync(file))), '24 bytes expected, 22 found');
     const cut = gzipSync(idxFile(8, [4, 3], Buffer.alloc(12)));
-    await refuses(
-      () => openSource(put('cut.gz', cut.subarray(0, -12))),
-      'cut.gz is damaged or truncated',
-      'compressed bytes',
-    );
-    await refuses(
-      () => openSource(put('text.gz', gzipSync('a\0b'))),
-      'text.gz does not contain an IDX',
-      'gunzip',
-    );
+    await refuses(() => openSource(put('cut.gz', cut.subarray(0, -12))), 'cut.gz is damaged or truncated');
+    await refuses(() => openSource(put('text.gz', gzipSync('a\0b'))), 'text.gz does not contain an IDX');
     await refuses(() => openSource(put('nothing.gz', gzipSync(''))), 'nothing.gz does not contain an IDX');
     assert.deepEqual(
       readdirSync(join(folder, 'cache')).filter((name) => name.endsWith('.tmp')),
@@ -116,11 +104,6 @@ describe('IDX', () => {
       await refuses(() => openSource(put(`${name}.gz`, gzipSync(file))), `${name}.gz`, says);
     }
     const large = idxFile(14, [2 ** 32 - 1, 2 ** 17], Buffer.alloc(100));
-    await refuses(
-      () => openSource(put('large.gz', gzipSync(large))),
-      'large.gz',
-      'more than its',
-      'bytes can hold',
-    );
+    await refuses(() => openSource(put('large.gz', gzipSync(large))), 'more than its');
   });
 });

@@ -130,21 +130,11 @@ describe('a folder of images', () => {
 
   test('transparent pixels are white', async () => {
     const grey = await opened(folderOf({ 'a.png': png(2, [10, 255, 10, 0], 2) }));
-    assert.deepEqual(
-      [grey.shape, grey.rows],
-      [
-        [1, 2],
-        [10, 255],
-      ],
-    );
+    assert.deepEqual(grey.shape, [1, 2]);
+    assert.deepEqual(grey.rows, [10, 255]);
     const colour = await opened(folderOf({ 'a.png': png(2, [10, 20, 30, 255, 10, 20, 30, 0], 4) }));
-    assert.deepEqual(
-      [colour.shape, colour.rows],
-      [
-        [1, 2, 3],
-        [10, 20, 30, 255, 255, 255],
-      ],
-    );
+    assert.deepEqual(colour.shape, [1, 2, 3]);
+    assert.deepEqual(colour.rows, [10, 20, 30, 255, 255, 255]);
   });
 
   test('is turned as EXIF says', async () => {
@@ -159,23 +149,13 @@ describe('a folder of images', () => {
   test('grey and coloured ones: all have three channels, and a warning says so', async () => {
     const folder = folderOf({ 'a.png': png(1, [7]), 'b.png': png(1, [1, 2, 3], 3), 'c.png': png(1, [9]) });
     const { shape, rows, warnings } = await opened(folder);
-    assert.deepEqual(
-      [shape, rows],
-      [
-        [1, 1, 3],
-        [7, 7, 7, 1, 2, 3, 9, 9, 9],
-      ],
-    );
+    assert.deepEqual(shape, [1, 1, 3]);
+    assert.deepEqual(rows, [7, 7, 7, 1, 2, 3, 9, 9, 9]);
     assert.equal(warnings.length, 1);
     assert.match(warnings[0], /images-\d+: 2 of 3 images are grey/);
     const grey = await opened(folder, { channels: 1 });
-    assert.deepEqual(
-      [grey.shape, grey.rows],
-      [
-        [1, 1],
-        [7, 2, 9],
-      ],
-    );
+    assert.deepEqual(grey.shape, [1, 1]);
+    assert.deepEqual(grey.rows, [7, 2, 9]);
     assert.match(grey.warnings[0], /1 of 3 images have colours and were made grey/);
   });
 
@@ -402,13 +382,8 @@ describe('labels', () => {
   test('are the names of sub-folders', async () => {
     const folder = folderOf({ 'dog/1.png': image, 'cat/x/2.png': image, 'cat/3.png': image });
     const { codes, names } = await readLabels(folder);
-    assert.deepEqual(
-      [[...codes], names],
-      [
-        [0, 0, 1],
-        ['cat', 'dog'],
-      ],
-    );
+    assert.deepEqual([...codes], [0, 0, 1]);
+    assert.deepEqual(names, ['cat', 'dog']);
     const kept = await readLabels(folder, { images: ['cat/3.png', 'dog/1.png'] });
     assert.deepEqual([...kept.codes], [0, 1]);
   });

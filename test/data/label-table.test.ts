@@ -127,10 +127,9 @@ test('texts of rows come in pieces of any length; more or fewer than rows are an
     yield ['d', 'e'];
   }
   const texts = rowTexts(slices(), 'column x');
-  assert.deepEqual(
-    [await texts.next(2), await texts.next(0), await texts.next(3)],
-    [['a', 'b'], [], ['c', 'd', 'e']],
-  );
+  assert.deepEqual(await texts.next(2), ['a', 'b']);
+  assert.deepEqual(await texts.next(0), []);
+  assert.deepEqual(await texts.next(3), ['c', 'd', 'e']);
   await texts.end();
   await assert.rejects(rowTexts(slices(), 'column x').next(6), /column x has another number of rows/);
   const left = rowTexts(slices(), 'column x');

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { readLabels } from '../../data/labels.ts';
+import { forAllAsync } from '../model/support.ts';
 import {
   bytesOf,
   type ElementType,
@@ -57,19 +58,16 @@ describe('labels of an array', () => {
   });
 
   test('any labels: dense codes, sorted names, over more than one chunk', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1 }), async (values) => {
-        const { codes, names } = await readLabels(
-          put('y.npy', npyFile('|i1', [values.length], elements('i1', values))),
-        );
-        assert.deepEqual(names, [...new Set(values)].sort((a, b) => a - b).map(String));
-        assert.deepEqual(
-          Array.from(codes, (code) => Number(names[code])),
-          values,
-        );
-      }),
-      { numRuns: 50 },
-    );
+    await forAllAsync([fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1 })], 50, async (values) => {
+      const { codes, names } = await readLabels(
+        put('y.npy', npyFile('|i1', [values.length], elements('i1', values))),
+      );
+      assert.deepEqual(names, [...new Set(values)].sort((a, b) => a - b).map(String));
+      assert.deepEqual(
+        Array.from(codes, (code) => Number(names[code])),
+        values,
+      );
+    });
     const body = Uint8Array.from({ length: 5_000_000 }, (_, i) => i % 97);
     const { codes } = await readLabels(put('y.npy', npyFile('|u1', [body.length], body)));
     assert.deepEqual(codes, Int32Array.from(body));
@@ -81,11 +79,7 @@ describe('labels of an array', () => {
     const flat = npyFile('|O', [3], Buffer.alloc(30));
     await refuses(() => readLabels(put('y.npy', flat)), 'Python objects', 'astype(str)');
     await refuses(() => readLabels(put('y.npy', bytesOf(object))), 'Python objects');
-    await refuses(
-      () => readLabels(put('y.npy', npyFile('<f4', [2, 3], Buffer.alloc(24)))),
-      'shape (2, 3)',
-      'argmax',
-    );
+    await refuses(() => readLabels(put('y.npy', npyFile('<f4', [2, 3], Buffer.alloc(24)))), 'shape (2, 3)');
     await refuses(() => readLabels(put('y.npy', npyFile('<f4', [0], Buffer.alloc(0)))), 'no labels');
     await refuses(() => readLabels(put('y.npy', npyFile('<U0', [3], Buffer.alloc(0)))), 'empty strings');
     const nan = npyFile('<f4', [2], elements('f4', [1, Number.NaN]));

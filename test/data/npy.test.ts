@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { createNpy, readNpy, writeNpy } from '../../data/npy.ts';
 import { openSource } from '../../data/open.ts';
 import type { Source } from '../../data/source.ts';
+import { forAll, forAllAsync } from '../model/support.ts';
 import {
   bytesOf,
   columnMajor,
@@ -58,24 +59,21 @@ describe('reading npy', () => {
     });
 
   test('any element type, byte order, layout and format version, any range of rows', async () => {
-    await fc.assert(
-      fc.asyncProperty(anyTable, async ({ form, values, start, count }) => {
-        const { type, rows, dim, big, fortran, version } = form;
-        const stored = fortran ? columnMajor(values, rows, dim) : values;
-        const body = elements(type, stored, big);
-        const path = put(
-          'any.npy',
-          npyFile(`${big ? '>' : '<'}${type}`, [rows, dim], body, { fortran, version }),
-        );
-        const source = await openSource(path);
-        const taken = Math.min(count, rows - start);
-        const expected = values.slice(start * dim, (start + taken) * dim).map(Math.fround);
-        assert.deepEqual(await rowsOf(source, start, taken), expected);
-        source.close();
-        assert.deepEqual([...readNpy(path).data], values);
-      }),
-      { numRuns: 300 },
-    );
+    await forAllAsync([anyTable], 300, async ({ form, values, start, count }) => {
+      const { type, rows, dim, big, fortran, version } = form;
+      const stored = fortran ? columnMajor(values, rows, dim) : values;
+      const body = elements(type, stored, big);
+      const path = put(
+        'any.npy',
+        npyFile(`${big ? '>' : '<'}${type}`, [rows, dim], body, { fortran, version }),
+      );
+      const source = await openSource(path);
+      const taken = Math.min(count, rows - start);
+      const expected = values.slice(start * dim, (start + taken) * dim).map(Math.fround);
+      assert.deepEqual(await rowsOf(source, start, taken), expected);
+      source.close();
+      assert.deepEqual([...readNpy(path).data], values);
+    });
   });
 
   test('a tall and a wide column-major file, whose columns are read one by one or together', async () => {
@@ -183,11 +181,7 @@ describe('invalid npy', () => {
     const { object, complex, string, record, date } = fixtures.refused;
     await refuses(open(bytesOf(object)), 'bad.npy contains Python objects', 'astype');
     // As pandas saves strings: shorter than pointers would be.
-    await refuses(
-      open(npyFile('|O', [1000], Buffer.alloc(60))),
-      'bad.npy contains Python objects',
-      'astype(str)',
-    );
+    await refuses(open(npyFile('|O', [1000], Buffer.alloc(60))), 'bad.npy contains Python objects');
     await refuses(open(bytesOf(complex)), 'bad.npy contains complex numbers (complex64)', 'x.real');
     await refuses(open(bytesOf(string)), 'bad.npy contains strings (<U1)', 'astype');
     await refuses(open(bytesOf(record)), 'bad.npy contains records');
@@ -248,16 +242,13 @@ describe('writing npy', () => {
       fc.tuple(fc.constant('<f8' as const), fc.float64Array()),
       fc.tuple(fc.constant('|u1' as const), fc.uint8Array()),
     );
-    fc.assert(
-      fc.property(arrays, fc.boolean(), ([dtype, data], flat) => {
-        const shape = flat ? [data.length] : [1, data.length, 1];
-        writeNpy(path, dtype, shape, data);
-        const back = readNpy(path);
-        assert.deepEqual(back.shape, shape);
-        assert.deepEqual(back.data, data);
-      }),
-      { numRuns: 100 },
-    );
+    forAll([arrays, fc.boolean()], 100, ([dtype, data], flat) => {
+      const shape = flat ? [data.length] : [1, data.length, 1];
+      writeNpy(path, dtype, shape, data);
+      const back = readNpy(path);
+      assert.deepEqual(back.shape, shape);
+      assert.deepEqual(back.data, data);
+    });
   });
 
   test('in chunks, in any order; the file appears only when it is finished', () => {

@@ -21,6 +21,7 @@ import {
   separationBounds,
   synthesize,
 } from '../../data/synth.ts';
+import { forAll } from '../model/support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-synth-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -43,34 +44,28 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 describe('mixture', () => {
   test('weights sum to 1, standard deviations are in [½, 2], clusters are separated', () => {
-    fc.assert(
-      fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = randomMixture(clusters, dim, seed);
-        assert.ok(Math.abs(truth.weights.reduce((a, b) => a + b) - 1) < 1e-12);
-        assert.ok(truth.weights.every((weight) => weight > 0));
-        for (const a of range(clusters)) {
-          const variances = new EigenvalueDecomposition(matrix(truth, a), { assumeSymmetric: true });
-          for (const v of variances.realEigenvalues) assert.ok(v > 0.25 - 1e-9 && v < 4 + 1e-9);
-          for (const b of range(a)) assert.ok(separation(truth, a, b) >= SEPARATION);
-        }
-      }),
-      { numRuns: 60 },
-    );
+    forAll([sizes], 60, ({ clusters, dim, seed }) => {
+      const truth = randomMixture(clusters, dim, seed);
+      assert.ok(Math.abs(truth.weights.reduce((a, b) => a + b) - 1) < 1e-12);
+      assert.ok(truth.weights.every((weight) => weight > 0));
+      for (const a of range(clusters)) {
+        const variances = new EigenvalueDecomposition(matrix(truth, a), { assumeSymmetric: true });
+        for (const v of variances.realEigenvalues) assert.ok(v > 0.25 - 1e-9 && v < 4 + 1e-9);
+        for (const b of range(a)) assert.ok(separation(truth, a, b) >= SEPARATION);
+      }
+    });
   });
 
   test('the bounds of a separation contain it', () => {
-    fc.assert(
-      fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = randomMixture(clusters, dim, seed);
-        for (const a of range(clusters))
-          for (const b of range(a)) {
-            const [least, most] = separationBounds(truth, a, b);
-            const exact = separation(truth, a, b);
-            assert.ok(least <= exact * (1 + 1e-9) && exact <= most * (1 + 1e-9), `${least} ${exact} ${most}`);
-          }
-      }),
-      { numRuns: 60 },
-    );
+    forAll([sizes], 60, ({ clusters, dim, seed }) => {
+      const truth = randomMixture(clusters, dim, seed);
+      for (const a of range(clusters))
+        for (const b of range(a)) {
+          const [least, most] = separationBounds(truth, a, b);
+          const exact = separation(truth, a, b);
+          assert.ok(least <= exact * (1 + 1e-9) && exact <= most * (1 + 1e-9), `${least} ${exact} ${most}`);
+        }
+    });
   });
 
   test('crowded means have not changed', () => {
@@ -142,32 +137,29 @@ describe('drawChunk', () => {
 
 describe('posteriorMode', () => {
   test('is the cluster with the largest log π + log N, for any guess', () => {
-    fc.assert(
-      fc.property(sizes, ({ clusters, dim, seed }) => {
-        const truth = randomMixture(clusters, dim, seed);
-        const mode = posteriorMode(truth);
-        const parts = range(clusters).map((k) => {
-          const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(truth, k), {
-            assumeSymmetric: true,
-          });
-          const logDet = realEigenvalues.reduce((sum, v) => sum + Math.log(v), 0);
-          return { realEigenvalues, axes: eigenvectorMatrix.transpose(), logDet };
+    forAll([sizes], 40, ({ clusters, dim, seed }) => {
+      const truth = randomMixture(clusters, dim, seed);
+      const mode = posteriorMode(truth);
+      const parts = range(clusters).map((k) => {
+        const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix(truth, k), {
+          assumeSymmetric: true,
         });
-        const { x } = drawChunk(truth, seed, 0, 20);
-        for (const i of range(20)) {
-          const row = x.subarray(i * dim, (i + 1) * dim);
-          const scores = parts.map(({ realEigenvalues, axes, logDet }, k) => {
-            const delta = Array.from(row, (value, d) => value - truth.means[k * dim + d]);
-            const along = axes.mmul(Matrix.columnVector(delta)).to1DArray();
-            const square = along.reduce((sum, a, d) => sum + a ** 2 / realEigenvalues[d], 0);
-            return Math.log(truth.weights[k]) - (logDet + square) / 2;
-          });
-          const best = Math.max(...scores);
-          for (const guess of [0, clusters - 1]) assert.ok(scores[mode(row, guess)] > best - 1e-6);
-        }
-      }),
-      { numRuns: 40 },
-    );
+        const logDet = realEigenvalues.reduce((sum, v) => sum + Math.log(v), 0);
+        return { realEigenvalues, axes: eigenvectorMatrix.transpose(), logDet };
+      });
+      const { x } = drawChunk(truth, seed, 0, 20);
+      for (const i of range(20)) {
+        const row = x.subarray(i * dim, (i + 1) * dim);
+        const scores = parts.map(({ realEigenvalues, axes, logDet }, k) => {
+          const delta = Array.from(row, (value, d) => value - truth.means[k * dim + d]);
+          const along = axes.mmul(Matrix.columnVector(delta)).to1DArray();
+          const square = along.reduce((sum, a, d) => sum + a ** 2 / realEigenvalues[d], 0);
+          return Math.log(truth.weights[k]) - (logDet + square) / 2;
+        });
+        const best = Math.max(...scores);
+        for (const guess of [0, clusters - 1]) assert.ok(scores[mode(row, guess)] > best - 1e-6);
+      }
+    });
   });
 });
 

@@ -13,7 +13,7 @@ import {
   type TransformChoice,
   unitRows,
 } from '../../data/transform.ts';
-import { close, normals } from '../model/support.ts';
+import { close, forAll, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
 
 type Matrix = number[][];
@@ -174,10 +174,9 @@ describe('transforms', () => {
       Array.from({ length: 2 ** 10 }, (_, i) => Array.from({ length: of }, (_, d) => (i >> (d % 10)) & 1));
     const axesOf = (share: number, rows: Matrix) =>
       planTransform(`pca:${share}`, momentsOf(rows)).transform.dim;
-    assert.deepEqual(
-      [axesOf(0.25, cube(10)), axesOf(0.85, cube(10)), axesOf(0.999999, cube(10))],
-      [3, 9, 10],
-    );
+    assert.equal(axesOf(0.25, cube(10)), 3);
+    assert.equal(axesOf(0.85, cube(10)), 9);
+    assert.equal(axesOf(0.999999, cube(10)), 10);
     const odd = cube(10).map((row) => [...row, 5, ...row]);
     assert.deepEqual([axesOf(0.5001, odd), axesOf(0.999999999999, odd)], [6, 10]);
     // More axes than are tried first.
@@ -223,25 +222,23 @@ test('more axes than the data span', () => {
 
 describe('normalize', () => {
   test('rows have unit length; rows of zeros do not change', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.float({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 3, maxLength: 30 }),
-        (values) => {
-          const raw = Float32Array.from(values.slice(0, 3 * Math.floor(values.length / 3)));
-          const rows = raw.slice();
-          normalizeRows(rows, 3);
-          for (let o = 0; o < rows.length; o += 3) {
-            const size = Math.hypot(...raw.subarray(o, o + 3));
-            if (size === 0) assert.deepEqual(rows.subarray(o, o + 3), raw.subarray(o, o + 3));
-            else
-              close(
-                rows.subarray(o, o + 3),
-                [...raw.subarray(o, o + 3)].map((v) => v / size),
-                1e-7,
-              );
-          }
-        },
-      ),
+    forAll(
+      [fc.array(fc.float({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 3, maxLength: 30 })],
+      (values) => {
+        const raw = Float32Array.from(values.slice(0, 3 * Math.floor(values.length / 3)));
+        const rows = raw.slice();
+        normalizeRows(rows, 3);
+        for (let o = 0; o < rows.length; o += 3) {
+          const size = Math.hypot(...raw.subarray(o, o + 3));
+          if (size === 0) assert.deepEqual(rows.subarray(o, o + 3), raw.subarray(o, o + 3));
+          else
+            close(
+              rows.subarray(o, o + 3),
+              [...raw.subarray(o, o + 3)].map((v) => v / size),
+              1e-7,
+            );
+        }
+      },
     );
   });
 });
@@ -250,46 +247,41 @@ describe('unitRows', () => {
   const finite = (most: number) => fc.float({ noNaN: true, min: -most, max: most });
 
   test('moves columns, with a float32 product and then a float32 sum, before it scales rows', () => {
-    fc.assert(
-      fc.property(finite(1e9), finite(2 ** 20), finite(1e9), (value, by, plus) => {
-        const before = { factor: Float32Array.of(by, 1), shift: Float32Array.of(plus, -3) };
-        const moved = Float32Array.of(
-          Math.fround(Math.fround(value) * Math.fround(by)) + Math.fround(plus),
-          4,
-        );
-        const rows = Float32Array.of(value, 7);
-        unitRows({ before, normalize: false, input: 2 }, rows);
-        assert.deepEqual(rows, moved);
-        const scaled = Float32Array.of(value, 7);
-        unitRows({ before, normalize: true, input: 2 }, scaled);
-        normalizeRows(moved, 2);
-        assert.deepEqual(scaled, moved);
-      }),
-    );
+    forAll([finite(1e9), finite(2 ** 20), finite(1e9)], (value, by, plus) => {
+      const before = { factor: Float32Array.of(by, 1), shift: Float32Array.of(plus, -3) };
+      const moved = Float32Array.of(Math.fround(Math.fround(value) * Math.fround(by)) + Math.fround(plus), 4);
+      const rows = Float32Array.of(value, 7);
+      unitRows({ before, normalize: false, input: 2 }, rows);
+      assert.deepEqual(rows, moved);
+      const scaled = Float32Array.of(value, 7);
+      unitRows({ before, normalize: true, input: 2 }, scaled);
+      normalizeRows(moved, 2);
+      assert.deepEqual(scaled, moved);
+    });
   });
 });
 
 test('columns are applied as a Dense layer computes them: a float32 product, then a float32 sum', () => {
   const planned = planTransform('center', momentsOf(ROWS)).transform;
-  fc.assert(
-    fc.property(
+  forAll(
+    [
       fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }),
       fc.float({ noNaN: true, min: 2 ** -20, max: 2 ** 20 }),
       fc.float({ noNaN: true, min: -1e9, max: 1e9 }),
-      (value, weight, bias) => {
-        const transform = {
-          ...planned,
-          dim: 2,
-          columns: Int32Array.of(3, 0),
-          weights: Float32Array.of(weight, 1),
-          bias: Float32Array.of(bias, 0.25),
-        };
-        const product = Math.fround(value * weight);
-        assert.deepEqual(
-          applyColumns(transform, Float32Array.of(0.5, NaN, NaN, value)),
-          Float32Array.of(Math.fround(product + Math.fround(bias)), 0.75),
-        );
-      },
-    ),
+    ],
+    (value, weight, bias) => {
+      const transform = {
+        ...planned,
+        dim: 2,
+        columns: Int32Array.of(3, 0),
+        weights: Float32Array.of(weight, 1),
+        bias: Float32Array.of(bias, 0.25),
+      };
+      const product = Math.fround(value * weight);
+      assert.deepEqual(
+        applyColumns(transform, Float32Array.of(0.5, NaN, NaN, value)),
+        Float32Array.of(Math.fround(product + Math.fround(bias)), 0.75),
+      );
+    },
   );
 });

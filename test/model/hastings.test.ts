@@ -12,7 +12,15 @@ import {
 } from '../../model/hastings.ts';
 import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
 import { addStatistics, type Covariance, mean, scatter } from '../../model/statistics.ts';
-import { COVARIANCES, close, normalRows, rowsArbitrary, scipyValues, statisticsOf } from './support.ts';
+import {
+  COVARIANCES,
+  close,
+  forAll,
+  normalRows,
+  rowsArbitrary,
+  scipyValues,
+  statisticsOf,
+} from './support.ts';
 
 /** The default prior of the rows themselves: m₀ their mean, Ψ = 0.3·Cov. */
 function dataPrior(rows: number[], d: number, covariance: Covariance): Niw {
@@ -54,37 +62,35 @@ describe('hastings', () => {
 
   for (const covariance of COVARIANCES) {
     test(`splitting in three equals splitting in two twice (${covariance})`, () => {
-      fc.assert(
-        fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 }), (seed, d) => {
-          const { rows, parts } = thirds(seed, 20, d, covariance);
-          const prior = dataPrior(rows, d, covariance);
-          const [a, b, c] = parts;
-          const twice =
-            logSplitRatio(prior, [addStatistics(a, b), c], 10, 0.7) + logSplitRatio(prior, [a, b], 10, 0.7);
-          close(logSplitRatio(prior, parts, 10, 0.7), twice, 1e-10);
-        }),
-      );
+      forAll([fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 })], (seed, d) => {
+        const { rows, parts } = thirds(seed, 20, d, covariance);
+        const prior = dataPrior(rows, d, covariance);
+        const [a, b, c] = parts;
+        const twice =
+          logSplitRatio(prior, [addStatistics(a, b), c], 10, 0.7) + logSplitRatio(prior, [a, b], 10, 0.7);
+        close(logSplitRatio(prior, parts, 10, 0.7), twice, 1e-10);
+      });
     });
   }
 
   for (const covariance of COVARIANCES) {
     test(`a split changes the evidence by its ratio, whatever other clusters there are (${covariance})`, () => {
-      fc.assert(
-        fc.property(
+      forAll(
+        [
           fc.integer({ min: 1, max: 1e6 }),
           fc.integer({ min: 1, max: 4 }),
           fc.double({ min: 0.05, max: 1, noNaN: true }),
           fc.integer({ min: 2, max: 3 }),
-          (seed, d, zeta, count) => {
-            const { rows, parts } = thirds(seed, 20, d, covariance);
-            const prior = dataPrior(rows, d, covariance);
-            const others = thirds(seed + 9, 15, d, covariance).parts;
-            const split = parts.slice(0, count);
-            const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, 10, zeta);
-            const gain = evidence([...others, ...split]) - evidence([split.reduce(addStatistics), ...others]);
-            close(gain, logSplitRatio(prior, split, 10, zeta), 1e-8);
-          },
-        ),
+        ],
+        (seed, d, zeta, count) => {
+          const { rows, parts } = thirds(seed, 20, d, covariance);
+          const prior = dataPrior(rows, d, covariance);
+          const others = thirds(seed + 9, 15, d, covariance).parts;
+          const split = parts.slice(0, count);
+          const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, 10, zeta);
+          const gain = evidence([...others, ...split]) - evidence([split.reduce(addStatistics), ...others]);
+          close(gain, logSplitRatio(prior, split, 10, zeta), 1e-8);
+        },
       );
     });
 
@@ -102,21 +108,19 @@ describe('hastings', () => {
   }
 
   test('an empty part is never split off, and an empty cluster always merges', () => {
-    fc.assert(
-      fc.property(rowsArbitrary(6, 12, 2), ({ d, rows }) => {
-        const psi = priorScale('isotropic', 1, new Float64Array(d * d), 'full');
-        const prior = niwPrior({
-          mean: new Float64Array(d),
-          kappa: 1e-4,
-          nu: d + 2,
-          psi,
-          covariance: 'full',
-        });
-        const [T, none] = [statisticsOf(rows, d, 'full'), statisticsOf([], d, 'full')];
-        assert.equal(logSplitRatio(prior, [T, none], 10, 1), -Infinity);
-        assert.equal(logMergeRatio(prior, none, T, 10, 1), Infinity);
-      }),
-    );
+    forAll([rowsArbitrary(6, 12, 2)], ({ d, rows }) => {
+      const psi = priorScale('isotropic', 1, new Float64Array(d * d), 'full');
+      const prior = niwPrior({
+        mean: new Float64Array(d),
+        kappa: 1e-4,
+        nu: d + 2,
+        psi,
+        covariance: 'full',
+      });
+      const [T, none] = [statisticsOf(rows, d, 'full'), statisticsOf([], d, 'full')];
+      assert.equal(logSplitRatio(prior, [T, none], 10, 1), -Infinity);
+      assert.equal(logMergeRatio(prior, none, T, 10, 1), Infinity);
+    });
   });
 
   test('a part of five rows is too small to propose', () => {

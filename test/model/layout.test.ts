@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { block, blockCount, layoutOf, shardBlocks } from '../../model/layout.ts';
+import { forAll } from './support.ts';
 
 const SEED = 7n;
 const rowsOf = (blocks: { start: number; count: number }[]) =>
@@ -35,48 +36,42 @@ describe('rows per block', () => {
 
 describe('blocks', () => {
   test('cover the rows in file order; the last one may be shorter', () => {
-    fc.assert(
-      fc.property(sizes, ([rows, shards]) => {
-        const layout = layoutOf(rows, 3, shards, SEED);
-        let next = 0;
-        for (let index = 0; index < blockCount(layout); index++) {
-          const { start, count, ...rest } = block(layout, index);
-          assert.deepEqual(rest, { index });
-          assert.equal(start, next);
-          assert.ok(count > 0 && count <= layout.blockRows);
-          if (index < blockCount(layout) - 1) assert.equal(count, layout.blockRows);
-          next += count;
-        }
-        assert.equal(next, rows);
-      }),
-      { numRuns: 30 },
-    );
+    forAll([sizes], 30, ([rows, shards]) => {
+      const layout = layoutOf(rows, 3, shards, SEED);
+      let next = 0;
+      for (let index = 0; index < blockCount(layout); index++) {
+        const { start, count, ...rest } = block(layout, index);
+        assert.deepEqual(rest, { index });
+        assert.equal(start, next);
+        assert.ok(count > 0 && count <= layout.blockRows);
+        if (index < blockCount(layout) - 1) assert.equal(count, layout.blockRows);
+        next += count;
+      }
+      assert.equal(next, rows);
+    });
   });
 });
 
 describe('shards', () => {
   test('every row is in exactly one shard; all have blocks, in file order, and their counts differ by at most one', () => {
-    fc.assert(
-      fc.property(sizes, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), ([rows, shards], seed) => {
-        const layout = layoutOf(rows, 3, shards, seed);
-        const dealt = shardBlocks(layout);
-        assert.equal(dealt.length, shards);
-        const lengths = dealt.map((blocks) => blocks.length);
-        assert.ok(Math.min(...lengths) >= 1);
-        assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
-        const seen = new Set<number>();
-        for (const blocks of dealt) {
-          blocks.forEach((entry, i) => {
-            assert.deepEqual(entry, block(layout, entry.index));
-            if (i) assert.ok(entry.index > blocks[i - 1].index);
-            seen.add(entry.index);
-          });
-        }
-        assert.equal(seen.size, blockCount(layout));
-        assert.equal(rowsOf(dealt.flat()), rows);
-      }),
-      { numRuns: 40 },
-    );
+    forAll([sizes, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })], 40, ([rows, shards], seed) => {
+      const layout = layoutOf(rows, 3, shards, seed);
+      const dealt = shardBlocks(layout);
+      assert.equal(dealt.length, shards);
+      const lengths = dealt.map((blocks) => blocks.length);
+      assert.ok(Math.min(...lengths) >= 1);
+      assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
+      const seen = new Set<number>();
+      for (const blocks of dealt) {
+        blocks.forEach((entry, i) => {
+          assert.deepEqual(entry, block(layout, entry.index));
+          if (i) assert.ok(entry.index > blocks[i - 1].index);
+          seen.add(entry.index);
+        });
+      }
+      assert.equal(seen.size, blockCount(layout));
+      assert.equal(rowsOf(dealt.flat()), rows);
+    });
   });
 
   test('with sorted data every shard gets its fraction of every class', () => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { whitener } from '../../model/linalg.ts';
 import { BINS, bestThreshold, binOf, likeliestThreshold, principalAxis } from '../../model/splits.ts';
-import { COVARIANCES, close, normalRows, positiveDefinite, statisticsOf } from './support.ts';
+import { COVARIANCES, close, forAll, normalRows, positiveDefinite, statisticsOf } from './support.ts';
 
 function histogramOf(values: number[], centre: number, sd: number, bins = BINS): Float64Array {
   const histogram = new Float64Array(bins);
@@ -37,16 +37,11 @@ describe('pca-split', () => {
       1,
       1e-12,
     );
-    fc.assert(
-      fc.property(
-        fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d, maxLength: d }),
-        (raw) => {
-          const length = Math.hypot(...raw);
-          fc.pre(length > 1e-3);
-          assert.ok(sdAlong(raw.map((v) => v / length)) <= principal.sd * (1 + 1e-12));
-        },
-      ),
-    );
+    forAll([fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d, maxLength: d })], (raw) => {
+      const length = Math.hypot(...raw);
+      fc.pre(length > 1e-3);
+      assert.ok(sdAlong(raw.map((v) => v / length)) <= principal.sd * (1 + 1e-12));
+    });
   });
 
   for (const covariance of COVARIANCES)
@@ -61,28 +56,26 @@ describe('pca-split', () => {
         covariance === 'full'
           ? fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d, maxLength: d })
           : fc.constantFrom([1, 0, 0], [0, 1, 0], [0, 0, 1]);
-      fc.assert(
-        fc.property(fc.integer({ min: 1, max: 1e6 }), axes, (seed, other) => {
-          fc.pre(Math.hypot(...other) > 1e-3);
-          const metric = positiveDefinite(seed, d, covariance);
-          const found = principalAxis(
-            statisticsOf(rows, d, covariance),
-            d,
-            covariance,
-            whitener(metric, d, covariance),
-          );
-          const relative = (axis: ArrayLike<number>) => {
-            const [a, m] = [Array.from(axis), Array.from(metric)];
-            const norm =
-              covariance === 'full'
-                ? a.reduce((s, v, i) => s + v * a.reduce((t, u, j) => t + u * m[i * d + j], 0), 0)
-                : a.reduce((s, v, i) => s + v * v * m[i], 0);
-            return moments(along(axis)).sd ** 2 / norm;
-          };
-          close(moments(along(found.axis)).sd / found.sd, 1, 1e-9);
-          assert.ok(relative(other) <= relative(found.axis) * (1 + 1e-9));
-        }),
-      );
+      forAll([fc.integer({ min: 1, max: 1e6 }), axes], (seed, other) => {
+        fc.pre(Math.hypot(...other) > 1e-3);
+        const metric = positiveDefinite(seed, d, covariance);
+        const found = principalAxis(
+          statisticsOf(rows, d, covariance),
+          d,
+          covariance,
+          whitener(metric, d, covariance),
+        );
+        const relative = (axis: ArrayLike<number>) => {
+          const [a, m] = [Array.from(axis), Array.from(metric)];
+          const norm =
+            covariance === 'full'
+              ? a.reduce((s, v, i) => s + v * a.reduce((t, u, j) => t + u * m[i * d + j], 0), 0)
+              : a.reduce((s, v, i) => s + v * v * m[i], 0);
+          return moments(along(axis)).sd ** 2 / norm;
+        };
+        close(moments(along(found.axis)).sd / found.sd, 1, 1e-9);
+        assert.ok(relative(other) <= relative(found.axis) * (1 + 1e-9));
+      });
     });
 
   test('diagonal: the coordinate axis of the largest variance', () => {
@@ -102,25 +95,20 @@ describe('pca-split', () => {
   });
 
   test('the threshold is the brute-force two-means cut', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 0, max: BINS - 1 }), { minLength: 5, maxLength: 40 }),
-        (bins) => {
-          // Values at the midpoint of a bin are exact in the histogram, so the cut must be exactly optimal.
-          const [centre, sd] = [-2, 0.7];
-          const values = bins.map((bin) => centre + (bin + 0.5 - BINS / 2) * ((12 * sd) / BINS));
-          const threshold = bestThreshold(histogramOf(values, centre, sd), centre, sd);
-          const cuts = [...new Set(values)].sort((a, b) => a - b).slice(1);
-          if (!cuts.length) return assert.equal(threshold, null);
-          const least = Math.min(...cuts.map((cut) => withinSides(values, (v) => v < cut)));
-          close(
-            withinSides(values, (v) => v < threshold!),
-            least,
-            1e-9,
-          );
-        },
-      ),
-    );
+    forAll([fc.array(fc.integer({ min: 0, max: BINS - 1 }), { minLength: 5, maxLength: 40 })], (bins) => {
+      // Values at the midpoint of a bin are exact in the histogram, so the cut must be exactly optimal.
+      const [centre, sd] = [-2, 0.7];
+      const values = bins.map((bin) => centre + (bin + 0.5 - BINS / 2) * ((12 * sd) / BINS));
+      const threshold = bestThreshold(histogramOf(values, centre, sd), centre, sd);
+      const cuts = [...new Set(values)].sort((a, b) => a - b).slice(1);
+      if (!cuts.length) return assert.equal(threshold, null);
+      const least = Math.min(...cuts.map((cut) => withinSides(values, (v) => v < cut)));
+      close(
+        withinSides(values, (v) => v < threshold!),
+        least,
+        1e-9,
+      );
+    });
   });
 
   test('no split: fewer than five rows, or all in one bin', () => {
@@ -139,19 +127,17 @@ describe('pca-split', () => {
   };
 
   test('the likeliest threshold is the brute-force one for two Gaussians, with at least five rows each', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 63 }), { minLength: 10, maxLength: 60 }), (bins) => {
-        const [centre, sd] = [-2, 0.7];
-        const width = (12 * sd) / 64;
-        const values = bins.map((bin) => centre + (bin + 0.5 - 32) * width);
-        const found = likeliestThreshold(histogramOf(values, centre, sd, 64), centre, sd);
-        const cuts = [...new Set(values)].sort((a, b) => a - b).slice(1);
-        const most = Math.max(...cuts.map((cut) => gaussianGain(values, cut, width)));
-        if (!(most > -Infinity)) return assert.equal(found, null);
-        close(found!.gain, most, 1e-9);
-        close(gaussianGain(values, found!.at, width), most, 1e-9);
-      }),
-    );
+    forAll([fc.array(fc.integer({ min: 0, max: 63 }), { minLength: 10, maxLength: 60 })], (bins) => {
+      const [centre, sd] = [-2, 0.7];
+      const width = (12 * sd) / 64;
+      const values = bins.map((bin) => centre + (bin + 0.5 - 32) * width);
+      const found = likeliestThreshold(histogramOf(values, centre, sd, 64), centre, sd);
+      const cuts = [...new Set(values)].sort((a, b) => a - b).slice(1);
+      const most = Math.max(...cuts.map((cut) => gaussianGain(values, cut, width)));
+      if (!(most > -Infinity)) return assert.equal(found, null);
+      close(found!.gain, most, 1e-9);
+      close(gaussianGain(values, found!.at, width), most, 1e-9);
+    });
   });
 
   test('no likeliest threshold: too few rows, or all in one bin; equal rows gain nothing', () => {

@@ -16,6 +16,7 @@ import {
   trainsSubNets,
   withStep,
 } from '../../model/schedule.ts';
+import { forAll } from './support.ts';
 
 const fast = fastSchedule(6);
 const paper = paperSchedule(30);
@@ -229,24 +230,22 @@ describe('a run has stalled', () => {
 
 test('the steps that are kept decide as all of them would, however many there were', () => {
   const pair = fc.record({ up: fc.nat(1), down: fc.nat(1), progress: fc.option(fc.constantFrom(0, 5)) });
-  fc.assert(
-    fc.property(fc.array(pair, { maxLength: 12 }), fc.boolean(), fc.nat(12), (pairs, endsOnSplit, old) => {
-      const words = pairs.flatMap(({ up, down }) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
-      const steps = words.length ? history(30, words.join(' ')) : [];
-      const all = steps
-        .map((step, i) => (step.kind === 'merge' ? { ...step, progress: pairs[i >> 1].progress } : step))
-        .slice(0, endsOnSplit ? -1 : undefined);
-      // An older checkpoint has all of its steps.
-      const kept = all.slice(old).reduce(withStep, all.slice(0, old));
-      for (const decide of [
-        (steps: readonly Step[]) => settled(steps),
-        (steps: readonly Step[]) => hasStalled(steps, 0),
-        isCycling,
-      ])
-        assert.equal(decide(kept), decide(all));
-      assert.deepEqual(kept.at(-1), all.at(-1));
-      assert.equal(nextChange(kept), nextChange(all));
-      if (all.length > old) assert.ok(kept.length <= 10);
-    }),
-  );
+  forAll([fc.array(pair, { maxLength: 12 }), fc.boolean(), fc.nat(12)], (pairs, endsOnSplit, old) => {
+    const words = pairs.flatMap(({ up, down }) => [up ? `+${up}` : 's', down ? `-${down}` : 'm']);
+    const steps = words.length ? history(30, words.join(' ')) : [];
+    const all = steps
+      .map((step, i) => (step.kind === 'merge' ? { ...step, progress: pairs[i >> 1].progress } : step))
+      .slice(0, endsOnSplit ? -1 : undefined);
+    // An older checkpoint has all of its steps.
+    const kept = all.slice(old).reduce(withStep, all.slice(0, old));
+    for (const decide of [
+      (steps: readonly Step[]) => settled(steps),
+      (steps: readonly Step[]) => hasStalled(steps, 0),
+      isCycling,
+    ])
+      assert.equal(decide(kept), decide(all));
+    assert.deepEqual(kept.at(-1), all.at(-1));
+    assert.equal(nextChange(kept), nextChange(all));
+    if (all.length > old) assert.ok(kept.length <= 10);
+  });
 });

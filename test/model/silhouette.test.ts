@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { silhouette } from '../../model/scores.ts';
+import { forAll } from './support.ts';
 
 interface Sample {
   name: string;
@@ -45,22 +46,20 @@ describe('silhouette', () => {
       fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 2, maxLength: 2 }),
       fc.nat(4),
     );
-    fc.assert(
-      fc.property(fc.array(row, { minLength: 2, maxLength: 25 }), (rows) => {
-        const points = rows.map(([x]) => x);
-        const labels = rows.map(([, label]) => label);
-        const actual = silhouette(Float64Array.from(points.flat()), 2, labels);
-        const clusters = new Set(labels).size;
-        if (clusters < 2 || clusters === rows.length) {
-          assert.equal(actual, null);
-          return;
-        }
-        close(actual, byDefinition(points, labels));
-        assert.ok(Math.abs(actual!) <= 1);
-        const renamed = labels.map((label) => 100 - 7 * label);
-        close(silhouette(Float64Array.from(points.toReversed().flat()), 2, renamed.toReversed()), actual!);
-      }),
-    );
+    forAll([fc.array(row, { minLength: 2, maxLength: 25 })], (rows) => {
+      const points = rows.map(([x]) => x);
+      const labels = rows.map(([, label]) => label);
+      const actual = silhouette(Float64Array.from(points.flat()), 2, labels);
+      const clusters = new Set(labels).size;
+      if (clusters < 2 || clusters === rows.length) {
+        assert.equal(actual, null);
+        return;
+      }
+      close(actual, byDefinition(points, labels));
+      assert.ok(Math.abs(actual!) <= 1);
+      const renamed = labels.map((label) => 100 - 7 * label);
+      close(silhouette(Float64Array.from(points.toReversed().flat()), 2, renamed.toReversed()), actual!);
+    });
   });
 
   test('is not defined with one cluster, or with as many as rows', () => {

@@ -8,6 +8,29 @@ import { type Covariance, statisticsLength } from '../../model/statistics.ts';
 
 export const COVARIANCES: Covariance[] = ['full', 'diag'];
 
+type Arbitraries<T extends [unknown, ...unknown[]]> = { [K in keyof T]: fc.Arbitrary<T[K]> };
+
+/** Asserts that this holds for any values, 100 times or as many as are said. */
+export function forAll<T extends [unknown, ...unknown[]]>(
+  arbitraries: [...Arbitraries<T>],
+  ...[a, b]: [holds: (...values: T) => unknown] | [numRuns: number, holds: (...values: T) => unknown]
+): void {
+  const [numRuns, holds] = b ? [a as number, b] : [100, a as (...values: T) => unknown];
+  fc.assert(
+    fc.property(...arbitraries, (...values: T) => holds(...values) !== false),
+    { numRuns },
+  );
+}
+
+/** The same of what is asynchronous. */
+export async function forAllAsync<T extends [unknown, ...unknown[]]>(
+  arbitraries: [...Arbitraries<T>],
+  numRuns: number,
+  holds: (...values: T) => Promise<void>,
+): Promise<void> {
+  await fc.assert(fc.asyncProperty(...arbitraries, holds), { numRuns });
+}
+
 export interface ScipyValues {
   multigammaln: { a: number; d: number; value: number }[];
   marginals: (Prior & { rows: number[]; weights: number[]; full: number; diag: number })[];

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Floats, fold, isAligned, type PartialSum, treeAccumulator, treeSum } from '../../model/tree.ts';
 import { randomNumbers } from '../coordinator/support.ts';
+import { forAll } from './support.ts';
 
 /** The tree by its recursive definition: a node of 2^h shards adds the sums of its left half and of its right half, if any. */
 function treeOf(parts: number[], from = 0, width = 2 ** Math.ceil(Math.log2(parts.length))): number {
@@ -20,13 +21,10 @@ const shards = fc
 
 describe('treeSum', () => {
   test('equals the fixed binary tree over shards, bit for bit', () => {
-    fc.assert(
-      fc.property(shards, (parts) => {
-        const expected = parts[0].map((_, j) => treeOf(parts.map((part) => part[j])));
-        assert.deepEqual(treeSum(parts), Float64Array.from(expected));
-      }),
-      { numRuns: 300 },
-    );
+    forAll([shards], 300, (parts) => {
+      const expected = parts[0].map((_, j) => treeOf(parts.map((part) => part[j])));
+      assert.deepEqual(treeSum(parts), Float64Array.from(expected));
+    });
   });
 
   test('summing an aligned subtree first changes no bit', () => {
@@ -41,17 +39,14 @@ describe('treeSum', () => {
 
 describe('treeAccumulator', () => {
   test('gives the bits of the tree, in whatever order the leaves arrive', () => {
-    fc.assert(
-      fc.property(shards, fc.integer(), (parts, seed) => {
-        const { normal } = randomNumbers(seed);
-        const accumulator = treeAccumulator();
-        const arrivals = [...parts.keys()].map((leaf) => ({ leaf, at: normal() }));
-        for (const { leaf } of arrivals.sort((a, b) => a.at - b.at))
-          accumulator.add(leaf, Float64Array.from(parts[leaf]));
-        assert.deepEqual(treeSum(accumulator.parts()), treeSum(parts));
-      }),
-      { numRuns: 300 },
-    );
+    forAll([shards, fc.integer()], 300, (parts, seed) => {
+      const { normal } = randomNumbers(seed);
+      const accumulator = treeAccumulator();
+      const arrivals = [...parts.keys()].map((leaf) => ({ leaf, at: normal() }));
+      for (const { leaf } of arrivals.sort((a, b) => a.at - b.at))
+        accumulator.add(leaf, Float64Array.from(parts[leaf]));
+      assert.deepEqual(treeSum(accumulator.parts()), treeSum(parts));
+    });
   });
 });
 
@@ -84,24 +79,21 @@ describe('fold', () => {
   });
 
   test('any assignment of shards to workers gives the bits of the tree', () => {
-    fc.assert(
-      fc.property(shards, fc.integer({ min: 1, max: 5 }), fc.integer(), (parts, workers, seed) => {
-        const { below } = randomNumbers(seed);
-        const owners = parts.map(() => below(workers));
-        const nodes = Array.from({ length: workers }, (_, worker) => {
-          const stack: PartialSum[] = [];
-          parts.forEach((values, i) => {
-            if (owners[i] === worker) fold(stack, leaf(i, values));
-          });
-          return stack;
-        }).flat();
-        for (const { from, to } of nodes) assert.ok(isAligned(from, to));
-        const places: Floats[] = [];
-        for (const { from, sums } of nodes) places[from] = sums.a;
-        assert.deepEqual(treeSum(places), treeSum(parts));
-      }),
-      { numRuns: 500 },
-    );
+    forAll([shards, fc.integer({ min: 1, max: 5 }), fc.integer()], 500, (parts, workers, seed) => {
+      const { below } = randomNumbers(seed);
+      const owners = parts.map(() => below(workers));
+      const nodes = Array.from({ length: workers }, (_, worker) => {
+        const stack: PartialSum[] = [];
+        parts.forEach((values, i) => {
+          if (owners[i] === worker) fold(stack, leaf(i, values));
+        });
+        return stack;
+      }).flat();
+      for (const { from, to } of nodes) assert.ok(isAligned(from, to));
+      const places: Floats[] = [];
+      for (const { from, sums } of nodes) places[from] = sums.a;
+      assert.deepEqual(treeSum(places), treeSum(parts));
+    });
   });
 
   test('sums of float32 arrays are rounded at each node, whoever adds', async () => {

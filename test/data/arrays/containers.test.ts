@@ -79,17 +79,9 @@ describe('npz', () => {
     await refuses(() => openSource(path, named('words')), 'stored.npz:words');
     await refuses(() => readLabels(path), 'more than one array of one label per row', 'FILE:NAME');
     await refuses(() => readLabels(`${path}:x`), 'stored.npz:x has shape (12, 4), not one label per row');
-    await refuses(
-      () => openSource(putFixture('objects.npz'), named('about')),
-      'objects.npz:about',
-      'Python objects',
-    );
+    await refuses(() => openSource(putFixture('objects.npz'), named('about')), 'Python objects');
     const plain = put('plain.npy', npyFile('<f4', [1, 1], elements('f4', [5])));
-    await refuses(
-      () => openSource(plain, named('x')),
-      'plain.npy has no columns or arrays with names',
-      'leave it out',
-    );
+    await refuses(() => openSource(plain, named('x')), 'plain.npy has no columns or arrays with names');
   });
   test('damaged, truncated, and other archives', async () => {
     const whole = fixture('stored.npz');
@@ -103,21 +95,13 @@ describe('npz', () => {
     // Within the data of the first member, behind its header.
     for (let at = 150; at < 180; at++) flipped[at] ^= 0x55;
     await refuses(() => openSource(put('flipped.npz', flipped), named('x')), 'flipped.npz', 'damaged');
-    await refuses(
-      () => openSource(putFixture('sparse.npz')),
-      'sparse.npz is a sparse matrix of SciPy',
-      'toarray()',
-    );
+    await refuses(() => openSource(putFixture('sparse.npz')), 'sparse.npz is a sparse matrix of SciPy');
     for (const [member, ...says] of [
       ['archive/data.pkl', 'is a pickle', 'can run any code', 'safetensors'],
       ['xl/workbook.xml', 'is an Excel workbook', '.csv'],
       ['a.csv', 'is a zip archive without .npy (a.csv)', 'unpack it'],
     ])
-      await refuses(
-        () => openSource(put('other.zip', zipOf({ [member]: Buffer.from('x') }))),
-        'other.zip',
-        ...says,
-      );
+      await refuses(() => openSource(put('o.zip', zipOf({ [member]: Buffer.from('x') }))), 'o.zip', ...says);
     await refuses(() => openSource(put('none.zip', zipOf({}))), 'none.zip is an empty zip archive');
   });
 });
@@ -129,11 +113,7 @@ describe('pickles', () => {
       ['x.bin', '\x80\x04\x95'],
       ['x.pkl', '(lp0'],
     ])
-      await refuses(
-        () => openSource(put(name, Buffer.from(content, 'latin1'))),
-        `${name} is a pickle`,
-        'save_file',
-      );
+      await refuses(() => openSource(put(name, Buffer.from(content, 'latin1'))), `${name} is a pickle`);
     await refuses(() => readLabels(put('y.pth', 'x')), 'y.pth is a pickle');
   });
 });
@@ -180,12 +160,7 @@ describe('safetensors', () => {
     source.close();
   });
   test('what cannot be chosen', async () => {
-    await refuses(
-      () => openSource(putFixture('many.safetensors')),
-      'more than one array of rows × columns',
-      'F32 (12, 4)',
-      'label (12,)',
-    );
+    await refuses(() => openSource(putFixture('many.safetensors')), 'more than one array of rows × columns');
   });
   test('damaged headers, without reading what they claim', async () => {
     const refused = (content: Buffer, ...says: string[]) =>
@@ -254,11 +229,7 @@ describe('h5ad and HDF5', () => {
     for (const name of ['kind', 'batch', 'obs/kind'])
       assert.deepEqual(await labelsOf(`${path}:${name}`), classes);
     assert.deepEqual(await labelsOf(`${path}:number`), codes);
-    await refuses(
-      () => readLabels(path),
-      'dense.h5ad has several columns (batch, flag, kind, number)',
-      ':batch',
-    );
+    await refuses(() => readLabels(path), 'dense.h5ad has several columns (batch, flag, kind, number)');
     await refuses(
       () => readLabels(`${path}:kinds`),
       'dense.h5ad has no column kinds (did you mean kind?); it has batch, flag, kind, number',
@@ -278,11 +249,7 @@ describe('h5ad and HDF5', () => {
       rounded.map((value) => value + 0),
     );
     assert.deepEqual(await labelsOf(`${path}:deep/kinds`), classes);
-    await refuses(
-      () => openSource(path),
-      'more than one array of rows × columns',
-      'it has chunked (12, 4), deep/rows (12, 4), lzf (12, 4)',
-    );
+    await refuses(() => openSource(path), 'more than one array of rows × columns');
     await refuses(() => openSource(path, named('elsewhere')), 'has no array elsewhere');
     await refuses(() => openSource(path, named('lzf')), 'plain.h5:lzf is compressed with lzf', 'gzip');
   });

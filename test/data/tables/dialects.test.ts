@@ -60,11 +60,7 @@ test('an encoding that is said', async () => {
   );
   const { ids, note } = await read(path, { id: 'id', encoding: 'cp1251' });
   assert.deepEqual([ids, note], [['ПРИВЕТ'], null]);
-  await refuses(
-    () => read(path, { id: 'id', encoding: 'utf-8' }),
-    'has bytes that are not utf-8',
-    '--encoding',
-  );
+  await refuses(() => read(path, { id: 'id', encoding: 'utf-8' }), 'has bytes that are not utf-8');
   await refuses(() => read(path, { id: 'id', encoding: 'klingon' }), '--encoding klingon is not known');
 });
 
@@ -109,11 +105,7 @@ for (const [name, texts, values, said] of NUMBERS)
 
 test('numbers that do not fit are errors that name the cell', async () => {
   const mixed = put('mixed.csv', 'a;b\n1,5;2.5\n2,5;3.5\n');
-  await refuses(
-    () => read(mixed),
-    'line 2, column a: "1,5" is not a number with a decimal point',
-    '--decimal ,',
-  );
+  await refuses(() => read(mixed), 'line 2, column a: "1,5" is not a number with a decimal point');
   await refuses(() => read(mixed, { decimal: ',' }), 'line 2, column b: "2.5"', '--decimal .');
   const late = put('late-comma.csv', `a;b\n${'1;2\n'.repeat(600)}1,5;2\n`);
   await refuses(() => read(late), 'line 602, column a: "1,5" is not a number with a decimal point');

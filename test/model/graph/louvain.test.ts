@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { partition, quality } from '../../../model/graph/louvain.ts';
 import type { Graph } from '../../../model/graph/weights.ts';
 import { generator } from '../../../model/random.ts';
-import { close } from '../support.ts';
+import { close, forAll } from '../support.ts';
 import { graphOf, matrixOf, randomGraph } from './support.ts';
 
 const rng = (seed: number) => generator(BigInt(seed), 'louvain-test');
@@ -48,33 +48,29 @@ const gammas = fc.constantFrom(0.25, 0.5, 1, 2, 5.6, 16);
 
 describe('quality', () => {
   test('is modularity, by its definition', () => {
-    fc.assert(
-      fc.property(graphs, gammas, fc.integer({ min: 1, max: 5 }), (graph, gamma, k) => {
-        const draws = rng(k);
-        const labels = Int32Array.from({ length: rowsOf(graph) }, () => draws.below(k));
-        if (graph.index.length > 0)
-          close(quality(graph, labels, gamma), qualityByPairs(graph, labels, gamma), 1e-12);
-      }),
-    );
+    forAll([graphs, gammas, fc.integer({ min: 1, max: 5 })], (graph, gamma, k) => {
+      const draws = rng(k);
+      const labels = Int32Array.from({ length: rowsOf(graph) }, () => draws.below(k));
+      if (graph.index.length > 0)
+        close(quality(graph, labels, gamma), qualityByPairs(graph, labels, gamma), 1e-12);
+    });
   });
 });
 
 describe('partition', () => {
   test('moves to where quality rises: in the end no row and no union of two clusters can raise it', () => {
-    fc.assert(
-      fc.property(graphs, gammas, fc.integer({ min: 0, max: 1e6 }), (graph, gamma, seed) => {
-        const labels = partition(graph, gamma, rng(seed), 100);
-        const k = Math.max(...labels) + 1;
-        const reached = quality(graph, labels, gamma);
-        const isNoGain = (other: Int32Array) =>
-          assert.ok(quality(graph, other, gamma) < reached + 1e-9, `${labels} to ${other}`);
-        // Rows move to clusters of their neighbours only.
-        for (const [i, row] of matrixOf(graph).entries())
-          for (const [j, w] of row.entries()) if (w > 0) isNoGain(labels.with(i, labels[j]));
-        for (let a = 0; a < k; a++)
-          for (let b = 0; b < a; b++) isNoGain(labels.map((label) => (label === a ? b : label)));
-      }),
-    );
+    forAll([graphs, gammas, fc.integer({ min: 0, max: 1e6 })], (graph, gamma, seed) => {
+      const labels = partition(graph, gamma, rng(seed), 100);
+      const k = Math.max(...labels) + 1;
+      const reached = quality(graph, labels, gamma);
+      const isNoGain = (other: Int32Array) =>
+        assert.ok(quality(graph, other, gamma) < reached + 1e-9, `${labels} to ${other}`);
+      // Rows move to clusters of their neighbours only.
+      for (const [i, row] of matrixOf(graph).entries())
+        for (const [j, w] of row.entries()) if (w > 0) isNoGain(labels.with(i, labels[j]));
+      for (let a = 0; a < k; a++)
+        for (let b = 0; b < a; b++) isNoGain(labels.map((label) => (label === a ? b : label)));
+    });
   });
 
   test('is the best of all in most tries on a small graph', () => {

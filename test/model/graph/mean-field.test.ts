@@ -14,7 +14,7 @@ import {
   withVolumes,
 } from '../../../model/graph/mean-field.ts';
 import { degrees, type Graph } from '../../../model/graph/weights.ts';
-import { close } from '../support.ts';
+import { close, forAll } from '../support.ts';
 import {
   fieldByFormula,
   graphOf,
@@ -56,22 +56,22 @@ function memberships(...rows: [cluster: number, share: number][][]): Memberships
 
 describe('the mean field', () => {
   test('is that of its formula', () => {
-    fc.assert(
-      fc.property(
+    forAll(
+      [
         fc.integer({ min: 0, max: 1e6 }),
         fc.integer({ min: 2, max: 25 }),
         fc.integer({ min: 1, max: 9 }),
         fc.constantFrom(0.5, 2, 40),
         fc.constantFrom(0.25, 1, 8),
-        (seed, n, clusters, coupling, resolution) => {
-          const graph = randomGraph(seed, n, () => 0.3);
-          if (graph.index.length === 0) return;
-          const all = randomMemberships(seed, n, clusters, KEPT);
-          const at = fieldOf(graph, all, clusters, coupling, resolution);
-          const expected = fieldByFormula(graph, sharesOf(all, clusters, KEPT), { coupling, resolution });
-          for (let row = 0; row < n; row++) close(dense(at(row), clusters), expected[row], 1e-9);
-        },
-      ),
+      ],
+      (seed, n, clusters, coupling, resolution) => {
+        const graph = randomGraph(seed, n, () => 0.3);
+        if (graph.index.length === 0) return;
+        const all = randomMemberships(seed, n, clusters, KEPT);
+        const at = fieldOf(graph, all, clusters, coupling, resolution);
+        const expected = fieldByFormula(graph, sharesOf(all, clusters, KEPT), { coupling, resolution });
+        for (let row = 0; row < n; row++) close(dense(at(row), clusters), expected[row], 1e-9);
+      },
     );
   });
 
@@ -131,55 +131,46 @@ describe('memberships of all rows', () => {
   };
 
   test('have volumes, and move in a sweep by the field of those before', () => {
-    fc.assert(
-      fc.property(cases, (one) => {
-        const { of, all, shares, clusters } = casesOf(one);
-        close(all.volume, volumesOf(shares, of.degree), 1e-9);
-        if (of.total === 0) return;
-        const parameters = { coupling: 2, resolution: 1 };
-        const swept = sweptMemberships(of, all, parameters, 1);
-        const field = fieldByFormula(of.graph, shares, parameters);
-        labelsOf(swept).forEach((label, row) => {
-          assert.ok(field[row][label] > Math.max(...field[row]) - 1e-6);
-        });
-        close(swept.volume, volumesOf(sharesOf(swept, clusters, KEPT), of.degree), 1e-9);
-        assert.deepEqual(
-          sweptMemberships(of, swept, parameters, 1),
-          sweptMemberships(of, all, parameters, 2),
-        );
-      }),
-    );
+    forAll([cases], (one) => {
+      const { of, all, shares, clusters } = casesOf(one);
+      close(all.volume, volumesOf(shares, of.degree), 1e-9);
+      if (of.total === 0) return;
+      const parameters = { coupling: 2, resolution: 1 };
+      const swept = sweptMemberships(of, all, parameters, 1);
+      const field = fieldByFormula(of.graph, shares, parameters);
+      labelsOf(swept).forEach((label, row) => {
+        assert.ok(field[row][label] > Math.max(...field[row]) - 1e-6);
+      });
+      close(swept.volume, volumesOf(sharesOf(swept, clusters, KEPT), of.degree), 1e-9);
+      assert.deepEqual(sweptMemberships(of, swept, parameters, 1), sweptMemberships(of, all, parameters, 2));
+    });
   });
 
   test('link clusters by rᵀWr', () => {
-    fc.assert(
-      fc.property(cases, (one) => {
-        const { of, all, shares, clusters } = casesOf(one);
-        const weights = matrixOf(of.graph);
-        const expected = Array.from({ length: clusters ** 2 }, (_, p) => {
-          const [k, l] = [Math.floor(p / clusters), p % clusters];
-          return weights
-            .map((row, i) => shares[i][k] * row.reduce((sum, w, j) => sum + w * shares[j][l], 0))
-            .reduce((a, b) => a + b, 0);
-        });
-        close(linksBetween(of.graph, all), expected, 1e-9);
-      }),
-    );
+    forAll([cases], (one) => {
+      const { of, all, shares, clusters } = casesOf(one);
+      const weights = matrixOf(of.graph);
+      const expected = Array.from({ length: clusters ** 2 }, (_, p) => {
+        const [k, l] = [Math.floor(p / clusters), p % clusters];
+        return weights
+          .map((row, i) => shares[i][k] * row.reduce((sum, w, j) => sum + w * shares[j][l], 0))
+          .reduce((a, b) => a + b, 0);
+      });
+      close(linksBetween(of.graph, all), expected, 1e-9);
+    });
   });
 
   test('of clusters that are united are their sums', () => {
-    fc.assert(
-      fc.property(cases, (one) => {
-        const { of, all, shares, clusters } = casesOf(one);
-        const place = Int32Array.from({ length: clusters }, (_, k) => k >> 1);
-        const united = regrouped(all, place, (clusters + 1) >> 1);
-        const sums = shares.map((row) =>
-          Array.from(united.volume, (_, k) => row[2 * k] + (row[2 * k + 1] ?? 0)),
-        );
-        close(sharesOf(united, united.volume.length, KEPT).flat(), sums.flat(), 2e-3);
-        close(united.volume, volumesOf(sums, of.degree), 1e-9);
-      }),
-    );
+    forAll([cases], (one) => {
+      const { of, all, shares, clusters } = casesOf(one);
+      const place = Int32Array.from({ length: clusters }, (_, k) => k >> 1);
+      const united = regrouped(all, place, (clusters + 1) >> 1);
+      const sums = shares.map((row) =>
+        Array.from(united.volume, (_, k) => row[2 * k] + (row[2 * k + 1] ?? 0)),
+      );
+      close(sharesOf(united, united.volume.length, KEPT).flat(), sums.flat(), 2e-3);
+      close(united.volume, volumesOf(sums, of.degree), 1e-9);
+    });
   });
 });
 
@@ -192,28 +183,28 @@ describe('the largest memberships', () => {
   const fround = (...values: number[]) => values.map(Math.fround);
 
   test('are those of all, the largest first, scaled to the sum 1', () => {
-    fc.assert(
-      fc.property(
+    forAll(
+      [
         fc.array(fc.double({ min: 0.002, max: 1, noNaN: true }), { minLength: 1, maxLength: 12 }),
         fc.integer({ min: 1, max: 6 }),
-        (shares, kept) => {
-          const found = keep(shares, null, kept);
-          const order = [...shares.keys()].sort(
-            (a, b) => Math.fround(shares[b]) - Math.fround(shares[a]) || a - b,
-          );
-          const largest = order.slice(0, kept);
-          assert.deepEqual(
-            found.map(([k]) => k),
-            largest,
-          );
-          const sum = largest.reduce((all, k) => all + shares[k], 0);
-          close(
-            found.map(([, r]) => r),
-            largest.map((k) => shares[k] / sum),
-            1e-6,
-          );
-        },
-      ),
+      ],
+      (shares, kept) => {
+        const found = keep(shares, null, kept);
+        const order = [...shares.keys()].sort(
+          (a, b) => Math.fround(shares[b]) - Math.fround(shares[a]) || a - b,
+        );
+        const largest = order.slice(0, kept);
+        assert.deepEqual(
+          found.map(([k]) => k),
+          largest,
+        );
+        const sum = largest.reduce((all, k) => all + shares[k], 0);
+        close(
+          found.map(([, r]) => r),
+          largest.map((k) => shares[k] / sum),
+          1e-6,
+        );
+      },
     );
   });
 

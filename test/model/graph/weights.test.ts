@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { degrees, directedWeights, subgraph, symmetrized } from '../../../model/graph/weights.ts';
-import { close, normalRows } from '../support.ts';
+import { close, forAll, normalRows } from '../support.ts';
 import { matrixOf, nearest, randomGraph } from './support.ts';
 
 /** w = exp(−(d − d₁)/s) with s by 200 bisections of Σw = log₂ k, in the logarithm of s. */
@@ -28,35 +28,30 @@ const rowArbitrary = fc
 
 describe('directed weights', () => {
   test('are those found by bisection', () => {
-    fc.assert(
-      fc.property(rowArbitrary, (row) => {
-        const expected = weightsByBisection(row);
-        const actual = directedWeights(row, row.length);
-        for (const [j, w] of actual.entries())
-          assert.ok(Math.abs(w - expected[j]) < 1e-9, `${w}, not ${expected[j]}`);
-      }),
-      { numRuns: 500 },
-    );
+    forAll([rowArbitrary], 500, (row) => {
+      const expected = weightsByBisection(row);
+      const actual = directedWeights(row, row.length);
+      for (const [j, w] of actual.entries())
+        assert.ok(Math.abs(w - expected[j]) < 1e-9, `${w}, not ${expected[j]}`);
+    });
   });
 
   test('of a row do not depend on the others, nor on the unit of distance', () => {
-    fc.assert(
-      fc.property(rowArbitrary, (row) => {
-        const k = row.length;
-        const alone = directedWeights(row, k);
-        const others = Float32Array.from({ length: k }, (_, j) => 1e6 * (j + 1));
-        const together = directedWeights(Float32Array.of(...others, ...row, ...others), k);
-        assert.deepEqual(together.subarray(k, 2 * k), alone);
-        close(
-          directedWeights(
-            row.map((d) => d * 1024),
-            k,
-          ),
-          alone,
-          1e-12,
-        );
-      }),
-    );
+    forAll([rowArbitrary], (row) => {
+      const k = row.length;
+      const alone = directedWeights(row, k);
+      const others = Float32Array.from({ length: k }, (_, j) => 1e6 * (j + 1));
+      const together = directedWeights(Float32Array.of(...others, ...row, ...others), k);
+      assert.deepEqual(together.subarray(k, 2 * k), alone);
+      close(
+        directedWeights(
+          row.map((d) => d * 1024),
+          k,
+        ),
+        alone,
+        1e-12,
+      );
+    });
   });
 
   test('of duplicates are 1; those of the others 0 where duplicates alone exceed the sum', () => {
@@ -79,37 +74,35 @@ describe('directed weights', () => {
 
 describe('symmetrized', () => {
   test('has w + w′ − w·w′ between each two rows, ascending, without zeros', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 1, max: 6 }), (seed, k) => {
-        const n = 25;
-        const { index, distance } = nearest(normalRows(seed, n, 3), 3, k);
-        const weight = directedWeights(distance, k);
-        // Nothing may rely on the order of neighbours in a row.
-        for (let i = 0; i < n; i += 2) {
-          index.subarray(i * k, (i + 1) * k).reverse();
-          weight.subarray(i * k, (i + 1) * k).reverse();
-        }
-        weight[0] = 0;
-        const directed = Array.from({ length: n }, () => Array<number>(n).fill(0));
-        for (const [e, j] of index.entries()) directed[Math.floor(e / k)][j] = weight[e];
-        const expected = directed.map((row, i) => row.map((w, j) => w + directed[j][i] - w * directed[j][i]));
-        const graph = symmetrized(index, weight, k);
-        const actual = matrixOf(graph);
-        for (let i = 0; i < n; i++) {
-          close(actual[i], expected[i], 1e-15);
-          for (let j = 0; j < n; j++) assert.equal(actual[i][j], actual[j][i]);
-          const row = graph.index.subarray(graph.starts[i], graph.starts[i + 1]);
-          assert.deepEqual(row, row.slice().sort());
-        }
-        assert.equal(graph.index.length, expected.flat().filter((w) => w > 0).length);
-        assert.ok(graph.weight.every((w) => w > 0));
-        close(
-          degrees(graph),
-          expected.map((row) => row.reduce((a, b) => a + b)),
-          1e-14,
-        );
-      }),
-    );
+    forAll([fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 1, max: 6 })], (seed, k) => {
+      const n = 25;
+      const { index, distance } = nearest(normalRows(seed, n, 3), 3, k);
+      const weight = directedWeights(distance, k);
+      // Nothing may rely on the order of neighbours in a row.
+      for (let i = 0; i < n; i += 2) {
+        index.subarray(i * k, (i + 1) * k).reverse();
+        weight.subarray(i * k, (i + 1) * k).reverse();
+      }
+      weight[0] = 0;
+      const directed = Array.from({ length: n }, () => Array<number>(n).fill(0));
+      for (const [e, j] of index.entries()) directed[Math.floor(e / k)][j] = weight[e];
+      const expected = directed.map((row, i) => row.map((w, j) => w + directed[j][i] - w * directed[j][i]));
+      const graph = symmetrized(index, weight, k);
+      const actual = matrixOf(graph);
+      for (let i = 0; i < n; i++) {
+        close(actual[i], expected[i], 1e-15);
+        for (let j = 0; j < n; j++) assert.equal(actual[i][j], actual[j][i]);
+        const row = graph.index.subarray(graph.starts[i], graph.starts[i + 1]);
+        assert.deepEqual(row, row.slice().sort());
+      }
+      assert.equal(graph.index.length, expected.flat().filter((w) => w > 0).length);
+      assert.ok(graph.weight.every((w) => w > 0));
+      close(
+        degrees(graph),
+        expected.map((row) => row.reduce((a, b) => a + b)),
+        1e-14,
+      );
+    });
   });
 
   test('rejects neighbours that are not other rows', () => {

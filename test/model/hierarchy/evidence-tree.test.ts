@@ -7,7 +7,7 @@ import { candidatesFor, evidenceTree } from '../../../model/hierarchy/evidence-t
 import { niwPrior } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
-import { COVARIANCES, close, statisticsOf } from '../support.ts';
+import { COVARIANCES, close, forAll, statisticsOf } from '../support.ts';
 
 const ALPHA = 10;
 const ALL = 1e6;
@@ -63,26 +63,22 @@ function naiveTree(T: Float64Array[], covariance: Covariance): Join[] {
 
 describe('joins by evidence', () => {
   test('are the cheapest of all pairs, at the log H of the split that undoes them for each row', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 1e6 }),
-        fc.integer({ min: 1, max: 10 }),
-        fc.constantFrom(0.5, 3, 20),
-        (seed, k, extent) => {
-          const T = blobs(seed, centresOf(seed, k, 3, extent), 'diag', 12);
-          const [found, expected] = [evidenceTree(prior(3, 'diag'), T, ALPHA, ALL), naiveTree(T, 'diag')];
-          assert.deepEqual(
-            found.map(({ a, b }) => [a, b]),
-            expected.map(({ a, b }) => [a, b]),
-          );
-          close(
-            found.map(({ height }) => height),
-            expected.map(({ height }) => height),
-            1e-9,
-          );
-        },
-      ),
-      { numRuns: 50 },
+    forAll(
+      [fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 1, max: 10 }), fc.constantFrom(0.5, 3, 20)],
+      50,
+      (seed, k, extent) => {
+        const T = blobs(seed, centresOf(seed, k, 3, extent), 'diag', 12);
+        const [found, expected] = [evidenceTree(prior(3, 'diag'), T, ALPHA, ALL), naiveTree(T, 'diag')];
+        assert.deepEqual(
+          found.map(({ a, b }) => [a, b]),
+          expected.map(({ a, b }) => [a, b]),
+        );
+        close(
+          found.map(({ height }) => height),
+          expected.map(({ height }) => height),
+          1e-9,
+        );
+      },
     );
   });
 

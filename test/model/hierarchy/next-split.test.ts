@@ -12,7 +12,7 @@ import { generator } from '../../../model/random.ts';
 import type { Parts } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
 import { graphOf, randomGraph } from '../graph/support.ts';
-import { close, statisticsOf } from '../support.ts';
+import { close, forAll, statisticsOf } from '../support.ts';
 
 const ALPHA = 10;
 const prior = niwPrior({
@@ -126,25 +126,22 @@ describe('by the graph', () => {
   });
 
   test('the height is the resolution at which the cluster is worth as much as its halves', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 6, max: 30 }), (seed, n) => {
-        const graph = randomGraph(seed, n, () => 0.5);
-        const degree = degrees(graph);
-        const rng = generator(BigInt(seed), 'next-split');
-        const label = Int32Array.from({ length: n }, () => rng.below(2));
-        const side = Float32Array.from({ length: n }, () => rng.below(2));
-        const total = degree.reduce((a, b) => a + b, 0);
-        const links = halfLinks({ graph, label, clusters: 2 }, side, 1, degree);
-        linkedHalves(links, 1, total, 1).forEach((own, cluster) => {
-          // Rows without edges are worth nothing anywhere.
-          if (!own || links.volume.subarray(2 * cluster, 2 * cluster + 2).includes(0)) return;
-          const apart = label.map((k, row) => (k === cluster && side[row] ? 2 : k));
-          close(quality(graph, apart, own.height), quality(graph, label, own.height), 1e-9);
-          assert.ok(quality(graph, apart, own.height + 1) > quality(graph, label, own.height + 1));
-        });
-      }),
-      { numRuns: 50 },
-    );
+    forAll([fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 6, max: 30 })], 50, (seed, n) => {
+      const graph = randomGraph(seed, n, () => 0.5);
+      const degree = degrees(graph);
+      const rng = generator(BigInt(seed), 'next-split');
+      const label = Int32Array.from({ length: n }, () => rng.below(2));
+      const side = Float32Array.from({ length: n }, () => rng.below(2));
+      const total = degree.reduce((a, b) => a + b, 0);
+      const links = halfLinks({ graph, label, clusters: 2 }, side, 1, degree);
+      linkedHalves(links, 1, total, 1).forEach((own, cluster) => {
+        // Rows without edges are worth nothing anywhere.
+        if (!own || links.volume.subarray(2 * cluster, 2 * cluster + 2).includes(0)) return;
+        const apart = label.map((k, row) => (k === cluster && side[row] ? 2 : k));
+        close(quality(graph, apart, own.height), quality(graph, label, own.height), 1e-9);
+        assert.ok(quality(graph, apart, own.height + 1) > quality(graph, label, own.height + 1));
+      });
+    });
   });
 });
 
@@ -160,18 +157,14 @@ describe('the next splits', () => {
     assert.deepEqual(sizesOf(2, 999, 1), [1, 1]);
     assert.deepEqual(sizesOf(5, 999, 1), [4, 1]);
     assert.deepEqual(nextSplits([1], [halves(6, 6)], 'rising'), []);
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 2, max: 1e9 }),
-        fc.integer({ min: 1, max: 1e6 }),
-        fc.integer({ min: 1, max: 1e6 }),
-        (size, one, other) => {
-          const [a, b] = sizesOf(size, one, other);
-          assert.ok(a >= b && b >= 1 && a + b === size && Number.isInteger(a));
-          const share = (size * Math.min(one, other)) / (one + other);
-          assert.ok(Math.abs(b - share) <= 0.5 || b === 1, `${b} of ${share}`);
-        },
-      ),
+    forAll(
+      [fc.integer({ min: 2, max: 1e9 }), fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 1e6 })],
+      (size, one, other) => {
+        const [a, b] = sizesOf(size, one, other);
+        assert.ok(a >= b && b >= 1 && a + b === size && Number.isInteger(a));
+        const share = (size * Math.min(one, other)) / (one + other);
+        assert.ok(Math.abs(b - share) <= 0.5 || b === 1, `${b} of ${share}`);
+      },
     );
   });
 

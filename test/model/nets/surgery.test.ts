@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
-import { close, normals } from '../support.ts';
+import { close, forAll, normals } from '../support.ts';
 
 const D = 3;
 
@@ -54,78 +54,70 @@ describe('surgery on the clustering net', () => {
   test('parts of a cluster have, together, the probability that it had, and each its share of that', () => {
     const weights = fc.array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 2, maxLength: 6 });
     const row = fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: D, maxLength: D });
-    fc.assert(
-      fc.property(weights, row, (sizes, x) => {
-        const total = sizes.reduce((a, b) => a + b);
-        const shares = sizes.map((size) => size / total);
-        const net = clustering(3);
-        const split = resizeClusteringNet(net, [kept(0), ...shares.map((share) => fresh(1, share)), kept(2)]);
-        const probabilities = (of: Net) => {
-          const values = logits(of, x);
-          const top = Math.max(...values);
-          const e = values.map((value) => Math.exp(value - top));
-          return e.map((value) => value / e.reduce((a, b) => a + b));
-        };
-        const before = probabilities(net);
-        const after = probabilities(split);
-        close([after[0], after.at(-1)!], [before[0], before[2]], 1e-5);
-        close(
-          after.slice(1, -1),
-          shares.map((share) => share * before[1]),
-          1e-5,
-        );
-      }),
-    );
+    forAll([weights, row], (sizes, x) => {
+      const total = sizes.reduce((a, b) => a + b);
+      const shares = sizes.map((size) => size / total);
+      const net = clustering(3);
+      const split = resizeClusteringNet(net, [kept(0), ...shares.map((share) => fresh(1, share)), kept(2)]);
+      const probabilities = (of: Net) => {
+        const values = logits(of, x);
+        const top = Math.max(...values);
+        const e = values.map((value) => Math.exp(value - top));
+        return e.map((value) => value / e.reduce((a, b) => a + b));
+      };
+      const before = probabilities(net);
+      const after = probabilities(split);
+      close([after[0], after.at(-1)!], [before[0], before[2]], 1e-5);
+      close(
+        after.slice(1, -1),
+        shares.map((share) => share * before[1]),
+        1e-5,
+      );
+    });
   });
 
   test('units in any order and number; fresh ones have a zero first moment and keep the second', () => {
-    fc.assert(
-      fc.property(units(2), (wanted) => {
-        const net = clustering(3);
-        const resized = resizeClusteringNet(net, wanted);
-        const k = wanted.length;
-        assert.deepEqual(resized.shapes, [[D, 6], [6], [6, k], [k]]);
-        assert.equal(resized.steps, 77);
-        wanted.forEach(({ from, share, fresh }, unit) => {
-          const column = unitOf(net, net.params, from);
-          const bias = Math.fround(column.pop()! + Math.log(share));
-          assert.deepEqual(unitOf(resized, resized.params, unit), [...column, bias]);
-          assert.deepEqual(unitOf(resized, resized.second, unit), unitOf(net, net.second, from));
-          const first = unitOf(net, net.first, from);
-          assert.deepEqual(unitOf(resized, resized.first, unit), fresh ? first.map(() => 0) : first);
-        });
-        for (const i of [0, 1])
-          for (const name of ['params', 'first', 'second'] as const)
-            assert.deepEqual(resized[name][i], net[name][i]);
-      }),
-      { numRuns: 50 },
-    );
+    forAll([units(2)], 50, (wanted) => {
+      const net = clustering(3);
+      const resized = resizeClusteringNet(net, wanted);
+      const k = wanted.length;
+      assert.deepEqual(resized.shapes, [[D, 6], [6], [6, k], [k]]);
+      assert.equal(resized.steps, 77);
+      wanted.forEach(({ from, share, fresh }, unit) => {
+        const column = unitOf(net, net.params, from);
+        const bias = Math.fround(column.pop()! + Math.log(share));
+        assert.deepEqual(unitOf(resized, resized.params, unit), [...column, bias]);
+        assert.deepEqual(unitOf(resized, resized.second, unit), unitOf(net, net.second, from));
+        const first = unitOf(net, net.first, from);
+        assert.deepEqual(unitOf(resized, resized.first, unit), fresh ? first.map(() => 0) : first);
+      });
+      for (const i of [0, 1])
+        for (const name of ['params', 'first', 'second'] as const)
+          assert.deepEqual(resized[name][i], net[name][i]);
+    });
   });
 });
 
 describe('surgery on the sub-clustering nets', () => {
   test('kept nets keep all moments; fresh ones equal newly initialized ones, with zero moments', () => {
-    fc.assert(
-      fc.property(units(2), fc.integer({ min: 1, max: 200 }), (wanted, epoch) => {
-        const old = nets(3);
-        const resized = resizeSubNets(old, wanted, 9n, epoch);
-        const k = wanted.length;
-        const drawn = subNets(9n, D, k, epoch);
-        assert.deepEqual(resized.shapes, [
-          [k, D, 50],
-          [k, 50],
-          [k, 50, 2],
-          [k, 2],
-        ]);
-        assert.equal(resized.steps, 77);
-        wanted.forEach(({ from, fresh }, unit) => {
-          for (const name of ['params', 'first', 'second'] as const) {
-            const expected = fresh ? netOf(drawn[name], k, unit) : netOf(old[name], 3, from);
-            assert.deepEqual(netOf(resized[name], k, unit), expected, name);
-          }
-        });
-      }),
-      { numRuns: 30 },
-    );
+    forAll([units(2), fc.integer({ min: 1, max: 200 })], 30, (wanted, epoch) => {
+      const old = nets(3);
+      const resized = resizeSubNets(old, wanted, 9n, epoch);
+      const k = wanted.length;
+      const drawn = subNets(9n, D, k, epoch);
+      assert.deepEqual(resized.shapes, [
+        [k, D, 50],
+        [k, 50],
+        [k, 50, 2],
+        [k, 2],
+      ]);
+      assert.equal(resized.steps, 77);
+      wanted.forEach(({ from, fresh }, unit) => {
+        for (const name of ['params', 'first', 'second'] as const) {
+          const expected = fresh ? netOf(drawn[name], k, unit) : netOf(old[name], 3, from);
+          assert.deepEqual(netOf(resized[name], k, unit), expected, name);
+        }
+      });
+    });
   });
 });
