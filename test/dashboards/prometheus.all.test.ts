@@ -96,31 +96,6 @@ test('the metrics of selectors that may be empty are exported', { skip }, async 
   }
 });
 
-test('a typo is detected, wherever it is', { skip }, async () => {
-  const find = (where: RegExp) => queries.find((query) => where.test(query.where))!;
-  const typos: [RegExp, string, string][] = [
-    [/^training: Clusters over time/, 'dpmesh_clusters', 'dpmesh_cluster'],
-    [/^training: Best log-ratio/, 'dpmesh_best_log_ratio', 'dpmesh_best_log_ratios'],
-    [/^training: annotation Splits/, 'accepted', 'acepted'],
-    [/^cluster: variable worker/, 'dpmesh_worker_info', 'dpmesh_workers_info'],
-    [/^cluster: Round duration A/, '_bucket', '_buckets'],
-    // Expressions with a fallback for missing series.
-    [/^cluster: GPU memory A/, 'gpu_memory', 'gpu_memories'],
-    [/^reliability: Alerts/, 'ALERTS', 'ALERT'],
-    [/^dashboards.*recording.rules.yml: run:dpmesh_rounds:rate1m$/, '_total', ''],
-    [/^dashboards.*alerts.rules.yml: DpmeshCheckpointFailures/, 'failures', 'failure'],
-    [/^dashboards.*alerts.rules.yml: DpmeshNoWorkers/, 'state="up"', 'state="here"'],
-  ];
-  for (const [where, right, wrong] of typos) {
-    const good = find(where);
-    const bad = { ...good, expr: good.expr.replaceAll(right, wrong) };
-    assert.notEqual(bad.expr, good.expr, good.where);
-    const problems = await check([bad]);
-    assert.ok(problems.length, `not detected: ${bad.where}: ${bad.expr}`);
-    assert.ok(problems.every((line) => line.startsWith(good.where)));
-  }
-});
-
 test('a killed worker is visible: lost once, joined twice under the same name', { skip }, async () => {
   const { pid } = ofType(eventsOf(`${folder}/watched`), 'worker').find(({ name }) => name === 'local/0')!;
   process.kill(pid, 'SIGKILL');

@@ -49,10 +49,6 @@ describe('grouped', () => {
       }),
     );
   });
-  test('no items, and one that is large enough alone', () => {
-    assert.deepEqual([...grouped([], () => 1, 3)], []);
-    assert.deepEqual([...grouped([9, 1], (size) => size, 3)], [[9], [1]]);
-  });
 });
 
 describe('served blocks', () => {
@@ -74,16 +70,6 @@ describe('served blocks', () => {
       received,
       wanted.map((block) => [block, rowsOf(block)]),
     );
-  });
-
-  test('the reader may modify the rows', async () => {
-    const all = blocksOf(2, 3);
-    const { answers, fetch } = server(all);
-    const read = servedBlocks(fetch, DIM)(all);
-    const first = read.next();
-    answers[0].answer();
-    (await first).value![1].fill(-1);
-    assert.deepEqual((await read.next()).value![1], rowsOf(all[1]));
   });
 
   test('fetches a mebibyte at a time', async () => {
@@ -122,20 +108,6 @@ describe('served blocks', () => {
     assert.deepEqual((await read.next()).value![0], all[3]);
     assert.deepEqual(await read.next(), { done: true, value: undefined });
     assert.equal(asked.length, 4);
-  });
-
-  test('no blocks, no request', async () => {
-    const { asked, fetch } = server([]);
-    assert.deepEqual(await servedBlocks(fetch, DIM)([]).next(), { done: true, value: undefined });
-    assert.deepEqual(asked, []);
-  });
-
-  test('an error is passed on', async () => {
-    const all = blocksOf(1, 3);
-    const { answers, fetch } = server(all);
-    const first = servedBlocks(fetch, DIM)(all).next();
-    answers[0].refuse(new Error('there is no such block'));
-    await assert.rejects(first, /no such block/);
   });
 
   // Node.js ends a process with an unhandled rejection.

@@ -39,16 +39,6 @@ describe('passes over rows agree to the bit with plain loops', () => {
         assert.deepEqual(statistics.read(), expected);
       });
 
-  test('statistics of one leaf equal those of a separate kernel', () => {
-    const rows = floats(40 * 3);
-    const statistics = kernel.scatter(new Float64Array(3), 3, 'full');
-    statistics.add(rows, new Int32Array(40));
-    const same = rowKernel().scatter(new Float64Array(3), 3, 'full');
-    same.add(rows, new Int32Array(40));
-    assert.equal(statistics.read()[0], 40);
-    assert.deepEqual(statistics.read(), same.read());
-  });
-
   test('statistics larger than the initial memory, then small ones', () => {
     const [d, leaves] = [120, 60];
     const rows = floats(90 * d);

@@ -127,33 +127,22 @@ for (const backend of backends)
     });
 
     for (const diagonal of [false, true])
-      test(`product and Cholesky form agree, ${covarianceOf(diagonal)}`, async () => {
-        const results = [];
-        for (const form of ['product', 'cholesky'] as const) {
-          const task = clusterTask({ form, diagonal, steps: 4 });
-          results.push(await run(withTarget(task), task));
-        }
-        // Adam divides by the gradient's size, which magnifies differences of small ones.
-        close(f64(results[0], 'params'), f64(results[1], 'params'), 2e-4);
-        close(f64(results[0], 'loss'), f64(results[1], 'loss'), 1e-4);
+      test('mean gradients of the first batch, and no step', async () => {
+        const task = clusterTask({ average: 'gradients', done: 0 });
+        const result = await run(withTarget(task), task);
+        assert.deepEqual(Object.keys(result).sort(), ['count', 'gradients', 'loss', 'shards']);
+        // One Adam step on them from no moments is the first of the local steps.
+        const worker = withTarget(task);
+        const zeros = w.net.params.map((values) => new Float32Array(values.length));
+        worker.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
+        const stepped = await run(worker, clusterTask({ steps: 1, done: 0 }));
+        // Up to rounding: TensorFlow computes 1 − 0.9 in float32.
+        agrees(
+          f64(stepped, 'first'),
+          f64(result, 'gradients').map((g) => 0.1 * g),
+          1e-6,
+        );
       });
-
-    test('mean gradients of the first batch, and no step', async () => {
-      const task = clusterTask({ average: 'gradients', done: 0 });
-      const result = await run(withTarget(task), task);
-      assert.deepEqual(Object.keys(result).sort(), ['count', 'gradients', 'loss', 'shards']);
-      // One Adam step on them from no moments is the first of the local steps.
-      const worker = withTarget(task);
-      const zeros = w.net.params.map((values) => new Float32Array(values.length));
-      worker.put('net-moments', adamStateOf({ ...w.net, first: zeros, second: zeros }));
-      const stepped = await run(worker, clusterTask({ steps: 1, done: 0 }));
-      // Up to rounding: TensorFlow computes 1 − 0.9 in float32.
-      agrees(
-        f64(stepped, 'first'),
-        f64(result, 'gradients').map((g) => 0.1 * g),
-        1e-6,
-      );
-    });
 
     test('a shard smaller than its batches uses rows again; one smaller than a batch uses all its rows', async () => {
       const n = w.sampleOf(0).length;
@@ -210,24 +199,5 @@ for (const backend of backends)
         worker.put('transform', transformState(w.transform, 0));
         addsNothing(await run(worker, clusterTask({ average })), full);
       }
-    });
-
-    test('batches differ between epochs and shards', async () => {
-      const results = [];
-      for (const [epoch, shard] of [
-        [4, 0],
-        [5, 0],
-        [4, 1],
-      ])
-        results.push(bytes(await run(withTarget(clusterTask()), clusterTask({ epoch }), shard)));
-      assert.notDeepEqual(results[0], results[1]);
-      assert.notDeepEqual(results[0], results[2]);
-    });
-
-    test('the states do not change', async () => {
-      const worker = withTarget(clusterTask());
-      const first = bytes(await run(worker, clusterTask()));
-      assert.deepEqual(bytes(await run(worker, clusterTask())), first);
-      assert.deepEqual(bytes(worker.context.states.get('net')), bytes(weightsOf(w.net)));
     });
   });

@@ -128,21 +128,6 @@ for (const backend of backends)
         }
       });
 
-    test('do not depend on what the worker did before', async () => {
-      const before: Task = { task: 'moments', normalize: false, diagonal: false, sample: w.below };
-      const after: Task = { task: 'statistics', diagonal: false, block: 32 };
-      for (const shard of SHARDS) {
-        const fresh: Promise<Tensors>[] = [HISTOGRAM, MOMENTS].map((task) => run(newWorker(), task, shard));
-        const expected: unknown[] = (await Promise.all(fresh)).map(bytes);
-        for (const first of [[before], [after], [before, HISTOGRAM, after], [MOMENTS]]) {
-          const worker = newWorker();
-          for (const task of first) await run(worker, task, shard);
-          for (const [i, task] of [HISTOGRAM, MOMENTS].entries())
-            assert.deepEqual(bytes(await run(worker, task, shard)), expected[i]);
-        }
-      }
-    });
-
     test('outliers are not trained on, whoever kept the sample', async () => {
       const task: Task = { task: 'statistics', diagonal: false, block: 32 };
       for (const shard of SHARDS) {

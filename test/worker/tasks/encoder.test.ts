@@ -97,21 +97,6 @@ describe('encoder-steps', () => {
       }
       assert.ok(checked > 20, `only ${checked} weights have a gradient`);
     });
-
-    test(`passes over the rows lower the error, on ${backend.identity}`, async () => {
-      const states = encoderStates(WIDTHS);
-      const errors: number[] = [];
-      for (let epoch = 0; epoch < 30; epoch++) {
-        // About four batches a unit.
-        const steps = 4 * epoch;
-        const result = await run(joined(backend, states), { ...task, epoch, done: epoch, steps }, SHARDS[1]);
-        errors.push(take(result, 'loss', 'float64')[0]);
-        states.encoder.params.data = Float32Array.from(take(result, 'params', 'float32'));
-        for (const moment of ['first', 'second'])
-          states['encoder-moments'][moment].data = Float32Array.from(take(result, moment, 'float32'));
-      }
-      assert.ok(errors.at(-1)! < 0.3 * errors[0], `${errors[0]} → ${errors.at(-1)}`);
-    });
   }
 
   test('each epoch takes the rows in another order, and noise is drawn again', async () => {

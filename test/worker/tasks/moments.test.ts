@@ -9,7 +9,7 @@ import { createStates } from '../../../worker/states.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { close } from '../../model/support.ts';
 import { backends } from '../present.ts';
-import { bytes, D, hashesState, memoryBlocks, momentsOf, transformFor, transformState } from '../support.ts';
+import { D, hashesState, memoryBlocks, momentsOf, transformFor, transformState } from '../support.ts';
 import { covarianceOf, f64, momentSums, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
@@ -95,12 +95,5 @@ for (const backend of backends)
         assert.deepEqual(kept.rows, recalled.rows);
         assert.deepEqual(await backend.read(kept.scaled), await backend.read(recalled.scaled));
       }
-    });
-
-    test('a second pass gives the same', async () => {
-      const context = worker();
-      const first = bytes(await runTask(context, task(), w.unit(0)));
-      assert.deepEqual(bytes(await runTask(context, task(), w.unit(0))), first);
-      assert.equal(context.rowsRead(), 2 * w.rowsOf(0).length);
     });
   });

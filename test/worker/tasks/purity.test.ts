@@ -7,11 +7,9 @@ import { createContext } from '../../../worker/context.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { backends } from '../present.ts';
 import {
-  allBlocks,
   bytes,
   D,
   memoryBlocks,
-  range,
   type TestWorker,
   transformFor,
   transformState,
@@ -78,11 +76,5 @@ describe('purity', () => {
     const worker = joined(wasm);
     const slow = { ...worker, context: createContext(wasm, worker.context.states, later, w.layout) };
     assert.deepEqual(await results(SHARDS, TASKS, () => slow), fresh);
-  });
-
-  test('each block of a layout belongs to exactly one shard', () => {
-    const dealt = SHARDS.flatMap((shard) => w.rowsOf(shard)).sort((a, b) => a - b);
-    assert.deepEqual(dealt, range(w.layout.rows));
-    assert.equal(allBlocks(w.layout).at(-1)!.count, w.layout.rows % w.layout.blockRows || w.layout.blockRows);
   });
 });

@@ -84,19 +84,6 @@ for (const backend of backends)
       addsNothing(await run(worker, subTask()), full);
     });
 
-    test('each net’s count is the number of rows of its cluster in this shard', async () => {
-      const weighed = await run(prepared(backend), subTask());
-      const counts = f64(weighed, 'count');
-      for (const values of unflatten(f64(weighed, 'params'), w.subs.shapes)) {
-        const size = values.length / 3;
-        values.forEach((value, j) => {
-          const count = counts[Math.floor(j / size)];
-          const net = count && value / count;
-          assert.equal(count * Math.fround(net), value);
-        });
-      }
-    });
-
     test('nets do not affect each other', async () => {
       const [worker, other] = [prepared(backend), prepared(backend)];
       const a = await run(worker, subTask());

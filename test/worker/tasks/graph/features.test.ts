@@ -9,7 +9,7 @@ import { runTask } from '../../../../worker/tasks/index.ts';
 import { close } from '../../../model/support.ts';
 import { backends } from '../../present.ts';
 import { agrees, D, hashesState, memoryBlocks, range, sum } from '../../support.ts';
-import { newWorker, of, run, runAll, SHARDS, summed, w } from './support.ts';
+import { newWorker, of, run, runAll, SHARDS, w } from './support.ts';
 
 const { columns } = of.states;
 const COLUMNS = [2, 0];
@@ -86,25 +86,6 @@ for (const backend of backends)
         }
         if (fenced) assert.ok(results.every(({ n }, shard) => n.data[0] < w.sampleOf(shard).length / every));
       });
-
-    test('sample-covariance: of rows that are scaled to unit length, the diagonal adds up to their number', async () => {
-      const results = await runAll(newWorker(backend), {
-        task: 'sample-covariance',
-        unit: true,
-        every: 1,
-        sketch: 0,
-      });
-      const S = summed(results, 'S');
-      agrees([sum(range(D).map((d) => S[d * (D + 1)]))], summed(results, 'n'), 1e-5);
-    });
-
-    test('sample-covariance: leaves the sample as it was, and is the same after it has been transformed', async () => {
-      const worker = newWorker(backend);
-      const task = { task: 'sample-covariance', unit: true, every: 1, sketch: 0 } as const;
-      const first = await runAll(worker, task);
-      for (const shard of SHARDS) await worker.context.labels(shard);
-      assert.deepEqual(await runAll(worker, task), first);
-    });
 
     test('sample-covariance: of the largest numbers that are allowed does not overflow', async () => {
       const raw = w.raw.map((value, p) => ((p % 7) - 3) * 3e17 + 1e15 * value);

@@ -10,7 +10,7 @@ import { close } from '../../../model/support.ts';
 import { backends } from '../../present.ts';
 import { agrees, logitsOf, range, SEED, softmax, sum, transformState, weightsOf } from '../../support.ts';
 import { clusterTask } from '../support.ts';
-import { CUTS, joined, K, N, newWorker, of, run, runAll, SHARDS, summed, w } from './support.ts';
+import { CUTS, joined, K, newWorker, of, run, runAll, SHARDS, summed, w } from './support.ts';
 
 const [first] = backends;
 const FIELD = { coupling: 2, resolution: 2 };
@@ -82,12 +82,6 @@ for (const backend of backends)
       }
     });
 
-    test('as targets of several steps: finite, though most are 0', async () => {
-      const task = clusterTask({ steps: 4, field: FIELD });
-      const result = await run(newWorker(backend), task, 2);
-      for (const { data } of Object.values(result)) assert.ok(data.every(Number.isFinite));
-    });
-
     test('of a shard without a sample add nothing', async () => {
       const worker = newWorker(backend, CUTS[1]);
       worker.put('transform', zeroSample);
@@ -135,5 +129,3 @@ describe('a sample that is not the one of the graph', () => {
     }
   });
 });
-
-test('the number of rows in the graph', () => assert.equal(N, of.starts.at(-1)));

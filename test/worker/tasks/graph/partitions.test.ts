@@ -5,11 +5,10 @@ import { gaussianRows, replicateRows, stability } from '../../../../model/graph/
 import { directedWeights, subgraph, symmetrized } from '../../../../model/graph/weights.ts';
 import { generator } from '../../../../model/random.ts';
 import type { Task, TaskOf } from '../../../../proto/tasks.ts';
-import { nd } from '../../../../proto/tensors.ts';
 import { nearest } from '../../../model/graph/support.ts';
 import { backends } from '../../present.ts';
-import { D, SEED } from '../../support.ts';
-import { CUTS, N, newWorker, of, run, runAll, SHARDS, w } from './support.ts';
+import { SEED } from '../../support.ts';
+import { CUTS, N, newWorker, of, run, runAll, SHARDS } from './support.ts';
 
 const [backend] = backends;
 const { graph } = of;
@@ -106,25 +105,4 @@ describe('partitions to start from', () => {
         assert.deepEqual([...results[shard].quality.data], [quality(graph, joined, resolution)]);
       }
     });
-
-  test('of shards are by different random numbers, and the same by any worker', async () => {
-    // Without structure, many partitions are as good.
-    const n = 40;
-    const edges = Array.from({ length: n }, (_, i) => [(i + n - 1) % n, (i + 1) % n].sort((a, b) => a - b));
-    const ring = {
-      ...{
-        starts: nd(Int32Array.from({ length: n + 1 }, (_, i) => 2 * i)),
-        index: nd(Int32Array.from(edges.flat())),
-      },
-      ...{ weight: nd(new Float64Array(2 * n).fill(1)), degree: nd(new Float64Array(n).fill(2)) },
-      total: nd(Float64Array.of(2 * n)),
-    };
-    const points = { rows: nd(new Float32Array(n * D), n, D), starts: nd(Int32Array.of(0, 9, 20, n)) };
-    const states = { graph: ring, points };
-    const task = { task: 'start-partition', resolution: 1 } as const;
-    const found = await runAll(newWorker(backend, states), task);
-    assert.equal(new Set(found.map(({ labels }) => labels.data.join())).size, w.layout.shards);
-    for (const shard of SHARDS)
-      assert.deepEqual(await run(newWorker(backend, states), task, shard), found[shard]);
-  });
 });
