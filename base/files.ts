@@ -165,16 +165,41 @@ function realPathWithin(path: string, folder: string): string {
   return real;
 }
 
-/** All bytes of a regular file. UserError where it has more than `most`, or cannot be opened as by `openFile`. */
-export function readWhole(path: string, most: number, options?: OpenOptions): Buffer {
-  const { fd, size } = openFile(path, options);
+/** What `use` makes of a file that is opened as by `openFile`, and closed afterwards. */
+export function withFile<T>(
+  path: string,
+  use: (file: { fd: number; path: string; size: number }) => T,
+  options?: OpenOptions,
+): T {
+  const file = openFile(path, options);
   try {
-    if (size > most) throw new UserError(`${path} has ${size} bytes, and should have ${most} at the most`);
-    return readFileSync(fd);
+    return use({ ...file, path });
   } catch (error) {
     throw ioError(path, 'read', error);
   } finally {
+    closeSync(file.fd);
+  }
+}
+
+/** All bytes of a regular file. UserError where it has more than `most`, or cannot be opened as by `openFile`. */
+export const readWhole = (path: string, most: number, options?: OpenOptions): Buffer =>
+  withFile(
+    path,
+    ({ fd, size }) => {
+      if (size > most) throw new UserError(`${path} has ${size} bytes, and should have ${most} at the most`);
+      return readFileSync(fd);
+    },
+    options,
+  );
+
+/** What `use` makes of a file that is opened as by `openFile`, and stays open unless it throws. */
+export function openedFile<T>(path: string, use: (fd: number, size: number) => T, options?: OpenOptions): T {
+  const { fd, size } = openFile(path, options);
+  try {
+    return use(fd, size);
+  } catch (error) {
     closeSync(fd);
+    throw error;
   }
 }
 
@@ -249,10 +274,10 @@ export function createAtomicFile(
     if (fd === undefined) throw new Error(`${path} was already finished or aborted`);
     return fd;
   };
-  const attempt = (action: (file: number) => void) => {
+  const attempt = <T>(action: (file: number) => T): T => {
     const file = opened();
     try {
-      action(file);
+      return action(file);
     } catch (error) {
       throw failed(error);
     }
@@ -264,21 +289,12 @@ export function createAtomicFile(
   }
   return {
     abort,
-    async sha256() {
-      try {
-        return await sha256InSlices(opened());
-      } catch (error) {
+    sha256: () =>
+      sha256InSlices(opened()).catch((error) => {
         throw failed(error);
-      }
-    },
+      }),
     resize: (bytes) => attempt((file) => ftruncateSync(file, bytes)),
-    read(into, at) {
-      try {
-        readFully({ fd: opened(), path }, into, at);
-      } catch (error) {
-        throw failed(error);
-      }
-    },
+    read: (into, at) => attempt((file) => readFully({ fd: file, path }, into, at)),
     write: (bytes, at) =>
       attempt((file) => {
         for (let done = 0; done < bytes.length; )
@@ -311,46 +327,35 @@ function renameToFree(draft: string, path: string): void {
 const append = promisify(appendTo);
 const sync = promisify(fsync);
 
-/** Opens a file for `use`. Opens and closes it synchronously: a descriptor that is free for long is taken by a connection. */
-async function withFile(
-  path: string,
-  flags: string,
-  mode: number,
-  use: (fd: number) => Promise<void>,
-): Promise<void> {
-  const fd = openWithSpares(() => openSync(path, flags, mode));
-  try {
-    await use(fd);
-  } finally {
-    closeSync(fd);
-    refillSpareDescriptors();
-  }
-}
-
-export interface WriteOptions {
-  mode?: number;
-  /** Called when the file is complete, before it gets its name: if it throws, the file is removed. */
-  before?: () => void;
-}
-
 /**
  * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop. Resolves to the number
- * of bytes; rejects with a WriteError if the file cannot be written.
+ * of bytes; rejects with a WriteError if the file cannot be written. `before` is called when the file is complete, before it gets its name:
+ * if it throws, the file is removed.
  */
 export async function writeFile(
   path: string,
   parts: Uint8Array[],
-  { mode = 0o666, before = () => {} }: WriteOptions = {},
+  { mode = 0o666, before = () => {} }: { mode?: number; before?: () => void } = {},
 ): Promise<number> {
   const draft = draftOf(path);
+  // Opened and closed synchronously: a descriptor that is free for long is taken by a connection.
+  const writing = async (path: string, flags: string, use: (fd: number) => Promise<void>) => {
+    const fd = openWithSpares(() => openSync(path, flags, mode));
+    try {
+      await use(fd);
+    } finally {
+      closeSync(fd);
+      refillSpareDescriptors();
+    }
+  };
   try {
-    await withFile(draft, 'wx', mode, async (fd) => {
+    await writing(draft, 'wx', async (fd) => {
       for (const part of parts) await append(fd, part);
       await sync(fd);
     });
     before();
     await rename(draft, path);
-    if (hasFolderSync) await withFile(dirname(path), 'r', mode, sync);
+    if (hasFolderSync) await writing(dirname(path), 'r', sync);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw ioError(path, 'written', error);
@@ -371,13 +376,7 @@ export function remove(path: string): void {
 }
 
 /** Creates the folder and its missing parents. Throws a WriteError if that fails. */
-export function makeFolder(path: string): void {
-  try {
-    mkdirp(path);
-  } catch (error) {
-    throw ioError(path, 'written', error);
-  }
-}
+export const makeFolder = (path: string): void => void attempted(path, 'written', () => mkdirp(path));
 
 /**
  * Creates the folder and its missing parents; true if it did not exist. Does not use Node's `recursive` option, which never
@@ -428,10 +427,11 @@ export function realPath(path: string): string {
 
 /** Throws a UserError if a file to be written is also read, or is the output of two flags. */
 export function assertDistinctFiles(outputs: FilesByFlag, inputs: FilesByFlag): void {
-  const written = Object.entries(outputs).flatMap(([flag, path]) => (path ? [{ flag, path }] : []));
-  const read = Object.entries(inputs).flatMap(([flag, path]) => (path ? [{ flag, path }] : []));
-  for (const [i, { flag, path }] of written.entries()) {
-    const same = [...written.slice(i + 1), ...read].find((other) => realPath(other.path) === realPath(path));
+  const given = (files: FilesByFlag) =>
+    Object.entries(files).flatMap(([flag, path]) => (path ? [{ flag, path, real: realPath(path) }] : []));
+  const [written, read] = [given(outputs), given(inputs)];
+  for (const [i, { flag, path, real }] of written.entries()) {
+    const same = [...written.slice(i + 1), ...read].find((other) => other.real === real);
     if (same)
       throw new UserError(`${flag} and ${same.flag} name the same file, ${path}: use different files`);
   }
@@ -442,30 +442,23 @@ const CHUNK_BYTES = 1 << 20;
 
 /** SHA-256 of an open file from its start to its end, in hexadecimal. Throws the error of a failed read. */
 export function sha256(fd: number): string {
-  const { step, digest } = hashing(fd);
-  while (step());
-  return digest();
+  const hash = createHash('sha256');
+  for (const chunk of chunksOf(fd)) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 /** Like `sha256`, but yields to the event loop in between. */
 export async function sha256InSlices(fd: number): Promise<string> {
-  const { step, digest } = hashing(fd);
-  while (step()) await yieldToEventLoop();
-  return digest();
+  const hash = createHash('sha256');
+  for (const chunk of chunksOf(fd)) {
+    hash.update(chunk);
+    await yieldToEventLoop();
+  }
+  return hash.digest('hex');
 }
 
-/** `step` hashes the next chunk; false if there was none. */
-function hashing(fd: number) {
-  const hash = createHash('sha256');
+function* chunksOf(fd: number): Generator<Buffer> {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  let at = 0;
-  return {
-    step(): boolean {
-      const count = readSync(fd, chunk, 0, chunk.length, at);
-      hash.update(chunk.subarray(0, count));
-      at += count;
-      return count > 0;
-    },
-    digest: () => hash.digest('hex'),
-  };
+  for (let at = 0, count = 0; (count = readSync(fd, chunk, 0, chunk.length, at)); at += count)
+    yield chunk.subarray(0, count);
 }

@@ -1,17 +1,9 @@
-import { closeSync, statSync } from 'node:fs';
-import { attempted, ioError, openFile, readFully, truncated } from '../base/files.ts';
+import { statSync } from 'node:fs';
+import { attempted, ioError, openedFile, readFully, truncated } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { parseDtype } from './arrays/dtype.ts';
 import { assertRoom, openCached } from './cache.ts';
-import {
-  type ArrayFile,
-  assertComplete,
-  byteCount,
-  createNpyBytes,
-  type NpyWriter,
-  openNpy,
-  tuple,
-} from './npy.ts';
+import { type ArrayFile, assertComplete, byteCount, createNpyBytes, openNpy, tuple } from './npy.ts';
 import { unpacked } from './streams.ts';
 
 /** NumPy's spelling of IDX element types. */
@@ -42,17 +34,13 @@ function parseHeader(head: Buffer): Pick<ArrayFile, 'dtype' | 'shape' | 'fortran
 
 /** Opens an IDX file (the format of MNIST) of any element type and shape. Throws a UserError if it is damaged. */
 export function openIdx(path: string): ArrayFile {
-  const { fd, size } = openFile(path);
-  try {
+  return openedFile(path, (fd, size) => {
     const head = Buffer.alloc(Math.min(size, 4 + 4 * MAX_DIMENSIONS));
     readFully({ fd, path }, head, 0);
     if (!isIdx(head)) throw new UserError(`${path} is not a valid IDX file: download it again`);
     if (size < headerSize(head)) throw truncated(path, headerSize(head), size);
     return assertComplete({ path, fd, ...parseHeader(head) }, size);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  });
 }
 
 /**
@@ -71,7 +59,7 @@ export function openIdxGz(path: string, check: (shape: readonly number[]) => voi
 async function unpack(path: string, target: string, check: (shape: readonly number[]) => void) {
   const packed = attempted(path, 'read', () => statSync(path).size);
   let head = Buffer.alloc(0);
-  let writer: NpyWriter<Uint8Array> | undefined;
+  let writer: ReturnType<typeof createNpyBytes> | undefined;
   let [done, offset, total] = [0, 0, 0];
   const begin = () => {
     const header = parseHeader(head);

@@ -1,11 +1,10 @@
 import { closeSync, fstatSync } from 'node:fs';
 import {
-  type AtomicFile,
   type AtomicFileOptions,
   attempted,
   createAtomicFile,
   type OpenOptions,
-  openFile,
+  openedFile,
   readFully,
   truncated,
 } from '../base/files.ts';
@@ -64,15 +63,8 @@ export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.l
  * Opens an .npy (format 1 to 3) of any element type and shape. `path` is its name in messages. Throws a UserError if it is
  * not a valid .npy, or is truncated.
  */
-export function openNpy(file: string, path = file, options?: OpenOptions): ArrayFile {
-  const { fd, size } = openFile(file, options);
-  try {
-    return npyAt({ fd, path }, 0, size);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
+export const openNpy = (file: string, path = file, options?: OpenOptions): ArrayFile =>
+  openedFile(file, (fd, size) => npyAt({ fd, path }, 0, size), options);
 
 /** The array of an .npy that is the `size` bytes of an open file from byte `start` on. Throws as `openNpy`. */
 export function npyAt(opened: Pick<ArrayFile, 'fd' | 'path'>, start: number, size: number): ArrayFile {
@@ -236,36 +228,8 @@ function toCOrder(data: NumericArray, shape: number[]): NumericArray {
   return out;
 }
 
-/** Writes an .npy in chunks to a temporary file; `finish` renames it to `path`, `abort` removes it. */
-export interface NpyWriter<Data> {
-  /** Writes `data` from element `first` on (for bytes: from byte `first` on), in C order. Chunks may come in any order. */
-  write(data: Data, first: number): void;
-  /**
-   * Makes the file durable under its name, with another shape than announced if `shape` is given. Elements that were not
-   * written are zeros. `appendix`: what follows the array, which readers of arrays ignore.
-   */
-  finish(shape?: readonly number[], appendix?: Uint8Array): void;
-  /** SHA-256, in hexadecimal, of the file that `finish` makes with what has been written. */
-  sha256(): Promise<string>;
-  abort(): void;
-}
-
-/** Numbers that can be changed in place. */
-export interface MutableNumbers {
-  readonly length: number;
-  [index: number]: number;
-}
-
-export interface NpyNumbersWriter extends NpyWriter<NumericArray | readonly number[]> {
-  /**
-   * Changes what has been written: reads the file in pieces, each of them some times `width` elements, and writes each
-   * back once `change` has changed it. In bounded memory, and without holding up the event loop.
-   */
-  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
-}
-
 /**
- * Starts an .npy of any element type, written as raw bytes. Throws a UserError if the disk is full,
+ * Starts an .npy of any element type, written as raw bytes, in chunks, to a temporary file. Throws a UserError if the disk is full,
  * or the folder is missing or not writable.
  */
 export function createNpyBytes(
@@ -273,25 +237,32 @@ export function createNpyBytes(
   descr: string,
   shape: readonly number[],
   options?: AtomicFileOptions,
-): NpyWriter<Uint8Array> & Pick<AtomicFile, 'read'> {
+) {
   const { size } = parseDtype(descr);
   const header = npyHeader(descr, shape);
   const file = createAtomicFile(path, options);
   file.resize(header.length + elementCount(shape) * size);
   return {
-    write: (bytes, first) => file.write(bytes, header.length + first),
-    read: (into, first) => file.read(into, header.length + first),
+    /** Writes from byte `first` of the array on, in C order. Chunks may come in any order. */
+    write: (bytes: Uint8Array, first: number) => file.write(bytes, header.length + first),
+    read: (into: Uint8Array, first: number) => file.read(into, header.length + first),
+    /** SHA-256, in hexadecimal, of the file that `finish` makes with what has been written. */
     sha256() {
       file.write(header, 0);
       return file.sha256();
     },
-    finish(finalShape = shape, appendix = new Uint8Array()) {
+    /**
+     * Makes the file durable under its name, with another shape than announced if one is given. Elements that were not written are
+     * zeros. `appendix`: what follows the array, which readers of arrays ignore.
+     */
+    finish(finalShape = shape, appendix = new Uint8Array()): void {
       const end = header.length + elementCount(finalShape) * size;
       file.resize(end);
       file.write(appendix, end);
       file.write(npyHeader(descr, finalShape), 0);
       file.finish();
     },
+    /** Removes the temporary file. */
     abort: file.abort,
   };
 }
@@ -304,14 +275,21 @@ function npyHeader(descr: string, shape: readonly number[]): Buffer {
   return head;
 }
 
-/** Starts an .npy of numbers: see `NpyWriter`. Writing outside of `shape` throws a RangeError. */
+/** Numbers that can be changed in place. */
+export interface MutableNumbers {
+  readonly length: number;
+  [index: number]: number;
+}
+
+/** Starts an .npy of numbers as `createNpyBytes` does. Writing outside of `shape` throws a RangeError. */
 export function createNpy(
   path: string,
   dtype: WritableDtype,
   shape: readonly number[],
   options?: AtomicFileOptions,
-): NpyNumbersWriter {
+) {
   const { read, ...file } = createNpyBytes(path, dtype, shape, options);
+  /** From element `first` on. */
   const write = (data: NumericArray | readonly number[], first: number) => {
     if (first < 0 || first + data.length > elementCount(shape))
       throw new RangeError(
@@ -323,7 +301,11 @@ export function createNpy(
   return {
     ...file,
     write,
-    async update(width, change) {
+    /**
+     * Changes what has been written: reads the file in pieces, each of them some times `width` elements, and writes each
+     * back once `change` has changed it. In bounded memory, and without holding up the event loop.
+     */
+    async update(width: number, change: (piece: MutableNumbers) => void): Promise<void> {
       const element = parseDtype(dtype);
       const most = width * Math.max(1, Math.floor(CHUNK_ELEMENTS / width));
       for (const { from, to } of ranges(elementCount(shape), most)) {

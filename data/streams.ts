@@ -1,6 +1,6 @@
-import { closeSync, createReadStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { openFile, readFully } from '../base/files.ts';
+import { readFully, withFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { fileVersion } from './cache.ts';
 
@@ -19,16 +19,12 @@ export function compressionOf(head: Uint8Array): Compression {
 }
 
 /** The first bytes of a file, as they are in it. */
-export function headOf(path: string, bytes: number): Buffer {
-  const { fd, size } = openFile(path);
-  try {
-    const head = Buffer.alloc(Math.min(size, bytes));
-    readFully({ fd, path }, head, 0);
+export const headOf = (path: string, bytes: number): Buffer =>
+  withFile(path, (file) => {
+    const head = Buffer.alloc(Math.min(file.size, bytes));
+    readFully(file, head, 0);
     return head;
-  } finally {
-    closeSync(fd);
-  }
-}
+  });
 
 /** Its bytes, unpacked. Rejects with a UserError if it is compressed and damaged. */
 export async function* unpacked(path: string): AsyncGenerator<Buffer> {

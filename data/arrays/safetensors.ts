@@ -1,6 +1,5 @@
-import { closeSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { openFile, readFully, truncated } from '../../base/files.ts';
+import { openedFile, readFully, truncated, withFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { type ArrayFile, assertComplete, byteCount } from '../npy.ts';
@@ -45,12 +44,11 @@ export const isSafetensors = (head: Buffer) =>
 
 /** Opens a .safetensors file. Throws a UserError if it is damaged or truncated. */
 export function openSafetensors(path: string): Container {
-  const { fd, size: fileSize } = openFile(path);
-  try {
-    const header = readHeader({ fd, path }, fileSize);
+  return withFile(path, (file) => {
+    const header = readHeader(file);
     const start = LENGTH_BYTES + header.length;
     const { tensors, columns } = parseHeader(path, header.toString());
-    assertPlaces(path, tensors, fileSize - start);
+    assertPlaces(path, tensors, file.size - start);
     return {
       path,
       names: [...tensors.keys()],
@@ -63,13 +61,11 @@ export function openSafetensors(path: string): Container {
       },
       close() {},
     };
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
-function readHeader(file: Pick<ArrayFile, 'fd' | 'path'>, fileSize: number): Buffer {
-  const { path } = file;
+function readHeader(file: { fd: number; path: string; size: number }): Buffer {
+  const { path, size: fileSize } = file;
   if (fileSize < LENGTH_BYTES) throw truncated(path, LENGTH_BYTES, fileSize);
   const head = Buffer.alloc(LENGTH_BYTES);
   readFully(file, head, 0);
@@ -133,12 +129,8 @@ function openTensor(path: string, name: string, tensor: Tensor, start: number): 
     throw new UserError(
       `${label} has the element type ${JSON.stringify(tensor.dtype)}, which is not supported: save it as F32`,
     );
-  const { fd, size: fileSize } = openFile(path);
-  const offset = start + data_offsets[0];
-  try {
+  return openedFile(path, (fd, fileSize) => {
+    const offset = start + data_offsets[0];
     return assertComplete({ path: label, fd, dtype, shape, fortran: false, offset }, fileSize);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  });
 }

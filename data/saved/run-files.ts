@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { attempted, ioError, openFile, readWhole, sha256 } from '../../base/files.ts';
+import { attempted, readWhole, sha256, withFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../npy.ts';
 
@@ -31,16 +31,8 @@ export function recordedHashes(run: string): FileHashes {
   }
 }
 
-function sha256Of(path: string, run: string): string {
-  const { fd } = openFile(path, { within: run, canBeEmpty: true });
-  try {
-    return sha256(fd);
-  } catch (error) {
-    throw ioError(path, 'read', error);
-  } finally {
-    closeSync(fd);
-  }
-}
+const sha256Of = (path: string, run: string): string =>
+  withFile(path, ({ fd }) => sha256(fd), { within: run, canBeEmpty: true });
 
 /** The files of a finished run. All methods throw a UserError for one that is missing, or not as it should be. */
 export interface RunFiles {
@@ -99,8 +91,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
     },
     bytes(name, length) {
       const path = pathOf(name);
-      const { fd, size } = openFile(path, { within: run });
-      closeSync(fd);
+      const size = withFile(path, (file) => file.size, { within: run });
       if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       return readWhole(intact(name), length, { within: run });
     },
