@@ -31,41 +31,40 @@ async function whyNoAnswer(
   return ask(endpoint, hasKey);
 }
 
+/** A server that sends nothing, or `text` once it gets a line. */
+const server = (text?: string) =>
+  createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (data) => text && data.includes('\n') && socket.end(text));
+  });
+
 describe('why a coordinator does not answer', () => {
-  test('nothing listens', async () => {
-    assert.match(
-      await whyNoAnswer(`tcp://127.0.0.1:${await freePort()}`, false),
-      /nothing listens on this port/,
-    );
-  });
-
-  test('a host name that cannot be resolved', async () => {
-    assert.match(
-      await whyNoAnswer('tcp://nowhere.invalid:5555', false),
+  const cases: [name: string, endpoint: () => Promise<string>, why: RegExp, late?: RegExp][] = [
+    ['nothing listens', async () => `tcp://127.0.0.1:${await freePort()}`, /nothing listens on this port/],
+    [
+      'a host name that cannot be resolved',
+      async () => 'tcp://nowhere.invalid:5555',
       /the host name nowhere\.invalid cannot be resolved/,
-    );
-  });
-
-  test('an HTTP server', async () => {
-    const why = await whyNoAnswer(await listening(createHttpServer()), false);
-    assert.match(why, /not a dpmesh coordinator: it sends “HTTP\/1\.1 400 Bad Request”/);
-  });
-
-  test('a server that waits for a line; its text is shown without control characters', async () => {
-    const server = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.on('data', (data) => data.includes('\n') && socket.end('500 \x1b[31mwhat?\r\nmore'));
-    });
-    assert.match(await whyNoAnswer(await listening(server), false), /it sends “500 \?\[31mwhat\?”/);
-  });
-
-  test('a server that sends nothing', async () => {
-    const server = createServer((socket) => socket.on('error', () => {}).resume());
-    assert.match(
-      await whyNoAnswer(await listening(server), true, /firewall/),
+    ],
+    [
+      'an HTTP server',
+      () => listening(createHttpServer()),
+      /not a dpmesh coordinator: it sends “HTTP\/1\.1 400 Bad Request”/,
+    ],
+    [
+      'a server that waits for a line; its text is shown without control characters',
+      () => listening(server('500 \x1b[31mwhat?\r\nmore')),
+      /it sends “500 \?\[31mwhat\?”/,
+    ],
+    [
+      'a server that sends nothing',
+      () => listening(server()),
       /sends nothing: it is not a dpmesh/,
-    );
-  });
+      /firewall/,
+    ],
+  ];
+  for (const [name, endpoint, why, late] of cases)
+    test(name, async () => assert.match(await whyNoAnswer(await endpoint(), false, late), why));
 
   test('coordinators with keys and without', async () => {
     const plain = await bindRouter('tcp://127.0.0.1:*', () => {});

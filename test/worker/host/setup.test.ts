@@ -35,6 +35,16 @@ beforeEach(() => {
   process.env.XDG_DATA_HOME = mkdtempSync(join(home, 'data-'));
 });
 
+async function withPath<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const { PATH } = process.env;
+  process.env.PATH = path;
+  try {
+    return await work();
+  } finally {
+    process.env.PATH = PATH;
+  }
+}
+
 /** Makes a setup of one file. */
 function fakeSetup(
   name: 'tensorflow' | 'webgpu',
@@ -181,36 +191,25 @@ describe('setting up and removing', () => {
   });
 
   test('all missing tools are named before anything is written', async () => {
-    const { PATH } = process.env;
-    process.env.PATH = '';
-    try {
-      await assert.rejects(setupTensorflow({ cuda: false }), /python3.*; a C\+\+ compiler.*; npm/);
-    } finally {
-      process.env.PATH = PATH;
-    }
+    await assert.rejects(
+      withPath('', () => setupTensorflow({ cuda: false })),
+      /python3.*; a C\+\+ compiler.*; npm/,
+    );
     assert.deepEqual(readdirSync(process.env.XDG_DATA_HOME!), []);
   });
 
   test('a complete webgpu setup that does not load is replaced', async () => {
     fakeSetup('webgpu');
-    const { PATH } = process.env;
-    process.env.PATH = '';
-    try {
-      await assert.rejects(setupWebgpu({}), /setup webgpu needs npm/);
-    } finally {
-      process.env.PATH = PATH;
-    }
+    await assert.rejects(
+      withPath('', () => setupWebgpu({})),
+      /setup webgpu needs npm/,
+    );
     const packages = join(setupFolder('webgpu'), 'node_modules');
     for (const name of ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu', 'webgpu']) {
       mkdirSync(join(packages, name), { recursive: true });
       writeFileSync(join(packages, name, 'index.js'), '');
     }
-    process.env.PATH = '';
-    try {
-      await setupWebgpu({});
-    } finally {
-      process.env.PATH = PATH;
-    }
+    await withPath('', () => setupWebgpu({}));
   });
 
   test('downloads have exact versions, and run no code of packages', {
@@ -230,18 +229,12 @@ describe('setting up and removing', () => {
     fake('npm', 'exit 1');
     fake('python3', `[ "$(wc -l <${calls})" = 2 ]`);
     fake('g++', '');
-    const { PATH } = process.env;
-    process.env.PATH = `${bin}:${PATH}`;
-    try {
-      for (const setup of [
-        () => setupWebgpu({}),
-        () => setupTensorflow({ cuda: true }),
-        () => setupTensorflow({ cuda: false }),
-      ])
-        await assert.rejects(setup, /failed \(exit 1\)/);
-    } finally {
-      process.env.PATH = PATH;
-    }
+    for (const setup of [
+      () => setupWebgpu({}),
+      () => setupTensorflow({ cuda: true }),
+      () => setupTensorflow({ cuda: false }),
+    ])
+      await assert.rejects(withPath(`${bin}:${process.env.PATH}`, setup), /failed \(exit 1\)/);
     const lines = readFileSync(calls, 'utf8').trim().split('\n');
     assert.equal(lines.length, 4, lines.join('\n'));
     for (const line of lines) {
