@@ -1,5 +1,4 @@
 import { diagnoseRow } from '../data/value-range.ts';
-import type { Summary } from '../view/summary.ts';
 import { clusterStage } from './cluster.ts';
 import { encoderStages, withVectors } from './encode.ts';
 import { describeStage, labelStage, replicateStage } from './finish.ts';
@@ -12,16 +11,15 @@ import {
   type RunState,
   totalsSince,
 } from './run-state.ts';
-import { runStages } from './stage.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
 import type { TrainerHost } from './trainer.ts';
 
 /**
- * A run: everything that needs workers, stage after stage, from the first reading of the rows to the results. It goes on from where its
- * checkpoints left it. Returns the summary of the results.
+ * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
+ * results, from where its checkpoints left it.
  */
-export async function run(input: RunInput): Promise<Summary> {
+export async function planOf(input: RunInput) {
   const startTime = performance.now();
   const { config, checkpoints, resume, server, source, check, emit, warn } = input;
   const { start, spent } = await startOf(input);
@@ -43,9 +41,11 @@ export async function run(input: RunInput): Promise<Summary> {
     spent: () => totalsSince(spent, server, startTime),
   };
   const finishesAtOnce = resume?.how === 'finish';
-  const driver = { ...context, offer: checkpoints.offer, finishesAtOnce };
-  const { summary } = await runStages(stagesOf(context), start, driver);
-  return summary!;
+  return {
+    stages: stagesOf(context),
+    start,
+    driver: { ...context, offer: checkpoints.offer, finishesAtOnce },
+  };
 }
 
 /**

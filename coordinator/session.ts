@@ -7,6 +7,7 @@ import type { Labels } from '../data/labels.ts';
 import type { RunConfig } from './config.ts';
 import { openSession, type SessionOptions, type SessionProgress } from './open-session.ts';
 import type { Drawing } from './report/drawing.ts';
+import { runStages } from './stage.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 
 /** How a session ended. `directory`: where an interrupted run can be resumed; null if nothing was written. */
@@ -36,8 +37,8 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { workers, checkpoints, labels, drawing, out } = opened;
     // Loaded while the workers start.
     const loaded = Promise.all([import('./run.ts'), import('./storage/run-file.ts'), workers.ready]);
-    const finished = loaded.then(([{ run }, { foreignTo }]) =>
-      run({
+    const finished = loaded.then(async ([{ planOf }, { foreignTo }]) => {
+      const { stages, start, driver } = await planOf({
         ...opened,
         ...{ config, mixed, earlyFinish, signal: stopping.signal },
         resume: resume
@@ -47,8 +48,9 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
             }
           : null,
         written: () => void (progress.written = true),
-      }),
-    );
+      });
+      return (await runStages(stages, start, driver)).summary!;
+    });
     finished.catch(() => {});
     const ends = [interrupted, finished, out.displaced, ...(workers.failed ? [workers.failed] : [])];
     let summary = await Promise.race(ends);
