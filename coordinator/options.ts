@@ -33,7 +33,6 @@ import {
 export type RunCommand = 'train' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
 
 interface Description<T> {
-  group: string;
   /** What it is for, with other options as flags; the library and Python show them by their names there. */
   help: string;
   /** In docs/algorithm.md. */
@@ -57,314 +56,230 @@ interface RunDescription<T> extends Description<T> {
   canBeOff?: boolean;
 }
 
-export type Option = Domain<unknown> & Description<unknown>;
-export type RunOption = Domain<unknown> & RunDescription<unknown>;
+export type Option = Domain<unknown> & Description<unknown> & { group: string };
+export type RunOption = Domain<unknown> & RunDescription<unknown> & { group: string };
 
-const option = <T>(domain: Domain<T>, description: Description<NoInfer<T>>) => ({
+const option = <T>(domain: Domain<T>, about: Description<NoInfer<T>>) => ({ ...domain, ...about });
+/** An option without a default of its own, as it depends on the data or on other options; `none` says how. */
+const optional = <T>(domain: Domain<T>, none: string, about: Omit<Description<T>, 'defaultText'>) =>
+  option(nullable(domain), { fast: null, defaultText: none, ...about });
+/** Options that are shown together. */
+const of = <T extends object>(group: string, options: T) =>
+  Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { group, ...option }])) as {
+    [Name in keyof T]: T[Name] & { group: string };
+  };
+const how = <T, const About extends RunDescription<NoInfer<T>>>(domain: Domain<T>, about: About) => ({
   ...domain,
-  ...description,
+  ...about,
 });
-const how = <T, const About extends RunDescription<NoInfer<T>>>(domain: Domain<T>, description: About) => ({
-  ...domain,
-  ...description,
-});
-
-const DATA = 'Data';
-const MODEL = 'Model';
-const NETS = 'Networks';
-const ENCODER = 'Encoder';
-const SCHEDULE = 'Schedule';
-const RUN = 'Run';
-const MONITORING = 'Monitoring';
-const BACKEND = 'Backend';
 
 /**
  * Options that are a run's identity: with the data they determine its result. Their defaults are only shown by flags, not set,
  * because those of a config file take precedence.
  */
 export const OPTIONS = {
-  data: option(text(), {
-    group: DATA,
-    symbol: 'X',
-    help: 'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images; also at https://… or s3://BUCKET/KEY; - for standard input',
+  ...of('Data', {
+    data: option(text(), {
+      symbol: 'X',
+      help: 'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images; also at https://… or s3://BUCKET/KEY; - for standard input',
+    }),
+    labels: optional(text(), 'none', {
+      help: 'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, file.npz:array, file.h5ad:column, or a folder of images (the names of its sub-folders)',
+    }),
+    columns: optional(columnNames(), 'all but names, numbers and dates of rows', {
+      help: 'columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array of an .npz, safetensors or .h5ad file',
+    }),
+    drop: optional(columnNames(), 'none', { help: 'columns of a table to leave out, as in --columns' }),
+    id: optional(text(), 'none', {
+      help: 'column of a table that names the rows: not clustered, kept in the output',
+    }),
+    text: optional(text(), 'none', {
+      help: 'column of a table with the text of each row: not clustered, used to describe clusters',
+    }),
+    impute: optional(oneOf('mean', 'median', 'drop'), 'none, an error', {
+      help: 'missing values of a table: mean or median of their column in their place, or drop the rows that have them',
+    }),
+    encoding: optional(text(), 'UTF-8, or found out', {
+      help: 'of a text table: its characters, such as utf-8, cp1252 or utf-16le',
+    }),
+    sep: optional(separator(), 'found out', { help: 'of a text table: what is between its columns' }),
+    decimal: optional(oneOf('.', ','), 'found out', {
+      help: 'of a text table: what is before the decimals of its numbers',
+    }),
+    oneHot: optional(columnNames(), 'none', {
+      help: 'columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one',
+    }),
+    imageSize: optional(imageSize(), 'their own, which must be the same for all', {
+      help: 'width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24',
+    }),
+    skipBad: option(yesOrNo(), {
+      help: 'leave out images of a folder that cannot be decoded',
+      fast: false,
+    }),
+    transform: option(transform(), {
+      help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding',
+      fast: 'auto',
+      paper: 'normalize',
+    }),
+    sample: optional(integer(0), 'max(20000, 1000·D); 40000 with an encoder', {
+      symbol: 'n',
+      help: 'approximate number of rows to train on; 0: all. All rows are labelled',
+      paper: 0,
+    }),
+    replicates: optional(integer(2, 100), 'none', {
+      help: 'number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows',
+    }),
+    soft: option(yesOrNo(), {
+      help: 'also write responsibilities.npy, N×K',
+      fast: false,
+    }),
+    outliers: optional(between(0, 1), 'none, no such column', {
+      help: 'quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv',
+    }),
+    labelsParquet: option(yesOrNo(), {
+      help: 'also write labels.parquet, the same table as labels.csv',
+      fast: false,
+    }),
+    seed: option(seed(), {
+      help: 'random seed; the same seed gives the same bytes',
+      fast: '0',
+    }),
+    shards: option(shards(), {
+      symbol: 'S',
+      fast: 'auto',
+      help: 'number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result',
+    }),
   }),
-  labels: option(nullable(text()), {
-    group: DATA,
-    help: 'true classes, for evaluation only: 1-D .npy, IDX, file.csv:column, file.npz:array, file.h5ad:column, or a folder of images (the names of its sub-folders)',
-    fast: null,
-    defaultText: 'none',
+  ...of('Model', {
+    likelihood: option(oneOf('auto', 'gaussian', 'graph'), {
+      help: 'what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data',
+      fast: 'auto',
+      paper: 'gaussian',
+    }),
+    clusters: optional(integer(2, 100_000), 'none, the data decide', {
+      help: 'about how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports',
+    }),
+    resolution: optional(between(0, 512), 'that at which partitions of other samples agree most', {
+      symbol: 'γ',
+      help: 'resolution γ of the graph likelihood; a larger one finds more clusters',
+    }),
+    alpha: option(above(0), {
+      symbol: 'α',
+      help: 'concentration α of the Dirichlet process',
+      fast: 10,
+    }),
+    covariance: option(oneOf('full', 'diag'), {
+      help: 'covariance of each cluster',
+      fast: 'full',
+    }),
+    priorScaleChoice: option(oneOf('learned', 'data-cov', 'isotropic', 'data-std'), {
+      symbol: 'Ψ',
+      help: 'scale matrix Ψ of the prior: learned from the clusters, c·Cov(X), c·I, or c·diag(std(X))',
+      fast: 'learned',
+      paper: 'isotropic',
+    }),
+    priorScale: option(above(0), {
+      symbol: 'c',
+      help: 'factor c of the prior’s scale matrix Ψ',
+      fast: null,
+      defaultText: '1 for learned, 0.3 for data-cov, else 0.005',
+    }),
+    coarsening: optional(atLeast(0), 'max(10000, 1000·D, max(100, 5·D)·K)', {
+      symbol: 'n₀',
+      help: 'temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering',
+      paper: 0,
+    }),
+    initK: option(integer(1), {
+      symbol: 'K',
+      help: 'number K of initial clusters',
+      fast: 1,
+    }),
   }),
-  columns: option(nullable(columnNames()), {
-    group: DATA,
-    help: 'columns of a table to cluster by, by name (also a*) or number from 1, comma-separated; the array of an .npz, safetensors or .h5ad file',
-    fast: null,
-    defaultText: 'all but names, numbers and dates of rows',
+  ...of('Networks', {
+    hidden: optional(widths(), '50; 256 with the graph likelihood', {
+      help: 'widths of the clustering net’s hidden layers, such as 50 or 50,50',
+    }),
+    lr: option(above(0), {
+      help: 'Adam learning rate of the clustering net',
+      fast: 0.01,
+      paper: 5e-4,
+    }),
+    subLr: option(above(0), {
+      help: 'Adam learning rate of the sub-clustering nets',
+      fast: 0.01,
+      paper: 5e-3,
+    }),
+    batchSize: option(integer(1, MAX_BATCH_SIZE), {
+      symbol: 'B',
+      help: 'rows per local step; fewer if a shard has less than five batches',
+      fast: 128,
+    }),
+    localSteps: option(integer(1, MAX_LOCAL_STEPS), {
+      symbol: 'H',
+      help: 'local steps H on each shard between two averages; 1: average gradients',
+      fast: 10,
+      paper: 1000,
+    }),
   }),
-  drop: option(nullable(columnNames()), {
-    group: DATA,
-    help: 'columns of a table to leave out, as in --columns',
-    fast: null,
-    defaultText: 'none',
+  ...of('Encoder', {
+    encoder: option(oneOf('none', 'autoencoder'), {
+      help: 'learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows of many columns',
+      fast: 'none',
+    }),
+    encoderHidden: option(widths(), {
+      help: 'widths of the encoder’s hidden layers; the decoder has the same in reverse',
+      fast: [500, 500, 2000],
+      defaultText: '500,500,2000',
+    }),
+    latent: optional(integer(1, 1024), '10, or half of the columns', {
+      help: 'numbers in the latent vector of a row, which is clustered in its place',
+    }),
+    encoderEpochs: option(integer(1), {
+      help: 'passes of the encoder over all rows',
+      fast: 12,
+    }),
+    encoderLr: option(above(0), {
+      help: 'largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a cosine',
+      fast: 1.5e-3,
+    }),
+    encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
+      help: 'rows in a step of the encoder',
+      fast: 64,
+    }),
+    encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
+      help: 'local steps of the encoder on each of its shards (two of the run’s) between two averages, about; fewer at first',
+      fast: 512,
+    }),
+    alternations: option(integer(0), {
+      help: 'how often the encoder learns from the clusters of its latent vectors, which are clustered again each time; fewer where they no longer change',
+      fast: 0,
+    }),
   }),
-  id: option(nullable(text()), {
-    group: DATA,
-    help: 'column of a table that names the rows: not clustered, kept in the output',
-    fast: null,
-    defaultText: 'none',
-  }),
-  text: option(nullable(text()), {
-    group: DATA,
-    help: 'column of a table with the text of each row: not clustered, used to describe clusters',
-    fast: null,
-    defaultText: 'none',
-  }),
-  impute: option(nullable(oneOf('mean', 'median', 'drop')), {
-    group: DATA,
-    help: 'missing values of a table: mean or median of their column in their place, or drop the rows that have them',
-    fast: null,
-    defaultText: 'none, an error',
-  }),
-  encoding: option(nullable(text()), {
-    group: DATA,
-    help: 'of a text table: its characters, such as utf-8, cp1252 or utf-16le',
-    fast: null,
-    defaultText: 'UTF-8, or found out',
-  }),
-  sep: option(nullable(separator()), {
-    group: DATA,
-    help: 'of a text table: what is between its columns',
-    fast: null,
-    defaultText: 'found out',
-  }),
-  decimal: option(nullable(oneOf('.', ',')), {
-    group: DATA,
-    help: 'of a text table: what is before the decimals of its numbers',
-    fast: null,
-    defaultText: 'found out',
-  }),
-  oneHot: option(nullable(columnNames()), {
-    group: DATA,
-    help: 'columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one',
-    fast: null,
-    defaultText: 'none',
-  }),
-  imageSize: option(nullable(imageSize()), {
-    group: DATA,
-    help: 'width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24',
-    fast: null,
-    defaultText: 'their own, which must be the same for all',
-  }),
-  skipBad: option(yesOrNo(), {
-    group: DATA,
-    help: 'leave out images of a folder that cannot be decoded',
-    fast: false,
-  }),
-  transform: option(transform(), {
-    group: DATA,
-    help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding',
-    fast: 'auto',
-    paper: 'normalize',
-  }),
-  sample: option(nullable(integer(0)), {
-    group: DATA,
-    symbol: 'n',
-    help: 'approximate number of rows to train on; 0: all. All rows are labelled',
-    fast: null,
-    paper: 0,
-    defaultText: 'max(20000, 1000·D); 40000 with an encoder',
-  }),
-  replicates: option(nullable(integer(2, 100)), {
-    group: DATA,
-    help: 'number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows',
-    fast: null,
-    defaultText: 'none',
-  }),
-  soft: option(yesOrNo(), {
-    group: DATA,
-    help: 'also write responsibilities.npy, N×K',
-    fast: false,
-  }),
-  outliers: option(nullable(between(0, 1)), {
-    group: DATA,
-    help: 'quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv',
-    fast: null,
-    defaultText: 'none, no such column',
-  }),
-  labelsParquet: option(yesOrNo(), {
-    group: DATA,
-    help: 'also write labels.parquet, the same table as labels.csv',
-    fast: false,
-  }),
-  seed: option(seed(), {
-    group: DATA,
-    help: 'random seed; the same seed gives the same bytes',
-    fast: '0',
-  }),
-  shards: option(shards(), {
-    group: DATA,
-    symbol: 'S',
-    fast: 'auto',
-    help: 'number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result',
-  }),
-  likelihood: option(oneOf('auto', 'gaussian', 'graph'), {
-    group: MODEL,
-    help: 'what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data',
-    fast: 'auto',
-    paper: 'gaussian',
-  }),
-  clusters: option(nullable(integer(2, 100_000)), {
-    group: MODEL,
-    help: 'about how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports',
-    fast: null,
-    defaultText: 'none, the data decide',
-  }),
-  resolution: option(nullable(between(0, 512)), {
-    group: MODEL,
-    symbol: 'γ',
-    help: 'resolution γ of the graph likelihood; a larger one finds more clusters',
-    fast: null,
-    defaultText: 'that at which partitions of other samples agree most',
-  }),
-  alpha: option(above(0), {
-    group: MODEL,
-    symbol: 'α',
-    help: 'concentration α of the Dirichlet process',
-    fast: 10,
-  }),
-  covariance: option(oneOf('full', 'diag'), {
-    group: MODEL,
-    help: 'covariance of each cluster',
-    fast: 'full',
-  }),
-  priorScaleChoice: option(oneOf('learned', 'data-cov', 'isotropic', 'data-std'), {
-    group: MODEL,
-    symbol: 'Ψ',
-    help: 'scale matrix Ψ of the prior: learned from the clusters, c·Cov(X), c·I, or c·diag(std(X))',
-    fast: 'learned',
-    paper: 'isotropic',
-  }),
-  priorScale: option(above(0), {
-    group: MODEL,
-    symbol: 'c',
-    help: 'factor c of the prior’s scale matrix Ψ',
-    fast: null,
-    defaultText: '1 for learned, 0.3 for data-cov, else 0.005',
-  }),
-  coarsening: option(nullable(atLeast(0)), {
-    group: MODEL,
-    symbol: 'n₀',
-    help: 'temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering',
-    fast: null,
-    paper: 0,
-    defaultText: 'max(10000, 1000·D, max(100, 5·D)·K)',
-  }),
-  initK: option(integer(1), {
-    group: MODEL,
-    symbol: 'K',
-    help: 'number K of initial clusters',
-    fast: 1,
-  }),
-  hidden: option(nullable(widths()), {
-    group: NETS,
-    help: 'widths of the clustering net’s hidden layers, such as 50 or 50,50',
-    fast: null,
-    defaultText: '50; 256 with the graph likelihood',
-  }),
-  lr: option(above(0), {
-    group: NETS,
-    help: 'Adam learning rate of the clustering net',
-    fast: 0.01,
-    paper: 5e-4,
-  }),
-  subLr: option(above(0), {
-    group: NETS,
-    help: 'Adam learning rate of the sub-clustering nets',
-    fast: 0.01,
-    paper: 5e-3,
-  }),
-  batchSize: option(integer(1, MAX_BATCH_SIZE), {
-    group: NETS,
-    symbol: 'B',
-    help: 'rows per local step; fewer if a shard has less than five batches',
-    fast: 128,
-  }),
-  localSteps: option(integer(1, MAX_LOCAL_STEPS), {
-    group: NETS,
-    symbol: 'H',
-    help: 'local steps H on each shard between two averages; 1: average gradients',
-    fast: 10,
-    paper: 1000,
-  }),
-  encoder: option(oneOf('none', 'autoencoder'), {
-    group: ENCODER,
-    help: 'learn features first, from all rows, and cluster these: autoencoder, for raw images and other rows of many columns',
-    fast: 'none',
-  }),
-  encoderHidden: option(widths(), {
-    group: ENCODER,
-    help: 'widths of the encoder’s hidden layers; the decoder has the same in reverse',
-    fast: [500, 500, 2000],
-    defaultText: '500,500,2000',
-  }),
-  latent: option(nullable(integer(1, 1024)), {
-    group: ENCODER,
-    help: 'numbers in the latent vector of a row, which is clustered in its place',
-    fast: null,
-    defaultText: '10, or half of the columns',
-  }),
-  encoderEpochs: option(integer(1), {
-    group: ENCODER,
-    help: 'passes of the encoder over all rows',
-    fast: 12,
-  }),
-  encoderLr: option(above(0), {
-    group: ENCODER,
-    help: 'largest Adam learning rate of the encoder: it rises in half an epoch, and falls to 0 along a cosine',
-    fast: 1.5e-3,
-  }),
-  encoderBatch: option(integer(1, MAX_BATCH_SIZE), {
-    group: ENCODER,
-    help: 'rows in a step of the encoder',
-    fast: 64,
-  }),
-  encoderSteps: option(integer(1, MAX_LOCAL_STEPS), {
-    group: ENCODER,
-    help: 'local steps of the encoder on each of its shards (two of the run’s) between two averages, about; fewer at first',
-    fast: 512,
-  }),
-  alternations: option(integer(0), {
-    group: ENCODER,
-    help: 'how often the encoder learns from the clusters of its latent vectors, which are clustered again each time; fewer where they no longer change',
-    fast: 0,
-  }),
-  schedule: option(oneOf('fast', 'paper'), {
-    group: SCHEDULE,
-    help: 'training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md)',
-    fast: 'fast',
-  }),
-  maxEpochs: option(integer(1), {
-    group: SCHEDULE,
-    help: 'maximum number of epochs',
-    fast: 500,
-    paper: 300,
-  }),
-  splitMergeEvery: option(integer(1), {
-    group: SCHEDULE,
-    help: 'epochs from one split or merge step to the next, not counting those in which the mixture waits for the net',
-    fast: 6,
-    paper: 30,
-  }),
-  freeze: option(integer(0), {
-    group: SCHEDULE,
-    help: 'epochs for which the mixture is frozen at least after K changes (fast: longer, until the net has learned the clusters; 0: never)',
-    fast: 2,
-    paper: 5,
-  }),
-  earlyStop: option(yesOrNo(), {
-    group: SCHEDULE,
-    help: 'stop once split and merge steps change nothing any more, or only undo each other; --no-early-stop: never',
-    fast: true,
-    paper: false,
+  ...of('Schedule', {
+    schedule: option(oneOf('fast', 'paper'), {
+      help: 'training schedule: fast, or that of the DeepDPM paper; also sets other defaults (docs/flags.md)',
+      fast: 'fast',
+    }),
+    maxEpochs: option(integer(1), {
+      help: 'maximum number of epochs',
+      fast: 500,
+      paper: 300,
+    }),
+    splitMergeEvery: option(integer(1), {
+      help: 'epochs from one split or merge step to the next, not counting those in which the mixture waits for the net',
+      fast: 6,
+      paper: 30,
+    }),
+    freeze: option(integer(0), {
+      help: 'epochs for which the mixture is frozen at least after K changes (fast: longer, until the net has learned the clusters; 0: never)',
+      fast: 2,
+      paper: 5,
+    }),
+    earlyStop: option(yesOrNo(), {
+      help: 'stop once split and merge steps change nothing any more, or only undo each other; --no-early-stop: never',
+      fast: true,
+      paper: false,
+    }),
   }),
 };
 
@@ -379,140 +294,129 @@ const BOUND = ['coordinator', ...CONTINUING] as const;
 
 /** Options of how a run is computed, shown and saved. None changes its result, but `backend` and `mixed` its last bits. */
 export const RUN_OPTIONS = {
-  dryRun: how(yesOrNo(), {
-    group: RUN,
-    commands: ['train'],
-    isForTerminals: true,
-    help: 'only say what would be read and done, with rough estimates of memory and time; nothing is written',
-    fast: false,
+  ...of('Run', {
+    dryRun: how(yesOrNo(), {
+      commands: ['train'],
+      isForTerminals: true,
+      help: 'only say what would be read and done, with rough estimates of memory and time; nothing is written',
+      fast: false,
+    }),
+    workers: how(fromCores(), {
+      commands: LOCAL,
+      alias: 'n-jobs',
+      help: 'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
+      defaultText: 'one per core, at most --shards',
+    }),
+    gpus: how(text(), {
+      commands: [...LOCAL, 'launch'],
+      help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
+      defaultText: 'none',
+    }),
+    perGpu: how(integer(1, 64), {
+      commands: [...LOCAL, 'launch'],
+      help: 'number of workers on each GPU',
+      fast: 1,
+    }),
   }),
-  workers: how(fromCores(), {
-    group: RUN,
-    commands: LOCAL,
-    alias: 'n-jobs',
-    help: 'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
-    defaultText: 'one per core, at most --shards',
+  ...of('Backend', {
+    backend: how(oneOf('auto', ...BACKENDS), {
+      commands: [...LOCAL, 'worker', 'launch'],
+      help: 'compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm',
+      fast: 'auto',
+    }),
+    requireGpu: how(yesOrNo(), {
+      commands: [...LOCAL, 'worker', 'launch'],
+      help: 'end with an error (exit code 2) instead of computing without a GPU',
+      fast: false,
+    }),
+    gpu: how(integer(0), {
+      commands: [...LOCAL, 'worker', 'launch'],
+      help: 'index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters)',
+      fast: 0,
+    }),
   }),
-  gpus: how(text(), {
-    group: RUN,
-    commands: [...LOCAL, 'launch'],
-    help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
-    defaultText: 'none',
+  ...of('Run', {
+    out: how(text(), {
+      commands: ALL,
+      help: 'run directory',
+      defaultText: 'runs/<data>',
+    }),
+    force: how(yesOrNo(), { commands: ALL, help: 'overwrite the run directory', fast: false }),
+    json: how(yesOrNo(), {
+      commands: ALL,
+      isForTerminals: true,
+      help: 'print the result as one JSON object',
+      fast: false,
+    }),
+    events: how(yesOrNo(), {
+      commands: ALL,
+      isForTerminals: true,
+      help: 'for programs: print each event as one line of JSON on stdout, and the result as the last; the run stops if its reader is gone',
+      fast: false,
+    }),
+    report: how(yesOrNo(), {
+      commands: ALL,
+      help: 'draw pictures of the run and report.html in its folder report; --no-report: none',
+      fast: true,
+    }),
+    heartbeatTimeout: how(seconds(), {
+      commands: ALL,
+      help: 'seconds of silence after which a worker’s shards are reassigned',
+      fast: 5,
+    }),
+    checkpointEvery: how(seconds({ canBe0: true, most: Number.MAX_VALUE }), {
+      commands: ALL,
+      help: 'maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one',
+      fast: 30,
+    }),
+    mixed: how(yesOrNo(), {
+      commands: ALL,
+      help: 'accept workers of any numeric identity; bits then depend on which worker computes what',
+      fast: false,
+    }),
+    sharedFiles: how(yesOrNo(), {
+      commands: ALL,
+      help: 'let workers read the data file themselves if they can; --no-shared-files: never',
+      fast: true,
+    }),
   }),
-  perGpu: how(integer(1, 64), {
-    group: RUN,
-    commands: [...LOCAL, 'launch'],
-    help: 'number of workers on each GPU',
-    fast: 1,
+  ...of('Monitoring', {
+    http: how(address(), {
+      commands: ALL,
+      canBeOff: true,
+      help: 'HOST:PORT of the live page and metrics; --no-http: none',
+      defaultText: '127.0.0.1:9464, or a free port',
+      inPrograms: 'off; true opens it at the usual address',
+    }),
+    httpToken: how(text(), {
+      commands: ALL,
+      help: 'token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless --http is a loopback address',
+      defaultText: 'DPMESH_HTTP_TOKEN, or none',
+      inPrograms: 'none',
+    }),
+    linger: how(seconds({ canBe0: true, most: 1e6 }), {
+      commands: ALL,
+      help: 'seconds for which page and metrics stay available after the run',
+      fast: 0,
+    }),
   }),
-  backend: how(oneOf('auto', ...BACKENDS), {
-    group: BACKEND,
-    commands: [...LOCAL, 'worker', 'launch'],
-    help: 'compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm',
-    fast: 'auto',
-  }),
-  requireGpu: how(yesOrNo(), {
-    group: BACKEND,
-    commands: [...LOCAL, 'worker', 'launch'],
-    help: 'end with an error (exit code 2) instead of computing without a GPU',
-    fast: false,
-  }),
-  gpu: how(integer(0), {
-    group: BACKEND,
-    commands: [...LOCAL, 'worker', 'launch'],
-    help: 'index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters)',
-    fast: 0,
-  }),
-  out: how(text(), {
-    group: RUN,
-    commands: ALL,
-    help: 'run directory',
-    defaultText: 'runs/<data>',
-  }),
-  force: how(yesOrNo(), { group: RUN, commands: ALL, help: 'overwrite the run directory', fast: false }),
-  json: how(yesOrNo(), {
-    group: RUN,
-    commands: ALL,
-    isForTerminals: true,
-    help: 'print the result as one JSON object',
-    fast: false,
-  }),
-  events: how(yesOrNo(), {
-    group: RUN,
-    commands: ALL,
-    isForTerminals: true,
-    help: 'for programs: print each event as one line of JSON on stdout, and the result as the last; the run stops if its reader is gone',
-    fast: false,
-  }),
-  report: how(yesOrNo(), {
-    group: RUN,
-    commands: ALL,
-    help: 'draw pictures of the run and report.html in its folder report; --no-report: none',
-    fast: true,
-  }),
-  heartbeatTimeout: how(seconds(), {
-    group: RUN,
-    commands: ALL,
-    help: 'seconds of silence after which a worker’s shards are reassigned',
-    fast: 5,
-  }),
-  checkpointEvery: how(seconds({ canBe0: true, most: Number.MAX_VALUE }), {
-    group: RUN,
-    commands: ALL,
-    help: 'maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one',
-    fast: 30,
-  }),
-  mixed: how(yesOrNo(), {
-    group: RUN,
-    commands: ALL,
-    help: 'accept workers of any numeric identity; bits then depend on which worker computes what',
-    fast: false,
-  }),
-  sharedFiles: how(yesOrNo(), {
-    group: RUN,
-    commands: ALL,
-    help: 'let workers read the data file themselves if they can; --no-shared-files: never',
-    fast: true,
-  }),
-  http: how(address(), {
-    group: MONITORING,
-    commands: ALL,
-    canBeOff: true,
-    help: 'HOST:PORT of the live page and metrics; --no-http: none',
-    defaultText: '127.0.0.1:9464, or a free port',
-    inPrograms: 'off; true opens it at the usual address',
-  }),
-  httpToken: how(text(), {
-    group: MONITORING,
-    commands: ALL,
-    help: 'token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless --http is a loopback address',
-    defaultText: 'DPMESH_HTTP_TOKEN, or none',
-    inPrograms: 'none',
-  }),
-  linger: how(seconds({ canBe0: true, most: 1e6 }), {
-    group: MONITORING,
-    commands: ALL,
-    help: 'seconds for which page and metrics stay available after the run',
-    fast: 0,
-  }),
-  bind: how(text(), {
-    group: RUN,
-    commands: BOUND,
-    help: 'start no workers; listen for workers at this address, tcp://HOST:PORT',
-    fast: 'tcp://127.0.0.1:5555',
-    inPrograms: 'none',
-  }),
-  keys: how(text(), {
-    group: RUN,
-    commands: BOUND,
-    help: 'folder made by dpmesh keygen: encrypt connections and accept only its workers',
-    defaultText: 'none, no encryption',
-  }),
-  insecure: how(yesOrNo(), {
-    group: RUN,
-    commands: BOUND,
-    help: 'allow a --bind address that other machines can reach, without encryption or keys',
-    fast: false,
+  ...of('Run', {
+    bind: how(text(), {
+      commands: BOUND,
+      help: 'start no workers; listen for workers at this address, tcp://HOST:PORT',
+      fast: 'tcp://127.0.0.1:5555',
+      inPrograms: 'none',
+    }),
+    keys: how(text(), {
+      commands: BOUND,
+      help: 'folder made by dpmesh keygen: encrypt connections and accept only its workers',
+      defaultText: 'none, no encryption',
+    }),
+    insecure: how(yesOrNo(), {
+      commands: BOUND,
+      help: 'allow a --bind address that other machines can reach, without encryption or keys',
+      fast: false,
+    }),
   }),
 };
 
