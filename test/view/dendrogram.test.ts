@@ -5,63 +5,52 @@ import { cutText, groupName, inCut, nextSplitText, treeLayout } from '../../view
 import type { Cluster } from '../../view/model-view.ts';
 import { COLOURS } from '../../view/palette.ts';
 
+/** Clusters of these sizes, each joined with the group of all before it. */
+const chain = (sizes: number[], heights: number[]) => ({
+  sizes,
+  joins: heights.map((height, i) => ({ a: i ? i + 1 : 0, b: i ? sizes.length + i - 1 : 1, height })),
+});
+
 test('places of joins: the larger branch above, each in the middle of its two', () => {
   const { leaves, branches } = treeLayout({
     sizes: [50, 40, 30, 20],
     joins: [
-      { a: 2, b: 3, height: 0.1 },
+      { a: 2, b: 3, height: 0 },
       { a: 1, b: 4, height: 0.2 },
       { a: 0, b: 5, height: 0.4 },
     ],
   });
   // 30 + 20 rows are above 40, and 90 above 50.
   assert.deepEqual(
-    leaves.map(({ from }) => from),
-    [[2], [3], [1], [0]],
+    leaves.map(({ from: [only] }) => only),
+    [2, 3, 1, 0],
   );
-  assert.deepEqual(branches[0], {
-    at: { height: 0.1, y: 1, first: 2 },
-    ends: [
-      { height: null, y: 0.5, first: 2 },
-      { height: null, y: 1.5, first: 3 },
-    ],
-    left: 3,
-  });
+  const ends = [
+    { height: null, y: 0.5, first: 2 },
+    { height: null, y: 1.5, first: 3 },
+  ];
+  assert.deepEqual(branches[0], { at: { height: 0, y: 1, first: 2 }, ends, left: 3 });
   assert.deepEqual(
     branches.map(({ at, left }) => [at.height, at.y, at.first, left]),
     [
-      [0.1, 1, 2, 3],
+      [0, 1, 2, 3],
       [0.2, 1.75, 1, 2],
       [0.4, 2.625, 0, 1],
     ],
   );
   assert.equal(branches[2].ends[1], branches[1].at);
+  const alone = { leaves: [{ rows: 9, from: [0], height: null }], branches: [] };
+  assert.deepEqual(treeLayout({ sizes: [9], joins: [] }), alone);
 });
 
 test('of more than 60 clusters the last 59 joins are shown, of groups', () => {
-  const k = 500;
-  const sizes = Array.from({ length: k }, (_, c) => k - c);
-  const joins = sizes.slice(1).map((_, i) => ({ a: i ? i + 1 : 0, b: i ? k + i - 1 : 1, height: i }));
-  const { leaves, branches } = treeLayout({ sizes, joins });
+  const sizes = Array.from({ length: 500 }, (_, c) => 500 - c);
+  const { leaves, branches } = treeLayout(chain(sizes, [...sizes.slice(1).keys()]));
   assert.deepEqual([leaves.length, branches.length], [60, 59]);
-  assert.deepEqual(
-    branches.map(({ left }) => left),
-    Array.from({ length: 59 }, (_, i) => 59 - i),
-  );
+  for (const [i, { left }] of branches.entries()) assert.equal(left, 59 - i);
   const { from, rows } = leaves[0];
-  assert.equal(from.length, k - 59);
-  assert.equal(rows, (441 * (500 + 60)) / 2);
+  assert.deepEqual([from.length, rows], [441, (441 * (500 + 60)) / 2]);
   assert.equal(groupName({ from }), '0, 1, … (441)');
-});
-
-test('a height of 0 stays 0', () => {
-  const heights = (...all: number[]) =>
-    treeLayout({
-      sizes: [3, 2, 1],
-      joins: all.map((height, i) => (i ? { a: 2, b: 3, height } : { a: 0, b: 1, height })),
-    }).branches.map(({ at }) => at.height);
-  assert.deepEqual(heights(0.4, 0), [0.4, 0]);
-  assert.deepEqual(heights(0, 0), [0, 0]);
 });
 
 test('a height of 0 is at 0 of the axis, and apart from the others on a logarithmic one', () => {
@@ -77,23 +66,15 @@ test('a height of 0 is at 0 of the axis, and apart from the others on a logarith
   assert.ok(below(-1) < below(0));
 });
 
-test('a single cluster has no joins', () =>
-  assert.deepEqual(treeLayout({ sizes: [9], joins: [] }), {
-    leaves: [{ rows: 9, from: [0], height: null }],
-    branches: [],
-  }));
-
 test('names of groups', () => {
   assert.equal(groupName({ from: [3] }), '3');
   assert.equal(groupName({ from: [3, 7] }), '3, 7 (2)');
   assert.equal(groupName({ from: [3, 7, 9] }), '3, 7, … (3)');
 });
 
+const BARE = { rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null, group: null };
 const clustersOf = (colours: readonly number[]): Cluster[] =>
-  colours.map((colour, slot) => ({
-    ...{ rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null },
-    ...{ slot, colour, group: null },
-  }));
+  colours.map((colour, slot) => ({ ...BARE, slot, colour }));
 const colours = (clusters: Cluster[]) => clusters.map(({ colour }) => colour);
 
 /** Clusters 1 and 3 join first, then 0 and 2, then these two, then cluster 4. */
@@ -121,22 +102,14 @@ test('clusters of a group have the colour of its lowest cluster, and say which t
     two.map(({ group }) => group),
     [...Array(4).fill('0, 1, … (4)'), null, null],
   );
-  assert.deepEqual(
-    two.map(({ slot }) => slot),
-    [0, 1, 2, 3, 4, 5],
-  );
   assert.deepEqual(colours(inCut(clusters, tree, 1)), [7, 7, 7, 7, 7, 12]);
 });
 
 test('of more clusters than colours, groups have different ones as long as there are any', () => {
   const k = COLOURS.length + 4;
-  // Each of the first four joins with the next one, and these four groups with one another.
+  // Each of the first four joins with the next one.
   const sizes = Array.from({ length: k }, (_, c) => k - c);
-  const joins = [
-    ...[0, 1, 2, 3].map((i) => ({ a: 2 * i, b: 2 * i + 1, height: i })),
-    { a: k, b: k + 1, height: 4 },
-  ];
-  const most = { ...tree, sizes, joins };
+  const most = { ...tree, sizes, joins: [0, 1, 2, 3].map((i) => ({ a: 2 * i, b: 2 * i + 1, height: i })) };
   const clusters = clustersOf(sizes.map((_, c) => c));
   const of50 = colours(inCut(clusters, most, COLOURS.length));
   assert.equal(new Set(of50).size, COLOURS.length);

@@ -73,33 +73,33 @@ test('cluster numbers do not overlap', () => {
 test('points are blended at their pixels, and none across an edge', () => {
   const [width, height] = [20, 10];
   const pixels = new Uint8ClampedArray(4 * width * height);
-  const dot = dotOf(1.2, width);
-  const at = (x: number, y: number) => [...pixels.slice(4 * (y * width + x), 4 * (y * width + x) + 3)];
+  const at = (x: number) => [...pixels.slice(4 * (5 * width + x), 4 * (5 * width + x) + 3)];
   const colours = [
     [200, 100, 50],
     [0, 0, 250],
   ] as const;
-  const draw = (xs: number[], ys: number[], labels: number[], opacity: number[]) =>
-    drawPoints(
-      pixels,
-      [width, height],
-      Float32Array.from(xs),
-      Float32Array.from(ys),
-      Int32Array.from(labels),
-      colours,
-      Float32Array.from(opacity),
-      dot,
-    );
-  draw([-1, 0, 19.8, 5, Number.NaN], [5, 0, 5, 9.9, 5], [0, 0, 0, 0, 0], [1, 1]);
+  const draw = (points: [x: number, y: number, label: number][]) => {
+    const [xs, ys] = [0, 1].map((i) => Float32Array.from(points, (point) => point[i]));
+    const labels = Int32Array.from(points, ([, , label]) => label);
+    const opacity = Float32Array.of(1, 0.5);
+    drawPoints(pixels, [width, height], xs, ys, labels, colours, opacity, dotOf(1.2, width));
+  };
+  draw([-1, 0, 19.8, Number.NaN].map((x) => [x, 5, 0]));
+  draw([[5, 9.9, 0]]);
   assert.ok(
     pixels.every((v) => v === 0),
     'nothing wraps around to the other side',
   );
-  draw([5, 12], [5, 5], [0, 1], [1, 0.5]);
-  assert.deepEqual(at(5, 5), [200, 100, 50]);
-  assert.deepEqual(at(12, 5), [0, 0, 125]);
-  assert.deepEqual(at(9, 5), [0, 0, 0]);
   // A label without a colour is left out: the net may have grown since.
-  draw([15], [5], [7], [1, 1]);
-  assert.deepEqual(at(15, 5), [0, 0, 0]);
+  draw([
+    [5, 5, 0],
+    [12, 5, 1],
+    [15, 5, 7],
+  ]);
+  assert.deepEqual([5, 12, 9, 15].map(at), [
+    [200, 100, 50],
+    [0, 0, 125],
+    [0, 0, 0],
+    [0, 0, 0],
+  ]);
 });

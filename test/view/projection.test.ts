@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import test, { describe } from 'node:test';
+import test from 'node:test';
 import { symmetricEigen } from '../../model/linalg.ts';
-import { generator } from '../../model/random.ts';
 import {
   alignAxes,
   dot,
@@ -20,6 +19,14 @@ const near = (a: number, b: number, what = '') =>
   assert.ok(Math.abs(a - b) < 1e-6 * (1 + Math.abs(b)), `${what} ${a} ≠ ${b}`);
 const identity = (d: number) => Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
 
+function random(k: number, d: number, seed = 1) {
+  const draw = uniform(seed);
+  const means = Array.from({ length: k }, () => Array.from({ length: d }, (_, i) => normal(draw) * (d - i)));
+  const raw = means.map(() => 0.1 + draw());
+  const total = raw.reduce((a, b) => a + b);
+  return { means, weights: raw.map((w) => w / total) };
+}
+
 test('a few clusters far from all others neither choose the axes nor the extent; more of them do', () => {
   const ring = (k: number) => Array.from({ length: k }, (_, c) => [3 * Math.cos(c), 3 * Math.sin(c), 0]);
   const shown = (far: number[][], k = 8, weights: number[] = []) => {
@@ -35,31 +42,12 @@ test('a few clusters far from all others neither choose the axes nor the extent;
   assert.deepEqual(shown([x, [0, 90, 0]]), [true, true], 'a fifth of the clusters');
   assert.deepEqual(shown([x, [0, 0, -900]], 18), [false, false], 'both, however unlike');
   assert.deepEqual(shown([x, [Number.NaN, 0, 0]]), [false, false]);
-  const means = [...ring(8), x];
-  for (const axis of leadingAxes(
-    means.map(() => 1),
-    means,
-    identity(3),
-    2,
-  ).axes)
-    near(axis[2], 0);
+  const { axes } = leadingAxes(Array(9).fill(1), [...ring(8), x], identity(3), 2);
+  for (const axis of axes) near(axis[2], 0);
 });
 
-function random(k: number, d: number, seed = 1) {
-  const draw = uniform(seed);
-  const means = Array.from({ length: k }, () => Array.from({ length: d }, (_, i) => normal(draw) * (d - i)));
-  const raw = means.map(() => 0.1 + draw());
-  const total = raw.reduce((a, b) => a + b);
-  return { means, weights: raw.map((w) => w / total) };
-}
-
 test('clusters with less than a hundredth of the weight together do not choose the axes', () => {
-  const means = [
-    [0, 0, 0],
-    [3, 0, 0],
-    [0, 2, 0],
-    [0, 0, 1000],
-  ];
+  const means = ['0 0 0', '3 0 0', '0 2 0', '0 0 1000'].map((row) => row.split(' ').map(Number));
   const weights = [400, 300, 299, 1];
   const { axes, shares } = leadingAxes(weights, means, identity(3), 2);
   for (const axis of axes) near(axis[2], 0);
@@ -86,82 +74,59 @@ for (const [k, d] of [
   [5, 12],
   [4, 4],
 ])
-  test(`leading axes of ${k} means in ${d} dimensions are eigenvectors, largest first`, () => {
-    const { means, weights } = random(k, d);
-    const scatter = scatterOf(weights, means);
-    const { axes, shares } = leadingAxes(weights, means, identity(d), 3);
-    assert.equal(axes.length, 3);
-    axes.forEach((axis, a) => {
-      axes.forEach((other, b) => {
-        near(dot(axis, other), Number(a === b), 'orthonormal');
-      });
-      const image = times(scatter, axis, d);
-      const value = dot(image, axis);
-      image.forEach((v, i) => {
-        near(v, value * axis[i], 'eigenvector');
-      });
-      near(value / trace(scatter, d), shares[a], 'share');
-    });
-    assert.ok(shares[0] >= shares[1] && shares[1] >= shares[2]);
-    // No direction has more scatter than the first.
-    const draw = uniform(5);
-    for (let i = 0; i < 200; i++) {
-      const v = Float64Array.from({ length: d }, () => normal(draw));
-      assert.ok(dot(times(scatter, v, d), v) / dot(v, v) <= shares[0] * trace(scatter, d) * (1 + 1e-9));
+  test(`axes of ${k} means in ${d} dimensions are the leading eigenvectors of their scatter`, () => {
+    for (let seed = 1; seed < 5; seed++) {
+      const { means, weights } = random(k, d, seed);
+      const scatter = scatterOf(weights, means);
+      const { values, vectors } = symmetricEigen(scatter, d);
+      const { axes, shares } = leadingAxes(weights, means, identity(d), 3);
+      assert.equal(axes.length, 3);
+      for (const [a, axis] of axes.entries()) {
+        near(Math.abs(dot(axis, vectors.subarray(a * d, (a + 1) * d))), 1, 'eigenvector');
+        near(shares[a], values[a] / trace(scatter, d), 'share');
+        // The largest component is positive, whichever product was decomposed.
+        assert.ok(axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) > 0);
+      }
     }
   });
 
-test('one cluster: the directions of largest variance', () => {
+test('of one cluster the widest directions; of two the line between them first; also of diagonals', () => {
   const within = Float64Array.of(1, 0.2, 0, 0.2, 9, 0, 0, 0, 4);
-  const { axes, shares, origin } = leadingAxes([1], [[3, 4, 5]], within, 3);
-  assert.deepEqual([...origin], [3, 4, 5]);
-  assert.deepEqual(shares, [0, 0, 0]);
-  assert.ok(Math.abs(axes[0][1]) > 0.999 && Math.abs(axes[1][2]) > 0.999, String(axes));
+  const one = leadingAxes([1], [[3, 4, 5]], within, 3);
+  assert.deepEqual([...one.origin], [3, 4, 5]);
+  assert.deepEqual(one.shares, [0, 0, 0]);
+  assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999, String(one.axes));
+  const ends = [
+    [0, 0, 0],
+    [2, 0, 0],
+  ];
+  const two = leadingAxes([0.5, 0.5], ends, Float64Array.of(50, 1, 3), 3);
+  for (const [axis, i] of [0, 2, 1].entries()) near(Math.abs(two.axes[axis][i]), 1);
+  near(two.shares[0], 1);
 });
 
-test('two clusters: the line between them, then the widest orthogonal direction; also with diagonals', () => {
-  const { axes, shares } = leadingAxes(
-    [0.5, 0.5],
-    [
-      [0, 0, 0],
-      [2, 0, 0],
-    ],
-    Float64Array.of(50, 1, 3),
-    3,
-  );
-  near(Math.abs(axes[0][0]), 1);
-  near(Math.abs(axes[1][2]), 1);
-  near(Math.abs(axes[2][1]), 1);
-  near(shares[0], 1);
-});
-
-test('one dimension has one axis, two have two; equal means and no variance give no NaN', () => {
-  assert.equal(leadingAxes([0.3, 0.7], [[1], [2]], Float64Array.of(1), 3).axes.length, 1);
-  const { axes } = leadingAxes(
-    [0.5, 0.5],
-    [
-      [1, 1],
-      [1, 1],
-    ],
-    new Float64Array(4),
-    3,
-  );
+test('one dimension has one axis; equal means and no variance give no NaN', () => {
+  assert.deepEqual(leadingAxes([0.3, 0.7], [[1], [2]], Float64Array.of(1), 3).axes, [Float64Array.of(1)]);
+  const same = Array.from({ length: 2 }, () => [1, 1]);
+  const { axes } = leadingAxes([0.5, 0.5], same, new Float64Array(4), 3);
   assert.equal(axes.length, 2);
   for (const axis of axes) near(dot(axis, axis), 1);
 });
 
-test('axes keep their direction', () => {
-  const axes = [Float64Array.of(0, 1), Float64Array.of(1, 0)];
-  alignAxes(axes, [Float64Array.of(0.1, -0.9), Float64Array.of(0.9, 0.1)]);
-  assert.deepEqual(
-    axes.map((axis) => [...axis]),
+test('covariances are pooled by weight; axes keep their direction', () => {
+  const pooled = pooledCovariance(
+    [1, 3],
     [
-      [-0, -1],
-      [1, 0],
+      [4, 8],
+      [0, 4],
     ],
   );
+  assert.deepEqual([...pooled], [1, 5]);
+  const axes = [Float64Array.of(0, 1), Float64Array.of(1, 0)];
+  alignAxes(axes, [Float64Array.of(0.1, -0.9), Float64Array.of(0.9, 0.1)]);
+  assert.deepEqual(axes, [Float64Array.of(-0, -1), Float64Array.of(1, 0)]);
   alignAxes(axes, [Float64Array.of(1, 0, 0)]);
-  assert.deepEqual([...axes[0]], [-0, -1], 'axes of another dimension are ignored');
+  assert.deepEqual(axes[0], Float64Array.of(-0, -1), 'axes of another dimension are ignored');
 });
 
 test('rows and covariances are projected on the same axes, with the scale', () => {
@@ -174,83 +139,11 @@ test('rows and covariances are projected on the same axes, with the scale', () =
     const want = row.reduce((s, v, i) => s + (v * scale[i] - frame.origin[i]) * axis[i], 0);
     assert.ok(Math.abs(found[a] - want) < 1e-5);
   });
-  const draw = uniform(9);
-  const l = Float64Array.from({ length: 16 }, () => normal(draw));
-  const full = Float64Array.from({ length: 16 }, (_, p) =>
-    dot(l.slice(4 * (p >> 2), 4 * (p >> 2) + 4), l.slice(4 * (p % 4), 4 * (p % 4) + 4)),
-  );
+  const full = scatterOf(weights, means);
   const small = projectCovariance(full, frame.axes, 3);
   for (let a = 0; a < 3; a++)
     for (let b = 0; b < 3; b++) near(small[3 * a + b], dot(times(full, frame.axes[a], 4), frame.axes[b]));
   const diagonal = projectCovariance([1, 2, 3, 4], frame.axes, 3);
   const same = projectCovariance([1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4], frame.axes, 3);
-  diagonal.forEach((v, i) => {
-    near(v, same[i]);
-  });
-});
-
-describe('with two axes', () => {
-  const projected = (means: number[][], covariance: number[], weights = means.map(() => 1 / means.length)) =>
-    leadingAxes(
-      weights,
-      means,
-      pooledCovariance(
-        weights,
-        means.map(() => covariance),
-      ),
-      2,
-    );
-
-  test('the axes are the leading eigenvectors of the scatter between clusters', () => {
-    const d = 6;
-    const draw = generator(1n, 'axes');
-    const means = Array.from({ length: 9 }, () =>
-      Array.from({ length: d }, (_, i) => draw.normal() * (i + 1)),
-    );
-    const raw = means.map(() => draw.uniform());
-    const total = raw.reduce((a, b) => a + b);
-    const weights = raw.map((weight) => weight / total);
-    const { values, vectors } = symmetricEigen(scatterOf(weights, means), d);
-    const { axes, shares } = projected(means, Array(d).fill(1), weights);
-    const all = values.reduce((a, b) => a + b);
-    for (const i of [0, 1]) {
-      assert.ok(Math.abs(dot(axes[i], vectors.subarray(i * d, (i + 1) * d))) > 1 - 1e-6);
-      assert.ok(Math.abs(shares[i] - values[i] / all) < 1e-6);
-    }
-    assert.ok(Math.abs(dot(axes[0], axes[1])) < 1e-9);
-  });
-
-  test('K = 1: the leading axes within the cluster; K = 2: one between, one within', () => {
-    const covariance = [1, 0, 0, 0, 9, 0, 0, 0, 4];
-    const one = projected([[5, 5, 5]], covariance);
-    assert.deepEqual(one.shares, [0, 0]);
-    assert.ok(Math.abs(one.axes[0][1]) > 0.999 && Math.abs(one.axes[1][2]) > 0.999);
-    const two = projected(
-      [
-        [0, 0, 0],
-        [8, 0, 0],
-      ],
-      covariance,
-    );
-    assert.deepEqual([two.shares[0].toFixed(6), two.shares[1]], ['1.000000', 0]);
-    assert.ok(Math.abs(two.axes[0][0]) > 0.999 && Math.abs(two.axes[1][1]) > 0.999);
-  });
-
-  test('D = 1 has one axis; a mixture with zero covariances still has two', () => {
-    assert.deepEqual(projected([[0], [3]], [1]).axes, [Float64Array.of(1)]);
-    assert.equal(projected([[1, 2, 3]], [0, 0, 0]).axes.length, 2);
-  });
-});
-
-test('the largest component of each axis is positive, whichever product was decomposed', () => {
-  for (const [k, d] of [
-    [12, 5],
-    [5, 12],
-    [2, 4],
-  ])
-    for (let seed = 0; seed < 5; seed++) {
-      const { means, weights } = random(k, d, seed);
-      for (const axis of leadingAxes(weights, means, identity(d), 3).axes)
-        assert.ok(axis.reduce((best, v) => (Math.abs(v) > Math.abs(best) ? v : best), 0) > 0);
-    }
+  for (const [i, v] of diagonal.entries()) near(v, same[i]);
 });
