@@ -1,13 +1,16 @@
 // The endpoints of the coordinator's HTTP port for a simulated run. As a program it serves that run:
 //   npx tsx test/web/mock.ts [clusters] [dim] [rows] [epochs]
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { SECURITY_HEADERS } from '../../base/http.ts';
 import { imageUri } from '../../data/images/folder.ts';
 import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { Described, RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
+import { drawn, open } from './browser.ts';
 import { noEpochs, treeOf, type World, type WorldOptions, world } from './world.ts';
 
 const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
@@ -74,11 +77,7 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   function next(broadcast: boolean) {
     const { row, events: lines, work: entries } = simulated.epoch(++epoch);
     const [, time, k, loss, subLoss] = row;
-    epochs.epoch.push(epoch);
-    epochs.time.push(time);
-    epochs.k.push(k);
-    epochs.loss.push(loss);
-    epochs.subLoss.push(subLoss);
+    for (const [i, column] of (Object.values(epochs) as (number | null)[][]).entries()) column.push(row[i]);
     events.push(...lines);
     work = [...work, ...entries].slice(-2000);
     if (!broadcast) return;
@@ -95,28 +94,13 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     status,
     config: {
       data: '/home/ada/work/examples/mnist/mnist_umap10.npy',
-      labels: null,
       seed: '0',
-      shards: 8,
-      schedule: 'fast',
       maxEpochs: Math.max(200, options.epochs ?? 0),
       splitMergeEvery: 6,
-      freeze: 2,
       earlyStop: true,
-      lr: 0.01,
-      subLr: 0.005,
-      batchSize: 128,
-      localSteps: 10,
       hidden: [50],
-      initK: 1,
-      alpha: 10,
-      priorScale: 1,
-      priorScaleChoice: 'learned',
-      covariance: 'full',
       coarsening: null,
-      sample: null,
       transform: 'standard',
-      soft: false,
       text: options.text ?? null,
     },
     versions: { dpmesh: '0.1.0', node: '20.20.2' },
@@ -141,11 +125,9 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
       posts.push(path);
       response.statusCode = 204;
       response.end();
-      if (path === '/api/pause') setStatus('paused');
-      if (path === '/api/resume') setStatus('running');
-      if (path === '/api/finish') setStatus('finishing');
-      if (path === '/api/stop') setStatus('stopped');
-      return;
+      const next = { pause: 'paused', resume: 'running', finish: 'finishing', stop: 'stopped' } as const;
+      const status = next[path.replace('/api/', '') as keyof typeof next];
+      return status && setStatus(status);
     }
     if (path === '/api/run') return json(run());
     if (path === '/api/history') return json({ epochs, events: events.slice(-10_000), work });
@@ -213,6 +195,25 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Does `work` with the page of a simulated run, which must not complain, but of a coordinator that ends. */
+export async function onPage(
+  options: MockOptions,
+  work: (page: Page, run: Mock) => Promise<void>,
+  how: BrowserContextOptions = {},
+  first?: () => void,
+): Promise<void> {
+  const run = await mock(options);
+  const { page, complaints, close } = await open(run.url, how, first);
+  await drawn(page);
+  await work(page, run);
+  const unexpected = complaints.filter(
+    (text) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)|willReadFrequently/.test(text),
+  );
+  assert.deepEqual(unexpected, []);
+  await close();
+  await run.close();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,25 +1,34 @@
 // report.html in a real browser: from a file, under its own Content-Security-Policy, with and without scripts, and on paper.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Locator, Page } from 'playwright-core';
 import { drawReport } from '../../report/draw.ts';
 import { scratchFolder } from '../data/files.ts';
 import { contentsOf, K } from '../report/contents.ts';
-import { closeBrowser, drawn, noBrowser, type OpenedPage, open } from './browser.ts';
+import {
+  background,
+  closeBrowser,
+  drawn,
+  faultsOf,
+  isVisible,
+  labelOf,
+  noBrowser,
+  type OpenedPage,
+  open,
+  test,
+  textOf,
+} from './browser.ts';
 
-const skip = noBrowser;
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const { folder } = scratchFolder();
 
 let url: string;
 let opened: OpenedPage;
 let page: Page;
 before(async () => {
-  if (skip) return;
+  if (noBrowser) return;
   const { path } = await drawReport(join(folder, 'report'), contentsOf());
   url = pathToFileURL(path).href;
   opened = await open(url, { viewport: { width: 1280, height: 900 } });
@@ -36,20 +45,22 @@ const PARTS = [
   ...['joins 3, 4 at 0.25', 'Clusters and classes', 'Most mixed up', 'Tree of clusters', 'runs/x/labels.npy'],
 ];
 
-test('has points, table, tree, charts and result; nothing is asked for, and nothing fails', {
-  skip,
-}, async () => {
-  const text = (await page.locator('main').textContent())!.replaceAll('\n', ' ');
+async function hasParts(page: Page): Promise<void> {
+  const text = (await textOf(page, 'main')).replaceAll('\n', ' ');
   for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
+}
+
+test('has points, table, tree, charts and result; nothing is asked for, and nothing fails', async () => {
+  await hasParts(page);
   assert.equal(await page.locator('#table tbody tr').count(), K);
   assert.equal(await page.locator('#tree svg').isVisible(), true);
-  assert.match((await page.locator('#chart-k').getAttribute('aria-label'))!, /K over 40 epochs: 1 at first/);
-  assert.match((await page.locator('#log').textContent())!, /onerror/, 'as text');
+  assert.match(await labelOf(page, 'chart-k'), /K over 40 epochs: 1 at first/);
+  assert.match(await textOf(page, 'log'), /onerror/, 'as text');
   assert.match(await page.title(), /· x$/);
   assert.deepEqual(opened.complaints, [`requested ${page.url()}`]);
 });
 
-test('a click shows the rows of a cluster with their images, and the row of a point', { skip }, async () => {
+test('a click shows the rows of a cluster with their images, and the row of a point', async () => {
   await page.locator('#table tbody tr').nth(1).click();
   const body = page.locator('#rows-body');
   await body.locator('img').nth(1).waitFor();
@@ -60,21 +71,19 @@ test('a click shows the rows of a cluster with their images, and the row of a po
   for (let x = 20; x < box.width && !found; x += 9)
     for (let y = 20; y < box.height && !found; y += 25) {
       await page.mouse.click(box.x + x, box.y + y);
-      found = /^Row /.test((await page.locator('#h-rows').textContent())!);
+      found = /^Row /.test(await textOf(page, 'h-rows'));
     }
   assert.match((await body.textContent())!, /The row at this point/);
   await page.locator('#rows-close').click();
 });
 
-test('points are turned, zoomed and put on the map; the dial cuts the tree; words are found', {
-  skip,
-}, async () => {
+test('points are turned, zoomed and put on the map; the dial cuts the tree; words are found', async () => {
   const picture = () =>
     page.locator('#scatter').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
   const whole = await picture();
   for (const key of ['ArrowRight', '+']) {
     await page.locator('#scatter').press(key);
-    assert.equal(await page.locator('#reset').isVisible(), true);
+    assert.equal(await isVisible(page, 'reset'), true);
     await page.locator('#reset').click();
   }
   await page.waitForFunction(
@@ -82,10 +91,10 @@ test('points are turned, zoomed and put on the map; the dial cuts the tree; word
     whole,
   );
   await page.locator('#on-map').click();
-  assert.equal(await page.locator('#axes').textContent(), 'a map');
+  assert.equal(await textOf(page, 'axes'), 'a map');
   await page.locator('#on-map').click();
   await page.locator('#dial').fill('3');
-  assert.match((await page.locator('#cut').textContent())!, /^3 clusters; /);
+  assert.match(await textOf(page, 'cut'), /^3 clusters; /);
   await page.locator('#dial').fill(String(K));
   await page.locator('#table-search').fill('tid');
   assert.deepEqual(await page.locator('#table tbody tr:not([hidden]) th').allTextContents(), ['1']);
@@ -94,7 +103,7 @@ test('points are turned, zoomed and put on the map; the dial cuts the tree; word
   assert.equal(await page.locator('table.sortable [aria-sort]').count(), 1);
 });
 
-test('pictures and numbers are saved', { skip }, async () => {
+test('pictures and numbers are saved', async () => {
   const saved = async (button: Locator) => {
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
     return { name: download.suggestedFilename(), bytes: readFileSync((await download.path())!) };
@@ -115,9 +124,7 @@ test('pictures and numbers are saved', { skip }, async () => {
   assert.equal(classes.name, 'x-confusion.csv');
 });
 
-test('cards of images show these, not their columns; on a phone nothing is wider than the screen', {
-  skip,
-}, async () => {
+test('cards of images show these, not their columns; on a phone nothing is wider than the screen', async () => {
   const card = page.locator('#cards .card').first();
   assert.equal(await card.getByRole('img', { name: /^Image of row/ }).count(), 2);
   assert.doesNotMatch((await card.textContent())!, /column 495/);
@@ -134,32 +141,25 @@ test('cards of images show these, not their columns; on a phone nothing is wider
   await phone.close();
 });
 
-test('without scripts there are pictures, table and cards; and so on paper', { skip }, async () => {
+test('without scripts there are pictures, table and cards; and so on paper', async () => {
   const still = await open(url, { javaScriptEnabled: false });
-  const text = (await still.page.locator('main').textContent())!.replaceAll('\n', ' ');
-  for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
+  await hasParts(still.page);
   for (const name of ['clusters', 'map', 'exemplars'])
     assert.ok(await still.page.locator(`figure[data-picture=${name}] svg`).isVisible(), name);
   for (const id of ['chart-k', 'chart-losses', 'tree-scroll'])
     assert.ok(await still.page.locator(`#${id} svg`).isVisible(), id);
   for (const id of ['scatter', 'dial', 'events', 'theme', 'table-search'])
-    assert.equal(await still.page.locator(`#${id}`).isVisible(), false, id);
+    assert.equal(await isVisible(still.page, id), false, id);
   await still.close();
   await page.emulateMedia({ media: 'print' });
   assert.ok(await page.locator('figure[data-picture=clusters] svg').isVisible());
-  for (const id of ['scatter', 'dial', 'theme'])
-    assert.equal(await page.locator(`#${id}`).isVisible(), false);
-  assert.equal(
-    await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
-    'rgb(255, 255, 255)',
-  );
+  for (const id of ['scatter', 'dial', 'theme']) assert.equal(await isVisible(page, id), false);
+  assert.equal(await background(page), 'rgb(255, 255, 255)');
   assert.ok((await page.pdf({ format: 'A4' })).length > 20_000);
   await page.emulateMedia({ media: null });
 });
 
-test('a changed script does not run, and in a sandbox without its origin the page works', {
-  skip,
-}, async () => {
+test('a changed script does not run, and in a sandbox without its origin the page works', async () => {
   const html = readFileSync(join(folder, 'report/report.html'), 'utf8');
   const changed = join(folder, 'changed.html');
   writeFileSync(changed, html.replace(/<\/script>\s*<\/body>/, ';document.title="run"</script></body>'));
@@ -182,16 +182,9 @@ test('a changed script does not run, and in a sandbox without its origin the pag
 });
 
 for (const colorScheme of ['light', 'dark'] as const)
-  test(`axe reports no accessibility faults in the ${colorScheme} theme`, { skip }, async () => {
+  test(`axe reports no accessibility faults in the ${colorScheme} theme`, async () => {
     const own = await open(url, { colorScheme });
     await drawn(own.page);
-    await own.page.evaluate(AXE);
-    const found = await own.page.evaluate(async () => {
-      const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run();
-      return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
-    });
-    assert.deepEqual(found, []);
+    assert.deepEqual(await faultsOf(own.page), []);
     await own.close();
   });
