@@ -38,20 +38,28 @@ export function fileBlocks(source: Source): ReadBlocks {
   };
 }
 
-/** Fetches blocks from the coordinator, a megabyte at a time. The next request is sent while the caller uses the last rows. */
+/** What `load` gives for each item, in order; it loads the next while the caller uses the last. */
+export async function* prefetched<T, R>(
+  items: T[],
+  load: (item: T) => Promise<R>,
+): AsyncGenerator<[item: T, loaded: R]> {
+  let next = items.length ? load(items[0]) : null;
+  for (const [i, item] of items.entries()) {
+    const loaded = await next!;
+    next = i + 1 < items.length ? load(items[i + 1]) : null;
+    next?.catch(() => {}); // Awaited only after these are used; until then a rejection would be unhandled.
+    yield [item, loaded];
+  }
+}
+
+/** Fetches blocks from the coordinator, a megabyte at a time. */
 export function servedBlocks(fetch: (blocks: number[]) => Promise<Float32Array>, dim: number): ReadBlocks {
   return async function* (blocks) {
-    const requests = [...grouped(blocks, (block) => block.count * dim * 4, FETCH_BYTES)];
-    const ask = (group: Block[] | undefined) => group && fetch(group.map((block) => block.index));
-    let next = ask(requests[0]);
-    for (const [i, group] of requests.entries()) {
-      const rows = await next!;
-      next = ask(requests[i + 1]);
-      next?.catch(() => {}); // Awaited only after these rows; until then a rejection would be unhandled.
+    const groups = [...grouped(blocks, (block) => block.count * dim * 4, FETCH_BYTES)];
+    const load = (group: Block[]) => fetch(group.map((block) => block.index));
+    for await (const [group, rows] of prefetched(groups, load)) {
       let at = 0;
-      for (const block of group) {
-        yield [block, rows.slice(at, (at += block.count * dim))];
-      }
+      for (const block of group) yield [block, rows.slice(at, (at += block.count * dim))];
     }
   };
 }
@@ -76,18 +84,7 @@ export function* grouped<T>(items: T[], size: (item: T) => number, enough: numbe
 export class Superseded extends Error {}
 
 /** The pending requests for rows over the wire. */
-export interface Fetches {
-  /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
-  ask(blocks: number[], length: number): Promise<Float32Array>;
-  /** Handles an answer. False if it was not requested or has the wrong length. */
-  answered(answer: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean;
-  /** Repeats all requests, on a new connection. */
-  repeat(): void;
-  /** Rejects all pending requests as Superseded. */
-  drop(): void;
-}
-
-export function createFetches(send: (request: number, blocks: number[]) => void): Fetches {
+export function createFetches(send: (request: number, blocks: number[]) => void) {
   interface Fetch {
     blocks: number[];
     length: number;
@@ -97,12 +94,14 @@ export function createFetches(send: (request: number, blocks: number[]) => void)
   const waiting = new Map<number, Fetch>();
   let requests = 0;
   return {
-    ask(blocks, length) {
+    /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
+    ask(blocks: number[], length: number): Promise<Float32Array> {
       const request = requests++;
       send(request, blocks);
       return new Promise((resolve, reject) => waiting.set(request, { blocks, length, resolve, reject }));
     },
-    answered({ request, problem }, tensors) {
+    /** Handles an answer. False if it was not requested or has the wrong length. */
+    answered({ request, problem }: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean {
       const fetch = waiting.get(request);
       const rows = tensors.rows?.data;
       const fits = rows instanceof Float32Array && rows.length === fetch?.length;
@@ -112,10 +111,12 @@ export function createFetches(send: (request: number, blocks: number[]) => void)
       else fetch.resolve(rows as Float32Array);
       return true;
     },
-    repeat() {
+    /** Repeats all requests, on a new connection. */
+    repeat(): void {
       for (const [request, { blocks }] of waiting) send(request, blocks);
     },
-    drop() {
+    /** Rejects all pending requests as Superseded. */
+    drop(): void {
       for (const { reject } of waiting.values()) reject(new Superseded());
       waiting.clear();
     },

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from '../base/slices.ts';
+import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
@@ -8,13 +8,11 @@ import { readSpans } from '../data/remote/read-ahead.ts';
 import { readSavedCentres } from '../data/saved/row-files.ts';
 import { columnWatch, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
-import type { Transform } from '../data/transform.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
-import { type Centres, distancesFrom } from '../model/description/distances.ts';
+import { distancesFrom } from '../model/description/distances.ts';
 import { CLOSED } from '../model/state.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
-import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { forward } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
@@ -40,49 +38,14 @@ export interface PredictInput {
   signal?: AbortSignal;
 }
 
-/** Rows with their labels: those of rows `start …`. */
-export interface Labelled {
-  start: number;
-  labels: Int32Array;
-  /** Row-major, a row of K each; null without `soft` or `details`. */
-  responsibilities: Float32Array | null;
-  /** Which rows are outliers, 1 or 0; null if the run has none. */
-  outliers: Uint8Array | null;
-  /** Distances from the centres of the rows' clusters; null without `details`, and if an earlier version trained the run. */
-  distance: Float32Array | null;
-}
-
 /** A run's net, ready to label rows. */
-export interface Predictor {
-  rows: number;
-  k: number;
-  /** The paths of images below their folder, by row; null for other data. */
-  images: readonly string[] | null;
-  /** What names the rows: the texts of the column that named those of the run, if the data have it. */
-  texts: Source['texts'];
-  /** That column, or the one by which the data name their rows; null where there is none. */
-  id: string | null;
-  /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
-  quantiles: Float32Array | null;
-  /** The quantile of `--outliers`. */
-  outliers: number | null;
-  /** All rows, in pieces and in their order: the same bits as the run's own labels.npy on its own data. */
-  pieces(): AsyncGenerator<Labelled>;
-  close(): void;
-}
+export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
+/** A piece of its labels. */
+export type Labelled = ReturnType<Predictor['pieces']> extends AsyncGenerator<infer Piece> ? Piece : never;
 
 /** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
-export async function openPredictor({
-  run,
-  data,
-  soft,
-  details = false,
-  units,
-  skipBad = false,
-  log,
-  status,
-  signal,
-}: PredictInput): Promise<Predictor> {
+export async function openPredictor(input: PredictInput) {
+  const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
   const trained = readTrainedModel(run);
   const { transform, encoder, net, backendName, names, images, table, moments } = trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
@@ -121,26 +84,46 @@ export async function openPredictor({
     const upload = (parts: typeof net) => parts.map(({ values, shape }) => backend.upload(values, shape));
     const layers = upload(net);
     const encoding = encoder && upload(encoder.layers);
-    const codesOf = async (raw: Float32Array) =>
-      encoding ? encodeRows(backend, encoding, encoder!.input, raw) : raw;
     const measured = details
       ? readSavedCentres(trained.files, net.at(-1)!.values.length, transform.dim)
       : null;
-    const pieces = Array.from({ length: Math.ceil(source.rows / FORWARD_ROWS) }, (_, i) => ({
-      start: i * FORWARD_ROWS,
-      count: Math.min(FORWARD_ROWS, source.rows - i * FORWARD_ROWS),
+    const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
+      start: from,
+      count: to - from,
     }));
     // Columns that both have names for were found by them.
     const watch = moments && !source.shape && !(source.names && names) ? columnWatch(moments) : null;
     const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
+    /** Labels of raw rows; see `pieces`. */
+    const label = async (raw: Float32Array) => {
+      const codes = encoding ? await encodeRows(backend, encoding, encoder!.input, raw) : raw;
+      const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
+      const outputs = forward(backend, layers, scaled);
+      const labels = await backend.argmaxRows(outputs.at(-1)!);
+      const r = soft || details ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
+      const responsibilities = r && (await backend.read(r));
+      backend.free(scaled, ...outputs, ...(r ? [r] : []));
+      const distance = measured && distancesFrom(measured.centres, rows, labels);
+      return { labels, responsibilities, outliers, distance };
+    };
     return {
       rows: source.rows,
+      /** The paths of images below their folder, by row; null for other data. */
       images: source.images ?? null,
+      /** What names the rows: the texts of the column that named those of the run, if the data have it. */
       texts: source.texts,
+      /** That column, or the one by which the data name their rows; null where there is none. */
       id: table.id ?? source.id ?? null,
+      /** The quantile of `--outliers`. */
       outliers: trained.outliers,
+      /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
       quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,
+      /**
+       * All rows, in pieces and in their order, those of rows `start …`: the same bits as the run's own labels.npy on its own data. With
+       * responsibilities, K a row, if `soft` or `details`; which are outliers, 1 or 0, if the run has some; and with `details` distances from
+       * the centres of the rows' clusters, unless an earlier version trained the run.
+       */
       async *pieces() {
         let start = 0;
         for await (const raw of readSpans(source, pieces)) {
@@ -150,18 +133,9 @@ export async function openPredictor({
           const bad = raw.findIndex((value) => !(Math.abs(value) <= largest));
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
           watch?.add(raw);
-          yield {
-            start,
-            ...(await label(
-              backend,
-              transform,
-              layers,
-              await codesOf(raw),
-              soft || details,
-              measured?.centres ?? null,
-            )),
-          };
-          start += raw.length / source.dim;
+          const rows = raw.length / source.dim;
+          yield { start, ...(await label(raw)) };
+          start += rows;
         }
         await source.assertSameFile?.();
         const moved = watch?.moved();
@@ -178,30 +152,11 @@ export async function openPredictor({
   }
 }
 
-async function label(
-  backend: Backend,
-  transform: Transform,
-  net: Tensor[],
-  raw: Float32Array,
-  soft: boolean,
-  centres: Centres | null,
-) {
-  const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
-  const layers = forward(backend, net, scaled);
-  const labels = await backend.argmaxRows(layers.at(-1)!);
-  const r = soft ? backend.softmaxRows(layers.at(-1)!, 0) : null;
-  const responsibilities = r && (await backend.read(r));
-  backend.free(scaled, ...layers, ...(r ? [r] : []));
-  const distance = centres && distancesFrom(centres, rows, labels);
-  return { labels, responsibilities, outliers, distance };
-}
-
 const MOST_MOVED = 4;
 
 function movedText(name: string, moved: Map<number, number>, run: string): string {
-  const some = [...moved]
-    .slice(0, MOST_MOVED)
-    .map(([from, to]) => `column ${from + 1} like column ${to + 1}`);
+  const texts = [...moved].map(([from, to]) => `column ${from + 1} like column ${to + 1}`);
+  const some = texts.slice(0, MOST_MOVED);
   const more = moved.size > MOST_MOVED ? ', …' : '';
   return `${name} looks as if its columns were in another order than those of the run ${run} (${some.join(', ')}${more}): without names they are taken in that of the run`;
 }
@@ -224,12 +179,7 @@ function assertTrainedOnBytes({ dtype, images }: TrainedModel, data: string, run
 }
 
 /** UserError if images have another size than those of the run, or if its rows have their pixels in another order. */
-function assertSameShape(
-  name: string,
-  shape: readonly number[],
-  trained: readonly number[],
-  run: string,
-): void {
+function assertSameShape(name: string, shape: readonly number[], trained: readonly number[], run: string) {
   // One channel is none.
   const same = [shape, trained].map((lengths) => lengths.filter((length, i) => i < 2 || length !== 1).join());
   if (same[0] !== same[1])

@@ -7,7 +7,7 @@ import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
-import { grouped } from '../blocks.ts';
+import { grouped, prefetched } from '../blocks.ts';
 import type { Backend, Tensor } from '../compute/backends/backend.ts';
 import { forward, trainNet } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
@@ -26,18 +26,14 @@ const PIECE = 1 << 22;
 /** The rows of these blocks, in pieces of 16 MiB or a block; each is read while the caller uses the one before. */
 async function* piecesOf(context: Context, blocks: Block[]): AsyncGenerator<Float32Array> {
   const pieces = [...grouped(blocks, ({ count }) => count * context.dim, PIECE)];
-  let next = pieces.length ? rowsOf(context, pieces[0]) : null;
-  for (let i = 1; next; i++) {
-    const rows = await next;
-    next = i < pieces.length ? rowsOf(context, pieces[i]) : null;
-    // Awaited only after these rows; until then a rejection would be unhandled.
-    next?.catch(() => {});
-    yield rows;
-  }
+  for await (const [, rows] of prefetched(pieces, (piece) => rowsOf(context, piece))) yield rows;
 }
 
+/** The number of rows of these blocks. */
+const rowCount = (blocks: Block[]) => blocks.reduce((sum, { count }) => sum + count, 0);
+
 async function rowsOf({ dim, readUnchanged }: Context, blocks: Block[]): Promise<Float32Array> {
-  const rows = new Float32Array(blocks.reduce((sum, { count }) => sum + count, 0) * dim);
+  const rows = new Float32Array(rowCount(blocks) * dim);
   let at = 0;
   for await (const [, values] of readUnchanged(blocks)) {
     rows.set(values, at);
@@ -81,7 +77,7 @@ export const encode: TaskFunction<'encode'> = async (context, _task, unit) => {
   const net = uploadEncoder(context);
   const latent = net.at(-1)!.shape[0];
   const blocks = context.blocks(unit);
-  const rows = blocks.reduce((sum, { count }) => sum + count, 0);
+  const rows = rowCount(blocks);
   const codes = new Float32Array(rows * latent);
   let at = 0;
   try {
@@ -157,12 +153,7 @@ export const encoderSteps: TaskFunction<'encoder-steps'> = async (context, task,
       backend.free(target, ...(noisy ? [x] : []), ...(wanted ? [wanted] : []));
     }
     const { params, first, second, loss } = await training.end();
-    return {
-      params: nd(params),
-      first: nd(first),
-      second: nd(second),
-      loss: nd(Float64Array.of(loss)),
-    };
+    return { params: nd(params), first: nd(first), second: nd(second), loss: nd(Float64Array.of(loss)) };
   } finally {
     if (atStart) context.backend.free(...atStart);
     training.free();
@@ -183,30 +174,22 @@ function collectGarbage(): void {
   if (wasLong) globalThis.gc?.();
 }
 
-interface Batch {
-  /** Inputs of the encoder, which are its targets too. */
-  rows: Float32Array;
-  /** The rows with noise; null without. */
-  noisy: Float32Array | null;
-  /** Where their codes should be; null without clusters. */
-  centres: Float32Array | null;
-  /** The learning rate of the step. */
-  rate: number;
-}
-
-/** The batches of a pass over the unit's rows. `atStart`: the encoder by whose codes rows are in clusters; null without these. */
+/**
+ * The batches of a pass over the unit's rows: inputs of the encoder, which are its targets too; these with noise, or null; where their
+ * codes should be; and the learning rate of the step. `atStart`: the encoder by whose codes rows are in clusters; null without these.
+ */
 async function* batchesOf(
   context: Context,
   { epoch, batch, rate, done, length, total, noise }: TaskOf<'encoder-steps'>,
   { shard, from, to }: WorkUnit,
   atStart: Tensor[] | null,
-): AsyncGenerator<Batch> {
+) {
   const { states, seed, dim } = context;
   const input = inputMap(states);
   const blocks = context.shards[shard];
   const order = shuffledPrefix(generator(seed, 'encoder-blocks', epoch, shard), blocks.length, blocks.length);
   const wantedBlocks = [...order.subarray(from, to)].sort((a, b) => a - b).map((index) => blocks[index]);
-  const all = wantedBlocks.reduce((sum, { count }) => sum + count, 0);
+  const all = rowCount(wantedBlocks);
   const rng = generator(seed, 'encoder-rows', epoch, shard, from);
   let seen = 0;
   for await (const raw of piecesOf(context, wantedBlocks)) {

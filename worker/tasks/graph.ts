@@ -1,13 +1,12 @@
 import { inSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { outliersIn } from '../../data/outlier-bounds.ts';
 import { unitRows } from '../../data/transform.ts';
+import { concat } from '../../model/arrays.ts';
 import { partition, partitionInSteps, quality } from '../../model/graph/louvain.ts';
 import {
-  type ClusterMemberships,
   emptyMemberships,
   KEPT_MEMBERSHIPS as KEPT,
   keepLargest,
-  type Memberships,
   meanField,
   withVolumes,
 } from '../../model/graph/mean-field.ts';
@@ -19,7 +18,7 @@ import { Mismatch } from '../../proto/shapes.ts';
 import type { FieldParameters } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
-import { type Neighbours, neighbourKernel } from '../compute/kernels/neighbour-kernel.ts';
+import { neighbourKernel } from '../compute/kernels/neighbour-kernel.ts';
 import type { Context, TaskFunction } from '../context.ts';
 import { pick } from '../rows.ts';
 import type { States } from '../states.ts';
@@ -62,16 +61,6 @@ export function graphOf(states: States): DegreeGraph {
     starts: pointsOf(states).starts,
     degree: take(tensors, 'degree', 'float64'),
     total: take(tensors, 'total', 'float64', 1)[0],
-  };
-}
-
-/** The memberships of all sample rows, and the volume of each cluster. */
-function membershipsOf(states: States): ClusterMemberships {
-  const tensors = states.get('memberships');
-  return {
-    cluster: take(tensors, 'cluster', 'int32'),
-    share: take(tensors, 'share', 'float32'),
-    volume: take(tensors, 'volume', 'float64'),
   };
 }
 
@@ -144,6 +133,9 @@ export const sampleRows: TaskFunction<'sample-rows'> = async (context, _task, un
   return { rows: nd(rows, n, scaled.shape[1]) };
 };
 
+/** Differences of coordinates that are computed without letting heartbeats through: half a second. */
+const MOST_DIFFERENCES = 2 ** 31;
+
 /**
  * The k nearest sample rows of each row of a shard, by their features: indices and weights [n,k], and the two smallest distances
  * [n,2]; the only one twice if k is 1.
@@ -152,41 +144,26 @@ export const neighbours: TaskFunction<'neighbours'> = async ({ states }, { k }, 
   const { rows } = pointsOf(states);
   const d = states.get('points').rows.shape[1];
   const { from, to } = rangeOf(states, unit.shard);
-  const { index, distance } = await nearestOf(rows, from, to, d, k);
-  const nearest = new Float32Array((to - from) * 2);
-  for (let i = 0; i < to - from; i++)
-    nearest.set([distance[i * k], distance[i * k + Math.min(1, k - 1)]], 2 * i);
-  return {
-    index: nd(index, to - from, k),
-    weight: nd(directedWeights(distance, k), to - from, k),
-    nearest: nd(nearest, to - from, 2),
-  };
-};
-
-/** Differences of coordinates that are computed without letting heartbeats through: half a second. */
-const MOST_DIFFERENCES = 2 ** 31;
-
-/** The neighbours of rows from … to − 1. */
-async function nearestOf(
-  rows: Float32Array,
-  from: number,
-  to: number,
-  d: number,
-  k: number,
-): Promise<Neighbours> {
-  const nearest = neighbourKernel();
-  const index = new Int32Array((to - from) * k);
-  const distance = new Float32Array((to - from) * k);
+  const n = to - from;
+  const nearestOf = neighbourKernel();
+  const index = new Int32Array(n * k);
+  const distance = new Float32Array(n * k);
   const most = Math.max(64, Math.floor(MOST_DIFFERENCES / rows.length));
-  for (const slice of to > from ? ranges(to - from, most) : []) {
+  for (const slice of n ? ranges(n, most) : []) {
     await yieldToEventLoop();
     const first = from + slice.from;
-    const found = nearest(rows, rows.subarray(first * d, (from + slice.to) * d), d, k, first);
+    const found = nearestOf(rows, rows.subarray(first * d, (from + slice.to) * d), d, k, first);
     index.set(found.index, slice.from * k);
     distance.set(found.distance, slice.from * k);
   }
-  return { index, distance };
-}
+  const nearest = new Float32Array(n * 2);
+  for (let i = 0; i < n; i++) nearest.set([distance[i * k], distance[i * k + Math.min(1, k - 1)]], 2 * i);
+  return {
+    index: nd(index, n, k),
+    weight: nd(directedWeights(distance, k), n, k),
+    nearest: nd(nearest, n, 2),
+  };
+};
 
 /** Of the whole sample, so many times the resolution of its clusters: finer than they will be, so that merges decide. */
 const FINER = 2;
@@ -223,13 +200,7 @@ export const partitions: TaskFunction<'partitions'> = async (
     const rng = generator(seed, 'partition', replicate);
     labels.push(await inSlices(partitionInSteps(own, resolutions[Math.floor(pair / replicates)], rng)));
   }
-  const all = new Int32Array(labels.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const own of labels) {
-    all.set(own, at);
-    at += own.length;
-  }
-  return { labels: nd(all) };
+  return { labels: nd(concat(labels, Int32Array)) };
 };
 
 /**
@@ -276,7 +247,9 @@ export const memberships: TaskFunction<'memberships'> = async (context, _task, u
     backend.free(r);
     for (let i = 0; i < x.shape[0]; i++) keepLargest(shares, null, k, i * k, KEPT, own, (start + i) * KEPT);
   }
-  return resultOf(context, own, unit.shard, k);
+  const { from, to } = rangeOf(states, unit.shard);
+  const { volume } = withVolumes(own, graphOf(states).degree.subarray(from, to), k);
+  return { cluster: nd(own.cluster, n, KEPT), share: nd(own.share, n, KEPT), volume: nd(volume) };
 };
 
 /** The targets [rows.length,K] of these rows of a shard by the mean field. */
@@ -287,8 +260,14 @@ export async function fieldTargets(
   rows: Int32Array | Uint32Array,
 ): Promise<Tensor> {
   const { from } = await sampleIn(context, shard);
-  const memberships = membershipsOf(context.states);
-  const k = memberships.volume.length;
+  const state = context.states.get('memberships');
+  const volume = take(state, 'volume', 'float64');
+  const memberships = {
+    cluster: take(state, 'cluster', 'int32'),
+    share: take(state, 'share', 'float32'),
+    volume,
+  };
+  const k = volume.length;
   const at = meanField(graphOf(context.states), memberships, field);
   const target = new Float32Array(rows.length * k);
   for (let i = 0; i < rows.length; i++) {
@@ -296,16 +275,6 @@ export async function fieldTargets(
     for (let c = 0; c < count; c++) target[i * k + cluster[c]] = share[c];
   }
   return context.backend.upload(target, [rows.length, k]);
-}
-
-function resultOf({ states }: Context, own: Memberships, shard: number, k: number): Tensors {
-  const { from, to } = rangeOf(states, shard);
-  const { volume } = withVolumes(own, graphOf(states).degree.subarray(from, to), k);
-  return {
-    cluster: nd(own.cluster, to - from, KEPT),
-    share: nd(own.share, to - from, KEPT),
-    volume: nd(volume),
-  };
 }
 
 /** The tasks of this file, by name. */
