@@ -9,7 +9,6 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { UserError } from '../../base/user-error.ts';
 import { readNpy } from '../../data/npy.ts';
 import {
-  CHUNK,
   clusterPicker,
   covariance,
   drawChunk,
@@ -97,39 +96,6 @@ describe('drawChunk', () => {
         let k = 0;
         for (let rest = u; k < clusters - 1 && rest >= weights[k]; k++) rest -= weights[k];
         assert.equal(pick(u), k);
-      }
-    }
-  });
-
-  test('rows have the weights, means and covariances of the mixture', () => {
-    const truth = randomMixture(3, 3, 8n);
-    const n = new Float64Array(3);
-    const first = new Float64Array(9);
-    const second = new Float64Array(27);
-    const chunks = 300;
-    for (let chunk = 0; chunk < chunks; chunk++) {
-      const { x, labels } = drawChunk(truth, 8n, chunk, CHUNK);
-      labels.forEach((k, i) => {
-        n[k]++;
-        const row = x.subarray(3 * i, 3 * i + 3).map((value, d) => value - truth.means[3 * k + d]);
-        for (let a = 0; a < 3; a++) {
-          first[3 * k + a] += row[a];
-          for (let b = 0; b < 3; b++) second[9 * k + 3 * a + b] += row[a] * row[b];
-        }
-      });
-    }
-    for (let k = 0; k < 3; k++) {
-      const weight = truth.weights[k];
-      const rows = chunks * CHUNK;
-      assert.ok(Math.abs(n[k] / rows - weight) < 5 * Math.sqrt((weight * (1 - weight)) / rows));
-      const expected = covariance(truth, k);
-      for (let a = 0; a < 3; a++) {
-        const variance = (d: number) => expected[4 * d];
-        assert.ok(Math.abs(first[3 * k + a] / n[k]) < 5 * Math.sqrt(variance(a) / n[k]));
-        for (let b = 0; b < 3; b++) {
-          const error = Math.sqrt((variance(a) * variance(b) + expected[3 * a + b] ** 2) / n[k]);
-          assert.ok(Math.abs(second[9 * k + 3 * a + b] / n[k] - expected[3 * a + b]) < 5 * error);
-        }
       }
     }
   });

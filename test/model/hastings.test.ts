@@ -61,19 +61,6 @@ describe('hastings', () => {
   });
 
   for (const covariance of COVARIANCES) {
-    test(`splitting in three equals splitting in two twice (${covariance})`, () => {
-      forAll([fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 5 })], (seed, d) => {
-        const { rows, parts } = thirds(seed, 20, d, covariance);
-        const prior = dataPrior(rows, d, covariance);
-        const [a, b, c] = parts;
-        const twice =
-          logSplitRatio(prior, [addStatistics(a, b), c], 10, 0.7) + logSplitRatio(prior, [a, b], 10, 0.7);
-        close(logSplitRatio(prior, parts, 10, 0.7), twice, 1e-10);
-      });
-    });
-  }
-
-  for (const covariance of COVARIANCES) {
     test(`a split changes the evidence by its ratio, whatever other clusters there are (${covariance})`, () => {
       forAll(
         [

@@ -176,11 +176,6 @@ export function triangular(seed: number, d: number): Float64Array {
   });
 }
 
-/** An invertible D×D matrix, which maps rows x to A·x. */
-export function invertible(seed: number, d: number): Float64Array {
-  return product(triangular(seed, d), transposed(triangular(seed + 1, d), d), d);
-}
-
 /** A positive definite D×D matrix, with `diag` the diagonal of one. */
 export function positiveDefinite(seed: number, d: number, covariance: Covariance): Float64Array {
   const l = triangular(seed, d);

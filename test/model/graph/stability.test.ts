@@ -58,26 +58,6 @@ describe('replicates', () => {
       assert.deepEqual(range, [4, 6]);
     }
   });
-
-  test('single clusters agree with 0, with each other too', () => {
-    const single = labelsOf(3, 1, 0);
-    assert.deepEqual(stability([labelsOf(1, 1, 0), labelsOf(2, 1, 0), single], N), {
-      mean: 0,
-      error: 0,
-      k: 1,
-      range: [1, 1],
-    });
-    const [one, two] = [labelsOf(1, 3, 0), labelsOf(2, 3, 0)];
-    const mixed = stability([one, two, single], N);
-    close(mixed.mean, 1 / 3, 1e-12);
-    close(mixed.error, Math.sqrt(2) / 3 / Math.sqrt(3), 1e-12);
-    assert.equal(mixed.k, 3);
-    assert.deepEqual(mixed.range, [1, 3]);
-    assert.equal(stability([one, single], N).k, 2);
-    // Though the other has the same label in all rows that they share.
-    assert.equal(stability([Int32Array.of(0, 0, 1), Int32Array.of(0, 0, -1)], 3).mean, 0);
-    assert.equal(stability([Int32Array.of(0, 0, -1), Int32Array.of(0, 0, 1)], 3).mean, 0);
-  });
 });
 
 test('the ARI by counting is that of the contingency table', () => {
