@@ -1,4 +1,4 @@
-import type { Departure, RunEvent } from '../../view/events.ts';
+import { DEPARTURES, type Departure, type RunEvent } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
 
 /** Counts of observed values by bucket. */
@@ -26,69 +26,37 @@ function observe(histogram: Histogram, value: number, times = 1): void {
   histogram.count += times;
 }
 
-interface ProposalCounts {
-  accepted: number;
-  refused: number;
-  /** Largest log H of the last step with proposals; null: none so far. */
-  best: number | null;
-  epoch: number;
-}
+/** Of splits or merges; `best`: the largest log H of the last step with proposals, null: none so far. */
+const noProposals = () => ({ accepted: 0, refused: 0, best: null as number | null, epoch: -1 });
+
+export type Counters = ReturnType<typeof createCounters>;
 
 /**
  * Counters of a run since the start of this process. Plain numbers, because they are updated hundreds of times a second but
- * read only a few times a minute (coordinator/monitor/prometheus.ts).
+ * read only a few times a minute (coordinator/monitor/prometheus.ts). `startedAt`: on the clock of `performance.now()`.
  */
-export interface Counters extends RoundListener {
-  event(event: RunEvent): void;
-  /** When counting started, on the clock of `performance.now()`. */
-  readonly startedAt: number;
-  readonly rounds: Histogram;
-  /** Units with accepted results. */
-  units: number;
-  /** Compute time per unit in seconds, by task. */
-  readonly tasks: Map<string, Histogram>;
-  /** Compute time in seconds, by worker and task. */
-  readonly workers: Map<string, Map<string, number>>;
-  readonly epochs: {
-    count: number;
-    last: number;
-    /** When the last one ended, ms since 1970. */
-    at: number | null;
-    k: number | null;
-    loss: number | null;
-    subLoss: number | null;
-  };
-  readonly split: ProposalCounts;
-  readonly merge: ProposalCounts;
-  readonly departures: Record<Departure, number>;
-  /** The last epoch of the encoder; null: there was none. */
-  encoder: Extract<RunEvent, { type: 'encoder-epoch' }> | null;
-  readonly checkpoints: {
-    written: number;
-    failed: number;
-    at: number | null;
-    bytes: number;
-    seconds: number;
-  };
-}
-
-export function createCounters(now: () => number = Date.now, startedAt = performance.now()): Counters {
-  const proposals = (): ProposalCounts => ({ accepted: 0, refused: 0, best: null, epoch: -1 });
-  const self: Counters = {
+export function createCounters(now: () => number = Date.now, startedAt = performance.now()) {
+  const known = (value: number | null) => value;
+  const self = {
     startedAt,
     rounds: createHistogram(ROUND_BOUNDS),
+    /** Units with accepted results. */
     units: 0,
-    tasks: new Map(),
-    workers: new Map(),
-    epochs: { count: 0, last: 0, at: null, k: null, loss: null, subLoss: null },
-    split: proposals(),
-    merge: proposals(),
-    departures: { killed: 0, exited: 0, silent: 0, goodbye: 0, stalled: 0, cut: 0, refused: 0 },
-    encoder: null,
-    checkpoints: { written: 0, failed: 0, at: null, bytes: 0, seconds: 0 },
+    /** Compute time per unit in seconds, by task. */
+    tasks: new Map<string, Histogram>(),
+    /** Compute time in seconds, by worker and task. */
+    workers: new Map<string, Map<string, number>>(),
+    /** `at`: when the last one ended, ms since 1970. */
+    epochs: { count: 0, last: 0, at: known(null), k: known(null), loss: known(null), subLoss: known(null) },
+    split: noProposals(),
+    merge: noProposals(),
+    departures: Object.fromEntries(DEPARTURES.map((how) => [how, 0])) as Record<Departure, number>,
+    /** The last epoch of the encoder; null: there was none. */
+    encoder: null as Extract<RunEvent, { type: 'encoder-epoch' }> | null,
+    checkpoints: { written: 0, failed: 0, at: known(null), bytes: 0, seconds: 0 },
 
-    roundEnded: (duration) => observe(self.rounds, duration / 1000),
-    results(label, { done }, tasks) {
+    roundEnded: (duration: number) => observe(self.rounds, duration / 1000),
+    results(...[label, { done }, tasks]: Parameters<RoundListener['results']>) {
       let units = 0;
       for (const { length } of done) units += length;
       self.units += units;
@@ -104,7 +72,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
         );
       }
     },
-    event(event) {
+    event(event: RunEvent) {
       switch (event.type) {
         case 'resume':
           Object.assign(self.epochs, { last: event.epoch, k: event.k });
@@ -139,8 +107,8 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
           break;
         case 'checkpoint': {
           const { bytes, seconds } = event;
-          const { written } = self.checkpoints;
-          Object.assign(self.checkpoints, { written: written + 1, at: now(), bytes, seconds });
+          self.checkpoints.written++;
+          Object.assign(self.checkpoints, { at: now(), bytes, seconds });
           break;
         }
         case 'checkpoint-failed':

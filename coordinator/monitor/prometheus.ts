@@ -2,10 +2,11 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
-import { REJECTION_REASONS, type RejectionReason } from '../../proto/authenticator.ts';
+import { REJECTION_REASONS } from '../../proto/authenticator.ts';
 import { STATUSES } from '../../view/api.ts';
 import { DEPARTURES } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
+import type { Counts } from '../scheduler/accounting.ts';
 import type { MemberView } from '../scheduler/registry.ts';
 import type { Server } from '../scheduler/server.ts';
 import type { Counters, Histogram } from './counters.ts';
@@ -88,7 +89,7 @@ const HELP = {
 type MetricName = keyof typeof HELP;
 
 /** The value of a metric without labels (null: not known yet), or the label values and value of each of its time series. */
-type Reading = number | null | Iterable<readonly [labels: string | readonly string[], value: number]>;
+type Reading = number | null | readonly (readonly [labels: string | readonly string[], value: number])[];
 
 /** Clusters with a time series each. */
 const MAX_CLUSTERS = 200;
@@ -96,114 +97,112 @@ const MAX_CLUSTERS = 200;
 const MAX_WORKERS_BY_TASK = 200;
 /** Shortest interval for which busy ratios are computed, ms: a second scraper right after the first gets the same values. */
 const MIN_INTERVAL_MS = 500;
-const CONNECTION_FAILURES = Object.keys(REJECTION_REASONS) as RejectionReason[];
+const KINDS = ['split', 'merge'] as const;
 
 /** How each metric is read at a scrape. */
 function readers(sources: MetricSources): { [Name in MetricName]: () => Reading } {
   const { recorder, counters, server, config, now = () => performance.now() } = sources;
   const { epochs, checkpoints } = counters;
-  const encoder = () => counters.encoder;
+  const ofEncoder = (read: (epoch: NonNullable<Counters['encoder']>) => number) => () =>
+    counters.encoder && read(counters.encoder);
   const graph = () => recorder.snapshot()?.state.graph;
   const weights = () => [...(recorder.snapshot()?.state.mixture.weights ?? [])];
-  const byCluster = (values: readonly number[]) =>
-    values.slice(0, MAX_CLUSTERS).map((value, k) => [String(k), value] as const);
+  const byCluster = (values: readonly number[]): Reading =>
+    values.slice(0, MAX_CLUSTERS).map((value, k) => [String(k), value]);
+  const sampleRows = () => recorder.run()?.sampleRows ?? null;
   const present = () => server.members().filter(({ state }) => state !== 'gone');
-  const gpuMemory = (of: keyof NonNullable<MemberView['gpuMemory']>) =>
-    present().flatMap(({ label, gpuMemory }) => (gpuMemory ? [[label, gpuMemory[of]] as const] : []));
+  /** Of the workers that are present and that have told it. */
+  const memory = (read: (member: MemberView) => number | undefined) => (): Reading =>
+    present().flatMap((member) => {
+      const bytes = read(member);
+      return bytes ? [[member.label, bytes]] : [];
+    });
+  const counts = (reasons: Record<string, (keyof Counts)[]>) => (): Reading => {
+    const all = server.counts();
+    return Object.entries(reasons).map(([name, of]) => [name, of.reduce((sum, key) => sum + all[key], 0)]);
+  };
   const busyRatios = busyRatiosSinceLastCall(counters, now);
   const written = (value: number) => (checkpoints.written ? value : null);
   return {
     'build_info{version,node,identity}': () => [
       [[sources.version, process.version, server.identity() ?? ''], 1],
     ],
-    'run_state{state}': () => STATUSES.map((state) => [state, Number(state === recorder.status())] as const),
+    'run_state{state}': () => STATUSES.map((state) => [state, Number(state === recorder.status())]),
     clusters: () => epochs.k ?? recorder.snapshot()?.state.mixture.k ?? null,
     epoch: () => epochs.last,
     max_epochs: () => config.maxEpochs,
     epochs_total: () => epochs.count,
     epoch_timestamp_seconds: () => epochs.at && epochs.at / 1000,
     rows: () => sources.rows,
-    sample_rows: () => recorder.run()?.sampleRows ?? null,
+    sample_rows: sampleRows,
     clustering_loss: () => epochs.loss,
     subclustering_loss: () => epochs.subLoss,
     partition_agreement: () => graph()?.stability ?? null,
-    'partition_clusters{bound}': () =>
-      (graph()?.range ?? []).map((k, i) => [i ? 'most' : 'least', k] as const),
+    'partition_clusters{bound}': () => (graph()?.range ?? []).map((k, i) => [i ? 'most' : 'least', k]),
     'cluster_weight{cluster}': () => byCluster(weights()),
     'cluster_rows{cluster}': () =>
-      byCluster(softCounts(weights(), recorder.run()?.sampleRows ?? 0, weightSmoothing(config.schedule))),
+      byCluster(softCounts(weights(), sampleRows() ?? 0, weightSmoothing(config.schedule))),
     'proposals_total{kind,outcome}': () =>
-      (['split', 'merge'] as const).flatMap((kind) =>
-        (['accepted', 'refused'] as const).map(
-          (outcome) => [[kind, outcome], counters[kind][outcome]] as const,
-        ),
+      KINDS.flatMap((kind) =>
+        (['accepted', 'refused'] as const).map((outcome) => [[kind, outcome], counters[kind][outcome]]),
       ),
     'best_log_ratio{kind}': () =>
-      (['split', 'merge'] as const).flatMap((kind) => {
+      KINDS.flatMap((kind) => {
         const { best } = counters[kind];
-        return best === null ? [] : [[kind, best] as const];
+        return best === null ? [] : [[kind, best]];
       }),
-    encoder_epoch: () => encoder()?.epoch ?? null,
-    encoder_max_epochs: () => encoder()?.of ?? null,
-    encoder_loss: () => encoder()?.loss ?? null,
-    encoder_epoch_seconds: () => encoder()?.wall ?? null,
-    encoder_bytes_per_row: () => encoder() && encoder()!.bytes / sources.rows,
+    encoder_epoch: ofEncoder(({ epoch }) => epoch),
+    encoder_max_epochs: ofEncoder(({ of }) => of),
+    encoder_loss: ofEncoder(({ loss }) => loss),
+    encoder_epoch_seconds: ofEncoder(({ wall }) => wall),
+    encoder_bytes_per_row: ofEncoder(({ bytes }) => bytes / sources.rows),
     rounds_total: () => counters.rounds.count,
     units_total: () => counters.units,
     'worker_task_seconds_total{worker,task}': () => {
       const all = [...counters.workers];
       if (all.length > MAX_WORKERS_BY_TASK)
-        return all.map(([worker, tasks]) => [[worker, 'all'], round(total(tasks))] as const);
+        return all.map(([worker, tasks]) => [[worker, 'all'], round(total(tasks))]);
       return all.flatMap(([worker, tasks]) =>
         Array.from(tasks, ([task, seconds]) => [[worker, task], round(seconds)] as const),
       );
     },
     'worker_busy_ratio{worker}': () => {
       const ratioOf = busyRatios();
-      return present().map(({ label }) => [label, round(ratioOf(label))] as const);
+      return present().map(({ label }) => [label, round(ratioOf(label))]);
     },
-    'worker_memory_bytes{worker}': () =>
-      present().flatMap(({ label, memory }) => (memory ? [[label, memory] as const] : [])),
+    'worker_memory_bytes{worker}': memory(({ memory }) => memory),
     'worker_info{worker,host,backend,gpu,version}': () =>
-      present().map(
-        ({ label, host, backend, gpu, version }) =>
-          [[label, short(host), short(backend), short(gpu ?? ''), short(version ?? '')], 1] as const,
-      ),
-    'worker_gpu_memory_bytes{worker}': () => gpuMemory('used'),
-    'worker_gpu_memory_limit_bytes{worker}': () => gpuMemory('limit'),
+      present().map(({ label, host, backend, gpu, version }) => [
+        [label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],
+        1,
+      ]),
+    'worker_gpu_memory_bytes{worker}': memory(({ gpuMemory }) => gpuMemory?.used),
+    'worker_gpu_memory_limit_bytes{worker}': memory(({ gpuMemory }) => gpuMemory?.limit),
     'workers{state}': () => {
       const counts = { up: 0, silent: 0, gone: 0 };
       for (const { state } of server.members()) counts[state]++;
       return Object.entries(counts);
     },
-    'worker_joins_total{worker}': () => server.members().map(({ label, joins }) => [label, joins] as const),
+    'worker_joins_total{worker}': () => server.members().map(({ label, joins }) => [label, joins]),
     'worker_departures_total{reason}': () =>
-      DEPARTURES.map((reason) => [reason, counters.departures[reason]] as const),
+      DEPARTURES.map((reason) => [reason, counters.departures[reason]]),
     units_reassigned_total: () => server.counts().unitsReassigned,
     units_raced_total: () => server.counts().unitsRaced,
-    'results_dropped_total{reason}': () => {
-      const counts = server.counts();
-      return [
-        ['late', counts.resultsLate],
-        ['not_asked_for', counts.resultsNotAskedFor],
-        ['wrong_shape', counts.resultsWrongShape],
-        ['another_term', counts.resultsOfAnotherTerm],
-      ];
-    },
-    'refused_messages_total{reason}': () => {
-      const counts = server.counts();
-      return [
-        ['malformed', counts.messagesMalformed],
-        ['ignored', counts.messagesIgnored + counts.hellosIgnored],
-        ['hello', counts.hellosRefused],
-        ['fetch', counts.fetchesRefused],
-      ];
-    },
+    'results_dropped_total{reason}': counts({
+      late: ['resultsLate'],
+      not_asked_for: ['resultsNotAskedFor'],
+      wrong_shape: ['resultsWrongShape'],
+      another_term: ['resultsOfAnotherTerm'],
+    }),
+    'refused_messages_total{reason}': counts({
+      malformed: ['messagesMalformed'],
+      ignored: ['messagesIgnored', 'hellosIgnored'],
+      hello: ['hellosRefused'],
+      fetch: ['fetchesRefused'],
+    }),
     'refused_connections_total{reason}': () => {
-      const refused = server.refused();
-      return CONNECTION_FAILURES.map(
-        (reason) => [reason.replaceAll('-', '_'), refused[reason] ?? 0] as const,
-      );
+      const refused: Record<string, number> = server.refused();
+      return Object.keys(REJECTION_REASONS).map((name) => [name.replaceAll('-', '_'), refused[name] ?? 0]);
     },
     received_bytes_total: () => server.traffic().received,
     sent_bytes_total: () => server.traffic().sent,

@@ -1,7 +1,7 @@
 import type { Layout } from '../../model/layout.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
-import type { FromWorker, StateRef, WorkUnit } from '../../proto/messages.ts';
-import { resultCheck, statesOf, type Task } from '../../proto/tasks.ts';
+import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
+import { resultCheck, statesOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
@@ -29,16 +29,7 @@ export interface Dispatcher extends RoundDispatcher {
 }
 
 /** A worker's part of a round, as sent in a `round` message. */
-export interface Assignment {
-  round: number;
-  tasks: Task[];
-  units: WorkUnit[];
-  sum: boolean;
-  /** All states that the tasks read. */
-  uses: StateRef[];
-  /** Those of them that this worker lacks. */
-  states: StateRef[];
-}
+export type Assignment = Omit<Extract<FromCoordinator, { type: 'round' }>, 'type' | 'term'>;
 
 /** The dispatcher uses neither sockets nor a clock (ms, monotonic): both are passed in. */
 export interface DispatcherOptions {
@@ -121,18 +112,17 @@ export class UnitDispatcher implements Dispatcher {
     return new Promise((resolve, reject) => {
       const rules = this.#options.rules ?? { statesOf, resultCheck };
       const names = new Set(spec.tasks.flatMap(rules.statesOf));
-      const states = new Map([...names].map((name) => [name, this.#published(name)]));
+      const states = new Map<string, PublishedState>();
+      for (const name of names) {
+        const state = this.#states.get(name);
+        if (!state) throw new Error(`state ${name} was never published`);
+        states.set(name, state);
+      }
       const check = rules.resultCheck(this.#layout, spec.tasks, (name) => states.get(name)!.tensors);
       const round = new Round(++this.#rounds, spec, states, check, this.#options.now());
       this.#current = { round, silences: [], resolve, reject };
       this.#dispatch();
     });
-  }
-
-  #published(name: string): PublishedState {
-    const state = this.#states.get(name);
-    if (!state) throw new Error(`state ${name} was never published`);
-    return state;
   }
 
   abort(error: Error): void {
@@ -198,7 +188,11 @@ export class UnitDispatcher implements Dispatcher {
     const sender = this.#workers.get(worker);
     if (!current || id !== current.round.id) {
       if (id > this.#rounds) return 'not asked for';
-      if (sender) this.#caughtUp(worker, sender);
+      if (sender?.owed) {
+        const { kind, round, since } = sender.owed;
+        this.#pace.answered(worker, kind, round, this.#options.now() - since);
+      }
+      if (sender) Object.assign(sender, { lagging: false, owed: null });
       return 'late';
     }
     const { round } = current;
@@ -211,9 +205,7 @@ export class UnitDispatcher implements Dispatcher {
       const silence = now - sender.silentSince;
       if (silence >= SAME_MESSAGE_MS) current.silences.push(silence);
       this.#pace.answered(worker, kindOf(round), id, silence, indices.length);
-      sender.silentSince = now;
-      sender.lagging = false;
-      sender.owed = null;
+      Object.assign(sender, { silentSince: now, lagging: false, owed: null });
       for (const index of indices) sender.inFlight.delete(index);
     }
     if (verdict === 'late') return verdict;
@@ -254,15 +246,6 @@ export class UnitDispatcher implements Dispatcher {
   /** The published version of a state. */
   state(name: string): Tensors | undefined {
     return this.#states.get(name)?.tensors;
-  }
-
-  /** A result of an earlier round has arrived. */
-  #caughtUp(name: string, worker: WorkerProgress): void {
-    worker.lagging = false;
-    if (!worker.owed) return;
-    const { kind, round, since } = worker.owed;
-    this.#pace.answered(name, kind, round, this.#options.now() - since);
-    worker.owed = null;
   }
 
   /** Called regularly: sends the units of stragglers to idle workers too. Returns how many. */
@@ -402,19 +385,17 @@ export class UnitDispatcher implements Dispatcher {
     for (const index of indices) worker.inFlight.add(index);
     round.assign(name, indices);
     const units = indices.map((index) => spec.units[index]);
-    if (!spec.streams) this.#noteCached(name, units);
+    // It keeps the rows of these units in memory from now on.
+    if (!spec.streams)
+      this.#cached.set(
+        name,
+        new Set([...(this.#cached.get(name) ?? []), ...units.map(({ shard }) => shard)]),
+      );
     this.#options.send(
       name,
       { round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false, uses, states: missing },
       prefixed(missing.map(({ name }) => [name, states.get(name)!.tensors])),
     );
-  }
-
-  /** Records that the worker keeps the rows of these units in memory from now on. */
-  #noteCached(worker: string, units: WorkUnit[]): void {
-    const cached = this.#cached.get(worker) ?? new Set();
-    for (const { shard } of units) cached.add(shard);
-    this.#cached.set(worker, cached);
   }
 
   #end(): CurrentRound | null {

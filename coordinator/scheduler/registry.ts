@@ -3,7 +3,7 @@ import type { Layout } from '../../model/layout.ts';
 import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
 import type { Departure, Emit } from '../../view/events.ts';
-import { type Counts, TokenBucket } from './accounting.ts';
+import { type Counts, createTokenBucket } from './accounting.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
@@ -34,25 +34,14 @@ export interface RegistryOptions extends ServedRows {
   log(line: string): void;
 }
 
-/** What a worker reports about itself in its hello. */
-interface WorkerDescription {
-  session: string;
-  name: string;
-  host: string;
-  pid: number;
-  backend: string;
-  identity: string;
-  /** Its build; null: not a dpmesh. */
-  version: string | null;
-  /** Why that backend was chosen. */
-  why: string;
-  gpu: string | null;
-}
+/** What a worker reports about itself in its hello; `version`, its build: null, if it is not a dpmesh. */
+type WorkerDescription = ReturnType<typeof descriptionOf>;
 
 /** A worker that is connected, or was. */
 export interface Member {
   /** Its number (`w1`), which a replacement takes over. */
   readonly worker: string;
+  /** Its name for people, kept by a replacement: the worker's own name, or its number if it has none. */
   readonly label: string;
   description: WorkerDescription;
   /** Its connection. */
@@ -69,25 +58,13 @@ export interface Member {
   mayReadFile: boolean;
   /** One of its results was accepted. */
   hasContributed: boolean;
-  memory: number;
-  gpuMemory: MemberView['gpuMemory'];
-}
-
-/** A worker as monitoring shows it. */
-export interface MemberView {
-  worker: string;
-  /** Its name for people, kept by a replacement: the worker's own name, or its number if it has none. */
-  label: string;
-  host: string;
-  backend: string;
-  version: string | null;
-  gpu: string | null;
-  state: 'up' | 'silent' | 'gone';
-  joins: number;
   /** Resident bytes, as last reported; 0: not reported yet. */
   memory: number;
   gpuMemory: { used: number; limit: number } | null;
 }
+
+/** A worker as monitoring shows it. */
+export type MemberView = ReturnType<typeof viewOf>;
 
 /** Workers, connected or not, that are remembered: each costs memory. */
 const MAX_MEMBERS = 1024;
@@ -106,7 +83,7 @@ const MAX_LABEL = 100;
  */
 export class Registry {
   readonly #options: RegistryOptions;
-  readonly #arrivals: TokenBucket;
+  readonly #mayArrive: () => boolean;
   readonly #members = new Map<string, Member>();
   readonly #bySession = new Map<string, Member>();
   readonly #byPeer = new Map<string, Member>();
@@ -121,7 +98,7 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#arrivals = new TokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
+    this.#mayArrive = createTokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
     this.#fixedIdentity = options.identity ?? null;
     this.#rows = options;
   }
@@ -149,11 +126,6 @@ export class Registry {
   /** The connections of all workers, including those that have left. */
   peers(): string[] {
     return [...this.#byPeer.keys()];
-  }
-
-  /** The connection of a worker. */
-  peerOf(worker: string): string {
-    return this.#members.get(worker)!.peer;
   }
 
   /** The worker of this number, present or not. */
@@ -186,10 +158,9 @@ export class Registry {
 
   /** Welcomes a worker or refuses it. */
   hello(peer: string, header: Hello): void {
-    const { counts } = this.#options;
     // A worker that gets no reply retries.
-    if (!this.#arrivals.take()) {
-      counts.hellosIgnored++;
+    if (!this.#mayArrive()) {
+      this.#options.counts.hellosIgnored++;
       return;
     }
     const isBarred = this.#bySession.get(header.session)?.isBarred;
@@ -213,11 +184,8 @@ export class Registry {
     const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
     this.#bySession.delete(member.description.session);
     this.#byPeer.delete(member.peer);
-    const isSame = member.description.session === description.session;
-    member.hasContributed &&= isSame;
-    member.processEnded = false;
-    member.isBarred = false;
-    Object.assign(member, { description, peer });
+    member.hasContributed &&= member.description.session === description.session;
+    Object.assign(member, { description, peer, processEnded: false, isBarred: false });
     this.#bySession.set(description.session, member);
     this.#byPeer.set(peer, member);
     this.#welcome(member);
@@ -229,7 +197,7 @@ export class Registry {
     member.lastHeard = this.#options.now();
     if (member.processEnded) return false;
     if (isPresent(member)) return true;
-    if (!this.#arrivals.take()) {
+    if (!this.#mayArrive()) {
       this.#options.counts.hellosIgnored++;
       return false;
     }
@@ -364,21 +332,20 @@ export class Registry {
     this.#options.send(peer, { type: 'refuse', ...refusal });
   }
 
-  #refusalOf({
-    protocol,
-    version,
-    identity: theirs,
-  }: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
-    const ofProtocol =
-      protocol === PROTOCOL ? ['', ''] : [` (protocol ${protocol})`, ` (protocol ${PROTOCOL})`];
+  #refusalOf(theirs: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
+    const { protocol, version = 'of another version' } = theirs;
     // Two builds of one version may have unlike tasks: each would wait for what the other does not understand.
-    if (protocol !== PROTOCOL || (version !== undefined && version !== buildId()))
+    if (protocol !== PROTOCOL || (theirs.version !== undefined && version !== buildId())) {
+      const named = (version: string, own: number) =>
+        protocol === PROTOCOL ? version : `${version} (protocol ${own})`;
+      const [theirBuild, ownBuild] = [named(version, protocol), named(buildId(), PROTOCOL)];
       return {
-        reason: `it is dpmesh ${version ?? 'of another version'}${ofProtocol[0]}, this coordinator is ${buildId()}${ofProtocol[1]}: install the same build on both`,
+        reason: `it is dpmesh ${theirBuild}, this coordinator is ${ownBuild}: install the same build on both`,
       };
+    }
     const identity = this.identity();
-    if (this.#options.mixed || identity === null || theirs === identity) return;
-    const reason = `its numeric identity is ${theirs}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
+    if (this.#options.mixed || identity === null || theirs.identity === identity) return;
+    const reason = `its numeric identity is ${theirs.identity}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
     return { reason, identity };
   }
 
@@ -460,12 +427,12 @@ export class Registry {
 
 const isPresent = ({ state }: Member) => state === 'up';
 
-function descriptionOf(hello: Hello): WorkerDescription {
+function descriptionOf(hello: Hello) {
   const { session, name, host, pid, backend, identity, version = null, why = '', gpu = null } = hello;
   return { session, name, host, pid, backend, identity, version, why, gpu };
 }
 
-function viewOf({ worker, label, description, state, joins, memory, gpuMemory }: Member): MemberView {
+function viewOf({ worker, label, description, state, joins, memory, gpuMemory }: Member) {
   const { host, backend, version, gpu } = description;
   return { worker, label, host, backend, version, gpu, state, joins, memory, gpuMemory };
 }

@@ -3,7 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import { byPrefix } from '../../proto/codec.ts';
 import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { type Counts, noCounts, type ResultsMessage, Usage } from './accounting.ts';
+import { type Counts, createUsage, noCounts, type ResultsMessage, type Usage } from './accounting.ts';
 import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
 import { type Member, Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
@@ -75,13 +75,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const { verify = async () => null } = options;
   let { term } = options;
   const counts = noCounts();
-  const usage = new Usage(layout.rows);
+  const usage = createUsage(layout.rows);
   const dispatcher = new UnitDispatcher({
     layout,
     rules: options.rules,
     now,
     send: (worker, assignment, tensors) =>
-      send(registry.peerOf(worker), { type: 'round', term, ...assignment }, tensors),
+      send(registry.member(worker).peer, { type: 'round', term, ...assignment }, tensors),
     roundEnded: (duration) => roundListener?.roundEnded(duration),
     reassigned(units) {
       counts.unitsReassigned += units;

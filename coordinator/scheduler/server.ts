@@ -10,15 +10,14 @@ import {
   MOST_ABOUT,
   type RunEnd,
 } from '../../proto/messages.ts';
-import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
+import { bindRouter } from '../../proto/sockets.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Departure } from '../../view/events.ts';
-import { type ComputeSeconds, type Counts, PeerRateLimit } from './accounting.ts';
+import { type Counts, createRateLimit } from './accounting.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { MemberView } from './registry.ts';
-import { createScheduler, type FetchMessage, type Scheduler, type SchedulerOptions } from './scheduler.ts';
+import { createScheduler, type FetchMessage, type SchedulerOptions } from './scheduler.ts';
 
-export interface RowServerOptions {
+interface RowServerOptions {
   /** Columns of the rows. */
   dim: number;
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
@@ -30,37 +29,29 @@ export interface RowServerOptions {
 /** Requests in flight per connection. */
 const MAX_FETCHES = 16;
 
-/** Reads rows for workers that cannot read the data file. */
-class RowServer {
-  readonly #options: RowServerOptions;
+/** Reads rows for workers that cannot read the data file, and responds with them, or with a `problem`. */
+function rowServer({ dim, readBlocks, send, counts }: RowServerOptions) {
   /** Number of requests in flight, by connection. */
-  readonly #inFlight = new Map<string, number>();
-
-  constructor(options: RowServerOptions) {
-    this.#options = options;
-  }
-
-  /** Responds with the rows, or with a `problem`. */
-  async serve(peer: string, { request, blocks }: FetchMessage): Promise<void> {
-    const { dim, readBlocks, send, counts } = this.#options;
+  const inFlight = new Map<string, number>();
+  return async (peer: string, { request, blocks }: FetchMessage): Promise<void> => {
     const response = { type: 'rows' as const, request, blocks };
-    const inFlight = this.#inFlight.get(peer) ?? 0;
-    if (inFlight >= MAX_FETCHES) {
+    const own = inFlight.get(peer) ?? 0;
+    if (own >= MAX_FETCHES) {
       counts.fetchesRefused++;
       return send(peer, { ...response, problem: `more than ${MAX_FETCHES} requests at once` });
     }
-    this.#inFlight.set(peer, inFlight + 1);
+    inFlight.set(peer, own + 1);
     try {
       const rows = await readBlocks(blocks);
       await send(peer, response, { rows: { shape: [rows.length / dim, dim], data: rows } });
     } catch (error) {
       await send(peer, { ...response, problem: (error as Error).message.slice(0, 4000) });
     } finally {
-      const left = this.#inFlight.get(peer)! - 1;
-      if (left) this.#inFlight.set(peer, left);
-      else this.#inFlight.delete(peer);
+      const left = inFlight.get(peer)! - 1;
+      if (left) inFlight.set(peer, left);
+      else inFlight.delete(peer);
     }
-  }
+  };
 }
 
 export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 'fetch' | 'now'> {
@@ -72,37 +63,7 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */
-export interface Server extends Pick<Scheduler, 'misread'> {
-  address: string;
-  dispatcher: Dispatcher;
-  /**
-   * From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. `isOwnFile`: those of the
-   * file, which workers may read themselves. Only between two rounds.
-   */
-  serve(layout: Layout, isOwnFile?: boolean): void;
-  /** Numeric identity of the run, determined by its first worker. */
-  identity(): string | null;
-  /** The first worker's backend, and why it was chosen. */
-  backend(): { name: string; why: string } | null;
-  /** Resolves when this many workers have joined. */
-  joined(count: number): Promise<void>;
-  /** A worker for people. */
-  describe(worker: string): string;
-  /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
-  ended(pid: number, how: Departure, reason: string): boolean;
-  /** Compute time since the last call. */
-  usage(): ComputeSeconds;
-  /** Totals since the start; `workers` is the largest number at one time, `memory` the largest of any worker, bytes. */
-  totals(): { rounds: number; rowsRead: number; workers: number; memory: number };
-  counts(): Counts;
-  /** Closes all connections; only workers whose keys are still allowed can reconnect. */
-  cut(): Promise<void>;
-  refused: RouterSocket['refused'];
-  traffic: RouterSocket['traffic'];
-  members(): MemberView[];
-  /** Tells all workers to stop, and how the run ended, and closes the socket. */
-  close(ended?: RunEnd): Promise<void>;
-}
+export type Server = Awaited<ReturnType<typeof startServer>>;
 
 const newTerm = () => randomInt(1, 2 ** 47);
 const TICK_MS = 100;
@@ -110,12 +71,12 @@ const TICK_MS = 100;
 const MAX_LOGGED = 20;
 
 /** Opens the coordinator's socket. Messages are decoded and validated here, then passed to the scheduler. */
-export async function startServer(options: ServerOptions): Promise<Server> {
+export async function startServer(options: ServerOptions) {
   const { layout, readBlocks, log, authenticator } = options;
   const now = () => performance.now();
-  const malformed = new PeerRateLimit(now);
+  const malformed = createRateLimit(now);
   /** A hello costs sending all states and a line in the event log, and a worker has no need to send many. */
-  const hellos = new PeerRateLimit(now);
+  const hellos = createRateLimit(now);
 
   const send = (peer: string, message: FromCoordinator, tensors?: Tensors) =>
     socket.send(Buffer.from(peer, 'hex'), encode(message, tensors));
@@ -124,10 +85,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     term: newTerm(),
     now,
     send: (peer, message, tensors) => void send(peer, message, tensors),
-    fetch: (peer, header) => void rows.serve(peer, header),
+    fetch: (peer, header) => void serveRows(peer, header),
   });
   const { dispatcher, registry, usage, counts, misread, serve, tick } = scheduler;
-  let rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
+  let serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
 
   /** A message is being read, and others wait behind it. */
   let reading = false;
@@ -168,28 +129,42 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   return {
     address: socket.address,
-    dispatcher,
-    serve(layout, isOwnFile = false) {
-      rows = new RowServer({ dim: layout.dim, readBlocks, send, counts });
+    dispatcher: dispatcher as Dispatcher,
+    /**
+     * From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. `isOwnFile`: those of the
+     * file, which workers may read themselves. Only between two rounds.
+     */
+    serve(layout: Layout, isOwnFile = false): void {
+      serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
       serve({ layout, file: isOwnFile ? options.file : null, term: newTerm() });
     },
+    /** Numeric identity of the run, determined by its first worker. */
     identity: () => registry.identity(),
+    /** The first worker's backend, and why it was chosen. */
     backend: () => registry.backend(),
-    joined: (count) => registry.joined(count),
+    /** Resolves when this many workers have joined. */
+    joined: (count: number) => registry.joined(count),
     misread,
-    describe: (worker) => registry.describe(worker),
-    ended: (pid, how, reason) => registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
-    usage: () => usage.take(),
+    /** A worker for people. */
+    describe: (worker: string) => registry.describe(worker),
+    /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
+    ended: (pid: number, how: Departure, reason: string) =>
+      registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
+    /** Compute time since the last call. */
+    usage: usage.take,
+    /** Totals since the start; `workers` is the largest number at one time, `memory` the largest of any worker, bytes. */
     totals: () => ({ ...usage.totals(), workers: registry.peakCount() }),
     counts: () => ({ ...counts }),
     refused: socket.refused,
     traffic: socket.traffic,
     members: () => registry.members(),
-    async cut() {
+    /** Closes all connections; only workers whose keys are still allowed can reconnect. */
+    async cut(): Promise<void> {
       registry.cut('the list of keys has changed');
       await socket.cut();
     },
-    async close(ended) {
+    /** Tells all workers to stop, and how the run ended, and closes the socket. */
+    async close(ended?: RunEnd): Promise<void> {
       clearInterval(ticking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
       await Promise.all(

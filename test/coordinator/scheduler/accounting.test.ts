@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PeerRateLimit, TokenBucket } from '../../../coordinator/scheduler/accounting.ts';
+import { createRateLimit, createTokenBucket } from '../../../coordinator/scheduler/accounting.ts';
 
 test('a peer reaches the limit with its 20th message in ten seconds; others are unaffected', () => {
   let clock = 0;
-  const limit = new PeerRateLimit(() => clock);
+  const limit = createRateLimit(() => clock);
   for (let i = 0; i < 19; i++) limit.add('a');
   assert.ok(!limit.exceeded('a'));
   limit.add('a');
@@ -16,7 +16,7 @@ test('a peer reaches the limit with its 20th message in ten seconds; others are 
 });
 
 test('beyond the number of peers that are remembered, the oldest are forgotten', () => {
-  const limit = new PeerRateLimit(() => 0);
+  const limit = createRateLimit(() => 0);
   for (let i = 0; i < 20; i++) limit.add('first');
   for (let i = 0; i < 4095; i++) limit.add(`p${i}`);
   assert.ok(limit.exceeded('first'));
@@ -26,8 +26,8 @@ test('beyond the number of peers that are remembered, the oldest are forgotten',
 
 test('a token bucket gives out its capacity, then what it is refilled with', () => {
   let clock = 0;
-  const bucket = new TokenBucket(3, 2, () => clock);
-  const take = (times: number) => Array.from({ length: times }, () => bucket.take());
+  const bucket = createTokenBucket(3, 2, () => clock);
+  const take = (times: number) => Array.from({ length: times }, () => bucket());
   assert.deepEqual(take(4), [true, true, true, false]);
   clock = 499;
   assert.deepEqual(take(1), [false]);

@@ -57,7 +57,7 @@ describe('the registry', () => {
     const about = { name: '', pid: 1, host: 'h', backend: 'wasm', identity: 'wasm/1', why: 'asked for' };
     assert.deepEqual(events, [{ type: 'worker', worker: 'w1', ...about, gpu: 'H100' }]);
     assert.deepEqual(registry.backend(), { name: 'wasm', why: 'asked for' });
-    assert.equal(registry.peerOf('w1'), 'p1');
+    assert.equal(registry.member('w1').peer, 'p1');
   });
 
   test('refuses another build of the same version, and names both; takes programs that name none', () => {
