@@ -91,12 +91,7 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
   let registry: Promise<Registry> | null = null;
   const registryOf = () =>
     (registry ??= import('./prometheus.ts').then(({ createMetrics }) =>
-      createMetrics({
-        ...run,
-        version: run.versions.dpmesh,
-        rows: run.layout.rows,
-        streamClients: stream.clients,
-      }),
+      createMetrics({ ...run, streamClients: stream.clients }),
     ));
   const metrics = coalesce(async () => (await registryOf()).metrics());
   app.get('/metrics', async (request, reply) => {
@@ -148,13 +143,9 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
       throw Object.assign(error, { statusCode: 503 });
     });
     return reply
-      .headers({
-        'x-rows': String(rows),
-        'x-dim': String(dim),
-        'x-rows-in-all': String(run.layout.rows),
-      })
+      .headers({ 'x-rows': `${rows}`, 'x-dim': `${dim}`, 'x-rows-in-all': `${run.layout.rows}` })
       .type('application/octet-stream')
-      .send(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+      .send(bytesOf(values));
   });
   for (const [path, read] of Object.entries({
     result: outcomeOf,
@@ -266,16 +257,12 @@ export function modelOf(mixture: Mixture, net: Layer[], { scale }: Transform): P
     means: means.map((mean) => [...mean]),
     covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
-    net: net.map(({ rows, cols, weights, bias }) => ({
-      ...{ rows, cols, weights: base64(weights), bias: base64(bias) },
-    })),
+    net: net.map((layer) => ({ ...layer, weights: base64(layer.weights), bias: base64(layer.bias) })),
     scale: [...scale],
   };
 }
 
-function base64(values: Float32Array): string {
-  return Buffer.from(bytesOf(values)).toString('base64');
-}
+const base64 = (values: Float32Array) => bytesOf(values).toString('base64');
 
 /** The scores of a run that is done, and where its results are; null if there are none. UserError for a damaged file. */
 function outcomeOf(out: string): Outcome | null {

@@ -11,25 +11,7 @@ import { createCounters } from './counters.ts';
 import type { Http, HttpOptions } from './port.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
-/** Monitors a run, from its first event to the last scrape: live page, metrics and controls. */
-export interface Monitor {
-  event(event: RunEvent): void;
-  roundListener: RoundListener;
-  observer: Observer;
-  /** If training is paused, a promise that resolves when it may continue; else null. */
-  held(): Promise<void> | null;
-  /** Opens the HTTP port. UserError if it is not available. */
-  open(options: MonitorOptions): Promise<Http>;
-  /** Sets the run's final status. */
-  ended(status: 'done' | 'failed' | 'stopped'): void;
-  /** Whether it lingers at all. */
-  lingers(seconds: number): boolean;
-  /**
-   * Resolves after this many seconds and, if Prometheus scrapes the run, with the next scrape, so that it knows how the run ended;
-   * or with `until`, or when a client requests `stop`.
-   */
-  linger(seconds: number, until: Promise<unknown>): Promise<void>;
-}
+export type Monitor = ReturnType<typeof createMonitor>;
 
 export interface MonitorOptions
   extends Pick<MonitoredRun, 'config' | 'versions' | 'id' | 'layout' | 'source' | 'raw' | 'server'> {
@@ -42,28 +24,33 @@ export interface MonitorOptions
   stop(): void;
 }
 
-/** `history`: lines of events.jsonl from earlier sessions. */
-export function createMonitor(history: Iterable<string> = []): Monitor {
+/**
+ * Monitors a run, from its first event to the last scrape: live page, metrics and controls. `history`: lines of events.jsonl from
+ * earlier sessions.
+ */
+export function createMonitor(history: Iterable<string> = []) {
   const recorder = createRecorder(history);
   const counters = createCounters();
   const pause = createPause();
   let stopLinger = () => {};
   const scrapes = createScrapes();
+  const roundListener: RoundListener = {
+    results(...args) {
+      counters.results(...args);
+      recorder.results(...args);
+    },
+    roundEnded: counters.roundEnded,
+  };
   return {
-    event(event) {
+    event(event: RunEvent): void {
       counters.event(event);
       recorder.event(event);
     },
-    roundListener: {
-      results(...args) {
-        counters.results(...args);
-        recorder.results(...args);
-      },
-      roundEnded: counters.roundEnded,
-    },
-    observer: recorder,
+    roundListener,
+    observer: recorder as Observer,
     held: pause.held,
-    async open({ http, out, checkpoints, finish, stop, ...rest }) {
+    /** Opens the HTTP port. UserError if it is not available. */
+    async open({ http, out, checkpoints, finish, stop, ...rest }: MonitorOptions): Promise<Http> {
       const { openHttp } = await import('./port.ts');
       const controls = controlsOf(recorder, pause, checkpoints, {
         finish,
@@ -73,22 +60,21 @@ export function createMonitor(history: Iterable<string> = []): Monitor {
         },
       });
       const name = basename(resolve(out.path));
-      return openHttp(http, {
-        ...rest,
-        name,
-        out: out.path,
-        recorder,
-        counters,
-        controls,
-        scraped: scrapes.add,
-      });
+      const own = { name, out: out.path, recorder, counters, controls, scraped: scrapes.add };
+      return openHttp(http, { ...rest, ...own });
     },
-    ended(status) {
+    /** Sets the run's final status. */
+    ended(status: 'done' | 'failed' | 'stopped'): void {
       recorder.setStatus(status);
       scrapes.ended();
     },
-    lingers: (seconds) => seconds > 0 || scrapes.patience() > 0,
-    async linger(seconds, until) {
+    /** Whether it lingers at all. */
+    lingers: (seconds: number) => seconds > 0 || scrapes.patience() > 0,
+    /**
+     * Resolves after this many seconds and, if Prometheus scrapes the run, with the next scrape, so that it knows how the run ended;
+     * or with `until`, or when a client requests `stop`.
+     */
+    async linger(seconds: number, until: Promise<unknown>): Promise<void> {
       const stopped = new Promise<void>((resolve) => {
         stopLinger = resolve;
       });
@@ -105,28 +91,23 @@ const NOTHING_YET = 'there is nothing to label yet: wait for the first epoch, or
 
 function controlsOf(
   recorder: Recorder,
-  pause: Pause,
+  pause: ReturnType<typeof createPause>,
   checkpoints: Checkpoints,
   { finish, stop }: Pick<MonitorOptions, 'finish' | 'stop'>,
 ): Controls {
   /** Null if the run has one of these statuses, else why the request is rejected. */
   const rejectUnless = (...statuses: Status[]) =>
     statuses.includes(recorder.status()) ? null : `the run is ${recorder.status()}`;
+  const become = (status: 'running' | 'paused', act: () => void) => () => {
+    const problem = rejectUnless('running', 'paused');
+    if (problem) return problem;
+    act();
+    recorder.setStatus(status);
+    return null;
+  };
   return {
-    pause() {
-      const problem = rejectUnless('running', 'paused');
-      if (problem) return problem;
-      pause.pause();
-      recorder.setStatus('paused');
-      return null;
-    },
-    resume() {
-      const problem = rejectUnless('running', 'paused');
-      if (problem) return problem;
-      pause.resume();
-      recorder.setStatus('running');
-      return null;
-    },
+    pause: become('paused', pause.pause),
+    resume: become('running', pause.resume),
     async checkpoint() {
       const problem = rejectUnless('running', 'paused', 'finishing');
       if (problem) return problem;
@@ -177,24 +158,17 @@ function createScrapes() {
   };
 }
 
-/** Pauses training between two epochs. */
-interface Pause {
-  pause(): void;
-  resume(): void;
-  /** Null unless paused; resolves when training may continue. */
-  held(): Promise<void> | null;
-}
-
-function createPause(): Pause {
+/** Pauses training between two epochs. `held`: null unless paused; resolves when training may continue. */
+function createPause() {
   let waiting: Promise<void> | null = null;
   let release = () => {};
   return {
-    pause() {
+    pause(): void {
       waiting ??= new Promise((resolve) => {
         release = resolve;
       });
     },
-    resume() {
+    resume(): void {
       waiting = null;
       release();
     },

@@ -45,18 +45,14 @@ export async function openPort(
 ): Promise<Http> {
   const requested = { host, port };
   let moved = false;
-  const {
-    server,
-    onRequest,
-    port: actualPort,
-    most,
-  } = await listen(requested).catch((error: NodeJS.ErrnoException) => {
+  const listening = await listen(requested).catch((error: NodeJS.ErrnoException) => {
     if (explicit || error.code !== 'EADDRINUSE') throw listenError('--http', requested, error);
     moved = true;
     return listen({ host, port: 0 });
   });
-  const bound = { host, port: actualPort };
-  const stream = createStream(recorder, undefined, Math.min(MAX_CLIENTS, most >> 1));
+  const { server, onRequest, most } = listening;
+  const bound = { host, port: listening.port };
+  const stream = createStream(recorder, Math.min(MAX_CLIENTS, most >> 1));
   let app: Promise<Handle> | null = null;
   onRequest((request, response) => {
     if (stream.has(request.socket)) {

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
+import type { Layout } from '../../model/layout.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { REJECTION_REASONS } from '../../proto/authenticator.ts';
@@ -18,8 +19,8 @@ export interface MetricSources {
   name: string;
   /** The label `run_id`: that of run.json. */
   id: string;
-  version: string;
-  rows: number;
+  versions: Record<string, string>;
+  layout: Pick<Layout, 'rows'>;
   config: Pick<RunConfig, 'maxEpochs' | 'schedule'>;
   recorder: Pick<Recorder, 'status' | 'snapshot' | 'run'>;
   counters: Counters;
@@ -125,7 +126,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
   const written = (value: number) => (checkpoints.written ? value : null);
   return {
     'build_info{version,node,identity}': () => [
-      [[sources.version, process.version, server.identity() ?? ''], 1],
+      [[sources.versions.dpmesh, process.version, server.identity() ?? ''], 1],
     ],
     'run_state{state}': () => STATUSES.map((state) => [state, Number(state === recorder.status())]),
     clusters: () => epochs.k ?? recorder.snapshot()?.state.mixture.k ?? null,
@@ -133,7 +134,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
     max_epochs: () => config.maxEpochs,
     epochs_total: () => epochs.count,
     epoch_timestamp_seconds: () => epochs.at && epochs.at / 1000,
-    rows: () => sources.rows,
+    rows: () => sources.layout.rows,
     sample_rows: sampleRows,
     clustering_loss: () => epochs.loss,
     subclustering_loss: () => epochs.subLoss,
@@ -155,7 +156,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
     encoder_max_epochs: ofEncoder(({ of }) => of),
     encoder_loss: ofEncoder(({ loss }) => loss),
     encoder_epoch_seconds: ofEncoder(({ wall }) => wall),
-    encoder_bytes_per_row: ofEncoder(({ bytes }) => bytes / sources.rows),
+    encoder_bytes_per_row: ofEncoder(({ bytes }) => bytes / sources.layout.rows),
     rounds_total: () => counters.rounds.count,
     units_total: () => counters.units,
     'worker_task_seconds_total{worker,task}': () => {

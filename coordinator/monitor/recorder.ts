@@ -7,47 +7,15 @@ import type { Prepared } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
 import { createSplitRatios } from './split-ratios.ts';
 
-/** The current state of a run, from which page and metrics are made. */
-export interface RunSnapshot {
-  run: Prepared;
-  sampleRows: number;
-  state: State;
-  /** Log H of splitting each cluster; null: not known. */
-  splitRatio: (number | null)[];
-  /** Labelled rows in each cluster; null until the full pass is complete. */
-  counts: number[] | null;
-  /** The tree of merges above these; null until then, and if there is none. */
-  tree: MergeTree | null;
-  /** How often rows were prepared to be clustered: latent vectors are again after each alternation. */
-  preparations: number;
-}
-
-/**
- * Records a run's history and current state for monitoring, in bounded memory. It is updated even if no client is connected,
- * so it neither copies nor serializes anything: states are immutable.
- */
-export interface Recorder extends Observer, RoundListener {
-  event(event: RunEvent): void;
-  setStatus(status: Status): void;
-  status(): Status;
-  snapshot(): RunSnapshot | null;
-  run(): { run: Prepared; sampleRows: number } | null;
-  history(): History;
-  /** A number that changes whenever the result of `history` or `snapshot` does. */
-  version(of: 'history' | 'snapshot'): number;
-  /** Sets the single listener, which receives all messages except work; that is read with `workSince`. */
-  listen(listener: ((message: Message) => void) | null): void;
-  /** The entries of work from number `from` on that are still kept, and the number of the next entry. */
-  workSince(from: number): { work: WorkSpan[]; next: number };
-}
+export type Recorder = ReturnType<typeof createRecorder>;
 
 const MAX_WORK = 2000;
 
-/** `history`: lines of events.jsonl from earlier sessions. */
-export function createRecorder(
-  history: Iterable<string> = [],
-  now: () => number = () => performance.now(),
-): Recorder {
+/**
+ * Records a run's history and current state for monitoring, in bounded memory. It is updated even if no client is connected,
+ * so it neither copies nor serializes anything: states are immutable. `history`: lines of events.jsonl from earlier sessions.
+ */
+export function createRecorder(history: Iterable<string> = [], now: () => number = () => performance.now()) {
   const startedAt = now();
   const { past, seconds } = readHistory(history);
   const ratios = createSplitRatios();
@@ -57,8 +25,10 @@ export function createRecorder(
   let listener: ((message: Message) => void) | null = null;
   let prepared: { run: Prepared; sampleRows: number } | null = null;
   let state: State | null = null;
+  /** Labelled rows in each cluster, and the tree of merges above these, if there is one: null until the full pass is complete. */
   let counts: number[] | null = null;
   let tree: MergeTree | null = null;
+  /** How often rows were prepared to be clustered: latent vectors are again after each alternation. */
   let preparations = 0;
   const versions = { history: 0, snapshot: 0 };
 
@@ -87,21 +57,7 @@ export function createRecorder(
     listener?.({ type: 'state', epoch: next.epoch, k: next.mixture.k });
   }
 
-  return {
-    event(event) {
-      if (event.type === 'epoch') return;
-      versions.history++;
-      if (event.type === 'split' || event.type === 'merge') ratios.addProposal(event);
-      if (event.type === 'step') {
-        ratios.endStep(event, state?.mixture.k ?? 0);
-        versions.snapshot++;
-      }
-      const timed = { time: new Date().toISOString(), ...event };
-      addEvent(past, timed);
-      listener?.({ type: 'event', event: timed });
-      const next = statusAfter[event.type];
-      if (next) setStatus(next);
-    },
+  const observer: Observer = {
     prepared(run, sampleRows) {
       prepared = { run, sampleRows };
       // Those of other rows: the latent vectors of an encoder before.
@@ -123,7 +79,25 @@ export function createRecorder(
       ratios.renumber(numbered.order);
       newState(numbered.state);
     },
-    results(label, { round, done }, tasks) {
+  };
+
+  return {
+    ...observer,
+    event(event: RunEvent): void {
+      if (event.type === 'epoch') return;
+      versions.history++;
+      if (event.type === 'split' || event.type === 'merge') ratios.addProposal(event);
+      if (event.type === 'step') {
+        ratios.endStep(event, state?.mixture.k ?? 0);
+        versions.snapshot++;
+      }
+      const timed = { time: new Date().toISOString(), ...event };
+      addEvent(past, timed);
+      listener?.({ type: 'event', event: timed });
+      const next = statusAfter[event.type];
+      if (next) setStatus(next);
+    },
+    results(...[label, { round, done }, tasks]: Parameters<RoundListener['results']>): void {
       versions.history++;
       let [from, to] = [Infinity, 0];
       for (const units of done)
@@ -141,23 +115,26 @@ export function createRecorder(
         start = end;
       }
     },
-    roundEnded() {},
     setStatus,
     status: () => status,
     run: current,
+    /** The current state of a run, from which page and metrics are made. `splitRatio`: log H of splitting each cluster; null: not known. */
     snapshot() {
       const run = current();
       if (!run || !state) return null;
       return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree, preparations };
     },
-    history: () => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
-    version: (of) => versions[of],
-    listen(next) {
+    history: (): History => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
+    /** A number that changes whenever the result of `history` or `snapshot` does. */
+    version: (of: keyof typeof versions) => versions[of],
+    /** Sets the single listener, which receives all messages except work; that is read with `workSince`. */
+    listen(next: typeof listener): void {
       listener = next;
     },
     workSince,
   };
 
+  /** The entries of work from number `from` on that are still kept, and the number of the next entry. */
   function workSince(from: number) {
     const work: WorkSpan[] = [];
     for (let i = Math.max(from, workCount - MAX_WORK); i < workCount; i++) work.push(ring[i % MAX_WORK]);

@@ -2,41 +2,37 @@ import type { Change } from '../../model/schedule.ts';
 import type { Order } from '../../model/state.ts';
 import type { RunEvent } from '../../view/events.ts';
 
+type Ratio = number | null;
 type ProposalEvent = Extract<RunEvent, { type: 'split' | 'merge' }>;
 
 /**
  * Log Hastings ratio (log H) of splitting each cluster, as last computed; null: not known. Proposals that were refused for
  * another reason do not count.
  */
-export interface SplitRatios {
-  /** The ratios of the current `k` clusters. */
-  of(k: number): (number | null)[];
-  addProposal(proposal: ProposalEvent): void;
-  /** The step that these proposals belong to has ended; it started with `before` clusters. */
-  endStep(step: { kind: Change; k: number }, before: number): void;
-  /** The clusters have got new numbers. */
-  renumber(order: Order): void;
-}
-
-export function createSplitRatios(): SplitRatios {
-  let ratios: (number | null)[] = [];
+export function createSplitRatios() {
+  let ratios: Ratio[] = [];
   let proposals: ProposalEvent[] = [];
   const of = (k: number) => (ratios.length === k ? ratios : Array<null>(k).fill(null));
   return {
+    /** The ratios of the current `k` clusters. */
     of,
-    addProposal: (proposal) => void proposals.push(proposal),
-    endStep({ kind, k }, before) {
-      ratios = ratiosAfter(of(before), kind, proposals, k);
+    addProposal: (proposal: ProposalEvent) => void proposals.push(proposal),
+    /** The step that these proposals belong to has ended; it started with `before` clusters. */
+    endStep({ kind }: { kind: Change }, before: number): void {
+      const own = proposals.filter(({ type }) => type === kind);
+      // By the clusters' new numbers, as in coordinator/training/gaussian/split.ts and merge.ts; new clusters have none yet.
+      ratios = (kind === 'split' ? afterSplits : afterMerges)(of(before), own);
       proposals = [];
     },
-    renumber(order) {
+    /** The clusters have got new numbers. */
+    renumber(order: Order): void {
       ratios = order.map((old) => of(order.length)[old]);
     },
   };
 }
 
 /** Those of the current clusters, by the events of a run, which began with `k` clusters. */
-export function splitRatiosIn(events: readonly RunEvent[], k: number): (number | null)[] {
+export function splitRatiosIn(events: readonly RunEvent[], k: number): Ratio[] {
   const ratios = createSplitRatios();
   let now = k;
   for (const event of events) {
@@ -50,44 +46,19 @@ export function splitRatiosIn(events: readonly RunEvent[], k: number): (number |
   return ratios.of(now);
 }
 
-/**
- * The ratios after a step, by the clusters' new numbers: unchanged clusters keep their ratio and are renumbered as in
- * coordinator/training/gaussian/split.ts and merge.ts; new clusters have none yet.
- */
-function ratiosAfter(
-  before: readonly (number | null)[],
-  kind: Change,
-  proposals: readonly ProposalEvent[],
-  k: number,
-): (number | null)[] {
-  const own = proposals.filter(({ type }) => type === kind);
-  const after = kind === 'split' ? afterSplits(before.length, own) : afterMerges(before, own);
-  return after.length === k ? after : Array(k).fill(null);
-}
-
-function afterSplits(k: number, proposals: readonly ProposalEvent[]): (number | null)[] {
-  const ratios: (number | null)[] = Array(k).fill(null);
-  const parts: number[] = Array(k).fill(1);
+function afterSplits({ length: k }: readonly Ratio[], proposals: readonly ProposalEvent[]): Ratio[] {
   // A cluster may have several proposals: a deep one follows a plain one that was rejected.
-  const bestAccepted: (number | null)[] = Array(k).fill(null);
-  for (const { clusters, logRatio, accepted, points, reason } of proposals) {
-    const [c] = clusters;
-    if (reason) continue;
-    ratios[c] = Math.max(ratios[c] ?? -Infinity, logRatio ?? -Infinity);
-    if (accepted && (bestAccepted[c] === null || (logRatio ?? -Infinity) > bestAccepted[c]!)) {
-      bestAccepted[c] = logRatio ?? -Infinity;
-      parts[c] = points.length;
-    }
-  }
-  return ratios.flatMap((ratio, c) =>
-    parts[c] > 1 ? Array(parts[c]).fill(null) : [Number.isFinite(ratio ?? Number.NaN) ? ratio : null],
-  );
+  const byCluster: ProposalEvent[][] = Array.from({ length: k }, () => []);
+  for (const proposal of proposals) if (!proposal.reason) byCluster[proposal.clusters[0]]?.push(proposal);
+  return byCluster.flatMap((own): Ratio[] => {
+    own.sort((a, b) => (b.logRatio ?? -Infinity) - (a.logRatio ?? -Infinity));
+    const taken = own.find(({ accepted }) => accepted);
+    if (taken && taken.points.length > 1) return Array(taken.points.length).fill(null);
+    return [Number.isFinite(own[0]?.logRatio) ? own[0].logRatio : null];
+  });
 }
 
-function afterMerges(
-  before: readonly (number | null)[],
-  proposals: readonly ProposalEvent[],
-): (number | null)[] {
+function afterMerges(before: readonly Ratio[], proposals: readonly ProposalEvent[]): Ratio[] {
   const partner = new Map<number, ProposalEvent>();
   for (const proposal of proposals)
     if (proposal.accepted) for (const c of proposal.clusters) partner.set(c, proposal);

@@ -5,16 +5,7 @@ import { SECURITY_HEADERS } from '../../base/http.ts';
 import { isOver, type Message } from '../../view/api.ts';
 import type { Recorder } from './recorder.ts';
 
-/** Sends server-sent events to pages and other clients. */
-export interface Stream {
-  /** Takes over a response, and its connection. */
-  add(response: ServerResponse): void;
-  /** Does this connection belong to a client? No other request may come on it: its response would never be sent. */
-  has(socket: Socket): boolean;
-  clients(): number;
-  /** Sends waiting messages, gives clients time to fetch the last state, and closes their connections. */
-  close(): Promise<void>;
-}
+export type Stream = ReturnType<typeof createStream>;
 
 /** Unread bytes at which a client is dropped; it reconnects and reads the history. */
 const MAX_UNREAD = 256 << 10;
@@ -33,12 +24,9 @@ const FETCH_MS = 150;
 const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
-/** `most`: clients at one time; further ones get 503. */
-export function createStream(
-  recorder: Recorder,
-  now: () => number = () => performance.now(),
-  most = MAX_CLIENTS,
-): Stream {
+/** Sends server-sent events to pages and other clients. `most`: clients at one time; further ones get 503. */
+export function createStream(recorder: Recorder, most = MAX_CLIENTS) {
+  const now = () => performance.now();
   const clients = new Set<ServerResponse>();
   const sockets = new WeakSet<Socket>();
   let waiting: Message[] = [];
@@ -110,7 +98,8 @@ export function createStream(
   }
 
   return {
-    add(response) {
+    /** Takes over a response, and its connection. */
+    add(response: ServerResponse): void {
       const { socket } = response.req;
       // Closed while the request waited: it would never be removed again.
       if (socket.destroyed) return;
@@ -148,9 +137,11 @@ export function createStream(
       }
       clients.add(response);
     },
-    has: (socket) => sockets.has(socket),
+    /** Does this connection belong to a client? No other request may come on it: its response would never be sent. */
+    has: (socket: Socket) => sockets.has(socket),
     clients: () => clients.size,
-    async close() {
+    /** Sends waiting messages, gives clients time to fetch the last state, and closes their connections. */
+    async close(): Promise<void> {
       if (!clients.size) return;
       flush(true);
       await sleep(Math.max(0, FETCH_MS - (now() - stateAt)));

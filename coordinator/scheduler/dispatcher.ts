@@ -5,10 +5,11 @@ import { resultCheck, statesOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
+  createRound,
   type PublishedState,
   type Result,
   type ResultVerdict,
-  Round,
+  type Round,
   type RoundSpec,
   type UnitFailure,
 } from './round.ts';
@@ -119,7 +120,7 @@ export class UnitDispatcher implements Dispatcher {
         states.set(name, state);
       }
       const check = rules.resultCheck(this.#layout, spec.tasks, (name) => states.get(name)!.tensors);
-      const round = new Round(++this.#rounds, spec, states, check, this.#options.now());
+      const round = createRound(++this.#rounds, spec, states, check, this.#options.now());
       this.#current = { round, silences: [], resolve, reject };
       this.#dispatch();
     });

@@ -49,119 +49,79 @@ const [MOST_TASK_FAILURES, MOST_OTHER_FAILURES] = [2, 6];
 
 const key = ({ shard, from, to }: WorkUnit) => `${shard}/${from}/${to}`;
 
+export type Round = ReturnType<typeof createRound>;
+
 /**
  * A round in progress: which units are waiting, who was assigned which, and which results have arrived. Units are
- * identified by their index in the round.
+ * identified by their index in the round. `states`: those that its tasks read, as of its start.
  */
-export class Round {
-  readonly id: number;
-  readonly spec: RoundSpec;
-  /** The states that its tasks read, as of its start. */
-  readonly states: ReadonlyMap<string, PublishedState>;
-  readonly startedAt: number;
+export function createRound(
+  id: number,
+  spec: RoundSpec,
+  states: ReadonlyMap<string, PublishedState>,
+  check: ResultCheck,
+  startedAt: number,
+) {
+  const { units } = spec;
+  const indexOf = new Map(units.map((unit, index) => [key(unit), index]));
   /** Units that no worker has, in order. */
-  readonly waiting: Set<number>;
-  readonly #indices: Map<string, number>;
+  const waiting = new Set(units.keys());
   /** Units assigned to each worker, including workers that have left since. */
-  readonly #assigned = new Map<string, Set<number>>();
+  const assigned = new Map<string, Set<number>>();
   /** The result that covers each unit. */
-  readonly #results: (Result | undefined)[];
-  /** By unit. */
-  readonly #failures = new Map<number, UnitFailure[]>();
-  #missing: number;
+  const results: (Result | undefined)[] = Array(units.length);
+  const failures = new Map<number, UnitFailure[]>();
+  let missing = units.length;
 
-  readonly #check: ResultCheck;
-
-  constructor(
-    id: number,
-    spec: RoundSpec,
-    states: ReadonlyMap<string, PublishedState>,
-    check: ResultCheck,
-    startedAt: number,
-  ) {
-    const { units } = spec;
-    this.id = id;
-    this.spec = spec;
-    this.states = states;
-    this.#check = check;
-    this.startedAt = startedAt;
-    this.waiting = new Set(units.keys());
-    this.#indices = new Map(units.map((unit, index) => [key(unit), index]));
-    this.#results = Array(units.length);
-    this.#missing = units.length;
-  }
-
-  /** Records that the worker is assigned these units. */
-  assign(worker: string, indices: number[]): void {
-    const assigned = this.#assigned.get(worker) ?? new Set();
-    for (const index of indices) assigned.add(index);
-    this.#assigned.set(worker, assigned);
-  }
-
-  hasAssigned(worker: string, index: number): boolean {
-    return this.#assigned.get(worker)?.has(index) ?? false;
-  }
-
+  const isMissing = (index: number) => !results[index];
   /** Has this unit failed at this worker? */
-  hasFailed(worker: string, index: number): boolean {
-    return this.#failures.get(index)?.some((failure) => failure.worker === worker) ?? false;
-  }
+  const hasFailed = (worker: string, index: number) =>
+    failures.get(index)?.some((failure) => failure.worker === worker) ?? false;
 
-  /**
-   * Records that a unit failed at a worker. Returns whether there is no use in another attempt: it has failed at each of the
-   * workers `present`, at least two in all, or again and again at the only one.
-   */
-  fail(index: number, failure: UnitFailure, present: string[]): boolean {
-    const failures = [...(this.#failures.get(index) ?? []), failure];
-    this.#failures.set(index, failures);
-    if (!present.every((worker) => this.hasFailed(worker, index))) return false;
-    const most = failures.every(({ cause }) => cause === 'task') ? MOST_TASK_FAILURES : MOST_OTHER_FAILURES;
-    return new Set(failures.map(({ worker }) => worker)).size > 1 || failures.length >= most;
-  }
-
-  isMissing(index: number): boolean {
-    return !this.#results[index];
-  }
-
-  isComplete(): boolean {
-    return this.#missing === 0;
-  }
-
-  /** Results that cover each unit once, in the order of the units. */
-  results(): Result[] {
-    return [...new Set(this.#results as Result[])];
-  }
-
-  /** The indices of these units in the round; −1 for units that do not belong to it. */
-  indicesOf(units: WorkUnit[]): number[] {
-    return units.map((unit) => this.#indices.get(key(unit)) ?? -1);
-  }
-
-  /** Checks a result: was this worker assigned these units, is it valid, and does it add anything new? */
-  judge(worker: string, indices: number[], tasks: Tensors[]): ResultVerdict {
-    const { spec } = this;
-    const [from, to] = [indices[0], indices[0] + indices.length];
-    const assigned = this.#assigned.get(worker);
-    if (!indices.every((index, i) => index === from + i)) return 'not asked for';
-    if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
-    if (!indices.every((index) => assigned?.has(index))) return 'not asked for';
-    if (this.#check(tasks, spec.units.slice(from, to), spec.sampled)) return 'wrong shape';
-    // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
-    const previous = this.#results[from];
-    if (previous && previous.to >= to) return 'late';
-    return 'accepted';
-  }
-
-  /** Stores a result that `judge` accepted. */
-  accept(worker: string, indices: number[], tasks: Tensors[]): void {
-    const { each, units } = this.spec;
-    const [from] = indices;
-    const result = { from, to: from + indices.length, tasks: each ? [] : tasks, worker };
-    for (const index of indices) {
-      if (this.isMissing(index)) this.#missing--;
-      this.#results[index] = result;
-      this.waiting.delete(index);
-    }
-    each?.(units[from], tasks);
-  }
+  return {
+    ...{ id, spec, states, startedAt, waiting, isMissing, hasFailed },
+    /** Records that the worker is assigned these units. */
+    assign(worker: string, indices: number[]): void {
+      assigned.set(worker, new Set([...(assigned.get(worker) ?? []), ...indices]));
+    },
+    hasAssigned: (worker: string, index: number) => assigned.get(worker)?.has(index) ?? false,
+    /**
+     * Records that a unit failed at a worker. Returns whether there is no use in another attempt: it has failed at each of the
+     * workers `present`, at least two in all, or again and again at the only one.
+     */
+    fail(index: number, failure: UnitFailure, present: string[]): boolean {
+      const all = [...(failures.get(index) ?? []), failure];
+      failures.set(index, all);
+      if (!present.every((worker) => hasFailed(worker, index))) return false;
+      const most = all.every(({ cause }) => cause === 'task') ? MOST_TASK_FAILURES : MOST_OTHER_FAILURES;
+      return new Set(all.map(({ worker }) => worker)).size > 1 || all.length >= most;
+    },
+    isComplete: () => missing === 0,
+    /** Results that cover each unit once, in the order of the units. */
+    results: () => [...new Set(results as Result[])],
+    /** The indices of these units in the round; −1 for units that do not belong to it. */
+    indicesOf: (units: WorkUnit[]) => units.map((unit) => indexOf.get(key(unit)) ?? -1),
+    /** Checks a result: was this worker assigned these units, is it valid, and does it add anything new? */
+    judge(worker: string, indices: number[], tasks: Tensors[]): ResultVerdict {
+      const [from, to] = [indices[0], indices[0] + indices.length];
+      if (!indices.every((index, i) => index === from + i)) return 'not asked for';
+      if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
+      if (!indices.every((index) => assigned.get(worker)?.has(index))) return 'not asked for';
+      if (check(tasks, units.slice(from, to), spec.sampled)) return 'wrong shape';
+      // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
+      const previous = results[from];
+      return previous && previous.to >= to ? 'late' : 'accepted';
+    },
+    /** Stores a result that `judge` accepted. */
+    accept(worker: string, indices: number[], tasks: Tensors[]): void {
+      const [from] = indices;
+      const result = { from, to: from + indices.length, tasks: spec.each ? [] : tasks, worker };
+      for (const index of indices) {
+        if (isMissing(index)) missing--;
+        results[index] = result;
+        waiting.delete(index);
+      }
+      spec.each?.(units[from], tasks);
+    },
+  };
 }

@@ -61,8 +61,8 @@ export function fakeRun(
     now: () => clock,
     name: 'a "run"',
     id: '0a1b2c3d',
-    version: '0.1.0',
-    rows: 5000,
+    versions: { dpmesh: '0.1.0' },
+    layout: { rows: 5000 },
     config: { maxEpochs: 200, schedule: 'fast' },
     recorder: {
       status: () => 'running',

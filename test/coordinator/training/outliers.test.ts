@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import { Round, type RoundSpec } from '../../../coordinator/scheduler/round.ts';
+import { createRound, type RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import type { DataMoments } from '../../../coordinator/training/reading/moments.ts';
 import { setOutliersApart } from '../../../coordinator/training/reading/outliers.ts';
 import { sampledCounts } from '../../../coordinator/training/sample.ts';
@@ -40,7 +40,7 @@ async function apart(rows: Point[], over: Partial<RunConfig> = {}, { sample = 1 
       tasks.push(task.task);
       const get = (name: string) => states.get(name);
       checkRound(layout, get, { tasks: [task], units: spec.units, sum: spec.sum ?? false });
-      const round = new Round(1, spec, new Map(), resultCheck(layout, [task], get), 0);
+      const round = createRound(1, spec, new Map(), resultCheck(layout, [task], get), 0);
       round.assign('w1', [...spec.units.keys()]);
       for (const [i, unit] of spec.units.entries()) {
         const result = await runTask(context, task, unit);
