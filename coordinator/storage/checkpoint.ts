@@ -254,14 +254,10 @@ const tensorsOf = (arrays: Record<string, TypedArray>): Tensors =>
 /** Null if there are none. */
 function boundsFrom(tensors: Tensors): OutlierBounds | null {
   if (!Object.keys(tensors).length) return null;
-  const limit = (name: string) => take(tensors, name, 'float32');
-  return {
-    columns: take(tensors, 'columns', 'int32'),
-    low: limit('low'),
-    high: limit('high'),
-    least: limit('least'),
-    most: limit('most'),
-  };
+  const [low, high, least, most] = ['low', 'high', 'least', 'most'].map((name) =>
+    take(tensors, name, 'float32'),
+  );
+  return { columns: take(tensors, 'columns', 'int32'), low, high, least, most };
 }
 
 /** Null if there is none, as in runs whose config has it, and in checkpoints of earlier versions. */
@@ -287,14 +283,9 @@ function encoderParts({ hashes, input, variance, state, clusters, ...rest }: Enc
   return {
     fields: { alternation, codes, brought },
     tensors: {
-      hashes: nd(hashes),
-      factor: nd(input.factor),
-      shift: nd(input.shift),
-      variance: nd(Float64Array.of(variance)),
+      ...tensorsOf({ hashes, factor: input.factor, shift: input.shift, variance: Float64Array.of(variance) }),
+      ...tensorsOf({ params: state.params, first: state.first, second: state.second }),
       widths: nd(Int32Array.from(state.widths)),
-      params: nd(state.params),
-      first: nd(state.first),
-      second: nd(state.second),
       steps: nd(Float64Array.of(state.steps)),
       loss: optional(state.loss),
       ...(clusters && latentTensors(clusters)),
@@ -318,15 +309,7 @@ function encodingFrom(head: z.infer<typeof encoderHeader>, tensors: Tensors): En
     hashes: take(tensors, 'hashes', 'uint8', HASH_BYTES * blockCount(layout)),
     input: { factor: take(tensors, 'factor', 'float32', dim), shift: take(tensors, 'shift', 'float32', dim) },
     variance: take(tensors, 'variance', 'float64', 1)[0],
-    state: {
-      widths,
-      params,
-      first,
-      second,
-      steps,
-      epoch,
-      loss: take(tensors, 'loss', 'float64')[0] ?? null,
-    },
+    state: { widths, params, first, second, steps, epoch, loss: take(tensors, 'loss', 'float64')[0] ?? null },
     ...{ alternation, codes, brought },
     clusters: latentClustersFrom(tensors),
   };

@@ -43,24 +43,7 @@ export const checkpointName = (epoch: number) => `epoch-${String(epoch).padStart
 const nameOf = (checkpoint: Checkpoint) =>
   checkpoint.stage === 'encode' ? ENCODER : checkpointName(epochOf(checkpoint));
 
-/** Decides when checkpoints are written. States are immutable, so writing does not block training. */
-export interface Checkpoints {
-  /** Offers the run's current state. It is written if `now`, or if the last write started at least `every` seconds ago. */
-  offer(checkpoint: Checkpoint, now: boolean): void;
-  /** Writes the newest checkpoints that were offered, if not saved yet. Resolves when done, to whether they are saved. */
-  flush(): Promise<boolean>;
-  /** Forgets those of clusters and removes their files: what comes next is of other rows. */
-  clear(): Promise<void>;
-  /** Removes what `rescue` has saved: the run is complete. */
-  removeRescued(): Promise<void>;
-  /** The newest checkpoint of clusters on disk. */
-  saved(): SavedCheckpoint | null;
-  /**
-   * As a last resort, saves the newest checkpoint outside of the run directory. Resolves to its path, and whether `resume` finds
-   * it by itself; null if that fails too.
-   */
-  rescue(): Promise<{ path: string; isFound: boolean } | null>;
-}
+export type Checkpoints = ReturnType<typeof createCheckpoints>;
 
 export interface CheckpointsOptions {
   /** The run directory. */
@@ -79,7 +62,8 @@ export interface CheckpointsOptions {
   now?: () => number;
 }
 
-export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
+/** Decides when checkpoints are written. States are immutable, so writing does not block training. */
+export function createCheckpoints(options: CheckpointsOptions) {
   const { run, id, every, emit, warn, assertThere = () => {}, now = () => performance.now() } = options;
   const folder = checkpointFolder(run);
   const warned = new Set<string>();
@@ -93,14 +77,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   let rescued = rescueFolders(id).filter((folder) => existsSync(folder));
   let writing: Promise<void> | null = null;
 
-  function isDisplaced(): boolean {
-    try {
-      assertThere();
-      return false;
-    } catch {
-      return true;
-    }
-  }
+  const isDisplaced = () => !works(assertThere);
 
   async function save(checkpoint: Checkpoint): Promise<void> {
     const { stage } = checkpoint;
@@ -145,27 +122,36 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     [...newest.values()].filter((checkpoint) => checkpoint !== saved.get(checkpoint.stage)?.checkpoint);
 
   return {
-    offer(checkpoint, urgent) {
+    /** Offers the run's current state. It is written if `urgent`, or if the last write started at least `every` seconds ago. */
+    offer(checkpoint: Checkpoint, urgent: boolean): void {
       newest.set(checkpoint.stage, checkpoint);
       if (!urgent && now() - lastWrite < every * 1000) return;
       lastWrite = now();
       pending.set(checkpoint.stage, checkpoint);
       void write();
     },
-    async flush() {
+    /** Writes the newest checkpoints that were offered, if not saved yet. Resolves when done, to whether they are saved. */
+    async flush(): Promise<boolean> {
       await writing;
       const missing = unsaved();
       for (const checkpoint of missing) pending.set(checkpoint.stage, checkpoint);
       if (missing.length) await write();
       return newest.size > 0 && !unsaved().length;
     },
-    async clear() {
+    /** Forgets those of clusters and removes their files: what comes next is of other rows. */
+    async clear(): Promise<void> {
       for (const checkpoints of [newest, pending, saved]) checkpoints.delete('cluster');
       await writing;
       await removeOthers(folder, [], assertThere);
     },
+    /** The newest checkpoint of clusters on disk. */
     saved: () => (saved.get('cluster') as SavedCheckpoint | undefined) ?? null,
+    /** Removes what `rescue` has saved: the run is complete. */
     removeRescued,
+    /**
+     * As a last resort, saves the newest checkpoint outside of the run directory. Resolves to its path, and whether `resume` finds
+     * it by itself; null if that fails too.
+     */
     async rescue() {
       const checkpoint = newest.get('cluster');
       if (!checkpoint) return null;
@@ -179,7 +165,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
         );
       for (const folder of rescueFolders(id)) {
         const path = join(folder, name);
-        if (!canMake(folder) || !(await writeAt(path))) continue;
+        const make = () => mkdirSync(folder, { recursive: true, mode: 0o700 });
+        if (!works(make) || !(await writeAt(path))) continue;
         rescued.push(folder);
         return { path, isFound: true };
       }
@@ -200,9 +187,9 @@ function rescueFolders(id: string): string[] {
   return [...ofService, ofUser].filter(isAbsolute).map((folder) => join(folder, `rescued-${id}`));
 }
 
-function canMake(folder: string): boolean {
+function works(act: () => unknown): boolean {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    act();
     return true;
   } catch {
     return false;
@@ -275,19 +262,16 @@ export function newestCheckpoint(
   let newest: SavedCheckpoint | null = null;
   for (const [i, { folder, epoch }] of files.entries()) {
     const path = join(folder, checkpointName(epoch));
-    const result = read(path, folder === usual ? run : folder);
-    if (result instanceof OtherVersion) {
-      if (!mayBeOld) throw otherVersion(path, result);
-    } else if ('checkpoint' in result) {
-      const difference = foreign(result.checkpoint);
-      if (difference)
-        throw new UserError(
-          `${path} is of another run than ${join(run, 'run.json')}: ${difference}; nothing was changed: put the run.json of this run back, or move the checkpoints of the other run elsewhere`,
-        );
-      newest ??= result;
-    } else if (!newest) {
+    const result = read('cluster', path, folder === usual ? run : folder);
+    if ('checkpoint' in result) {
+      const remedy =
+        'nothing was changed: put the run.json of this run back, or move the checkpoints of the other run elsewhere';
+      assertOwn(path, run, foreign(result.checkpoint), remedy);
+      newest ??= { path, ...result };
+    } else if (!(mayBeOld && result.isOld)) {
+      assertNotOld(path, result);
       const next = i + 1 < files.length ? 'trying the one before it' : 'there is no earlier one';
-      warn(`${path} cannot be used: ${result.problem}; ${next}`);
+      if (!newest) warn(`${path} cannot be used: ${result.problem}; ${next}`);
     }
   }
   return newest;
@@ -295,8 +279,9 @@ export function newestCheckpoint(
 
 /** Reads a checkpoint of clusters; returns it, or why it cannot be used. UserError for another format version. */
 export function readCheckpoint(path: string): SavedCheckpoint | { problem: string } {
-  const result = read(path);
-  if (result instanceof OtherVersion) throw otherVersion(path, result);
+  const result = read('cluster', path);
+  if ('checkpoint' in result) return { path, ...result };
+  assertNotOld(path, result);
   return result;
 }
 
@@ -311,19 +296,15 @@ export function readEncoder(
 ): EncoderCheckpoint | null {
   const path = encoderFile(run);
   if (!existsSync(path)) return null;
-  const result = readAny(path, run);
-  if (result instanceof OtherVersion) throw otherVersion(path, result);
-  if ('problem' in result) {
+  const result = read('encode', path, run);
+  if (!('checkpoint' in result)) {
+    assertNotOld(path, result);
     warn(`${path} cannot be used: ${result.problem}; the encoder is trained again`);
     return null;
   }
   const { checkpoint } = result;
-  const difference = foreign(checkpoint);
-  if (difference)
-    throw new UserError(
-      `${path} is of another run than ${join(run, 'run.json')}: ${difference}; move it elsewhere, or start a new run`,
-    );
-  return checkpoint.stage === 'encode' ? checkpoint : null;
+  assertOwn(path, run, foreign(checkpoint), 'move it elsewhere, or start a new run');
+  return checkpoint;
 }
 
 /** The file of a run directory. */
@@ -331,8 +312,8 @@ export const encoderFile = (run: string) => join(checkpointFolder(run), ENCODER)
 
 /** A function from latent vectors to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
 export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Array) | null {
-  const result = readAny(encoderFile(run), run);
-  if (!('checkpoint' in result) || result.checkpoint.stage !== 'encode') return null;
+  const result = read('encode', encoderFile(run), run);
+  if (!('checkpoint' in result)) return null;
   const { input, state } = result.checkpoint.encoding;
   const layers = layersOf(decoderNet(state));
   const { factor, shift } = input;
@@ -343,27 +324,36 @@ export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Ar
     });
 }
 
-const otherVersion = (path: string, { message }: OtherVersion): UserError =>
-  new UserError(
-    `${path} was written by another version of dpmesh (${message}): resume with that version, or start a new run`,
-  );
-
-function read(path: string, within?: string): SavedCheckpoint | { problem: string } | OtherVersion {
-  const result = readAny(path, within);
-  if (!('checkpoint' in result)) return result;
-  const { checkpoint } = result;
-  return checkpoint.stage === 'cluster' ? { path, checkpoint } : { problem: 'it is of an encoder' };
+interface Unusable {
+  problem: string;
+  /** It is of another format version. */
+  isOld?: boolean;
 }
 
-/** Reads a checkpoint of any stage; `within`: the run directory that it must lie in. */
-function readAny(
+function assertNotOld(path: string, { problem, isOld }: Unusable): void {
+  if (isOld)
+    throw new UserError(
+      `${path} was written by another version of dpmesh (${problem}): resume with that version, or start a new run`,
+    );
+}
+
+function assertOwn(path: string, run: string, difference: string | null, remedy: string): void {
+  if (difference)
+    throw new UserError(`${path} is of another run than ${join(run, 'run.json')}: ${difference}; ${remedy}`);
+}
+
+/** Reads a checkpoint of a stage; `within`: the run directory that it must lie in. */
+function read<S extends Checkpoint['stage']>(
+  stage: S,
   path: string,
   within?: string,
-): { checkpoint: Checkpoint } | { problem: string } | OtherVersion {
+): { checkpoint: Extract<Checkpoint, { stage: S }> } | Unusable {
   try {
-    return { checkpoint: decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within })) };
+    const checkpoint = decodeCheckpoint(readWhole(path, MAX_MESSAGE, { within }));
+    if (checkpoint.stage === stage) return { checkpoint: checkpoint as Extract<Checkpoint, { stage: S }> };
+    return { problem: `it is of ${stage === 'encode' ? 'clusters' : 'an encoder'}` };
   } catch (error) {
-    if (error instanceof OtherVersion) return error;
+    if (error instanceof OtherVersion) return { problem: error.message, isOld: true };
     if (error instanceof DamagedCheckpoint) return { problem: error.message };
     const cause = ioError(basename(path), 'read', error);
     if (cause instanceof UserError) return { problem: cause.message };

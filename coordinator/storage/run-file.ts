@@ -21,6 +21,8 @@ const line = z.string().check(z.refine((text) => oneLine(text) === text));
 /** The names of folders have it as a part: it must not lead to others. */
 const hex = z.string().check(z.regex(/^[0-9a-f]+$/));
 const score = z.nullable(z.number());
+/** How well partitions of other samples agree. */
+const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
 const tableFacts = z.object({
@@ -97,16 +99,8 @@ const schema = z.object({
       out: z.string(),
       /** Files of earlier versions lack it. */
       notes: z._default(z.array(z.string()), []),
-      replicates: z._default(
-        z.nullable(
-          z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: z.number() }),
-        ),
-        null,
-      ),
-      stability: z._default(
-        z.nullable(z.object({ count, k: z.tuple([count, count]), agreement: z.number() })),
-        null,
-      ),
+      replicates: z._default(z.nullable(z.object({ ...agreement, ks: z.array(count) })), null),
+      stability: z._default(z.nullable(z.object(agreement)), null),
     }),
   ),
 });
@@ -138,22 +132,8 @@ export function runFile(
   result: Summary | null,
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
-  const {
-    id,
-    config,
-    layout,
-    dtype,
-    shape,
-    table,
-    leftOut,
-    versions,
-    identity,
-    backend,
-    hashes,
-    codes,
-    fences,
-    likelihood,
-  } = metadata;
+  const { id, config, layout, dtype, shape, table, leftOut, versions, identity, backend } = metadata;
+  const { hashes, codes, fences, likelihood } = metadata;
   return {
     dpmesh: versions.dpmesh,
     id,
@@ -199,12 +179,12 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
  */
 export function readRunFile(run: string, version: string, { mayBeEarlier = false } = {}): RunFile {
   const path = join(run, 'run.json');
+  if (!existsSync(path))
+    throw new UserError(
+      `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
+    );
   let content: unknown;
   try {
-    if (!existsSync(path))
-      throw new UserError(
-        `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
-      );
     content = readRunJson(run);
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -256,8 +236,8 @@ function isNewer(version: string, than: string): boolean {
 
 /** Inputs that may have moved, and do not tell runs from each other: the fingerprint of the rows does. */
 const PATHS = ['data', 'labels'];
-/** A limit decides where training ends, not how it gets there. */
-const LIMITS = ['maxEpochs'];
+/** With a limit, which decides where training ends, not how it gets there. */
+const NOT_COMPARED = [...PATHS, 'maxEpochs'];
 /** Characters of a value in a message. */
 const MOST_SHOWN = 40;
 
@@ -277,26 +257,31 @@ export function foreignTo(
       return 'it was computed from other rows than those of run.json';
     const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
-    const differing = Object.entries(found).filter(
-      ([name, value]) =>
-        ![...PATHS, ...LIMITS].includes(name) &&
-        JSON.stringify(value) !== JSON.stringify(expected[name as keyof typeof expected]),
-    );
-    if (!differing.length) return null;
-    const [[name, value]] = differing;
-    const more = differing.length > 1 ? ` (and ${differing.length - 1} more differ)` : '';
-    return `its ${name} is ${shown(value)}, that of run.json is ${shown(expected[name as keyof typeof expected])}${more}`;
+    const [first, ...others] = differing(found, expected, NOT_COMPARED);
+    if (!first) return null;
+    const more = others.length ? ` (and ${others.length} more differ)` : '';
+    const [name, value, other] = first;
+    return `its ${name} is ${shown(value)}, that of run.json is ${shown(other)}${more}`;
   };
 }
+
+/** The names and the two values of what differs, but for these. */
+const differing = (found: object, expected: object, but: string[]): [string, unknown, unknown][] =>
+  Object.entries(found)
+    .map(([name, value]): [string, unknown, unknown] => [
+      name,
+      value,
+      (expected as OptionValues)[name as never],
+    ])
+    .filter(
+      ([name, ...both]) => !but.includes(name) && new Set(both.map((one) => JSON.stringify(one))).size > 1,
+    );
 
 /** Is it the same run, perhaps at a later time? Then it has the same rows, numeric identity and options. */
 export const isSameRun = (a: RunFile, b: RunFile): boolean =>
   a.data.fingerprint === b.data.fingerprint &&
   a.identity === b.identity &&
-  Object.entries(a.config).every(
-    ([name, value]) =>
-      PATHS.includes(name) || JSON.stringify(value) === JSON.stringify(b.config[name as keyof RunConfig]),
-  );
+  !differing(a.config, b.config, PATHS).length;
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'missing';
