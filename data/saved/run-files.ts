@@ -1,6 +1,8 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import type * as z from 'zod/mini';
 import { attempted, readWhole, sha256, withFile } from '../../base/files.ts';
+import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../npy.ts';
 
@@ -106,6 +108,14 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       return { shape, data: data as Float64Array };
     },
   };
+}
+
+/** What a file has by this schema. UserError if it is damaged. */
+export function checked<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
+  const parsed = schema.safeParse(files.json(name));
+  if (parsed.success) return parsed.data;
+  const where = oneLine(parsed.error.issues[0].path.join('.')) || 'its content';
+  throw files.damaged(name, `${where} is not as it should be`);
 }
 
 /** Opens an array of a run of this element type. UserError where its shape does not fit. The caller has to close `fd`. */

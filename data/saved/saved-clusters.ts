@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { type Dendrogram, type NextSplit, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
-import type { RunFiles } from './run-files.ts';
+import { checked, type RunFiles } from './run-files.ts';
 
 /** `clusters.json` of a run directory: what its clusters are. */
 
@@ -123,13 +123,8 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
 });
 
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */
-export function readSavedClusters(files: RunFiles): SavedClusters | null {
-  if (!files.has(CLUSTERS)) return null;
-  const parsed = schema.safeParse(files.json(CLUSTERS));
-  if (parsed.success) return parsed.data;
-  const where = oneLine(parsed.error.issues[0].path.join('.')) || 'its content';
-  throw files.damaged(CLUSTERS, `${where} is not as it should be`);
-}
+export const readSavedClusters = (files: RunFiles): SavedClusters | null =>
+  files.has(CLUSTERS) ? checked(files, CLUSTERS, schema) : null;
 
 /** The name of the file in a run directory. */
 export const TREE = 'tree.json';
@@ -157,15 +152,10 @@ export type SavedTree = z.infer<typeof treeSchema>;
 /** Reads the tree; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
 export function readSavedTree(files: RunFiles): SavedTree | null {
   if (!files.has(TREE)) return null;
-  const parsed = treeSchema.safeParse(files.json(TREE));
-  if (!parsed.success)
-    throw files.damaged(
-      TREE,
-      `${oneLine(parsed.error.issues[0].path.join('.')) || 'its content'} is not as it should be`,
-    );
-  const problem = problemOf(parsed.data) ?? problemBelow(parsed.data);
+  const tree = checked(files, TREE, treeSchema);
+  const problem = problemOf(tree) ?? problemBelow(tree);
   if (problem) throw files.damaged(TREE, problem);
-  return parsed.data;
+  return tree;
 }
 
 /** What is wrong with the tree; null if it joins each node once, until one is left, at heights that go one way. */

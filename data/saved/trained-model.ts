@@ -10,7 +10,7 @@ import type { TableOptions } from '../tables/open-table.ts';
 import { categoriesSchema } from '../tables/select-columns.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
-import { type RunFiles, readRunJson, runFiles } from './run-files.ts';
+import { checked, type RunFiles, readRunJson, runFiles } from './run-files.ts';
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
@@ -115,7 +115,7 @@ export function readTrainedModel(run: string): TrainedModel {
   const { identity, data, config, files: hashes, replaces } = aboutRun(run);
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
-  const saved = parsed(files, 'model/transform.json', savedTransform);
+  const saved = checked(files, 'model/transform.json', savedTransform);
   const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments } = saved;
   const width = encoder ? encoder.widths[0] : input;
   const have = (length: number, ...lists: ArrayLike<unknown>[]) =>
@@ -179,21 +179,12 @@ function aboutRun(run: string): z.infer<typeof about> {
   }
 }
 
-function parsed<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
-  const found = schema.safeParse(files.json(name));
-  if (found.success) return found.data;
-  throw files.damaged(
-    name,
-    `${found.error.issues[0].path.join('.') || 'its content'} is not as it should be`,
-  );
-}
-
 /**
  * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net. They
  * have to fit each other, and to fill the file, with those of layers without products: what these do is in transform.json.
  */
 function readWeights(files: RunFiles, widths: number[], dim: number, before: boolean): TrainedModel['net'] {
-  const [{ weights }] = parsed(files, 'model/model.json', savedModel).weightsManifest;
+  const [{ weights }] = checked(files, 'model/model.json', savedModel).weightsManifest;
   const bytesOf = (shape: number[]) => 4 * elementCount(shape);
   let at = 0;
   const all = weights.map(({ name, shape }) => {

@@ -32,35 +32,35 @@ const JSON_OPTIONS =
 /** Compressed bytes from which it is told what is in a file. */
 const PEEKED_BYTES = 1024;
 
-const NAMES: [RegExp, TableFormat][] = [
+/** How the formats are recognized: by the first bytes of a file, or text by the file's name. */
+const BINARY: { format: TableFormat; magic: string; names: RegExp; called: string }[] = [
+  { format: 'parquet', magic: 'PAR1', names: /\.(parquet|pq)$/i, called: 'Parquet' },
+  { format: 'arrow', magic: 'ARROW1', names: /\.(feather|arrow|ipc)$/i, called: 'Arrow (Feather version 2)' },
+];
+const TEXT: [RegExp, TableFormat][] = [
   [/\.(csv|tsv|txt)(\.(gz|zst|zstd))?$/i, 'csv'],
   [/\.(jsonl|ndjson|json)(\.(gz|zst|zstd))?$/i, 'json lines'],
 ];
 
-const MAGIC: [string, TableFormat][] = [
-  ['PAR1', 'parquet'],
-  ['ARROW1', 'arrow'],
-];
-
-/** The format of a table, by the first bytes of its file, or else by its name; null for another file. */
+/** The format of a table; null for another file. UserError for one that should have other first bytes. */
 export function tableFormatOf(path: string, head: Uint8Array): TableFormat | null {
   const text = Buffer.from(head).toString('latin1');
-  const magic = MAGIC.find(([start]) => text.startsWith(start));
-  if (magic) return magic[1];
-  if (/\.(parquet|pq)$/i.test(path)) throw notOne(path, 'Parquet', 'PAR1');
-  if (/\.(feather|arrow|ipc)$/i.test(path)) throw notOne(path, 'Arrow (Feather version 2)', 'ARROW1');
-  return NAMES.find(([name]) => name.test(path))?.[1] ?? null;
+  const binary = BINARY.find(({ magic }) => text.startsWith(magic));
+  if (binary) return binary.format;
+  for (const { names, magic, called } of BINARY)
+    if (names.test(path))
+      throw new UserError(
+        `${path} is not a ${called} file: it does not begin with ${magic}; save or copy it again`,
+      );
+  return TEXT.find(([name]) => name.test(path))?.[1] ?? null;
 }
-
-const notOne = (path: string, format: string, magic: string) =>
-  new UserError(`${path} is not a ${format} file: it does not begin with ${magic}; save or copy it again`);
-
-const isText = (path: string) => NAMES.some(([name]) => name.test(path));
-const isEmpty = (path: string) => statusOf(path)?.size === 0;
 
 /** Is this the name of a table? */
 export const isTableName = (path: string): boolean =>
-  /\.(parquet|pq|feather|arrow|ipc)$/i.test(path) || isText(path);
+  BINARY.some(({ names }) => names.test(path)) || isText(path);
+
+const isText = (path: string) => TEXT.some(([name]) => name.test(path));
+const isEmpty = (path: string) => statusOf(path)?.size === 0;
 
 /** Is a file compressed by gzip, by its name or what is in it, a table? Else it may be a compressed IDX file. */
 export function isPackedText(path: string): boolean {
@@ -84,16 +84,10 @@ export const oneFile = (path: string, format: TableFormat): TableFile => ({
  * have different formats.
  */
 export function tablesInFolder(path: string): TableFile | null {
-  const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }));
-  const names = entries
+  const names = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }))
     .filter((entry) => /^[^._]/.test(entry.name) && !entry.isDirectory() && isTableName(entry.name))
-    .map(({ name }) => name);
-  return names.length && !hasImages(path)
-    ? severalFiles(
-        path,
-        names.sort().map((name) => join(path, name)),
-      )
-    : null;
+    .map(({ name }) => join(path, name));
+  return names.length && !hasImages(path) ? severalFiles(path, names.sort()) : null;
 }
 
 /** The files that a pattern such as `parts/*.parquet` names, in the order of their names; null if there are none. */
@@ -195,13 +189,9 @@ function alternatives(pattern: string): string[] {
   const chosen: string[] = [];
   const left = [pattern];
   for (let one = left.pop(); one !== undefined; one = left.pop()) {
-    const braces = /\{([^{}]*,[^{}]*)\}/.exec(one);
-    const [before, after] = [
-      one.slice(0, braces?.index),
-      braces && one.slice(braces.index + braces[0].length),
-    ];
-    if (!braces) chosen.push(one);
-    else for (const choice of braces[1].split(',')) left.push(before + choice + after);
+    const [, before, choices, after] = /^(.*?)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(one) ?? [];
+    if (choices === undefined) chosen.push(one);
+    else for (const choice of choices.split(',')) left.push(before + choice + after);
     if (chosen.length + left.length > MOST_PATTERNS)
       throw new UserError(
         `${pattern} stands for more than ${MOST_PATTERNS} patterns: name the folder, or use *`,
@@ -215,13 +205,11 @@ function below(folder: string, [name, ...rest]: string[]): string[] {
   if (!statusOf(folder || '.')?.isDirectory()) return [];
   if (!isPattern(join(folder, name))) return below(join(folder, name), rest);
   const isDeep = name === '**';
-  const names = attempted(folder, 'read', () => readdirSync(folder || '.'));
-  const found = names.filter(likeFile(name));
-  const deeper = isDeep ? found.filter((own) => isOwnFolder(join(folder, own))) : found;
-  return [
-    ...(isDeep ? below(folder, rest.length ? rest : ['*']) : []),
-    ...deeper.flatMap((own) => below(join(folder, own), isDeep ? [name, ...rest] : rest)),
-  ];
+  const names = attempted(folder, 'read', () => readdirSync(folder || '.')).filter(likeFile(name));
+  const found = names.map((own) => join(folder, own));
+  if (!isDeep) return found.flatMap((path) => below(path, rest));
+  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest]));
+  return [...below(folder, rest.length ? rest : ['*']), ...deeper];
 }
 
 /** No link, which may lead in circles. */

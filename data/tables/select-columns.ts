@@ -188,56 +188,40 @@ export async function assertClusterable(
   const of = (kind: Column['kind']) => indices.filter((i) => columns[i].kind === kind);
   const [texts, others, lists] = [of('text'), of('other'), of('list')];
   const bad = [...texts, ...others].sort((a, b) => a - b);
+  const isMixed = lists.length > 0 && indices.length > 1 && !choice.columns;
+  if (!bad.length && !isMixed) return;
+  const types = [...new Set(others.map((i) => columns[i].type))];
   const what = [
     ...(texts.length ? [`text in ${described(texts, columns)}`] : []),
-    ...[...new Set(others.map((i) => columns[i].type))].map((type) => {
+    ...types.map((type) => {
       const some = others.filter((i) => columns[i].type === type);
       return `${type} in ${described(some, columns)}`;
     }),
   ].join(', and ');
-  if (run !== undefined) {
-    const isMixed = lists.length > 0 && indices.length > 1 && !choice.columns;
-    if (!bad.length && !isMixed) return;
+  if (run !== undefined)
     throw new UserError(
       `${path} has ${what || `lists of numbers in ${described(lists, columns)}`}, not what the run ${run} was trained on: pass rows with its columns`,
     );
-  }
-  // To leave them out would leave nothing.
-  const isAll = bad.length > 0 && bad.length === indices.length;
-  if (choice.columns) {
-    if (!bad.length) return;
-    const few = await ofFewCategories(table, texts);
-    const them = bad.length > 1 ? 'them' : 'it';
-    const oneHot = few.length
-      ? `, or make numbers of ${few.length > 1 ? 'their' : 'its'} categories with --one-hot ${listed(few, columns)}`
-      : '';
-    throw new UserError(
-      `${path} has ${what}, which cannot be clustered: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${oneHot}`,
-    );
-  }
   const keep = keptBy(table, texts, choice);
-  if (lists.length && indices.length > 1) {
+  if (isMixed) {
     const found = lists.map((i) => `${described([i], columns)} has lists of ${columns[i].width} numbers`);
     const naming = keep ? `; ${keep.flags} ${keep.does} the rows` : '';
     throw new UserError(
       `${path}: ${found.join(', ')}: --columns ${listed(lists.slice(0, 1), columns)} clusters by ${lists.length > 1 ? 'the first' : 'it'}${naming}${what && ` (${what} cannot be clustered)`}`,
     );
   }
-  if (!bad.length) return;
   const few = await ofFewCategories(table, texts);
-  if (isAll) {
-    const rest = bad.filter((i) => !few.includes(i));
-    const numbers = few.length
-      ? `make numbers of few categories with --one-hot ${listed(few, columns)}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or add`
-      : 'add';
-    throw new UserError(
-      `${path} has ${what}, which cannot be clustered, and no numbers: ${numbers} columns of numbers, such as embeddings of the texts`,
-    );
-  }
-  const oneHot = few.length ? `; --one-hot ${listed(few, columns)} makes numbers of few categories` : '';
-  throw new UserError(
-    `${path} has ${what}, which cannot be clustered: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${oneHot}`,
-  );
+  const hot = few.length ? `--one-hot ${listed(few, columns)}` : '';
+  // To leave them out would leave nothing.
+  const isAll = bad.length === indices.length;
+  const rest = bad.filter((i) => !few.includes(i));
+  const [them, their] = [bad.length > 1 ? 'them' : 'it', few.length > 1 ? 'their' : 'its'];
+  const fix = choice.columns
+    ? `: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${hot && `, or make numbers of ${their} categories with ${hot}`}`
+    : isAll
+      ? `, and no numbers: ${hot && `make numbers of few categories with ${hot}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or `}add columns of numbers, such as embeddings of the texts`
+      : `: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${hot && `; ${hot} makes numbers of few categories`}`;
+  throw new UserError(`${path} has ${what}, which cannot be clustered${fix}`);
 }
 
 /** UserError if the column that is to describe clusters has no text. */
