@@ -1,14 +1,13 @@
 import { accepts, logEvidence, logMergeRatio } from '../../../model/hastings.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import type { Mixture } from '../../../model/mixture.ts';
-import { nearestPairs } from '../../../model/mixture.ts';
-import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
+import { type Mixture, nearestPairs } from '../../../model/mixture.ts';
 import { pointEstimate } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
-import { type Change, type Step, withStep } from '../../../model/schedule.ts';
-import type { Parts, State } from '../../../model/state.ts';
+import type { Change, Step } from '../../../model/schedule.ts';
+import type { State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
+import { emitProposal, withChange, withUnits } from '../changes.ts';
 import { pcaSplit, totalOf } from '../halves.ts';
 import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
@@ -21,27 +20,14 @@ const NEIGHBOURS = 3;
 
 /** Proposes to merge each cluster with its nearest neighbours, best ratio first, each cluster at most once. */
 export async function mergeStep(run: Run, state: State): Promise<State> {
-  const { mixture } = state;
-  const { k } = mixture;
-  if (k === 1) {
-    // For the progress of the next merge step.
-    const own = state.parts.map(totalOf);
-    return applyChange(
-      run,
-      { ...state, merged: own },
-      'merge',
-      [{ from: 0, refit: null }],
-      { groups: 'net', cells: [-1], leaves: 1 },
-      [],
-      { progress: await progressOf(run, state, own) },
-    );
-  }
-  const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
-  const { config } = run;
+  const { mixture, prior } = state;
+  const { alpha } = run.config;
   const zeta = tempering(run, state);
-  const pairs = nearestPairs(mixture, NEIGHBOURS);
-  const ratios = pairs.map(({ a, b }) => logMergeRatio(state.prior, T[a], T[b], config.alpha, zeta));
-  const candidates = pairs.map((pair, i) => ({ ...pair, logRatio: ratios[i] }));
+  const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
+  const candidates = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => ({
+    ...pair,
+    logRatio: logMergeRatio(prior, T[pair.a], T[pair.b], alpha, zeta),
+  }));
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 
   const merged = new Map<number, number>();
@@ -49,74 +35,82 @@ export async function mergeStep(run: Run, state: State): Promise<State> {
     const free = !merged.has(a) && !merged.has(b);
     const uniform = generator(run.seed, 'accept-merge', state.epoch, a, b).uniform();
     const accepted = free && accepts(logRatio, uniform);
-    run.emit({
-      type: 'merge',
-      epoch: state.epoch,
+    const reason = free ? undefined : 'one of them has merged';
+    emitProposal(run, 'merge', state, {
       clusters: [a, b],
       points: [T[a][0], T[b][0]],
-      logRatio: Number.isFinite(logRatio) ? logRatio : null,
+      logRatio,
       accepted,
-      ...(!free && { reason: 'one of them has merged' }),
+      reason,
     });
     if (accepted) merged.set(a, b).set(b, a);
   }
-
-  const next: NextCluster[] = [];
-  const cells: number[] = Array(k).fill(-1);
-  let leaves = 0;
-  for (let a = 0; a < k; a++) {
+  const groups = T.flatMap((t, a): Group[] => {
     const b = merged.get(a);
-    if (b === undefined) next.push({ from: a, refit: null });
-    else if (a < b && Math.min(T[a][0], T[b][0]) === 0) {
-      // An empty cluster contributes no points: remove it and keep the other unchanged, with its sub-clusters.
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: null });
-    } else if (a < b) {
-      const weight = mixture.weights[a] + mixture.weights[b];
-      next.push({ from: T[a][0] >= T[b][0] ? a : b, refit: { weight, T: addStatistics(T[a], T[b]) } });
-      cells[a] = cells[b] = leaves++;
-    }
-  }
-  const after = T.flatMap((t, a): Float64Array[] => {
-    const b = merged.get(a);
-    return b === undefined ? [t] : a < b ? [addStatistics(t, T[b])] : [];
+    if (b === undefined) return [{ from: [a], largest: a }];
+    if (b < a) return [];
+    const largest = t[0] >= T[b][0] ? a : b;
+    // An empty cluster contributes no points: it is removed, and the other unchanged, with its sub-clusters.
+    return [{ from: Math.min(t[0], T[b][0]) === 0 ? [largest] : [a, b], largest }];
   });
-  const progress = await progressOf(run, state, after);
-  const partition = { groups: 'net' as const, cells, leaves: Math.max(1, leaves) };
-  return applyChange(run, { ...state, merged: after }, 'merge', next, partition, [], { progress });
-}
-
-/** By how much the evidence of these clusters exceeds that of those after the merge step before, under the same prior. */
-async function progressOf(run: Run, state: State, T: Float64Array[]): Promise<number | null> {
-  const { prior, merged } = state;
-  if (!merged.length) return null;
-  const zeta = tempering(run, state);
-  const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, run.config.alpha, zeta);
-  return evidence(T) - evidence(merged);
+  const after = groups.map((group) => unionOf(group, T));
+  const evidence = (clusters: Float64Array[]) => logEvidence(prior, clusters, alpha, zeta);
+  // By how much the evidence exceeds that of the clusters after the merge step before, under the same prior.
+  const progress = state.merged.length ? evidence(after) - evidence(state.merged) : null;
+  return mergeGroups(run, { ...state, merged: after }, T, groups, { progress });
 }
 
 /** A merge step for `--clusters`: the clusters are those of a cut of the tree of merges. */
 export async function joinStep(run: Run, state: State, clusters: number): Promise<State> {
-  const { mixture } = state;
-  const { k } = mixture;
-  const [T] = await run.rounds.cellStatistics([byCluster(k)], [], [mixture.means]);
+  const T = await statisticsOf(run, state.mixture);
   const rows = T.map(([n]) => n);
   const occupied = occupiedOf(rows).map((cluster) => T[cluster]);
   const joins = evidenceTree(state.prior, occupied, run.config.alpha);
   const { groups } = cutOfOccupied(rows, joins, clusters);
-  const cells: number[] = Array(k).fill(-1);
+  return mergeGroups(run, { ...state, merged: [] }, T, groups, { progress: null, joined: true });
+}
+
+async function statisticsOf({ rounds }: Run, { k, means }: Mixture): Promise<Float64Array[]> {
+  const [T] = await rounds.cellStatistics([byCluster(k)], [], [means]);
+  return T;
+}
+
+/** Clusters that become one, and the one of them with most rows. */
+interface Group {
+  from: readonly number[];
+  largest: number;
+}
+
+const unionOf = ({ from }: Group, T: Float64Array[]) =>
+  from.map((cluster) => T[cluster]).reduce(addStatistics);
+
+/** The state with a cluster for each group. A group of one is that cluster, unchanged. */
+function mergeGroups(
+  run: Run,
+  state: State,
+  T: Float64Array[],
+  groups: Group[],
+  step: Pick<Step, 'progress' | 'joined'>,
+): Promise<State> {
+  const cells: number[] = Array(T.length).fill(-1);
   let leaves = 0;
-  const next = groups.map(({ from, largest }): NextCluster => {
+  const next = groups.map((group): NextCluster => {
+    const { from, largest } = group;
     if (from.length === 1) return { from: largest, refit: null };
     for (const cluster of from) cells[cluster] = leaves;
     leaves++;
-    const weight = from.reduce((sum, cluster) => sum + mixture.weights[cluster], 0);
-    return { from: largest, refit: { weight, T: from.map((cluster) => T[cluster]).reduce(addStatistics) } };
+    const weight = from.reduce((sum, cluster) => sum + state.mixture.weights[cluster], 0);
+    return { from: largest, refit: { weight, T: unionOf(group, T) } };
   });
-  const partition = { groups: 'net' as const, cells, leaves: Math.max(1, leaves) };
-  return applyChange(run, { ...state, merged: [] }, 'merge', next, partition, [], {
-    progress: null,
-    joined: true,
-  });
+  return applyChange(
+    run,
+    state,
+    'merge',
+    next,
+    { groups: 'net', cells, leaves: Math.max(1, leaves) },
+    [],
+    step,
+  );
 }
 
 /** A cluster of the resized model. It keeps cluster `from` unchanged, or is refitted to new statistics. */
@@ -143,43 +137,34 @@ export async function applyChange(
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
   const changed = Math.abs(next.length - state.mixture.k);
-  const steps = withStep(state.steps, { kind, changed, k: next.length, ...step });
-  const paced = { ...state, untilStep: run.schedule.every, steps };
-  if (!changed) return paced;
-  const { config } = run;
+  const after = withChange(run, state, { kind, changed, k: next.length, ...step });
+  if (!changed) return after;
   const statistics = refits.map(({ T }) => T);
   const halves = statistics.length
     ? await pcaSplit(run, partition, vectors, statistics, metricOf(run, state.prior, next.length))
     : [];
-  const estimates = statistics.map((T) => pointEstimate(state.prior, T));
+  const { weights, means, covariances } = state.mixture;
   let i = 0;
   const clusters = next.map(({ from, refit }) =>
     refit
-      ? { weight: refit.weight, ...estimates[i], parts: halves[i++] }
-      : {
-          weight: state.mixture.weights[from],
-          mean: state.mixture.means[from],
-          covariance: state.mixture.covariances[from],
-          parts: state.parts[from],
-        },
+      ? { weight: refit.weight, ...pointEstimate(state.prior, refit.T), parts: halves[i++] }
+      : { weight: weights[from], mean: means[from], covariance: covariances[from], parts: state.parts[from] },
   );
   const total = clusters.reduce((sum, { weight }) => sum + weight, 0);
-  const mixture: Mixture = {
-    ...state.mixture,
-    k: next.length,
-    weights: Float64Array.from(clusters, ({ weight }) => weight / total),
-    means: clusters.map(({ mean }) => mean),
-    covariances: clusters.map(({ covariance }) => covariance),
-  };
-  const units = next.map(({ from, share = 1, refit }) => ({ from, share, fresh: refit !== null }));
   return {
-    ...paced,
-    mixture,
-    parts: clusters.map(({ parts }): Parts => parts),
-    net: resizeClusteringNet(state.net, units),
-    subs: resizeSubNets(state.subs, units, run.seed, state.epoch),
-    frozen: config.freeze,
-    patience: run.schedule.patience,
-    lossSinceChange: null,
+    ...withUnits(
+      run,
+      after,
+      next.map(({ from, share = 1, refit }) => ({ from, share, fresh: refit !== null })),
+    ),
+    mixture: {
+      ...state.mixture,
+      k: next.length,
+      weights: Float64Array.from(clusters, ({ weight }) => weight / total),
+      means: clusters.map(({ mean }) => mean),
+      covariances: clusters.map(({ covariance }) => covariance),
+    },
+    parts: clusters.map(({ parts }) => parts),
+    frozen: run.config.freeze,
   };
 }

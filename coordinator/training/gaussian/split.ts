@@ -3,6 +3,7 @@ import { generator } from '../../../model/random.ts';
 import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { type Cell, MOST_CELLS } from '../../../proto/tasks.ts';
+import { emitProposal } from '../changes.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
 import { mostClusters, mostParts, type Rounds, withinLimit } from '../rounds.ts';
@@ -56,7 +57,8 @@ export async function splitStep(run: Run, state: State, judge = byEvidence(run, 
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
     const accepted = accepts(logRatio, uniform);
-    emitProposal(run, state, k, pair, logRatio, accepted);
+    const about = { clusters: [k], points: rowsOf(pair), logRatio, accepted };
+    emitProposal(run, 'split', state, { ...about, reason: tooFew(logRatio) });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
@@ -125,25 +127,9 @@ function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): num
   return proposals.map((parts) => ratios.get(parts) ?? Number.NaN);
 }
 
-function emitProposal(
-  run: Run,
-  { epoch }: State,
-  k: number,
-  parts: Parts,
-  ratio: number,
-  accepted: boolean,
-  reason = Number.isNaN(ratio) ? 'too few points' : undefined,
-): void {
-  run.emit({
-    type: 'split',
-    epoch,
-    clusters: [k],
-    points: parts.map((T) => T[0]),
-    logRatio: Number.isFinite(ratio) ? ratio : null,
-    accepted,
-    ...(reason && { reason }),
-  });
-}
+const tooFew = (logRatio: number) => (Number.isNaN(logRatio) ? 'too few points' : undefined);
+/** Rows of each sub-cluster. */
+const rowsOf = (parts: Parts) => parts.map(([n]) => n);
 
 /** Further proposals need this many rows per sub-cluster, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
@@ -220,7 +206,9 @@ async function proposeFurtherSplits(
           : gainsEnough(best)
             ? 'no valley'
             : 'gains less than the search may';
-      emitProposal(run, state, k, best.parts, best.logRatio, accepted !== undefined, refused);
+      const { logRatio } = best;
+      const about = { clusters: [k], points: rowsOf(best.parts), logRatio, accepted: !!accepted };
+      emitProposal(run, 'split', state, { ...about, reason: refused ?? tooFew(logRatio) });
     }
     if (accepted) splits[k] = accepted;
   }

@@ -11,11 +11,11 @@ import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.t
 import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import { diagonalOf, dot } from '../../../model/linalg.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
-import { resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
 import { leadingEigen } from '../../../model/principal-axes.ts';
-import { type Change, withStep } from '../../../model/schedule.ts';
+import type { Change } from '../../../model/schedule.ts';
 import { bySize, type State } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
+import { emitProposal, withChange, withUnits } from '../changes.ts';
 import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { type GraphRun, netMemberships, sweptOften } from './field.ts';
@@ -48,14 +48,14 @@ export async function splitStep(of: GraphRun, state: State): Promise<State> {
   const best = bestCuts(found, graph.total, resolution, k);
   const emitted = best.map((own, cluster) => {
     const accepted = own.logRatio > 0;
-    run.emit({
-      type: 'split',
-      epoch: state.epoch,
+    const { parts, logRatio } = own;
+    const reason = Number.isFinite(logRatio) ? undefined : 'too few points';
+    emitProposal(run, 'split', state, {
       clusters: [cluster],
-      points: [...own.parts],
-      logRatio: Number.isFinite(own.logRatio) ? own.logRatio : null,
+      points: [...parts],
+      logRatio,
       accepted,
-      ...(!Number.isFinite(own.logRatio) && { reason: 'too few points' }),
+      reason,
     });
     return accepted ? own : null;
   });
@@ -85,15 +85,8 @@ async function splitIntoMany({ run, graph, resolution }: GraphRun, state: State)
   const rows = countsOf(labels, k);
   const logRatio = (graph.total / 2) * (quality(graph.graph, labels, resolution) - (1 - resolution));
   const accepted = stability !== null && k > 1 && k <= mostOf && logRatio > 0;
-  run.emit({
-    type: 'split',
-    epoch: state.epoch,
-    clusters: [0],
-    points: [...rows],
-    logRatio,
-    accepted,
-    ...(stability === null && { reason: 'other samples would be split otherwise' }),
-  });
+  const reason = stability === null ? 'other samples would be split otherwise' : undefined;
+  emitProposal(run, 'split', state, { clusters: [0], points: [...rows], logRatio, accepted, reason });
   const units: OutputUnit[] = accepted
     ? Array.from(rows, (own) => ({ from: 0, share: own / graph.n, fresh: true }))
     : [{ from: 0, share: 1, fresh: false }];
@@ -227,7 +220,7 @@ export async function mergeStep(of: GraphRun, state: State): Promise<State> {
 /** The pairs that merge now, as a map from each of both to the other. Emits them, and those that do not merge in this step. */
 function acceptedPairs(
   run: Run,
-  { epoch }: State,
+  state: State,
   pairs: MergePair[],
   units: OutputUnit[],
   rows: Int32Array,
@@ -240,14 +233,11 @@ function acceptedPairs(
     const { a, b, gain } = pair;
     const accepted = isAccepted(pair) && partner.size < 2 * most && !partner.has(a) && !partner.has(b);
     if (!accepted && !isLast) continue;
-    run.emit({
-      type: 'merge',
-      epoch,
+    emitProposal(run, 'merge', state, {
       clusters: [units[a].from, units[b].from],
       points: [rows[a], rows[b]],
-      logRatio: gain,
-      accepted,
-      ...(accepted && gain <= 0 && { reason: `fewer than ${FEWEST_ROWS} points` }),
+      ...{ logRatio: gain, accepted },
+      reason: accepted && gain <= 0 ? `fewer than ${FEWEST_ROWS} points` : undefined,
     });
     if (accepted) partner.set(a, b).set(b, a);
   }
@@ -319,29 +309,27 @@ export async function joinStep(of: GraphRun, state: State, clusters: number): Pr
  * have been given (`labels`) until the clustering net has learned them. The mixture, which describes the clusters but decides
  * nothing, follows with the next epoch.
  */
-async function changeClusters(
+function changeClusters(
   run: Run,
   state: State,
   kind: Change,
   units: OutputUnit[],
   labels: Int32Array,
   joined = false,
-): Promise<State> {
-  const { config, schedule, seed } = run;
+): State {
   const { mixture } = state;
   const changed = units.some(({ fresh }) => fresh) ? Math.max(1, Math.abs(units.length - mixture.k)) : 0;
-  const steps = withStep(state.steps, {
+  const after = withChange(run, state, {
     ...{ kind, changed, k: units.length, progress: null },
     ...(kind === 'split' && { exhaustive: true as const }),
     ...(joined && { joined: true as const }),
   });
-  const paced = { ...state, untilStep: schedule.every, steps };
-  if (!changed) return paced;
+  if (!changed) return after;
   const of = <T>(values: readonly T[]) => units.map(({ from }) => values[from]);
   const weights = units.map(({ from, share }) => mixture.weights[from] * share);
   const sum = weights.reduce((a, b) => a + b, 0);
   return {
-    ...paced,
+    ...withUnits(run, after, units),
     mixture: {
       ...mixture,
       k: units.length,
@@ -350,12 +338,8 @@ async function changeClusters(
       covariances: of(mixture.covariances),
     },
     parts: of(state.parts),
-    net: resizeClusteringNet(state.net, units),
-    subs: resizeSubNets(state.subs, units, seed, state.epoch),
     graph: { ...state.graph!, labels },
-    frozen: Math.max(1, config.freeze),
-    patience: schedule.patience,
-    lossSinceChange: null,
+    frozen: Math.max(1, run.config.freeze),
   };
 }
 
