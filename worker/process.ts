@@ -11,7 +11,7 @@ import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
 import { IdentityMismatch } from './connection.ts';
-import { Meter } from './http.ts';
+import { Meter, type openWorkerHttp } from './http.ts';
 import { exitCodeOf } from './trouble.ts';
 import { startWorker } from './worker.ts';
 
@@ -63,11 +63,8 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
   const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
   const meter = options.http && new Meter();
-  let port: { url: string; close(): void } | undefined;
   let worker: ReturnType<typeof startWorker> | null = null;
-  if (options.child) {
-    process.on('SIGINT', () => {});
-  } else process.on('SIGINT', () => process.exit(130));
+  process.on('SIGINT', () => void (options.child || process.exit(130)));
   let leaving = false;
   const leave = () => {
     leaving = true;
@@ -87,11 +84,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     if (blind) console.error(`worker: warning: ${why}`);
     if (options.requireGpu) assertGpu(backend);
     const { connect, name, dataRoots, giveUpAfter, http } = options;
-    if (http) {
-      const { openWorkerHttp } = await import('./http.ts');
-      port = await openWorkerHttp(http, { meter: meter!, backend, name, version: http.version });
-      console.error(`worker: metrics at ${port.url}metrics`);
-    }
+    const port = http && (await openPort(http, { meter: meter!, backend, name, version: http.version }));
     log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
     worker = startWorker({
       ...{ connect, key: options.key, backend, backendName, why, name, dataRoots, meter, log },
@@ -103,10 +96,8 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   try {
     await serveWith(options.backend, options.why, loading);
   } catch (error) {
-    const theirs =
-      error instanceof IdentityMismatch && options.follows
-        ? backendOfIdentity(error.identity)
-        : options.backend;
+    if (!(error instanceof IdentityMismatch) || !options.follows) throw error;
+    const theirs = backendOfIdentity(error.identity);
     if (theirs === options.backend) throw error;
     // Who is asked to leave from now on has nothing to finish.
     if (leaving) process.exit(0);
@@ -115,6 +106,12 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   }
   // Dawn's threads would keep the process.
   if (options.child || options.backend === 'webgpu') process.exit(0);
+}
+
+async function openPort(...asked: Parameters<typeof openWorkerHttp>) {
+  const port = await (await import('./http.ts')).openWorkerHttp(...asked);
+  console.error(`worker: metrics at ${port.url}metrics`);
+  return port;
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

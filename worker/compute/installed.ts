@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -14,6 +14,9 @@ export function dataFolder(): string {
 }
 
 export type SetupName = 'tensorflow' | 'webgpu';
+interface Broken {
+  problem: string;
+}
 
 /** The file `<data folder>/<name>.json`, which `dpmesh setup` writes when everything else is in place. */
 export interface Manifest {
@@ -42,7 +45,7 @@ export const BINDING = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_
 export const QUIET = 'quiet.node';
 
 /** The manifest of a setup, or what is wrong with the setup; null if there is none. Compares file sizes only. */
-function readManifest(name: SetupName): Manifest | { problem: string } | null {
+function readManifest(name: SetupName): Manifest | Broken | null {
   const path = manifestPath(name);
   const broken = (what: string) => ({ problem: `${what}; run: dpmesh setup ${name}` });
   let manifest: Manifest;
@@ -54,14 +57,14 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : broken(`${path} cannot be read`);
   }
   for (const [file, bytes] of Object.entries(manifest.files)) {
-    let stat: Stats | undefined;
+    const loaded = join(manifest.dir, file);
     try {
-      stat = statSync(join(manifest.dir, file), { throwIfNoEntry: false });
+      const stat = statSync(loaded, { throwIfNoEntry: false });
+      if (stat?.size !== bytes)
+        return broken(`${loaded} ${stat ? 'was changed since its setup' : 'is missing'}`);
     } catch {
-      return broken(`${join(manifest.dir, file)} cannot be read`);
+      return broken(`${loaded} cannot be read`);
     }
-    if (stat?.size !== bytes)
-      return broken(`${join(manifest.dir, file)} ${stat ? 'was changed since its setup' : 'is missing'}`);
   }
   return manifest;
 }
@@ -70,13 +73,13 @@ function readManifest(name: SetupName): Manifest | { problem: string } | null {
  * The TensorFlow that DPMESH_TFJS points at, that `dpmesh setup tensorflow` installed, or of the tfjs-node-gpu that was installed beside
  * dpmesh; null if none. Costs a few calls of stat; it may still fail to load.
  */
-export function findTensorflow(): TensorflowInstallation | { problem: string } | null {
+export function findTensorflow(): TensorflowInstallation | Broken | null {
   const custom = process.env.DPMESH_TFJS;
   return custom ? customTensorflow(custom) : (setUpTensorflow() ?? peerTensorflow());
 }
 
 /** The TensorFlow that `dpmesh setup tensorflow` installed; null if it did not. */
-export function setUpTensorflow(): TensorflowInstallation | { problem: string } | null {
+export function setUpTensorflow(): TensorflowInstallation | Broken | null {
   const manifest = readManifest('tensorflow');
   if (!manifest || 'problem' in manifest) return manifest;
   const { dir, version, cuda } = manifest;
@@ -86,7 +89,7 @@ export function setUpTensorflow(): TensorflowInstallation | { problem: string } 
 const PACKAGES = ['tfjs-node-gpu', 'tfjs-node'];
 
 /** An existing tfjs-node or tfjs-node-gpu, by its folder, its node_modules, or the folder that contains these. */
-function customTensorflow(path: string): TensorflowInstallation | { problem: string } {
+function customTensorflow(path: string): TensorflowInstallation | Broken {
   const candidates = [
     path,
     ...['@tensorflow', 'node_modules/@tensorflow'].flatMap((at) => PACKAGES.map((n) => join(path, at, n))),
@@ -103,7 +106,7 @@ function customTensorflow(path: string): TensorflowInstallation | { problem: str
 }
 
 /** The optional peer dependency, where dpmesh would import it from. */
-function peerTensorflow(): TensorflowInstallation | { problem: string } | null {
+function peerTensorflow(): TensorflowInstallation | Broken | null {
   let packageJson: string;
   try {
     packageJson = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
@@ -117,10 +120,14 @@ function peerTensorflow(): TensorflowInstallation | { problem: string } | null {
 }
 
 /** The tfjs-node or tfjs-node-gpu in a folder; null if it is neither. */
-function tfjsIn(dir: string): TensorflowInstallation | { problem: string } | null {
-  const packageJson = join(dir, 'package.json');
-  if (!existsSync(packageJson)) return null;
-  const { name, version } = readPackageJson(packageJson);
+function tfjsIn(dir: string): TensorflowInstallation | Broken | null {
+  let about: { name?: string; version?: string } | null;
+  try {
+    about = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  } catch {
+    return null;
+  }
+  const { name, version } = about ?? {};
   if (!PACKAGES.some((known) => name === `@tensorflow/${known}`)) return null;
   const binding = ['napi-v8', 'napi-v9', 'napi-v10']
     .map((napi) => join(dir, 'lib', napi, 'tfjs_binding.node'))
@@ -129,24 +136,8 @@ function tfjsIn(dir: string): TensorflowInstallation | { problem: string } | nul
   return { dir, version: `tfjs-node ${version}`, cuda: name!.endsWith('-gpu'), binding };
 }
 
-/** A package.json; an empty object if it cannot be read. */
-function readPackageJson(path: string): { name?: string; version?: string } {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-export interface WebgpuInstallation {
-  dir: string;
-  version: string;
-  /** Loads packages from that folder. */
-  require: NodeJS.Require;
-}
-
-/** The WebGPU packages that `dpmesh setup webgpu` installed; null if it did not. */
-export function findWebgpu(): WebgpuInstallation | { problem: string } | null {
+/** The WebGPU packages that `dpmesh setup webgpu` installed, and what loads packages from there; null if it did not. */
+export function findWebgpu(): { dir: string; version: string; require: NodeJS.Require } | Broken | null {
   const manifest = readManifest('webgpu');
   if (!manifest || 'problem' in manifest) return manifest;
   const { dir, version } = manifest;

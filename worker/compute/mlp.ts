@@ -53,29 +53,31 @@ function gradients(
     const input = l ? layers[l / 2 - 1] : x;
     out.unshift(backend.gram(input, above), backend.columnSums(above));
     const isLinear = l / 2 - 1 === linear;
-    let below = l ? gradientBelow(backend, above, net[l], input, isLinear) : null;
+    const below = l ? gradientBelow(backend, above, net[l], input, isLinear, codes) : null;
     backend.free(above);
-    if (below && isLinear && codes) below = withCodes(backend, below, input, codes);
     if (below) above = below;
   }
   return out;
 }
 
-/** The gradient by the input of a layer, which is the output of the one before. */
-function gradientBelow(backend: Backend, above: Tensor, w: Tensor, input: Tensor, isLinear: boolean): Tensor {
+/** The gradient by the input of a layer, which is the output of the one before, and by codes that of their own loss. */
+function gradientBelow(
+  backend: Backend,
+  above: Tensor,
+  w: Tensor,
+  input: Tensor,
+  isLinear: boolean,
+  codes?: CodeTargets,
+): Tensor {
   if (!isLinear) return backend.reluGrad(above, w, input);
   // A ReLU whose inputs are all positive lets everything through.
   const ones = backend.upload(new Float32Array(elementCount(input.shape)).fill(1), input.shape);
   const below = backend.reluGrad(above, w, ones);
   backend.free(ones);
-  return below;
-}
-
-/** The gradient by codes, and that of their own loss. Frees `below`. */
-function withCodes(backend: Backend, below: Tensor, code: Tensor, { target, weight }: CodeTargets): Tensor {
-  const { gradient, loss } = backend.lossGradient('squares', code, target);
-  const sum = backend.plus(below, gradient, weight);
-  backend.free(below, gradient, loss);
+  if (!codes) return below;
+  const own = backend.lossGradient('squares', input, codes.target);
+  const sum = backend.plus(below, own.gradient, codes.weight);
+  backend.free(below, own.gradient, own.loss);
   return sum;
 }
 

@@ -37,8 +37,6 @@ export interface Ops<T> {
   constant(key: string, compute: () => [values: Float32Array | Int32Array, shape: readonly number[]]): T;
   read(x: T): Float32Array | Int32Array | Promise<Float32Array | Int32Array>;
   delete(x: T): void;
-  /** Excludes a tensor from deletion at `end`. */
-  keep(x: T): T;
   /** Ends an operation of the backend: deletes all temporary tensors but the results. */
   end(...results: T[]): void;
   run(operation: Operation, ...inputs: T[]): T;
@@ -51,7 +49,6 @@ export interface Ops<T> {
   argMax(x: T): T;
   slice(x: T, begin: number[], size: number[]): T;
   concat(a: T, b: T, axis: number): T;
-  transpose(x: T, ...axes: number[]): T;
   gather(x: T, indices: T, axis: number): T;
   /** Changes the values of these tensors, see `adam` in backend.ts. */
   adam(changed: DeviceTensor<T>[], gradient: T, rate: number, step: number): void;
@@ -65,8 +62,6 @@ export interface Ops<T> {
 export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: ComputeDevice) {
   const { run, matMul, reshape, sum, gather, concat, constant } = ops;
   let live = 0;
-  /** The matrices of each Θ (see `matricesOf`): computed once, and freed with it. */
-  const matrices = new Map<Tensor, T>();
 
   const tensor = (shape: readonly number[], id: T): DeviceTensor<T> => {
     live++;
@@ -141,19 +136,6 @@ export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: Compute
     };
     return run('Mul', half(0), half(1));
   };
-  /** Θ [P,K] as [1+D, K·(1+D)]: for each cluster the upper triangular matrix M with (1,x)M(1,x)ᵀ = φ(x)·θ. */
-  const matricesOf = (theta: Tensor, dim: number): T => {
-    const known = matrices.get(theta);
-    if (known !== undefined) return known;
-    const [, k] = theta.shape;
-    const side = 1 + dim;
-    const indices = constant(`square${dim}`, () => [formIndices(dim), [side * side]]);
-    const zeros = constant(`zeros${k}`, () => [new Float32Array(k), [1, k]]);
-    const square = reshape(gather(concat(idOf(theta), zeros, 0), indices, 0), side, side, k);
-    const found = ops.keep(reshape(ops.transpose(square, 0, 2, 1), side, k * side));
-    matrices.set(theta, found);
-    return found;
-  };
 
   const backend: Backend = {
     identity,
@@ -165,9 +147,6 @@ export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: Compute
       for (const each of tensors as DeviceTensor<T>[]) {
         if (each.id !== null) ops.delete(each.id);
         ops.released?.(each);
-        const found = matrices.get(each);
-        if (found !== undefined) ops.delete(found);
-        matrices.delete(each);
       }
     },
     live: () => live,
@@ -218,14 +197,8 @@ export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: Compute
       ops.end(gradient, loss);
       return { gradient: tensor(shape, gradient), loss: tensor([1], loss) };
     },
-    quadraticForm(x, theta, diagonal) {
-      const [rows, dim] = x.shape;
-      const [, k] = theta.shape;
-      if (diagonal || dim <= WIDEST_PHI) return result([rows, k], matMul(phi(x, diagonal), idOf(theta)));
-      const y = withOnes(x);
-      const u = reshape(matMul(y, matricesOf(theta, dim)), rows, k, 1 + dim);
-      return result([rows, k], reshape(matMul(u, reshape(y, rows, 1 + dim, 1), 'NN', true), rows, k));
-    },
+    quadraticForm: (x, theta, diagonal) =>
+      result([x.shape[0], theta.shape[1]], matMul(phi(x, diagonal), idOf(theta))),
     quadraticFeatures(x, diagonal) {
       const [rows, dim] = x.shape;
       if (diagonal || dim <= WIDEST_PHI)
@@ -266,12 +239,11 @@ export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: Compute
   return { ...backend, idOf };
 }
 
-/*
- * φ(x) = (1, x, vech xxᵀ) contains every product of two entries of (1, x) once. So φ(x) = (1,x)A ∘ (1,x)B with matrices A and B of zeros
- * and ones (exact), and φ(x)·θ is a quadratic form (1,x)M(1,x)ᵀ. Devices without loops compute both this way.
+/**
+ * φ(x) = (1, x, vech xxᵀ) contains every product of two entries of (1, x) once, so that φ(x) = (1,x)A ∘ (1,x)B with matrices A and B of
+ * zeros and ones (exact). Devices without loops compute it this way up to this many dimensions; above, statistics are the entries of sums
+ * of (1,x)(1,x)ᵀ. (The coordinator asks for no quadratic forms then.)
  */
-
-/** Up to this many dimensions φ is computed as such; above, products with (1, x) take its place. */
 export const WIDEST_PHI = 32;
 
 /** For each entry of φ the indices in (1, x) of its two factors. */
@@ -287,13 +259,5 @@ function selectionMatrix(dim: number, side: 0 | 1): Float32Array {
   const pairs = factorPairs(dim);
   const out = new Float32Array((1 + dim) * pairs.length);
   for (const [column, pair] of pairs.entries()) out[pair[side] * pairs.length + column] = 1;
-  return out;
-}
-
-/** For each entry of M, row by row, its index in θ; P, one past the end, for the zeros of the lower triangle. */
-function formIndices(dim: number): Int32Array {
-  const pairs = factorPairs(dim);
-  const out = new Int32Array((1 + dim) ** 2).fill(pairs.length);
-  for (const [p, [i, j]] of pairs.entries()) out[i * (1 + dim) + j] = p;
   return out;
 }

@@ -132,10 +132,6 @@ export function tfHost(
       const [left, right] = [a, b].map((each) => ({ values: wasm.view(each), shape: each.shape }));
       return wasm.upload(tensorflow().multiply('aᵀb', left, right), [cols, width]);
     },
-    quadraticForm(x, theta, diagonal) {
-      if (!isWide(x, diagonal)) return wasm.quadraticForm(x, theta, diagonal);
-      return onDevice((device, a, b) => device.quadraticForm(a, b, diagonal), x, theta);
-    },
     quadraticFeatures(x, diagonal) {
       if (!isWide(x, diagonal)) return wasm.quadraticFeatures(x, diagonal);
       const features = onDevice((device, a) => device.quadraticFeatures(a, diagonal), x);

@@ -35,7 +35,6 @@ export function tfOps(binding: Binding, where: string): Ops<Id> {
     slice: [T, type('Index', TF_INT32)],
     argMax: [T, index, type('output_type', TF_INT32)],
     concat: [T, index, { name: 'N', type: TF_ATTR_INT, value: 2 }],
-    transpose: [T, type('Tperm', TF_INT32)],
     gather: [
       ...[type('Tparams'), type('Tindices', TF_INT32), type('Taxis', TF_INT32)],
       { name: 'batch_dims', type: TF_ATTR_INT, value: 0 },
@@ -121,10 +120,6 @@ export function tfOps(binding: Binding, where: string): Ops<Id> {
     },
     read: (id) => explaining(() => binding.tensorDataSync(id)),
     delete: (id) => binding.deleteTensor(id),
-    keep(id) {
-      temporaries.splice(temporaries.indexOf(id), 1);
-      return id;
-    },
     end(...results) {
       for (const id of temporaries) if (!results.includes(id)) ops.delete(id);
       temporaries = [];
@@ -143,7 +138,6 @@ export function tfOps(binding: Binding, where: string): Ops<Id> {
     argMax: (x) => step('ArgMax', attributes.argMax, x, int(-1)),
     slice: (x, begin, size) => step('Slice', attributes.slice, x, ints(begin), ints(size)),
     concat: (a, b, axis) => step('ConcatV2', attributes.concat, a, b, int(axis)),
-    transpose: (x, ...axes) => step('Transpose', attributes.transpose, x, ints(axes)),
     gather: (x, indices, axis) => step('GatherV2', attributes.gather, x, indices, int(axis)),
     adam(changed, gradient, rate, count) {
       const own = changed.map(variableOf);

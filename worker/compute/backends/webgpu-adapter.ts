@@ -11,10 +11,7 @@ interface Dawn {
 interface Adapter {
   info: { vendor: string; architecture: string; device: string; description: string };
   limits: Record<string, number>;
-  requestDevice(wanted: {
-    requiredLimits: Record<string, number>;
-    requiredFeatures: string[];
-  }): Promise<GpuDevice>;
+  requestDevice(wanted: { requiredLimits: Record<string, number> }): Promise<GpuDevice>;
 }
 
 export interface GpuDevice {
@@ -67,10 +64,7 @@ export async function listAdapters(dawn: Dawn): Promise<AdapterInfo[]> {
 }
 
 /** Adapter number `gpu`. If there is none: a UserError that lists the adapters. */
-export async function adapterOf(
-  dawn: Dawn,
-  gpu: number,
-): Promise<{ adapter: Adapter; info: AdapterInfo; instance: unknown }> {
+export async function adapterOf(dawn: Dawn, gpu: number) {
   const all = await listAdapters(dawn);
   if (!all.length)
     throw new UserError(

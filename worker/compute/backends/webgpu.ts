@@ -29,7 +29,7 @@ export async function webgpuBackend(gpu = 0): Promise<Backend> {
   const withGpu = Object.create(navigator ?? null, { gpu: { value: instance } });
   Object.defineProperty(globalThis, 'navigator', { value: withGpu, configurable: true });
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
-  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: [] });
+  const device = await adapter.requestDevice({ requiredLimits });
   const { name, software } = info;
   const failure = failureOf(device, name);
   if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
@@ -101,10 +101,6 @@ function webgpuOps(tf: TensorFlow, name: string, largest: number, failure: () =>
       return values.slice();
     },
     delete: (x) => tf.engine().disposeTensor(x),
-    keep(x) {
-      temporaries.splice(temporaries.indexOf(x), 1);
-      return x;
-    },
     end(...results) {
       for (const x of temporaries) if (!results.includes(x)) ops.delete(x);
       temporaries = [];
@@ -118,7 +114,6 @@ function webgpuOps(tf: TensorFlow, name: string, largest: number, failure: () =>
     slice: (x, begin, size) =>
       temporary(() => (size.includes(0) ? tf.zeros(size) : tf.slice(x, begin, size))),
     concat: (a, b, axis) => temporary(() => tf.concat([a, b], axis)),
-    transpose: (x, ...axes) => temporary(() => tf.transpose(x, axes)),
     gather: (x, indices, axis) => temporary(() => tf.gather(x, indices as never, axis)),
     adam(changed, gradient, rate, step) {
       const [p, m, v] = changed.map(({ id }) => id!);
