@@ -2,15 +2,38 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { assertNoneLeft, ENDLESS, easyData, K, scratch, start, trainArgs, until } from '../e2e/support.ts';
-import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+import { after } from 'node:test';
+import type { Page } from 'playwright-core';
+import {
+  assertNoneLeft,
+  ENDLESS,
+  easyData,
+  K,
+  type RunningProcess,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from '../e2e/support.ts';
+import { background, becomes, closeBrowser, drawn, labelOf, open, test, textOf } from './browser.ts';
 
 after(closeBrowser);
 
-test('a real run: opened while K grows, reloaded, in the dark theme, stopped by its button', {
-  skip: noBrowser,
-}, async () => {
+const addressOf = (running: RunningProcess) =>
+  until('an address', () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1], running);
+/** Waits until the clusters of the data are found. */
+const hasAll = (page: Page) =>
+  page.waitForFunction((wanted) => document.getElementById('now-k')?.textContent === wanted, String(K), {
+    timeout: 40_000,
+  });
+/** But for requests of a page whose coordinator has ended. */
+const assertQuiet = (complaints: string[]) =>
+  assert.deepEqual(
+    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
+    [],
+  );
+
+test('a real run: opened while K grows, reloaded, in the dark theme, stopped by its button', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 4000);
   // Splits are far enough apart that the page opens before the last one.
@@ -18,39 +41,24 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
   const running = start(
     trainArgs(data, join(folder, 'run'), '--workers', 2, '--http', '127.0.0.1:0', ...slow),
   );
-  const url = await until(
-    'an address',
-    () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
-    running,
-  );
+  const url = await addressOf(running);
   const { page, complaints, close } = await open(url, { colorScheme: 'dark' });
   await drawn(page);
   const kNow = () => page.evaluate(() => Number(document.getElementById('now-k')?.textContent));
   await page.waitForFunction(() => Number(document.getElementById('now-k')?.textContent) > 0);
   const early = await kNow();
   assert.ok(early < K, `K ${early} when the page opened`);
-  await page.waitForFunction(
-    (wanted) => Number(document.getElementById('now-k')?.textContent) === wanted,
-    K,
-    {
-      timeout: 40_000,
-    },
-  );
+  await hasAll(page);
   await page.waitForFunction((wanted) => document.querySelectorAll('#table tbody tr').length >= wanted, K);
-  assert.match(
-    (await page.locator('#chart-k').getAttribute('aria-label')) ?? '',
-    /epochs: 1 at first, now 6/,
-  );
+  assert.match(await labelOf(page, 'chart-k'), /epochs: 1 at first, now 6/);
   console.log(`K ${early} when it opened, then ${K}`);
 
   await page.reload();
   await drawn(page);
-  assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
-  assert.match((await page.locator('#log').textContent()) ?? '', /Split step: K 1 → \d/);
-  await page.waitForFunction(() =>
-    /local\/0.*local\/1/s.test(document.getElementById('lanes-table')!.textContent!),
-  );
-  assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(16, 18, 21)');
+  assert.match(await labelOf(page, 'chart-k'), /epochs: 1 at first/);
+  assert.match(await textOf(page, 'log'), /Split step: K 1 → \d/);
+  await becomes(page, 'lanes-table', /local\/0[\s\S]*local\/1/);
+  assert.equal(await background(page), 'rgb(16, 18, 21)');
 
   // Points lie near a centre: both are in the same coordinates.
   const strays = await page.evaluate(async () => {
@@ -70,43 +78,32 @@ test('a real run: opened while K grows, reloaded, in the dark theme, stopped by 
   assert.ok(strays < 0.01, `a fraction of ${strays} of the points is near no centre`);
 
   await page.locator('#pause').click();
-  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'paused');
+  await becomes(page, 'status', /^paused$/);
   await page.locator('#checkpoint').click();
-  await page.waitForFunction(() => /checkpoint/.test(document.getElementById('notice')!.textContent!));
+  await becomes(page, 'notice', /checkpoint/);
   await page.locator('#pause').click();
-  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'running');
+  await becomes(page, 'status', /^running$/);
   await page.locator('#stop').click();
   await page.locator('#confirm-yes').click();
   const { code } = await running.ended;
   assert.equal(code, 130);
-  await page.waitForFunction(() => /stopped/.test(document.getElementById('notice')!.textContent!));
+  await becomes(page, 'notice', /stopped/);
   assert.ok((await kNow()) >= K, 'the last picture stays');
-  assert.deepEqual(
-    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
-    [],
-  );
+  assertQuiet(complaints);
   await close();
   await assertNoneLeft(running.pid, 5);
 });
 
-test('the page finishes a run, and then shows the tree of tree.json', { skip: noBrowser }, async () => {
+test('the page finishes a run, and then shows the tree of tree.json', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'ended', 4000);
   const out = join(folder, 'ended-run');
   const running = start(
     trainArgs(data, out, '--workers', 2, '--http', '127.0.0.1:0', '--linger', 600, ...ENDLESS),
   );
-  const url = await until(
-    'an address',
-    () => /watch it at (http:\S+\/)/.exec(running.stderr())?.[1],
-    running,
-  );
+  const url = await addressOf(running);
   const { page, complaints, close } = await open(url);
-  await page.waitForFunction(
-    (wanted) => Number(document.getElementById('now-k')?.textContent) === wanted,
-    K,
-    { timeout: 40_000 },
-  );
+  await hasAll(page);
   await page.locator('#finish').click();
   const [answer] = await Promise.all([
     page.waitForResponse(/api\/finish$/),
@@ -117,29 +114,23 @@ test('the page finishes a run, and then shows the tree of tree.json', { skip: no
   const { sizes, joins } = JSON.parse(readFileSync(join(out, 'tree.json'), 'utf8'));
   assert.equal(sizes.length, K);
   const { a, b } = joins[0];
-  const cut = page.locator('#cut');
-  assert.match(
-    (await cut.textContent())!,
-    new RegExp(`^${K} clusters; the next join is of ${a} and ${b} at `),
-  );
+  const next = new RegExp(`^${K} clusters; the next join is of ${a} and ${b} at `);
+  assert.match(await textOf(page, 'cut'), next);
   const texts = (await page.locator('#tree svg text').allTextContents()).map((text) => text.trim());
   for (const [cluster, rows] of sizes.entries()) {
     const at = texts.indexOf(String(cluster));
     assert.ok(at >= 0 && texts.includes(rows.toLocaleString('en'), at), `${cluster}: ${texts.join(' | ')}`);
   }
   await page.locator('#dial').press('Home');
-  await page.waitForFunction(() => document.getElementById('cut')!.textContent === '1 cluster');
-  await page.waitForFunction(() => document.getElementById('status')!.textContent === 'done');
+  await becomes(page, 'cut', /^1 cluster$/);
+  await becomes(page, 'status', /^done$/);
   running.kill('SIGINT');
   const { code } = await running.ended;
   assert.equal(code, 0);
   // The coordinator is gone: tree and dial stay.
   await page.locator('#dial').press('End');
-  await page.waitForFunction((k) => document.getElementById('cut')!.textContent!.startsWith(`${k} `), K);
-  assert.deepEqual(
-    complaints.filter((complaint) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(complaint)),
-    [],
-  );
+  await becomes(page, 'cut', new RegExp(`^${K} `));
+  assertQuiet(complaints);
   await close();
   await assertNoneLeft(running.pid, 5);
 });

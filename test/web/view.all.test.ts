@@ -16,7 +16,7 @@ import {
   trainArgs,
   until,
 } from '../e2e/support.ts';
-import { closeBrowser, drawn, noBrowser, open } from './browser.ts';
+import { becomes, closeBrowser, drawn, labelOf, noBrowser, open, textOf } from './browser.ts';
 
 const folder = scratch();
 const { data, labels } = easyData(folder, 'easy', 2000);
@@ -43,23 +43,9 @@ const statusOf = (url: string, options: object) =>
 
 describe('view', { skip: noBrowser }, () => {
   before(async () => {
+    const flags = ['--labels', labels, '--workers', 1, '--labels-parquet', ...QUICK];
     for (const seed of [0, 1])
-      jsonOf(
-        await dpmesh(
-          trainArgs(
-            data,
-            path(`s${seed}`),
-            '--seed',
-            seed,
-            '--labels',
-            labels,
-            '--workers',
-            1,
-            '--labels-parquet',
-            ...QUICK,
-          ),
-        ),
-      );
+      jsonOf(await dpmesh(trainArgs(data, path(`s${seed}`), '--seed', seed, ...flags)));
     jsonOf(await dpmesh(trainArgs(other, path('others'), '--max-epochs', 2, '--workers', 1)));
   });
 
@@ -68,21 +54,21 @@ describe('view', { skip: noBrowser }, () => {
     const { page, complaints, close } = await open(url);
     await drawn(page);
     await page.locator('#tree').waitFor();
-    assert.equal(await page.locator('#status').textContent(), 'done');
-    assert.equal(await page.locator('#now-k').textContent(), String(K));
+    assert.equal(await textOf(page, 'status'), 'done');
+    assert.equal(await textOf(page, 'now-k'), String(K));
     assert.equal(await page.locator('#table tbody tr').count(), K);
-    assert.match((await page.locator('#chart-k').getAttribute('aria-label')) ?? '', /epochs: 1 at first/);
-    assert.match((await page.locator('#log').textContent()) ?? '', /Training ended/);
+    assert.match(await labelOf(page, 'chart-k'), /epochs: 1 at first/);
+    assert.match(await textOf(page, 'log'), /Training ended/);
     assert.equal(await page.locator('#controls').isHidden(), true);
     // What a finished run has not is left out, and time and workers are those of the result.
     await page.locator('#outcome').waitFor();
     assert.equal(await page.locator('#workers').isHidden(), true);
-    const outcome = (await page.locator('#outcome-list').textContent())!;
+    const outcome = await textOf(page, 'outcome-list');
     const time = /training([\d.]+ m?s)/.exec(outcome)![1];
-    await page.waitForFunction((time) => document.getElementById('now-time')!.textContent === time, time);
-    assert.equal(await page.locator('#now-workers').textContent(), '1');
+    await becomes(page, 'now-time', new RegExp(`^${time}$`));
+    assert.equal(await textOf(page, 'now-workers'), '1');
     assert.match(outcome, /labels\.npy, labels\.csv, labels\.parquet/);
-    const config = (await page.locator('#config').textContent())!;
+    const config = await textOf(page, 'config');
     for (const unset of ['dropnone', 'imputenone', 'columnsall', 'sampleautomatic'])
       assert.ok(config.includes(unset), `${config} lacks ${unset}`);
     for (const action of ['stop', 'finish', 'pause'])
@@ -101,7 +87,7 @@ describe('view', { skip: noBrowser }, () => {
     const heads = await page.locator('#runs thead th').allTextContents();
     assert.ok(heads.includes('seed') && heads.includes('data') && !heads.includes('alpha'), heads.join());
     assert.equal(await page.locator('#runs tbody tr').count(), 3);
-    assert.match((await page.locator('#scores').textContent())!, /^ARI 1.00, NMI 1.00; 2,000 rows, 100.0 %/);
+    assert.match(await textOf(page, 'scores'), /^ARI 1.00, NMI 1.00; 2,000 rows, 100.0 %/);
     const cells = await page.locator('#pairs tbody td').allTextContents();
     assert.equal(cells.length, K * K);
     assert.deepEqual(
@@ -110,7 +96,7 @@ describe('view', { skip: noBrowser }, () => {
       'only the diagonal has rows',
     );
     await page.locator('#b').selectOption('others');
-    await page.waitForFunction(() => /different rows/.test(document.getElementById('scores')!.textContent!));
+    await becomes(page, 'scores', /different rows/);
     assert.deepEqual(
       complaints.filter((text) => !/409/.test(text)),
       [],
@@ -118,7 +104,7 @@ describe('view', { skip: noBrowser }, () => {
     await page.locator('#runs a', { hasText: 's1' }).click();
     await drawn(page);
     assert.equal(new URL(page.url()).pathname, '/runs/1/');
-    assert.equal(await page.locator('#name').textContent(), 's1');
+    assert.equal(await textOf(page, 'name'), 's1');
     assert.equal(await statusOf(`${url}runs/0`, {}), 302);
     assert.equal(await statusOf(`${url}api/compare?a=0&b=9`, {}), 404);
     await close();
@@ -133,10 +119,7 @@ describe('view', { skip: noBrowser }, () => {
     for (const runs of [[long('s0')], [long('s0'), long('others')]]) {
       const { url, running } = await viewing(...runs);
       const { page, close } = await open(url, phone);
-      if (runs.length > 1)
-        await page.waitForFunction(() =>
-          /different rows/.test(document.getElementById('scores')!.textContent!),
-        );
+      if (runs.length > 1) await becomes(page, 'scores', /different rows/);
       else await page.locator('#outcome').waitFor();
       assert.equal(await page.evaluate(() => document.scrollingElement!.scrollWidth), 390);
       await close();
