@@ -30,24 +30,15 @@ describe('rows in memory', () => {
   });
 
   for (const [name, data, message] of [
-    [
-      'columns that do not fit',
-      { values: new Float32Array(7), columns: 3 },
-      /7 values are not a whole number of rows/,
-    ],
+    ['columns that do not fit', { ...rows, columns: 4 }, /6 values are not a whole number of rows/],
     ['none', { values: new Float32Array(0), columns: 3 }, /^data has no rows$/],
     ['no columns', { values: new Float32Array(3), columns: 0 }, /columns 0 must be a whole number/],
     ['a plain array', { values: [1, 2, 3], columns: 3 }, /Float32Array or Float64Array/],
     ['nothing', undefined, /data is missing|Float32Array or Float64Array/],
   ] as const)
     test(`${name}: a UserError`, async () => {
-      await assert.rejects(
-        withFiles({ data: data as never }, async () => assert.fail()),
-        {
-          name: 'UserError',
-          message,
-        },
-      );
+      const call = withFiles({ data: data as never }, async () => assert.fail());
+      await assert.rejects(call, { name: 'UserError', message });
     });
 });
 
@@ -80,26 +71,18 @@ describe('temporary files', () => {
   });
 
   test('paths are passed on as absolute ones', async () => {
-    await withFiles(
-      { data: 'x.npy', labels: 'y.csv:class' },
-      async ({ withNames: _, inMemory, ...inputs }) => {
-        assert.equal(inMemory, false);
-        assert.deepEqual(inputs, { data: resolve('x.npy'), labels: resolve('y.csv:class') });
-      },
-    );
+    await withFiles({ data: 'x.npy', labels: 'y.csv:class' }, async ({ data, labels, inMemory }) => {
+      assert.equal(inMemory, false);
+      assert.deepEqual([data, labels], [resolve('x.npy'), resolve('y.csv:class')]);
+    });
   });
 });
 
 describe('labels in memory', () => {
   test('are coded by rank', async () => {
     const { codes, names } = await labelsOf([7, -1, 7, 2], 'pred');
-    assert.deepEqual(
-      [[...codes], names],
-      [
-        [2, 0, 2, 1],
-        ['-1', '2', '7'],
-      ],
-    );
+    assert.deepEqual([...codes], [2, 0, 2, 1]);
+    assert.deepEqual(names, ['-1', '2', '7']);
   });
 
   test('a label that is not a whole number is a UserError that says where', async () => {

@@ -23,10 +23,7 @@ describe('the event queue', () => {
     for (let i = 5000; i < 5010; i++) queue.push(warning(i));
     queue.end();
     const messages = (await reading).map((event) => event.type === 'warning' && Number(event.message));
-    assert.deepEqual(
-      messages,
-      Array.from({ length: 5010 }, (_, i) => i),
-    );
+    assert.deepEqual(messages, [...Array(5010).keys()]);
   });
 
   test('a waiting reader is woken by an event, and by the end', async () => {

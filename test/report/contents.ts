@@ -2,6 +2,7 @@
 
 import type { ReportContents } from '../../report/contents.ts';
 import { type Crosstab, crosstab } from '../../report/crosstab.ts';
+import type { TimedEvent } from '../../view/events.ts';
 import type { RunHistory } from '../../view/history.ts';
 import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
 import { sampledRows } from '../../view/sample-rows.ts';
@@ -45,15 +46,10 @@ export function historyOf(epochs: number, changes = 0): RunHistory {
     events: [
       { type: 'worker-gone', worker: 'w1', pid: 1, host: 'a-host', reason: 'killed', tasks: [], time },
       { type: 'warning', message: HOSTILE, time },
-      ...Array.from({ length: changes }, (_, i) => ({
-        ...{
-          type: 'step' as const,
-          time,
-          epoch: i + 1,
-          kind: i % 2 ? ('merge' as const) : ('split' as const),
-        },
-        ...{ changed: 1, k: i % 2 ? 1 : 2 },
-      })),
+      ...Array.from({ length: changes }, (_, i): TimedEvent => {
+        const kind = i % 2 ? 'merge' : 'split';
+        return { type: 'step', time, epoch: i + 1, kind, changed: 1, k: i % 2 ? 1 : 2 };
+      }),
     ],
   };
 }
@@ -111,16 +107,8 @@ export function contentsOf(): ReportContents {
       directory: 'runs/x',
       report: 'runs/x/report/report.html',
       result: {
-        ...{
-          k: K,
-          nmi: 0.9211,
-          ari: 0.9342,
-          acc: 0.95,
-          silhouette: 0.5,
-          loss: 0.01,
-          seconds: 3,
-          notes: [HOSTILE],
-        },
+        ...{ k: K, nmi: 0.9211, ari: 0.9342, acc: 0.95, silhouette: 0.5, loss: 0.01, seconds: 3 },
+        notes: [HOSTILE],
         ...{ epochs: 40, rounds: 200, workers: 2, rows: 6000, outliers: 0, dim: 5, out: 'runs/x' },
         ...{ replicates: null, stability: null },
       },

@@ -49,18 +49,13 @@ function assertSound(svg: string): void {
   for (const [, id] of svg.matchAll(/url\(#([^)]+)\)/g)) assert.ok(ids.includes(id));
 }
 
-describe('markers', () => {
-  test('the first 300 clusters differ in colour or shape; colours are those of the live page', () => {
-    const markers = Array.from({ length: 300 }, (_, cluster) => markerStyle(cluster));
-    assert.equal(new Set(markers.map((marker) => JSON.stringify(marker))).size, 300);
-    for (const [cluster, { colour }] of markers.entries()) assert.equal(colour, colourOf(cluster));
-  });
-
-  test('all shapes are closed relative paths', () => {
-    const shapes = new Set(Array.from({ length: 300 }, (_, cluster) => markerStyle(cluster).shape));
-    assert.equal(shapes.size, 6);
-    for (const shape of shapes) assert.match(markerPath(shape, 2), /^m[^M]*z$/);
-  });
+test('the first 300 clusters differ in colour or shape; shapes are closed relative paths', () => {
+  const markers = Array.from({ length: 300 }, (_, cluster) => markerStyle(cluster));
+  assert.equal(new Set(markers.map((marker) => JSON.stringify(marker))).size, 300);
+  for (const [cluster, { colour, shape }] of markers.entries()) {
+    assert.equal(colour, colourOf(cluster));
+    assert.match(markerPath(shape, 2), /^m[^M]*z$/);
+  }
 });
 
 /** A tree of K clusters, each joined with all before it. */
@@ -89,6 +84,8 @@ describe('pictures are sound', () => {
     loss,
     subLoss: loss.map(() => null),
   });
+  const zoomed = { width: 300, height: 200, from: 3, to: 9, at: 4 };
+  const nine = treeOf(9, (i) => i);
   const cases: [string, () => string][] = [
     ['10 clusters', () => pointsPicture(viewOf(10, 5))],
     ['60 clusters', () => pointsPicture(viewOf(60, 5, 4000))],
@@ -106,22 +103,12 @@ describe('pictures are sound', () => {
     ['one loss', () => lossChart(losses([0]))],
     ['negative losses', () => lossChart(losses([-1, -2, -3]))],
     ['losses of 10,000 epochs', () => lossChart(historyOf(10_000).epochs)],
-    [
-      'some epochs, one pointed at',
-      () => kChart(historyOf(50, 9), null, { width: 300, height: 200, from: 3, to: 9, at: 4 }),
-    ],
+    ['some epochs, one pointed at', () => kChart(historyOf(50, 9), null, zoomed)],
     ['a tree of two', () => treePicture(treeOf(2, (i) => i))],
     ['a tree at 0', () => treePicture(treeOf(30, () => 0))],
     ['a tree of a graph', () => treePicture(treeOf(61, (i) => Math.max(0, 40 - i), 'graph'))],
     ['a tree of 2,000', () => treePicture(treeOf(2000, (i) => 1e-7 * 1.02 ** i))],
-    [
-      'a tree that is cut',
-      () =>
-        treePicture(
-          treeOf(9, (i) => i),
-          { left: 4, colours: [1, 2], width: 320 },
-        ),
-    ],
+    ['a tree that is cut', () => treePicture(nine, { left: 4, colours: [1, 2], width: 320 })],
     [
       'names that are markup',
       () => pairsTable('a', ['<b>'], ['<script>"&\u0000\ud800', 'b\u202e'], [[7, 1]]),
@@ -149,18 +136,10 @@ describe('pictures are sound', () => {
   test('a tree has the larger branch of each join above, and the number of clusters at each', () => {
     const textsOf = (svg: string) =>
       [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, found]) => found);
-    const tree = {
-      ...treeOf(4, () => 0),
-      sizes: [50, 40, 30, 20],
-      joins: [
-        { a: 2, b: 3, height: 0.1 },
-        { a: 1, b: 4, height: 0.2 },
-        { a: 0, b: 5, height: 0.4 },
-      ],
-    };
+    const tree = { ...treeOf(4, (i) => i), sizes: [50, 40, 100, 20] };
     const texts = textsOf(treePicture(tree));
-    // 30 + 20 rows are above 40, and 90 above 50.
-    assert.deepEqual(texts.slice(-8), ['2', '30', '3', '20', '1', '40', '0', '50']);
+    // 100 rows are above 50 + 40, and all of these above 20.
+    assert.deepEqual(texts.slice(-8), ['2', '100', '0', '50', '1', '40', '3', '20']);
     // Each number twice: its outline first.
     assert.deepEqual(texts.slice(texts.indexOf('nats a row') + 1, -8), ['3', '3', '2', '2', '1', '1']);
     assert.ok(textsOf(treePicture(treeOf(500, (i) => i))).includes('0, 1, … (441)'));
@@ -168,65 +147,44 @@ describe('pictures are sound', () => {
 });
 
 describe('confusion', () => {
-  test('clusters are in the order of their matched classes, unmatched ones last, without empty ones', () => {
-    const table = crosstab(
-      [
-        [0, 9, 1],
-        [0, 0, 0],
-        [8, 0, 0],
-        [0, 3, 2],
-        [0, 0, 7],
-      ],
-      ['x', 'y', 'z'],
+  const square = (n: number, count: (k: number, c: number) => number) =>
+    crosstab(
+      Array.from({ length: n }, (_, k) => Array.from({ length: n }, (_, c) => count(k, c))),
+      Array.from({ length: n }, (_, c) => `class ${c}`),
     );
-    assert.deepEqual(table.clusters, ['2', '0', '4', '3']);
-    assert.deepEqual(table.counts, [
-      [8, 0, 0],
-      [0, 9, 1],
-      [0, 0, 7],
-      [0, 3, 2],
-    ]);
+  const sum = (rows: number[][]) => rows.flat().reduce((a, b) => a + b, 0);
+
+  test('clusters are in the order of their matched classes, unmatched ones last, without empty ones', () => {
+    const rows = ['0 9 1', '0 0 0', '8 0 0', '0 3 2', '0 0 7'].map((row) => row.split(' ').map(Number));
+    const { clusters, counts } = crosstab(rows, ['x', 'y', 'z']);
+    assert.deepEqual(clusters, ['2', '0', '4', '3']);
+    assert.deepEqual(counts, [rows[2], rows[0], rows[4], rows[3]]);
   });
 
   test('beyond 40 the smallest are grouped, and no row is lost', () => {
-    const n = 100;
-    const counts = Array.from({ length: n }, (_, k) =>
-      Array.from({ length: n }, (_, c) => (c === k ? 1000 + k : 1)),
-    );
-    const table = crosstab(
-      counts,
-      Array.from({ length: n }, (_, c) => `class ${c}`),
-    );
-    assert.deepEqual([table.clusters.length, table.classes.length], [40, 40]);
-    assert.deepEqual([table.clusters.at(-1), table.classes.at(-1)], ['61 others', '61 others']);
-    const sum = (rows: number[][]) => rows.flat().reduce((a, b) => a + b, 0);
-    assert.equal(sum(table.counts), sum(counts));
-    for (const [i, row] of table.counts.entries()) assert.equal(row[i], Math.max(...row));
+    const { clusters, classes, counts } = square(100, (k, c) => (c === k ? 1000 + k : 1));
+    assert.deepEqual([clusters.length, classes.length], [40, 40]);
+    assert.deepEqual([clusters.at(-1), classes.at(-1)], ['61 others', '61 others']);
+    assert.equal(sum(counts), 100 * 99 + 100 * 1000 + (100 * 99) / 2);
+    for (const [i, row] of counts.entries()) assert.equal(row[i], Math.max(...row));
   });
 
-  test('of 100 and of 1,000 clusters that are the classes in another order, only the diagonal has rows', () => {
-    for (const n of [100, 1000]) {
-      const classOf = (k: number) => (k * 7 + 3) % n;
-      const counts = Array.from({ length: n }, (_, k) =>
-        Float64Array.from({ length: n }, (_, c) => (c === classOf(k) ? 50 + ((k * 13) % 400) : 0)),
-      );
-      // One mistake, which the picture sums with the rest, and the table names.
-      counts[0][5] = 9;
-      const table = crosstab(
-        counts,
-        Array.from({ length: n }, (_, c) => `class ${c}`),
-      );
-      assert.deepEqual([table.clusters.length, table.classes.length], [40, 40]);
-      for (const [i, row] of table.counts.entries())
-        for (const [j, count] of row.entries())
-          assert.ok(i === j ? count > 0 : count === 0 || count === 9, `${i}, ${j}: ${count}`);
-      for (const [i, name] of table.clusters.slice(0, -1).entries())
-        assert.equal(table.classes[i], `class ${classOf(Number(name))}`);
-      assert.deepEqual(
-        table.mixedUp.map(({ cluster, class: name, rows }) => [cluster, name, rows]),
-        [['0', 'class 5', 9]],
-      );
-    }
+  test('of 1,000 clusters that are the classes in another order, only the diagonal has rows', () => {
+    const classOf = (k: number) => (k * 7 + 3) % 1000;
+    // One mistake, which the picture sums with the rest, and the table names.
+    const of = (k: number, c: number) =>
+      k === 0 && c === 5 ? 9 : c === classOf(k) ? 50 + ((k * 13) % 400) : 0;
+    const { clusters, classes, counts, mixedUp } = square(1000, of);
+    assert.deepEqual([clusters.length, classes.length], [40, 40]);
+    for (const [i, row] of counts.entries())
+      for (const [j, count] of row.entries())
+        assert.ok(i === j ? count > 0 : count === 0 || count === 9, `${i}, ${j}: ${count}`);
+    for (const [i, name] of clusters.slice(0, -1).entries())
+      assert.equal(classes[i], `class ${classOf(Number(name))}`);
+    assert.deepEqual(
+      mixedUp.map(({ cluster, class: name, rows }) => [cluster, name, rows]),
+      [['0', 'class 5', 9]],
+    );
   });
 
   test('with more clusters than classes, those without a match come after the matched ones', () => {
@@ -241,26 +199,10 @@ describe('confusion', () => {
 });
 
 describe('a line that is not an event', () => {
-  const line = (event: object) => `${JSON.stringify({ time: '2026-11-24T00:00:00Z', ...event })}`;
-  const epoch = line({
-    type: 'epoch',
-    epoch: 1,
-    k: 1,
-    width: 1,
-    loss: 1,
-    subLoss: null,
-    seconds: {},
-    workers: {},
-  });
-  const split = line({
-    type: 'split',
-    epoch: 1,
-    clusters: [0],
-    points: [3, 4],
-    logRatio: 5,
-    accepted: false,
-  });
-  const step = line({ type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 });
+  const line = (type: string, fields: string) => `{"time":"2026-11-24T00:00:00Z","type":"${type}",${fields}}`;
+  const epoch = line('epoch', '"epoch":1,"k":1,"width":1,"loss":1,"subLoss":null,"seconds":{},"workers":{}');
+  const split = line('split', '"epoch":1,"clusters":[0],"points":[3,4],"logRatio":5,"accepted":false');
+  const step = line('step', '"epoch":6,"kind":"split","changed":1,"k":2');
   for (const bad of [
     ...['{"type":"epoch","epoch":1', '{"type":"epoch","epoch":"1"}', '[]', '17', 'null', '{"type":"resume"}'],
     epoch.replace('"loss":1', '"loss":"x"'),
@@ -281,27 +223,17 @@ describe('a line that is not an event', () => {
     });
 });
 
-describe('PNG', () => {
-  const ihdr = (png: Uint8Array) => {
-    const bytes = Buffer.from(png);
-    assert.deepEqual(bytes.subarray(0, 8), Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]));
-    return [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
-  };
-
-  test('twice the size of the picture, at most 1 MB', async () => {
-    const png = await pngOf(pointsPicture(viewOf(60, 5, 4000)));
-    assert.deepEqual(ihdr(png), [1200, 1088]);
-    assert.ok(png.length < MOST_BYTES);
-  });
-
-  test('text is drawn with the bundled font, not with system fonts', async () => {
-    const attributes = { id: 'x', height: 40, title: 't', description: 'd' };
-    const empty = await pngOf(picture(attributes));
-    const thin = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12')));
-    const bold = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12', { bold: true })));
-    assert.ok(thin.length > empty.length + 500);
-    assert.notDeepEqual(thin, bold);
-  });
+test('a PNG is twice the size of the picture, at most 1 MB, with the bundled font, not that of the system', async () => {
+  const png = await pngOf(pointsPicture(viewOf(60, 5, 4000)));
+  const { width, height } = decode(png);
+  assert.deepEqual([width, height], [1200, 1088]);
+  assert.ok(png.length < MOST_BYTES);
+  const attributes = { id: 'x', height: 40, title: 't', description: 'd' };
+  const empty = await pngOf(picture(attributes));
+  const thin = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12')));
+  const bold = await pngOf(picture(attributes, text(20, 25, 'Größe Σ μ 12', { bold: true })));
+  assert.ok(thin.length > empty.length + 500);
+  assert.notDeepEqual(thin, bold);
 });
 
 test('drawing that is stopped rejects', async () => {
@@ -359,13 +291,8 @@ describe('the image of a row', () => {
     const { data } = pixelsOf(imageUri([-9, -1, 0, 1, ...Array(11).fill(0), 9], small, [-1, 1]));
     assert.deepEqual([...data.slice(0, 4), data.at(-1)], [0, 0, 128, 255, 255]);
     const large = { height: 200, width: 100, channels: 1, planar: false } as const;
-    const thin = pixelsOf(
-      imageUri(
-        Array.from({ length: 20_000 }, (_, i) => Math.floor(i / 100)),
-        large,
-        [0, 255],
-      ),
-    );
+    const values = Array.from({ length: 20_000 }, (_, i) => Math.floor(i / 100));
+    const thin = pixelsOf(imageUri(values, large, [0, 255]));
     assert.deepEqual([thin.width, thin.height], [25, 50]);
     assert.deepEqual([thin.data[0], thin.data[25], thin.data.at(-1)], [0, 4, 196]);
   });
@@ -398,10 +325,7 @@ describe('exemplars', () => {
       );
     }
     const sizes = found.clusters.map(({ rows }) => rows);
-    assert.deepEqual(
-      sizes,
-      sizes.toSorted((a, b) => b - a),
-    );
+    for (const [i, size] of sizes.slice(1).entries()) assert.ok(size <= sizes[i]);
     const svg = exemplarPicture(found);
     assertSound(svg);
     assert.doesNotMatch(svg, /decoded/);
@@ -420,34 +344,19 @@ describe('exemplars', () => {
   });
 });
 
-/** The page without its scripts. */
-const still = (path: string) => readFileSync(path, 'utf8').replace(/<script.*?<\/script>/gs, '');
-
-describe('the folder of a report', () => {
-  test('has what the run has, and nothing of an earlier one', async () => {
-    const at = join(folder, 'drawn');
-    const { pictures } = await drawReport(at, contentsOf());
-    assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses']);
-    const page = still(join(at, 'report.html'));
-    assert.equal([...page.matchAll(/<article /g)].length, 2);
-    // Machines are nobody's business to whom it is sent.
-    assert.doesNotMatch(page, /a-host/);
-    writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
-    const bare = {
-      ...contentsOf(),
-      view: null,
-      map: null,
-      exemplars: null,
-      described: null,
-      confusion: null,
-    };
-    assert.deepEqual((await drawReport(at, { ...bare, outcome: null })).pictures, ['k', 'losses']);
-    assert.deepEqual(readdirSync(at).sort(), ['k.png', 'k.svg', 'losses.png', 'losses.svg', 'report.html']);
-  });
-
-  test('has a table of all clusters', async () => {
-    const page = still((await drawReport(join(folder, 'table'), contentsOf())).path);
-    assert.equal([...page.matchAll(/<tr data-cluster=/g)].length, K);
-    assert.doesNotMatch(page, /NaN|undefined<|<!--[a-z/-]+-->/);
-  });
+test('the folder of a report has what the run has, and nothing of an earlier one', async () => {
+  const at = join(folder, 'drawn');
+  const { pictures } = await drawReport(at, contentsOf());
+  assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses']);
+  const page = readFileSync(join(at, 'report.html'), 'utf8').replace(/<script.*?<\/script>/gs, '');
+  assert.equal([...page.matchAll(/<article /g)].length, 2);
+  assert.equal([...page.matchAll(/<tr data-cluster=/g)].length, K);
+  assert.doesNotMatch(page, /NaN|undefined<|<!--[a-z/-]+-->/);
+  // Machines are nobody's business to whom it is sent.
+  assert.doesNotMatch(page, /a-host/);
+  writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
+  const none = { view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null };
+  const bare = await drawReport(at, { ...contentsOf(), ...none });
+  assert.deepEqual(bare.pictures, ['k', 'losses']);
+  assert.deepEqual(readdirSync(at).sort(), ['k.png', 'k.svg', 'losses.png', 'losses.svg', 'report.html']);
 });
