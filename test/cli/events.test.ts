@@ -10,15 +10,7 @@ const { data } = easyData(folder, 'easy', 300);
 test('--events prints all events and then the result, each on a line, and nothing else', async () => {
   const out = join(folder, 'run');
   const flags = ['--workers', 1, '--no-report', '--http', '127.0.0.1:0', ...QUICK];
-  const { code, stdout, stderr } = await dpmesh([
-    'train',
-    '--data',
-    data,
-    '--out',
-    out,
-    '--events',
-    ...flags,
-  ]);
+  const { code, stdout, stderr } = await dpmesh(['train', data, '--out', out, '--events', ...flags]);
   assert.deepEqual([code, stderr], [0, '']);
   const lines = stdout
     .trimEnd()

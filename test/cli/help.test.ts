@@ -2,27 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
+import { commands } from '../../cli/commands.ts';
 import { options } from '../../coordinator/options.ts';
 import { called } from '../e2e/in-process.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 
-const COMMANDS = [
-  'train',
-  'coordinator',
-  'resume',
-  'finish',
-  'view',
-  'watch',
-  'worker',
-  'launch',
-  'keygen',
-  'predict',
-  'cut',
-  'evaluate',
-  'plot',
-  'synth',
-];
-const OTHERS = ['setup', 'doctor', 'completion'];
+const COMMANDS = commands.map(({ command }) => command.split(' ')[0]);
 
 /** The help text as one line. */
 async function help(...args: string[]): Promise<string> {
@@ -36,7 +21,8 @@ async function help(...args: string[]): Promise<string> {
 test('--help lists all commands, within a second', async () => {
   const tries = [await dpmesh(['--help']), await dpmesh(['--help']), await dpmesh(['-h'])];
   for (const { stdout } of tries)
-    for (const command of [...COMMANDS, ...OTHERS]) assert.ok(stdout.includes(`dpmesh ${command} `), command);
+    for (const command of [...COMMANDS, 'completion'])
+      assert.ok(stdout.includes(`dpmesh ${command} `), command);
   const best = Math.min(...tries.map(({ seconds }) => seconds));
   assert.ok(best < patience(1), `took ${best.toFixed(2)} s`);
 });
@@ -70,14 +56,7 @@ test('--help marks what is required, and begins with what every run needs', asyn
   assert.match(await help('predict'), / --out [^[]*\[string\] \[required\]/);
   const text = await help('train');
   assert.match(text, / --data [^[]*; required, [^[]*\[string\]/);
-  const groups = ['Data:', 'Run:', 'Model:', 'Networks:', 'Examples:'].map((group) =>
-    text.indexOf(` ${group} `),
-  );
-  assert.ok(groups[0] > 0);
-  assert.deepEqual(
-    groups,
-    groups.toSorted((a, b) => a - b),
-  );
+  assert.match(text, / Data: .* Run: .* Model: .* Networks: .* Examples: /);
 });
 
 test('--version is that of the package', async () => {

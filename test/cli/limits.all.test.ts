@@ -39,20 +39,10 @@ describe('limits', { skip: !existsSync('/proc/self/limits') }, () => {
       });
 
   test('address space', () => {
-    const trained = [
-      ...train.slice(0, 4),
-      run,
-      ...train.slice(5),
-      '--max-epochs',
-      '2',
-      '--no-report',
-      '--json',
-    ];
+    const trained = [...train, '--out', run, '--max-epochs', '2', '--no-report', '--json'];
     jsonOf(underLimit('-n 1000', trained) as never);
     const space = [
-      train,
-      ['worker', ...connect, '--backend', 'wasm'],
-      ['launch', '--gpus', 'none', '--cpus', '1', ...connect],
+      ...files.filter(([command]) => command !== 'coordinator'),
       ['predict', '--run', run, '--data', data, '--out', 'p.npy'],
       ['watch', 'http://127.0.0.1:1'],
     ];

@@ -7,15 +7,10 @@ import { easyData, QUICK, scratch } from '../e2e/support.ts';
 
 const folder = scratch();
 const { data, labels } = easyData(folder, 'easy', 600);
-const shell = (command: string) =>
-  spawnSync(
-    'bash',
-    ['-c', `set -o pipefail; dpmesh() { ${process.execPath} dist/cli/main.js "$@"; }; ${command}`],
-    {
-      encoding: 'utf8',
-      timeout: 60_000,
-    },
-  );
+const shell = (command: string) => {
+  const script = `set -o pipefail; dpmesh() { ${process.execPath} dist/cli/main.js "$@"; }; ${command}`;
+  return spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 60_000 });
+};
 const train = (out: string) =>
   `dpmesh train --data ${data} --out ${join(folder, out)} --workers 1 --json --no-report --no-http --max-epochs 3 ${QUICK.join(' ')}`;
 /** Asserts that the run directory is complete and has no temporary files. */

@@ -3,12 +3,15 @@ import { describe, test } from 'node:test';
 import { createDisplay, remember, sparkline } from '../../cli/progress.ts';
 import type { Departure } from '../../view/events.ts';
 
-/** A terminal or a file that records what is written. */
-function recorder(isTTY: boolean) {
+/** The display on a terminal, or in a file, and what is written there. */
+function recorded(isTTY: boolean, maxEpochs = 10) {
   const written: string[] = [];
   const stream = { isTTY, columns: 200, write: (text: string) => written.push(text) };
-  return { written, stream: stream as unknown as NodeJS.WriteStream };
+  return { written, stream, display: createDisplay(maxEpochs, stream as unknown as NodeJS.WriteStream) };
 }
+const epoch = (epoch: number, k = 1, loss: number | null = null, subLoss: number | null = null) => {
+  return { epoch, k, loss, subLoss };
+};
 
 const worker = (name: string) => ({
   ...{ type: 'worker' as const, worker: name, name, pid: 1, host: 'h', backend: 'wasm', why: '' },
@@ -20,85 +23,76 @@ const gone = (name: string, how: Departure, reason: string) => ({
 
 describe('the display', () => {
   test('shows K as a curve and the number of workers, on a terminal', () => {
-    const { written, stream } = recorder(true);
-    const display = createDisplay(10, stream);
+    const { written, display } = recorded(true);
     for (const name of ['w1', 'w2', 'w3']) display.event(worker(name));
     assert.equal(written.at(-1), '3 workers, wasm  reading all rows …');
     display.event({ type: 'start', rows: 10, dim: 2, sample: 10, shards: 8 });
     display.event(worker('w3'));
     assert.equal(written.at(-1), '3 workers, wasm');
-    display.epoch({ epoch: 1, k: 1, loss: null, subLoss: null });
+    display.epoch(epoch(1));
     // The remaining time cannot be estimated from one epoch.
     assert.doesNotMatch(written.at(-1)!, /left/);
     display.event(gone('w1', 'silent', 'silent for 5 s'));
     display.event(gone('w2', 'killed', 'killed by SIGKILL'));
-    display.epoch({ epoch: 2, k: 8, loss: 0.5, subLoss: null });
+    display.epoch(epoch(2, 8, 0.5));
     assert.match(
       written.at(-1)!,
       /^epoch 2\/10 {2}K 8 ▁█ {2}loss 0\.500 {2}sub-loss – {2}1 worker \(1 silent, 1 gone\) {2}.* {2}at most .* left$/,
     );
     display.event(worker('w1'));
     display.event(worker('w2'));
-    display.epoch({ epoch: 3, k: 8, loss: 0.5, subLoss: null });
+    display.epoch(epoch(3, 8, 0.5));
     assert.match(written.at(-1)!, /K 8 ▁██ .* 3 workers {2}/);
     // Workers of a killed session no longer count.
     display.setWorkers(['w1']);
-    display.epoch({ epoch: 4, k: 8, loss: 0.5, subLoss: null });
+    display.epoch(epoch(4, 8, 0.5));
     assert.match(written.at(-1)!, / 1 worker {2}/);
   });
 
   test('says which rows are trained on', () => {
-    const { written, stream } = recorder(false);
-    const display = createDisplay(10, stream);
+    const { written, display } = recorded(false);
     for (const sample of [8000, 7996, 5000])
-      display.event({ type: 'start', rows: 8000, dim: 5, sample, shards: 8 });
+      display.event({ type: 'start', rows: 8000, dim: 5, sample, shards: sample === 8000 ? 1 : 8 });
     assert.deepEqual(written, [
-      '8,000 rows × 5, 8 shards\n',
+      '8,000 rows × 5, 1 shard\n',
       '8,000 rows × 5 (training on all but 4 outliers), 8 shards\n',
       '8,000 rows × 5 (training on a sample of 5,000), 8 shards\n',
     ]);
-    display.event({ type: 'start', rows: 800, dim: 5, sample: 800, shards: 1 });
-    assert.equal(written.at(-1), '800 rows × 5, 1 shard\n');
   });
 
   test('shows how far reading is, on a terminal, and not more often than it can be read', () => {
-    const { written, stream } = recorder(true);
-    const display = createDisplay(10, stream);
+    const { written, display } = recorded(true);
     for (let rows = 0; rows < 1000; rows++) display.status(`reading x.csv: ${rows} rows`);
     assert.match(written[0], /^reading x\.csv: 0 rows {2}\d+\.\d s$/);
     assert.ok(written.length < 100, String(written.length));
-    const file = recorder(false);
-    createDisplay(10, file.stream).status('reading x.csv: 7 rows');
+    const file = recorded(false);
+    file.display.status('reading x.csv: 7 rows');
     assert.deepEqual(file.written, []);
   });
 
   test('omits items that do not fit a narrow terminal', () => {
-    const { written, stream } = recorder(true);
-    stream.columns = 40;
-    const display = createDisplay(200, stream);
-    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
-    assert.equal(written.at(-1), 'epoch 100/200  K 12 ▁  loss 0.00257');
-    stream.columns = 36;
-    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
-    assert.equal(written.at(-1), 'epoch 100/200  K 12 ▁▁');
-    stream.columns = 26;
-    display.epoch({ epoch: 100, k: 12, loss: 0.00257, subLoss: 0.55 });
-    assert.equal(written.at(-1), 'epoch 100/200  K 12');
+    const { written, stream, display } = recorded(true, 200);
+    for (const [columns, shown] of [
+      [40, 'epoch 100/200  K 12 ▁  loss 0.00257'],
+      [36, 'epoch 100/200  K 12 ▁▁'],
+      [26, 'epoch 100/200  K 12'],
+    ] as const) {
+      stream.columns = columns;
+      display.epoch(epoch(100, 12, 0.00257, 0.55));
+      assert.equal(written.at(-1), shown);
+    }
   });
 
   test('uses the time stamps of a run in another process, whose epochs may arrive at once', () => {
-    const { written, stream } = recorder(true);
-    const display = createDisplay(10, stream);
-    for (const epoch of [1, 2, 3, 4])
-      display.epoch({ epoch, k: 1, loss: null, subLoss: null }, 5 + 2 * epoch);
+    const { written, display } = recorded(true);
+    for (const number of [1, 2, 3, 4]) display.epoch(epoch(number), 5 + 2 * number);
     assert.match(written.at(-1)!, / {2}13\.0 s {2}at most 12\.0 s left$/);
   });
 
   test('writes complete lines only, if the output is not a terminal', () => {
-    const { written, stream } = recorder(false);
-    const display = createDisplay(10, stream);
+    const { written, display } = recorded(false);
     display.event(worker('w1'));
-    display.epoch({ epoch: 6, k: 1, loss: null, subLoss: null });
+    display.epoch(epoch(6));
     display.event({ type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 });
     display.event({ type: 'step', epoch: 12, kind: 'merge', changed: 3, k: 70 });
     assert.deepEqual(written, ['epoch   6  split  K 1 → 2\n', 'epoch  12  merge  K 73 → 70\n']);
