@@ -19,7 +19,7 @@ export {
 } from './library/open-run.ts';
 export type { Data, LabelData, ResumeOptions, Rows, RunOptions, TrainOptions } from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
-export type { RunResult, Scores } from './library/result.ts';
+export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
@@ -27,4 +27,4 @@ export { resume, train } from './library/train.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
-export type { Alternation, Replicates, Stability } from './view/summary.ts';
+export type { Alternation, Replicates, Scores, Stability } from './view/summary.ts';

@@ -27,17 +27,12 @@ function line(name: string, value: string, what: string, accepts = ''): string {
 
 const visible = (flags: Flags) => Object.entries(flags).filter(([, flag]) => !flag.hidden);
 
-const flagLine = ([name, flag]: [string, Flag]): string =>
-  line(
-    flag.alias ? `${name}, --${flag.alias}` : name,
-    flag.demandOption
-      ? 'required'
-      : flag.default === false
-        ? ''
-        : valueText(flag.defaultDescription ?? flag.default),
-    flag.describe!,
-    flag.choices?.map((choice) => code(String(choice))).join(', '),
-  );
+function flagLine([name, flag]: [string, Flag]): string {
+  const { alias, demandOption, default: value, defaultDescription = value, describe, choices } = flag;
+  const shown = demandOption ? 'required' : value === false ? '' : valueText(defaultDescription);
+  const accepts = choices?.map((choice) => code(String(choice))).join(', ');
+  return line(alias ? `${name}, --${alias}` : name, shown, describe!, accepts);
+}
 
 /** The options in one group of those that determine the result. */
 function resultList(group: string): string {

@@ -48,9 +48,12 @@ export const synth = defineCommand({
   ],
   async handler({ out, labels, clusters, dim, points, seed, force, json }) {
     const { synth } = await import('../library/synth.ts');
+    const { createDisplay } = await import('./progress.ts');
+    const { status, end } = createDisplay(0);
+    const onProgress = (done: number) => status(`${done} of ${points} points`);
     const { bestNmi, judged } = await interruptible((signal) =>
-      synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress: progress(points) }),
-    );
+      synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress }),
+    ).finally(end);
     if (json)
       return void console.log(JSON.stringify({ out, labels, points, dim, clusters, seed, bestNmi, judged }));
     console.log(`${out}: ${points} points of ${dim} dimensions, float32`);
@@ -59,21 +62,3 @@ export const synth = defineCommand({
     console.log(`best possible NMI ${bestNmi.toFixed(4)} (posterior under the true parameters${where})`);
   },
 });
-
-/** Shows progress on stderr: a line that is updated in place on a terminal, else a line every five seconds. */
-function progress(total: number): (done: number) => void {
-  const { isTTY } = process.stderr;
-  const interval = isTTY ? 200 : 5000;
-  const started = performance.now();
-  let [last, shown] = [started, false];
-  return (done) => {
-    const now = performance.now();
-    if (done === total && shown && isTTY) process.stderr.write('\r\x1b[K');
-    if (done === total || now - last < interval) return;
-    last = now;
-    shown = true;
-    const remaining = Math.ceil((((now - started) / done) * (total - done)) / 1000);
-    const text = `${done} of ${total} points, ${remaining} s left`;
-    process.stderr.write(isTTY ? `\r\x1b[K${text}` : `${text}\n`);
-  };
-}

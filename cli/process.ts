@@ -58,19 +58,6 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   }
 }
 
-/** Listens for SIGHUP. Returns a function that sets the handler, which is called at once if a signal has already arrived. */
-export function listenForHangups(): (handler: () => void) => void {
-  let pending = false;
-  let handle = () => {
-    pending = true;
-  };
-  process.on('SIGHUP', () => handle());
-  return (handler) => {
-    handle = handler;
-    if (pending) handler();
-  };
-}
-
 /**
  * Keeps a command running if its output cannot be written, as to a closed terminal or pipe: text on stderr is lost. If stdout
  * is a file that cannot be written, prints an error and sets exit code 2.

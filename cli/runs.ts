@@ -12,7 +12,7 @@ import {
   type RunValues,
   resultFlags,
 } from './flags.ts';
-import { dataPathOf, listenForHangups, onSignal, reportProblem, type TerminalOptions } from './process.ts';
+import { dataPathOf, onSignal, reportProblem, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
 import { configOf, runOptionsOf } from './run-config.ts';
 import { print } from './summary.ts';
@@ -194,13 +194,13 @@ async function runOnTerminal(
   onSignal(() => stopping.abort(), undefined, finish);
   // A program that reads the events and is killed must not leave a run behind that nobody waits for.
   if (events) process.stdout.on('error', () => stopping.abort());
-  const onHangup = keys === undefined ? null : listenForHangups();
+  // Before it starts, there is nothing to read again.
+  if (keys !== undefined) process.on('SIGHUP', () => run?.rereadKeys());
   const display = createDisplay(maxEpochs, process.stderr, bind !== undefined);
   const { AbortError } = await import('../library/run.ts');
   const log = (message: string) => printEvent({ type: 'log', message });
   const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
   run = start({ signal: stopping.signal, ...shown });
-  onHangup?.(run.rereadKeys);
   try {
     for await (const event of run)
       if (events) printEvent(event);

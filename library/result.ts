@@ -12,22 +12,7 @@ import {
   runFiles,
 } from '../data/saved/run-files.ts';
 import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
-import type { Alternation, Replicates, Stability, Summary } from '../view/summary.ts';
-
-/** Scores of a clustering. The first three compare it with the true classes and are null without them. */
-export interface Scores {
-  /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
-  nmi: number | null;
-  /** Adjusted Rand index, at most 1. */
-  ari: number | null;
-  /**
-   * Clustering accuracy, 0 to 1: the fraction of rows whose cluster matches their class, under the best one-to-one
-   * matching.
-   */
-  acc: number | null;
-  /** Mean silhouette coefficient of a sample of the rows, −1 to 1; null if it is not defined, as with a single cluster. */
-  silhouette: number | null;
-}
+import type { Alternation, Replicates, Scores, Stability, Summary } from '../view/summary.ts';
 
 /** The result of a run. */
 export interface RunResult {

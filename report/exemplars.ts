@@ -10,17 +10,10 @@ import { counted, escaped, shortNumber } from '../view/text.ts';
 
 /** What clusters of images look like: the rows nearest to their centres, and what a decoder makes of a mean code. */
 
-export interface ExemplarView {
-  shape: ImageShape;
-  /** What is drawn black, and white. */
-  range: [number, number];
-  /** The largest ones, of which the picture shows the first `MOST_CLUSTERS`. */
-  clusters: Exemplars[];
-  /** Of how many. */
-  k: number;
-}
+/** `range`: what is drawn black, and white; `clusters`: the largest of `k`, of which the picture shows the first `MOST_CLUSTERS`. */
+export type ExemplarView = Awaited<ReturnType<typeof exemplarView>>;
 
-export interface Exemplars {
+interface Exemplars {
   cluster: number;
   rows: number;
   /** What the decoder makes of the mean code; null without an encoder. */
@@ -46,7 +39,7 @@ export interface ExemplarInput {
 }
 
 /** Reads the images of the largest clusters. */
-export async function exemplarView({ view, typical, images, codes }: ExemplarInput): Promise<ExemplarView> {
+export async function exemplarView({ view, typical, images, codes }: ExemplarInput) {
   const rowsOf = (cluster: number) => view.clusters[cluster].rows;
   const largest = [...view.clusters.keys()]
     .filter((cluster) => rowsOf(cluster) > 1e-6)
@@ -82,13 +75,9 @@ async function meanRows(source: Source, { labels, k }: ModelView): Promise<(Floa
 /** That of bytes, or of the numbers in the rows. */
 function rangeOf(dtype: string, clusters: Exemplars[]): [number, number] {
   if (dtype === 'uint8') return [0, 255];
-  let [low, high] = [Infinity, -Infinity];
-  for (const { images } of clusters)
-    for (const image of images)
-      for (const value of image) {
-        low = Math.min(low, value);
-        high = Math.max(high, value);
-      }
+  const images = clusters.flatMap((cluster) => cluster.images);
+  const low = Math.min(...images.map((image) => image.reduce((a, b) => Math.min(a, b))));
+  const high = Math.max(...images.map((image) => image.reduce((a, b) => Math.max(a, b))));
   return low <= high ? [low, high] : [0, 1];
 }
 

@@ -45,12 +45,7 @@ export function heightScale(heights: number[], range: [number, number]): Scale {
 }
 
 /** Logarithmic if the values need it, or if that is chosen and they are positive; else linear. */
-export function lossScale(
-  values: number[],
-  range: [number, number],
-  count = 4,
-  log: boolean | null = null,
-): Scale {
+export function lossScale(values: number[], range: [number, number], log: boolean | null = null): Scale {
   const [least, most] = extent(values) as [number, number];
   if (log === null ? needsLog(values) : log && least > 0) {
     const scale = scaleLog([least, most], range).nice();
@@ -61,7 +56,7 @@ export function lossScale(
     const decades = powers.map((power) => Number(`1e${power}`));
     return Object.assign((value: number) => scale(value), { ticks: () => decades, tickFormat: () => format });
   }
-  return linear([Math.min(0, least), most], range, count);
+  return linear([Math.min(0, least), most], range, 4);
 }
 
 export interface AxisOptions {
@@ -86,14 +81,13 @@ export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, option
   const { count = 5, integers, title } = options;
   const ticks = tickLabels(scale, count, integers);
   const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
+  const x = Math.max(13, left - 18 - widest);
   return [
     ...ticks.map(({ tick }) => line(left, scale(tick), right, scale(tick))),
     ...ticks.map(({ tick, label }) =>
       text(left - 7, scale(tick) + 4, label, { anchor: 'end', tone: 'mute' }),
     ),
-    title
-      ? text(Math.max(13, left - 18 - widest), (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 })
-      : '',
+    title ? text(x, (top + bottom) / 2, title, { anchor: 'middle', rotate: -90 }) : '',
   ].join('');
 }
 

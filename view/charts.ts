@@ -191,7 +191,7 @@ export function lossChart(
       const [middle, centre] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
       if (!places.length) return head + text(middle, centre, none, { anchor: 'middle', tone: 'mute' });
       const shown = places.map(([, loss]) => loss);
-      const y = lossScale(shown, [box.bottom, box.top], 4, log);
+      const y = lossScale(shown, [box.bottom, box.top], log);
       const pointed = at === null ? null : epochs[key][at];
       return [
         head,

@@ -1,15 +1,22 @@
-/** The result of a run, as `--json` prints it and `run.json` has it. Scores are null where true labels are not known. */
-export interface Summary {
+/** Scores of a clustering. The first three compare it with the true classes and are null without them. */
+export interface Scores {
+  /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
+  nmi: number | null;
+  /** Adjusted Rand index, at most 1. */
+  ari: number | null;
+  /**
+   * Clustering accuracy, 0 to 1: the fraction of rows whose cluster matches their class, under the best one-to-one
+   * matching.
+   */
+  acc: number | null;
+  /** Mean silhouette coefficient of a sample of the rows, −1 to 1; null if it is not defined, as with a single cluster. */
+  silhouette: number | null;
+}
+
+/** The result of a run, as `--json` prints it and `run.json` has it. */
+export interface Summary extends Scores {
   /** Clusters that have rows. */
   k: number;
-  /** Normalized mutual information with the true classes, arithmetic mean in the denominator. */
-  nmi: number | null;
-  /** Adjusted Rand index. */
-  ari: number | null;
-  /** Clustering accuracy: the fraction of rows on the diagonal of the best one-to-one matching of clusters and classes. */
-  acc: number | null;
-  /** Mean silhouette coefficient of a random sample of rows; null if it is not defined, as with a single cluster. */
-  silhouette: number | null;
   /** Of the clustering net in the last epoch that trained it; null if none did. */
   loss: number | null;
   epochs: number;
