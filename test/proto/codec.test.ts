@@ -144,16 +144,6 @@ describe('encode and decode', () => {
     malformed([...frames.slice(0, -2), ...frames.slice(-1)], /tensor 30/);
   });
 
-  test('do not copy aligned tensors', () => {
-    const frames = encode(ping, { large: nd(new Float64Array(1 << 13)) });
-    assert.equal(read(frames).large.data.buffer, frames[1].buffer);
-  });
-
-  test('a message without tensors is only a header', () => {
-    assert.equal(encode(ping).length, 1);
-    assert.deepEqual(packr.unpack(encode(ping)[0]), { ...ping, tensors: [] });
-  });
-
   test('read the output of other msgpack libraries', () => {
     // {"type":"ping","tensors":[]} as a small map, and as a map of 32-bit length with 8-bit strings.
     const small = hex('82 a474797065 a470696e67 a774656e736f7273 90');
@@ -257,39 +247,6 @@ describe('decode rejects', () => {
     for (let length = 0; length < header.length; length++) malformed([header.subarray(0, length)], /^header/);
     for (const value of [null, 1, 'ping', [], ['ping'], true, new Date(0), new Map(), /x/, -0.5])
       malformed([packr.pack(value)], /^header/);
-  });
-
-  test('arrays and maps that claim more elements than they have', () => {
-    for (const claim of ['ddffffffff', 'dffffffffe', 'dbffffffff', 'c6ffffffff', 'c9ffffffff01'])
-      malformed([hex(claim)], /^header/);
-    malformed([Buffer.concat(Array(100_000).fill(hex('dd000fffff')))], /^header/);
-    malformed([Buffer.concat([hex('82a474797065a470696e67a774656e736f7273'), hex('dd7fffffff')])], /^header/);
-  });
-
-  test('deep nesting', () => {
-    const [round] = FROM_COORDINATOR.round;
-    const marker = [...Buffer.from('CELL')];
-    const [header] = encode({
-      ...round,
-      tasks: [{ task: 'cell-sums', groups: 'all', cells: ['CELL'], leaves: 1, vectors: 'v' }],
-    });
-    const at = header.indexOf(Buffer.from([0xa4, ...marker]));
-    assert.ok(at > 0);
-    for (const [level, end] of [
-      ['82 a46e656172 9100 a4696e746f 91', '00'], // {near: [0], into: [ …
-      ['91', '90'],
-      ['81 a178', '00'],
-    ]) {
-      for (let depth = 16; depth < 200_000; depth *= 1.5) {
-        const nested = Buffer.concat([...Array(Math.floor(depth)).fill(hex(level)), hex(end)]);
-        const frames = [Buffer.concat([header.subarray(0, at), nested, header.subarray(at + 5)])];
-        try {
-          decode(fromCoordinator, frames);
-        } catch (error) {
-          assert.ok(error instanceof MalformedMessage, `at depth ${Math.floor(depth)}: ${error}`);
-        }
-      }
-    }
   });
 
   test('two tensors of the same name', () => {

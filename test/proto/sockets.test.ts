@@ -86,11 +86,6 @@ describe('router and dealer', () => {
     assert.equal(decode(fromWorker, await worker.next()).header.type, 'ping');
   });
 
-  test('bind a port that the system chooses, and report it', async () => {
-    const { socket } = await router();
-    assert.match(socket.address, /^tcp:\/\/127\.0\.0\.1:\d{2,5}$/);
-  });
-
   test('exchange messages, with each peer separately', async () => {
     const { socket, next } = await router();
     const dealers = [dealer(socket.address), dealer(socket.address)];
@@ -179,11 +174,6 @@ describe('router and dealer', () => {
     const { socket: sender } = dealer(socket.address);
     void sender.send([Buffer.from('still here')]);
     assert.deepEqual(text((await next()).frames), ['still here']);
-  });
-
-  test('an invalid endpoint rejects', async () => {
-    await assert.rejects(bindRouter('tcp://nowhere', () => {}));
-    await assert.rejects(bindRouter('udp://127.0.0.1:1', () => {}));
   });
 
   test('sending to a peer that is gone or unknown neither hangs nor delays others', async () => {
