@@ -18,26 +18,19 @@ export async function launch(
 ): Promise<number> {
   assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'launch with its workers');
   assertAddressSpaceFor(shared.backend);
-  const log = (line: string) => process.stderr.write(`${line}\n`);
-  const workerLog = createLineSplitter((name, line) => log(`${name}: ${line.replace(/^worker: /, '')}`));
-  log(
-    `launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${specs.map(({ name }) => name).join(', ')}`,
-  );
+  const log = (line: string) => void process.stderr.write(`${line}\n`);
+  const names = specs.map(({ name }) => name);
+  log(`launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${names.join(', ')}`);
   const supervisor = supervise(
     specs,
     { connect, key },
     { ...shared, quiet: false, child: true },
     {
       ended: (_, code) => (code === 0 ? 'done' : 'failed'),
-      stderr: workerLog.add,
-      restarts(name, how, delay) {
-        workerLog.end(name);
-        log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`);
-      },
-      gaveUp(name, error) {
-        workerLog.end(name);
-        log(`launch: gave up on ${name}: ${error.message}`);
-      },
+      said: (name, line) => log(`${name}: ${line.replace(/^worker: /, '')}`),
+      restarts: (name, how, delay) =>
+        log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`),
+      gaveUp: (name, error) => log(`launch: gave up on ${name}: ${error.message}`),
     },
   );
   let asked: NodeJS.Signals | null = null;
@@ -56,21 +49,4 @@ export async function launch(
   if (asked) return asked === 'SIGINT' ? 130 : 0;
   if (givenUp === specs.length) log('launch: all workers were given up');
   return givenUp === specs.length ? 1 : 0;
-}
-
-/** Splits the output of several workers into complete lines; `end` flushes an incomplete last one. */
-function createLineSplitter(emit: (name: string, line: string) => void) {
-  const incomplete = new Map<string, string>();
-  return {
-    add(name: string, text: Buffer) {
-      const lines = ((incomplete.get(name) ?? '') + text).split(/\r?\n/);
-      incomplete.set(name, lines.pop()!);
-      for (const line of lines) emit(name, line);
-    },
-    end(name: string) {
-      const rest = incomplete.get(name);
-      incomplete.delete(name);
-      if (rest) emit(name, rest);
-    },
-  };
 }

@@ -53,9 +53,7 @@ export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions
         // A worker that was killed at work has done nothing wrong.
         return hasWorked ? 'sound' : 'killed';
       },
-      stderr(_, text) {
-        for (const line of text.toString().trimEnd().split('\n')) log(line);
-      },
+      said: (_, line) => log(line),
       restarts(name, how, delay) {
         if (delay) log(`dpmesh: worker ${name} ${how}; restarting it in ${(delay / 1000).toFixed(1)} s`);
       },

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/user-error.ts';
 import { childArguments } from '../../base/version.ts';
@@ -25,7 +26,8 @@ export type ExitKind = 'done' | 'sound' | 'killed' | 'failed';
 /** What becomes of workers, by their names. */
 export interface Hooks {
   ended(pid: number, code: number | null, signal: NodeJS.Signals | null, how: string): ExitKind;
-  stderr(name: string, text: Buffer): void;
+  /** A line of a worker's stderr. */
+  said(name: string, line: string): void;
   /** A worker that failed is restarted after `delay` ms. */
   restarts(name: string, reason: string, delay: number): void;
   /** A worker is not restarted any more. The others continue. */
@@ -142,9 +144,9 @@ function superviseWorker(
       if (own.pid === undefined) over('failed', error.message, null);
     });
     if (own.pid === undefined) return;
-    own.stderr.on('data', (text: Buffer) => {
-      stderr = (stderr + text).slice(-KEPT_STDERR);
-      hooks.stderr(name, text);
+    createInterface(own.stderr).on('line', (line) => {
+      stderr = `${stderr}${line}\n`.slice(-KEPT_STDERR);
+      hooks.said(name, line);
     });
     own.stdin.on('error', () => {});
     void Promise.resolve(coordinator).then((place) => {

@@ -56,51 +56,6 @@ describe('passes over rows agree to the bit with plain loops', () => {
     assert.deepEqual([...small.read()], [2, 5, 13]);
   });
 
-  test('number and sum of rows by leaf', () => {
-    for (const [n, d, leaves] of [
-      [0, 3, 1],
-      [1, 1, 1],
-      [500, 10, 9],
-    ]) {
-      const [rows, leaf] = [floats(n * d), leafOfEach(n, leaves)];
-      const expected = { n: new Float64Array(leaves), s: new Float64Array(leaves * d) };
-      leaf.forEach((l, i) => {
-        if (l < 0) return;
-        expected.n[l]++;
-        for (let j = 0; j < d; j++) expected.s[l * d + j] += rows[i * d + j];
-      });
-      assert.deepEqual(kernel.sums(rows, d, leaf, leaves), expected);
-    }
-  });
-
-  test('rows with NaN or too large values are detected', () => {
-    const good = [1, -5, 1e3];
-    const rows = Float32Array.from([
-      ...good,
-      ...[Number.NaN, 0, 0],
-      ...[0, Infinity, 0],
-      ...[0, 0, -1e4],
-      ...[-2, 7, 0],
-    ]);
-    const extremes = { min: new Float64Array(3).fill(Infinity), max: new Float64Array(3).fill(-Infinity) };
-    assert.deepEqual([...kernel.screen(rows, 3, 1e3, extremes)], [0, -1, -1, -1, 0]);
-    assert.deepEqual(
-      [[...extremes.min], [...extremes.max]],
-      [
-        [-2, -5, 0],
-        [1, 7, 1e3],
-      ],
-    );
-    kernel.screen(Float32Array.of(0, 8, -9), 3, 1e3, extremes);
-    assert.deepEqual(
-      [[...extremes.min], [...extremes.max]],
-      [
-        [-2, -5, -9],
-        [1, 8, 1e3],
-      ],
-    );
-  });
-
   test('the leaf of each row by cells of any depth', () => {
     const [n, d, vectorRows] = [400, 4, 12];
     const vectors = doubles(vectorRows * d);
@@ -144,26 +99,6 @@ describe('passes over rows agree to the bit with plain loops', () => {
       assert.deepEqual(kernel.leaves(rows, d, cells, vectors, group), expected);
     }
     assert.ok(seen.size > 50 && seen.has(-1));
-  });
-
-  test('projections of each row onto the axes of its leaf', () => {
-    for (const [d, count] of [
-      [1, 1],
-      [4, 3],
-      [7, 2],
-    ]) {
-      const [n, leaves] = [50, 3];
-      const [rows, leaf, axes] = [floats(n * d), leafOfEach(n, leaves), doubles(leaves * count * d)];
-      const found = kernel.project(rows, d, leaf, axes, leaves);
-      assert.equal(found.length, n * count);
-      leaf.forEach((l, i) => {
-        for (let a = 0; l >= 0 && a < count; a++) {
-          let expected = 0;
-          for (let j = 0; j < d; j++) expected += rows[i * d + j] * axes[(l * count + a) * d + j];
-          assert.ok(Math.abs(found[i * count + a] - expected) <= 1e-12 * (1 + Math.abs(expected)));
-        }
-      });
-    }
   });
 
   test('the first of equally near centres or equally large functions applies; the upper side has the threshold', () => {

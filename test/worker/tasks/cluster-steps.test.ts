@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { generator, shuffledPrefix } from '../../../model/random.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
-import type { Tensors } from '../../../proto/tensors.ts';
-import type { Backend, Tensor } from '../../../worker/compute/backends/backend.ts';
+import type { Backend } from '../../../worker/compute/backends/backend.ts';
+import { readAll, trainStep } from '../../../worker/compute/mlp.ts';
 import { close, logDensities } from '../../model/support.ts';
 import { backends } from '../present.ts';
 import {
@@ -26,56 +26,31 @@ const byRow = ({ identity }: Backend) => !identity.startsWith('webgpu/');
 
 for (const backend of backends)
   describe(`cluster-steps on ${backend.identity}`, () => {
-    /** The same steps by single operations. */
-    async function byHand(
-      task: TaskOf<'cluster-steps'>,
-      shard: number,
-    ): Promise<Record<string, Float32Array>> {
+    /** The same steps one by one. */
+    async function byHand(task: TaskOf<'cluster-steps'>, shard: number) {
       const { context } = w.newWorker(backend);
-      const { states } = context;
       const { n, scaled } = await context.sample(shard);
       const batch = Math.min(task.batch, n);
       const drawn = shuffledPrefix(generator(SEED, 'batches', task.epoch, shard), n, task.steps * batch);
-      const up = (state: Tensors) =>
-        Object.values(state).map(({ data, shape }) => backend.upload(data as Float32Array, shape));
-      const copy = (tensor?: 'first' | 'second') =>
-        states.layers('net', tensor).map(({ data, shape }) => backend.upload(data, shape));
-      const [w1, b1, w2, b2] = copy();
-      const moments = [...copy('first'), ...copy('second')];
-      const target = up(eStepState(task.form, covarianceOf(task.diagonal)));
+      const copy = (moment?: 'first' | 'second') =>
+        context.states.layers('net', moment).map(({ data, shape }) => backend.upload(data, shape));
+      const net = { params: copy(), first: copy('first'), second: copy('second') };
+      const [a, b, c] = Object.values(eStepState(task.form, covarianceOf(task.diagonal))).map(
+        ({ data, shape }) => backend.upload(data as Float32Array, shape),
+      );
       let loss = 0;
       for (let i = 0; i < task.steps; i++) {
         const x = backend.gather(scaled, drawn.slice(i * batch, (i + 1) * batch));
-        const hidden = backend.affine(x, w1, b1, true);
-        const logits = backend.affine(hidden, w2, b2, false);
-        const { gradient: g, loss: own } = lossOf(x, logits);
-        loss += (await backend.read(own))[0] / task.steps;
-        const below = backend.reluGrad(g, w2, hidden);
-        const grads = [
-          backend.gram(x, below),
-          backend.columnSums(below),
-          backend.gram(hidden, g),
-          backend.columnSums(g),
-        ];
-        [w1, b1, w2, b2].forEach((p, j) => {
-          backend.adam(p, moments[j], moments[4 + j], grads[j], task.rate, task.done + i + 1);
-        });
-      }
-      const out: Record<string, Float32Array> = { loss: Float32Array.of(loss) };
-      const flat = async (tensors: Tensor[]) =>
-        Float32Array.from((await Promise.all(tensors.map((t) => backend.read(t)))).flatMap((a) => [...a]));
-      out.params = await flat([w1, b1, w2, b2]);
-      out.first = await flat(moments.slice(0, 4));
-      out.second = await flat(moments.slice(4));
-      return out;
-
-      function lossOf(x: Tensor, logits: Tensor) {
         const density =
           task.form === 'product'
-            ? backend.quadraticForm(x, target[0], task.diagonal)
-            : backend.whitenedDensity(backend.affine(x, target[0], target[1], false), target[2]);
-        return backend.lossGradient('kl', logits, backend.softmaxRows(density, 1e-5));
+            ? backend.quadraticForm(x, a, task.diagonal)
+            : backend.whitenedDensity(backend.affine(x, a, b, false), c);
+        const own = { x, target: backend.softmaxRows(density, 1e-5) };
+        const lost = trainStep(backend, net, own, 'kl', task.rate, task.done + i + 1);
+        loss += (await backend.read(lost))[0] / task.steps;
       }
+      const read = (of: keyof typeof net) => readAll(backend, net[of]);
+      return { loss, params: await read('params'), first: await read('first'), second: await read('second') };
     }
 
     const cases: Partial<TaskOf<'cluster-steps'>>[] = [
@@ -96,7 +71,7 @@ for (const backend of backends)
         for (const shard of [0, 2]) {
           const result = await run(withTarget(task), task, shard);
           const { loss, ...expected } = await byHand(task, shard);
-          close(f64(result, 'loss')[0], loss[0], 1e-6);
+          close(f64(result, 'loss')[0], loss, 1e-6);
           assert.deepEqual([...f64(result, 'count')], [1]);
           assert.deepEqual([...f64(result, 'shards')], [1]);
           assert.deepEqual(

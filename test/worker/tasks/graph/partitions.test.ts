@@ -4,11 +4,11 @@ import { partition, quality } from '../../../../model/graph/louvain.ts';
 import { gaussianRows, replicateRows, stability } from '../../../../model/graph/stability.ts';
 import { directedWeights, subgraph, symmetrized } from '../../../../model/graph/weights.ts';
 import { generator } from '../../../../model/random.ts';
-import type { Task, TaskOf } from '../../../../proto/tasks.ts';
+import type { TaskOf } from '../../../../proto/tasks.ts';
 import { nearest } from '../../../model/graph/support.ts';
 import { backends } from '../../present.ts';
 import { SEED } from '../../support.ts';
-import { CUTS, N, newWorker, of, run, runAll, SHARDS } from './support.ts';
+import { N, newWorker, of, run, runAll, SHARDS } from './support.ts';
 
 const [backend] = backends;
 const { graph } = of;
@@ -40,15 +40,6 @@ describe('partitions of replicates', () => {
         assert.equal(results[shard].labels.data.length, next[shard] * rows, 'no others');
       }
     });
-
-  test('do not depend on how many rows the shard has, nor on which worker has it', async () => {
-    const task: Task = { task: 'partitions', resolutions: [1, 2], replicates: 3, share: 0.6 };
-    const expected = await runAll(newWorker(backend), task);
-    for (const points of CUTS) assert.deepEqual(await runAll(newWorker(backend, points), task), expected);
-    const other = newWorker(backend);
-    assert.deepEqual((await run(other, task, 2)).labels, expected[2].labels);
-    assert.deepEqual((await run(other, task, 0)).labels, expected[0].labels);
-  });
 });
 
 describe('partitions of a Gaussian without clusters', () => {
