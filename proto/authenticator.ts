@@ -54,29 +54,13 @@ export type RejectionReason = keyof typeof REJECTION_REASONS;
 /** Unknown keys that are logged one by one; further ones are only counted. */
 const MOST_LOGGED_KEYS = 100;
 
-/** Decides which workers may connect to a coordinator, and counts rejected connections. */
-export interface Authenticator {
-  /** The coordinator's secret key. */
-  readonly secret: string;
-  /** The name of the worker with this public key; null if it is not on the list, which is counted, and logged once. */
-  admit(key: string, address: string): string | null;
-  /**
-   * Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason; `from`: the
-   * address of this one, if it can be told.
-   */
-  failed(reason: Exclude<RejectionReason, 'unknown-key'>, from?: () => string | null): void;
-  /** Replaces the list. Returns whether the new one lacks a key of the old one. */
-  replace(allowed: AllowList): boolean;
-  /** Connections rejected since the start, by reason. */
-  refused(): Record<RejectionReason, number>;
-}
+export type Authenticator = ReturnType<typeof createAuthenticator>;
 
-/** Its memory and log are bounded, whatever the number of connections. */
-export function createAuthenticator(
-  secret: string,
-  allowed: AllowList,
-  log: (line: string) => void,
-): Authenticator {
+/**
+ * Decides which workers may connect to a coordinator with this secret key, and counts rejected connections. Its memory and log are
+ * bounded, whatever their number.
+ */
+export function createAuthenticator(secret: string, allowed: AllowList, log: (line: string) => void) {
   const counts = Object.fromEntries(Object.keys(REJECTION_REASONS).map((reason) => [reason, 0])) as Record<
     RejectionReason,
     number
@@ -84,7 +68,8 @@ export function createAuthenticator(
   const logged = new Set<string>();
   return {
     secret,
-    admit(key, address) {
+    /** The name of the worker with this public key; null if it is not on the list, which is counted, and logged once. */
+    admit(key: string, address: string): string | null {
       const name = allowed.get(key);
       if (name !== undefined) return name;
       counts['unknown-key']++;
@@ -96,20 +81,19 @@ export function createAuthenticator(
         log(`refused a worker at ${address}: its key ${key.slice(0, 8)}… is not on the list of allowed keys`);
       return null;
     },
-    failed(reason, from) {
+    /** Counts a connection that failed before it presented a key. Logged at 1, 10, 100, … connections with the same reason. */
+    failed(reason: Exclude<RejectionReason, 'unknown-key'>): void {
       const count = ++counts[reason];
       if (!/^10*$/.test(String(count))) return;
-      const address = from?.() ?? null;
-      const where = address && (count === 1 ? ` from ${address}` : `, the last from ${address}`);
-      log(
-        `refused ${count === 1 ? 'a connection' : `${count} connections`}${where ?? ''}: ${REJECTION_REASONS[reason]}`,
-      );
+      log(`refused ${count === 1 ? 'a connection' : `${count} connections`}: ${REJECTION_REASONS[reason]}`);
     },
-    replace(next) {
+    /** Replaces the list. Returns whether the new one lacks a key of the old one. */
+    replace(next: AllowList): boolean {
       const isAnyRemoved = [...allowed.keys()].some((key) => !next.has(key));
       allowed = next;
       return isAnyRemoved;
     },
+    /** Connections rejected since the start, by reason. */
     refused: () => ({ ...counts }),
   };
 }

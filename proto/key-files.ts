@@ -31,7 +31,6 @@ const OWNER_ONLY = 0o600;
 const STICKY = 0o1000;
 
 const serverPath = (folder: string) => join(folder, 'server.key');
-/** The allow-list in a folder of keys. */
 const allowedPath = (folder: string) => join(folder, 'allowed');
 
 /** The coordinator's key pair in a folder that keygen made. */
@@ -96,14 +95,6 @@ function read(path: string, forbidden: number): string {
   }
 }
 
-/** What `makeKeys` wrote. `server.made`: whether the server key is new. */
-export interface MadeKeys {
-  folder: string;
-  server: { file: string; public: string; made: boolean };
-  workers: { name: string; file: string; public: string }[];
-  allowed: string;
-}
-
 /** Makes a folder for the keys of these workers. UserError for invalid names. */
 export function makeKeyFolder(folder: string, names: string[]): void {
   for (const [i, name] of names.entries()) {
@@ -124,9 +115,10 @@ export function makeKeyFolder(folder: string, names: string[]): void {
 /**
  * Makes a folder of keys: the coordinator's, one file for each worker, and the allow-list. An existing server key is kept and
  * its list extended. UserError, before anything is written, for a worker that exists already; for a full disk, with no new key
- * left: one that is not on the list would only be in the way of the next attempt.
+ * left: one that is not on the list would only be in the way of the next attempt. Returns what was written; `server.made`: whether
+ * the server key is new.
  */
-export function makeKeys(folder: string, names: string[]): MadeKeys {
+export function makeKeys(folder: string, names: string[]) {
   makeKeyFolder(folder, names);
   const made = !existsSync(serverPath(folder));
   const server = made ? newKeyPair() : readServerKey(folder);

@@ -73,25 +73,19 @@ const pair = { public: key, secret: key };
 const serverFile = z.object({ kind: z.literal('server'), ...pair });
 const workerFile = z.object({ kind: z.literal('worker'), ...pair, server: key });
 
-/** Parses a server's key file. UserError that names `path` if it is not one. */
-export function parseServerKey(content: string, path: string): KeyPair {
-  const { kind: _, ...keys } = parse(content, path, 'server', serverFile);
-  return keys;
-}
-
-/** Parses a worker's key file. UserError that names `path` if it is not one. */
-export function parseWorkerKey(content: string, path: string): WorkerKey {
-  const { kind: _, ...keys } = parse(content, path, 'worker', workerFile);
-  return keys;
-}
+/** Parse the key files of a server and of a worker. UserError that names `path` if it is not one. */
+export const parseServerKey = (content: string, path: string): KeyPair =>
+  parse(content, path, 'server', serverFile);
+export const parseWorkerKey = (content: string, path: string): WorkerKey =>
+  parse(content, path, 'worker', workerFile);
 
 // Errors never quote the content of a file: it may be a secret.
-function parse<T extends KeyPair>(
+function parse<T extends KeyPair & { kind: string }>(
   content: string,
   path: string,
   kind: keyof typeof KINDS,
   schema: z.ZodMiniType<T>,
-): T {
+): Omit<T, 'kind'> {
   const remedy = 'create it again with dpmesh keygen';
   let raw: { kind?: unknown } | null;
   try {
@@ -109,18 +103,19 @@ function parse<T extends KeyPair>(
   }
   if (publicOf(parsed.data.secret) !== parsed.data.public)
     throw new UserError(`${path}: "public" and "secret" do not belong together: ${remedy}`);
-  return parsed.data;
+  const { kind: _, ...keys } = parsed.data;
+  return keys;
 }
 
 /** The DER prefix of a secret X25519 key in PKCS#8, before its 32 bytes. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
-const secretKey = (secret: string) =>
-  createPrivateKey({ key: Buffer.concat([PKCS8, fromZ85(secret)!]), format: 'der', type: 'pkcs8' });
-
 /** The public key of a secret one. */
 export function publicOf(secret: string): string {
-  const { x } = createPublicKey(secretKey(secret)).export({ format: 'jwk' });
+  const key = Buffer.concat([PKCS8, fromZ85(secret)!]);
+  const { x } = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' })).export({
+    format: 'jwk',
+  });
   return toZ85(Buffer.from(x!, 'base64url'));
 }
 

@@ -1,53 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { isIPv6 } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, type Event, Router } from 'zeromq';
-import type { Authenticator, RejectionReason } from './authenticator.ts';
-import { serveZap, ZAP_DOMAIN } from './authenticator.ts';
+import { type Authenticator, type RejectionReason, serveZap, ZAP_DOMAIN } from './authenticator.ts';
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
 import type { WorkerKey } from './keys.ts';
-
-/** Of a connection that this side has closed, for a minute. */
-const TIME_WAIT = '06';
-/** Hundredths of a second that are left of that minute for a connection that was closed just now. */
-const JUST_NOW = 5900;
-
-/**
- * The address of the peer whose connection to this local port was closed last, from this side and just now; null where Linux has none, or
- * this is no Linux. libzmq does not say it of a failed handshake.
- */
-export function lostPeer(port: number): string | null {
-  let [newest, address]: [number, string | null] = [JUST_NOW, null];
-  for (const table of ['tcp', 'tcp6'])
-    for (const line of linesOf(`/proc/net/${table}`)) {
-      const [, local = '', remote = '', state, , timer = ''] = line.trim().split(/\s+/);
-      const left = Number.parseInt(timer.split(':')[1], 16);
-      if (state !== TIME_WAIT || Number.parseInt(local.split(':')[1], 16) !== port || !(left > newest))
-        continue;
-      [newest, address] = [left, addressOf(remote.split(':')[0])];
-    }
-  return address;
-}
-
-function linesOf(path: string): string[] {
-  try {
-    return readFileSync(path, 'latin1').split('\n');
-  } catch {
-    return [];
-  }
-}
-
-/** Words of 32 bits in the order of this machine's bytes. */
-function addressOf(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex').reverse()]);
-  if (bytes.length === 4) return bytes.join('.');
-  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff;
-  if (mapped) return bytes.slice(12).join('.');
-  const text = Array.from({ length: 8 }, (_, i) =>
-    ((bytes[2 * i] << 8) | bytes[2 * i + 1]).toString(16),
-  ).join(':');
-  return isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
-}
 
 /** A connection that has not finished its handshake by then is closed. */
 const HANDSHAKE_MS = 5000;
@@ -127,28 +82,9 @@ async function listen<T>(
   }
 }
 
-function bytesOf(frames: Uint8Array[]): number {
-  let bytes = 0;
-  for (const frame of frames) bytes += frame.byteLength;
-  return bytes;
-}
+const bytesOf = (frames: Uint8Array[]) => frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
 
-export interface RouterSocket {
-  /** The address it is bound to, with the actual port in place of `:*` or `:0`. */
-  address: string;
-  send(peer: Buffer, frames: Uint8Array[]): Promise<void>;
-  /** Ends all connections. Peers whose key is still on the list reconnect by themselves, as new peers. */
-  cut(): Promise<void>;
-  /** Connections rejected since the start, by reason. All 0 without keys. */
-  refused(): Partial<Record<RejectionReason, number>>;
-  /** Bytes of all messages since the start, without the overhead of ZeroMQ and CURVE. */
-  traffic(): { received: number; sent: number };
-  /**
-   * Resolves when queued messages are sent, or after LINGER_MS. A process that exits earlier loses them: `process.exit` does
-   * not wait for libzmq's thread.
-   */
-  close(): Promise<void>;
-}
+export type RouterSocket = Awaited<ReturnType<typeof bindRouter>>;
 
 /**
  * Binds the coordinator's socket and passes each message, with the routing id of its peer, to `receive`, in order, each
@@ -161,7 +97,7 @@ export async function bindRouter(
   receive: (peer: Buffer, frames: Buffer[]) => void | Promise<void>,
   authenticator?: Authenticator,
   stalled: (peer: Buffer) => void = () => {},
-): Promise<RouterSocket> {
+) {
   // A ZAP handler is responsible for an entire context, so this socket has a context of its own.
   const context = authenticator && new Context();
   const zap = authenticator && (await serveZap(context!, authenticator.admit));
@@ -249,16 +185,24 @@ export async function bindRouter(
     stalled(peer);
   });
   return {
+    /** The address it is bound to, with the actual port in place of `:*` or `:0`. */
     address,
-    send: (peer, frames) => send([peer, ...frames]),
-    cut() {
+    send: (peer: Buffer, frames: Uint8Array[]) => send([peer, ...frames]),
+    /** Ends all connections. Peers whose key is still on the list reconnect by themselves, as new peers. */
+    cut(): Promise<void> {
       // One at a time: two would compete for the address.
       cutting = cutting.then(rebind);
       return cutting;
     },
-    refused: () => authenticator?.refused() ?? {},
+    /** Connections rejected since the start, by reason. All 0 without keys. */
+    refused: (): Partial<Record<RejectionReason, number>> => authenticator?.refused() ?? {},
+    /** Bytes of all messages since the start, without the overhead of ZeroMQ and CURVE. */
     traffic: () => ({ ...traffic }),
-    close() {
+    /**
+     * Resolves when queued messages are sent, or after LINGER_MS. A process that exits earlier loses them: `process.exit` does
+     * not wait for libzmq's thread.
+     */
+    close(): Promise<void> {
       closed = true;
       socket.close();
       zap?.close();
@@ -267,9 +211,6 @@ export async function bindRouter(
   };
 }
 
-/** After a failed handshake its connection is closed by then, ms. */
-const CLOSING_MS = 100;
-
 /**
  * Counts failed handshakes by libzmq's events, which do not identify the connection. A disconnect that does not follow a failed
  * handshake, while some handshake is pending, is that of a peer that does not speak ZeroMQ (for example an HTTP request).
@@ -277,34 +218,24 @@ const CLOSING_MS = 100;
 function countFailures(authenticator: Authenticator): (event: Event) => void {
   let pending = 0;
   let justFailed = false;
-  const failed = (...how: Parameters<Authenticator['failed']>) =>
-    void setTimeout(() => authenticator.failed(...how), CLOSING_MS).unref();
   return (event) => {
     const { type } = event;
     if (type === 'accept') pending++;
     if (type.startsWith('handshake')) pending--;
     if (type === 'handshake:error:protocol') {
-      const reason = event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong-server-key' : 'no-key';
-      const port = Number(event.address.split(':').at(-1));
-      // Of those that the other end closes first, as may be, there is no trace.
-      failed(reason, () => lostPeer(port));
+      const isOfOther = event.error.code === 'ERR_ZMTP_CRYPTOGRAPHIC';
+      authenticator.failed(isOfOther ? 'wrong-server-key' : 'no-key');
     }
-    if (type === 'handshake:error:other') failed('broken-off');
+    if (type === 'handshake:error:other') authenticator.failed('broken-off');
     if (type === 'disconnect' && !justFailed && pending > 0) {
       pending--;
-      failed('not-zeromq');
+      authenticator.failed('not-zeromq');
     }
     justFailed = type === 'handshake:error:protocol' || type === 'handshake:error:other';
   };
 }
 
-export interface DealerSocket {
-  send(frames: Uint8Array[]): Promise<void>;
-  /** Drops the connection, or the attempt to connect, and connects again. Queued messages are lost. */
-  reopen(): void;
-  /** As RouterSocket.close. */
-  close(): Promise<void>;
-}
+export type DealerSocket = ReturnType<typeof connectDealer>;
 
 export interface DealerOptions {
   /** Use CURVE, and connect only to the holder of this server key. */
@@ -320,7 +251,7 @@ export function connectDealer(
   endpoint: string,
   receive: (frames: Buffer[]) => void,
   { key, failed, reopened }: DealerOptions = {},
-): DealerSocket {
+) {
   const socket = new Dealer({
     ipv6: isIpv6(endpoint),
     linger: LINGER_MS,
@@ -357,8 +288,10 @@ export function connectDealer(
   void listen(socket, receive);
   return {
     send,
+    /** Drops the connection, or the attempt to connect, and connects again. Queued messages are lost. */
     reopen,
-    close() {
+    /** As that of a router. */
+    close(): Promise<void> {
       clearTimeout(timer);
       socket.close();
       return destroyed;

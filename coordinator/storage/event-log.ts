@@ -18,15 +18,6 @@ export const EVENTS = 'events.jsonl';
 /** The path of a run's event log. */
 export const eventsIn = (run: string) => join(run, EVENTS);
 
-/** An append-only file of lines. A line is either complete in the file or absent. */
-export interface EventLog {
-  /** Appends a line. If writing fails, the line is buffered and written with a later one. */
-  append(line: string): void;
-  /** Opens the file and writes the buffered lines. Truncates an incomplete last line. */
-  open(path: string): void;
-  close(): void;
-}
-
 /** Lines that are buffered until they can be written; beyond that, the oldest are dropped. */
 const MAX_BUFFERED = 10_000;
 /** Longer lines cannot be events and are skipped: a corrupt file must not exhaust the memory. Bytes. */
@@ -36,8 +27,8 @@ const READ_BYTES = 1 << 20;
 const TAIL_BYTES = 1 << 16;
 const NEWLINE = 0x0a;
 
-/** `onError` is called each time that writing fails. */
-export function createEventLog(onError: (error: unknown) => void): EventLog {
+/** An append-only file of lines. A line is either complete in the file or absent. `onError` is called each time that writing fails. */
+export function createEventLog(onError: (error: unknown) => void) {
   const buffered: string[] = [];
   let file: { fd: number; path: string; size: number } | null = null;
 
@@ -51,18 +42,25 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
       file.size += bytes.length;
       buffered.length = 0;
     } catch (error) {
-      cutBack(fd, size);
+      try {
+        // A partly written line.
+        ftruncateSync(fd, size);
+      } catch {
+        // The next attempt overwrites it.
+      }
       onError(ioError(path, 'written', error));
     }
   }
 
   return {
-    append(line) {
+    /** Appends a line. If writing fails, the line is buffered and written with a later one. */
+    append(line: string): void {
       buffered.push(line);
       if (buffered.length > MAX_BUFFERED) buffered.shift();
       flush();
     },
-    open(path) {
+    /** Opens the file and writes the buffered lines. Truncates an incomplete last line. */
+    open(path: string): void {
       // Do not follow links: a run directory from elsewhere may link to any file. Windows lacks these flags.
       const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
       const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
@@ -78,20 +76,11 @@ export function createEventLog(onError: (error: unknown) => void): EventLog {
       }
       flush();
     },
-    close() {
+    close(): void {
       if (file) closeSync(file.fd);
       file = null;
     },
   };
-}
-
-/** Removes a partly written line. If that fails too, the next attempt overwrites it. */
-function cutBack(fd: number, size: number): void {
-  try {
-    ftruncateSync(fd, size);
-  } catch {
-    // See above.
-  }
 }
 
 /** Bytes of a file up to and including its last newline. */

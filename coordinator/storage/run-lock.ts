@@ -94,14 +94,7 @@ export interface DirectoryId {
   inode: string;
 }
 
-/** A locked folder that is also held open, so that no new folder gets its inode. */
-export interface HeldDirectory {
-  readonly id: DirectoryId;
-  /** The path still leads to this folder. */
-  isThere(): boolean;
-  /** Releases the lock. */
-  release(): void;
-}
+export type HeldDirectory = Awaited<ReturnType<typeof holdDirectory>>;
 
 /** The path of a run, or of a file or folder in it, leads elsewhere by now: nothing may be written there. */
 export class Displaced extends UserError {}
@@ -118,8 +111,8 @@ export const linkedAway = (file: string, run: string) =>
     `${file} has become a symbolic link, and a run does not write through links: the run stops here; remove the link, then go on with: dpmesh resume ${run}`,
   );
 
-/** Locks a folder for this process and holds it open. UserError if another process has it. */
-export async function holdDirectory(path: string): Promise<HeldDirectory> {
+/** Locks a folder for this process and holds it open, so that no new folder gets its inode. UserError if another process has it. */
+export async function holdDirectory(path: string) {
   // Windows cannot open a folder; there one that is in use cannot be removed either.
   const { O_RDONLY, O_DIRECTORY } = constants;
   const fd =
@@ -133,8 +126,10 @@ export async function holdDirectory(path: string): Promise<HeldDirectory> {
     let isReleased = false;
     return {
       id,
+      /** The path still leads to this folder. */
       isThere: () => leadsTo(path, id),
-      release() {
+      /** Releases the lock. */
+      release(): void {
         if (isReleased) return;
         isReleased = true;
         unlock();
