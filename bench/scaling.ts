@@ -4,8 +4,8 @@ import { elementCount } from '../model/arrays.ts';
 import { autoencoderWidths } from '../model/nets/autoencoder.ts';
 import { netShapes } from '../model/nets/net.ts';
 
-/** What an exchange of weights between the coordinator and all cards costs. */
-export interface ExchangeCosts {
+/** What a round costs: local steps on each card, then an exchange of weights between the coordinator and all cards. */
+export interface Costs {
   cards: number;
   /** Bandwidth of the coordinator's link in each direction, which all cards share, Gbit/s. */
   gbit: number;
@@ -15,31 +15,20 @@ export interface ExchangeCosts {
   latency: number;
   /** Seconds of the coordinator for each byte that it sends or receives. */
   coordinatorSecondsPerByte: number;
-}
-
-/** A round: local steps on each card, then an exchange. */
-export interface RoundCosts extends ExchangeCosts {
   /** Seconds a card takes for a step. */
   stepSeconds: number;
-  /** Steps that each card takes in a round. */
-  steps: number;
 }
 
 /** Seconds of a round in which cards wait: nothing is sent while they compute, and bytes go one way at a time. */
-export function exchangeSeconds(costs: ExchangeCosts): number {
-  const { cards, gbit, bytesPerRound, latency, coordinatorSecondsPerByte } = costs;
-  return latency + cards * bytesPerRound * (8e-9 / gbit + coordinatorSecondsPerByte);
-}
+export const exchangeSeconds = ({ cards, gbit, bytesPerRound, latency, coordinatorSecondsPerByte }: Costs) =>
+  latency + cards * bytesPerRound * (8e-9 / gbit + coordinatorSecondsPerByte);
 
-export const roundSeconds = (costs: RoundCosts): number =>
-  costs.steps * costs.stepSeconds + exchangeSeconds(costs);
-
-/** The share of their time in which cards compute; times `cards`, how many times as fast they are as one that never waits. */
-export const efficiency = (costs: RoundCosts): number =>
-  (costs.steps * costs.stepSeconds) / roundSeconds(costs);
+/** With so many steps a round the share of their time in which cards compute; times `cards`, how many times as fast they are as one. */
+export const efficiency = (costs: Costs, steps: number): number =>
+  (steps * costs.stepSeconds) / (steps * costs.stepSeconds + exchangeSeconds(costs));
 
 /** The steps in a round with which cards compute for this share of their time. */
-export const stepsFor = (share: number, costs: Omit<RoundCosts, 'steps'>): number =>
+export const stepsFor = (share: number, costs: Costs): number =>
   ((share / (1 - share)) * exchangeSeconds(costs)) / costs.stepSeconds;
 
 /** Bytes to and from a worker in a round: weights and both moments each way, in float32 (docs/algorithm.md, section 12). */
@@ -76,7 +65,7 @@ export function scalingTable(stepSeconds: number): string {
       ...{ cards, gbit, stepSeconds, bytesPerRound: BYTES, latency: LATENCY },
       coordinatorSecondsPerByte: COORDINATOR_SECONDS_PER_BYTE,
     }));
-    const shares = costs.map((each) => efficiency({ ...each, steps: STEPS * shards }));
+    const shares = costs.map((each) => efficiency(each, STEPS * shards));
     return line([
       cards,
       ...shares.map((share) => `${(cards * share).toFixed(1)} × (${percent(share)})`),

@@ -34,9 +34,7 @@ export async function doctor(
     }
   };
   add(machine.node());
-  add(...(await sockets()), machine.wasmSimd(), machine.cores(), machine.memory());
-  const [bound, clock] = await Promise.all([machine.port(), machine.systemClock()]);
-  add(bound, clock, machine.folders());
+  add(...(await sockets()), machine.cores(), machine.memory(), await machine.port(), machine.folders());
 
   const [chosen, choice] = await choose(asked);
   const isAsked = (name: string) => chosen === name;

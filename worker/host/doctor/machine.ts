@@ -2,8 +2,6 @@ import { mkdtempSync, rmdirSync, statfsSync, statSync, unlinkSync, writeFileSync
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../base/user-error.ts';
 import { cachedBytes, cacheFolder } from '../../../data/cache.ts';
 import { type CheckResult, failure, gib, ok, warning } from './check.ts';
@@ -22,31 +20,11 @@ export function node(): CheckResult {
     : failure('node', detail, `install Node.js ${OLDEST_NODE} or newer`);
 }
 
-/** (func (result v128) i32.const 1 i8x16.splat): a module that is valid only with SIMD. */
-const SIMD = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 1, 253, 15, 11],
-);
-
-// TypeScript declares WebAssembly for browsers only.
-const { WebAssembly } = globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } };
-
-export const wasmSimd = (): CheckResult =>
-  WebAssembly.validate(SIMD)
-    ? ok('wasm simd', 'WebAssembly supports 128-bit vectors')
-    : warning(
-        'wasm simd',
-        'WebAssembly does not support vectors here: the wasm backend is several times slower',
-        'use a newer Node.js, on x64 or arm64',
-      );
-
 export function cores(): CheckResult {
   const usable = availableParallelism();
-  const [first] = cpus();
-  const all = cpus().length;
-  return ok(
-    'cores',
-    `${usable}${all > usable ? ` of ${all}` : ''}, ${first?.model.trim() ?? 'unknown model'}`,
-  );
+  const all = cpus();
+  const model = all[0]?.model.trim() ?? 'unknown model';
+  return ok('cores', `${usable}${all.length > usable ? ` of ${all.length}` : ''}, ${model}`);
 }
 
 export function memory(): CheckResult {
@@ -90,31 +68,6 @@ function bind(port: number, host: string): Promise<string | null> {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     server.listen(port, host, () => server.close(() => resolve(null)));
   });
-}
-
-/** Maximum drift between wall clock and monotonic clock during the check, ms: more means that the wall clock jumped. */
-const STEP_MS = 50;
-const DAY_MS = 86_400_000;
-
-export async function systemClock(): Promise<CheckResult> {
-  const before = Date.now() - performance.now();
-  await sleep(200);
-  const step = Math.abs(Date.now() - performance.now() - before);
-  const now = new Date();
-  const installed = statSync(fileURLToPath(import.meta.url)).mtimeMs;
-  if (now.getTime() < installed - DAY_MS || now.getFullYear() > 2100)
-    return warning(
-      'clock',
-      `the clock shows ${now.toISOString()}, but dpmesh was installed at ${new Date(installed).toISOString()}`,
-      'set the clock (NTP): times in events and logs are wrong',
-    );
-  if (step > STEP_MS)
-    return warning(
-      'clock',
-      `the wall clock jumped by ${Math.round(step)} ms during the check`,
-      'times of events may be wrong; results are not affected',
-    );
-  return ok('clock', `${now.toISOString()}; the clock is steady`);
 }
 
 /** Can ./runs, where runs go, and the cache folder, where decoded data files go, be written to? */

@@ -1,10 +1,39 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { UserError } from '../../../base/user-error.ts';
+
+/**
+ * The versions that setups download: those that the tests ran with. Others give other bits (another numeric identity) or may
+ * not compile together, so test before you change them.
+ */
+export const TENSORFLOW = '2.21.0';
+export const TFJS_NODE = '@tensorflow/tfjs-node-gpu@4.22.0';
+export const NODE_API = 'node-api-headers@1.9.0';
+export const WEBGPU = [
+  'webgpu@0.6.2',
+  '@tensorflow/tfjs-backend-webgpu@4.22.0',
+  '@tensorflow/tfjs-core@4.22.0',
+];
+
+/** No code of a package runs during the setup: no install scripts, and wheels only, so no build either. */
+export const PIP = ['--only-binary', ':all:'];
+export const NPM = [
+  'install',
+  '--save-exact',
+  '--ignore-scripts',
+  '--no-audit',
+  '--no-fund',
+  '--no-package-lock',
+];
 
 /** Lines of a failed program's output that go into the error. */
 const LAST_LINES = 12;
 /** Characters of a program's output that are kept. */
 const KEPT_OUTPUT = 20_000;
+
+/** On Windows npm is a script, which only a shell can start. */
+const needsShell = (command: string) => process.platform === 'win32' && command === 'npm';
 
 const running = new Set<ChildProcess>();
 let stopping = false;
@@ -23,12 +52,10 @@ export function runProgram(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (stopping) return reject(new UserError('stopped'));
-    // On Windows npm is a script, which only a shell can start.
-    const shell = process.platform === 'win32' && command === 'npm';
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
-      shell,
+      shell: needsShell(command),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
@@ -58,10 +85,7 @@ export function runProgram(
 /** Does this command exit with 0? */
 export function works(command: string, ...args: string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      stdio: 'ignore',
-      shell: process.platform === 'win32' && command === 'npm',
-    });
+    const child = spawn(command, args, { stdio: 'ignore', shell: needsShell(command) });
     child.once('error', () => resolve(false));
     child.once('close', (code) => resolve(code === 0));
   });
@@ -78,5 +102,50 @@ export async function withProgress<T>(title: string, work: () => Promise<T>): Pr
   } catch (error) {
     process.stderr.write('failed\n');
     throw error;
+  }
+}
+
+/** Loads the binding (and, if given, the addon that silences stderr) and multiplies 1 by 1. */
+const TENSORFLOW = `
+if (process.argv[2]) require(process.argv[2]);
+const b = require(process.argv[1]);
+const one = b.createTensor([1, 1], b.TF_FLOAT, Float32Array.of(1));
+const flags = ['transpose_a', 'transpose_b'].map((name) => ({ name, type: b.TF_ATTR_BOOL, value: false }));
+const [{ id }] = b.executeOp('MatMul', [...flags, { name: 'T', type: b.TF_ATTR_TYPE, value: b.TF_FLOAT }], [one, one], 1);
+if (b.tensorDataSync(id)[0] !== 1) throw new Error('1 × 1 is not 1: wrong result of a matrix product');
+console.log(JSON.stringify({ version: b.TF_Version, gpu: b.isUsingGpuDevice() }));
+`;
+
+/** Loads the packages that are installed beside the given package.json. */
+const WEBGPU = `
+const { createRequire } = require('node:module');
+const { pathToFileURL } = require('node:url');
+const theirs = createRequire(process.argv[1]);
+for (const name of ['core', 'backend-webgpu']) theirs('@tensorflow/tfjs-' + name);
+import(pathToFileURL(theirs.resolve('webgpu')).href).then(
+  () => process.exit(0),
+  (error) => { console.error('Error: ' + error.message); process.exit(1); },
+);
+`;
+
+/** Loads TensorFlow in a child process. UserError with the reason if that fails. */
+export async function loadCheck(binding: string, quiet?: string): Promise<{ version: string; gpu: boolean }> {
+  return JSON.parse(await load('TensorFlow', TENSORFLOW, binding, ...(quiet ? [quiet] : [])));
+}
+
+/** Loads Dawn and TensorFlow.js' WebGPU backend from a folder, in a child process. UserError with the reason if that fails. */
+export async function webgpuLoadCheck(dir: string): Promise<void> {
+  await load('webgpu', WEBGPU, join(dir, 'package.json'));
+}
+
+async function load(what: string, program: string, ...files: string[]): Promise<string> {
+  const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+  try {
+    const args = ['-e', program, '--', ...files];
+    return (await promisify(execFile)(process.execPath, args, { env, timeout: 60_000 })).stdout;
+  } catch (error) {
+    const { stderr = '', message, signal } = error as Error & { stderr?: string; signal?: string };
+    const reason = /^\w*Error: (.*)$/m.exec(stderr)?.[1] ?? signal ?? message.split('\n')[0];
+    throw new UserError(`${what} does not load: ${reason}`);
   }
 }

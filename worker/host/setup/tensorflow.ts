@@ -3,10 +3,18 @@ import { join } from 'node:path';
 import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { BINDING, QUIET, setUpTensorflow } from '../../compute/installed.ts';
-import { loadCheck } from './load-check.ts';
-import { runProgram, withProgress, works } from './programs.ts';
+import {
+  loadCheck,
+  NODE_API,
+  NPM,
+  PIP,
+  runProgram,
+  TENSORFLOW,
+  TFJS_NODE,
+  withProgress,
+  works,
+} from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
-import { NODE_API, NPM, PIP, TENSORFLOW, TFJS_NODE } from './versions.ts';
 
 /** Bytes of disk space needed during the setup; the result takes a third of it. */
 const DISK_SPACE = { cpu: 2e9, cuda: 10e9 };
@@ -170,10 +178,7 @@ async function download(staging: string, python: string, cuda: boolean): Promise
   writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
   const packages = [TFJS_NODE, NODE_API];
   await withProgress(`${packages.join(' and ')} from npm`, () =>
-    runProgram('npm', [...NPM, ...packages], {
-      cwd: staging,
-      remedy: 'see the output of npm below',
-    }),
+    runProgram('npm', [...NPM, ...packages], { cwd: staging, remedy: 'see the output of npm below' }),
   );
 }
 

@@ -3,10 +3,8 @@ import { join } from 'node:path';
 import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { findWebgpu } from '../../compute/installed.ts';
-import { webgpuLoadCheck } from './load-check.ts';
-import { runProgram, withProgress, works } from './programs.ts';
+import { NPM, runProgram, WEBGPU, webgpuLoadCheck, withProgress, works } from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
-import { NPM, WEBGPU } from './versions.ts';
 
 const DISK_SPACE = 1e9;
 
@@ -21,10 +19,7 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   try {
     writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
     await withProgress(`${WEBGPU.join(', ')} from npm`, () =>
-      runProgram('npm', [...NPM, ...WEBGPU], {
-        cwd: staging,
-        remedy: 'see the output of npm below',
-      }),
+      runProgram('npm', [...NPM, ...WEBGPU], { cwd: staging, remedy: 'see the output of npm below' }),
     );
     install('webgpu', staging, folder);
   } catch (error) {
