@@ -106,7 +106,7 @@ export async function withProgress<T>(title: string, work: () => Promise<T>): Pr
 }
 
 /** Loads the binding (and, if given, the addon that silences stderr) and multiplies 1 by 1. */
-const TENSORFLOW = `
+const LOAD_TENSORFLOW = `
 if (process.argv[2]) require(process.argv[2]);
 const b = require(process.argv[1]);
 const one = b.createTensor([1, 1], b.TF_FLOAT, Float32Array.of(1));
@@ -117,7 +117,7 @@ console.log(JSON.stringify({ version: b.TF_Version, gpu: b.isUsingGpuDevice() })
 `;
 
 /** Loads the packages that are installed beside the given package.json. */
-const WEBGPU = `
+const LOAD_WEBGPU = `
 const { createRequire } = require('node:module');
 const { pathToFileURL } = require('node:url');
 const theirs = createRequire(process.argv[1]);
@@ -130,12 +130,12 @@ import(pathToFileURL(theirs.resolve('webgpu')).href).then(
 
 /** Loads TensorFlow in a child process. UserError with the reason if that fails. */
 export async function loadCheck(binding: string, quiet?: string): Promise<{ version: string; gpu: boolean }> {
-  return JSON.parse(await load('TensorFlow', TENSORFLOW, binding, ...(quiet ? [quiet] : [])));
+  return JSON.parse(await load('TensorFlow', LOAD_TENSORFLOW, binding, ...(quiet ? [quiet] : [])));
 }
 
 /** Loads Dawn and TensorFlow.js' WebGPU backend from a folder, in a child process. UserError with the reason if that fails. */
 export async function webgpuLoadCheck(dir: string): Promise<void> {
-  await load('webgpu', WEBGPU, join(dir, 'package.json'));
+  await load('webgpu', LOAD_WEBGPU, join(dir, 'package.json'));
 }
 
 async function load(what: string, program: string, ...files: string[]): Promise<string> {
