@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { follow } from '../../cli/watch.ts';
@@ -10,6 +9,7 @@ import { follow } from '../../cli/watch.ts';
 const RUN = { status: 'running', config: { maxEpochs: 9 }, workers: ['w1'] };
 const HISTORY = { epochs: { epoch: [], time: [], k: [], loss: [], subLoss: [] }, events: [] };
 type Answer = (response: ServerResponse) => void;
+type Answers = { run?: Answer; history?: Answer; stream?: Answer };
 const json = (value: unknown) => (response: ServerResponse) => void response.end(JSON.stringify(value));
 /** Without end, and no faster than it is read. */
 const endless = (text: string) => (response: ServerResponse) => {
@@ -20,14 +20,13 @@ const endless = (text: string) => (response: ServerResponse) => {
   response.on('drain', more);
   more();
 };
-const messages =
-  (...all: unknown[]) =>
-  (response: ServerResponse) => {
-    for (const message of all) response.write(`data: ${JSON.stringify(message)}\n\n`);
-  };
+const messages = (...all: unknown[]) => {
+  const text = all.map((message) => `data: ${JSON.stringify(message)}\n\n`).join('');
+  return (response: ServerResponse) => void response.write(text);
+};
 
 /** What is shown of such a server, and how following it ended. */
-async function followed(answers: { run?: Answer; history?: Answer; stream?: Answer }, patience?: number) {
+async function followed(answers: Answers, patience?: number) {
   const routes: Record<string, Answer> = {
     '/api/run': answers.run ?? json(RUN),
     '/api/history': answers.history ?? json(HISTORY),
@@ -37,17 +36,14 @@ async function followed(answers: { run?: Answer; history?: Answer; stream?: Answ
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   let shown = '';
-  const stream = new Writable({
-    write(chunk, _, done) {
-      shown += chunk;
-      done();
-    },
-  }) as unknown as NodeJS.WriteStream;
+  const write = (text: string) => {
+    shown += text;
+  };
+  const stream = { write } as unknown as NodeJS.WriteStream;
   try {
     const { port } = server.address() as AddressInfo;
-    const ended = await follow(new URL(`http://127.0.0.1:${port}`), undefined, stream, patience).catch(
-      (error: Error) => error,
-    );
+    const url = new URL(`http://127.0.0.1:${port}`);
+    const ended = await follow(url, undefined, stream, patience).catch((error: Error) => error);
     return { ended, shown };
   } finally {
     server.closeAllConnections();
@@ -55,14 +51,12 @@ async function followed(answers: { run?: Answer; history?: Answer; stream?: Answ
   }
 }
 
-async function refused(answers: Parameters<typeof followed>[0], says: RegExp): Promise<void> {
+async function refused(answers: Answers, says: RegExp): Promise<void> {
   const { ended } = await followed(answers);
   assert.ok(ended instanceof UserError, String((ended as Error).stack ?? ended));
-  assert.match(
-    ended.message,
-    /^http:\/\/127\.0\.0\.1:\d+ is no run of dpmesh, or of another version: [^\n]+$/,
-  );
-  assert.match(ended.message, says);
+  const { message } = ended;
+  assert.match(message, /^http:\/\/127\.0\.0\.1:\d+ is no run of dpmesh, or of another version: [^\n]+$/);
+  assert.match(message, says);
 }
 
 describe('watch', () => {
@@ -95,16 +89,16 @@ describe('watch', () => {
   });
 
   test('is not led to try for ever by answers of another form', async () => {
-    const other: Parameters<typeof followed>[0][] = [
+    const other: Answers[] = [
       { run: (response) => void response.end('<html>') },
       { run: (response) => void response.end('\x1b\ndpmesh: warning: all is well') },
       ...[null, 7, [], {}, { ...RUN, workers: 7 }].map((value) => ({ run: json(value) })),
-      ...[null, {}, { events: [] }, { ...HISTORY, events: [null] }].map((value) => ({
-        history: json(value),
-      })),
-      ...[null, 7, {}, { type: 'event' }, { type: 'event', event: { type: 'start' } }].map((value) => ({
-        stream: messages(value),
-      })),
+      ...[null, {}, { events: [] }, { ...HISTORY, events: [null] }].map((value) => {
+        return { history: json(value) };
+      }),
+      ...[null, 7, {}, { type: 'event' }, { type: 'event', event: { type: 'start' } }].map((value) => {
+        return { stream: messages(value) };
+      }),
       { stream: (response) => void response.write('data: {\n\n') },
     ];
     for (const answers of other) await refused(answers, /an answer has another form/);

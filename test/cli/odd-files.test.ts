@@ -45,35 +45,34 @@ if (process.getuid?.() !== 0) {
 
 /** The place of the odd file. */
 const FILE = '<file>';
-const train = ['train', '--data', easy.data, '--out', 'out'];
-const connect = ['--connect', 'tcp://127.0.0.1:1', '--give-up-after', '1'];
-const commands: string[][] = [
-  ['train', '--data', FILE, '--out', 'out'],
-  [...train, '--labels', FILE],
-  [...train, '--config', FILE],
-  ['train', '--data', easy.data, '--out', FILE],
-  ['train', '--data', easy.data, '--out', FILE, '--force'],
-  ['coordinator', '--data', easy.data, '--out', 'out', '--keys', FILE],
-  ['resume', FILE],
-  ['resume', stopped, '--from', FILE],
-  ['resume', stopped, '--data', FILE],
-  ['resume', stopped, '--labels', FILE],
-  ['worker', ...connect, '--key', FILE],
-  ['launch', ...connect, '--cpus', '1', '--gpus', 'none', '--key', FILE],
-  ['worker', ...connect, '--data-root', FILE],
-  ['predict', '--run', FILE, '--data', easy.data, '--out', 'p.npy'],
-  ['predict', '--run', run, '--data', FILE, '--out', 'p.npy'],
-  ['predict', '--run', run, '--data', easy.data, '--out', FILE],
-  ['cut', '--run', FILE, '--clusters', '1'],
-  ['cut', '--run', run, '--clusters', '1', '--out', FILE],
-  ['evaluate', '--pred', FILE, '--labels', easy.labels],
-  ['evaluate', '--pred', easy.labels, '--labels', FILE],
-  ['plot', '--run', FILE],
-  ['plot', '--run', run, '--labels', FILE],
-  ['keygen', FILE],
-  ['synth', '--out', FILE, '--labels', 'y.npy'],
-  ['synth', '--out', 'x.npy', '--labels', FILE],
-];
+const train = `train --data ${easy.data} --out out`;
+const connect = '--connect tcp://127.0.0.1:1 --give-up-after 1';
+const commands = `
+  train --data ${FILE} --out out
+  ${train} --labels ${FILE}
+  ${train} --config ${FILE}
+  train --data ${easy.data} --out ${FILE}
+  train --data ${easy.data} --out ${FILE} --force
+  coordinator --data ${easy.data} --out out --keys ${FILE}
+  resume ${FILE}
+  resume ${stopped} --from ${FILE}
+  resume ${stopped} --data ${FILE}
+  resume ${stopped} --labels ${FILE}
+  worker ${connect} --key ${FILE}
+  launch ${connect} --cpus 1 --gpus none --key ${FILE}
+  worker ${connect} --data-root ${FILE}
+  predict --run ${FILE} --data ${easy.data} --out p.npy
+  predict --run ${run} --data ${FILE} --out p.npy
+  predict --run ${run} --data ${easy.data} --out ${FILE}
+  cut --run ${FILE} --clusters 1
+  cut --run ${run} --clusters 1 --out ${FILE}
+  evaluate --pred ${FILE} --labels ${easy.labels}
+  evaluate --pred ${easy.labels} --labels ${FILE}
+  plot --run ${FILE}
+  plot --run ${run} --labels ${FILE}
+  keygen ${FILE}
+  synth --out ${FILE} --labels y.npy
+  synth --out x.npy --labels ${FILE}`;
 /** An empty folder is where a run, or keys, may be made, and below which data may be. */
 const isAllowed = (words: string[], what: string) => {
   const before = words[words.indexOf(FILE) - 1];
@@ -91,7 +90,10 @@ describe('a file that is none', () => {
     assert.ok(checkpointsOf(stopped).length);
   });
 
-  for (const command of commands)
+  for (const command of commands
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(' ')))
     for (const [what, file] of Object.entries(odd))
       if (!isAllowed(command, what))
         test(`${command.map((word) => word.replace(`${folder}/`, '')).join(' ')}: ${what}`, async () => {

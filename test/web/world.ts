@@ -28,27 +28,16 @@ export function uniform(seed: number): () => number {
 export const normal = (random: () => number) =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
-export interface World {
-  sample: Float32Array;
-  dim: number;
-  scale: number[];
-  /** K after `epoch` epochs. */
-  kAt(epoch: number): number;
-  stateAt(epoch: number): StateOf;
-  /** What an epoch adds to the history. */
-  epoch(epoch: number): {
-    row: [number, number, number, number | null, number | null];
-    events: TimedEvent[];
-    work: WorkSpan[];
-  };
-  start(): TimedEvent[];
-}
+export type World = ReturnType<typeof world>;
 
+/** Of the state of a run that is not over. */
+const BEFORE = { frozen: 0, covariance: 'full', counts: null, tree: null, sample: 1 } as const;
 const EVERY = 6;
 const BEGUN = Date.UTC(2026, 10, 24, 14, 3, 0);
 const SECONDS = 0.15;
 
-export function world({ clusters, dim, rows, workers = 4, host = 'local' }: WorldOptions): World {
+/** With `kAt` and `stateAt` epochs, what an epoch adds to the history, and how that starts. */
+export function world({ clusters, dim, rows, workers = 4, host = 'local' }: WorldOptions) {
   const random = uniform(7);
   const means = Array.from({ length: clusters }, () =>
     Array.from(
@@ -65,13 +54,14 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
   );
   const raw = means.map(() => 0.4 + random());
   const weights = raw.map((w) => w / raw.reduce((a, b) => a + b));
-  const covariances = factors.map((l) => {
-    const out = Array<number>(dim * dim).fill(0);
-    for (let i = 0; i < dim; i++)
-      for (let j = 0; j < dim; j++)
-        for (let p = 0; p < dim; p++) out[i * dim + j] += l[i * dim + p] * l[j * dim + p];
-    return out;
-  });
+  const square = Array.from({ length: dim * dim }, (_, p) => [Math.floor(p / dim), p % dim]);
+  const covariances = factors.map((l) =>
+    square.map(([i, j]) => {
+      let sum = 0;
+      for (let p = 0; p < dim; p++) sum += l[i * dim + p] * l[j * dim + p];
+      return sum;
+    }),
+  );
   const scale = Array.from({ length: dim }, (_, i) => 2 + 0.25 * (i % 4));
   const sample = new Float32Array(rows * dim);
   for (let n = 0; n < rows; n++) {
@@ -102,37 +92,27 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
   function stateAt(epoch: number): StateOf {
     const k = kAt(epoch);
     const groups = Array.from({ length: k }, () => [] as number[]);
-    order.forEach((c, i) => {
-      groups[Math.floor((i * k) / clusters)].push(c);
-    });
-    const w = groups.map((group) => group.reduce((s, c) => s + weights[c], 0));
+    for (const [i, c] of order.entries()) groups[Math.floor((i * k) / clusters)].push(c);
+    const sum = (group: number[], of: (c: number) => number) => group.reduce((all, c) => all + of(c), 0);
+    const w = groups.map((group) => sum(group, (c) => weights[c]));
     const m = groups.map((group, g) =>
-      Array.from({ length: dim }, (_, i) => group.reduce((s, c) => s + weights[c] * means[c][i], 0) / w[g]),
+      Array.from({ length: dim }, (_, i) => sum(group, (c) => weights[c] * means[c][i]) / w[g]),
     );
+    const off = (c: number, g: number, i: number) => means[c][i] - m[g][i];
     const s = groups.map((group, g) =>
-      Array.from({ length: dim * dim }, (_, p) => {
-        const [i, j] = [Math.floor(p / dim), p % dim];
-        return (
-          group.reduce(
-            (all, c) =>
-              all + weights[c] * (covariances[c][p] + (means[c][i] - m[g][i]) * (means[c][j] - m[g][j])),
-            0,
-          ) / w[g]
-        );
-      }),
+      square.map(
+        ([i, j], p) =>
+          sum(group, (c) => weights[c] * (covariances[c][p] + off(c, g, i) * off(c, g, j))) / w[g],
+      ),
     );
     return {
+      ...BEFORE,
       epoch,
       k,
-      frozen: 0,
-      covariance: 'full',
       weights: w,
       means: m,
       covariances: s,
       sizes: w.map((weight) => weight * 20_144),
-      counts: null,
-      tree: null,
-      sample: 1,
       splitRatio: w.map((_, g) => {
         if (epoch < EVERY) return null;
         return groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g;
@@ -142,14 +122,12 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
     };
   }
 
-  function epochOf(epoch: number): ReturnType<World['epoch']> {
+  function epochOf(epoch: number) {
     const noise = uniform(1000 + epoch);
     const k = kAt(epoch - 1);
     const since = epoch % EVERY || EVERY;
-    const loss =
-      k === 1
-        ? null
-        : (0.004 + 0.4 * Math.exp(-0.9 * since) + 0.002 * noise()) * (1 + 3 * Math.exp(-epoch / 30));
+    const own = 0.004 + 0.4 * Math.exp(-0.9 * since) + 0.002 * noise();
+    const loss = k === 1 ? null : own * (1 + 3 * Math.exp(-epoch / 30));
     const trainsSubs = Math.floor((epoch - 1) / EVERY) % 2 === 0;
     const subLoss = trainsSubs ? 1.1 + 0.9 * Math.exp(-since / 2) + 0.05 * noise() : null;
     const end = epoch * SECONDS;
@@ -160,16 +138,10 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
       const kind = (epoch / EVERY) % 2 ? 'split' : 'merge';
       for (let c = 0; c < k; c++) {
         const accepted = kind === 'split' ? c < after - k : c < k - after;
-        const clustersOf = kind === 'split' ? [c] : [c, (c + 1) % k];
-        const line = {
-          time,
-          type: kind as 'split' | 'merge',
-          epoch,
-          clusters: clustersOf,
-          points: [1400 + c, 903],
-          logRatio: accepted ? 812.4 - c : -31.4 - c,
-        };
-        if (kind === 'split' || c + 1 < k) events.push({ ...line, accepted });
+        const clusters = kind === 'split' ? [c] : [c, (c + 1) % k];
+        const [points, logRatio] = [[1400 + c, 903], accepted ? 812.4 - c : -31.4 - c];
+        if (kind === 'split' || c + 1 < k)
+          events.push({ time, type: kind, epoch, clusters, points, logRatio, accepted });
       }
       events.push({ time, type: 'step', epoch, kind, changed: Math.abs(after - k), k: after });
       events.push({ time, type: 'checkpoint', epoch, bytes: 183_000 + epoch, seconds: 0.004 });
@@ -188,23 +160,17 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
         }
       }
     }
-    return { row: [epoch, end, k, loss, subLoss], events, work };
+    return { row: [epoch, end, k, loss, subLoss] as const, events, work };
   }
 
   const start = (): TimedEvent[] => {
     const time = new Date(BEGUN).toISOString();
+    const wasm = { host: 'node7', backend: 'wasm', identity: 'wasm/4.22.0', why: '' };
     return [
-      ...Array.from({ length: workers }, (_, w) => ({
-        time,
-        type: 'worker' as const,
-        worker: `w${w + 1}`,
-        name: `${host}/${w}`,
-        pid: 4711 + w,
-        host: 'node7',
-        backend: 'wasm',
-        identity: 'wasm/4.22.0',
-        why: '',
-      })),
+      ...Array.from({ length: workers }, (_, w): TimedEvent => {
+        const [worker, name] = [`w${w + 1}`, `${host}/${w}`];
+        return { time, type: 'worker', worker, name, pid: 4711 + w, ...wasm };
+      }),
       { time, type: 'start', rows: 70_000, dim, sample: 20_144, shards: 8 },
     ];
   };
