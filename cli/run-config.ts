@@ -34,10 +34,8 @@ export async function runOptionsOf(values: RunValues & ResultValues): Promise<Ru
   assertLocal('--out', out);
   if (out !== undefined && force && config !== undefined)
     (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
-  const given = runOptions.flatMap(([name, { isForTerminals }]) =>
-    isForTerminals || values[name] === undefined ? [] : [[name, values[name]] as const],
-  );
-  return { ...Object.fromEntries(given), http, httpToken };
+  const given = runOptions.filter(([name, own]) => !own.isForTerminals && values[name] !== undefined);
+  return { ...Object.fromEntries(given.map(([name]) => [name, values[name]])), http, httpToken };
 }
 
 /**
@@ -86,9 +84,8 @@ const MOST_YAML = 1 << 20;
 async function parseFile(path: string): Promise<unknown> {
   if (existsSync(path) && statusOf(path)?.isDirectory()) {
     const runFile = join(path, 'run.json');
-    throw new UserError(
-      `--config ${path} is a folder; pass ${existsSync(runFile) ? runFile : 'a YAML or JSON file'}`,
-    );
+    const file = existsSync(runFile) ? runFile : 'a YAML or JSON file';
+    throw new UserError(`--config ${path} is a folder; pass ${file}`);
   }
   let text: string;
   try {
@@ -102,10 +99,9 @@ async function parseFile(path: string): Promise<unknown> {
   } catch {
     // YAML, or neither.
   }
-  if (text.length > MOST_YAML)
-    throw new UserError(
-      `--config ${path} has ${text.length} bytes, and should have ${MOST_YAML} at the most`,
-    );
+  const { length } = text;
+  if (length > MOST_YAML)
+    throw new UserError(`--config ${path} has ${length} bytes, and should have ${MOST_YAML} at the most`);
   const { parse } = await import('yaml');
   try {
     return parse(text, { logLevel: 'error' });

@@ -147,22 +147,21 @@ function continuation(
       );
     return 'finish';
   }
-  const refused = (why: string) => new UserError(`--max-epochs ${maxEpochs}: ${why}`);
+  const refused = (why: string) => new UserError(`--max-epochs ${maxEpochs}: ${shown} ${why}`);
   if (config.alternations > 0 && maxEpochs !== run.config.maxEpochs)
     throw refused(
-      `${shown} has --alternations, and its encoder has learned from clusters that the old limit of ${run.config.maxEpochs} ended; start a new run with dpmesh train`,
+      `has --alternations, and its encoder has learned from clusters that the old limit of ${run.config.maxEpochs} ended; start a new run with dpmesh train`,
     );
   if (!checkpoint) {
     if (!isFinished) return 'to-end';
-    throw refused(`${shown} has no checkpoint to go on from; start a new run with dpmesh train`);
+    throw refused('has no checkpoint to go on from; start a new run with dpmesh train');
   }
   const { ended, state } = checkpoint;
   if (isFinished && ended === 'settled')
     throw refused(
-      `${shown} settled in epoch ${state.epoch}, so more epochs would change nothing; --no-early-stop of dpmesh train goes on regardless`,
+      `settled in epoch ${state.epoch}, so more epochs would change nothing; --no-early-stop of dpmesh train goes on regardless`,
     );
-  if (maxEpochs! <= state.epoch)
-    throw refused(`${shown} has trained for ${state.epoch} epochs already; give it more`);
+  if (maxEpochs! <= state.epoch) throw refused(`has trained for ${state.epoch} epochs already; give it more`);
   return 'beyond';
 }
 
@@ -228,9 +227,8 @@ async function runSession(
           });
         },
         lingers(error) {
-          if (result) hooks.result(result);
-          else
-            hooks.failed(error instanceof UserError ? new UserError(withNames(error.message), error) : error);
+          if (result) return hooks.result(result);
+          hooks.failed(error instanceof UserError ? new UserError(withNames(error.message), error) : error);
         },
       },
     });
@@ -254,9 +252,8 @@ const withFixedPaths = <Options extends RunOptions>(options: Options, { fix }: F
 
 function stoppedMessage(directory: string | null, inMemory: boolean): string {
   if (directory === null) return 'stopped; nothing was written yet';
-  const command = inMemory
-    ? `resume({ run: '${directory}', … }), passing the same data again`
-    : `dpmesh resume ${directory}`;
+  const inProgram = `resume({ run: '${directory}', … }), passing the same data again`;
+  const command = inMemory ? inProgram : `dpmesh resume ${directory}`;
   return `stopped; everything written so far is in ${directory}; continue with: ${command}`;
 }
 

@@ -31,11 +31,10 @@ export async function localWorkers(
 ): Promise<SessionWorkers> {
   const { specs, backend: choice } = await plannedWorkers(config, options);
   const shards = mostShards(config.shards);
-  if (specs.length > shards)
-    log(
-      `dpmesh: warning: ${specs.length} workers for ${shards} shards; ${specs.length - shards} of them will be idle (see --shards)`,
-    );
-  assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'a run with its workers');
+  const [all, idle] = [specs.length, specs.length - shards];
+  if (idle > 0)
+    log(`dpmesh: warning: ${all} workers for ${shards} shards; ${idle} of them will be idle (see --shards)`);
+  assertOpenFiles(OWN_FILES + WORKER_FILES * all, 'a run with its workers');
   const { assertAddressSpaceFor, NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
   assertAddressSpaceFor(choice.backend);
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');

@@ -26,29 +26,20 @@ export function readFittedModel(run: string): FittedModel {
   const { k, dim: d, covariance, weights, means, covariances, counts } = readSavedMixture(files);
   if (d !== transform.dim || k !== net.at(-1)!.values.length)
     throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the net`);
+  const centred = splitEvenly(means, k).map((mean) => mean.map((value, i) => value - transform.offset[i]));
   return {
     transform,
     net: layersOf({ params: net.map(({ values }) => values), shapes: net.map(({ shape }) => shape) }),
     rows: labelCounts(files, k) ?? counts,
     counted: true,
-    mixture: {
-      k,
-      d,
-      covariance,
-      weights,
-      means: splitEvenly(means, k).map((mean) => mean.map((value, i) => value - transform.offset[i])),
-      covariances: splitEvenly(covariances, k),
-    },
+    mixture: { k, d, covariance, weights, means: centred, covariances: splitEvenly(covariances, k) },
   };
 }
 
 /** Rows with each label where the mixture's counts lack some: those that were set apart as outliers. */
 function labelCounts(files: RunFiles, k: number): Float64Array | null {
   const described = files.has('outliers.npy') ? readSavedClusters(files) : null;
-  if (!described) return null;
-  const rows = new Float64Array(k);
-  for (const { cluster, size } of described.clusters) if (cluster < k) rows[cluster] = size;
-  return rows;
+  return described && Float64Array.from({ length: k }, (_, c) => described.clusters[c]?.size ?? 0);
 }
 
 export const isFinished = (run: string) =>

@@ -61,8 +61,7 @@ export function currentK({ epochs, events }: RunHistory): number | undefined {
   );
   // The clusters before an alternation are those of other codes.
   if (last?.type === 'alternation') return epochs.k.at(-1) ?? last.k;
-  const isNewer = last && last.epoch >= (epochs.epoch.at(-1) ?? 0);
-  return isNewer ? last.k : epochs.k.at(-1);
+  return last && last.epoch >= (epochs.epoch.at(-1) ?? 0) ? last.k : epochs.k.at(-1);
 }
 
 /** K after each epoch and the step at its end, with which the next epoch trained. */

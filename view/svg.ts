@@ -20,7 +20,7 @@ export function num(value: number): string {
   return String(Math.round(value * 10) / 10 + 0);
 }
 
-export interface PictureAttributes {
+interface PictureAttributes {
   /** Prefix of the ids in the picture. */
   id: string;
   height: number;
@@ -31,10 +31,8 @@ export interface PictureAttributes {
 }
 
 /** A complete SVG document. */
-export function picture(
-  { id, width = WIDTH, height, title, description }: PictureAttributes,
-  ...body: string[]
-): string {
+export function picture(attributes: PictureAttributes, ...body: string[]): string {
+  const { id, width = WIDTH, height, title, description } = attributes;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${num(width)} ${num(height)}" width="${num(width)}" height="${num(height)}" role="img" aria-labelledby="${id}-t ${id}-d" font-family="'${FONT}', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif" font-size="12">`,
     `<title id="${id}-t">${escaped(title)}</title><desc id="${id}-d">${escaped(description)}</desc>`,

@@ -84,7 +84,7 @@ function startAnalysis(scope: WorkerScope): void {
 }
 
 /** The cluster of each row, by the net. */
-export const labelsOf = ({ net, k }: Pick<StateOf, 'net' | 'k'>, sample: DisplaySample | null): Int32Array =>
+const labelsOf = ({ net, k }: Pick<StateOf, 'net' | 'k'>, sample: DisplaySample | null): Int32Array =>
   argmaxRows(logits(net.map(layerOf), sample?.rows ?? new Float32Array(0)), k);
 
 /** Decodes a layer: little-endian float32 in base64. */
@@ -99,14 +99,8 @@ const EVERY = 8;
 
 /** Some of the rows, from all over the sample. */
 function thinned({ rows, dim, numbers }: DisplaySample): DisplaySample {
-  const kept = Array.from({ length: Math.ceil(rows.length / dim / EVERY) }, (_, i) => EVERY * i);
-  const own = new Float32Array(kept.length * dim);
-  for (const [i, row] of kept.entries()) own.set(rows.subarray(row * dim, (row + 1) * dim), i * dim);
-  return {
-    rows: own,
-    dim,
-    numbers: numbers.length ? Float64Array.from(kept, (row) => numbers[row]) : numbers,
-  };
+  const kept = rows.filter((_, p) => Math.floor(p / dim) % EVERY === 0);
+  return { rows: kept, dim, numbers: numbers.filter((_, row) => row % EVERY === 0) };
 }
 
 async function fetchSample(): Promise<DisplaySample | null> {

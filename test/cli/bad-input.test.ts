@@ -18,9 +18,9 @@ import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/key-files.ts';
-import { columnMajor, elements, idxFile, npyFile } from '../data/files.ts';
+import { elements, idxFile, npyFile } from '../data/files.ts';
 import { called } from '../e2e/in-process.ts';
-import { dpmesh, easyData, eventsOf, jsonOf, ofType, patience, QUICK, scratch } from '../e2e/support.ts';
+import { dpmesh, easyData, jsonOf, patience, QUICK, scratch } from '../e2e/support.ts';
 
 const folder = scratch();
 const N = 500;
@@ -341,20 +341,6 @@ describe('bad input', () => {
 });
 
 describe('odd input', () => {
-  test('Fortran order, big-endian, float64', async () => {
-    const body = elements('f8', columnMajor(values, N, D), true);
-    const path = put('fortran.npy', npyFile('>f8', [N, D], body, { fortran: true }));
-    const runs = ['fortran', 'plain'].map((name) => join(folder, `run-${name}`));
-    const results = await Promise.all(
-      [path, ok].map((file, i) =>
-        dpmesh(['train', '--data', file, '--out', runs[i], '--json', '--workers', 1, '--max-epochs', 12]),
-      ),
-    );
-    for (const ended of results) jsonOf(ended);
-    const [a, b] = runs.map((run) => readNpy(join(run, 'labels.npy')));
-    assert.deepEqual(a, b);
-  });
-
   test('true classes in a column of the data are left out, also from new rows', async () => {
     const lines = (classes: string[]) =>
       Array.from({ length: N }, (_, i) => `${values.slice(i * D, (i + 1) * D)},${classes[i % 2]}`);
@@ -398,24 +384,6 @@ describe('odd input', () => {
     await assertRejected(call(`resume ${out} --out other`, 'is finished', '--out other'));
     const both = `resume ${out} --workers 1 --bind tcp://127.0.0.1:*`;
     await assertRejected(call(both, '--bind and --workers exclude each other'));
-  });
-
-  test('constant columns are dropped with a warning, which events.jsonl has too', async () => {
-    const path = table(
-      'const',
-      everyRow(([a, , b, c]) => [a, 3, b, c]),
-    );
-    const run = join(folder, 'run-const');
-    const ended = await dpmesh([
-      ...['train', '--data', path, '--out', run, '--json', '--workers', 1, '--max-epochs', 12],
-    ]);
-    jsonOf(ended);
-    assert.match(
-      ended.stderr,
-      /^dpmesh: warning: .*const\.npy: dropped 1 constant column \(1, counted from 0\)$/m,
-    );
-    const [warning] = ofType(eventsOf(run), 'warning');
-    assert.match(warning.message, /dropped 1 constant column/);
   });
 
   test('predict rejects rows with other columns, NaN, and existing files', async () => {
