@@ -190,6 +190,15 @@ export function assertTable({ path, shape }: Pick<ArrayFile, 'path' | 'shape'>):
     throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with data`);
 }
 
+/** The expected size of rows. */
+export type ExpectedSize = Readonly<{ rows: number; dim: number }>;
+
+/** Throws a UserError if rows of another size are expected. */
+export function assertSize(path: string, shape: readonly number[], expected?: ExpectedSize): void {
+  if (expected && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
+    throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
+}
+
 /** The number of elements that are read and converted at a time. */
 export const CHUNK_ELEMENTS = 1 << 18;
 

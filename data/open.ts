@@ -18,12 +18,13 @@ import type { ImageOptions } from './images/images.ts';
 import {
   type ArrayFile,
   assertNumeric,
+  assertSize,
   assertTable,
   CHUNK_ELEMENTS,
   closeArray,
+  type ExpectedSize,
   isNpy,
   openNpy,
-  tuple,
 } from './npy.ts';
 import { isRemote } from './remote/address.ts';
 import { atPlace } from './remote/place.ts';
@@ -52,7 +53,7 @@ export interface OpenOptions extends Telling {
   /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
   images?: ImageOptions;
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
-  expected?: Readonly<{ rows: number; dim: number }>;
+  expected?: ExpectedSize;
 }
 
 /**
@@ -69,14 +70,13 @@ export async function openSource(path: string, options: OpenOptions = {}): Promi
   return { assertSameFile: () => assertVersion(path, version), ...source };
 }
 
-async function openElsewhere(address: string, options: OpenOptions): Promise<Source> {
-  const { log, images } = options;
-  return atPlace(address, { log, signal: images?.signal }, async (place) => {
-    if (isRemote(place)) return (await import('./remote/remote-file.ts')).openRemoteNpy(place);
-    // Workers read the copy, too.
-    return { file: place, ...(await openSource(place, options)) };
-  });
-}
+/** Of what is copied from elsewhere, workers read the copy, too. */
+const openElsewhere = (address: string, options: OpenOptions): Promise<Source> =>
+  atPlace(address, { log: options.log, signal: options.images?.signal }, async (place) =>
+    isRemote(place)
+      ? (await import('./remote/remote-file.ts')).openRemoteNpy(place)
+      : { file: place, ...(await openSource(place, options)) },
+  );
 
 const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirectory();
 
@@ -109,12 +109,7 @@ const READERS = {
   'idx.gz': {
     isIt: (path, head) => compressionOf(head) === 'gzip' && !isPackedText(path),
     open: async (path, { expected }) =>
-      tableSource(
-        await openIdxGz(path, (shape) => {
-          if (expected && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
-            throw new UserError(`${path} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`);
-        }),
-      ),
+      tableSource(await openIdxGz(path, (shape) => assertSize(path, shape, expected))),
   },
   npz: container('npz'),
   safetensors: container('safetensors'),
@@ -188,13 +183,13 @@ const sizesOf = ({ parts }: TableFile) =>
 async function openTableFile(file: TableFile, { table, log, status }: OpenOptions): Promise<Source> {
   const { openTable } = await import('./tables/open-table.ts');
   const opened = await openTable(file, table, { log, status });
-  const { names, fill, categories, dropped, leftOut, aside, filled, texts, copy, note } = opened;
+  const { file: array, copy, names, texts, isPlain: _, ...facts } = opened;
   const version = file.version();
   return {
-    ...tableSource(opened.file),
+    ...tableSource(array),
     dtype: file.format,
     names,
-    table: { fill, categories, dropped, leftOut, aside, filled, note, parts: sizesOf(file) },
+    table: { ...facts, parts: sizesOf(file) },
     texts,
     file: copy,
     assertSameFile: () => assertVersion(file.path, version, file.version),

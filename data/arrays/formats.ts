@@ -1,8 +1,7 @@
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { elementCount } from '../../model/arrays.ts';
 import { nearest } from '../column-names.ts';
-import { tuple } from '../npy.ts';
+import { assertSize, type ExpectedSize, tuple } from '../npy.ts';
 import { type Container, memberPath, pickleError } from './container.ts';
 import { isHdf5 } from './hdf5.ts';
 import { isZip } from './npz.ts';
@@ -53,8 +52,6 @@ interface Wanted {
   expected?: ExpectedSize;
 }
 
-export type ExpectedSize = Readonly<{ rows: number; dim: number }>;
-
 const KINDS = {
   rows: { what: 'array of rows × columns', fits: ({ length }: readonly number[]) => length >= 2 },
   labels: {
@@ -89,10 +86,7 @@ export const openArray = (format: ContainerFormat, path: string, wanted: Wanted)
     const arrays = await described(container);
     const array = name === null ? await onlyOne(container, wanted, arrays) : named(container, name, arrays);
     const shape = expected && (await container.shapeOf(array));
-    if (shape && (shape[0] !== expected.rows || elementCount(shape.slice(1)) !== expected.dim))
-      throw new UserError(
-        `${memberPath(path, array)} has shape ${tuple(shape)}, not (${expected.rows}, ${expected.dim})`,
-      );
+    if (shape) assertSize(memberPath(path, array), shape, expected);
     return { ...(await container.open(array, expected !== undefined)), array, arrays };
   });
 
