@@ -1,45 +1,29 @@
-import type { diagnoseRow } from '../data/value-range.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
 import type { Mixture } from '../model/mixture.ts';
 import type { Net } from '../model/nets/net.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
-import type { RunEvent } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import type { Encoding } from './encoder/encoder.ts';
 import { clustersOf } from './encoder/latent-clusters.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
-import type { RoundDispatcher } from './scheduler/dispatcher.ts';
 import { initialState } from './training/epoch.ts';
 import { type FullPassResult, resultTree } from './training/full-pass.ts';
-import { type PrepareInput, prepare } from './training/preparation/prepare.ts';
-import { type DataMoments, momentsRound } from './training/reading/moments.ts';
+import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
+import {
+  type DataMoments,
+  type MomentsRequest,
+  momentsRound,
+  type Reading,
+} from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
 import type { Prepared, Run } from './training/run-context.ts';
 import { type Training, trainingOf } from './training/train.ts';
 
-/** What the training needs of the thread that has the sockets, the files and the page. */
-export interface TrainerHost extends RoundDispatcher {
-  emit(event: RunEvent): void;
-  warn(message: string): void;
-  /** Locates the first value of a row that cannot be computed with: none above `max` can. */
-  diagnose(row: number, max: number): ReturnType<typeof diagnoseRow>;
-  /** Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows. */
-  staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
-  /** Names a worker in messages. */
-  describe(worker: string): Promise<string>;
-}
-
-export interface ReadRequest {
-  config: RunConfig;
-  layout: Layout;
-  /** Any row of the data. */
-  origin: Float64Array;
-  /** Rows with a lower priority are the sample. */
-  sample: number;
-}
+/** What the training has done by the thread that has the sockets, the files and the page. */
+export interface TrainerHost extends Reading, Preparing {}
 
 /**
  * All that a run computes of clusters and encoder, with one set of clusters in training at a time. It has a thread of its own
@@ -51,8 +35,8 @@ export function createTrainer(host: TrainerHost) {
   let state: State;
   return {
     /** Reads all rows for the first time. */
-    read: (request: ReadRequest): Promise<DataMoments> => momentsRound(host, request),
-    setOutliersApart: (request: Omit<ReadRequest, 'origin'>, data: DataMoments): Promise<DataMoments> =>
+    read: (request: MomentsRequest): Promise<DataMoments> => momentsRound(host, request),
+    setOutliersApart: (request: Omit<MomentsRequest, 'origin'>, data: DataMoments): Promise<DataMoments> =>
       setOutliersApart({ ...request, dispatcher: host }, data),
     async prepare(input: PrepareInput, data: DataMoments): Promise<Prepared> {
       run = await prepare(input, host, data);
