@@ -16,19 +16,6 @@ export async function yieldToEventLoop(): Promise<void> {
   turned = performance.now();
 }
 
-/** `compute` of each item, in order, yielding in between. */
-export async function mapInSlices<T, R>(
-  items: readonly T[],
-  compute: (item: T, index: number) => R,
-): Promise<R[]> {
-  const out: R[] = [];
-  for (const [index, item] of items.entries()) {
-    await yieldToEventLoop();
-    out.push(compute(item, index));
-  }
-  return out;
-}
-
 /** What a computation in steps returns, yielding in between. */
 export async function inSlices<R>(steps: Generator<void, R>): Promise<R> {
   for (;;) {

@@ -15,7 +15,7 @@ import { encoderOf } from './encoder/encoder.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { clusterTexts, describeClusters, shownRows, writeLabelFiles } from './storage/descriptions.ts';
+import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
@@ -186,7 +186,7 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
-  { config, source, out, warn }: RunContext,
+  { config, source, out, trainer, warn }: RunContext,
   { run, layout: { rows }, encoding, labelled }: RunState,
   centres: Centres,
 ): Promise<void> {
@@ -209,10 +209,9 @@ async function writeDescriptions(
       : null;
   const { names = null } = source;
   const areMeant = !encoding && !imageShape(source.shape);
-  out.json(
-    CLUSTERS,
-    await describeClusters({ k, rows, labelled: found, centres, tree, names, areMeant, ids, texts }),
-  );
+  const { counts, T, columns } = found;
+  const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
+  out.json(CLUSTERS, await trainer.describe({ ...about, names, areMeant, ids, texts }));
 }
 
 /** With the resolution of the graph, if one was chosen. */

@@ -8,6 +8,7 @@ import type { RunConfig } from './config.ts';
 import type { Encoding } from './encoder/encoder.ts';
 import { clustersOf } from './encoder/latent-clusters.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
+import { type DescriptionInput, describeClusters } from './storage/descriptions.ts';
 import { initialState } from './training/epoch.ts';
 import { type FullPassResult, resultTree } from './training/full-pass.ts';
 import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
@@ -71,6 +72,7 @@ export function createTrainer(host: TrainerHost) {
     async latentClusters(rows: Float32Array, net: Net) {
       return clustersOf(rows, run.transform, net);
     },
+    describe: async (input: DescriptionInput) => describeClusters(input),
     centresOf: async (mixture: Mixture) => centresOf(mixture),
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),

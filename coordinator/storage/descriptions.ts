@@ -1,4 +1,4 @@
-import { mapInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import {
   csvTable,
   type LabelColumn,
@@ -137,7 +137,7 @@ export interface DescriptionInput {
   /** Clusters that have rows. */
   k: number;
   rows: number;
-  labelled: FullPassResult;
+  labelled: Pick<FullPassResult, 'counts' | 'T' | 'columns' | 'shown'>;
   centres: Centres;
   tree: SavedTree | null;
   /** Names of the columns; null where they have none. */
@@ -150,7 +150,7 @@ export interface DescriptionInput {
 }
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
-export async function describeClusters(input: DescriptionInput): Promise<SavedClusters> {
+export function describeClusters(input: DescriptionInput): SavedClusters {
   const { k, rows, labelled, centres, tree, names, areMeant, ids, texts } = input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
@@ -162,8 +162,7 @@ export async function describeClusters(input: DescriptionInput): Promise<SavedCl
     const id = ids.get(row);
     return id === undefined ? { row } : { row, id };
   };
-  const clusters = await mapInSlices(
-    counts.slice(0, k),
+  const clusters = counts.slice(0, k).map(
     (size, cluster): ClusterDescription => ({
       ...{ cluster, size, share: size / rows },
       exemplars: shown.exemplars[cluster].map(({ row, distance }) => ({
