@@ -6,12 +6,11 @@ import { describe, test } from 'node:test';
 import { readSample } from '../../coordinator/monitor/rows.ts';
 import { writeModel } from '../../coordinator/storage/results.ts';
 import type { RunDirectory } from '../../coordinator/storage/run-directory.ts';
-import { publishTransform } from '../../coordinator/training/publish.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { Transform } from '../../data/transform.ts';
 import { planFeatures } from '../../data/transform.ts';
 import { argmaxRows, layersOf, logits } from '../../model/nets/net.ts';
-import { type Tensors, take } from '../../proto/tensors.ts';
+import { take } from '../../proto/tensors.ts';
 import { openPredictor } from '../../worker/predict.ts';
 import { transformFrom, transformRows, transformSample } from '../../worker/rows.ts';
 import { createStates } from '../../worker/states.ts';
@@ -26,6 +25,7 @@ import {
   momentsOf,
   range,
   sum,
+  transformState,
   weightsOf,
   world,
 } from './support.ts';
@@ -66,27 +66,12 @@ function byHand(row: number[]): number[] {
   return range(2).map((a) => transform.bias[a] + sum(u.map((v, d) => v * transform.weights[d * 2 + a])));
 }
 
-/** The state as the coordinator publishes it. */
-function published(of: Transform): Tensors {
-  let state: Tensors = {};
-  const dispatcher = {
-    publish: (_: string, tensors: Tensors) => {
-      state = tensors;
-    },
-  };
-  publishTransform(
-    { dispatcher, transform: of } as unknown as Parameters<typeof publishTransform>[0],
-    w.below,
-  );
-  return state;
-}
-
 for (const backend of backends)
   describe(`rows that are moved and scaled to unit length, on ${backend.identity}`, () => {
     test('workers get the transform of the coordinator', () => {
       for (const of of [transform, { ...transform, fences: null }, w.transform]) {
         const states = createStates(backend);
-        states.put('transform', 1, published(of));
+        states.put('transform', 1, transformState(of, w.below));
         assert.deepEqual(transformFrom(states), of);
       }
     });
@@ -178,7 +163,7 @@ describe('a saved transform that moves rows', async () => {
   test('labels of predict are those of the full pass, and of the definition', async () => {
     const labels = await predicted(w.raw);
     const worker = w.newWorker(backend);
-    worker.put('transform', published(transform));
+    worker.put('transform', transformState(transform, w.below));
     worker.put('net', weightsOf(net));
     const task = { task: 'full-pass', diagonal: true, soft: false, silhouette: 0 } as const;
     for (const shard of SHARDS) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { netStates } from '../../coordinator/training/publish.ts';
+import { netStates, transformTensors } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
 import { centresOf } from '../../model/description/distances.ts';
@@ -134,19 +134,10 @@ export function momentsOf(rows: Matrix) {
 }
 
 /** The state `transform` as the coordinator sends it. */
-export function transformState(transform: Transform, below: number): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset } = transform;
-  return {
-    ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
-    ...(columns && { columns: nd(columns) }),
-    weights: columns ? nd(weights) : nd(weights, input, dim),
-    bias: nd(bias),
-    scale: nd(scale),
-    offset: nd(offset),
-    shape: nd(Int32Array.of(Number(normalize), input)),
-    below: nd(Float64Array.of(below)),
-  };
-}
+export const transformState = (transform: Transform, below: number): Tensors => ({
+  ...transformTensors(transform),
+  below: nd(Float64Array.of(below)),
+});
 
 /** The state `hashes` of these rows. */
 export function hashesState(raw: Float32Array, layout: Layout): Tensors {

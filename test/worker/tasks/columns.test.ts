@@ -62,14 +62,7 @@ const FENCES: OutlierBounds = {
   least: Float32Array.of(4.9, 6),
   most: Float32Array.of(5.2, 9),
 };
-const fencedTransform = () => ({
-  ...transformState(w.transform, w.below),
-  fenced: nd(FENCES.columns),
-  low: nd(FENCES.low),
-  high: nd(FENCES.high),
-  least: nd(FENCES.least),
-  most: nd(FENCES.most),
-});
+const fencedTransform = () => transformState({ ...w.transform, fences: FENCES }, w.below);
 
 for (const backend of backends)
   describe(`columns on ${backend.identity}`, () => {
