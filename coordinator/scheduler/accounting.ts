@@ -26,8 +26,6 @@ export type ResultsMessage = Extract<FromWorker, { type: 'results' }>;
 
 const TASKS = new Set<string>(TASK_NAMES);
 
-export type Usage = ReturnType<typeof createUsage>;
-
 /**
  * The resources that a run on so many rows has used, as reported by its workers. Their numbers are not trusted: each is limited
  * to what is possible, so that events and checkpoints stay readable.

@@ -3,7 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import { byPrefix } from '../../proto/codec.ts';
 import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import { type Counts, createUsage, noCounts, type ResultsMessage, type Usage } from './accounting.ts';
+import { type Counts, createUsage, noCounts, type ResultsMessage } from './accounting.ts';
 import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
 import { type Member, Registry, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
@@ -51,26 +51,10 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
 const [NAMED_AFTER_MS, NAMED_EVERY_MS] = [5000, 30_000];
 
 /** The parts that bring the units of a run to its workers and the results back. */
-export interface Scheduler {
-  dispatcher: UnitDispatcher;
-  registry: Registry;
-  usage: Usage;
-  counts: Counts;
-  /** Handles a message from the connection `peer`, already checked against its schema. */
-  receive(peer: string, header: FromWorker, tensors: Tensors): void;
-  /** From now on the run has these rows, in as many shards. Only between two rounds. */
-  serve(rows: ServedRows): void;
-  /**
-   * A worker did not read the coordinator's rows, for this reason: from now on it gets them from there. One that does so already has
-   * faulty memory, and is sent away.
-   */
-  misread(worker: string, reason: string): void;
-  /** To be called regularly: drops silent workers and races stragglers. */
-  tick(): void;
-}
+export type Scheduler = ReturnType<typeof createScheduler>;
 
 /** Connects the parts to one another. Sockets and clock are passed in, so that tests can simulate any network. */
-export function createScheduler(options: SchedulerOptions): Scheduler {
+export function createScheduler(options: SchedulerOptions) {
   const { layout, heartbeatTimeout, send, fetch = () => {}, now, roundListener, log } = options;
   const { verify = async () => null } = options;
   let { term } = options;
@@ -190,6 +174,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     registry,
     usage,
     counts,
+    /** Handles a message from the connection `peer`, already checked against its schema. */
     receive(peer: string, header: FromWorker, tensors: Tensors): void {
       if (header.type === 'hello') {
         registry.hello(peer, header);
@@ -200,14 +185,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       else if (header.type === 'bye') registry.bye(member);
       else if (registry.heardFrom(member)) handle(member, header, tensors);
     },
-    serve(rows) {
+    /** From now on the run has these rows, in as many shards. Only between two rounds. */
+    serve(rows: ServedRows): void {
       term = rows.term;
       registry.serve(rows);
     },
-    misread(worker, reason) {
+    /**
+     * A worker did not read the coordinator's rows, for this reason: from now on it gets them from there. One that does so already has
+     * faulty memory, and is sent away.
+     */
+    misread(worker: string, reason: string): void {
       if (!registry.withholdFile(registry.member(worker), reason)) registry.sendAway(worker, reason);
     },
-    tick() {
+    /** To be called regularly: drops silent workers and races stragglers. */
+    tick(): void {
       // If this process itself was suspended, messages are still waiting to be read: do not call workers silent yet.
       const wasSuspended = now() - lastTick > heartbeatTimeout / 2;
       lastTick = now();

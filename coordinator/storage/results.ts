@@ -117,18 +117,15 @@ export async function writeModel(
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
+  const covariances = await concatInSlices(mixture.covariances);
   await out.npy(
     'mixture/covariances.npy',
     '<f8',
-    config.covariance === 'full' ? [k, d, d] : [k, d],
-    await concatInSlices(mixture.covariances),
+    [k, d, ...(config.covariance === 'full' ? [d] : [])],
+    covariances,
   );
-  await out.npy(
-    'mixture/counts.npy',
-    '<f8',
-    [k],
-    Float64Array.from(T, (t) => t[0]),
-  );
+  const counts = Float64Array.from(T, (t) => t[0]);
+  await out.npy('mixture/counts.npy', '<f8', [k], counts);
 }
 
 /** Writes from where distances of rows are measured, and their quantiles, by cluster. */
@@ -245,6 +242,13 @@ function encodingLayers(encoder: Encoder): SavedLayer[] {
   ];
 }
 
+/** A dense layer of a kernel alone. */
+const product = (name: string, shape: [number, number], values: number[]): SavedLayer => ({
+  class_name: 'Dense',
+  config: { name, units: shape[1], activation: 'linear', use_bias: false, ...SETTINGS },
+  weights: [{ name: `${name}/kernel`, shape, values: Float32Array.from(values) }],
+});
+
 /** As small as float32 divides by: for rows of zeros only. */
 const EPSILON = 1e-36;
 
@@ -258,11 +262,7 @@ function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
   return [
     columnLayer('columns', map),
     { class_name: 'Reshape', config: { name: 'numbers', target_shape: [input, 1] }, weights: [] },
-    {
-      class_name: 'Dense',
-      config: { name: 'negatives', units: 2, activation: 'linear', use_bias: false, ...SETTINGS },
-      weights: [{ name: 'negatives/kernel', shape: [1, 2], values: Float32Array.of(1, -1) }],
-    },
+    product('negatives', [1, 2], [1, -1]),
     {
       class_name: 'LayerNormalization',
       config: {
@@ -275,11 +275,7 @@ function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
       },
       weights: [],
     },
-    {
-      class_name: 'Dense',
-      config: { name: 'unit_numbers', units: 1, activation: 'linear', use_bias: false, ...SETTINGS },
-      weights: [{ name: 'unit_numbers/kernel', shape: [2, 1], values: Float32Array.of(half, -half) }],
-    },
+    product('unit_numbers', [2, 1], [half, -half]),
     { class_name: 'Reshape', config: { name: 'unit_rows', target_shape: [input] }, weights: [] },
   ];
 }

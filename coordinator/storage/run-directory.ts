@@ -21,7 +21,7 @@ import {
   remove,
 } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { createNpy, type MutableNumbers } from '../../data/npy.ts';
+import { createNpy } from '../../data/npy.ts';
 import { type FileHashes, MOST_JSON, MOST_RUN_JSON, readRunJson } from '../../data/saved/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, eventsIn } from './event-log.ts';
@@ -47,61 +47,16 @@ import {
 } from './run-path.ts';
 
 /** A run's output directory; docs/run-directory.md describes each file. A new one does not exist before `create`. */
-export interface RunDirectory {
-  readonly path: string;
-  /** It exists and is locked by this process. */
-  isOpen(): boolean;
-  /** Creates the directory with `run.json` in it. Does nothing if it is open. */
-  create(run: unknown): Promise<void>;
-  /** Appends an event and returns it with its time. Events from before `create` are buffered until then. */
-  event(event: RunEvent): TimedEvent;
-  json(name: string, value: unknown): void;
-  npy(name: string, dtype: NpyType, shape: number[], data: NpyValues): Promise<void>;
-  /** Starts an npy file that is written in pieces. */
-  pieces(name: string, dtype: NpyType, shape: number[]): PiecewiseFile;
-  bytes(name: string, data: Uint8Array): void;
-  /** Starts a file that is written from its start to its end. */
-  stream(name: string): StreamedFile;
-  /** SHA-256 of all files that were written here, but run.json, as they were written. */
-  hashes(): FileHashes;
-  /**
-   * Throws Displaced if the path leads to another folder than this run's, or to none, or if a file or folder of the run has
-   * become a link. So do all that write here: before they begin, so that nothing is made there, and before a file gets its
-   * name. For a file that was begun in this folder there is nothing to rename in another. Events are dropped then. After
-   * `close`, when another process may have the directory, it throws too.
-   */
-  assertThere(): void;
-  /** Rejects with Displaced as soon as that is found. */
-  readonly displaced: Promise<never>;
-  /** Which folder it is; null before `create`, where it was not there. */
-  id(): DirectoryId | null;
-  /** Releases the lock. */
-  close(): void;
-}
+export type RunDirectory = ReturnType<typeof runDirectory>;
 
 type NpyType = '<f8' | '<f4' | '<i4' | '|b1';
 type NpyValues = Float64Array | Float32Array | Int32Array | Uint8Array;
 
 /** An npy file of the run that is written in pieces, in any order. */
-export interface PiecewiseFile {
-  /** Writes `data` from element `first` on. */
-  write(data: NpyValues, first: number): void;
-  /** Changes what has been written, in place and in pieces of whole rows of `width` elements (data/npy.ts). */
-  update(width: number, change: (piece: MutableNumbers) => void): Promise<void>;
-  /** Hashes the file and makes it durable under its name. */
-  finish(): Promise<void>;
-  /** Removes an incomplete file. */
-  abort(): void;
-}
+export type PiecewiseFile = ReturnType<RunDirectory['pieces']>;
 
 /** A file of the run that is written from its start to its end. */
-export interface StreamedFile {
-  write(bytes: Uint8Array): void;
-  /** Makes it durable under its name. */
-  finish(): void;
-  /** Removes an incomplete file. */
-  abort(): void;
-}
+export type StreamedFile = ReturnType<RunDirectory['stream']>;
 
 export interface RunDirectoryOptions {
   /** Remove the files of an earlier run. */
@@ -155,15 +110,7 @@ export async function openDefaultRunDirectory(
       throw unwritable(path, error);
     }
     const held = await holdDirectory(path);
-    return runDirectory(path, {
-      open: false,
-      held,
-      force: false,
-      reserved: true,
-      inputs: {},
-      warn,
-      history,
-    });
+    return runDirectory(path, { ...NEW, held, reserved: true, warn, history });
   }
 }
 
@@ -182,7 +129,7 @@ export async function reopenRunDirectory(
     if (!held.isThere()) throw displacedRun(path);
     removeDrafts(path);
     finishReplacing(path, warn);
-    return runDirectory(path, { open: true, held, force: false, inputs: {}, warn, history: null });
+    return runDirectory(path, { ...NEW, open: true, held, warn, history: null });
   } catch (error) {
     held.release();
     if (error instanceof Displaced) throw error;
@@ -190,6 +137,8 @@ export async function reopenRunDirectory(
     throw elsewhere(writeProblem(path, error));
   }
 }
+
+const NEW = { open: false, force: false, inputs: {} };
 
 interface RunDirectorySetup extends Required<RunDirectoryOptions> {
   /** It exists already. */
@@ -202,7 +151,7 @@ interface RunDirectorySetup extends Required<RunDirectoryOptions> {
 function runDirectory(
   path: string,
   { open, reserved, held: heldBefore, force, inputs, warn, history }: RunDirectorySetup,
-): RunDirectory {
+) {
   let isOpen = open;
   let isClosed = false;
   const hashes: FileHashes = {};
@@ -231,6 +180,12 @@ function runDirectory(
     lost = reason;
     lose(reason);
   }
+  /**
+   * Throws Displaced if the path leads to another folder than this run's, or to none, or if a file or folder of the run has
+   * become a link. So do all that write here: before they begin, so that nothing is made there, and before a file gets its
+   * name. For a file that was begun in this folder there is nothing to rename in another. Events are dropped then. After
+   * `close`, when another process may have the directory, it throws too.
+   */
   function assertThere(): void {
     if (isClosed) throw new Error(`${path} is closed`);
     // Before this run has begun there, what it is to replace may be links.
@@ -250,10 +205,12 @@ function runDirectory(
     if (name !== 'run.json') hashes[name] = sha256;
   }
 
-  const self: RunDirectory = {
+  const self = {
     path,
+    /** It exists and is locked by this process. */
     isOpen: () => isOpen,
-    async create(run) {
+    /** Creates the directory with `run.json` in it. Does nothing if it is open. */
+    async create(run: unknown): Promise<void> {
       if (isOpen) return;
       assertThere();
       const isNew = !existsSync(path);
@@ -303,55 +260,62 @@ function runDirectory(
       }
       isOpen = true;
     },
-    event(event) {
+    /** Appends an event and returns it with its time. Events from before `create` are buffered until then. */
+    event(event: RunEvent): TimedEvent {
       const timed = { time: new Date().toISOString(), ...event };
       if (isThere()) events.append(`${JSON.stringify(timed)}\n`);
       return timed;
     },
-    json(name, value) {
+    json(name: string, value: unknown): void {
       self.bytes(name, jsonBytes(name, value));
     },
-    bytes(name, data) {
+    bytes(name: string, data: Uint8Array): void {
       assertThere();
       makeFolder(join(path, name, '..'));
       const file = createAtomicFile(join(path, name));
       file.write(data, 0);
       finishing(name, file, createHash('sha256').update(data).digest('hex'));
     },
-    stream(name) {
+    /** Starts a file that is written from its start to its end. */
+    stream(name: string) {
       assertThere();
       const file = createAtomicFile(join(path, name));
       const hash = createHash('sha256');
       let at = 0;
       return {
-        write(bytes) {
+        write(bytes: Uint8Array): void {
           file.write(bytes, at);
           hash.update(bytes);
           at += bytes.length;
         },
+        /** Makes it durable under its name. */
         finish: () => finishing(name, file, hash.digest('hex')),
+        /** Removes an incomplete file. */
         abort: file.abort,
       };
     },
-    async npy(name, dtype, shape, data) {
+    async npy(name: string, dtype: NpyType, shape: number[], data: NpyValues): Promise<void> {
       const file = self.pieces(name, dtype, shape);
       file.write(data, 0);
       await file.finish();
     },
-    pieces(name, dtype, shape) {
+    /** Starts an npy file that is written in pieces. */
+    pieces(name: string, dtype: NpyType, shape: number[]) {
       assertThere();
       makeFolder(join(path, name, '..'));
       const file = createNpy(join(path, name), dtype, shape);
-      return {
-        ...file,
-        finish: async () => finishing(name, file, await file.sha256()),
-      };
+      // Hashes the file and makes it durable under its name.
+      return { ...file, finish: async () => finishing(name, file, await file.sha256()) };
     },
+    /** SHA-256 of all files that were written here, but run.json, as they were written. */
     hashes: () => ({ ...hashes }),
     assertThere,
+    /** Rejects with Displaced as soon as that is found. */
     displaced,
-    id: () => held?.id ?? null,
-    close() {
+    /** Which folder it is; null before `create`, where it was not there. */
+    id: (): DirectoryId | null => held?.id ?? null,
+    /** Releases the lock. */
+    close(): void {
       isClosed = true;
       events.close();
       const isUnused = reserved && !isOpen && isThere();
