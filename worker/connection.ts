@@ -50,8 +50,6 @@ export type WorkerDescription = Omit<
 /** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
 
-export type Connection = ReturnType<typeof openConnection>;
-
 /**
  * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects, and
  * finally gives up.

@@ -87,25 +87,16 @@ function within(all: CudaDevice[], visible: string): CudaDevice[] {
   return out;
 }
 
-/** An instance of a GPU that NVIDIA's MIG divides. */
-export interface MigInstance {
-  /** Index on its GPU, as `nvidia-smi -L` shows it. */
-  index: number;
-  profile: string;
-  uuid: string;
-  /** MiB by the name of its profile, a little more than it really has. */
-  memory: number | null;
-}
-
 export interface Gpu {
   /** As in nvidia-smi: in PCI order. */
   index: number;
   name: string;
   uuid: string;
   /** MiB; null if the driver does not report it. */
-  memory: { total: number | null; used: number | null };
+  memory: number | null;
   driver: string;
-  mig: MigInstance[];
+  /** Its instances, if NVIDIA's MIG divides it, by their index as `nvidia-smi -L` shows it. */
+  mig: { index: number; profile: string; uuid: string }[];
 }
 
 /** Why no GPU can be listed. */
@@ -135,7 +126,7 @@ export async function listGpus(): Promise<Gpu[]> {
 /** The GPUs of this host, by nvidia-smi, or why it lists none. */
 export async function findGpus(): Promise<{ gpus: Gpu[] } | NoGpus> {
   const [table, list] = await Promise.all([
-    nvidiaSmi(query('index,name,uuid,memory.total,memory.used,driver_version')),
+    nvidiaSmi(query('index,name,uuid,memory.total,driver_version')),
     nvidiaSmi(['-L']),
   ]);
   const problem = whyNoList(table);
@@ -218,7 +209,7 @@ function whyNoList({ code, missing, text }: Awaited<ReturnType<typeof nvidiaSmi>
 }
 
 /**
- * GPUs from `--query-gpu=index,name,uuid,memory.total,memory.used,driver_version --format=csv,noheader,nounits`, their
+ * GPUs from `--query-gpu=index,name,uuid,memory.total,driver_version --format=csv,noheader,nounits`, their
  * MIG instances from `-L`.
  */
 export function parseGpus(csv: string, list: string): Gpu[] {
@@ -227,40 +218,31 @@ export function parseGpus(csv: string, list: string): Gpu[] {
     .split('\n')
     .filter((line) => line.trim())
     .map((line) => {
-      const [index, name, uuid, total, used, driver, ...more] = line.split(',').map((cell) => cell.trim());
+      const [index, name, uuid, memory, driver, ...more] = line.split(',').map((cell) => cell.trim());
       if (!/^\d+$/.test(index) || !/^GPU-/.test(uuid ?? '') || driver === undefined || more.length)
         throw new Error(line.trim().slice(0, 200));
       return {
         index: Number(index),
         name,
         uuid,
-        memory: { total: numberIn(total), used: numberIn(used) },
+        memory: /^\d+$/.test(memory) ? Number(memory) : null,
         driver,
         mig: instances.get(Number(index)) ?? [],
       };
     });
 }
 
-/** null for `[N/A]`, `[Not Supported]`, `[Insufficient Permissions]` and the like. */
-const numberIn = (cell: string) => (/^\d+$/.test(cell) ? Number(cell) : null);
-
 /** MIG instances by the index of their GPU. */
-function parseMig(list: string): Map<number, MigInstance[]> {
-  const out = new Map<number, MigInstance[]>();
-  let instances: MigInstance[] = [];
+function parseMig(list: string): Map<number, Gpu['mig']> {
+  const out = new Map<number, Gpu['mig']>();
+  let instances: Gpu['mig'] = [];
   for (const line of list.split('\n')) {
     const gpu = /^GPU (\d+):/.exec(line);
     if (gpu) out.set(Number(gpu[1]), (instances = []));
     const instance = /^\s+MIG (\S+)\s+Device\s+(\d+):\s+\(UUID:\s*(MIG-[^)\s]+)\)/.exec(line);
     if (!instance) continue;
     const [, profile, index, uuid] = instance;
-    const gigabytes = /\.(\d+)gb/.exec(profile)?.[1];
-    instances.push({
-      profile,
-      index: Number(index),
-      uuid,
-      memory: gigabytes ? 1024 * Number(gigabytes) : null,
-    });
+    instances.push({ profile, index: Number(index), uuid });
   }
   return out;
 }

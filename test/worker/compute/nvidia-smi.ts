@@ -3,8 +3,10 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Host {
-  /** --query-gpu=index,name,uuid,memory.total,memory.used,driver_version --format=csv,noheader,nounits */
+  /** --query-gpu=index,name,uuid,memory.total,driver_version --format=csv,noheader,nounits */
   table: string;
+  /** The index, the memory that is used, and all of it. */
+  memory?: string;
   /** -L */
   list: string;
   /** Without arguments: the human-readable table. */
@@ -18,7 +20,8 @@ const A100 = 'NVIDIA A100-SXM4-40GB';
 const indices = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export const EIGHT: Host = {
-  table: indices.map((i) => `${i}, ${H100}, ${uuidOf(i)}, 81559, ${i ? 4 : 1023}, 550.54.15\n`).join(''),
+  table: indices.map((i) => `${i}, ${H100}, ${uuidOf(i)}, 81559, 550.54.15\n`).join(''),
+  memory: indices.map((i) => `${i}, ${i ? 4 : 1023}, 81559\n`).join(''),
   list: indices.map((i) => `GPU ${i}: ${H100} (UUID: ${uuidOf(i)})\n`).join(''),
 };
 
@@ -29,7 +32,8 @@ export const SLICES = [
 ];
 /** A GPU with three MIG instances, and one without MIG. */
 export const MIG: Host = {
-  table: `0, ${A100}, ${uuidOf(0)}, 40960, [N/A], 535.161.08\n1, ${A100}, ${uuidOf(1)}, 40960, 4, 535.161.08\n`,
+  table: `0, ${A100}, ${uuidOf(0)}, 40960, 535.161.08\n1, ${A100}, ${uuidOf(1)}, 40960, 535.161.08\n`,
+  memory: '0, [N/A], 40960\n1, 4, 40960\n',
   list: [
     `GPU 0: ${A100} (UUID: ${uuidOf(0)})`,
     `  MIG 3g.20gb     Device  0: (UUID: ${SLICES[0]})`,
@@ -66,13 +70,15 @@ export const MISMATCH: Host = { table: mismatch, list: mismatch, code: 18 };
 export const NO_DEVICES: Host = { table: 'No devices were found\n', list: 'No devices found.\n', code: 6 };
 
 /** Writes a fake nvidia-smi for this host into a folder. Returns a PATH with it. */
-export function fakeNvidiaSmi(folder: string, { table, list, summary = '', code = 0 }: Host): string {
+export function fakeNvidiaSmi(
+  folder: string,
+  { table, memory = table, list, summary = '', code = 0 }: Host,
+): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'table'), table);
   writeFileSync(join(folder, 'list'), list);
   writeFileSync(join(folder, 'summary'), summary);
-  // used, total
-  writeFileSync(join(folder, 'memory'), table.replace(/^(.*), .*?, .*?, (.*), (.*), .*$/gm, '$1, $3, $2'));
+  writeFileSync(join(folder, 'memory'), memory);
   const script = join(folder, 'nvidia-smi');
   writeFileSync(
     script,
@@ -83,7 +89,7 @@ case "$1" in
   -i)
     [ "$3 $4" = '--query-gpu=memory.used,memory.total --format=csv,noheader,nounits' ] || exit 2
     sed -n "s/^$2, //p" '${folder}/memory' ;;
-  --query-gpu=index,name,uuid,memory.total,memory.used,driver_version)
+  --query-gpu=index,name,uuid,memory.total,driver_version)
     [ "$2" = --format=csv,noheader,nounits ] || exit 2
     cat '${folder}/table' ;;
   *) echo "Invalid combination of input arguments. Please run 'nvidia-smi -h' for help." ; exit 2 ;;

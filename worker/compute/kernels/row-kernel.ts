@@ -4,8 +4,6 @@ import { instantiate } from './compiled.ts';
 
 type KernelArray = Float32Array | Float64Array | Int32Array;
 
-export type RowKernel = ReturnType<typeof rowKernel>;
-
 /**
  * Passes over rows [n,d]; all sums in float64, in the order of the rows (`softScatter`: four rows of a cluster at a time within each
  * `add`, so how many rows that gets changes the last bits). Of the accumulators that `scatter` and `softScatter` return only the latest

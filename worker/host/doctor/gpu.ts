@@ -28,7 +28,7 @@ export async function gpu(
       : ok('gpu', 'no NVIDIA GPU and no driver (no nvidia-smi): dpmesh computes on the CPU');
   }
   const cards = listed.gpus.map(({ name, memory, mig }) => {
-    const size = memory.total === null ? [] : [gib(memory.total * 2 ** 20)];
+    const size = memory === null ? [] : [gib(memory * 2 ** 20)];
     const instances = mig.length ? [`MIG instances ${mig.map(({ profile }) => profile).join(', ')}`] : [];
     const parts = [...size, ...instances].join(', ');
     return parts ? `${name} (${parts})` : name;
