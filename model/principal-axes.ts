@@ -1,6 +1,5 @@
 import { canonicalSign, congruent, symmetricEigen, unwhitened, whitened } from './linalg.ts';
-import type { Seed } from './random.ts';
-import { generator } from './random.ts';
+import { generator, type Seed } from './random.ts';
 
 /** The leading eigenpairs of a large symmetric matrix, without the others, by a block Lanczos method; how many of them are signal; a sketch where columns are very many. */
 
@@ -51,14 +50,11 @@ export function roughLeadingEigen(
   tolerance: number,
   l: Float64Array | null = null,
 ) {
-  const images = (vectors: Float64Array[]) =>
-    l
-      ? multiply(
-          a,
-          d,
-          vectors.map((vector) => unwhitened(l, vector)),
-        ).map((vector) => whitened(l, vector))
-      : multiply(a, d, vectors);
+  const images = (vectors: Float64Array[]) => {
+    if (!l) return multiply(a, d, vectors);
+    const unmapped = vectors.map((vector) => unwhitened(l, vector));
+    return multiply(a, d, unmapped).map((vector) => whitened(l, vector));
+  };
   const found =
     d > SMALL_IF_ROUGH && MOST_BLOCKS * (count + SURPLUS) < d
       ? blockLanczos(images, d, count, tolerance)
@@ -96,10 +92,7 @@ function blockLanczos(
     const added = orthonormalized(candidates, basis.vectors, negligible);
     const images = multiply(added);
     products += added.length;
-    basis = {
-      vectors: [...basis.vectors, ...added],
-      products: [...basis.products, ...images],
-    };
+    basis = { vectors: [...basis.vectors, ...added], products: [...basis.products, ...images] };
     negligible = 0.1 * TOLERANCE * Math.max(...basis.products.map(norm));
     if (added.length && basis.vectors.length + block <= MOST_BLOCKS * block) {
       candidates = images;

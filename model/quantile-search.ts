@@ -100,21 +100,16 @@ function span({ from, to }: KeyRanges, column: number, low: number, high: number
 /** Are all quantiles known well enough? */
 export function areFound(ranges: KeyRanges): boolean {
   for (let column = 0; column * QUANTILES.length < ranges.from.length; column++) {
-    const isFound = ([low, high]: number[]) => {
+    const at = (q: number) => column * QUANTILES.length + q;
+    const isFound = (low: number, high: number) => {
       const found = span(ranges, column, low, high);
       return found.unknown <= ENOUGH * (found.high - found.low - 2 * found.unknown);
     };
-    const isExact = (quantiles: number[]) =>
-      quantiles.every(
-        (q) => ranges.from[column * QUANTILES.length + q] === ranges.to[column * QUANTILES.length + q],
-      );
-    const [inner, outer] = [
-      [FIRST, THIRD],
-      [LOWEST, HIGHEST],
-    ];
-    const areEqual =
-      isExact(inner) && span(ranges, column, FIRST, THIRD).high === span(ranges, column, FIRST, THIRD).low;
-    if (areEqual ? !isFound(outer) && !isExact(outer) : !isFound(inner)) return false;
+    const isExact = (low: number, high: number) =>
+      [low, high].every((q) => ranges.from[at(q)] === ranges.to[at(q)]);
+    const areEqual = isExact(FIRST, THIRD) && ranges.from[at(FIRST)] === ranges.to[at(THIRD)];
+    const [low, high] = areEqual ? [LOWEST, HIGHEST] : [FIRST, THIRD];
+    if (!isFound(low, high) && !(areEqual && isExact(low, high))) return false;
   }
   return true;
 }

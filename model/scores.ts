@@ -11,16 +11,11 @@ export interface Contingency {
   readonly counts: readonly Float64Array[];
 }
 
-/** Builds a contingency table from batches of rows of any size. */
-export interface ContingencyCounter {
-  /** Adds a batch: two arrays of codes ≥ 0 of equal length; RangeError otherwise. */
-  add(pred: ArrayLike<number>, truth: ArrayLike<number>): void;
-  /** `order`: the predicted codes in the order of the table's rows; by default from 0 on. */
-  table(order?: readonly number[]): Contingency;
-}
-
-/** An empty counter. Its memory is proportional to (largest predicted code) × (largest true code). */
-export function contingencyCounter(): ContingencyCounter {
+/**
+ * Builds a contingency table from batches of rows of any size. Its memory is proportional to (largest predicted code) × (largest true
+ * code).
+ */
+export function contingencyCounter() {
   let [height, width] = [0, 0];
   let counts = new Float64Array(0);
   let rows = 0;
@@ -34,14 +29,17 @@ export function contingencyCounter(): ContingencyCounter {
       counts.set(old.subarray(p * oldWidth, (p + 1) * oldWidth), p * width);
   };
   return {
-    add(pred, truth) {
+    /** Adds a batch: two arrays of codes ≥ 0 of equal length; RangeError otherwise. */
+    add(pred: ArrayLike<number>, truth: ArrayLike<number>): void {
       if (pred.length !== truth.length)
         throw new RangeError(`${pred.length} predicted labels, but ${truth.length} true labels`);
       grow(largestCode(pred) + 1, largestCode(truth) + 1);
       for (let i = 0; i < pred.length; i++) counts[pred[i] * width + truth[i]]++;
       rows += pred.length;
     },
-    table: (order = [...Array(height).keys()]) => occurringOnly(rows, counts, width, order),
+    /** `order`: the predicted codes in the order of the table's rows; by default from 0 on. */
+    table: (order: readonly number[] = [...Array(height).keys()]): Contingency =>
+      occurringOnly(rows, counts, width, order),
   };
 }
 
@@ -63,7 +61,7 @@ function occurringOnly(
   order: readonly number[],
 ): Contingency {
   const lines = order.map((p) => counts.subarray(p * width, (p + 1) * width)).filter((line) => sum(line) > 0);
-  const columns = Array.from({ length: width }, (_, t) => t).filter((t) => lines.some((line) => line[t] > 0));
+  const columns = [...Array(width).keys()].filter((t) => lines.some((line) => line[t] > 0));
   return {
     rows,
     clusters: lines.length,

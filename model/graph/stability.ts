@@ -3,8 +3,8 @@
  * the rows: partitions that are due to the population and not to chance agree on the rows that two subsets share (von Luxburg
  * 2010, *Clustering stability: an overview*).
  */
-import type { Seed } from '../random.ts';
-import { generator, shuffledPrefix } from '../random.ts';
+import { median } from 'simple-statistics';
+import { generator, type Seed, shuffledPrefix } from '../random.ts';
 import { ariOfLabels } from '../scores.ts';
 
 /** The resolutions to try, in order: 2^(j/2) for j = −2 … 12. */
@@ -51,10 +51,9 @@ export function labelsOfAll(labels: Int32Array, rows: Int32Array, n: number): In
  * How well replicates agree. The index of a pair is 0 if one or both have a single cluster: at a small enough γ that is so
  * whatever the rows.
  *
- * @param labels of each replicate, n labels 0 … K−1, or −1 for rows that it does not have; RangeError for less than two replicates
+ * @param labels of each replicate, n labels 0 … K−1 of two or more replicates, or −1 for rows that it does not have
  */
 export function stability(labels: readonly Int32Array[], n: number): Stability {
-  if (labels.length < 2) throw new RangeError(`the stability of ${labels.length} replicates`);
   const clusters = labels.map((own) => own.reduce((most, label) => Math.max(most, label + 1), 0));
   const [a, b] = [new Int32Array(n), new Int32Array(n)];
   const agreements: number[] = [];
@@ -84,12 +83,6 @@ function sharedRows(one: Int32Array, other: Int32Array, a: Int32Array, b: Int32A
 }
 
 const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((x, y) => x - y);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
 
 /** Is the search past the last useful resolution? `curve`: the stability at the first resolutions of `GRID`. */
 export function isPastLast(curve: readonly Pick<Stability, 'mean'>[]): boolean {

@@ -29,11 +29,10 @@ const CONVERGED = 1e-13;
  * d₁ the distance of the first and s such that Σw = log₂ k. Where so many are as near as the first that the sum is larger for
  * any s, it is the limit s → 0: 1 for these and 0 for the others. Each row's weights depend on that row alone.
  *
- * @param distance [n, k], finite, each row ascending and without the row itself; RangeError unless whole rows
+ * @param distance [n, k], finite, each row ascending and without the row itself
  * @returns [n, k]
  */
 export function directedWeights(distance: Float32Array, k: number): Float64Array {
-  if (!(k >= 1) || distance.length % k) throw new RangeError(`${distance.length} distances in rows of ${k}`);
   const weight = new Float64Array(distance.length);
   for (let start = 0; start < distance.length; start += k) {
     const inverse = inverseScale(distance, start, k);

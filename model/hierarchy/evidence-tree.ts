@@ -67,11 +67,6 @@ export function evidenceTree(
     ...{ id, T, centre, isAlive: true, near: [] },
     term: gammaln(T[0]) + logMarginal(prior, T),
   });
-  const union = (one: Node, other: Node, id: number): Node => {
-    const share = one.T[0] / (one.T[0] + other.T[0]);
-    const centre = one.centre.map((value, i) => share * value + (1 - share) * other.centre[i]);
-    return nodeOf(id, addStatistics(one.T, other.T), centre);
-  };
   const costOf = (one: Node, other: Node): number => {
     const sum = addStatistics(one.T, other.T);
     return Math.log(alpha) + one.term + other.term - gammaln(sum[0]) - logMarginal(prior, sum);
@@ -97,11 +92,7 @@ export function evidenceTree(
     let best = cheapestPair(alive);
     if (!best) {
       // All that they were tried with have been joined with others.
-      for (const node of alive)
-        findNear(
-          node,
-          alive.filter((other) => other !== node),
-        );
+      for (const [i, node] of alive.entries()) findNear(node, alive.toSpliced(i, 1));
       best = cheapestPair(alive)!;
     }
     const { node, other, cost } = best;
@@ -109,7 +100,9 @@ export function evidenceTree(
     joins.push({ a: Math.min(node.id, other.id), b: Math.max(node.id, other.id), height });
     node.isAlive = other.isAlive = false;
     alive = alive.filter(({ isAlive }) => isAlive);
-    const joined = union(node, other, T.length + joins.length - 1);
+    const share = node.T[0] / (node.T[0] + other.T[0]);
+    const centre = node.centre.map((value, i) => share * value + (1 - share) * other.centre[i]);
+    const joined = nodeOf(T.length + joins.length - 1, addStatistics(node.T, other.T), centre);
     findNear(joined, alive);
     alive.push(joined);
   }
@@ -117,7 +110,7 @@ export function evidenceTree(
 }
 
 /** The cheapest pair in the lists; null if there is none. Drops pairs of which one has been joined. */
-function cheapestPair(alive: Node[]): { node: Node; other: Node; cost: number } | null {
+function cheapestPair(alive: Node[]) {
   let best: { node: Node; other: Node; cost: number } | null = null;
   for (const node of alive) {
     const first = node.near.findIndex(({ other }) => other.isAlive);

@@ -77,7 +77,3 @@ const [WARM_UP, FIRST] = [0.5, 0.002];
 export const rateAfter = (rate: number, done: number, total: number) =>
   (Math.min(1, (done + FIRST) / WARM_UP) * rate * (1 + Math.cos((Math.PI * Math.min(done, total)) / total))) /
   2;
-
-/** Multiplications and additions of one training step, for each row: forward, and twice that backward. */
-export const operationsPerRow = (widths: readonly number[]): number =>
-  6 * widths.slice(1).reduce((sum, width, l) => sum + width * widths[l], 0);
