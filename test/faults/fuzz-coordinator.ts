@@ -2,15 +2,9 @@ import assert from 'node:assert/strict';
 import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { generator } from '../../model/random.ts';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
-import {
-  type FromCoordinator,
-  type FromWorker,
-  fromWorker,
-  PROTOCOL,
-  type WorkUnit,
-} from '../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, fromWorker, type WorkUnit } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { rulesOf } from '../coordinator/scheduler/rules.ts';
+import { helloOf, rulesOf } from '../coordinator/scheduler/rules.ts';
 import { mutated } from './mutations.ts';
 
 const SHARDS = 4;
@@ -40,11 +34,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     emit: () => {},
     log: () => {},
   });
-  const hello = (pid: number): FromWorker => {
-    const session = String(pid).padStart(32, '0');
-    const about = { identity: 'wasm/4.22.0', backend: 'wasm', host: 'h', name: '', pid, session };
-    return { type: 'hello', protocol: PROTOCOL, ...about };
-  };
+  const hello = (pid: number): FromWorker => helloOf(pid, { identity: 'wasm/4.22.0' });
   receive('honest', hello(1), {});
   dispatcher.publish('net', { params: nd(Float32Array.of(1, 2)) });
   const spec = { tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }], units, sum: true };
@@ -90,7 +80,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
     }
     seen.understood++;
     // The session of another worker is secret: this does not test guessing one.
-    if (decoded.header.type === 'hello' && decoded.header.session !== String(2).padStart(32, '0')) continue;
+    if (decoded.header.type === 'hello' && decoded.header.session !== helloOf(2).session) continue;
     clock++;
     receive('liar', decoded.header, decoded.tensors);
     tick();

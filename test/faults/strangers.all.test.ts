@@ -1,8 +1,23 @@
-// The short form of strangers.ts: a complete run while peers without valid keys keep connecting to its port.
+// The short form of strangers.ts: a complete run while peers without valid keys keep connecting to its port; and one whose coordinator
+// may have few descriptors, while strangers take all that are left.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { easyData, eventsOf, ofType, resultHashes, scratch, undisturbedHashes } from '../e2e/support.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  checkpointsOf,
+  easyData,
+  epochOf,
+  eventsOf,
+  ofType,
+  pageUrlOf,
+  resultHashes,
+  scratch,
+  undisturbedHashes,
+  until,
+} from '../e2e/support.ts';
 import { startCluster } from './manual-cluster.ts';
 import { startHostilePeers } from './start-hostile-peers.ts';
 
@@ -32,3 +47,52 @@ test('a run with hostile peers: none is accepted, few log lines, the same bytes'
   assert.ok(refused.length > 3, stderr);
   assert.ok(refused.length <= unknownKey + 50, refused.join('\n'));
 });
+
+const LIMIT = 256;
+const STRANGERS = 400;
+
+test('idle connections that take all descriptors do not end a run, and checkpoints are written meanwhile', async () => {
+  const folder = scratch();
+  const { data } = easyData(folder, 'easy', 3000);
+  const flags = ['--no-early-stop', '--max-epochs', 200, '--split-merge-every', 3, '--checkpoint-every', 0];
+  const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
+  const expected = await undisturbedHashes(data, quiet, ...flags);
+  const within = ['bash', '-c', `ulimit -n ${LIMIT}; exec "$0" "$@"`];
+  const http = [...flags, '--http', '127.0.0.1:0'];
+  const { coordinator, address, worker, over } = await startCluster(data, out, http, { within });
+  const workers = [0, 1].map(() => worker(folder));
+  const sockets: Socket[] = [];
+  try {
+    await until('epoch 5', () => epochOf(out) >= 5, coordinator);
+    const ports = [Number(address.split(':').at(-1)), Number(new URL(await pageUrlOf(coordinator)).port)];
+    for (const port of ports)
+      for (let i = 0; i < STRANGERS; i++) sockets.push(connect(port, '127.0.0.1').on('error', () => {}));
+    let most = 0;
+    let saved = 0;
+    while (!over()) {
+      const open = descriptorsOf(coordinator.pid);
+      if (open >= LIMIT - 1) saved = Math.max(saved, ofType(eventsOf(out), 'checkpoint').length);
+      most = Math.max(most, open);
+      await sleep(20);
+    }
+    const { code, stderr } = await coordinator.ended;
+    assert.equal(code, 0, stderr);
+    assert.ok(most >= LIMIT - 1, `at most ${most} descriptors`);
+    assert.deepEqual(resultHashes(out), expected);
+    const events = eventsOf(out);
+    assert.equal(ofType(events, 'worker-gone').length, 0);
+    // Not all: each costs some of the reserve, which libzmq takes for the connections that wait.
+    assert.ok(saved > 0 && checkpointsOf(out).length > 0, `${saved} checkpoints at the limit`);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await Promise.all([coordinator, ...workers].map((each) => each.killAll()));
+  }
+});
+
+function descriptorsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return 0;
+  }
+}

@@ -1,4 +1,4 @@
-// What a peer with a valid key could try, besides mutated messages (test/faults/fuzz-coordinator.all.test.ts).
+// What a peer with a valid key could try, besides mutated messages (test/faults/fuzz.all.test.ts).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packr } from 'msgpackr';
@@ -6,10 +6,10 @@ import { oneLine, printable } from '../../../base/text.ts';
 import type { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
 import { decode, MalformedMessage, prefixed } from '../../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, fromWorker, PROTOCOL } from '../../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, fromWorker } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
-import { rulesOf } from './rules.ts';
+import { helloOf, rulesOf } from './rules.ts';
 
 const layout = { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' };
 
@@ -34,17 +34,7 @@ function setUp(
     emit: (event) => void events.push(event),
     log: (line) => void lines.push(line),
   });
-  const hello = (n: number): FromWorker => ({
-    type: 'hello',
-    protocol: PROTOCOL,
-    identity: 'wasm/1',
-    backend: 'wasm',
-    host: 'h',
-    pid: n,
-    name: '',
-    session: n.toString(16).padStart(32, '0'),
-  });
-  return { ...scheduler, sent, events, lines, hello };
+  return { ...scheduler, sent, events, lines, hello: (n: number): FromWorker => helloOf(n) };
 }
 
 const isPresent = (registry: Registry, peer: string) => registry.memberAt(peer)?.state === 'up';

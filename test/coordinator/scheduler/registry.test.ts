@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import { noCounts } from '../../../coordinator/scheduler/accounting.ts';
 import { Registry } from '../../../coordinator/scheduler/registry.ts';
 import { buildId } from '../../../proto/build-id.ts';
-import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
+import type { FromCoordinator, FromWorker } from '../../../proto/messages.ts';
 import type { RunEvent } from '../../../view/events.ts';
+import { helloOf } from './rules.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
-const HELLO = { type: 'hello' as const, protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h' };
 
 /** A registry that only the test listens to. */
 function setUp() {
@@ -38,8 +38,7 @@ function setUp() {
   });
   /** Process `n` says hello on connection `p<n>`. */
   const hello = (n: number, about: Partial<Hello> = {}) => {
-    const session = n.toString(16).padStart(32, '0');
-    registry.hello(`p${n}`, { ...HELLO, pid: n, name: '', session, ...about });
+    registry.hello(`p${n}`, helloOf(n, about));
     return registry.memberAt(`p${n}`);
   };
   return { registry, clock, sent, events, notified, counts, hello };
@@ -163,7 +162,7 @@ describe('the registry', () => {
   test('recognizes a session on a new connection', () => {
     const { registry, hello } = setUp();
     const first = hello(1)!;
-    registry.hello('another', { ...HELLO, pid: 1, name: '', session: first.description.session });
+    registry.hello('another', helloOf(1, { session: first.description.session }));
     assert.equal(registry.memberAt('another'), first);
     assert.equal(registry.memberAt('p1'), undefined);
     assert.deepEqual(registry.peers(), ['another']);

@@ -1,5 +1,6 @@
-// Rules of tasks for tests of how units are dispatched: tasks read the named states, and return named float64 arrays.
+// For tests of how units are dispatched: rules of tasks that read the named states and return named float64 arrays, and workers.
 import type { DispatcherOptions } from '../../../coordinator/scheduler/dispatcher.ts';
+import { type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 
 /** `lengths`: of the arrays that each task returns; null: any result counts. */
 export function rulesOf(
@@ -23,3 +24,12 @@ export function rulesOf(
         : 'another result',
   };
 }
+
+type Hello = Extract<FromWorker, { type: 'hello' }>;
+
+/** What the worker of process `pid` says about itself. */
+export const helloOf = (pid: number, about: Partial<Hello> = {}): Hello => ({
+  ...{ type: 'hello', protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h', pid, name: '' },
+  session: pid.toString(16).padStart(32, '0'),
+  ...about,
+});

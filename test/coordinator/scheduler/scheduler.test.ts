@@ -3,15 +3,11 @@ import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { createScheduler, type SchedulerOptions } from '../../../coordinator/scheduler/scheduler.ts';
 import { prefixed } from '../../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
+import type { FromCoordinator, FromWorker } from '../../../proto/messages.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
-import { rulesOf } from './rules.ts';
+import { helloOf, rulesOf } from './rules.ts';
 
-const HELLO: FromWorker = {
-  ...{ type: 'hello', protocol: PROTOCOL, identity: 'wasm/1', backend: 'wasm', host: 'h', pid: 1 },
-  ...{ name: 'one', session: '0'.repeat(32) },
-};
 const unit = { shard: 0, from: 0, to: 0 };
 
 /** A scheduler with one worker, at connection `p`. */
@@ -38,7 +34,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   });
   const { receive: receiveFrom, dispatcher } = scheduler;
   const receive = (header: FromWorker, tensors = {}) => receiveFrom('p', header, tensors);
-  receive(HELLO);
+  receive(helloOf(1, { name: 'one' }));
   dispatcher.publish('net', {});
   const start = () =>
     dispatcher.round({
@@ -119,7 +115,7 @@ describe('a failure', () => {
   const since = (sent: FromCoordinator[]) =>
     sent.slice(1 + sent.findIndex(({ type }) => type === 'round')).map(({ type }) => type);
   const nextTurn = () => new Promise(setImmediate);
-  const second: FromWorker = { ...HELLO, pid: 2, name: 'two', session: '1'.repeat(32) };
+  const second: FromWorker = { ...helloOf(1, { name: 'one' }), pid: 2, name: 'two', session: '1'.repeat(32) };
 
   test('that the coordinator can see for itself ends the round; one of another term does not', async () => {
     const { receive, start } = setUp({ verify: async () => new UserError('too short, it is true') });
@@ -179,7 +175,7 @@ describe('a failure', () => {
     receive(RESULTS, answer);
     assert.equal((await round).length, 1);
     // On its next connection too.
-    receive(HELLO);
+    receive(helloOf(1, { name: 'one' }));
     const last = sent.at(-1)!;
     assert.ok(last.type === 'welcome' && last.file === null);
   });
@@ -248,7 +244,11 @@ describe('a failure', () => {
         await nextTurn();
         assert.deepEqual(ended, [], `before failure ${n}`);
         // A replacement has the name of its predecessor, whose number it takes.
-        receiveFrom(`p${n}`, { ...HELLO, pid: n, session: n.toString(16).padStart(32, 'a') }, {});
+        receiveFrom(
+          `p${n}`,
+          { ...helloOf(1, { name: 'one' }), pid: n, session: n.toString(16).padStart(32, 'a') },
+          {},
+        );
         fail(`p${n}`);
       }
       await nextTurn();

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../../base/user-error.ts';
+import { until } from '../../../bench/processes.ts';
 import { type Server, startServer } from '../../../coordinator/scheduler/server.ts';
 import { decode, encode, prefixed } from '../../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../../../proto/messages.ts';
@@ -10,26 +11,14 @@ import { connectDealer } from '../../../proto/sockets.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { deaf } from '../../proto/deaf.ts';
-import { rulesOf } from './rules.ts';
+import { helloOf, rulesOf } from './rules.ts';
 
 const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
-const HELLO = {
-  type: 'hello' as const,
-  protocol: PROTOCOL,
-  identity: 'wasm/4.22.0',
-  backend: 'wasm',
-  why: 'asked for',
-  host: hostname(),
-  pid: 4711,
-  name: '',
-};
+const HELLO = { ...helloOf(4711), identity: 'wasm/4.22.0', why: 'asked for', host: hostname() };
 let sessions = 0;
 const session = () => (sessions++).toString(16).padStart(32, '0');
 const units = [0, 1].map((shard) => ({ shard, from: 0, to: 0 }));
-const spec = {
-  tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }],
-  units,
-};
+const spec = { tasks: [{ task: 'statistics' as const, diagonal: false, block: 16 }], units };
 
 const closing: (() => void)[] = [];
 after(() => {
@@ -98,13 +87,8 @@ const results = (
   round: number,
   seconds: Record<string, number> = { statistics: 0.5 },
 ): FromWorker => ({
-  type: 'results',
-  term,
-  round,
+  ...{ type: 'results', term, round, seconds, rowsRead: 50, memory: 1000 },
   done: units.map((unit) => [unit]),
-  seconds,
-  rowsRead: 50,
-  memory: 1000,
 });
 const answers = prefixed([
   ['0/0', { n: nd(Float64Array.of(1)) }],
@@ -241,4 +225,31 @@ describe('the coordinator’s server', () => {
     await worker.receive('stop');
     await assert.rejects(round, /the coordinator is shutting down/);
   });
+});
+
+// Closing used to return at once, and if the process then exited, workers never received their `stop`.
+test('close waits up to half a second for a worker that has not read its messages', async () => {
+  const blocks = [0, 1, 2, 3];
+  const rows = new Float32Array(1 << 22);
+  const server = await startServer({
+    bind: 'tcp://127.0.0.1:*',
+    layout: { rows: rows.length, dim: 1, shards: 1, blockRows: rows.length / 4, seed: '1' },
+    file: null,
+    readBlocks: async () => rows,
+    heartbeatTimeout: 5000,
+    emit: () => {},
+    log: () => {},
+  });
+  const worker = await deaf(server.address);
+  const say = (message: FromWorker) => worker.say(encode(message).map((frame) => Buffer.from(frame)));
+  say(helloOf(1));
+  await server.joined(1);
+  // More than the kernel buffers for a connection.
+  for (const request of [0, 1, 2]) say({ type: 'fetch', request, blocks });
+  await until('the rows', () => server.traffic().sent > 3 * rows.byteLength);
+  const startedAt = performance.now();
+  await server.close();
+  const elapsed = performance.now() - startedAt;
+  worker.close();
+  assert.ok(elapsed > 400, `closed after ${elapsed.toFixed(0)} ms`);
 });
