@@ -1,8 +1,8 @@
 /**
  * Colours of clusters in the live page and the report, for light and dark backgrounds. The first ten maximize the smallest
  * pairwise distance in OKLab, over normal vision and the three kinds of colour blindness: 0.12, against 0.08 for the seven
- * colours of Okabe and Ito. Each further colour is the one furthest from all before it (test/view/palette.test.ts derives
- * them again); the smallest distance among all fifty is 0.03.
+ * colours of Okabe and Ito. Each further colour is the one with enough contrast that is furthest from all before it; the smallest
+ * distance among all fifty is 0.03.
  */
 export const COLOURS: readonly string[] = [
   '#4244b9 #f5af20 #30a5a8 #953400 #59d9a2 #d46b01 #c256f9 #623d66 #bf9bfc #8b6071',

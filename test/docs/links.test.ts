@@ -12,15 +12,9 @@ const exists = (path: string) => existsSync(join(ROOT, path));
 
 /** The anchors of a page, as GitHub makes them from its headings. */
 function anchorsOf(page: string): Set<string> {
-  const headings = [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
-  return new Set(
-    headings.map((heading) =>
-      heading
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-        .replaceAll(' ', '-'),
-    ),
-  );
+  const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '');
+  const headings = [...textOf(page).matchAll(/^#+ (.*)$/gm)];
+  return new Set(headings.map(([, heading]) => anchorOf(heading).replaceAll(' ', '-')));
 }
 
 test('relative links of all pages lead somewhere, also to a heading', () => {

@@ -71,12 +71,10 @@ const treeOf = (k: number, heightOf: (join: number) => number, likelihood = 'gau
 });
 
 /** Clusters and points that are all at one place. */
-function atOnePlace(): ModelView {
-  const view = viewOf(2, 2, 10);
-  for (const values of [view.xyz, view.centres]) values.fill(1);
-  view.covariances.fill(0);
-  return view;
-}
+const atOnePlace = (): ModelView => {
+  const { xyz, centres, covariances, ...view } = viewOf(2, 2, 10);
+  return { ...view, xyz: xyz.fill(1), centres: centres.fill(1), covariances: covariances.fill(0) };
+};
 
 describe('pictures are sound', () => {
   const losses = (loss: (number | null)[]) => ({

@@ -18,8 +18,6 @@ const times = (matrix: Vector, [a, b, c]: Vector) =>
   [0, 3, 6].map((row) => matrix[row] * a + matrix[row + 1] * b + matrix[row + 2] * c);
 const linear = (rgb: Rgb) =>
   rgb.map((value) => (value <= 10.31475 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
-const gamma = (value: number) =>
-  Math.round(255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055));
 
 /** Ottosson's OKLab. */
 function oklab(rgb: Vector): number[] {
@@ -37,22 +35,6 @@ function oklab(rgb: Vector): number[] {
     ],
     cones,
   );
-}
-
-/** The inverse; null outside of sRGB. */
-function fromOklab(lab: Vector): Rgb | null {
-  const cones = times(
-    [1, 0.3963377774, 0.2158037573, 1, -0.1055613458, -0.0638541728, 1, -0.0894841775, -1.291485548],
-    lab,
-  ).map((value) => value ** 3);
-  const rgb = times(
-    [
-      4.0767416621, -3.3077115913, 0.2309699292, -1.2684380046, 2.6097574011, -0.3413193965, -0.0041960863,
-      -0.7034186147, 1.707614701,
-    ],
-    cones,
-  );
-  return rgb.every((value) => value >= 0 && value <= 1) ? (rgb.map(gamma) as unknown as Rgb) : null;
 }
 
 const seen = (rgb: Rgb) => Object.values(VISIONS).map((matrix) => oklab(times(matrix, linear(rgb))));
@@ -91,34 +73,6 @@ test('colours have enough contrast on light and dark backgrounds', () => {
       const value = contrast(rgbOf(colour), background);
       assert.ok(value > 1.7, `${colour} on ${hexOf(background)}: ${value.toFixed(2)}`);
     }
-});
-
-test('from the eleventh on, each is the colour with enough contrast that is furthest from all before', () => {
-  const candidates = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
-    .flatMap((twentieths) =>
-      [0, 0.05, 0.09, 0.13, 0.17, 0.21, 0.25].map((chroma) => [twentieths / 20, chroma]),
-    )
-    .flatMap(([lightness, chroma]) =>
-      Array.from({ length: 36 }, (_, hue) => {
-        const angle = (2 * Math.PI * hue) / 36;
-        return fromOklab([lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)]);
-      }),
-    )
-    .filter((rgb) => rgb !== null)
-    .filter((rgb) => BACKGROUNDS.every((background) => contrast(rgb, background) > 2));
-  const perceived = candidates.map(seen);
-  const chosen = COLOURS.slice(0, 10);
-  const nearest = perceived.map((one) =>
-    Math.min(...chosen.map((colour) => difference(one, seen(rgbOf(colour))))),
-  );
-  while (chosen.length < 50) {
-    const best = nearest.indexOf(Math.max(...nearest));
-    chosen.push(hexOf(candidates[best]));
-    perceived.forEach((one, i) => {
-      nearest[i] = Math.min(nearest[i], difference(one, perceived[best]));
-    });
-  }
-  assert.deepEqual(COLOURS, chosen);
 });
 
 test('mixtures', () => {
