@@ -125,7 +125,6 @@ export async function follow(
 
 /** Shows epochs and events that were missed, in order. */
 function catchUp(display: Display, { epochs, events }: History, shown: Shown): void {
-  const missed = events.filter(({ time }) => time >= shown.time);
   let next = 0;
   const epochsUntil = (last: number) => {
     for (; next < epochs.epoch.length && epochs.epoch[next] <= last; next++) {
@@ -134,7 +133,7 @@ function catchUp(display: Display, { epochs, events }: History, shown: Shown): v
       show(display, { type: 'epoch', epoch, time, k, loss, subLoss }, shown);
     }
   };
-  for (const event of missed) {
+  for (const event of events.filter(({ time }) => time >= shown.time)) {
     if (event.type === 'step' || event.type === 'end') epochsUntil(event.epoch);
     show(display, { type: 'event', event }, shown);
   }

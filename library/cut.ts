@@ -24,8 +24,7 @@ import {
   readSavedTree,
   TREE,
 } from '../data/saved/saved-clusters.ts';
-import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
-import * as dendrogram from '../model/hierarchy/dendrogram.ts';
+import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
 import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
 
 import { createSink, sameFile, withArrays } from './result.ts';
@@ -146,17 +145,16 @@ export function cutOfRun(run: string, clusters: number) {
     // Only where the statistics of all rows favour the split, and not all of them counted in full, do more rows help.
     const favoured = next.length > 0 && next[0].height > 0;
     const counted = config.coarsening === 0 || data.rows <= (config.coarsening ?? FULLY_COUNTED);
-    const how =
-      likelihood === 'graph'
-        ? `--clusters ${clusters}`
-        : favoured && !counted
-          ? '--coarsening 0 --sample 0, so that all rows count in full'
-          : `--likelihood graph --clusters ${clusters}, as the evidence of Gaussians supports no more`;
+    const gaussian =
+      favoured && !counted
+        ? '--coarsening 0 --sample 0, so that all rows count in full'
+        : `--likelihood graph --clusters ${clusters}, as the evidence of Gaussians supports no more`;
+    const how = likelihood === 'graph' ? `--clusters ${clusters}` : gaussian;
     throw new UserError(
       `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with ${how}`,
     );
   }
-  const { groups, place } = dendrogram.cutAt(tree, clusters);
+  const { groups, place } = cutAt(tree, clusters);
   // A pickled estimator has only the files that labels need.
   const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
   return {

@@ -35,11 +35,7 @@ export function crosstab(counts: ArrayLike<number>[], classNames: string[]) {
   };
 }
 
-const sum = (values: ArrayLike<number>) => {
-  let all = 0;
-  for (let i = 0; i < values.length; i++) all += values[i];
-  return all;
-};
+const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
 
 /** Groups of one: the matched ones, then the largest of the others where there is room; last the rest as one group. */
 function grouped(matched: number[], all: number[], sizes: number[]): number[][] {

@@ -78,9 +78,8 @@ export function createViewer() {
       projectRows(Float32Array.from(means.flat()), unscaled, projection, AXES),
     );
     const projected = new Float64Array(k * AXES ** 2);
-    covariances.forEach((covariance, c) => {
+    for (const [c, covariance] of covariances.entries())
       projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
-    });
     if (dim === 1) addHeights(weights, centres, projected, xyz, labels);
     const [rows, counted] = [counts ?? sizes, counts !== null];
     const table = clusterTable({ weights, means, covariances, rows, counted, logRatios: splitRatio });
@@ -165,13 +164,9 @@ export function createMap(): (view: ModelView, sample: DisplaySample, scale: rea
     const n = Math.min(view.labels.length, rowsOnMap(dim));
     // Evenly spaced: the rows are in the order of the file.
     const shown = Int32Array.from({ length: n }, (_, i) => Math.floor((i * view.labels.length) / n));
-    places ??= mapOf(
-      Float32Array.from({ length: n * dim }, (_, p) => {
-        const d = p % dim;
-        return rows[shown[(p - d) / dim] * dim + d] * scale[d];
-      }),
-      dim,
-    );
+    const scaled = (_: unknown, p: number) =>
+      rows[shown[Math.floor(p / dim)] * dim + (p % dim)] * scale[p % dim];
+    places ??= mapOf(Float32Array.from({ length: n * dim }, scaled), dim);
     const labels = Int32Array.from(shown, (row) => view.labels[row]);
     const xyz = new Float32Array(3 * n);
     for (let i = 0; i < n; i++) xyz.set(places.subarray(2 * i, 2 * i + 2), 3 * i);
@@ -213,13 +208,10 @@ export interface ClusterSlots {
  */
 export function assignSlots(before: ClusterSlots | null, means: number[][]): ClusterSlots {
   if (!before || before.means[0]?.length !== means[0]?.length) return { means, slots: [...means.keys()] };
-  const pairs: { from: number; to: number; squared: number }[] = [];
-  before.means.forEach((a, from) => {
-    means.forEach((b, to) => {
-      pairs.push({ from, to, squared: a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) });
-    });
-  });
-  pairs.sort((a, b) => a.squared - b.squared);
+  const squared = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
+  const pairs = before.means
+    .flatMap((a, from) => means.map((b, to) => ({ from, to, squared: squared(a, b) })))
+    .sort((a, b) => a.squared - b.squared);
   const slots = Array<number>(means.length).fill(-1);
   const taken = new Set<number>();
   for (const { from, to } of pairs) {

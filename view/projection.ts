@@ -98,12 +98,8 @@ export function leadingAxes(
   // XᵀX and XXᵀ have the same nonzero eigenvalues: decompose the smaller one.
   const dual = k < d;
   const size = dual ? k : d;
-  const product = new Float64Array(size * size);
-  if (dual)
-    for (let a = 0; a < k; a++) for (let b = 0; b < k; b++) product[a * k + b] = dot(rows[a], rows[b]);
-  else
-    for (const row of rows)
-      for (let a = 0; a < d; a++) for (let b = 0; b < d; b++) product[a * d + b] += row[a] * row[b];
+  const factors = dual ? rows : Array.from({ length: d }, (_, i) => Float64Array.from(rows, (row) => row[i]));
+  const product = Float64Array.from(factors.flatMap((a) => factors.map((b) => dot(a, b))));
   const { values, vectors } = symmetricEigen(product, size);
   // Ignore differences between centres that are negligible compared with the clusters' widths.
   const noise = 1e-9 * (scatter + trace(within, d));
@@ -178,12 +174,9 @@ export function projectCovariance(
 
 /** Σv. */
 export function times(matrix: ArrayLike<number>, v: Float64Array, d: number): Float64Array {
+  if (!isFull(matrix, d)) return v.map((value, i) => matrix[i] * value);
   const out = new Float64Array(d);
-  const full = isFull(matrix, d);
-  for (let i = 0; i < d; i++) {
-    if (!full) out[i] = matrix[i] * v[i];
-    else for (let j = 0; j < d; j++) out[i] += matrix[i * d + j] * v[j];
-  }
+  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) out[i] += matrix[i * d + j] * v[j];
   return out;
 }
 
@@ -200,11 +193,7 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 const isFull = (matrix: ArrayLike<number>, d: number) => matrix.length === d * d;
 
-const sum = (values: ArrayLike<number>) => {
-  let all = 0;
-  for (let i = 0; i < values.length; i++) all += values[i];
-  return all;
-};
+const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
 
 /** The sum of rows of `d` numbers, each times a factor. */
 function combine(rows: readonly ArrayLike<number>[], by: ArrayLike<number>, d: number): Float64Array {

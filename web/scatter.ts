@@ -100,8 +100,10 @@ export function scatterPlot(
   function whatIsAt([x, y]: Place): { cluster: number | null; point: number | null } {
     if (!scene) return { cluster: null, point: null };
     const { numbers, numberRadius, xs, ys } = scene;
-    for (const [c, spot] of numbers.entries())
-      if (spot && Math.hypot(spot.x - x, spot.y - y) <= numberRadius + 1) return { cluster: c, point: null };
+    const cluster = numbers.findIndex(
+      (spot) => spot && Math.hypot(spot.x - x, spot.y - y) <= numberRadius + 1,
+    );
+    if (cluster >= 0) return { cluster, point: null };
     let [best, nearest] = [-1, 10 ** 2];
     for (let i = 0; i < xs.length; i++) {
       const squared = (xs[i] - x) ** 2 + (ys[i] - y) ** 2;
@@ -223,12 +225,12 @@ export function scatterPlot(
     table(): (string | number)[][] {
       if (!view) return [];
       const { xyz, labels, rows } = view;
-      const points = Array.from(labels, (cluster, i) => [
-        ...(rows.length ? [rows[i]] : []),
-        cluster,
-        ...rotatePoint(xyz, i, turned()).map((value) => Number(value.toPrecision(6))),
-      ]);
-      return [[...(rows.length ? ['row'] : []), 'cluster', 'x', 'y'], ...points];
+      const points = Array.from(labels, (cluster, i) => {
+        const [x, y] = rotatePoint(xyz, i, turned()).map((value) => Number(value.toPrecision(6)));
+        return [rows[i], cluster, x, y];
+      });
+      const table = [['row', 'cluster', 'x', 'y'], ...points];
+      return rows.length ? table : table.map((line) => line.slice(1));
     },
     show(next: ModelView) {
       view = next;
