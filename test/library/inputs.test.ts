@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { labelsOf, sourceOf, withFiles } from '../../library/inputs.ts';
+import { evaluate, openRun, predict, resume, synth, train } from '../../index.ts';
+import {
+  assertOptions,
+  fixedPaths,
+  labelsOf,
+  type OptionKinds,
+  sourceOf,
+  withFiles,
+} from '../../library/inputs.ts';
 
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
 
@@ -93,4 +101,70 @@ describe('labels in memory', () => {
       });
     await assert.rejects(labelsOf([], 'pred'), { name: 'UserError' });
   });
+});
+
+test('paths are absolute, and in messages what was given', async () => {
+  const { fix, asGiven, naming } = fixedPaths();
+  const data = fix('x.npy');
+  const out = fix('./runs/x/');
+  assert.deepEqual([data, out], [resolve('x.npy'), resolve('runs/x')]);
+  assert.deepEqual([fix(undefined), fix(null), fix('/a/b')], [undefined, null, '/a/b']);
+  assert.equal(
+    asGiven(`${data} is not ${out}; see ${join(out, 'run.json')} (${out})`),
+    'x.npy is not ./runs/x; see ./runs/x/run.json (./runs/x)',
+  );
+  assert.equal(asGiven(`/b${data} and ${data}`), `/b${data} and x.npy`, 'not inside another path');
+  const failing = (error: Error) => naming(() => Promise.reject(error));
+  await assert.rejects(failing(new UserError(`${data}: no`)), new UserError('x.npy: no'));
+  const other = new Error(`${data}: a bug`);
+  await assert.rejects(failing(other), (error) => error === other);
+});
+
+interface Options {
+  out?: string;
+  force?: boolean;
+  http?: boolean | string;
+  signal?: AbortSignal;
+}
+const KINDS: OptionKinds<Options> = {
+  out: 'string',
+  force: 'boolean',
+  http: ['boolean', 'string'],
+  signal: 'signal',
+};
+const check = (options: object) => assertOptions('train', options as Options, KINDS);
+
+test('values of the right types pass, and undefined stands for what is left out', () => {
+  check({ out: 'x', force: false, http: '127.0.0.1:0', signal: AbortSignal.abort() });
+  check({ out: undefined, http: true });
+});
+
+for (const [name, options, message] of [
+  ['text for a boolean', { force: 'no' }, 'train: force must be true or false'],
+  ['two types allowed', { http: 80 }, 'train: http must be true or false or a string'],
+  ['null', { out: null }, 'train: out must be a string'],
+  ['a controller for its signal', { signal: new AbortController() }, 'train: signal must be an AbortSignal'],
+  ['a misspelt name', { forse: true }, 'train has no option forse; did you mean force?'],
+  ['a name like no other', { nJobs: 2 }, 'train has no option nJobs'],
+  ['text for the options', 'x.npy', 'train expects an object of options'],
+] as const)
+  test(`${name}: a UserError`, () => {
+    assert.throws(() => check(options as object), { name: 'UserError', message });
+  });
+
+test('every public function names what it lacks', async () => {
+  for (const [call, message] of [
+    [() => train({} as never), 'train needs the option data'],
+    [() => train(null as never), 'train expects an object of options'],
+    [() => resume({} as never), 'resume needs the option run'],
+    [() => predict({ run: 'x' } as never), 'predict needs the option data'],
+    [() => evaluate({} as never), 'evaluate needs the option pred'],
+    [() => synth(null as never), 'synth expects an object of options'],
+    [() => openRun(undefined as never), 'openRun needs the path of a run directory'],
+    [
+      () => synth({ points: 2 ** 39 }),
+      `synth: ${2 ** 39} × 2 numbers do not fit in memory; set out and labels`,
+    ],
+  ] as const)
+    await assert.rejects(async () => call(), { name: 'UserError', message });
 });
