@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
-import { cardsLegend, clusterCards } from '../view/cluster-details.ts';
+import type { Outcome, RunInfo } from '../view/api.ts';
+import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
-import { packedView } from '../view/model-view.ts';
+import { type ModelView, packedView } from '../view/model-view.ts';
 import {
   configEntries,
+  type Entry,
   listItems,
   outcomeEntries,
   pairsTable,
@@ -18,9 +20,8 @@ import {
 } from '../view/panels.ts';
 import { axesText } from '../view/points.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
-import type { ReportContents } from './contents.ts';
 import type { Crosstab } from './crosstab.ts';
-import { cardImages } from './exemplars.ts';
+import { cardImages, type ExemplarView } from './exemplars.ts';
 
 /**
  * The page of a finished run: that of a running one (web/index.html) with the run in it. All that a reader without scripts can have is
@@ -30,6 +31,27 @@ import { cardImages } from './exemplars.ts';
 /** Events and epochs that a page has: of more, some are left out. */
 const MOST_EVENTS = 3000;
 const MOST_EPOCHS = 5000;
+
+/** Everything that the report shows. Null means not available; `notes` say why. */
+export interface ReportContents {
+  run: RunInfo;
+  /** What the configuration says beside the options. */
+  about: Entry[];
+  history: RunHistory | null;
+  /** Points and clusters, on axes and on a map. */
+  view: ModelView | null;
+  map: ModelView | null;
+  /** Of images. */
+  exemplars: ExemplarView | null;
+  /** The content of clusters.json. */
+  described: Described | null;
+  confusion: Crosstab | null;
+  /** Number of true classes. */
+  classes: number | null;
+  /** Null if the run is not finished. */
+  outcome: Outcome | null;
+  notes: string[];
+}
 
 /** A picture as the report shows it. */
 export interface CaptionedPicture {

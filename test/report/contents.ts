@@ -1,7 +1,7 @@
 // A finished run that nothing computed, with texts that would be markup if they were not escaped.
 
-import type { ReportContents } from '../../report/contents.ts';
 import { type Crosstab, crosstab } from '../../report/crosstab.ts';
+import type { ReportContents } from '../../report/page.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import type { RunHistory } from '../../view/history.ts';
 import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
