@@ -14,7 +14,6 @@ import { scatter } from '../../model/statistics.ts';
 import {
   COVARIANCES,
   close,
-  congruent,
   forAll,
   logDensities,
   normalRows,
@@ -49,26 +48,6 @@ for (const covariance of COVARIANCES)
           Float64Array.from(x),
         ),
       );
-
-    test('what whitens a covariance makes it the identity', () => {
-      forAll([anySeed, anyDim], (seed, d) => {
-        const metric = positiveDefinite(seed, d, covariance);
-        const inverse = whitener(metric, d, covariance);
-        const identity = (p: number) => Number(p % (d + 1) === 0);
-        if (covariance === 'full')
-          close(
-            congruent(inverse, metric, d),
-            metric.map((_, p) => identity(p)),
-            1e-9,
-          );
-        else
-          close(
-            metric.map((value, i) => value * inverse[i] ** 2),
-            new Float64Array(d).fill(1),
-            1e-12,
-          );
-      });
-    });
 
     test('with shares, it is the most probable of Gaussians with that covariance', () => {
       forAll([anySeed, anyDim, fc.integer({ min: 1, max: 6 })], (seed, d, count) => {

@@ -58,19 +58,3 @@ for (const covariance of COVARIANCES)
       );
     });
   });
-
-test('with equal distances, the first clusters count', () => {
-  const mixture: Mixture = {
-    ...{ k: 5, d: 1, covariance: 'diag', weights: new Float64Array(5).fill(0.2) },
-    means: [0, 1, -1, 1, -1].map((m) => Float64Array.of(m)),
-    covariances: Array.from({ length: 5 }, () => Float64Array.of(1)),
-  };
-  const [first, second] = nearestPairs(mixture, 2);
-  assert.deepEqual(
-    [first, second].map(({ a, b }) => [a, b]),
-    [
-      [0, 1],
-      [0, 2],
-    ],
-  );
-});

@@ -195,20 +195,6 @@ export function product(a: Float64Array, b: Float64Array, d: number): Float64Arr
   });
 }
 
-/** A·x of each D-dimensional row x. */
-export function mapped(a: Float64Array, rows: ArrayLike<number>, d: number): number[] {
-  return Array.from(rows, (_, p) => {
-    const [r, i] = [Math.floor(p / d), p % d];
-    let sum = 0;
-    for (let j = 0; j < d; j++) sum += a[i * d + j] * rows[r * d + j];
-    return sum;
-  });
-}
-
-/** A·S·Aᵀ. */
-export const congruent = (a: Float64Array, s: Float64Array, d: number) =>
-  product(product(a, s, d), transposed(a, d), d);
-
 /** Standard normal numbers from a small generator that is independent of the code under test. */
 export function normals(seed: number): () => number {
   let state = seed >>> 0;

@@ -26,15 +26,6 @@ describe('treeSum', () => {
       assert.deepEqual(treeSum(parts), Float64Array.from(expected));
     });
   });
-
-  test('summing an aligned subtree first changes no bit', () => {
-    const { normal } = randomNumbers(1);
-    const parts = Array.from({ length: 13 }, () => [normal() * 1e10, normal()]);
-    const relayed = [treeSum(parts.slice(0, 8)), treeSum(parts.slice(8))];
-    assert.deepEqual(treeSum(relayed), treeSum(parts));
-    const four = [0, 4, 8, 12].map((start) => treeSum(parts.slice(start, start + 4)));
-    assert.deepEqual(treeSum(four), treeSum(parts));
-  });
 });
 
 describe('treeAccumulator', () => {

@@ -19,17 +19,6 @@ describe('two nearest neighbours', () => {
       assert.ok(Math.abs(found - d) < 0.1 * d, `${found}`);
     });
 
-  test('is the maximum of the likelihood of the lower nine tenths', () => {
-    // log μ at the expected order statistics of an exponential distribution of rate 5.
-    const n = 2000;
-    const logs = Array.from({ length: n }, (_, i) => -Math.log(1 - (i + 0.5) / n) / 5);
-    const distances = logs.map((log, i) => [(1 + i) / 100, ((1 + i) / 100) * Math.exp(log)]);
-    close(twoNearestNeighbours(Float32Array.from(distances.flat()), 2), 5, 0.002);
-    // What the largest tenth is does not matter.
-    const outliers = distances.map(([first, second], i) => [first, i < 0.9 * n ? second : 1e6 * first]);
-    close(twoNearestNeighbours(Float32Array.from(outliers.flat()), 2), 5, 0.002);
-  });
-
   test('leaves out duplicates and ties', () => {
     const rows = [1, 2, 1, 3, 2, 3];
     const found = twoNearestNeighbours(Float32Array.from(rows), 2);

@@ -84,32 +84,6 @@ describe('signal axes', () => {
       }
   });
 
-  test('are spikes above the edge of noise, all of them', () => {
-    for (const [n, d] of [
-      [2000, 40],
-      [300, 100],
-    ])
-      for (const q of [1, 3, 9, 16]) {
-        const rows = noise(q, n, d, (j) => (j < q ? 3 + j / 4 : 1));
-        assert.equal(axesOf(rows), q, `${q} in ${d} columns, ${n} rows`);
-      }
-  });
-
-  test('of rows that span fewer dimensions than columns are those dimensions', () => {
-    for (const q of [1, 4, 11]) {
-      const axes = noise(20 + q, q, 50);
-      const rows = noise(30 + q, 500, q).map((at) => {
-        const row = new Float64Array(50);
-        for (let a = 0; a < q; a++) for (let j = 0; j < 50; j++) row[j] += at[a] * axes[a][j];
-        return row;
-      });
-      // 2 % of the variance do not count, and the last axes may have less.
-      const found = axesOf(rows);
-      assert.ok(found <= q && found >= q - 2, `${found} of ${q}`);
-    }
-    assert.equal(axesOf(noise(1, 100, 30, (j) => (j < 2 ? 1 : 0))), 2);
-  });
-
   test('end where the others have less than 2 % of the variance, whatever their shape', () => {
     // Six axes of variance 1; the others, all but noise, have this share of all variance.
     const of = (share: number) => {

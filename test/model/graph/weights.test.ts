@@ -36,24 +36,6 @@ describe('directed weights', () => {
     });
   });
 
-  test('of a row do not depend on the others, nor on the unit of distance', () => {
-    forAll([rowArbitrary], (row) => {
-      const k = row.length;
-      const alone = directedWeights(row, k);
-      const others = Float32Array.from({ length: k }, (_, j) => 1e6 * (j + 1));
-      const together = directedWeights(Float32Array.of(...others, ...row, ...others), k);
-      assert.deepEqual(together.subarray(k, 2 * k), alone);
-      close(
-        directedWeights(
-          row.map((d) => d * 1024),
-          k,
-        ),
-        alone,
-        1e-12,
-      );
-    });
-  });
-
   test('of duplicates are 1; those of the others 0 where duplicates alone exceed the sum', () => {
     assert.deepEqual(directedWeights(new Float32Array(6), 6), new Float64Array(6).fill(1));
     assert.deepEqual(directedWeights(new Float32Array(6).fill(0.3), 6), new Float64Array(6).fill(1));
