@@ -28,21 +28,12 @@ interface Parameter {
 const LEFT_OUT = new Set(['data', 'report', 'linger']);
 
 /** Parameters of the client alone. */
-const OWN: Parameter[] = [
-  {
-    name: 'draw_report',
-    key: '',
-    type: 'bool',
-    description: 'draw the report at the end of fit, for the method report',
-    default: 'True',
-  },
-  {
-    name: 'verbose',
-    key: '',
-    type: 'bool | None',
-    description: 'show progress; None: in a notebook and on a terminal',
-    default: 'None',
-  },
+const own = (name: string, type: string, value: string, description: string): Parameter => {
+  return { name, key: '', type, description, default: value };
+};
+const OWN = [
+  own('draw_report', 'bool', 'True', 'draw the report at the end of fit, for the method report'),
+  own('verbose', 'bool | None', 'None', 'show progress; None: in a notebook and on a terminal'),
 ];
 
 /** An attribute `transform` would make the estimator a transformer to scikit-learn. */

@@ -72,22 +72,6 @@ describe('served blocks', () => {
     );
   });
 
-  test('fetches a mebibyte at a time', async () => {
-    const all = blocksOf(9, MEBIBYTE / 4);
-    const { asked, fetch } = server(all);
-    const answered = (indices: number[]) => {
-      void fetch(indices);
-      return Promise.resolve(Float32Array.from(indices.flatMap((i) => [...rowsOf(all[i])])));
-    };
-    let rows = 0;
-    for await (const [block, values] of servedBlocks(answered, DIM)(all)) {
-      assert.equal(values[0], block.start * DIM);
-      rows += values.length / DIM;
-    }
-    assert.equal(rows, 9 * (MEBIBYTE / 4));
-    assert.deepEqual(asked, [[0, 1, 2, 3], [4, 5, 6, 7], [8]]);
-  });
-
   test('exactly one request is pending while the last answer is used', async () => {
     const all = blocksOf(4, MEBIBYTE);
     const { asked, answers, fetch } = server(all);
