@@ -42,6 +42,10 @@ export const pairs = (...values: number[]): Point[] =>
 export const where = <T>(items: readonly T[], wanted: (i: number) => boolean): T[] =>
   items.filter((_, i) => wanted(i));
 
+/** The items with this label. */
+export const ofLabel = <T>(items: readonly T[], labels: ArrayLike<number>, label: number): T[] =>
+  items.filter((_, i) => labels[i] === label);
+
 export const meanOf = (rows: Point[]): Point =>
   rows[0].map((_, j) => rows.reduce((sum, row) => sum + row[j], 0) / rows.length);
 

@@ -10,6 +10,7 @@ import {
   assertClose,
   assertUnit,
   blobs,
+  ofLabel,
   pairs,
   randomNumbers,
   scene,
@@ -46,10 +47,7 @@ describe('mergeStep', () => {
       const { state, run } = before;
       const after = await mergeStep(run, { ...state, loss: 0.4, lossSinceChange: 0.4 });
       assert.equal(after.mixture.k, 3);
-      const own = statisticsOf(
-        where(rows, (i) => blob[i] === 0),
-        covariance,
-      );
+      const own = statisticsOf(ofLabel(rows, blob, 0), covariance);
       const fit = pointEstimate(run.prior, own);
       assertClose(after.mixture.means[0], fit.mean, 1e-9);
       assertClose(after.mixture.covariances[0], fit.covariance, 1e-9);
@@ -92,7 +90,7 @@ describe('mergeStep', () => {
     assert.equal(after.frozen, 0);
     assert.deepEqual(after.steps, [{ kind: 'merge', changed: 0, k: 4, progress: null }]);
     assert.equal(after.untilStep, 6);
-    const T = [0, 1, 2, 3].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const T = [0, 1, 2, 3].map((b) => statisticsOf(ofLabel(rows, blob, b)));
     const events = merges(before.events);
     assert.equal(events.length, 6);
     for (const {
@@ -171,7 +169,7 @@ describe('mergeStep', () => {
     const state = { ...before.state, mixture: { ...mixture, means } };
     const after = await mergeStep(before.run, state);
     assert.equal(after.mixture.k, 3);
-    const T = [0, 1].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
+    const T = [0, 1].map((k) => statisticsOf(ofLabel(rows, z, k)));
     assertClose(
       after.mixture.means[0],
       pointEstimate(before.run.prior, addStatistics(T[0], T[1])).mean,
@@ -214,7 +212,7 @@ describe('mergeStep', () => {
     const { run, state, events } = scene({ rows, z: blob });
     const prior = scene({ rows, z: blob }, { learned: true }).run.prior;
     await mergeStep(run, { ...state, prior });
-    const T = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const T = [0, 1].map((b) => statisticsOf(ofLabel(rows, blob, b)));
     assertClose([merges(events)[0].logRatio!], [-logSplitRatio(prior, T, 10, 1)], 1e-10);
   });
 

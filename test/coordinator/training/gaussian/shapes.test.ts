@@ -19,6 +19,7 @@ import {
   blobs,
   meansOf,
   nearestOf,
+  ofLabel,
   type Point,
   randomNumbers,
   type Scene,
@@ -45,7 +46,7 @@ const third = rowsOf(3, 50, 0.5, -9000);
 const rows = [...halves.rows, ...third.rows, ...minority.rows];
 const z = rows.map((_, i) => (i < 600 ? 0 : i < 650 ? 1 : 2));
 const part = [...halves.part, ...third.part, ...minority.part];
-const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
+const T = [0, 1, 2].map((k) => statisticsOf(ofLabel(rows, z, k)));
 const run = () => meansOf({ rows, z });
 
 /** The parts of halves by shape. */
@@ -85,7 +86,7 @@ describe('halves by shape', () => {
       meansOf({ rows: scaled, z }),
       niwPrior({ ...prior, psi }),
       [true, true, true],
-      [0, 1, 2].map((k) => statisticsOf(where(scaled, (i) => z[i] === k))),
+      [0, 1, 2].map((k) => statisticsOf(ofLabel(scaled, z, k))),
     );
     assert.deepEqual(counts(there), counts(await halveByShape(run(), prior, [true, true, true], T)));
   });
@@ -152,7 +153,7 @@ const plane = niwPrior({
 /** A cluster's rows, and the parts of them around these centres. */
 function proposal(rows: Point[], centres: Point[]): Proposed {
   const part = rows.map((row) => nearestOf(row, centres));
-  const parts = centres.map((_, j) => statisticsOf(where(rows, (i) => part[i] === j)));
+  const parts = centres.map((_, j) => statisticsOf(ofLabel(rows, part, j)));
   const rule: Rule = { centres: centres.map((centre) => Float64Array.from(centre)) };
   return { rows, parts, rule };
 }

@@ -12,6 +12,7 @@ import {
   assertUnit,
   blobs,
   nearestOf,
+  ofLabel,
   type Point,
   pairs,
   randomNumbers,
@@ -28,6 +29,9 @@ const anySide = (rows: Point[], seed = 1) => {
   const { below } = randomNumbers(seed);
   return rows.map(() => below(2));
 };
+/** All rows in one cluster. */
+const single = (rows: Point[], options: Parameters<typeof scene>[1]) =>
+  scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, options);
 /** Two steps that changed nothing: further proposals are due if no cluster is split in two. */
 const quiet = (k: number): Step[] => [
   { kind: 'split', changed: 0, k, progress: null },
@@ -84,13 +88,7 @@ describe('splitStep', () => {
       );
       for (const [c, b] of blobOf.entries()) {
         if (b === 2) continue;
-        assertCluster(
-          before,
-          after,
-          c,
-          where(rows, (i) => blob[i] === b),
-          z[blob.indexOf(b)],
-        );
+        assertCluster(before, after, c, ofLabel(rows, blob, b), z[blob.indexOf(b)]);
       }
       // The middle one changes only by rounding of its weight, and gets the refined sub-clusters.
       assert.equal(after.mixture.means[2], before.state.mixture.means[1]);
@@ -227,7 +225,7 @@ describe('splitStep', () => {
       { rows, z, side: rows.map(() => 1) },
       { schedule: { refine: 0, furtherProposals: false } },
     );
-    const sides = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const sides = [0, 1].map((b) => statisticsOf(ofLabel(rows, blob, b)));
     const after = await splitStep(before.run, { ...before.state, parts: [sides] });
     assert.deepEqual(
       splits(before.events).map(({ points, accepted }) => [points, accepted]),
@@ -277,7 +275,7 @@ describe('further proposals', () => {
       assert.deepEqual(more, [], 'only the best of the others is reported');
       assert.equal(best.points.length, parts);
       assert.equal(best.accepted, true);
-      const exact = [...Array(parts).keys()].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+      const exact = [...Array(parts).keys()].map((b) => statisticsOf(ofLabel(rows, blob, b)));
       const cost = searchCost(before.run.prior, exact, zeta);
       assert.ok(best.logRatio! > cost, `log H is ${best.logRatio}, the search costs ${cost}`);
 
@@ -289,18 +287,11 @@ describe('further proposals', () => {
       );
       const blobOf = after.mixture.means.map((m) => blob[nearestOf(m, rows)]);
       assert.deepEqual([...blobOf].sort(), [...Array(parts).keys()]);
-      for (const [c, b] of blobOf.entries())
-        assertCluster(
-          before,
-          after,
-          c,
-          where(rows, (i) => blob[i] === b),
-          0,
-        );
+      for (const [c, b] of blobOf.entries()) assertCluster(before, after, c, ofLabel(rows, blob, b), 0);
       assert.deepEqual(after.steps.at(-1), {
         ...{ kind: 'split', changed: parts - 1, k: parts, progress: null, exhaustive: true },
       });
-      const T = blobOf.map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+      const T = blobOf.map((b) => statisticsOf(ofLabel(rows, blob, b)));
       assertClose([best.logRatio!], [logSplitRatio(before.run.prior, T, 10, zeta)], 1e-9);
     });
 
@@ -367,10 +358,7 @@ describe('further proposals', () => {
     test(what, async () => {
       const { rows } = blobs(8, grid, 40, 0.5);
       const zeta = 0.2;
-      const before = scene(
-        { rows, z: rows.map(() => 0), side: anySide(rows) },
-        { steps: quiet(1), zeta, epoch: 18 },
-      );
+      const before = single(rows, { steps: quiet(1), zeta, epoch: 18 });
       const { prior } = before.run;
       let calls = 0;
       const { judge } = watched(before, (parts) =>
@@ -392,7 +380,7 @@ describe('further proposals', () => {
         const scale = Math.sqrt((normal() ** 2 + normal() ** 2 + normal() ** 2) / 3);
         return [normal() / scale, normal() / scale];
       });
-      const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { learned: true });
+      const before = single(rows, { learned: true });
       const after = await splitStep(before.run, before.state);
       const [, best] = splits(before.events);
       assert.deepEqual(
@@ -407,10 +395,7 @@ describe('further proposals', () => {
   /** Two blobs; a pair of parts separates them, with this log H, and more parts halve them, with log H 50. */
   const twoBlobs = (ofPair: number, ofMore = 50) => {
     const { rows } = blobs(16, pairs(0, 0, 12, 0), 200);
-    const before = scene(
-      { rows, z: rows.map(() => 0), side: anySide(rows) },
-      { epoch: 18, schedule: { depths: [2] } },
-    );
+    const before = single(rows, { epoch: 18, schedule: { depths: [2] } });
     let calls = 0;
     const { judge } = watched(before, (parts) =>
       calls++ === 0 ? Number.NEGATIVE_INFINITY : parts.length > 2 ? ofMore : ofPair,
@@ -467,7 +452,7 @@ describe('further proposals', () => {
   for (const learned of [false, true])
     test(`find an ill-scaled pair of stripes (${learned ? 'learned' : 'fixed'} prior)`, async () => {
       const rows = stripes(13, 400);
-      const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { learned });
+      const before = single(rows, { learned });
       const after = await splitStep(before.run, before.state);
       const [pair, best] = splits(before.events);
       assert.equal(pair.accepted, false, 'two-means halves the stripes');
@@ -501,7 +486,7 @@ describe('further proposals', () => {
       for (let seed = 1; seed <= 5; seed++) {
         const { uniform } = randomNumbers(seed);
         const rows = Array.from({ length: 400 }, () => [uniform(), uniform()]);
-        const before = scene({ rows, z: rows.map(() => 0), side: anySide(rows) }, { learned });
+        const before = single(rows, { learned });
         const after = await splitStep(before.run, before.state);
         assert.equal(after.mixture.k, 1, `seed ${seed}`);
         assert.equal(splits(before.events).length, 2);

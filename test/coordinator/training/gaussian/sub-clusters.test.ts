@@ -17,6 +17,7 @@ import {
   meanOf,
   meansOf,
   nearestOf,
+  ofLabel,
   type Point,
   pairs,
   randomNumbers,
@@ -39,19 +40,9 @@ describe('pcaSplit', () => {
     test(`separates the two blobs of each leaf exactly (${covariance})`, async () => {
       const { rows, blob } = blobs(1, pairs(0, 0, 20, 3, 100, 100, 100, 130), 30);
       const z = blob.map((b) => b >> 1);
-      const T = [0, 1].map((k) =>
-        statisticsOf(
-          where(rows, (i) => z[i] === k),
-          covariance,
-        ),
-      );
+      const T = [0, 1].map((k) => statisticsOf(ofLabel(rows, z, k), covariance));
       const result = await pcaSplit(meansOf({ rows, z, covariance }), netLeaves(2), [], T);
-      const expected = [0, 1, 2, 3].map((b) =>
-        statisticsOf(
-          where(rows, (i) => blob[i] === b),
-          covariance,
-        ),
-      );
+      const expected = [0, 1, 2, 3].map((b) => statisticsOf(ofLabel(rows, blob, b), covariance));
       assertAllClose(ordered(result[0]), expected.slice(0, 2), 1e-12);
       const [low, high] = result[1].sort((a, b) => a[2] / a[0] - b[2] / b[0]);
       assertClose(
@@ -68,13 +59,7 @@ describe('pcaSplit', () => {
     const { rows: two } = blobs(2, pairs(50, 0, 90, 0), 10);
     const rows = [...few, ...equal, ...two];
     const z = rows.map((_, i) => (i < 4 ? 0 : i < 14 ? 1 : 3));
-    const T = [0, 1, 2, 3].map((k) =>
-      statisticsOf(
-        where(rows, (i) => z[i] === k),
-        'full',
-        2,
-      ),
-    );
+    const T = [0, 1, 2, 3].map((k) => statisticsOf(ofLabel(rows, z, k), 'full', 2));
     const result = await pcaSplit(meansOf({ rows, z }), netLeaves(4), [], T);
     assert.deepEqual(
       result.map(([a, b]) => [a[0], b[0]]),
@@ -95,7 +80,7 @@ describe('pcaSplit', () => {
       vectors,
       own.map((part) => statisticsOf(part)),
     );
-    const expected = [2, 3, 0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const expected = [2, 3, 0, 1].map((b) => statisticsOf(ofLabel(rows, blob, b)));
     assertAllClose(
       result.flatMap((pair) => ordered(pair)),
       expected,
@@ -167,7 +152,7 @@ describe('refineSubClusters', () => {
       1,
       fallback,
     );
-    const expected = [0, 1].map((b) => statisticsOf(where(rows, (i) => blob[i] === b)));
+    const expected = [0, 1].map((b) => statisticsOf(ofLabel(rows, blob, b)));
     assertAllClose(parts[0], expected, 1e-12);
     assert.deepEqual(rules.map(centresOfRule), fallback);
     assert.deepEqual(
@@ -189,7 +174,7 @@ describe('refineSubClusters', () => {
     const fallback = [0, 1, 2].map(() => [Float64Array.of(1, 0), Float64Array.of(900, 0)]);
     const { rules, parts } = await refineSubClusters(meansOf(data), 6, fallback);
     for (const k of [0, 1]) {
-      const expected = [2 * k, 2 * k + 1].map((own) => where(rows, (i) => blob[i] === own));
+      const expected = [2 * k, 2 * k + 1].map((own) => ofLabel(rows, blob, own));
       const byPlace = [0, 1].sort(
         (p, q) => parts[k][p][1] + parts[k][p][2] - parts[k][q][1] - parts[k][q][2],
       );
@@ -252,8 +237,8 @@ describe('halveRepeatedly', () => {
     const eight = [0, 200].flatMap((x) => square.map((p) => [p[0] + x + 1000, p[1]]));
     const { rows, blob } = blobs(8, [...square, [-500, -500], ...eight], 20);
     const z = blob.map((b) => (b < 4 ? 0 : b === 4 ? 1 : 2));
-    const T = [0, 1, 2].map((k) => statisticsOf(where(rows, (i) => z[i] === k)));
-    const means = [...Array(13).keys()].map((b) => meanOf(where(rows, (i) => blob[i] === b)));
+    const T = [0, 1, 2].map((k) => statisticsOf(ofLabel(rows, z, k)));
+    const means = [...Array(13).keys()].map((b) => meanOf(ofLabel(rows, blob, b)));
     const run = meansOf({ rows, z });
     const result = await halveRepeatedly(run, [true, false, true], T, 3);
     assert.equal(result.length, 3);
