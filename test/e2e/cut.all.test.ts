@@ -94,11 +94,6 @@ describe('of Gaussian clusters', () => {
     assert.ok('tree.json' in json('run', 'run.json').files);
   });
 
-  test('is the same with three workers', async () => {
-    jsonOf(await dpmesh(trainArgs(easy.data, path('three'), '--workers', 3, '--soft', ...QUICK)));
-    assert.deepEqual(resultHashes(path('three')), resultHashes(path('run')));
-  });
-
   test('a cut joins what the tree joins first, and numbers by size', async () => {
     const before = resultHashes(path('run'));
     const { joins } = json('run', 'tree.json');

@@ -198,25 +198,4 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     await assertNoneLeft(running.pid);
     await assertNoneLeft(worker.pid);
   });
-
-  test('a resumed run shows its earlier history', async () => {
-    const { run, running } = await watched('resumed');
-    running.kill('SIGINT');
-    await running.ended;
-    await assertNoneLeft(running.pid);
-    const stopped = epochOf(run);
-    const again = start(['resume', run, '--workers', '1', '--http', '127.0.0.1:0']);
-    const url = await pageUrlOf(again);
-    await until('more epochs', () => epochOf(run) > stopped + 2, again);
-    const { epochs } = await historyAt(url);
-    assert.deepEqual(
-      epochs.epoch,
-      epochs.epoch.map((_, i) => i + 1),
-    );
-    assert.ok(epochs.epoch.length > stopped);
-    assert.ok(epochs.time.every((time, i) => i === 0 || time >= epochs.time[i - 1]));
-    again.kill('SIGINT');
-    assert.equal((await again.ended).code, 130);
-    await assertNoneLeft(again.pid);
-  });
 });

@@ -38,17 +38,6 @@ async function timed(running: RunningProcess) {
 }
 
 describe('an interrupted run', { concurrency: 2 }, () => {
-  test('also while it chooses thousands of initial clusters', async () => {
-    const run = join(folder, 'many');
-    const running = start(trainArgs(easy.data, run, '--workers', 1, '--init-k', 2000));
-    await until('the choice', () => running.stderr().includes('choosing 2000 clusters'), running);
-    running.kill('SIGTERM');
-    const { code, stderr, took } = await timed(running);
-    await assertNoneLeft(running.pid);
-    assert.equal(code, 130, stderr);
-    assert.ok(took < patience(5), `${took} s`);
-  });
-
   for (const [name, send] of [
     [
       'Ctrl-C, which all of its processes get',

@@ -141,27 +141,6 @@ describe('launch', { concurrency: 2 }, () => {
     assert.deepEqual(resultHashes(gpus), expected);
   });
 
-  test('a second worker launched during a run computes within 2 s of its start', async (t) => {
-    const { run, running, address } = await coordinator('second', ...ENDLESS);
-    const first = start(launchArgs(address, '--cpus', 1));
-    await until('epoch 5', () => epochOf(run) >= 5, first);
-    const second = start(launchArgs(address, '--gpus', 7), on(EIGHT));
-    const { worker, time } = await until(
-      'the second',
-      () => workersOf(run).find(({ name }) => name === `${host}/gpu7`),
-      second,
-    );
-    const epoch = await until(
-      'its work',
-      () => ofType(eventsOf(run), 'epoch').find((each) => each.time > time && each.workers[worker] > 0),
-      second,
-    );
-    const took = (Date.parse(epoch.time) - Date.parse(time)) / 1000;
-    t.diagnostic(`from its welcome to an epoch with its work: ${took.toFixed(2)} s`);
-    assert.ok(took < patience(2), `${took} s`);
-    await stop(running, first, second);
-  });
-
   test('launch gives up on a crash loop with its last error, and the others continue', async () => {
     const { run, running, address } = await coordinator('crash', ...ENDLESS);
     const options = on(EIGHT);
