@@ -3,7 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import type { Cut } from '../library/cut.ts';
 import { counted } from '../view/text.ts';
 import { defineCommand, numberFlag, REQUIRED, RUN, switchFlag, textFlag } from './flags.ts';
-import { dataPathOf, interruptible } from './process.ts';
+import { dataPathOf, interruptible, onSignal } from './process.ts';
 
 /** The commands that use a finished run. */
 
@@ -182,7 +182,7 @@ export const view = defineCommand({
     const address = http === undefined ? DEFAULT_HTTP : parseBindAddress('--http', http);
     const page = await openView(runs, { ...address, explicit: http !== undefined });
     const end = new AbortController();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
+    onSignal(() => end.abort());
     const what = runs.length === 1 ? runs[0].path : `${runs.length} runs`;
     console.error(oneLine(`${what}: ${page.url} (until Ctrl-C)`));
     await keepOpen(page, end.signal);

@@ -5,18 +5,14 @@ import { assertOpenFiles } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { resolveRunOptions } from '../coordinator/config.ts';
-import type { CoordinatorKeys, SessionOptions } from '../coordinator/open-session.ts';
+import type { CoordinatorKeys } from '../coordinator/open-session.ts';
 import type { Server } from '../coordinator/scheduler/server.ts';
 import { mostShards } from '../model/layout.ts';
 import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
-/** How a session gets its workers: the address and keys of the coordinator, and how workers start and stop. */
-export interface SessionWorkers extends Pick<SessionOptions, 'bind' | 'keys' | 'start' | 'sameFiles'> {
-  /** Must be called even if `start` was not. */
-  stop(): Promise<void>;
-}
+/** How a session gets its workers: the address and keys of the coordinator, and how workers start and stop; `stop` must be called. */
 
 /** Files and sockets of a coordinator (45 were seen, with page and report), and what each worker that it starts adds. */
 const [OWN_FILES, WORKER_FILES] = [64, 4];
@@ -24,11 +20,7 @@ const [OWN_FILES, WORKER_FILES] = [64, 4];
 type Log = (line: string) => void;
 
 /** Starts workers on this machine. They initialize while the coordinator opens its inputs. */
-export async function localWorkers(
-  config: RunConfig,
-  options: RunOptions,
-  log: Log,
-): Promise<SessionWorkers> {
+export async function localWorkers(config: RunConfig, options: RunOptions, log: Log) {
   const { specs, backend: choice } = await plannedWorkers(config, options);
   const shards = mostShards(config.shards);
   const [all, idle] = [specs.length, specs.length - shards];
@@ -47,7 +39,7 @@ export async function localWorkers(
   return {
     ...workers,
     sameFiles: true,
-    start(coordinator) {
+    start(coordinator: Server) {
       // If no other backend is set up, the choice needs no explanation; run.json records it anyway.
       if ((options.backend ?? 'auto') === 'auto' && choice.why !== NOT_SET_UP)
         log(`backend ${choice.backend}: ${choice.why}`);
@@ -93,7 +85,7 @@ export async function remoteWorkers(
   { keys: folder, insecure }: RunOptions,
   onRereadKeys: RunHooks['onRereadKeys'],
   log: Log,
-): Promise<SessionWorkers> {
+) {
   if (folder !== undefined && insecure)
     throw new UserError('--keys and --insecure exclude each other; leave one out');
   const port = Number(/:(\d+)$/.exec(bind)?.[1] ?? 0);

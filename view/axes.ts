@@ -59,9 +59,9 @@ export function lossScale(values: number[], range: [number, number], log: boolea
   return linear([Math.min(0, least), most], range, 4);
 }
 
-export interface AxisOptions {
+/** `integers`: ticks at these only. */
+interface AxisOptions {
   count?: number;
-  /** Ticks at integers only. */
   integers?: boolean;
   title?: string;
 }
@@ -69,9 +69,10 @@ export interface AxisOptions {
 /** Tick labels in one format for the axis: 12,500, or 1.2M if some are large, or 3e-5 if all are small. */
 function tickLabels(scale: Scale, count: number, integers = false): { tick: number; label: string }[] {
   const ticks = scale.ticks(count).filter((tick) => !integers || Number.isInteger(tick));
-  const largest = Math.max(0, ...ticks.map(Math.abs));
+  const sizes = ticks.map(Math.abs);
+  const largest = Math.max(0, ...sizes);
   const format = integers ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
-  const isLog = integers ? false : largest > 0 && Math.min(...ticks.map(Math.abs)) > 0;
+  const isLog = !integers && largest > 0 && Math.min(...sizes) > 0;
   const plain = isLog || (largest >= 1e-3 && largest < 1e5);
   return ticks.map((tick) => ({ tick, label: plain || tick === 0 ? format(tick) : shortNumber(tick) }));
 }

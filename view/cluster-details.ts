@@ -89,17 +89,13 @@ export interface CardInput {
 /** All rows that a card shows, in order. */
 export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sampled'>): number[] {
   if (!details) return sampled.slice(0, SHOWN_ROWS);
-  return [...details.exemplars.slice(0, SHOWN_ROWS), ...details.border.slice(0, SHOWN_ROWS)].map(
-    ({ row }) => row,
-  );
+  const shown = [details.exemplars, details.border].flatMap((rows) => rows.slice(0, SHOWN_ROWS));
+  return shown.map(({ row }) => row);
 }
 
 /** What is known of a cluster, as HTML. Of images, columns without a name mean nothing. */
 export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
-  const about = [
-    ...(rows === null ? [] : [counted(Math.round(rows), 'row')]),
-    ...(share === null ? [] : [percent(share)]),
-  ];
+  const about = [rows !== null && counted(Math.round(rows), 'row'), share !== null && percent(share)];
   const row = (one: NamedRow, more = '') => {
     const name = nameOf(one);
     return `<span class="row">${image(one.row) ?? ''}<span>${escaped(name + more)}</span></span>`;
@@ -120,25 +116,25 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     ['nearest, by separation', nearest ? [escaped(nearest)] : []],
     ['tree', evidence ? treeSentences(evidence) : []],
   ];
-  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster} <small>${about.join(', ')}</small></h3><dl>${entries
+  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster} <small>${about.filter(Boolean).join(', ')}</small></h3><dl>${entries
     .filter(([, values]) => values.length)
     .map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${value}</dd>`).join('')}`)
     .join('')}</dl></article>`;
 }
 
 /** The cards of clusters of a run that is over. `view`: null without points. */
-export const clusterCards = (
+export function clusterCards(
   clusters: readonly ClusterDetails[],
   view: Pick<ClusterTable, 'clusters'> | null,
   image: CardInput['image'] = () => null,
-): string =>
-  clusters
-    .map((details) => {
-      const { cluster, size: rows, share } = details;
-      const nearest = neighboursText(view?.clusters[cluster]?.nearest ?? []);
-      return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
-    })
-    .join('\n');
+): string {
+  const cards = clusters.map((details) => {
+    const { cluster, size: rows, share } = details;
+    const nearest = neighboursText(view?.clusters[cluster]?.nearest ?? []);
+    return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
+  });
+  return cards.join('\n');
+}
 
 const inRow = (rows: readonly string[]) =>
   rows.length ? [`<span class="row-list">${rows.join(' ')}</span>`] : [];

@@ -42,7 +42,7 @@ export function picture(attributes: PictureAttributes, ...body: string[]): strin
   ].join('\n');
 }
 
-export interface TextStyle {
+interface TextStyle {
   size?: number;
   anchor?: 'start' | 'middle' | 'end';
   bold?: boolean;
@@ -51,12 +51,11 @@ export interface TextStyle {
   rotate?: number;
   /** An outline in the background colour, so that the text is readable over anything. */
   halo?: boolean;
-  fill?: string;
 }
 
 export function text(x: number, y: number, content: string, style: TextStyle = {}): string {
-  const { size = 12, anchor = 'start', bold, tone = 'ink', rotate, halo, fill } = style;
-  const colour = fill ? `fill="${fill}"` : `class="${tone}" fill="${tone === 'ink' ? INK : MUTE}"`;
+  const { size = 12, anchor = 'start', bold, tone = 'ink', rotate, halo } = style;
+  const colour = `class="${tone}" fill="${tone === 'ink' ? INK : MUTE}"`;
   const turned = rotate ? ` transform="rotate(${num(rotate)} ${num(x)} ${num(y)})"` : '';
   const position = `x="${num(x)}" y="${num(y)}"${turned}${size === 12 ? '' : ` font-size="${num(size)}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}${bold ? ' font-weight="600"' : ''}`;
   const front = `<text ${position} ${colour}>${escaped(content)}</text>`;
