@@ -11,13 +11,14 @@ import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } 
 import type { Described, RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import { drawn, open } from './browser.ts';
-import { noEpochs, treeOf, type World, type WorldOptions, world } from './world.ts';
+import { noEpochs, treeOf, type WorldOptions, world } from './world.ts';
 
 const DIST = fileURLToPath(new URL('../../dist/web/', import.meta.url));
+const SCRIPT = 'text/javascript; charset=utf-8';
 const TYPES: Record<string, string> = {
   'index.html': 'text/html; charset=utf-8',
-  'app.js': 'text/javascript; charset=utf-8',
-  'analysis.js': 'text/javascript; charset=utf-8',
+  'app.js': SCRIPT,
+  'analysis.js': SCRIPT,
   'app.css': 'text/css; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 };
@@ -37,19 +38,7 @@ export interface MockOptions extends Partial<WorldOptions> {
   described?: Described;
 }
 
-export interface Mock {
-  url: string;
-  world: World;
-  /** The path of each POST request with the status of its response. */
-  posts: string[];
-  /** Simulates one more epoch. */
-  advance(): void;
-  send(message: Message): void;
-  setStatus(status: Status): void;
-  /** Cuts all streams, as if the coordinator had been killed. */
-  cut(): void;
-  close(): Promise<void>;
-}
+export type Mock = Awaited<ReturnType<typeof mock>>;
 
 /** Rows that are images: a grey of their own. */
 const rowsOf = (rows: number[]): RowContents => ({
@@ -60,7 +49,7 @@ const rowsOf = (rows: number[]): RowContents => ({
   })),
 });
 
-export async function mock(options: MockOptions = {}): Promise<Mock> {
+export async function mock(options: MockOptions = {}) {
   const { clusters = 10, dim = 10, rows = 4000, workers = 4, host } = options;
   const simulated = world({ clusters, dim, rows, workers, host });
   const epochs = noEpochs();
@@ -117,14 +106,12 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
 
   function respond({ method, url = '/' }: IncomingMessage, response: ServerResponse) {
     const path = url.split('?')[0];
-    const json = (value: unknown) => {
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify(value));
-    };
+    const type = (value: string) => response.setHeader('content-type', value);
+    const nothing = (status: number) => response.writeHead(status).end();
+    const json = (value: unknown) => type('application/json').end(JSON.stringify(value));
     if (method === 'POST') {
       posts.push(path);
-      response.statusCode = 204;
-      response.end();
+      nothing(204);
       const next = { pause: 'paused', resume: 'running', finish: 'finishing', stop: 'stopped' } as const;
       const status = next[path.replace('/api/', '') as keyof typeof next];
       return status && setStatus(status);
@@ -133,31 +120,21 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
     if (path === '/api/history') return json({ epochs, events: events.slice(-10_000), work });
     if (path === '/api/state') return json(stateNow());
     if (path === '/api/sample') {
-      response.setHeader('x-rows', rows);
-      response.setHeader('x-dim', dim);
-      response.setHeader('x-rows-in-all', 70_000);
+      response.writeHead(200, { 'x-rows': rows, 'x-dim': dim, 'x-rows-in-all': 70_000 });
       return response.end(Buffer.from(simulated.sample.buffer));
     }
     if (path === '/api/rows') return json(rowsOf(url.split('rows=')[1].split(',').map(Number)));
     if (path === '/api/result' || path === '/api/clusters') {
       const found = status === 'done' && (path === '/api/result' ? options.outcome : options.described);
-      if (found) return json(found);
-      response.statusCode = 204;
-      return response.end();
+      return found ? json(found) : nothing(204);
     }
     if (path === '/api/stream') {
-      response.setHeader('content-type', 'text/event-stream');
-      response.write(': dpmesh\n\n');
+      type('text/event-stream').write(': dpmesh\n\n');
       clients.add(response);
       return response.on('close', () => clients.delete(response));
     }
     const name = path === '/' ? 'index.html' : path.slice(1);
-    if (!(name in TYPES)) {
-      response.statusCode = 404;
-      return response.end('not found');
-    }
-    response.setHeader('content-type', TYPES[name]);
-    response.end(readFileSync(DIST + name));
+    return name in TYPES ? type(TYPES[name]).end(readFileSync(DIST + name)) : nothing(404);
   }
 
   function stateNow(): StateOf {
@@ -183,11 +160,13 @@ export async function mock(options: MockOptions = {}): Promise<Mock> {
   };
   return {
     url: `http://127.0.0.1:${port}`,
-    world: simulated,
+    /** The path of each POST request. */
     posts,
+    /** Simulates one more epoch. */
     advance: () => next(true),
     send,
     setStatus,
+    /** Cuts all streams, as if the coordinator had been killed. */
     cut,
     async close() {
       cut();
