@@ -1,7 +1,6 @@
 // npm run bench [-- names… | --all]: measures rows of the table, prints each result and writes docs/benchmarks.md.
 import { existsSync } from 'node:fs';
 import { NotAvailable } from './dpmesh.ts';
-import { measureOtherCpu } from './machine.ts';
 import { MAIN } from './processes.ts';
 import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
 import { encoderRows } from './rows/encoder.ts';
@@ -42,13 +41,10 @@ const report = openReport(rows);
 const missed: string[] = [];
 for (const row of selected) {
   console.log(`${row.name}: ${row.what}`);
-  const otherCpu = measureOtherCpu();
   const [text, verdict] = await measure(row);
-  const fraction = otherCpu() ?? 0;
-  const note = fraction > 0.05 ? `; other processes used ${Math.round(100 * fraction)} % of the CPU` : '';
   if (verdict === '**missed**' || verdict === '**failed**') missed.push(row.name);
   console.log(
-    `  target ${row.target ?? '–'}; measured ${text}: ${verdict.replaceAll('*', '').toUpperCase()}${note}`,
+    `  target ${row.target ?? '–'}; measured ${text}: ${verdict.replaceAll('*', '').toUpperCase()}`,
   );
   report.add(row, text, verdict);
 }

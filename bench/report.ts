@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, type as system, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { machineTable } from './machine.ts';
 import { ROOT } from './processes.ts';
 
 /** A row of the table of benchmarks. */
@@ -41,6 +41,25 @@ export function openReport(rows: BenchmarkRow[]) {
       writeFileSync(PATH, text(machine, rows, lines));
     },
   };
+}
+
+/** The processor, memory and software of this machine as a Markdown table. */
+function machineTable(): string {
+  const memory = `${(totalmem() / 2 ** 30).toFixed(1)} GiB`;
+  const rows = [
+    ['CPU', cpus()[0]?.model.trim() || 'unknown'],
+    ['cores', String(availableParallelism())],
+    ['memory', memory],
+    ['system', `${distribution()}${system()} ${release()}`],
+    ['Node.js', process.version],
+  ];
+  return ['| | |', '|---|---|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
+}
+
+function distribution(): string {
+  if (!existsSync('/etc/os-release')) return '';
+  const match = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'));
+  return match ? `${match[1]}, ` : '';
 }
 
 /** The lines of the existing table, by row name. */

@@ -1,7 +1,7 @@
 // Training of an auto-encoder: beside PyTorch, and on many rows.
+import { readFileSync } from 'node:fs';
 import { findTensorflow } from '../../worker/compute/installed.ts';
 import { type DataFiles, formatScore, scratch, train } from '../dpmesh.ts';
-import { readySecondsOf } from '../machine.ts';
 import { python, TORCH } from '../python.ts';
 import type { BenchmarkRow } from '../report.ts';
 import { eventsOf, ofType, workerPids } from '../run-files.ts';
@@ -51,6 +51,18 @@ const pytorch: BenchmarkRow = {
     return { measured: parts.join('; '), met: null };
   },
 };
+
+/** Seconds in which the first thread of a process ran or was ready to, while others ran: it did not wait. Null if it has ended or there is no /proc. */
+function readySecondsOf(pid: number): number | null {
+  try {
+    const [running, queued] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')
+      .split(' ')
+      .map(Number);
+    return (running + queued) / 1e9;
+  } catch {
+    return null;
+  }
+}
 
 /** How long each worker's first thread, which computes, has not waited, and when that was read. */
 function readyWatch() {

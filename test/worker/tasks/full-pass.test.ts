@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { cholesky, invertLower } from '../../../model/linalg.ts';
 import { priority } from '../../../model/random.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
@@ -25,18 +26,6 @@ import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 /** TensorFlow chooses the kernel of a product by the number of rows: with AVX2 a row's last bit depends on the other rows. */
 const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
-
-/** Of a symmetric 3×3 matrix, by its adjugate. */
-function inverse(m: number[][]): number[][] {
-  const minor = (a: number, b: number) => {
-    const [[p, q], [r, s]] = range(3)
-      .filter((i) => i !== a)
-      .map((i) => m[i].filter((_, j) => j !== b));
-    return (p * s - q * r) * ((a + b) % 2 ? -1 : 1);
-  };
-  const determinant = sum(range(3).map((j) => m[0][j] * minor(0, j)));
-  return range(3).map((a) => range(3).map((b) => minor(b, a) / determinant));
-}
 
 for (const backend of backends)
   describe(`full-pass on ${backend.identity}`, () => {
@@ -131,13 +120,17 @@ for (const backend of backends)
         const confidence = soft.map((r, i) => r[z[i]]);
         close(take(result, 'confidence', 'float32'), confidence, 2e-5);
         const { means, covariances } = blobMixture(covariance);
+        const inverses = covariances.map((sigma) => {
+          const full =
+            covariance === 'full'
+              ? sigma
+              : sigma.reduce((m, v, a) => m.with(a * (D + 1), v), new Float64Array(D * D));
+          return invertLower(cholesky(full, D)!, D);
+        });
         const distance = rows.map((row, i) => {
           const u = w.x(row).map((x, d) => x - means[z[i]][d]);
-          const sigma =
-            covariance === 'full'
-              ? matrixOf(covariances[z[i]], D)
-              : range(D).map((a) => range(D).map((b) => (a === b ? covariances[z[i]][a] : 0)));
-          return Math.sqrt(sum(u.map((value, a) => value * sum(inverse(sigma)[a].map((s, b) => s * u[b])))));
+          const white = matrixOf(inverses[z[i]], D).map((own) => sum(own.map((v, d) => v * u[d])));
+          return Math.hypot(...white);
         });
         agrees(take(result, 'distance', 'float32'), distance, 2e-5);
         const raw = (row: number, d: number) => w.raw[row * D + d];
