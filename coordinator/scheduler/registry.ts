@@ -76,263 +76,48 @@ const WRONG_RESULT = 'its results cannot be right: faulty memory, or another ver
 /** Longest label, in characters of the worker's name. */
 const MAX_LABEL = 100;
 
+export type Registry = ReturnType<typeof createRegistry>;
+
 /**
  * The workers of a run. Connections come and go; a worker is identified by the session id of its process. It is present
  * from its hello until it says bye, its process ends, or it is silent for too long. If it sends a message after that, it
  * joins again.
  */
-export class Registry {
-  readonly #options: RegistryOptions;
-  readonly #mayArrive: () => boolean;
-  readonly #members = new Map<string, Member>();
-  readonly #bySession = new Map<string, Member>();
-  readonly #byPeer = new Map<string, Member>();
-  readonly #labels = new Set<string>();
+export function createRegistry(options: RegistryOptions) {
+  const mayArrive = createTokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
+  const known = new Map<string, Member>();
+  const bySession = new Map<string, Member>();
+  const byPeer = new Map<string, Member>();
+  const labels = new Set<string>();
   /** Called at each arrival. */
-  readonly #arrivalListeners = new Set<() => void>();
+  const arrivalListeners = new Set<() => void>();
   /** Set by the first accepted result. Until then the workers present determine the run's identity. */
-  #fixedIdentity: string | null;
-  #backend: { name: string; why: string } | null = null;
-  #rows: ServedRows;
-  #peak = 0;
-
-  constructor(options: RegistryOptions) {
-    this.#options = options;
-    this.#mayArrive = createTokenBucket(ARRIVAL_BURST, ARRIVALS_PER_SECOND, options.now);
-    this.#fixedIdentity = options.identity ?? null;
-    this.#rows = options;
-  }
+  let fixedIdentity = options.identity ?? null;
+  let firstBackend: { name: string; why: string } | null = null;
+  let rows: ServedRows = options;
+  let peak = 0;
 
   /** Numeric identity of the run. */
-  identity(): string | null {
-    return this.#fixedIdentity ?? [...this.#members.values()].find(isPresent)?.description.identity ?? null;
-  }
-
-  /** Backend of the first worker with the run's identity, and why it was chosen. */
-  backend(): { name: string; why: string } | null {
-    return this.#backend;
-  }
-
-  /** All workers, present or not. */
-  members(): MemberView[] {
-    return Array.from(this.#members.values(), viewOf);
-  }
-
-  /** The largest number of workers present at one time. */
-  peakCount(): number {
-    return this.#peak;
-  }
-
-  /** The connections of all workers, including those that have left. */
-  peers(): string[] {
-    return [...this.#byPeer.keys()];
-  }
-
-  /** The worker of this number, present or not. */
-  member(worker: string): Member {
-    return this.#members.get(worker)!;
+  function identity(): string | null {
+    return fixedIdentity ?? [...known.values()].find(isPresent)?.description.identity ?? null;
   }
 
   /** A worker for people, such as `w1 on node7`. */
-  describe(worker: string): string {
-    return `${worker} on ${this.#members.get(worker)!.description.host}`;
+  function describe(worker: string): string {
+    return `${worker} on ${known.get(worker)!.description.host}`;
   }
 
-  /** The worker on this connection, present or not. */
-  memberAt(peer: string): Member | undefined {
-    return this.#byPeer.get(peer);
+  function welcome({ worker, peer, mayReadFile }: Member): void {
+    const { term, file, layout } = rows;
+    options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
 
-  /** Resolves when this many workers are present. */
-  joined(wanted: number): Promise<void> {
-    return new Promise((resolve) => {
-      const check = () => {
-        if (this.#countPresent() < wanted) return;
-        this.#arrivalListeners.delete(check);
-        resolve();
-      };
-      this.#arrivalListeners.add(check);
-      check();
-    });
+  function refuse(peer: string, refusal: Refusal): void {
+    options.counts.hellosRefused++;
+    options.send(peer, { type: 'refuse', ...refusal });
   }
 
-  /** Welcomes a worker or refuses it. */
-  hello(peer: string, header: Hello): void {
-    // A worker that gets no reply retries.
-    if (!this.#mayArrive()) {
-      this.#options.counts.hellosIgnored++;
-      return;
-    }
-    const isBarred = this.#bySession.get(header.session)?.isBarred;
-    const problem = isBarred ? { reason: WRONG_RESULT } : this.#refusalOf(header);
-    if (problem) {
-      this.#refuse(peer, problem);
-      return;
-    }
-    const description = descriptionOf(header);
-    const member =
-      this.#bySession.get(description.session) ??
-      this.#departedNamesake(description) ??
-      this.#newMember(description);
-    if (!member) {
-      // Retrying makes sense: some of them may leave.
-      this.#refuse(peer, { reason: `there are ${MAX_MEMBERS} workers already`, retry: true });
-      return;
-    }
-    if (!this.#fixedIdentity && this.identity() === null) this.#backend = null;
-    this.#backend ??= { name: description.backend, why: description.why };
-    const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
-    this.#bySession.delete(member.description.session);
-    this.#byPeer.delete(member.peer);
-    member.hasContributed &&= member.description.session === description.session;
-    Object.assign(member, { description, peer, processEnded: false, isBarred: false });
-    this.#bySession.set(description.session, member);
-    this.#byPeer.set(peer, member);
-    this.#welcome(member);
-    this.#arrive(member, isNews);
-  }
-
-  /** Notes that a message arrived from a worker; one that had left joins again. Returns whether it is present now. */
-  heardFrom(member: Member): boolean {
-    member.lastHeard = this.#options.now();
-    if (member.processEnded) return false;
-    if (isPresent(member)) return true;
-    if (!this.#mayArrive()) {
-      this.#options.counts.hellosIgnored++;
-      return false;
-    }
-    const problem = this.#refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
-    if (problem) {
-      this.#byPeer.delete(member.peer);
-      this.#refuse(member.peer, problem);
-      return false;
-    }
-    this.#arrive(member);
-    return true;
-  }
-
-  /** A worker says goodbye. */
-  bye(member: Member): void {
-    member.lastHeard = this.#options.now();
-    this.#leave(member, 'goodbye', 'said goodbye');
-  }
-
-  /** Stores a worker's memory use, in bytes. */
-  reportMemory(member: Member, memory: number, gpuMemory: Member['gpuMemory']): void {
-    member.memory = memory;
-    member.gpuMemory = gpuMemory;
-  }
-
-  /** A result of this worker was accepted. The first one fixes the run's numeric identity. */
-  recordContribution(member: Member): void {
-    member.hasContributed = true;
-    this.#fixedIdentity ??= this.identity();
-  }
-
-  /** Drops workers that have been silent for longer than the heartbeat timeout. */
-  dropSilent(): void {
-    const { heartbeatTimeout, counts, now } = this.#options;
-    for (const member of this.#members.values())
-      if (isPresent(member) && now() - member.lastHeard > heartbeatTimeout) {
-        counts.workersSuspected++;
-        this.#leave(member, 'silent', `silent for ${Math.round(heartbeatTimeout / 100) / 10} s`);
-      }
-  }
-
-  /** A worker's process on this host has ended. Returns whether it had contributed a result. */
-  ended(pid: number, host: string, how: Departure, reason: string): boolean {
-    const members = [...this.#members.values()].filter(
-      ({ description, processEnded }) =>
-        description.pid === pid && description.host === host && !processEnded,
-    );
-    for (const member of members) {
-      this.#leave(member, how, reason);
-      member.processEnded = true;
-    }
-    return members.some(({ hasContributed }) => hasContributed);
-  }
-
-  /** A worker has failed: its process ends by itself, or because it is refused from now on. */
-  dismiss(member: Member, reason: string): void {
-    this.#leave(member, 'exited', reason);
-    member.processEnded = true;
-    this.#refuse(member.peer, { reason: `it failed: ${reason}` });
-  }
-
-  /**
-   * A worker's data file is not what it should be: from now on it gets its rows from the coordinator. Returns false if it does
-   * so already. One that is not there does so when it returns.
-   */
-  withholdFile(member: Member, reason: string): boolean {
-    const { log } = this.#options;
-    if (!member.mayReadFile || !this.#rows.file) return false;
-    member.mayReadFile = false;
-    if (!isPresent(member)) return true;
-    log(
-      `worker ${this.describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
-    );
-    this.#leave(member, 'cut', reason, true);
-    this.#welcome(member);
-    this.#arrive(member);
-    return true;
-  }
-
-  /** The peer does not read its messages: its worker counts as gone until it says hello again. */
-  stalled(peer: string): void {
-    const member = this.#byPeer.get(peer);
-    if (!member) return;
-    this.#byPeer.delete(peer);
-    this.#leave(member, 'stalled', 'stopped reading its messages');
-  }
-
-  /** A worker's result was wrong, as no honest worker's is: it has to leave. `reason`: what was wrong, for the log. */
-  sendAway(worker: string, reason?: string): void {
-    const member = this.#members.get(worker);
-    if (!member) return;
-    // Also if it is not there: it may only have left for a moment.
-    member.isBarred = true;
-    this.#byPeer.delete(member.peer);
-    if (!isPresent(member)) return;
-    if (reason) this.#options.log(`worker ${this.describe(worker)} is sent away: ${reason}`);
-    this.#options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
-    this.#leave(member, 'refused', WRONG_RESULT);
-  }
-
-  /** All connections are being closed: workers that may return say hello again. */
-  cut(reason: string): void {
-    for (const member of this.#members.values()) this.#leave(member, 'cut', reason);
-    this.#byPeer.clear();
-  }
-
-  /** The run is over: nobody is up any more. */
-  close(): void {
-    for (const member of this.#members.values()) member.state = 'gone';
-  }
-
-  /** From now on the run has these rows: all workers join again, without their states and rows. */
-  serve(rows: ServedRows): void {
-    this.#rows = rows;
-    this.#options.dispatcher.serve(rows.layout);
-    for (const member of this.#members.values()) {
-      if (isPresent(member)) {
-        this.#welcome(member);
-        this.#options.dispatcher.join(member.worker);
-        // One that returns has to be welcomed too: it says hello first.
-      } else this.#byPeer.delete(member.peer);
-    }
-  }
-
-  #welcome({ worker, peer, mayReadFile }: Member): void {
-    const { term, file, layout } = this.#rows;
-    this.#options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
-  }
-
-  #refuse(peer: string, refusal: Refusal): void {
-    this.#options.counts.hellosRefused++;
-    this.#options.send(peer, { type: 'refuse', ...refusal });
-  }
-
-  #refusalOf(theirs: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
+  function refusalOf(theirs: Pick<Hello, 'protocol' | 'version' | 'identity'>): Refusal | undefined {
     const { protocol, version = 'of another version' } = theirs;
     // Two builds of one version may have unlike tasks: each would wait for what the other does not understand.
     if (protocol !== PROTOCOL || (theirs.version !== undefined && version !== buildId())) {
@@ -343,30 +128,30 @@ export class Registry {
         reason: `it is dpmesh ${theirBuild}, this coordinator is ${ownBuild}: install the same build on both`,
       };
     }
-    const identity = this.identity();
-    if (this.#options.mixed || identity === null || theirs.identity === identity) return;
-    const reason = `its numeric identity is ${theirs.identity}, the run's is ${identity}: results would not be bit-identical (see --mixed)`;
-    return { reason, identity };
+    const own = identity();
+    if (options.mixed || own === null || theirs.identity === own) return;
+    const reason = `its numeric identity is ${theirs.identity}, the run's is ${own}: results would not be bit-identical (see --mixed)`;
+    return { reason, identity: own };
   }
 
   /** A worker of the same name and host that has left: the new one takes over its number. */
-  #departedNamesake({ name, host }: WorkerDescription): Member | undefined {
+  function departedNamesake({ name, host }: WorkerDescription): Member | undefined {
     if (name === '') return;
-    return [...this.#members.values()].find(
+    return [...known.values()].find(
       (member) => !isPresent(member) && member.description.name === name && member.description.host === host,
     );
   }
 
   /** A new number; with all in use, that of the worker that left longest ago. */
-  #newMember(description: WorkerDescription): Member | undefined {
-    if (this.#members.size >= MAX_MEMBERS)
-      return [...this.#members.values()]
+  function newMember(description: WorkerDescription): Member | undefined {
+    if (known.size >= MAX_MEMBERS)
+      return [...known.values()]
         .filter((member) => !isPresent(member))
         .sort((a, b) => a.lastHeard - b.lastHeard)[0];
-    const worker = `w${this.#members.size + 1}`;
+    const worker = `w${known.size + 1}`;
     const member: Member = {
       worker,
-      label: this.#labelOf(worker, description.name),
+      label: labelOf(worker, description.name),
       description,
       peer: '',
       state: 'gone',
@@ -379,21 +164,21 @@ export class Registry {
       memory: 0,
       gpuMemory: null,
     };
-    this.#members.set(worker, member);
+    known.set(worker, member);
     return member;
   }
 
   /** A short label, unique in the run. */
-  #labelOf(worker: string, name: string): string {
+  function labelOf(worker: string, name: string): string {
     const wanted = name.slice(0, MAX_LABEL) || worker;
-    const label = this.#labels.has(wanted) ? `${wanted}/${worker}` : wanted;
-    this.#labels.add(label);
+    const label = labels.has(wanted) ? `${wanted}/${worker}` : wanted;
+    labels.add(label);
     return label;
   }
 
   /** `isNews`: the worker was not present, or its description has changed. */
-  #arrive(member: Member, isNews = true): void {
-    const { now, emit, dispatcher } = this.#options;
+  function arrive(member: Member, isNews = true): void {
+    const { now, emit, dispatcher } = options;
     const { worker, description } = member;
     member.state = 'up';
     member.lastHeard = now();
@@ -403,26 +188,201 @@ export class Registry {
       emit({ type: 'worker', worker, ...about, ...(version && { version }), ...(gpu !== null && { gpu }) });
     }
     dispatcher.join(worker);
-    this.#peak = Math.max(this.#peak, this.#countPresent());
-    for (const check of [...this.#arrivalListeners]) check();
+    peak = Math.max(peak, countPresent());
+    for (const check of [...arrivalListeners]) check();
   }
 
   /** `returns`: it joins again at once. */
-  #leave(member: Member, how: Departure, reason: string, returns = false): void {
+  function leave(member: Member, how: Departure, reason: string, returns = false): void {
     if (!isPresent(member)) return;
-    const { emit, dispatcher, log } = this.#options;
+    const { emit, dispatcher, log } = options;
     member.state = how === 'silent' ? 'silent' : 'gone';
     const tasks = dispatcher.leave(member.worker);
     const { pid, host } = member.description;
     emit({ type: 'worker-gone', worker: member.worker, pid, host, how, reason, tasks });
-    if (!returns && !this.#countPresent()) log('no workers left: waiting for one to join');
+    if (!returns && !countPresent()) log('no workers left: waiting for one to join');
   }
 
-  #countPresent(): number {
-    let count = 0;
-    for (const member of this.#members.values()) if (isPresent(member)) count++;
-    return count;
-  }
+  const countPresent = () => [...known.values()].filter(isPresent).length;
+
+  return {
+    identity,
+    describe,
+    /** Backend of the first worker with the run's identity, and why it was chosen. */
+    backend: () => firstBackend,
+    /** All workers, present or not. */
+    members: () => Array.from(known.values(), viewOf),
+    /** The largest number of workers present at one time. */
+    peakCount: () => peak,
+    /** The connections of all workers, including those that have left. */
+    peers: () => [...byPeer.keys()],
+    /** The worker of this number, present or not. */
+    member: (worker: string) => known.get(worker)!,
+    /** The worker on this connection, present or not. */
+    memberAt: (peer: string) => byPeer.get(peer),
+    /** Resolves when this many workers are present. */
+    joined(wanted: number): Promise<void> {
+      return new Promise((resolve) => {
+        const check = () => {
+          if (countPresent() < wanted) return;
+          arrivalListeners.delete(check);
+          resolve();
+        };
+        arrivalListeners.add(check);
+        check();
+      });
+    },
+    /** Welcomes a worker or refuses it. */
+    hello(peer: string, header: Hello): void {
+      // A worker that gets no reply retries.
+      if (!mayArrive()) {
+        options.counts.hellosIgnored++;
+        return;
+      }
+      const isBarred = bySession.get(header.session)?.isBarred;
+      const problem = isBarred ? { reason: WRONG_RESULT } : refusalOf(header);
+      if (problem) {
+        refuse(peer, problem);
+        return;
+      }
+      const description = descriptionOf(header);
+      const member =
+        bySession.get(description.session) ?? departedNamesake(description) ?? newMember(description);
+      if (!member) {
+        // Retrying makes sense: some of them may leave.
+        refuse(peer, { reason: `there are ${MAX_MEMBERS} workers already`, retry: true });
+        return;
+      }
+      if (!fixedIdentity && identity() === null) firstBackend = null;
+      firstBackend ??= { name: description.backend, why: description.why };
+      const isNews = !isPresent(member) || !isDeepStrictEqual(member.description, description);
+      bySession.delete(member.description.session);
+      byPeer.delete(member.peer);
+      member.hasContributed &&= member.description.session === description.session;
+      Object.assign(member, { description, peer, processEnded: false, isBarred: false });
+      bySession.set(description.session, member);
+      byPeer.set(peer, member);
+      welcome(member);
+      arrive(member, isNews);
+    },
+    /** Notes that a message arrived from a worker; one that had left joins again. Returns whether it is present now. */
+    heardFrom(member: Member): boolean {
+      member.lastHeard = options.now();
+      if (member.processEnded) return false;
+      if (isPresent(member)) return true;
+      if (!mayArrive()) {
+        options.counts.hellosIgnored++;
+        return false;
+      }
+      const problem = refusalOf({ identity: member.description.identity, protocol: PROTOCOL });
+      if (problem) {
+        byPeer.delete(member.peer);
+        refuse(member.peer, problem);
+        return false;
+      }
+      arrive(member);
+      return true;
+    },
+    /** A worker says goodbye. */
+    bye(member: Member): void {
+      member.lastHeard = options.now();
+      leave(member, 'goodbye', 'said goodbye');
+    },
+    /** Stores a worker's memory use, in bytes. */
+    reportMemory(member: Member, memory: number, gpuMemory: Member['gpuMemory']): void {
+      member.memory = memory;
+      member.gpuMemory = gpuMemory;
+    },
+    /** A result of this worker was accepted. The first one fixes the run's numeric identity. */
+    recordContribution(member: Member): void {
+      member.hasContributed = true;
+      fixedIdentity ??= identity();
+    },
+    /** Drops workers that have been silent for longer than the heartbeat timeout. */
+    dropSilent(): void {
+      const { heartbeatTimeout, counts, now } = options;
+      for (const member of known.values())
+        if (isPresent(member) && now() - member.lastHeard > heartbeatTimeout) {
+          counts.workersSuspected++;
+          leave(member, 'silent', `silent for ${Math.round(heartbeatTimeout / 100) / 10} s`);
+        }
+    },
+    /** A worker's process on this host has ended. Returns whether it had contributed a result. */
+    ended(pid: number, host: string, how: Departure, reason: string): boolean {
+      const members = [...known.values()].filter(
+        ({ description, processEnded }) =>
+          description.pid === pid && description.host === host && !processEnded,
+      );
+      for (const member of members) {
+        leave(member, how, reason);
+        member.processEnded = true;
+      }
+      return members.some(({ hasContributed }) => hasContributed);
+    },
+    /** A worker has failed: its process ends by itself, or because it is refused from now on. */
+    dismiss(member: Member, reason: string): void {
+      leave(member, 'exited', reason);
+      member.processEnded = true;
+      refuse(member.peer, { reason: `it failed: ${reason}` });
+    },
+    /**
+     * A worker's data file is not what it should be: from now on it gets its rows from the coordinator. Returns false if it does
+     * so already. One that is not there does so when it returns.
+     */
+    withholdFile(member: Member, reason: string): boolean {
+      const { log } = options;
+      if (!member.mayReadFile || !rows.file) return false;
+      member.mayReadFile = false;
+      if (!isPresent(member)) return true;
+      log(
+        `worker ${describe(member.worker)} gets its rows from the coordinator, as its own file is of no use: ${reason}`,
+      );
+      leave(member, 'cut', reason, true);
+      welcome(member);
+      arrive(member);
+      return true;
+    },
+    /** The peer does not read its messages: its worker counts as gone until it says hello again. */
+    stalled(peer: string): void {
+      const member = byPeer.get(peer);
+      if (!member) return;
+      byPeer.delete(peer);
+      leave(member, 'stalled', 'stopped reading its messages');
+    },
+    /** A worker's result was wrong, as no honest worker's is: it has to leave. `reason`: what was wrong, for the log. */
+    sendAway(worker: string, reason?: string): void {
+      const member = known.get(worker);
+      if (!member) return;
+      // Also if it is not there: it may only have left for a moment.
+      member.isBarred = true;
+      byPeer.delete(member.peer);
+      if (!isPresent(member)) return;
+      if (reason) options.log(`worker ${describe(worker)} is sent away: ${reason}`);
+      options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
+      leave(member, 'refused', WRONG_RESULT);
+    },
+    /** All connections are being closed: workers that may return say hello again. */
+    cut(reason: string): void {
+      for (const member of known.values()) leave(member, 'cut', reason);
+      byPeer.clear();
+    },
+    /** The run is over: nobody is up any more. */
+    close(): void {
+      for (const member of known.values()) member.state = 'gone';
+    },
+    /** From now on the run has these rows: all workers join again, without their states and rows. */
+    serve(next: ServedRows): void {
+      rows = next;
+      options.dispatcher.serve(next.layout);
+      for (const member of known.values()) {
+        if (isPresent(member)) {
+          welcome(member);
+          options.dispatcher.join(member.worker);
+          // One that returns has to be welcomed too: it says hello first.
+        } else byPeer.delete(member.peer);
+      }
+    },
+  };
 }
 
 const isPresent = ({ state }: Member) => state === 'up';

@@ -5,7 +5,7 @@ import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, createUsage, noCounts, type ResultsMessage } from './accounting.ts';
 import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
-import { type Member, Registry, type RegistryOptions, type ServedRows } from './registry.ts';
+import { createRegistry, type Member, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
 
 export type FetchMessage = Extract<FromWorker, { type: 'fetch' }>;
@@ -74,7 +74,7 @@ export function createScheduler(options: SchedulerOptions) {
       log(`worker ${registry.describe(worker)} gets no units for now: ${RESTS}`);
     },
   });
-  const registry = new Registry({ ...options, dispatcher, counts });
+  const registry = createRegistry({ ...options, dispatcher, counts });
   /** Workers whose complaint about the data is being verified, or waits for that. */
   const complaining = new Set<Member>();
   /** The last of these verifications: they read the file, so there is one at a time. */

@@ -139,14 +139,14 @@ export async function startServer(options: ServerOptions) {
       serve({ layout, file: isOwnFile ? options.file : null, term: newTerm() });
     },
     /** Numeric identity of the run, determined by its first worker. */
-    identity: () => registry.identity(),
+    identity: registry.identity,
     /** The first worker's backend, and why it was chosen. */
-    backend: () => registry.backend(),
+    backend: registry.backend,
     /** Resolves when this many workers have joined. */
-    joined: (count: number) => registry.joined(count),
+    joined: registry.joined,
     misread,
     /** A worker for people. */
-    describe: (worker: string) => registry.describe(worker),
+    describe: registry.describe,
     /** A worker's process on this machine has ended. Returns whether it had contributed a result. */
     ended: (pid: number, how: Departure, reason: string) =>
       registry.ended(pid, hostname().slice(0, MOST_ABOUT), how, reason),
@@ -157,7 +157,7 @@ export async function startServer(options: ServerOptions) {
     counts: () => ({ ...counts }),
     refused: socket.refused,
     traffic: socket.traffic,
-    members: () => registry.members(),
+    members: registry.members,
     /** Closes all connections; only workers whose keys are still allowed can reconnect. */
     async cut(): Promise<void> {
       registry.cut('the list of keys has changed');

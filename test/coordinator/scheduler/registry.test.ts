@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noCounts } from '../../../coordinator/scheduler/accounting.ts';
-import { Registry } from '../../../coordinator/scheduler/registry.ts';
+import { createRegistry } from '../../../coordinator/scheduler/registry.ts';
 import { buildId } from '../../../proto/build-id.ts';
 import type { FromCoordinator, FromWorker } from '../../../proto/messages.ts';
 import type { RunEvent } from '../../../view/events.ts';
@@ -17,7 +17,7 @@ function setUp() {
   /** What the dispatcher was notified of. */
   const notified: string[] = [];
   const counts = noCounts();
-  const registry = new Registry({
+  const registry = createRegistry({
     layout: { rows: 100, dim: 2, shards: 4, blockRows: 16, seed: '0' },
     file: null,
     term: 7,
