@@ -36,21 +36,13 @@ function folderOf(files: Record<string, Uint8Array | string>): string {
   return folder;
 }
 
-const png = (width: number, values: number[], channels: 1 | 2 | 3 | 4 = 1) =>
+const png = (width: number, values: number[], channels: 1 | 2 | 3 | 4 = 1, depth: 8 | 16 = 8) =>
   encode({
     width,
     height: values.length / width / channels,
-    data: Uint8Array.from(values),
+    data: depth === 8 ? Uint8Array.from(values) : Uint16Array.from(values),
     channels,
-    depth: 8,
-  });
-const png16 = (width: number, values: number[], channels: 1 | 3 = 1) =>
-  encode({
-    width,
-    height: values.length / width / channels,
-    data: Uint16Array.from(values),
-    channels,
-    depth: 16,
+    depth,
   });
 const jpeg = (width: number, values: number[], change = (image: Sharp) => image) => {
   const raw = { width, height: values.length / width, channels: 1 } as const;
@@ -104,26 +96,20 @@ describe('a folder of images', () => {
     assert.deepEqual(warnings, []);
   });
 
-  test('JPEG, and PNG of 16 bits, of a palette and of 1 bit', async () => {
+  test('JPEG, and PNG of 16 bits and of a palette', async () => {
     const values = [0, 50, 100, 150, 200, 255];
-    const { rows, shape } = await opened(
-      folderOf({
-        'a.jpg': await jpeg(3, values),
-        'b.jpeg': await jpeg(3, values),
-        'c.png': png16(
-          3,
-          values.map((v) => 257 * v),
-        ),
-      }),
-    );
+    const photo = await jpeg(3, values);
+    const deep = values.map((v) => 257 * v);
+    const folder = folderOf({ 'a.jpg': photo, 'b.jpeg': photo, 'c.png': png(3, deep, 1, 16) });
+    const { rows, shape } = await opened(folder);
     assert.deepEqual(shape, [2, 3]);
     near(rows, [...values, ...values, ...values], 2);
     const raw = { width: 2, height: 1, channels: 3 } as const;
     const palette = await sharp(Buffer.from([255, 0, 0, 0, 0, 255]), { raw })
       .png({ palette: true })
       .toBuffer();
-    const deep = png16(2, [65535, 0, 0, 0, 0, 65535], 3);
-    const colours = await opened(folderOf({ 'a.png': palette, 'b.png': deep }));
+    const colour = png(2, [65535, 0, 0, 0, 0, 65535], 3, 16);
+    const colours = await opened(folderOf({ 'a.png': palette, 'b.png': colour }));
     assert.deepEqual(colours.shape, [1, 2, 3]);
     assert.deepEqual(colours.rows, [255, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 255]);
   });
@@ -376,15 +362,12 @@ test('a list of images that no string can hold is refused', async () => {
   await refuses(() => readImageList(runFiles(run)), 'images.txt has 536870912 bytes');
 });
 
-describe('labels', () => {
+test('labels are the names of sub-folders', async () => {
   const image = png(1, [1]);
-
-  test('are the names of sub-folders', async () => {
-    const folder = folderOf({ 'dog/1.png': image, 'cat/x/2.png': image, 'cat/3.png': image });
-    const { codes, names } = await readLabels(folder);
-    assert.deepEqual([...codes], [0, 0, 1]);
-    assert.deepEqual(names, ['cat', 'dog']);
-    const kept = await readLabels(folder, { images: ['cat/3.png', 'dog/1.png'] });
-    assert.deepEqual([...kept.codes], [0, 1]);
-  });
+  const folder = folderOf({ 'dog/1.png': image, 'cat/x/2.png': image, 'cat/3.png': image });
+  const { codes, names } = await readLabels(folder);
+  assert.deepEqual([...codes], [0, 0, 1]);
+  assert.deepEqual(names, ['cat', 'dog']);
+  const kept = await readLabels(folder, { images: ['cat/3.png', 'dog/1.png'] });
+  assert.deepEqual([...kept.codes], [0, 1]);
 });
