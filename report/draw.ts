@@ -1,14 +1,13 @@
 import { existsSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
 import { pointsPicture } from '../view/points.ts';
-import { FONT } from '../view/svg.ts';
 import { treePicture } from '../view/tree-picture.ts';
 import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
+import { pngOf } from './png.ts';
 
 const NAMES = ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses'] as const;
 /** Of reports of earlier versions, which this one replaces. */
@@ -95,27 +94,4 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
     yield picture('k', kChart(history, classes), '');
     yield picture('losses', lossChart(history.epochs), '');
   }
-}
-
-/** Pixels per unit of a picture: sharp on high-resolution screens and in print. */
-const ZOOM = 2;
-const { resolve } = createRequire(import.meta.url);
-const FACES = ['400Regular/OpenSans_400Regular.ttf', '600SemiBold/OpenSans_600SemiBold.ttf'];
-/** Characters beyond Latin, Greek and Cyrillic, which Open Sans may lack. */
-const FOREIGN = /[\u0530-\u1dff\u2300-\ufffc\u{10000}-\u{10ffff}]/u;
-
-/** Renders a picture as PNG on another thread. The font is bundled, so the result is the same on every machine. */
-export async function pngOf(svg: string): Promise<Uint8Array> {
-  const { renderAsync } = await import('@resvg/resvg-js');
-  const image = await renderAsync(svg, {
-    fitTo: { mode: 'zoom', value: ZOOM },
-    font: {
-      fontFiles: FACES.map((face) => resolve(`@expo-google-fonts/open-sans/${face}`)),
-      // Class names may be in any script.
-      loadSystemFonts: FOREIGN.test(svg),
-      defaultFontFamily: FONT,
-      sansSerifFamily: FONT,
-    },
-  });
-  return image.asPng();
 }
