@@ -4,7 +4,7 @@ import { byPrefix } from '../../proto/codec.ts';
 import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { type Counts, createUsage, noCounts, type ResultsMessage } from './accounting.ts';
-import { type DispatcherOptions, UnitDispatcher } from './dispatcher.ts';
+import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { createRegistry, type Member, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
 
@@ -60,7 +60,7 @@ export function createScheduler(options: SchedulerOptions) {
   let { term } = options;
   const counts = noCounts();
   const usage = createUsage(layout.rows);
-  const dispatcher = new UnitDispatcher({
+  const dispatcher = createDispatcher({
     layout,
     rules: options.rules,
     now,

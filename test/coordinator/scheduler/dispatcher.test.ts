@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import { type Assignment, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import {
+  type Assignment,
+  createDispatcher,
+  type UnitDispatcher,
+} from '../../../coordinator/scheduler/dispatcher.ts';
 import type { Result, ResultVerdict, RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
@@ -35,7 +39,7 @@ const numbersOf = (results: Result[]) => results.map(({ tasks: [{ value }] }) =>
 function setUp(shards = 4, own: typeof rules = rules) {
   const sent: Sent[] = [];
   const clock = { now: 0 };
-  const dispatcher = new UnitDispatcher({
+  const dispatcher = createDispatcher({
     layout: layoutOf(shards),
     rules: own,
     send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Dispatcher, UnitDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
+import { createDispatcher, type Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { netStates } from '../../../coordinator/training/publish.ts';
 import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
@@ -63,7 +63,7 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
       return [`w${i}`, { states, context: createContext(backend, states, read, layout as Layout) }];
     }),
   );
-  const dispatcher = new UnitDispatcher({
+  const dispatcher = createDispatcher({
     layout,
     now: () => 0,
     async send(worker, message, tensors) {
