@@ -281,7 +281,7 @@ async function openServer(
   const { startThread, trainerIn } = await import('./start-trainer.ts');
   const thread = startThread();
   closing.defer(() => thread.terminate());
-  const trainer = (host: TrainerHost) => trainerIn(thread, host);
+  const trainerFor = (host: TrainerHost) => trainerIn(thread, host);
   const serve = (source: Source, layout: Layout): void => {
     const isOwn = source === inputs.source;
     if (!isOwn) closing.defer(source.close);
@@ -289,7 +289,7 @@ async function openServer(
     server.serve(layout, isOwn);
   };
   const { observer, held } = monitor ?? {};
-  return { server, check, workers, versions, trainer, serve, observer, held };
+  return { server, check, workers, versions, trainerFor, serve, observer, held };
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

@@ -53,7 +53,7 @@ export interface RunInput {
   out: RunDirectory;
   checkpoints: Checkpoints;
   /** Gives the trainer its host. */
-  trainer: (host: TrainerHost) => Trainer;
+  trainerFor: (host: TrainerHost) => Trainer;
   /** Null for a new run. */
   resume: ResumedInput | null;
   /** From now on these rows are clustered, also for workers and page. */
@@ -76,7 +76,7 @@ export interface RunInput {
 }
 
 /** The input, and what its stages share. */
-export interface RunContext extends Omit<RunInput, 'trainer'> {
+export interface RunContext extends Omit<RunInput, 'trainerFor'> {
   trainer: Trainer;
   /** Its errors name the data. */
   dispatcher: Dispatcher;

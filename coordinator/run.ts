@@ -33,7 +33,7 @@ export async function planOf(input: RunInput) {
     describe: async (worker) => server.describe(worker),
   };
   const context: RunContext = {
-    ...{ ...input, dispatcher, trainer: input.trainer(host) },
+    ...{ ...input, dispatcher, trainer: input.trainerFor(host) },
     serve(next, layout) {
       read = next;
       input.serve(next, layout);

@@ -23,12 +23,13 @@ import { replicate } from './training/replicates.ts';
 import type { Prepared, Run } from './training/run-context.ts';
 import { type Training, trainingOf } from './training/train.ts';
 
-/** What the training has done by the thread that has the sockets, the files and the page. */
-export interface TrainerHost extends Reading, Preparing {}
+/** What the training has done by the main thread, which has the sockets, the files and the page. */
+export type TrainerHost = Reading & Preparing;
 
 /**
- * All that a run computes of clusters and encoder, with one set of clusters in training at a time. It has a thread of its own
- * (start-trainer.ts), so that nothing here, however long it takes, holds up sockets and page.
+ * What a run computes of clusters and encoder, with one set of clusters in training at a time; only labels and latent vectors of all rows
+ * pass through the main thread to their files. It has a thread of its own (start-trainer.ts), so that nothing here, however long it
+ * takes, holds up sockets and page.
  */
 export function createTrainer(host: TrainerHost) {
   let run: Run;

@@ -12,7 +12,7 @@ export interface RoundSpec {
   sum?: boolean;
   /** The rows of each shard's sample, if the tasks work on it. */
   sampled?: readonly number[];
-  /** Called with each result as it arrives, in any order, instead of collecting them. */
+  /** Called with each result as it arrives, in any order, instead of collecting them; in the main thread only. */
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
 

@@ -1,5 +1,5 @@
 import type { SavedTree } from '../../data/saved/saved-clusters.ts';
-import { type Change, type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
+import { type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
@@ -47,10 +47,10 @@ export function trainingOf(run: Run): Training {
   /** The workers have the net. */
   let isPublished = false;
 
-  async function taken(change: Change, step: Promise<State>): Promise<State> {
+  async function taken(step: Promise<State>): Promise<State> {
     const after = await step;
-    const { changed, k } = after.steps.at(-1)!;
-    run.emit({ type: 'step', epoch: after.epoch, kind: change, changed, k });
+    const { kind, changed, k } = after.steps.at(-1)!;
+    run.emit({ type: 'step', epoch: after.epoch, kind, changed, k });
     if (changed) publishNet(run, after.net);
     return after;
   }
@@ -66,10 +66,9 @@ export function trainingOf(run: Run): Training {
       return runEpoch(run, { ...state, epoch: state.epoch + 1 }).catch(named);
     },
     async change(state, isAfterEpoch) {
-      if (!isAfterEpoch) return taken('merge', likelihood.join(run, state, config.clusters!)).catch(named);
+      if (!isAfterEpoch) return taken(likelihood.join(run, state, config.clusters!)).catch(named);
       if (state.untilStep > 0 || isJoining(state.steps)) return null;
-      const change = nextChange(state.steps);
-      return taken(change, likelihood.step(run, state, change)).catch(named);
+      return taken(likelihood.step(run, state, nextChange(state.steps))).catch(named);
     },
   };
 }
