@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { whyNotPlain } from './msgpack.ts';
+import { MAX_MESSAGE } from './task-limits.ts';
 import { arrayOf, bytesIn, bytesOf, DTYPES, dtypeOf, type Tensors } from './tensors.ts';
 
 const tensorsSchema = z.array(
@@ -21,9 +22,8 @@ export class MalformedMessage extends Error {
   override name = 'MalformedMessage';
 }
 
-/** Maximum bytes of a header and of a message. Anything larger is rejected before it is decoded. */
+/** Maximum bytes of a header. Anything larger is rejected before it is decoded. */
 export const MAX_HEADER = 4 << 20;
-export const MAX_MESSAGE = 1 << 30;
 /**
  * Maximum bytes of a frame of tensors, and of any frame that a worker sends. ZeroMQ allocates a frame before the peer has
  * authenticated, so this bounds what an unknown peer's connection can allocate.

@@ -1,4 +1,7 @@
-/** Limits of task parameters. Apart from tasks.ts, so that `--help` can show them without loading the schemas. */
+/** Limits of messages and task parameters. Apart, so that what only needs these numbers loads no schemas. */
+
+/** Maximum bytes of a message. Anything larger is rejected before it is decoded. */
+export const MAX_MESSAGE = 1 << 30;
 
 export const MAX_BATCH_SIZE = 1 << 20;
 /** A worker cannot interrupt a task, so this bounds its duration. */

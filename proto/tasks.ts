@@ -5,7 +5,6 @@ import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../model/layout.ts';
 import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
-import { MAX_MESSAGE } from './codec.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
 import {
   between,
@@ -36,7 +35,7 @@ import {
   UNDIRECTED,
   whitened,
 } from './states.ts';
-import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from './task-limits.ts';
+import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS, MAX_MESSAGE } from './task-limits.ts';
 import type { Nd, Tensors } from './tensors.ts';
 
 /**
@@ -471,7 +470,7 @@ const TASKS = {
 /** Of so many things that are dealt out to the shards in turn, those of one. */
 const ownOf = (all: number, shards: number, shard: number) => Math.max(0, Math.ceil((all - shard) / shards));
 
-export { type Cell, MOST_CELLS } from './partition.ts';
+export type { Cell } from './partition.ts';
 
 export type TaskName = keyof typeof TASKS;
 export const TASK_NAMES = Object.keys(TASKS) as TaskName[];

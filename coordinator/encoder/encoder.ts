@@ -7,7 +7,7 @@ import { diagonalOf } from '../../model/linalg.ts';
 import { type Autoencoder, autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { ariOfLabels } from '../../model/scores.ts';
-import { MAX_MESSAGE } from '../../proto/codec.ts';
+import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';

@@ -7,7 +7,7 @@ import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 import { decoderNet } from '../../model/nets/autoencoder.ts';
 import { layersOf, logits } from '../../model/nets/net.ts';
-import { MAX_MESSAGE } from '../../proto/codec.ts';
+import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import type { Emit } from '../../view/events.ts';
 import {
   type Checkpoint,

@@ -8,12 +8,12 @@ import {
   encode,
   MAX_FRAME,
   MAX_HEADER,
-  MAX_MESSAGE,
   MalformedMessage,
   prefixed,
   unprefixed,
 } from '../../proto/codec.ts';
 import { fromCoordinator, fromWorker } from '../../proto/messages.ts';
+import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { bytesOf, DTYPES, dtypeOf, type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 

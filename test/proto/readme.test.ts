@@ -5,9 +5,10 @@ import { describe, test } from 'node:test';
 import { blockHash, MAX_READ_BYTES } from '../../data/blocks.ts';
 import { layoutOf, shardBlocks } from '../../model/layout.ts';
 import { generator, priority, type Rng, shuffledPrefix } from '../../model/random.ts';
-import { decode, MAX_FRAME, MAX_HEADER, MAX_MESSAGE } from '../../proto/codec.ts';
+import { decode, MAX_FRAME, MAX_HEADER } from '../../proto/codec.ts';
 import { fromWorker, MOST_ABOUT, MOST_DONE, MOST_FETCHED, MOST_WHY, PROTOCOL } from '../../proto/messages.ts';
 import { MAX_DEPTH, MAX_VALUES } from '../../proto/msgpack.ts';
+import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { DTYPES } from '../../proto/tensors.ts';
 import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
 

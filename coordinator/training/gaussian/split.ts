@@ -2,7 +2,8 @@ import { accepts, isTiny, logSplitRatio, proposable, searchCost } from '../../..
 import { generator } from '../../../model/random.ts';
 import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
-import { type Cell, MOST_CELLS } from '../../../proto/tasks.ts';
+import { MOST_CELLS } from '../../../proto/partition.ts';
+import type { Cell } from '../../../proto/tasks.ts';
 import { emitProposal } from '../changes.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';

@@ -4,7 +4,7 @@ import { MOST_FEATURE_AXES } from '../../../data/transform.ts';
 import { labelsOf, linksBetween } from '../../../model/graph/mean-field.ts';
 import { linkedHalves, mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import type { State } from '../../../model/state.ts';
-import { MAX_MESSAGE } from '../../../proto/codec.ts';
+import { MAX_MESSAGE } from '../../../proto/task-limits.ts';
 import { changedOptions, type RunConfig } from '../../config.ts';
 import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';

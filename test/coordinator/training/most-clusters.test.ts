@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mostClusters, mostParts, withinLimit } from '../../../coordinator/training/rounds.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
-import { MAX_MESSAGE } from '../../../proto/codec.ts';
+import { MAX_MESSAGE } from '../../../proto/task-limits.ts';
 
 describe('the most clusters', () => {
   test('statistics of two parts of each fit in a message, those of one more would not', () => {

@@ -1,0 +1,95 @@
+import type {
+  ClusterDescription,
+  ClusterEvidence,
+  SavedClusters,
+  SavedTree,
+} from '../data/saved/saved-clusters.ts';
+import { contrastsOf } from '../model/description/contrast.ts';
+import { type Centres, nearestCentres } from '../model/description/distances.ts';
+import type { ClusterTexts } from './storage/descriptions.ts';
+import type { FullPassResult } from './training/full-pass.ts';
+
+/** `clusters.json`: what is said of each cluster. */
+
+/** What is said of a cluster, at most. */
+const [MOST_NEAREST, MOST_COLUMNS] = [5, 10];
+
+/** A number of a list, as an embedding is one: it means nothing by itself. */
+const LIST_ITEM = /\[\d+\]$/;
+
+export interface DescriptionInput {
+  /** Clusters that have rows. */
+  k: number;
+  rows: number;
+  labelled: Pick<FullPassResult, 'counts' | 'T' | 'columns' | 'shown'>;
+  centres: Centres;
+  tree: SavedTree | null;
+  /** Names of the columns; null where they have none. */
+  names: readonly string[] | null;
+  /** Does a single column mean something? Not one of latent vectors, nor a pixel. */
+  areMeant: boolean;
+  /** What names the rows that are shown. */
+  ids: ReadonlyMap<number, string>;
+  texts: ClusterTexts | null;
+}
+
+/** `clusters.json`. All numbers are functions of the data, config and seed. */
+export function describeClusters(input: DescriptionInput): SavedClusters {
+  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts } = input;
+  const { counts, T, columns, shown } = labelled;
+  const inner = T.slice(0, k).map(([own]) => own);
+  const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
+  const apart = areMeant
+    ? contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant)
+    : null;
+  const named = (row: number) => {
+    const id = ids.get(row);
+    return id === undefined ? { row } : { row, id };
+  };
+  const clusters = counts.slice(0, k).map(
+    (size, cluster): ClusterDescription => ({
+      ...{ cluster, size, share: size / rows },
+      exemplars: shown.exemplars[cluster].map(({ row, distance }) => ({
+        ...named(row),
+        distance: short(distance),
+      })),
+      border: shown.border[cluster].map(({ row, rival, margin }) => ({
+        ...named(row),
+        other: rival,
+        margin: short(margin),
+      })),
+      nearest: nearestCentres(centres, cluster, k, MOST_NEAREST).map(({ cluster: other, distance }) => ({
+        cluster: other,
+        distance: short(distance),
+      })),
+      apart: (apart?.[cluster] ?? []).map(({ column, difference, mean, rest }) => ({
+        column: column + 1,
+        ...(names && { name: names[column] }),
+        difference: short(difference),
+        mean: short(mean),
+        rest: short(rest),
+      })),
+      evidence: tree && evidenceOf(cluster, tree),
+      ...(texts && {
+        words: texts.words[cluster].map(({ word, weight }) => ({ word, weight: short(weight) })),
+        texts: texts.exemplars[cluster],
+      }),
+    }),
+  );
+  return { measure: tree?.measure ?? null, clusters };
+}
+
+/** To the digits that float32 has. */
+const short = (value: number) => Number(value.toPrecision(7));
+
+function evidenceOf(cluster: number, { clusters: k, joins, next = [] }: SavedTree): ClusterEvidence {
+  const join = joins.find(({ a, b }) => a === cluster || b === cluster);
+  const split = next.find((entry) => entry.cluster === cluster);
+  const leaves = (node: number): number[] =>
+    node < k ? [node] : [joins[node - k].a, joins[node - k].b].flatMap(leaves);
+  const other = join && (join.a === cluster ? join.b : join.a);
+  return {
+    join: join ? { clusters: leaves(other!).sort((a, b) => a - b), height: join.height } : null,
+    split: split ? { sizes: split.sizes, height: split.height } : null,
+  };
+}
