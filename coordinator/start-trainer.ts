@@ -7,16 +7,19 @@ import type { Trainer, TrainerHost } from './trainer.ts';
 
 /** A trainer in a thread of its own: calls, results and errors are messages between it and its host, and arrays are moved. */
 
+/** What is large are arrays, outside of V8's heap: with a quarter of the usual space for new objects the process is 10 MB smaller, and no slower. */
+const resourceLimits = { maxYoungGenerationSizeMb: 12 };
+
 /** Starts the thread: the source under tsx, else the bundle. */
 export function startThread(): Worker {
   if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('../bundled/trainer.js', import.meta.url), { execArgv: [] });
+    return new Worker(new URL('../bundled/trainer.js', import.meta.url), { resourceLimits, execArgv: [] });
   // What loads TypeScript does so in the first thread only.
   const [tsx, entry] = ['tsx/esm/api', './trainer-thread.ts'].map((path) =>
     JSON.stringify(import.meta.resolve(path)),
   );
   const load = `import(${tsx}).then(({ register }) => { register(); return import(${entry}); })`;
-  return new Worker(load, { eval: true, execArgv: [] });
+  return new Worker(load, { eval: true, resourceLimits, execArgv: [] });
 }
 
 /** The trainer in this thread, which has all that it does not compute itself done by `host`. Once the thread ends, calls reject. */
