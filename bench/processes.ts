@@ -1,10 +1,12 @@
 // Starts, waits for and kills processes of the built command line, for benchmarks, fault campaigns and end-to-end tests.
 import { spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { RunEvent, TimedEvent } from '../view/events.ts';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const MAIN = join(ROOT, 'dist/cli/main.js');
@@ -141,3 +143,27 @@ export function isFree(port: number): Promise<boolean> {
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
+
+// The files of a run.
+
+type EventOfType<T extends RunEvent['type']> = Extract<TimedEvent, { type: T }>;
+
+/** The events of a run so far, without an incomplete last line. */
+export function eventsOf(run: string): TimedEvent[] {
+  let text: string;
+  try {
+    text = readFileSync(join(run, 'events.jsonl'), 'utf8');
+  } catch {
+    return [];
+  }
+  const lines = text.split('\n').slice(0, -1).filter(Boolean);
+  return lines.map((line) => JSON.parse(line));
+}
+
+export const ofType = <T extends RunEvent['type']>(events: TimedEvent[], type: T) =>
+  events.filter((event): event is EventOfType<T> => event.type === type);
+
+/** Pids of all workers that have joined the run. */
+export const workerPids = (run: string) => ofType(eventsOf(run), 'worker').map(({ pid }) => pid);
+
+export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');

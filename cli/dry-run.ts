@@ -11,7 +11,7 @@ import {
   layoutFor,
   sampleThreshold,
 } from '../coordinator/training/preparation/limits.ts';
-import { isUndecided, mayBeGraph } from '../coordinator/training/reading/undecided.ts';
+import { isUndecided, mayBeGraph } from '../coordinator/training/reading/moments.ts';
 import { sampledCounts } from '../coordinator/training/sample.ts';
 import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';

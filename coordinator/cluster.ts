@@ -1,7 +1,7 @@
 import type { EndReason } from '../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
 import { publishTransform } from './training/publish.ts';
-import { isUndecided } from './training/reading/undecided.ts';
+import { isUndecided } from './training/reading/moments.ts';
 import { trainingEnd } from './training/train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */

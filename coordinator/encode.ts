@@ -11,9 +11,9 @@ import {
   type Encoding,
   newEncoding,
   passesOf,
+  someVectors,
   widthsOf,
 } from './encoder/encoder.ts';
-import { someVectors } from './encoder/latent-clusters.ts';
 import { CODES, encodeAll, encoderShards } from './encoder/train-encoder.ts';
 import { arePixels, assertUnchanged, firstReading } from './read.ts';
 import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';

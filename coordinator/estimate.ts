@@ -3,7 +3,7 @@ import type { Layout } from '../model/layout.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { RunConfig } from './config.ts';
 import { SUM } from './training/preparation/limits.ts';
-import { MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/undecided.ts';
+import { MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/moments.ts';
 
 /**
  * Roughly what a run will need, for --dry-run: from what was measured on two cores of 2024 (docs/benchmarks.md), for an ordinary run of

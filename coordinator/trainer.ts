@@ -7,7 +7,7 @@ import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
 import type { Encoding } from './encoder/encoder.ts';
-import { clustersOf } from './encoder/latent-clusters.ts';
+import { clustersOf } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState } from './training/epoch.ts';
 import { type FullPassResult, resultTree } from './training/full-pass.ts';

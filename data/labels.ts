@@ -8,7 +8,7 @@ import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
-import { atPlace } from './remote/place.ts';
+import { atPlace } from './remote/local-copy.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';

@@ -27,7 +27,7 @@ import {
   openNpy,
 } from './npy.ts';
 import { isRemote } from './remote/address.ts';
-import { atPlace } from './remote/place.ts';
+import { atPlace } from './remote/local-copy.ts';
 import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {

@@ -129,7 +129,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       const [out, given] = [paths.fix(options.out), paths.fixInput(options.labels)];
       return paths.naming(async () => {
         assertSame();
-        const { writeReport } = await import('../coordinator/report/report.ts');
+        const { writeReport } = await import('../coordinator/report/gather.ts');
         const labels = given === undefined ? undefined : await labelsOf(given, 'labels');
         if (labels && labels.codes.length !== data.rows)
           throw new UserError(

@@ -3,8 +3,8 @@ import { imageUri } from '../data/images/folder.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
 import type { ModelView } from '../view/model-view.ts';
+import { sampledRanges } from '../view/model-view.ts';
 import { markerPath, markerStyle } from '../view/palette.ts';
-import { sampledRanges } from '../view/sample-rows.ts';
 import { num, picture, text } from '../view/svg.ts';
 import { counted, escaped, shortNumber } from '../view/text.ts';
 

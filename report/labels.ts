@@ -5,7 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import type { Labels } from '../data/labels.ts';
 import { openRunLabels } from '../data/saved/run-files.ts';
-import { sampledRanges } from '../view/sample-rows.ts';
+import { sampledRanges } from '../view/model-view.ts';
 
 /** What the labels of a run say of its rows: those of a sample, and all of them against true classes. */
 

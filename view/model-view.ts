@@ -261,3 +261,34 @@ function mapNames<T>(make: (name: ArrayName) => T) {
   const names = Object.keys(ARRAYS) as ArrayName[];
   return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<ArrayName, T>;
 }
+
+/** Which rows the live page shows: ranges of consecutive ones all over the data, so that all classes appear if it is sorted by them. */
+
+const MAX_RANGES = 200;
+
+export interface SampledRange {
+  /** The first row of the data, and how many. */
+  start: number;
+  count: number;
+  /** Where they are in the sample. */
+  at: number;
+}
+
+/** The ranges of a sample of `rows` rows out of `all`, evenly spaced; the last one ends at the last row. */
+export function sampledRanges(rows: number, all: number): SampledRange[] {
+  const ranges = Math.min(MAX_RANGES, rows);
+  return Array.from({ length: ranges }, (_, i) => {
+    const [from, to] = [i, i + 1].map((at) => Math.floor((at * rows) / ranges));
+    const count = to - from;
+    const start = Math.floor((from * (all - count)) / Math.max(1, rows - count));
+    return { start: Math.min(start, all - count), count, at: from };
+  });
+}
+
+/** The row of the data that each row of such a sample is. */
+export function sampledRows(rows: number, all: number): Float64Array {
+  const numbers = new Float64Array(rows);
+  for (const { start, count, at } of sampledRanges(rows, all))
+    for (let i = 0; i < count; i++) numbers[at + i] = start + i;
+  return numbers;
+}

@@ -1,7 +1,13 @@
 import { argmaxRows, type Layer, logits } from '../model/nets/net.ts';
 import type { StateOf } from '../view/api.ts';
-import { bytesIn, createMap, createViewer, type DisplaySample, type ModelView } from '../view/model-view.ts';
-import { sampledRows } from '../view/sample-rows.ts';
+import {
+  bytesIn,
+  createMap,
+  createViewer,
+  type DisplaySample,
+  type ModelView,
+  sampledRows,
+} from '../view/model-view.ts';
 
 /** `onMap`: points on a map, in place of the axes. */
 export type AnalysisRequest = { isOver: boolean; onMap: boolean };

@@ -13,8 +13,8 @@ import {
 } from '../view/panels.ts';
 import type { Summary } from '../view/summary.ts';
 import { counted } from '../view/text.ts';
-import { charts } from './charts.ts';
-import { controls } from './controls.ts';
+import { charts, treePanel } from './charts.ts';
+import { controls, onThemeChange, themeButton } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { ConnectionState, Feed } from './feed.ts';
 import { laneChart } from './lanes.ts';
@@ -24,8 +24,6 @@ import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
 import type { Store, StorePart } from './store.ts';
 import { clusterTableView, makeSortable } from './table.ts';
-import { onThemeChange, themeButton } from './theme.ts';
-import { treePanel } from './tree-panel.ts';
 
 type DrawnPart = StorePart | 'model';
 

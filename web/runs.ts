@@ -1,8 +1,8 @@
 import type { RunComparison, RunRow, RunTable } from '../view/api.ts';
 import { pairsTable } from '../view/panels.ts';
 import { count, duration, percent, splitCamelCase, threeDigits } from '../view/text.ts';
+import { themeButton } from './controls.ts';
 import { byId, make, setHtml, setText } from './dom.ts';
-import { themeButton } from './theme.ts';
 
 /** The page of several runs: a table of them, and the clusters of two against each other. */
 

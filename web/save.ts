@@ -1,7 +1,7 @@
 import type { Epochs } from '../view/api.ts';
 import { byId, make } from './dom.ts';
-import { tableTexts } from './sortable.ts';
 import type { Store } from './store.ts';
+import { tableTexts } from './table.ts';
 
 /** Pictures and numbers as files for the user to keep. */
 

@@ -14,11 +14,11 @@ import {
   type Zoom,
 } from '../view/points.ts';
 import { counted, percent } from '../view/text.ts';
+import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
 import { dotOf, drawPoints } from './dots.ts';
 import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
 import type { Highlight, montageOf } from './rows.ts';
-import { cssColour, cssRgb } from './theme.ts';
 
 /** Radians of rotation per pixel of dragging and per key press. */
 const PER_PIXEL = 0.008;

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { findTensorflow } from '../../worker/compute/installed.ts';
 import { type DataFiles, formatScore, scratch, train } from '../dpmesh.ts';
+import { eventsOf, ofType, workerPids } from '../processes.ts';
 import { python, TORCH } from '../python.ts';
 import type { BenchmarkRow } from '../report.ts';
-import { eventsOf, ofType, workerPids } from '../run-files.ts';
 import { memoryWatch } from './size.ts';
 
 const WORKERS = 2;

@@ -6,10 +6,9 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { type DataFiles, embedding, formatScore, NotAvailable, scratch, synth, train } from '../dpmesh.ts';
-import { freePort } from '../processes.ts';
+import { eventsOf, freePort, ofType, sha256, workerPids } from '../processes.ts';
 import { python } from '../python.ts';
 import type { BenchmarkRow } from '../report.ts';
-import { eventsOf, ofType, sha256, workerPids } from '../run-files.ts';
 
 /** Peak resident memory in MB of the coordinator and each worker, read from /proc while they run. */
 export function memoryWatch() {

@@ -5,7 +5,7 @@ import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
 import type { RowContent, RowContents } from '../../view/cluster-details.ts';
-import { sampledRanges } from '../../view/sample-rows.ts';
+import { sampledRanges } from '../../view/model-view.ts';
 
 /** Rows of the data for the page: a sample as points, and single ones as people may look at them. */
 

@@ -14,17 +14,22 @@ import { argmaxRows, layersOf, logits } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import type { Order } from '../../model/state.ts';
 import { crosstab } from '../../report/crosstab.ts';
+import { assertReportFolder, drawReport, type Report } from '../../report/draw.ts';
 import { exemplarView } from '../../report/exemplars.ts';
 import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
 import { type ContingencyTable, sampledLabels, tabulate } from '../../report/labels.ts';
 import type { ReportContents } from '../../report/page.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
 import type { Described } from '../../view/cluster-details.ts';
-import type { RunHistory } from '../../view/history.ts';
-import { readHistory } from '../../view/history.ts';
-import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
+import { type RunHistory, readHistory } from '../../view/history.ts';
+import {
+  createMap,
+  createViewer,
+  type DisplaySample,
+  type ModelView,
+  sampledRows,
+} from '../../view/model-view.ts';
 import type { Entry } from '../../view/panels.ts';
-import { sampledRows } from '../../view/sample-rows.ts';
 import { significant } from '../../view/text.ts';
 import type { RunConfig } from '../config.ts';
 import { modelOf } from '../monitor/api.ts';
@@ -34,6 +39,8 @@ import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
+import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
+import { assertNoLink } from '../storage/run-path.ts';
 import { howRead, openUnchanged } from './rows.ts';
 
 export interface ReportInputs {
@@ -288,4 +295,23 @@ async function droppedRows(path: string, run: RunFile): Promise<readonly number[
   const source = await openSource(run.config.data, howRead(path, run));
   source.close();
   return source.table?.dropped;
+}
+
+export interface ReportOptions extends ReportInputs {
+  /** Output folder; by default `report` in the run directory. */
+  out?: string;
+  /** The run directory, where its path must lead to that one still. */
+  directory?: DirectoryId;
+}
+
+/** Draws the report of a run. UserError if `run` is not a run directory or the folder cannot be written. */
+export async function writeReport(run: string, options: ReportOptions): Promise<Report> {
+  const { out, directory } = options;
+  const folder = out ?? join(run, 'report');
+  if (out === undefined) assertNoLink(folder);
+  else assertReportFolder(folder);
+  return drawReport(folder, await gatherContents(run, options), () => {
+    if (directory && !leadsTo(run, directory)) throw displacedRun(run);
+    if (out === undefined) assertNoLink(folder);
+  });
 }

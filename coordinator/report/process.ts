@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { type ReportOptions, writeReport } from './report.ts';
+import { type ReportOptions, writeReport } from './gather.ts';
 
 /** Entry point of the process that draws one report: reads a request as a JSON line from stdin, writes the reply to stdout. */
 

@@ -1,5 +1,14 @@
 import type { SavedTree } from '../../data/saved/saved-clusters.ts';
-import { type EndReason, hasSettled, isJoining, nextChange } from '../../model/schedule.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
+import {
+  type Change,
+  type EndReason,
+  hasSettled,
+  isJoining,
+  nextChange,
+  type Step,
+  withStep,
+} from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
@@ -72,3 +81,43 @@ export function trainingOf(run: Run): Training {
     },
   };
 }
+
+/** What split and merge steps of all likelihoods have in common. */
+
+/** What was proposed, and what became of it. */
+interface Proposed {
+  clusters: number[];
+  /** Rows of each part. */
+  points: number[];
+  /** log H. */
+  logRatio: number;
+  accepted: boolean;
+  /** Why it was decided so, if not by log H. */
+  reason?: string;
+}
+
+export function emitProposal(
+  run: Run,
+  type: Change,
+  { epoch }: Pick<State, 'epoch'>,
+  { clusters, points, logRatio, accepted, reason }: Proposed,
+): void {
+  const finite = Number.isFinite(logRatio) ? logRatio : null;
+  run.emit({ type, epoch, clusters, points, logRatio: finite, accepted, ...(reason && { reason }) });
+}
+
+/** The state after a step, as far as the schedule is concerned. */
+export const withChange = ({ schedule }: Run, state: State, step: Step): State => ({
+  ...state,
+  untilStep: schedule.every,
+  steps: withStep(state.steps, step),
+});
+
+/** The state with nets that have these output units, as fast as they learn after a change. */
+export const withUnits = ({ schedule, seed }: Run, state: State, units: OutputUnit[]): State => ({
+  ...state,
+  net: resizeClusteringNet(state.net, units),
+  subs: resizeSubNets(state.subs, units, seed, state.epoch),
+  patience: schedule.patience,
+  lossSinceChange: null,
+});

@@ -1,7 +1,7 @@
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { nearest } from '../column-names.ts';
 import { assertSize, type ExpectedSize, tuple } from '../npy.ts';
+import { nearest } from '../value-range.ts';
 import { type Container, memberPath, pickleError } from './container.ts';
 import { isHdf5 } from './hdf5.ts';
 import { isZip } from './npz.ts';

@@ -4,8 +4,8 @@ import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { assertRoom, openCached } from '../cache.ts';
-import { nearest, tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpy, openNpy, readAppendix } from '../npy.ts';
+import { nearest, tellingNames } from '../value-range.ts';
 import { type ContainedArray, type Container, memberPath } from './container.ts';
 
 /** Matrices of AnnData (.h5ad) and other HDF5 files, which are decoded once, in slices, into a float32 .npy in the cache. */

@@ -2,10 +2,9 @@ import { UserError } from '../../base/user-error.ts';
 import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HOST_ORDER } from '../arrays/dtype.ts';
 import { assertRoom } from '../cache.ts';
-import { tellingNames } from '../column-names.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import type { TableFacts } from '../source.ts';
-import { formatNumber, MAX_FLOAT32 } from '../value-range.ts';
+import { formatNumber, MAX_FLOAT32, tellingNames } from '../value-range.ts';
 import { isNumbered } from './csv-table.ts';
 import {
   type Categories,

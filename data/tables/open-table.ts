@@ -1,8 +1,8 @@
 import { statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
-import { tellingNames } from '../column-names.ts';
 import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
+import { tellingNames } from '../value-range.ts';
 import {
   ANY_DIALECT,
   isHeader,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { nearest } from '../column-names.ts';
+import { nearest } from '../value-range.ts';
 import { likeName } from './formats.ts';
 import { type Column, firstNames, MIXED, type Table } from './table.ts';
 

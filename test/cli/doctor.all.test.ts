@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { CheckResult } from '../../worker/host/doctor/check.ts';
+import type { CheckResult } from '../../worker/host/doctor/machine.ts';
 import { probe } from '../../worker/host/doctor/probe.ts';
 import { dpmesh, type ProcessResult, patience, scratch } from '../e2e/support.ts';
 import { BROKEN, EIGHT, fakeNvidiaSmi, type Host, MIG } from '../worker/compute/nvidia-smi.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { sha256 } from '../../bench/run-files.ts';
+import { sha256 } from '../../bench/processes.ts';
 import { CHUNK_ELEMENTS, createNpy, readNpy } from '../../data/npy.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-npy-'));

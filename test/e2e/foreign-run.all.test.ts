@@ -18,7 +18,7 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { configOf } from '../../cli/run-config.ts';
-import { writeReport } from '../../coordinator/report/report.ts';
+import { writeReport } from '../../coordinator/report/gather.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';

@@ -22,12 +22,14 @@ import { epochOf, resultHashes } from './run-files.ts';
 
 export {
   addressOf,
+  eventsOf,
   freePort,
+  ofType,
   type ProcessResult,
   type RunningProcess,
+  sha256,
   until,
 } from '../../bench/processes.ts';
-export { eventsOf, ofType, sha256 } from '../../bench/run-files.ts';
 export { D, easyData, embeddedData, K, MANY, type TestData, thinData } from './data.ts';
 export { checkpointsOf, epochOf, pageUrlOf, resultHashes } from './run-files.ts';
 

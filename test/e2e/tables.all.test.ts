@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { tellingNames } from '../../data/column-names.ts';
 import { readNpy } from '../../data/npy.ts';
+import { tellingNames } from '../../data/value-range.ts';
 import { predict } from '../../library/predict.ts';
 import { fixture, safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';
 import {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { eventsOf, ofType } from '../../bench/run-files.ts';
+import { eventsOf, ofType } from '../../bench/processes.ts';
 import type { OptionValues } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedding, median, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/run-files.ts';
+import { eventsOf } from '../../bench/processes.ts';
 import { log, numberFlag, report, seed, short, skip } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 

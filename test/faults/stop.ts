@@ -1,7 +1,7 @@
 // One of two workers is frozen repeatedly, for 3 s or 8 s: tsx test/faults/stop.ts [--seed N] [--epochs N]
 
 import { embedding, note, train } from '../../bench/dpmesh.ts';
-import { eventsOf, workerPids } from '../../bench/run-files.ts';
+import { eventsOf, workerPids } from '../../bench/processes.ts';
 import { generator } from '../../model/random.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 

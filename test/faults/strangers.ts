@@ -2,7 +2,7 @@
 // sockets and idle connections hammer the port, compared with undisturbed runs. Prints one JSON line.
 import { readFileSync } from 'node:fs';
 import { embedding, median, note, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/run-files.ts';
+import { eventsOf } from '../../bench/processes.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 import { startHostilePeers } from './start-hostile-peers.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseByWeight, lloydCentres, seedCandidate } from '../../model/kmeans.ts';
+import { chooseByWeight, lloydCentres, seedCandidate } from '../../model/mixture.ts';
 import { close } from './support.ts';
 
 const centres = [Float64Array.of(0, 0), Float64Array.of(4, 0)];

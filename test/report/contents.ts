@@ -4,8 +4,13 @@ import { type Crosstab, crosstab } from '../../report/crosstab.ts';
 import type { ReportContents } from '../../report/page.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import type { RunHistory } from '../../view/history.ts';
-import { createMap, createViewer, type DisplaySample, type ModelView } from '../../view/model-view.ts';
-import { sampledRows } from '../../view/sample-rows.ts';
+import {
+  createMap,
+  createViewer,
+  type DisplaySample,
+  type ModelView,
+  sampledRows,
+} from '../../view/model-view.ts';
 import { treeOf, world } from '../web/world.ts';
 
 /** A name that breaks nowhere, and one that would be a script. */

@@ -11,9 +11,9 @@ import {
   curveHeight,
   type DisplaySample,
   packedView,
+  sampledRows,
   unpackedView,
 } from '../../view/model-view.ts';
-import { sampledRows } from '../../view/sample-rows.ts';
 import { world } from '../web/world.ts';
 
 /** Views of states, with labels by their nets. */

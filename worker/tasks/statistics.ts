@@ -1,4 +1,4 @@
-import { seedCandidate } from '../../model/kmeans.ts';
+import { seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { covarianceOf } from '../../proto/tasks.ts';

@@ -1,8 +1,8 @@
 import { UserError } from '../../../base/user-error.ts';
 import { eStepOf } from '../../../model/estep.ts';
 import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import { chooseByWeight, lloydCentres } from '../../../model/kmeans.ts';
 import { halfSize } from '../../../model/layout.ts';
+import { chooseByWeight, lloydCentres } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
 import { nd } from '../../../proto/tensors.ts';

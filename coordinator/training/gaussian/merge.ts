@@ -7,11 +7,11 @@ import { generator } from '../../../model/random.ts';
 import type { Change, Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
-import { emitProposal, withChange, withUnits } from '../changes.ts';
 import { pcaSplit, totalOf } from '../halves.ts';
 import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
+import { emitProposal, withChange, withUnits } from '../train.ts';
 import { metricOf } from './sub-clusters.ts';
 
 /** Merge steps, and how the nets and the mixture follow a split or merge step. */

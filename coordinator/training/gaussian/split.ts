@@ -4,12 +4,12 @@ import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { MOST_CELLS } from '../../../proto/partition.ts';
 import type { Cell } from '../../../proto/tasks.ts';
-import { emitProposal } from '../changes.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
 import { mostClusters, mostParts, type Rounds, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
+import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
 import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
 import {

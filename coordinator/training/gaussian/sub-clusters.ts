@@ -1,5 +1,5 @@
-import { lloydCentres } from '../../../model/kmeans.ts';
 import { whitener } from '../../../model/linalg.ts';
+import { lloydCentres } from '../../../model/mixture.ts';
 import type { Niw } from '../../../model/niw.ts';
 import type { LinearRule } from '../../../model/splits.ts';
 import { nearestRule } from '../../../model/splits.ts';

@@ -10,8 +10,13 @@ import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
 import { byCluster, mostClusters } from '../rounds.ts';
 import type { Levels, Likelihood, LikelihoodKind, Run } from '../run-context.ts';
-import { type GraphRun, netMemberships, publishField } from './field.ts';
-import { type GraphSource, graphSource } from './neighbour-graph.ts';
+import {
+  type GraphRun,
+  type GraphSource,
+  graphSource,
+  netMemberships,
+  publishField,
+} from './neighbour-graph.ts';
 import { FEWEST_ROWS, graphStart } from './resolution.ts';
 import { joinStep, mergeStep, quickHalves, splitStep } from './steps.ts';
 

@@ -15,10 +15,10 @@ import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { Change } from '../../../model/schedule.ts';
 import { bySize, type State } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
-import { emitProposal, withChange, withUnits } from '../changes.ts';
 import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { type GraphRun, netMemberships, sweptOften } from './field.ts';
+import { emitProposal, withChange, withUnits } from '../train.ts';
+import { type GraphRun, netMemberships, sweptOften } from './neighbour-graph.ts';
 import { FEWEST_ROWS, startingPartition } from './resolution.ts';
 
 /** Split and merge steps of the graph likelihood (docs/algorithm.md, section 11). */

@@ -21,7 +21,7 @@ import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import { publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
-import { FEW_COLUMNS, isGraph, isOfCodes, isUndecided, MOST_EXACT } from '../reading/undecided.ts';
+import { FEW_COLUMNS, isGraph, isOfCodes, isUndecided, MOST_EXACT } from '../reading/moments.ts';
 import { createRounds, shardSizes, sumOf } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleThreshold } from './limits.ts';

@@ -13,7 +13,7 @@ import {
   MOST_EXACT,
   mayBeGraph,
   momentsCovariance,
-} from '../reading/undecided.ts';
+} from '../reading/moments.ts';
 
 /**
  * UserError if the covariance matrices do not fit in `free` bytes: the moments of all shards at once, or the statistics of

@@ -1,7 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
-import { columnCalled } from '../../../data/column-names.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
-import { formatNumber } from '../../../data/value-range.ts';
+import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf, rank } from '../../../model/linalg.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';

@@ -18,7 +18,7 @@ import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { publishHashes } from '../publish.ts';
 import { sumOf, sumOfParts } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
-import { isUndecided, momentsCovariance } from './undecided.ts';
+import { isUndecided, momentsCovariance } from './moments.ts';
 
 /** How far beyond the quartiles a bound is, in their distance from each other: 41 standard deviations of a normal column. */
 const DISTANCE = 30;

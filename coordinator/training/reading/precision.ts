@@ -1,7 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
-import { columnCalled } from '../../../data/column-names.ts';
 import type { Moments } from '../../../data/transform.ts';
-import { formatNumber, MIN_DEVIATION } from '../../../data/value-range.ts';
+import { columnCalled, formatNumber, MIN_DEVIATION } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import type { RunConfig } from '../../config.ts';
 

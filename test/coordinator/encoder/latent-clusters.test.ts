@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clustersOf, someVectors } from '../../../coordinator/encoder/latent-clusters.ts';
+import { clustersOf, someVectors } from '../../../coordinator/encoder/encoder.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { Net } from '../../../model/nets/net.ts';

@@ -17,7 +17,7 @@ import { basename, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { draftOf, isDraft, startOf } from '../../../base/drafts.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { sha256 } from '../../../bench/run-files.ts';
+import { sha256 } from '../../../bench/processes.ts';
 import { createEventLog } from '../../../coordinator/storage/event-log.ts';
 import {
   openDefaultRunDirectory,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { generator } from '../../../model/random.ts';
-import { densityKernel } from '../../../worker/compute/kernels/density-kernel.ts';
+import { densityKernel } from '../../../worker/compute/kernels/row-kernel.ts';
 
 const rng = generator(12n, 'density kernel');
 const floats = (n: number) => Float32Array.from({ length: n }, () => 3 * rng.normal());

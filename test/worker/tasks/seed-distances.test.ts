@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseByWeight } from '../../../model/kmeans.ts';
+import { chooseByWeight } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd } from '../../../proto/tensors.ts';

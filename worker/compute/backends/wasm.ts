@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { elementCount } from '../../../model/arrays.ts';
-import { densityKernel } from '../kernels/density-kernel.ts';
+import { densityKernel } from '../kernels/row-kernel.ts';
 import { STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
 import type { Backend, FlatNet, Loss, Tensor, Training } from './backend.ts';
 import { type HostMemory, hostBackend, type Product, type Softmax } from './host.ts';

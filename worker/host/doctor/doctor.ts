@@ -2,9 +2,9 @@ import { availableParallelism, loadavg } from 'node:os';
 import { UserError } from '../../../base/user-error.ts';
 import { chooseBackend } from '../../compute/backends/load.ts';
 import { findTensorflow, findWebgpu } from '../../compute/installed.ts';
-import { type CheckResult, failure, ok, warning } from './check.ts';
 import { gpu, vulkan } from './gpu.ts';
 import * as machine from './machine.ts';
+import { type CheckResult, failure, ok, warning } from './machine.ts';
 import { type ProbeResult, probe } from './probe.ts';
 import type { BackendSpeed } from './probe-process.ts';
 

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'no
 import { join } from 'node:path';
 import { findGpus } from '../../compute/gpus.ts';
 import type { findTensorflow } from '../../compute/installed.ts';
-import { type CheckResult, gib, ok, warning } from './check.ts';
+import { type CheckResult, gib, ok, warning } from './machine.ts';
 import type { ProbeResult } from './probe.ts';
 import type { BackendSpeed } from './probe-process.ts';
 

@@ -4,7 +4,6 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../../../base/user-error.ts';
 import { cachedBytes, cacheFolder } from '../../../data/cache.ts';
-import { type CheckResult, failure, gib, ok, warning } from './check.ts';
 
 const OLDEST_NODE = 20;
 /** The coordinator's default port. */
@@ -104,3 +103,22 @@ function tryWriting(folder: string): void {
     rmdirSync(temporary);
   }
 }
+
+/** The result of one check of `dpmesh doctor`: what was checked, what it showed, and what to do if there is a problem. */
+export interface CheckResult {
+  name: string;
+  status: 'ok' | 'warning' | 'failure';
+  detail: string;
+  remedy?: string;
+}
+
+const check =
+  (status: CheckResult['status']) =>
+  (name: string, detail: string, remedy?: string): CheckResult =>
+    remedy ? { name, status, detail, remedy } : { name, status, detail };
+export const ok = check('ok');
+export const warning = check('warning');
+export const failure = check('failure');
+
+const GIB = 2 ** 30;
+export const gib = (bytes: number) => `${(bytes / GIB).toFixed(bytes < 100 * GIB ? 1 : 0)} GiB`;
