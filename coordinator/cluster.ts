@@ -7,6 +7,8 @@ import { trainingEnd } from './training/train.ts';
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
   const { server, trainer, dispatcher, emit, observer } = context;
+  /** Before this session's first epoch nothing ends: the state of a checkpoint may have settled, but its end is not recorded yet. */
+  let isBegun = false;
   /** A split or merge step has followed the last epoch. */
   let isStep = false;
   return {
@@ -15,9 +17,10 @@ export function clusterStage(context: RunContext): RunStage {
       if (!clusters || ended) return ended;
       // Before the first epoch the net knows no cluster.
       if (isAsked && clusters.epoch > 0) return 'asked';
-      return trainingEnd(run!, clusters);
+      return isBegun ? trainingEnd(run!, clusters) : null;
     },
     async begin(state) {
+      isBegun = true;
       if (state.clusters) {
         await trainer.resume(state.clusters);
         return state;

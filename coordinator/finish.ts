@@ -236,7 +236,10 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
     const replicates = trainer.replicate({ below, outliers });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
-    if (!result) warn('stopped during the replicates; the results are complete without them');
+    if (!result) {
+      trainer.stopReplicates().catch(() => {});
+      warn('stopped during the replicates; the results are complete without them');
+    }
     return result;
   } catch (error) {
     out.assertThere();

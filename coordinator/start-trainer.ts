@@ -7,7 +7,7 @@ import type { Trainer, TrainerHost } from './trainer.ts';
 
 /** A trainer in a thread of its own: calls, results and errors are messages between it and its host, and arrays are moved. */
 
-/** What is large are arrays, outside of V8's heap: with a quarter of the usual space for new objects the process is 10 MB smaller, and no slower. */
+/** Large values are arrays, outside V8's heap: with a quarter of the usual space for new objects, the process is 10 MB smaller and no slower. */
 const resourceLimits = { maxYoungGenerationSizeMb: 12 };
 
 /** Starts the thread: the source under tsx, else the bundle. */
@@ -24,7 +24,7 @@ export function startThread(): Worker {
 
 /** The trainer in this thread, which has all that it does not compute itself done by `host`. Once the thread ends, calls reject. */
 export function trainerIn(thread: Worker, host: TrainerHost): Trainer {
-  const trainer = createBirpc<Trainer, TrainerHost>(host, { ...channel(thread), eventNames: [] });
+  const trainer = createBirpc<Trainer, TrainerHost>(host, channel(thread));
   thread.on('error', (error) => trainer.$close(error as Error));
   thread.on('exit', (code) =>
     trainer.$close(new Error(`the thread of the training ended with code ${code}`)),

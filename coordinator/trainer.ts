@@ -6,8 +6,7 @@ import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/score
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
-import type { Encoding } from './encoder/encoder.ts';
-import { clustersOf } from './encoder/encoder.ts';
+import { clustersOf, type Encoding } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState } from './training/epoch.ts';
 import { type FullPassResult, resultTree } from './training/full-pass.ts';
@@ -35,6 +34,7 @@ export function createTrainer(host: TrainerHost) {
   let run: Run;
   let training: Training;
   let state: State;
+  const stopping = new AbortController();
   return {
     /** Reads all rows for the first time. */
     read: (request: MomentsRequest): Promise<DataMoments> => momentsRound(host, request),
@@ -67,7 +67,11 @@ export function createTrainer(host: TrainerHost) {
       return changed;
     },
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) => resultTree(run, numbered, found),
-    replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample),
+    replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample, stopping.signal),
+    /** Ends the replicates before their next epoch. */
+    async stopReplicates(): Promise<void> {
+      stopping.abort();
+    },
     encoderEpoch: (config: RunConfig, layout: Layout, encoding: Encoding) =>
       encoderEpoch({ config, layout, dispatcher: host }, encoding),
     async latentClusters(rows: Float32Array, net: Net) {

@@ -53,7 +53,6 @@ type NpyType = '<f8' | '<f4' | '<i4' | '|b1';
 type NpyValues = Float64Array | Float32Array | Int32Array | Uint8Array;
 
 /** An npy file of the run that is written in pieces, in any order. */
-export type PiecewiseFile = ReturnType<RunDirectory['pieces']>;
 
 /** A file of the run that is written from its start to its end. */
 export type StreamedFile = ReturnType<RunDirectory['stream']>;

@@ -24,11 +24,12 @@ interface SampledRows {
  * Trains `--replicates` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
  * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes. `outliers`: those of each shard, which do not
- * count.
+ * count. `signal`: rejects with its reason before the next epoch.
  */
 export async function replicate(
   run: Run,
   { below, outliers }: { below: number; outliers: number[] },
+  signal: AbortSignal,
 ): Promise<Replicates> {
   const { emit, config, layout } = run;
   const count = config.replicates!;
@@ -37,7 +38,7 @@ export async function replicate(
   const labellings: Int32Array[] = [];
   for (let number = 1; number <= count; number++) {
     emit({ type: 'replicate', replicate: number, of: count, k: null });
-    const { k, labels } = await labelSample(run, sample, await trainOnHalf(run, sample, number));
+    const { k, labels } = await labelSample(run, sample, await trainOnHalf(run, sample, number, signal));
     ks.push(k);
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
@@ -46,7 +47,12 @@ export async function replicate(
 }
 
 /** The width of the trained net, which the workers have. */
-async function trainOnHalf(run: Run, sample: SampledRows, number: number): Promise<number> {
+async function trainOnHalf(
+  run: Run,
+  sample: SampledRows,
+  number: number,
+  signal: AbortSignal,
+): Promise<number> {
   const { seed, config } = run;
   publishTransform(run, sample.below, number);
   const halves = sample.rows.map(halfSize);
@@ -67,6 +73,7 @@ async function trainOnHalf(run: Run, sample: SampledRows, number: number): Promi
     const trained = await training.epoch(state);
     state = trained?.state ?? state;
     state = (await training.change(state, trained !== null)) ?? state;
+    signal.throwIfAborted();
   }
   return state.mixture.k;
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clusterStage } from '../../coordinator/cluster.ts';
+import type { RunContext, RunState } from '../../coordinator/run-state.ts';
 import { createEarlyFinish, runStages, type Stage } from '../../coordinator/stage.ts';
 
 interface State {
@@ -80,4 +82,22 @@ test('a paused run waits between two steps, until it goes on or is asked to end'
   await new Promise((resolve) => setTimeout(resolve, 20));
   own.earlyFinish.ask();
   assert.deepEqual((await ending).ends, ['asked']);
+});
+
+test('training that has settled or reached its limit when it was saved ends, and says so, in the session that resumes it', async () => {
+  const events: unknown[] = [];
+  const config = { data: 'x.npy', maxEpochs: 5, clusters: null, earlyStop: false, coarsening: 1 };
+  const context = {
+    ...{ config, dispatcher: {}, emit: (event: unknown) => events.push(event), spent: () => ({}) },
+    server: { identity: () => 'wasm/1' },
+    trainer: { resume: async () => {} },
+  } as unknown as RunContext;
+  const clusters = { epoch: 5, mixture: { k: 3 }, steps: [], sample: { rows: 9 } };
+  const run = { config, schedule: {}, d: 2, transform: {} };
+  const saved = { run, clusters, layout: { dim: 2 }, ended: null } as unknown as RunState;
+  const stage = clusterStage(context);
+  assert.equal(stage.ended(saved, false), null);
+  const { ended } = await runStages([stage], saved, { earlyFinish: createEarlyFinish(), offer: () => {} });
+  assert.equal(ended, 'max-epochs');
+  assert.deepEqual(events, [{ type: 'end', epoch: 5, k: 3, reason: 'max-epochs' }]);
 });
