@@ -94,7 +94,9 @@ export function describeStage(context: RunContext): RunStage {
         if (table?.dropped.length)
           await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
         const encoder = encoding && encoderOf(encoding);
-        await writeModel(run, final, found, names, encoder, state.data!.moments, out);
+        const { T } = found;
+        const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
+        await writeModel(run, final, all, names, encoder, state.data!.moments, out);
         await writeDescriptions(context, state, reorderedCentres(centres, order));
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));

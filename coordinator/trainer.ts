@@ -1,7 +1,9 @@
 import { centresOf } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
-import type { Mixture } from '../model/mixture.ts';
+import { type Mixture, mStep } from '../model/mixture.ts';
 import type { Net } from '../model/nets/net.ts';
+import type { Niw } from '../model/niw.ts';
+import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
@@ -78,6 +80,8 @@ export function createTrainer(host: TrainerHost) {
       return clustersOf(rows, run.transform, net);
     },
     describe: async (input: DescriptionInput) => describeClusters(input),
+    /** The mixture of clusters with these statistics of all rows. */
+    mixtureOf: async (prior: Niw, T: Float64Array[]) => mStep(prior, T, weightSmoothing(run.config.schedule)),
     centresOf: async (mixture: Mixture) => centresOf(mixture),
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),

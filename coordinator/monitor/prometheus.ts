@@ -116,7 +116,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
   const memory = (read: (member: MemberView) => number | undefined) => (): Reading =>
     present().flatMap((member) => {
       const bytes = read(member);
-      return bytes ? [[member.label, bytes]] : [];
+      return bytes === undefined ? [] : [[member.label, bytes]];
     });
   const counts = (reasons: Record<string, (keyof Counts)[]>) => (): Reading => {
     const all = server.counts();
@@ -171,7 +171,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
       const ratioOf = busyRatios();
       return present().map(({ label }) => [label, round(ratioOf(label))]);
     },
-    'worker_memory_bytes{worker}': memory(({ memory }) => memory),
+    'worker_memory_bytes{worker}': memory(({ memory }) => memory || undefined),
     'worker_info{worker,host,backend,gpu,version}': () =>
       present().map(({ label, host, backend, gpu, version }) => [
         [label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],

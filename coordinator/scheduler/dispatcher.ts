@@ -20,7 +20,7 @@ type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 export interface RoundDispatcher {
   /** Publishes a new version of a state; workers receive it with the first round that reads it. */
   publish(name: string, tensors: Tensors): void;
-  /** Resolves with results that cover each unit once, in the order of the units. Rejects if a task fails at several workers. */
+  /** Resolves with results that cover each unit once, in the order of the units. Rejects if a unit keeps failing. */
   round(spec: RoundSpec): Promise<Result[]>;
 }
 

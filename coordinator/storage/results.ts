@@ -5,10 +5,9 @@ import type { ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
-import { mStep } from '../../model/mixture.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
 import type { Net } from '../../model/nets/net.ts';
-import { weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Alternation, Stability, Summary } from '../../view/summary.ts';
@@ -82,12 +81,12 @@ const roughly = (value: number) => Number(value.toPrecision(6));
 
 /**
  * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
- * have none. Moments are of what is clustered.
+ * have none. `mixture`: of all rows. Moments are of what is clustered.
  */
 export async function writeModel(
   run: Prepared,
   state: State,
-  { T }: FullPassResult,
+  { T, mixture }: { T: FullPassResult['T']; mixture: Mixture },
   names: readonly string[] | null,
   encoder: Encoder | null,
   { mean, covariance }: DataMoments['moments'],
@@ -113,7 +112,6 @@ export async function writeModel(
     ...(fences && { fences: savedBounds(fences) }),
   });
   const k = state.mixture.k;
-  const mixture = mStep(state.prior, T, weightSmoothing(config.schedule));
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
   await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));

@@ -93,33 +93,35 @@ const count = z.int().check(z.nonnegative());
 const shown = { row: count, id: z.optional(z.string()) };
 const schema: z.ZodMiniType<SavedClusters> = z.object({
   measure: z.nullable(z.string()),
-  clusters: z.array(
-    z.object({
-      cluster: count,
-      size: count,
-      share: z.number(),
-      exemplars: z.array(z.object({ ...shown, distance: z.number() })),
-      border: z.array(z.object({ ...shown, other: count, margin: z.number() })),
-      nearest: z.array(z.object({ cluster: count, distance: z.number() })),
-      apart: z.array(
-        z.object({
-          column: z.int().check(z.positive()),
-          name: z.optional(z.string()),
-          difference: z.number(),
-          mean: z.number(),
-          rest: z.number(),
-        }),
-      ),
-      evidence: z.nullable(
-        z.object({
-          join: z.nullable(z.object({ clusters: z.array(count), height: z.number() })),
-          split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
-        }),
-      ),
-      words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
-      texts: z.optional(z.array(z.string())),
-    }),
-  ),
+  clusters: z
+    .array(
+      z.object({
+        cluster: count,
+        size: count,
+        share: z.number(),
+        exemplars: z.array(z.object({ ...shown, distance: z.number() })),
+        border: z.array(z.object({ ...shown, other: count, margin: z.number() })),
+        nearest: z.array(z.object({ cluster: count, distance: z.number() })),
+        apart: z.array(
+          z.object({
+            column: z.int().check(z.positive()),
+            name: z.optional(z.string()),
+            difference: z.number(),
+            mean: z.number(),
+            rest: z.number(),
+          }),
+        ),
+        evidence: z.nullable(
+          z.object({
+            join: z.nullable(z.object({ clusters: z.array(count), height: z.number() })),
+            split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
+          }),
+        ),
+        words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
+        texts: z.optional(z.array(z.string())),
+      }),
+    )
+    .check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
 });
 
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */

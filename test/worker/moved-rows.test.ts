@@ -119,8 +119,8 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
   const mixture = { k: 4, means: [], covariances: [], weights: new Float64Array(4) };
   await writeModel(
     { transform: of, config: {}, d: of.dim } as never,
-    { net, mixture, prior: { covariance: 'diag' } } as never,
-    { T: [] } as never,
+    { net, mixture } as never,
+    { T: [], mixture } as never,
     null,
     null,
     { mean: new Float64Array(of.input), covariance: new Float64Array(of.input) } as never,
