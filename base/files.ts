@@ -289,10 +289,12 @@ export function createAtomicFile(
   }
   return {
     abort,
-    sha256: () =>
-      sha256InSlices(opened()).catch((error) => {
+    async sha256() {
+      const file = opened();
+      return sha256InSlices(file).catch((error) => {
         throw failed(error);
-      }),
+      });
+    },
     resize: (bytes) => attempt((file) => ftruncateSync(file, bytes)),
     read: (into, at) => attempt((file) => readFully({ fd: file, path }, into, at)),
     write: (bytes, at) =>

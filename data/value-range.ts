@@ -1,8 +1,9 @@
 import { distance } from 'fastest-levenshtein';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
-/** The range of values that can be computed with in float32, and messages about values outside of it. */
 import type { Source } from './source.ts';
 import { isNumbered } from './tables/csv-table.ts';
+
+/** The range of values that can be computed with in float32, names of columns, and messages about both. */
 
 /** The largest finite float32. */
 export const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;

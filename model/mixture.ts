@@ -88,11 +88,6 @@ function distanceBelow(limit: number, x: Float64Array, centre: Float64Array, inv
   return distance;
 }
 
-/**
- * k-means++ (Arthur & Vassilvitskii 2007) and Lloyd's algorithm over shards: each shard contributes one candidate row, or
- * sums (docs/algorithm.md, section 4).
- */
-
 /** ‖x − centre‖² of the row x[offset .. offset + d). */
 export function squaredDistance(x: FloatArray, offset: number, centre: Float64Array, d: number): number {
   let sum = 0;
@@ -101,7 +96,7 @@ export function squaredDistance(x: FloatArray, offset: number, centre: Float64Ar
 }
 
 /** Index of the centre nearest to the row x[offset .. offset + d), the first one on a tie. */
-export function nearestCentre(x: FloatArray, offset: number, centres: Float64Array[], d: number): number {
+function nearestCentre(x: FloatArray, offset: number, centres: Float64Array[], d: number): number {
   let best = 0;
   let least = Infinity;
   for (let k = 0; k < centres.length; k++) {
@@ -131,7 +126,7 @@ export function chooseByWeight(weights: ArrayLike<number>, uniform: number): num
 }
 
 /**
- * A shard's part of one k-means++ step: the total D² weight of its n×D rows and one row index drawn by D². The
+ * A shard's part of one step of k-means++ (Arthur & Vassilvitskii 2007; docs/algorithm.md, section 4): the total D² weight of its n×D rows and one row index drawn by D². The
  * coordinator then draws a shard by `chooseByWeight` on the totals and takes its candidate: together a D² draw over all
  * rows. Without centres every row has weight 1. Null for a shard without rows.
  *

@@ -575,8 +575,11 @@ export function checkRound(
     must(largest < MOST_NUMBERS, 'it needs a tensor of 4 GiB or more');
     const sampled = mostSampledRows(layout, reads, get);
     for (const unit of units) {
-      const of = sizesOf([unit], sampled);
-      must(bytesOfSpecs(specs, of.sizes, of.limits) <= MAX_MESSAGE, 'its result would not fit in a message');
+      const unitSizes = sizesOf([unit], sampled);
+      must(
+        bytesOfSpecs(specs, unitSizes.sizes, unitSizes.limits) <= MAX_MESSAGE,
+        'its result would not fit in a message',
+      );
     }
   }
 }

@@ -95,9 +95,11 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
   async function rawSample(shard: number, below: number): Promise<Float32Array> {
     let own = untransformed.get(shard);
     // The run may have taken the moments of this shard from another worker, which read other rows.
-    if (own)
+    if (own) {
+      const hashes = hashesOfRun();
       for (const [i, block] of shards[shard].entries())
-        assertOfRun(block, own.hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashesOfRun());
+        assertOfRun(block, own.hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
+    }
     // The sample may have grown since they were read.
     if (own?.below !== below) {
       own = await recall(shard, below);
@@ -156,10 +158,13 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     for (let start = 0; start < n; start += most) {
       // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
       await yieldToEventLoop();
-      const x = backend.slice(scaled, start, Math.min(most, n - start));
+      const x = n <= most ? scaled : backend.slice(scaled, start, Math.min(most, n - start));
       const layers = forward(backend, net, x);
-      yield { start, x, logits: layers.at(-1)! };
-      backend.free(x, ...layers);
+      try {
+        yield { start, x, logits: layers.at(-1)! };
+      } finally {
+        backend.free(...layers, ...(x === scaled ? [] : [x]));
+      }
     }
   }
 

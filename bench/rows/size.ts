@@ -29,6 +29,7 @@ export function memoryWatch() {
     result() {
       const own = peaks.get(coordinator)!;
       const workers = [...peaks].flatMap(([pid, peak]) => (pid === coordinator ? [] : [peak]));
+      if (!workers.length) throw new Error('no worker was seen, so its memory is not known');
       return { coordinator: own, workers, text: `workers ${workers.join(', ')} MB, coordinator ${own} MB` };
     },
   };
@@ -200,7 +201,10 @@ const remote = (name: string, rows: number) =>
     async () => {
       const { data } = await synth(50, rows, 32, 1, 20);
       const store = await startStore();
-      await store.put('x.npy', data);
+      await store.put('x.npy', data).catch((error) => {
+        store.stop();
+        throw error;
+      });
       return { npy: data, other: 's3://bench/x.npy', ...store };
     },
   );

@@ -164,8 +164,10 @@ async function decode(
   const npy = createNpy(target, '<f4', shape, { mode: 0o600 });
   const pieces = 'dense' in matrix ? slicesOf(matrix.dense) : densePieces(matrix.sparse, label);
   try {
+    // First: a damaged index is found before hours of rows.
+    const appendix = Buffer.from(JSON.stringify(names()));
     for await (const { start, values } of pieces) npy.write(Float32Array.from(values), start * width);
-    npy.finish(shape, Buffer.from(JSON.stringify(names())));
+    npy.finish(shape, appendix);
   } catch (error) {
     npy.abort();
     throw hdf5Error(label, error);

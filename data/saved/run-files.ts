@@ -100,10 +100,13 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
     array(name, fits, expected) {
       const path = pathOf(name);
       const file = openOfRun(path, '<f8', fits, expected, run);
-      const length = file.offset + byteCount(file);
-      const { size } = attempted(path, 'read', () => fstatSync(file.fd));
-      closeSync(file.fd);
-      if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
+      try {
+        const length = file.offset + byteCount(file);
+        const { size } = attempted(path, 'read', () => fstatSync(file.fd));
+        if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
+      } finally {
+        closeSync(file.fd);
+      }
       const { shape, data } = readNpy(intact(name), { within: run });
       return { shape, data: data as Float64Array };
     },

@@ -58,7 +58,7 @@ export async function csvTable(
   const onGrouped = () => {
     if (!notes.includes(GROUPED)) notes.push(GROUPED);
   };
-  // Those after the first rows.
+  // Of numbers after the first rows.
   const tells = dialect.decimal || decimal === ',' ? null : onGrouped;
   return {
     path,
@@ -242,8 +242,7 @@ function notANumber(where: string, field: string, { type }: Column): UserError {
   return new UserError(`${where}: ${shown(field)} is ${what}`);
 }
 
-/** Numbers as people and programs write them. */
-
+/** What is before the decimals of a number. */
 export type Decimal = '.' | ',';
 
 const INFINITE = /^([+-]?)inf(inity)?$/i;

@@ -2,10 +2,10 @@ import { hostname } from 'node:os';
 import { UserError } from '../../base/user-error.ts';
 import type { WorkerSpec } from './supervisor.ts';
 
+/** Which workers this machine gets, and the backend that they compute on. */
+
 /** Time to load a backend on a GPU, ms. */
 const PROOF_MS = 120_000;
-
-/** Which workers this machine gets, and the backend that they compute on. */
 
 /** What the user asks for. */
 export interface BackendRequest {
