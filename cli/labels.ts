@@ -49,8 +49,16 @@ export const synth = defineCommand({
   async handler({ out, labels, clusters, dim, points, seed, force, json }) {
     const { synth } = await import('../library/synth.ts');
     const { createDisplay } = await import('./progress.ts');
-    const { status, end } = createDisplay(0);
-    const onProgress = (done: number) => status(`${done} of ${points} points`);
+    const { line, status, end } = createDisplay(0);
+    let told = performance.now();
+    const onProgress = (done: number) => {
+      const text = `${done} of ${points} points`;
+      status(text);
+      // In a log, a line now and then.
+      if (process.stderr.isTTY || performance.now() - told < 5000) return;
+      told = performance.now();
+      line(text);
+    };
     const { bestNmi, judged } = await interruptible((signal) =>
       synth({ out, labels, clusters, dim, points, seed, force, signal, onProgress }),
     ).finally(end);

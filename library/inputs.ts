@@ -77,12 +77,15 @@ function unknownOption(call: string, name: string, known: string[]): string {
 
 /** Throws a UserError for an output, by its flag, that is no file, or one that there is already and may not be replaced. */
 export function assertWritable(outputs: FilesByFlag, force: boolean): void {
-  const found = Object.entries(outputs).filter(([, path]) => path && statusOf(path));
-  for (const [flag, path] of found)
-    if (!statusOf(path!)?.isFile())
+  const found = Object.entries(outputs).flatMap(([flag, path]) => {
+    const status = path && statusOf(path);
+    return status ? [{ flag, path, status }] : [];
+  });
+  for (const { flag, path, status } of found)
+    if (!status.isFile())
       throw new UserError(`${flag} ${path} exists and is not a file; choose another path`);
   if (found.length && !force)
-    throw new UserError(`${found[0][1]} already exists; choose another path, or overwrite it with --force`);
+    throw new UserError(`${found[0].path} already exists; choose another path, or overwrite it with --force`);
 }
 
 /** A seed as text. UserError for a number that is too large to be exact. */

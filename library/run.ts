@@ -85,6 +85,8 @@ export function createRun(work: (hooks: RunHooks) => Promise<void>): Run {
 
 /** Limit on unread events; a run of the default schedule has far fewer. */
 const MAX_WAITING = 100_000;
+/** Events that have been read are dropped in pieces of this many or more. */
+const MOST_READ = 1000;
 
 /**
  * Buffers events between a run, which never waits, and a reader that may be slow. If more than about `max` are unread, the least
@@ -92,6 +94,8 @@ const MAX_WAITING = 100_000;
  */
 export function createEventQueue(max = MAX_WAITING) {
   let waiting: TimedEvent[] = [];
+  /** How many of them have been read. */
+  let at = 0;
   let ending: { error?: unknown } | null = null;
   let wake = () => {};
   let awake: Promise<void>;
@@ -106,7 +110,7 @@ export function createEventQueue(max = MAX_WAITING) {
     push(event: TimedEvent) {
       waiting.push(event);
       // Only at twice the limit, so that each event costs constant time on average.
-      if (waiting.length >= 2 * max) waiting = keptEvents(waiting, max);
+      if (waiting.length - at >= 2 * max) [waiting, at] = [keptEvents(waiting.slice(at), max), 0];
       changed();
     },
     /** Reading then rejects with `error`, if there is one, after the remaining events. Later calls have no effect. */
@@ -115,9 +119,13 @@ export function createEventQueue(max = MAX_WAITING) {
       changed();
     },
     async *read(): AsyncGenerator<TimedEvent, undefined> {
-      while (waiting.length || !ending) {
-        if (waiting.length) yield waiting.shift()!;
-        else await awake;
+      while (at < waiting.length || !ending) {
+        if (at === waiting.length) await awake;
+        else {
+          // In large pieces: to shift a long array takes long.
+          if (at >= MOST_READ && 2 * at > waiting.length) [waiting, at] = [waiting.slice(at), 0];
+          yield waiting[at++];
+        }
       }
       if ('error' in ending) throw ending.error;
     },

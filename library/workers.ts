@@ -12,14 +12,12 @@ import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
-/** How a session gets its workers: the address and keys of the coordinator, and how workers start and stop; `stop` must be called. */
-
 /** Files and sockets of a coordinator (45 were seen, with page and report), and what each worker that it starts adds. */
 const [OWN_FILES, WORKER_FILES] = [64, 4];
 
 type Log = (line: string) => void;
 
-/** Starts workers on this machine. They initialize while the coordinator opens its inputs. */
+/** Starts workers on this machine. They initialize while the coordinator opens its inputs. `stop` must be called, even if `start` was not. */
 export async function localWorkers(config: RunConfig, options: RunOptions, log: Log) {
   const { specs, backend: choice } = await plannedWorkers(config, options);
   const shards = mostShards(config.shards);
@@ -79,7 +77,7 @@ function workerCount(workers: number, shards: number): number {
   return Math.max(1, Math.min(availableParallelism() + 1 + workers, shards));
 }
 
-/** Workers that are started elsewhere and connect to `bind`. UserError for an invalid or unprotected address. */
+/** Workers that are started elsewhere and connect to `bind`. `stop` must be called, even if `start` was not. UserError for an invalid or unprotected address. */
 export async function remoteWorkers(
   bind: string,
   { keys: folder, insecure }: RunOptions,

@@ -197,7 +197,9 @@ function changesText({ events }: RunHistory, classes: number | null): string {
   return [
     `${changed('split')} and ${changed('merge')} changed K.`,
     ...(resumed ? [`The run was resumed ${counted(resumed, 'time')}.`] : []),
-    ...(classes === null ? [] : [`There are ${classes} true classes.`]),
+    ...(classes === null
+      ? []
+      : [`There ${classes === 1 ? 'is' : 'are'} ${counted(classes, 'true class', 'true classes')}.`]),
   ].join(' ');
 }
 

@@ -98,7 +98,8 @@ export type Message =
   | { type: 'work'; work: WorkSpan[] }
   | { type: 'status'; status: Status };
 
-export const isOver = (status: Status) => ['done', 'failed', 'stopped'].includes(status);
+const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
+export const isOver = (status: Status) => OVER.includes(status);
 
 /** Removes epochs above `last`, which a run that was resumed from a checkpoint computes again. */
 export function cutBack(epochs: Epochs, last: number): void {

@@ -6,7 +6,7 @@ import { bottomAxis, leftAxis, linear, lossScale, needsLog, type Scale } from '.
 import { kAfterEpochs, kChanges, type RunHistory } from './history.ts';
 import { COLOURS, markerPath } from './palette.ts';
 import { type Box, clipped, curve, line, num, picture, text, WIDTH } from './svg.ts';
-import { count, counted } from './text.ts';
+import { counted } from './text.ts';
 
 /** K and losses over epochs, for the page and for files. */
 
@@ -131,7 +131,7 @@ function strokes(changes: KChange[], x: Scale, { top }: Box): string {
 
 function classesLine(y: number, classes: number, { left, right }: Box): string {
   const dashed = line(left, y, right, y, 'axis').replace(' fill=', ' stroke-dasharray="3 4" fill=');
-  const name = `${count(classes)} true ${classes === 1 ? 'class' : 'classes'}`;
+  const name = counted(classes, 'true class', 'true classes');
   return dashed + text(left + 6, y - 6, name, { tone: 'mute', halo: true });
 }
 

@@ -1,5 +1,5 @@
 import { cutBack, type Epochs } from './api.ts';
-import { eventIn, type TimedEvent } from './events.ts';
+import type { TimedEvent } from './events.ts';
 
 /** The history of a run in bounded memory: its epochs as columns, and its other events. */
 export interface RunHistory {
@@ -83,34 +83,3 @@ export function keptEvents(events: TimedEvent[], most: number): TimedEvent[] {
   const kept = events.filter((event) => !(excess > 0 && isMinor(event) && excess--));
   return kept.slice(Math.max(0, kept.length - most));
 }
-
-/**
- * The history of earlier sessions, read from the lines of events.jsonl, and their duration in seconds. Lines that are not
- * events are skipped, after `damaged` has got their number.
- */
-export function readHistory(
-  lines: Iterable<string>,
-  damaged: (line: number) => void = () => {},
-): { past: RunHistory; seconds: number } {
-  const past = emptyHistory();
-  let [seconds, number] = [0, 0];
-  let last: number | null = null;
-  for (const line of lines) {
-    number++;
-    const event = eventIn(line) as TimedEvent | null;
-    if (line && !event) damaged(number);
-    const at = Date.parse(event?.time ?? '');
-    if (!event || !Number.isFinite(at)) continue;
-    // The time between two sessions does not count.
-    if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
-    last = at;
-    if (event.type === 'epoch') addEpoch(past, { ...event, time: seconds });
-    else addEvent(past, event);
-  }
-  past.events = keptEventsOf(past);
-  return { past, seconds };
-}
-
-/** A session starts with its first worker's arrival or with a `resume`. */
-const startsSession = (event: TimedEvent) =>
-  event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');

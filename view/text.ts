@@ -84,8 +84,8 @@ export const splitCamelCase = (name: string) =>
   name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 /** `1 cluster`, `1,234 clusters`. */
-export const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
+  `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`;
 
 /** Four significant digits, as precise as anybody reads them. */
 export function significant(value: number): string {

@@ -1,8 +1,9 @@
 import type { State } from '../../model/state.ts';
 import type { History, MergeTree, Message, Status, WorkSpan } from '../../view/api.ts';
 import type { RunEvent } from '../../view/events.ts';
-import { addEpoch, addEvent, keptEventsOf, readHistory } from '../../view/history.ts';
+import { addEpoch, addEvent, keptEventsOf } from '../../view/history.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
+import { readHistory } from '../storage/event-log.ts';
 import type { Prepared } from '../training/run-context.ts';
 import type { Observer } from '../training/train.ts';
 import { createSplitRatios } from './split-ratios.ts';

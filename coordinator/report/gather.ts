@@ -21,7 +21,7 @@ import { type ContingencyTable, sampledLabels, tabulate } from '../../report/lab
 import type { ReportContents } from '../../report/page.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
 import type { Described } from '../../view/cluster-details.ts';
-import { type RunHistory, readHistory } from '../../view/history.ts';
+import type { RunHistory } from '../../view/history.ts';
 import {
   createMap,
   createViewer,
@@ -37,7 +37,7 @@ import { readSample } from '../monitor/rows.ts';
 import { splitRatiosIn } from '../monitor/split-ratios.ts';
 import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
-import { eventsIn, linesOf } from '../storage/event-log.ts';
+import { eventsIn, linesOf, readHistory } from '../storage/event-log.ts';
 import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';

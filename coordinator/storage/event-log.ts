@@ -13,6 +13,8 @@ import { dirname, join } from 'node:path';
 import { attempted, createAtomicFile, ioError, openFile, readFully } from '../../base/files.ts';
 import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
+import { eventIn, type TimedEvent } from '../../view/events.ts';
+import { addEpoch, addEvent, emptyHistory, keptEventsOf, type RunHistory } from '../../view/history.ts';
 
 export const EVENTS = 'events.jsonl';
 /** The path of a run's event log. */
@@ -158,3 +160,34 @@ export function* linesOf(path: string): Generator<string> {
     closeSync(fd);
   }
 }
+
+/**
+ * The history of earlier sessions, read from the lines of events.jsonl, and their duration in seconds. Lines that are not
+ * events are skipped, after `damaged` has got their number.
+ */
+export function readHistory(
+  lines: Iterable<string>,
+  damaged: (line: number) => void = () => {},
+): { past: RunHistory; seconds: number } {
+  const past = emptyHistory();
+  let [seconds, number] = [0, 0];
+  let last: number | null = null;
+  for (const line of lines) {
+    number++;
+    const event = eventIn(line) as TimedEvent | null;
+    if (line && !event) damaged(number);
+    const at = Date.parse(event?.time ?? '');
+    if (!event || !Number.isFinite(at)) continue;
+    // The time between two sessions does not count.
+    if (last !== null && !startsSession(event)) seconds += Math.max(0, at - last) / 1000;
+    last = at;
+    if (event.type === 'epoch') addEpoch(past, { ...event, time: seconds });
+    else addEvent(past, event);
+  }
+  past.events = keptEventsOf(past);
+  return { past, seconds };
+}
+
+/** A session starts with its first worker's arrival or with a `resume`. */
+const startsSession = (event: TimedEvent) =>
+  event.type === 'resume' || (event.type === 'worker' && event.worker === 'w1');
