@@ -242,6 +242,21 @@ describe('the HTTP port', () => {
     assert.match((await ask(all.url)).text, /<html/);
   });
 
+  test('answers HEAD requests like GET requests, without a body', async () => {
+    for (const [path, code] of [
+      ['', 200],
+      ['app.js', 200],
+      ['metrics', 200],
+      ['healthz', 200],
+      ['readyz', 503],
+      ['no/such/page', 404],
+      ['api/stream', 404],
+    ] as const) {
+      const answer = await ask(`${all.url}${path}`, { method: 'HEAD' });
+      assert.deepEqual([answer.code, answer.text], [code, ''], path);
+    }
+  });
+
   test('stream clients are notified of the last state at once and can fetch it', async () => {
     const { recorder, url, http } = await port();
     recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });

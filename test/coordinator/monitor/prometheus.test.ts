@@ -136,3 +136,12 @@ describe('the metrics', () => {
     assert.equal(status, 0);
   });
 });
+
+test('metrics have at most 200 clusters, and a GPU that uses no memory yet', async () => {
+  const run = fakeRun({ workers: 1, k: 250 });
+  const members = () =>
+    run.server.members().map((member) => ({ ...member, gpuMemory: { used: 0, limit: 8e10 } }));
+  const text = await createMetrics({ ...run, server: { ...run.server, members } }).metrics();
+  assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
+  assert.match(text, /^dpmesh_worker_gpu_memory_bytes\{worker="[^"]+"[^}]*\} 0$/m);
+});

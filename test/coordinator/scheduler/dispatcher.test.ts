@@ -411,6 +411,14 @@ describe('a round', () => {
   });
 });
 
+test('without sums, results are accepted for single units only', () => {
+  const { dispatcher, start, take } = setUp(2);
+  dispatcher.join('a');
+  void start();
+  const [{ round, units }] = take();
+  assert.equal(dispatcher.result('a', { round, units }, prefixed([[0, value(1)]])), 'not asked for');
+});
+
 describe('states', () => {
   test('are sent to each worker once per version, and again to a new one', async () => {
     const { dispatcher, start, take } = setUp(2);
@@ -450,6 +458,18 @@ describe('states', () => {
 
 describe('a streaming round', () => {
   const streams = true;
+
+  test('sends units to a late worker at once', () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    void start({ units, streams });
+    take();
+    dispatcher.join('late');
+    assert.deepEqual(
+      take().map(({ worker, units }) => [worker, units.length]),
+      [['late', 2]],
+    );
+  });
   const units = Array.from({ length: 8 }, (_, i) => ({ shard: i >> 2, from: i & 3, to: (i & 3) + 1 }));
 
   test('keeps two units in flight at each worker, those of its own shards first', () => {

@@ -167,6 +167,16 @@ describe('the coordinator’s server', () => {
     assert.equal(server.totals().rowsRead, layout.rows);
   });
 
+  test('counts the time of known tasks only', async () => {
+    const worker = await joined();
+    server.dispatcher.publish('net', {});
+    const round = server.dispatcher.round(spec);
+    const { round: id, term } = await worker.receive('round');
+    worker.send(results(term, id, { constructor: 1, statistics: 1 }), answers);
+    await round;
+    assert.deepEqual(Object.keys(server.usage().tasks), ['statistics']);
+  });
+
   test('serves rows, or reports the problem', async () => {
     const worker = await joined();
     worker.send({ type: 'fetch', request: 3, blocks: [2, 0] });

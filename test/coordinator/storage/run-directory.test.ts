@@ -242,6 +242,14 @@ describe('openRunDirectory', () => {
     assert.deepEqual(readdirSync(path).sort(), ['alias', 'events.jsonl', 'run.json']);
     out.close();
   });
+
+  test('of two runs that opened the same directory, the second does not erase the files of the first', async () => {
+    const [first, second] = [await openRunDirectory(path), await openRunDirectory(path)];
+    await first.create({});
+    first.json('run.json', { first: true });
+    await assert.rejects(second.create({}), UserError);
+    assert.ok(existsSync(join(path, 'run.json')));
+  });
 });
 
 describe('openDefaultRunDirectory', () => {
@@ -402,6 +410,15 @@ describe('a run directory that is no longer where it was', () => {
         assert.match(readFileSync(join(path, 'run.json'), 'utf8'), /successor/);
       });
 
+  test('before it was used: not made again', async () => {
+    mkdirSync(path);
+    const out = await openRunDirectory(path);
+    rmSync(path, { recursive: true });
+    await assert.rejects(out.create({}), Displaced);
+    assert.equal(existsSync(path), false);
+    out.close();
+  });
+
   test('a new folder there does not get its inode, and is free', async () => {
     const old = await openRunDirectory(path);
     await old.create({});
@@ -478,5 +495,23 @@ describe('a run directory that came from elsewhere', () => {
     await assert.rejects(reopenRunDirectory(path), refusal);
     assert.throws(() => createEventLog(() => {}).open(join(path, 'events.jsonl')), refusal);
     assert.equal(readFileSync(precious, 'utf8'), text);
+  });
+
+  test('the event log does not open a link', () => {
+    writeFileSync(precious, text);
+    const link = join(path, 'link');
+    symlinkSync(precious, link);
+    assert.throws(() => createEventLog(() => {}).open(link), {
+      message: /link cannot be written: too many symbolic links/,
+    });
+    assert.equal(readFileSync(precious, 'utf8'), text);
+  });
+
+  test('may itself be reached through a link', async () => {
+    symlinkSync(path, precious);
+    const out = await reopenRunDirectory(precious);
+    out.event(warning('again'));
+    out.close();
+    assert.equal(lines().length, 1);
   });
 });
