@@ -309,6 +309,14 @@ function sortedByClass(): DataFiles {
 }
 
 type Embedding = Parameters<typeof embedding>[0];
+const medianAcc = (least: number): Known['also'] => ({
+  target: `median ACC ≥ ${formatScore(least)}`,
+  measure(_, runs) {
+    const acc = median(runs.map((run) => run.acc!));
+    return { measured: `median ${formatScore(acc)}`, met: acc >= least };
+  },
+});
+
 const quality = (of: Embedding, k: Known['k'], acc: number, more: Partial<Known> = {}): Known => ({
   ...{ name: `quality-${of}`, what: `${of.toUpperCase()} embedding`, k, least: { acc } },
   files: () => embedding(of),
@@ -363,7 +371,7 @@ function peersRow(name: string, what: string, told: number, files: Known['files'
 
 export const knownRows: BenchmarkRow[] = [
   knownRow(quality('usps', [10, 11], 0.955)),
-  knownRow(quality('mnist', [10, 11], 0.965, { seeds: 5 })),
+  knownRow(quality('mnist', [10, 11], 0.965, { seeds: 5, also: medianAcc(0.975) })),
   knownRow(
     quality('mnist', [1, 20], 0.965, {
       name: 'mnist-sorted',
