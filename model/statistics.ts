@@ -14,6 +14,12 @@ export function statisticsLength(d: number, cov: Covariance): number {
   return cov === 'full' ? 1 + d + (d * (d + 1)) / 2 : 1 + 2 * d;
 }
 
+/**
+ * The most columns of which devices compute full φ(x): of more it takes long to write, is large, and its products in float32 lose digits.
+ * The coordinator then has E-steps of another form, and sums are those of (1,x)(1,x)ᵀ.
+ */
+export const WIDEST_PHI = 32;
+
 /** Statistics of the union of two disjoint sets of rows. */
 export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, p) => value + b[p]);

@@ -7,6 +7,7 @@ import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Net, netWidths } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
+import { WIDEST_PHI } from '../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import { subCentres } from './halves.ts';
@@ -49,11 +50,8 @@ export function publishSubs({ dispatcher }: Run, subs: Net): void {
   dispatcher.publish('subs-moments', moments);
 }
 
-/** Of more columns, φ(x) = (1, x, vech xxᵀ) takes long to write, is large, and its products in float32 lose digits. */
-const MOST_COLUMNS_OF_PHI = 32;
-
 export const isPhiLong = ({ d, covariance }: Pick<Mixture, 'd' | 'covariance'>): boolean =>
-  covariance === 'full' && d > MOST_COLUMNS_OF_PHI;
+  covariance === 'full' && d > WIDEST_PHI;
 
 /**
  * A UserError for clusters that are too flat; other errors unchanged. Data of full rank may still be too flat for float32;

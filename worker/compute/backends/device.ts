@@ -1,5 +1,5 @@
 import { elementCount } from '../../../model/arrays.ts';
-import { statisticsLength } from '../../../model/statistics.ts';
+import { statisticsLength, WIDEST_PHI } from '../../../model/statistics.ts';
 import type { Backend, ComputeDevice, Tensor } from './backend.ts';
 
 /** Which operand of a product is transposed: none, the left or the right one. */
@@ -240,13 +240,9 @@ export function deviceBackend<T>(identity: string, ops: Ops<T>, device?: Compute
 }
 
 /**
- * φ(x) = (1, x, vech xxᵀ) contains every product of two entries of (1, x) once, so that φ(x) = (1,x)A ∘ (1,x)B with matrices A and B of
- * zeros and ones (exact). Devices without loops compute it this way up to this many dimensions; above, statistics are the entries of sums
- * of (1,x)(1,x)ᵀ. (The coordinator asks for no quadratic forms then.)
+ * For each entry of φ(x) = (1, x, vech xxᵀ) the indices in (1, x) of its two factors: φ(x) = (1,x)A ∘ (1,x)B with matrices A and B of zeros
+ * and ones (exact), as devices without loops compute it.
  */
-export const WIDEST_PHI = 32;
-
-/** For each entry of φ the indices in (1, x) of its two factors. */
 function factorPairs(dim: number): [number, number][] {
   const pairs: [number, number][] = [[0, 0]];
   for (let d = 1; d <= dim; d++) pairs.push([0, d]);
@@ -261,3 +257,6 @@ function selectionMatrix(dim: number, side: 0 | 1): Float32Array {
   for (const [column, pair] of pairs.entries()) out[pair[side] * pairs.length + column] = 1;
   return out;
 }
+
+/** Constants (indices, shapes, scalars) that are kept for reuse, up to this many. */
+export const KEPT_CONSTANTS = 4096;

@@ -1,5 +1,6 @@
+import { WIDEST_PHI } from '../../../model/statistics.ts';
 import type { Backend, FlatNet, Tensor } from './backend.ts';
-import { deviceBackend, WIDEST_PHI } from './device.ts';
+import { deviceBackend } from './device.ts';
 import type { HostMemory } from './host.ts';
 import type { Attribute, Binding, Id } from './tf-binding.ts';
 import { tfOps } from './tf-ops.ts';

@@ -1,9 +1,7 @@
 import type { ComputeDevice } from './backend.ts';
-import { type DeviceTensor, deviceBackend, type Ops } from './device.ts';
+import { type DeviceTensor, deviceBackend, KEPT_CONSTANTS, type Ops } from './device.ts';
 import { type Attribute, type Binding, explained, type Id } from './tf-binding.ts';
 
-/** Constants (indices, shapes, scalars) that are kept for reuse, up to this many. */
-const KEPT_CONSTANTS = 4096;
 const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8];
 
 interface TfTensor extends DeviceTensor<Id> {

@@ -1,6 +1,6 @@
 import { elementCount } from '../../../model/arrays.ts';
 import { type Backend, OutOfDeviceMemory } from './backend.ts';
-import { deviceBackend, type Operation, type Ops } from './device.ts';
+import { deviceBackend, KEPT_CONSTANTS, type Operation, type Ops } from './device.ts';
 import { adapterOf, type GpuDevice, loadDawn } from './webgpu-adapter.ts';
 
 type TensorFlow = typeof import('@tensorflow/tfjs-core');
@@ -104,6 +104,9 @@ function webgpuOps(tf: TensorFlow, name: string, largest: number, failure: () =>
     end(...results) {
       for (const x of temporaries) if (!results.includes(x)) ops.delete(x);
       temporaries = [];
+      if (constants.size <= KEPT_CONSTANTS) return;
+      for (const x of constants.values()) ops.delete(x);
+      constants.clear();
     },
     run: (operation, a, b) => temporary(() => operations[operation](a, b)),
     matMul: (a, b, transposition = 'NN') =>
