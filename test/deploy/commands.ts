@@ -52,7 +52,8 @@ export interface TestSetup {
 /** Creates data in the folder, and the expected results of a run. */
 export async function setUp(folder: string): Promise<TestSetup> {
   const { data } = easyData(folder, 'rows', 1500);
-  const flags = 'split-merge-every: 3\nbatch-size: 16\nmax-epochs: 40\nearly-stop: false\n';
+  // Longer than the two seconds that a worker may wait between two attempts to connect: else it misses the run, and waits for another.
+  const flags = 'split-merge-every: 3\nbatch-size: 16\nmax-epochs: 250\nearly-stop: false\n';
   const runYaml = (path: string) => `data: ${path}\n${flags}`;
   const config = join(folder, 'local.yaml');
   writeFileSync(config, runYaml(data));
