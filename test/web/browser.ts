@@ -57,8 +57,14 @@ export async function open(
   return { page, complaints, close: () => context.close() };
 }
 
-/** Waits until the scatter plot is drawn. */
-export const drawn = (page: Page) => page.locator('#scatter-empty').waitFor({ state: 'hidden' });
+/** Waits until what the page has asked to be drawn in its next frame is drawn. */
+export const framesPassed = (page: Page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+/** Waits until the scatter plot, and what comes with it, is drawn. */
+export async function drawn(page: Page): Promise<void> {
+  await page.locator('#scatter-empty').waitFor({ state: 'hidden' });
+  await framesPassed(page);
+}
 
 export const textOf = async (page: Page, id: string) => (await page.locator(`#${id}`).textContent()) ?? '';
 /** Of a picture, what it says to screen readers. */

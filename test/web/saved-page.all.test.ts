@@ -10,9 +10,11 @@ import { scratchFolder } from '../data/files.ts';
 import { contentsOf, K } from '../report/contents.ts';
 import {
   background,
+  becomes,
   closeBrowser,
   drawn,
   faultsOf,
+  framesPassed,
   isVisible,
   labelOf,
   noBrowser,
@@ -45,6 +47,12 @@ const PARTS = [
   ...['joins 3, 4 at 0.25', 'Clusters and classes', 'Most mixed up', 'Tree of clusters', 'runs/x/labels.npy'],
 ];
 
+/** The pointer highlights no cluster any more. */
+async function withoutPointer(page: Page): Promise<void> {
+  await page.mouse.move(0, 0);
+  await framesPassed(page);
+}
+
 async function hasParts(page: Page): Promise<void> {
   const text = (await textOf(page, 'main')).replaceAll('\n', ' ');
   for (const part of PARTS) assert.ok(text.includes(part), `${text} lacks ${part}`);
@@ -64,7 +72,7 @@ test('a click shows the rows of a cluster with their images, and the row of a po
   await page.locator('#table tbody tr').nth(1).click();
   const body = page.locator('#rows-body');
   await body.locator('img').nth(1).waitFor();
-  assert.match((await body.textContent())!, /Cluster 1.*tide.*border rows.*row 7 \(to 3\)/s);
+  await becomes(page, 'rows-body', /Cluster 1.*tide.*border rows.*row 7 \(to 3\)/);
   const box = (await page.locator('#scatter').boundingBox())!;
   await page.locator('#scatter').scrollIntoViewIfNeeded();
   let found = false;
@@ -80,11 +88,14 @@ test('a click shows the rows of a cluster with their images, and the row of a po
 test('points are turned, zoomed and put on the map; the dial cuts the tree; words are found', async () => {
   const picture = () =>
     page.locator('#scatter').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+  await withoutPointer(page);
   const whole = await picture();
   for (const key of ['ArrowRight', '+']) {
     await page.locator('#scatter').press(key);
     assert.equal(await isVisible(page, 'reset'), true);
     await page.locator('#reset').click();
+    // The button hides, and the pointer is then on the points beneath it.
+    await withoutPointer(page);
   }
   await page.waitForFunction(
     (before) => document.querySelector<HTMLCanvasElement>('#scatter')!.toDataURL() === before,
