@@ -1,12 +1,11 @@
 import type { EndReason } from '../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
-import { publishTransform } from './training/publish.ts';
 import { isUndecided } from './training/reading/moments.ts';
 import { trainingEnd } from './training/train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
-  const { server, trainer, dispatcher, emit, observer } = context;
+  const { server, trainer, emit, observer } = context;
   /** Before this session's first epoch nothing ends: the state of a checkpoint may have settled, but its end is not recorded yet. */
   let isBegun = false;
   /** A split or merge step has followed the last epoch. */
@@ -25,11 +24,7 @@ export function clusterStage(context: RunContext): RunStage {
         await trainer.resume(state.clusters);
         return state;
       }
-      const { transform, sample } = state.run!;
       const clusters = await trainer.start();
-      // The graph may need a larger sample.
-      if (clusters.sample.below !== sample.below)
-        publishTransform({ dispatcher, transform }, clusters.sample.below);
       observer?.state(clusters);
       return { ...state, clusters };
     },

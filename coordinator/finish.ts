@@ -20,9 +20,12 @@ import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
 import { publishCentres, publishNet } from './training/publish.ts';
+import { copiesInData } from './training/sample.ts';
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
 const KEPT_ROWS = 'kept-rows.npy';
+/** The first of each row's near copies, −1 for rows without any. */
+const COPIES = 'copies.npy';
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
@@ -94,7 +97,12 @@ export function describeStage(context: RunContext): RunStage {
         if (table?.dropped.length)
           await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
         const encoder = encoding && encoderOf(encoding);
-        const { T } = found;
+        const { T, sampledOutliers } = found;
+        const { graph, sample } = state.clusters!;
+        if (graph?.copies) {
+          const copies = copiesInData(layout, sample.below, graph.copies, sampledOutliers);
+          await out.npy(COPIES, '<i4', [layout.rows], copies);
+        }
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
         await writeDescriptions(context, state, reorderedCentres(centres, order));
@@ -229,7 +237,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
   const { out, warn, earlyFinish, trainer } = context;
   const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
   const { below } = state.clusters!.sample;
-  const outliers = state.labelled!.found.sampledOutliers;
+  const outliers = state.labelled!.found.sampledOutliers.map(({ length }) => length);
   const stopped = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -261,7 +269,8 @@ function notesOfRun(
   const { sample, steps, graph = null } = clusters!;
   return notesOn({
     ...found,
-    ...{ config, reason: ended!, sampled: sample.rows, d, rows: layout.rows, steps, graph },
+    ...{ config, reason: ended!, d, rows: layout.rows, steps, graph },
+    sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },
   });
 }

@@ -35,7 +35,7 @@ export interface Outcome {
   steps: readonly Step[];
   reason: EndReason;
   /** Null with Gaussians. */
-  graph: Pick<GraphState, 'stability'> | null;
+  graph: (Pick<GraphState, 'stability'> & Partial<Pick<GraphState, 'copies'>>) | null;
 }
 
 /** For each column of the data, what may make it unfit. */
@@ -85,6 +85,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
+    ...nearCopies(outcome),
     ...tinyClusters(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
@@ -273,6 +274,15 @@ function smallSample({ k, rows, sampled }: Outcome): string[] {
   const more = Math.min(rows, 4 * sampled);
   return [
     `K is ${k} from a sample of ${count(sampled)} of the ${count(rows)} rows, ${Math.round(sampled / k)} for each cluster on average: clusters with few rows in it cannot be found, so K may be too small; try --sample ${more === rows ? '0 (all rows)' : more}`,
+  ];
+}
+
+function nearCopies({ sampled, graph }: Outcome): string[] {
+  if (!graph?.copies) return [];
+  const { of } = graph.copies;
+  const others = of.filter((first, row) => first !== row);
+  return [
+    `${count(others.length)} of the ${count(sampled)} rows in the sample are near copies of ${count(new Set(others).size)} others, with which they counted once: copies.npy says which; if they are not copies, use --keep-copies`,
   ];
 }
 

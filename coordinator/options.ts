@@ -126,6 +126,10 @@ export const OPTIONS = {
       help: 'approximate number of rows to train on; 0: all. All rows are labelled',
       paper: 0,
     }),
+    keepCopies: option(yesOrNo(), {
+      help: 'graph likelihood: also count near copies of rows, which count once otherwise',
+      fast: false,
+    }),
     replicates: optional(integer(2, 100), 'none', {
       help: 'number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows',
     }),

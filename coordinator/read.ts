@@ -56,8 +56,10 @@ export function readStage(context: RunContext): RunStage {
         // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
         if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
         observer?.state(clusters);
-        if (clusters.sample.below !== run.sample.below)
-          publishTransform({ dispatcher, transform: run.transform }, clusters.sample.below);
+        const { below } = clusters.sample;
+        const copies = clusters.graph?.copies;
+        if (copies || below !== run.sample.below)
+          publishTransform({ dispatcher, transform: run.transform }, below, copies);
       }
       return next;
     },

@@ -36,6 +36,8 @@ export interface ModelOptions {
     | `pca:${number}`;
   /** Approximate number of rows to train on; 0: all. All rows are labelled (a whole number, at least 0). @defaultValue max(20000, 1000·D); 40000 with an encoder */
   sample?: number | null;
+  /** Graph likelihood: also count near copies of rows, which count once otherwise. @defaultValue false */
+  keepCopies?: boolean;
   /** Number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */
   replicates?: number | null;
   /** Also write responsibilities.npy, N×K. @defaultValue false */

@@ -37,6 +37,14 @@ export interface State extends Pace {
   readonly graph?: GraphState;
 }
 
+/** Which rows of a sample are near copies of others: these are left out of it. */
+export interface Copies {
+  /** For each row of the sample as it was drawn the first one of its group; itself, if it stays in the sample. */
+  readonly of: Int32Array;
+  /** The first row of each shard among these, and the end. */
+  readonly starts: Int32Array;
+}
+
 /** What the graph likelihood has besides the nets (docs/algorithm.md, section 11). */
 export interface GraphState {
   /** γ. */
@@ -45,6 +53,8 @@ export interface GraphState {
   readonly stability: number | null;
   /** The least and the largest number of clusters in these partitions; null where `stability` is. */
   readonly range: readonly [least: number, largest: number] | null;
+  /** Null: there are none, or they were not looked for. */
+  readonly copies: Copies | null;
   /** The cluster of each sample row after the last step that changed them, which the clustering net learns while `frozen`. */
   readonly labels: Int32Array;
 }

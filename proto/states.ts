@@ -63,6 +63,10 @@ export const transformOf = (input: Dim): StateSpec => ({
       : { weights: float32([input, 'D']) }),
     ...(('shift' in given || 'factor' in given) && { shift: float32([input]), factor: float32([input]) }),
     ...('half' in given && { half: int32([1]) }),
+    ...('copyOf' in given && {
+      copyOf: int32(['drawn'], index('drawn')),
+      copyStarts: int32(['shards+1'], ascending('drawn')),
+    }),
     ...('fenced' in given && { ...outlierBounds(input), least: float32(['C']), most: float32(['C']) }),
   }),
   sizes(tensors, sizes) {

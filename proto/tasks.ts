@@ -348,7 +348,7 @@ const TASKS = {
     results: () => ({
       index: int32(['n', 'k'], index('N')),
       weight: float64(['n', 'k'], between(0, 1)),
-      nearest: float32(['n', 2], positiveOrZero),
+      distance: float32(['n', 'k'], positiveOrZero),
     }),
   }),
   partitions: task({

@@ -5,6 +5,7 @@ import { concat, elementCount } from '../model/arrays.ts';
 import { type Block, HASH_BYTES, halfOf, type Layout, shardBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
+import { Mismatch } from '../proto/shapes.ts';
 import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
@@ -57,7 +58,7 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
   /** By shard: sample rows that have not been transformed yet. */
   const untransformed = new Map<number, KeptRows>();
   const samples = new Map<number, ShardSample>();
-  const halves = new Map<number, ShardSample>();
+  const parts = new Map<number, ShardSample>();
   /** The `transform` that all of this depends on. */
   let current: { version: number; tensors: Tensors } | null = null;
   const kept = new Map<string, Tensor>();
@@ -108,13 +109,13 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     return own.raw;
   }
 
-  /** Forgets what depends on an older `transform`: all, or only the halves if just these are others. */
+  /** Forgets what depends on an older `transform`: all, or only the parts if just these are others. */
   function renew(): void {
     const [version, tensors] = [states.version('transform'), states.get('transform')];
     if (current?.version === version) return;
-    const isSame = current !== null && differOnlyInHalf(current.tensors, tensors);
+    const isSame = current !== null && differOnlyInPart(current.tensors, tensors);
     current = { version, tensors };
-    const outdated = isSame ? [halves] : [halves, samples];
+    const outdated = isSame ? [parts] : [parts, samples];
     for (const cache of outdated) {
       backend.free(...[...cache.values()].map(({ scaled }) => scaled));
       cache.clear();
@@ -136,19 +137,34 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     return own;
   }
 
-  /** The shard's part of the sample; the half of it, if the transform names one. */
+  /** The shard's part of the sample: the half of it if the transform names one, without copies of other rows. */
   async function sample(shard: number): Promise<ShardSample> {
     renew();
     const whole = await wholeSample(shard);
-    const { half } = states.get('transform');
-    if (!half || whole.n < 2) return whole;
-    const cached = halves.get(shard);
+    const { half, copyOf } = states.get('transform');
+    if (!(half && whole.n >= 2) && !copyOf) return whole;
+    const cached = parts.get(shard);
     if (cached) return cached;
-    const index = halfOf(seed, half.data[0], shard, whole.n);
+    const own = half
+      ? halfOf(seed, half.data[0], shard, whole.n)
+      : Uint32Array.from({ length: whole.n }, (_, i) => i);
+    const index = copyOf ? withoutCopies(own, shard) : own;
     const rows = pick(whole.rows, index, whole.scaled.shape[1]);
-    const own = { n: index.length, rows, scaled: backend.gather(whole.scaled, index) };
-    halves.set(shard, own);
-    return own;
+    const part = { n: index.length, rows, scaled: backend.gather(whole.scaled, index) };
+    parts.set(shard, part);
+    return part;
+  }
+
+  /** Those of the shard's rows that are not copies of others. */
+  function withoutCopies(rows: Uint32Array, shard: number): Uint32Array {
+    const transform = states.get('transform');
+    const copyOf = take(transform, 'copyOf', 'int32');
+    const starts = take(transform, 'copyStarts', 'int32');
+    if (starts[shard + 1] - starts[shard] !== rows.length)
+      throw new Mismatch(
+        `transform: copies among ${starts[shard + 1] - starts[shard]} rows of shard ${shard}, which has ${rows.length}`,
+      );
+    return rows.filter((_, i) => copyOf[starts[shard] + i] === starts[shard] + i);
   }
 
   /** The outputs of the clustering net for rows [n,D] on the device, `most` rows at a time, valid until the next are asked for. */
@@ -218,7 +234,7 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     },
     /** Frees everything on the device, including states. The context must not be used afterwards. */
     free(): void {
-      for (const { scaled } of [...samples.values(), ...halves.values()]) backend.free(scaled);
+      for (const { scaled } of [...samples.values(), ...parts.values()]) backend.free(scaled);
       backend.free(...kept.values());
       states.free();
     },
@@ -231,10 +247,10 @@ function assertOfRun(block: Block, hash: Uint8Array, hashes: Uint8Array): void {
     throw new UserError(`${describeBlock(block)} differs from what the run began with`);
 }
 
-/** Do both transforms map rows to the same, and sample the same ones? */
-function differOnlyInHalf(a: Tensors, b: Tensors): boolean {
+/** Do both transforms map rows to the same, and sample the same ones, before a part of these is left out? */
+function differOnlyInPart(a: Tensors, b: Tensors): boolean {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  names.delete('half');
+  for (const name of ['half', 'copyOf', 'copyStarts']) names.delete(name);
   return [...names].every((name) => {
     const [own, other] = [a[name]?.data, b[name]?.data];
     return own?.length === other?.length && own.every((value, i) => value === other[i]);

@@ -167,7 +167,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
   const { kappa, nu, estimate, mean, psi } = prior;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const { rows: _, ...arrays } = moments;
-  const { labels, ...aboutGraph } = graph ?? {};
+  const { labels, copies, ...aboutGraph } = graph ?? {};
   return {
     fields: {
       ...{ ended, ...pace, k, d, covariance, prior: { kappa, nu, estimate } },
@@ -195,6 +195,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
       sampleRows: nd(Float64Array.from(sampleRows)),
       hashes: nd(hashes),
       ...(labels && { graphLabels: nd(labels) }),
+      ...(copies && { copyOf: nd(copies.of), copyStarts: nd(copies.starts) }),
     },
   };
 }
@@ -243,7 +244,13 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
       merged: merged.length ? splitEvenly(merged, merged.length / p) : [],
       parts: Array.from({ length: k }, (_, c) => halves.slice(2 * c, 2 * c + 2)),
-      ...(graph && { graph: { ...graph, labels: take(tensors, 'graphLabels', 'int32') } }),
+      ...(graph && {
+        graph: {
+          ...graph,
+          labels: take(tensors, 'graphLabels', 'int32'),
+          copies: copiesFrom(tensors, layout),
+        },
+      }),
     },
   };
 }
@@ -262,6 +269,12 @@ function boundsFrom(tensors: Tensors): OutlierBounds | null {
 
 /** Null if there is none, as in runs whose config has it, and in checkpoints of earlier versions. */
 const savedTransform = (tensors: Tensors) => (Object.keys(tensors).length ? transformFrom(tensors) : null);
+
+/** Null if there are none, and in checkpoints of earlier versions. */
+const copiesFrom = (tensors: Tensors, { shards }: Layout) =>
+  'copyOf' in tensors
+    ? { of: take(tensors, 'copyOf', 'int32'), starts: take(tensors, 'copyStarts', 'int32', shards + 1) }
+    : null;
 
 /** A number, or none, as a tensor. */
 const optional = (value: number | null) => nd(Float64Array.from(value === null ? [] : [value]));

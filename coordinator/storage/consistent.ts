@@ -2,7 +2,7 @@ import type { Transform } from '../../data/transform.ts';
 import { type Layout, shardsFor } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/nets/net.ts';
-import type { State } from '../../model/state.ts';
+import type { Copies, State } from '../../model/state.ts';
 import type { RunConfig } from '../config.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 
@@ -40,6 +40,8 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
     throw new RangeError('its graph is not that of its sample');
   if (graph && !graph.labels.every((label) => label >= 0 && label < k))
     throw new RangeError('its rows are in clusters that are not there');
+  if (graph?.copies && !areCopies(graph.copies, state.sample.rows))
+    throw new RangeError('its copies are not of its sample');
   if (d > dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
   if (transform) assertTransform(transform, dim, d);
   const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
@@ -101,4 +103,16 @@ const areCounts = (counts: number[]) => counts.every((count) => Number.isSafeInt
 
 function assertWidths(name: string, widths: number[], expected: number[]): void {
   if (String(widths) !== String(expected)) throw new RangeError(`its ${name}: ${widths}, not ${expected}`);
+}
+
+/** Do these leave so many rows in the sample? */
+function areCopies({ of, starts }: Copies, rows: number): boolean {
+  const isInside = of.every((first) => first >= 0 && first < of.length);
+  const areStarts = starts[0] === 0 && starts.every((start, i) => i === 0 || start >= starts[i - 1]);
+  return (
+    isInside &&
+    areStarts &&
+    starts.at(-1) === of.length &&
+    of.filter((first, i) => first === i).length === rows
+  );
 }

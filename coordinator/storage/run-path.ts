@@ -21,6 +21,7 @@ export const RUN_FILES = [
   'distances.npy',
   'responsibilities.npy',
   'outliers.npy',
+  'copies.npy',
   'images.txt',
   'kept-rows.npy',
   'codes.npy',

@@ -77,8 +77,8 @@ export interface FullPassResult {
   table: Contingency | null;
   /** Rows that are outliers: they have labels, but do not count in the statistics. */
   outliers: number;
-  /** Rows of each shard with a priority below `below` that are outliers. */
-  sampledOutliers: number[];
+  /** The rows of each shard with a priority below `below` that are outliers. */
+  sampledOutliers: number[][];
   /** By column, over the raw rows but outliers. */
   columns: ColumnSums;
   shown: ClusterRows;
@@ -113,7 +113,7 @@ export async function labelAllRows(
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
-  const sampledOutliers = Array<number>(shards.length).fill(0);
+  const sampledOutliers = shards.map((): number[] => []);
   const priorityOf = priority(layout.seed);
   const writer = labelWriter(
     out,
@@ -164,7 +164,7 @@ export async function labelAllRows(
           let at = 0;
           for (const { start, count } of blocksOf(unit))
             for (let i = 0; i < count; i++)
-              if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard]++;
+              if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard].push(start + i);
         }
         const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
         statistics.add(index, take(part, 'T', 'float64'));

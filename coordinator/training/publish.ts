@@ -6,7 +6,7 @@ import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Net, netWidths } from '../../model/nets/net.ts';
-import type { State } from '../../model/state.ts';
+import type { Copies, State } from '../../model/state.ts';
 import { WIDEST_PHI } from '../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
@@ -20,16 +20,17 @@ export function publishHashes({ dispatcher }: Pick<Run, 'dispatcher'>, hashes: U
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
 }
 
-/** `below`: of the sample. `half`: of the replicate that trains on a half of it, from 1. */
+/** `below`: of the sample. `copies`: the rows of it that are left out. */
 export function publishTransform(
-  { dispatcher, transform }: Pick<Run, 'dispatcher' | 'transform'>,
+  { dispatcher, transform, half }: Pick<Run, 'dispatcher' | 'transform' | 'half'>,
   below: number,
-  half: number | null = null,
+  copies: Copies | null = null,
 ): void {
   dispatcher.publish('transform', {
     ...transformTensors(transform),
     below: nd(Float64Array.of(below)),
-    ...(half !== null && { half: nd(Int32Array.of(half)) }),
+    ...(half && { half: nd(Int32Array.of(half)) }),
+    ...(copies && { copyOf: nd(copies.of), copyStarts: nd(copies.starts) }),
   });
 }
 

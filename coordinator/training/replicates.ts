@@ -54,15 +54,16 @@ async function trainOnHalf(
   signal: AbortSignal,
 ): Promise<number> {
   const { seed, config } = run;
-  publishTransform(run, sample.below, number);
+  const ofHalf = { ...run, half: number };
+  publishTransform(ofHalf, sample.below);
   const halves = sample.rows.map(halfSize);
   const half = sampleOf(sample.below, halves);
   const halfRun: Run = {
-    ...run,
+    ...ofHalf,
     seed: seedOf(seed, number),
     sample: half,
     // Of half the rows, so that its resolution is chosen anew.
-    likelihood: run.likelihood.ofSample(run),
+    likelihood: run.likelihood.ofSample(ofHalf),
     // Given, so that it does not grow.
     config: { ...config, sample: half.rows },
     emit: () => {},

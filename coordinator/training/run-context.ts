@@ -34,6 +34,8 @@ export interface Prepared {
 export interface Run extends Prepared {
   readonly likelihood: Likelihood;
   readonly dispatcher: RoundDispatcher;
+  /** The replicate that trains on a half of the sample, from 1. */
+  readonly half?: number;
   readonly rounds: Rounds;
   readonly emit: Emit;
 }

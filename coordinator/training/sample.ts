@@ -1,8 +1,9 @@
 import { coarsening } from '../../model/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
-import type { Sample, State } from '../../model/state.ts';
+import type { Copies, Sample, State } from '../../model/state.ts';
 import { publishTransform } from './publish.ts';
+import { shardSizes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
 
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
@@ -56,17 +57,44 @@ export function largerSample(layout: Layout, sample: Sample, wanted: number): Sa
  */
 
 /** The number of sampled rows of each shard. */
-export function sampledCounts(layout: Layout, below: number): number[] {
+export const sampledCounts = (layout: Layout, below: number): number[] =>
+  // Priorities are below 1.
+  below >= 1 ? shardSizes(layout) : sampledRows(layout, below).map(({ length }) => length);
+
+/** The sampled rows of each shard, in file order. */
+function sampledRows(layout: Layout, below: number): number[][] {
   const priorityOf = priority(BigInt(layout.seed));
-  const counts: number[] = [];
-  for (const blocks of shardBlocks(layout)) {
-    let sampled = 0;
-    for (const { start, count } of blocks) {
-      // Priorities are below 1.
-      if (below >= 1) sampled += count;
-      else for (let row = start; row < start + count; row++) if (priorityOf(row) < below) sampled++;
-    }
-    counts.push(sampled);
-  }
-  return counts;
+  return shardBlocks(layout).map((blocks) => {
+    const sampled: number[] = [];
+    for (const { start, count } of blocks)
+      for (let row = start; row < start + count; row++) if (priorityOf(row) < below) sampled.push(row);
+    return sampled;
+  });
+}
+
+/**
+ * For each row of the data the first one of its group of near copies, −1 for one that has none or is not in the sample. `outliers`: rows
+ * of the sample's shards that are not in it, as outliers.
+ */
+export function copiesInData(
+  layout: Layout,
+  below: number,
+  copies: Copies,
+  outliers: readonly number[][],
+): Int32Array {
+  const apart = new Set(outliers.flat());
+  const rows = sampledRows(layout, below)
+    .flat()
+    .filter((row) => !apart.has(row));
+  const first = new Map<number, number>();
+  const groups = new Map<number, number>();
+  copies.of.forEach((group, i) => {
+    first.set(group, Math.min(first.get(group) ?? rows[i], rows[i]));
+    groups.set(group, (groups.get(group) ?? 0) + 1);
+  });
+  const found = new Int32Array(layout.rows).fill(-1);
+  copies.of.forEach((group, i) => {
+    if (groups.get(group)! > 1) found[rows[i]] = first.get(group)!;
+  });
+  return found;
 }

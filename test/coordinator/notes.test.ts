@@ -64,6 +64,15 @@ describe('notes on a result', () => {
     says({ config: more, graph: { stability: 0.8 } }, /8 were left .*dpmesh resolutions/);
   });
 
+  test('near copies of rows', () => {
+    const copies = { of: Int32Array.of(0, 0, 2, 0, 4, 4), starts: Int32Array.of(0, 6) };
+    says(
+      { graph: { stability: 0.8, copies }, sampled: 6000 },
+      /^3 of the 6,000 rows in the sample are near copies of 2 others, .* copies\.npy .* --keep-copies$/,
+    );
+    says({ graph: { stability: 0.8, copies: null } });
+  });
+
   test('splits that merges undo again and again', () => {
     const undone = [step('split', 9, 1), step('merge', 8, 1)];
     says(

@@ -18,6 +18,7 @@ import {
   embeddedData,
   eventsOf,
   jsonOf,
+  MANY,
   ofType,
   resultHashes,
   resumed,
@@ -25,9 +26,11 @@ import {
   scratch,
   startAndReach,
   thinData,
+  times,
   undisturbedHashes,
   unfinish,
   until,
+  writeRows,
 } from './support.ts';
 
 const EPOCHS = 24;
@@ -47,8 +50,20 @@ async function changeCheckpoints(run: string, change: (checkpoint: ClusterCheckp
   }
 }
 
+/** Of the first hundred rows there are copies. */
+function withCopies() {
+  const { rows } = embeddedData(folder, 'copied', 1200);
+  rows.copyWithin(1000 * MANY, 0, 100 * MANY);
+  return {
+    data: writeRows(
+      join(folder, 'copies.npy'),
+      times(1200, (i) => rows.subarray(i * MANY, (i + 1) * MANY)),
+    ),
+  };
+}
+
 for (const [kind, of, d] of [
-  ['graph', embeddedData(folder, 'embedded', 1200), 40],
+  ['graph', withCopies(), 40],
   ['gaussian', thinData(folder, 'thin', 1200), 3],
 ] as const)
   describe(`a run on many columns: ${kind}`, { concurrency: 2 }, () => {

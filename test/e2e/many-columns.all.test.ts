@@ -323,6 +323,37 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
     assert.doesNotMatch(fine.stderr, /the same as another/);
   });
 
+  test('near copies count once, are listed, and have the labels of their groups', async () => {
+    const { normal } = generator(11n, 'copies');
+    // Every fifth row six times, in file order with noise of a fiftieth, or the same.
+    const originals = times(ROWS, (row) => embedded.rows.subarray(row * MANY, (row + 1) * MANY));
+    const copied = originals.filter((_, row) => row % 5 === 0);
+    const rows: ArrayLike<number>[] = [...originals];
+    for (let i = 0; i < 5; i++)
+      rows.push(...copied.map((row, j) => (j % 2 ? row : row.map((value) => value + 0.02 * normal()))));
+    const data = writeRows(path('near.npy'), rows);
+    const { k, notes } = jsonOf(await train(data, 'near', '--replicates', 2));
+    assert.equal(k, K);
+    assert.match(
+      notes[0],
+      /^1,200 of the 2,400 rows in the sample are near copies of 240 others, .* copies\.npy says which; .*--keep-copies$/,
+    );
+    const found = readNpy(join(path('near'), 'copies.npy')).data;
+    const expected = times(rows.length, (row) => {
+      if (row < ROWS) return row % 5 ? -1 : row;
+      return 5 * ((row - ROWS) % copied.length);
+    });
+    assert.deepEqual([...found], expected);
+    const labels = labelsOf(path('near')).data;
+    const others = [...labels.keys()].filter((row) => found[row] >= 0 && labels[row] !== labels[found[row]]);
+    assert.deepEqual(others, []);
+    jsonOf(await train(data, 'near-3', '--workers', 3));
+    assert.deepEqual(resultHashes(path('near-3')), resultHashes(path('near')));
+    const kept = jsonOf(await train(data, 'kept', '--keep-copies'));
+    assert.deepEqual([existsSync(join(path('kept'), 'copies.npy')), kept.notes], [false, []]);
+    assert.notDeepEqual(resultHashes(path('kept')), resultHashes(path('near')));
+  });
+
   test('copies by the thousand of three rows, all nearest rows copies', async () => {
     const three = times(3, () => times(64, normal));
     const rows = times(2500, (i) => (i % 5 ? three[i % 3] : times(64, (j) => (j + 1) ** -0.3 * normal())));

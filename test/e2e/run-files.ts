@@ -30,8 +30,8 @@ export function resultHashes(run: string): string[] {
       .sort()
       .map((name) => join(folder, name)),
   );
-  const parquet = existsSync(join(run, 'labels.parquet')) ? ['labels.parquet'] : [];
-  return [...ROW_FILES, ...parquet, 'clusters.json', 'tree.json', ...names].map(
+  const others = ['labels.parquet', 'copies.npy'].filter((name) => existsSync(join(run, name)));
+  return [...ROW_FILES, ...others, 'clusters.json', 'tree.json', ...names].map(
     (name) => `${name} ${sha256(join(run, name))}`,
   );
 }

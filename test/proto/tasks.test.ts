@@ -216,6 +216,27 @@ describe('a task is refused before any work', () => {
       });
     for (const half of [Int32Array.of(0), Int32Array.of(1, 2), new Int32Array(0), Float64Array.of(1)])
       refuses(caseOf('statistics'), { transform: { ...STATES.transform, half: nd(half) } });
+    for (const [copyOf, copyStarts] of [
+      [
+        [0, 2],
+        [0, 1, 1, 2],
+      ],
+      [
+        [0, -1],
+        [0, 1, 1, 2],
+      ],
+      [
+        [0, 0],
+        [0, 1, 1, 1],
+      ],
+      [
+        [0, 0],
+        [0, 1, 2],
+      ],
+    ]) {
+      const copies = { copyOf: nd(Int32Array.from(copyOf)), copyStarts: nd(Int32Array.from(copyStarts)) };
+      refuses(caseOf('statistics'), { transform: { ...STATES.transform, ...copies } });
+    }
   });
 
   test('if the clusters to which latent vectors are drawn are not those of the encoder', () => {

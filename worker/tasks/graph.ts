@@ -137,8 +137,7 @@ export const sampleRows: TaskFunction<'sample-rows'> = async (context, _task, un
 const MOST_DIFFERENCES = 2 ** 31;
 
 /**
- * The k nearest sample rows of each row of a shard, by their features: indices and weights [n,k], and the two smallest distances
- * [n,2]; the only one twice if k is 1.
+ * The k nearest sample rows of each row of a shard, by their features: indices, distances and weights [n,k].
  */
 export const neighbours: TaskFunction<'neighbours'> = async ({ states }, { k }, unit) => {
   const { rows } = pointsOf(states);
@@ -156,12 +155,10 @@ export const neighbours: TaskFunction<'neighbours'> = async ({ states }, { k }, 
     index.set(found.index, slice.from * k);
     distance.set(found.distance, slice.from * k);
   }
-  const nearest = new Float32Array(n * 2);
-  for (let i = 0; i < n; i++) nearest.set([distance[i * k], distance[i * k + Math.min(1, k - 1)]], 2 * i);
   return {
     index: nd(index, n, k),
     weight: nd(directedWeights(distance, k), n, k),
-    nearest: nd(nearest, n, 2),
+    distance: nd(distance, n, k),
   };
 };
 

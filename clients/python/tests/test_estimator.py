@@ -55,6 +55,7 @@ class Fitted(unittest.TestCase):
         self.assertEqual(model.n_features_in_, 3)
         self.assertFalse(hasattr(model, "feature_names_in_"))
         self.assertFalse(model.outliers_.any())
+        self.assertTrue((model.copies_ == -1).all())
         means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
         np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
 

@@ -197,6 +197,17 @@ class Together(unittest.TestCase):
         means = [filled[model.labels_ == cluster].mean(0) for cluster in range(3)]
         np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
 
+    def test_near_copies_are_listed(self) -> None:
+        rows = np.random.default_rng(0).normal(size=(300, 40))
+        rows[10] = np.nan
+        rows[200:210] = rows[20:30]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = dpmesh.DPMesh(likelihood="graph", impute="drop", max_epochs=4).fit(pd.DataFrame(rows))
+        expected = np.full(300, -1)
+        expected[20:30] = expected[200:210] = range(20, 30)
+        np.testing.assert_array_equal(model.copies_, expected)
+
     def test_rows_with_missing_values_can_be_left_out(self) -> None:
         frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(name="x")
         bad = [0, 3, 4, 599]

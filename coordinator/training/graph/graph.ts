@@ -11,13 +11,14 @@ import { publishNet } from '../publish.ts';
 import { byCluster, mostClusters } from '../rounds.ts';
 import type { Levels, Likelihood, LikelihoodKind, Run } from '../run-context.ts';
 import {
+  FEWEST_ROWS,
   type GraphRun,
   type GraphSource,
   graphSource,
   netMemberships,
   publishField,
 } from './neighbour-graph.ts';
-import { FEWEST_ROWS, graphStart } from './resolution.ts';
+import { graphStart } from './resolution.ts';
 import { joinStep, mergeStep, quickHalves, splitStep } from './steps.ts';
 
 /** With the graph likelihood, the mixture only describes the clusters: in few numbers, and as they are. */
@@ -96,7 +97,7 @@ export function graphCost({ sample }: Pick<RunConfig, 'sample'>, rows: number, d
 function graphLikelihood(graphs: GraphSource): Likelihood {
   const of = async (run: Run, { graph, sample }: State): Promise<GraphRun> => ({
     run,
-    graph: await graphs.of(sample),
+    graph: await graphs.of(sample, graph!.copies),
     resolution: graph!.resolution,
   });
   return {

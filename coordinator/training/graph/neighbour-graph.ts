@@ -1,4 +1,5 @@
 import { concat } from '../../../model/arrays.ts';
+import { nearCopies } from '../../../model/graph/copies.ts';
 import {
   type ClusterMemberships,
   hardMemberships,
@@ -7,16 +8,20 @@ import {
 } from '../../../model/graph/mean-field.ts';
 import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
-import type { Sample, State } from '../../../model/state.ts';
+import type { Copies, Sample, State } from '../../../model/state.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
+import { publishTransform } from '../publish.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
+
+/** Clusters with fewer rows join the one that they are linked with most, whatever the resolution. */
+export const FEWEST_ROWS = 10;
 
 /** The neighbour graph of the sample (docs/algorithm.md, section 11), which the workers have as states `points` and `graph`. */
 export interface SampleGraph extends DegreeGraph {
@@ -27,33 +32,64 @@ export interface SampleGraph extends DegreeGraph {
   readonly rows: Float32Array;
   /** Neighbours of a row, of which edges are made. */
   readonly neighbours: number;
+  /** The rows that are not in it. */
+  readonly copies: Copies | null;
   /** Rows whose features another one has too. */
-  readonly copies: number;
+  readonly same: number;
   /** The intrinsic dimension of the features, by the two nearest neighbours. */
   readonly dimension: number;
 }
 
 /** The graph of a sample, which is made when it is first asked for: the sample may grow, or be that of a checkpoint. */
 export interface GraphSource {
-  of(sample: Pick<Sample, 'below'>): Promise<SampleGraph>;
+  /** `copies`: the rows that the workers have left out; undefined: they are to be looked for, and left out. */
+  of(sample: Pick<Sample, 'below'>, copies?: Copies | null): Promise<SampleGraph>;
 }
 
-type Means = Pick<Run, 'dispatcher' | 'd' | 'layout'>;
+type Means = Pick<Run, 'dispatcher' | 'd' | 'layout' | 'transform' | 'half'>;
 
 /** Graphs of the sample that the workers have by their transform; the last one is kept. */
 export function graphSource(run: Means): GraphSource {
   let last: { below: number; graph: Promise<SampleGraph> } | null = null;
   return {
-    of({ below }) {
-      if (last?.below !== below) last = { below, graph: sampleGraph(run) };
+    of({ below }, copies) {
+      if (last?.below !== below) last = { below, graph: sampleGraph(run, below, copies) };
       return last.graph;
     },
   };
 }
 
-/** Finds the neighbours of all sample rows, by their features, in two rounds, and publishes the graph. */
-async function sampleGraph(run: Means): Promise<SampleGraph> {
-  const { dispatcher, d, layout } = run;
+/** Finds near copies, unless they are known, has workers leave them out, and publishes the graph of the other rows of the sample. */
+async function sampleGraph(run: Means, below: number, known?: Copies | null): Promise<SampleGraph> {
+  let found = await neighboursOf(run);
+  let copies = known ?? null;
+  if (known === undefined) {
+    const { index, distance, k, n, starts } = found;
+    // As many rows in the data as a cluster has, at least, are a cluster.
+    const of = nearCopies(index, distance, k, Math.ceil((FEWEST_ROWS * n) / run.layout.rows) - 1);
+    copies = of && { of, starts };
+    publishTransform(run, below, copies);
+    if (copies) found = await neighboursOf(run);
+  }
+  const { shards, starts, n, rows, k, index, distance, weight } = found;
+  const graph = symmetrized(index, weight, k);
+  const degree = degrees(graph);
+  const total = degree.reduce((a, b) => a + b, 0);
+  run.dispatcher.publish('graph', {
+    starts: nd(graph.starts),
+    index: nd(graph.index),
+    weight: nd(graph.weight),
+    degree: nd(degree),
+    total: nd(Float64Array.of(total)),
+  });
+  let same = 0;
+  for (let row = 0; row < n; row++) if (distance[k * row] === 0) same++;
+  const dimension = k < 2 ? 0 : twoNearestNeighbours(distance, k);
+  return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, same, dimension };
+}
+
+/** The neighbours of all sample rows that the workers have, by their features, in two rounds; publishes the features. */
+async function neighboursOf({ dispatcher, d, layout }: Means) {
   const features = await shardResults(dispatcher, shardSizes(layout), { task: 'sample-rows' });
   const shards = features.map(({ rows }) => rows.data.length / d);
   const n = shards.reduce((a, b) => a + b, 0);
@@ -62,21 +98,9 @@ async function sampleGraph(run: Means): Promise<SampleGraph> {
   const starts = startsOf(shards);
   dispatcher.publish('points', { rows: nd(rows, n, d), starts: nd(starts) });
   const found = await shardResults(dispatcher, shards, { task: 'neighbours', k });
-  const graph = symmetrized(joined.int32(found, 'index'), joined.float64(found, 'weight'), k);
-  const degree = degrees(graph);
-  const total = degree.reduce((a, b) => a + b, 0);
-  dispatcher.publish('graph', {
-    starts: nd(graph.starts),
-    index: nd(graph.index),
-    weight: nd(graph.weight),
-    degree: nd(degree),
-    total: nd(Float64Array.of(total)),
-  });
-  const nearest = joined.float32(found, 'nearest');
-  let copies = 0;
-  for (let row = 0; row < n; row++) if (nearest[2 * row] === 0) copies++;
-  const dimension = twoNearestNeighbours(nearest, 2);
-  return { shards, starts, n, rows, neighbours: k, graph, degree, total, copies, dimension };
+  const index = joined.int32(found, 'index');
+  const distance = joined.float32(found, 'distance');
+  return { shards, starts, n, rows, k, index, distance, weight: joined.float64(found, 'weight') };
 }
 
 /** Rounds over the sample: each shard returns what it has of its rows. */

@@ -16,13 +16,10 @@ import type { GraphState, Sample } from '../../../model/state.ts';
 import { take } from '../../../proto/tensors.ts';
 import { publishTransform } from '../publish.ts';
 import type { Run } from '../run-context.ts';
-import { largerSample } from '../sample.ts';
-import { type GraphSource, joined, type SampleGraph, shardResults } from './neighbour-graph.ts';
+import { largerSample, sampleOf } from '../sample.ts';
+import { FEWEST_ROWS, type GraphSource, joined, type SampleGraph, shardResults } from './neighbour-graph.ts';
 
 /** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
-
-/** Clusters with fewer rows join the one that they are linked with most, whatever the resolution. */
-export const FEWEST_ROWS = 10;
 
 /** Random shares of the sample that are partitioned at each resolution. */
 export const REPLICATES = 12;
@@ -221,7 +218,8 @@ export async function graphStart(
 ): Promise<{ sample: Sample; graph: GraphState }> {
   let sample = run.sample;
   for (;;) {
-    const graph = await graphs.of(sample);
+    const graph = await graphs.of(sample, run.config.keepCopies ? null : undefined);
+    sample = sampleOf(sample.below, [...graph.shards]);
     const mayGrow = run.config.sample === null && sample.below < 1;
     // With rows for two clusters at least.
     const chosen =
@@ -231,14 +229,14 @@ export async function graphStart(
     const wanted = ROWS_PER_CLUSTER * (chosen?.k ?? 1);
     const larger = mayGrow ? largerSample(run.layout, sample, wanted) : sample;
     if (larger === sample) {
-      if (graph.copies > FEW_COPIES * graph.n)
-        run.emit({ type: 'warning', message: aboutCopies(graph, run) });
+      if (graph.same > FEW_COPIES * graph.n) run.emit({ type: 'warning', message: aboutCopies(graph, run) });
       return {
-        sample: { ...sample, rows: graph.n },
+        sample,
         graph: {
           resolution: chosen?.resolution ?? 1,
           stability: chosen?.mean ?? null,
           range: chosen?.range ?? null,
+          copies: graph.copies,
           labels: new Int32Array(graph.n),
         },
       };
@@ -248,5 +246,5 @@ export async function graphStart(
   }
 }
 
-const aboutCopies = ({ copies, n }: SampleGraph, { config }: Run): string =>
-  `${config.data}: ${copies.toLocaleString('en')} of the ${n.toLocaleString('en')} rows in the sample are the same as another one, as rows of zeros are: many copies of a row are a cluster; if it should be none, leave copies out`;
+const aboutCopies = ({ same, n }: SampleGraph, { config }: Run): string =>
+  `${config.data}: ${same.toLocaleString('en')} of the ${n.toLocaleString('en')} rows in the sample are the same as another one, as rows of zeros are: many copies of a row are a cluster; if it should be none, leave copies out`;

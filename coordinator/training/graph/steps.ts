@@ -18,8 +18,8 @@ import { mean, scatter } from '../../../model/statistics.ts';
 import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { emitProposal, withChange, withUnits } from '../train.ts';
-import { type GraphRun, netMemberships, sweptOften } from './neighbour-graph.ts';
-import { FEWEST_ROWS, startingPartition } from './resolution.ts';
+import { FEWEST_ROWS, type GraphRun, netMemberships, sweptOften } from './neighbour-graph.ts';
+import { startingPartition } from './resolution.ts';
 
 /** Split and merge steps of the graph likelihood (docs/algorithm.md, section 11). */
 

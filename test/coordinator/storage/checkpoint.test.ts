@@ -82,9 +82,12 @@ function transformOf(kind: 'axes' | 'features' | 'columns', d: number, bits: Flo
 const SAMPLED = 38;
 
 /** The state of a graph of all rows in the sample. */
-function graphOf(k: number, stability: number | null) {
+function graphOf(k: number, stability: number | null, shards: number) {
   const range: [number, number] | null = stability === null ? null : [k, k + 2];
-  return { resolution: 1.5, stability, range, labels: Int32Array.from({ length: SAMPLED }, (_, i) => i % k) };
+  const labels = Int32Array.from({ length: SAMPLED }, (_, i) => i % k);
+  const of = Int32Array.from({ length: SAMPLED + 2 }, (_, i) => (i < SAMPLED ? i : 1));
+  const starts = Int32Array.from({ length: shards + 1 }, (_, i) => (i < shards ? i : of.length));
+  return { resolution: 1.5, stability, range, labels, copies: stability === null ? null : { of, starts } };
 }
 
 const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
@@ -153,7 +156,7 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
         net: net(clusteringNet(1n, d, [5], k)),
         subs: net(subNets(1n, d, k)),
         parts: Array.from({ length: k }, () => [0, 1].map(() => f64(statisticsLength(d, covariance)))),
-        ...(planned === 'features' && { graph: graphOf(k, drawn.stability) }),
+        ...(planned === 'features' && { graph: graphOf(k, drawn.stability, shards) }),
       },
       ended: drawn.ended,
       spent: { seconds: 1.5, rounds: 2 ** 33, rowsRead: 5e9, workers: 4 },
@@ -211,8 +214,9 @@ describe('a checkpoint', () => {
     const { k, d } = mixture;
     const nan = (values: Float64Array) => values.map(() => Number.NaN);
     const other = Number(k === 1) + 1;
-    const graph = graphOf(k, 0.9);
+    const graph = graphOf(k, 0.9, small.layout.shards);
     const { labels } = graph;
+    const copies = graph.copies!;
     const of = (kind: Parameters<typeof transformOf>[0]) =>
       transformOf(kind, d, new Float64Array(400).fill(1));
     const wider = { weights: new Float32Array(d * (d + 1)) };
@@ -245,6 +249,13 @@ describe('a checkpoint', () => {
         'a graph at no resolution': { graph: { ...graph, resolution: 0 } },
         'a row in a cluster that is not there': {
           graph: { ...graph, labels: labels.map((label, i) => (i ? label : k)) },
+        },
+        'copies of other rows': { graph: { ...graph, copies: { ...copies, of: copies.of.map(() => 0) } } },
+        'copies of rows that are not there': {
+          graph: { ...graph, copies: { ...copies, of: copies.of.map((first, i) => (first < i ? 99 : i)) } },
+        },
+        'copies in shards that are not there': {
+          graph: { ...graph, copies: { ...copies, starts: copies.starts.map(() => 0) } },
         },
         'a row in no cluster': { graph: { ...graph, labels: labels.map(() => -1) } },
       }),

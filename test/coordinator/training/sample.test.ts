@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import { sampleThreshold } from '../../../coordinator/training/preparation/limits.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
-import { sampleOf, tempering, withLargeSample } from '../../../coordinator/training/sample.ts';
+import { copiesInData, sampleOf, tempering, withLargeSample } from '../../../coordinator/training/sample.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import type { Sample, State } from '../../../model/state.ts';
@@ -105,6 +105,30 @@ describe('the sample', () => {
       assert.deepEqual(published, []);
     }
   });
+});
+
+test('near copies have the number of the first of their group in the data', () => {
+  const layout = layoutOf(ROWS, 2, SHARDS, SEED);
+  const rows = shardBlocks(layout).map((blocks) =>
+    blocks.flatMap(({ start, count }) =>
+      Array.from({ length: count }, (_, i) => start + i).filter((row) => priorityOf(row) < 0.4),
+    ),
+  );
+  const outliers = [[rows[0][0]], [], [rows[2][5]]];
+  const sampled = rows.flatMap((own, shard) => own.filter((row) => !outliers[shard].includes(row)));
+  const of = Int32Array.from(sampled, (_, i) => i);
+  const groups = [
+    [3, 4, sampled.length - 1],
+    [10, sampled.length - 2],
+  ];
+  for (const group of groups) for (const i of group) of[i] = group[0];
+  const found = copiesInData(layout, 0.4, { of, starts: new Int32Array(SHARDS + 1) }, outliers);
+  const expected = new Int32Array(ROWS).fill(-1);
+  for (const group of groups) {
+    const own = group.map((i) => sampled[i]);
+    for (const row of own) expected[row] = Math.min(...own);
+  }
+  assert.deepEqual(found, expected);
 });
 
 test('tempering counts 10,000 rows, 1,000 a column, 100 or 5 a column a cluster, or as many as are given', () => {

@@ -52,6 +52,37 @@ for (const backend of backends)
       assert.equal(new Set(found).size, 3);
     });
 
+    test('copies of other rows are left out, of a half too', async () => {
+      const { context, put } = w.newWorker(backend);
+      const unit = unitOf(1);
+      for (const state of [whole(), half(1)]) {
+        put('transform', state);
+        const counts: number[] = [];
+        for (const shard of SHARDS) counts.push((await context.sample(shard)).n);
+        const all = await context.sample(1);
+        const starts = Int32Array.of(
+          0,
+          ...counts.map((_, s) => counts.slice(0, s + 1).reduce((a, b) => a + b)),
+        );
+        // The second row of the shard is one of another shard, the last one the third.
+        const of = Int32Array.from({ length: starts.at(-1)! }, (_, i) => i);
+        of[starts[1] + 1] = 0;
+        of[starts[2] - 1] = starts[1] + 2;
+        put('transform', { ...state, copyOf: nd(of), copyStarts: nd(starts) });
+        const own = await context.sample(1);
+        assert.equal(own.n, all.n - 2);
+        const kept = [...all.rows.subarray(0, D), ...all.rows.subarray(2 * D, (all.n - 1) * D)];
+        assert.deepEqual([...own.rows], kept);
+        assert.equal((await context.sample(0)).n, counts[0]);
+        put('transform', {
+          ...state,
+          copyOf: nd(of),
+          copyStarts: nd(starts.map((start) => Math.min(start, 3))),
+        });
+        await assert.rejects(runTask(context, STATISTICS, unit), /copies among/);
+      }
+    });
+
     test('nothing is read again, and nothing stays on the device', async () => {
       const { context, put } = w.newWorker(backend);
       const use = async (state: Tensors) => {

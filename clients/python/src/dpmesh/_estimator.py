@@ -57,6 +57,8 @@ class DPMesh(Parameters, Options):
         The mean of the rows of each cluster, without those of ``outliers_``. Only where `X` has them as numbers.
     outliers_ : ndarray of bool, shape (n_samples,)
         Rows so far from all others that they were set apart. They are labelled, but were not trained on.
+    copies_ : ndarray of int32, shape (n_samples,)
+        The first row of the group of near copies that a row is in, with which it counted once; -1 for rows without copies.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
         How much of each row belongs to each cluster; only with ``soft=True``.
     n_features_in_ : int
@@ -238,6 +240,7 @@ class DPMesh(Parameters, Options):
         self.outliers_: NDArray[np.bool_] = (
             run.rows("outliers.npy", False) if has_outliers else np.zeros(len(self.labels_), bool)
         )
+        self.copies_: NDArray[np.int32] = run.copies()
         self.n_features_in_: int = data.columns or stored["dim"]
         self.result_ = result
         for name in ("feature_names_in_", "responsibilities_"):

@@ -40,7 +40,7 @@ _ADVICE = (
     (r"name the columns with --columns", "name the columns that are wanted in columns=[…]"),
     (r"--impute mean or median", 'impute="mean" or impute="median"'),
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
-    (r"outliers\.npy says", "outliers_ says"),
+    (r"(outliers|copies)\.npy says", r"\1_ says"),
     (r"(counted from 0: NaN\)); remove or fill them$", r'\1; remove or fill them: impute="median" does so'),
     (r"^(dpmesh: )?--clusters (\d+)(?=: the estimator has )", r"\1n_clusters=\2"),
     (r"(--[a-z-]+ [\w.:]+) (?=--[a-z])", r"\1, "),

@@ -26,6 +26,7 @@ RESULT_OPTIONS = {
     "skip_bad": "skipBad",
     "input_transform": "transform",
     "sample": "sample",
+    "keep_copies": "keepCopies",
     "replicates": "replicates",
     "soft": "soft",
     "outliers": "outliers",
@@ -105,6 +106,7 @@ class Options:
         skip_bad: bool | None = None,
         input_transform: str | None = None,
         sample: int | None = None,
+        keep_copies: bool | None = None,
         replicates: int | None = None,
         soft: bool | None = None,
         outliers: float | None = None,
@@ -199,6 +201,8 @@ class Options:
         sample : int
             approximate number of rows to train on; 0: all. All rows are labelled; a whole number, at least 0.
             Default: max(20000, 1000·D); 40000 with an encoder (schedule paper: 0).
+        keep_copies : bool
+            graph likelihood: also count near copies of rows, which count once otherwise. Default: false.
         replicates : int
             number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows
             how far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.
@@ -350,6 +354,7 @@ class Options:
         self.skip_bad = skip_bad
         self.input_transform = input_transform
         self.sample = sample
+        self.keep_copies = keep_copies
         self.replicates = replicates
         self.soft = soft
         self.outliers = outliers

@@ -96,6 +96,13 @@ class SavedRun:
         """The row of `X` that each row of the run is; None if it has all of them."""
         return self.array("kept-rows.npy") if (self.path / "kept-rows.npy").exists() else None
 
+    def copies(self) -> NDArray[np.int32]:
+        """The first row of each row's group of near copies, both as they are in `X`; -1 for rows without any."""
+        if not (self.path / "copies.npy").exists():
+            return np.full(len(self.rows("labels.npy", -1)), -1, np.int32)
+        first, kept = self.array("copies.npy"), self.kept_rows()
+        return self.with_all_rows(first if kept is None else np.where(first < 0, first, kept[first]), -1)
+
     def outlier_scores(self) -> NDArray[np.float64]:
         with io.TextIOWrapper(self.open("labels.csv"), encoding="utf-8", newline="") as file:
             lines = csv.reader(file)

@@ -34,7 +34,8 @@ function localDispatcher() {
   return { publish: put, round, abort: assert.fail } as unknown as Dispatcher;
 }
 
-const sourceOf = (dispatcher: Dispatcher) => graphSource({ dispatcher, d: D, layout: w.layout });
+const sourceOf = (dispatcher: Dispatcher) =>
+  graphSource({ dispatcher, d: D, layout: w.layout, transform: w.transform });
 const graphWith = (dispatcher: Dispatcher) => sourceOf(dispatcher).of({ below: w.below });
 
 describe('rounds of the graph likelihood', () => {
@@ -50,6 +51,34 @@ describe('rounds of the graph likelihood', () => {
     close(degree, degrees(graph), 1e-12);
     close(total, sum(degree), 1e-12);
     assert.ok(dimension > 1 && dimension < 4, `blobs in three dimensions: ${dimension}`);
+  });
+
+  test('leave near copies out, which are those of the checkpoint afterwards', async () => {
+    const dispatcher = localDispatcher();
+    // With a row in place of another one.
+    const copied = {
+      publish: dispatcher.publish,
+      round: async (spec: RoundSpec) => {
+        const results = await dispatcher.round(spec);
+        if (spec.tasks[0].task !== 'sample-rows') return results;
+        const all = results[0].tasks[0].rows.data;
+        if (all.length / D === of.starts[1]) all.copyWithin(0, D, 2 * D);
+        return results;
+      },
+    } as Dispatcher;
+    const { n, shards, copies, graph } = await graphWith(copied);
+    assert.equal(n, N - 1);
+    const counts = [...of.starts.subarray(1)].map((end, shard) => end - of.starts[shard]);
+    assert.deepEqual(shards, [counts[0] - 1, ...counts.slice(1)]);
+    assert.deepEqual(
+      [...copies!.of],
+      Array.from({ length: N }, (_, row) => (row === 1 ? 0 : row)),
+    );
+    assert.deepEqual([...copies!.starts], [...of.starts]);
+    const again = await sourceOf(dispatcher).of({ below: w.below }, copies);
+    assert.deepEqual([again.n, again.copies], [n, copies]);
+    assert.equal((await sourceOf(localDispatcher()).of({ below: w.below }, null)).n, N);
+    assert.equal(graph.starts.length, n + 1);
   });
 
   test('find the memberships of all rows', async () => {
