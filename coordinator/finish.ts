@@ -7,19 +7,16 @@ import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { diagonalOf } from '../model/linalg.ts';
-import type { Net } from '../model/nets/net.ts';
-import { resizeClusteringNet } from '../model/nets/surgery.ts';
-import { bySize, isUnchanged, renumbered, type State, unitsIn, withoutUnits } from '../model/state.ts';
+import { isUnchanged, renumbered, type State } from '../model/state.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
+import { fullPasses } from './full-passes.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { labelAllRows, OutliersAlone } from './training/full-pass.ts';
-import { publishCentres, publishNet } from './training/publish.ts';
 import { copiesInData } from './training/sample.ts';
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
@@ -35,46 +32,27 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * written after a minute of retries.
  */
 export function labelStage(context: RunContext): RunStage {
-  const { labels, out, trainer, dispatcher, observer, warn } = context;
+  const { trainer, observer, warn } = context;
   return {
     name: 'label',
     ended: ({ labelled }) => (labelled ? 'done' : null),
     async step(state) {
-      const { clusters, layout } = state;
       const run = state.run!;
-      const { mixture, sample } = clusters!;
       // From now on the results of a run that went on beyond its end are replaced.
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
-      // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
-      // the numbers of training: from one of them, these bytes come out again.
-      const guess = bySize(mixture.weights);
-      const publish = (net: Net) => publishNet(context, resizeClusteringNet(net, unitsIn(guess)));
-      const centres = await trainer.centresOf(mixture);
-      publishCentres(context, reorderedCentres(centres, guess));
-      publish(clusters!.net);
-      const of = { config: run.config, transform: run.transform };
-      const label = () =>
-        labelAllRows({ ...of, dispatcher }, layout, mixture.k, labels?.codes ?? null, out, sample.below);
-      // Also of the attempts that follow one that could not be written.
-      let trained = clusters!;
+      const label = fullPasses(context, state);
       return orHint(context, async () => {
-        const found = await label().catch(async (error) => {
-          if (!(error instanceof OutliersAlone)) throw error;
-          trained = withoutUnits(
-            trained,
-            error.units.map((unit) => guess[unit]),
-          );
-          publish(trained.net);
-          return label();
-        });
+        const { found, trained, guess, centres } = await label();
+        const { k } = state.clusters!.mixture;
         const order = found.order.map((unit) => guess[unit]);
+        const added = found.counts.filter((_, cluster) => order[cluster] >= k);
         const final = isUnchanged(order) ? trained : renumbered(trained, order);
         const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
         const { rows, labels } = found.sampled;
         const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order }, tree);
-        return { ...state, labelled: { found, silhouette, centres, state: final, order, tree } };
+        return { ...state, labelled: { found, silhouette, centres, state: final, order, tree, added } };
       });
     },
   };
@@ -143,13 +121,15 @@ export function replicateStage(context: RunContext): RunStage {
       const replicates =
         config.replicates && state.ended !== 'asked' ? await replicatesOf(context, state) : null;
       const before = state.summary!;
-      const doubts = replicates ? notesOnReplicates(before.k, replicates) : [];
+      // They are of the sample.
+      const k = before.k - state.labelled!.added.length;
+      const doubts = replicates ? notesOnReplicates(k, replicates) : [];
       const summary = { ...before, replicates, notes: [...before.notes, ...doubts] };
       if (replicates) await orHint(context, async () => writeResult(context, state, summary));
       await checkpoints.removeRescued();
-      const { k, outliers, notes, stability } = summary;
+      const { outliers, notes, stability } = summary;
       emit({
-        ...{ type: 'done', k, outliers, rowsRead, seconds: tasks, workers },
+        ...{ type: 'done', k: summary.k, outliers, rowsRead, seconds: tasks, workers },
         ...(notes.length && { notes }),
         ...(replicates && { replicates }),
         ...(stability && { stability }),
@@ -260,15 +240,17 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 }
 
 function notesOfRun(
-  { run, clusters, ended, data, layout, source }: RunState,
-  found: Pick<Outcome, 'k' | 'silhouette' | 'sizes'>,
+  { run, clusters, ended, data, layout, source, labelled }: RunState,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);
   const { config, d } = run!;
   const { sample, steps, graph = null } = clusters!;
+  const { found, added } = labelled!;
   return notesOn({
-    ...found,
+    ...outcome,
+    ...{ unexplained: found.unexplained, added },
     ...{ config, reason: ended!, d, rows: layout.rows, steps, graph },
     sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },

@@ -28,6 +28,9 @@ export interface Outcome {
   sizes: readonly number[];
   /** Rows in the sample. */
   sampled: number;
+  /** Rows that no cluster explains, and the rows of each cluster that was added as the sample had missed it. */
+  unexplained: number;
+  added: readonly number[];
   /** Columns after the transform. */
   d: number;
   /** What is known of each column of the data. */
@@ -66,6 +69,8 @@ const TWO_VALUED = 2;
 /** Fewer rows may look like anything. */
 const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
+/** Of Gaussian clusters so many rows are beyond their reach; there is a note of more than a few times as many. */
+const [BEYOND_REACH, MANY_TIMES] = [1e-6, 10];
 /** From this share of the most clusters on there is a note: merges may follow the split that reached it. */
 const NEARLY = 0.9;
 
@@ -87,6 +92,8 @@ export function notesOn(outcome: Outcome): string[] {
     ...smallSample(outcome),
     ...nearCopies(outcome),
     ...tinyClusters(outcome),
+    ...addedClusters(outcome),
+    ...unexplainedRows(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
     ...wantedClusters(outcome),
@@ -294,6 +301,23 @@ function tinyClusters({ k, rows, sizes }: Outcome): string[] {
   const which = one ? `cluster ${k - 1} has` : `clusters ${k - tiny.length} to ${k - 1} have`;
   return [
     `${which} fewer than ${LEAST_ROWS} rows${one ? '' : ' each'}: ${one ? 'it is' : 'they are'} rather rows that are far from all others; without ${one ? 'it' : 'them'} K is ${k - tiny.length}`,
+  ];
+}
+
+function addedClusters({ k, added }: Outcome): string[] {
+  if (!added.length) return [];
+  const [least, most] = [Math.min(...added), Math.max(...added)];
+  const sizes = least === most ? count(least) : `${count(least)} to ${count(most)}`;
+  const [what, was] = added.length === 1 ? ['a cluster', 'was'] : [`${added.length} clusters`, 'were'];
+  return [
+    `${what} of ${sizes} rows, of which the sample had too few, ${was} added after all rows were read: of the ${k} clusters, training found ${k - added.length}`,
+  ];
+}
+
+function unexplainedRows({ unexplained, rows }: Outcome): string[] {
+  if (unexplained < Math.max(LEAST_ROWS, MANY_TIMES * BEYOND_REACH * rows)) return [];
+  return [
+    `${count(unexplained)} rows are farther from the centre of their cluster than one in a million of a Gaussian's: single rows far from all others, or clusters with heavy tails; their confidence is low (distances.npy, outlier_score in labels.csv)`,
   ];
 }
 

@@ -119,6 +119,8 @@ export interface Labelled {
   /** The state whose clusters are numbered so, and for each the number that it had in training. */
   state: State;
   order: number[];
+  /** Rows of each cluster that was added, as the sample had missed it. */
+  added: number[];
   /** The tree of merges above the clusters; null where they are too flat for it. */
   tree: SavedTree | null;
 }

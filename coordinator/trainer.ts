@@ -1,5 +1,6 @@
 import { centresOf } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
+import type { MissedCluster } from '../model/missed.ts';
 import { type Mixture, mStep } from '../model/mixture.ts';
 import type { Net } from '../model/nets/net.ts';
 import type { Niw } from '../model/niw.ts';
@@ -11,7 +12,8 @@ import { type DescriptionInput, describeClusters } from './describe.ts';
 import { clustersOf, type Encoding } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState } from './training/epoch.ts';
-import { type FullPassResult, resultTree } from './training/full-pass.ts';
+import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
+import { farBounds, findMissed, withMissed } from './training/missed.ts';
 import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
 import {
   type DataMoments,
@@ -83,6 +85,10 @@ export function createTrainer(host: TrainerHost) {
     /** The mixture of clusters with these statistics of all rows. */
     mixtureOf: async (prior: Niw, T: Float64Array[]) => mStep(prior, T, weightSmoothing(run.config.schedule)),
     centresOf: async (mixture: Mixture) => centresOf(mixture),
+    farBounds: async (trained: State) => farBounds(run, trained),
+    findMissed: async (trained: State, { T, far }: Reviewed) => findMissed(run, trained, T, far),
+    withMissed: async (trained: State, { T, far }: Reviewed, missed: MissedCluster[]) =>
+      withMissed(run, trained, T, far, missed),
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),
   };

@@ -7,6 +7,7 @@ import { countFlags } from '../data/outlier-bounds.ts';
 import { type LabelColumn, nameOfRows } from '../data/saved/label-table.ts';
 import { imageLines } from '../data/saved/row-files.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
+import { confidenceOf } from '../model/description/distances.ts';
 import { renumberLabels } from '../model/state.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
@@ -200,7 +201,7 @@ async function predictionTable(
   isJoined: boolean,
   force: boolean,
 ) {
-  const { images, quantiles, outliers } = predictor;
+  const { images, quantiles, outliers, gaussian } = predictor;
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
@@ -212,7 +213,10 @@ async function predictionTable(
   return {
     async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
       const k = responsibilities!.length / labels.length;
-      const confidence = Float32Array.from(labels, (label, i) => responsibilities![i * k + label]);
+      const confidence = Float32Array.from(labels, (label, i) => {
+        const r = responsibilities![i * k + label];
+        return known && gaussian !== null ? confidenceOf(r, distance![i], gaussian) : r;
+      });
       const ids = names && (await names.next(labels.length));
       const own = known
         ? known.of({ labels, confidence, distance: distance!, outliers: flags })

@@ -28,7 +28,7 @@ export interface RunResult {
    * `responsibilities.npy` on first access.
    */
   readonly responsibilities: Float32Array | null;
-  /** The largest responsibility of each row, N, 0 to 1. Read from `confidences.npy` on first access. */
+  /** The largest responsibility of each row, N, 0 to 1; lower for rows that no Gaussian cluster explains. Read from `confidences.npy` on first access. */
   readonly confidences: Float32Array;
   /** The Mahalanobis distance of each row from the centre of its cluster, N. Read from `distances.npy` on first access. */
   readonly distances: Float32Array;

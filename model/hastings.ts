@@ -10,7 +10,7 @@ import { addStatistics, scaleStatistics, statisticsLength } from './statistics.t
  * Each sub-cluster of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
  * 0 and would favour tiny sub-clusters.
  */
-const MIN_PART_ROWS = 5;
+export const MIN_PART_ROWS = 5;
 const isEnough = (n: number, zeta: number) => n > MIN_PART_ROWS && zeta * n > 1;
 
 /** Does a sub-cluster, given by its untempered hard statistics, have rows, but too few to be proposed as a cluster? */

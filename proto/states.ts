@@ -212,6 +212,7 @@ export const STATES = {
   means: rows('K'),
   centres: rows('seeds'),
   'cluster-centres': plain({ rows: float32(['K', 'centre']) }),
+  'far-bounds': plain({ rows: float32(['K', 'centre']) }),
   points: plain({ rows: float32(['N', 'D']), starts: int32(['shards+1'], ascending('N')) }),
   graph,
   memberships: plain({

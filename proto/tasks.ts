@@ -439,15 +439,18 @@ const TASKS = {
     results: () => ({ codes: float32(['n', 'L'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
   }),
   'full-pass': task({
-    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share },
+    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count },
     ...{ rows: 'blocks', sums: false },
-    reads: () => ({ ...sample, net, 'cluster-centres': STATES['cluster-centres'] }),
+    reads: ({ far }) => ({
+      ...{ ...sample, net, 'cluster-centres': STATES['cluster-centres'] },
+      ...(far > 0 && { 'far-bounds': STATES['far-bounds'] }),
+    }),
     sizes: (task, sizes) => ({
       ...statistics('D')(task, sizes),
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
     largest: (_, { blockRows, widest }) => (FORWARD_ROWS / 2 + blockRows) * widest,
-    results: ({ soft }, transform) => ({
+    results: ({ soft, far }, transform) => ({
       labels: label(['n'], index('K')),
       T: float64(['K', 'P']),
       confidence: float32(['n'], diverging),
@@ -459,10 +462,15 @@ const TASKS = {
       margin: float32(['K', MOST_SHOWN], diverging),
       seenLabels: int32(['seen'], index('K')),
       seen: float32(['seen', 'D']),
+      ...(far > 0 && {
+        far: int32(['kept'], index('n')),
+        farRows: float32(['kept', 'D']),
+        allFar: int32([1], counts),
+      }),
       ...(soft && { soft: float32(['n', 'K'], diverging) }),
       ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
     }),
-    limits: ({ silhouette }, { n }) => ({ seen: mostSampled(n, silhouette) }),
+    limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),
     isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),
   }),
 };

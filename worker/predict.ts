@@ -116,6 +116,8 @@ export async function openPredictor(input: PredictInput) {
       id: table.id ?? source.id ?? null,
       /** The quantile of `--outliers`. */
       outliers: trained.outliers,
+      /** The dimensions of Gaussian clusters, whose distances say how sure labels are; null with the graph likelihood. */
+      gaussian: trained.isGaussian ? transform.dim : null,
       /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
       quantiles: measured?.quantiles ?? null,
       k: net.at(-1)!.values.length,

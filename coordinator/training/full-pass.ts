@@ -3,10 +3,18 @@ import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
-import { type Candidate, distanceCounts, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
+import {
+  type Candidate,
+  confidenceOf,
+  distanceCounts,
+  keepLeast,
+  MOST_SHOWN,
+  reachOf,
+} from '../../model/description/distances.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
+import type { FarRows } from '../../model/missed.ts';
 import { priority } from '../../model/random.ts';
 import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import {
@@ -77,11 +85,19 @@ export interface FullPassResult {
   table: Contingency | null;
   /** Rows that are outliers: they have labels, but do not count in the statistics. */
   outliers: number;
+  /** Others that are beyond the reach of the cluster that they are labelled with; 0 with the graph likelihood. */
+  unexplained: number;
   /** The rows of each shard with a priority below `below` that are outliers. */
   sampledOutliers: number[][];
   /** By column, over the raw rows but outliers. */
   columns: ColumnSums;
   shown: ClusterRows;
+}
+
+/** What a review is given, by output unit. */
+export interface Reviewed {
+  T: Float64Array[];
+  far: FarRows;
 }
 
 /** Some clusters have no rows, or none but outliers: these have to get labels of others. */
@@ -99,16 +115,26 @@ export class OutliersAlone extends Error {
 /**
  * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
  * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
- * units. `below`: of the sample that training ended with.
+ * units. `below`: of the sample that training ended with. `far`: how many rows that no cluster explains are kept for `review`; if that does
+ * not find the labels good, they are not written, and the result is null.
  */
 export async function labelAllRows(
-  { config, transform, dispatcher }: Pick<Prepared, 'config' | 'transform'> & { dispatcher: Dispatcher },
+  {
+    config,
+    transform,
+    likelihood,
+    dispatcher,
+  }: Pick<Prepared, 'config' | 'transform' | 'likelihood'> & { dispatcher: Dispatcher },
   layout: Layout,
   k: number,
   truth: Int32Array | null,
   out: Output,
-  below = 1,
-): Promise<FullPassResult> {
+  {
+    below = 1,
+    far = 0,
+    review,
+  }: { below?: number; far?: number; review?: (found: Reviewed) => Promise<boolean> } = {},
+): Promise<FullPassResult | null> {
   const { soft, covariance } = config;
   const shards = shardBlocks(layout);
   const counter = truth && contingencyCounter();
@@ -119,7 +145,7 @@ export async function labelAllRows(
     out,
     layout,
     k,
-    { soft, outliers: transform?.fences != null },
+    { soft, outliers: transform?.fences != null, d: likelihood.name === 'gaussian' ? transform.dim : null },
     (labels, start) => {
       for (const label of labels) counts[label]++;
       counter?.add(labels, truth!.subarray(start, start + labels.length));
@@ -134,6 +160,7 @@ export async function labelAllRows(
   const statistics = treeAccumulator();
   const columns = treeAccumulator();
   const shown = clusterRowsCollector(k);
+  const farRows = farRowsCollector(far, priorityOf);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
   const task: Task = {
@@ -141,6 +168,7 @@ export async function labelAllRows(
     diagonal: covariance === 'diag',
     soft,
     silhouette,
+    far,
   };
   const partsInOrder = () => units.map((unit) => parts.get(unit)!);
   let T: Float64Array[];
@@ -170,6 +198,7 @@ export async function labelAllRows(
         statistics.add(index, take(part, 'T', 'float64'));
         columns.add(index, take(part, 'columns', 'float64'));
         shown.add(part, rowAt(blocksOf(unit)));
+        if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
         parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
@@ -177,6 +206,10 @@ export async function labelAllRows(
     columnSums = splitEvenly(sumOfParts(columns.parts()), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
+    if (review && !(await review({ T, far: farRows.result() }))) {
+      writer.abort();
+      return null;
+    }
     order = bySize(counts);
     await writer.finish(order);
   } catch (error) {
@@ -190,6 +223,7 @@ export async function labelAllRows(
     sampled: sampledRows(partsInOrder()),
     table: counter ? counter.table(order) : null,
     sampledOutliers,
+    unexplained: writer.unexplained(),
     outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
     columns: { sums: order.map((unit) => columnSums[unit]), squares: columnSums[k] },
     shown: shown.result(order),
@@ -210,16 +244,18 @@ function rowAt(blocks: { start: number; count: number }[]): (place: number) => n
 
 /**
  * Writes a unit's largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to their
- * places. Labels are kept until all rows are counted, and so have their numbers. `each` gets the labels of every block.
+ * places. Labels are kept until all rows are counted, and so have their numbers. `each` gets the labels of every block. `d`: of Gaussian
+ * clusters, whose distances say how sure labels are.
  */
 function labelWriter(
   out: Output,
   layout: Layout,
   k: number,
-  { soft, outliers }: { soft: boolean; outliers: boolean },
+  { soft, outliers, d }: { soft: boolean; outliers: boolean; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const labels = zeros(labelDtype(k), layout.rows);
+  let unexplained = 0;
   const columns = ROW_COLUMNS.map(([tensor, name]) => ({
     tensor,
     file: out.pieces(name, '<f4', [layout.rows]),
@@ -228,9 +264,19 @@ function labelWriter(
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
     labels,
+    unexplained: () => unexplained,
     write(blocks: { start: number; count: number }[], part: Tensors): void {
       const { data } = part.labels;
       const r = soft ? take(part, 'soft', 'float32') : null;
+      const confidence = take(part, 'confidence', 'float32');
+      if (d !== null) {
+        const distance = take(part, 'distance', 'float32');
+        const reach = reachOf(d);
+        for (let i = 0; i < confidence.length; i++) {
+          if (distance[i] > reach && !part.outliers?.data[i]) unexplained++;
+          confidence[i] = confidenceOf(confidence[i], distance[i], d);
+        }
+      }
       let at = 0;
       for (const { start, count } of blocks) {
         const own = Int32Array.from(data.subarray(at, at + count));
@@ -288,6 +334,36 @@ function sampledRows(parts: Tensors[]): FullPassResult['sampled'] {
   return {
     rows: concat(rows, Float32Array),
     labels: parts.flatMap((part) => [...take(part, 'seenLabels', 'int32')]),
+  };
+}
+
+/** Collects the rows that no cluster explains, those of the least priorities, in whatever order their units come. */
+function farRowsCollector(most: number, priorityOf: (row: number) => number) {
+  let kept: { priority: number; label: number; values: Float32Array }[] = [];
+  let all = 0;
+  return {
+    /** `rowAt`: the rows of the part, by their place in it. */
+    add(part: Tensors, rowAt: (place: number) => number): void {
+      const places = take(part, 'far', 'int32');
+      const rows = take(part, 'farRows', 'float32');
+      const d = rows.length / places.length;
+      all += take(part, 'allFar', 'int32')[0];
+      for (const [i, place] of places.entries())
+        kept.push({
+          priority: priorityOf(rowAt(place)),
+          label: part.labels.data[place],
+          values: rows.slice(i * d, (i + 1) * d),
+        });
+      kept = kept.sort((a, b) => a.priority - b.priority).slice(0, most);
+    },
+    result: (): FarRows => ({
+      rows: concat(
+        kept.map(({ values }) => values),
+        Float32Array,
+      ),
+      labels: Int32Array.from(kept, ({ label }) => label),
+      share: all ? kept.length / all : 1,
+    }),
   };
 }
 

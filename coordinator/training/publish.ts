@@ -45,6 +45,11 @@ export function publishCentres({ dispatcher }: Pick<Run, 'dispatcher'>, { k, val
   dispatcher.publish('cluster-centres', { rows: nd(values, k, values.length / k) });
 }
 
+/** From where it measures which rows are far from all clusters. */
+export function publishFarBounds({ dispatcher }: Pick<Run, 'dispatcher'>, { k, values }: Centres): void {
+  dispatcher.publish('far-bounds', { rows: nd(values, k, values.length / k) });
+}
+
 export function publishSubs({ dispatcher }: Run, subs: Net): void {
   const { weights, moments } = netStates(subs);
   dispatcher.publish('subs', weights);

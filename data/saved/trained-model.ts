@@ -35,6 +35,8 @@ export interface TrainedModel {
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
   /** The quantile of distances beyond which rows are marked as outliers; null: none. */
   outliers: number | null;
+  /** Are its clusters Gaussians, not communities of a graph? */
+  isGaussian: boolean;
   /** The other result files of the run. */
   files: RunFiles;
 }
@@ -100,6 +102,7 @@ const about = z.object({
     }),
     {},
   ),
+  likelihood: orNull(z.object({ name: z.string() })),
   files: z.optional(z.record(z.string(), z.string())),
   replaces: z.optional(z.boolean()),
 });
@@ -112,7 +115,7 @@ export function readTrainedModel(run: string): TrainedModel {
   for (const name of ['run.json', 'model/transform.json'])
     if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
   // With the same backend, labels have the same bits as those of the run.
-  const { identity, data, config, files: hashes, replaces } = aboutRun(run);
+  const { identity, data, config, likelihood, files: hashes, replaces } = aboutRun(run);
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = checked(files, 'model/transform.json', savedTransform);
@@ -145,6 +148,7 @@ export function readTrainedModel(run: string): TrainedModel {
     images: data.shape && { shape: data.shape, isScaled: imageSize !== null },
     leftOut: data.leftOut,
     outliers,
+    isGaussian: likelihood?.name !== 'graph',
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },
     backendName: backendOfIdentity(String(identity)),
     transform: {

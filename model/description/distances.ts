@@ -66,6 +66,26 @@ export function distanceFrom(
   return Math.min(Math.sqrt(sum), MAX_FLOAT32);
 }
 
+/** z beyond which a normal variable is once in a million. */
+const RARE = 4.753424;
+
+/**
+ * The distance from its centre beyond which one row in a million of a Gaussian cluster is: the square root of a quantile of χ²
+ * (Wilson & Hilferty 1931). No cluster explains rows that are beyond the reach of all.
+ */
+export function reachOf(d: number): number {
+  const v = 2 / (9 * d);
+  return Math.sqrt(d * (1 - v + RARE * Math.sqrt(v)) ** 3);
+}
+
+/**
+ * How sure a label is, given its responsibility and the row's distance from the centre of that cluster. Beyond its reach the
+ * responsibility only says that others are farther still: it is multiplied by D/distance², the largest share of a cluster's rows that can be
+ * as far from its centre, whatever its distribution (Chebyshev's inequality).
+ */
+export const confidenceOf = (responsibility: number, distance: number, d: number): number =>
+  distance > reachOf(d) ? (responsibility * d) / distance ** 2 : responsibility;
+
 /** The distance of each row from the centre of the cluster that it is labelled with. */
 export function distancesFrom(centres: Centres, rows: Float32Array, labels: ArrayLike<number>): Float32Array {
   const { d } = centres;

@@ -22,6 +22,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
+    ...{ unexplained: 0, added: [] },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -240,4 +241,14 @@ describe('notes on a result', () => {
     // A split that the merge undid.
     says({ ...ended, steps: [...quiet(8), step('split', 9, 1), step('merge', 8, 1)] });
   });
+});
+
+test('clusters that the sample had missed, and rows that no cluster explains', () => {
+  says({ k: 9, added: [60] }, /^a cluster of 60 rows, .* was added .*: of the 9 clusters, training found 8$/);
+  says({ k: 10, added: [1200, 98] }, /^2 clusters of 98 to 1,200 rows, .* were added .* training found 8$/);
+  says({ unexplained: 5 });
+  says({ unexplained: 6 }, /^6 rows are farther .* confidence is low/);
+  // As many as there are by chance in a million.
+  says({ unexplained: 6, rows: 1e6, sampled: 1e6 });
+  says({ unexplained: 3000, rows: 1e6, sampled: 1e6 }, /^3,000 rows/);
 });

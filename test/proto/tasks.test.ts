@@ -327,7 +327,7 @@ describe('a task is refused before any work', () => {
       return (task: Task, to: number) =>
         checkRound(layout, get(states), { tasks: [task], units: [{ shard: 0, from: 0, to }], sum: false });
     };
-    wide(1 << 18, 1, dim)({ task: 'full-pass', diagonal: true, soft: false, silhouette: 0.004 }, 256);
+    wide(1 << 18, 1, dim)({ task: 'full-pass', diagonal: true, soft: false, silhouette: 0.004, far: 0 }, 256);
     wide(3_000_000, 0.007, 64)({ task: 'sample-rows' }, 0);
   });
 

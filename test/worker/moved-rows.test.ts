@@ -165,7 +165,7 @@ describe('a saved transform that moves rows', async () => {
     const worker = w.newWorker(backend);
     worker.put('transform', transformState(transform, w.below));
     worker.put('net', weightsOf(net));
-    const task = { task: 'full-pass', diagonal: true, soft: false, silhouette: 0 } as const;
+    const task = { task: 'full-pass', diagonal: true, soft: false, silhouette: 0, far: 0 } as const;
     for (const shard of SHARDS) {
       const result = await run(worker, task, shard);
       assert.deepEqual(

@@ -54,6 +54,7 @@ export const STATES: Record<string, Tensors> = {
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
   'cluster-centres': centresState(K),
+  'far-bounds': centresState(K),
   ...sampleGraphOf(w, K).states,
   ...encoderStates(),
 };
@@ -124,7 +125,10 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     },
   ],
   encode: [{ task: 'encode' }],
-  'full-pass': [{ task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1 }],
+  'full-pass': [
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0 },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
+  ],
 };
 
 export const TASKS: Task[] = Object.values(CASES).flat();

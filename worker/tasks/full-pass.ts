@@ -1,5 +1,13 @@
 import { concat } from '../../model/arrays.ts';
-import { type Candidate, distancesFrom, keepLeast, MOST_SHOWN } from '../../model/description/distances.ts';
+import {
+  type Candidate,
+  type Centres,
+  distanceFrom,
+  distancesFrom,
+  keepLeast,
+  MOST_SHOWN,
+  reachOf,
+} from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
@@ -14,7 +22,8 @@ import { pick, transformFrom, transformRows } from '../rows.ts';
  * distance from the centre of its cluster, hard float64 statistics of each cluster, and sums by column of its raw rows; the
  * responsibilities if requested, and some rows with their labels for the silhouette. With bounds also which rows are outliers,
  * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
- * nearest to another cluster, by their places in the unit.
+ * nearest to another cluster, by their places in the unit. With `far` also so many of the rows that no cluster explains, those of the
+ * least priorities, and how many there are in all.
  */
 export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) => {
   const { backend, states } = context;
@@ -34,6 +43,9 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const distance = new Float32Array(total);
   const columns = new Float64Array((k + 1) * context.dim);
   const shown = shownRows(k);
+  const bounds =
+    task.far > 0 ? { ...centres, values: take(states.get('far-bounds'), 'rows', 'float32') } : null;
+  const far = farRows(task.far, bounds);
   const priorityOf = priority(context.seed);
   const seenRows: Float32Array[] = [];
   const seenLabels: number[] = [];
@@ -65,6 +77,9 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
       seenRows.push(pick(rows, seen, dim));
       seenLabels.push(...seen.map((i) => z[i]));
+      if (bounds)
+        for (let i = first; i < first + block.count; i++)
+          if (counted[i] >= 0) far.add(rows, i, z[i], at + i, () => priorityOf(block.start + i - first));
       first += block.count;
     }
     backend.free(scaled, ...layers);
@@ -80,6 +95,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     distance: nd(distance),
     columns: nd(columns, k + 1, context.dim),
     ...shown.tensors(),
+    ...(bounds && far.tensors()),
     ...(flags && { outliers: nd(flags) }),
     ...(soft && { soft: nd(soft, total, k) }),
   };
@@ -121,6 +137,41 @@ function shownRows(k: number) {
       rival: nd(Int32Array.from(table(border, ({ rival }) => rival)), k, MOST_SHOWN),
       margin: nd(Float32Array.from(table(border, ({ value }) => value)), k, MOST_SHOWN),
     }),
+  };
+}
+
+/** Keeps those rows beyond the reach of all clusters that have the least priorities, `most` of them. */
+function farRows(most: number, bounds: Centres | null) {
+  let kept: { place: number; priority: number; row: Float32Array }[] = [];
+  let all = 0;
+  const reach = bounds ? reachOf(bounds.d) : Infinity;
+  const least = () => kept.sort((a, b) => a.priority - b.priority || a.place - b.place).slice(0, most);
+  return {
+    /** The row at `at` of these, labelled `label`, at `place` in the unit. */
+    add(rows: Float32Array, at: number, label: number, place: number, priorityOf: () => number): void {
+      const { k, d } = bounds!;
+      const isBeyond = (cluster: number) => distanceFrom(bounds!, cluster, rows, at * d) > reach;
+      if (!isBeyond(label)) return;
+      for (let cluster = 0; cluster < k; cluster++) if (!isBeyond(cluster)) return;
+      all++;
+      kept.push({ place, priority: priorityOf(), row: rows.slice(at * d, (at + 1) * d) });
+      if (kept.length >= 2 * most) kept = least();
+    },
+    tensors(): Tensors {
+      const rows = least();
+      return {
+        far: nd(Int32Array.from(rows, ({ place }) => place)),
+        farRows: nd(
+          concat(
+            rows.map(({ row }) => row),
+            Float32Array,
+          ),
+          rows.length,
+          bounds!.d,
+        ),
+        allFar: nd(Int32Array.of(all)),
+      };
+    },
   };
 }
 

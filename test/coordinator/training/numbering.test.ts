@@ -6,10 +6,15 @@ import { after, describe, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { openRunDirectory, type RunDirectory } from '../../../coordinator/storage/run-directory.ts';
-import { type FullPassResult, labelAllRows, OutliersAlone } from '../../../coordinator/training/full-pass.ts';
+import {
+  type FullPassResult,
+  labelAllRows,
+  OutliersAlone,
+  type Reviewed,
+} from '../../../coordinator/training/full-pass.ts';
 import { sumOfParts } from '../../../coordinator/training/rounds.ts';
 import { readNpy } from '../../../data/npy.ts';
-import { MOST_SHOWN } from '../../../model/description/distances.ts';
+import { confidenceOf, MOST_SHOWN } from '../../../model/description/distances.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';
@@ -52,11 +57,29 @@ function shownOf(blocks: { start: number }[], rows: number[], label: (row: numbe
   return tensors;
 }
 
+/** The far rows of a unit that a worker would keep: every fiftieth is far. */
+function farOf(rows: number[], most: number): Tensors {
+  const priorityOf = priority(7n);
+  const all = [...rows.keys()].filter((i) => rows[i] % 50 === 0);
+  const kept = all.sort((a, b) => priorityOf(rows[a]) - priorityOf(rows[b])).slice(0, most);
+  return {
+    far: nd(Int32Array.from(kept)),
+    farRows: nd(
+      Float32Array.from(kept, (i) => rows[i]),
+      kept.length,
+      1,
+    ),
+    allFar: nd(Int32Array.of(all.length)),
+  };
+}
+
 /** The full pass of a run whose workers label by `unitOf`. */
 async function labelled(
   out: RunDirectory,
   label = unitOf,
   isOutlier: ((row: number) => boolean) | null = null,
+  more: NonNullable<Parameters<typeof labelAllRows>[5]> = {},
+  likelihood = 'graph',
 ): Promise<FullPassResult> {
   const dispatcher = {
     async round({ units, each }: RoundSpec) {
@@ -76,6 +99,7 @@ async function labelled(
             ...shownOf(own, rows, label),
             seen: nd(Float32Array.of(unit.shard)),
             seenLabels: nd(Int32Array.of(label(rows[0]))),
+            ...(more.far && farOf(rows, more.far)),
             ...(isOutlier && { outliers: nd(Uint8Array.from(rows, (row) => Number(isOutlier(row)))) }),
             soft: nd(
               Float32Array.from(rows.flatMap((row) => Array.from({ length: K }, (_, k) => softOf(row, k)))),
@@ -90,9 +114,10 @@ async function labelled(
   const run = {
     config: { soft: true, covariance: 'diag' },
     dispatcher,
-    transform: { fences: isOutlier && {} },
+    transform: { fences: isOutlier && {}, dim: 1 },
+    likelihood: { name: likelihood },
   } as unknown as Parameters<typeof labelAllRows>[0];
-  return labelAllRows(run, layout, K, truth, out, BELOW);
+  return (await labelAllRows(run, layout, K, truth, out, { below: BELOW, ...more }))!;
 }
 
 async function directory(name: string): Promise<RunDirectory> {
@@ -214,6 +239,51 @@ describe('the full pass numbers clusters by their exact sizes', () => {
       return rows.filter((row) => isOutlier(row) && priorityOf(row) < BELOW);
     });
     assert.deepEqual(sampledOutliers, sampled);
+  });
+
+  test('and how sure they are by their distances, if clusters are Gaussian', async () => {
+    const out = await directory('sure');
+    const { unexplained } = await labelled(out, unitOf, null, {}, 'gaussian');
+    out.close();
+    const { data } = readNpy(join(out.path, 'confidences.npy'));
+    const expected = Float32Array.from({ length: ROWS }, (_, row) => confidenceOf(1, distanceOf(row), 1));
+    assert.deepEqual(data, expected);
+    assert.equal(unexplained, expected.filter((sure) => sure < 1).length);
+    const graph = await directory('graph');
+    assert.equal((await labelled(graph)).unexplained, 0);
+    graph.close();
+    assert.ok(readNpy(join(graph.path, 'confidences.npy')).data.every((sure) => sure === 1));
+  });
+
+  test('not if a review of far rows finds them wrong, and no file is left', async () => {
+    const out = await directory('reviewed');
+    const priorityOf = priority(7n);
+    const far = Array.from({ length: 400 }, (_, i) => 50 * i).toSorted(
+      (a, b) => priorityOf(a) - priorityOf(b),
+    );
+    let seen: Reviewed | null = null;
+    const found = await labelled(out, unitOf, null, {
+      far: 100,
+      review: async (given) => {
+        seen = given;
+        return false;
+      },
+    });
+    out.close();
+    assert.equal(found, null);
+    assert.deepEqual(
+      readdirSync(out.path).filter((name) => /npy/.test(name)),
+      [],
+    );
+    const { T, far: kept } = seen! as Reviewed;
+    assert.deepEqual(
+      T.map(([rows]) => rows),
+      [4000, 0, 4000, 2000, 10_000],
+    );
+    // Of all units those of the least priorities.
+    assert.deepEqual([...kept.rows], far.slice(0, 100));
+    assert.deepEqual([...kept.labels], far.slice(0, 100).map(unitOf));
+    assert.equal(kept.share, 0.25);
   });
 
   test('not if only outliers have the label of one: the units without other rows are told, and no file is left', async () => {

@@ -5,11 +5,13 @@ import { contrastsOf, wordCounter } from '../../../model/description/contrast.ts
 import {
   type Candidate,
   centresOf,
+  confidenceOf,
   distanceCounts,
   distanceFrom,
   keepLeast,
   nearestCentres,
   outlierScore,
+  reachOf,
   reorderedCentres,
 } from '../../../model/description/distances.ts';
 import { normals } from '../support.ts';
@@ -187,4 +189,22 @@ test('a stop word has to be far more frequent in a cluster; the language is that
     ).has('nicht'),
   );
   assert.equal(stopWordsOf(new Map([['xyzzy', 5]])).size, 0);
+});
+
+test('the reach of a cluster is about the distance that one row in a million exceeds', () => {
+  // By SciPy: chi2.ppf(1 - 1e-6, d) ** .5
+  for (const [d, exact, tolerance] of [
+    [1, 4.891638, 0.08],
+    [3, 5.537585, 0.04],
+    [8, 6.534594, 0.02],
+    [32, 9.232094, 0.005],
+    [784, 31.413698, 0.001],
+  ])
+    assert.ok(reachOf(d) > exact && reachOf(d) < exact * (1 + tolerance), `${d}: ${reachOf(d)}`);
+});
+
+test('a label is as sure as its responsibility, but not beyond the reach of its cluster', () => {
+  assert.equal(confidenceOf(0.8, 0.999 * reachOf(8), 8), 0.8);
+  assert.equal(confidenceOf(0.8, 20, 8), (0.8 * 8) / 400);
+  assert.ok(confidenceOf(1, 1.001 * reachOf(1), 1) < 0.05);
 });

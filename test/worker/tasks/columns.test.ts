@@ -141,7 +141,7 @@ for (const backend of backends)
     });
 
     test('the full pass flags outliers, and labels them where it moves them', async () => {
-      const task: Task = { task: 'full-pass', diagonal: false, soft: false, silhouette: 0.3 };
+      const task: Task = { task: 'full-pass', diagonal: false, soft: false, silhouette: 0.3, far: 0 };
       const worker = newWorker();
       const plain = await run(worker, task);
       assert.ok(!('outliers' in plain));

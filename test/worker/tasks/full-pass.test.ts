@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { distanceFrom, reachOf } from '../../../model/description/distances.ts';
 import { cholesky, invertLower } from '../../../model/linalg.ts';
 import { priority } from '../../../model/random.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
-import { type Tensors, take } from '../../../proto/tensors.ts';
+import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { close } from '../../model/support.ts';
@@ -34,6 +35,7 @@ for (const backend of backends)
       diagonal: false,
       soft: true,
       silhouette: 0.2,
+      far: 0,
       ...change,
     });
 
@@ -158,6 +160,32 @@ for (const backend of backends)
           }
         }
       });
+
+    test('rows that are far from all clusters: those of the least priorities, and their number', async () => {
+      const worker = w.newWorker(backend);
+      // Not from where distances are measured: one cluster has a wide precision, so that more of its rows are far.
+      const { rows: bounds } = centresState(3);
+      const values = take({ bounds }, 'bounds', 'float32').slice();
+      const width = values.length / 3;
+      const root = (D * (D + 1)) / 2;
+      for (let k = 0; k < 3; k++) for (let p = 0; p < root; p++) values[k * width + D + p] *= [9, 6, 4][k];
+      worker.put('far-bounds', { rows: nd(values, 3, width) });
+      const rows = w.rowsOf(1);
+      const centres = { k: 3, d: D, covariance: 'full' as const, values };
+      const reach = reachOf(D);
+      const isFar = (i: number) => range(3).every((k) => distanceFrom(centres, k, w.x(rows[i])) > reach);
+      const far = [...rows.keys()].filter(isFar);
+      assert.ok(far.length > 5 && far.length < rows.length, `${far.length}`);
+      const priorityOf = priority(SEED);
+      const first = far.toSorted((a, b) => priorityOf(rows[a]) - priorityOf(rows[b]));
+      for (const most of [3, 1000]) {
+        const result = await run(worker, task({ far: most }), 1);
+        assert.equal(result.allFar.data[0], far.length);
+        assert.deepEqual([...take(result, 'far', 'int32')], first.slice(0, most));
+        const x = first.slice(0, most).flatMap((i) => w.x(rows[i]));
+        agrees(take(result, 'farRows', 'float32'), x, 5e-6);
+      }
+    });
 
     test('a shard with several forward passes', async () => {
       const large = world({ n: 9000 });

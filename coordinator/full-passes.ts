@@ -1,0 +1,89 @@
+import { type Centres, reorderedCentres } from '../model/description/distances.ts';
+import type { MissedCluster } from '../model/missed.ts';
+import { resizeClusteringNet } from '../model/nets/surgery.ts';
+import { bySize, type Order, placesOf, type State, unitsIn, withoutUnits } from '../model/state.ts';
+import type { RunContext, RunState } from './run-state.ts';
+import { type FullPassResult, labelAllRows, OutliersAlone, type Reviewed } from './training/full-pass.ts';
+import { farRowsKept } from './training/missed.ts';
+import { publishCentres, publishFarBounds, publishNet } from './training/publish.ts';
+
+/** All rows are labelled. */
+export interface FullPasses {
+  found: FullPassResult;
+  /** The state by whose net, with missed clusters after those of training; and its centres. */
+  trained: State;
+  centres: Centres;
+  /** For each output unit of the pass the cluster in this state. */
+  guess: Order;
+}
+
+/** A missed cluster gets at most so many times the rows of it that were far from all others, and at least its inverse. */
+const MOST_GROWTH = 2;
+
+/**
+ * The full pass, repeated while it finds clusters that were missed, or output units with outliers alone. If its files cannot be written,
+ * the next attempt begins with what this one has found.
+ */
+export function fullPasses(
+  { labels, out, trainer, dispatcher }: RunContext,
+  { run: prepared, clusters, layout }: RunState,
+): () => Promise<FullPasses> {
+  const run = { ...prepared!, dispatcher };
+  const { k } = clusters!.mixture;
+  let trained = clusters!;
+  /** Once they have been looked for: the clusters that were missed, in the pass that found them, and the state before. */
+  let missed: { clusters: MissedCluster[]; from: Reviewed; before: State } | null = null;
+
+  async function isRight(found: Reviewed): Promise<boolean> {
+    if (!missed) {
+      missed = { clusters: await trainer.findMissed(trained, found), from: found, before: trained };
+      if (!missed.clusters.length) return true;
+    } else {
+      // A cluster takes few rows that another one explains: else there is no gap between the two.
+      const grown = missed.clusters.map(
+        ({ parts }, i) => found.T[k + i][0] / parts.reduce((sum, { T }) => sum + T[0], 0),
+      );
+      const right = missed.clusters.filter((_, i) => grown[i] <= MOST_GROWTH && grown[i] >= 1 / MOST_GROWTH);
+      if (right.length === missed.clusters.length) return true;
+      missed = { ...missed, clusters: right };
+    }
+    trained = missed.clusters.length
+      ? await trainer.withMissed(missed.before, missed.from, missed.clusters)
+      : missed.before;
+    return false;
+  }
+
+  return async () => {
+    for (;;) {
+      // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
+      // the numbers of training: from one of them, these bytes come out again.
+      const guess = bySize(trained.mixture.weights);
+      const places = placesOf(guess);
+      const centres = await trainer.centresOf(trained.mixture);
+      publishCentres(run, reorderedCentres(centres, guess));
+      const far = missed ? 0 : farRowsKept(run, trained);
+      if (far) publishFarBounds(run, reorderedCentres(await trainer.farBounds(trained), guess));
+      publishNet(run, resizeClusteringNet(trained.net, unitsIn(guess)));
+      const used = trained;
+      const review = ({ T, far }: Reviewed) =>
+        isRight({
+          T: Array.from(places, (unit) => T[unit]),
+          far: { ...far, labels: far.labels.map((unit) => guess[unit]) },
+        });
+      try {
+        const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
+          below: clusters!.sample.below,
+          far,
+          ...((far || missed) && { review }),
+        });
+        if (found) return { found, trained: used, centres, guess };
+      } catch (error) {
+        if (!(error instanceof OutliersAlone)) throw error;
+        trained = withoutUnits(
+          trained,
+          error.units.map((unit) => guess[unit]),
+        );
+      }
+    }
+  };
+}

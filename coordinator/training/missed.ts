@@ -1,0 +1,127 @@
+import { type Centres, centresOf, reachOf } from '../../model/description/distances.ts';
+import { MIN_PART_ROWS } from '../../model/hastings.ts';
+import { type FarRows, type MissedCluster, missedClusters, totalOf } from '../../model/missed.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { cellAround, withCells } from '../../model/nets/cells.ts';
+import { layersOf, logits } from '../../model/nets/net.ts';
+import { resizeSubNets } from '../../model/nets/surgery.ts';
+import { pointEstimate } from '../../model/niw.ts';
+import { type State, withoutUnits } from '../../model/state.ts';
+import { mostClusters } from './rounds.ts';
+import type { Prepared, Run } from './run-context.ts';
+import { tempering } from './sample.ts';
+
+/** Clusters that the sample missed are added to the net between two full passes (docs/algorithm.md, section 8). */
+
+/** Pairs of far rows are looked at, each with D operations: so many rows take about a second. */
+const [MOST_OPERATIONS, MOST_ROWS] = [2 ** 30, 1 << 13];
+/** In a cell its unit's logit exceeds all others by so much, or more. */
+const MARGIN = 10;
+
+/** How many far rows the full pass keeps; 0 where none are looked for: the sample has all rows, or others decide on clusters. */
+export function farRowsKept(
+  { likelihood, config, d, layout }: Pick<Prepared, 'likelihood' | 'config' | 'd' | 'layout'>,
+  { sample }: State,
+): number {
+  const areSought =
+    likelihood.name === 'gaussian' &&
+    config.schedule !== 'paper' &&
+    config.clusters === null &&
+    sample.rows < layout.rows;
+  return areSought ? Math.min(MOST_ROWS, Math.floor(Math.sqrt(MOST_OPERATIONS / d))) : 0;
+}
+
+/**
+ * From where rows are far. Rows of a missed cluster in the sample widen the cluster that they are labelled with: m of its n rows hide
+ * within √(n/m) standard deviations. One with too few rows to have others beyond its reach then has the covariance within clusters.
+ */
+export function farBounds(run: Pick<Prepared, 'config' | 'd'>, state: State): Centres {
+  const { mixture, sample } = state;
+  const within = withinClusters(mixture);
+  const hidden = Math.max(MIN_PART_ROWS, 1 / tempering(run, state));
+  const enough = hidden * reachOf(run.d) ** 2;
+  const covariances = mixture.covariances.map((own, k) =>
+    mixture.weights[k] * sample.rows < enough ? within : own,
+  );
+  return centresOf({ ...mixture, covariances });
+}
+
+function withinClusters({ weights, covariances }: Mixture): Float64Array {
+  return covariances[0].map((_, p) => covariances.reduce((sum, own, k) => sum + weights[k] * own[p], 0));
+}
+
+/** The missed clusters among the far rows of a full pass; `T`: statistics of each cluster over all rows. */
+export function findMissed(
+  { config, d }: Run,
+  state: State,
+  T: Float64Array[],
+  far: FarRows,
+): MissedCluster[] {
+  const { prior, mixture } = state;
+  const by = { prior, alpha: config.alpha, within: withinClusters(mixture) };
+  return missedClusters(by, T, far, mostClusters(d, config.covariance) - mixture.k);
+}
+
+/**
+ * The state with these clusters after its own, to which the net gives their rows by cells. The clusters that they were a part of are
+ * estimated from all rows without theirs.
+ */
+export function withMissed(
+  { seed, transform, d }: Run,
+  state: State,
+  T: Float64Array[],
+  far: FarRows,
+  missed: readonly MissedCluster[],
+): State {
+  const { prior, net, subs, parts, epoch } = state;
+  const { k } = state.mixture;
+  const left = [...T];
+  for (const { label, T: own } of missed.flatMap((cluster) => cluster.parts))
+    left[label] = left[label].map((value, p) => value - own[p]);
+  // So few rows are far from all others, and were found as the sample had them, or are what others have left.
+  const emptied = [...left.keys()].filter((c) => left[c][0] <= MIN_PART_ROWS);
+  for (const c of emptied) left[c] = left[c].map(() => 0);
+  const added = missed.map((cluster) => totalOf(cluster.parts));
+  const fits = [...left, ...added].map((own) => pointEstimate(prior, own));
+  const isChanged = (c: number) => c >= k || (left[c] !== T[c] && left[c][0] > 0);
+  const rows = T.reduce((sum, [own]) => sum + own, 0);
+  const choose = (name: 'means' | 'covariances', field: 'mean' | 'covariance') =>
+    fits.map((fit, c) => (isChanged(c) ? fit[field] : state.mixture[name][c]));
+  const mixture: Mixture = {
+    ...state.mixture,
+    k: fits.length,
+    weights: Float64Array.from([...left, ...added], ([own]) => own / rows),
+    means: choose('means', 'mean'),
+    covariances: choose('covariances', 'covariance'),
+  };
+  const outputs = logits(
+    layersOf(net),
+    far.rows.map((value, i) => value / transform.scale[i % d]),
+  );
+  const cells = missed.map(({ parts: own, members }, i) => {
+    const from = own.reduce((a, b) => (b.T[0] > a.T[0] ? b : a)).label;
+    const excess = members.map((row) => {
+      const logit = outputs.subarray(row * k, (row + 1) * k);
+      return Math.max(...logit) - logit[from];
+    });
+    return {
+      from,
+      gain: MARGIN + Math.max(...excess),
+      sides: cellAround(mixture, k + i, transform.scale),
+    };
+  });
+  const after: State = {
+    ...state,
+    mixture,
+    net: withCells(net, cells),
+    subs: resizeSubNets(
+      subs,
+      Array.from({ length: mixture.k }, (_, c) => ({ from: Math.min(c, k - 1), share: 1, fresh: c >= k })),
+      seed,
+      epoch,
+    ),
+    // Not halved: the sample has too few of their rows.
+    parts: [...parts, ...added.map((own) => [own, own.map(() => 0)])],
+  };
+  return withoutUnits(after, emptied);
+}

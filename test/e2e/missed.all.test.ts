@@ -1,0 +1,92 @@
+// A cluster of which the sample has too few rows is added once all rows are read, whatever labels them.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { readNpy } from '../../data/npy.ts';
+import { predict } from '../../index.ts';
+import { normals } from '../model/support.ts';
+import { exportedLabels } from './exported.ts';
+import {
+  dpmesh,
+  jsonOf,
+  labelsOf,
+  resultHashes,
+  runFileOf,
+  scratch,
+  times,
+  trainArgs,
+  writeRows,
+} from './support.ts';
+
+const folder = scratch();
+const [ROWS, RARE, D] = [60_000, 60, 4];
+const CENTRES = [
+  [0, 0, 0, 0],
+  [14, 0, 0, 0],
+  [0, 14, 0, 0],
+  [0, 0, 14, 14],
+];
+/** Of the missed cluster; a row between it and the others; and one beyond it. */
+const [CENTRE, ALONE] = [
+  [-8, -8, 0, 0],
+  [40, -60, 20, 0],
+];
+
+describe('a cluster of one row in a thousand, of which the sample has five or six', () => {
+  const next = normals(31);
+  const isRare = (row: number) => row % (ROWS / RARE) === 7;
+  const rows = times(ROWS, (row) =>
+    (row === 100 ? ALONE : isRare(row) ? CENTRE : CENTRES[row % CENTRES.length]).map(
+      (centre) => centre + next(),
+    ),
+  );
+  const data = writeRows(join(folder, 'rows.npy'), rows);
+  const run = join(folder, 'run');
+  let result: Record<string, unknown>;
+  before(async () => {
+    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', 5000, '--workers', 2, '--soft')));
+  });
+
+  test('is found, and what was done is said', () => {
+    assert.equal(result.k, 5);
+    const { data: labels } = labelsOf(run);
+    const own = [...labels.keys()].filter((row) => labels[row] === 4);
+    assert.ok(own.filter((row) => isRare(row)).length >= 59 && own.length <= 62, `${own.length}`);
+    const notes = (result.notes as string[]).filter((note) => /added/.test(note));
+    assert.equal(notes.length, 1);
+    assert.match(notes[0], /^a cluster of \d+ rows, .*training found 4$/);
+    assert.equal(runFileOf(run).order!.filter((cluster: number) => cluster === 4).length, 1);
+    const means = readNpy(join(run, 'mixture', 'means.npy'));
+    assert.deepEqual(means.shape, [5, D]);
+    assert.equal(JSON.parse(readFileSync(join(run, 'tree.json'), 'utf8')).sizes.length, 5);
+  });
+
+  test('and a row that no cluster explains is not sure of its own', () => {
+    const confidences = readNpy(join(run, 'confidences.npy')).data;
+    assert.ok(confidences[100] < 0.01);
+    assert.ok(confidences[7] > 0.99);
+  });
+
+  test('with the same labels by predict and by the exported model', async () => {
+    const labels = [...labelsOf(run).data];
+    assert.deepEqual([...(await predict({ run, data })).labels], labels);
+    assert.deepEqual(await exportedLabels(run, Float32Array.from(rows.flat()), D), labels);
+  });
+
+  test('and the same bytes with another number of workers', async () => {
+    const other = join(folder, 'other');
+    jsonOf(await dpmesh(trainArgs(data, other, '--sample', 5000, '--workers', 3, '--soft')));
+    assert.deepEqual(resultHashes(other), resultHashes(run));
+  });
+
+  test('but not where the number of clusters was given', async () => {
+    const given = join(folder, 'given');
+    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', 5000, '--clusters', 4)));
+    assert.equal(k, 4);
+    assert.ok(
+      (notes as string[]).some((note) => /^6\d rows are farther/.test(note)),
+      `${notes}`,
+    );
+  });
+});
