@@ -40,6 +40,7 @@ export function labelStage(context: RunContext): RunStage {
       const run = state.run!;
       // From now on the results of a run that went on beyond its end are replaced.
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
+      const differing = await trainer.differing(state.clusters!);
       const label = fullPasses(context, state);
       return orHint(context, async () => {
         const { found, trained, guess, centres } = await label();
@@ -52,7 +53,10 @@ export function labelStage(context: RunContext): RunStage {
         const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order }, tree);
-        return { ...state, labelled: { found, silhouette, centres, state: final, order, tree, added } };
+        return {
+          ...state,
+          labelled: { found, silhouette, differing, centres, state: final, order, tree, added },
+        };
       });
     },
   };
@@ -66,7 +70,7 @@ export function describeStage(context: RunContext): RunStage {
     ended: ({ summary }) => (summary ? 'done' : null),
     async step(state) {
       const { layout, encoding } = state;
-      const { found, silhouette, centres, tree, order, state: final } = state.labelled!;
+      const { found, silhouette, differing, centres, tree, order, state: final } = state.labelled!;
       const run = state.run!;
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
@@ -96,7 +100,7 @@ export function describeStage(context: RunContext): RunStage {
             silhouette,
             out: out.path,
           },
-          notes: (k) => notesOfRun(state, { k, silhouette, sizes: Array.from(found.counts) }),
+          notes: (k) => notesOfRun(state, { k, silhouette, differing, sizes: Array.from(found.counts) }),
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -241,7 +245,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, layout, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

@@ -1,5 +1,5 @@
 import { isPca } from '../data/transform.ts';
-import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
+import { type EndReason, isCycling, MOST_DIFFERENT, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { Replicates } from '../view/summary.ts';
@@ -23,6 +23,8 @@ export interface Outcome {
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
+  /** Rows of the sample with another label by the mixture than by the net. */
+  differing: number;
   rows: number;
   /** Rows of each cluster. */
   sizes: readonly number[];
@@ -94,6 +96,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...tinyClusters(outcome),
     ...addedClusters(outcome),
     ...unexplainedRows(outcome),
+    ...labelsByNet(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
     ...wantedClusters(outcome),
@@ -318,6 +321,13 @@ function unexplainedRows({ unexplained, rows }: Outcome): string[] {
   if (unexplained < Math.max(LEAST_ROWS, MANY_TIMES * BEYOND_REACH * rows)) return [];
   return [
     `${count(unexplained)} rows are farther from the centre of their cluster than one in a million of a Gaussian's: single rows far from all others, or clusters with heavy tails; their confidence is low (distances.npy, outlier_score in labels.csv)`,
+  ];
+}
+
+function labelsByNet({ differing, sampled }: Outcome): string[] {
+  if (differing <= MOST_DIFFERENT * sampled) return [];
+  return [
+    `labels come from a net that has not learned all of the mixture: of ${count(sampled)} rows in the sample, ${count(differing)} have another cluster than by the mixture; wider layers learn more, such as --hidden 100,100`,
   ];
 }
 

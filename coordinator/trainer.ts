@@ -11,10 +11,11 @@ import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
 import { clustersOf, type Encoding } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
-import { initialState } from './training/epoch.ts';
+import { differingRows, initialState } from './training/epoch.ts';
 import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
 import { farBounds, findMissed, withMissed } from './training/missed.ts';
 import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
+import { publishNet } from './training/publish.ts';
 import {
   type DataMoments,
   type MomentsRequest,
@@ -69,6 +70,13 @@ export function createTrainer(host: TrainerHost) {
       const changed = await training.change(state, isAfterEpoch);
       state = changed ?? state;
       return changed;
+    },
+    /** Rows of the sample with another label by the mixture than by the net that has followed it; 0 where rows go by the net alone. */
+    async differing(trained: State): Promise<number> {
+      if (!run.byMixture || trained.mixture.k === 1) return 0;
+      publishNet(run, trained.net);
+      await run.likelihood.target(run, trained);
+      return differingRows(run);
     },
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) => resultTree(run, numbered, found),
     replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample, stopping.signal),

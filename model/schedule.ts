@@ -12,7 +12,10 @@ export interface Schedule {
   readonly firstStep: number;
   /** Epochs from one step to the next. */
   readonly every: number;
-  /** Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters. */
+  /**
+   * Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters; of a net that
+   * follows the mixture, most in which it alone learns, once the clusters have settled.
+   */
   readonly patience: number;
   /** Do sub-nets train in every epoch, not only in the one before a split step? */
   readonly subAlways: boolean;
@@ -24,18 +27,18 @@ export interface Schedule {
   readonly depths: readonly number[];
 }
 
-/** The default schedule (docs/algorithm.md, sections 5 to 8). */
-export const fastSchedule = (every: number): Schedule => ({
+/** The default schedule (docs/algorithm.md, sections 5 to 8). `byMixture`: in few columns, where many small parts cost little. */
+export const fastSchedule = (every: number, byMixture = false): Schedule => ({
   name: 'fast',
   mStepFrom: 1,
   subFrom: 1,
   firstStep: every,
   every,
-  patience: 24,
+  patience: byMixture ? 100 : 24,
   subAlways: false,
   refine: 6,
   furtherProposals: true,
-  depths: [2, 3, 4, 5, 6],
+  depths: byMixture ? [2, 3, 4, 5, 6, 7, 8, 9, 10] : [2, 3, 4, 5, 6],
 });
 
 /** The schedule of the tables in the paper (Ronen, Finder & Freifeld, CVPR 2022). */
@@ -81,6 +84,9 @@ export function trainsSubNets(
 const LEARNED = 0.05;
 const STILL_LEARNS = 0.95;
 
+/** The share of the sample's rows on which a net that has followed the mixture may have other labels. */
+export const MOST_DIFFERENT = 1e-3;
+
 /** Epochs until what comes next. */
 export interface Pace {
   /** The mixture stays frozen for at least as many. */
@@ -95,10 +101,14 @@ export interface Pace {
   readonly lossSinceChange: number | null;
 }
 
-/** The pace after one more epoch, in which the clustering net had this mean loss (null: it did not train). */
-export function nextPace(pace: Pace, loss: number | null): Pace {
+/**
+ * The pace after one more epoch, in which the clustering net had this mean loss (null: it did not train). `waits`: may the mixture
+ * wait for the net?
+ */
+export function nextPace(pace: Pace, loss: number | null, waits = true): Pace {
   const { frozen, patience, untilStep, lossSinceChange: before } = pace;
-  const learns = loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
+  const learns =
+    waits && loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
   const losses = { loss: loss ?? pace.loss, lossSinceChange: loss ?? before };
   return frozen === 1 && patience > 0 && learns
     ? { frozen, patience: patience - 1, untilStep, ...losses }

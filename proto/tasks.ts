@@ -111,19 +111,32 @@ const statistics = (d: 'D' | 'dim') => (task: { diagonal: boolean }, sizes: Size
   P: statisticsLength(sizes[d], covarianceOf(task)),
 });
 
-/** Groups of rows: one of all rows, one per label of the clustering net, or two per label by its sub-net (2k and 2k+1). */
+/** Rows go to clusters by the mixture's responsibilities, in Cholesky form, in place of those of the clustering net. */
+const byMixture = z.optional(z.boolean());
+
+const readsOfClusters = (task: { byMixture?: boolean | undefined }) => ({
+  net,
+  ...(task.byMixture && { 'e-step': { tensors: () => whitened([], 'K') } }),
+});
+
+/** Groups of rows: one of all rows, one per cluster, or two per cluster by its sub-net (2k and 2k+1). */
 const partition = {
   groups: z.enum(['all', 'net', 'sub-net']),
   cells: z.custom<Cell[]>(areCells),
   leaves: natural,
   vectors: name,
+  byMixture,
 };
 
-const readsOfPartition = ({ groups, vectors }: { groups: 'all' | 'net' | 'sub-net'; vectors: string }) => ({
+const readsOfPartition = (task: {
+  groups: 'all' | 'net' | 'sub-net';
+  vectors: string;
+  byMixture?: boolean | undefined;
+}) => ({
   ...sample,
-  ...(groups !== 'all' && { net }),
-  ...(groups === 'sub-net' && { subs }),
-  [named(vectors)]: rows('vectors'),
+  ...(task.groups !== 'all' && readsOfClusters(task)),
+  ...(task.groups === 'sub-net' && { subs }),
+  [named(task.vectors)]: rows('vectors'),
 });
 
 function checkPartition(
@@ -245,17 +258,17 @@ const TASKS = {
     results: () => ({ T: float64(['K', 'P'], diverging) }),
   }),
   'pivoted-statistics': task({
-    parameters: { diagonal: z.boolean(), least: share },
+    parameters: { diagonal: z.boolean(), least: share, byMixture },
     ...onSample,
-    reads: () => ({ ...sample, net, means: STATES.means }),
+    reads: (task) => ({ ...sample, ...readsOfClusters(task), means: STATES.means }),
     sizes: statistics('D'),
     results: () => ({ T: float64(['K', 'P'], diverging) }),
   }),
   'sub-steps': task({
-    parameters: localSteps,
+    parameters: { ...localSteps, byMixture },
     ...onSample,
-    reads: () => ({
-      ...{ ...sample, net, subs, 'subs-moments': STATES['subs-moments'] },
+    reads: (task) => ({
+      ...{ ...sample, ...readsOfClusters(task), subs, 'subs-moments': STATES['subs-moments'] },
       parts: { tensors: () => ({ centres: float32(['K', 2, 'D']), metric: float32(['D']) }) },
     }),
     largest: ({ batch }, { K, D, subWidest }) => K * batch * Math.max(D, subWidest),
@@ -269,6 +282,12 @@ const TASKS = {
     sizes: ({ every }, { n }) => ({ m: Math.ceil(n / every) }),
     largest: (_, { blockRows, widest }) => blockRows * widest,
     results: () => ({ labels: label(['m'], index('K')), counts: float64(['K'], counts) }),
+  }),
+  'label-differences': task({
+    parameters: {},
+    ...onSample,
+    reads: () => ({ ...sample, ...readsOfClusters({ byMixture: true }) }),
+    results: () => ({ differ: float64([1], counts) }),
   }),
   'cell-sums': task({
     parameters: partition,

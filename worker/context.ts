@@ -11,7 +11,7 @@ import { type Tensors, take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { rowKernel } from './compute/kernels/row-kernel.ts';
-import { forward } from './compute/mlp.ts';
+import { forward, mixtureDensity } from './compute/mlp.ts';
 import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
@@ -32,8 +32,8 @@ export interface ShardSample {
   readonly rows: Float32Array;
   /** Inputs of the networks, [n,dim]. */
   readonly scaled: Tensor;
-  /** Hard labels by the clustering net of `version`. */
-  labels?: { version: number; z: Int32Array };
+  /** Hard labels by the clustering net, or the mixture, of `version`. */
+  labels?: { version: number; byMixture: boolean; z: Int32Array };
   /** State of k-means++: the squared distance of each row to the nearest of these centres. */
   seeding?: { centres: Float64Array; weights: Float64Array };
 }
@@ -167,15 +167,20 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     return rows.filter((_, i) => copyOf[starts[shard] + i] === starts[shard] + i);
   }
 
-  /** The outputs of the clustering net for rows [n,D] on the device, `most` rows at a time, valid until the next are asked for. */
-  async function* outputs(scaled: Tensor, most = FORWARD_ROWS) {
-    const net = states.net('net');
+  /**
+   * The outputs of the clustering net for rows [n,D] on the device (or the log-densities of clusters by the mixture), `most` rows at a
+   * time, valid until the next are asked for.
+   */
+  async function* outputs(scaled: Tensor, most = FORWARD_ROWS, byMixture = false) {
+    const layersOf = byMixture
+      ? (x: Tensor) => [mixtureDensity(backend, states, x)]
+      : (x: Tensor) => forward(backend, states.net('net'), x);
     const [n] = scaled.shape;
     for (let start = 0; start < n; start += most) {
       // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
       await yieldToEventLoop();
       const x = n <= most ? scaled : backend.slice(scaled, start, Math.min(most, n - start));
-      const layers = forward(backend, net, x);
+      const layers = layersOf(x);
       try {
         yield { start, x, logits: layers.at(-1)! };
       } finally {
@@ -203,15 +208,15 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     rawSample,
     sample,
     outputs,
-    /** Hard labels of a shard's sample by the current clustering net. */
-    async labels(shard: number): Promise<Int32Array> {
+    /** Hard labels of a shard's sample by the current clustering net, or mixture. */
+    async labels(shard: number, byMixture = false): Promise<Int32Array> {
       const own = await sample(shard);
-      const version = states.version('net');
-      if (own.labels?.version === version) return own.labels.z;
+      const version = states.version(byMixture ? 'e-step' : 'net');
+      if (own.labels?.version === version && own.labels.byMixture === byMixture) return own.labels.z;
       const z = new Int32Array(own.n);
-      for await (const { start, logits } of outputs(own.scaled))
+      for await (const { start, logits } of outputs(own.scaled, FORWARD_ROWS, byMixture))
         z.set(await backend.argmaxRows(logits), start);
-      own.labels = { version, z };
+      own.labels = { version, byMixture, z };
       return z;
     },
     /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */

@@ -11,7 +11,13 @@ import {
   subNets,
 } from '../../model/nets/net.ts';
 import { learnedPrior } from '../../model/niw.ts';
-import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
+import {
+  MOST_DIFFERENT,
+  nextChange,
+  nextPace,
+  trainsSubNets,
+  weightSmoothing,
+} from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
@@ -79,7 +85,7 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
   let { net, subs, mixture, prior, parts } = state;
   const losses: Losses = { loss: null, subLoss: null };
 
-  if (trainsNet || trainsSubs) {
+  if (trainsNet || trainsSubs || run.byMixture) {
     const target = await likelihood.target(run, state);
     const tasks: Task[] = [];
     if (trainsNet) tasks.push(clusterTask(run, state, target));
@@ -110,8 +116,46 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
       prior = learnedPrior(prior, config.priorScale, mixture, covariance);
     }
   }
-  const next: State = { ...state, net, subs, mixture, prior, parts, ...nextPace(state, losses.loss) };
+  const next: State = {
+    ...state,
+    net,
+    subs,
+    mixture,
+    prior,
+    parts,
+    ...nextPace(state, losses.loss, !run.byMixture),
+  };
   return { state: next, losses };
+}
+
+/** Epochs between two looks at whether the net agrees. */
+const LOOKS_EVERY = 10;
+
+/**
+ * An epoch after the clusters have settled, of a clustering net that has followed the mixture: at a rate that falls to 0, until
+ * both agree on rows. Nothing else changes.
+ */
+export async function followMixture(run: Run, state: State): Promise<{ state: State; losses: Losses }> {
+  const { config, rounds, likelihood, schedule } = run;
+  const target = await likelihood.target(run, state);
+  const rate = (config.lr * state.patience) / schedule.patience;
+  const [sums] = await rounds.sum([clusterTask(run, state, target, rate)]);
+  const { net, loss } = afterSteps(run, state.net, sums, rate, localBatches(run, state).steps);
+  assertFinite(loss, state, '--lr', config.lr);
+  publishNet(run, net);
+  let patience = state.patience - 1;
+  if (patience % LOOKS_EVERY === 0 && (await differingRows(run)) <= MOST_DIFFERENT * state.sample.rows)
+    patience = 0;
+  return {
+    state: { ...state, net, patience, loss, lossSinceChange: loss },
+    losses: { loss, subLoss: null },
+  };
+}
+
+/** How many rows of the sample have another label by the mixture than by the clustering net, which the workers have. */
+export async function differingRows({ rounds }: Pick<Run, 'rounds'>): Promise<number> {
+  const [{ differ }] = await rounds.sum([{ task: 'label-differences' }]);
+  return differ[0];
 }
 
 /**
@@ -147,24 +191,25 @@ async function nextMixture(run: Run, state: State): Promise<Mixture> {
     return mStep(state.prior, T, weightSmoothing(config.schedule));
   };
   const { k, means } = state.mixture;
-  if (config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture)))
-    return fit(await pivotedStatistics(run, means, LEAST_RESPONSIBILITY));
+  const isMany = config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture));
+  if (isMany || run.byMixture)
+    return fit(await pivotedStatistics(run, means, isMany ? LEAST_RESPONSIBILITY : 0));
   const quick = await fit(await softStatistics(run, k));
   const flatness = roundingAmplification(quick, transform.scale);
   if (flatness <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, means, 0));
 }
 
-/** T of each cluster by the net's soft assignments, computed in float64 about the means of the last M-step. */
+/** T of each cluster by soft assignments (the net's, or the mixture's), in float64 about the means of the last M-step. */
 async function pivotedStatistics(
-  { rounds, config, d, dispatcher }: Run,
+  { rounds, config, d, dispatcher, byMixture }: Run,
   means: Float64Array[],
   least: number,
 ) {
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
   dispatcher.publish('means', { rows: rowsTensor(means, d) });
-  const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least };
+  const task: Task = { task: 'pivoted-statistics', diagonal: covariance === 'diag', least, byMixture };
   const [{ T }] = await rounds.sum([task]);
   return means.map((mean, k) => shift(T.subarray(k * p, (k + 1) * p), d, covariance, mean));
 }
@@ -220,14 +265,14 @@ function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { sm
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, target: Target): Task {
+function clusterTask(run: Run, state: State, target: Target, rate = run.config.lr): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {
     task: 'cluster-steps',
     epoch,
     ...localBatches(run, state),
-    rate: config.lr,
+    rate,
     done: net.steps,
     diagonal: config.covariance === 'diag',
     average: averagedQuantity(config),
@@ -245,5 +290,6 @@ function subTask(run: Run, { subs, epoch }: State): Task {
     rate: config.subLr,
     done: subs.steps,
     average: averagedQuantity(config),
+    byMixture: run.byMixture,
   };
 }

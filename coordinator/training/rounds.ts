@@ -12,7 +12,7 @@ import type { Result } from '../scheduler/round.ts';
 
 /**
  * A partition of the sample's rows into leaves. `cells[g]` is the decision tree for the rows of group g: all rows, or by
- * the clustering net's label, or by that label and the sub-net's.
+ * cluster, or by cluster and the sub-net's label.
  */
 export interface Partition {
   groups: 'all' | 'net' | 'sub-net';
@@ -20,7 +20,7 @@ export interface Partition {
   leaves: number;
 }
 
-/** By the clustering net's label, into K leaves. */
+/** By cluster, into K leaves. */
 export const byCluster = (k: number): Partition => ({
   groups: 'net',
   cells: [...Array(k).keys()],
@@ -88,6 +88,7 @@ export function createRounds(
   shardRows: number[],
   d: number,
   covariance: Covariance,
+  byMixture = false,
 ): Rounds {
   const units = shardRows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 }));
   const round = (tasks: Task[], sum: boolean) => dispatcher.round({ tasks, units, sum, sampled: shardRows });
@@ -108,7 +109,7 @@ export function createRounds(
       return results.map(({ tasks: [tensors] }) => float64Of(tensors));
     },
     sum,
-    ...cellRounds(dispatcher, sum, d, covariance),
+    ...cellRounds(dispatcher, sum, d, covariance, byMixture),
   };
 }
 
@@ -117,13 +118,13 @@ function cellRounds(
   sum: Rounds['sum'],
   d: number,
   covariance: Covariance,
+  byMixture: boolean,
 ): Omit<Rounds, 'perShard' | 'sum'> {
+  const cellsOf = (partition: Partition) => ({ vectors: 'vectors', byMixture, ...partition });
   return {
     async cellSums(partitions, vectors) {
       dispatcher.publish('vectors', { rows: rowsTensor(vectors, d) });
-      const sums = await sum(
-        partitions.map((partition) => ({ task: 'cell-sums', vectors: 'vectors', ...partition })),
-      );
+      const sums = await sum(partitions.map((partition) => ({ task: 'cell-sums', ...cellsOf(partition) })));
       return sums.map(({ n, s }, i) =>
         splitEvenly(s, partitions[i].leaves).map((s, leaf) => ({ n: n[leaf], s })),
       );
@@ -135,7 +136,7 @@ function cellRounds(
       const tasks = partitions.map((partition, i): Task => {
         dispatcher.publish(`pivots${i}`, { rows: rowsTensor(pivotRows[i], d) });
         const diagonal = covariance === 'diag';
-        return { task: 'cell-scatter', vectors: 'vectors', pivots: `pivots${i}`, diagonal, ...partition };
+        return { task: 'cell-scatter', pivots: `pivots${i}`, diagonal, ...cellsOf(partition) };
       });
       const sums = await sum(tasks);
       return sums.map(({ T }, i) =>
@@ -152,9 +153,7 @@ function cellRounds(
         centre: nd(Float64Array.from(axes, ({ centre }) => centre)),
         sd: nd(Float64Array.from(axes, ({ sd }) => sd)),
       });
-      const [{ counts }] = await sum([
-        { task: 'cell-histogram', vectors: 'vectors', axes: 'axes', bins, ...partition },
-      ]);
+      const [{ counts }] = await sum([{ task: 'cell-histogram', axes: 'axes', bins, ...cellsOf(partition) }]);
       return splitEvenly(counts, axes.length);
     },
     async cellFourthMoments(partition, vectors, whitening) {
@@ -172,7 +171,7 @@ function cellRounds(
         inverse: nd(inverses, leaves, d, d),
       });
       const [{ F }] = await sum([
-        { task: 'cell-fourth-moments', vectors: 'vectors', whitening: 'whitening', ...partition },
+        { task: 'cell-fourth-moments', whitening: 'whitening', ...cellsOf(partition) },
       ]);
       return splitEvenly(F, leaves);
     },

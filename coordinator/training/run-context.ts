@@ -26,6 +26,8 @@ export interface Prepared {
   readonly sample: Sample;
   readonly transform: Transform;
   readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
+  /** In training, rows go to clusters by the mixture: the clustering net only follows it. */
+  readonly byMixture: boolean;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
   readonly why: string | null;
 }
@@ -71,6 +73,8 @@ export interface Likelihood {
 export interface LikelihoodKind {
   /** The config with which its mixture is estimated. Warns of options without effect; UserError where rows do not suit it. */
   configure(given: RunConfig, rows: number, d: number, warn: (message: string) => void): RunConfig;
+  /** Do rows of d columns go to clusters by the mixture in training, not by the clustering net? */
+  byMixture(config: RunConfig, d: number): boolean;
   create(run: Omit<Run, 'likelihood'>): Likelihood;
 }
 

@@ -10,7 +10,7 @@ import {
   withStep,
 } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
-import { type Losses, runEpoch } from './epoch.ts';
+import { followMixture, type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import type { Prepared, Run } from './run-context.ts';
 import { tempering } from './sample.ts';
@@ -36,11 +36,19 @@ function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
   return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
 }
 
-/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted. */
+/** Is there a merge step to follow for `--clusters`, once training has settled? */
+const isToJoin = ({ config: { clusters } }: Prepared, { mixture }: State) =>
+  clusters !== null && mixture.k > clusters;
+
+/** May the clustering net still learn the mixture that it has followed? */
+const isToFollow = ({ byMixture }: Prepared, { mixture, patience }: State) =>
+  byMixture && mixture.k > 1 && patience > 0;
+
+/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted, or the net is to follow. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
-  const { clusters, maxEpochs } = run.config;
-  if (isSettled(run, state)) return clusters !== null && state.mixture.k > clusters ? null : 'settled';
-  return state.epoch >= maxEpochs ? 'max-epochs' : null;
+  const isLast = state.epoch >= run.config.maxEpochs;
+  if (!isSettled(run, state)) return isLast ? 'max-epochs' : null;
+  return isToJoin(run, state) || (isToFollow(run, state) && !isLast) ? null : 'settled';
 }
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
@@ -71,8 +79,9 @@ export function trainingOf(run: Run): Training {
     async epoch(state) {
       if (!isPublished) publishNet(run, state.net);
       isPublished = true;
-      if (isSettled(run, state)) return null;
-      return runEpoch(run, { ...state, epoch: state.epoch + 1 }).catch(named);
+      const next = { ...state, epoch: state.epoch + 1 };
+      if (!isSettled(run, state)) return runEpoch(run, next).catch(named);
+      return isToJoin(run, state) ? null : followMixture(run, next).catch(named);
     },
     async change(state, isAfterEpoch) {
       if (!isAfterEpoch) return taken(likelihood.join(run, state, config.clusters!)).catch(named);

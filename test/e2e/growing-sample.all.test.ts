@@ -21,7 +21,7 @@ import {
 /** The first step is that of epoch 16; 240 clusters have too few of 20,000 rows. */
 const [STEP, EPOCHS] = [16, 22];
 const FLAGS = [
-  ...['--init-k', 240, '--split-merge-every', 2, '--freeze', 0, '--lr', 0.02],
+  ...['--init-k', 240, '--split-merge-every', STEP, '--freeze', 0, '--lr', 0.02],
   ...['--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.1],
 ];
 const folder = scratch();

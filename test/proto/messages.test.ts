@@ -163,12 +163,12 @@ describe('limits', () => {
 describe('tasks', () => {
   const task = (value: unknown) => through(fromCoordinator, round({ tasks: [value] }));
 
-  test('require every parameter but the optional one', () => {
+  test('require every parameter but the optional ones', () => {
     for (const value of Object.values(TASKS).flat() as object[]) {
       task(value);
       for (const field of Object.keys(value)) {
         const { [field]: _, ...rest } = value as Record<string, unknown>;
-        if (field === 'field') task(rest);
+        if (field === 'field' || field === 'byMixture') task(rest);
         else assert.throws(() => task(rest), MalformedMessage, `${JSON.stringify(value)} without ${field}`);
       }
     }

@@ -102,7 +102,10 @@ describe('a task is refused before any work', () => {
         const { [name]: _, ...rest } = tensors;
         // Without columns, the weights of a transform are a matrix.
         const isRefusedBy = (task: Task, changed: Tensors) => isRefused(task, { [state]: changed });
-        for (const task of readers) {
+        // The E-step's has those of both of its forms.
+        const readsIt = (task: Task) =>
+          state !== 'e-step' || (name === 'theta') === ('form' in task && task.form === 'product');
+        for (const task of readers.filter(readsIt)) {
           assert.ok(isRefusedBy(task, rest), `${task.task} without ${name}`);
           const other = data instanceof Uint8Array ? Float32Array.from(data) : Uint8Array.from(data);
           assert.ok(isRefusedBy(task, { ...tensors, [name]: nd(other, ...shape) }), `${task.task} ${name}`);
@@ -113,7 +116,7 @@ describe('a task is refused before any work', () => {
         // Some lengths are free: how many vectors there are.
         if (Object.keys(tensors).length > 1)
           assert.ok(
-            readers.every((task) => isRefusedBy(task, longer)),
+            readers.filter(readsIt).every((task) => isRefusedBy(task, longer)),
             `${name}, longer`,
           );
       }

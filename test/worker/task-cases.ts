@@ -43,7 +43,7 @@ export const STATES: Record<string, Tensors> = {
   },
   net: weightsOf(w.net),
   'net-moments': adamStateOf(w.net),
-  'e-step': { theta: f32(P, K) },
+  'e-step': { theta: f32(P, K), weights: f32(D, K * D), bias: f32(K * D), constant: f32(K) },
   subs: weightsOf(w.subs),
   'subs-moments': adamStateOf(w.subs),
   parts: { centres: f32(K, 2, D), metric: f32(D) },
@@ -87,6 +87,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   'cluster-steps': [
     clusterSteps,
     { ...clusterSteps, average: 'gradients' },
+    { ...clusterSteps, form: 'cholesky' },
     { ...clusterSteps, field: { coupling: 2, resolution: 1 } },
   ],
   statistics: [
@@ -96,10 +97,18 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   'pivoted-statistics': [
     { task: 'pivoted-statistics', diagonal: false, least: 0.01 },
     { task: 'pivoted-statistics', diagonal: true, least: 0 },
+    { task: 'pivoted-statistics', diagonal: false, least: 0, byMixture: true },
   ],
-  'sub-steps': [{ task: 'sub-steps', ...steps }],
+  'sub-steps': [
+    { task: 'sub-steps', ...steps },
+    { task: 'sub-steps', ...steps, byMixture: true },
+  ],
   'sample-labels': [{ task: 'sample-labels', every: 2 }],
-  'cell-sums': [{ task: 'cell-sums', ...cells }],
+  'label-differences': [{ task: 'label-differences' }],
+  'cell-sums': [
+    { task: 'cell-sums', ...cells },
+    { task: 'cell-sums', ...cells, byMixture: true },
+  ],
   'cell-scatter': [{ task: 'cell-scatter', ...cells, diagonal: false, pivots: 'pivots0' }],
   'cell-histogram': [{ task: 'cell-histogram', ...cells, axes: 'axes', bins: 32 }],
   'cell-fourth-moments': [{ task: 'cell-fourth-moments', ...cells, whitening: 'whitening' }],

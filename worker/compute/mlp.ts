@@ -1,5 +1,6 @@
 import { concat, elementCount } from '../../model/arrays.ts';
 import { unflatten } from '../../model/nets/net.ts';
+import type { States } from '../states.ts';
 import type { Backend, CodeTargets, FlatNet, Loss, Tensor, TrainingBatch } from './backends/backend.ts';
 
 /** Smoothing ε of the E-step's responsibilities. */
@@ -29,6 +30,14 @@ export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, co
   const out = backend.whitenedDensity(u, constant);
   backend.free(u);
   return out;
+}
+
+/** Log-densities of rows by the mixture of the state `e-step`, in Cholesky form. The caller frees them. */
+export function mixtureDensity(backend: Backend, states: Pick<States, 'onDevice'>, x: Tensor): Tensor {
+  const [weights, bias, constant] = ['weights', 'bias', 'constant'].map((name) =>
+    states.onDevice('e-step', name),
+  );
+  return logDensity(backend, x, weights, bias, constant);
 }
 
 /** Smoothed responsibilities of rows (each) from their log-densities, which are freed. */

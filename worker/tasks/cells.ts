@@ -47,15 +47,15 @@ export async function leaves(context: Context, task: CellTask, shard: number) {
   const { rows, scaled } = await context.sample(shard);
   const d = scaled.shape[1];
   const vectors = take(context.states.get(task.vectors), 'rows', 'float64');
-  const group = await groups(context, task.groups, shard);
+  const group = await groups(context, task, shard);
   const leaf = context.kernel.leaves(rows, d, task.cells, vectors, group);
   return { rows, d, leaf };
 }
 
-async function groups(context: Context, kind: CellTask['groups'], shard: number) {
-  if (kind === 'all') return null;
-  const z = await context.labels(shard);
-  if (kind === 'net') return z;
+async function groups(context: Context, { groups, byMixture }: CellTask, shard: number) {
+  if (groups === 'all') return null;
+  const z = await context.labels(shard, byMixture);
+  if (groups === 'net') return z;
   const side = await sides(context, shard, z);
   return side.map((value, i) => 2 * z[i] + value);
 }

@@ -1,7 +1,7 @@
 import { seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { covarianceOf } from '../../proto/tasks.ts';
+import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, nd, take, zeros } from '../../proto/tensors.ts';
 import type { TaskFunction } from '../context.ts';
 
@@ -26,14 +26,14 @@ export const statistics: TaskFunction<'statistics'> = async (context, task, unit
     for (let i = 0; i < T.length; i++) T[i] += values[i];
     backend.free(r, sums, ...(features.kept ? [] : [features.tensor]));
   }
-  sample.labels = { version: states.version('net'), z };
+  sample.labels = { version: states.version('net'), byMixture: false, z };
   return { T: nd(T, k, p) };
 };
 
 /**
  * The soft statistics [K,P] of `statistics`, but in float64, in the model's coordinates and about a point near each cluster's
  * mean: for clusters so flat, or so far from the origin relative to their spread, that float32 products lose their covariance.
- * Responsibilities below `least` do not count: with many clusters most are, and these sums then take less time than products.
+ * They may be by the mixture. Responsibilities below `least` do not count: with many clusters most are, and these sums then take less time than products.
  * Caches the hard labels for later tasks.
  */
 export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (context, task, unit) => {
@@ -43,17 +43,18 @@ export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (cont
   const k = states.net('net').at(-1)!.shape[0];
   const d = scaled.shape[1];
   const covariance = covarianceOf(task);
+  const { byMixture = false } = task;
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const statistics = context.kernel.softScatter(means, d, covariance);
   const z = new Int32Array(n);
-  for await (const { start, x, logits } of context.outputs(scaled)) {
+  for await (const { start, x, logits } of context.outputs(scaled, FORWARD_ROWS, byMixture)) {
     const r = backend.softmaxRows(logits, 0);
     const weights = await backend.read(r);
     backend.free(r);
     z.set(await backend.argmaxRows(logits), start);
     statistics.add(rows.subarray(start * d, (start + x.shape[0]) * d), weights, task.least);
   }
-  sample.labels = { version: states.version('net'), z };
+  sample.labels = { version: states.version(byMixture ? 'e-step' : 'net'), byMixture, z };
   return { T: nd(statistics.read(), k, statisticsLength(d, covariance)) };
 };
 
@@ -99,10 +100,18 @@ const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) 
   return { labels: nd(labels), counts: nd(counts) };
 };
 
+/** How many rows of the shard's sample have another label by the mixture than by the clustering net. */
+const labelDifferences: TaskFunction<'label-differences'> = async (context, _task, unit) => {
+  const byNet = await context.labels(unit.shard);
+  const byMixture = await context.labels(unit.shard, true);
+  return { differ: nd(Float64Array.of(byNet.filter((label, i) => label !== byMixture[i]).length)) };
+};
+
 /** The tasks of this file, by name. */
 export const tasks = {
   statistics,
   'pivoted-statistics': pivotedStatistics,
   'seed-distances': seedDistances,
   'sample-labels': sampleLabels,
+  'label-differences': labelDifferences,
 };

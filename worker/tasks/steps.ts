@@ -3,7 +3,14 @@ import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
-import { logDensity, lossAndGradients, mean, readAll, responsibilities, trainNet } from '../compute/mlp.ts';
+import {
+  lossAndGradients,
+  mean,
+  mixtureDensity,
+  readAll,
+  responsibilities,
+  trainNet,
+} from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
 import { rowsByLabel } from '../rows.ts';
 import type { States } from '../states.ts';
@@ -38,11 +45,10 @@ export const clusterSteps: TaskFunction<'cluster-steps'> = async (context, task,
 
 /** The targets of these rows, [b,K]: the E-step's responsibilities. */
 function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: Tensor): Tensor {
-  const onDevice = (name: string) => states.onDevice('e-step', name);
   const density =
     task.form === 'product'
-      ? backend.quadraticForm(x, onDevice('theta'), task.diagonal)
-      : logDensity(backend, x, onDevice('weights'), onDevice('bias'), onDevice('constant'));
+      ? backend.quadraticForm(x, states.onDevice('e-step', 'theta'), task.diagonal)
+      : mixtureDensity(backend, states, x);
   return responsibilities(backend, density);
 }
 
@@ -55,7 +61,7 @@ export const subSteps: TaskFunction<'sub-steps'> = async (context, task, unit) =
   const { n, scaled } = await context.sample(unit.shard);
   const k = take(states.get('subs'), 'nets', 'int32', 1)[0];
   const dim = scaled.shape[1];
-  const members = rowsByLabel(await context.labels(unit.shard), k);
+  const members = rowsByLabel(await context.labels(unit.shard, task.byMixture), k);
   const counts = Float64Array.from(members, (rows) => rows.length);
   if (n === 0) return localSteps(backend, states, 'subs', task, counts, null);
   const rng = generator(seed, 'sub-batches', task.epoch, unit.shard);

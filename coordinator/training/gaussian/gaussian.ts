@@ -15,6 +15,13 @@ import { joinStep, mergeStep } from './merge.ts';
 import { finalHalves } from './shapes.ts';
 import { splitStep } from './split.ts';
 
+/**
+ * In so few columns clusters may be many and far apart for their size. The clustering net learns them slowly, and what it lacks ruins
+ * the M-step: a mass of 1e-3 on clusters 50 standard deviations away multiplies a variance. In more columns the responsibilities of
+ * the mixture are too sure.
+ */
+const FEW_COLUMNS = 4;
+
 export const gaussian: LikelihoodKind = {
   configure(config, rows, d, warn) {
     checkInitK(config, rows, d);
@@ -22,6 +29,7 @@ export const gaussian: LikelihoodKind = {
       warn('a Gaussian mixture does not use --resolution; --likelihood graph does');
     return config;
   },
+  byMixture: ({ schedule }, d) => schedule !== 'paper' && d <= FEW_COLUMNS,
   create: ({ config }) => gaussianLikelihood(config.initK),
 };
 
@@ -45,24 +53,34 @@ function checkInitK(config: RunConfig, n: number, d: number): void {
 function gaussianLikelihood(initK: number): Likelihood {
   /** That of the last target, which is published once. */
   let published: { mixture: State['mixture']; target: Target } | null = null;
+  const publish = (run: Run, mixture: State['mixture']): Target => {
+    if (published?.mixture !== mixture) published = { mixture, target: publishEStep(run, mixture) };
+    return published.target;
+  };
+  /** Rows may go by it. */
+  const withMixture = (run: Run, { mixture }: State) => {
+    if (run.byMixture) publish(run, mixture);
+  };
   return {
     name: 'gaussian',
     initK,
     async start(run) {
       const centres = initK > 1 ? await kMeans(run, initK) : [new Float64Array(run.d)];
-      return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden: [50] };
+      const hidden = run.byMixture ? [50, 50] : [50];
+      return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden };
     },
-    async target(run, { mixture }) {
-      if (published?.mixture !== mixture) published = { mixture, target: publishEStep(run, mixture) };
-      return published.target;
-    },
+    target: async (run, { mixture }) => publish(run, mixture),
     subTargets: async (_run, { parts }) => parts,
     isMStepDue: ({ frozen }) => frozen === 0,
     async step(run, state, change) {
+      withMixture(run, state);
       const take = change === 'split' ? splitStep : mergeStep;
       return withLargeSample(run, await take(run, state));
     },
-    join: async (run, state, clusters) => withLargeSample(run, await joinStep(run, state, clusters)),
+    async join(run, state, clusters) {
+      withMixture(run, state);
+      return withLargeSample(run, await joinStep(run, state, clusters));
+    },
     heights: {
       measure:
         'nats a row: what the evidence loses by the join, divided by the number of all rows; rises towards the root',
@@ -70,6 +88,7 @@ function gaussianLikelihood(initK: number): Likelihood {
     },
     async levels(run, state, T, clusters) {
       const { config } = run;
+      withMixture(run, state);
       const own = T.slice(0, clusters);
       const joins = evidenceTree(state.prior, own, config.alpha);
       const proposals = (await finalHalves(run, state, T)).slice(0, clusters);
@@ -80,11 +99,11 @@ function gaussianLikelihood(initK: number): Likelihood {
 }
 
 /** UserError if a cluster is too flat for float32. */
-function publishEStep({ dispatcher, config, transform }: Run, mixture: State['mixture']): Target {
+function publishEStep({ dispatcher, config, transform, byMixture }: Run, mixture: State['mixture']): Target {
   const { k, d } = mixture;
   let step: ReturnType<typeof eStepOf>;
   try {
-    step = eStepOf(mixture, transform.scale, isPhiLong(mixture) ? 'cholesky' : undefined);
+    step = eStepOf(mixture, transform.scale, isPhiLong(mixture) || byMixture ? 'cholesky' : undefined);
   } catch (error) {
     throw flatClusterError(config, error);
   }

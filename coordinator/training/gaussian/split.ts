@@ -1,7 +1,16 @@
-import { accepts, isTiny, logSplitRatio, proposable, searchCost } from '../../../model/hastings.ts';
+import {
+  accepts,
+  isTiny,
+  logEvidence,
+  logSplitRatio,
+  proposable,
+  searchCost,
+} from '../../../model/hastings.ts';
+import { learnedPrior, type Niw } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
+import { scatter } from '../../../model/statistics.ts';
 import { MOST_CELLS } from '../../../proto/partition.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
@@ -65,10 +74,13 @@ export async function splitStep(run: Run, state: State, judge = byEvidence(run, 
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
+  const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
+  const isNew = kept.some((split) => split && relearnsPrior(run, split.parts));
+  const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
   return applySplits(
     run,
-    refined,
-    withinLimit(splits, mostClusters(run.d, run.config.covariance)),
+    isNew ? { ...refined, prior: priorOf(run, refined, clusters) } : refined,
+    kept,
     exhaustive,
   );
 }
@@ -119,6 +131,22 @@ export function byEvidence(run: Run, state: State): Judge {
   return (proposals) => proposals.map((parts) => logSplitRatio(state.prior, parts, run.config.alpha, zeta));
 }
 
+/**
+ * Is a proposal judged under the prior that would be learned after it? A prior learned from clusters of hundreds of clusters takes all
+ * of these for far too small. Of fewer parts it would differ little.
+ */
+const relearnsPrior = ({ byMixture, config }: Run, parts: Parts): boolean =>
+  byMixture && config.priorScaleChoice === 'learned' && parts.length >= 8;
+
+/** Learned from clusters, given by their hard statistics. */
+function priorOf({ config, d, covariance }: Run, { prior }: State, clusters: Parts): Niw {
+  const n = clusters.reduce((sum, T) => sum + T[0], 0);
+  const filled = clusters.filter((T) => T[0] > 0);
+  const weights = filled.map((T) => T[0] / n);
+  const covariances = filled.map((T) => scatter(T, d, config.covariance).map((value) => value / T[0]));
+  return learnedPrior(prior, config.priorScale, { weights, covariances }, covariance);
+}
+
 /** log H of each proposal; NaN for one with too few rows. */
 function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {
   const zeta = tempering(run, state);
@@ -140,8 +168,11 @@ const MOST_STATISTICS = 1 << 14;
 const CLEAR_GAIN = 0.5;
 /** The least share of sub-clusters that a valley separates from the nearest other. */
 const LEAST_VALLEYS = 0.5;
-/** Sub-clusters of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four sub-clusters. */
-const MOST_PARTS = 1024;
+/**
+ * Sub-clusters of all clusters in all deep proposals together, beyond which they get no deeper ones, but for four sub-clusters; and in
+ * few columns, where these are as many as those of one cluster at all depths.
+ */
+const [MOST_PARTS, MOST_SMALL_PARTS] = [1 << 10, 1 << 11];
 
 /**
  * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more sub-clusters. The
@@ -186,8 +217,16 @@ async function proposeFurtherSplits(
     found.map(({ parts }) => parts),
     judge,
   );
+  const relearned = (k: number, parts: Parts) => {
+    const after = totals.flatMap((T, l) => (l === k ? parts : [T]));
+    const evidence = (prior: Niw, clusters: Parts) => logEvidence(prior, clusters, run.config.alpha, zeta);
+    return evidence(priorOf(run, state, after), after) - evidence(state.prior, totals);
+  };
   const ranked = found
-    .map((proposal, i) => ({ ...proposal, logRatio: ratios[i] }))
+    .map(({ k, parts, rule }, i) => {
+      const logRatio = relearnsPrior(run, parts) ? relearned(k, parts) : ratios[i];
+      return { k, parts, rule, logRatio };
+    })
     .sort((p, q) => q.logRatio - p.logRatio);
   const gainsEnough = ({ parts, logRatio }: Split) =>
     logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
@@ -280,15 +319,16 @@ async function deepSplits(
   isEligible: (k: number, parts: number) => boolean,
   metric: Metric,
 ): Promise<Proposal[]> {
-  const { rounds, schedule, d, config } = run;
+  const { rounds, schedule, d, config, byMixture } = run;
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
   // The sub-clusters of all depths travel in one message.
+  const most = byMixture ? MOST_SMALL_PARTS : MOST_PARTS;
   let all = 0;
   const depths = schedule.depths.filter((depth) => {
     const clusters = eligible(depth);
     const parts = clusters * 2 ** depth;
     const fits = all + parts <= mostParts(d, config.covariance) && totals.length + parts <= MOST_CELLS;
-    const takes = clusters > 0 && fits && (depth <= 2 || all + parts <= MOST_PARTS);
+    const takes = clusters > 0 && fits && (depth <= 2 || all + parts <= most);
     if (takes) all += parts;
     return takes;
   });

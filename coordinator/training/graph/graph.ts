@@ -47,6 +47,7 @@ export const graph: LikelihoodKind = {
       warn(`the graph likelihood does not use ${unused.join(', ')}; --likelihood gaussian does`);
     return config;
   },
+  byMixture: () => false,
   create: (run) => graphLikelihood(graphSource(run)),
 };
 

@@ -65,10 +65,12 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
+  const byMixture = kind.byMixture(config, d);
   const run = {
     why,
+    byMixture,
     config,
-    schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery),
+    schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery, byMixture),
     seed: config.seed,
     d,
     covariance,
@@ -77,7 +79,7 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
     sample: sampleOf(below, sampleRows),
     transform,
     dispatcher,
-    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance),
+    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance, byMixture),
     emit,
   };
   return { ...run, likelihood: kind.create(run) };

@@ -4,7 +4,7 @@ import { statisticsLength } from '../../../model/statistics.ts';
 import { nd } from '../../../proto/tensors.ts';
 import { backends } from '../present.ts';
 import { agrees, D, logitsOf, randomMatrix, range, softmax } from '../support.ts';
-import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
+import { covarianceOf, eStepState, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`statistics on ${backend.identity}`, () => {
@@ -57,4 +57,58 @@ for (const backend of backends)
           }
         }
       });
+
+    test('soft T, labels and groups by the mixture, and on how many rows it differs from the net', async () => {
+      const worker = w.newWorker(backend);
+      const eStep = eStepState('cholesky', 'full');
+      worker.put('e-step', eStep);
+      worker.put('means', { rows: nd(new Float64Array(3 * D), 3, D) });
+      worker.put('vectors', { rows: nd(new Float64Array(D), 1, D) });
+      const [weights, bias, constant] = [eStep.weights, eStep.bias, eStep.constant].map(({ data }) => [
+        ...data,
+      ]);
+      const densities = (y: number[]) =>
+        range(3).map((k) => {
+          const u = range(D).map((i) =>
+            y.reduce((sum, value, j) => sum + value * weights[j * 3 * D + k * D + i], bias[k * D + i]),
+          );
+          return constant[k] - u.reduce((sum, value) => sum + value * value, 0) / 2;
+        });
+      for (const shard of SHARDS) {
+        const members = w.sampleOf(shard);
+        const r = members.map((row) => softmax(densities([...w.y(row)])));
+        const z = r.map((row) => row.indexOf(Math.max(...row)));
+        const task = { task: 'pivoted-statistics', diagonal: false, least: 0, byMixture: true } as const;
+        const T = f64(await run(worker, task, shard), 'T');
+        for (const k of range(3)) {
+          const expected = momentSums(
+            members.map((row) => [...w.x(row)]),
+            'full',
+            r.map((row) => row[k]),
+          );
+          agrees(T.subarray(k * (T.length / 3), (k + 1) * (T.length / 3)), expected, 5e-6, `cluster ${k}`);
+        }
+        const cells = { groups: 'net', cells: [0, 1, 2], leaves: 3, vectors: 'vectors' } as const;
+        const groups = { ...cells, cells: [...cells.cells] };
+        const countsOf = (labels: number[]) =>
+          range(3).map((k) => labels.filter((label) => label === k).length);
+        const byNet = members.map((row) => w.label(row));
+        for (const [labels, byMixture] of [
+          [z, true],
+          [byNet, false],
+        ] as const) {
+          const result = await run(worker, { task: 'cell-sums', ...groups, byMixture }, shard);
+          assert.deepEqual([...f64(result, 'n')], countsOf(labels));
+        }
+        const { differ } = await run(worker, { task: 'label-differences' }, shard);
+        assert.deepEqual([...differ.data], [byNet.filter((label, i) => label !== z[i]).length]);
+      }
+      // The nets and mixture of the world do not agree, or this would show nothing.
+      const all = SHARDS.flatMap((shard) => w.sampleOf(shard));
+      assert.ok(
+        all.some(
+          (row) => w.label(row) !== densities([...w.y(row)]).indexOf(Math.max(...densities([...w.y(row)]))),
+        ),
+      );
+    });
   });
