@@ -2,9 +2,10 @@
  * Clusters of which the sample has too few rows to be found, among the rows of a full pass that no cluster explains (docs/algorithm.md,
  * section 8).
  */
-import { reachOf } from './description/distances.ts';
+import { type Centres, centresOf, distanceFrom, reachOf } from './description/distances.ts';
 import { logSplitRatio, proposable, searchCost } from './hastings.ts';
 import { NotPositiveDefiniteError, whitened, whitener } from './linalg.ts';
+import { mStep } from './mixture.ts';
 import { type Niw, pointEstimate } from './niw.ts';
 import { addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
@@ -89,10 +90,10 @@ export function missedClusters(
     for (const distance of distances) insert(nearest, 0, distance);
     let members = free.filter((_, at) => distances[at] <= nearest[NEIGHBOURS]);
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      const own = pointEstimate(prior, statisticsOf(members));
-      const inverse = whitener(own.covariance, d, covariance);
-      const next = free.filter((i) => Math.hypot(...about(rows[i], own.mean, inverse)) <= reach);
-      if (next.length === members.length && next.every((i, at) => i === members[at])) break;
+      const own = centreOf(statisticsOf(members));
+      const next = free.filter((i) => distanceFrom(own, 0, far.rows, i * d) <= reach);
+      // In many columns, those of many scattered rows may all be beyond it.
+      if (!next.length || (next.length === members.length && next.every((i, at) => i === members[at]))) break;
       members = next;
     }
     return members;
@@ -113,14 +114,17 @@ export function missedClusters(
     if (parts.some(({ label, T }) => T[0] >= left[label][0])) return false;
     if (both[1][0] < fewestRows(d) || !proposable(both, 1)) return false;
     try {
-      const [others, own] = both.map((T) => pointEstimate(prior, T));
-      const inverse = whitener(own.covariance, d, covariance);
-      if (Math.hypot(...about(others.mean, own.mean, inverse)) <= reach) return false;
+      if (distanceFrom(centreOf(both[1]), 0, pointEstimate(prior, rest).mean) <= reach) return false;
       return logSplitRatio(prior, both, alpha, 1) > searchCost(prior, both, 1);
     } catch (error) {
       if (!(error instanceof NotPositiveDefiniteError)) throw error;
       return false;
     }
+  }
+
+  /** The centre of the only cluster of a mixture, that with statistics T. */
+  function centreOf(T: Float64Array): Centres {
+    return centresOf(mStep(prior, [T], 0));
   }
 
   function statisticsOf(members: readonly number[]): Float64Array {
@@ -165,9 +169,5 @@ function squaredDistance(a: Float64Array, b: Float64Array): number {
   for (let j = 0; j < a.length; j++) sum += (a[j] - b[j]) ** 2;
   return sum;
 }
-
-/** x − μ, whitened. */
-const about = (x: Float64Array, mean: Float64Array, inverse: Float64Array) =>
-  whitened(inverse, minus(x, mean));
 
 const minus = (a: Float64Array, b: Float64Array) => a.map((value, i) => value - b[i]);

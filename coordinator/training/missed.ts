@@ -13,7 +13,7 @@ import { tempering } from './sample.ts';
 
 /** Clusters that the sample missed are added to the net between two full passes (docs/algorithm.md, section 8). */
 
-/** Pairs of far rows are looked at, each with D operations: so many rows take about a second. */
+/** Pairs of far rows are looked at, each with D operations: so many rows take one to three seconds. */
 const [MOST_OPERATIONS, MOST_ROWS] = [2 ** 30, 1 << 13];
 /** In a cell its unit's logit exceeds all others by so much, or more. */
 const MARGIN = 10;
