@@ -11,7 +11,7 @@ import {
   layoutFor,
   sampleThreshold,
 } from '../coordinator/training/preparation/limits.ts';
-import { isUndecided, mayBeGraph } from '../coordinator/training/reading/moments.ts';
+import { isUndecided, mayBeGraph, transformChoice } from '../coordinator/training/reading/moments.ts';
 import { sampledCounts } from '../coordinator/training/sample.ts';
 import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
@@ -92,7 +92,9 @@ async function readRate({ rows, dim, read }: Source): Promise<number> {
 
 function transformText(config: RunConfig, dim: number): string {
   if (config.transform !== 'auto') return config.transform;
-  return isUndecided(config, dim) ? 'auto: decided by the rows' : 'auto: standard';
+  if (isUndecided(config, dim)) return 'auto: decided by the rows';
+  const choice = transformChoice(config, dim);
+  return `auto: ${choice === 'auto' ? 'standard' : choice}`;
 }
 
 function likelihoodOf(config: RunConfig, dim: number): string {

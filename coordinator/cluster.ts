@@ -1,6 +1,5 @@
 import type { EndReason } from '../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
-import { isUndecided } from './training/reading/moments.ts';
 import { trainingEnd } from './training/train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
@@ -56,7 +55,7 @@ export function clusterStage(context: RunContext): RunStage {
         stage: 'cluster',
         ...aboutCheckpoint(context, layout),
         dataSummary: data!,
-        transform: isUndecided(config, layout.dim) ? run!.transform : null,
+        transform: config.transform === 'auto' ? run!.transform : null,
         state: clusters!,
         ended,
       };

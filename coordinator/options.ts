@@ -117,9 +117,8 @@ export const OPTIONS = {
       fast: false,
     }),
     transform: option(transform(), {
-      help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding',
+      help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding; with --schedule paper normalize, up to 4 columns center',
       fast: 'auto',
-      paper: 'normalize',
     }),
     sample: optional(integer(0), 'max(20000, 1000·D); 40000 with an encoder', {
       symbol: 'n',
@@ -151,6 +150,7 @@ export const OPTIONS = {
     shards: option(shards(), {
       symbol: 'S',
       fast: 'auto',
+      paper: 1,
       help: 'number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result',
     }),
   }),

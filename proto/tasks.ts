@@ -274,6 +274,13 @@ const TASKS = {
     largest: ({ batch }, { K, D, subWidest }) => K * batch * Math.max(D, subWidest),
     results: (task) => stepResults(task, 'S', 'K'),
   }),
+  'sub-statistics': task({
+    parameters: { diagonal: z.boolean() },
+    ...onSample,
+    reads: () => ({ ...sample, net, subs, 'sub-pivots': rows('2*K') }),
+    sizes: statistics('D'),
+    results: () => ({ T: float64(['2*K', 'P'], diverging), counts: float64(['2*K'], counts) }),
+  }),
   'sample-labels': task({
     parameters: { every: natural },
     ...onSample,

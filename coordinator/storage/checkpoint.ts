@@ -52,7 +52,7 @@ export interface ClusterCheckpoint extends Common {
   stage: 'cluster';
   /** The first reading of the rows. */
   dataSummary: DataMoments;
-  /** Where the sample decided on it; null: as the config says. For those who draw the run: one that resumes plans it again. */
+  /** Where the data decided on it; null: as the config says. For those who draw the run: one that resumes plans it again. */
   transform: Transform | null;
   state: State;
   /** Why training ended, so that only the full pass remains; null: it has not ended. */

@@ -18,8 +18,8 @@ test('options that are left out or null have the default of the schedule', () =>
     assert.equal(resolveConfig({ data: 'x.npy', priorScaleChoice }).priorScale, priorScale);
   assert.deepEqual([fast.priorScaleChoice, fast.transform, fast.maxEpochs], ['learned', 'auto', 500]);
   assert.deepEqual(
-    [paper.priorScaleChoice, paper.transform, paper.maxEpochs],
-    ['isotropic', 'normalize', 300],
+    [paper.priorScaleChoice, paper.transform, paper.maxEpochs, paper.shards],
+    ['isotropic', 'auto', 300, 1],
   );
   assert.deepEqual(
     Object.keys(fast),

@@ -256,7 +256,7 @@ test('a config file is YAML of flags, with dashes or not; flags win; without lab
     ...{ maxEpochs: 2, splitMergeEvery: 4, hidden: [10, 5], seed: '18446744073709551615' },
     ...{ earlyStop: false, soft: true, lr: 0.02, localSteps: 5 },
     // Defaults of that schedule.
-    ...{ transform: 'normalize', priorScaleChoice: 'isotropic', sample: 0 },
+    ...{ transform: 'auto', priorScaleChoice: 'isotropic', sample: 0, shards: 1 },
   };
   assert.deepEqual({ ...runFileOf(out).config, ...expected }, runFileOf(out).config);
 });

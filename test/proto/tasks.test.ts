@@ -449,6 +449,7 @@ const FREE: { [N in TaskName]?: string[] } = {
   'encoder-steps': ['params', 'first', 'second', 'loss'],
   statistics: ['T'],
   'pivoted-statistics': ['T'],
+  'sub-statistics': ['T'],
   'full-pass': ['confidence', 'margin', 'soft'],
 };
 

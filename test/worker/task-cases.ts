@@ -49,6 +49,7 @@ export const STATES: Record<string, Tensors> = {
   parts: { centres: f32(K, 2, D), metric: f32(D) },
   vectors: { rows: f64(2, D) },
   pivots0: { rows: f64(2 * K, D) },
+  'sub-pivots': { rows: f64(2 * K, D) },
   means: { rows: f64(K, D) },
   axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
@@ -103,6 +104,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'sub-steps', ...steps },
     { task: 'sub-steps', ...steps, byMixture: true },
   ],
+  'sub-statistics': [{ task: 'sub-statistics', diagonal: false }],
   'sample-labels': [{ task: 'sample-labels', every: 2 }],
   'label-differences': [{ task: 'label-differences' }],
   'cell-sums': [

@@ -1,10 +1,11 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { binOf } from '../../model/splits.ts';
+import { statisticsLength } from '../../model/statistics.ts';
 import { type CellTask, covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
-import { rowsByLabel } from '../rows.ts';
+import { pick, rowsByLabel } from '../rows.ts';
 
 /** Number and sum of each leaf's rows, [leaves] and [leaves,D], for an iteration of Lloyd's algorithm. */
 export const cellSums: TaskFunction<'cell-sums'> = async (context, task, unit) => {
@@ -62,25 +63,57 @@ async function groups(context: Context, { groups, byMixture }: CellTask, shard: 
 
 /** Which of its cluster's two sub-clusters the sub-net assigns each row to. */
 export async function sides(context: Context, shard: number, z: Int32Array): Promise<Int32Array> {
-  const { backend, states } = context;
-  const { scaled } = await context.sample(shard);
-  const layers = states.layers('subs');
-  const k = layers[0].shape[0];
   const out = new Int32Array(z.length);
-  for (const [c, members] of rowsByLabel(z, k).entries()) {
-    if (!members.length) continue;
-    const net = layers.map(({ data, shape }) => {
-      const size = data.length / k;
-      return backend.upload(data.subarray(c * size, (c + 1) * size), shape.slice(1));
-    });
-    const x = backend.gather(scaled, members);
-    const outputs = forward(backend, net, x);
-    const side = await backend.argmaxRows(outputs.at(-1)!);
+  for await (const { members, logits } of subOutputs(context, shard, z)) {
+    const side = await context.backend.argmaxRows(logits);
     for (let i = 0; i < members.length; i++) out[members[i]] = side[i];
-    backend.free(x, ...net, ...outputs);
   }
   return out;
 }
+
+/** The outputs of each cluster's sub-net for the cluster's rows, valid until the next are asked for. */
+async function* subOutputs({ backend, states, sample }: Context, shard: number, z: Int32Array) {
+  const { scaled } = await sample(shard);
+  const layers = states.layers('subs');
+  const k = layers[0].shape[0];
+  for (const [cluster, members] of rowsByLabel(z, k).entries()) {
+    if (!members.length) continue;
+    const net = layers.map(({ data, shape }) => {
+      const size = data.length / k;
+      return backend.upload(data.subarray(cluster * size, (cluster + 1) * size), shape.slice(1));
+    });
+    const x = backend.gather(scaled, members);
+    const outputs = forward(backend, net, x);
+    try {
+      yield { cluster, members, logits: outputs.at(-1)! };
+    } finally {
+      backend.free(x, ...net, ...outputs);
+    }
+  }
+}
+
+/** Soft statistics of each cluster's two sub-clusters by its sub-net, [2K,P], over the rows that have its label, and how many are on each side, [2K]. */
+const subStatistics: TaskFunction<'sub-statistics'> = async (context, task, unit) => {
+  const { backend, states, kernel } = context;
+  const z = await context.labels(unit.shard);
+  const { rows, scaled } = await context.sample(unit.shard);
+  const d = scaled.shape[1];
+  const covariance = covarianceOf(task);
+  const pivots = take(states.get('sub-pivots'), 'rows', 'float64');
+  const p = statisticsLength(d, covariance);
+  const T = new Float64Array((pivots.length / d) * p);
+  const counts = new Float64Array(pivots.length / d);
+  for await (const { cluster, members, logits } of subOutputs(context, unit.shard, z)) {
+    const softmax = backend.softmaxRows(logits, 0);
+    const r = await backend.read(softmax);
+    backend.free(softmax);
+    for (const side of await backend.argmaxRows(logits)) counts[2 * cluster + side]++;
+    const own = kernel.softScatter(pivots.subarray(2 * cluster * d, 2 * (cluster + 1) * d), d, covariance);
+    own.add(pick(rows, members, d), r, 0);
+    T.set(own.read(), 2 * cluster * p);
+  }
+  return { T: nd(T, counts.length, p), counts: nd(counts) };
+};
 
 /** Of more columns, rows are whitened by products in float32, as those of the E-step are: thirty times as fast. */
 const MOST_BY_LOOPS = 32;
@@ -191,4 +224,5 @@ export const tasks = {
   'cell-scatter': cellScatter,
   'cell-histogram': cellHistogram,
   'cell-fourth-moments': cellFourthMoments,
+  'sub-statistics': subStatistics,
 };

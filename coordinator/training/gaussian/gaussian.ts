@@ -14,6 +14,7 @@ import { withLargeSample } from '../sample.ts';
 import { joinStep, mergeStep } from './merge.ts';
 import { finalHalves } from './shapes.ts';
 import { splitStep } from './split.ts';
+import { estimateSubClusters, isSubMStepDue } from './sub-clusters.ts';
 
 /**
  * In so few columns clusters may be many and far apart for their size. The clustering net learns them slowly, and what it lacks ruins
@@ -70,7 +71,8 @@ function gaussianLikelihood(initK: number): Likelihood {
       return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden };
     },
     target: async (run, { mixture }) => publish(run, mixture),
-    subTargets: async (_run, { parts }) => parts,
+    subTargets: async (run, state) =>
+      isSubMStepDue(run, state) ? estimateSubClusters(run, state) : state.parts,
     isMStepDue: ({ frozen }) => frozen === 0,
     async step(run, state, change) {
       withMixture(run, state);

@@ -1,10 +1,11 @@
+import { splitEvenly } from '../../../model/arrays.ts';
 import { whitener } from '../../../model/linalg.ts';
 import { lloydCentres } from '../../../model/mixture.ts';
 import type { Niw } from '../../../model/niw.ts';
 import type { LinearRule } from '../../../model/splits.ts';
 import { nearestRule } from '../../../model/splits.ts';
-import type { Parts } from '../../../model/state.ts';
-import { mean } from '../../../model/statistics.ts';
+import type { Parts, State } from '../../../model/state.ts';
+import { mean, shift } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import {
   isLargeEnough,
@@ -12,11 +13,12 @@ import {
   type Metric,
   mapLeaves,
   pcaSplit,
+  subCentres,
   totalOf,
   type VectorTable,
   vectorTable,
 } from '../halves.ts';
-import type { Partition, Rounds } from '../rounds.ts';
+import { byCluster as byNet, type Partition, type Rounds, rowsTensor } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 
 /** Sub-clusters of each cluster: rules by which its rows go to sub-clusters, and ways to find them. All need only sums over the rows. */
@@ -238,4 +240,31 @@ export async function halveRepeatedly(
     );
   }
   return byDepth;
+}
+
+/**
+ * Do sub-clusters follow their sub-nets in this epoch (paper, section 4.2)? Not before these have learned: in `--freeze` epochs after they
+ * were drawn.
+ */
+export const isSubMStepDue = ({ schedule, config }: Run, { epoch, frozen }: State): boolean =>
+  schedule.subAlways && frozen === 0 && epoch >= schedule.subFrom + config.freeze;
+
+/**
+ * Sub-clusters by the soft assignments of their sub-nets, which the workers have; a PCA split of those of which all rows are on one side,
+ * as in the authors' code.
+ */
+export async function estimateSubClusters(run: Run, state: State): Promise<Parts[]> {
+  const { rounds, dispatcher, d, config } = run;
+  const pivots = subCentres(state).flat();
+  dispatcher.publish('sub-pivots', { rows: rowsTensor(pivots, d) });
+  const [{ T, counts }] = await rounds.sum([
+    { task: 'sub-statistics', diagonal: config.covariance === 'diag' },
+  ]);
+  const all = splitEvenly(T, pivots.length).map((t, i) => shift(t, d, config.covariance, pivots[i]));
+  const k = state.mixture.k;
+  const soft = Array.from({ length: k }, (_, c): Parts => [all[2 * c], all[2 * c + 1]]);
+  const isOneSided = soft.map((_, c) => Math.min(counts[2 * c], counts[2 * c + 1]) === 0);
+  if (!isOneSided.includes(true)) return soft;
+  const halves = await pcaSplit(run, byNet(k), [], soft.map(totalOf));
+  return soft.map((pair, c) => (isOneSided[c] ? halves[c] : pair));
 }

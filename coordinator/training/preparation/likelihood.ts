@@ -21,7 +21,14 @@ import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import { publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/moments.ts';
-import { FEW_COLUMNS, isGraph, isOfCodes, isUndecided, MOST_EXACT } from '../reading/moments.ts';
+import {
+  FEW_COLUMNS,
+  isGraph,
+  isOfCodes,
+  isUndecided,
+  MOST_EXACT,
+  transformChoice,
+} from '../reading/moments.ts';
 import { createRounds, shardSizes, sumOf } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleThreshold } from './limits.ts';
@@ -67,7 +74,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const { moments, fences } = data;
   const hasGraph = isGraph(config, layout.dim);
   const why = isOfCodes(config, layout.dim) ? OF_LATENT : ASKED_FOR;
-  const asConfigured = () => planTransform(config.transform, moments, fences);
+  const asConfigured = () => planTransform(transformChoice(config, layout.dim), moments, fences);
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();
     const share = pcaShare(config.transform);

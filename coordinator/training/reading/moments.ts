@@ -1,6 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
-import { isPca, type Moments } from '../../../data/transform.ts';
+import { isPca, type Moments, type TransformChoice } from '../../../data/transform.ts';
 import { formatNumber, MAX_FLOAT32 } from '../../../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
@@ -49,7 +49,7 @@ export async function momentsRound(
   { config, layout, origin, sample }: MomentsRequest,
 ): Promise<DataMoments> {
   const { dim } = layout;
-  const normalize = config.transform === 'normalize';
+  const normalize = transformChoice(config, dim) === 'normalize';
   const covariance = momentsCovariance(config, dim);
   const shards = shardBlocks(layout);
   reading.publish('origin', { row: nd(origin) });
@@ -100,15 +100,16 @@ async function assertNoBadRows(
   parts: Tensors[],
   by: string[],
   { diagnose, describe }: Reading,
-  { data, transform }: RunConfig,
-  { rows }: Layout,
+  config: RunConfig,
+  { rows, dim }: Layout,
 ): Promise<void> {
   const found = parts.map((part, shard) => ({ ...countsOf(part), worker: by[shard] }));
   const bad = found.filter((one) => one.bad > 0).sort((a, b) => a.first - b.first);
   if (!bad.length) return;
+  const { data } = config;
   const { where, isLarge, isValid } = await diagnose(
     bad[0].first,
-    transform === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE,
+    transformChoice(config, dim) === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE,
   );
   if (isValid)
     throw new UserError(
@@ -154,6 +155,20 @@ export const isOfCodes = (
   { likelihood, encoder }: Pick<RunConfig, 'likelihood' | 'encoder'>,
   dim: number,
 ): boolean => likelihood === 'auto' && encoder !== 'none' && dim > FEW_NUMBERS;
+
+/**
+ * The transform of rows of `dim` numbers. The paper scales embeddings, of ten numbers or more, to unit length, and leaves points in the plane
+ * as they are, where that would leave a circle.
+ */
+export const transformChoice = (
+  { transform, schedule, ...config }: Choosing & Pick<RunConfig, 'schedule'>,
+  dim: number,
+): TransformChoice =>
+  transform !== 'auto' || schedule !== 'paper' || mayBeGraph({ transform, ...config }, dim)
+    ? transform
+    : dim > FEW_NUMBERS
+      ? 'normalize'
+      : 'center';
 
 type Choosing = Pick<RunConfig, 'likelihood' | 'transform' | 'encoder'>;
 

@@ -4,7 +4,11 @@ import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { RoundDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
-import { momentsRound, type Reading } from '../../../coordinator/training/reading/moments.ts';
+import {
+  momentsRound,
+  type Reading,
+  transformChoice,
+} from '../../../coordinator/training/reading/moments.ts';
 import { blockHash } from '../../../data/blocks.ts';
 import { type Block, blockCount, type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
@@ -203,4 +207,15 @@ describe('momentsRound', () => {
       await assert.rejects(momentsRound(inputOf(dispatcher), request(config(), 1)), /missing|elements/);
     }
   });
+});
+
+test('the paper scales rows to unit length, but not points of up to four numbers', () => {
+  const of = (dim: number, config: object = {}) =>
+    transformChoice(
+      { transform: 'auto', schedule: 'paper', likelihood: 'gaussian', encoder: 'none', ...config },
+      dim,
+    );
+  assert.deepEqual([of(2), of(4), of(5), of(400)], ['center', 'center', 'normalize', 'normalize']);
+  assert.deepEqual([of(2, { transform: 'normalize' }), of(9, { transform: 'none' })], ['normalize', 'none']);
+  assert.deepEqual([of(2, { schedule: 'fast' }), of(400, { likelihood: 'graph' })], ['auto', 'auto']);
 });

@@ -197,7 +197,8 @@ class Options:
         input_transform : str
             input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for
             all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance);
-            auto: standard, or what suits an embedding. Default: auto (schedule paper: normalize).
+            auto: standard, or what suits an embedding; with schedule paper normalize, up to 4 columns center.
+            Default: auto.
         sample : int
             approximate number of rows to train on; 0: all. All rows are labelled; a whole number, at least 0.
             Default: max(20000, 1000·D); 40000 with an encoder (schedule paper: 0).
@@ -217,7 +218,7 @@ class Options:
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int | str
             number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle;
-            changes the result. Default: auto.
+            changes the result. Default: auto (schedule paper: 1).
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).

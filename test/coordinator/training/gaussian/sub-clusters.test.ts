@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  estimateSubClusters,
   halveRepeatedly,
+  isSubMStepDue,
   principalHalves,
   type Rule,
   refineSubClusters,
 } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
 import { pcaSplit } from '../../../../coordinator/training/halves.ts';
 import type { Partition } from '../../../../coordinator/training/rounds.ts';
+import type { Run } from '../../../../coordinator/training/run-context.ts';
+import { concat } from '../../../../model/arrays.ts';
 import { whitener } from '../../../../model/linalg.ts';
-import type { Covariance } from '../../../../model/statistics.ts';
+import { fastSchedule, paperSchedule } from '../../../../model/schedule.ts';
+import type { State } from '../../../../model/state.ts';
+import { type Covariance, shift } from '../../../../model/statistics.ts';
 import {
   assertAllClose,
   assertClose,
@@ -299,4 +305,59 @@ describe('principalHalves', () => {
       const without = (await halvesBy(null, covariance)).parts[0];
       assert.ok(Math.abs(without[0][1] / without[0][0] - without[1][1] / without[1][0]) > 1000);
     });
+});
+
+describe('sub-clusters by the soft assignments of sub-nets, of the paper', () => {
+  const schedule = paperSchedule(30);
+  const due = (epoch: number, frozen = 0) =>
+    isSubMStepDue({ schedule, config: { freeze: 5 } } as Run, { epoch, frozen } as State);
+
+  test('are estimated once the sub-nets have learned the first ones, and those of new clusters', () => {
+    assert.deepEqual(
+      [due(45), due(49), due(50), due(80, 5), due(80, 1), due(80)],
+      [false, false, true, false, false, true],
+    );
+    const fast = { schedule: fastSchedule(6), config: { freeze: 2 } } as Run;
+    assert.equal(isSubMStepDue(fast, { epoch: 80, frozen: 0 } as State), false);
+  });
+
+  test('about points near their means; those of a cluster with all rows on one side are halved', async () => {
+    const t = (n: number, x: number) => Float64Array.of(n, n * x, n * (x * x + 1));
+    const pairs = [
+      [t(3, 1), t(5, -2)],
+      [t(8, 4), t(2, 6)],
+    ];
+    const published: Record<string, Float64Array> = {};
+    const cut: Partition[] = [];
+    const run = {
+      d: 1,
+      config: { covariance: 'full' },
+      dispatcher: {
+        publish: (name: string, { rows }: Record<string, { data: Float64Array }>) => {
+          published[name] = rows.data;
+        },
+      },
+      rounds: {
+        sum: async () => {
+          const pivots = published['sub-pivots'];
+          // About the pivots.
+          const T = pairs.flat().map((own, i) => shift(own, 1, 'full', Float64Array.of(-pivots[i])));
+          return [{ T: concat(T, Float64Array), counts: Float64Array.of(3, 5, 10, 0) }];
+        },
+        cellHistograms: async (partition: Partition, _: unknown, axes: unknown[], bins: number) => {
+          cut.push(partition);
+          return axes.map(() => Float64Array.from({ length: bins }, (_, i) => i % 2));
+        },
+        cellStatistics: async () => [[t(1, 0), t(1, 1), t(6, 4), t(4, 5)]],
+      },
+    } as unknown as Run;
+    const state = {
+      parts: pairs.map((pair) => pair.map((own) => own.map((value) => 2 * value))),
+      mixture: { k: 2, d: 1, means: [Float64Array.of(0), Float64Array.of(0)] },
+    } as unknown as State;
+    const found = await estimateSubClusters(run, state);
+    assert.deepEqual([...published['sub-pivots']], [1, -2, 4, 6]);
+    assert.deepEqual([found[0], cut.length], [pairs[0], 1]);
+    assert.deepEqual(found[1], [t(6, 4), t(4, 5)]);
+  });
 });
