@@ -151,6 +151,10 @@ export function quietSteps(steps: readonly Step[]): number {
 /** K after each merge step, that is after each split–merge pair. */
 const pairEnds = (steps: readonly Step[]) => steps.filter(({ kind }) => kind === 'merge').map(({ k }) => k);
 
+/** Has there been a split step with all proposals since K last changed? */
+export const wasExhaustive = (steps: readonly Step[]): boolean =>
+  steps.slice(steps.length - quietSteps(steps)).some(({ exhaustive }) => exhaustive);
+
 const lastAreEqual = (values: number[], count: number) =>
   values.length >= count && values.slice(-count).every((value) => value === values.at(-1));
 

@@ -282,13 +282,13 @@ const TASKS = {
     results: () => ({ T: float64(['2*K', 'P'], diverging), counts: float64(['2*K'], counts) }),
   }),
   'sample-labels': task({
-    parameters: { every: natural },
+    parameters: { every: natural, byMixture },
     ...onSample,
     sums: false,
-    reads: () => ({ ...sample, net }),
-    sizes: ({ every }, { n }) => ({ m: Math.ceil(n / every) }),
+    reads: (task) => ({ ...sample, ...readsOfClusters(task) }),
     largest: (_, { blockRows, widest }) => blockRows * widest,
-    results: () => ({ labels: label(['m'], index('K')), counts: float64(['K'], counts) }),
+    results: () => ({ labels: label(['own'], index('K')), counts: float64(['K'], counts) }),
+    limits: ({ every }, { n }) => ({ own: Math.ceil(n / every) }),
   }),
   'label-differences': task({
     parameters: {},
@@ -358,12 +358,15 @@ const TASKS = {
     }),
   }),
   'sample-rows': task({
-    parameters: {},
+    parameters: {
+      /** Every so many-th row of a shard, from its first on; not given: all. */
+      every: z.optional(natural),
+    },
     ...onSample,
     sums: false,
     reads: () => sample,
     results: () => ({ rows: float32(['own', 'D'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
-    limits: (_, { n }) => ({ own: n }),
+    limits: ({ every = 1 }, { n }) => ({ own: Math.ceil(n / every) }),
   }),
   neighbours: task({
     parameters: { k: upTo(1, MOST_NEIGHBOURS) },

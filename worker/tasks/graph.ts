@@ -128,9 +128,11 @@ function withoutOutliers(raw: Float32Array, dim: number, columns: Tensors): Floa
 }
 
 /** The shard's sample as the model sees it, [n,D]. */
-export const sampleRows: TaskFunction<'sample-rows'> = async (context, _task, unit) => {
+export const sampleRows: TaskFunction<'sample-rows'> = async (context, { every = 1 }, unit) => {
   const { rows, n, scaled } = await context.sample(unit.shard);
-  return { rows: nd(rows, n, scaled.shape[1]) };
+  const d = scaled.shape[1];
+  const indices = Array.from({ length: Math.ceil(n / every) }, (_, i) => i * every);
+  return { rows: nd(every === 1 ? rows : pick(rows, indices, d), indices.length, d) };
 };
 
 /** Differences of coordinates that are computed without letting heartbeats through: half a second. */

@@ -92,7 +92,7 @@ const startsWith = (all: Float64Array, first: Float64Array) =>
 /** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
 const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) => {
   const k = context.states.net('net').at(-1)!.shape[0];
-  const all = await context.labels(unit.shard);
+  const all = await context.labels(unit.shard, task.byMixture);
   const counts = new Float64Array(k);
   for (const label of all) counts[label]++;
   const labels = zeros(labelDtype(k), Math.ceil(all.length / task.every));

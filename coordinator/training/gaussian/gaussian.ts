@@ -12,8 +12,9 @@ import { mostClusters, type Partition, rowsTensor } from '../rounds.ts';
 import type { Likelihood, LikelihoodKind, Run, Target } from '../run-context.ts';
 import { withLargeSample } from '../sample.ts';
 import { joinStep, mergeStep } from './merge.ts';
+import { clusterRowsSource, looksAtOverlap } from './overlap.ts';
 import { finalHalves } from './shapes.ts';
-import { splitStep } from './split.ts';
+import { byEvidence, splitStep } from './split.ts';
 import { estimateSubClusters, isSubMStepDue } from './sub-clusters.ts';
 
 /**
@@ -62,6 +63,7 @@ function gaussianLikelihood(initK: number): Likelihood {
   const withMixture = (run: Run, { mixture }: State) => {
     if (run.byMixture) publish(run, mixture);
   };
+  const clusterRows = clusterRowsSource();
   return {
     name: 'gaussian',
     initK,
@@ -76,8 +78,12 @@ function gaussianLikelihood(initK: number): Likelihood {
     isMStepDue: ({ frozen }) => frozen === 0,
     async step(run, state, change) {
       withMixture(run, state);
-      const take = change === 'split' ? splitStep : mergeStep;
-      return withLargeSample(run, await take(run, state));
+      const rows = looksAtOverlap(run) ? clusterRows : null;
+      const after =
+        change === 'split'
+          ? await splitStep(run, state, byEvidence(run, state), rows)
+          : await mergeStep(run, state, rows);
+      return withLargeSample(run, after);
     },
     async join(run, state, clusters) {
       withMixture(run, state);

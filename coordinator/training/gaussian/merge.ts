@@ -12,6 +12,7 @@ import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal, withChange, withUnits } from '../train.ts';
+import { type ClusterRowsOf, logSoftMergeRatio } from './overlap.ts';
 import { metricOf } from './sub-clusters.ts';
 
 /** Merge steps, and how the nets and the mixture follow a split or merge step. */
@@ -19,14 +20,23 @@ import { metricOf } from './sub-clusters.ts';
 const NEIGHBOURS = 3;
 
 /** Proposes to merge each cluster with its nearest neighbours, best ratio first, each cluster at most once. */
-export async function mergeStep(run: Run, state: State): Promise<State> {
+export async function mergeStep(
+  run: Run,
+  state: State,
+  clusterRows: ClusterRowsOf | null = null,
+): Promise<State> {
   const { mixture, prior } = state;
   const { alpha } = run.config;
   const zeta = tempering(run, state);
   const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
+  const rows = mixture.k > 1 && clusterRows ? await clusterRows(run, state) : null;
+  const ratio = (a: number, b: number) =>
+    rows && T[a][0] > 0 && T[b][0] > 0
+      ? logSoftMergeRatio(run, state, rows, a, b)
+      : logMergeRatio(prior, T[a], T[b], alpha, zeta);
   const candidates = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => ({
     ...pair,
-    logRatio: logMergeRatio(prior, T[pair.a], T[pair.b], alpha, zeta),
+    logRatio: ratio(pair.a, pair.b),
   }));
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 

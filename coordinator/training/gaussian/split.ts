@@ -8,7 +8,7 @@ import {
 } from '../../../model/hastings.ts';
 import { learnedPrior, type Niw } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
-import { hasStalled } from '../../../model/schedule.ts';
+import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { scatter } from '../../../model/statistics.ts';
 import { MOST_CELLS } from '../../../proto/partition.ts';
@@ -20,6 +20,7 @@ import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
+import { type ClusterRowsOf, splitOverlapping } from './overlap.ts';
 import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
 import {
   type CentreSets,
@@ -34,23 +35,21 @@ import {
   type Rule,
   refineSubClusters,
   ruleCell,
+  type Split,
 } from './sub-clusters.ts';
 
 /** Split steps: what is proposed, how it is judged, and what becomes of the clusters (docs/algorithm.md, section 6). */
-
-/** One cluster's split into two or more sub-clusters. */
-export interface Split {
-  parts: Parts;
-  /** Null: rows go by the sub-net's label. */
-  rule: Rule | null;
-  logRatio: number;
-}
 
 /**
  * Proposes to split every cluster in two, all on the same statistics. Once the run has stalled, clusters that are not split
  * get further proposals, of two and of more sub-clusters.
  */
-export async function splitStep(run: Run, state: State, judge = byEvidence(run, state)): Promise<State> {
+export async function splitStep(
+  run: Run,
+  state: State,
+  judge = byEvidence(run, state),
+  clusterRows: ClusterRowsOf | null = null,
+): Promise<State> {
   publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
   const metric = metricOf(run, state.prior, state.mixture.k);
@@ -74,6 +73,9 @@ export async function splitStep(run: Run, state: State, judge = byEvidence(run, 
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
+  // Clusters that nothing has changed since they were looked at would be refused again.
+  if (exhaustive && clusterRows && !wasExhaustive(state.steps))
+    splitOverlapping(run, refined, await clusterRows(run, state), splits);
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
   const isNew = kept.some((split) => split && relearnsPrior(run, split.parts));
   const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);

@@ -35,6 +35,14 @@ export interface Proposal {
   parts: Parts[];
 }
 
+/** One cluster's split into two or more sub-clusters. */
+export interface Split {
+  parts: Parts;
+  /** Null: rows go by the sub-net's label. */
+  rule: Rule | null;
+  logRatio: number;
+}
+
 export const partsOf = (rule: Rule) => ('centres' in rule ? rule.centres : rule.weights).length;
 
 /** The cell of a rule, with one child for each sub-cluster. */

@@ -1,0 +1,226 @@
+/**
+ * How much better than a Gaussian a cluster is described by laws of a single cluster: a generalised multivariate t, whose tails may be
+ * heavy or cut off, and independent symmetric components. Parts of a cluster have to gain more, or Gaussians would follow the shape of
+ * any density that is not one (docs/algorithm.md, section 6).
+ */
+import { gammaln } from 'simple-statistics';
+import { logDet, symmetricEigen, whitened, whitener } from './linalg.ts';
+import { softStatistics } from './soft-split.ts';
+import { mean, scatter } from './statistics.ts';
+
+/** Shapes β and tails p of the generalised t, density ∝ (1 + (ρ²)^β/q)^−(D/2β + p): β = 1 is a t, p → ∞ an exponential power law. */
+const SHAPES = [0.4, 0.6, 0.8, 1, 1.4, 2, 4, 10];
+const TAILS = [0.75, 1, 1.5, 2.5, 5, 15, 100];
+/** Degrees of freedom of the t that estimates centre and covariance; Infinity: a Gaussian. */
+const ESTIMATES = [Infinity, 6, 2];
+const EM_PASSES = 12;
+/** Radii are replaced by the means of as many groups, in order. */
+const GROUPS = 256;
+/** Shapes of a component along an axis, density ∝ exp(−|x/s|^β). */
+const POWERS = [1, 1.5, 3, 4, 6, 9, 14, 24, 48];
+const SWEEPS = 2;
+
+/**
+ * The gain in nats, of rows [n,D] that stand for `count` rows: likelihood beyond one Gaussian's, less ½·log for each further parameter; at
+ * least 0.
+ */
+export function singleClusterGain(rows: Float64Array, d: number, count: number): number {
+  const n = rows.length / d;
+  const half = Math.log(count) / 2;
+  const one = new Float64Array(n).fill(1);
+  const T = softStatistics(rows, d, one, 1, 'full')[0];
+  const gaussian = { mean: mean(T, d), covariance: scatter(T, d, 'full').map((value) => value / n) };
+  const base = -(n / 2) * (d * Math.log(2 * Math.PI) + logDet(gaussian.covariance, d) + d);
+  const factor = count / n;
+  return Math.max(
+    0,
+    factor * (ellipticalLikelihood(rows, d, gaussian) - base) - 3 * half,
+    factor * componentsGain(rows, d, gaussian) - (d + (d * (d - 1)) / 2) * half,
+  );
+}
+
+interface Location {
+  mean: Float64Array;
+  covariance: Float64Array;
+}
+
+/** The log-likelihood of the best generalised t. */
+function ellipticalLikelihood(rows: Float64Array, d: number, gaussian: Location): number {
+  let best = -Infinity;
+  for (const freedom of ESTIMATES) {
+    const { squares, logDeterminant } = tRadii(rows, d, gaussian, freedom);
+    best = Math.max(best, radialLikelihood(squares, d) - (squares.length / 2) * logDeterminant);
+  }
+  return best;
+}
+
+/** Squared distances from the centre of a multivariate t, in its metric. */
+function tRadii(rows: Float64Array, d: number, gaussian: Location, freedom: number) {
+  const n = rows.length / d;
+  let { mean: centre, covariance } = gaussian;
+  const squares = new Float64Array(n);
+  const weights = new Float64Array(n);
+  for (let pass = 0; ; pass++) {
+    const inverse = whitener(covariance, d, 'full');
+    const y = new Float64Array(d);
+    for (let i = 0; i < n; i++) {
+      let square = 0;
+      for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - centre[a];
+      for (let a = 0, p = 0; a < d; a++, p = a * d) {
+        let u = 0;
+        for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
+        square += u * u;
+      }
+      squares[i] = Math.max(square, 1e-12);
+    }
+    if (freedom === Infinity || pass === EM_PASSES) return { squares, logDeterminant: logDet(covariance, d) };
+    for (let i = 0; i < n; i++) weights[i] = (freedom + d) / (freedom + squares[i]);
+    const T = softStatistics(rows, d, weights, 1, 'full')[0];
+    centre = mean(T, d);
+    covariance = scatter(T, d, 'full').map((value) => value / n);
+  }
+}
+
+/** The log-likelihood of squared radii under the best generalised t of unit determinant. */
+function radialLikelihood(squares: Float64Array, d: number): number {
+  const n = squares.length;
+  const sorted = squares.slice().sort();
+  const groups = Math.min(GROUPS, n);
+  const edge = (g: number) => Math.floor((g * n) / groups);
+  const rows = Float64Array.from({ length: groups }, (_, g) => edge(g + 1) - edge(g));
+  const radii = Float64Array.from({ length: groups }, (_, g) => {
+    let sum = 0;
+    for (let i = edge(g); i < edge(g + 1); i++) sum += sorted[i];
+    return sum / rows[g];
+  });
+  let best = -Infinity;
+  for (const shape of SHAPES) {
+    const powers = radii.map((radius) => radius ** shape);
+    const a = d / (2 * shape);
+    for (const tail of TAILS) {
+      const constant =
+        Math.log(shape) +
+        gammaln(d / 2) -
+        (d / 2) * Math.log(Math.PI) -
+        (gammaln(a) + gammaln(tail) - gammaln(a + tail));
+      const at = (logScale: number) => {
+        const inverse = Math.exp(-logScale);
+        let sum = 0;
+        for (let g = 0; g < groups; g++) sum += rows[g] * Math.log1p(powers[g] * inverse);
+        return n * (constant - a * logScale) - (a + tail) * sum;
+      };
+      const middle = Math.log((powers[groups >> 1] * Math.max(tail, 0.5)) / a);
+      best = Math.max(best, largest(at, middle - 4, middle + 4));
+    }
+  }
+  return best;
+}
+
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/** The largest value of a function with one maximum in an interval, by golden section. */
+function largest(f: (x: number) => number, from: number, to: number): number {
+  let [low, high] = [from, to];
+  let [a, b] = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)];
+  let [fa, fb] = [f(a), f(b)];
+  for (let step = 0; step < 12; step++)
+    if (fa < fb) {
+      [low, a, fa] = [a, b, fb];
+      b = low + GOLDEN * (high - low);
+      fb = f(b);
+    } else {
+      [high, b, fb] = [b, a, fa];
+      a = high - GOLDEN * (high - low);
+      fa = f(a);
+    }
+  return Math.max(fa, fb);
+}
+
+/**
+ * The gain of independent components with densities ∝ exp(−|x/s|^β) along axes, over Gaussians. Axes by FOBI (Cardoso 1989), then turned pair by
+ * pair to where fourth cumulants are largest: FOBI alone cannot tell apart components of equal kurtosis, as of a square.
+ */
+function componentsGain(rows: Float64Array, d: number, { mean: centre, covariance }: Location): number {
+  const n = rows.length / d;
+  const inverse = whitener(covariance, d, 'full');
+  const u = new Float64Array(rows.length);
+  const weights = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    const y = whitened(
+      inverse,
+      rows.subarray(i * d, (i + 1) * d).map((value, a) => value - centre[a]),
+    );
+    u.set(y, i * d);
+    weights[i] = Math.min(
+      y.reduce((sum, value) => sum + value * value, 0),
+      4 * d,
+    );
+  }
+  const F = scatter(softStatistics(u, d, weights, 1, 'full')[0], d, 'full');
+  const { vectors } = symmetricEigen(F, d);
+  const components = Array.from({ length: d }, (_, a) => {
+    const axis = vectors.subarray(a * d, (a + 1) * d);
+    const out = new Float64Array(n);
+    for (let i = 0; i < n; i++) for (let b = 0; b < d; b++) out[i] += axis[b] * u[i * d + b];
+    return out;
+  });
+  for (let sweep = 0; sweep < SWEEPS; sweep++)
+    for (let a = 1; a < d; a++) for (let b = 0; b < a; b++) turn(components[a], components[b]);
+  return components.reduce((sum, component) => sum + powerGain(component), 0);
+}
+
+/** Turns two components of variance 1, in place, to where the sum of their absolute excess kurtoses is largest. */
+function turn(x: Float64Array, y: Float64Array): void {
+  const n = x.length;
+  let [xxxx, xxxy, xxyy, xyyy, yyyy] = [0, 0, 0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    const [p, q] = [x[i] * x[i], y[i] * y[i]];
+    const xy = x[i] * y[i];
+    xxxx += p * p;
+    xxxy += p * xy;
+    xxyy += p * q;
+    xyyy += q * xy;
+    yyyy += q * q;
+  }
+  // The sum of both fourth moments changes with the fourth harmonic of the angle: arg E(x + iy)⁴.
+  const angle = Math.atan2(4 * (xxxy - xyyy), xxxx - 6 * xxyy + yyyy) / 4;
+  const kurtosis = (c: number, s: number) =>
+    (c ** 4 * xxxx +
+      4 * c ** 3 * s * xxxy +
+      6 * c * c * s * s * xxyy +
+      4 * c * s ** 3 * xyyy +
+      s ** 4 * yyyy) /
+      n -
+    3;
+  const contrast = (by: number) => {
+    const [c, s] = [Math.cos(by), Math.sin(by)];
+    return Math.abs(kurtosis(c, s)) + Math.abs(kurtosis(-s, c));
+  };
+  const best = [angle, angle + Math.PI / 4].reduce((one, other) =>
+    contrast(other) > contrast(one) ? other : one,
+  );
+  if (!(contrast(best) > contrast(0))) return;
+  const [c, s] = [Math.cos(best), Math.sin(best)];
+  for (let i = 0; i < n; i++) [x[i], y[i]] = [c * x[i] + s * y[i], c * y[i] - s * x[i]];
+}
+
+/** The gain of the best exponential power law over a Gaussian, both about 0. */
+function powerGain(values: Float64Array): number {
+  const n = values.length;
+  let squares = 0;
+  let most = 0;
+  for (const value of values) {
+    squares += value * value;
+    most = Math.max(most, Math.abs(value));
+  }
+  if (!(squares > 0)) return 0;
+  const base = -(n / 2) * (Math.log((2 * Math.PI * squares) / n) + 1);
+  let best = base;
+  for (const power of POWERS) {
+    let sum = 0;
+    for (const value of values) sum += (Math.abs(value) / most) ** power;
+    const logScale = Math.log(most) + (Math.log(power) + Math.log(sum / n)) / power;
+    best = Math.max(best, n * (Math.log(power / 2) - logScale - gammaln(1 / power) - 1 / power));
+  }
+  return best - base;
+}

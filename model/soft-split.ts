@@ -1,0 +1,351 @@
+/**
+ * Splits of a cluster into parts that overlap, found by EM on its rows and judged by soft statistics (docs/algorithm.md, section 6).
+ * Rows are [n,D], in float64.
+ */
+import { logMergeRatio, logSplitRatio } from './hastings.ts';
+import { dot, symmetricEigen, whitened, whitener } from './linalg.ts';
+import { chooseByWeight } from './mixture.ts';
+import { logMarginal, type Niw, pointEstimate } from './niw.ts';
+import { type Rng, shuffledPrefix } from './random.ts';
+import {
+  addStatistics,
+  type Covariance,
+  mean,
+  scaleStatistics,
+  scatter,
+  statisticsLength,
+} from './statistics.ts';
+
+/** Rows of a cluster, each in part by several. */
+export interface SoftParts {
+  /** Statistics of each part, by responsibilities. */
+  T: Float64Array[];
+  /** Responsibilities, [n,m]. */
+  r: Float64Array;
+  /** Σ_i H(r_i), in nats. */
+  entropy: number;
+}
+
+/** The prior for parts with these statistics, which are those of so many rows of each row of the cluster. */
+export type PriorOf = (T: Float64Array[], share: number) => Niw;
+
+/** Rows below which a part is left out: as few as a proposal needs. */
+const LEAST_ROWS = 6;
+/** Passes of EM over some rows from each start, then from the best of them, and over all rows from the best of these. */
+const FIRST_PASSES = 4;
+const FURTHER_PASSES = 10;
+const FINAL_PASSES = 6;
+const KEPT_CANDIDATES = 2;
+/** Rows for each part from which a split is found. */
+const SEARCH_ROWS = 400;
+/** Each number of parts is tried from as many starts as there are clusters of this size in so many rows, up to ten: few rows have many local optima. */
+const ROWS_TRIED = 1500;
+const MOST_STARTS = 10;
+/** Parts of the proposals; those of eight are joined again as far as that gains. */
+const PART_COUNTS = [2, 3, 4, 8];
+/** Leading axes along which two parts begin. */
+const START_AXES = 2;
+/** Each part has so many rows on average, and as many as there are columns. */
+const ROWS_PER_PART = 10;
+
+/** log H of splitting rows into these parts: that of hard parts (eq. 8), and the entropy of the assignments, all tempered. */
+export function logSoftRatio(
+  prior: Niw,
+  { T, entropy }: Pick<SoftParts, 'T' | 'entropy'>,
+  alpha: number,
+  zeta: number,
+): number {
+  return logSplitRatio(prior, T, alpha, zeta) + zeta * entropy;
+}
+
+/** The responsibilities of Gaussians for rows. */
+export function responsibilities(
+  rows: Float64Array,
+  d: number,
+  gaussians: { weight: number; mean: Float64Array; covariance: Float64Array }[],
+  covariance: Covariance,
+): Pick<SoftParts, 'r' | 'entropy'> {
+  const m = gaussians.length;
+  const n = rows.length / d;
+  const forms = gaussians.map((own) => {
+    const inverse = whitener(own.covariance, d, covariance);
+    let constant = Math.log(own.weight);
+    const step = covariance === 'full' ? d + 1 : 1;
+    for (let i = 0; i < d; i++) constant += Math.log(inverse[i * step]);
+    return { mean: own.mean, inverse, constant };
+  });
+  const r = new Float64Array(n * m);
+  const y = new Float64Array(d);
+  let entropy = 0;
+  for (let i = 0; i < n; i++) {
+    const at = i * m;
+    let most = -Infinity;
+    for (let j = 0; j < m; j++) {
+      const { mean, inverse, constant } = forms[j];
+      let square = 0;
+      for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - mean[a];
+      if (covariance === 'diag') for (let a = 0; a < d; a++) square += (inverse[a] * y[a]) ** 2;
+      else
+        for (let a = 0, p = 0; a < d; a++, p = a * d) {
+          let u = 0;
+          for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
+          square += u * u;
+        }
+      r[at + j] = constant - square / 2;
+      if (r[at + j] > most) most = r[at + j];
+    }
+    let sum = 0;
+    for (let j = 0; j < m; j++) sum += r[at + j] = Math.exp(r[at + j] - most);
+    for (let j = 0; j < m; j++) {
+      const share = (r[at + j] /= sum);
+      if (share > 0) entropy -= share * Math.log(share);
+    }
+  }
+  return { r, entropy };
+}
+
+/** Statistics of rows with these weights, [n,m], for each of m parts. */
+export function softStatistics(
+  rows: Float64Array,
+  d: number,
+  r: Float64Array,
+  m: number,
+  covariance: Covariance,
+): Float64Array[] {
+  const n = rows.length / d;
+  const T = Array.from({ length: m }, () => new Float64Array(statisticsLength(d, covariance)));
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < m; j++) {
+      const w = r[i * m + j];
+      // Too small to matter.
+      if (w < 1e-12) continue;
+      const t = T[j];
+      t[0] += w;
+      for (let a = 0, p = 1 + d, at = i * d; a < d; a++) {
+        const weighted = w * rows[at + a];
+        t[1 + a] += weighted;
+        const end = covariance === 'full' ? d : a + 1;
+        for (let b = a; b < end; b++) t[p++] += weighted * rows[at + b];
+      }
+    }
+  return T;
+}
+
+/** The parts after so many passes of EM, each from the posterior means under the prior; parts of few rows are left out. Null: none is left but one. */
+function refined(
+  rows: Float64Array,
+  d: number,
+  start: Float64Array[],
+  passes: number,
+  priorOf: (T: Float64Array[]) => Niw,
+): SoftParts | null {
+  let T = start;
+  for (let pass = 0; ; pass++) {
+    T = T.filter(([n]) => n >= LEAST_ROWS);
+    if (T.length < 2) return null;
+    const prior = priorOf(T);
+    const total = T.reduce((sum, [n]) => sum + n, 0);
+    const gaussians = T.map((t) => ({ weight: t[0] / total, ...pointEstimate(prior, t) }));
+    const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance);
+    T = softStatistics(rows, d, r, T.length, prior.covariance);
+    if (pass === passes - 1) return T.every(([n]) => n >= LEAST_ROWS) ? { T, r, entropy } : null;
+  }
+}
+
+/** The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. */
+function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
+  const parts = T.map((t, j) => ({ t, share: column(r, T.length, j) }));
+  while (parts.length > 1) {
+    let best = { gain: 0, a: -1, b: -1 };
+    for (let b = 1; b < parts.length; b++)
+      for (let a = 0; a < b; a++) {
+        const gain =
+          logMergeRatio(prior, parts[a].t, parts[b].t, alpha, 1) - overlap(parts[a].share, parts[b].share);
+        if (gain > best.gain) best = { gain, a, b };
+      }
+    if (best.gain === 0) break;
+    const [gone] = parts.splice(best.b, 1);
+    const stays = parts[best.a];
+    stays.t = addStatistics(stays.t, gone.t);
+    stays.share = stays.share.map((share, i) => share + gone.share[i]);
+  }
+  return parts.map(({ t }) => t);
+}
+
+const column = (r: Float64Array, m: number, j: number) =>
+  Float64Array.from({ length: r.length / m }, (_, i) => r[i * m + j]);
+
+/** Entropy that the assignments lose if two parts become one. */
+function overlap(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    const both = a[i] + b[i];
+    if (a[i] * b[i] > 1e-12) sum -= a[i] * Math.log(a[i] / both) + b[i] * Math.log(b[i] / both);
+  }
+  return sum;
+}
+
+/**
+ * The best split of a cluster into parts that overlap, of those that EM finds from several starts, whether it gains or not. Null: there are too few
+ * rows, or none stays apart.
+ */
+export function bestSoftSplit(
+  rows: Float64Array,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+  rng: Rng,
+): (SoftParts & { logRatio: number }) | null {
+  const { d, covariance } = priorOf([], 1);
+  const n = rows.length / d;
+  const candidates: Candidate[] = [];
+  for (const m of PART_COUNTS) {
+    if (n < Math.max(ROWS_PER_PART, d) * m) break;
+    const axes = m === 2 && covariance === 'full' ? Math.min(START_AXES, d) : 0;
+    const starts = axes + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
+    for (let start = 0; start < starts; start++) {
+      const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, SEARCH_ROWS * m)));
+      const prior = priorOf([], some.length / rows.length);
+      const near = start < axes ? axisStart(some, prior, start) : plusPlusStart(some, prior, m, rng);
+      const T = softStatistics(some, d, near, m, covariance);
+      candidates.push(...improved({ some, T, logRatio: 0 }, FIRST_PASSES));
+    }
+  }
+  const best = candidates
+    .sort((a, b) => b.logRatio - a.logRatio)
+    .slice(0, KEPT_CANDIDATES)
+    .flatMap((candidate) => improved(candidate, FURTHER_PASSES))
+    .sort((a, b) => b.logRatio - a.logRatio)[0];
+  if (!best) return null;
+  // As many rows as the cluster has.
+  const start = best.T.map((t) => scaleStatistics(t, rows.length / best.some.length));
+  const all = refined(rows, d, start, FINAL_PASSES, (T) => priorOf(T, 1));
+  return all && { ...all, logRatio: ratioOf(all, priorOf, alpha, zeta) };
+
+  /** The candidate after so many passes of EM, with parts joined where that gains; none if it has no parts any more. */
+  function improved({ some, T }: Candidate, passes: number): Candidate[] {
+    const share = some.length / rows.length;
+    const onSome = (parts: Float64Array[]) => priorOf(parts, share);
+    let found = refined(some, d, T, passes, onSome);
+    if (found && found.T.length > 2)
+      found = refined(some, d, joined(onSome(found.T), found, alpha), 1, onSome);
+    if (!found) return [];
+    const scaled = found.T.map((t) => scaleStatistics(t, 1 / share));
+    const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
+    return [{ some, T: found.T, logRatio }];
+  }
+}
+
+/** Parts of some of a cluster's rows, and log H of the cluster's split into such parts. */
+interface Candidate {
+  some: Float64Array;
+  T: Float64Array[];
+  logRatio: number;
+}
+
+/** log H, where the prior may be another for the parts than for the cluster: where it is learned from this cluster alone. */
+export function ratioOf(
+  parts: Pick<SoftParts, 'T' | 'entropy'>,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+): number {
+  const all = parts.T.reduce(addStatistics);
+  const after = priorOf(parts.T, 1);
+  const before = priorOf([all], 1);
+  const change =
+    after === before
+      ? 0
+      : logMarginal(after, scaleStatistics(all, zeta)) - logMarginal(before, scaleStatistics(all, zeta));
+  return logSoftRatio(after, parts, alpha, zeta) + change;
+}
+
+function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>): Float64Array {
+  const out = new Float64Array(indices.length * d);
+  for (let i = 0; i < indices.length; i++)
+    out.set(rows.subarray(indices[i] * d, (indices[i] + 1) * d), i * d);
+  return out;
+}
+
+/** Rows in coordinates in which Ψ is the identity. */
+function inMetric(rows: Float64Array, { d, psi, covariance }: Niw): Float64Array {
+  const inverse = whitener(psi, d, covariance);
+  const out = new Float64Array(rows.length);
+  for (let at = 0; at < rows.length; at += d) out.set(whitened(inverse, rows.subarray(at, at + d)), at);
+  return out;
+}
+
+const LLOYD_ROUNDS = 3;
+
+/** Two parts along a principal axis in the metric of Ψ, by two-means: r, [n,2]. */
+function axisStart(rows: Float64Array, prior: Niw, place: number): Float64Array {
+  const { d } = prior;
+  const u = inMetric(rows, prior);
+  const n = rows.length / d;
+  const T = softStatistics(u, d, new Float64Array(n).fill(1), 1, 'full')[0];
+  const axis = symmetricEigen(scatter(T, d, 'full'), d).vectors.subarray(place * d, (place + 1) * d);
+  const along = Float64Array.from({ length: n }, (_, i) => dot(axis, u.subarray(i * d, (i + 1) * d)));
+  let threshold = dot(axis, mean(T, d));
+  for (let round = 0; round < 2 * LLOYD_ROUNDS; round++) {
+    const [low, high] = [
+      { n: 0, s: 0 },
+      { n: 0, s: 0 },
+    ];
+    for (const value of along) {
+      const side = value > threshold ? high : low;
+      side.n++;
+      side.s += value;
+    }
+    if (low.n && high.n) threshold = (low.s / low.n + high.s / high.n) / 2;
+  }
+  const r = new Float64Array(2 * n);
+  for (let i = 0; i < n; i++) r[2 * i + (along[i] > threshold ? 1 : 0)] = 1;
+  return r;
+}
+
+/** m parts by k-means++ and Lloyd, in the metric of Ψ: r, [n,m]. */
+function plusPlusStart(rows: Float64Array, prior: Niw, m: number, rng: Rng): Float64Array {
+  const { d } = prior;
+  const u = inMetric(rows, prior);
+  const n = rows.length / d;
+  const distance = new Float64Array(n).fill(Infinity);
+  const centres = new Float64Array(m * d);
+  for (let j = 0; j < m; j++) {
+    const at = (j ? chooseByWeight(distance, rng.uniform()) : Math.floor(rng.uniform() * n)) * d;
+    centres.set(u.subarray(at, at + d), j * d);
+    for (let i = 0; i < n; i++) distance[i] = Math.min(distance[i], squared(u, i * d, centres, j * d, d));
+  }
+  const nearest = new Int32Array(n);
+  for (let round = 0; ; round++) {
+    for (let i = 0; i < n; i++) {
+      let least = Infinity;
+      for (let j = 0; j < m; j++) {
+        const square = squared(u, i * d, centres, j * d, d);
+        if (square < least) {
+          least = square;
+          nearest[i] = j;
+        }
+      }
+    }
+    if (round === LLOYD_ROUNDS) break;
+    const counts = new Float64Array(m);
+    const sums = new Float64Array(m * d);
+    for (let i = 0; i < n; i++) {
+      counts[nearest[i]]++;
+      for (let a = 0; a < d; a++) sums[nearest[i] * d + a] += u[i * d + a];
+    }
+    for (let p = 0; p < sums.length; p++) {
+      const count = counts[Math.floor(p / d)];
+      if (count) centres[p] = sums[p] / count;
+    }
+  }
+  const r = new Float64Array(n * m);
+  for (let i = 0; i < n; i++) r[i * m + nearest[i]] = 1;
+  return r;
+}
+
+function squared(x: Float64Array, at: number, y: Float64Array, other: number, d: number): number {
+  let sum = 0;
+  for (let a = 0; a < d; a++) sum += (x[at + a] - y[other + a]) ** 2;
+  return sum;
+}
