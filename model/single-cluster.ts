@@ -5,6 +5,7 @@
  */
 import { gammaln } from 'simple-statistics';
 import { logDet, symmetricEigen, whitened, whitener } from './linalg.ts';
+import type { Niw } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
 import { mean, scatter } from './statistics.ts';
 
@@ -22,19 +23,19 @@ const SWEEPS = 2;
 
 /**
  * The gain in nats, of rows [n,D] that stand for `count` rows: likelihood beyond one Gaussian's, less ½·log for each further parameter; at
- * least 0.
+ * least 0. All covariances are posterior means, as columns may be constant in a cluster.
  */
-export function singleClusterGain(rows: Float64Array, d: number, count: number): number {
+export function singleClusterGain(rows: Float64Array, prior: Niw, count: number): number {
+  const { d } = prior;
   const n = rows.length / d;
   const half = Math.log(count) / 2;
-  const one = new Float64Array(n).fill(1);
-  const T = softStatistics(rows, d, one, 1, 'full')[0];
-  const gaussian = { mean: mean(T, d), covariance: scatter(T, d, 'full').map((value) => value / n) };
-  const base = -(n / 2) * (d * Math.log(2 * Math.PI) + logDet(gaussian.covariance, d) + d);
+  const gaussian = located(rows, prior, new Float64Array(n).fill(1));
+  const squares = squaredRadii(rows, d, gaussian);
+  const base = -(n * d * Math.log(2 * Math.PI) + n * logDet(gaussian.covariance, d) + total(squares)) / 2;
   const factor = count / n;
   return Math.max(
     0,
-    factor * (ellipticalLikelihood(rows, d, gaussian) - base) - 3 * half,
+    factor * (ellipticalLikelihood(rows, prior, gaussian) - base) - 3 * half,
     factor * componentsGain(rows, d, gaussian) - (d + (d * (d - 1)) / 2) * half,
   );
 }
@@ -44,41 +45,51 @@ interface Location {
   covariance: Float64Array;
 }
 
-/** The log-likelihood of the best generalised t. */
-function ellipticalLikelihood(rows: Float64Array, d: number, gaussian: Location): number {
-  let best = -Infinity;
-  for (const freedom of ESTIMATES) {
-    const { squares, logDeterminant } = tRadii(rows, d, gaussian, freedom);
-    best = Math.max(best, radialLikelihood(squares, d) - (squares.length / 2) * logDeterminant);
-  }
-  return best;
+/** Mean and covariance of weighted rows; the weights of a multivariate t do not sum to n, by which it divides. */
+function located(rows: Float64Array, { d, covariance, psi, nu }: Niw, weights: Float64Array): Location {
+  const T = softStatistics(rows, d, weights, 1, 'full')[0];
+  const spread = scatter(T, d, 'full');
+  const count = rows.length / d + nu - d - 1;
+  const own = (p: number) => (covariance === 'full' ? psi[p] : p % (d + 1) === 0 ? psi[p / (d + 1)] : 0);
+  return { mean: mean(T, d), covariance: spread.map((value, p) => (value + own(p)) / count) };
 }
 
-/** Squared distances from the centre of a multivariate t, in its metric. */
-function tRadii(rows: Float64Array, d: number, gaussian: Location, freedom: number) {
-  const n = rows.length / d;
-  let { mean: centre, covariance } = gaussian;
-  const squares = new Float64Array(n);
-  const weights = new Float64Array(n);
-  for (let pass = 0; ; pass++) {
-    const inverse = whitener(covariance, d, 'full');
-    const y = new Float64Array(d);
-    for (let i = 0; i < n; i++) {
-      let square = 0;
-      for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - centre[a];
-      for (let a = 0, p = 0; a < d; a++, p = a * d) {
-        let u = 0;
-        for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
-        square += u * u;
-      }
-      squares[i] = Math.max(square, 1e-12);
+const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
+
+/** Squared distances of rows from the mean, in the metric of the covariance. */
+function squaredRadii(rows: Float64Array, d: number, { mean: centre, covariance }: Location): Float64Array {
+  const inverse = whitener(covariance, d, 'full');
+  const y = new Float64Array(d);
+  return Float64Array.from({ length: rows.length / d }, (_, i) => {
+    let square = 0;
+    for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - centre[a];
+    for (let a = 0, p = 0; a < d; a++, p = a * d) {
+      let u = 0;
+      for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
+      square += u * u;
     }
-    if (freedom === Infinity || pass === EM_PASSES) return { squares, logDeterminant: logDet(covariance, d) };
-    for (let i = 0; i < n; i++) weights[i] = (freedom + d) / (freedom + squares[i]);
-    const T = softStatistics(rows, d, weights, 1, 'full')[0];
-    centre = mean(T, d);
-    covariance = scatter(T, d, 'full').map((value) => value / n);
+    return Math.max(square, 1e-12);
+  });
+}
+
+/** The log-likelihood of the best generalised t. */
+function ellipticalLikelihood(rows: Float64Array, prior: Niw, gaussian: Location): number {
+  const { d } = prior;
+  let best = -Infinity;
+  for (const freedom of ESTIMATES) {
+    let at = gaussian;
+    let squares = squaredRadii(rows, d, at);
+    for (let pass = 0; freedom < Infinity && pass < EM_PASSES; pass++) {
+      at = located(
+        rows,
+        prior,
+        squares.map((square) => (freedom + d) / (freedom + square)),
+      );
+      squares = squaredRadii(rows, d, at);
+    }
+    best = Math.max(best, radialLikelihood(squares, d) - (squares.length / 2) * logDet(at.covariance, d));
   }
+  return best;
 }
 
 /** The log-likelihood of squared radii under the best generalised t of unit determinant. */

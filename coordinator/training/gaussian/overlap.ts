@@ -110,6 +110,12 @@ function someOf(rows: Float64Array, d: number): Float64Array {
   return out;
 }
 
+/** What a law of a single cluster gains, for rows that count ζ each. */
+function singleGain(rows: Float64Array, priorOf: PriorOf, zeta: number): number {
+  const prior = priorOf([], 1);
+  return singleClusterGain(someOf(rows, prior.d), prior, (zeta * rows.length) / prior.d);
+}
+
 /** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. */
 export function splitOverlapping(
   run: Run,
@@ -127,7 +133,8 @@ export function splitOverlapping(
     const rng = generator(seed, 'soft-split', state.epoch, k);
     const found = bestSoftSplit(rows, priorOf, alpha, zeta, rng);
     if (!found || found.logRatio <= 0) continue;
-    const accepted = found.logRatio > singleClusterGain(someOf(rows, d), d, (zeta * rows.length) / d);
+    const accepted =
+      found.logRatio > singleClusterGain(someOf(rows, d), priorOf([], 1), (zeta * rows.length) / d);
     const parts = found.T.map((t) => shift(scaleStatistics(t, every), d, covariance, centre));
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -140,7 +147,10 @@ export function splitOverlapping(
   }
 }
 
-/** log H of merging two clusters: that of the split of their rows into the two, as soft as the mixture has them, with the other sign. */
+/**
+ * log H of merging two clusters: that of the split of their rows into the two, as soft as the mixture has them, with the other sign. Two that
+ * are all have to gain more than a law of a single cluster. Unions of more may have any shape, and so more evidence as two.
+ */
 export function logSoftMergeRatio(
   run: Run,
   state: State,
@@ -163,5 +173,7 @@ export function logSoftMergeRatio(
   const T = softStatistics(rows, d, r, 2, config.covariance);
   if (T.some(([n]) => n < 1)) return Infinity;
   const priorOf = priorOver(run, state, 2, centre, rows.length / d);
-  return -ratioOf({ T, entropy }, priorOf, config.alpha, temperingOf(run, state, every));
+  const zeta = temperingOf(run, state, every);
+  const gain = ratioOf({ T, entropy }, priorOf, config.alpha, zeta);
+  return state.mixture.k === 2 ? singleGain(rows, priorOf, zeta) - gain : -gain;
 }
