@@ -25,7 +25,7 @@ import {
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
 import type { Prepared, Run } from './training/run-context.ts';
-import { type Training, trainingOf } from './training/train.ts';
+import { runFor, type Training, trainingOf } from './training/train.ts';
 
 /** What the training has done by the main thread, which has the sockets, the files and the page. */
 export type TrainerHost = Reading & Preparing;
@@ -73,12 +73,14 @@ export function createTrainer(host: TrainerHost) {
     },
     /** Rows of the sample with another label by the mixture than by the net that has followed it; 0 where rows go by the net alone. */
     async differing(trained: State): Promise<number> {
-      if (!run.byMixture || trained.mixture.k === 1) return 0;
+      const own = runFor(run, trained);
+      if (!own.byMixture || trained.mixture.k === 1) return 0;
       publishNet(run, trained.net);
-      await run.likelihood.target(run, trained);
+      await run.likelihood.target(own, trained);
       return differingRows(run);
     },
-    tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) => resultTree(run, numbered, found),
+    tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) =>
+      resultTree(runFor(run, numbered), numbered, found),
     replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample, stopping.signal),
     /** Ends the replicates before their next epoch. */
     async stopReplicates(): Promise<void> {

@@ -31,6 +31,8 @@ export interface State extends Pace {
   readonly parts: Parts[];
   /** Statistics of each cluster after the last merge step; empty before the first one. */
   readonly merged: Float64Array[];
+  /** Have clusters been found that overlap? From then on rows go to clusters by the mixture. */
+  readonly overlaps: boolean;
   /** The latest split and merge steps (`withStep`). */
   readonly steps: Step[];
   /** With the graph likelihood; then the mixture only describes the clusters. */

@@ -105,6 +105,7 @@ const clusterHeader = z.object({
   frozen: count,
   patience: count,
   untilStep: count,
+  overlaps: z.optional(z.boolean()),
   steps: z.array(
     z.object({
       kind: z.enum(['split', 'merge']),
@@ -201,7 +202,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
 }
 
 function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
-  const { layout, ended, epoch, sample, frozen, patience, untilStep, steps } = head;
+  const { layout, ended, epoch, sample, frozen, patience, untilStep, overlaps = false, steps } = head;
   const { k, d, covariance, prior, adam, graph } = head;
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
@@ -228,7 +229,7 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
     },
     transform: savedTransform(unprefixed(tensors, 'transform')),
     state: {
-      ...{ epoch, sample, frozen, patience, untilStep, steps },
+      ...{ epoch, sample, frozen, patience, untilStep, overlaps, steps },
       loss: optionalOf('loss'),
       lossSinceChange: optionalOf('lossSinceChange'),
       mixture: {

@@ -66,6 +66,7 @@ export async function initialState(run: Run): Promise<State> {
     frozen: k > 1 ? Math.max(config.freeze, config.splitMergeEvery - 1) : 0,
     patience: schedule.patience,
     untilStep,
+    overlaps: false,
     merged: [],
     loss: null,
     lossSinceChange: null,

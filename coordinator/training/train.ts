@@ -12,6 +12,7 @@ import {
 import type { Order, State } from '../../model/state.ts';
 import { followMixture, type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
+import { createRounds, shardSizes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
 import { tempering } from './sample.ts';
 
@@ -41,8 +42,19 @@ const isToJoin = ({ config: { clusters } }: Prepared, { mixture }: State) =>
   clusters !== null && mixture.k > clusters;
 
 /** May the clustering net still learn the mixture that it has followed? */
-const isToFollow = ({ byMixture }: Prepared, { mixture, patience }: State) =>
-  byMixture && mixture.k > 1 && patience > 0;
+const isToFollow = ({ byMixture }: Prepared, { overlaps, mixture, patience }: State) =>
+  (byMixture || overlaps) && mixture.k > 1 && patience > 0;
+
+/** The run for a state: where clusters overlap, rows go to clusters by the mixture. */
+export function runFor(run: Run, { overlaps }: Pick<State, 'overlaps'>): Run {
+  if (run.byMixture || !overlaps) return run;
+  const { dispatcher, layout, d, config } = run;
+  return {
+    ...run,
+    byMixture: true,
+    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance, true),
+  };
+}
 
 /** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted, or the net is to follow. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
@@ -80,13 +92,15 @@ export function trainingOf(run: Run): Training {
       if (!isPublished) publishNet(run, state.net);
       isPublished = true;
       const next = { ...state, epoch: state.epoch + 1 };
-      if (!isSettled(run, state)) return runEpoch(run, next).catch(named);
-      return isToJoin(run, state) ? null : followMixture(run, next).catch(named);
+      const own = runFor(run, state);
+      if (!isSettled(run, state)) return runEpoch(own, next).catch(named);
+      return isToJoin(run, state) ? null : followMixture(own, next).catch(named);
     },
     async change(state, isAfterEpoch) {
-      if (!isAfterEpoch) return taken(likelihood.join(run, state, config.clusters!)).catch(named);
+      const own = runFor(run, state);
+      if (!isAfterEpoch) return taken(likelihood.join(own, state, config.clusters!)).catch(named);
       if (state.untilStep > 0 || isJoining(state.steps)) return null;
-      return taken(likelihood.step(run, state, nextChange(state.steps))).catch(named);
+      return taken(likelihood.step(own, state, nextChange(state.steps))).catch(named);
     },
   };
 }

@@ -269,6 +269,7 @@ export function scene(
     frozen: 0,
     patience: schedule.patience,
     untilStep: 0,
+    overlaps: false,
     loss: null,
     lossSinceChange: null,
     steps: options.steps ?? [],

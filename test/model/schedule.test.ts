@@ -14,6 +14,7 @@ import {
   type Schedule,
   type Step,
   trainsSubNets,
+  wasExhaustive,
   withStep,
 } from '../../model/schedule.ts';
 import { forAll } from './support.ts';
@@ -226,6 +227,16 @@ describe('a run has stalled', () => {
     test(`not stalled: ${text}`, () => {
       for (const splits of [0, 1]) assert.ok(!hasStalled(history(1, text), splits));
     });
+});
+
+test('a split step with all proposals counts until K changes', () => {
+  const all = { kind: 'split', changed: 0, k: 3, progress: null, exhaustive: true } as const;
+  const merge = { kind: 'merge', changed: 0, k: 3, progress: null } as const;
+  assert.ok(wasExhaustive([all]));
+  assert.ok(wasExhaustive([all, merge]));
+  assert.ok(!wasExhaustive([merge]));
+  assert.ok(!wasExhaustive([all, { ...merge, changed: 1, k: 2 }]));
+  assert.ok(!wasExhaustive([{ ...all, changed: 1 }, merge]));
 });
 
 test('the steps that are kept decide as all of them would, however many there were', () => {

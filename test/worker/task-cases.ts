@@ -105,7 +105,10 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'sub-steps', ...steps, byMixture: true },
   ],
   'sub-statistics': [{ task: 'sub-statistics', diagonal: false }],
-  'sample-labels': [{ task: 'sample-labels', every: 2 }],
+  'sample-labels': [
+    { task: 'sample-labels', every: 2 },
+    { task: 'sample-labels', every: 2, byMixture: true },
+  ],
   'label-differences': [{ task: 'label-differences' }],
   'cell-sums': [
     { task: 'cell-sums', ...cells },
@@ -118,7 +121,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'sample-covariance', unit: true, every: 2, sketch: 0 },
     { task: 'sample-covariance', unit: false, every: 1, sketch: 8 },
   ],
-  'sample-rows': [{ task: 'sample-rows' }],
+  'sample-rows': [{ task: 'sample-rows' }, { task: 'sample-rows', every: 3 }],
   neighbours: [{ task: 'neighbours', k: 5 }],
   partitions: [{ task: 'partitions', resolutions: [0.5, 2], replicates: 2, share: 0.6 }],
   'null-partitions': [

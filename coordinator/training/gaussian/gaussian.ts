@@ -54,9 +54,11 @@ function checkInitK(config: RunConfig, n: number, d: number): void {
 /** A mixture of Gaussians with a normal-inverse-Wishart prior (docs/algorithm.md, sections 3 to 8). */
 function gaussianLikelihood(initK: number): Likelihood {
   /** That of the last target, which is published once. */
-  let published: { mixture: State['mixture']; target: Target } | null = null;
+  let published: { mixture: State['mixture']; byMixture: boolean; target: Target } | null = null;
   const publish = (run: Run, mixture: State['mixture']): Target => {
-    if (published?.mixture !== mixture) published = { mixture, target: publishEStep(run, mixture) };
+    const { byMixture } = run;
+    if (published?.mixture !== mixture || published.byMixture !== byMixture)
+      published = { mixture, byMixture, target: publishEStep(run, mixture) };
     return published.target;
   };
   /** Rows may go by it. */

@@ -116,16 +116,17 @@ function singleGain(rows: Float64Array, priorOf: PriorOf, zeta: number): number 
   return singleClusterGain(someOf(rows, prior.d), prior, (zeta * rows.length) / prior.d);
 }
 
-/** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. */
+/** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. Is there one? */
 export function splitOverlapping(
   run: Run,
   state: State,
   { of, every }: ClusterRows,
   splits: (Split | null)[],
-): void {
+): boolean {
   const { d, config, seed } = run;
   const { covariance, alpha } = config;
   const zeta = temperingOf(run, state, every);
+  let isAny = false;
   for (const [k, split] of splits.entries()) {
     if (split) continue;
     const { rows, centre } = centred(of[k], d);
@@ -133,8 +134,7 @@ export function splitOverlapping(
     const rng = generator(seed, 'soft-split', state.epoch, k);
     const found = bestSoftSplit(rows, priorOf, alpha, zeta, rng);
     if (!found || found.logRatio <= 0) continue;
-    const accepted =
-      found.logRatio > singleClusterGain(someOf(rows, d), priorOf([], 1), (zeta * rows.length) / d);
+    const accepted = found.logRatio > singleGain(rows, priorOf, zeta);
     const parts = found.T.map((t) => shift(scaleStatistics(t, every), d, covariance, centre));
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -143,8 +143,11 @@ export function splitOverlapping(
       accepted,
       reason: accepted ? 'its parts overlap' : 'one cluster of another shape is as likely',
     });
-    if (accepted) splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio: found.logRatio };
+    if (!accepted) continue;
+    isAny = true;
+    splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio: found.logRatio };
   }
+  return isAny;
 }
 
 /**

@@ -74,14 +74,15 @@ export async function splitStep(
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
   // Clusters that nothing has changed since they were looked at would be refused again.
-  if (exhaustive && clusterRows && !wasExhaustive(state.steps))
-    splitOverlapping(run, refined, await clusterRows(run, state), splits);
+  const isNewSearch = exhaustive && clusterRows && !wasExhaustive(state.steps);
+  const overlaps =
+    (isNewSearch && splitOverlapping(run, refined, await clusterRows(run, state), splits)) || state.overlaps;
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
   const isNew = kept.some((split) => split && relearnsPrior(run, split.parts));
   const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
   return applySplits(
     run,
-    isNew ? { ...refined, prior: priorOf(run, refined, clusters) } : refined,
+    { ...refined, overlaps, ...(isNew && { prior: priorOf(run, refined, clusters) }) },
     kept,
     exhaustive,
   );

@@ -136,7 +136,7 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
       transform: planned && transformOf(planned, d, bits),
       state: {
         sample: { below: drawn.below, rows: SAMPLED, smallestShard: 3 },
-        ...{ epoch, frozen: 2, patience: 24, untilStep: 5, loss, lossSinceChange },
+        ...{ epoch, frozen: 2, patience: 24, untilStep: 5, overlaps: true, loss, lossSinceChange },
         steps: [
           { kind: 'split' as const, changed: 1, k, progress: null, exhaustive: true as const },
           { kind: 'merge' as const, changed: 0, k, progress: drawn.progress },

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { logSplitRatio } from '../../model/hastings.ts';
+import { learnedPrior, niwPrior } from '../../model/niw.ts';
+import { generator } from '../../model/random.ts';
+import { singleClusterGain } from '../../model/single-cluster.ts';
+import {
+  bestSoftSplit,
+  logSoftRatio,
+  type PriorOf,
+  responsibilities,
+  softStatistics,
+} from '../../model/soft-split.ts';
+import { addStatistics, type Covariance, scatter } from '../../model/statistics.ts';
+import { COVARIANCES, close, normalRows, statisticsOf } from './support.ts';
+
+const ones = (n: number) => new Float64Array(n).fill(1);
+
+/** Rows with mean 0 and variance 1 in each column, and the learned prior of a run with one cluster. */
+function oneCluster(values: number[], d: number, covariance: Covariance = 'full') {
+  const n = values.length / d;
+  const T = statisticsOf(values, d, 'full');
+  const spread = scatter(T, d, 'full').map((value) => value / n);
+  const rows = Float64Array.from(
+    values,
+    (value, p) => (value - T[1 + (p % d)] / n) / Math.sqrt(spread[(p % d) * (d + 1)]),
+  );
+  const all = softStatistics(rows, d, ones(n), 1, 'full')[0];
+  const data = scatter(all, d, 'full').map((value) => value / n);
+  const start = niwPrior({
+    mean: new Float64Array(d),
+    kappa: 1e-4,
+    nu: 2 * d + 1,
+    psi: covariance === 'full' ? data.map((value) => value * d) : new Float64Array(d).fill(d),
+    covariance,
+    estimate: 'mean',
+  });
+  const priorOf: PriorOf = (parts, share) => {
+    if (!parts.length) return start;
+    const within = parts.map((t) => scatter(t, d, covariance)).reduce(addStatistics);
+    const covariances = [within.map((value) => value / (n * share))];
+    return learnedPrior(start, 1, { weights: [1], covariances }, data);
+  };
+  return { rows, d, n, priorOf, start };
+}
+
+/** The best split, and what a law of a single cluster gains. */
+function judged(values: number[], d: number, covariance: Covariance = 'full') {
+  const { rows, n, priorOf, start } = oneCluster(values, d, covariance);
+  const split = bestSoftSplit(rows, priorOf, 10, 1, generator(1n, 'test'));
+  const single = singleClusterGain(rows, start, n);
+  return { split, single, accepted: !!split && split.logRatio > single };
+}
+
+/** Rows of Gaussians, in turn, by the columns' standard deviations. */
+const mixed = (seed: number, n: number, of: { at: number[]; sd: number }[]) =>
+  of.flatMap(({ at, sd }, c) =>
+    normalRows(seed + c, n, at.length).map((value, p) => at[p % at.length] + sd * value),
+  );
+
+const uniform = (seed: number, n: number, d: number) => {
+  const rng = generator(BigInt(seed), 'uniform');
+  return Array.from({ length: n * d }, () => rng.uniform());
+};
+
+/** A multivariate t. */
+function heavyTails(seed: number, n: number, d: number, freedom: number): number[] {
+  const rng = generator(BigInt(seed), 't');
+  return Array.from({ length: n }, () => {
+    const square = Array.from({ length: freedom }, () => rng.normal() ** 2).reduce((a, b) => a + b);
+    return Array.from({ length: d }, () => rng.normal() / Math.sqrt(square / freedom));
+  }).flat();
+}
+
+describe('parts that overlap are found', () => {
+  for (const covariance of COVARIANCES)
+    test(`three of them, of which two are 3 sd apart, ${covariance}`, () => {
+      const at = [
+        [0, 0, 0],
+        [3, 0, 0],
+        [0, 5, 0],
+      ];
+      const { split, accepted } = judged(
+        mixed(
+          5,
+          600,
+          at.map((centre) => ({ at: centre, sd: 1 })),
+        ),
+        3,
+        covariance,
+      );
+      assert.equal(split!.T.length, 3);
+      for (const [n] of split!.T) assert.ok(Math.abs(n - 600) < 90, `${n} rows`);
+      assert.ok(accepted);
+    });
+
+  test('a small tight one inside a wide one', () => {
+    const { split, single, accepted } = judged(
+      mixed(7, 1000, [
+        { at: [0, 0], sd: 1 },
+        { at: [0, 0], sd: 0.1 },
+      ]),
+      2,
+    );
+    assert.ok(accepted, `${split!.logRatio} nats, ${single} by a single law`);
+  });
+
+  test('where they are twelve sd apart, soft parts are the hard ones', () => {
+    const { split } = judged(
+      mixed(9, 300, [
+        { at: [0, 0], sd: 1 },
+        { at: [12, 0], sd: 1 },
+      ]),
+      2,
+    );
+    assert.equal(split!.T.length, 2);
+    for (const [n] of split!.T) close(n, 300, 1e-6);
+    assert.ok(split!.entropy < 1e-3);
+  });
+});
+
+describe('one cluster of another shape is not split', () => {
+  const shapes: [string, number[], number][] = [
+    ['a Gaussian', normalRows(1, 2000, 3), 3],
+    ['a Gaussian of few rows', normalRows(2, 60, 3), 3],
+    ['a square', uniform(3, 3000, 2), 2],
+    [
+      'a square that is turned',
+      uniform(4, 3000, 2).map((value, p, all) => (p % 2 ? all[p - 1] - value : value + all[p + 1])),
+      2,
+    ],
+    ['ten independent columns', uniform(5, 1500, 10), 10],
+    ['t with 3 degrees of freedom', heavyTails(6, 2000, 5, 3), 5],
+    ['t with 5 degrees of freedom', heavyTails(7, 1000, 3, 5), 3],
+  ];
+  for (const [name, values, d] of shapes)
+    test(name, () => {
+      const { split, single, accepted } = judged(values, d);
+      assert.ok(!accepted, `${split?.logRatio} nats for ${split?.T.length} parts, ${single} by a single law`);
+    });
+
+  test('nor one with a column that hardly varies, or rows too few for any part', () => {
+    const flat = normalRows(8, 300, 3).map((value, p) => (p % 3 === 2 ? (p < 6 ? 1 : 0) : value));
+    assert.equal(judged(flat, 3).accepted, false);
+    assert.equal(judged(normalRows(9, 12, 3), 3).split, null);
+  });
+});
+
+describe('soft evidence', () => {
+  const { rows, d, n, start } = oneCluster(normalRows(3, 50, 2), 2);
+
+  test('of hard assignments is that of the split', () => {
+    const r = Float64Array.from({ length: 2 * n }, (_, p) => Number((p >> 1) % 2 === p % 2));
+    const T = softStatistics(rows, d, r, 2, 'full');
+    close(logSoftRatio(start, { T, entropy: 0 }, 10, 0.5), logSplitRatio(start, T, 10, 0.5), 1e-12);
+  });
+
+  test('counts the entropy of the assignments', () => {
+    const same = { weight: 0.5, mean: new Float64Array(d), covariance: Float64Array.of(1, 0, 0, 1) };
+    const { r, entropy } = responsibilities(rows, d, [same, same], 'full');
+    for (const share of r) close(share, 0.5, 1e-12);
+    close(entropy, n * Math.LN2, 1e-12);
+    const T = softStatistics(rows, d, r, 2, 'full');
+    const at = (zeta: number) => logSoftRatio(start, { T, entropy }, 10, zeta);
+    close(at(0.5) - logSplitRatio(start, T, 10, 0.5), 0.5 * entropy, 1e-9);
+  });
+
+  test('responsibilities are those of the Gaussians', () => {
+    const gaussians = [
+      { weight: 0.3, mean: Float64Array.of(1, 0), covariance: Float64Array.of(2, 0.5, 0.5, 1) },
+      { weight: 0.7, mean: Float64Array.of(0, -1), covariance: Float64Array.of(0.5, 0, 0, 3) },
+    ];
+    const { r } = responsibilities(rows, d, gaussians, 'full');
+    for (let i = 0; i < n; i++) {
+      const density = gaussians.map(({ weight, mean, covariance: [a, b, , c] }) => {
+        const [x, y] = [rows[2 * i] - mean[0], rows[2 * i + 1] - mean[1]];
+        const det = a * c - b * b;
+        return (weight * Math.exp(-(c * x * x - 2 * b * x * y + a * y * y) / det / 2)) / Math.sqrt(det);
+      });
+      close(r[2 * i], density[0] / (density[0] + density[1]), 1e-9);
+    }
+  });
+});
+
+test('the same rows and seed give the same split', () => {
+  const { rows, priorOf } = oneCluster(normalRows(4, 200, 3), 3);
+  const once = () => bestSoftSplit(rows, priorOf, 10, 1, generator(3n, 'test'));
+  assert.deepEqual(once(), once());
+});
