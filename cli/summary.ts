@@ -1,6 +1,6 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
-import { alternationsText, certaintyText } from '../view/summary.ts';
+import { alternationsText, certaintyText, evidenceText } from '../view/summary.ts';
 
 /** As a word of a shell's command line. */
 const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
@@ -18,6 +18,7 @@ export function print(result: RunResult, json: boolean): void {
   const known = (value: number | null) => value?.toFixed(4) ?? null;
   const rows: [name: string, value: string | null][] = [
     ['clusters (K)', certainty ? `${k} (${certainty})` : String(k)],
+    ['evidence for K', evidenceText(result.evidence) || null],
     ['NMI', known(scores.nmi)],
     ['ARI', known(scores.ari)],
     ['ACC', known(scores.acc)],

@@ -6,8 +6,9 @@ import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { rowTexts } from '../data/texts.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
+import { evidenceForK } from '../model/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
-import { isUnchanged, renumbered, type State } from '../model/state.ts';
+import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
@@ -80,7 +81,7 @@ export function describeStage(context: RunContext): RunStage {
           await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
         const encoder = encoding && encoderOf(encoding);
         const { T, sampledOutliers } = found;
-        const { graph, sample } = state.clusters!;
+        const { graph, sample, steps } = state.clusters!;
         if (graph?.copies) {
           const copies = copiesInData(layout, sample.below, graph.copies, sampledOutliers);
           await out.npy(COPIES, '<i4', [layout.rows], copies);
@@ -90,6 +91,7 @@ export function describeStage(context: RunContext): RunStage {
         await writeDescriptions(context, state, reorderedCentres(centres, order));
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
+        const evidence = graph ? null : evidenceForK(steps, placesOf(order));
         const result = summarize(found, {
           ...{
             state: state.clusters!,
@@ -99,8 +101,10 @@ export function describeStage(context: RunContext): RunStage {
             scores,
             silhouette,
             out: out.path,
+            evidence,
           },
-          notes: (k) => notesOfRun(state, { k, silhouette, differing, sizes: Array.from(found.counts) }),
+          notes: (k) =>
+            notesOfRun(state, { k, silhouette, differing, sizes: Array.from(found.counts), evidence }),
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -245,7 +249,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, layout, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes' | 'evidence'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

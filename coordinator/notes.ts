@@ -1,8 +1,9 @@
 import { isPca } from '../data/transform.ts';
+import { CLOSE, type Decision } from '../model/evidence-for-k.ts';
 import { type EndReason, isCycling, MOST_DIFFERENT, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
-import type { Replicates } from '../view/summary.ts';
+import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import { OPTIONS } from './options.ts';
 import { mostClusters } from './training/rounds.ts';
@@ -39,6 +40,7 @@ export interface Outcome {
   columns: Columns;
   steps: readonly Step[];
   reason: EndReason;
+  evidence: Summary['evidence'];
   /** Null with Gaussians. */
   graph: (Pick<GraphState, 'stability'> & Partial<Pick<GraphState, 'copies'>>) | null;
 }
@@ -99,6 +101,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...labelsByNet(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
+    ...closeDecisions(outcome),
     ...wantedClusters(outcome),
   ];
 }
@@ -116,6 +119,35 @@ function wantedClusters({ config: { clusters }, k, steps, graph }: Outcome): str
     graph
       ? `--clusters ${clusters}: ${k} were left at the resolution that was taken; a larger --clusters finds more, and dpmesh resolutions shows what was tried`
       : `--clusters ${clusters}: the evidence supports no more than ${k} Gaussian clusters; --likelihood graph finds any number`,
+  ];
+}
+
+/** What was decided on splits and merges by so little that K could be another. */
+function closeDecisions({ evidence, k }: Outcome): string[] {
+  if (!evidence) return [];
+  const { split, merge } = evidence;
+  const note = (
+    decision: Decision | null,
+    what: (of: Decision) => string,
+    others: (of: Decision) => number,
+  ) => {
+    const margin = decision ? Math.abs(decision.nats - decision.needed) : Infinity;
+    if (!decision || margin > CLOSE) return [];
+    const odds = Math.exp(margin).toPrecision(2);
+    return [
+      `K could as well be ${k + others(decision)}: the evidence decides by odds of only ${odds} to 1 (${decisionText(what(decision), decision)}); --replicates 10 shows how far K can be relied on`,
+    ];
+  };
+  // What was accepted by the evidence alone is proposed the other way round thereafter.
+  const last = split.accepted?.needed ? split.accepted : null;
+  return [
+    ...note(split.refused, splitText, ({ sizes }) => sizes.length - 1),
+    ...note(merge.refused, mergeText, () => -1),
+    ...note(
+      last,
+      () => 'last split',
+      ({ sizes }) => 1 - sizes.length,
+    ),
   ];
 }
 

@@ -56,7 +56,7 @@ export function optionTypes(): string {
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string> = {
   Functions: 'train resume predict cut evaluate openRun synth',
-  Results: `Run RunResult Scores Replicates Stability Alternation ClusterDescription ShownRow ExemplarRow BorderRow
+  Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
     ApartColumn ClusterEvidence Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
   Options: `TrainOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions CutOptions EvaluateOptions
@@ -71,7 +71,7 @@ const ELSEWHERE: Record<string, string> = {
   'flags.md#run': 'ProgramOptions',
   'run-directory.md#clustersjson':
     'ClusterDescription ShownRow ExemplarRow BorderRow ApartColumn ClusterEvidence',
-  'run-directory.md#runjson': 'Scores Replicates Stability',
+  'run-directory.md#runjson': 'Scores Replicates Stability EvidenceForK Decision',
   'run-directory.md#mixture-which-coordinates': 'FittedMixture',
   'run-directory.md#eventsjsonl': 'RunEvent',
 };

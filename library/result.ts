@@ -12,6 +12,7 @@ import {
   runFiles,
 } from '../data/saved/run-files.ts';
 import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
+import type { EvidenceForK } from '../model/evidence-for-k.ts';
 import type { Alternation, Replicates, Scores, Stability, Summary } from '../view/summary.ts';
 
 /** The result of a run. */
@@ -65,6 +66,11 @@ export interface RunResult {
    * `replicates` says it), and where partitions of no resolution agree, so that K is 1.
    */
   readonly stability: Stability | null;
+  /**
+   * How nearly K would be another: the closest decisions on splits and merges; null with the graph likelihood (there `stability` says
+   * it), and where `clusters` has decided on K.
+   */
+  readonly evidence: EvidenceForK | null;
   /** What each clustering of an encoder's latent vectors found; null without alternations. */
   readonly alternations: readonly Alternation[] | null;
   /**
@@ -94,12 +100,12 @@ export function resultOf(
 ): RunResult {
   const { soft, report, files, shown = directory } = about;
   const { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds } = summary;
-  const { outliers, notes, replicates, stability, alternations = null } = summary;
+  const { outliers, notes, replicates, stability, evidence, alternations = null } = summary;
   const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
     ...{ loss, rows, outliers, columns: dim, epochs, rounds, workers, seconds },
-    ...{ replicates, stability, alternations, notes, directory: shown, report },
+    ...{ replicates, stability, evidence, alternations, notes, directory: shown, report },
   };
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);

@@ -115,6 +115,21 @@ export function nextPace(pace: Pace, loss: number | null, waits = true): Pace {
     : { frozen: Math.max(0, frozen - 1), patience, untilStep: untilStep - 1, ...losses };
 }
 
+/** What a step proposed, and what became of it. */
+export interface Proposal {
+  /** The cluster to split, or both to merge. */
+  clusters: number[];
+  /** Rows of each part of a split, or of both clusters of a merge. */
+  points: number[];
+  /** log H; null: it was not computed, or is infinite. */
+  logRatio: number | null;
+  /** What log H has to exceed, if that is not 0. */
+  needed?: number;
+  accepted: boolean;
+  /** Why it was decided so, if not by log H. */
+  reason?: string;
+}
+
 /** A past split or merge step. */
 export interface Step {
   kind: Change;
@@ -126,6 +141,8 @@ export interface Step {
   progress: number | null;
   /** A split step that made further proposals too: whatever the run can propose. */
   exhaustive?: true;
+  /** By which it came closest to another K (model/evidence-for-k.ts). */
+  closest?: Proposal;
   /** A merge step that joined clusters against their evidence, for `--clusters`. */
   joined?: true;
 }

@@ -19,17 +19,19 @@ const number = z.number();
 const count = z.int().check(z.nonnegative());
 /** By task, or by worker. */
 const seconds = z.record(text, number);
-const proposal = z.object({
-  epoch: count,
+export const proposal = z.object({
   /** The cluster to split, or both to merge. */
   clusters: z.array(count),
   /** Points of each part of a split, or of both clusters of a merge. */
   points: z.array(number),
   /** Null stands for ∞: an empty cluster always merges. */
   logRatio: z.nullable(number),
+  /** What it has to exceed, if that is not 0. */
+  needed: z.optional(number),
   accepted: z.boolean(),
   reason: z.optional(text),
 });
+const proposed = z.extend(proposal, { epoch: count });
 
 /** The fields of each type of event, but for `type` and `time`. */
 const SCHEMAS = {
@@ -99,8 +101,8 @@ const SCHEMAS = {
     seconds,
     workers: seconds,
   }),
-  split: proposal,
-  merge: proposal,
+  split: proposed,
+  merge: proposed,
   step: z.object({ epoch: count, kind: z.enum(['split', 'merge']), changed: count, k: count }),
   /** A replicate begins (`k` null), or has ended with so many clusters. */
   replicate: z.object({ replicate: count, of: count, k: z.nullable(count) }),

@@ -1,3 +1,5 @@
+import type { Decision, EvidenceForK } from '../model/evidence-for-k.ts';
+
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {
   /** Normalized mutual information (arithmetic mean of the entropies), 0 to 1. */
@@ -41,6 +43,8 @@ export interface Summary extends Scores {
   alternations?: Alternation[];
   /** Null without the graph likelihood, and where partitions of no resolution agree, so that K is 1. */
   stability: Stability | null;
+  /** How nearly K would be another; null with the graph likelihood (`stability` says it) and where `--clusters` has decided. */
+  evidence: EvidenceForK | null;
 }
 
 /** A clustering of an encoder's latent vectors, after which the encoder learned from its clusters, but for the last one. */
@@ -81,6 +85,26 @@ export function certaintyText(of: Partial<Pick<Summary, 'replicates' | 'stabilit
     ...(replicates ? [agreementText(`${replicates.count} replicates: `, replicates)] : []),
   ].join('; ');
 }
+
+/** Such as `split of cluster 2: 5.2 nats short (no valley); last merge: 12.1 nats to spare`. Empty: nothing is known. */
+export function evidenceText(evidence: EvidenceForK | null | undefined): string {
+  const { split, merge } = evidence ?? {};
+  return [
+    ...(split?.refused ? [decisionText(splitText(split.refused), split.refused)] : []),
+    ...(merge?.refused ? [decisionText(mergeText(merge.refused), merge.refused)] : []),
+    ...(split?.accepted ? [decisionText('last split', split.accepted)] : []),
+    ...(merge?.accepted ? [decisionText('last merge', merge.accepted)] : []),
+  ].join('; ');
+}
+
+/** Such as `last split: 5.2 nats to spare (its parts overlap)`. */
+export const decisionText = (what: string, { nats, needed, reason }: Decision): string =>
+  `${what}: ${Math.abs(nats - needed).toFixed(1)} nats ${nats > needed ? 'to spare' : 'short'}${reason ? ` (${reason})` : ''}`;
+
+export const splitText = ({ clusters, sizes }: Decision) =>
+  `split of cluster ${clusters![0]}${sizes.length > 2 ? ` in ${sizes.length}` : ''}`;
+export const mergeText = ({ clusters }: Decision) =>
+  `merge of clusters ${clusters!.toSorted((a, b) => a - b).join(' and ')}`;
 
 /** Such as `K 13, 11, 11; agreement .88, .97`. */
 export function alternationsText(alternations: readonly Alternation[]): string {

@@ -15,6 +15,7 @@ import { decode, encode, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
+import { proposal } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding, LatentClusters } from '../encoder/encoder.ts';
 import { netStates, transformFrom, transformTensors } from '../training/publish.ts';
@@ -113,6 +114,7 @@ const clusterHeader = z.object({
       k: count,
       progress: z.nullable(z.number()),
       exhaustive: z.optional(z.literal(true)),
+      closest: z.optional(proposal),
       joined: z.optional(z.literal(true)),
     }),
   ),

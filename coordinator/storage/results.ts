@@ -34,6 +34,7 @@ export function summarize(
     out: string;
     notes(k: number): string[];
     alternations?: Alternation[];
+    evidence: Summary['evidence'];
   },
 ): Summary {
   const { state, layout, spent, scores, silhouette, out, notes } = about;
@@ -57,6 +58,7 @@ export function summarize(
     replicates: null,
     ...(about.alternations && { alternations: about.alternations }),
     stability: stabilityOf(state),
+    evidence: about.evidence,
   };
 }
 

@@ -22,6 +22,14 @@ const line = z.string().check(z.refine((text) => oneLine(text) === text));
 const hex = z.string().check(z.regex(/^[0-9a-f]+$/));
 const score = z.nullable(z.number());
 /** How well partitions of other samples agree. */
+const decision = z.object({
+  clusters: z.optional(z.array(count)),
+  sizes: z.array(z.number()),
+  nats: z.number(),
+  needed: z.number(),
+  reason: z.optional(line),
+});
+const closest = z.object({ refused: z.nullable(decision), accepted: z.nullable(decision) });
 const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
@@ -101,6 +109,7 @@ const schema = z.object({
       notes: z._default(z.array(z.string()), []),
       replicates: z._default(z.nullable(z.object({ ...agreement, ks: z.array(count) })), null),
       stability: z._default(z.nullable(z.object(agreement)), null),
+      evidence: z._default(z.nullable(z.object({ split: closest, merge: closest })), null),
     }),
   ),
 });

@@ -1,4 +1,5 @@
 import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import { closestProposal } from '../../model/evidence-for-k.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
 import {
   type Change,
@@ -6,10 +7,12 @@ import {
   hasSettled,
   isJoining,
   nextChange,
+  type Proposal,
   type Step,
   withStep,
 } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
+import type { Emit } from '../../view/events.ts';
 import { followMixture, type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import { createRounds, shardSizes } from './rounds.ts';
@@ -76,12 +79,22 @@ export function trainingOf(run: Run): Training {
   /** The workers have the net. */
   let isPublished = false;
 
-  async function taken(step: Promise<State>): Promise<State> {
-    const after = await step;
-    const { kind, changed, k } = after.steps.at(-1)!;
+  async function taken(step: (emit: Emit) => Promise<State>): Promise<State> {
+    const proposals: Proposal[] = [];
+    const emit: Emit = (event) => {
+      if (event.type === 'split' || event.type === 'merge') {
+        const { type, epoch, ...proposal } = event;
+        proposals.push(proposal);
+      }
+      run.emit(event);
+    };
+    const after = await step(emit);
+    const last = after.steps.at(-1)!;
+    const { kind, changed, k } = last;
     run.emit({ type: 'step', epoch: after.epoch, kind, changed, k });
     if (changed) publishNet(run, after.net);
-    return after;
+    const closest = closestProposal(proposals);
+    return closest ? { ...after, steps: after.steps.with(-1, { ...last, closest }) } : after;
   }
   const named = (error: unknown) => {
     throw flatClusterError(config, error);
@@ -98,35 +111,26 @@ export function trainingOf(run: Run): Training {
     },
     async change(state, isAfterEpoch) {
       const own = runFor(run, state);
-      if (!isAfterEpoch) return taken(likelihood.join(own, state, config.clusters!)).catch(named);
+      const join = (emit: Emit) => likelihood.join({ ...own, emit }, state, config.clusters!);
+      if (!isAfterEpoch) return taken(join).catch(named);
       if (state.untilStep > 0 || isJoining(state.steps)) return null;
-      return taken(likelihood.step(own, state, nextChange(state.steps))).catch(named);
+      const step = (emit: Emit) => likelihood.step({ ...own, emit }, state, nextChange(state.steps));
+      return taken(step).catch(named);
     },
   };
 }
 
 /** What split and merge steps of all likelihoods have in common. */
 
-/** What was proposed, and what became of it. */
-interface Proposed {
-  clusters: number[];
-  /** Rows of each part. */
-  points: number[];
-  /** log H. */
-  logRatio: number;
-  accepted: boolean;
-  /** Why it was decided so, if not by log H. */
-  reason?: string;
-}
-
 export function emitProposal(
   run: Run,
   type: Change,
   { epoch }: Pick<State, 'epoch'>,
-  { clusters, points, logRatio, accepted, reason }: Proposed,
+  { clusters, points, logRatio, needed, accepted, reason }: Proposal & { logRatio: number },
 ): void {
   const finite = Number.isFinite(logRatio) ? logRatio : null;
-  run.emit({ type, epoch, clusters, points, logRatio: finite, accepted, ...(reason && { reason }) });
+  const about = { ...(needed && { needed }), ...(reason && { reason }) };
+  run.emit({ type, epoch, clusters, points, logRatio: finite, accepted, ...about });
 }
 
 /** The state after a step, as far as the schedule is concerned. */

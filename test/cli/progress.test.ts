@@ -125,7 +125,7 @@ test('the result names the command that opens its page again, to be pasted into 
   const result = {
     ...{ k: 3, loss: 0, epochs: 1, rounds: 1, workers: 1, rows: 9, columns: 2, seconds: 1, outliers: 0 },
     ...{ scores: { nmi: null, ari: null, acc: null, silhouette: 1 }, notes: [], report: null },
-    ...{ replicates: null, stability: null },
+    ...{ replicates: null, stability: null, evidence: null },
   };
   const said = (directory: string) => {
     log.mock.resetCalls();

@@ -27,6 +27,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
     steps: quiet(8),
     reason: 'settled',
     graph: null,
+    evidence: null,
     ...rest,
   };
 }
@@ -51,6 +52,28 @@ describe('notes on a result', () => {
     says({ dim: 64, rows: 50_000, sampled: 50_000 });
     // All epochs are used without --early-stop, too.
     says({ reason: 'max-epochs' });
+  });
+
+  test('splits and merges that were nearly accepted', () => {
+    const none = { refused: null, accepted: null };
+    const split = { clusters: [2], sizes: [300, 200, 125], nats: -1.2, needed: 0 };
+    const merge = { clusters: [7, 4], sizes: [600, 500], nats: 7, needed: 9.5, reason: 'an odd shape' };
+    const of = (nats: number) => ({
+      split: { refused: { ...split, nats }, accepted: null },
+      merge: { refused: merge, accepted: null },
+    });
+    says(
+      { evidence: of(-1.2) },
+      /^K could as well be 10: .* 3\.3 to 1 \(split of cluster 2 in 3: 1\.2 nats short\)/,
+      /^K could as well be 7: .* \(merge of clusters 4 and 7: 2\.5 nats short \(an odd shape\)\)/,
+    );
+    says({ evidence: of(-3.1) }, /be 7/);
+    const last = { ...split, nats: 9, needed: 8.5 };
+    says(
+      { evidence: { split: { refused: null, accepted: last }, merge: none } },
+      /be 6: .* \(last split: 0\.5 nats/,
+    );
+    says({ evidence: { split: { refused: null, accepted: split }, merge: none } });
   });
 
   test('what became of --clusters', () => {

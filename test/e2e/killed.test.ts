@@ -11,6 +11,7 @@ import {
   ofType,
   QUICK,
   resultHashes,
+  runFileOf,
   scratch,
   startAndReach,
   undisturbedHashes,
@@ -50,6 +51,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
     assert.ok(epochOf(run) < EPOCHS);
     const json = jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
     assert.equal(json.epochs, EPOCHS);
+    assert.deepEqual(json.evidence, runFileOf(join(folder, 'quiet')).result.evidence);
     assert.deepEqual(resultHashes(run), expected);
   });
 });

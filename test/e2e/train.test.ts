@@ -27,7 +27,7 @@ import {
 
 const KEYS = [
   ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'outliers'],
-  ...['dim', 'seconds', 'out', 'notes', 'replicates', 'stability'],
+  ...['dim', 'seconds', 'out', 'notes', 'replicates', 'stability', 'evidence'],
 ].sort();
 const N = 3000;
 const folder = scratch();
@@ -96,6 +96,19 @@ describe('a run', () => {
     for (const name of ['silhouette', 'loss', 'epochs', 'rounds', 'seconds'])
       assert.ok(Number.isFinite(json[name]), name);
     assert.ok(json.rounds >= json.epochs && json.epochs > 0);
+  });
+
+  test('says which refused split and merge were nearest to another K', () => {
+    const { evidence } = jsonOf(ended);
+    assert.deepEqual(runFileOf(base).result.evidence, evidence);
+    const { split, merge } = evidence;
+    assert.ok(split.refused.clusters[0] < K && split.refused.nats < split.refused.needed);
+    const [a, b] = merge.refused.clusters;
+    assert.ok(a !== b && Math.max(a, b) < K && merge.refused.nats < 0);
+    // That of the clusters that the proposal was of, whose rows are all in the sample.
+    const counts = times(K, (c) => labelsOf(base).data.filter((label: number) => label === c).length);
+    assert.deepEqual(merge.refused.sizes.toSorted(), [counts[a], counts[b]].toSorted());
+    assert.ok(split.accepted.nats > split.accepted.needed);
   });
 
   test('logs its progress on stderr', () => {

@@ -1,3 +1,4 @@
+import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { learnedPrior, type Niw } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { singleClusterGain } from '../../../model/single-cluster.ts';
@@ -133,15 +134,22 @@ export function splitOverlapping(
     const priorOf = priorOver(run, state, 1, centre, rows.length / d);
     const rng = generator(seed, 'soft-split', state.epoch, k);
     const found = bestSoftSplit(rows, priorOf, alpha, zeta, rng);
-    if (!found || found.logRatio <= 0) continue;
-    const accepted = found.logRatio > singleGain(rows, priorOf, zeta);
+    if (!found) continue;
+    // Fitting laws takes long: they do not matter where none would be needed to refuse it, by far.
+    const needed = found.logRatio > -CLOSE ? Math.max(0, singleGain(rows, priorOf, zeta)) : 0;
+    const accepted = found.logRatio > needed;
     const parts = found.T.map((t) => shift(scaleStatistics(t, every), d, covariance, centre));
     emitProposal(run, 'split', state, {
       clusters: [k],
       points: parts.map(([n]) => n),
       logRatio: found.logRatio,
+      needed,
       accepted,
-      reason: accepted ? 'its parts overlap' : 'one cluster of another shape is as likely',
+      reason: accepted
+        ? 'its parts overlap'
+        : needed
+          ? 'one cluster of another shape is as likely'
+          : undefined,
     });
     if (!accepted) continue;
     isAny = true;

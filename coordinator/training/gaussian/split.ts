@@ -231,14 +231,10 @@ async function proposeFurtherSplits(
       return { k, parts, rule, logRatio };
     })
     .sort((p, q) => q.logRatio - p.logRatio);
-  const gainsEnough = ({ parts, logRatio }: Split) =>
-    logRatio > (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
-  const shown = await firstConvincing(
-    run,
-    state,
-    ranked.filter(gainsEnough),
-    (k) => CLEAR_GAIN * zeta * totals[k][0],
-  );
+  const leastGain = ({ parts }: Split) => (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
+  const gainsEnough = (split: Split) => split.logRatio > leastGain(split);
+  const clearGain = (k: number) => CLEAR_GAIN * zeta * totals[k][0];
+  const shown = await firstConvincing(run, state, ranked.filter(gainsEnough), clearGain);
   for (const k of splits.keys()) {
     const accepted = shown.get(k);
     const best = accepted ?? ranked.find((proposal) => proposal.k === k);
@@ -250,7 +246,8 @@ async function proposeFurtherSplits(
             ? 'no valley'
             : 'gains less than the search may';
       const { logRatio } = best;
-      const about = { clusters: [k], points: rowsOf(best.parts), logRatio, accepted: !!accepted };
+      const needed = refused === 'no valley' ? clearGain(k) : leastGain(best);
+      const about = { clusters: [k], points: rowsOf(best.parts), logRatio, needed, accepted: !!accepted };
       emitProposal(run, 'split', state, { ...about, reason: refused ?? tooFew(logRatio) });
     }
     if (accepted) splits[k] = accepted;

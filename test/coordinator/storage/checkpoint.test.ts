@@ -139,7 +139,17 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
         ...{ epoch, frozen: 2, patience: 24, untilStep: 5, overlaps: true, loss, lossSinceChange },
         steps: [
           { kind: 'split' as const, changed: 1, k, progress: null, exhaustive: true as const },
-          { kind: 'merge' as const, changed: 0, k, progress: drawn.progress },
+          {
+            ...{ kind: 'merge' as const, changed: 0, k, progress: drawn.progress },
+            closest: {
+              clusters: [0, 1],
+              points: [5, 2],
+              logRatio: -3.5,
+              needed: 2,
+              accepted: false,
+              reason: 'odd',
+            },
+          },
         ],
         prior: niwPrior({
           ...{ mean: f64(d), kappa: 1e-4, nu: d + 1.5, covariance, estimate: drawn.estimate },
