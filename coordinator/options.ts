@@ -126,7 +126,7 @@ export const OPTIONS = {
       paper: 0,
     }),
     keepCopies: option(yesOrNo(), {
-      help: 'graph likelihood: also count near copies of rows, which count once otherwise',
+      help: 'graph likelihood: near copies of a row are rows of the graph too, not one row that weighs as much as they do',
       fast: false,
     }),
     replicates: optional(integer(2, 100), 'none', {

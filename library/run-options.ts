@@ -36,7 +36,7 @@ export interface ModelOptions {
     | `pca:${number}`;
   /** Approximate number of rows to train on; 0: all. All rows are labelled (a whole number, at least 0). @defaultValue max(20000, 1000·D); 40000 with an encoder */
   sample?: number | null;
-  /** Graph likelihood: also count near copies of rows, which count once otherwise. @defaultValue false */
+  /** Graph likelihood: near copies of a row are rows of the graph too, not one row that weighs as much as they do. @defaultValue false */
   keepCopies?: boolean;
   /** Number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */
   replicates?: number | null;

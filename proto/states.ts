@@ -25,8 +25,8 @@ import type { Tensors } from './tensors.ts';
 
 /** Layers of a net. */
 const MOST_LAYERS = 64;
-/** Rounding may take w + w′ − w·w′ above 1. */
-const LARGEST_WEIGHT = 1 + 1e-9;
+/** Of an edge between two groups of a million copies. */
+const LARGEST_WEIGHT = 1e12;
 
 /** What a state consists of. */
 export interface StateSpec {
@@ -147,7 +147,7 @@ const graph: StateSpec = {
   sizes: (tensors) => ({ edges: tensorOf(tensors, 'graph', 'index', 'int32').data.length }),
 };
 
-/** Each edge is there in both directions, with the same weight of at most 1: else a search for the best partition may not end. */
+/** Each edge is there in both directions, with the same weight of a limited size: else a search for the best partition may not end. */
 function assertUndirected(tensors: Tensors): void {
   const [starts, index, weight] = ['starts', 'index', 'weight'].map((name) => tensors[name].data);
   const n = starts.length - 1;
@@ -165,7 +165,10 @@ function assertUndirected(tensors: Tensors): void {
       }
       isUndirected &&= isEdge;
     }
-  must(isUndirected, 'graph: its edges are not the same in both directions, with weights of up to 1');
+  must(
+    isUndirected,
+    'graph: its edges are not the same in both directions, with weights above 0 and up to 1e12',
+  );
 }
 
 const moments = (size: Dim) => plain({ first: float32([size]), second: float32([size]) });

@@ -63,3 +63,10 @@ export function nearCopies(
     }
   return isAny ? first.map((_, row) => firstOf(row)) : null;
 }
+
+/** The number of rows of each group, in the order of the first ones; `of`: as `nearCopies` returns them. */
+export function groupSizes(of: Int32Array): Int32Array {
+  const sizes = new Int32Array(of.length);
+  for (const first of of) sizes[first]++;
+  return sizes.filter((size) => size > 0);
+}

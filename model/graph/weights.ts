@@ -128,6 +128,14 @@ function transposed({ starts, index, weight }: Graph): Graph {
   return { starts: back, ...to };
 }
 
+/** The graph of rows that stand for `sizes` rows each: an edge counts once for each pair of these. */
+export function multiplied({ starts, index, weight }: Graph, sizes: Int32Array): Graph {
+  const products = weight.slice();
+  for (let i = 0; i < sizes.length; i++)
+    for (let e = starts[i]; e < starts[i + 1]; e++) products[e] *= sizes[i] * sizes[index[e]];
+  return { starts, index, weight: products };
+}
+
 /** The sum of each row's weights. */
 export function degrees({ starts, weight }: Graph): Float64Array {
   const sums = new Float64Array(starts.length - 1);

@@ -1,5 +1,5 @@
 import { concat } from '../../../model/arrays.ts';
-import { nearCopies } from '../../../model/graph/copies.ts';
+import { groupSizes, nearCopies } from '../../../model/graph/copies.ts';
 import {
   type ClusterMemberships,
   hardMemberships,
@@ -7,7 +7,7 @@ import {
   sweptMemberships,
 } from '../../../model/graph/mean-field.ts';
 import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
-import { type DegreeGraph, degrees, symmetrized } from '../../../model/graph/weights.ts';
+import { type DegreeGraph, degrees, multiplied, symmetrized } from '../../../model/graph/weights.ts';
 import type { Copies, Sample, State } from '../../../model/state.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
@@ -72,7 +72,8 @@ async function sampleGraph(run: Means, below: number, known?: Copies | null): Pr
     if (copies) found = await neighboursOf(run);
   }
   const { shards, starts, n, rows, k, index, distance, weight } = found;
-  const graph = symmetrized(index, weight, k);
+  const edges = symmetrized(index, weight, k);
+  const graph = copies ? multiplied(edges, groupSizes(copies.of)) : edges;
   const degree = degrees(graph);
   const total = degree.reduce((a, b) => a + b, 0);
   run.dispatcher.publish('graph', {

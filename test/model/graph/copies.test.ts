@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nearCopies } from '../../../model/graph/copies.ts';
+import { groupSizes, nearCopies } from '../../../model/graph/copies.ts';
 import { generator } from '../../../model/random.ts';
 import { nearest } from './support.ts';
 
@@ -65,6 +65,10 @@ describe('near copies', () => {
     assert.equal(found([...rows, ...Array(60).fill(rows[0])]), null, 'the same row');
     assert.equal(groupsOf(found([...rows, ...tight(MOST - 1, rows[0])]))[0].length, MOST);
     assert.equal(found([...rows, near(rows[0], 0.01)], NEIGHBOURS, 1), null);
+  });
+
+  test('are counted, in the order of first rows', () => {
+    assert.deepEqual(groupSizes(Int32Array.of(0, 1, 0, 3, 1, 0)), Int32Array.of(3, 2, 1));
   });
 
   test('are not looked for among few rows', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { degrees, directedWeights, subgraph, symmetrized } from '../../../model/graph/weights.ts';
+import { degrees, directedWeights, multiplied, subgraph, symmetrized } from '../../../model/graph/weights.ts';
 import { close, forAll, normalRows } from '../support.ts';
 import { matrixOf, nearest, randomGraph } from './support.ts';
 
@@ -110,4 +110,11 @@ test('a subgraph has the edges among its rows', () => {
     );
     assert.deepEqual([own.starts.length, own.starts.at(-1)], [rows.length + 1, own.index.length]);
   }
+});
+
+test('an edge counts for each pair of the rows that its ends stand for', () => {
+  const graph = randomGraph(2, 20, () => 0.4);
+  const sizes = Int32Array.from({ length: 20 }, (_, i) => 1 + (i % 4));
+  const expected = matrixOf(graph).map((row, i) => row.map((w, j) => w * (sizes[i] * sizes[j])));
+  assert.deepEqual(matrixOf(multiplied(graph, sizes)), expected);
 });

@@ -58,7 +58,7 @@ class DPMesh(Parameters, Options):
     outliers_ : ndarray of bool, shape (n_samples,)
         Rows so far from all others that they were set apart. They are labelled, but were not trained on.
     copies_ : ndarray of int32, shape (n_samples,)
-        The first row of the group of near copies that a row is in, with which it counted once; -1 for rows without copies.
+        The first row of the group of near copies that a row is in, with which it is one row of the graph; -1 for rows without copies.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
         How much of each row belongs to each cluster; only with ``soft=True``.
     n_features_in_ : int

@@ -203,7 +203,8 @@ class Options:
             approximate number of rows to train on; 0: all. All rows are labelled; a whole number, at least 0.
             Default: max(20000, 1000·D); 40000 with an encoder (schedule paper: 0).
         keep_copies : bool
-            graph likelihood: also count near copies of rows, which count once otherwise. Default: false.
+            graph likelihood: near copies of a row are rows of the graph too, not one row that weighs as much
+            as they do. Default: false.
         replicates : int
             number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows
             how far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.

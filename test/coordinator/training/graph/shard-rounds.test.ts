@@ -53,7 +53,7 @@ describe('rounds of the graph likelihood', () => {
     assert.ok(dimension > 1 && dimension < 4, `blobs in three dimensions: ${dimension}`);
   });
 
-  test('leave near copies out, which are those of the checkpoint afterwards', async () => {
+  test('count near copies in the edges of the row that stays, which are those of the checkpoint afterwards', async () => {
     const dispatcher = localDispatcher();
     // With a row in place of another one.
     const copied = {
@@ -78,7 +78,15 @@ describe('rounds of the graph likelihood', () => {
     const again = await sourceOf(dispatcher).of({ below: w.below }, copies);
     assert.deepEqual([again.n, again.copies], [n, copies]);
     assert.equal((await sourceOf(localDispatcher()).of({ below: w.below }, null)).n, N);
-    assert.equal(graph.starts.length, n + 1);
+    // Row 1 took the place of row 0, and is left out.
+    const { index, distance } = nearest(of.rows.slice(D), D, 20);
+    const expected = symmetrized(index, directedWeights(distance, 20), 20);
+    const weight = expected.weight.map(
+      (value, e) => value * (e < expected.starts[1] || expected.index[e] === 0 ? 2 : 1),
+    );
+    assert.deepEqual([graph.starts, graph.index], [expected.starts, expected.index]);
+    close(graph.weight, weight, 1e-5);
+    close(again.graph.weight, weight, 1e-5);
   });
 
   test('find the memberships of all rows', async () => {
