@@ -117,6 +117,19 @@ function singleGain(rows: Float64Array, priorOf: PriorOf, zeta: number): number 
   return singleClusterGain(someOf(rows, prior.d), prior, (zeta * rows.length) / prior.d);
 }
 
+/** Why a split is refused that gains less than such a law. */
+export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
+
+/** What it gains for all rows, where there is one cluster. */
+export function singleLawGain(run: Run, state: State, { of, every }: ClusterRows): number {
+  const { rows, centre } = centred(of[0], run.d);
+  return singleGain(
+    rows,
+    priorOver(run, state, 1, centre, rows.length / run.d),
+    temperingOf(run, state, every),
+  );
+}
+
 /** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. Is there one? */
 export function splitOverlapping(
   run: Run,
@@ -145,11 +158,7 @@ export function splitOverlapping(
       logRatio: found.logRatio,
       needed,
       accepted,
-      reason: accepted
-        ? 'its parts overlap'
-        : needed
-          ? 'one cluster of another shape is as likely'
-          : undefined,
+      reason: accepted ? 'its parts overlap' : needed ? ANOTHER_SHAPE : undefined,
     });
     if (!accepted) continue;
     isAny = true;

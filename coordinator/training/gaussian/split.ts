@@ -20,7 +20,7 @@ import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
-import { type ClusterRowsOf, splitOverlapping } from './overlap.ts';
+import { ANOTHER_SHAPE, type ClusterRowsOf, singleLawGain, splitOverlapping } from './overlap.ts';
 import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
 import {
   type CentreSets,
@@ -62,12 +62,21 @@ export async function splitStep(
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
   const ratios = ratiosOf(run, state, parts, judge);
+  // Halves of all rows have to gain more than a law of a single cluster.
+  const single =
+    clusterRows && state.mixture.k === 1 && ratios[0] > 0
+      ? singleLawGain(run, state, await clusterRows(run, state))
+      : 0;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
-    const accepted = accepts(logRatio, uniform);
+    const isExplained = logRatio > 0 && logRatio <= single;
+    const accepted = !isExplained && accepts(logRatio, uniform);
     const about = { clusters: [k], points: rowsOf(pair), logRatio, accepted };
-    emitProposal(run, 'split', state, { ...about, reason: tooFew(logRatio) });
+    emitProposal(run, 'split', state, {
+      ...about,
+      reason: isExplained ? ANOTHER_SHAPE : tooFew(logRatio),
+    });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
