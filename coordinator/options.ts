@@ -117,7 +117,7 @@ export const OPTIONS = {
       fast: false,
     }),
     transform: option(transform(), {
-      help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding; with --schedule paper normalize, up to 4 columns center',
+      help: 'input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding (paper schedule: normalize, of up to 4 columns center)',
       fast: 'auto',
     }),
     sample: optional(integer(0), 'max(20000, 1000·D); 40000 with an encoder', {

@@ -24,7 +24,7 @@ export interface ModelOptions {
   imageSize?: number | string | null;
   /** Leave out images of a folder that cannot be decoded. @defaultValue false */
   skipBad?: boolean;
-  /** Input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding; with `schedule` paper normalize, up to 4 columns center. @defaultValue auto */
+  /** Input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance); auto: standard, or what suits an embedding (paper schedule: normalize, of up to 4 columns center). @defaultValue auto */
   transform?:
     | 'auto'
     | 'center'

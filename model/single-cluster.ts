@@ -26,18 +26,32 @@ const SWEEPS = 2;
  * least 0. All covariances are posterior means, as columns may be constant in a cluster.
  */
 export function singleClusterGain(rows: Float64Array, prior: Niw, count: number): number {
-  const { d } = prior;
+  const { d, covariance } = prior;
   const n = rows.length / d;
   const half = Math.log(count) / 2;
+  const angles = (d * (d - 1)) / 2;
   const gaussian = located(rows, prior, new Float64Array(n).fill(1));
-  const squares = squaredRadii(rows, d, gaussian);
-  const base = -(n * d * Math.log(2 * Math.PI) + n * logDet(gaussian.covariance, d) + total(squares)) / 2;
+  const full = gaussianLikelihood(rows, d, gaussian);
+  // With diagonal covariances a Gaussian whose columns are correlated is another law.
+  const isDiagonal = covariance === 'diag';
+  const base = isDiagonal ? gaussianLikelihood(rows, d, uncorrelated(gaussian, d)) : full;
   const factor = count / n;
   return Math.max(
     0,
-    factor * (ellipticalLikelihood(rows, prior, gaussian) - base) - 3 * half,
-    factor * componentsGain(rows, d, gaussian) - (d + (d * (d - 1)) / 2) * half,
+    factor * (ellipticalLikelihood(rows, prior, gaussian) - base) - (3 + (isDiagonal ? angles : 0)) * half,
+    factor * (componentsGain(rows, d, gaussian) + full - base) - (d + angles) * half,
   );
+}
+
+const uncorrelated = ({ mean: centre, covariance }: Location, d: number): Location => ({
+  mean: centre,
+  covariance: covariance.map((value, p) => (p % (d + 1) === 0 ? value : 0)),
+});
+
+function gaussianLikelihood(rows: Float64Array, d: number, at: Location): number {
+  const n = rows.length / d;
+  const squares = squaredRadii(rows, d, at).reduce((sum, value) => sum + value, 0);
+  return -(n * d * Math.log(2 * Math.PI) + n * logDet(at.covariance, d) + squares) / 2;
 }
 
 interface Location {
@@ -53,8 +67,6 @@ function located(rows: Float64Array, { d, covariance, psi, nu }: Niw, weights: F
   const own = (p: number) => (covariance === 'full' ? psi[p] : p % (d + 1) === 0 ? psi[p / (d + 1)] : 0);
   return { mean: mean(T, d), covariance: spread.map((value, p) => (value + own(p)) / count) };
 }
-
-const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
 
 /** Squared distances of rows from the mean, in the metric of the covariance. */
 function squaredRadii(rows: Float64Array, d: number, { mean: centre, covariance }: Location): Float64Array {

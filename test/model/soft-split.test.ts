@@ -139,6 +139,15 @@ describe('one cluster of another shape is not split', () => {
       assert.ok(!accepted, `${split?.logRatio} nats for ${split?.T.length} parts, ${single} by a single law`);
     });
 
+  test('nor, with diagonal covariances, one whose columns are correlated', () => {
+    const values = normalRows(10, 2000, 2).map((value, p, all) =>
+      p % 2 ? 0.8 * all[p - 1] + 0.6 * value : value,
+    );
+    const { split, accepted } = judged(values, 2, 'diag');
+    assert.ok(split!.logRatio > 0);
+    assert.equal(accepted, false);
+  });
+
   test('nor one with a column that hardly varies, or rows too few for any part', () => {
     const flat = normalRows(8, 300, 3).map((value, p) => (p % 3 === 2 ? (p < 6 ? 1 : 0) : value));
     assert.equal(judged(flat, 3).accepted, false);

@@ -29,7 +29,9 @@ export async function mergeStep(
   const { alpha } = run.config;
   const zeta = tempering(run, state);
   const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
-  const rows = mixture.k > 1 && clusterRows ? await clusterRows(run, state) : null;
+  // Where none overlap, hard statistics decide as well; but two that are all have to gain more than a law of a single cluster.
+  const isSoft = state.overlaps ? mixture.k > 1 : mixture.k === 2;
+  const rows = isSoft && clusterRows ? await clusterRows(run, state) : null;
   const ratio = (a: number, b: number) =>
     rows && T[a][0] > 0 && T[b][0] > 0
       ? logSoftMergeRatio(run, state, rows, a, b)

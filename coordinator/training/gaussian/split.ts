@@ -75,6 +75,7 @@ export async function splitStep(
     const about = { clusters: [k], points: rowsOf(pair), logRatio, accepted };
     emitProposal(run, 'split', state, {
       ...about,
+      ...(isExplained && { needed: single }),
       reason: isExplained ? ANOTHER_SHAPE : tooFew(logRatio),
     });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;

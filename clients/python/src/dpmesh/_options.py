@@ -197,7 +197,7 @@ class Options:
         input_transform : str
             input transform: center, normalize (unit rows), standard, min-max, min-max-global (one range for
             all columns), none, pca:<axes>, pca:<share> (as many axes as hold that share of the variance);
-            auto: standard, or what suits an embedding; with schedule paper normalize, up to 4 columns center.
+            auto: standard, or what suits an embedding (paper schedule: normalize, of up to 4 columns center).
             Default: auto.
         sample : int
             approximate number of rows to train on; 0: all. All rows are labelled; a whole number, at least 0.
