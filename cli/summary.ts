@@ -1,6 +1,6 @@
 import { printable } from '../base/text.ts';
 import type { RunResult } from '../library/result.ts';
-import { alternationsText, certaintyText, evidenceText } from '../view/summary.ts';
+import { alternationsText, cameBackText, certaintyText, evidenceText } from '../view/summary.ts';
 
 /** As a word of a shell's command line. */
 const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
@@ -19,6 +19,7 @@ export function print(result: RunResult, json: boolean): void {
   const rows: [name: string, value: string | null][] = [
     ['clusters (K)', certainty ? `${k} (${certainty})` : String(k)],
     ['evidence for K', evidenceText(result.evidence) || null],
+    ['came back', cameBackText(result.replicates)],
     ['NMI', known(scores.nmi)],
     ['ARI', known(scores.ari)],
     ['ACC', known(scores.acc)],

@@ -225,13 +225,14 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
   const { out, warn, earlyFinish, trainer } = context;
   const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
   const { below } = state.clusters!.sample;
+  const { net } = state.labelled!.state;
   const outliers = state.labelled!.found.sampledOutliers.map(({ length }) => length);
   const stopped = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
-    const replicates = trainer.replicate({ below, outliers });
+    const replicates = trainer.replicate({ below, outliers, net, k: state.summary!.k });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
     if (!result) {

@@ -75,6 +75,8 @@ const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
 /** Of Gaussian clusters so many rows are beyond their reach; there is a note of more than a few times as many. */
 const [BEYOND_REACH, MANY_TIMES] = [1e-6, 10];
+/** Mean Jaccard coefficient up to which a cluster has dissolved (Hennig 2007): fewer rows are shared than not. */
+const DISSOLVED = 0.5;
 /** From this share of the most clusters on there is a note: merges may follow the split that reached it. */
 const NEARLY = 0.9;
 
@@ -222,10 +224,21 @@ function twoValued({ columns: { mean, min, max, variance, names }, rows, d }: Ou
 }
 
 /** Replicates that all find another K than the run say that it is not sure, however well they agree among themselves. */
-export function notesOnReplicates(k: number, { count: replicates, k: [least, most] }: Replicates): string[] {
-  if (least <= k && k <= most) return [];
+export function notesOnReplicates(k: number, of: Replicates): string[] {
+  const { count: replicates, clusters } = of;
+  const [least, most] = of.k;
+  const dissolved = [...clusters.keys()].filter((cluster) => (clusters[cluster] ?? 1) <= DISSOLVED);
+  const [which, they] = dissolved.length === 1 ? ['cluster', 'it'] : ['clusters', 'they'];
+  const more = dissolved.length > MOST_NAMED ? ` and ${dissolved.length - MOST_NAMED} more` : '';
+  const lost = dissolved.length
+    ? [
+        `${which} ${dissolved.slice(0, MOST_NAMED).join(', ')}${more} did not come back in the ${replicates} replicates, each of half of the rows (Jaccard at most ${DISSOLVED}): with other rows ${they} would be divided or joined otherwise`,
+      ]
+    : [];
+  if (least <= k && k <= most) return lost;
   const found = least === most ? `K ${least}` : `K ${least} to ${most}`;
   return [
+    ...lost,
     `K is ${k}, but the ${replicates} replicates, each of half of the rows, found ${found}: K depends on which rows there are; bring more rows, or do not rely on it`,
   ];
 }

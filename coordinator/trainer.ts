@@ -81,7 +81,7 @@ export function createTrainer(host: TrainerHost) {
     },
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) =>
       resultTree(runFor(run, numbered), numbered, found),
-    replicate: (sample: { below: number; outliers: number[] }) => replicate(run, sample, stopping.signal),
+    replicate: (sample: Parameters<typeof replicate>[1]) => replicate(run, sample, stopping.signal),
     /** Ends the replicates before their next epoch. */
     async stopReplicates(): Promise<void> {
       stopping.abort();

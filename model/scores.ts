@@ -260,3 +260,19 @@ function distanceSums(x: Float64Array, dim: number, codes: Int32Array, clusters:
   }
   return sums;
 }
+
+/**
+ * The largest Jaccard coefficient of each of the k clusters and one of another clustering of the same rows: rows in both by rows in one of
+ * them, 1 where it came back (Hennig 2007, *Cluster-wise assessment of cluster stability*). Null for clusters without rows.
+ */
+export function jaccards(labels: Int32Array, others: Int32Array, k: number): (number | null)[] {
+  const widest = 1 + others.reduce((a, b) => Math.max(a, b), -1);
+  const both = new Float64Array(k * widest);
+  for (let i = 0; i < labels.length; i++) both[labels[i] * widest + others[i]]++;
+  const table = Array.from({ length: k }, (_, c) => both.subarray(c * widest, (c + 1) * widest));
+  const sizes = Array.from({ length: widest }, (_, j) => table.reduce((sum, own) => sum + own[j], 0));
+  return table.map((own) => {
+    const rows = own.reduce((a, b) => a + b, 0);
+    return rows ? own.reduce((most, n, j) => Math.max(most, n / (rows + sizes[j] - n)), 0) : null;
+  });
+}

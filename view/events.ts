@@ -113,7 +113,13 @@ const SCHEMAS = {
     outliers: z.optional(count),
     notes: z.optional(z.array(text)),
     replicates: z.optional(
-      z.object({ count, k: z.tuple([count, count]), ks: z.array(count), agreement: number }),
+      z.object({
+        count,
+        k: z.tuple([count, count]),
+        ks: z.array(count),
+        agreement: number,
+        clusters: z._default(z.array(z.nullable(number)), []),
+      }),
     ),
     stability: z.optional(z.object({ count, k: z.tuple([count, count]), agreement: number })),
     /** By all workers in the entire run: twice the rows of the data if a sample was used that did not grow, and no worker was lost. */

@@ -1,6 +1,6 @@
 import { isOver, type Outcome, type RunInfo } from './api.ts';
 import { currentK, type RunHistory } from './history.ts';
-import { alternationsText, certaintyText, evidenceText, type Summary } from './summary.ts';
+import { alternationsText, cameBackText, certaintyText, evidenceText, type Summary } from './summary.ts';
 import {
   compactCount,
   count,
@@ -116,6 +116,7 @@ export function outcomeEntries({ result, directory, report }: Outcome, config: R
   const entries: Entry[] = [
     ['clusters (K)', certainty ? `${result.k} (${certainty})` : String(result.k)],
     ['evidence for K', evidenceText(result.evidence)],
+    ['came back', cameBackText(result.replicates) ?? ''],
     ['alternations', result.alternations ? alternationsText(result.alternations) : ''],
     ['NMI', score(result.nmi)],
     ['ARI', score(result.ari)],

@@ -75,6 +75,11 @@ export interface Replicates {
   ks: number[];
   /** Mean adjusted Rand index of the labels of two replicates, at most 1, which means the same clusters. */
   agreement: number;
+  /**
+   * For each cluster how well it came back, 0 to 1: the mean of the largest Jaccard coefficients of its rows and those of a replicate's
+   * cluster; null without rows in the sample. Empty in results of earlier versions.
+   */
+  clusters: (number | null)[];
 }
 
 /** What is known of how sure K is: `12 partitions of other samples: K 15–19, agreement .86; 8 replicates: 17, agreement .97`. */
@@ -105,6 +110,21 @@ export const splitText = ({ clusters, sizes }: Decision) =>
   `split of cluster ${clusters![0]}${sizes.length > 2 ? ` in ${sizes.length}` : ''}`;
 export const mergeText = ({ clusters }: Decision) =>
   `merge of clusters ${clusters!.toSorted((a, b) => a - b).join(' and ')}`;
+
+/** Of how many clusters `cameBackText` tells. */
+const MOST_TOLD = 8;
+
+/** The clusters that came back least in replicates, such as `cluster 5 .42, 3 .91`; null without replicates. */
+export function cameBackText(replicates: Replicates | null): string | null {
+  const known = (replicates?.clusters ?? []).flatMap((value, cluster) =>
+    value === null ? [] : [{ value, cluster }],
+  );
+  const least = known.toSorted((a, b) => a.value - b.value).slice(0, MOST_TOLD);
+  const told = least.map(({ value, cluster }) => `${cluster} ${short(value)}`);
+  return told.length
+    ? `cluster ${told.join(', ')}${known.length > MOST_TOLD ? '; the others more' : ''}`
+    : null;
+}
 
 /** Such as `K 13, 11, 11; agreement .88, .97`. */
 export function alternationsText(alternations: readonly Alternation[]): string {

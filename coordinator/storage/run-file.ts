@@ -107,7 +107,10 @@ const schema = z.object({
       out: z.string(),
       /** Files of earlier versions lack it. */
       notes: z._default(z.array(z.string()), []),
-      replicates: z._default(z.nullable(z.object({ ...agreement, ks: z.array(count) })), null),
+      replicates: z._default(
+        z.nullable(z.object({ ...agreement, ks: z.array(count), clusters: z._default(z.array(score), []) })),
+        null,
+      ),
       stability: z._default(z.nullable(z.object(agreement)), null),
       evidence: z._default(z.nullable(z.object({ split: closest, merge: closest })), null),
     }),

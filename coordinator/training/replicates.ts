@@ -1,12 +1,13 @@
 import { halfSize } from '../../model/layout.ts';
+import type { Net } from '../../model/nets/net.ts';
 import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
-import { ariOfLabels } from '../../model/scores.ts';
+import { ariOfLabels, jaccards } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Replicates } from '../../view/summary.ts';
 import { initialState } from './epoch.ts';
-import { publishTransform } from './publish.ts';
+import { publishNet, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
 import { trainingEnd, trainingOf } from './train.ts';
@@ -24,16 +25,19 @@ interface SampledRows {
  * Trains `--replicates` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
  * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes. `outliers`: those of each shard, which do not
- * count. `signal`: rejects with its reason before the next epoch.
+ * count. `net`: by which the rows of the run have their labels; the first `k` clusters have rows. `signal`: rejects with its reason before the next epoch.
  */
 export async function replicate(
   run: Run,
-  { below, outliers }: { below: number; outliers: number[] },
+  { below, outliers, net, k }: { below: number; outliers: number[]; net: Net; k: number },
   signal: AbortSignal,
 ): Promise<Replicates> {
   const { emit, config, layout } = run;
   const count = config.replicates!;
   const sample = { below, rows: sampledCounts(layout, below).map((rows, shard) => rows - outliers[shard]) };
+  publishNet(run, net);
+  const width = net.shapes.at(-1)![0];
+  const own = (await labelSample(run, sample, width)).labels;
   const ks: number[] = [];
   const labellings: Int32Array[] = [];
   for (let number = 1; number <= count; number++) {
@@ -43,7 +47,9 @@ export async function replicate(
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
   }
-  return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings) };
+  const found = labellings.map((labels) => jaccards(own, labels, width));
+  const clusters = Array.from({ length: k }, (_, cluster) => meanOf(found.map((all) => all[cluster])));
+  return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings), clusters };
 }
 
 /** The width of the trained net, which the workers have. */
@@ -107,6 +113,10 @@ async function labelSample(run: Run, { below, rows }: SampledRows, k: number) {
   }
   return { k: counts.filter((n) => n > 0).length, labels: Int32Array.from(labels) };
 }
+
+/** Null if they are. */
+const meanOf = (values: (number | null)[]): number | null =>
+  values.includes(null) ? null : values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
 
 /** The mean adjusted Rand index of all pairs. */
 function agreement(labellings: Int32Array[]): number {

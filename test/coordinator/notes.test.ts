@@ -200,9 +200,17 @@ describe('notes on a result', () => {
   });
 
   test('replicates that find another K', () => {
-    const replicates = { count: 4, k: [1, 1] as [number, number], ks: [1, 1, 1, 1], agreement: 1 };
+    const replicates = {
+      count: 4,
+      k: [1, 1] as [number, number],
+      ks: [1, 1, 1, 1],
+      agreement: 1,
+      clusters: [1],
+    };
     assert.match(notesOnReplicates(2, replicates)[0], /^K is 2, but the 4 replicates, .* found K 1: /);
     assert.match(notesOnReplicates(9, { ...replicates, k: [5, 8] })[0], /found K 5 to 8: /);
+    const clusters = [0.9, 0.5, null, 0.31];
+    assert.match(notesOnReplicates(1, { ...replicates, clusters })[0], /^clusters 1, 3 did not come back/);
     for (const k of [5, 6, 8]) assert.deepEqual(notesOnReplicates(k, { ...replicates, k: [5, 8] }), []);
   });
 

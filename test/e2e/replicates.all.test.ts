@@ -59,7 +59,9 @@ describe('replicates', () => {
       );
     }
     assert.deepEqual(found[1], found[0]);
-    const { count, k, ks, agreement } = found[0];
+    const { count, k, ks, agreement, clusters } = found[0];
+    assert.equal(clusters.length, K);
+    for (const value of clusters) assert.ok(value > 0.6 && value <= 1, String(clusters));
     assert.equal(count, 3);
     assert.deepEqual(k, [Math.min(...ks), Math.max(...ks)]);
     for (const own of ks) assert.ok(Math.abs(own - K) <= 1, String(ks));
@@ -141,5 +143,5 @@ test('notes: K 1 with a column of row numbers; no replicate differs', async () =
   const { k, notes, replicates } = jsonOf(await dpmesh(args));
   assert.equal(k, 1);
   assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);
-  assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1 });
+  assert.deepEqual(replicates, { count: 2, k: [1, 1], ks: [1, 1], agreement: 1, clusters: [1] });
 });

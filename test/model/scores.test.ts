@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { accuracy, ari, contingency, contingencyCounter, nmi } from '../../model/scores.ts';
+import { accuracy, ari, contingency, contingencyCounter, jaccards, nmi } from '../../model/scores.ts';
 
 interface Labelling {
   name: string;
@@ -65,4 +65,10 @@ describe('contingency', () => {
     for (const code of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
       assert.throws(() => contingency([code], [0]), RangeError);
   });
+});
+
+test('Jaccard coefficients: of a cluster that came back, one in two, one that is a part of another, one without rows', () => {
+  const labels = Int32Array.of(0, 0, 0, 1, 1, 1, 1, 2);
+  const others = Int32Array.of(3, 3, 3, 0, 0, 0, 1, 1);
+  assert.deepEqual(jaccards(labels, others, 4), [1, 3 / 4, 1 / 2, null]);
 });
