@@ -14,7 +14,13 @@ test('notes and replicates of a run that has ended', () =>
     await becomes(page, 'now-k', /^10$/);
     assert.equal(await isVisible(page, 'result-notes'), false);
     const notes = ['the first <b>note</b>', 'the second'];
-    const replicates = { count: 8, k: [10, 11] as [number, number], ks: [10, 11], agreement: 0.974 };
+    const replicates = {
+      count: 8,
+      k: [10, 11] as [number, number],
+      ks: [10, 11],
+      agreement: 0.974,
+      clusters: [],
+    };
     run.send({ type: 'event', event: { ...DONE, notes, replicates } });
     run.setStatus('done');
     await page.locator('#result-notes').waitFor();
