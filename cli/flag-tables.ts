@@ -25,24 +25,31 @@ function line(name: string, value: string, what: string, accepts = ''): string {
   return `- ${code(`--${name}`)}${value && ` = ${value}`}: ${withCode(what)}${accepts && `; ${accepts}`}`;
 }
 
+const called = (name: string, alias: Flag['alias']) => (alias ? `${name}, --${alias}` : name);
+
 const visible = (flags: Flags) => Object.entries(flags).filter(([, flag]) => !flag.hidden);
 
 function flagLine([name, flag]: [string, Flag]): string {
   const { alias, demandOption, default: value, defaultDescription = value, describe, choices } = flag;
   const shown = demandOption ? 'required' : value === false ? '' : valueText(defaultDescription);
   const accepts = choices?.map((choice) => code(String(choice))).join(', ');
-  return line(alias ? `${name}, --${alias}` : name, shown, describe!, accepts);
+  return line(called(name, alias), shown, describe!, accepts);
 }
 
 /** The options in one group of those that determine the result. */
 function resultList(group: string): string {
   const lines = options
     .filter(([, option]) => option.group === group)
-    .map(([name, { help, type, limit, choices, fast, paper, defaultText }]) => {
+    .map(([name, { help, type, limit, choices, fast, paper, defaultText, alias }]) => {
       const onPaper = paper === undefined ? '' : ` (paper: ${valueText(paper)})`;
       const accepts = choices?.map(code).join(', ') ?? (type === 'number' ? limit : '');
       const isOff = fast === false && paper === undefined;
-      return line(kebabCase(name), isOff ? '' : `${valueText(defaultText ?? fast)}${onPaper}`, help, accepts);
+      return line(
+        called(kebabCase(name), alias),
+        isOff ? '' : `${valueText(defaultText ?? fast)}${onPaper}`,
+        help,
+        accepts,
+      );
     });
   const [config] = Object.entries(resultFlags);
   return [...(config[1].group === `${group}:` ? [flagLine(config)] : []), ...lines].join('\n');

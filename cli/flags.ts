@@ -74,9 +74,10 @@ type Positional<Name extends string> = Name extends `${string} <${infer Word}..>
 
 export const nameOf = ({ command }: Pick<Command, 'command'>) => command.split(' ')[0];
 
-const flagFrom = ({ type, group, help, choices }: Option): Flag => ({
+const flagFrom = ({ type, group, help, choices, alias }: Option): Flag => ({
   ...{ type, group: `${group}:`, describe: help, requiresArg: type !== 'boolean' },
   ...(choices && { choices }),
+  ...(alias && { alias }),
 });
 
 /** Flags that determine the result. Their defaults are only shown, not set, because those of a config file take precedence. */
@@ -116,10 +117,9 @@ export const flagsFor = (command: RunCommand): Flags =>
 export type RunValues = Partial<ValuesOf<typeof RUN_OPTIONS>>;
 
 function runFlag(option: RunOption): Flag {
-  const { fast, defaultText, alias, canBeOff } = option;
+  const { fast, defaultText, canBeOff } = option;
   return {
     ...flagFrom(option),
-    ...(alias && { alias }),
     ...(canBeOff && { canBeOff }),
     ...(defaultText ? { defaultDescription: shownDefault(option) } : { default: fast }),
   };

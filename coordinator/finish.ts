@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/folder.ts';
+import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { rowTexts } from '../data/texts.ts';
@@ -92,6 +93,8 @@ export function describeStage(context: RunContext): RunStage {
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const evidence = graph ? null : evidenceForK(steps, placesOf(order));
+        const isSplit = final.mixture.k > 1 && !graph && !encoding && !images;
+        const skewed = isSplit ? await skewedColumns(source) : [];
         const result = summarize(found, {
           ...{
             state: state.clusters!,
@@ -104,7 +107,14 @@ export function describeStage(context: RunContext): RunStage {
             evidence,
           },
           notes: (k) =>
-            notesOfRun(state, { k, silhouette, differing, sizes: Array.from(found.counts), evidence }),
+            notesOfRun(state, {
+              k,
+              silhouette,
+              differing,
+              sizes: Array.from(found.counts),
+              evidence,
+              skewed,
+            }),
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -205,7 +215,7 @@ async function writeDescriptions(
     text !== null && source.texts
       ? await clusterTexts(found, k, seed, rowTexts(source.texts(text), `column ${text} of ${data}`))
       : null;
-  const { names = null } = source;
+  const names = shownNames(source);
   const areMeant = !encoding && !imageShape(source.shape);
   const { counts, T, columns } = found;
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
@@ -250,7 +260,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, layout, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes' | 'evidence'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes' | 'evidence' | 'skewed'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

@@ -5,6 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { isCopy } from '../data/cache.ts';
 import type { ImageOptions } from '../data/images/images.ts';
 import type { Labels } from '../data/labels.ts';
+import { asLogFlag, loggedColumns, withLogarithms } from '../data/logarithm.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import { type RunConfig, tableOptions } from './config.ts';
@@ -121,11 +122,29 @@ export async function openRows(
     if (source.table?.note) warn(source.table.note);
     if (source.table?.filled) log(source.table.filled);
     await assertKept(source, config);
+    const logged = await loggedIn(source, config, resume, log);
+    return { source: withLogarithms(source, logged, data), leftOut };
   } catch (error) {
     source.close();
     throw error;
   }
-  return { source, leftOut };
+}
+
+/** Columns that are said one by one. */
+const MOST_NAMED = 64;
+
+/** The columns, from 0, to cluster by their logarithms; those of a resumed run are known. */
+async function loggedIn(
+  source: Source,
+  { data, logarithm }: RunConfig,
+  resume: ResumedRun | undefined,
+  log: (line: string) => void,
+): Promise<readonly number[]> {
+  if (resume || logarithm === null) return resume?.run.data.logged ?? [];
+  const columns = await loggedColumns(source, logarithm, data);
+  const which = columns.length ? asLogFlag(columns, source.names ?? null, MOST_NAMED) : 'no column';
+  log(`clustered by logarithms: ${which}`);
+  return columns;
 }
 
 /** UserError where a flag is for tables, and the data are none. */

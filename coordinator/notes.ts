@@ -1,3 +1,4 @@
+import { asLogFlag } from '../data/logarithm.ts';
 import { isPca } from '../data/transform.ts';
 import { CLOSE, type Decision } from '../model/evidence-for-k.ts';
 import { type EndReason, isCycling, MOST_DIFFERENT, quietSteps, type Step } from '../model/schedule.ts';
@@ -34,6 +35,8 @@ export interface Outcome {
   /** Rows that no cluster explains, and the rows of each cluster that was added as the sample had missed it. */
   unexplained: number;
   added: readonly number[];
+  /** Columns of the data that logarithms describe better. */
+  skewed: readonly number[];
   /** Columns after the transform. */
   d: number;
   /** What is known of each column of the data. */
@@ -93,6 +96,7 @@ export function notesOn(outcome: Outcome): string[] {
   return [
     ...(k === 1 && isDecided ? oneCluster : []),
     ...(k > 1 && !graph ? [...fewRows(outcome), ...twoValued(outcome)] : []),
+    ...(k > 1 ? skewedColumns(outcome) : []),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -295,7 +299,7 @@ function suspectColumns({ mean, min, max, variance, names }: Columns, rows: numb
     );
   if (far.length)
     notes.push(
-      `K is 1, and ${named(far)} ${far.length === 1 ? 'has' : 'have'} values as far as ${Math.round(Math.max(...far.map(({ farthest }) => farthest)))} standard deviations from the mean, which can hide clusters: if they are errors, remove these rows; if not, try logarithms; leave out a column that is constant otherwise`,
+      `K is 1, and ${named(far)} ${far.length === 1 ? 'has' : 'have'} values as far as ${Math.round(Math.max(...far.map(({ farthest }) => farthest)))} standard deviations from the mean, which can hide clusters: if they are errors, remove these rows; if not, try logarithms (--log) where they are positive; leave out a column that is constant otherwise`,
     );
   return notes;
 }
@@ -311,6 +315,15 @@ function negativeSilhouette({ silhouette }: Outcome): string[] {
   if (silhouette === null || silhouette >= 0) return [];
   return [
     `the silhouette is negative (${silhouette.toFixed(3)}): many rows are as near to another cluster as to their own, so clusters overlap or are not round (long, or one inside another); before you rely on K, look at the picture of clusters and the separation of each in the report`,
+  ];
+}
+
+/** A long tail is more than one Gaussian, though it may be one cluster. */
+function skewedColumns({ skewed, columns: { names } }: Outcome): string[] {
+  if (!skewed.length) return [];
+  const [are, their] = skewed.length === 1 ? ['is', 'its'] : ['are', 'their'];
+  return [
+    `${namedColumns(skewed, names)} ${are} skewed (positive, with a long tail), and pieces of one such tail are clusters of their own here: ${their} logarithms describe the rows better; try ${asLogFlag(skewed, names, MOST_NAMED)}`,
   ];
 }
 

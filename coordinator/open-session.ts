@@ -348,13 +348,15 @@ async function listenForWorkers(
   return startServer({
     bind,
     layout,
-    file: sharedFiles
-      ? {
-          path: source.file ?? absolute(config.data),
-          ...(source.array !== undefined && { array: source.array }),
-          firstBlock: await firstBlockHash(source, layout),
-        }
-      : null,
+    // Others than this process have no logarithms.
+    file:
+      sharedFiles && !source.logged
+        ? {
+            path: source.file ?? absolute(config.data),
+            ...(source.array !== undefined && { array: source.array }),
+            firstBlock: await firstBlockHash(source, layout),
+          }
+        : null,
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./data-check.ts');

@@ -42,6 +42,8 @@ interface Description<T> {
   /** The default with `--schedule paper`, if it differs. */
   paper?: T | null;
   defaultText?: string;
+  /** Another name of the flag. */
+  alias?: string;
 }
 
 interface RunDescription<T> extends Description<T> {
@@ -50,8 +52,6 @@ interface RunDescription<T> extends Description<T> {
   isForTerminals?: boolean;
   /** The default in programs, if it differs. */
   inPrograms?: string;
-  /** Another name of the flag. */
-  alias?: string;
   /** The flag takes a value, but `--no-<flag>` is valid too. */
   canBeOff?: boolean;
 }
@@ -108,6 +108,10 @@ export const OPTIONS = {
     }),
     oneHot: optional(columnNames(), 'none', {
       help: 'columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one',
+    }),
+    logarithm: optional(columnNames(), 'none', {
+      alias: 'log',
+      help: 'columns of positive numbers to cluster by their logarithms, by name (also a*) or number from 1; auto: those with a long tail, which would be cut into several clusters',
     }),
     imageSize: optional(imageSize(), 'their own, which must be the same for all', {
       help: 'width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24',

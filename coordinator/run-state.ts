@@ -165,6 +165,7 @@ export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Arra
     dtype: source.dtype,
     shape: source.shape,
     table: source.table,
+    logged: source.logged,
     leftOut: leftOut ?? null,
     identity: server.identity(),
     backend: backend && { ...backend, mixed: mixed === true },

@@ -15,6 +15,7 @@ import {
 import { assertVersion, fileVersion } from './cache.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import type { ImageOptions } from './images/images.ts';
+import { withLogarithms } from './logarithm.ts';
 import {
   type ArrayFile,
   assertNumeric,
@@ -52,6 +53,8 @@ export interface OpenOptions extends Telling {
   array?: string;
   /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
   images?: ImageOptions;
+  /** Columns in whose place stand their logarithms, from 0. */
+  logged?: readonly number[];
   /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
   expected?: ExpectedSize;
 }
@@ -62,7 +65,12 @@ export interface OpenOptions extends Telling {
  * also several of them, in a folder or by a pattern); or a folder of images. The format is detected from the content, else from the
  * name. At an address, an .npy is read in place, another file from a copy. Rejects with a UserError, one line, if the file is invalid.
  */
-export async function openSource(path: string, options: OpenOptions = {}): Promise<Source> {
+export const openSource = async (
+  path: string,
+  { logged = [], ...options }: OpenOptions = {},
+): Promise<Source> => withLogarithms(await openPlain(path, options), logged, path);
+
+async function openPlain(path: string, options: OpenOptions): Promise<Source> {
   if (isRemote(path)) return openElsewhere(path, options);
   if (!isFile(path)) return openSeveral(path, options);
   const version = fileVersion(path);

@@ -48,6 +48,8 @@ export interface Source {
   readonly id?: string;
   /** The names of the columns; null or undefined where they have none. */
   readonly names?: readonly string[] | null;
+  /** The columns, from 0, in whose place stand their logarithms; undefined where there are none. */
+  readonly logged?: readonly number[];
   /** Of a table: what became of its missing values and categories. */
   readonly table?: TableFacts;
   /** The text in a column of a table, by its name or number, in the order of the rows, slice by slice. UserError without such a column. */

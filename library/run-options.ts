@@ -20,6 +20,8 @@ export interface ModelOptions {
   decimal?: '.' | ',' | null;
   /** Columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one. @defaultValue none */
   oneHot?: string | readonly string[] | null;
+  /** Columns of positive numbers to cluster by their logarithms, by name (also a*) or number from 1; auto: those with a long tail, which would be cut into several clusters. @defaultValue none */
+  logarithm?: string | readonly string[] | null;
   /** Width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24. @defaultValue their own, which must be the same for all */
   imageSize?: number | string | null;
   /** Leave out images of a folder that cannot be decoded. @defaultValue false */

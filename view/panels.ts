@@ -78,7 +78,17 @@ export const scoreLegend = ({ nmi, silhouette }: Summary): string =>
     .join(' ');
 
 /** Options that are off without a value; the others without one follow from the data. */
-const OFF = new Set(['labels', 'drop', 'id', 'text', 'impute', 'oneHot', 'replicates', 'outliers']);
+const OFF = new Set([
+  'labels',
+  'drop',
+  'id',
+  'text',
+  'impute',
+  'oneHot',
+  'logarithm',
+  'replicates',
+  'outliers',
+]);
 
 /** The resolved configuration, the data, and what `more` says of the run. */
 export function configEntries({ config, data, out }: RunInfo, more: readonly Entry[] = []): string {

@@ -2,6 +2,7 @@ import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ImageOptions } from '../data/images/images.ts';
+import { withLogarithms } from '../data/logarithm.ts';
 import { tuple } from '../data/npy.ts';
 import { isImageFolder, openSource } from '../data/open.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
@@ -47,7 +48,7 @@ export type Labelled = ReturnType<Predictor['pieces']> extends AsyncGenerator<in
 export async function openPredictor(input: PredictInput) {
   const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
   const trained = readTrainedModel(run);
-  const { transform, encoder, net, backendName, names, images, table, moments } = trained;
+  const { transform, encoder, net, backendName, names, images, table, moments, logged } = trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
@@ -61,11 +62,12 @@ export async function openPredictor(input: PredictInput) {
             impute: table.impute === 'drop' ? null : table.impute,
             trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
           },
+          logged,
           log,
           status,
           images: { ...imagesOf(images), skipBad, warn, log, status, signal },
         })
-      : data;
+      : withLogarithms(data, logged, name);
   try {
     if (source.table?.note) warn(source.table.note);
     if (source.table?.filled) log(`predict: ${source.table.filled}`);

@@ -19,6 +19,7 @@ import type { RunFile } from '../storage/run-file.ts';
 /** How its rows are read from its data. UserError if its list of images is damaged. */
 export const howRead = (path: string, { data, config, files }: RunFile): OpenOptions => ({
   table: tableOptions(config, data.leftOut ?? null),
+  logged: data.logged,
   images: {
     size: config.imageSize,
     skipBad: config.skipBad,

@@ -63,6 +63,8 @@ const schema = z.object({
     leftOut: z.optional(z.string()),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
+    /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
+    logged: z.optional(z.array(count)),
     /** The latent vectors of the rows by an encoder: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
@@ -127,6 +129,7 @@ export interface RunMetadata {
   dtype: string;
   shape?: readonly number[];
   table?: TableFacts;
+  logged?: readonly number[];
   leftOut: string | null;
   versions: Record<string, string>;
   identity: string | null;
@@ -144,7 +147,7 @@ export function runFile(
   result: Summary | null,
   written?: { files: FileHashes; order: number[] },
 ): RunFile {
-  const { id, config, layout, dtype, shape, table, leftOut, versions, identity, backend } = metadata;
+  const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
   const { hashes, codes, fences, likelihood } = metadata;
   return {
     dpmesh: versions.dpmesh,
@@ -170,6 +173,7 @@ export function runFile(
           ...(table.aside.length && { aside: table.aside }),
         },
       }),
+      ...(logged && { logged: [...logged] }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
       ...(fences && { fences: savedBounds(fences) }),
     },

@@ -33,6 +33,8 @@ export interface TrainedModel {
   moments: ColumnMoments | null;
   /** How the table that it was trained on was read. */
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
+  /** The columns that it knows by their logarithms, from 0. */
+  logged: readonly number[];
   /** The quantile of distances beyond which rows are marked as outliers; null: none. */
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
@@ -83,7 +85,13 @@ const savedTable = z.object({
 const about = z.object({
   identity: z.nullable(z.string()),
   data: z.prefault(
-    z.object({ dtype: text, leftOut: text, shape: orNull(z.array(size)), table: orNull(savedTable) }),
+    z.object({
+      dtype: text,
+      leftOut: text,
+      shape: orNull(z.array(size)),
+      table: orNull(savedTable),
+      logged: z._default(z.array(column), []),
+    }),
     {},
   ),
   config: z.prefault(
@@ -130,6 +138,7 @@ export function readTrainedModel(run: string): TrainedModel {
     (!encoder || (encoder.widths.at(-1) === input && have(width, encoder.factor, encoder.shift))) &&
     (!before || (normalize && have(input, before.factor, before.shift))) &&
     fences.every(({ column }) => column < input) &&
+    data.logged.every((column) => column < width) &&
     (!columns || (have(dim, columns) && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
@@ -147,6 +156,7 @@ export function readTrainedModel(run: string): TrainedModel {
     dtype: data.dtype,
     images: data.shape && { shape: data.shape, isScaled: imageSize !== null },
     leftOut: data.leftOut,
+    logged: data.logged,
     outliers,
     isGaussian: likelihood?.name !== 'graph',
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },

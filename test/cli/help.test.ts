@@ -32,7 +32,7 @@ for (const command of ['train', 'coordinator'])
     const text = await help(command);
     for (const [option, { fast, defaultText }] of options) {
       const name = kebabCase(option);
-      const at = text.indexOf(` --${name} `);
+      const at = text.search(new RegExp(` --${name}[ ,]`));
       assert.ok(at >= 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
       const shown = defaultText ?? fast;

@@ -22,7 +22,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
-    ...{ unexplained: 0, added: [], differing: 0 },
+    ...{ unexplained: 0, added: [], differing: 0, skewed: [] },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -87,6 +87,20 @@ describe('notes on a result', () => {
     const more = { ...config, clusters: 20 };
     says({ config: more }, /no more than 8 Gaussian clusters; --likelihood graph/);
     says({ config: more, graph: { stability: 0.8 } }, /8 were left .*dpmesh resolutions/);
+  });
+
+  test('columns with a long tail', () => {
+    says({ skewed: [1] }, /^column 1 \(counted from 0\) is skewed .*; try --log 2 \(counted from 1\)$/);
+    const { columns } = outcome();
+    const named = (...names: string[]) => ({ ...columns, names });
+    says({ skewed: [0, 1], columns: named('a', 'b') }, /^columns a, b are skewed .*; try --log a,b$/);
+    // Where a list would be taken apart, or is long.
+    says({ skewed: [0], columns: named('a,b') }, /; try --log auto$/);
+    says(
+      { skewed: [0, 1, 2, 3], columns: named('a', 'b', 'c', 'd') },
+      /^columns a, b, c and 1 more .* --log auto$/,
+    );
+    one({ skewed: [1] }, /^K is 1: no split/);
   });
 
   test('near copies of rows', () => {

@@ -27,6 +27,7 @@ _PARAMETERS = {
     **{_kebab(key): name for name, key in RESULT_OPTIONS.items()},
     **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
     "data": "X",
+    "log": "logarithm",
 }
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
@@ -57,7 +58,7 @@ def readable(message: str, folder: Path, run: Path | None = None) -> str:
     for pattern, words in _ADVICE:
         message = re.sub(pattern, words, message)
     message = re.sub(
-        r"--(drop|one-hot|columns) ('[^']+'|[^\s']+?)(?=, or (?:keep|make)|; --| (?:clusters|makes) |$)", _columns, message
+        r"--(drop|one-hot|columns|log) ('[^']+'|[^\s']+?)(?=, or (?:keep|make)|; --| (?:clusters|makes) | \(counted|$)", _columns, message
     )
     message = re.sub(r"(keep with | and |; )--(id|text) (?!and )('[^']+'|[^\s']+?)(?=[ ;,]|$)", _column, message)
     message = _FLAG.sub(_parameter, _ASSIGNMENT.sub(_assignment, message))

@@ -22,6 +22,7 @@ RESULT_OPTIONS = {
     "sep": "sep",
     "decimal": "decimal",
     "one_hot": "oneHot",
+    "logarithm": "logarithm",
     "image_size": "imageSize",
     "skip_bad": "skipBad",
     "input_transform": "transform",
@@ -102,6 +103,7 @@ class Options:
         sep: str | None = None,
         decimal: Literal[".", ","] | None = None,
         one_hot: str | Sequence[str | int] | None = None,
+        logarithm: str | Sequence[str | int] | None = None,
         image_size: int | str | None = None,
         skip_bad: bool | None = None,
         input_transform: str | None = None,
@@ -189,6 +191,9 @@ class Options:
         one_hot : str | Sequence[str | int]
             columns of categories to turn into columns of 0 and 1, one for each category but the most frequent
             one. Default: none.
+        logarithm : str | Sequence[str | int]
+            columns of positive numbers to cluster by their logarithms, by name (also a*) or number from 1;
+            auto: those with a long tail, which would be cut into several clusters. Default: none.
         image_size : int | str
             width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24. Default:
             their own, which must be the same for all.
@@ -352,6 +357,7 @@ class Options:
         self.sep = sep
         self.decimal = decimal
         self.one_hot = one_hot
+        self.logarithm = logarithm
         self.image_size = image_size
         self.skip_bad = skip_bad
         self.input_transform = input_transform
