@@ -32,8 +32,9 @@ for (const command of ['train', 'coordinator'])
     const text = await help(command);
     for (const [option, { fast, defaultText }] of options) {
       const name = kebabCase(option);
-      const at = text.search(new RegExp(` --${name}[ ,]`));
-      assert.ok(at >= 0, `--${name} is missing`);
+      // Not where the help of another one names it.
+      const at = text.search(new RegExp(`[\\]:] --${name}[ ,]`)) + 1;
+      assert.ok(at > 0, `--${name} is missing`);
       const rest = text.slice(at + 3 + name.length);
       const shown = defaultText ?? fast;
       if (shown === undefined) continue;
