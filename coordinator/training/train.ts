@@ -62,8 +62,9 @@ export function runFor(run: Run, { overlaps }: Pick<State, 'overlaps'>): Run {
 /** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted, or the net is to follow. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
   const isLast = state.epoch >= run.config.maxEpochs;
-  if (!isSettled(run, state)) return isLast ? 'max-epochs' : null;
-  return isToJoin(run, state) || (isToFollow(run, state) && !isLast) ? null : 'settled';
+  if (isSettled(run, state) && isToJoin(run, state)) return null;
+  if (!isSettled(run, state) || isToFollow(run, state)) return isLast ? 'max-epochs' : null;
+  return 'settled';
 }
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
