@@ -137,7 +137,7 @@ describe('of Gaussian clusters', () => {
   test('a cluster that is two would split next, into these', async () => {
     const data = doubleData();
     // So few rows count that the two are one.
-    const flags = ['--coarsening', 100, ...QUICK];
+    const flags = ['--coarsening', 40, ...QUICK];
     assert.equal(jsonOf(await dpmesh(trainArgs(data, path('double'), '--workers', 1, ...flags))).k, 4);
     const [first, ...others] = nextOf('double');
     assert.deepEqual(json('double', 'tree.json').sizes, [800, 400, 400, 400]);
