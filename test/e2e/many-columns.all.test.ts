@@ -147,9 +147,11 @@ for (const [kind, of, why] of [
         const labels = labelsOf(path(name)).data as Int32Array;
         assert.deepEqual(labels, labelsOf(run).data, 'the run itself is as it was');
       }
-      const [{ agreement, ...one }, other] = found;
-      assert.deepEqual(other, { agreement, ...one });
+      const [{ agreement, clusters, ...one }, other] = found;
+      assert.deepEqual(other, { agreement, clusters, ...one });
       assert.deepEqual(one, { count: 2, k: [K, K], ks: [K, K] });
+      assert.equal(clusters.length, K);
+      for (const jaccard of clusters) assert.ok(jaccard > 0.998, `Jaccard ${jaccard}`);
       // All rows, or all but one that is between two clusters.
       assert.ok(agreement > 0.998, `agreement ${agreement}`);
     });
