@@ -151,7 +151,7 @@ for (const [kind, of, why] of [
       assert.deepEqual(other, { agreement, clusters, ...one });
       assert.deepEqual(one, { count: 2, k: [K, K], ks: [K, K] });
       assert.equal(clusters.length, K);
-      for (const jaccard of clusters) assert.ok(jaccard > 0.998, `Jaccard ${jaccard}`);
+      for (const jaccard of clusters) assert.ok(jaccard > 0.99, `Jaccard ${jaccard}`);
       // All rows, or all but one that is between two clusters.
       assert.ok(agreement > 0.998, `agreement ${agreement}`);
     });
