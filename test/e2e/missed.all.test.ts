@@ -33,7 +33,7 @@ const [CENTRE, ALONE] = [
   [40, -60, 20, 0],
 ];
 
-describe('a cluster of one row in a thousand, of which the sample has five or six', () => {
+describe('a cluster of one row in a thousand, of which the sample has two or three', () => {
   const next = normals(31);
   const isRare = (row: number) => row % (ROWS / RARE) === 7;
   const rows = times(ROWS, (row) =>
@@ -45,7 +45,7 @@ describe('a cluster of one row in a thousand, of which the sample has five or si
   const run = join(folder, 'run');
   let result: Record<string, unknown>;
   before(async () => {
-    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', 5000, '--workers', 2, '--soft')));
+    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', 2500, '--workers', 2, '--soft')));
   });
 
   test('is found, and what was done is said', () => {
@@ -76,13 +76,13 @@ describe('a cluster of one row in a thousand, of which the sample has five or si
 
   test('and the same bytes with another number of workers', async () => {
     const other = join(folder, 'other');
-    jsonOf(await dpmesh(trainArgs(data, other, '--sample', 5000, '--workers', 3, '--soft')));
+    jsonOf(await dpmesh(trainArgs(data, other, '--sample', 2500, '--workers', 3, '--soft')));
     assert.deepEqual(resultHashes(other), resultHashes(run));
   });
 
   test('but not where the number of clusters was given', async () => {
     const given = join(folder, 'given');
-    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', 5000, '--clusters', 4)));
+    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', 2500, '--clusters', 4)));
     assert.equal(k, 4);
     assert.ok(
       (notes as string[]).some((note) => /^6\d rows are farther/.test(note)),
