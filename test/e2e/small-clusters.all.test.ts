@@ -7,7 +7,7 @@ import { ariOfLabels } from '../../model/scores.ts';
 import { dpmesh, jsonOf, scratch, sha256 } from './support.ts';
 
 /** Round clusters on a grid in the plane, so small beside all of it that a Gaussian prior learned from all rows takes them for noise. */
-const [SIDE, ROWS, GAP] = [16, 40, 9];
+const [SIDE, ROWS, GAP] = [12, 40, 9];
 
 function grid(folder: string): { data: string; classes: Int32Array } {
   const rng = generator(1n, 'grid');
