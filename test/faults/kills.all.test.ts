@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { easyData, embeddedData, eventsOf, library, ofType, resultHashes, scratch } from '../e2e/support.ts';
+import { normals } from '../model/support.ts';
 import { FURTHER_KINDS, GRAPH_KINDS, TASK_KINDS, trainWithKills } from './kill-workers.ts';
 
 const folder = scratch();
@@ -10,10 +11,12 @@ const { train } = await library();
 
 const QUICK = { splitMergeEvery: 3, batchSize: 16 };
 let row = 0;
+const next = normals(3);
 for (const [what, data, options, kinds, kills] of [
   [
     'every kind of task',
-    () => easyData(folder, 'easy', 60_000),
+    // Five columns, as in fewer the M-step has another task.
+    () => easyData(folder, 'easy', 60_000, (x) => [...x, next(), next()]),
     { ...QUICK, earlyStop: false, maxEpochs: 30, initK: 3 },
     TASK_KINDS,
     10,
