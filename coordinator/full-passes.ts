@@ -5,7 +5,7 @@ import { bySize, type Order, placesOf, type State, unitsIn, withoutUnits } from 
 import type { RunContext, RunState } from './run-state.ts';
 import { type FullPassResult, labelAllRows, OutliersAlone, type Reviewed } from './training/full-pass.ts';
 import { farRowsKept } from './training/missed.ts';
-import { publishCentres, publishFarBounds, publishNet } from './training/publish.ts';
+import { publishCentres, publishNet } from './training/publish.ts';
 
 /** All rows are labelled. */
 export interface FullPasses {
@@ -60,9 +60,9 @@ export function fullPasses(
       const guess = bySize(trained.mixture.weights);
       const places = placesOf(guess);
       const centres = await trainer.centresOf(trained.mixture);
-      publishCentres(run, reorderedCentres(centres, guess));
+      publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
       const far = missed ? 0 : farRowsKept(run, trained);
-      if (far) publishFarBounds(run, reorderedCentres(await trainer.farBounds(trained), guess));
+      if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
       publishNet(run, resizeClusteringNet(trained.net, unitsIn(guess)));
       const used = trained;
       const review = ({ T, far }: Reviewed) =>

@@ -12,6 +12,9 @@ export function dot(x: Float64Array, y: Float64Array): number {
   return sum;
 }
 
+/** x − y. */
+export const minus = (x: Float64Array, y: Float64Array): Float64Array => x.map((value, i) => value - y[i]);
+
 /** Is `a` the diagonal of a D×D matrix rather than the entire matrix? */
 export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
 
@@ -142,6 +145,20 @@ export function whitened(inverse: Float64Array, x: Float64Array): Float64Array {
   const out = new Float64Array(d);
   for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) out[i] += inverse[i * d + j] * x[j];
   return out;
+}
+
+/** ‖inverse·x‖², without an array for what is inside. */
+export function squaredNorm(inverse: Float64Array, x: Float64Array): number {
+  const d = x.length;
+  let sum = 0;
+  if (isDiagonal(inverse, d)) for (let i = 0; i < d; i++) sum += (inverse[i] * x[i]) ** 2;
+  else
+    for (let i = 0, p = 0; i < d; i++, p = i * d) {
+      let u = 0;
+      for (let j = 0; j <= i; j++) u += inverse[p + j] * x[j];
+      sum += u * u;
+    }
+  return sum;
 }
 
 /** inverseᵀ·u: the weights in x of the linear function u·(inverse·x). */

@@ -4,10 +4,10 @@
  */
 import { type Centres, centresOf, distanceFrom, reachOf } from './description/distances.ts';
 import { logSplitRatio, proposable, searchCost } from './hastings.ts';
-import { NotPositiveDefiniteError, whitened, whitener } from './linalg.ts';
-import { mStep } from './mixture.ts';
+import { minus, NotPositiveDefiniteError, whitened, whitener } from './linalg.ts';
+import { mStep, squaredDistance } from './mixture.ts';
 import { type Niw, pointEstimate } from './niw.ts';
-import { addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
+import { addRow, addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
 /** Rows that are far from all clusters, n×D, and the clusters that they were labelled with. */
 export interface FarRows {
@@ -86,7 +86,7 @@ export function missedClusters(
   function grown(seed: number): number[] {
     const free = [...fates.keys()].filter((i) => fates[i] === FREE || i === seed);
     const nearest = new Float64Array(NEIGHBOURS + 1).fill(Infinity);
-    const distances = free.map((i) => squaredDistance(inMetric[seed], inMetric[i]));
+    const distances = free.map((i) => squaredDistance(inMetric[seed], 0, inMetric[i], d));
     for (const distance of distances) insert(nearest, 0, distance);
     let members = free.filter((_, at) => distances[at] <= nearest[NEIGHBOURS]);
     for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -129,15 +129,7 @@ export function missedClusters(
 
   function statisticsOf(members: readonly number[]): Float64Array {
     const sum = new Float64Array(statisticsLength(d, covariance));
-    for (const i of members) {
-      const row = rows[i];
-      sum[0]++;
-      for (let a = 0, p = 1 + d; a < d; a++) {
-        sum[1 + a] += row[a];
-        const end = covariance === 'full' ? d : a + 1;
-        for (let b = a; b < end; b++) sum[p++] += row[a] * row[b];
-      }
-    }
+    for (const i of members) addRow(sum, rows[i], 0, d, covariance);
     return sum;
   }
 }
@@ -148,7 +140,7 @@ function byDensity(rows: readonly Float64Array[]): number[] {
   const nearest = new Float64Array(rows.length * NEIGHBOURS).fill(Infinity);
   for (const [i, row] of rows.entries())
     for (let j = 0; j < i; j++) {
-      const distance = squaredDistance(row, rows[j]);
+      const distance = squaredDistance(row, 0, rows[j], row.length);
       insert(nearest, i * NEIGHBOURS, distance, NEIGHBOURS);
       insert(nearest, j * NEIGHBOURS, distance, NEIGHBOURS);
     }
@@ -163,11 +155,3 @@ function insert(list: Float64Array, first: number, value: number, count = list.l
   for (; at > first && list[at - 1] > value; at--) list[at] = list[at - 1];
   list[at] = value;
 }
-
-function squaredDistance(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let j = 0; j < a.length; j++) sum += (a[j] - b[j]) ** 2;
-  return sum;
-}
-
-const minus = (a: Float64Array, b: Float64Array) => a.map((value, i) => value - b[i]);

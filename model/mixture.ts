@@ -96,7 +96,7 @@ export function squaredDistance(x: FloatArray, offset: number, centre: Float64Ar
 }
 
 /** Index of the centre nearest to the row x[offset .. offset + d), the first one on a tie. */
-function nearestCentre(x: FloatArray, offset: number, centres: Float64Array[], d: number): number {
+export function nearestCentre(x: FloatArray, offset: number, centres: Float64Array[], d: number): number {
   let best = 0;
   let least = Infinity;
   for (let k = 0; k < centres.length; k++) {

@@ -74,10 +74,16 @@ export function learnedScale(
   dataCovariance: Float64Array,
 ): Float64Array {
   const factor = c * (nu - d - 1);
-  return dataCovariance.map((overall, p) => {
+  const within = withinClusters(weights, covariances);
+  return dataCovariance.map((overall, p) => factor * (within[p] + SCALE_FLOOR * overall));
+}
+
+/** W = Σ_k π_k Σ_k. */
+export function withinClusters(weights: ArrayLike<number>, covariances: Float64Array[]): Float64Array {
+  return covariances[0].map((_, p) => {
     let within = 0;
     for (let k = 0; k < covariances.length; k++) within += weights[k] * covariances[k][p];
-    return factor * (within + SCALE_FLOOR * overall);
+    return within;
   });
 }
 
@@ -169,4 +175,18 @@ export function learnedPrior(
     ...prior,
     psi: learnedScale(c, prior.nu, prior.d, weights, covariances, dataCovariance),
   });
+}
+
+/** The prior learned from clusters, given by their statistics. */
+export function priorOfClusters(
+  prior: Niw,
+  c: number,
+  clusters: Float64Array[],
+  covariance: Float64Array,
+): Niw {
+  const filled = clusters.filter((T) => T[0] > 0);
+  const n = filled.reduce((sum, T) => sum + T[0], 0);
+  const weights = filled.map((T) => T[0] / n);
+  const covariances = filled.map((T) => scatter(T, prior.d, prior.covariance).map((value) => value / T[0]));
+  return learnedPrior(prior, c, { weights, covariances }, covariance);
 }

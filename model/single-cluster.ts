@@ -4,7 +4,7 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
-import { logDet, symmetricEigen, whitened, whitener } from './linalg.ts';
+import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
 import type { Niw } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
 import { mean, scatter } from './statistics.ts';
@@ -73,14 +73,8 @@ function squaredRadii(rows: Float64Array, d: number, { mean: centre, covariance 
   const inverse = whitener(covariance, d, 'full');
   const y = new Float64Array(d);
   return Float64Array.from({ length: rows.length / d }, (_, i) => {
-    let square = 0;
     for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - centre[a];
-    for (let a = 0, p = 0; a < d; a++, p = a * d) {
-      let u = 0;
-      for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
-      square += u * u;
-    }
-    return Math.max(square, 1e-12);
+    return Math.max(squaredNorm(inverse, y), 1e-12);
   });
 }
 

@@ -3,11 +3,12 @@
  * Rows are [n,D], in float64.
  */
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
-import { dot, symmetricEigen, whitened, whitener } from './linalg.ts';
-import { chooseByWeight } from './mixture.ts';
+import { dot, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
+import { lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
 import { logMarginal, type Niw, pointEstimate } from './niw.ts';
 import { type Rng, shuffledPrefix } from './random.ts';
 import {
+  addRow,
   addStatistics,
   type Covariance,
   mean,
@@ -26,8 +27,8 @@ export interface SoftParts {
   entropy: number;
 }
 
-/** The prior for parts with these statistics, which are those of so many rows of each row of the cluster. */
-export type PriorOf = (T: Float64Array[], share: number) => Niw;
+/** The prior for clusters with these statistics; without any, that before they are known. */
+export type PriorOf = (T: Float64Array[]) => Niw;
 
 /** Rows below which a part is left out: as few as a proposal needs. */
 const LEAST_ROWS = 6;
@@ -82,16 +83,8 @@ export function responsibilities(
     let most = -Infinity;
     for (let j = 0; j < m; j++) {
       const { mean, inverse, constant } = forms[j];
-      let square = 0;
       for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - mean[a];
-      if (covariance === 'diag') for (let a = 0; a < d; a++) square += (inverse[a] * y[a]) ** 2;
-      else
-        for (let a = 0, p = 0; a < d; a++, p = a * d) {
-          let u = 0;
-          for (let b = 0; b <= a; b++) u += inverse[p + b] * y[b];
-          square += u * u;
-        }
-      r[at + j] = constant - square / 2;
+      r[at + j] = constant - squaredNorm(inverse, y) / 2;
       if (r[at + j] > most) most = r[at + j];
     }
     let sum = 0;
@@ -119,14 +112,7 @@ export function softStatistics(
       const w = r[i * m + j];
       // Too small to matter.
       if (w < 1e-12) continue;
-      const t = T[j];
-      t[0] += w;
-      for (let a = 0, p = 1 + d, at = i * d; a < d; a++) {
-        const weighted = w * rows[at + a];
-        t[1 + a] += weighted;
-        const end = covariance === 'full' ? d : a + 1;
-        for (let b = a; b < end; b++) t[p++] += weighted * rows[at + b];
-      }
+      addRow(T[j], rows, i * d, d, covariance, w);
     }
   return T;
 }
@@ -196,7 +182,7 @@ export function bestSoftSplit(
   zeta: number,
   rng: Rng,
 ): (SoftParts & { logRatio: number }) | null {
-  const { d, covariance } = priorOf([], 1);
+  const { d, covariance } = priorOf([]);
   const n = rows.length / d;
   const candidates: Candidate[] = [];
   for (const m of PART_COUNTS) {
@@ -205,7 +191,7 @@ export function bestSoftSplit(
     const starts = axes + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
     for (let start = 0; start < starts; start++) {
       const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, SEARCH_ROWS * m)));
-      const prior = priorOf([], some.length / rows.length);
+      const prior = priorOf([]);
       const near = start < axes ? axisStart(some, prior, start) : plusPlusStart(some, prior, m, rng);
       const T = softStatistics(some, d, near, m, covariance);
       candidates.push(...improved({ some, T, logRatio: 0 }, FIRST_PASSES));
@@ -219,16 +205,15 @@ export function bestSoftSplit(
   if (!best) return null;
   // As many rows as the cluster has.
   const start = best.T.map((t) => scaleStatistics(t, rows.length / best.some.length));
-  const all = refined(rows, d, start, FINAL_PASSES, (T) => priorOf(T, 1));
+  const all = refined(rows, d, start, FINAL_PASSES, priorOf);
   return all && { ...all, logRatio: ratioOf(all, priorOf, alpha, zeta) };
 
   /** The candidate after so many passes of EM, with parts joined where that gains; none if it has no parts any more. */
   function improved({ some, T }: Candidate, passes: number): Candidate[] {
     const share = some.length / rows.length;
-    const onSome = (parts: Float64Array[]) => priorOf(parts, share);
-    let found = refined(some, d, T, passes, onSome);
+    let found = refined(some, d, T, passes, priorOf);
     if (found && found.T.length > 2)
-      found = refined(some, d, joined(onSome(found.T), found, alpha), 1, onSome);
+      found = refined(some, d, joined(priorOf(found.T), found, alpha), 1, priorOf);
     if (!found) return [];
     const scaled = found.T.map((t) => scaleStatistics(t, 1 / share));
     const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
@@ -251,8 +236,8 @@ export function ratioOf(
   zeta: number,
 ): number {
   const all = parts.T.reduce(addStatistics);
-  const after = priorOf(parts.T, 1);
-  const before = priorOf([all], 1);
+  const after = priorOf(parts.T);
+  const before = priorOf([all]);
   const change =
     after === before
       ? 0
@@ -260,7 +245,8 @@ export function ratioOf(
   return logSoftRatio(after, parts, alpha, zeta) + change;
 }
 
-function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>): Float64Array {
+/** The rows with these indices. */
+export function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>): Float64Array {
   const out = new Float64Array(indices.length * d);
   for (let i = 0; i < indices.length; i++)
     out.set(rows.subarray(indices[i] * d, (indices[i] + 1) * d), i * d);
@@ -308,44 +294,25 @@ function plusPlusStart(rows: Float64Array, prior: Niw, m: number, rng: Rng): Flo
   const { d } = prior;
   const u = inMetric(rows, prior);
   const n = rows.length / d;
-  const distance = new Float64Array(n).fill(Infinity);
-  const centres = new Float64Array(m * d);
+  let centres: Float64Array[] = [];
+  let weights: Float64Array | null = null;
   for (let j = 0; j < m; j++) {
-    const at = (j ? chooseByWeight(distance, rng.uniform()) : Math.floor(rng.uniform() * n)) * d;
-    centres.set(u.subarray(at, at + d), j * d);
-    for (let i = 0; i < n; i++) distance[i] = Math.min(distance[i], squared(u, i * d, centres, j * d, d));
+    const known = weights && { centres: j - 1, weights };
+    const drawn: ReturnType<typeof seedCandidate> = seedCandidate(u, d, centres, rng.uniform(), known);
+    const { row } = drawn!;
+    weights = drawn!.weights;
+    centres.push(u.slice(row * d, (row + 1) * d));
   }
-  const nearest = new Int32Array(n);
-  for (let round = 0; ; round++) {
+  for (let round = 0; round < LLOYD_ROUNDS; round++) {
+    const sums = centres.map(() => ({ n: 0, s: new Float64Array(d) }));
     for (let i = 0; i < n; i++) {
-      let least = Infinity;
-      for (let j = 0; j < m; j++) {
-        const square = squared(u, i * d, centres, j * d, d);
-        if (square < least) {
-          least = square;
-          nearest[i] = j;
-        }
-      }
+      const near = sums[nearestCentre(u, i * d, centres, d)];
+      near.n++;
+      for (let a = 0; a < d; a++) near.s[a] += u[i * d + a];
     }
-    if (round === LLOYD_ROUNDS) break;
-    const counts = new Float64Array(m);
-    const sums = new Float64Array(m * d);
-    for (let i = 0; i < n; i++) {
-      counts[nearest[i]]++;
-      for (let a = 0; a < d; a++) sums[nearest[i] * d + a] += u[i * d + a];
-    }
-    for (let p = 0; p < sums.length; p++) {
-      const count = counts[Math.floor(p / d)];
-      if (count) centres[p] = sums[p] / count;
-    }
+    centres = lloydCentres(sums, centres);
   }
   const r = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) r[i * m + nearest[i]] = 1;
+  for (let i = 0; i < n; i++) r[i * m + nearestCentre(u, i * d, centres, d)] = 1;
   return r;
-}
-
-function squared(x: Float64Array, at: number, y: Float64Array, other: number, d: number): number {
-  let sum = 0;
-  for (let a = 0; a < d; a++) sum += (x[at + a] - y[other + a]) ** 2;
-  return sum;
 }

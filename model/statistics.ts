@@ -20,6 +20,24 @@ export function statisticsLength(d: number, cov: Covariance): number {
  */
 export const WIDEST_PHI = 32;
 
+/** Adds w·φ(x) of the row x that starts at `at` to T. */
+export function addRow(
+  T: Float64Array,
+  rows: Float64Array,
+  at: number,
+  d: number,
+  cov: Covariance,
+  w = 1,
+): void {
+  T[0] += w;
+  for (let a = 0, p = 1 + d; a < d; a++) {
+    const weighted = w * rows[at + a];
+    T[1 + a] += weighted;
+    const end = cov === 'full' ? d : a + 1;
+    for (let b = a; b < end; b++) T[p++] += weighted * rows[at + b];
+  }
+}
+
 /** Statistics of the union of two disjoint sets of rows. */
 export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, p) => value + b[p]);

@@ -52,8 +52,6 @@ export type RunDirectory = ReturnType<typeof runDirectory>;
 type NpyType = '<f8' | '<f4' | '<i4' | '|b1';
 type NpyValues = Float64Array | Float32Array | Int32Array | Uint8Array;
 
-/** An npy file of the run that is written in pieces, in any order. */
-
 /** A file of the run that is written from its start to its end. */
 export type StreamedFile = ReturnType<RunDirectory['stream']>;
 

@@ -21,7 +21,6 @@ const line = z.string().check(z.refine((text) => oneLine(text) === text));
 /** The names of folders have it as a part: it must not lead to others. */
 const hex = z.string().check(z.regex(/^[0-9a-f]+$/));
 const score = z.nullable(z.number());
-/** How well partitions of other samples agree. */
 const decision = z.object({
   clusters: z.optional(z.array(count)),
   sizes: z.array(z.number()),
@@ -30,6 +29,7 @@ const decision = z.object({
   reason: z.optional(line),
 });
 const closest = z.object({ refused: z.nullable(decision), accepted: z.nullable(decision) });
+/** How well partitions of other samples agree. */
 const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */

@@ -5,7 +5,7 @@ import type { Mixture } from '../../model/mixture.ts';
 import { cellAround, withCells } from '../../model/nets/cells.ts';
 import { layersOf, logits } from '../../model/nets/net.ts';
 import { resizeSubNets } from '../../model/nets/surgery.ts';
-import { pointEstimate } from '../../model/niw.ts';
+import { pointEstimate, withinClusters } from '../../model/niw.ts';
 import { type State, withoutUnits } from '../../model/state.ts';
 import { mostClusters } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -37,17 +37,13 @@ export function farRowsKept(
  */
 export function farBounds(run: Pick<Prepared, 'config' | 'd'>, state: State): Centres {
   const { mixture, sample } = state;
-  const within = withinClusters(mixture);
+  const within = withinClusters(mixture.weights, mixture.covariances);
   const hidden = Math.max(MIN_PART_ROWS, 1 / tempering(run, state));
   const enough = hidden * reachOf(run.d) ** 2;
   const covariances = mixture.covariances.map((own, k) =>
     mixture.weights[k] * sample.rows < enough ? within : own,
   );
   return centresOf({ ...mixture, covariances });
-}
-
-function withinClusters({ weights, covariances }: Mixture): Float64Array {
-  return covariances[0].map((_, p) => covariances.reduce((sum, own, k) => sum + weights[k] * own[p], 0));
 }
 
 /** The missed clusters among the far rows of a full pass; `T`: statistics of each cluster over all rows. */
@@ -58,7 +54,8 @@ export function findMissed(
   far: FarRows,
 ): MissedCluster[] {
   const { prior, mixture } = state;
-  const by = { prior, alpha: config.alpha, within: withinClusters(mixture) };
+  const within = withinClusters(mixture.weights, mixture.covariances);
+  const by = { prior, alpha: config.alpha, within };
   return missedClusters(by, T, far, mostClusters(d, config.covariance) - mixture.k);
 }
 

@@ -40,14 +40,13 @@ export function publishNet({ dispatcher }: Pick<Run, 'dispatcher'>, net: Net): v
   dispatcher.publish('net-moments', moments);
 }
 
-/** From where the full pass measures distances. */
-export function publishCentres({ dispatcher }: Pick<Run, 'dispatcher'>, { k, values }: Centres): void {
-  dispatcher.publish('cluster-centres', { rows: nd(values, k, values.length / k) });
-}
-
-/** From where it measures which rows are far from all clusters. */
-export function publishFarBounds({ dispatcher }: Pick<Run, 'dispatcher'>, { k, values }: Centres): void {
-  dispatcher.publish('far-bounds', { rows: nd(values, k, values.length / k) });
+/** From where the full pass measures distances, and which rows are far from all clusters. */
+export function publishCentres(
+  { dispatcher }: Pick<Run, 'dispatcher'>,
+  name: 'cluster-centres' | 'far-bounds',
+  { k, values }: Centres,
+): void {
+  dispatcher.publish(name, { rows: nd(values, k, values.length / k) });
 }
 
 export function publishSubs({ dispatcher }: Run, subs: Net): void {

@@ -114,7 +114,7 @@ async function labelSample(run: Run, { below, rows }: SampledRows, k: number) {
   return { k: counts.filter((n) => n > 0).length, labels: Int32Array.from(labels) };
 }
 
-/** Null if they are. */
+/** Null if one of them is. */
 const meanOf = (values: (number | null)[]): number | null =>
   values.includes(null) ? null : values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
 

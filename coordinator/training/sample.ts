@@ -57,19 +57,21 @@ export function largerSample(layout: Layout, sample: Sample, wanted: number): Sa
  */
 
 /** The number of sampled rows of each shard. */
-export const sampledCounts = (layout: Layout, below: number): number[] =>
+export function sampledCounts(layout: Layout, below: number): number[] {
+  const counts = shardSizes(layout);
   // Priorities are below 1.
-  below >= 1 ? shardSizes(layout) : sampledRows(layout, below).map(({ length }) => length);
+  if (below >= 1) return counts;
+  counts.fill(0);
+  eachSampled(layout, below, (_, shard) => counts[shard]++);
+  return counts;
+}
 
-/** The sampled rows of each shard, in file order. */
-function sampledRows(layout: Layout, below: number): number[][] {
+/** Visits the sampled rows, shard by shard, each in file order. */
+function eachSampled(layout: Layout, below: number, visit: (row: number, shard: number) => void): void {
   const priorityOf = priority(BigInt(layout.seed));
-  return shardBlocks(layout).map((blocks) => {
-    const sampled: number[] = [];
+  for (const [shard, blocks] of shardBlocks(layout).entries())
     for (const { start, count } of blocks)
-      for (let row = start; row < start + count; row++) if (priorityOf(row) < below) sampled.push(row);
-    return sampled;
-  });
+      for (let row = start; row < start + count; row++) if (priorityOf(row) < below) visit(row, shard);
 }
 
 /**
@@ -83,9 +85,10 @@ export function copiesInData(
   outliers: readonly number[][],
 ): Int32Array {
   const apart = new Set(outliers.flat());
-  const rows = sampledRows(layout, below)
-    .flat()
-    .filter((row) => !apart.has(row));
+  const rows: number[] = [];
+  eachSampled(layout, below, (row) => {
+    if (!apart.has(row)) rows.push(row);
+  });
   const first = new Map<number, number>();
   const groups = new Map<number, number>();
   copies.of.forEach((group, i) => {

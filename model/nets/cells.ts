@@ -1,5 +1,5 @@
 import { concat } from '../arrays.ts';
-import { dot, unwhitened, whitened, whitener } from '../linalg.ts';
+import { dot, minus, unwhitened, whitened, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Net } from './net.ts';
 
@@ -142,5 +142,3 @@ function quadratic(matrix: Float64Array, a: Float64Array): number {
   if (matrix.length === d) return a.reduce((sum, value, i) => sum + value * value * matrix[i], 0);
   return a.reduce((sum, value, i) => sum + value * dot(matrix.subarray(i * d, (i + 1) * d), a), 0);
 }
-
-const minus = (a: Float64Array, b: Float64Array) => a.map((value, i) => value - b[i]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { logSplitRatio } from '../../model/hastings.ts';
-import { learnedPrior, niwPrior } from '../../model/niw.ts';
+import { niwPrior, priorOfClusters } from '../../model/niw.ts';
 import { generator } from '../../model/random.ts';
 import { singleClusterGain } from '../../model/single-cluster.ts';
 import {
@@ -11,7 +11,7 @@ import {
   responsibilities,
   softStatistics,
 } from '../../model/soft-split.ts';
-import { addStatistics, type Covariance, scatter } from '../../model/statistics.ts';
+import { type Covariance, scatter } from '../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, statisticsOf } from './support.ts';
 
 const ones = (n: number) => new Float64Array(n).fill(1);
@@ -35,12 +35,7 @@ function oneCluster(values: number[], d: number, covariance: Covariance = 'full'
     covariance,
     estimate: 'mean',
   });
-  const priorOf: PriorOf = (parts, share) => {
-    if (!parts.length) return start;
-    const within = parts.map((t) => scatter(t, d, covariance)).reduce(addStatistics);
-    const covariances = [within.map((value) => value / (n * share))];
-    return learnedPrior(start, 1, { weights: [1], covariances }, data);
-  };
+  const priorOf: PriorOf = (parts) => (parts.length ? priorOfClusters(start, 1, parts, data) : start);
   return { rows, d, n, priorOf, start };
 }
 

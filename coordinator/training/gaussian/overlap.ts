@@ -1,5 +1,7 @@
+import { concat } from '../../../model/arrays.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
-import { learnedPrior, type Niw } from '../../../model/niw.ts';
+import { minus } from '../../../model/linalg.ts';
+import { type Niw, priorOfClusters } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { singleClusterGain } from '../../../model/single-cluster.ts';
 import {
@@ -7,11 +9,12 @@ import {
   type PriorOf,
   ratioOf,
   responsibilities,
+  rowsAt,
   softStatistics,
 } from '../../../model/soft-split.ts';
 import { discriminantRule } from '../../../model/splits.ts';
 import type { State } from '../../../model/state.ts';
-import { scaleStatistics, scatter, shift, WIDEST_PHI } from '../../../model/statistics.ts';
+import { scaleStatistics, shift, WIDEST_PHI } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
@@ -71,87 +74,75 @@ export function clusterRowsSource(): ClusterRowsOf {
   };
 }
 
-/** The prior by which some of the clusters are judged: the run's, but where they are all, and it is learned, that which they yield. */
-function priorOver(
-  run: Run,
-  { prior, mixture }: State,
-  clusters: number,
-  centre: Float64Array,
-  rows: number,
-): PriorOf {
-  const about = (own: Niw): Niw => ({ ...own, mean: own.mean.map((value, i) => value - centre[i]) });
-  const fixed = about(prior);
+/** The rows of some clusters about their mean, and how these are judged. */
+interface Judged {
+  rows: Float64Array;
+  centre: Float64Array;
+  /** The run's; but where these are all clusters, and it is learned, that which they yield. */
+  priorOf: PriorOf;
+  /** ζ for the rows that are here. */
+  zeta: number;
+}
+
+function judged(run: Run, state: State, { of, every }: ClusterRows, clusters: readonly number[]): Judged {
   const { config, covariance, d } = run;
-  if (config.priorScaleChoice !== 'learned' || clusters < mixture.k) return () => fixed;
-  return (T, share) => {
-    if (!T.length) return fixed;
-    const within = T.map((t) => scatter(t, d, config.covariance)).reduce((a, b) => a.map((v, p) => v + b[p]));
-    const covariances = [within.map((value) => value / (rows * share))];
-    return about(learnedPrior(prior, config.priorScale, { weights: [1], covariances }, covariance));
-  };
-}
-
-/** ζ for the rows that are here. */
-const temperingOf = (run: Run, state: State, every: number) => Math.min(1, every * tempering(run, state));
-
-function centred(rows: Float64Array, d: number): { rows: Float64Array; centre: Float64Array } {
-  const n = rows.length / d;
+  const rows = concat(
+    clusters.map((k) => of[k]),
+    Float64Array,
+  );
   const centre = new Float64Array(d);
+  const n = rows.length / d;
   for (let p = 0; p < rows.length; p++) centre[p % d] += rows[p] / n;
-  return { rows: rows.map((value, p) => value - centre[p % d]), centre };
+  for (let p = 0; p < rows.length; p++) rows[p] -= centre[p % d];
+  const about = (own: Niw): Niw => ({ ...own, mean: minus(own.mean, centre) });
+  const fixed = about(state.prior);
+  const isLearned = config.priorScaleChoice === 'learned' && clusters.length === state.mixture.k;
+  const priorOf: PriorOf = (T) =>
+    isLearned && T.length ? about(priorOfClusters(state.prior, config.priorScale, T, covariance)) : fixed;
+  return { rows, centre, priorOf, zeta: Math.min(1, every * tempering(run, state)) };
 }
 
-/** Every so many-th row, at most `ROWS_OF_LAW`. */
-function someOf(rows: Float64Array, d: number): Float64Array {
+/** What a law of a single cluster gains. */
+function singleGain({ rows, priorOf, zeta }: Judged): number {
+  const prior = priorOf([]);
+  const { d } = prior;
   const n = rows.length / d;
   const step = Math.ceil(n / ROWS_OF_LAW);
-  if (step === 1) return rows;
-  const out = new Float64Array(Math.ceil(n / step) * d);
-  for (let i = 0; i * step < n; i++) out.set(rows.subarray(i * step * d, (i * step + 1) * d), i * d);
-  return out;
-}
-
-/** What a law of a single cluster gains, for rows that count ζ each. */
-function singleGain(rows: Float64Array, priorOf: PriorOf, zeta: number): number {
-  const prior = priorOf([], 1);
-  return singleClusterGain(someOf(rows, prior.d), prior, (zeta * rows.length) / prior.d);
+  const some = rowsAt(
+    rows,
+    d,
+    Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step),
+  );
+  return singleClusterGain(some, prior, zeta * n);
 }
 
 /** Why a split is refused that gains less than such a law. */
 export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
 
-/** What it gains for all rows, where there is one cluster. */
-export function singleLawGain(run: Run, state: State, { of, every }: ClusterRows): number {
-  const { rows, centre } = centred(of[0], run.d);
-  return singleGain(
-    rows,
-    priorOver(run, state, 1, centre, rows.length / run.d),
-    temperingOf(run, state, every),
-  );
-}
+/** What such a law gains for all rows, where there is one cluster. */
+export const singleLawGain = (run: Run, state: State, clusterRows: ClusterRows): number =>
+  singleGain(judged(run, state, clusterRows, [0]));
 
 /** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. Is there one? */
 export function splitOverlapping(
   run: Run,
   state: State,
-  { of, every }: ClusterRows,
+  clusterRows: ClusterRows,
   splits: (Split | null)[],
 ): boolean {
   const { d, config, seed } = run;
   const { covariance, alpha } = config;
-  const zeta = temperingOf(run, state, every);
   let isAny = false;
   for (const [k, split] of splits.entries()) {
     if (split) continue;
-    const { rows, centre } = centred(of[k], d);
-    const priorOf = priorOver(run, state, 1, centre, rows.length / d);
+    const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    const found = bestSoftSplit(rows, priorOf, alpha, zeta, rng);
+    const found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
     if (!found) continue;
     // Fitting laws takes long: they do not matter where none would be needed to refuse it, by far.
-    const needed = found.logRatio > -CLOSE ? Math.max(0, singleGain(rows, priorOf, zeta)) : 0;
+    const needed = found.logRatio > -CLOSE ? Math.max(0, singleGain(own)) : 0;
     const accepted = found.logRatio > needed;
-    const parts = found.T.map((t) => shift(scaleStatistics(t, every), d, covariance, centre));
+    const parts = found.T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
     emitProposal(run, 'split', state, {
       clusters: [k],
       points: parts.map(([n]) => n),
@@ -174,26 +165,21 @@ export function splitOverlapping(
 export function logSoftMergeRatio(
   run: Run,
   state: State,
-  { of, every }: ClusterRows,
+  clusterRows: ClusterRows,
   a: number,
   b: number,
 ): number {
   const { d, config } = run;
   const { weights, means, covariances } = state.mixture;
-  const all = new Float64Array(of[a].length + of[b].length);
-  all.set(of[a]);
-  all.set(of[b], of[a].length);
-  const { rows, centre } = centred(all, d);
+  const both = judged(run, state, clusterRows, [a, b]);
   const gaussians = [a, b].map((k) => ({
     weight: weights[k],
-    mean: means[k].map((value, i) => value - centre[i]),
+    mean: minus(means[k], both.centre),
     covariance: covariances[k],
   }));
-  const { r, entropy } = responsibilities(rows, d, gaussians, config.covariance);
-  const T = softStatistics(rows, d, r, 2, config.covariance);
+  const { r, entropy } = responsibilities(both.rows, d, gaussians, config.covariance);
+  const T = softStatistics(both.rows, d, r, 2, config.covariance);
   if (T.some(([n]) => n < 1)) return Infinity;
-  const priorOf = priorOver(run, state, 2, centre, rows.length / d);
-  const zeta = temperingOf(run, state, every);
-  const gain = ratioOf({ T, entropy }, priorOf, config.alpha, zeta);
-  return state.mixture.k === 2 ? singleGain(rows, priorOf, zeta) - gain : -gain;
+  const gain = ratioOf({ T, entropy }, both.priorOf, config.alpha, both.zeta);
+  return state.mixture.k === 2 ? singleGain(both) - gain : -gain;
 }

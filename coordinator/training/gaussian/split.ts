@@ -6,11 +6,10 @@ import {
   proposable,
   searchCost,
 } from '../../../model/hastings.ts';
-import { learnedPrior, type Niw } from '../../../model/niw.ts';
+import { type Niw, priorOfClusters } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
-import { scatter } from '../../../model/statistics.ts';
 import { MOST_CELLS } from '../../../proto/partition.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
@@ -92,7 +91,7 @@ export async function splitStep(
   const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
   return applySplits(
     run,
-    { ...refined, overlaps, ...(isNew && { prior: priorOf(run, refined, clusters) }) },
+    { ...refined, overlaps, ...(isNew && { prior: relearned(run, refined, clusters) }) },
     kept,
     exhaustive,
   );
@@ -151,14 +150,8 @@ export function byEvidence(run: Run, state: State): Judge {
 const relearnsPrior = ({ byMixture, config }: Run, parts: Parts): boolean =>
   byMixture && config.priorScaleChoice === 'learned' && parts.length >= 8;
 
-/** Learned from clusters, given by their hard statistics. */
-function priorOf({ config, d, covariance }: Run, { prior }: State, clusters: Parts): Niw {
-  const n = clusters.reduce((sum, T) => sum + T[0], 0);
-  const filled = clusters.filter((T) => T[0] > 0);
-  const weights = filled.map((T) => T[0] / n);
-  const covariances = filled.map((T) => scatter(T, d, config.covariance).map((value) => value / T[0]));
-  return learnedPrior(prior, config.priorScale, { weights, covariances }, covariance);
-}
+const relearned = ({ config, covariance }: Run, { prior }: State, clusters: Parts): Niw =>
+  priorOfClusters(prior, config.priorScale, clusters, covariance);
 
 /** log H of each proposal; NaN for one with too few rows. */
 function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {
@@ -230,14 +223,14 @@ async function proposeFurtherSplits(
     found.map(({ parts }) => parts),
     judge,
   );
-  const relearned = (k: number, parts: Parts) => {
+  const underOwnPrior = (k: number, parts: Parts) => {
     const after = totals.flatMap((T, l) => (l === k ? parts : [T]));
     const evidence = (prior: Niw, clusters: Parts) => logEvidence(prior, clusters, run.config.alpha, zeta);
-    return evidence(priorOf(run, state, after), after) - evidence(state.prior, totals);
+    return evidence(relearned(run, state, after), after) - evidence(state.prior, totals);
   };
   const ranked = found
     .map(({ k, parts, rule }, i) => {
-      const logRatio = relearnsPrior(run, parts) ? relearned(k, parts) : ratios[i];
+      const logRatio = relearnsPrior(run, parts) ? underOwnPrior(k, parts) : ratios[i];
       return { k, parts, rule, logRatio };
     })
     .sort((p, q) => q.logRatio - p.logRatio);

@@ -160,15 +160,14 @@ export const isOfCodes = (
  * The transform of rows of `dim` numbers. The paper scales embeddings, of ten numbers or more, to unit length, and leaves points in the plane
  * as they are, where that would leave a circle.
  */
-export const transformChoice = (
-  { transform, schedule, ...config }: Choosing & Pick<RunConfig, 'schedule'>,
+export function transformChoice(
+  { schedule, ...config }: Choosing & Pick<RunConfig, 'schedule'>,
   dim: number,
-): TransformChoice =>
-  transform !== 'auto' || schedule !== 'paper' || mayBeGraph({ transform, ...config }, dim)
-    ? transform
-    : dim > FEW_NUMBERS
-      ? 'normalize'
-      : 'center';
+): TransformChoice {
+  const isPapers = schedule === 'paper' && config.transform === 'auto' && !mayBeGraph(config, dim);
+  if (!isPapers) return config.transform;
+  return dim > FEW_NUMBERS ? 'normalize' : 'center';
+}
 
 type Choosing = Pick<RunConfig, 'likelihood' | 'transform' | 'encoder'>;
 
