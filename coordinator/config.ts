@@ -127,6 +127,6 @@ function asText(value: unknown): string {
 
 /** How a table is read. `label`: its column of labels. */
 export const tableOptions = (
-  { columns, drop, id, text, impute, oneHot, encoding, sep, decimal }: RunConfig,
+  { columns, drop, id, text, impute, categorical, encoding, sep, decimal }: RunConfig,
   label: string | null,
-): TableOptions => ({ columns, drop, id, text, label, impute, oneHot, encoding, sep, decimal });
+): TableOptions => ({ columns, drop, id, text, label, impute, categorical, encoding, sep, decimal });

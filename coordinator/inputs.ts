@@ -149,7 +149,7 @@ async function loggedIn(
 
 /** UserError where a flag is for tables, and the data are none. */
 function assertNoTableFlags(config: RunConfig): void {
-  for (const name of ['drop', 'id', 'text', 'impute', 'oneHot', 'encoding', 'sep', 'decimal'] as const)
+  for (const name of ['drop', 'id', 'text', 'impute', 'categorical', 'encoding', 'sep', 'decimal'] as const)
     if (config[name] !== null)
       throw new UserError(
         `${flagName(name)}: ${config.data} is no table with columns to choose from: leave it out`,

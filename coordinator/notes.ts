@@ -71,8 +71,6 @@ const LEAST_ROWS = 6;
 const FAR = 30;
 /** Relative deviation from the standard deviation of evenly spread values. */
 const EVEN = 0.02;
-/** Relative deviation from the variance of a column of two values, times the number of rows: it may be divided by n or by n − 1. */
-const TWO_VALUED = 2;
 /** Fewer rows may look like anything. */
 const ENOUGH_ROWS = 50;
 const MOST_NAMED = 3;
@@ -95,7 +93,7 @@ export function notesOn(outcome: Outcome): string[] {
   const oneCluster = graph ? oneClusterOfGraph(outcome, graph) : oneClusterNotes(outcome);
   return [
     ...(k === 1 && isDecided ? oneCluster : []),
-    ...(k > 1 && !graph ? [...fewRows(outcome), ...twoValued(outcome)] : []),
+    ...(k > 1 && !graph ? fewRows(outcome) : []),
     ...(k > 1 ? skewedColumns(outcome) : []),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
@@ -209,21 +207,6 @@ function fewRows({ config, k, rows, sampled, d }: Outcome): string[] {
   const advice = [...fewerParameters(config, d), '--likelihood graph'].join(' and ');
   return [
     `K is ${k} in ${count(sampled)} rows, ${Math.round(sampled / k)} for each cluster on average, fewer than its ${parameters} parameters: clusters that are near each other may be one here; compare with ${advice}, or bring more rows`,
-  ];
-}
-
-/** A column of two values has the largest variance that its mean, least and largest value allow. */
-function twoValued({ columns: { mean, min, max, variance, names }, rows, d }: Outcome): string[] {
-  // Principal axes are mixtures of columns.
-  if (d !== mean.length) return [];
-  const found = Array.from(mean, (_, column) => column).filter((column) => {
-    const most = (max[column] - mean[column]) * (mean[column] - min[column]);
-    return most > 0 && variance[column] >= most * (1 - TWO_VALUED / rows);
-  });
-  if (!found.length) return [];
-  const [has, it, tells] = found.length === 1 ? ['has', 'it', 'this tells'] : ['have', 'them', 'these tell'];
-  return [
-    `${namedColumns(found, names)} ${has} two values: rows that differ in ${it} become clusters of their own, whatever else they share; if ${tells} them apart without being what you look for, leave ${it} out of the data`,
   ];
 }
 

@@ -106,8 +106,8 @@ export const OPTIONS = {
     decimal: optional(oneOf('.', ','), 'found out', {
       help: 'of a text table: what is before the decimals of its numbers',
     }),
-    oneHot: optional(columnNames(), 'none', {
-      help: 'columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one',
+    categorical: optional(columnNames(), 'none', {
+      help: 'columns of categories: within a cluster each category has a probability, independent of the other columns (transforms that mix columns, and more than 32 columns: as columns of 0 and 1)',
     }),
     logarithm: optional(columnNames(), 'none', {
       alias: 'log',

@@ -29,7 +29,8 @@ export function readStage(context: RunContext): RunStage {
       if (!encoding) assertUnchanged(context, data.hashes);
       const names = source.names ?? null;
       // A run that continues from a checkpoint has emitted these warnings before.
-      const request = { config, layout, names, arePixels: arePixels(source), isQuiet: isRead };
+      const categories = dummiesOf(source);
+      const request = { config, layout, names, categories, arePixels: arePixels(source), isQuiet: isRead };
       const run = await trainer.prepare(request, data);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
       if (!isRead) await source.assertSameFile?.();
@@ -64,6 +65,15 @@ export function readStage(context: RunContext): RunStage {
       return next;
     },
   };
+}
+
+/** The columns of each column of categories, which follow the others. */
+function dummiesOf({ dim, table }: Source): Map<string, number[]> {
+  const categories = Object.entries(table?.categories ?? {});
+  let first = dim - categories.reduce((sum, [, { length }]) => sum + length - 1, 0);
+  return new Map(
+    categories.map(([name, { length }]) => [name, Array.from({ length: length - 1 }, () => first++)]),
+  );
 }
 
 /** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */

@@ -18,8 +18,8 @@ export interface ModelOptions {
   sep?: string | null;
   /** Of a text table: what is before the decimals of its numbers. @defaultValue found out */
   decimal?: '.' | ',' | null;
-  /** Columns of categories to turn into columns of 0 and 1, one for each category but the most frequent one. @defaultValue none */
-  oneHot?: string | readonly string[] | null;
+  /** Columns of categories: within a cluster each category has a probability, independent of the other columns (transforms that mix columns, and more than 32 columns: as columns of 0 and 1). @defaultValue none */
+  categorical?: string | readonly string[] | null;
   /** Columns of positive numbers to cluster by their logarithms, by name (also a*) or number from 1; auto: those with a long tail, which would be cut into several clusters. @defaultValue none */
   logarithm?: string | readonly string[] | null;
   /** Width × height in pixels to which the images of a folder are scaled, such as 28 or 32x24. @defaultValue their own, which must be the same for all */

@@ -4,6 +4,7 @@
  * constant that is the same for all clusters and rows.
  */
 
+import { asGaussian } from './columns.ts';
 import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
@@ -91,17 +92,19 @@ interface Whitened {
 }
 
 function whiten(mixture: Mixture, scale: Float64Array): Whitened[] {
-  const { k: K, d, covariance, weights, means, covariances } = mixture;
+  const { k: K, d, covariance, weights, means, covariances, kinds } = mixture;
   const clusters: Whitened[] = [];
   for (let k = 0; k < K; k++) {
+    const moments = { mean: means[k], covariance: covariances[k] };
+    const own = kinds ? asGaussian(kinds, moments, covariance) : { ...moments, constant: 0 };
     const mean = new Float64Array(d);
-    for (let i = 0; i < d; i++) mean[i] = means[k][i] / scale[i];
-    const sigma = scaledCovariance(covariances[k], scale, covariance);
+    for (let i = 0; i < d; i++) mean[i] = own.mean[i] / scale[i];
+    const sigma = scaledCovariance(own.covariance, scale, covariance);
     const root = inverseRoot(sigma, d, covariance);
     if (!root)
       throw new NotPositiveDefiniteError(`the covariance matrix of cluster ${k} is not positive definite`);
     const bias = new Float64Array(d);
-    let constant = Math.log(Math.max(weights[k], MIN_WEIGHT));
+    let constant = Math.log(Math.max(weights[k], MIN_WEIGHT)) + own.constant;
     for (let i = 0; i < d; i++) {
       for (let j = 0; j <= i; j++) bias[i] -= root[i * d + j] * mean[j];
       constant += Math.log(root[i * d + i]);

@@ -3,8 +3,9 @@
  * 2013).
  */
 import { gammaln } from 'simple-statistics';
+import { parametersOf } from './columns.ts';
 import { logMarginal, type Niw } from './niw.ts';
-import { addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
+import { addStatistics, scaleStatistics } from './statistics.ts';
 
 /**
  * Each sub-cluster of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
@@ -68,9 +69,9 @@ export function logEvidence(prior: Niw, clusters: Float64Array[], alpha: number,
  * cost, ½·log ñ each. The rows themselves choose its directions, and a mixture fits any density that is not Gaussian better
  * with more sub-clusters.
  */
-export function searchCost({ d, covariance }: Niw, parts: Float64Array[], zeta: number): number {
+export function searchCost({ d, covariance, kinds }: Niw, parts: Float64Array[], zeta: number): number {
   const n = zeta * parts.reduce((sum, T) => sum + T[0], 0);
-  return ((parts.length - 1) * statisticsLength(d, covariance) * Math.log(n)) / 2;
+  return ((parts.length - 1) * parametersOf(d, covariance, kinds) * Math.log(n)) / 2;
 }
 
 /** Metropolis–Hastings acceptance: true with probability min(1, H), given a uniform number in [0, 1). */

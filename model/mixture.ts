@@ -1,4 +1,5 @@
 import type { FloatArray } from './arrays.ts';
+import type { ColumnKinds } from './columns.ts';
 import { isDiagonal, whitener } from './linalg.ts';
 import { type Niw, pointEstimate } from './niw.ts';
 import type { Covariance } from './statistics.ts';
@@ -14,6 +15,8 @@ export interface Mixture {
   readonly means: Float64Array[];
   /** K covariance matrices: D×D when full, their diagonals (D) when diag. */
   readonly covariances: Float64Array[];
+  /** Where not all columns are Gaussian: means of the others are probabilities. */
+  readonly kinds?: ColumnKinds;
 }
 
 /** The mixture estimated from the K statistics `T`, with π_k ∝ n_k/n + smoothing (uniform when all are empty). */
@@ -29,6 +32,7 @@ export function mStep(prior: Niw, T: Float64Array[], smoothing: number): Mixture
     ),
     means: fits.map((fit) => fit.mean),
     covariances: fits.map((fit) => fit.covariance),
+    ...(prior.kinds && { kinds: prior.kinds }),
   };
 }
 

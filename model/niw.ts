@@ -1,5 +1,13 @@
 /** The Normal-Inverse-Wishart prior, its point estimates and marginal likelihood (docs/algorithm.md, section 3). */
 import { gammaln } from 'simple-statistics';
+import {
+  blockAt,
+  type ColumnKinds,
+  discreteMarginal,
+  entriesAt,
+  statisticsAt,
+  withDiscrete,
+} from './columns.ts';
 import { diagonalOf, logDet, NotPositiveDefiniteError } from './linalg.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
 
@@ -13,9 +21,12 @@ export interface Niw {
   readonly nu: number;
   /** Ψ: D×D when full, its diagonal (D) when diag. */
   readonly psi: Float64Array;
+  /** Of the Gaussian columns. */
   readonly logDetPsi: number;
   /** Which estimate of a cluster's covariance the posterior yields. */
   readonly estimate: PointEstimate;
+  /** Where not all columns are Gaussian. m₀ and Ψ of the others are only what distances are measured by. */
+  readonly kinds?: ColumnKinds;
 }
 
 export const POINT_ESTIMATES = ['mode', 'mean'] as const;
@@ -32,13 +43,15 @@ type NiwParameters = Omit<Niw, 'd' | 'logDetPsi' | 'estimate'> & Partial<Pick<Ni
 
 /** Validates a prior and adds what follows from it. Throws an Error when κ ≤ 0, ν < D + 1 or Ψ is not positive definite. */
 export function niwPrior(parameters: NiwParameters): Niw {
-  const { mean: m0, kappa, nu, psi, covariance } = parameters;
+  const { mean: m0, kappa, nu, psi, covariance, kinds } = parameters;
   const d = m0.length;
   const size = covariance === 'full' ? d * d : d;
   if (psi.length !== size) throw new Error(`the prior's Psi has ${psi.length} numbers, expected ${size}`);
   if (!(kappa > 0)) throw new Error(`the prior's kappa is ${kappa}, must be above 0`);
   if (!(nu >= d + 1)) throw new Error(`the prior's nu is ${nu}, must be at least D + 1 = ${d + 1}`);
-  return { estimate: 'mode', ...parameters, d, logDetPsi: scaleLogDet(psi, d, covariance) };
+  const own = kinds ? blockAt(psi, d, kinds.continuous, covariance) : psi;
+  const logDetPsi = scaleLogDet(own, kinds ? kinds.continuous.length : d, covariance);
+  return { estimate: 'mode', ...parameters, d, logDetPsi };
 }
 
 /**
@@ -100,7 +113,11 @@ export function multivariateGammaLn(a: number, d: number): number {
  * diagonal (D) when diag.
  */
 export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
-  const { d, kappa } = prior;
+  const { d, kappa, kinds } = prior;
+  if (kinds) {
+    const continuous = statisticsAt(T, d, kinds.continuous, prior.covariance);
+    return withDiscrete(kinds, T, pointEstimate(gaussianPart(prior, kinds), continuous), prior.covariance);
+  }
   const n = T[0];
   const dimensions = prior.covariance === 'full' ? d : 1;
   const divisor = degrees(prior) + n + (prior.estimate === 'mode' ? dimensions + 2 : -dimensions - 1);
@@ -116,9 +133,13 @@ export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array
  * (docs/algorithm.md, section 3).
  */
 export function logMarginal(prior: Niw, T: Float64Array): number {
-  const { d, covariance, kappa, logDetPsi } = prior;
+  const { d, covariance, kappa, logDetPsi, kinds } = prior;
   const n = T[0];
   if (n === 0) return 0;
+  if (kinds) {
+    const continuous = statisticsAt(T, d, kinds.continuous, covariance);
+    return logMarginal(gaussianPart(prior, kinds), continuous) + discreteMarginal(kinds, T);
+  }
   const nu = degrees(prior);
   const logGamma = (a: number) => (covariance === 'full' ? multivariateGammaLn(a, d) : d * gammaln(a));
   return (
@@ -128,6 +149,18 @@ export function logMarginal(prior: Niw, T: Float64Array): number {
     ((nu + n) / 2) * scaleLogDet(posteriorScale(prior, T), d, covariance) -
     (d / 2) * Math.log1p(n / kappa)
   );
+}
+
+/** The prior of the Gaussian columns alone: the marginal of an inverse Wishart has as many degrees of freedom fewer as columns. */
+export function gaussianPart({ kinds: _, ...prior }: Niw, { continuous }: ColumnKinds): Niw {
+  const { d, covariance } = prior;
+  return {
+    ...prior,
+    d: continuous.length,
+    mean: entriesAt(prior.mean, d, continuous),
+    nu: prior.nu - d + continuous.length,
+    psi: blockAt(prior.psi, d, continuous, covariance),
+  };
 }
 
 /** The degrees of freedom: ν when full, ν − D + 1 for each dimension when diag. */

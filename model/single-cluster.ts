@@ -4,8 +4,9 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
+import { entriesAt } from './columns.ts';
 import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
-import type { Niw } from './niw.ts';
+import { gaussianPart, type Niw } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
 import { mean, scatter } from './statistics.ts';
 
@@ -23,10 +24,13 @@ const SWEEPS = 2;
 
 /**
  * The gain in nats, of rows [n,D] that stand for `count` rows: likelihood beyond one Gaussian's, less ½·log for each further parameter; at
- * least 0. All covariances are posterior means, as columns may be constant in a cluster.
+ * least 0. All covariances are posterior means, as columns may be constant in a cluster. Laws of columns that are not Gaussian have no other shape.
  */
 export function singleClusterGain(rows: Float64Array, prior: Niw, count: number): number {
-  const { d, covariance } = prior;
+  const { d, covariance, kinds } = prior;
+  if (kinds && !kinds.continuous.length) return 0;
+  if (kinds)
+    return singleClusterGain(entriesAt(rows, d, kinds.continuous), gaussianPart(prior, kinds), count);
   const n = rows.length / d;
   const half = Math.log(count) / 2;
   const angles = (d * (d - 1)) / 2;

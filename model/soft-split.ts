@@ -2,6 +2,7 @@
  * Splits of a cluster into parts that overlap, found by EM on its rows and judged by soft statistics (docs/algorithm.md, section 6).
  * Rows are [n,D], in float64.
  */
+import { asGaussian, type ColumnKinds } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
 import { dot, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
 import { lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
@@ -59,18 +60,20 @@ export function logSoftRatio(
   return logSplitRatio(prior, T, alpha, zeta) + zeta * entropy;
 }
 
-/** The responsibilities of Gaussians for rows. */
+/** The responsibilities of clusters for rows. */
 export function responsibilities(
   rows: Float64Array,
   d: number,
   gaussians: { weight: number; mean: Float64Array; covariance: Float64Array }[],
   covariance: Covariance,
+  kinds?: ColumnKinds,
 ): Pick<SoftParts, 'r' | 'entropy'> {
   const m = gaussians.length;
   const n = rows.length / d;
-  const forms = gaussians.map((own) => {
+  const forms = gaussians.map((moments) => {
+    const own = kinds ? asGaussian(kinds, moments, covariance) : { ...moments, constant: 0 };
     const inverse = whitener(own.covariance, d, covariance);
-    let constant = Math.log(own.weight);
+    let constant = Math.log(moments.weight) + own.constant;
     const step = covariance === 'full' ? d + 1 : 1;
     for (let i = 0; i < d; i++) constant += Math.log(inverse[i * step]);
     return { mean: own.mean, inverse, constant };
@@ -132,7 +135,7 @@ function refined(
     const prior = priorOf(T);
     const total = T.reduce((sum, [n]) => sum + n, 0);
     const gaussians = T.map((t) => ({ weight: t[0] / total, ...pointEstimate(prior, t) }));
-    const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance);
+    const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance, prior.kinds);
     T = softStatistics(rows, d, r, T.length, prior.covariance);
     if (pass === passes - 1) return T.every(([n]) => n >= LEAST_ROWS) ? { T, r, entropy } : null;
   }

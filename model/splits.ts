@@ -1,5 +1,6 @@
+import { blockAt, type ColumnKinds, spreadAt, statisticsAt } from './columns.ts';
 import { diagonalOf, dot, symmetricEigen, unwhitened, whitened, whitener } from './linalg.ts';
-import type { Niw } from './niw.ts';
+import { gaussianPart, type Niw } from './niw.ts';
 import { roughLeadingEigen, SMALL_IF_ROUGH } from './principal-axes.ts';
 import type { Parts } from './state.ts';
 import { type Covariance, mean, scatter } from './statistics.ts';
@@ -132,9 +133,19 @@ export const MOST_AXES = 8;
 
 /**
  * The axes of a cluster in x, one after the other, along which its rows have a standard deviation of about 1. `F`: Σ‖u‖²uuᵀ of
- * its rows, [D,D], u = inverse·(x − mean).
+ * its rows, [D,D], u = inverse·(x − mean). Only along columns that are Gaussian: others are no other shape.
  */
-export function shapeAxes(F: Float64Array, d: number, inverse: Float64Array): Float64Array[] {
+export function shapeAxes(
+  F: Float64Array,
+  d: number,
+  inverse: Float64Array,
+  kinds?: ColumnKinds,
+): Float64Array[] {
+  if (kinds) {
+    const { continuous } = kinds;
+    const [own, whitening] = [F, inverse].map((matrix) => blockAt(matrix, d, continuous, 'full'));
+    return shapeAxes(own, continuous.length, whitening).map((axis) => spreadAt(axis, d, continuous));
+  }
   return extremeEigenvectors(F, d, Math.min(d, MOST_AXES)).map((u) => unwhitened(inverse, u));
 }
 
@@ -219,9 +230,20 @@ export interface DiscriminantAxis {
   sd: number;
 }
 
-/** Of each of two or more sub-clusters with rows, the axis along which Fisher's discriminant separates it from the nearest other. */
+/**
+ * Of each of two or more sub-clusters with rows, the axis along which Fisher's discriminant separates it from the nearest other: of the
+ * Gaussian columns, as between two values of a column there is always a valley.
+ */
 export function discriminantAxes(prior: Niw, parts: Parts): DiscriminantAxis[] {
-  const { d, covariance } = prior;
+  const { d, covariance, kinds } = prior;
+  if (kinds) {
+    const { continuous } = kinds;
+    const own = parts.map((T) => statisticsAt(T, d, continuous, covariance));
+    return discriminantAxes(gaussianPart(prior, kinds), own).map((found) => ({
+      ...found,
+      axis: spreadAt(found.axis, d, continuous),
+    }));
+  }
   const inverse = whitener(withinCovariance(prior, parts), d, covariance);
   const means = parts.map((T) => whitened(inverse, mean(T, d)));
   return means.map((own, j) => {
@@ -235,7 +257,13 @@ export function discriminantAxes(prior: Niw, parts: Parts): DiscriminantAxis[] {
     }
     const towards = means[nearest].map((value, i) => value - own[i]);
     const centre = towards.reduce((sum, value, i) => sum + (value * (own[i] + means[nearest][i])) / 2, 0);
-    return { axis: unwhitened(inverse, towards), nearest, centre, halfway: least / 2, sd: Math.sqrt(least) };
+    return {
+      axis: unwhitened(inverse, towards),
+      nearest,
+      centre,
+      halfway: least / 2,
+      sd: Math.sqrt(least) || 1,
+    };
   });
 }
 

@@ -84,7 +84,7 @@ const OFF = new Set([
   'id',
   'text',
   'impute',
-  'oneHot',
+  'categorical',
   'logarithm',
   'replicates',
   'outliers',

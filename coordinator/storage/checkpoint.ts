@@ -98,6 +98,12 @@ const encoderHeader = z.object({
   codes: z.nullable(z.string()),
   brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
 });
+const kinds = z.object({
+  continuous: z.array(count),
+  categories: z.array(
+    z.object({ columns: z.array(count), low: z.array(z.number()), step: z.array(z.number()) }),
+  ),
+});
 const clusterHeader = z.object({
   stage: z.literal('cluster'),
   ...common,
@@ -122,6 +128,7 @@ const clusterHeader = z.object({
   d: z.int().check(z.positive()),
   covariance: z.enum(COVARIANCES),
   prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
+  kinds: z.optional(kinds),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
   /** Only with the graph likelihood. */
@@ -167,7 +174,7 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
 async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
   const { mixture, prior, parts, merged, net, subs, graph, loss, lossSinceChange, ...pace } = state;
   const { k, d, covariance, weights, means, covariances } = mixture;
-  const { kappa, nu, estimate, mean, psi } = prior;
+  const { kappa, nu, estimate, mean, psi, kinds } = prior;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const { rows: _, ...arrays } = moments;
   const { labels, copies, ...aboutGraph } = graph ?? {};
@@ -175,6 +182,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
     fields: {
       ...{ ended, ...pace, k, d, covariance, prior: { kappa, nu, estimate } },
       adam: [net.steps, subs.steps],
+      ...(kinds && { kinds }),
       ...(graph && { graph: aboutGraph }),
     },
     tensors: {
@@ -206,6 +214,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
 function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
   const { layout, ended, epoch, sample, frozen, patience, untilStep, overlaps = false, steps } = head;
   const { k, d, covariance, prior, adam, graph } = head;
+  const kinds = head.kinds && { kinds: head.kinds };
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
   const moment = (name: string) => take(moments, name, 'float64');
@@ -241,8 +250,9 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
         weights: f64('weights', k),
         means: splitEvenly(f64('means', k * d), k),
         covariances: splitEvenly(f64('covariances', k * size), k),
+        ...kinds,
       },
-      prior: niwPrior({ ...prior, covariance, mean: f64('priorMean', d), psi: f64('psi', size) }),
+      prior: niwPrior({ ...prior, covariance, mean: f64('priorMean', d), psi: f64('psi', size), ...kinds }),
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
       merged: merged.length ? splitEvenly(merged, merged.length / p) : [],

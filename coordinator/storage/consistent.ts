@@ -1,4 +1,5 @@
 import type { Transform } from '../../data/transform.ts';
+import type { ColumnKinds } from '../../model/columns.ts';
 import { type Layout, shardsFor } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/nets/net.ts';
@@ -42,6 +43,8 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
     throw new RangeError('its rows are in clusters that are not there');
   if (graph?.copies && !areCopies(graph.copies, state.sample.rows))
     throw new RangeError('its copies are not of its sample');
+  if (state.prior.kinds && !areKinds(state.prior.kinds, d))
+    throw new RangeError('its kinds are not those of its columns');
   if (d > dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
   if (transform) assertTransform(transform, dim, d);
   const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
@@ -97,6 +100,18 @@ function assertTransform(transform: Transform, input: number, dim: number): void
   const arrays = [weights, bias, scale, offset, ...maps];
   if (!arrays.every((values: Float64Array | Float32Array) => values.every(Number.isFinite)))
     throw new RangeError('its transform has values that are not finite');
+}
+
+/** Is each of D columns continuous, or of one category? */
+function areKinds({ continuous, categories }: ColumnKinds, d: number): boolean {
+  const columns = [...continuous, ...categories.flatMap((category) => category.columns)].sort(
+    (a, b) => a - b,
+  );
+  const fit = categories.every(
+    ({ columns, low, step }) =>
+      low.length === columns.length && step.length === columns.length && step.every((size) => size !== 0),
+  );
+  return fit && columns.length === d && columns.every((column, i) => column === i);
 }
 
 const areCounts = (counts: number[]) => counts.every((count) => Number.isSafeInteger(count) && count >= 0);

@@ -99,7 +99,7 @@ const about = z.object({
       imageSize: text,
       columns: names,
       drop: names,
-      oneHot: names,
+      categorical: names,
       id: text,
       text,
       outliers: orNull(z.number()),

@@ -167,8 +167,13 @@ export async function withReader<T>(
 }
 
 /** A first row with a name that the options have is a header. */
-function headerTest({ columns, drop, id, text, label, oneHot, trained }: TableOptions): typeof isHeader {
-  const names = new Set([...(columns ?? []), ...(drop ?? []), ...(oneHot ?? []), ...(trained?.names ?? [])]);
+function headerTest({ columns, drop, id, text, label, categorical, trained }: TableOptions): typeof isHeader {
+  const names = new Set([
+    ...(columns ?? []),
+    ...(drop ?? []),
+    ...(categorical ?? []),
+    ...(trained?.names ?? []),
+  ]);
   for (const name of [id, text, label]) if (name !== null) names.add(name);
   const isName = (field: string) => names.has(field) && Number.isNaN(Number(field));
   // Those of a model whose columns were only numbered, in any order, above other than whole numbers.
@@ -238,7 +243,7 @@ function trainedChoice(table: Table, options: TableOptions, trained: TrainedColu
     ...{ ...EVERY_COLUMN, ...kept },
     columns: plain.length ? plain : null,
     drop: plain.length ? null : others,
-    oneHot: categorical.length ? categorical : null,
+    categorical: categorical.length ? categorical : null,
   };
 }
 

@@ -16,11 +16,11 @@ export interface ColumnChoice {
   text: string | null;
   label: string | null;
   /** Columns of categories. */
-  oneHot: readonly string[] | null;
+  categorical: readonly string[] | null;
 }
 
 export const EVERY_COLUMN: ColumnChoice = {
-  ...{ columns: null, drop: null, id: null, text: null, label: null, oneHot: null },
+  ...{ columns: null, drop: null, id: null, text: null, label: null, categorical: null },
 };
 
 export interface SelectedColumns {
@@ -48,7 +48,7 @@ export function selectColumns(table: Table, choice: ColumnChoice, run?: string):
     return name === null ? [] : [columnIn(table, name, flag(role === 'label' ? 'labels' : role))];
   });
   const dropped = matching(table, choice.drop, flag('drop'));
-  const categories = matching(table, choice.oneHot, flag('one-hot'));
+  const categories = matching(table, choice.categorical, flag('categorical'));
   const apart = new Set([...kept, ...dropped, ...categories]);
   const chosen = choice.columns && matching(table, choice.columns, flag('columns'));
   const candidates = (chosen ?? columns.map((_, i) => i)).filter((i) => !apart.has(i));
@@ -142,7 +142,7 @@ export async function categoriesOf(
       for (const value of values.map(categoryOf)) counts[t].set(value, (counts[t].get(value) ?? 0) + 1);
       if (counts[t].size > MOST_CATEGORIES)
         throw new UserError(
-          `--one-hot: ${table.path} has more than ${MOST_CATEGORIES} different values in ${nameOf(columns[t])}: that is no column of categories`,
+          `--categorical: ${table.path} has more than ${MOST_CATEGORIES} different values in ${nameOf(columns[t])}: that is no column of categories`,
         );
     }
   return Object.fromEntries(columns.map((column, t) => [nameOf(column), baseFirst(counts[t])]));
@@ -162,7 +162,7 @@ function baseFirst(counts: ReadonlyMap<string, number>): string[] {
 export const notesOnCategories = (categories: Categories): string[] =>
   Object.entries(categories)
     .filter(([, { length }]) => length >= MANY_CATEGORIES)
-    .map(([name, { length }]) => `--one-hot ${name} makes ${length - 1} columns`);
+    .map(([name, { length }]) => `--categorical ${name} makes ${length - 1} columns`);
 
 /** Columns that cannot be clustered as they are: all are named at once, with what can be done. */
 
@@ -211,16 +211,16 @@ export async function assertClusterable(
     );
   }
   const few = await ofFewCategories(table, texts);
-  const hot = few.length ? `--one-hot ${listed(few, columns)}` : '';
+  const hot = few.length ? `--categorical ${listed(few, columns)}` : '';
   // To leave them out would leave nothing.
   const isAll = bad.length === indices.length;
   const rest = bad.filter((i) => !few.includes(i));
   const [them, their] = [bad.length > 1 ? 'them' : 'it', few.length > 1 ? 'their' : 'its'];
   const fix = choice.columns
-    ? `: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${hot && `, or make numbers of ${their} categories with ${hot}`}`
+    ? `: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${hot && `, or cluster by ${their} categories with ${hot}`}`
     : isAll
-      ? `, and no numbers: ${hot && `make numbers of few categories with ${hot}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or `}add columns of numbers, such as embeddings of the texts`
-      : `: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${hot && `; ${hot} makes numbers of few categories`}`;
+      ? `, and no numbers: ${hot && `cluster by few categories with ${hot}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or `}add columns of numbers, such as embeddings of the texts`
+      : `: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${hot && `; ${hot} clusters by ${their} categories`}`;
   throw new UserError(`${path} has ${what}, which cannot be clustered${fix}`);
 }
 

@@ -1,3 +1,4 @@
+import { asDistance } from '../columns.ts';
 import { cholesky, invertLower } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';
@@ -23,12 +24,14 @@ export const centreWidth = (d: number, covariance: Covariance): number =>
   d + (covariance === 'full' ? (d * (d + 1)) / 2 : d);
 
 /** Along a direction in which a cluster has no extent, distances are not measured. */
-export function centresOf({ k, d, covariance, means, covariances }: Mixture): Centres {
+export function centresOf({ k, d, covariance, means, covariances, kinds }: Mixture): Centres {
   const width = centreWidth(d, covariance);
   const values = new Float32Array(k * width);
   for (const [c, mean] of means.entries()) {
-    const root = precisionRoot(covariances[c], d, covariance);
-    for (const [i, value] of [...mean, ...root].entries())
+    const moments = { mean, covariance: covariances[c] };
+    const own = kinds ? asDistance(kinds, moments, covariance) : moments;
+    const root = precisionRoot(own.covariance, d, covariance);
+    for (const [i, value] of [...own.mean, ...root].entries())
       values[c * width + i] = Math.max(-MAX_FLOAT32, Math.min(MAX_FLOAT32, value));
   }
   return { k, d, covariance, values };

@@ -188,22 +188,6 @@ describe('notes on a result', () => {
     says({ ...few, graph: { stability: 1 } });
   });
 
-  test('columns of two values', () => {
-    const rows = 1000;
-    // A fifth of the rows have 1: by n and by n − 1.
-    for (const variance of [0.16, 0.16 * (rows / (rows - 1))]) {
-      const columns = { mean: [0, 0.2], min: [-4, 0], max: [4, 1], variance: [1, variance] };
-      says(
-        { rows, columns: { ...columns, names: ['age', 'member'] } },
-        /^column member has two values: rows that differ in it become clusters of their own/,
-      );
-      const names = null;
-      says({ rows, columns: { ...columns, variance: [1, 0.15], names } });
-      says({ rows, d: 1, columns: { ...columns, names } });
-      says({ rows, graph: { stability: 1 }, columns: { ...columns, names } });
-    }
-  });
-
   test('clusters of very few rows', () => {
     const sizes = [1660, 1660, 1660, 8, 7, 3, 1, 1, 0];
     assert.deepEqual(notesOn(outcome({ sizes })), [

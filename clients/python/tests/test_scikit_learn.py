@@ -132,7 +132,7 @@ class Together(unittest.TestCase):
         numbers = pd.DataFrame(X, columns=["a", "b", "c"])
         frame = numbers.assign(name=[f"row {i}" for i in range(len(X))])
         text = frame.assign(b="x")[["a", "c", "name", "b"]]
-        says = r'^X has text in columns 3 \(name\), 4 \(b\), .* drop=\["name", "b"\], or keep with id="name"; one_hot=\["b"\] makes'
+        says = r'^X has text in columns 3 \(name\), 4 \(b\), .* drop=\["name", "b"\], or keep with id="name"; categorical=\["b"\] clusters'
         with self.assertRaisesRegex(ValueError, says):
             dpmesh.DPMesh(**QUICK).fit(text)
         expected = dpmesh.DPMesh(**QUICK).fit(X).labels_

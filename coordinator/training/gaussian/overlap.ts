@@ -1,4 +1,5 @@
 import { concat } from '../../../model/arrays.ts';
+import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { minus } from '../../../model/linalg.ts';
 import { type Niw, priorOfClusters } from '../../../model/niw.ts';
@@ -94,7 +95,9 @@ function judged(run: Run, state: State, { of, every }: ClusterRows, clusters: re
   const n = rows.length / d;
   for (let p = 0; p < rows.length; p++) centre[p % d] += rows[p] / n;
   for (let p = 0; p < rows.length; p++) rows[p] -= centre[p % d];
-  const about = (own: Niw): Niw => ({ ...own, mean: minus(own.mean, centre) });
+  const { kinds } = state.prior;
+  const moved = kinds && { kinds: movedKinds(kinds, centre) };
+  const about = (own: Niw): Niw => ({ ...own, mean: minus(own.mean, centre), ...moved });
   const fixed = about(state.prior);
   const isLearned = config.priorScaleChoice === 'learned' && clusters.length === state.mixture.k;
   const priorOf: PriorOf = (T) =>
@@ -177,7 +180,7 @@ export function logSoftMergeRatio(
     mean: minus(means[k], both.centre),
     covariance: covariances[k],
   }));
-  const { r, entropy } = responsibilities(both.rows, d, gaussians, config.covariance);
+  const { r, entropy } = responsibilities(both.rows, d, gaussians, config.covariance, both.priorOf([]).kinds);
   const T = softStatistics(both.rows, d, r, 2, config.covariance);
   if (T.some(([n]) => n < 1)) return Infinity;
   const gain = ratioOf({ T, entropy }, both.priorOf, config.alpha, both.zeta);

@@ -1,3 +1,4 @@
+import { spreadAt } from '../../../model/columns.ts';
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Niw } from '../../../model/niw.ts';
 import { pointEstimate } from '../../../model/niw.ts';
@@ -54,7 +55,8 @@ export async function shapeHalves(
   chosen: boolean[],
   T: Parts,
 ): Promise<ShapeHalves> {
-  const { d } = prior;
+  const { d, kinds } = prior;
+  if (kinds && !kinds.continuous.length) return { rules: chosen.map(() => null), gains: chosen.map(() => 0) };
   const owners = [...chosen.keys()].filter((k) => chosen[k]);
   const place = new Map(owners.map((k, leaf) => [k, leaf]));
   const partition = {
@@ -64,11 +66,16 @@ export async function shapeHalves(
   };
   const whitening = owners.map((k) => {
     const { mean, covariance } = pointEstimate(prior, T[k]);
-    return { centre: mean, inverse: whitener(covariance, d, prior.covariance) };
+    const inverse = whitener(covariance, d, prior.covariance);
+    const rows = kinds && spreadAt(new Float64Array(d).fill(1), d, kinds.continuous);
+    return {
+      centre: mean,
+      inverse: rows ? inverse.map((value, p) => value * rows[Math.floor(p / d)]) : inverse,
+    };
   });
   const F = await rounds.cellFourthMoments(partition, [], whitening);
   const axes = F.map((f, leaf) =>
-    shapeAxes(f, d, whitening[leaf].inverse).map(
+    shapeAxes(f, d, whitening[leaf].inverse, kinds).map(
       (axis): Axis => ({ axis, centre: dot(axis, whitening[leaf].centre), sd: 1 }),
     ),
   );

@@ -1,6 +1,7 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
+import { type ColumnKinds, independent } from '../../../model/columns.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf, rank } from '../../../model/linalg.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';
@@ -16,6 +17,7 @@ import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
+import { kindsOf } from './kinds.ts';
 import { chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
 
@@ -24,6 +26,8 @@ export interface PrepareInput {
   layout: Layout;
   /** Names of the columns of the data; null where they have none. */
   names: readonly string[] | null;
+  /** The columns of each column of categories. */
+  categories?: ReadonlyMap<string, readonly number[]>;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
   /** Warnings have been given before. */
@@ -52,16 +56,20 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
       `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
   publishHashes({ dispatcher }, hashes);
-  const {
-    likelihood: name,
-    why,
-    transform,
-    covariance,
-  } = await chooseLikelihood({ ...input, dispatcher }, data);
+  const chosen = await chooseLikelihood({ ...input, dispatcher }, data);
+  const { likelihood: name, transform } = chosen;
   const d = transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
-  const prior = priorOf(config, d, covariance);
+  const { categories = new Map(), names } = input;
+  const isMixture = name === 'gaussian' && config.schedule !== 'paper';
+  const found = isMixture
+    ? kindsOf({ transform, moments, categories, names, rows: fences ? n : moments.rows })
+    : null;
+  const covariance = found ? independent(found.kinds, chosen.covariance, d) : chosen.covariance;
+  assertFullRank(config, chosen.covariance, d, found?.rank ?? d);
+  const prior = priorOf(config, d, covariance, found?.kinds);
+  const why = [chosen.why, found?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
@@ -102,22 +110,27 @@ function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly stri
 /** Pseudo-count κ of the prior mean, in rows. */
 const KAPPA = 1e-4;
 
-type PriorConfig = Pick<RunConfig, 'data' | 'covariance' | 'priorScaleChoice' | 'priorScale'>;
+type PriorConfig = Pick<RunConfig, 'covariance' | 'priorScaleChoice' | 'priorScale'>;
 
-/**
- * The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster.
- * UserError if the covariance has not full rank.
- */
-export function priorOf(config: PriorConfig, d: number, covariance: Float64Array): Niw {
-  if (config.covariance === 'full') {
-    const r = rank(covariance, d);
-    if (r < d)
-      throw new UserError(
-        `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
-      );
-  }
+/** UserError if the covariance of D columns has not as high a rank as they can have. */
+function assertFullRank(
+  config: Pick<RunConfig, 'data' | 'covariance'>,
+  covariance: Float64Array,
+  d: number,
+  most: number,
+): void {
+  if (config.covariance === 'diag') return;
+  const r = rank(covariance, d);
+  if (r < most)
+    throw new UserError(
+      `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
+    );
+}
+
+/** The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster. */
+export function priorOf(config: PriorConfig, d: number, covariance: Float64Array, kinds?: ColumnKinds): Niw {
   const { priorScaleChoice: choice, priorScale: c } = config;
-  const nu = choice === 'learned' ? 2 * d + 1 : d + 2;
+  const nu = choice === 'learned' ? d + 1 + Math.max(1, kinds?.continuous.length ?? d) : d + 2;
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
@@ -129,5 +142,6 @@ export function priorOf(config: PriorConfig, d: number, covariance: Float64Array
         : priorScale(choice, c, dataCovariance, config.covariance),
     covariance: config.covariance,
     estimate: choice === 'learned' ? 'mean' : 'mode',
+    ...(kinds && { kinds }),
   });
 }

@@ -36,6 +36,7 @@ import {
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
 import type { Transform } from '../../../data/transform.ts';
+import { columnKinds } from '../../../model/columns.ts';
 import { blockCount, layoutOf } from '../../../model/layout.ts';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
@@ -106,6 +107,7 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
     // JSON has no −0, which a step compares as 0 anyway.
     progress: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value || 0)),
     merges: fc.nat(3),
+    isDiscrete: fc.boolean(),
     planned: fc.constantFrom(null, 'axes' as const, 'features' as const, 'columns' as const),
     stability: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: null }),
   })
@@ -119,6 +121,9 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
       second: made.params.map((values, i) => values.map((_, j) => bits[(7 * i + j) % 400])),
       steps: epoch,
     });
+    // The last column has two values.
+    const category = { columns: [d - 1], low: [f64(1)[0] || 0], step: [2.5] };
+    const kinds = drawn.isDiscrete && { kinds: columnKinds(d, [category]) };
     const squareOf = (d: number) => (covariance === 'full' ? d * d : d);
     const layout = { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' };
     const { loss, lossSinceChange } = drawn;
@@ -156,12 +161,14 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
           psi: Float64Array.from({ length: squareOf(d) }, (_, p) =>
             covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
           ),
+          ...kinds,
         }),
         merged: Array.from({ length: drawn.merges }, () => f64(statisticsLength(d, covariance))),
         mixture: {
           ...{ k, d, covariance, weights: f64(k).map((weight) => 1 + Math.abs(weight)) },
           means: Array.from({ length: k }, () => f64(d)),
           covariances: Array.from({ length: k }, () => f64(squareOf(d))),
+          ...kinds,
         },
         net: net(clusteringNet(1n, d, [5], k)),
         subs: net(subNets(1n, d, k)),
@@ -255,6 +262,7 @@ describe('a checkpoint', () => {
         'a net that is infinite': {
           net: { ...net, params: net.params.map((values) => values.map(() => Infinity)) },
         },
+        'kinds of other columns': { prior: { ...state.prior, kinds: columnKinds(d + 1, []) } },
         'a graph of fewer rows': { graph: { ...graph, labels: labels.slice(1) } },
         'a graph at no resolution': { graph: { ...graph, resolution: 0 } },
         'a row in a cluster that is not there': {

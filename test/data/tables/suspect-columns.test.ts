@@ -137,7 +137,10 @@ test('not all columns are left out', async () => {
     assert.deepEqual([names, aside], [Object.keys(columns), []]);
     assert.match(note!, /id names or numbers the rows, and is clustered/);
   }
-  const hot = await readCsv({ id: each((i) => i), kind: each((i) => 'xyz'[i % 3]) }, { oneHot: ['kind'] });
+  const hot = await readCsv(
+    { id: each((i) => i), kind: each((i) => 'xyz'[i % 3]) },
+    { categorical: ['kind'] },
+  );
   assert.deepEqual(hot.names, ['kind=y', 'kind=z']);
 });
 

@@ -67,7 +67,7 @@ describe('tables of other libraries', () => {
 
     test(`types: ${format}`, async () => {
       assert.deepEqual((await read(fixture(`types.${format}`))).values, [1, 3, 1, 5, 2, 4, 0, 6]);
-      const category = await read(fixture(`category.${format}`), { oneHot: ['colour'] });
+      const category = await read(fixture(`category.${format}`), { categorical: ['colour'] });
       assert.deepEqual(category.values, [1, 0, 2, 1, 3, 0]);
       assert.deepEqual(category.names, ['a', 'colour=blue']);
       await refuses(() => read(fixture(`date.${format}`)), 'column 2 (when), which cannot be clustered');
@@ -180,11 +180,11 @@ describe('columns', () => {
     const { message } = await read(path).catch((error) => error);
     assert.equal(
       message.replace(path, 'x'),
-      'x has text in columns 1 (customer_id), 3 (region), 4 (comment), which cannot be clustered: leave out with --drop customer_id,region,comment, or keep with --id customer_id and --text comment; --one-hot region makes numbers of few categories',
+      'x has text in columns 1 (customer_id), 3 (region), 4 (comment), which cannot be clustered: leave out with --drop customer_id,region,comment, or keep with --id customer_id and --text comment; --categorical region clusters by its categories',
     );
     await refuses(
       () => read(path, { columns: ['age', 'region'] }),
-      'leave it out of --columns, or make numbers of its categories with --one-hot region',
+      'leave it out of --columns, or cluster by its categories with --categorical region',
     );
     await refuses(
       () => read(path, { columns: ['age', 'comment'] }),
@@ -201,7 +201,7 @@ describe('columns', () => {
       [
         'two.csv',
         `who,kind\n${Array.from({ length: 40 }, (_, i) => `w${i},${region(i)}`).join('\n')}\n`,
-        '--one-hot 2 --drop 1, or add columns',
+        '--categorical 2 --drop 1, or add columns',
       ],
     ] as const) {
       const { message } = await read(put(name, lines)).catch((error) => error);
@@ -220,7 +220,7 @@ describe('columns', () => {
     await refuses(() => read(dates), 'text in columns 1 (who), 2 (on), which cannot be clustered');
   });
   test('categories become columns of 0 and 1, the first left out', async () => {
-    const options = { drop: ['id', 'emb*'], oneHot: ['kind'] };
+    const options = { drop: ['id', 'emb*'], categorical: ['kind'] };
     const { values, names, categories } = await read(table(), options);
     assert.deepEqual([values, names, categories], [[3, 0, 6, 1], ['age', 'kind=y'], { kind: ['x', 'y'] }]);
     const trained = { names, width: 2, run: 'r', categories };
@@ -235,13 +235,13 @@ describe('columns', () => {
   });
   test('the most frequent category is left out, and many are worth a warning', async () => {
     const path = put('base.csv', 'x,kind\n1,b\n2,\n3,c\n4,c\n');
-    const { names, values, categories, note } = await read(path, { oneHot: ['kind'] });
+    const { names, values, categories, note } = await read(path, { categorical: ['kind'] });
     assert.deepEqual([names, categories], [['x', 'kind=', 'kind=b'], { kind: ['c', '', 'b'] }]);
     assert.deepEqual(values, [1, 0, 1, 2, 1, 0, 3, 0, 0, 4, 0, 0]);
     assert.equal(note, null);
     const lines = Array.from({ length: 20 }, (_, i) => `${i},n${i}`);
-    const many = await read(put('many.csv', `x,name\n${lines.join('\n')}\n`), { oneHot: ['name'] });
-    assert.match(many.note!, /--one-hot name makes 19 columns/);
+    const many = await read(put('many.csv', `x,name\n${lines.join('\n')}\n`), { categorical: ['name'] });
+    assert.match(many.note!, /--categorical name makes 19 columns/);
   });
   test('an index that pandas wrote is left out, another first column is not', async () => {
     assert.match((await read(fixture('indexed.csv'))).note!, /only counts the rows/);
@@ -362,22 +362,28 @@ test('columns of true and false are numbers', async () => {
     await refuses(() => read(early), `line 2, column ok: "${yes}" is not a number`);
     const late = put(`${name}-late.csv`, `a,ok\n${`1,${yes}\n`.repeat(600)}4,5\n`);
     await refuses(() => read(late), 'line 602, column ok: "5" is neither true nor false');
-    assert.deepEqual((await read(put(`${name}-hot.csv`, text), { oneHot: ['ok'] })).names, ['a', `ok=${no}`]);
+    assert.deepEqual((await read(put(`${name}-hot.csv`, text), { categorical: ['ok'] })).names, [
+      'a',
+      `ok=${no}`,
+    ]);
   }
 });
 
 test('columns may have the names of what every object has', async () => {
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
     const text = `${name},a\nx,1\ny,2\nx,3\n`;
-    const { categories, values } = await read(put(`${name}.csv`, text), { oneHot: [name] });
+    const { categories, values } = await read(put(`${name}.csv`, text), { categorical: [name] });
     assert.deepEqual(values, [1, 0, 2, 1, 3, 0]);
     // As they come out of run.json.
     const known = categoriesSchema.parse(JSON.parse(JSON.stringify(categories)));
     const trained = { names: ['a', `${name}=y`], width: 2, run: 'r', categories: known };
-    assert.deepEqual((await read(put('new.csv', text), { oneHot: [name], trained })).values, values);
+    assert.deepEqual((await read(put('new.csv', text), { categorical: [name], trained })).values, values);
     // Without names, by their places.
     const bare = { names: null, width: 2, run: 'r', categories: { 1: ['x', 'y'] } };
-    assert.deepEqual((await read(put('new.csv', text), { oneHot: ['1'], trained: bare })).values, values);
+    assert.deepEqual(
+      (await read(put('new.csv', text), { categorical: ['1'], trained: bare })).values,
+      values,
+    );
   }
 });
 
@@ -424,7 +430,7 @@ test('a column of JSON lines that begins late is not lost', async () => {
 });
 
 test('a model of a table without names takes new rows by their places', async () => {
-  const options = { oneHot: ['3'], id: '1', label: '4' };
+  const options = { categorical: ['3'], id: '1', label: '4' };
   const { values, categories } = await read(put('bare.csv', 'p,1.5,x,0\nq,2.5,y,1\n'), options);
   assert.deepEqual(values, [1.5, 0, 2.5, 1]);
   const trained = { names: null, width: 2, run: 'r', categories };

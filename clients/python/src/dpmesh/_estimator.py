@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Options that mean columns by name: a DataFrame then goes to dpmesh as a table.
-_TABLE_OPTIONS = ("columns", "drop", "id", "text", "impute", "one_hot")
+_TABLE_OPTIONS = ("columns", "drop", "id", "text", "impute", "categorical")
 
 
 class DPMesh(Parameters, Options):
@@ -132,7 +132,7 @@ class DPMesh(Parameters, Options):
         model._keep(Input(config["data"], None, None, given, is_table), run, stored["result"])
         model._columns = None if is_table else names
         # Else they may be numbers from 1.
-        chosen = [config[name] for name in ("columns", "drop", "oneHot")]
+        chosen = [config[name] for name in ("columns", "drop", "categorical")]
         model._by_numbers = is_table and names is None and chosen == [None, None, None]
         return model
 

@@ -58,7 +58,7 @@ def readable(message: str, folder: Path, run: Path | None = None) -> str:
     for pattern, words in _ADVICE:
         message = re.sub(pattern, words, message)
     message = re.sub(
-        r"--(drop|one-hot|columns|log) ('[^']+'|[^\s']+?)(?=, or (?:keep|make)|; --| (?:clusters|makes) | \(counted|$)", _columns, message
+        r"--(drop|categorical|columns|log) ('[^']+'|[^\s']+?)(?=, or (?:keep|cluster)|; --| (?:clusters|makes) | \(counted|$)", _columns, message
     )
     message = re.sub(r"(keep with | and |; )--(id|text) (?!and )('[^']+'|[^\s']+?)(?=[ ;,]|$)", _column, message)
     message = _FLAG.sub(_parameter, _ASSIGNMENT.sub(_assignment, message))

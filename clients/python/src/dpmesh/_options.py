@@ -21,7 +21,7 @@ RESULT_OPTIONS = {
     "encoding": "encoding",
     "sep": "sep",
     "decimal": "decimal",
-    "one_hot": "oneHot",
+    "categorical": "categorical",
     "logarithm": "logarithm",
     "image_size": "imageSize",
     "skip_bad": "skipBad",
@@ -102,7 +102,7 @@ class Options:
         encoding: str | None = None,
         sep: str | None = None,
         decimal: Literal[".", ","] | None = None,
-        one_hot: str | Sequence[str | int] | None = None,
+        categorical: str | Sequence[str | int] | None = None,
         logarithm: str | Sequence[str | int] | None = None,
         image_size: int | str | None = None,
         skip_bad: bool | None = None,
@@ -188,9 +188,10 @@ class Options:
             of a text table: what is between its columns. Default: found out.
         decimal : {".", ","}
             of a text table: what is before the decimals of its numbers. Default: found out.
-        one_hot : str | Sequence[str | int]
-            columns of categories to turn into columns of 0 and 1, one for each category but the most frequent
-            one. Default: none.
+        categorical : str | Sequence[str | int]
+            columns of categories: within a cluster each category has a probability, independent of the other
+            columns (transforms that mix columns, and more than 32 columns: as columns of 0 and 1). Default:
+            none.
         logarithm : str | Sequence[str | int]
             columns of positive numbers to cluster by their logarithms, by name (also a*) or number from 1;
             auto: those with a long tail, which would be cut into several clusters. Default: none.
@@ -356,7 +357,7 @@ class Options:
         self.encoding = encoding
         self.sep = sep
         self.decimal = decimal
-        self.one_hot = one_hot
+        self.categorical = categorical
         self.logarithm = logarithm
         self.image_size = image_size
         self.skip_bad = skip_bad

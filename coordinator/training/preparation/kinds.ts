@@ -1,0 +1,109 @@
+import { applyColumns, type Moments, type Transform } from '../../../data/transform.ts';
+import { type Category, type ColumnKinds, columnKinds } from '../../../model/columns.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
+import { FEW_COLUMNS } from '../reading/moments.ts';
+
+/** Which columns are not continuous, and so not Gaussian (docs/algorithm.md, section 3). */
+
+/** Rounding error of a share, or relative one of a variance, in float64. */
+const ROUNDING = 1e-9;
+const MOST_NAMED = 6;
+
+interface KindsInput {
+  transform: Transform;
+  moments: Moments;
+  /** Rows of which these are. */
+  rows: number;
+  /** The columns of each column of categories that the data had, by their names. */
+  categories: ReadonlyMap<string, readonly number[]>;
+  names: readonly string[] | null;
+}
+
+export interface FoundKinds {
+  kinds: ColumnKinds;
+  /** The rank that the covariance of all columns can have: those of a category with a column for each of its values add up to 1. */
+  rank: number;
+  /** What to say of them. */
+  why: string;
+}
+
+/** The kinds of columns; null where all are continuous or of one category, or the transform does not keep them apart. */
+export function kindsOf(input: KindsInput): FoundKinds | null {
+  const { transform, categories, names } = input;
+  const { columns, dim } = transform;
+  if (!columns || transform.normalize || dim > FEW_COLUMNS) return null;
+  const own = new Set([...categories.values()].flat());
+  const pairs = twoValued(input).filter((column) => !own.has(column));
+  const groups = [...categories.values(), ...exclusive(input, pairs)]
+    .map((group) => group.filter((column) => columns.includes(column)))
+    .filter((group) => group.length);
+  // Where a category is all there is, its values are the clusters.
+  const isAll = groups.length === 1 && groups[0].length === dim;
+  if (!groups.length || isAll) return null;
+  const low = placed(input, (column) => input.moments.min[column]);
+  const high = placed(input, (column) => input.moments.max[column]);
+  const found = groups.map((group): Category => {
+    const places = group.map((column) => columns.indexOf(column));
+    return { columns: places, low: places.map((i) => low[i]), step: places.map((i) => high[i] - low[i]) };
+  });
+  const complete = groups.filter(
+    (group) =>
+      group.length > 1 && group.reduce((sum, column) => sum + share(input, column), 0) > 1 - ROUNDING,
+  );
+  const called = pairs.map((column) => names?.[column] ?? `${column} (counted from 0)`);
+  const said = [
+    ...(called.length ? [`${listed(called)} ${called.length > 1 ? 'have' : 'has'} two values`] : []),
+    ...(categories.size
+      ? [`${listed([...categories.keys()])} ${categories.size > 1 ? 'have' : 'has'} categories`]
+      : []),
+  ];
+  return {
+    kinds: columnKinds(dim, found),
+    rank: dim - complete.length,
+    why: `${said.join(', and ')}: within a cluster they are independent of the others, each value with a probability`,
+  };
+}
+
+/** Of a column of two values the share of rows that have the larger one. */
+const share = ({ moments: { mean, min, max } }: KindsInput, column: number) =>
+  (mean[column] - min[column]) / (max[column] - min[column]);
+
+/** Columns of two values, together where no row has the larger one in more than one of them: as many as a category has. */
+function exclusive(input: KindsInput, pairs: readonly number[]): number[][] {
+  const { moments, rows } = input;
+  const dim = moments.mean.length;
+  const { min, max, covariance } = moments;
+  const isApart = (a: number, b: number) => {
+    if (covariance.length === dim) return false;
+    const spread = (max[a] - min[a]) * (max[b] - min[b]);
+    const both = (covariance[a * dim + b] * (rows - 1)) / rows / spread + share(input, a) * share(input, b);
+    return Math.abs(both) < ROUNDING;
+  };
+  const groups: number[][] = [];
+  for (const column of pairs) {
+    const group = groups.find((members) => members.every((other) => isApart(other, column)));
+    if (group) group.push(column);
+    else groups.push([column]);
+  }
+  return groups;
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
+  return `${names.length > 1 ? 'columns' : 'column'} ${names.slice(0, MOST_NAMED).join(', ')}${more}`;
+}
+
+/** A column of two values has the largest variance that its mean, least and largest value allow. */
+function twoValued({ moments: { mean, covariance, min, max }, rows }: KindsInput): number[] {
+  const variance = diagonalOf(covariance, mean.length);
+  return [...mean.keys()].filter((column) => {
+    const most = (max[column] - mean[column]) * (mean[column] - min[column]);
+    return most > 0 && (variance[column] * (rows - 1)) / rows >= most * (1 - ROUNDING);
+  });
+}
+
+/** Values of the columns in x, as the workers compute them. */
+function placed({ transform }: KindsInput, value: (column: number) => number): Float64Array {
+  const raw = Float32Array.from({ length: transform.input }, (_, column) => value(column));
+  return Float64Array.from(applyColumns(transform, raw), (y, i) => y * transform.scale[i]);
+}

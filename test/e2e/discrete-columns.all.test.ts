@@ -1,0 +1,97 @@
+// Tables with columns that are not continuous.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { readNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
+import { ariOfLabels } from '../../model/scores.ts';
+import { dpmesh, jsonOf, refused, runFileOf, scratch, sha256, startAndReach, writeRows } from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const ROWS = 2000;
+const D = 4;
+const rng = generator(5n, 'discrete columns');
+const CENTRES = Array.from({ length: 4 }, () => Array.from({ length: D }, () => 5 * rng.normal()));
+const PLANS = ['basic', 'free', 'pro'];
+const classes = Int32Array.from({ length: ROWS }, () => rng.below(4));
+const rows = Array.from(classes, (c) => CENTRES[c].map((centre) => centre + rng.normal()));
+const flags = rows.map(() => [rng.uniform() < 0.4 ? 1 : 0, rng.uniform() < 0.02 ? 1 : 0]);
+const plans = rows.map(() => PLANS[Math.min(2, rng.below(4))]);
+
+describe('four Gaussians beside flags and categories that tell nothing', () => {
+  const data = path('table.csv');
+  const run = path('run');
+  const train = (out: string, ...more: unknown[]) =>
+    dpmesh(['train', '--data', data, '--categorical', 'plan', '--out', out, '--json', ...more.map(String)]);
+  before(async () => {
+    const line = (row: number[], i: number) => [...row, ...flags[i], plans[i]].join(',');
+    writeFileSync(data, ['a,b,c,d,member,vip,plan', ...rows.map(line)].join('\n'));
+    assert.equal(jsonOf(await train(run, '--workers', 2)).k, 4);
+  });
+  const labels = (of: string) => sha256(join(of, 'labels.npy'));
+
+  test('are four clusters, and the run says what the columns are', () => {
+    const found = readNpy(join(run, 'labels.npy')).data as Int32Array;
+    assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
+    assert.match(
+      runFileOf(run).likelihood.why,
+      /^columns member, vip have two values, and column plan has categories: /,
+    );
+  });
+
+  test('the same bytes from three workers and after a kill, and predicted', async () => {
+    await train(path('three'), '--workers', 3);
+    const running = await startAndReach(
+      12,
+      data,
+      path('dies'),
+      '--categorical',
+      'plan',
+      '--checkpoint-every',
+      0.05,
+    );
+    await running.killAll();
+    await dpmesh(['resume', path('dies')]);
+    await dpmesh(['predict', '--run', run, '--data', data, '--out', path('predicted.npy')]);
+    const hashes = [labels(run), labels(path('three')), labels(path('dies')), sha256(path('predicted.npy'))];
+    assert.equal(new Set(hashes).size, 1, hashes.join());
+  });
+
+  test('with diagonal covariances', async () => {
+    assert.equal(jsonOf(await train(path('diag'), '--covariance', 'diag')).k, 4);
+  });
+
+  test('text that is not named as categories is refused, with the flag', async () => {
+    refused(await dpmesh(['train', '--data', data, '--out', path('no')]), '--categorical plan');
+  });
+});
+
+test('columns of two values alone: as many clusters as there are, or one', async () => {
+  const shares = [0, 1, 2].map(() => Array.from({ length: 10 }, () => (rng.uniform() < 0.5 ? 0.08 : 0.92)));
+  const of = Int32Array.from({ length: ROWS }, () => rng.below(3));
+  const latent = Array.from(of, (c) => shares[c].map((share) => (rng.uniform() < share ? 1 : 0)));
+  const independent = rows.map(() => shares[0].map(() => (rng.uniform() < 0.3 ? 1 : 0)));
+  for (const [name, data, k] of [
+    ['latent', latent, 3],
+    ['independent', independent, 1],
+  ] as const) {
+    const out = path(name);
+    const ended = await dpmesh(['train', '--data', writeRows(`${out}.npy`, data), '--out', out, '--json']);
+    assert.equal(jsonOf(ended).k, k, name);
+  }
+  assert.match(readFileSync(path('latent/report/report.html'), 'utf8'), /have two values/);
+});
+
+test('a heavy tail beside columns of two values is one cluster', async () => {
+  const tail = rows.map(() => {
+    const scale = Math.sqrt([1, 2, 3].reduce((sum) => sum + rng.normal() ** 2, 0) / 3);
+    return Array.from({ length: D }, () => rng.normal() / scale);
+  });
+  const data = writeRows(
+    path('tail.npy'),
+    tail.map((row, i) => [...row, ...flags[i]]),
+  );
+  assert.equal(jsonOf(await dpmesh(['train', '--data', data, '--out', path('tail'), '--json'])).k, 1);
+});
