@@ -10,7 +10,7 @@ import { dataPathOf, interruptible, onSignal } from './process.ts';
 export const predict = defineCommand({
   command: 'predict [folder] [file]',
   words: ['run', 'data'],
-  describe: 'label new rows with the clustering net of a finished run',
+  describe: 'label new rows with the model of a finished run',
   builder: {
     run: RUN,
     data: textFlag(

@@ -119,7 +119,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
     async step(state) {
       const { clusters, ended } = state;
       const vectors = await someVectors(state.source, BigInt(config.seed));
-      const found = await trainer.latentClusters(vectors, clusters!.net);
+      const found = await trainer.latentClusters(vectors, clusters!);
       const isLast = ended === 'asked' || state.isLastAlternation;
       const encoding = afterClustering(state.encoding!, found, config, isLast);
       if (encoding.codes !== null) return { ...state, encoding };

@@ -42,7 +42,6 @@ export function labelStage(context: RunContext): RunStage {
       const run = state.run!;
       // From now on the results of a run that went on beyond its end are replaced.
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
-      const differing = await trainer.differing(state.clusters!);
       const label = fullPasses(context, state);
       return orHint(context, async () => {
         const { found, trained, guess, centres } = await label();
@@ -57,7 +56,7 @@ export function labelStage(context: RunContext): RunStage {
         observer?.labelled(found.counts, { state: final, order }, tree);
         return {
           ...state,
-          labelled: { found, silhouette, differing, centres, state: final, order, tree, added },
+          labelled: { found, silhouette, centres, state: final, order, tree, added },
         };
       });
     },
@@ -72,7 +71,7 @@ export function describeStage(context: RunContext): RunStage {
     ended: ({ summary }) => (summary ? 'done' : null),
     async step(state) {
       const { layout, encoding } = state;
-      const { found, silhouette, differing, centres, tree, order, state: final } = state.labelled!;
+      const { found, silhouette, centres, tree, order, state: final } = state.labelled!;
       const run = state.run!;
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
@@ -110,7 +109,6 @@ export function describeStage(context: RunContext): RunStage {
             notesOfRun(state, {
               k,
               silhouette,
-              differing,
               sizes: Array.from(found.counts),
               evidence,
               skewed,
@@ -235,14 +233,18 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
   const { out, warn, earlyFinish, trainer } = context;
   const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
   const { below } = state.clusters!.sample;
-  const { net } = state.labelled!.state;
   const outliers = state.labelled!.found.sampledOutliers.map(({ length }) => length);
   const stopped = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
   });
   try {
-    const replicates = trainer.replicate({ below, outliers, net, k: state.summary!.k });
+    const replicates = trainer.replicate({
+      below,
+      outliers,
+      trained: state.labelled!.state,
+      k: state.summary!.k,
+    });
     replicates.catch(() => {});
     const result = await Promise.race([stopped, replicates]);
     if (!result) {
@@ -260,7 +262,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, layout, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'differing' | 'sizes' | 'evidence' | 'skewed'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

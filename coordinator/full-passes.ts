@@ -1,19 +1,18 @@
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import type { MissedCluster } from '../model/missed.ts';
-import { resizeClusteringNet } from '../model/nets/surgery.ts';
-import { bySize, type Order, placesOf, type State, unitsIn, withoutUnits } from '../model/state.ts';
+import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../model/state.ts';
 import type { RunContext, RunState } from './run-state.ts';
 import { type FullPassResult, labelAllRows, OutliersAlone, type Reviewed } from './training/full-pass.ts';
 import { farRowsKept } from './training/missed.ts';
-import { publishCentres, publishNet } from './training/publish.ts';
+import { publishCentres, publishClassifier } from './training/publish.ts';
 
 /** All rows are labelled. */
 export interface FullPasses {
   found: FullPassResult;
-  /** The state by whose net, with missed clusters after those of training; and its centres. */
+  /** The state that has labelled them, with missed clusters after those of training; and its centres. */
   trained: State;
   centres: Centres;
-  /** For each output unit of the pass the cluster in this state. */
+  /** For each cluster of the pass that in this state. */
   guess: Order;
 }
 
@@ -21,7 +20,7 @@ export interface FullPasses {
 const MOST_GROWTH = 2;
 
 /**
- * The full pass, repeated while it finds clusters that were missed, or output units with outliers alone. If its files cannot be written,
+ * The full pass, repeated while it finds clusters that were missed, or have outliers alone. If its files cannot be written,
  * the next attempt begins with what this one has found.
  */
 export function fullPasses(
@@ -30,7 +29,7 @@ export function fullPasses(
 ): () => Promise<FullPasses> {
   const run = { ...prepared!, dispatcher };
   const { k } = clusters!.mixture;
-  let trained = clusters!;
+  let trained: State;
   /** Once they have been looked for: the clusters that were missed, in the pass that found them, and the state before. */
   let missed: { clusters: MissedCluster[]; from: Reviewed; before: State } | null = null;
 
@@ -54,6 +53,7 @@ export function fullPasses(
   }
 
   return async () => {
+    trained ??= await trainer.labelling(clusters!);
     for (;;) {
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
       // the numbers of training: from one of them, these bytes come out again.
@@ -63,7 +63,7 @@ export function fullPasses(
       publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
       const far = missed ? 0 : farRowsKept(run, trained);
       if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
-      publishNet(run, resizeClusteringNet(trained.net, unitsIn(guess)));
+      const byMixture = publishClassifier(run, renumbered(trained, guess));
       const used = trained;
       const review = ({ T, far }: Reviewed) =>
         isRight({
@@ -73,13 +73,13 @@ export function fullPasses(
       try {
         const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
           below: clusters!.sample.below,
-          far,
+          ...{ far, byMixture },
           ...((far || missed) && { review }),
         });
         if (found) return { found, trained: used, centres, guess };
       } catch (error) {
         if (!(error instanceof OutliersAlone)) throw error;
-        trained = withoutUnits(
+        trained = withoutClusters(
           trained,
           error.units.map((unit) => guess[unit]),
         );

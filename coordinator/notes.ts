@@ -1,7 +1,7 @@
 import { asLogFlag } from '../data/logarithm.ts';
 import { isPca } from '../data/transform.ts';
 import { CLOSE, type Decision } from '../model/evidence-for-k.ts';
-import { type EndReason, isCycling, MOST_DIFFERENT, quietSteps, type Step } from '../model/schedule.ts';
+import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../view/summary.ts';
@@ -25,8 +25,6 @@ export interface Outcome {
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
-  /** Rows of the sample with another label by the mixture than by the net. */
-  differing: number;
   rows: number;
   /** Rows of each cluster. */
   sizes: readonly number[];
@@ -102,7 +100,6 @@ export function notesOn(outcome: Outcome): string[] {
     ...tinyClusters(outcome),
     ...addedClusters(outcome),
     ...unexplainedRows(outcome),
-    ...labelsByNet(outcome),
     ...unfinished,
     ...undoneSplits(outcome),
     ...closeDecisions(outcome),
@@ -362,13 +359,6 @@ function unexplainedRows({ unexplained, rows }: Outcome): string[] {
   if (unexplained < Math.max(LEAST_ROWS, MANY_TIMES * BEYOND_REACH * rows)) return [];
   return [
     `${count(unexplained)} rows are farther from the centre of their cluster than one in a million of a Gaussian's: single rows far from all others, or clusters with heavy tails; their confidence is low (distances.npy, outlier_score in labels.csv)`,
-  ];
-}
-
-function labelsByNet({ differing, sampled }: Outcome): string[] {
-  if (differing <= MOST_DIFFERENT * sampled) return [];
-  return [
-    `labels come from a net that has not learned all of the mixture: of ${count(sampled)} rows in the sample, ${count(differing)} have another cluster than by the mixture; wider layers learn more, such as --hidden 100,100`,
   ];
 }
 

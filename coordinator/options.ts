@@ -204,7 +204,7 @@ export const OPTIONS = {
     }),
   }),
   ...of('Networks', {
-    hidden: optional(widths(), '50; 50,50 in up to 4 columns; 256 with the graph likelihood', {
+    hidden: optional(widths(), '50; 256 with the graph likelihood', {
       help: 'widths of the clustering net’s hidden layers, such as 50 or 50,50',
     }),
     lr: option(above(0), {

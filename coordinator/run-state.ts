@@ -114,8 +114,6 @@ export interface Labelled {
   /** What the full pass has found, by the clusters' numbers by size. */
   found: FullPassResult;
   silhouette: number | null;
-  /** Rows of the sample with another label by the mixture than by the net. */
-  differing: number;
   /** From where distances are measured, by the numbers that clusters had in training. */
   centres: Centres;
   /** The state whose clusters are numbered so, and for each the number that it had in training. */

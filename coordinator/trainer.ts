@@ -1,8 +1,8 @@
+import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { type Mixture, mStep } from '../model/mixture.ts';
-import type { Net } from '../model/nets/net.ts';
 import type { Niw } from '../model/niw.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
@@ -11,11 +11,10 @@ import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
 import { clustersOf, type Encoding } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
-import { differingRows, initialState } from './training/epoch.ts';
+import { initialState, labellingState } from './training/epoch.ts';
 import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
 import { farBounds, findMissed, withMissed } from './training/missed.ts';
 import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
-import { publishNet } from './training/publish.ts';
 import {
   type DataMoments,
   type MomentsRequest,
@@ -25,7 +24,7 @@ import {
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
 import type { Prepared, Run } from './training/run-context.ts';
-import { runFor, type Training, trainingOf } from './training/train.ts';
+import { runBy, type Training, trainingOf } from './training/train.ts';
 
 /** What the training has done by the main thread, which has the sockets, the files and the page. */
 export type TrainerHost = Reading & Preparing;
@@ -71,16 +70,10 @@ export function createTrainer(host: TrainerHost) {
       state = changed ?? state;
       return changed;
     },
-    /** Rows of the sample with another label by the mixture than by the net that has followed it; 0 where rows go by the net alone. */
-    async differing(trained: State): Promise<number> {
-      const own = runFor(run, trained);
-      if (!own.byMixture || trained.mixture.k === 1) return 0;
-      publishNet(run, trained.net);
-      await run.likelihood.target(own, trained);
-      return differingRows(run);
-    },
+    /** As of training/epoch.ts. */
+    labelling: (trained: State): Promise<State> => labellingState(run, trained),
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) =>
-      resultTree(runFor(run, numbered), numbered, found),
+      resultTree(runBy(run, labelsByMixture(run.config.schedule, numbered)), numbered, found),
     replicate: (sample: Parameters<typeof replicate>[1]) => replicate(run, sample, stopping.signal),
     /** Ends the replicates before their next epoch. */
     async stopReplicates(): Promise<void> {
@@ -88,8 +81,8 @@ export function createTrainer(host: TrainerHost) {
     },
     encoderEpoch: (config: RunConfig, layout: Layout, encoding: Encoding) =>
       encoderEpoch({ config, layout, dispatcher: host }, encoding),
-    async latentClusters(rows: Float32Array, net: Net) {
-      return clustersOf(rows, run.transform, net);
+    async latentClusters(rows: Float32Array, trained: State) {
+      return clustersOf(rows, run.transform, run.config.schedule, await labellingState(run, trained));
     },
     describe: async (input: DescriptionInput) => describeClusters(input),
     /** The mixture of clusters with these statistics of all rows. */
@@ -97,8 +90,8 @@ export function createTrainer(host: TrainerHost) {
     centresOf: async (mixture: Mixture) => centresOf(mixture),
     farBounds: async (trained: State) => farBounds(run, trained),
     findMissed: async (trained: State, { T, far }: Reviewed) => findMissed(run, trained, T, far),
-    withMissed: async (trained: State, { T, far }: Reviewed, missed: MissedCluster[]) =>
-      withMissed(run, trained, T, far, missed),
+    withMissed: async (trained: State, { T }: Reviewed, missed: MissedCluster[]) =>
+      withMissed(run, trained, T, missed),
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),
   };

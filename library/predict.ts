@@ -61,7 +61,7 @@ export interface Prediction {
   /** Number of outliers, by the limits of the run: rows that are far from all on which it was trained. */
   readonly outliers: number;
   /**
-   * Number K of output units of the run's net, that is its clusters and any that had no rows there (they come last): labels are
+   * Number K of outputs of the run's model, that is its clusters and any that had no rows there (they come last): labels are
    * from 0 to K − 1, and responsibilities have K columns. With the option `clusters`, that number.
    */
   readonly k: number;
@@ -88,7 +88,7 @@ const KINDS: OptionKinds<PredictOptions> = {
 };
 
 /**
- * Labels rows with the clustering net of a finished run. For the run's own data, the labels are those of the run, or, with
+ * Labels rows with the model of a finished run. For the run's own data, the labels are those of the run, or, with
  * `clusters`, of its cut.
  *
  * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, a file exists and `force` is not
@@ -175,7 +175,7 @@ async function label(
   }
 }
 
-/** The responsibilities of groups: the sum of those of their clusters. `units`: output units of the net. */
+/** The responsibilities of groups: the sum of those of their clusters. `units`: outputs of the model. */
 function added(responsibilities: Float32Array, units: number, { place, groups }: RunCut): Float32Array {
   const rows = responsibilities.length / units;
   const sums = new Float64Array(rows * groups.length);

@@ -70,7 +70,7 @@ export interface ModelOptions {
   coarsening?: number | null;
   /** Number K of initial clusters (a whole number, at least 1). @defaultValue 1 */
   initK?: number;
-  /** Widths of the clustering net’s hidden layers, such as 50 or 50,50. @defaultValue 50; 50,50 in up to 4 columns; 256 with the graph likelihood */
+  /** Widths of the clustering net’s hidden layers, such as 50 or 50,50. @defaultValue 50; 256 with the graph likelihood */
   hidden?: readonly number[] | number | string | null;
   /** Adam learning rate of the clustering net (above 0). @defaultValue 0.01 */
   lr?: number;

@@ -9,7 +9,9 @@ import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
 import type { Mixture } from './mixture.ts';
 import { type Covariance, statisticsLength } from './statistics.ts';
 
-/** Lower bound on π_k, as log 0 = −∞ would turn float32 products into NaN. Such a cluster still gets no rows. */
+/** A bias, or log-density, with which a cluster has no row, whatever the others say. */
+export const CLOSED = -1e38;
+/** Lower bound on π_k in the product form, as log 0 = −∞ would turn float32 products into NaN. */
 const MIN_WEIGHT = 1e-30;
 /** Largest expected error in a log-density, in nats, for which the product form is used. */
 const PRODUCT_TOLERANCE = 1e-3;
@@ -27,7 +29,7 @@ export interface ProductForm {
 
 /**
  * With u = y·weights + bias, cluster k's log-density is constant_k − ½‖u_k‖², where u_k is the k-th group of D numbers in
- * u. `weights` is D×(K·D), of each cluster the upper triangle of D×D, `bias` K·D, `constant` K.
+ * u. `weights` is D×(K·D), of each cluster the upper triangle of D×D, `bias` K·D, `constant` K; a cluster of weight 0 has no row.
  */
 export interface CholeskyForm {
   readonly form: 'cholesky';
@@ -37,6 +39,8 @@ export interface CholeskyForm {
 }
 
 type Form = ProductForm | CholeskyForm;
+/** The same without its name. */
+export type Densities = Omit<CholeskyForm, 'form'>;
 export type EStepForm = Form['form'];
 
 /**
@@ -48,11 +52,13 @@ export function eStepOf(mixture: Mixture, scale: Float64Array, form: 'cholesky')
 export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): Form;
 export function eStepOf(mixture: Mixture, scale: Float64Array, form?: EStepForm): Form {
   const clusters = whiten(mixture, scale);
-  if (form === 'cholesky') return choleskyForm(clusters);
+  if (form === 'cholesky') return choleskyForm(clusters, mixture.weights);
   const columns = clusters.map(densityColumn);
   const isGood = (cluster: Whitened, k: number) => columnError(cluster, columns[k]) <= PRODUCT_TOLERANCE;
   const useProduct = form === 'product' || clusters.every(isGood);
-  return useProduct ? { form: 'product', theta: interleave(columns) } : choleskyForm(clusters);
+  return useProduct
+    ? { form: 'product', theta: interleave(columns) }
+    : choleskyForm(clusters, mixture.weights);
 }
 
 /**
@@ -197,7 +203,7 @@ function columnError({ d, covariance, mean, sigma }: Whitened, column: Float64Ar
   return CONSERVATIVE_ROUNDOFF * Math.sqrt(squares);
 }
 
-function choleskyForm(clusters: Whitened[]): CholeskyForm {
+function choleskyForm(clusters: Whitened[], mixtureWeights: Float64Array): CholeskyForm {
   const K = clusters.length;
   const { d } = clusters[0];
   const weights = new Float32Array(d * K * d);
@@ -209,9 +215,29 @@ function choleskyForm(clusters: Whitened[]): CholeskyForm {
       for (let i = j; i < d; i++) weights[j * K * d + k * d + i] = root[i * d + j];
     }
     bias.set(clusters[k].bias, k * d);
-    constant[k] = clusters[k].constant;
+    constant[k] = mixtureWeights[k] > 0 ? clusters[k].constant : CLOSED;
   }
   return { form: 'cholesky', weights, bias, constant };
+}
+
+/** For each row, the cluster in which it is most likely, the first one on a tie. */
+export function mostLikely({ weights, bias, constant }: Densities, rows: Float32Array): Int32Array {
+  const { length: K } = constant;
+  const d = bias.length / K;
+  return Int32Array.from({ length: rows.length / d }, (_, row) => {
+    let [best, most] = [0, -Infinity];
+    for (let k = 0; k < K; k++) {
+      // It only falls, so most clusters are out after a few dimensions.
+      let density = constant[k];
+      for (let i = 0, at = k * d; i < d && density > most; i++, at++) {
+        let u = bias[at];
+        for (let j = 0; j <= i; j++) u += rows[row * d + j] * weights[j * K * d + at];
+        density -= (u * u) / 2;
+      }
+      if (density > most) [best, most] = [k, density];
+    }
+    return best;
+  });
 }
 
 /** K columns of P numbers as one P×K matrix. */

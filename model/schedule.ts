@@ -12,10 +12,7 @@ export interface Schedule {
   readonly firstStep: number;
   /** Epochs from one step to the next. */
   readonly every: number;
-  /**
-   * Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters; of a net that
-   * follows the mixture, most in which it alone learns, once the clusters have settled.
-   */
+  /** Most epochs that the mixture stays frozen after a step beyond `--freeze`, until the net has learned the clusters. */
   readonly patience: number;
   /** Do sub-nets train in every epoch, not only in the one before a split step? */
   readonly subAlways: boolean;
@@ -34,7 +31,7 @@ export const fastSchedule = (every: number, byMixture = false): Schedule => ({
   subFrom: 1,
   firstStep: every,
   every,
-  patience: byMixture ? 100 : 24,
+  patience: 24,
   subAlways: false,
   refine: 6,
   furtherProposals: true,
@@ -84,9 +81,6 @@ export function trainsSubNets(
 const LEARNED = 0.05;
 const STILL_LEARNS = 0.95;
 
-/** The share of the sample's rows on which a net that has followed the mixture may have other labels. */
-export const MOST_DIFFERENT = 1e-3;
-
 /** Epochs until what comes next. */
 export interface Pace {
   /** The mixture stays frozen for at least as many. */
@@ -101,14 +95,10 @@ export interface Pace {
   readonly lossSinceChange: number | null;
 }
 
-/**
- * The pace after one more epoch, in which the clustering net had this mean loss (null: it did not train). `waits`: may the mixture
- * wait for the net?
- */
-export function nextPace(pace: Pace, loss: number | null, waits = true): Pace {
+/** The pace after one more epoch, in which the clustering net had this mean loss; null: it did not train. */
+export function nextPace(pace: Pace, loss: number | null): Pace {
   const { frozen, patience, untilStep, lossSinceChange: before } = pace;
-  const learns =
-    waits && loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
+  const learns = loss !== null && loss > LEARNED && !(before !== null && loss > STILL_LEARNS * before);
   const losses = { loss: loss ?? pace.loss, lossSinceChange: loss ?? before };
   return frozen === 1 && patience > 0 && learns
     ? { frozen, patience: patience - 1, untilStep, ...losses }

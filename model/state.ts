@@ -1,3 +1,4 @@
+import { CLOSED } from './estep.ts';
 import type { Mixture } from './mixture.ts';
 import type { Net } from './nets/net.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './nets/surgery.ts';
@@ -113,15 +114,17 @@ export function renumbered(state: State, order: Order): State {
   };
 }
 
-/** A bias with which an output unit has no row, whatever the others say. */
-export const CLOSED = -1e30;
-
-/** The state with a net that gives no row to these of its output units. */
-export function withoutUnits(state: State, units: readonly number[]): State {
-  const { net } = state;
+/** The state with these clusters without rows, by the net and by the mixture. */
+export function withoutClusters(state: State, clusters: readonly number[]): State {
+  const { net, mixture } = state;
   const bias = net.params.at(-1)!.slice();
-  for (const unit of units) bias[unit] = CLOSED;
-  return { ...state, net: { ...net, params: [...net.params.slice(0, -1), bias] } };
+  const weights = mixture.weights.slice();
+  for (const cluster of clusters) [bias[cluster], weights[cluster]] = [CLOSED, 0];
+  return {
+    ...state,
+    net: { ...net, params: [...net.params.slice(0, -1), bias] },
+    mixture: { ...mixture, weights },
+  };
 }
 
 /** Replaces the old numbers in place; negative ones, which are no clusters, stay. */

@@ -230,6 +230,12 @@ export const STATES = {
   'code-centres': plain({ rows: float32(['K', 'L']) }),
 } satisfies Record<string, StateSpec>;
 
+/** The mixture by which rows go to clusters, in Cholesky form: K of them. */
+export const DENSITIES: StateSpec = {
+  tensors: () => whitened([], 'K'),
+  sizes: (tensors) => ({ K: tensorOf(tensors, 'e-step', 'constant', 'float32').data.length }),
+};
+
 /** The name that a task gives a state of its own, which is none of those above: their shapes would not be checked. */
 export function named(name: string): string {
   must(!Object.hasOwn(STATES, name), `${name} is the name of another state`);

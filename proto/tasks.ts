@@ -27,6 +27,7 @@ import {
 } from './shapes.ts';
 import {
   bindState,
+  DENSITIES,
   named,
   rows,
   STATES,
@@ -114,10 +115,11 @@ const statistics = (d: 'D' | 'dim') => (task: { diagonal: boolean }, sizes: Size
 /** Rows go to clusters by the mixture's responsibilities, in Cholesky form, in place of those of the clustering net. */
 const byMixture = z.optional(z.boolean());
 
-const readsOfClusters = (task: { byMixture?: boolean | undefined }) => ({
-  net,
-  ...(task.byMixture && { 'e-step': { tensors: () => whitened([], 'K') } }),
-});
+const readsOfClusters = (task: { byMixture?: boolean | undefined }): Record<string, StateSpec> =>
+  task.byMixture ? { 'e-step': DENSITIES } : { net };
+/** The numbers of a row on its way to clusters. */
+const widestOf = ({ byMixture }: { byMixture?: boolean | undefined }, { K, D, widest }: Sizes): number =>
+  byMixture ? K * D : widest;
 
 /** Groups of rows: one of all rows, one per cluster, or two per cluster by its sub-net (2k and 2k+1). */
 const partition = {
@@ -174,7 +176,9 @@ const localSteps = {
 };
 
 /** Of the latent vectors that `pull` draws to the centres of their clusters. */
-const clustersOfLatent = { transform: transformOf('L'), net, 'code-centres': STATES['code-centres'] };
+const clustersOfLatent = (task: { byMixture?: boolean | undefined }) => ({
+  ...{ transform: transformOf('L'), ...readsOfClusters(task), 'code-centres': STATES['code-centres'] },
+});
 
 const TASKS = {
   moments: task({
@@ -286,15 +290,9 @@ const TASKS = {
     ...onSample,
     sums: false,
     reads: (task) => ({ ...sample, ...readsOfClusters(task) }),
-    largest: (_, { blockRows, widest }) => blockRows * widest,
+    largest: (task, sizes) => sizes.blockRows * widestOf(task, sizes),
     results: () => ({ labels: label(['own'], index('K')), counts: float64(['K'], counts) }),
     limits: ({ every }, { n }) => ({ own: Math.ceil(n / every) }),
-  }),
-  'label-differences': task({
-    parameters: {},
-    ...onSample,
-    reads: () => ({ ...sample, ...readsOfClusters({ byMixture: true }) }),
-    results: () => ({ differ: float64([1], counts) }),
   }),
   'cell-sums': task({
     parameters: partition,
@@ -444,15 +442,19 @@ const TASKS = {
       noise: z.number().check(z.nonnegative(), z.lte(100)),
       /** Weight of a latent vector's squared distance from the centre of its cluster; 0: there are no clusters. */
       pull: z.number().check(z.nonnegative()),
+      byMixture,
     },
     ...{ rows: 'blocks', sums: true },
-    reads: ({ pull }) => ({
+    reads: (task) => ({
       ...{ hashes, encoder: STATES.encoder, 'encoder-input': STATES['encoder-input'] },
       'encoder-moments': STATES['encoder-moments'],
-      ...(pull && clustersOfLatent),
+      ...(task.pull && clustersOfLatent(task)),
     }),
-    largest: ({ batch, pull }, { E, rows, encoderWidest, widest = 0 }) =>
-      Math.max(E, Math.max(pull ? FORWARD_ROWS : 0, Math.min(batch, rows)) * Math.max(encoderWidest, widest)),
+    largest: (task, sizes) => {
+      const { E, rows, encoderWidest } = sizes;
+      const widest = task.pull ? Math.max(encoderWidest, widestOf(task, sizes)) : encoderWidest;
+      return Math.max(E, Math.max(task.pull ? FORWARD_ROWS : 0, Math.min(task.batch, rows)) * widest);
+    },
     results: () => ({
       params: float32(['E'], diverging),
       first: float32(['E'], diverging),
@@ -468,17 +470,17 @@ const TASKS = {
     results: () => ({ codes: float32(['n', 'L'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
   }),
   'full-pass': task({
-    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count },
+    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
     ...{ rows: 'blocks', sums: false },
-    reads: ({ far }) => ({
-      ...{ ...sample, net, 'cluster-centres': STATES['cluster-centres'] },
-      ...(far > 0 && { 'far-bounds': STATES['far-bounds'] }),
+    reads: (task) => ({
+      ...{ ...sample, ...readsOfClusters(task), 'cluster-centres': STATES['cluster-centres'] },
+      ...(task.far > 0 && { 'far-bounds': STATES['far-bounds'] }),
     }),
     sizes: (task, sizes) => ({
       ...statistics('D')(task, sizes),
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
-    largest: (_, { blockRows, widest }) => (FORWARD_ROWS / 2 + blockRows) * widest,
+    largest: (task, sizes) => (FORWARD_ROWS / 2 + sizes.blockRows) * widestOf(task, sizes),
     results: ({ soft, far }, transform) => ({
       labels: label(['n'], index('K')),
       T: float64(['K', 'P']),

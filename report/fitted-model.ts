@@ -6,8 +6,8 @@ import { readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
 import { splitEvenly } from '../model/arrays.ts';
+import type { Classifier } from '../model/classifier.ts';
 import type { Mixture } from '../model/mixture.ts';
-import { type Layer, layersOf } from '../model/nets/net.ts';
 
 /** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
 export interface FittedModel {
@@ -17,19 +17,20 @@ export interface FittedModel {
   /** Rows of each cluster. `counted`: by the labels of all rows (finished runs); else soft counts of the sample. */
   rows: ArrayLike<number>;
   counted: boolean;
-  net: Layer[];
+  /** What labels rows; null of finished runs, whose labels are in a file. */
+  classifier: Classifier | null;
 }
 
 /** Reads the model of a finished run. UserError if files are missing or damaged. */
 export function readFittedModel(run: string): FittedModel {
-  const { transform, net, files } = readTrainedModel(run);
+  const { transform, classifier, files } = readTrainedModel(run);
   const { k, dim: d, covariance, weights, means, covariances, counts } = readSavedMixture(files);
-  if (d !== transform.dim || k !== net.at(-1)!.values.length)
-    throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the net`);
+  if (d !== transform.dim || k !== classifier.at(-1)!.values.length)
+    throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the model`);
   const centred = splitEvenly(means, k).map((mean) => mean.map((value, i) => value - transform.offset[i]));
   return {
     transform,
-    net: layersOf({ params: net.map(({ values }) => values), shapes: net.map(({ shape }) => shape) }),
+    classifier: null,
     rows: labelCounts(files, k) ?? counts,
     counted: true,
     mixture: { k, d, covariance, weights, means: centred, covariances: splitEvenly(covariances, k) },

@@ -1,3 +1,4 @@
+import type { Densities } from '../model/estep.ts';
 import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
 import type { Layer } from '../model/nets/net.ts';
 import type { Covariance } from '../model/statistics.ts';
@@ -84,8 +85,10 @@ export interface StateOf {
   splitRatio: (number | null)[];
   /** Of which rows `GET /api/sample` is: another number, other rows, as the codes of an encoder that has learned more. */
   sample: number;
-  /** Weights and biases are float32, little-endian, in base64. */
-  net: (Pick<Layer, 'rows' | 'cols'> & { weights: string; bias: string })[];
+  /** What labels rows: the clustering net, or the mixture. Numbers are float32, little-endian, in base64. */
+  classifier:
+    | { net: (Pick<Layer, 'rows' | 'cols'> & { weights: string; bias: string })[] }
+    | { mixture: Record<keyof Densities, string> };
   /** Factors from network coordinates to model coordinates. */
   scale: number[];
 }

@@ -152,7 +152,7 @@ function pointer(x: number, { top, bottom }: Box, ys: readonly number[]): string
 }
 
 const PANELS = [
-  { key: 'loss', title: 'clustering net', none: 'not trained: K was always 1', colour: COLOURS[0] },
+  { key: 'loss', title: 'clustering net', none: 'not trained', colour: COLOURS[0] },
   { key: 'subLoss', title: 'sub-clustering nets', none: 'not trained', colour: COLOURS[5] },
 ] as const;
 /** Above each of both parts. */

@@ -51,7 +51,7 @@ export interface ModelView extends ClusterTable {
 const AXES = 3;
 
 /** The fields of a state that a view is made from. */
-export type ViewedState = Omit<StateOf, 'frozen' | 'covariance' | 'sample' | 'net'>;
+export type ViewedState = Omit<StateOf, 'frozen' | 'covariance' | 'sample' | 'classifier'>;
 
 /**
  * Turns states into views. Keeps axes and slots from one to the next, so that the plot does not jump. `labels`: the clusters of the

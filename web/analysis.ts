@@ -1,4 +1,4 @@
-import { argmaxRows, type Layer, logits } from '../model/nets/net.ts';
+import { type Classifier, classify } from '../model/classifier.ts';
 import type { StateOf } from '../view/api.ts';
 import {
   bytesIn,
@@ -89,15 +89,20 @@ function startAnalysis(scope: WorkerScope): void {
   }
 }
 
-/** The cluster of each row, by the net. */
-const labelsOf = ({ net, k }: Pick<StateOf, 'net' | 'k'>, sample: DisplaySample | null): Int32Array =>
-  argmaxRows(logits(net.map(layerOf), sample?.rows ?? new Float32Array(0)), k);
-
-/** Decodes a layer: little-endian float32 in base64. */
-function layerOf({ rows, cols, weights, bias }: StateOf['net'][number]): Layer {
-  const floats = (base64: string) => new Float32Array(bytesIn(base64).buffer);
-  return { rows, cols, weights: floats(weights), bias: floats(bias) };
+/** The cluster of each row. */
+function labelsOf({ classifier }: Pick<StateOf, 'classifier'>, sample: DisplaySample | null): Int32Array {
+  const both = <W extends { weights: string; bias: string }>(of: W) => ({
+    ...{ ...of, weights: floats(of.weights), bias: floats(of.bias) },
+  });
+  const by: Classifier =
+    'net' in classifier
+      ? { net: classifier.net.map(both) }
+      : { mixture: { ...both(classifier.mixture), constant: floats(classifier.mixture.constant) } };
+  return classify(by, sample?.rows ?? new Float32Array(0));
 }
+
+/** Little-endian float32 in base64. */
+const floats = (base64: string) => new Float32Array(bytesIn(base64).buffer);
 
 /** Points times clusters: more take a second where the machine is busy. */
 const MUCH_WORK = 1_000_000;

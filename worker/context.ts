@@ -11,7 +11,7 @@ import { type Tensors, take } from '../proto/tensors.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { rowKernel } from './compute/kernels/row-kernel.ts';
-import { forward, mixtureDensity } from './compute/mlp.ts';
+import { clusterOutputs } from './compute/mlp.ts';
 import { pick, transformFrom, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
@@ -172,15 +172,13 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
    * time, valid until the next are asked for.
    */
   async function* outputs(scaled: Tensor, most = FORWARD_ROWS, byMixture = false) {
-    const layersOf = byMixture
-      ? (x: Tensor) => [mixtureDensity(backend, states, x)]
-      : (x: Tensor) => forward(backend, states.net('net'), x);
+    const classifier = states.classifier(byMixture);
     const [n] = scaled.shape;
     for (let start = 0; start < n; start += most) {
       // With thousands of clusters a shard takes seconds, in which the coordinator must not think that the worker is gone.
       await yieldToEventLoop();
       const x = n <= most ? scaled : backend.slice(scaled, start, Math.min(most, n - start));
-      const layers = layersOf(x);
+      const layers = clusterOutputs(backend, classifier, byMixture, x);
       try {
         yield { start, x, logits: layers.at(-1)! };
       } finally {

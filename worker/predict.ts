@@ -12,10 +12,10 @@ import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { distancesFrom } from '../model/description/distances.ts';
-import { CLOSED } from '../model/state.ts';
+import { CLOSED } from '../model/estep.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
-import { forward } from './compute/mlp.ts';
+import { clusterOutputs } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 import { encodeRows } from './tasks/encoder.ts';
 
@@ -28,7 +28,7 @@ export interface PredictInput {
   soft: boolean;
   /** How sure the labels are, and how far rows lie from the centres. */
   details?: boolean;
-  /** So many of the first output units may have rows, which others then never get; all by default. */
+  /** So many of the first clusters may have rows, which others then never get; all by default. */
   units?: number;
   /** Images that cannot be decoded are left out. */
   skipBad?: boolean;
@@ -39,16 +39,17 @@ export interface PredictInput {
   signal?: AbortSignal;
 }
 
-/** A run's net, ready to label rows. */
+/** A run's model, ready to label rows. */
 export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
 /** A piece of its labels. */
 export type Labelled = ReturnType<Predictor['pieces']> extends AsyncGenerator<infer Piece> ? Piece : never;
 
-/** Loads the net and opens the data. UserError where the run is not finished, or the data do not fit it. */
+/** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
 export async function openPredictor(input: PredictInput) {
   const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
   const trained = readTrainedModel(run);
-  const { transform, encoder, net, backendName, names, images, table, moments, logged } = trained;
+  const { transform, encoder, classifier, byMixture, backendName, names, images, table, moments, logged } =
+    trained;
   const columns = encoder ? encoder.input.factor.length : transform.input;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
@@ -82,13 +83,13 @@ export async function openPredictor(input: PredictInput) {
       log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
       return loadBackend('wasm');
     });
-    if (units !== undefined) net.at(-1)!.values.fill(CLOSED, units);
-    const upload = (parts: typeof net) => parts.map(({ values, shape }) => backend.upload(values, shape));
-    const layers = upload(net);
+    if (units !== undefined) classifier.at(-1)!.values.fill(CLOSED, units);
+    const k = classifier.at(-1)!.values.length;
+    const upload = (parts: typeof classifier) =>
+      parts.map(({ values, shape }) => backend.upload(values, shape));
+    const layers = upload(classifier);
     const encoding = encoder && upload(encoder.layers);
-    const measured = details
-      ? readSavedCentres(trained.files, net.at(-1)!.values.length, transform.dim)
-      : null;
+    const measured = details ? readSavedCentres(trained.files, k, transform.dim) : null;
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
       start: from,
       count: to - from,
@@ -100,10 +101,14 @@ export async function openPredictor(input: PredictInput) {
     const label = async (raw: Float32Array) => {
       const codes = encoding ? await encodeRows(backend, encoding, encoder!.input, raw) : raw;
       const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
-      const outputs = forward(backend, layers, scaled);
+      const outputs = clusterOutputs(backend, layers, byMixture, scaled);
       const labels = await backend.argmaxRows(outputs.at(-1)!);
       const r = soft || details ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
       const responsibilities = r && (await backend.read(r));
+      // A row so far from all clusters that its densities are 0.
+      for (const [i, label] of responsibilities ? labels.entries() : [])
+        if (Number.isNaN(responsibilities![i * k]))
+          responsibilities!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
       const distance = measured && distancesFrom(measured.centres, rows, labels);
       return { labels, responsibilities, outliers, distance };
@@ -122,7 +127,7 @@ export async function openPredictor(input: PredictInput) {
       gaussian: trained.isGaussian ? transform.dim : null,
       /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
       quantiles: measured?.quantiles ?? null,
-      k: net.at(-1)!.values.length,
+      k,
       /**
        * All rows, in pieces and in their order, those of rows `start …`: the same bits as the run's own labels.npy on its own data. With
        * responsibilities, K a row, if `soft` or `details`; which are outliers, 1 or 0, if the run has some; and with `details` distances from

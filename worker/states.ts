@@ -56,6 +56,11 @@ export function createStates(backend: Backend) {
     /** A net's weights W₁, b₁, … on the device. */
     net: (name: NetName): Tensor[] =>
       layers(name).map(({ data, shape }, i) => onDevice(name, `params/${i}`, () => [data, shape])),
+    /** What gives rows their clusters, on the device, the last [K]: the clustering net, or the mixture's weights, bias and constant. */
+    classifier(byMixture = false): Tensor[] {
+      const tensors = ['weights', 'bias', 'constant'];
+      return byMixture ? tensors.map((tensor) => this.onDevice('e-step', tensor)) : this.net('net');
+    },
     flat,
     layers,
     /** Frees everything on the device. */

@@ -4,18 +4,20 @@ import { UserError } from '../../base/user-error.ts';
 import { moveOutliers } from '../../data/outlier-bounds.ts';
 import type { Source } from '../../data/source.ts';
 import { type ColumnMap, type Moments, networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import { classifierOf, classify } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { type Autoencoder, autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
-import { argmaxRows, layersOf, logits, type Net, netShapes, netSize } from '../../model/nets/net.ts';
+import { netShapes, netSize } from '../../model/nets/net.ts';
 import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
+import type { State } from '../../model/state.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
-import { netStates, transformTensors } from '../training/publish.ts';
+import { densityTensors, netStates, transformTensors } from '../training/publish.ts';
 import { FEW_COLUMNS } from '../training/reading/moments.ts';
 
 /** The state of an encoder's training between two epochs. */
@@ -183,9 +185,9 @@ export function afterClustering(
 
 /** Clusters of latent vectors, to whose centres an encoder draws those of their rows. */
 export interface LatentClusters {
-  /** From latent vectors to the clustering net, and that net, as workers get them. */
+  /** From latent vectors to what labels them, and that, as workers get them: the clustering net, or the mixture. */
   readonly transform: Tensors;
-  readonly net: Tensors;
+  readonly classifier: Tensors;
   /** The mean of each cluster, [K,L]; of one without rows, NaN. */
   readonly centres: Float32Array;
   /** The mean over the numbers of a latent vector of their variances. */
@@ -214,12 +216,17 @@ export async function someVectors(vectors: Source, seed: Seed): Promise<Float32A
   return rows;
 }
 
-/** The clusters of latent vectors by a clustering net, as far as these vectors show them. */
-export function clustersOf(vectors: Float32Array, transform: Transform, net: Net): LatentClusters {
+/** The clusters of latent vectors by a trained state, as far as these vectors show them. */
+export function clustersOf(
+  vectors: Float32Array,
+  transform: Transform,
+  schedule: RunConfig['schedule'],
+  state: State,
+): LatentClusters {
   const dim = transform.input;
   const n = vectors.length / dim;
-  const layers = layersOf(net);
-  const k = layers.at(-1)!.cols;
+  const by = classifierOf(schedule, state, transform.scale);
+  const { k } = state.mixture;
   const labels = new Int32Array(n);
   const counts = new Float64Array(k);
   const sums = new Float64Array(k * dim);
@@ -229,7 +236,7 @@ export function clustersOf(vectors: Float32Array, transform: Transform, net: Net
     const used = rows.slice();
     if (transform.fences) moveOutliers(used, dim, transform.fences);
     unitRows(transform, used);
-    const labelled = argmaxRows(logits(layers, networkRows(transform, used)), k);
+    const labelled = classify(by, networkRows(transform, used));
     labels.set(labelled, from);
     for (const [i, label] of labelled.entries()) {
       counts[label]++;
@@ -244,7 +251,7 @@ export function clustersOf(vectors: Float32Array, transform: Transform, net: Net
   const variances = squares.map((sum, j) => sum / n - (total[j] / n) ** 2);
   return {
     transform: transformTensors(transform),
-    net: netStates(net).weights,
+    classifier: 'mixture' in by ? densityTensors(by.mixture) : netStates(state.net).weights,
     centres: Float32Array.from(sums, (sum, p) => sum / counts[Math.floor(p / dim)]),
     variance: variances.reduce((a, b) => a + b, 0) / dim,
     labels,

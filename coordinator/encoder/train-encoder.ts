@@ -78,9 +78,10 @@ export async function encoderEpoch(
   const before = alternation && config.encoderEpochs + (alternation - 1) * ALTERNATION_EPOCHS;
   const { widths, epoch } = start;
   const shards = shardBlocks(layout);
+  const byMixture = clusters !== null && 'constant' in clusters.classifier;
   if (clusters) {
     dispatcher.publish('transform', { ...clusters.transform, below: nd(Float64Array.of(1)) });
-    dispatcher.publish('net', clusters.net);
+    dispatcher.publish(byMixture ? 'e-step' : 'net', clusters.classifier);
     const rows = clusters.centres;
     dispatcher.publish('code-centres', {
       rows: nd(rows, rows.length / codeWidth(widths), codeWidth(widths)),
@@ -104,7 +105,7 @@ export async function encoderEpoch(
     const task: Task = {
       ...{ task: 'encoder-steps', epoch: before + epoch + 1, batch, rate, noise: NOISE, steps },
       ...{ done: epoch + from, length: cut - from, total: epochs },
-      pull: clusters ? PULL / clusters.variance : 0,
+      ...{ pull: clusters ? PULL / clusters.variance : 0, byMixture },
     };
     const results = await dispatcher.round({
       tasks: [task],

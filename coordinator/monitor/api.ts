@@ -8,10 +8,11 @@ import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
+import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { type Mixture, softCounts } from '../../model/mixture.ts';
-import { type Layer, layersOf } from '../../model/nets/net.ts';
+import type { Layer } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Outcome, RunInfo, StateOf } from '../../view/api.ts';
@@ -232,7 +233,7 @@ function runInfo(run: MonitoredRun): RunInfo {
   };
 }
 
-/** The body of `/api/state`: current mixture and net; null: not initialized yet. */
+/** The body of `/api/state`: the current mixture, and what labels rows; null: not initialized yet. */
 function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'config'>): StateOf | null {
   const snapshot = recorder.snapshot();
   if (!snapshot) return null;
@@ -241,14 +242,15 @@ function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'con
     ...{ epoch: state.epoch, frozen: state.frozen, sample: preparations },
     ...rest,
     sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
-    ...modelOf(state.mixture, layersOf(state.net), run.transform),
+    ...modelOf(state.mixture, run.transform),
+    classifier: inBase64(classifierOf(config.schedule, state, run.transform.scale)),
   };
 }
 
-type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'net' | 'scale';
+type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'scale';
 
-/** Mixture and net as in the body of `/api/state`. */
-export function modelOf(mixture: Mixture, net: Layer[], { scale }: Transform): Pick<StateOf, Model> {
+/** The mixture as in the body of `/api/state`. */
+export function modelOf(mixture: Mixture, { scale }: Transform): Pick<StateOf, Model> {
   const { k, d, weights, means, covariances, covariance } = mixture;
   const full = covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
   return {
@@ -257,9 +259,16 @@ export function modelOf(mixture: Mixture, net: Layer[], { scale }: Transform): P
     means: means.map((mean) => [...mean]),
     covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
     covariance: full ? 'full' : 'diag',
-    net: net.map((layer) => ({ ...layer, weights: base64(layer.weights), bias: base64(layer.bias) })),
     scale: [...scale],
   };
+}
+
+function inBase64(by: Classifier): StateOf['classifier'] {
+  const both = <W extends Pick<Layer, 'weights' | 'bias'>>(of: W) => ({
+    ...{ ...of, weights: base64(of.weights), bias: base64(of.bias) },
+  });
+  if ('net' in by) return { net: by.net.map(both) };
+  return { mixture: { ...both(by.mixture), constant: base64(by.mixture.constant) } };
 }
 
 const base64 = (values: Float32Array) => bytesOf(values).toString('base64');

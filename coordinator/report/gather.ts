@@ -9,8 +9,8 @@ import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
+import { classifierOf, classify } from '../../model/classifier.ts';
 import { softCounts } from '../../model/mixture.ts';
-import { argmaxRows, layersOf, logits } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import type { Order } from '../../model/state.ts';
 import { crosstab } from '../../report/crosstab.ts';
@@ -146,7 +146,7 @@ function modelFromCheckpoint(
     mixture: state.mixture,
     rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
     counted: false,
-    net: layersOf(state.net),
+    classifier: classifierOf(schedule, state, transform.scale),
   };
 }
 
@@ -189,7 +189,7 @@ interface ViewInputs {
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
 async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
-  const { transform, mixture, net, counted } = fitted;
+  const { transform, mixture, counted } = fitted;
   const source = await openUnchanged(path, inputs);
   try {
     const sample = source && (await sampleOf(source, fitted, points));
@@ -197,10 +197,10 @@ async function viewsOf(path: string, inputs: ViewInputs) {
       ? new Int32Array(0)
       : done
         ? sampledLabels(join(path, 'labels.npy'), run.data.rows, sample.numbers.length, mixture.k)
-        : argmaxRows(logits(net, sample.rows), mixture.k);
+        : classify(fitted.classifier!, sample.rows);
     const rows = Array.from(fitted.rows);
     const state = {
-      ...modelOf(mixture, net, transform),
+      ...modelOf(mixture, transform),
       epoch: run.result?.epochs ?? inputs.checkpoint?.state.epoch ?? 0,
       sizes: rows,
       counts: counted ? rows : null,

@@ -341,10 +341,10 @@ function encodingFrom(head: z.infer<typeof encoderHeader>, tensors: Tensors): En
   };
 }
 
-const latentTensors = ({ transform, net, centres, variance, labels }: LatentClusters): Tensors => ({
+const latentTensors = ({ transform, classifier, centres, variance, labels }: LatentClusters): Tensors => ({
   ...prefixed([
     ['transform', transform],
-    ['net', net],
+    ['net', classifier],
   ]),
   centres: nd(centres),
   'code-variance': nd(Float64Array.of(variance)),
@@ -355,7 +355,7 @@ function latentClustersFrom(tensors: Tensors): LatentClusters | null {
   if (!('centres' in tensors)) return null;
   return {
     transform: unprefixed(tensors, 'transform'),
-    net: unprefixed(tensors, 'net'),
+    classifier: unprefixed(tensors, 'net'),
     centres: take(tensors, 'centres', 'float32'),
     variance: take(tensors, 'code-variance', 'float64', 1)[0],
     labels: take(tensors, 'labels', 'int32'),

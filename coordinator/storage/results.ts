@@ -2,12 +2,14 @@ import { concatInSlices } from '../../base/slices.ts';
 import { savedBounds } from '../../data/outlier-bounds.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { ColumnMap, Transform } from '../../data/transform.ts';
+import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
+import type { Densities } from '../../model/estep.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
-import type { Net } from '../../model/nets/net.ts';
+import type { Layer } from '../../model/nets/net.ts';
 import type { State } from '../../model/state.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Alternation, Stability, Summary } from '../../view/summary.ts';
@@ -95,7 +97,8 @@ export async function writeModel(
   out: RunDirectory,
 ): Promise<void> {
   const { transform, config, d } = run;
-  const { json, weights } = layersModel(state.net, transform, encoder);
+  const by = classifierOf(config.schedule, state, transform.scale);
+  const { json, weights } = layersModel(by, transform, encoder);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
   const { before, normalize, input, dim, columns, scale, offset, fences } = transform;
@@ -142,41 +145,42 @@ interface SavedLayer {
   class_name: string;
   config: { name: string; [setting: string]: unknown };
   weights: { name: string; shape: number[]; values: Float32Array }[];
+  /** How often it takes the output of the layer before; once if it does not say so. */
+  inputs?: number;
 }
 
 /**
- * The clustering net as a TensorFlow.js layers model, input transform included: raw rows in, responsibilities out.
+ * What labels rows as a TensorFlow.js layers model, input transform included: raw rows in, responsibilities out.
  * (`normalize` is only included if columns are moved before it; else rows must be scaled to unit length first.) Built by
  * hand because the coordinator does not load a tensor library.
  */
 export function layersModel(
-  net: Net,
+  by: Classifier,
   transform: Transform,
   encoder: Encoder | null = null,
 ): { json: object; weights: Buffer } {
   const { before } = transform;
   const input = encoder ? encoder.widths[0] : transform.input;
-  const layers = [
+  const rows = { name: 'rows', batch_input_shape: [null, input], dtype: 'float32', sparse: false };
+  const layers: SavedLayer[] = [
+    { class_name: 'InputLayer', config: rows, weights: [], inputs: 0 },
     ...(encoder ? encodingLayers(encoder) : []),
     ...(before ? unitLayers(before, transform.input) : []),
     dense('transform', kernelOf(transform), transform.bias, 'linear'),
-    ...net.params.flatMap((kernel, i) => {
-      if (i % 2) return [];
-      const last = i === net.params.length - 2;
-      const name = last ? 'clusters' : `hidden_${i / 2 + 1}`;
-      return [dense(name, kernel, net.params[i + 1], last ? 'linear' : 'relu')];
-    }),
+    ...('mixture' in by ? densityLayers(by.mixture) : netLayers(by.net)),
     // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
     { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
   ];
   const topology = {
-    class_name: 'Sequential',
+    class_name: 'Model',
     config: {
       name: 'dpmesh',
-      layers: layers.map(({ class_name, config }, i) => ({
-        class_name,
-        config: { ...config, ...(i === 0 && { batch_input_shape: [null, input] }) },
+      layers: layers.map(({ class_name, config, inputs = 1 }, i) => ({
+        ...{ name: config.name, class_name, config },
+        inbound_nodes: inputs ? [Array(inputs).fill([layers[i - 1].config.name, 0, 0, {}])] : [],
       })),
+      input_layers: [[rows.name, 0, 0]],
+      output_layers: [[layers.at(-1)!.config.name, 0, 0]],
     },
     keras_version: 'tfjs-layers 4.22.0',
     backend: 'tensor_flow.js',
@@ -212,6 +216,31 @@ function dense(name: string, kernel: Float32Array, bias: Float32Array, activatio
     ],
   };
 }
+
+const netLayers = (net: readonly Layer[]): SavedLayer[] =>
+  net.map(({ weights, bias }, i) =>
+    i === net.length - 1
+      ? dense('clusters', weights, bias, 'linear')
+      : dense(`hidden_${i + 1}`, weights, bias, 'relu'),
+  );
+
+/** constant_k − ½‖u_k‖² with u = y·weights + bias: log-densities, up to a constant that is the same for all clusters. */
+function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
+  const { length: k } = constant;
+  const d = bias.length / k;
+  return [
+    dense('whitened', weights, bias, 'linear'),
+    { class_name: 'Multiply', config: { name: 'squares' }, weights: [], inputs: 2 },
+    reshape('squares_by_cluster', [k, d]),
+    product('half_sums', [d, 1], Array(d).fill(-0.5)),
+    reshape('exponents', [k]),
+    columnLayer('clusters', { factor: new Float32Array(k).fill(1), shift: constant }),
+  ];
+}
+
+const reshape = (name: string, target_shape: number[]): SavedLayer => ({
+  ...{ class_name: 'Reshape', config: { name, target_shape }, weights: [] },
+});
 
 /** Moves and scales columns. */
 function columnLayer(name: string, { factor, shift }: ColumnMap): SavedLayer {
@@ -261,7 +290,7 @@ function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
   const half = 0.5 / Math.sqrt(input);
   return [
     columnLayer('columns', map),
-    { class_name: 'Reshape', config: { name: 'numbers', target_shape: [input, 1] }, weights: [] },
+    reshape('numbers', [input, 1]),
     product('negatives', [1, 2], [1, -1]),
     {
       class_name: 'LayerNormalization',
@@ -276,7 +305,7 @@ function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
       weights: [],
     },
     product('unit_numbers', [2, 1], [half, -half]),
-    { class_name: 'Reshape', config: { name: 'unit_rows', target_shape: [input] }, weights: [] },
+    reshape('unit_rows', [input]),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { labelsByMixture } from '../../model/classifier.ts';
 import { roundingAmplification } from '../../model/estep.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { mStep } from '../../model/mixture.ts';
@@ -11,20 +12,14 @@ import {
   subNets,
 } from '../../model/nets/net.ts';
 import { learnedPrior } from '../../model/niw.ts';
-import {
-  MOST_DIFFERENT,
-  nextChange,
-  nextPace,
-  trainsSubNets,
-  weightSmoothing,
-} from '../../model/schedule.ts';
+import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { type Partition, type ResultArrays, rowsTensor, SUB_BATCH } from './rounds.ts';
+import { byCluster, type Partition, type ResultArrays, rowsTensor, SUB_BATCH } from './rounds.ts';
 import type { Run, Target } from './run-context.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
@@ -77,11 +72,12 @@ export async function initialState(run: Run): Promise<State> {
 
 /**
  * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
- * unless the mixture is frozen, the M-step on soft statistics by the updated net.
+ * unless the mixture is frozen, the M-step on soft statistics by the updated net, or by the mixture.
  */
 export async function runEpoch(run: Run, state: State): Promise<{ state: State; losses: Losses }> {
   const { schedule, rounds, config, likelihood } = run;
-  const trainsNet = state.mixture.k > 1;
+  // Where rows go to clusters by the mixture, nothing reads the net.
+  const trainsNet = state.mixture.k > 1 && !run.byMixture;
   const trainsSubs = trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
   let { net, subs, mixture, prior, parts } = state;
   const losses: Losses = { loss: null, subLoss: null };
@@ -96,7 +92,7 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
       await publishParts(run, { ...state, parts });
       tasks.push(subTask(run, state));
     }
-    const sums = await rounds.sum(tasks);
+    const sums = tasks.length ? await rounds.sum(tasks) : [];
     if (trainsNet) {
       const after = afterSteps(run, net, sums[0], config.lr, localBatches(run, state).steps);
       net = after.net;
@@ -124,39 +120,23 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
     mixture,
     prior,
     parts,
-    ...nextPace(state, losses.loss, !run.byMixture),
+    ...nextPace(state, losses.loss),
   };
   return { state: next, losses };
 }
 
-/** Epochs between two looks at whether the net agrees. */
-const LOOKS_EVERY = 10;
-
 /**
- * An epoch after the clusters have settled, of a clustering net that has followed the mixture: at a rate that falls to 0, until
- * both agree on rows. Nothing else changes.
+ * The trained state with the mixture that labels rows. Tails of the net's responsibilities widen clusters, so where it has assigned rows to
+ * them that mixture is the estimate from its labels, unless new clusters are yet to be learned.
  */
-export async function followMixture(run: Run, state: State): Promise<{ state: State; losses: Losses }> {
-  const { config, rounds, likelihood, schedule } = run;
-  const target = await likelihood.target(run, state);
-  const rate = (config.lr * state.patience) / schedule.patience;
-  const [sums] = await rounds.sum([clusterTask(run, state, target, rate)]);
-  const { net, loss } = afterSteps(run, state.net, sums, rate, localBatches(run, state).steps);
-  assertFinite(loss, state, '--lr', config.lr);
+export async function labellingState(run: Run, state: State): Promise<State> {
+  const { config, rounds, byMixture } = run;
+  const { mixture, net, prior } = state;
+  const isFinal = byMixture || state.overlaps || state.frozen > 0;
+  if (isFinal || !labelsByMixture(config.schedule, state)) return state;
   publishNet(run, net);
-  let patience = state.patience - 1;
-  if (patience % LOOKS_EVERY === 0 && (await differingRows(run)) <= MOST_DIFFERENT * state.sample.rows)
-    patience = 0;
-  return {
-    state: { ...state, net, patience, loss, lossSinceChange: loss },
-    losses: { loss, subLoss: null },
-  };
-}
-
-/** How many rows of the sample have another label by the mixture than by the clustering net, which the workers have. */
-export async function differingRows({ rounds }: Pick<Run, 'rounds'>): Promise<number> {
-  const [{ differ }] = await rounds.sum([{ task: 'label-differences' }]);
-  return differ[0];
+  const [T] = await rounds.cellStatistics([byCluster(mixture.k)], mixture.means, [mixture.means]);
+  return { ...state, mixture: mStep(prior, T, weightSmoothing(config.schedule)) };
 }
 
 /**
@@ -266,14 +246,14 @@ function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { sm
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
 const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, target: Target, rate = run.config.lr): Task {
+function clusterTask(run: Run, state: State, target: Target): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {
     task: 'cluster-steps',
     epoch,
     ...localBatches(run, state),
-    rate,
+    rate: config.lr,
     done: net.steps,
     diagonal: config.covariance === 'diag',
     average: averagedQuantity(config),

@@ -73,7 +73,7 @@ export interface ColumnSums {
 export interface FullPassResult {
   /** The label of each row. */
   labels: TypedArray;
-  /** For each of these numbers the output unit of the net that the workers had. */
+  /** For each of these numbers that of the net or mixture that the workers had, the unit. */
   order: Order;
   /** Statistics of each cluster over all rows but outliers, by hard assignment. */
   T: Float64Array[];
@@ -115,7 +115,7 @@ export class OutliersAlone extends Error {
 /**
  * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
  * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
- * units. `below`: of the sample that training ended with. `far`: how many rows that no cluster explains are kept for `review`; if that does
+ * units. `below`: of the sample that training ended with. `byMixture`: of the workers' classifiers. `far`: how many rows that no cluster explains are kept for `review`; if that does
  * not find the labels good, they are not written, and the result is null.
  */
 export async function labelAllRows(
@@ -132,8 +132,14 @@ export async function labelAllRows(
   {
     below = 1,
     far = 0,
+    byMixture = false,
     review,
-  }: { below?: number; far?: number; review?: (found: Reviewed) => Promise<boolean> } = {},
+  }: {
+    below?: number;
+    far?: number;
+    byMixture?: boolean;
+    review?: (found: Reviewed) => Promise<boolean>;
+  } = {},
 ): Promise<FullPassResult | null> {
   const { soft, covariance } = config;
   const shards = shardBlocks(layout);
@@ -169,6 +175,7 @@ export async function labelAllRows(
     soft,
     silhouette,
     far,
+    byMixture,
   };
   const partsInOrder = () => units.map((unit) => parts.get(unit)!);
   let T: Float64Array[];

@@ -1,33 +1,27 @@
+import { labelsByMixture } from '../../model/classifier.ts';
 import { type Centres, centresOf, reachOf } from '../../model/description/distances.ts';
 import { MIN_PART_ROWS } from '../../model/hastings.ts';
 import { type FarRows, type MissedCluster, missedClusters, totalOf } from '../../model/missed.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { cellAround, withCells } from '../../model/nets/cells.ts';
-import { layersOf, logits } from '../../model/nets/net.ts';
-import { resizeSubNets } from '../../model/nets/surgery.ts';
 import { pointEstimate, withinClusters } from '../../model/niw.ts';
-import { type State, withoutUnits } from '../../model/state.ts';
+import { type State, withoutClusters } from '../../model/state.ts';
 import { mostClusters } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
 import { tempering } from './sample.ts';
+import { withUnits } from './train.ts';
 
-/** Clusters that the sample missed are added to the net between two full passes (docs/algorithm.md, section 8). */
+/** Clusters that the sample missed are added to the mixture between two full passes (docs/algorithm.md, section 8). */
 
 /** Pairs of far rows are looked at, each with D operations: so many rows take one to three seconds. */
 const [MOST_OPERATIONS, MOST_ROWS] = [2 ** 30, 1 << 13];
-/** In a cell its unit's logit exceeds all others by so much, or more. */
-const MARGIN = 10;
 
-/** How many far rows the full pass keeps; 0 where none are looked for: the sample has all rows, or others decide on clusters. */
+/** How many far rows the full pass keeps; 0 where none are looked for: the sample has all rows, labels are not by the mixture, or others decide on clusters. */
 export function farRowsKept(
-  { likelihood, config, d, layout }: Pick<Prepared, 'likelihood' | 'config' | 'd' | 'layout'>,
-  { sample }: State,
+  { config, d, layout }: Pick<Prepared, 'config' | 'd' | 'layout'>,
+  state: State,
 ): number {
   const areSought =
-    likelihood.name === 'gaussian' &&
-    config.schedule !== 'paper' &&
-    config.clusters === null &&
-    sample.rows < layout.rows;
+    labelsByMixture(config.schedule, state) && config.clusters === null && state.sample.rows < layout.rows;
   return areSought ? Math.min(MOST_ROWS, Math.floor(Math.sqrt(MOST_OPERATIONS / d))) : 0;
 }
 
@@ -60,17 +54,16 @@ export function findMissed(
 }
 
 /**
- * The state with these clusters after its own, to which the net gives their rows by cells. The clusters that they were a part of are
+ * The state with these clusters after its own. The clusters that they were a part of are
  * estimated from all rows without theirs.
  */
 export function withMissed(
-  { seed, transform, d }: Run,
+  run: Run,
   state: State,
   T: Float64Array[],
-  far: FarRows,
   missed: readonly MissedCluster[],
 ): State {
-  const { prior, net, subs, parts, epoch } = state;
+  const { prior, parts } = state;
   const { k } = state.mixture;
   const left = [...T];
   for (const { label, T: own } of missed.flatMap((cluster) => cluster.parts))
@@ -91,34 +84,15 @@ export function withMissed(
     means: choose('means', 'mean'),
     covariances: choose('covariances', 'covariance'),
   };
-  const outputs = logits(
-    layersOf(net),
-    far.rows.map((value, i) => value / transform.scale[i % d]),
-  );
-  const cells = missed.map(({ parts: own, members }, i) => {
-    const from = own.reduce((a, b) => (b.T[0] > a.T[0] ? b : a)).label;
-    const excess = members.map((row) => {
-      const logit = outputs.subarray(row * k, (row + 1) * k);
-      return Math.max(...logit) - logit[from];
-    });
-    return {
-      from,
-      gain: MARGIN + Math.max(...excess),
-      sides: cellAround(mixture, k + i, transform.scale),
-    };
-  });
+  const units = Array.from({ length: mixture.k }, (_, c) => ({
+    from: Math.min(c, k - 1),
+    ...{ share: 1, fresh: c >= k },
+  }));
   const after: State = {
-    ...state,
+    ...withUnits(run, state, units),
     mixture,
-    net: withCells(net, cells),
-    subs: resizeSubNets(
-      subs,
-      Array.from({ length: mixture.k }, (_, c) => ({ from: Math.min(c, k - 1), share: 1, fresh: c >= k })),
-      seed,
-      epoch,
-    ),
     // Not halved: the sample has too few of their rows.
     parts: [...parts, ...added.map((own) => [own, own.map(() => 0)])],
   };
-  return withoutUnits(after, emptied);
+  return withoutClusters(after, emptied);
 }

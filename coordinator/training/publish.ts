@@ -1,7 +1,9 @@
 import { UserError } from '../../base/user-error.ts';
 import { isPca, type Transform } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
+import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
+import { type Densities, eStepOf } from '../../model/estep.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -11,7 +13,7 @@ import { WIDEST_PHI } from '../../model/statistics.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import { subCentres } from './halves.ts';
-import type { Run } from './run-context.ts';
+import type { Run, Target } from './run-context.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
@@ -38,6 +40,46 @@ export function publishNet({ dispatcher }: Pick<Run, 'dispatcher'>, net: Net): v
   const { weights, moments } = netStates(net);
   dispatcher.publish('net', weights);
   dispatcher.publish('net-moments', moments);
+}
+
+/**
+ * Publishes the E-step of a mixture, in Cholesky form if that is asked for; returns what targets of it are. UserError if a cluster is too flat for
+ * float32.
+ */
+export function publishEStep(
+  { dispatcher, config, transform }: Pick<Run, 'dispatcher' | 'config' | 'transform'>,
+  mixture: Mixture,
+  form?: 'cholesky',
+): Target {
+  let step: ReturnType<typeof eStepOf>;
+  try {
+    step = eStepOf(mixture, transform.scale, form);
+  } catch (error) {
+    throw flatClusterError(config, error);
+  }
+  const { k } = mixture;
+  dispatcher.publish(
+    'e-step',
+    step.form === 'product' ? { theta: nd(step.theta, step.theta.length / k, k) } : densityTensors(step),
+  );
+  return { form: step.form };
+}
+
+/** As tasks read them. */
+export function densityTensors({ weights, bias, constant }: Densities): Tensors {
+  const { length: k } = constant;
+  return { weights: nd(weights, bias.length / k, bias.length), bias: nd(bias), constant: nd(constant) };
+}
+
+/** Publishes what labels rows; returns whether that is the mixture. UserError if a cluster is too flat for float32. */
+export function publishClassifier(
+  run: Pick<Run, 'dispatcher' | 'config' | 'transform'>,
+  state: State,
+): boolean {
+  const byMixture = labelsByMixture(run.config.schedule, state);
+  if (byMixture) publishEStep(run, state.mixture, 'cholesky');
+  else publishNet(run, state.net);
+  return byMixture;
 }
 
 /** From where the full pass measures distances, and which rows are far from all clusters. */

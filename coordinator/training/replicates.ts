@@ -1,13 +1,13 @@
 import { halfSize } from '../../model/layout.ts';
-import type { Net } from '../../model/nets/net.ts';
 import type { Seed } from '../../model/random.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels, jaccards } from '../../model/scores.ts';
+import type { State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Replicates } from '../../view/summary.ts';
-import { initialState } from './epoch.ts';
-import { publishNet, publishTransform } from './publish.ts';
+import { initialState, labellingState } from './epoch.ts';
+import { publishClassifier, publishTransform } from './publish.ts';
 import type { Run } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
 import { trainingEnd, trainingOf } from './train.ts';
@@ -25,19 +25,17 @@ interface SampledRows {
  * Trains `--replicates` times more, each time on another half of the sample (and, where the likelihood has one, its own graph) and from
  * another net, and compares the number of clusters
  * and the labels of rows of the sample. Nothing is read, and nothing of the run itself changes. `outliers`: those of each shard, which do not
- * count. `net`: by which the rows of the run have their labels; the first `k` clusters have rows. `signal`: rejects with its reason before the next epoch.
+ * count. `trained`: by which the rows of the run have their labels; the first `k` clusters have rows. `signal`: rejects with its reason before the next epoch.
  */
 export async function replicate(
   run: Run,
-  { below, outliers, net, k }: { below: number; outliers: number[]; net: Net; k: number },
+  { below, outliers, trained, k }: { below: number; outliers: number[]; trained: State; k: number },
   signal: AbortSignal,
 ): Promise<Replicates> {
   const { emit, config, layout } = run;
   const count = config.replicates!;
   const sample = { below, rows: sampledCounts(layout, below).map((rows, shard) => rows - outliers[shard]) };
-  publishNet(run, net);
-  const width = net.shapes.at(-1)![0];
-  const own = (await labelSample(run, sample, width)).labels;
+  const own = (await labelSample(run, sample, trained)).labels;
   const ks: number[] = [];
   const labellings: Int32Array[] = [];
   for (let number = 1; number <= count; number++) {
@@ -47,18 +45,17 @@ export async function replicate(
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
   }
-  const found = labellings.map((labels) => jaccards(own, labels, width));
+  const found = labellings.map((labels) => jaccards(own, labels, trained.mixture.k));
   const clusters = Array.from({ length: k }, (_, cluster) => meanOf(found.map((all) => all[cluster])));
   return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings), clusters };
 }
 
-/** The width of the trained net, which the workers have. */
 async function trainOnHalf(
   run: Run,
   sample: SampledRows,
   number: number,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<State> {
   const { seed, config } = run;
   const ofHalf = { ...run, half: number };
   publishTransform(ofHalf, sample.below);
@@ -82,7 +79,7 @@ async function trainOnHalf(
     state = (await training.change(state, trained !== null)) ?? state;
     signal.throwIfAborted();
   }
-  return state.mixture.k;
+  return labellingState(halfRun, state);
 }
 
 function seedOf(seed: Seed, number: number): bigint {
@@ -90,20 +87,18 @@ function seedOf(seed: Seed, number: number): bigint {
   return (BigInt(rng.uint32()) << 32n) | BigInt(rng.uint32());
 }
 
-/**
- * Clusters that have rows of the whole sample, and the labels of the same rows each time, by the net that the workers have;
- * `k`: its width.
- */
-async function labelSample(run: Run, { below, rows }: SampledRows, k: number) {
+/** Clusters that have rows of the whole sample, and the labels of the same rows each time. */
+async function labelSample(run: Run, { below, rows }: SampledRows, state: State) {
   publishTransform(run, below);
+  const byMixture = publishClassifier(run, state);
   const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));
-  const task: Task = { task: 'sample-labels', every };
+  const task: Task = { task: 'sample-labels', every, byMixture };
   const results = await run.dispatcher.round({
     tasks: [task],
     units: rows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
     sampled: rows,
   });
-  const counts = new Float64Array(k);
+  const counts = new Float64Array(state.mixture.k);
   const labels: number[] = [];
   for (const { tasks } of results) {
     tasks[0].counts.data.forEach((n, c) => {

@@ -13,7 +13,7 @@ import {
 } from '../../model/schedule.ts';
 import type { Order, State } from '../../model/state.ts';
 import type { Emit } from '../../view/events.ts';
-import { followMixture, type Losses, runEpoch } from './epoch.ts';
+import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import { createRounds, shardSizes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -44,13 +44,9 @@ function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
 const isToJoin = ({ config: { clusters } }: Prepared, { mixture }: State) =>
   clusters !== null && mixture.k > clusters;
 
-/** May the clustering net still learn the mixture that it has followed? */
-const isToFollow = ({ byMixture }: Prepared, { overlaps, mixture, patience }: State) =>
-  (byMixture || overlaps) && mixture.k > 1 && patience > 0;
-
-/** The run for a state: where clusters overlap, rows go to clusters by the mixture. */
-export function runFor(run: Run, { overlaps }: Pick<State, 'overlaps'>): Run {
-  if (run.byMixture || !overlaps) return run;
+/** The run, in which rows go to clusters by the mixture if `byMixture`. */
+export function runBy(run: Run, byMixture: boolean): Run {
+  if (run.byMixture || !byMixture) return run;
   const { dispatcher, layout, d, config } = run;
   return {
     ...run,
@@ -59,12 +55,10 @@ export function runFor(run: Run, { overlaps }: Pick<State, 'overlaps'>): Run {
   };
 }
 
-/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted, or the net is to follow. */
+/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
-  const isLast = state.epoch >= run.config.maxEpochs;
-  if (isSettled(run, state) && isToJoin(run, state)) return null;
-  if (!isSettled(run, state) || isToFollow(run, state)) return isLast ? 'max-epochs' : null;
-  return 'settled';
+  if (isSettled(run, state)) return isToJoin(run, state) ? null : 'settled';
+  return state.epoch >= run.config.maxEpochs ? 'max-epochs' : null;
 }
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
@@ -97,6 +91,8 @@ export function trainingOf(run: Run): Training {
     const closest = closestProposal(proposals);
     return closest ? { ...after, steps: after.steps.with(-1, { ...last, closest }) } : after;
   }
+  /** Where clusters overlap, rows go to them by the mixture. */
+  const runFor = ({ overlaps }: State) => runBy(run, overlaps);
   const named = (error: unknown) => {
     throw flatClusterError(config, error);
   };
@@ -105,13 +101,11 @@ export function trainingOf(run: Run): Training {
     async epoch(state) {
       if (!isPublished) publishNet(run, state.net);
       isPublished = true;
-      const next = { ...state, epoch: state.epoch + 1 };
-      const own = runFor(run, state);
-      if (!isSettled(run, state)) return runEpoch(own, next).catch(named);
-      return isToJoin(run, state) ? null : followMixture(own, next).catch(named);
+      if (isSettled(run, state)) return null;
+      return runEpoch(runFor(state), { ...state, epoch: state.epoch + 1 }).catch(named);
     },
     async change(state, isAfterEpoch) {
-      const own = runFor(run, state);
+      const own = runFor(state);
       const join = (emit: Emit) => likelihood.join({ ...own, emit }, state, config.clusters!);
       if (!isAfterEpoch) return taken(join).catch(named);
       if (state.untilStep > 0 || isJoining(state.steps)) return null;

@@ -12,13 +12,19 @@ import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
 import { checked, type RunFiles, readRunJson, runFiles } from './run-files.ts';
 
+interface Part {
+  values: Float32Array;
+  shape: number[];
+}
+
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
   transform: Transform;
   /** What makes codes of raw rows, which the transform gets in their place; null: it gets the rows. */
-  encoder: { input: ColumnMap; layers: { values: Float32Array; shape: number[] }[] } | null;
-  /** The weights and biases of the clustering net, W₁, b₁, W₂, b₂, … */
-  net: { values: Float32Array; shape: number[] }[];
+  encoder: { input: ColumnMap; layers: Part[] } | null;
+  /** What labels rows, the last of K numbers: the clustering net, W₁, b₁, W₂, b₂, …; or if `byMixture` its weights, bias and constant. */
+  classifier: Part[];
+  byMixture: boolean;
   /** The compute backend it was trained on. */
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
@@ -116,7 +122,7 @@ const about = z.object({
 });
 
 /**
- * Reads transform and net from `model/` of a run directory. UserError if the run is not finished, or if a file is damaged:
+ * Reads transform and classifier from `model/` of a run directory. UserError if the run is not finished, or if a file is damaged:
  * of another length than its parts have, or of another SHA-256 than run.json says.
  */
 export function readTrainedModel(run: string): TrainedModel {
@@ -142,13 +148,13 @@ export function readTrainedModel(run: string): TrainedModel {
     (!columns || (have(dim, columns) && columns.every((column) => column < input)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
-  const layers = readWeights(files, widths, dim, before !== null);
+  const { layers, byMixture } = readWeights(files, widths, dim, before !== null);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
-  const [kernel, bias, ...net] = layers;
+  const [kernel, bias, ...classifier] = layers;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
-    net,
+    ...{ classifier, byMixture },
     encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,
@@ -193,11 +199,20 @@ function aboutRun(run: string): z.infer<typeof about> {
   }
 }
 
+/** Layers without products, or with numbers that do not matter: what these do is in transform.json, or follows from shapes. */
+const OTHERS =
+  /^((encoder_input|columns|negatives|unit_numbers|half_sums)\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
+
 /**
- * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net. They
- * have to fit each other, and to fill the file, with those of layers without products: what these do is in transform.json.
+ * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net; or in place of the
+ * net weights, bias and constant of the mixture. They have to fit each other, and to fill the file, with those of other layers.
  */
-function readWeights(files: RunFiles, widths: number[], dim: number, before: boolean): TrainedModel['net'] {
+function readWeights(
+  files: RunFiles,
+  widths: number[],
+  dim: number,
+  before: boolean,
+): { layers: Part[]; byMixture: boolean } {
   const [{ weights }] = checked(files, 'model/model.json', savedModel).weightsManifest;
   const bytesOf = (shape: number[]) => 4 * elementCount(shape);
   let at = 0;
@@ -206,33 +221,40 @@ function readWeights(files: RunFiles, widths: number[], dim: number, before: boo
     at += bytesOf(shape);
     return { name, shape, start };
   });
-  // Maps of columns, and what scales rows to unit length.
-  const own = all.filter(({ name }) => !/^(encoder_input|columns|negatives|unit_numbers)\//.test(name));
-  const others = 4 * Number(widths.length > 1) + 6 * Number(before);
+  const own = all.filter(({ name }) => !OTHERS.test(name));
   const encoding = 2 * (widths.length - 1);
+  const byMixture = own[encoding + 2]?.name === 'whitened/kernel';
+  const others = 4 * Number(widths.length > 1) + 6 * Number(before) + 4 * Number(byMixture);
+  const densities = byMixture ? own.slice(encoding + 2) : [];
+  const [whitening, bias, constant] = densities.map(({ shape }) => shape);
   let width = widths[0];
-  const fits = own.every(({ shape }, i) => {
+  const fits = own.slice(0, own.length - densities.length).every(({ shape }, i) => {
     if (i % 2) return shape.length === 1 && shape[0] === width;
     const isKernel = shape.length === 2 && shape[0] === width;
     width = shape[1];
     return isKernel && (i >= encoding || width === widths[i / 2 + 1]);
   });
+  const areDensities = () =>
+    densities.length === 3 &&
+    constant.length === 1 &&
+    `${bias}` === `${dim * constant[0]}` &&
+    `${whitening}` === `${[dim, bias[0]]}`;
   const sound =
     fits &&
     all.length === own.length + others &&
     own.findIndex(({ name }) => name === 'transform/kernel') === encoding &&
-    own.length >= encoding + 4 &&
-    own.length % 2 === 0 &&
+    (byMixture ? areDensities() : own.length >= encoding + 4 && own.length % 2 === 0) &&
     own[encoding].shape[1] === dim;
   if (!sound) throw files.damaged('model/model.json', 'its layers do not fit each other');
   const bytes = files.bytes('model/weights.bin', at);
-  return own.map(({ shape, start }) => {
+  const layers = own.map(({ shape, start }) => {
     const from = bytes.byteOffset + start;
     const values = new Float32Array(bytes.buffer.slice(from, from + bytesOf(shape)));
     if (!values.every(Number.isFinite))
       throw files.damaged('model/weights.bin', 'it has values that are not finite');
     return { values, shape };
   });
+  return { layers, byMixture };
 }
 
 function missingModel(run: string): string {

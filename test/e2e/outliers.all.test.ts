@@ -234,7 +234,7 @@ for (const [flag, rest] of [
   ['--sub-lr', ['--lr', '0.01']],
 ] as const)
   test(`if training diverges because of ${flag}, the error names it; exit code 2, no stack trace`, async () => {
-    const { data } = await synth(folder, flag, { clusters: 4, points: 2000, dim: 3, seed: 2 });
+    const { data } = await synth(folder, flag, { clusters: 4, points: 2000, dim: 5, seed: 2 });
     const out = join(folder, `run${flag}`);
     const run = await dpmesh(['train', '--data', data, '--no-http', '--out', out, flag, '1e30', ...rest]);
     assert.equal(run.code, 2);

@@ -93,9 +93,10 @@ describe('a run', () => {
     assert.ok(json.nmi > 0.95 && json.ari > 0.95 && json.acc > 0.95, JSON.stringify(json));
     const { rows, dim, workers, out } = json;
     assert.deepEqual({ rows, dim, workers, out }, { rows: N, dim: D, workers: 2, out: base });
-    for (const name of ['silhouette', 'loss', 'epochs', 'rounds', 'seconds'])
-      assert.ok(Number.isFinite(json[name]), name);
-    assert.ok(json.rounds >= json.epochs && json.epochs > 0);
+    for (const name of ['silhouette', 'epochs', 'rounds', 'seconds'])
+      assert.ok(Number.isFinite(json[name]) && json[name] > 0, name);
+    // In few columns the net does not train.
+    assert.equal(json.loss, null);
   });
 
   test('says which refused split and merge were nearest to another K', () => {

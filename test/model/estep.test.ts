@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CholeskyForm, eStepOf, roundingAmplification } from '../../model/estep.ts';
+import { type CholeskyForm, eStepOf, mostLikely, roundingAmplification } from '../../model/estep.ts';
 import { cholesky, symmetricEigen } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Covariance, statisticsLength } from '../../model/statistics.ts';
@@ -194,6 +194,45 @@ describe('estep', () => {
       }
     });
   }
+
+  test('each row is most likely where its log-density is largest, and in no cluster of weight 0', () => {
+    const { mixture, scale } = randomMixture(6, {
+      k: 5,
+      d: 3,
+      covariance: 'full',
+      condition: 9,
+      sd: 1,
+      apart: 1,
+    });
+    const next = normals(7);
+    const rows = Float32Array.from({ length: 3 * 400 }, () => 2 * next());
+    const labels = (own: Mixture) => [...mostLikely(eStepOf(own, scale, 'cholesky'), rows)];
+    const expected = (own: Mixture) =>
+      Array.from({ length: 400 }, (_, i) => {
+        const densities = [
+          ...logDensities(
+            own,
+            Float64Array.from(rows.subarray(3 * i, 3 * i + 3), (v, j) => v * scale[j]),
+          ),
+        ];
+        return densities.indexOf(Math.max(...densities));
+      });
+    assert.deepEqual(labels(mixture), expected(mixture));
+    assert.equal(new Set(labels(mixture)).size, 5);
+    const without = { ...mixture, weights: mixture.weights.with(labels(mixture)[0], 0) };
+    assert.deepEqual(labels(without), expected(without));
+    // Far beyond what float32 can tell.
+    rows.fill(1e17);
+    assert.ok(!labels(without).includes(without.weights.indexOf(0)));
+    // The first one on a tie.
+    const twice = {
+      ...mixture,
+      means: mixture.means.map(() => mixture.means[0]),
+      covariances: mixture.covariances.map(() => mixture.covariances[0]),
+      weights: mixture.weights.map(() => 0.2),
+    };
+    assert.deepEqual(new Set(labels(twice)), new Set([0]));
+  });
 
   test('roundingAmplification: second moments about the origin over the smallest variance, in coordinates y', () => {
     const of = (mean: number[], covariance: number[], scale = [1, 1]) =>

@@ -10,7 +10,7 @@ import {
   renumberLabels,
   reorderColumns,
   type State,
-  withoutUnits,
+  withoutClusters,
 } from '../../model/state.ts';
 
 const [D, K] = [3, 5];
@@ -85,15 +85,18 @@ test('a renumbered state has every cluster’s units, Adam moments, sub-net, par
   assert.equal(renumbered(state, [0, 1, 2, 3, 4]), state);
 });
 
-test('a net without some of its units gives no row to them, and the others as before', () => {
+test('without some of its clusters a state gives no row to them, and the others as before', () => {
   const state = stateOf(K);
   const x = Float32Array.of(0.3, -1, 2);
   const before = logits(layersOf(state.net), x);
-  const after = logits(layersOf(withoutUnits(state, [1, 4]).net), x);
+  const without = withoutClusters(state, [1, 4]);
+  const after = logits(layersOf(without.net), x);
   for (const unit of before.keys())
     if (unit === 1 || unit === 4) assert.ok(after[unit] < -1e29);
     else assert.equal(after[unit], before[unit]);
   assert.deepEqual(logits(layersOf(state.net), x), before);
+  const weights = [...state.mixture.weights];
+  assert.deepEqual([...without.mixture.weights], weights.with(1, 0).with(4, 0));
 });
 
 test('labels get their new numbers, negative ones stay; columns move with them', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { median } from 'd3-array';
-import { argmaxRows, logits } from '../../model/nets/net.ts';
+import { classify } from '../../model/classifier.ts';
 import type { StateOf } from '../../view/api.ts';
 import {
   assignSlots,
@@ -16,15 +16,15 @@ import {
 } from '../../view/model-view.ts';
 import { world } from '../web/world.ts';
 
-/** Views of states, with labels by their nets. */
+/** Views of states, with labels by their mixtures. */
 function createAnalyser() {
   const viewOf = createViewer();
   return (state: StateOf, sample: DisplaySample | null, isOver = false) => {
     const floats = (base64: string) => new Float32Array(bytesIn(base64).buffer);
-    const net = state.net.map(({ rows, cols, weights, bias }) => ({
-      ...{ rows, cols, weights: floats(weights), bias: floats(bias) },
-    }));
-    const labels = argmaxRows(logits(net, sample?.rows ?? new Float32Array(0)), state.k);
+    assert.ok('mixture' in state.classifier);
+    const { weights, bias, constant } = state.classifier.mixture;
+    const mixture = { weights: floats(weights), bias: floats(bias), constant: floats(constant) };
+    const labels = classify({ mixture }, sample?.rows ?? new Float32Array(0));
     return viewOf(state, sample, labels, isOver);
   };
 }

@@ -118,7 +118,7 @@ export function world({ clusters, dim, rows, workers = 4, host = 'local' }: Worl
         return groups[g].length > 1 ? 40.2 + 13 * g : -12.4 - 3.1 * g;
       }),
       scale,
-      net: nearestMean(m.map((mean) => mean.map((v, i) => v / scale[i]))),
+      classifier: nearestMean(m.map((mean) => mean.map((v, i) => v / scale[i]))),
     };
   }
 
@@ -193,26 +193,15 @@ export function treeOf(means: readonly number[][], sizes: readonly number[]): Me
   return { likelihood: 'gaussian', measure: 'nats a row: what the evidence loses', sizes, joins };
 }
 
-/** A net whose argmax is the nearest mean: ReLU of ±y, then m·y − |m|²/2. */
-function nearestMean(means: number[][]): StateOf['net'] {
+/** A classifier whose clusters are those of the nearest mean. */
+function nearestMean(means: number[][]): StateOf['classifier'] {
   const d = means[0].length;
-  const split = new Float32Array(d * 2 * d);
-  for (let i = 0; i < d; i++) {
-    split[i * 2 * d + i] = 1;
-    split[i * 2 * d + d + i] = -1;
-  }
-  const last = new Float32Array(2 * d * means.length);
-  means.forEach((mean, c) => {
-    mean.forEach((value, i) => {
-      last[i * means.length + c] = value;
-      last[(d + i) * means.length + c] = -value;
-    });
-  });
-  const bias = Float32Array.from(means, (mean) => -mean.reduce((all, v) => all + v * v, 0) / 2);
-  return [
-    { rows: d, cols: 2 * d, weights: base64(split), bias: base64(new Float32Array(2 * d)) },
-    { rows: 2 * d, cols: means.length, weights: base64(last), bias: base64(bias) },
-  ];
+  const weights = Float32Array.from({ length: d * means.length * d }, (_, p) =>
+    Number(p % d === Math.floor(p / (means.length * d))),
+  );
+  const bias = Float32Array.from(means.flat(), (value) => -value);
+  const constant = base64(new Float32Array(means.length));
+  return { mixture: { weights: base64(weights), bias: base64(bias), constant } };
 }
 
 export const base64 = (values: Float32Array) =>

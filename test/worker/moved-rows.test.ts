@@ -6,15 +6,19 @@ import { describe, test } from 'node:test';
 import { readSample } from '../../coordinator/monitor/rows.ts';
 import { writeModel } from '../../coordinator/storage/results.ts';
 import type { RunDirectory } from '../../coordinator/storage/run-directory.ts';
+import { densityTensors } from '../../coordinator/training/publish.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { Transform } from '../../data/transform.ts';
 import { planFeatures } from '../../data/transform.ts';
-import { argmaxRows, layersOf, logits } from '../../model/nets/net.ts';
+import { classifierOf, classify } from '../../model/classifier.ts';
+import type { Mixture } from '../../model/mixture.ts';
+import { layersOf } from '../../model/nets/net.ts';
 import { take } from '../../proto/tensors.ts';
 import { openPredictor } from '../../worker/predict.ts';
 import { transformFrom, transformRows, transformSample } from '../../worker/rows.ts';
 import { createStates } from '../../worker/states.ts';
 import { scratchFolder } from '../data/files.ts';
+import { logDensities } from '../model/support.ts';
 import { backends } from './present.ts';
 import {
   agrees,
@@ -58,6 +62,16 @@ const transform: Transform = planFeatures({
   ...{ mean, covariance, axes: 2, fences: FENCES },
 }).transform;
 const net = livelyNet(4, [8], 2);
+const mixture: Mixture = {
+  ...{ k: 4, d: 2, covariance: 'full', weights: Float64Array.of(0.4, 0.3, 0.2, 0.1) },
+  means: [-1, -0.3, 0.3, 1].map((a, k) => Float64Array.of(a, k % 2).map((v, i) => v * transform.scale[i])),
+  covariances: [1, 2, 3, 4].map((a) =>
+    Float64Array.of(a, 0.3, 0.3, 1).map((v, p) => (v * transform.scale[p >> 1] * transform.scale[p % 2]) / 4),
+  ),
+};
+/** By the net, as in the paper, or by the mixture. */
+const KINDS = ['paper', 'fast'] as const;
+const byOf = (schedule: (typeof KINDS)[number]) => classifierOf(schedule, { net, mixture }, transform.scale);
 
 /** y of a row, in float64: outliers are moved first, as the fences are of rows as they are in the file. */
 function byHand(row: number[]): number[] {
@@ -105,7 +119,12 @@ for (const backend of backends)
   });
 
 /** A run directory with this model in it. */
-async function saved(name: string, of: Transform, identity: string): Promise<string> {
+async function saved(
+  name: string,
+  of: Transform,
+  identity: string,
+  schedule: (typeof KINDS)[number],
+): Promise<string> {
   const path = join(folder, name);
   const put = (file: string, content: string | Uint8Array) => {
     mkdirSync(dirname(join(path, file)), { recursive: true });
@@ -116,11 +135,10 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
     bytes: put,
     npy: async () => {},
   } as unknown as RunDirectory;
-  const mixture = { k: 4, means: [], covariances: [], weights: new Float64Array(4) };
   await writeModel(
-    { transform: of, config: {}, d: of.dim } as never,
+    { transform: of, config: { schedule }, d: of.dim } as never,
     { net, mixture } as never,
-    { T: [], mixture } as never,
+    { T: [], mixture: { means: [], covariances: [], weights: [] } } as never,
     null,
     null,
     { mean: new Float64Array(of.input), covariance: new Float64Array(of.input) } as never,
@@ -130,109 +148,136 @@ async function saved(name: string, of: Transform, identity: string): Promise<str
   return path;
 }
 
-describe('a saved transform that moves rows', async () => {
-  const [backend] = backends;
-  const path = await saved('run', transform, backend.identity);
-  const memory = (values: Float32Array) => ({
-    rows: values.length / D,
-    dim: D,
-    dtype: 'float32',
-    read: async (start: number, count: number) => values.slice(start * D, (start + count) * D),
-    stored: async (row: number) => Float64Array.from(values.subarray(row * D, (row + 1) * D)),
-    close() {},
-  });
-  const predicted = async (values: Float32Array) => {
-    const log = (line: string) => assert.fail(line);
-    const predictor = await openPredictor({ run: path, data: memory(values), soft: false, log });
-    const labels: number[] = [];
-    for await (const piece of predictor.pieces()) labels.push(...piece.labels);
-    predictor.close();
-    return labels;
-  };
-
-  test('is read back as it was, and so is one that does not', async () => {
-    assert.deepEqual(readTrainedModel(path).transform, transform);
-    const layers = readTrainedModel(path).net.map(({ values }) => values);
-    assert.deepEqual(layers, net.params);
-    const plain = { ...transform, before: null };
-    const other = await saved('plain', plain, backend.identity);
-    assert.deepEqual(readTrainedModel(other).transform, plain);
-    assert.ok(!readFileSync(join(other, 'model/transform.json'), 'utf8').includes('before'));
-  });
-
-  test('labels of predict are those of the full pass, and of the definition', async () => {
-    const labels = await predicted(w.raw);
-    const worker = w.newWorker(backend);
-    worker.put('transform', transformState(transform, w.below));
-    worker.put('net', weightsOf(net));
-    const task = { task: 'full-pass', diagonal: true, soft: false, silhouette: 0, far: 0 } as const;
-    for (const shard of SHARDS) {
-      const result = await run(worker, task, shard);
-      assert.deepEqual(
-        [...take(result, 'labels', 'uint8')],
-        w.rowsOf(shard).map((row) => labels[row]),
-      );
-    }
-    const [layer, last] = layersOf(net);
-    const byNet = (y: number[]) => {
-      const hidden = range(8).map((j) =>
-        Math.max(0, layer.bias[j] + sum(y.map((v, i) => v * layer.weights[i * 8 + j]))),
-      );
-      return argmax(
-        range(4).map((j) => last.bias[j] + sum(hidden.map((v, i) => v * last.weights[i * 4 + j]))),
-      );
+for (const schedule of KINDS)
+  describe(`a saved transform that moves rows, labelled by the ${schedule === 'paper' ? 'net' : 'mixture'}`, async () => {
+    const [backend] = backends;
+    const path = await saved(schedule, transform, backend.identity, schedule);
+    const by = byOf(schedule);
+    const byMixture = 'mixture' in by;
+    const memory = (values: Float32Array) => ({
+      rows: values.length / D,
+      dim: D,
+      dtype: 'float32',
+      read: async (start: number, count: number) => values.slice(start * D, (start + count) * D),
+      stored: async (row: number) => Float64Array.from(values.subarray(row * D, (row + 1) * D)),
+      close() {},
+    });
+    const predicted = async (values: Float32Array) => {
+      const log = (line: string) => assert.fail(line);
+      const predictor = await openPredictor({ run: path, data: memory(values), soft: false, log });
+      const labels: number[] = [];
+      for await (const piece of predictor.pieces()) labels.push(...piece.labels);
+      predictor.close();
+      return labels;
     };
-    assert.deepEqual(
-      labels,
-      rows.map((row) => byNet(byHand(row))),
-    );
-    assert.ok(new Set(labels).size > 1);
-  });
 
-  test('rows in reports and in the live picture are the same', async () => {
-    const y = await readSample(memory(w.raw), transform);
-    assert.equal(y.rows, rows.length);
-    agrees(y.values, rows.flatMap(byHand), 5e-6);
-    const labels = argmaxRows(logits(layersOf(net), y.values), 4);
-    assert.deepEqual([...labels], await predicted(w.raw));
-  });
+    test('is read back as it was, and so is one that does not', async () => {
+      assert.deepEqual(readTrainedModel(path).transform, transform);
+      const model = readTrainedModel(path);
+      assert.equal(model.byMixture, byMixture);
+      const layers = model.classifier.map(({ values }) => values);
+      assert.deepEqual(
+        layers,
+        byMixture ? Object.values(densityTensors(by.mixture)).map(({ data }) => data) : net.params,
+      );
+      const plain = { ...transform, before: null };
+      const other = await saved(`${schedule}-plain`, plain, backend.identity, schedule);
+      assert.deepEqual(readTrainedModel(other).transform, plain);
+      assert.ok(!readFileSync(join(other, 'model/transform.json'), 'utf8').includes('before'));
+    });
 
-  test('values so large that moved they could overflow are refused', async () => {
-    const large = w.raw.slice();
-    large[7] = 2e18;
-    await assert.rejects(predicted(large), /row 2, column 1 .*larger than the supported maximum/);
-  });
+    test('labels of predict are those of the full pass, and of the definition', async () => {
+      const labels = await predicted(w.raw);
+      const worker = w.newWorker(backend);
+      worker.put('transform', transformState(transform, w.below));
+      worker.put('net', weightsOf(net));
+      if (byMixture) worker.put('e-step', densityTensors(by.mixture));
+      const task = {
+        task: 'full-pass',
+        diagonal: true,
+        soft: false,
+        silhouette: 0,
+        far: 0,
+        byMixture,
+      } as const;
+      for (const shard of SHARDS) {
+        const result = await run(worker, task, shard);
+        assert.deepEqual(
+          [...take(result, 'labels', 'uint8')],
+          w.rowsOf(shard).map((row) => labels[row]),
+        );
+      }
+      const [layer, last] = layersOf(net);
+      const byNet = (y: number[]) => {
+        const hidden = range(8).map((j) =>
+          Math.max(0, layer.bias[j] + sum(y.map((v, i) => v * layer.weights[i * 8 + j]))),
+        );
+        return range(4).map((j) => last.bias[j] + sum(hidden.map((v, i) => v * last.weights[i * 4 + j])));
+      };
+      const x = (y: number[]) => Float64Array.from(y, (v, i) => v * transform.scale[i]);
+      const outputs = (y: number[]) => (byMixture ? [...logDensities(mixture, x(y))] : byNet(y));
+      assert.deepEqual(
+        labels,
+        rows.map((row) => argmax(outputs(byHand(row)))),
+      );
+      assert.ok(new Set(labels).size > 1);
+    });
 
-  test('a file that was damaged is refused', async () => {
-    const file = join(path, 'model/transform.json');
-    const text = readFileSync(file, 'utf8');
-    const { before, ...rest } = JSON.parse(text);
-    for (const [wrong, message] of [
-      [
-        { ...rest, before: { ...before, shift: [1, 2] } },
-        /transform\.json is damaged \(its lists do not fit/,
-      ],
-      [{ ...rest, before: { ...before, factor: [...before.factor, 1] } }, /its lists do not fit each other/],
-      [{ ...rest, before, normalize: false }, /its lists do not fit each other/],
-      [{ ...rest, before: { shift: before.shift } }, /before\.factor is not as it should be/],
-      [{ ...rest, before: { ...before, shift: [0, '1', 2] } }, /before\.shift\.1 is not as it should be/],
-      [{ ...rest, before: { ...before, shift: [0, 1e39, 2] } }, /before\.shift\.1 is not as it should be/],
-      [{ ...rest }, /model\.json is damaged \(its layers do not fit each other/],
-    ] as [object, RegExp][]) {
-      writeFileSync(file, JSON.stringify(wrong));
-      assert.throws(() => readTrainedModel(path), { name: 'UserError', message });
-    }
-    writeFileSync(file, text);
-    const model = readFileSync(join(path, 'model/model.json'), 'utf8');
-    for (const [part, other] of [
-      ['transform/kernel', 'transform/weights'],
-      ['"columns/gamma","shape":[3]', '"columns/gamma","shape":[2]'],
-    ]) {
-      assert.ok(model.includes(part));
-      writeFileSync(join(path, 'model/model.json'), model.replace(part, other));
-      assert.throws(() => readTrainedModel(path), { name: 'UserError', message: /is damaged/ });
-    }
-    writeFileSync(join(path, 'model/model.json'), model);
-    assert.deepEqual(readTrainedModel(path).transform, transform);
+    test('rows in reports and in the live picture are the same', async () => {
+      const y = await readSample(memory(w.raw), transform);
+      assert.equal(y.rows, rows.length);
+      agrees(y.values, rows.flatMap(byHand), 5e-6);
+      assert.deepEqual([...classify(by, y.values)], await predicted(w.raw));
+    });
+
+    test('values so large that moved they could overflow are refused', async () => {
+      const large = w.raw.slice();
+      large[7] = 2e18;
+      await assert.rejects(predicted(large), /row 2, column 1 .*larger than the supported maximum/);
+    });
+
+    test('a file that was damaged is refused', async () => {
+      const file = join(path, 'model/transform.json');
+      const text = readFileSync(file, 'utf8');
+      const { before, ...rest } = JSON.parse(text);
+      for (const [wrong, message] of [
+        [
+          { ...rest, before: { ...before, shift: [1, 2] } },
+          /transform\.json is damaged \(its lists do not fit/,
+        ],
+        [
+          { ...rest, before: { ...before, factor: [...before.factor, 1] } },
+          /its lists do not fit each other/,
+        ],
+        [{ ...rest, before, normalize: false }, /its lists do not fit each other/],
+        [{ ...rest, before: { shift: before.shift } }, /before\.factor is not as it should be/],
+        [{ ...rest, before: { ...before, shift: [0, '1', 2] } }, /before\.shift\.1 is not as it should be/],
+        [{ ...rest, before: { ...before, shift: [0, 1e39, 2] } }, /before\.shift\.1 is not as it should be/],
+        [{ ...rest }, /model\.json is damaged \(its layers do not fit each other/],
+      ] as [object, RegExp][]) {
+        writeFileSync(file, JSON.stringify(wrong));
+        assert.throws(() => readTrainedModel(path), { name: 'UserError', message });
+      }
+      writeFileSync(file, text);
+      const model = readFileSync(join(path, 'model/model.json'), 'utf8');
+      for (const [part, other] of [
+        ['transform/kernel', 'transform/weights'],
+        ['"columns/gamma","shape":[3]', '"columns/gamma","shape":[2]'],
+        ...(byMixture
+          ? [
+              ['"whitened/kernel","shape":[2,8]', '"whitened/kernel","shape":[4,4]'],
+              ['"whitened/bias","shape":[8]', '"whitened/bias","shape":[2,4]'],
+              ['"clusters/beta","shape":[4]', '"clusters/beta","shape":[2]'],
+              ['whitened/kernel', 'hidden_1/kernel'],
+              ['clusters/moving_mean', 'clusters/kernel'],
+            ]
+          : [['hidden_1/kernel', 'whitened/kernel']]),
+      ]) {
+        assert.ok(model.includes(part));
+        writeFileSync(join(path, 'model/model.json'), model.replace(part, other));
+        assert.throws(() => readTrainedModel(path), { name: 'UserError', message: /is damaged/ });
+      }
+      writeFileSync(join(path, 'model/model.json'), model);
+      assert.deepEqual(readTrainedModel(path).transform, transform);
+    });
   });
-});

@@ -109,7 +109,6 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'sample-labels', every: 2 },
     { task: 'sample-labels', every: 2, byMixture: true },
   ],
-  'label-differences': [{ task: 'label-differences' }],
   'cell-sums': [
     { task: 'cell-sums', ...cells },
     { task: 'cell-sums', ...cells, byMixture: true },
@@ -142,6 +141,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   'full-pass': [
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, byMixture: true },
   ],
 };
 

@@ -1,6 +1,5 @@
 import { concat, elementCount } from '../../model/arrays.ts';
 import { unflatten } from '../../model/nets/net.ts';
-import type { States } from '../states.ts';
 import type { Backend, CodeTargets, FlatNet, Loss, Tensor, TrainingBatch } from './backends/backend.ts';
 
 /** Smoothing ε of the E-step's responsibilities. */
@@ -32,12 +31,19 @@ export function logDensity(backend: Backend, x: Tensor, w: Tensor, b: Tensor, co
   return out;
 }
 
-/** Log-densities of rows by the mixture of the state `e-step`, in Cholesky form. The caller frees them. */
-export function mixtureDensity(backend: Backend, states: Pick<States, 'onDevice'>, x: Tensor): Tensor {
-  const [weights, bias, constant] = ['weights', 'bias', 'constant'].map((name) =>
-    states.onDevice('e-step', name),
-  );
-  return logDensity(backend, x, weights, bias, constant);
+/**
+ * What rows have of each cluster, [n,K], as the last of some tensors, which the caller frees: the outputs of the clustering net, or
+ * log-densities by the mixture (weights, bias and constant).
+ */
+export function clusterOutputs(
+  backend: Backend,
+  classifier: Tensor[],
+  byMixture: boolean,
+  x: Tensor,
+): Tensor[] {
+  if (!byMixture) return forward(backend, classifier, x);
+  const [weights, bias, constant] = classifier;
+  return [logDensity(backend, x, weights, bias, constant)];
 }
 
 /** Smoothed responsibilities of rows (each) from their log-densities, which are freed. */

@@ -9,7 +9,7 @@ import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import { grouped, prefetched } from '../blocks.ts';
 import type { Backend, Tensor } from '../compute/backends/backend.ts';
-import { forward, trainNet } from '../compute/mlp.ts';
+import { clusterOutputs, forward, trainNet } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
@@ -93,24 +93,25 @@ export const encode: TaskFunction<'encode'> = async (context, _task, unit) => {
 };
 
 /**
- * The centre of each raw row's cluster, [n,L]: by its code under the `encoder` that the round began with, and the clustering net. Of
+ * The centre of each raw row's cluster, [n,L]: by its code under the `encoder` that the round began with, and the clustering net, or mixture. Of
  * a cluster that has none, that code itself.
  */
 async function centresOfRows(
   { backend, states }: Context,
   encoder: Tensor[],
+  byMixture: boolean,
   raw: Float32Array,
 ): Promise<Float32Array> {
   const codes = await encodeRows(backend, encoder, inputMap(states), raw.slice());
   const transform = transformFrom(states);
-  const net = states.net('net');
+  const classifier = states.classifier(byMixture);
   const centres = take(states.get('code-centres'), 'rows', 'float32');
   const latent = transform.input;
   const out = new Float32Array(codes.length);
   for (let at = 0; at < codes.length; at += FORWARD_ROWS * latent) {
     const vectors = codes.subarray(at, at + FORWARD_ROWS * latent);
     const { scaled } = await transformRows(backend, transform, vectors.slice());
-    const outputs = forward(backend, net, scaled);
+    const outputs = clusterOutputs(backend, classifier, byMixture, scaled);
     const labels = await backend.argmaxRows(outputs.at(-1)!);
     backend.free(scaled, ...outputs);
     const wanted = pick(centres, labels, latent);
@@ -180,7 +181,7 @@ function collectGarbage(): void {
  */
 async function* batchesOf(
   context: Context,
-  { epoch, batch, rate, done, length, total, noise }: TaskOf<'encoder-steps'>,
+  { epoch, batch, rate, done, length, total, noise, byMixture = false }: TaskOf<'encoder-steps'>,
   { shard, from, to }: WorkUnit,
   atStart: Tensor[] | null,
 ) {
@@ -196,7 +197,7 @@ async function* batchesOf(
     const n = raw.length / dim;
     const size = Math.min(batch, n);
     const drawn = shuffledPrefix(rng, n, n);
-    const wanted = atStart && (await centresOfRows(context, atStart, raw));
+    const wanted = atStart && (await centresOfRows(context, atStart, byMixture, raw));
     for (let start = 0; start + size <= n; start += size) {
       const batchRows = drawn.subarray(start, start + size);
       const rows = pick(raw, batchRows, dim);

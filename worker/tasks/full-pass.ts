@@ -12,7 +12,7 @@ import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import { forward } from '../compute/mlp.ts';
+import { clusterOutputs } from '../compute/mlp.ts';
 import type { TaskFunction } from '../context.ts';
 import { sampledRows } from '../context.ts';
 import { pick, transformFrom, transformRows } from '../rows.ts';
@@ -27,8 +27,9 @@ import { pick, transformFrom, transformRows } from '../rows.ts';
  */
 export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) => {
   const { backend, states } = context;
-  const net = states.net('net');
-  const k = net.at(-1)!.shape[0];
+  const { byMixture = false } = task;
+  const classifier = states.classifier(byMixture);
+  const k = classifier.at(-1)!.shape[0];
   const transform = transformFrom(states);
   const { dim } = transform;
   const covariance = covarianceOf(task);
@@ -56,7 +57,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     // Scaling to unit length changes it; bounds only move rows that do not count.
     const original = transform.normalize ? raw.slice() : raw;
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
-    const layers = forward(backend, net, scaled);
+    const layers = clusterOutputs(backend, classifier, byMixture, scaled);
     const z = await backend.argmaxRows(layers.at(-1)!);
     labels.set(z, at);
     if (outliers) flags!.set(outliers, at);

@@ -40,10 +40,10 @@ export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (cont
   const { backend, states } = context;
   const sample = await context.sample(unit.shard);
   const { rows, n, scaled } = sample;
-  const k = states.net('net').at(-1)!.shape[0];
+  const { byMixture = false } = task;
+  const k = states.classifier(byMixture).at(-1)!.shape[0];
   const d = scaled.shape[1];
   const covariance = covarianceOf(task);
-  const { byMixture = false } = task;
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const statistics = context.kernel.softScatter(means, d, covariance);
   const z = new Int32Array(n);
@@ -91,7 +91,7 @@ const startsWith = (all: Float64Array, first: Float64Array) =>
 
 /** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
 const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) => {
-  const k = context.states.net('net').at(-1)!.shape[0];
+  const k = context.states.classifier(task.byMixture).at(-1)!.shape[0];
   const all = await context.labels(unit.shard, task.byMixture);
   const counts = new Float64Array(k);
   for (const label of all) counts[label]++;
@@ -100,18 +100,10 @@ const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) 
   return { labels: nd(labels), counts: nd(counts) };
 };
 
-/** How many rows of the shard's sample have another label by the mixture than by the clustering net. */
-const labelDifferences: TaskFunction<'label-differences'> = async (context, _task, unit) => {
-  const byNet = await context.labels(unit.shard);
-  const byMixture = await context.labels(unit.shard, true);
-  return { differ: nd(Float64Array.of(byNet.filter((label, i) => label !== byMixture[i]).length)) };
-};
-
 /** The tasks of this file, by name. */
 export const tasks = {
   statistics,
   'pivoted-statistics': pivotedStatistics,
   'seed-distances': seedDistances,
   'sample-labels': sampleLabels,
-  'label-differences': labelDifferences,
 };

@@ -4,9 +4,9 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Backend, FlatNet, Tensor, TrainingBatch } from '../compute/backends/backend.ts';
 import {
+  clusterOutputs,
   lossAndGradients,
   mean,
-  mixtureDensity,
   readAll,
   responsibilities,
   trainNet,
@@ -48,7 +48,7 @@ function target({ backend, states }: Context, task: TaskOf<'cluster-steps'>, x: 
   const density =
     task.form === 'product'
       ? backend.quadraticForm(x, states.onDevice('e-step', 'theta'), task.diagonal)
-      : mixtureDensity(backend, states, x);
+      : clusterOutputs(backend, states.classifier(true), true, x)[0];
   return responsibilities(backend, density);
 }
 

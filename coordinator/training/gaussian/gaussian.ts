@@ -1,13 +1,11 @@
 import { UserError } from '../../../base/user-error.ts';
-import { eStepOf } from '../../../model/estep.ts';
 import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { halfSize } from '../../../model/layout.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
-import { nd } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
-import { flatClusterError, isPhiLong } from '../publish.ts';
+import { isPhiLong, publishClassifier, publishEStep } from '../publish.ts';
 import { mostClusters, type Partition, rowsTensor } from '../rounds.ts';
 import type { Likelihood, LikelihoodKind, Run, Target } from '../run-context.ts';
 import { withLargeSample } from '../sample.ts';
@@ -58,7 +56,11 @@ function gaussianLikelihood(initK: number): Likelihood {
   const publish = (run: Run, mixture: State['mixture']): Target => {
     const { byMixture } = run;
     if (published?.mixture !== mixture || published.byMixture !== byMixture)
-      published = { mixture, byMixture, target: publishEStep(run, mixture) };
+      published = {
+        mixture,
+        byMixture,
+        target: publishEStep(run, mixture, isPhiLong(mixture) || byMixture ? 'cholesky' : undefined),
+      };
     return published.target;
   };
   /** Rows may go by it. */
@@ -71,8 +73,7 @@ function gaussianLikelihood(initK: number): Likelihood {
     initK,
     async start(run) {
       const centres = initK > 1 ? await kMeans(run, initK) : [new Float64Array(run.d)];
-      const hidden = run.byMixture ? [50, 50] : [50];
-      return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden };
+      return { sample: run.sample, centres, untilStep: run.schedule.firstStep, hidden: [50] };
     },
     target: async (run, { mixture }) => publish(run, mixture),
     subTargets: async (run, state) =>
@@ -98,7 +99,7 @@ function gaussianLikelihood(initK: number): Likelihood {
     },
     async levels(run, state, T, clusters) {
       const { config } = run;
-      withMixture(run, state);
+      publishClassifier(run, state);
       const own = T.slice(0, clusters);
       const joins = evidenceTree(state.prior, own, config.alpha);
       const proposals = (await finalHalves(run, state, T)).slice(0, clusters);
@@ -106,24 +107,6 @@ function gaussianLikelihood(initK: number): Likelihood {
     },
     ofSample: () => gaussianLikelihood(initK),
   };
-}
-
-/** UserError if a cluster is too flat for float32. */
-function publishEStep({ dispatcher, config, transform, byMixture }: Run, mixture: State['mixture']): Target {
-  const { k, d } = mixture;
-  let step: ReturnType<typeof eStepOf>;
-  try {
-    step = eStepOf(mixture, transform.scale, isPhiLong(mixture) || byMixture ? 'cholesky' : undefined);
-  } catch (error) {
-    throw flatClusterError(config, error);
-  }
-  dispatcher.publish(
-    'e-step',
-    step.form === 'product'
-      ? { theta: nd(step.theta, step.theta.length / k, k) }
-      : { weights: nd(step.weights, d, k * d), bias: nd(step.bias, k * d), constant: nd(step.constant, k) },
-  );
-  return { form: step.form };
 }
 
 const LLOYD_ROUNDS = 10;

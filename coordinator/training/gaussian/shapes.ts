@@ -15,7 +15,6 @@ import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
 import { type Means, vectorTable } from '../halves.ts';
-import { publishNet } from '../publish.ts';
 import type { Axis } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import {
@@ -189,10 +188,9 @@ export async function finalHalves(run: Run, state: State, T: Float64Array[]): Pr
   return state.parts.map((pair, k) => [pair, ...proposals.map(({ parts }) => parts[k])]);
 }
 
-async function proposed(run: Run, { net, prior, mixture }: State, T: Parts): Promise<Proposal[]> {
+async function proposed(run: Run, { prior, mixture }: State, T: Parts): Promise<Proposal[]> {
   const { config } = run;
   const chosen = T.map(([rows]) => rows > 0);
-  publishNet(run, net);
   try {
     const found = config.covariance === 'full' ? await byShape() : await alongAxis();
     return [found, await discriminants(run, prior, T, found)];

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { clustersOf, someVectors } from '../../../coordinator/encoder/encoder.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
+import type { Mixture } from '../../../model/mixture.ts';
 import type { Net } from '../../../model/nets/net.ts';
+import type { State } from '../../../model/state.ts';
 import { close } from '../../model/support.ts';
 
 const K = 10;
@@ -40,9 +42,27 @@ const net: Net = {
   steps: 0,
 };
 
+/** Each class has numbers about 3 in its column, 0 in others. */
+const mixture: Mixture = {
+  ...{ k: K, d: K, covariance: 'diag', weights: new Float64Array(K).fill(1 / K) },
+  means: Array.from({ length: K }, (_, c) =>
+    Float64Array.from({ length: K }, (_, j) => (j === c ? 2.7 : -0.3)),
+  ),
+  covariances: Array.from({ length: K }, () => new Float64Array(K).fill(0.1)),
+};
+
+test('by the net of a graph, or by a mixture', async () => {
+  const vectors = await someVectors(source, 5n);
+  const other = { ...net, params: net.params.map((values) => values.map((value) => -value)) };
+  const by = (state: object) => clustersOf(vectors, transform, 'fast', { net, mixture, ...state } as State);
+  assert.deepEqual(by({ net: other }).labels, by({ graph: {} }).labels);
+  assert.deepEqual(Object.keys(by({}).classifier), ['weights', 'bias', 'constant']);
+  assert.deepEqual(Object.keys(by({ graph: {} }).classifier), ['widths', 'nets', 'params']);
+});
+
 test('clusters of codes are found in a file with a period, with their centres', async () => {
   const vectors = await someVectors(source, 5n);
-  const found = clustersOf(vectors, transform, net);
+  const found = clustersOf(vectors, transform, 'fast', { net, mixture, graph: {} } as unknown as State);
   assert.equal(found.labels.length, 10_000);
   const seen = new Set(found.labels);
   for (let c = 0; c < K - 1; c++) {

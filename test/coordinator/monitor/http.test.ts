@@ -31,7 +31,11 @@ Object.assign(run, { transform: { scale: Float64Array.of(1, 2) } });
 const at = (epoch: number, k = state.mixture.k): State => ({
   ...state,
   epoch,
-  mixture: { ...state.mixture, k },
+  mixture: {
+    ...{ ...state.mixture, k, weights: new Float64Array(k).fill(1 / k) },
+    means: Array.from({ length: k }, (_, c) => Float64Array.of(c, 0)),
+    covariances: Array.from({ length: k }, () => Float64Array.of(1, 0, 0, 1)),
+  },
 });
 
 /** Six images of 4 × 4 pixels. */
@@ -171,11 +175,14 @@ describe('the HTTP port', () => {
     );
     const current = JSON.parse((await ask(`${url}api/state`)).text);
     assert.deepEqual([current.k, current.means.length, current.covariances[0].length], [2, 2, 4]);
-    assert.deepEqual([current.net[0].rows, current.net.at(-1).cols, current.scale], [2, 2, [1, 2]]);
+    assert.deepEqual(current.scale, [1, 2]);
     assert.ok(Math.abs(current.sizes[0] + current.sizes[1] - 6) < 1e-9);
     assert.equal(current.counts, null);
-    const bias = Buffer.from(current.net[0].bias, 'base64');
-    assert.equal(bias.length, current.net[0].cols * 4);
+    const { weights, constant } = current.classifier.mixture;
+    assert.deepEqual(
+      [weights, constant].map((text) => Buffer.from(text, 'base64').length),
+      [4 * 8, 4 * 2],
+    );
     recorder.setStatus('failed');
     assert.equal((await ask(`${url}healthz`)).code, 503);
     assert.equal((await ask(`${url}readyz`)).code, 503);

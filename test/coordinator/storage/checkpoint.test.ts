@@ -464,7 +464,7 @@ const encoder: EncoderCheckpoint = {
     ...{ alternation: 2, codes: 'ab' },
     clusters: {
       transform: named({ bias: nd(Float32Array.of(1, 2)), shape: nd(Int32Array.of(0, 2)) }),
-      net: named({ params: nd(Float32Array.of(3, 4, 5), 3) }),
+      classifier: named({ params: nd(Float32Array.of(3, 4, 5), 3) }),
       centres: Float32Array.of(1, 2, Number.NaN, Number.NaN),
       variance: 1.5,
       labels: Int32Array.of(0, 0, 1),

@@ -23,7 +23,7 @@ import {
   sum,
   world,
 } from '../support.ts';
-import { covarianceOf, f64, momentSums, run, SHARDS, w } from './support.ts';
+import { covarianceOf, densitiesOf, eStepState, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 /** TensorFlow chooses the kernel of a product by the number of rows: with AVX2 a row's last bit depends on the other rows. */
 const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
@@ -78,29 +78,47 @@ for (const backend of backends)
         }
       });
 
-    test('units of some blocks together equal the shard, bit for bit except T', async () => {
+    test('the same by the mixture, of which the net is not needed', async () => {
       const worker = w.newWorker(backend);
-      const { to } = w.unit(0);
-      const whole = await run(worker, task());
-      const parts: Tensors[] = [];
-      for (const [from, end] of [
-        [0, 2],
-        [2, 2],
-        [2, to],
-      ])
-        parts.push(await runTask(worker.context, task(), { shard: 0, from, to: end }));
-      for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
-        const actual = parts.flatMap((part) => [...part[name].data] as number[]);
-        const expected = [...whole[name].data] as number[];
-        if (byRowInAnyBatch(backend)) assert.deepEqual(actual, expected, name);
-        else agrees(actual, expected, 1e-6, name);
+      const eStep = eStepState('cholesky', 'full');
+      worker.put('e-step', eStep);
+      worker.put('net', {});
+      for (const shard of SHARDS) {
+        const result = await run(worker, task({ byMixture: true }), shard);
+        const rows = w.rowsOf(shard);
+        const densities = rows.map((row) => densitiesOf(eStep, [...w.y(row)]));
+        const z = densities.map((own) => own.indexOf(Math.max(...own)));
+        assert.deepEqual([...result.labels.data], z);
+        close(take(result, 'soft', 'float32'), densities.flatMap(softmax), 2e-5);
+        assert.ok(rows.some((row, i) => z[i] !== w.label(row)));
       }
-      agrees(
-        f64(whole, 'T').map((_, i) => sum(parts.map((part) => f64(part, 'T')[i]))),
-        f64(whole, 'T'),
-        1e-14,
-      );
     });
+
+    for (const byMixture of [false, true])
+      test(`units of some blocks together equal the shard, bit for bit except T${byMixture ? ', by the mixture' : ''}`, async () => {
+        const worker = w.newWorker(backend);
+        worker.put('e-step', eStepState('cholesky', 'full'));
+        const { to } = w.unit(0);
+        const whole = await run(worker, task({ byMixture }));
+        const parts: Tensors[] = [];
+        for (const [from, end] of [
+          [0, 2],
+          [2, 2],
+          [2, to],
+        ])
+          parts.push(await runTask(worker.context, task({ byMixture }), { shard: 0, from, to: end }));
+        for (const name of ['labels', 'soft', 'seen', 'seenLabels']) {
+          const actual = parts.flatMap((part) => [...part[name].data] as number[]);
+          const expected = [...whole[name].data] as number[];
+          if (byRowInAnyBatch(backend)) assert.deepEqual(actual, expected, name);
+          else agrees(actual, expected, 1e-6, name);
+        }
+        agrees(
+          f64(whole, 'T').map((_, i) => sum(parts.map((part) => f64(part, 'T')[i]))),
+          f64(whole, 'T'),
+          1e-14,
+        );
+      });
 
     test('no responsibilities unless requested, no silhouette rows at zero', async () => {
       const result = await run(w.newWorker(backend), task({ soft: false, silhouette: 0 }));

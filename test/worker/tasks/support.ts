@@ -39,6 +39,19 @@ export function eStepState(form: 'product' | 'cholesky', covariance: Covariance)
   };
 }
 
+/** Log-densities of a row by that state in Cholesky form, in float64. */
+export function densitiesOf({ weights, bias, constant }: Tensors, y: number[]): number[] {
+  return range(3).map((k) => {
+    const u = range(D).map((i) =>
+      y.reduce(
+        (sum, value, j) => sum + value * weights.data[j * 3 * D + k * D + i],
+        bias.data[k * D + i] as number,
+      ),
+    );
+    return constant.data[k] - u.reduce((sum, value) => sum + value * value, 0) / 2;
+  });
+}
+
 /** Two centres for each cluster, the targets of local steps of the sub-nets. */
 export const CENTRES = range(3).map((c) => randomMatrix(60 + c, 2, D));
 export const centreState = (): Tensors => ({

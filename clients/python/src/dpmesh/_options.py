@@ -252,8 +252,8 @@ class Options:
         init_k : int
             number K of initial clusters; a whole number, at least 1. Default: 1.
         hidden : int | str | Sequence[int]
-            widths of the clustering net’s hidden layers, such as 50 or 50,50. Default: 50; 50,50 in up to 4
-            columns; 256 with the graph likelihood.
+            widths of the clustering net’s hidden layers, such as 50 or 50,50. Default: 50; 256 with the graph
+            likelihood.
         lr : float
             Adam learning rate of the clustering net; above 0. Default: 0.01 (schedule paper: 0.0005).
         sub_lr : float

@@ -241,7 +241,6 @@ describe('halves at the end of a run', () => {
       const [first, second] = await splitsOf(own);
       assert.deepEqual([first.cluster, first.sizes], [0, [3000, 1000]]);
       assert.ok(first.height > 0 && !(second?.height > 0));
-      assert.ok(own.published.includes('net'));
     });
 
   test('are the sub-clusters alone where clusters are too flat for others', async () => {
