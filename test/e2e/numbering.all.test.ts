@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { gatherContents } from '../../coordinator/report/gather.ts';
 import { checkpointFolder, newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
 import { readNpy } from '../../data/npy.ts';
+import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import { openRun } from '../../library/open-run.ts';
+import { eStepOf } from '../../model/estep.ts';
 import { renumbered } from '../../model/state.ts';
 import {
   changedCopy,
@@ -94,10 +96,9 @@ describe('clusters are numbered by size', () => {
       order,
       order.toSorted((a: number, b: number) => a - b),
     );
-    const weights = readFileSync(join(path('run'), 'model', 'weights.bin'));
-    const bias = renumbered(state, order).net.params.at(-1)!;
-    const last = new Float32Array(new Uint8Array(weights.subarray(weights.length - 4 * k)).buffer);
-    assert.deepEqual(last, bias);
+    const { classifier, transform } = readTrainedModel(path('run'));
+    const { constant } = eStepOf(renumbered(state, order).mixture, transform.scale, 'cholesky');
+    assert.deepEqual(classifier.at(-1)!.values, constant);
   });
 
   test('and the report has them in that order', async () => {
