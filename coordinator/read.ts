@@ -1,13 +1,15 @@
 import { UserError } from '../base/user-error.ts';
+import { sampledColumns } from '../data/sampled-columns.ts';
 import type { Source } from '../data/source.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
+import { gridStep } from '../model/grid.ts';
 import { block } from '../model/layout.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { sampleThreshold } from './training/preparation/limits.ts';
 import { publishTransform } from './training/publish.ts';
-import type { DataMoments } from './training/reading/moments.ts';
+import { type DataMoments, FEW_COLUMNS, isGraph } from './training/reading/moments.ts';
 
 /**
  * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior
@@ -30,7 +32,9 @@ export function readStage(context: RunContext): RunStage {
       const names = source.names ?? null;
       // A run that continues from a checkpoint has emitted these warnings before.
       const categories = dummiesOf(source);
-      const request = { config, layout, names, categories, arePixels: arePixels(source), isQuiet: isRead };
+      const grid = layout.dim > FEW_COLUMNS || isGraph(config, layout.dim) ? null : await gridOf(source);
+      const about = { config, layout, names, categories, grid };
+      const request = { ...about, arePixels: arePixels(source), isQuiet: isRead };
       const run = await trainer.prepare(request, data);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
       if (!isRead) await source.assertSameFile?.();
@@ -74,6 +78,12 @@ function dummiesOf({ dim, table }: Source): Map<string, number[]> {
   return new Map(
     categories.map(([name, { length }]) => [name, Array.from({ length: length - 1 }, () => first++)]),
   );
+}
+
+/** The step of the grid that the values of each column are on, 0 for those that are on none; null if all are. */
+async function gridOf(source: Source): Promise<Float32Array | null> {
+  const steps = Float32Array.from(await sampledColumns(source), gridStep);
+  return steps.some((step) => step > 0) ? steps : null;
 }
 
 /** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */

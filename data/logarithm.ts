@@ -1,8 +1,8 @@
 import { inSlices, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
-import { generator } from '../model/random.ts';
 import { isSkewed } from '../model/skewness.ts';
 import { readSpans } from './remote/read-ahead.ts';
+import { sampledColumns } from './sampled-columns.ts';
 import type { Source } from './source.ts';
 import { likeName } from './tables/formats.ts';
 import { firstNames } from './tables/table.ts';
@@ -12,8 +12,6 @@ import { formatNumber } from './value-range.ts';
 
 /** Stands for all columns whose logarithms are the better description. */
 const AUTO = 'auto';
-/** Rows that are looked at for that. */
-const SAMPLED_ROWS = 1000;
 /** Bytes of rows that are read at a time. */
 const SLICE_BYTES = 1 << 20;
 
@@ -73,23 +71,9 @@ export async function loggedColumns(
 
 /** The columns whose logarithms are the better description of rows drawn from all of them. */
 export async function skewedColumns(source: Source): Promise<number[]> {
-  const { rows, dim, logged = [] } = source;
-  const n = Math.min(rows, SAMPLED_ROWS);
-  const rng = generator('0', 'skewed-columns');
-  // One of each n-th of the rows.
-  const spans = Array.from({ length: n }, (_, i) => {
-    const [from, to] = [Math.floor((i * rows) / n), Math.floor(((i + 1) * rows) / n)];
-    return { start: from + rng.below(to - from), count: 1 };
-  });
-  const columns = Array.from({ length: dim }, () => new Float64Array(n));
-  let row = 0;
-  for await (const values of readSpans(source, spans)) {
-    for (let d = 0; d < dim; d++) columns[d][row] = values[d];
-    row++;
-    await yieldToEventLoop();
-  }
+  const { logged = [] } = source;
   const found: number[] = [];
-  for (const [column, values] of columns.entries())
+  for (const [column, values] of (await sampledColumns(source)).entries())
     if (!logged.includes(column) && (await inSlices(isSkewed(values)))) found.push(column);
   return found;
 }

@@ -26,6 +26,8 @@ export interface Transform {
   readonly offset: Float64Array;
   /** Limits on raw rows, before anything else is done to them; null: there are none. */
   readonly fences: OutlierBounds | null;
+  /** For each column of a raw row the step of the grid that its values are on, 0 for none: in training, rows are spread over its cells. */
+  readonly grid?: Float32Array;
 }
 
 /** x_d·factor_d + shift_d for each column d of a raw row. */

@@ -62,6 +62,7 @@ export const transformOf = (input: Dim): StateSpec => ({
       ? { weights: float32(['D']), columns: int32(['D'], index(input)) }
       : { weights: float32([input, 'D']) }),
     ...(('shift' in given || 'factor' in given) && { shift: float32([input]), factor: float32([input]) }),
+    ...('grid' in given && { grid: float32([input]) }),
     ...('half' in given && { half: int32([1]) }),
     ...('copyOf' in given && {
       copyOf: int32(['drawn'], index('drawn')),

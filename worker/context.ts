@@ -3,7 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import { blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import { concat, elementCount } from '../model/arrays.ts';
 import { type Block, HASH_BYTES, halfOf, type Layout, shardBlocks } from '../model/layout.ts';
-import { priority } from '../model/random.ts';
+import { generator, priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
@@ -131,7 +131,12 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     const [below] = take(states.get('transform'), 'below', 'float64');
     const raw = await rawSample(shard, below);
     untransformed.delete(shard);
-    const transformed = await transformSample(backend, transformFrom(states), raw);
+    const transformed = await transformSample(
+      backend,
+      transformFrom(states),
+      raw,
+      generator(seed, 'grid', shard),
+    );
     const own = { ...transformed, n: transformed.scaled.shape[0] };
     samples.set(shard, own);
     return own;

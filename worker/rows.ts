@@ -1,5 +1,6 @@
 import { moveOutliers, type OutlierBounds, outliersIn } from '../data/outlier-bounds.ts';
 import { applyColumns, modelRows, type Transform, unitRows } from '../data/transform.ts';
+import type { Rng } from '../model/random.ts';
 import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import type { States } from './states.ts';
@@ -32,6 +33,7 @@ export function transformFrom(states: States): Transform {
           least: take(tensors, 'least', 'float32'),
           most: take(tensors, 'most', 'float32'),
         },
+    ...('grid' in tensors && { grid: take(tensors, 'grid', 'float32') }),
   };
 }
 
@@ -54,14 +56,20 @@ export async function transformRows(
   return { ...(await transformed(backend, transform, raw)), outliers };
 }
 
-/** Transforms raw rows, all but outliers. Overwrites `raw`. */
+/** Transforms raw rows, all but outliers, spread over the cells of grids that their values are on. Overwrites `raw`. */
 export async function transformSample(
   backend: Backend,
   transform: Transform,
   raw: Float32Array,
+  rng: Rng,
 ): Promise<Transformed> {
-  const { input, fences } = transform;
+  const { input, fences, grid } = transform;
   const rows = fences ? withoutOutliers(raw, input, fences) : raw;
+  if (grid)
+    for (let o = 0; o < rows.length; o++) {
+      const step = grid[o % input];
+      if (step > 0) rows[o] += step * (rng.uniform() - 0.5);
+    }
   unitRows(transform, rows);
   return transformed(backend, transform, rows);
 }

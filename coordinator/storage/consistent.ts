@@ -89,12 +89,12 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
 
 /** Of raw rows of `input` columns to rows of `dim` numbers. */
 function assertTransform(transform: Transform, input: number, dim: number): void {
-  const { before, columns, weights, bias, scale, offset } = transform;
+  const { before, columns, weights, bias, scale, offset, grid } = transform;
   const lengths = [bias, scale, offset].every(({ length }) => length === dim);
   const fits = columns
     ? weights.length === dim && columns.length === dim && columns.every((c) => c >= 0 && c < input)
     : weights.length === input * dim;
-  const maps = before ? [before.factor, before.shift] : [];
+  const maps = [...(before ? [before.factor, before.shift] : []), ...(grid ? [grid] : [])];
   if (transform.input !== input || !lengths || !fits || maps.some(({ length }) => length !== input))
     throw new RangeError('its transform is not one of its columns');
   const arrays = [weights, bias, scale, offset, ...maps];

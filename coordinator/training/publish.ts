@@ -142,7 +142,7 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
 
 /** An input transform as tensors, in which form it is sent to the workers and kept in checkpoints. */
 export function transformTensors(transform: Transform): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences } = transform;
+  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid } = transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
@@ -151,6 +151,7 @@ export function transformTensors(transform: Transform): Tensors {
     offset: nd(offset),
     ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
     ...(columns && { columns: nd(columns) }),
+    ...(grid && { grid: nd(grid) }),
     ...(fences && {
       fenced: nd(fences.columns),
       low: nd(fences.low),
@@ -182,5 +183,6 @@ export function transformFrom(tensors: Tensors): Transform {
           columns: take(tensors, 'fenced', 'int32'),
           ...{ low: f32('low'), high: f32('high'), least: f32('least'), most: f32('most') },
         },
+    ...('grid' in tensors && { grid: f32('grid') }),
   };
 }

@@ -84,6 +84,31 @@ test('columns of two values alone: as many clusters as there are, or one', async
   assert.match(readFileSync(path('latent/report/report.html'), 'utf8'), /have two values/);
 });
 
+test('ratings are spread over their steps in training alone, in the same way by any worker', async () => {
+  const centres = CENTRES.map((_, c) => Array.from({ length: 8 }, (_, j) => ((c >> (j % 2)) % 2 ? 4 : 2)));
+  const ratings = Array.from(classes, (c) =>
+    centres[c].map((centre) => Math.max(1, Math.min(5, Math.round(centre + 0.8 * rng.normal())))),
+  );
+  const [data, one, dies] = [writeRows(path('ratings.npy'), ratings), path('one'), path('ratings-dies')];
+  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  assert.equal(jsonOf(ended).k, 4);
+  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
+  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
+  assert.match(runFileOf(one).likelihood.why, /^columns .* have few values, at equal steps: /);
+  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
+  await running.killAll();
+  await dpmesh(['resume', dies]);
+  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('ratings-predicted.npy')]);
+  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
+  assert.equal(new Set([...hashes, sha256(path('ratings-predicted.npy'))]).size, 1);
+  const equal = new Map<string, number>();
+  for (const [i, row] of ratings.entries()) {
+    const label = equal.get(row.join()) ?? found[i];
+    assert.equal(found[i], label);
+    equal.set(row.join(), label);
+  }
+});
+
 test('a heavy tail beside columns of two values is one cluster', async () => {
   const tail = rows.map(() => {
     const scale = Math.sqrt([1, 2, 3].reduce((sum) => sum + rng.normal() ** 2, 0) / 3);

@@ -13,6 +13,7 @@ import { planFeatures } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/net.ts';
+import { generator } from '../../model/random.ts';
 import { take } from '../../proto/tensors.ts';
 import { openPredictor } from '../../worker/predict.ts';
 import { transformFrom, transformRows, transformSample } from '../../worker/rows.ts';
@@ -109,7 +110,12 @@ for (const backend of backends)
     });
 
     test('outliers are not in the sample', async () => {
-      const { scaled, rows: x } = await transformSample(backend, transform, w.raw.slice());
+      const { scaled, rows: x } = await transformSample(
+        backend,
+        transform,
+        w.raw.slice(),
+        generator(0n, 'none'),
+      );
       const inside = rows.filter((row) => !isOutlier(row));
       assert.deepEqual(scaled.shape, [inside.length, 2]);
       agrees(await backend.read(scaled), inside.flatMap(byHand), 5e-6);

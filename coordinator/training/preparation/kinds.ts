@@ -17,10 +17,15 @@ interface KindsInput {
   /** The columns of each column of categories that the data had, by their names. */
   categories: ReadonlyMap<string, readonly number[]>;
   names: readonly string[] | null;
+  /** The step of the grid that each column's values are on, 0 for none; null: none is. */
+  grid: Float32Array | null;
 }
 
 export interface FoundKinds {
-  kinds: ColumnKinds;
+  /** Null: no column is discrete. */
+  kinds: ColumnKinds | null;
+  /** The steps of grids. */
+  grid: Float32Array | null;
   /** The rank that the covariance of all columns can have: those of a category with a column for each of its values add up to 1. */
   rank: number;
   /** What to say of them. */
@@ -29,7 +34,7 @@ export interface FoundKinds {
 
 /** The kinds of columns; null where all are continuous or of one category, or the transform does not keep them apart. */
 export function kindsOf(input: KindsInput): FoundKinds | null {
-  const { transform, categories, names } = input;
+  const { transform, categories, names, grid } = input;
   const { columns, dim } = transform;
   if (!columns || transform.normalize || dim > FEW_COLUMNS) return null;
   const own = new Set([...categories.values()].flat());
@@ -39,7 +44,7 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
     .filter((group) => group.length);
   // Where a category is all there is, its values are the clusters.
   const isAll = groups.length === 1 && groups[0].length === dim;
-  if (!groups.length || isAll) return null;
+  if (isAll || !(groups.length || grid)) return null;
   const low = placed(input, (column) => input.moments.min[column]);
   const high = placed(input, (column) => input.moments.max[column]);
   const found = groups.map((group): Category => {
@@ -50,17 +55,33 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
     (group) =>
       group.length > 1 && group.reduce((sum, column) => sum + share(input, column), 0) > 1 - ROUNDING,
   );
-  const called = pairs.map((column) => names?.[column] ?? `${column} (counted from 0)`);
+  const called = (which: readonly number[], one: string, many: string) =>
+    which.length
+      ? [
+          `${listed(which.map((c) => names?.[c] ?? `${c} (counted from 0)`))} ${which.length > 1 ? many : one}`,
+        ]
+      : [];
+  const named = [...categories.keys()];
+  const discrete = [
+    ...called(pairs, 'has two values', 'have two values'),
+    ...(named.length ? [`${listed(named)} ${named.length > 1 ? 'have' : 'has'} categories`] : []),
+  ];
+  const gridded = columns.filter((column) => grid && grid[column] > 0);
   const said = [
-    ...(called.length ? [`${listed(called)} ${called.length > 1 ? 'have' : 'has'} two values`] : []),
-    ...(categories.size
-      ? [`${listed([...categories.keys()])} ${categories.size > 1 ? 'have' : 'has'} categories`]
+    ...(discrete.length
+      ? [
+          `${discrete.join(', and ')}: within a cluster they are independent of the others, each value with a probability`,
+        ]
       : []),
+    ...called([...gridded], 'has', 'have').map(
+      (have) => `${have} few values, at equal steps: training spreads each over its step`,
+    ),
   ];
   return {
-    kinds: columnKinds(dim, found),
+    kinds: groups.length ? columnKinds(dim, found) : null,
+    grid: gridded.length ? grid : null,
     rank: dim - complete.length,
-    why: `${said.join(', and ')}: within a cluster they are independent of the others, each value with a probability`,
+    why: said.join('; '),
   };
 }
 

@@ -28,6 +28,8 @@ export interface PrepareInput {
   names: readonly string[] | null;
   /** The columns of each column of categories. */
   categories?: ReadonlyMap<string, readonly number[]>;
+  /** The step of the grid that each column's values are on, 0 for none; null: none is. */
+  grid?: Float32Array | null;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
   /** Warnings have been given before. */
@@ -57,18 +59,21 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
     );
   publishHashes({ dispatcher }, hashes);
   const chosen = await chooseLikelihood({ ...input, dispatcher }, data);
-  const { likelihood: name, transform } = chosen;
-  const d = transform.dim;
+  const { likelihood: name } = chosen;
+  const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
-  const { categories = new Map(), names } = input;
+  const { categories = new Map(), grid = null, names } = input;
   const isMixture = name === 'gaussian' && config.schedule !== 'paper';
+  const rows = fences ? n : moments.rows;
   const found = isMixture
-    ? kindsOf({ transform, moments, categories, names, rows: fences ? n : moments.rows })
+    ? kindsOf({ transform: chosen.transform, moments, categories, grid, names, rows })
     : null;
-  const covariance = found ? independent(found.kinds, chosen.covariance, d) : chosen.covariance;
+  const transform = found?.grid ? { ...chosen.transform, grid: found.grid } : chosen.transform;
+  const kinds = found?.kinds ?? undefined;
+  const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
   assertFullRank(config, chosen.covariance, d, found?.rank ?? d);
-  const prior = priorOf(config, d, covariance, found?.kinds);
+  const prior = priorOf(config, d, covariance, kinds);
   const why = [chosen.why, found?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);

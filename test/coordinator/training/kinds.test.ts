@@ -23,7 +23,12 @@ const ROWS = drawn.map(({ noise, flag, of }, i) => [
 ]);
 const D = ROWS[0].length;
 
-function found(choice: TransformChoice, rows = ROWS, categories = new Map([['plan', [6, 7]]])) {
+function found(
+  choice: TransformChoice,
+  rows = ROWS,
+  categories = new Map([['plan', [6, 7]]]),
+  grid: Float32Array | null = null,
+) {
   const d = rows[0].length;
   const T = statisticsOf(Float64Array.from(rows.flat()), d, 'full');
   const moments: Moments = {
@@ -36,22 +41,22 @@ function found(choice: TransformChoice, rows = ROWS, categories = new Map([['pla
   const { transform } = planTransform(choice, moments);
   return {
     transform,
-    found: kindsOf({ transform, moments, rows: rows.length, categories, names: null }),
+    found: kindsOf({ transform, moments, rows: rows.length, categories, names: null, grid }),
   };
 }
 
 test('columns of two values, those that exclude each other, and categories', () => {
   for (const choice of ['auto', 'center', 'min-max', 'none'] as const) {
     const { transform, found: own } = found(choice);
-    assert.deepEqual(own!.kinds.continuous, [0, 5]);
-    assert.deepEqual(own!.kinds.categories.map(({ columns }) => columns).sort(), [[1], [2, 3, 4], [6, 7]]);
+    assert.deepEqual(own!.kinds!.continuous, [0, 5]);
+    assert.deepEqual(own!.kinds!.categories.map(({ columns }) => columns).sort(), [[1], [2, 3, 4], [6, 7]]);
     // Of three columns, one of which each row has, one is redundant.
     assert.equal(own!.rank, D - 1);
     assert.match(
       own!.why,
       /^columns 1 \(counted from 0\), 2 .* have two values, and column plan has categories: /,
     );
-    const flag = own!.kinds.categories.find(({ columns }) => columns[0] === 1)!;
+    const flag = own!.kinds!.categories.find(({ columns }) => columns[0] === 1)!;
     const { offset } = transform;
     if (choice === 'none' || choice === 'center') assert.ok(Math.abs(flag.step[0] - 8.5) < 1e-5);
     if (choice === 'none') assert.ok(Math.abs(flag.low[0] + offset[1] + 1) < 1e-5);
@@ -62,7 +67,7 @@ test('a column without variance is in none', () => {
   const rows = ROWS.map(([noise, flag]) => [noise, 3, flag]);
   const { found: own } = found('auto', rows, new Map());
   assert.deepEqual(
-    own!.kinds.categories.map(({ columns }) => columns),
+    own!.kinds!.categories.map(({ columns }) => columns),
     [[1]],
   );
   assert.equal(own!.rank, 2);
@@ -83,4 +88,19 @@ test('none where a third value is, where columns are mixed, many, or one categor
   assert.equal(found('pca:3').found, null);
   const many = ROWS.map(([, flag]) => [...Array.from({ length: 32 }, () => rng.normal()), flag]);
   assert.equal(found('auto', many, new Map()).found, null);
+});
+
+test('columns on a grid', () => {
+  const grid = Float32Array.of(0, 0, 0, 0, 0, 1, 0, 0);
+  const { found: own } = found('auto', ROWS, new Map([['plan', [6, 7]]]), grid);
+  assert.equal(own!.grid, grid);
+  assert.match(own!.why, /; column 5 \(counted from 0\) has few values, at equal steps: /);
+  const { found: alone } = found(
+    'center',
+    ROWS.map((row) => [row[0], row[5]]),
+    new Map(),
+    Float32Array.of(0, 1),
+  );
+  assert.equal(alone!.kinds, null);
+  assert.equal(found('pca:2', ROWS, new Map(), grid).found, null);
 });

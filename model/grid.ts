@@ -1,0 +1,22 @@
+/** Whether the values of a column are on a grid of few points: ratings, small counts, rounded numbers (docs/algorithm.md, section 3). */
+
+/** Steps of a grid, at most. Noise of half a step is nothing to a cluster that spans many of more. */
+const MOST_STEPS = 64;
+/** How far from a point of the grid a value may be, in steps: values are rounded to float32. */
+const ROUNDING = 1e-3;
+/** Rows for each value, at least, without which few rows are not told from continuous ones. */
+const ROWS_PER_VALUE = 2;
+
+/** The step of the grid; 0 where there is none, and for columns of one or two values. */
+export function gridStep(values: ArrayLike<number>): number {
+  const distinct = Float64Array.from(new Set(Array.from(values))).sort();
+  const { length } = distinct;
+  if (length < 3 || length > MOST_STEPS + 1 || length * ROWS_PER_VALUE > values.length) return 0;
+  const step = distinct.reduce(
+    (least, value, i) => (i ? Math.min(least, value - distinct[i - 1]) : least),
+    Infinity,
+  );
+  const places = distinct.map((value) => (value - distinct[0]) / step);
+  if (!(places[length - 1] <= MOST_STEPS + ROUNDING)) return 0;
+  return places.every((place) => Math.abs(place - Math.round(place)) <= ROUNDING) ? step : 0;
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gridStep } from '../../model/grid.ts';
+import { generator } from '../../model/random.ts';
+
+const rng = generator(1n, 'grid');
+const of = (n: number, draw: (i: number) => number) =>
+  gridStep(Float32Array.from({ length: n }, (_, i) => draw(i)));
+
+test('ratings, counts, rounded numbers are on a grid', () => {
+  assert.equal(
+    of(500, () => 1 + rng.below(5)),
+    1,
+  );
+  assert.equal(
+    of(500, () => 4 * rng.below(3) - 7),
+    4,
+  );
+  assert.ok(Math.abs(of(500, () => Math.round((30 * rng.normal() ** 2) / 10) / 10) - 0.1) < 1e-4);
+  // Not each point of it has rows.
+  assert.equal(
+    of(500, () => [1, 2, 5, 10, 20][rng.below(5)]),
+    1,
+  );
+});
+
+test('two values, continuous ones, many, unequal steps, and few rows are not', () => {
+  assert.equal(
+    of(500, () => rng.below(2)),
+    0,
+  );
+  assert.equal(
+    of(500, () => rng.normal()),
+    0,
+  );
+  assert.equal(
+    of(500, () => rng.below(200)),
+    0,
+  );
+  assert.equal(
+    of(500, () => [0, 1, 2.5, 7.3][rng.below(4)]),
+    0,
+  );
+  assert.equal(
+    of(500, (i) => (i % 2 ? 0 : rng.normal())),
+    0,
+  );
+  assert.equal(
+    of(7, (i) => i),
+    0,
+  );
+});
