@@ -74,6 +74,15 @@ describe('a cluster of one row in a thousand, of which the sample has two or thr
     assert.deepEqual(await exportedLabels(run, Float32Array.from(rows.flat()), D), labels);
   });
 
+  test('and rows so far away that float32 has no density for them get a cluster too', async () => {
+    const far = writeRows(join(folder, 'far.npy'), [Array(D).fill(9e17), Array(D).fill(-1e12), CENTRE]);
+    const { labels, responsibilities } = await predict({ run, data: far, soft: true });
+    for (const [row, label] of labels.entries())
+      for (let k = 0; k < 5; k++)
+        assert.ok(Math.abs(responsibilities![5 * row + k] - Number(k === label)) < 1e-6, `${row}, ${k}`);
+    assert.equal(labels[2], 4);
+  });
+
   test('and the same bytes with another number of workers', async () => {
     const other = join(folder, 'other');
     jsonOf(await dpmesh(trainArgs(data, other, '--sample', 2500, '--workers', 3, '--soft')));
