@@ -6,6 +6,7 @@ import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { rowTexts } from '../data/texts.ts';
+import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { evidenceForK } from '../model/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
@@ -94,6 +95,11 @@ export function describeStage(context: RunContext): RunStage {
         const evidence = graph ? null : evidenceForK(steps, placesOf(order));
         const isSplit = final.mixture.k > 1 && !graph && !encoding && !images;
         const skewed = isSplit ? await skewedColumns(source) : [];
+        const { columns } = found;
+        const inner = T.slice(0, final.mixture.k).map(([own]) => own);
+        const alike = isSplit
+          ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
+          : [];
         const result = summarize(found, {
           ...{
             state: state.clusters!,
@@ -112,6 +118,7 @@ export function describeStage(context: RunContext): RunStage {
               sizes: Array.from(found.counts),
               evidence,
               skewed,
+              alike,
             }),
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
@@ -262,7 +269,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, layout, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed' | 'alike'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

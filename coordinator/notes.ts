@@ -33,8 +33,9 @@ export interface Outcome {
   /** Rows that no cluster explains, and the rows of each cluster that was added as the sample had missed it. */
   unexplained: number;
   added: readonly number[];
-  /** Columns of the data that logarithms describe better. */
+  /** Columns of the data that logarithms describe better, and those whose mean is alike in all clusters. */
   skewed: readonly number[];
+  alike: readonly number[];
   /** Columns after the transform. */
   d: number;
   /** What is known of each column of the data. */
@@ -93,6 +94,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...(k === 1 && isDecided ? oneCluster : []),
     ...(k > 1 && !graph ? fewRows(outcome) : []),
     ...(k > 1 ? skewedColumns(outcome) : []),
+    ...alikeColumnsNote(outcome),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -305,6 +307,30 @@ function skewedColumns({ skewed, columns: { names } }: Outcome): string[] {
   return [
     `${namedColumns(skewed, names)} ${are} skewed (positive, with a long tail), and pieces of one such tail are clusters of their own here: ${their} logarithms describe the rows better; try ${asLogFlag(skewed, names, MOST_NAMED)}`,
   ];
+}
+
+/** Columns by which clusters do not differ make these harder to find, where they are many. */
+function alikeColumnsNote({ alike, columns: { mean, names } }: Outcome): string[] {
+  if (alike.length < mean.length / 2) return [];
+  return [
+    `${alike.length} of the ${mean.length} columns carry nothing, as the mean of each is about the same in all clusters (${rangesOf(alike, names)}); small clusters are easier to find without them`,
+  ];
+}
+
+/** Columns by name or number, runs of neighbours as one: "3 to 9, 12 (counted from 0)". */
+function rangesOf(columns: readonly number[], names: readonly string[] | null): string {
+  const runs: [first: number, last: number][] = [];
+  for (const column of columns) {
+    const last = runs.at(-1);
+    if (last?.[1] === column - 1) last[1] = column;
+    else runs.push([column, column]);
+  }
+  const called = (column: number) => names?.[column] ?? String(column);
+  const shown = runs
+    .slice(0, MOST_NAMED)
+    .map(([first, last]) => (first === last ? called(first) : `${called(first)} to ${called(last)}`));
+  const more = runs.length > MOST_NAMED ? ', …' : '';
+  return `${shown.join(', ')}${more}${names ? '' : ', counted from 0'}`;
 }
 
 function mostReached({ k, d, graph, config: { covariance } }: Outcome): string[] {

@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import { product } from '../model/nets/net.ts';
-import { leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
+import { isNegligible, leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
 import type { OutlierBounds } from './outlier-bounds.ts';
 
 /**
@@ -361,8 +361,14 @@ export function covarianceOfSums(n: number, s: Float64Array, S: Float64Array) {
 }
 
 /**
- * The number of principal axes that are signal; and, if there are some, but at most `most`, the projection onto them. `varying`:
- * how many columns vary.
+ * In so many columns a mixture needs no projection, which would take away axes just below the edge of the noise: 25 clusters have an ARI of .88 on
+ * the 16 of 20 that stand out in 64 columns, and .99 in all.
+ */
+const MOST_UNPROJECTED = 64;
+
+/**
+ * The number of principal axes that are signal; and, if there are some, but at most `most`, the projection onto them, or, if columns are
+ * not many and the others have more than next to no variance, onto all. `varying`: how many columns vary.
  */
 export function planSignal(
   { n, mean, covariance }: SampleCovariance,
@@ -376,8 +382,12 @@ export function planSignal(
   const trace = diagonalOf(covariance, mean.length).reduce((a, b) => a + b, 0);
   const signal = n < FEWEST_ROWS ? 1 : signalAxes(values, trace, varying, n);
   const isLow = signal > 0 && signal <= most;
+  const isAll = varying <= MOST_UNPROJECTED && !isNegligible(values, trace, signal);
   return {
     signal,
-    planned: isLow ? planTransform(`pca:${signal}`, { ...moments, mean, covariance }, fences) : null,
+    isAll,
+    planned: isLow
+      ? planTransform(`pca:${isAll ? varying : signal}`, { ...moments, mean, covariance }, fences)
+      : null,
   };
 }

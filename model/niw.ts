@@ -8,8 +8,8 @@ import {
   statisticsAt,
   withDiscrete,
 } from './columns.ts';
-import { diagonalOf, logDet, NotPositiveDefiniteError } from './linalg.ts';
-import { type Covariance, mean, scatter } from './statistics.ts';
+import { diagonalOf, logDet, minus, NotPositiveDefiniteError, squaredNorm, whitener } from './linalg.ts';
+import { type Covariance, mean, scaleStatistics, scatter } from './statistics.ts';
 
 /** NIW(m₀, κ, ν, Ψ); with `diag` covariance the product of one-dimensional priors, one per dimension. */
 export interface Niw {
@@ -210,16 +210,59 @@ export function learnedPrior(
   });
 }
 
-/** The prior learned from clusters, given by their statistics. */
+/** From so many columns on a covariance has more numbers, 136, than a small cluster has rows. */
+const LEAST_COLUMNS_OF_NU = 16;
+/** Values of v from which the best is taken, as multiples of D. */
+const FREEDOMS = [1, 2, 4, 8, 16, 32, 64];
+/** κ where it is learned: not above 1, so that each number of a mean costs at least ½·log n, as by BIC. */
+const [LEAST_KAPPA, MOST_KAPPA] = [1e-4, 1];
+
+/** Are ν and κ learned besides Ψ: how alike the clusters' covariances are, and how far their means lie apart? (Columns of all kinds: not tried.) */
+export const learnsNu = ({ d, covariance, kinds }: Pick<Niw, 'd' | 'covariance' | 'kinds'>): boolean =>
+  covariance === 'full' && !kinds && d >= LEAST_COLUMNS_OF_NU;
+
+/** D/κ: the mean squared distance of the clusters' means from that of the prior, in the metric of W. */
+function learnedKappa(
+  { d, mean: m0 }: Niw,
+  clusters: Float64Array[],
+  within: Float64Array,
+  covariance: Float64Array,
+): number {
+  const floored = within.map((value, p) => value + SCALE_FLOOR * covariance[p]);
+  const inverse = whitener(floored, d, 'full');
+  const squares = clusters.map((T) => squaredNorm(inverse, minus(mean(T, d), m0)));
+  const distance = squares.reduce((a, b) => a + b, 0) / clusters.length;
+  return Math.max(LEAST_KAPPA, Math.min(MOST_KAPPA, d / distance));
+}
+
+/**
+ * The prior learned from clusters, given by their statistics. In many columns, of two clusters or more, κ is such that means scatter by W/κ, and ν
+ * that under which they have most evidence: clusters whose covariances are alike share them. `zeta` tempers the statistics.
+ */
 export function priorOfClusters(
   prior: Niw,
   c: number,
   clusters: Float64Array[],
   covariance: Float64Array,
+  zeta = 1,
 ): Niw {
+  const { d } = prior;
   const filled = clusters.filter((T) => T[0] > 0);
   const n = filled.reduce((sum, T) => sum + T[0], 0);
   const weights = filled.map((T) => T[0] / n);
-  const covariances = filled.map((T) => scatter(T, prior.d, prior.covariance).map((value) => value / T[0]));
-  return learnedPrior(prior, c, { weights, covariances }, covariance);
+  const covariances = filled.map((T) => scatter(T, d, prior.covariance).map((value) => value / T[0]));
+  const withNu = (nu: number, kappa = prior.kappa) =>
+    learnedPrior({ ...prior, nu, kappa }, c, { weights, covariances }, covariance);
+  if (!learnsNu(prior) || filled.length < 2) return withNu(prior.nu);
+  const kappa = learnedKappa(prior, filled, withinClusters(weights, covariances), covariance);
+  const tempered = filled.map((T) => scaleStatistics(T, zeta));
+  let best = { prior, evidence: -Infinity };
+  for (const freedom of FREEDOMS) {
+    const own = withNu(d + 1 + freedom * d, kappa);
+    const evidence = tempered.reduce((sum, T) => sum + logMarginal(own, T), 0);
+    // It has a single maximum.
+    if (evidence <= best.evidence) break;
+    best = { prior: own, evidence };
+  }
+  return best.prior;
 }

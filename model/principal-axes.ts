@@ -226,6 +226,10 @@ export function signalAxes(values: ArrayLike<number>, trace: number, d: number, 
   return values.length;
 }
 
+/** Have the axes after the first `count` so little variance that they are noise, whatever its shape? */
+export const isNegligible = (values: Float64Array, trace: number, count: number): boolean =>
+  trace - values.subarray(0, count).reduce((a, b) => a + b, 0) <= NEGLIGIBLE_SHARE * trace;
+
 /**
  * The largest share of the variance of n × D numbers of white noise that is along one axis: their largest squared singular value is
  * about (√n + √D)², the edge of its spectrum (Marchenko & Pastur 1967), and scatters about it as Johnstone (Annals of Statistics 29,

@@ -11,7 +11,7 @@ import {
   type Net,
   subNets,
 } from '../../model/nets/net.ts';
-import { learnedPrior } from '../../model/niw.ts';
+import { learnedPrior, learnsNu, priorOfClusters } from '../../model/niw.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
@@ -21,6 +21,7 @@ import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
 import { byCluster, type Partition, type ResultArrays, rowsTensor, SUB_BATCH } from './rounds.ts';
 import type { Run, Target } from './run-context.ts';
+import { tempering } from './sample.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
 const PHI_BYTES = 32 << 20;
@@ -107,10 +108,14 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
   }
 
   if (likelihood.isMStepDue(state) && state.epoch >= schedule.mStepFrom) {
-    mixture = await nextMixture(run, state);
+    const next = await nextMixture(run, state);
+    mixture = next.mixture;
     if (learnsPrior(run, state)) {
       const { config, covariance } = run;
-      prior = learnedPrior(prior, config.priorScale, mixture, covariance);
+      prior =
+        learnsNu(prior) && mixture.k > 1
+          ? priorOfClusters(prior, config.priorScale, next.T, covariance, tempering(run, state))
+          : learnedPrior(prior, config.priorScale, mixture, covariance);
     }
   }
   const next: State = {
@@ -165,18 +170,18 @@ const MOST_BY_PRODUCT = 64;
 const LEAST_RESPONSIBILITY = 1e-4;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
-async function nextMixture(run: Run, state: State): Promise<Mixture> {
+async function nextMixture(run: Run, state: State): Promise<{ mixture: Mixture; T: Float64Array[] }> {
   const { config, transform } = run;
   const fit = (T: Float64Array[]) => {
     for (const cluster of T) for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
-    return mStep(state.prior, T, weightSmoothing(config.schedule));
+    return { mixture: mStep(state.prior, T, weightSmoothing(config.schedule)), T };
   };
   const { k, means } = state.mixture;
   const isMany = config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture));
   if (isMany || run.byMixture)
     return fit(await pivotedStatistics(run, means, isMany ? LEAST_RESPONSIBILITY : 0));
-  const quick = await fit(await softStatistics(run, k));
-  const flatness = roundingAmplification(quick, transform.scale);
+  const quick = fit(await softStatistics(run, k));
+  const flatness = roundingAmplification(quick.mixture, transform.scale);
   if (flatness <= MAX_FLATNESS_FLOAT32) return quick;
   return fit(await pivotedStatistics(run, means, 0));
 }

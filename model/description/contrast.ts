@@ -39,6 +39,24 @@ export function contrastsOf(
   });
 }
 
+/** Means that differ by less are alike, in standard deviations of all rows; and those that chance may have moved, in standard errors. */
+const [SMALL_DIFFERENCE, CHANCE] = [0.1, 5];
+
+/** The columns that vary, but whose mean is about the same in all clusters; arguments as of `contrastsOf`. */
+export function alikeColumns(
+  counts: readonly number[],
+  sums: readonly Float64Array[],
+  squares: Float64Array,
+): number[] {
+  const differences = contrastsOf(counts, sums, squares, squares.length).map((own, c) => {
+    const least = Math.max(SMALL_DIFFERENCE, CHANCE / Math.sqrt(counts[c]));
+    return own.map(({ column, difference }) => ({ column, isAlike: Math.abs(difference) < least }));
+  });
+  const all = new Set(differences.flat().map(({ column }) => column));
+  for (const { column, isAlike } of differences.flat()) if (!isAlike) all.delete(column);
+  return [...all].sort((a, b) => a - b);
+}
+
 /** Below this share of the mean square, a variance is what rounding has left. */
 const ROUNDING = 1e-13;
 

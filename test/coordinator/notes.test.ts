@@ -22,7 +22,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
-    ...{ unexplained: 0, added: [], skewed: [] },
+    ...{ unexplained: 0, added: [], skewed: [], alike: [] },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -51,6 +51,13 @@ describe('notes on a result', () => {
     says({ dim: 64, rows: 50_000, sampled: 50_000 });
     // All epochs are used without --early-stop, too.
     says({ reason: 'max-epochs' });
+  });
+
+  test('columns that are alike in all clusters, if they are many', () => {
+    says({ dim: 5, alike: [3, 4] });
+    says({ dim: 5, alike: [0, 3, 4] }, /^3 of the 5 columns carry nothing, .*\(0, 3 to 4, counted from 0\)/);
+    const { columns } = outcome({ dim: 3 });
+    says({ alike: [1, 2], columns: { ...columns, names: ['a', 'b', 'c'] } }, /\(b to c\)/);
   });
 
   test('splits and merges that were nearly accepted', () => {

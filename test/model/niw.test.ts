@@ -7,6 +7,7 @@ import {
   type Niw,
   niwPrior,
   pointEstimate,
+  priorOfClusters,
   priorScale,
 } from '../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../model/statistics.ts';
@@ -44,6 +45,27 @@ describe('niw', () => {
         close(logMarginal(prior, statisticsOf(of.rows, d, covariance, of.weights)), of[covariance], 1e-11);
       }
     }
+  });
+
+  test('in many columns, clusters whose covariances are alike share them, and others do not', () => {
+    const clustersOf = (d: number, extents: number[]) =>
+      extents.map((extent, k) => {
+        const rows = normalRows(k, 60, d).map((value, p) => extent * value + (p % d === k ? 9 : 0));
+        return statisticsOf(rows, d, 'full');
+      });
+    const learned = (d: number, extents: number[]) => {
+      const covariance = Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) === 0 ? 1 : 0));
+      const prior = { ...unitPrior(d, 'full'), kappa: 1e-4, nu: 2 * d + 1 };
+      return priorOfClusters(prior, 1, clustersOf(d, extents), covariance);
+    };
+    const freedom = (prior: Niw) => (prior.nu - prior.d - 1) / prior.d;
+    const alike = learned(16, [1, 1, 1, 1]);
+    assert.equal(freedom(alike), 64);
+    // Means are 9 from that of the prior in one column of 16: as far as 16/81 rows of it allow.
+    assert.ok(alike.kappa > 0.1 && alike.kappa < 0.5, `${alike.kappa}`);
+    assert.equal(freedom(learned(16, [1, 2, 4, 8])), 1);
+    // A single cluster says nothing of how alike they are; nor is it asked in few columns.
+    assert.deepEqual([learned(16, [1]), learned(15, [1, 1])].map(freedom), [1, 1]);
   });
 
   test('pointEstimate of a diagonal prior is the one-dimensional one in each dimension', () => {

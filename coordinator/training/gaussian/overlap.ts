@@ -2,7 +2,7 @@ import { concat } from '../../../model/arrays.ts';
 import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { minus } from '../../../model/linalg.ts';
-import { type Niw, priorOfClusters } from '../../../model/niw.ts';
+import { learnsNu, logMarginal, type Niw, priorOfClusters } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { singleClusterGain } from '../../../model/single-cluster.ts';
 import {
@@ -15,8 +15,9 @@ import {
 } from '../../../model/soft-split.ts';
 import { discriminantRule } from '../../../model/splits.ts';
 import type { State } from '../../../model/state.ts';
-import { scaleStatistics, shift, WIDEST_PHI } from '../../../model/statistics.ts';
+import { scaleStatistics, shift } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
+import { totalOf } from '../halves.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
@@ -42,9 +43,12 @@ export interface ClusterRows {
 
 export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
 
-/** Overlap is looked at where the sums of φ are cheap, and with a schedule that has further proposals. */
+/** In more columns, passes of EM take too long. */
+const MOST_COLUMNS = 64;
+
+/** Overlap is looked at with a schedule that has further proposals. */
 export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): boolean =>
-  schedule.furtherProposals && d <= WIDEST_PHI;
+  schedule.furtherProposals && d <= MOST_COLUMNS;
 
 /** Asks for the rows of the sample once, and for their labels each time. */
 export function clusterRowsSource(): ClusterRowsOf {
@@ -126,6 +130,28 @@ export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
 export const singleLawGain = (run: Run, state: State, clusterRows: ClusterRows): number =>
   singleGain(judged(run, state, clusterRows, [0]));
 
+/** Is it learned how alike the clusters' covariances are? */
+export const sharesCovariances = ({ config, prior }: Run): boolean =>
+  config.priorScaleChoice === 'learned' && learnsNu(prior);
+
+/**
+ * What clusters gain, in evidence, by a prior that is learned from them anew; null where it is the same for all. Where ν is learned, splits are
+ * judged by it: under that of larger clusters, parts are too small.
+ */
+function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => number) | null {
+  const { config, covariance } = run;
+  const { prior } = state;
+  if (!sharesCovariances(run) || state.mixture.k === 1) return null;
+  const zeta = tempering(run, state);
+  return (clusters) => {
+    const own = priorOfClusters(prior, config.priorScale, clusters, covariance, zeta);
+    return clusters.reduce((sum, T) => {
+      const t = scaleStatistics(T, zeta);
+      return sum + logMarginal(own, t) - logMarginal(prior, t);
+    }, 0);
+  };
+}
+
 /** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. Is there one? */
 export function splitOverlapping(
   run: Run,
@@ -135,28 +161,34 @@ export function splitOverlapping(
 ): boolean {
   const { d, config, seed } = run;
   const { covariance, alpha } = config;
+  const clusters = state.parts.map(totalOf);
+  const relearned = relearnedGain(run, state);
+  const before = relearned?.(clusters);
+  const gainOfPrior = (parts: Float64Array[], k: number) =>
+    relearned ? relearned(clusters.flatMap((T, l) => (l === k ? parts : [T]))) - before! : 0;
   let isAny = false;
   for (const [k, split] of splits.entries()) {
     if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    const found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
-    if (!found) continue;
+    const best = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
+    if (!best) continue;
+    const parts = best.T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
+    const logRatio = best.logRatio + gainOfPrior(parts, k);
     // Fitting laws takes long: they do not matter where none would be needed to refuse it, by far.
-    const needed = found.logRatio > -CLOSE ? Math.max(0, singleGain(own)) : 0;
-    const accepted = found.logRatio > needed;
-    const parts = found.T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
+    const needed = logRatio > -CLOSE ? Math.max(0, singleGain(own)) : 0;
+    const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
       clusters: [k],
       points: parts.map(([n]) => n),
-      logRatio: found.logRatio,
+      logRatio,
       needed,
       accepted,
       reason: accepted ? 'its parts overlap' : needed ? ANOTHER_SHAPE : undefined,
     });
     if (!accepted) continue;
     isAny = true;
-    splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio: found.logRatio };
+    splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
   return isAny;
 }

@@ -19,7 +19,13 @@ import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
-import { ANOTHER_SHAPE, type ClusterRowsOf, singleLawGain, splitOverlapping } from './overlap.ts';
+import {
+  ANOTHER_SHAPE,
+  type ClusterRowsOf,
+  sharesCovariances,
+  singleLawGain,
+  splitOverlapping,
+} from './overlap.ts';
 import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
 import {
   type CentreSets,
@@ -81,17 +87,27 @@ export async function splitStep(
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
-  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
   // Clusters that nothing has changed since they were looked at would be refused again.
   const isNewSearch = exhaustive && clusterRows && !wasExhaustive(state.steps);
-  const overlaps =
-    (isNewSearch && splitOverlapping(run, refined, await clusterRows(run, state), splits)) || state.overlaps;
+  const byOverlap = async () =>
+    isNewSearch && splitOverlapping(run, refined, await clusterRows(run, state), splits);
+  // Parts by EM come first where covariances are shared: of 64 by planes, in a few hundred rows each, merges leave many small ones.
+  const isFirst = sharesCovariances(run);
+  const isFound = isFirst && (await byOverlap());
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
+  const isOverlapping = isFirst ? isFound : await byOverlap();
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
-  const isNew = kept.some((split) => split && relearnsPrior(run, split.parts));
+  const isNew =
+    (isOverlapping && sharesCovariances(run)) ||
+    kept.some((split) => split && relearnsPrior(run, split.parts));
   const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
   return applySplits(
     run,
-    { ...refined, overlaps, ...(isNew && { prior: relearned(run, refined, clusters) }) },
+    {
+      ...refined,
+      overlaps: isOverlapping || state.overlaps,
+      ...(isNew && { prior: relearned(run, refined, clusters) }),
+    },
     kept,
     exhaustive,
   );
@@ -150,8 +166,8 @@ export function byEvidence(run: Run, state: State): Judge {
 const relearnsPrior = ({ byMixture, config }: Run, parts: Parts): boolean =>
   byMixture && config.priorScaleChoice === 'learned' && parts.length >= 8;
 
-const relearned = ({ config, covariance }: Run, { prior }: State, clusters: Parts): Niw =>
-  priorOfClusters(prior, config.priorScale, clusters, covariance);
+const relearned = (run: Run, state: State, clusters: Parts): Niw =>
+  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state));
 
 /** log H of each proposal; NaN for one with too few rows. */
 function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {

@@ -102,7 +102,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const sketch = sketchOf(config, layout.dim);
   if (!hasGraph) {
     const own = await sampleCovariance(input, data, map, sketch, false);
-    const { signal, planned } = planSignal(
+    const { signal, isAll, planned } = planSignal(
       own,
       sketch ? momentsOf(sketch, moments.rows) : moments,
       Math.min(kept.length, own.mean.length),
@@ -112,7 +112,7 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
     if (planned)
       return {
         likelihood: 'gaussian',
-        why: `${units}only ${signal} ${signal === 1 ? 'direction' : 'directions'} of the ${layout.dim} columns ${signal === 1 ? 'stands' : 'stand'} out from noise`,
+        why: `${units}only ${signal} ${signal === 1 ? 'direction' : 'directions'} of the ${layout.dim} columns ${signal === 1 ? 'stands' : 'stand'} out from noise${isAll ? '; all columns are used' : ''}`,
         transform: afterColumns(ofColumns(planned.transform, sketch), map),
         covariance: planned.covariance,
       };
