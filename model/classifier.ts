@@ -2,19 +2,21 @@ import { type Densities, eStepOf, mostLikely } from './estep.ts';
 import { argmaxRows, type Layer, layersOf, logits } from './nets/net.ts';
 import type { Schedule } from './schedule.ts';
 import type { State } from './state.ts';
-import { WIDEST_PHI } from './statistics.ts';
 
 /** What gives rows, in network coordinates, their clusters: the clustering net, or the mixture. */
 export type Classifier = { readonly net: readonly Layer[] } | { readonly mixture: Densities };
 
+/** In more columns K·D² operations a row take too long. */
+export const MOST_COLUMNS_BY_MIXTURE = 64;
+
 /**
  * Do rows get their labels by the mixture? It is what training has found, and the net, which learns from it, cannot represent each. But a
- * graph has none, in many columns K·D² operations a row take too long, and in the paper it is the net that labels.
+ * graph has none, many columns take too long, and in the paper it is the net that labels.
  */
 export const labelsByMixture = (
   schedule: Schedule['name'],
   { graph, mixture }: Pick<State, 'graph' | 'mixture'>,
-) => schedule !== 'paper' && !graph && mixture.d <= WIDEST_PHI;
+) => schedule !== 'paper' && !graph && mixture.d <= MOST_COLUMNS_BY_MIXTURE;
 
 /** What labels the rows of a state. NotPositiveDefiniteError where clusters are too flat. */
 export const classifierOf = (

@@ -1,4 +1,5 @@
 import { concat } from '../../../model/arrays.ts';
+import { MOST_COLUMNS_BY_MIXTURE } from '../../../model/classifier.ts';
 import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { minus } from '../../../model/linalg.ts';
@@ -43,12 +44,9 @@ export interface ClusterRows {
 
 export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
 
-/** In more columns, passes of EM take too long. */
-const MOST_COLUMNS = 64;
-
-/** Overlap is looked at with a schedule that has further proposals. */
+/** Overlap is looked at where the mixture labels rows, and with a schedule that has further proposals. */
 export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): boolean =>
-  schedule.furtherProposals && d <= MOST_COLUMNS;
+  schedule.furtherProposals && d <= MOST_COLUMNS_BY_MIXTURE;
 
 /** Asks for the rows of the sample once, and for their labels each time. */
 export function clusterRowsSource(): ClusterRowsOf {

@@ -45,7 +45,7 @@ test('far rows are kept for mixtures that label rows, whose number of clusters i
   assert.equal(kept({ config: { ...run.config, schedule: 'paper' } }), 0);
   assert.equal(kept({}, 50_000), 0);
   assert.equal(farRowsKept(run, { ...state, graph: {} } as State), 0);
-  assert.equal(farRowsKept(run, { ...state, mixture: { ...state.mixture, d: 33 } }), 0);
+  assert.equal(farRowsKept(run, { ...state, mixture: { ...state.mixture, d: 65 } }), 0);
 });
 
 test('clusters with few rows in the sample have the covariance within clusters where rows are far from them', () => {

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
+import { ariOfLabels } from '../../model/scores.ts';
+import { dpmesh, jsonOf, scratch, times } from './support.ts';
+
+const ROWS = 3000;
+const folder = scratch();
+
+/** Clusters in the first few columns, the others of noise: the same for any number of columns, but for the noise. */
+function beside(columns: number, k: number, d: number, spread: number) {
+  const rng = generator(3n, 'noise-columns', k);
+  const centres = times(k, () => times(d, () => spread * rng.normal()));
+  const classes = Int32Array.from({ length: ROWS }, (_, i) => i % k);
+  const own = times(ROWS, (i) => centres[classes[i]].map((at) => at + rng.normal()));
+  const noise = generator(4n, 'noise-columns', columns);
+  const rows = own.flatMap((row) => [...row, ...times(columns - d, () => noise.normal())]);
+  const data = join(folder, `${k}-of-${columns}.npy`);
+  writeNpy(data, '<f4', [ROWS, columns], rows);
+  return { data, classes };
+}
+
+async function found({ data, classes }: ReturnType<typeof beside>) {
+  const out = `${data}-run`;
+  const { k, notes } = jsonOf(
+    await dpmesh(['train', '--data', data, '--out', out, '--json', '--workers', 2]),
+  );
+  const labels = readNpy(join(out, 'labels.npy')).data as Int32Array;
+  return { k, notes, ari: ariOfLabels(Int32Array.from(labels), classes) };
+}
+
+test('clusters beside columns of noise are the same in 31, 32 and 33 columns, which are named', async () => {
+  for (const columns of [31, 32, 33]) {
+    const { k, ari, notes } = await found(beside(columns, 6, 5, 3));
+    assert.equal(k, 6, `${columns} columns`);
+    assert.ok(ari > 0.9, `${columns} columns: ${ari}`);
+    const said = new RegExp(
+      `^${columns - 5} of the ${columns} columns carry nothing.*\\(5 to ${columns - 1}, `,
+    );
+    assert.ok(
+      notes.some((note: string) => said.test(note)),
+      notes.join('\n'),
+    );
+  }
+});
+
+test('twenty-five small clusters, which share their covariance', async () => {
+  const { k, ari } = await found(beside(31, 25, 20, 1.3));
+  assert.equal(k, 25);
+  assert.ok(ari > 0.95, `${ari}`);
+});
