@@ -26,7 +26,7 @@ export interface Prepared {
   readonly sample: Sample;
   readonly transform: Transform;
   readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
-  /** In training, rows go to clusters by the mixture: the clustering net only follows it. */
+  /** In training, rows go to clusters by the mixture: the clustering net does not train. */
   readonly byMixture: boolean;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
   readonly why: string | null;
