@@ -2,12 +2,13 @@ import { UserError } from '../base/user-error.ts';
 import { sampledColumns } from '../data/sampled-columns.ts';
 import type { Source } from '../data/source.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
-import { gridStep } from '../model/grid.ts';
+import { atomOf, gridStep } from '../model/grid.ts';
 import { block } from '../model/layout.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { sampleThreshold } from './training/preparation/limits.ts';
+import type { PrepareInput } from './training/preparation/prepare.ts';
 import { publishTransform } from './training/publish.ts';
 import { type DataMoments, FEW_COLUMNS, isGraph } from './training/reading/moments.ts';
 
@@ -32,8 +33,9 @@ export function readStage(context: RunContext): RunStage {
       const names = source.names ?? null;
       // A run that continues from a checkpoint has emitted these warnings before.
       const categories = dummiesOf(source);
-      const grid = layout.dim > FEW_COLUMNS || isGraph(config, layout.dim) ? null : await gridOf(source);
-      const about = { config, layout, names, categories, grid };
+      const isFew = layout.dim <= FEW_COLUMNS && !isGraph(config, layout.dim);
+      const found = isFew && !encoding ? await exactValues(source) : null;
+      const about = { config, layout, names, categories, ...found };
       const request = { ...about, arePixels: arePixels(source), isQuiet: isRead };
       const run = await trainer.prepare(request, data);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
@@ -80,10 +82,15 @@ function dummiesOf({ dim, table }: Source): Map<string, number[]> {
   );
 }
 
-/** The step of the grid that the values of each column are on, 0 for those that are on none; null if all are. */
-async function gridOf(source: Source): Promise<Float32Array | null> {
-  const steps = Float32Array.from(await sampledColumns(source), gridStep);
-  return steps.some((step) => step > 0) ? steps : null;
+/** The exact values of columns: the step of the grid that each is on, 0 for none; and those that a share of the rows has. */
+async function exactValues(source: Source): Promise<Pick<PrepareInput, 'grid' | 'atoms'>> {
+  const sampled = await sampledColumns(source);
+  const grid = Float32Array.from(sampled, gridStep);
+  const atoms = sampled.flatMap((values, column) => {
+    const atom = grid[column] > 0 ? null : atomOf(values);
+    return atom ? [{ column, ...atom }] : [];
+  });
+  return { grid: grid.some((step) => step > 0) ? grid : null, atoms };
 }
 
 /** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */

@@ -28,6 +28,14 @@ export interface Transform {
   readonly fences: OutlierBounds | null;
   /** For each column of a raw row the step of the grid that its values are on, 0 for none: in training, rows are spread over its cells. */
   readonly grid?: Float32Array;
+  /** Further columns after those of a raw row: 0 where `columns` of it have exactly these values, else 1. */
+  readonly atoms?: Atoms;
+}
+
+/** One exact value of each of some columns. */
+export interface Atoms {
+  readonly columns: Int32Array;
+  readonly values: Float32Array;
 }
 
 /** x_d·factor_d + shift_d for each column d of a raw row. */
@@ -254,14 +262,42 @@ function projection(
  * diagonal kernel, so that the exported model gives the same bits.
  */
 export function applyColumns(transform: Transform, raw: Float32Array): Float32Array {
-  const { input, dim, weights, bias } = transform;
+  const { input, dim, weights, bias, atoms } = transform;
   const columns = transform.columns!;
   const n = raw.length / input;
   const out = new Float32Array(n * dim);
   const round = Math.fround;
-  for (let i = 0, o = 0; i < n; i++)
-    for (let d = 0; d < dim; d++, o++) out[o] = round(raw[i * input + columns[d]] * weights[d]) + bias[d];
+  if (atoms)
+    for (let i = 0, o = 0; i < n; i++)
+      for (let d = 0; d < dim; d++, o++) {
+        const a = columns[d] - input;
+        const value =
+          a < 0 ? raw[i * input + columns[d]] : Number(raw[i * input + atoms.columns[a]] !== atoms.values[a]);
+        out[o] = round(value * weights[d]) + bias[d];
+      }
+  else
+    for (let i = 0, o = 0; i < n; i++)
+      for (let d = 0; d < dim; d++, o++) out[o] = round(raw[i * input + columns[d]] * weights[d]) + bias[d];
   return out;
+}
+
+/** Moments with those of further columns, which say whether a column has another value than this one: in these shares of the rows. */
+export function momentsWithAtoms(moments: Moments, shares: readonly number[], rows: number): Moments {
+  const { mean, covariance, min, max } = moments;
+  const [d, a] = [mean.length, shares.length];
+  const isFull = covariance.length > d || d === 1;
+  const more = new Float64Array(isFull ? (d + a) ** 2 : d + a);
+  for (let p = 0; p < covariance.length; p++)
+    more[isFull ? Math.floor(p / d) * (d + a) + (p % d) : p] = covariance[p];
+  for (const [j, share] of shares.entries())
+    more[isFull ? (d + j) * (d + a + 1) : d + j] = (share * (1 - share) * rows) / (rows - 1);
+  return {
+    rows: moments.rows,
+    mean: Float64Array.of(...mean, ...shares),
+    covariance: more,
+    min: Float64Array.of(...min, ...shares.map(() => 0)),
+    max: Float64Array.of(...max, ...shares.map(() => 1)),
+  };
 }
 
 /** y of rows after `unitRows`; summed like the `cpu` backend. */

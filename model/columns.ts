@@ -15,10 +15,19 @@ export interface Category {
   readonly step: readonly number[];
 }
 
-/** Which of D columns are Gaussian, ascending, and which are not. */
+/** A column with one exact value, `at` in x, in a share of its rows: Gaussian, independent of the others, in rows with the larger value of `flag`. */
+export interface Spike {
+  readonly column: number;
+  /** The column, also one of `categories`, that says which rows have another value. */
+  readonly flag: number;
+  readonly at: number;
+}
+
+/** Which of D columns are Gaussian together, ascending, and which are not. */
 export interface ColumnKinds {
   readonly continuous: readonly number[];
   readonly categories: readonly Category[];
+  readonly spikes: readonly Spike[];
 }
 
 /** Rows that the prior has of each category: Jeffreys'. */
@@ -26,14 +35,25 @@ const PRIOR_ROWS = 0.5;
 /** The least |log θ_j/θ₀|: below it a column says nothing, and the Gaussian in its place would be infinitely wide. */
 const LEAST_LOGIT = 1e-6;
 
-export function columnKinds(d: number, categories: readonly Category[]): ColumnKinds {
-  const discrete = new Set(categories.flatMap(({ columns }) => columns));
-  return { continuous: [...Array(d).keys()].filter((i) => !discrete.has(i)), categories };
+export function columnKinds(
+  d: number,
+  categories: readonly Category[],
+  spikes: readonly Spike[] = [],
+): ColumnKinds {
+  const others = new Set([
+    ...categories.flatMap(({ columns }) => columns),
+    ...spikes.map(({ column }) => column),
+  ]);
+  return { continuous: [...Array(d).keys()].filter((i) => !others.has(i)), categories, spikes };
 }
 
 /** Those of rows x − by. */
-export const movedKinds = ({ continuous, categories }: ColumnKinds, by: Float64Array): ColumnKinds => ({
+export const movedKinds = (
+  { continuous, categories, spikes }: ColumnKinds,
+  by: Float64Array,
+): ColumnKinds => ({
   continuous,
+  spikes: spikes.map((own) => ({ ...own, at: own.at - by[own.column] })),
   categories: categories.map((own) => ({
     ...own,
     low: own.low.map((low, j) => low - by[own.columns[j]]),
@@ -97,7 +117,10 @@ export function independent({ continuous }: ColumnKinds, matrix: Float64Array, d
 /** Free parameters of a cluster, as many as the numbers in T where all columns are Gaussian. */
 export const parametersOf = (d: number, covariance: Covariance, kinds?: ColumnKinds): number =>
   kinds
-    ? statisticsLength(kinds.continuous.length, covariance) + d - kinds.continuous.length
+    ? statisticsLength(kinds.continuous.length, covariance) +
+      d -
+      kinds.continuous.length +
+      kinds.spikes.length
     : statisticsLength(d, covariance);
 
 /** Rows of each category, the first one's first. */
@@ -125,15 +148,46 @@ export interface Located {
   readonly covariance: Float64Array;
 }
 
+/** Has the row that starts at `at` the spike's value? */
+export function isAtSpike(
+  { categories }: ColumnKinds,
+  { flag }: Spike,
+  rows: Float64Array,
+  at: number,
+): boolean {
+  const { low, step } = categories.find(({ columns }) => columns[0] === flag)!;
+  return (rows[at + flag] - low[0]) / step[0] < 0.5;
+}
+
+/** T of the other values of a spiked column alone: those of rows without them add nothing to sums of x − at. */
+export function spikeStatistics(
+  { column, flag, at }: Spike,
+  { categories }: ColumnKinds,
+  T: Float64Array,
+  d: number,
+  covariance: Covariance,
+): Float64Array {
+  const category = categories.find(({ columns }) => columns[0] === flag)!;
+  const n = countsOf(category, T)[1];
+  const [all, sum, squares] = statisticsAt(T, d, [column], covariance);
+  const about = sum - all * at;
+  return Float64Array.of(
+    n,
+    about + n * at,
+    Math.max(0, squares - 2 * at * sum + all * at * at) + 2 * at * about + n * at * at,
+  );
+}
+
 /** Mean and covariance of all columns, by those of the continuous ones, and posterior means of the categories' probabilities. */
 export function withDiscrete(
-  { continuous, categories }: ColumnKinds,
+  { continuous, categories, spikes }: ColumnKinds,
   T: Float64Array,
   of: Located,
+  ofSpikes: readonly Located[],
   covariance: Covariance,
 ): Located {
   const c = continuous.length;
-  const d = c + categories.reduce((sum, { columns }) => sum + columns.length, 0);
+  const d = c + categories.reduce((sum, { columns }) => sum + columns.length, spikes.length);
   const isFull = covariance === 'full';
   const out = { mean: new Float64Array(d), covariance: new Float64Array(isFull ? d * d : d) };
   for (const [a, i] of continuous.entries()) {
@@ -141,6 +195,10 @@ export function withDiscrete(
     if (isFull)
       for (const [b, j] of continuous.entries()) out.covariance[i * d + j] = of.covariance[a * c + b];
     else out.covariance[i] = of.covariance[a];
+  }
+  for (const [s, { column }] of spikes.entries()) {
+    out.mean[column] = ofSpikes[s].mean[0];
+    out.covariance[isFull ? column * (d + 1) : column] = ofSpikes[s].covariance[0];
   }
   for (const category of categories) {
     const counts = countsOf(category, T).map((count) => count + PRIOR_ROWS);
@@ -157,7 +215,8 @@ export function withDiscrete(
 /**
  * The Gaussian with the same log-density as a cluster, up to `constant`, in all rows: a category's log p(z) = log θ₀ + Σ_j l_j·z_j, with
  * l_j = log θ_j/θ₀, and for z_j of 0 or 1 l·z = max(l, 0) − ½·2|l|·(z − [l > 0])², a Gaussian of mean 0 or 1 and precision 2|l|.
- * `constant` is less what the normalising factors of these add.
+ * `constant` is less what the normalising factors of these add. In rows at a spike the Gaussian of that column would count log σ + g, g the
+ * square of the spike's distance over 2σ²: it is taken from the flag's l, and added to the constant.
  */
 export function asGaussian(
   kinds: ColumnKinds,
@@ -169,9 +228,15 @@ export function asGaussian(
   let constant = 0;
   for (const category of kinds.categories) {
     const [none, ...shares] = sharesOf(category, of.mean);
-    constant += Math.log(none);
+    const spike = kinds.spikes.find(({ flag }) => flag === category.columns[0]);
+    let apart = 0;
+    if (spike) {
+      const variance = of.covariance[spike.column * stride];
+      apart = Math.log(variance) / 2 + (of.mean[spike.column] - spike.at) ** 2 / (2 * variance);
+    }
+    constant += Math.log(none) + apart;
     for (const [j, i] of category.columns.entries()) {
-      const logit = Math.log(shares[j] / none);
+      const logit = Math.log(shares[j] / none) - apart;
       const precision = 2 * Math.max(LEAST_LOGIT, Math.abs(logit));
       const step = category.step[j];
       out.mean[i] = category.low[j] + (logit > 0 ? step : 0);
@@ -184,7 +249,7 @@ export function asGaussian(
 
 /**
  * The Gaussian by which distances from a cluster are measured: a category adds the deviance of a row's from the most frequent one's, or, where that
- * is not the first one, that of having any other.
+ * is not the first one, that of having any other. A spiked column has the moments of all its values.
  */
 export function asDistance(kinds: ColumnKinds, of: Located, covariance: Covariance): Located {
   const out = { mean: of.mean.slice(), covariance: of.covariance.slice() };
@@ -199,6 +264,28 @@ export function asDistance(kinds: ColumnKinds, of: Located, covariance: Covarian
       out.mean[i] = category.low[j] + (isMode ? category.step[j] : 0);
       out.covariance[i * stride] = category.step[j] ** 2 / Math.max(LEAST_LOGIT, deviance);
     }
+  }
+  for (const { column, flag, at } of kinds.spikes) {
+    const share = sharesOf(kinds.categories.find(({ columns }) => columns[0] === flag)!, of.mean)[1];
+    const distance = of.mean[column] - at;
+    out.mean[column] = at + share * distance;
+    out.covariance[column * stride] = share * (of.covariance[column * stride] + (1 - share) * distance ** 2);
+  }
+  return out;
+}
+
+/** The variance of the other values of a spiked column, by the moments of all. */
+export function withoutSpikes(
+  kinds: ColumnKinds,
+  T: Float64Array,
+  spread: Float64Array,
+  d: number,
+  covariance: Covariance,
+): Float64Array {
+  const out = spread.slice();
+  for (const spike of kinds.spikes) {
+    const [n, s, q] = spikeStatistics(spike, kinds, T, d, covariance);
+    if (n > 0) out[spike.column * (covariance === 'full' ? d + 1 : 1)] = Math.max(0, q / n - (s / n) ** 2);
   }
   return out;
 }

@@ -5,8 +5,10 @@ import {
   type ColumnKinds,
   discreteMarginal,
   entriesAt,
+  spikeStatistics,
   statisticsAt,
   withDiscrete,
+  withoutSpikes,
 } from './columns.ts';
 import { diagonalOf, logDet, minus, NotPositiveDefiniteError, squaredNorm, whitener } from './linalg.ts';
 import { type Covariance, mean, scaleStatistics, scatter } from './statistics.ts';
@@ -116,7 +118,11 @@ export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array
   const { d, kappa, kinds } = prior;
   if (kinds) {
     const continuous = statisticsAt(T, d, kinds.continuous, prior.covariance);
-    return withDiscrete(kinds, T, pointEstimate(gaussianPart(prior, kinds), continuous), prior.covariance);
+    const ofSpikes = kinds.spikes.map((spike) =>
+      pointEstimate(priorAt(prior, [spike.column]), spikeStatistics(spike, kinds, T, d, prior.covariance)),
+    );
+    const own = pointEstimate(gaussianPart(prior, kinds), continuous);
+    return withDiscrete(kinds, T, own, ofSpikes, prior.covariance);
   }
   const n = T[0];
   const dimensions = prior.covariance === 'full' ? d : 1;
@@ -138,7 +144,11 @@ export function logMarginal(prior: Niw, T: Float64Array): number {
   if (n === 0) return 0;
   if (kinds) {
     const continuous = statisticsAt(T, d, kinds.continuous, covariance);
-    return logMarginal(gaussianPart(prior, kinds), continuous) + discreteMarginal(kinds, T);
+    return kinds.spikes.reduce(
+      (sum, spike) =>
+        sum + logMarginal(priorAt(prior, [spike.column]), spikeStatistics(spike, kinds, T, d, covariance)),
+      logMarginal(gaussianPart(prior, kinds), continuous) + discreteMarginal(kinds, T),
+    );
   }
   const nu = degrees(prior);
   const logGamma = (a: number) => (covariance === 'full' ? multivariateGammaLn(a, d) : d * gammaln(a));
@@ -152,14 +162,23 @@ export function logMarginal(prior: Niw, T: Float64Array): number {
 }
 
 /** The prior of the Gaussian columns alone: the marginal of an inverse Wishart has as many degrees of freedom fewer as columns. */
-export function gaussianPart({ kinds: _, ...prior }: Niw, { continuous }: ColumnKinds): Niw {
-  const { d, covariance } = prior;
+export const gaussianPart = (prior: Niw, { continuous }: ColumnKinds): Niw =>
+  priorAt(prior, continuous, prior.logDetPsi);
+
+/** The same of the columns at these places. */
+export function priorAt(prior: Niw, places: readonly number[], logDetPsi?: number): Niw {
+  const { kinds: _, d, covariance, ...rest } = prior;
+  const psi = blockAt(prior.psi, d, places, covariance);
   return {
-    ...prior,
-    d: continuous.length,
-    mean: entriesAt(prior.mean, d, continuous),
-    nu: prior.nu - d + continuous.length,
-    psi: blockAt(prior.psi, d, continuous, covariance),
+    ...rest,
+    ...{
+      covariance,
+      psi,
+      d: places.length,
+      logDetPsi: logDetPsi ?? scaleLogDet(psi, places.length, covariance),
+    },
+    mean: entriesAt(prior.mean, d, places),
+    nu: prior.nu - d + places.length,
   };
 }
 
@@ -250,7 +269,10 @@ export function priorOfClusters(
   const filled = clusters.filter((T) => T[0] > 0);
   const n = filled.reduce((sum, T) => sum + T[0], 0);
   const weights = filled.map((T) => T[0] / n);
-  const covariances = filled.map((T) => scatter(T, d, prior.covariance).map((value) => value / T[0]));
+  const covariances = filled.map((T) => {
+    const spread = scatter(T, d, prior.covariance).map((value) => value / T[0]);
+    return prior.kinds ? withoutSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
+  });
   const withNu = (nu: number, kappa = prior.kappa) =>
     learnedPrior({ ...prior, nu, kappa }, c, { weights, covariances }, covariance);
   if (!learnsNu(prior) || filled.length < 2) return withNu(prior.nu);

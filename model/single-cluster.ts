@@ -4,9 +4,9 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
-import { entriesAt } from './columns.ts';
+import { entriesAt, isAtSpike } from './columns.ts';
 import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
-import { gaussianPart, type Niw } from './niw.ts';
+import { gaussianPart, type Niw, priorAt } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
 import { mean, scatter } from './statistics.ts';
 
@@ -21,6 +21,8 @@ const GROUPS = 256;
 /** Shapes of a component along an axis, density ∝ exp(−|x/s|^β). */
 const POWERS = [1, 1.5, 3, 4, 6, 9, 14, 24, 48];
 const SWEEPS = 2;
+/** Values of a column with a spike that have a shape. */
+const LEAST_OTHERS = 10;
 
 /**
  * The gain in nats, of rows [n,D] that stand for `count` rows: likelihood beyond one Gaussian's, less ½·log for each further parameter; at
@@ -28,9 +30,19 @@ const SWEEPS = 2;
  */
 export function singleClusterGain(rows: Float64Array, prior: Niw, count: number): number {
   const { d, covariance, kinds } = prior;
-  if (kinds && !kinds.continuous.length) return 0;
-  if (kinds)
-    return singleClusterGain(entriesAt(rows, d, kinds.continuous), gaussianPart(prior, kinds), count);
+  if (kinds) {
+    const own = kinds.continuous.length
+      ? singleClusterGain(entriesAt(rows, d, kinds.continuous), gaussianPart(prior, kinds), count)
+      : 0;
+    return kinds.spikes.reduce((sum, spike) => {
+      const others = entriesAt(rows, d, [spike.column]).filter(
+        (_, i) => !isAtSpike(kinds, spike, rows, i * d),
+      );
+      if (others.length < LEAST_OTHERS) return sum;
+      const share = (others.length * d) / rows.length;
+      return sum + singleClusterGain(others, priorAt(prior, [spike.column]), share * count);
+    }, own);
+  }
   const n = rows.length / d;
   const half = Math.log(count) / 2;
   const angles = (d * (d - 1)) / 2;

@@ -2,7 +2,7 @@
  * Splits of a cluster into parts that overlap, found by EM on its rows and judged by soft statistics (docs/algorithm.md, section 6).
  * Rows are [n,D], in float64.
  */
-import { asGaussian, type ColumnKinds } from './columns.ts';
+import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
 import { dot, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
 import { lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
@@ -256,11 +256,27 @@ export function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>
   return out;
 }
 
-/** Rows in coordinates in which Ψ is the identity. */
-function inMetric(rows: Float64Array, { d, psi, covariance }: Niw): Float64Array {
+/** Rows in coordinates in which Ψ is the identity; those at spikes as the mean of the others, as else only these would count. */
+function inMetric(rows: Float64Array, { d, psi, covariance, kinds }: Niw): Float64Array {
   const inverse = whitener(psi, d, covariance);
   const out = new Float64Array(rows.length);
-  for (let at = 0; at < rows.length; at += d) out.set(whitened(inverse, rows.subarray(at, at + d)), at);
+  const filled = kinds?.spikes.length ? withoutSpikes(rows, d, kinds) : rows;
+  for (let at = 0; at < rows.length; at += d) out.set(whitened(inverse, filled.subarray(at, at + d)), at);
+  return out;
+}
+
+function withoutSpikes(rows: Float64Array, d: number, kinds: ColumnKinds): Float64Array {
+  const out = rows.slice();
+  for (const spike of kinds.spikes) {
+    const isAt = (at: number) => isAtSpike(kinds, spike, rows, at);
+    let [n, sum] = [0, 0];
+    for (let at = 0; at < rows.length; at += d)
+      if (!isAt(at)) {
+        n++;
+        sum += rows[at + spike.column];
+      }
+    for (let at = 0; at < rows.length; at += d) if (n && isAt(at)) out[at + spike.column] = sum / n;
+  }
   return out;
 }
 

@@ -58,8 +58,12 @@ export const transformOf = (input: Dim): StateSpec => ({
     scale: float64(['D']),
     offset: float64(['D']),
     below: float64([1]),
+    ...(('atoms' in given || 'atomColumns' in given) && {
+      atomColumns: int32(['atoms'], index(input)),
+      atoms: float32(['atoms']),
+    }),
     ...('columns' in given
-      ? { weights: float32(['D']), columns: int32(['D'], index(input)) }
+      ? { weights: float32(['D']), columns: int32(['D'], index('atoms' in given ? `${input}+atoms` : input)) }
       : { weights: float32([input, 'D']) }),
     ...(('shift' in given || 'factor' in given) && { shift: float32([input]), factor: float32([input]) }),
     ...('grid' in given && { grid: float32([input]) }),

@@ -34,6 +34,12 @@ export function transformFrom(states: States): Transform {
           most: take(tensors, 'most', 'float32'),
         },
     ...('grid' in tensors && { grid: take(tensors, 'grid', 'float32') }),
+    ...('atoms' in tensors && {
+      atoms: {
+        columns: take(tensors, 'atomColumns', 'int32'),
+        values: take(tensors, 'atoms', 'float32'),
+      },
+    }),
   };
 }
 

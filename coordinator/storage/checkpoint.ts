@@ -103,6 +103,7 @@ const kinds = z.object({
   categories: z.array(
     z.object({ columns: z.array(count), low: z.array(z.number()), step: z.array(z.number()) }),
   ),
+  spikes: z.array(z.object({ column: count, flag: count, at: z.number() })),
 });
 const clusterHeader = z.object({
   stage: z.literal('cluster'),

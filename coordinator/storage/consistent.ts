@@ -45,7 +45,8 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
     throw new RangeError('its copies are not of its sample');
   if (state.prior.kinds && !areKinds(state.prior.kinds, d))
     throw new RangeError('its kinds are not those of its columns');
-  if (d > dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
+  // Columns may have a further one each.
+  if (d > 2 * dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
   if (transform) assertTransform(transform, dim, d);
   const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
   assertWidths('net', netWidths(net.shapes), [d, ...hidden, k]);
@@ -89,12 +90,19 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
 
 /** Of raw rows of `input` columns to rows of `dim` numbers. */
 function assertTransform(transform: Transform, input: number, dim: number): void {
-  const { before, columns, weights, bias, scale, offset, grid } = transform;
+  const { before, columns, weights, bias, scale, offset, grid, atoms } = transform;
   const lengths = [bias, scale, offset].every(({ length }) => length === dim);
   const fits = columns
-    ? weights.length === dim && columns.length === dim && columns.every((c) => c >= 0 && c < input)
+    ? weights.length === dim &&
+      columns.length === dim &&
+      columns.every((c) => c >= 0 && c < input + (atoms?.columns.length ?? 0))
     : weights.length === input * dim;
   const maps = [...(before ? [before.factor, before.shift] : []), ...(grid ? [grid] : [])];
+  if (
+    atoms &&
+    !(atoms.columns.length === atoms.values.length && atoms.columns.every((c) => c >= 0 && c < input))
+  )
+    throw new RangeError('its transform has values of no column');
   if (transform.input !== input || !lengths || !fits || maps.some(({ length }) => length !== input))
     throw new RangeError('its transform is not one of its columns');
   const arrays = [weights, bias, scale, offset, ...maps];
@@ -103,15 +111,24 @@ function assertTransform(transform: Transform, input: number, dim: number): void
 }
 
 /** Is each of D columns continuous, or of one category? */
-function areKinds({ continuous, categories }: ColumnKinds, d: number): boolean {
-  const columns = [...continuous, ...categories.flatMap((category) => category.columns)].sort(
+function areKinds({ continuous, categories, spikes }: ColumnKinds, d: number): boolean {
+  const flags = categories
+    .filter((category) => category.columns.length === 1)
+    .map((category) => category.columns[0]);
+  const own = spikes.map(({ column }) => column);
+  const columns = [...own, ...continuous, ...categories.flatMap((category) => category.columns)].sort(
     (a, b) => a - b,
   );
   const fit = categories.every(
     ({ columns, low, step }) =>
       low.length === columns.length && step.length === columns.length && step.every((size) => size !== 0),
   );
-  return fit && columns.length === d && columns.every((column, i) => column === i);
+  return (
+    fit &&
+    spikes.every(({ flag }) => flags.includes(flag)) &&
+    columns.length === d &&
+    columns.every((column, i) => column === i)
+  );
 }
 
 const areCounts = (counts: number[]) => counts.every((count) => Number.isSafeInteger(count) && count >= 0);

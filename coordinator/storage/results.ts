@@ -1,7 +1,7 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedBounds } from '../../data/outlier-bounds.ts';
 import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
-import type { ColumnMap, Transform } from '../../data/transform.ts';
+import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import type { Densities } from '../../model/estep.ts';
@@ -101,7 +101,7 @@ export async function writeModel(
   const { json, weights } = layersModel(by, transform, encoder);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
-  const { before, normalize, input, dim, columns, scale, offset, fences } = transform;
+  const { before, normalize, input, dim, columns, scale, offset, fences, atoms } = transform;
   out.json('model/transform.json', {
     normalize,
     input,
@@ -115,6 +115,7 @@ export async function writeModel(
     ...(encoder && { encoder: savedEncoder(encoder) }),
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
     ...(fences && { fences: savedBounds(fences) }),
+    ...(atoms && { atoms: { columns: [...atoms.columns], values: [...atoms.values] } }),
   });
   const k = state.mixture.k;
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
@@ -166,6 +167,7 @@ export function layersModel(
     { class_name: 'InputLayer', config: rows, weights: [], inputs: 0 },
     ...(encoder ? encodingLayers(encoder) : []),
     ...(before ? unitLayers(before, transform.input) : []),
+    ...(transform.atoms ? atomLayers(transform.atoms, transform.input) : []),
     dense('transform', kernelOf(transform), transform.bias, 'linear'),
     ...('mixture' in by ? densityLayers(by.mixture) : netLayers(by.net)),
     // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
@@ -309,10 +311,75 @@ function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
   ];
 }
 
+/** By this factor any difference is 1 or more. */
+const HUGE = 2 ** 100;
+
+/** Rows with further columns: 0 where a column has exactly this value, else 1, as 1 − max(0, 1 − HUGE·|x − value|). */
+function atomLayers({ columns, values }: Atoms, input: number): SavedLayer[] {
+  const a = columns.length;
+  const layer = (
+    name: string,
+    rows: number,
+    shift: number[],
+    entries: [number, number, number][],
+    activation: string,
+  ) => {
+    const kernel = new Float32Array(rows * shift.length);
+    for (const [from, to, value] of entries) kernel[from * shift.length + to] = value;
+    return dense(name, kernel, Float32Array.from(shift), activation);
+  };
+  const numbers = Array.from({ length: input }, (_, i) => i);
+  const zeros = Array<number>(2 * input).fill(0);
+  const own = [...values];
+  return [
+    layer(
+      'atoms_1',
+      input,
+      [...zeros, ...own.flatMap((value) => [-value, value])],
+      [
+        ...numbers.flatMap((i): [number, number, number][] => [
+          [i, 2 * i, 1],
+          [i, 2 * i + 1, -1],
+        ]),
+        ...own.flatMap((_, j): [number, number, number][] => [
+          [columns[j], 2 * (input + j), 1],
+          [columns[j], 2 * (input + j) + 1, -1],
+        ]),
+      ],
+      'relu',
+    ),
+    layer(
+      'atoms_2',
+      2 * (input + a),
+      [...zeros, ...own.map(() => 1)],
+      [
+        ...zeros.map((_, i): [number, number, number] => [i, i, 1]),
+        ...own.flatMap((_, j): [number, number, number][] =>
+          [0, 1].map((side) => [2 * (input + j) + side, 2 * input + j, -HUGE]),
+        ),
+      ],
+      'relu',
+    ),
+    layer(
+      'atoms_3',
+      2 * input + a,
+      [...numbers.map(() => 0), ...own.map(() => 1)],
+      [
+        ...numbers.flatMap((i): [number, number, number][] => [
+          [2 * i, i, 1],
+          [2 * i + 1, i, -1],
+        ]),
+        ...own.map((_, j): [number, number, number] => [2 * input + j, input + j, -1]),
+      ],
+      'linear',
+    ),
+  ];
+}
+
 /** The transform's kernel [input,dim]; with `columns`, each output depends on one input column only. */
-function kernelOf({ input, dim, columns, weights }: Transform): Float32Array {
+function kernelOf({ input, dim, columns, weights, atoms }: Transform): Float32Array {
   if (!columns) return weights;
-  const kernel = new Float32Array(input * dim);
+  const kernel = new Float32Array((input + (atoms?.columns.length ?? 0)) * dim);
   columns.forEach((column, d) => {
     kernel[column * dim + d] = weights[d];
   });

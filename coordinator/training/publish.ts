@@ -142,7 +142,8 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
 
 /** An input transform as tensors, in which form it is sent to the workers and kept in checkpoints. */
 export function transformTensors(transform: Transform): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid } = transform;
+  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid, atoms } =
+    transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
@@ -152,6 +153,7 @@ export function transformTensors(transform: Transform): Tensors {
     ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
     ...(columns && { columns: nd(columns) }),
     ...(grid && { grid: nd(grid) }),
+    ...(atoms && { atomColumns: nd(atoms.columns), atoms: nd(atoms.values) }),
     ...(fences && {
       fenced: nd(fences.columns),
       low: nd(fences.low),
@@ -184,5 +186,8 @@ export function transformFrom(tensors: Tensors): Transform {
           ...{ low: f32('low'), high: f32('high'), least: f32('least'), most: f32('most') },
         },
     ...('grid' in tensors && { grid: f32('grid') }),
+    ...('atoms' in tensors && {
+      atoms: { columns: take(tensors, 'atomColumns', 'int32'), values: f32('atoms') },
+    }),
   };
 }

@@ -71,6 +71,8 @@ const savedTransform = z.object({
   encoder: orNull(
     z.object({ widths: z.array(size).check(z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
   ),
+  /** Exact values of columns, each of which has a further column; most runs have none. */
+  atoms: orNull(z.object({ columns: z.array(column), values: floats })),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z._default(
     z.array(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
@@ -133,8 +135,10 @@ export function readTrainedModel(run: string): TrainedModel {
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = checked(files, 'model/transform.json', savedTransform);
-  const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments } = saved;
+  const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments, atoms } =
+    saved;
   const width = encoder ? encoder.widths[0] : input;
+  const flags = atoms?.columns.length ?? 0;
   const have = (length: number, ...lists: ArrayLike<unknown>[]) =>
     lists.every((list) => list.length === length);
   const sound =
@@ -145,10 +149,12 @@ export function readTrainedModel(run: string): TrainedModel {
     (!before || (normalize && have(input, before.factor, before.shift))) &&
     fences.every(({ column }) => column < input) &&
     data.logged.every((column) => column < width) &&
-    (!columns || (have(dim, columns) && columns.every((column) => column < input)));
+    (!atoms || (columns && !encoder && have(atoms.columns.length, atoms.values))) &&
+    (!atoms || atoms.columns.every((column) => column < input)) &&
+    (!columns || (have(dim, columns) && columns.every((column) => column < input + flags)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
-  const { layers, byMixture } = readWeights(files, widths, dim, before !== null);
+  const { layers, byMixture } = readWeights(files, widths, dim, before !== null, flags);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
   const [kernel, bias, ...classifier] = layers;
   const { imageSize, outliers, drop, ...table } = config;
@@ -180,6 +186,9 @@ export function readTrainedModel(run: string): TrainedModel {
       scale: Float64Array.from(scale),
       offset: Float64Array.from(offset),
       fences: boundsFrom(fences),
+      ...(atoms && {
+        atoms: { columns: Int32Array.from(atoms.columns), values: Float32Array.from(atoms.values) },
+      }),
     },
   };
 }
@@ -201,7 +210,7 @@ function aboutRun(run: string): z.infer<typeof about> {
 
 /** Layers without products, or with numbers that do not matter: what these do is in transform.json, or follows from shapes. */
 const OTHERS =
-  /^((encoder_input|columns|negatives|unit_numbers|half_sums)\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
+  /^((encoder_input|columns|negatives|unit_numbers|half_sums|atoms_[123])\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
 
 /**
  * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net; or in place of the
@@ -212,6 +221,7 @@ function readWeights(
   widths: number[],
   dim: number,
   before: boolean,
+  flags: number,
 ): { layers: Part[]; byMixture: boolean } {
   const [{ weights }] = checked(files, 'model/model.json', savedModel).weightsManifest;
   const bytesOf = (shape: number[]) => 4 * elementCount(shape);
@@ -224,10 +234,12 @@ function readWeights(
   const own = all.filter(({ name }) => !OTHERS.test(name));
   const encoding = 2 * (widths.length - 1);
   const byMixture = own[encoding + 2]?.name === 'whitened/kernel';
-  const others = 4 * Number(widths.length > 1) + 6 * Number(before) + 4 * Number(byMixture);
+  const others =
+    4 * Number(widths.length > 1) + 6 * Number(before) + 4 * Number(byMixture) + 6 * Number(flags > 0);
   const densities = byMixture ? own.slice(encoding + 2) : [];
   const [whitening, bias, constant] = densities.map(({ shape }) => shape);
-  let width = widths[0];
+  // Without an encoder, as there are no further columns with one.
+  let width = widths[0] + flags;
   const fits = own.slice(0, own.length - densities.length).every(({ shape }, i) => {
     if (i % 2) return shape.length === 1 && shape[0] === width;
     const isKernel = shape.length === 2 && shape[0] === width;

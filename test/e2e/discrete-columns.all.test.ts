@@ -6,6 +6,7 @@ import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
+import { exportedLabels } from './exported.ts';
 import { dpmesh, jsonOf, refused, runFileOf, scratch, sha256, startAndReach, writeRows } from './support.ts';
 
 const folder = scratch();
@@ -107,6 +108,24 @@ test('ratings are spread over their steps in training alone, in the same way by 
     assert.equal(found[i], label);
     equal.set(row.join(), label);
   }
+});
+
+test('zero-inflated columns: shares of zeros and Gaussians of the others, in training, prediction and the exported model', async () => {
+  const values = rows.map((row) => row.map((value, j) => (j < 2 && rng.uniform() < 0.5 ? 0 : value)));
+  const [data, one, dies] = [writeRows(path('zeros.npy'), values), path('zeros'), path('zeros-dies')];
+  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  assert.equal(jsonOf(ended).k, 4);
+  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
+  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
+  assert.match(runFileOf(one).likelihood.why, /^columns 0 .* \(0\), 1 .* \(0\) have one exact value /);
+  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
+  await running.killAll();
+  await dpmesh(['resume', dies]);
+  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('zeros-predicted.npy')]);
+  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
+  assert.equal(new Set([...hashes, sha256(path('zeros-predicted.npy'))]).size, 1);
+  const exported = await exportedLabels(one, Float32Array.from(values.flat()), D);
+  assert.ok(exported.filter((label, i) => label !== found[i]).length <= 2);
 });
 
 test('a heavy tail beside columns of two values is one cluster', async () => {

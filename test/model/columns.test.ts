@@ -228,6 +228,76 @@ describe('columns that are not continuous', () => {
     assert.equal(singleClusterGain(rows, prior, 500), singleClusterGain(continuousOf(rows), inner, 500));
   });
 
+  for (const covariance of COVARIANCES)
+    test(`a column with a spike: the others' Gaussian and the share of rows that have them (${covariance})`, () => {
+      const at = -1.5;
+      const kinds = columnKinds(3, [{ columns: [2], low: [-0.6], step: [2] }], [{ column: 1, flag: 2, at }]);
+      const full = covariance === 'full';
+      const prior = niwPrior({
+        ...{ mean: Float64Array.of(0.1, 0.3, 0), kappa: 0.2, nu: 6, covariance, kinds, estimate: 'mean' },
+        psi: full ? Float64Array.of(2, 0, 0, 0, 3, 0, 0, 0, 1) : Float64Array.of(2, 3, 1),
+      });
+      const rng = generator(13n, 'spike');
+      const draw = (n: number, share: number, mean: number) =>
+        Array.from({ length: n }, () => {
+          const has = rng.uniform() < share;
+          return [rng.normal(), has ? mean + rng.normal() : at, has ? 1.4 : -0.6];
+        });
+      const statistics = (rows: number[][]) => statisticsOf(Float64Array.from(rows.flat()), 3, covariance);
+      const [a, b] = [draw(60, 0.3, 1), draw(40, 0.8, 3)];
+      const others = (rows: number[][]) => rows.filter((row) => row[2] > 0);
+      const priorOfColumn = (i: number) =>
+        niwPrior({
+          ...{ mean: prior.mean.slice(i, i + 1), kappa: 0.2, nu: 4, covariance, estimate: 'mean' },
+          psi: Float64Array.of(prior.psi[full ? 4 * i : i]),
+        });
+      const column = (rows: number[][], i: number) =>
+        statisticsOf(
+          Float64Array.from(rows, (row) => row[i]),
+          1,
+          covariance,
+        );
+      const expected =
+        logMarginal(priorOfColumn(0), column(a, 0)) +
+        logMarginal(priorOfColumn(1), column(others(a), 1)) +
+        sequential(
+          a.map((row) => Number(row[2] > 0)),
+          2,
+        );
+      close(logMarginal(prior, statistics(a)), expected, 1e-10);
+      const mixture = mStep(prior, [statistics(a), statistics(b)], 0);
+      const { r } = responsibilities(
+        Float64Array.from(a.flat()),
+        3,
+        [0, 1].map((k) => ({
+          mean: mixture.means[k],
+          covariance: mixture.covariances[k],
+          weight: mixture.weights[k],
+        })),
+        covariance,
+        kinds,
+      );
+      const fits = [a, b].map((rows) => ({
+        weight: rows.length / 100,
+        of: [
+          pointEstimate(priorOfColumn(0), column(rows, 0)),
+          pointEstimate(priorOfColumn(1), column(others(rows), 1)),
+        ],
+        share: (others(rows).length + 0.5) / (rows.length + 1),
+      }));
+      const normal = (x: number, { mean: [m], covariance: [v] }: (typeof fits)[0]['of'][0]) =>
+        -(Math.log(v) + (x - m) ** 2 / v) / 2;
+      for (const [i, row] of a.entries()) {
+        const [first, second] = fits.map(
+          ({ weight, of, share }) =>
+            Math.log(weight) +
+            normal(row[0], of[0]) +
+            (row[2] > 0 ? Math.log(share) + normal(row[1], of[1]) : Math.log(1 - share)),
+        );
+        close(r[2 * i], 1 / (1 + Math.exp(second - first)), 1e-9);
+      }
+    });
+
   test('all of them', () => {
     const kinds = columnKinds(
       3,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gridStep } from '../../model/grid.ts';
+import { atomOf, gridStep } from '../../model/grid.ts';
 import { generator } from '../../model/random.ts';
 
 const rng = generator(1n, 'grid');
@@ -49,4 +49,14 @@ test('two values, continuous ones, many, unequal steps, and few rows are not', (
     of(7, (i) => i),
     0,
   );
+});
+
+test('one exact value in a share of the rows of a continuous column', () => {
+  const values = (share: number, other: () => number) =>
+    Float64Array.from({ length: 1000 }, () => (rng.uniform() < share ? 2.5 : other()));
+  const found = atomOf(values(0.4, () => rng.normal()))!;
+  assert.equal(found.value, 2.5);
+  assert.ok(Math.abs(found.others - 0.6) < 0.06);
+  assert.equal(atomOf(values(0.05, () => rng.normal())), null);
+  assert.equal(atomOf(values(0.4, () => rng.below(20))), null);
 });

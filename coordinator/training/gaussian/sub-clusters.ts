@@ -130,9 +130,26 @@ export async function nearestParts(
   return { rules, parts: await statisticsByRules(rounds, rules, sets) };
 }
 
-/** A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. */
-export function metricOf({ config }: Pick<Run, 'config'>, prior: Niw, k: number): Metric {
-  return config.priorScaleChoice === 'learned' && k > 1 ? prior.psi : null;
+/** Times its variance that a column with a spike has in a metric. */
+const SPIKES_APART = 100;
+
+/**
+ * A learned Ψ, which is about the covariance within clusters; that of a single cluster would make all directions equal. Along columns with a spike,
+ * rows at it are so far from the others that nothing else would count: these hardly do.
+ */
+export function metricOf(
+  { config, covariance }: Pick<Run, 'config' | 'covariance'>,
+  prior: Niw,
+  k: number,
+): Metric {
+  const { d, kinds } = prior;
+  const own = config.priorScaleChoice === 'learned' && k > 1 ? prior.psi : null;
+  if (!kinds?.spikes.length) return own;
+  const stride = prior.covariance === 'full' ? d + 1 : 1;
+  const metric = own?.slice() ?? prior.psi.map((_, p) => (p % stride ? 0 : 1));
+  for (const { column } of kinds.spikes)
+    metric[column * stride] = SPIKES_APART * covariance[covariance.length > d ? column * (d + 1) : column];
+  return metric;
 }
 
 /**

@@ -1,13 +1,54 @@
-import { applyColumns, type Moments, type Transform } from '../../../data/transform.ts';
-import { type Category, type ColumnKinds, columnKinds } from '../../../model/columns.ts';
+import {
+  type Moments,
+  momentsWithAtoms,
+  planTransform,
+  type Transform,
+  type TransformChoice,
+} from '../../../data/transform.ts';
+import { formatNumber } from '../../../data/value-range.ts';
+import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/columns.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { FEW_COLUMNS } from '../reading/moments.ts';
+import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
 
 /** Which columns are not continuous, and so not Gaussian (docs/algorithm.md, section 3). */
 
 /** Rounding error of a share, or relative one of a variance, in float64. */
 const ROUNDING = 1e-9;
 const MOST_NAMED = 6;
+
+/** A value that a column has exactly in all but a share of the rows. */
+export interface Atom {
+  column: number;
+  value: number;
+  others: number;
+}
+
+/**
+ * What was chosen, with further columns that say which rows have other values than these, where the transform keeps columns apart and there is room
+ * for them; and the moments of all columns.
+ */
+export function withAtoms(
+  chosen: { transform: Transform; covariance: Float64Array },
+  { moments, fences }: Pick<DataMoments, 'moments' | 'fences'>,
+  atoms: readonly Atom[],
+  rows: number,
+  choice: TransformChoice,
+): { transform: Transform; covariance: Float64Array; moments: Moments } {
+  const { columns, normalize, dim, input } = chosen.transform;
+  const own = atoms.filter(({ column }) => columns?.includes(column));
+  if (normalize || !own.length || dim + own.length > FEW_COLUMNS) return { ...chosen, moments };
+  const all = momentsWithAtoms(
+    moments,
+    own.map(({ others }) => others),
+    rows,
+  );
+  const { transform, covariance } = planTransform(choice, all, fences);
+  const values = {
+    columns: Int32Array.from(own, ({ column }) => column),
+    values: Float32Array.from(own, ({ value }) => value),
+  };
+  return { covariance, moments: all, transform: { ...transform, input, atoms: values } };
+}
 
 interface KindsInput {
   transform: Transform;
@@ -38,8 +79,10 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
   const { columns, dim } = transform;
   if (!columns || transform.normalize || dim > FEW_COLUMNS) return null;
   const own = new Set([...categories.values()].flat());
-  const pairs = twoValued(input).filter((column) => !own.has(column));
-  const groups = [...categories.values(), ...exclusive(input, pairs)]
+  const atoms = [...(transform.atoms?.columns ?? [])];
+  const flags = atoms.map((_, a) => transform.input + a);
+  const pairs = twoValued(input).filter((column) => !own.has(column) && column < transform.input);
+  const groups = [...categories.values(), ...exclusive(input, pairs), ...flags.map((flag) => [flag])]
     .map((group) => group.filter((column) => columns.includes(column)))
     .filter((group) => group.length);
   // Where a category is all there is, its values are the clusters.
@@ -55,6 +98,14 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
     (group) =>
       group.length > 1 && group.reduce((sum, column) => sum + share(input, column), 0) > 1 - ROUNDING,
   );
+  const spikes = atoms.map((column, a): Spike => {
+    const place = columns.indexOf(column);
+    return {
+      column: place,
+      flag: columns.indexOf(flags[a]),
+      at: placed(input, () => transform.atoms!.values[a])[place],
+    };
+  });
   const called = (which: readonly number[], one: string, many: string) =>
     which.length
       ? [
@@ -73,12 +124,17 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
           `${discrete.join(', and ')}: within a cluster they are independent of the others, each value with a probability`,
         ]
       : []),
+    ...(atoms.length
+      ? [
+          `${listed(atoms.map((c, a) => `${names?.[c] ?? `${c} (counted from 0)`} (${formatNumber(transform.atoms!.values[a])})`))} ${atoms.length > 1 ? 'have' : 'has'} one exact value in a share of the rows, which has a probability within a cluster; the others have a Gaussian`,
+        ]
+      : []),
     ...called([...gridded], 'has', 'have').map(
       (have) => `${have} few values, at equal steps: training spreads each over its step`,
     ),
   ];
   return {
-    kinds: groups.length ? columnKinds(dim, found) : null,
+    kinds: groups.length ? columnKinds(dim, found, spikes) : null,
     grid: gridded.length ? grid : null,
     rank: dim - complete.length,
     why: said.join('; '),
@@ -125,6 +181,10 @@ function twoValued({ moments: { mean, covariance, min, max }, rows }: KindsInput
 
 /** Values of the columns in x, as the workers compute them. */
 function placed({ transform }: KindsInput, value: (column: number) => number): Float64Array {
-  const raw = Float32Array.from({ length: transform.input }, (_, column) => value(column));
-  return Float64Array.from(applyColumns(transform, raw), (y, i) => y * transform.scale[i]);
+  const { columns, weights, bias, scale } = transform;
+  const { fround } = Math;
+  return Float64Array.from(
+    columns!,
+    (column, i) => fround(fround(fround(value(column)) * weights[i]) + bias[i]) * scale[i],
+  );
 }

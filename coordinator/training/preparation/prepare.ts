@@ -17,7 +17,7 @@ import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
-import { kindsOf } from './kinds.ts';
+import { type Atom, kindsOf, withAtoms } from './kinds.ts';
 import { chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
 
@@ -30,6 +30,8 @@ export interface PrepareInput {
   categories?: ReadonlyMap<string, readonly number[]>;
   /** The step of the grid that each column's values are on, 0 for none; null: none is. */
   grid?: Float32Array | null;
+  /** Values that a share of a column's rows has exactly, and the share of the others. */
+  atoms?: readonly Atom[];
   /** Columns are the pixels of images. */
   arePixels?: boolean;
   /** Warnings have been given before. */
@@ -58,23 +60,24 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
       `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
     );
   publishHashes({ dispatcher }, hashes);
-  const chosen = await chooseLikelihood({ ...input, dispatcher }, data);
-  const { likelihood: name } = chosen;
+  const decided = await chooseLikelihood({ ...input, dispatcher }, data);
+  const { likelihood: name } = decided;
+  const isMixture = name === 'gaussian' && input.config.schedule !== 'paper';
+  const { categories = new Map(), grid = null, atoms = [], names } = input;
+  const rows = fences ? n : moments.rows;
+  const chosen = isMixture
+    ? withAtoms(decided, data, atoms, rows, input.config.transform)
+    : { ...decided, moments };
   const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
-  const { categories = new Map(), grid = null, names } = input;
-  const isMixture = name === 'gaussian' && config.schedule !== 'paper';
-  const rows = fences ? n : moments.rows;
-  const found = isMixture
-    ? kindsOf({ transform: chosen.transform, moments, categories, grid, names, rows })
-    : null;
+  const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
   const transform = found?.grid ? { ...chosen.transform, grid: found.grid } : chosen.transform;
   const kinds = found?.kinds ?? undefined;
   const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
   assertFullRank(config, chosen.covariance, d, found?.rank ?? d);
   const prior = priorOf(config, d, covariance, kinds);
-  const why = [chosen.why, found?.why].filter((reason) => reason != null).join('; ') || null;
+  const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);

@@ -123,7 +123,9 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
     });
     // The last column has two values.
     const category = { columns: [d - 1], low: [f64(1)[0] || 0], step: [2.5] };
-    const kinds = drawn.isDiscrete && { kinds: columnKinds(d, [category]) };
+    const kinds = drawn.isDiscrete && {
+      kinds: columnKinds(d, [category], d > 1 ? [{ column: 0, flag: d - 1, at: 0.5 }] : []),
+    };
     const squareOf = (d: number) => (covariance === 'full' ? d * d : d);
     const layout = { rows, dim: d, shards, blockRows: 16, seed: '18446744073709551615' };
     const { loss, lossSinceChange } = drawn;
