@@ -219,6 +219,16 @@ describe('a task is refused before any work', () => {
       });
     for (const half of [Int32Array.of(0), Int32Array.of(1, 2), new Int32Array(0), Float64Array.of(1)])
       refuses(caseOf('statistics'), { transform: { ...STATES.transform, half: nd(half) } });
+    const exact = (columns: number[], values: number[]) => ({
+      transform: {
+        ...STATES.transform,
+        atomColumns: nd(Int32Array.from(columns)),
+        atoms: nd(Float32Array.from(values)),
+      },
+    });
+    checkTask(caseOf('statistics'), statesWith(exact([0], [2.5])));
+    refuses(caseOf('statistics'), exact([99], [2.5]));
+    refuses(caseOf('statistics'), exact([0], [2.5, 1]));
     for (const [copyOf, copyStarts] of [
       [
         [0, 2],
