@@ -37,6 +37,9 @@ export type PointEstimate = (typeof POINT_ESTIMATES)[number];
 /** How a Ψ that stays fixed is chosen from the data: see `priorScale`. */
 export type FixedScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
 
+/** Of the prior mean, in rows: where nothing is known of how far means are from it. */
+export const LEAST_KAPPA = 1e-4;
+
 /** ε: the share of the data's covariance in a learned Ψ. */
 const SCALE_FLOOR = 1e-4;
 
@@ -214,18 +217,39 @@ function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): numb
   return sum;
 }
 
-/** A learned prior with Ψ from the clusters of `mixture`; `covariance`: that of all rows. */
+/** A mixture's clusters. */
+interface Clusters {
+  weights: ArrayLike<number>;
+  means: Float64Array[];
+  covariances: Float64Array[];
+}
+
+/**
+ * A prior learned from clusters (empirical Bayes): Ψ as above, and κ, by which their means are as far from m₀ as the prior expects:
+ * Σ_k (μ_k − m₀)ᵀW⁻¹(μ_k − m₀) = (K − 1)·D/κ. Of one cluster κ is the least, and at most 1, so that each number of a mean costs at least
+ * ½·log n, as by BIC. `covariance`: that of all rows.
+ */
 export function learnedPrior(
   prior: Niw,
   c: number,
-  mixture: { weights: ArrayLike<number>; covariances: Float64Array[] },
+  { weights, means, covariances }: Clusters,
   covariance: Float64Array,
 ): Niw {
-  const { weights, covariances } = mixture;
-  const dataCovariance = prior.covariance === 'diag' ? diagonalOf(covariance, prior.d) : covariance;
+  const { d, nu } = prior;
+  const dataCovariance = prior.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
+  const psi = learnedScale(c, nu, d, weights, covariances, dataCovariance);
+  const places = prior.kinds?.continuous ?? [...Array(d).keys()];
+  const inverse = whitener(blockAt(psi, d, places, prior.covariance), places.length, prior.covariance);
+  let apart = 0;
+  for (const mean of means)
+    apart += squaredNorm(inverse, entriesAt(minus(mean, prior.mean), d, places)) * c * (nu - d - 1);
+  const K = means.length;
+  const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, ((K - 1) * places.length) / apart)) : 1;
+  // As though one cluster more had been seen, as far away as can be: two clusters alone tell little of how far apart all are.
   return niwPrior({
     ...prior,
-    psi: learnedScale(c, prior.nu, prior.d, weights, covariances, dataCovariance),
+    psi,
+    kappa: K > 1 ? kappa ** ((K - 1) / K) * LEAST_KAPPA ** (1 / K) : LEAST_KAPPA,
   });
 }
 
@@ -233,30 +257,14 @@ export function learnedPrior(
 const LEAST_COLUMNS_OF_NU = 16;
 /** Values of v from which the best is taken, as multiples of D. */
 const FREEDOMS = [1, 2, 4, 8, 16, 32, 64];
-/** κ where it is learned: not above 1, so that each number of a mean costs at least ½·log n, as by BIC. */
-const [LEAST_KAPPA, MOST_KAPPA] = [1e-4, 1];
 
-/** Are ν and κ learned besides Ψ: how alike the clusters' covariances are, and how far their means lie apart? (Columns of all kinds: not tried.) */
+/** Is ν learned besides: how alike the clusters' covariances are? (Columns of all kinds: not tried.) */
 export const learnsNu = ({ d, covariance, kinds }: Pick<Niw, 'd' | 'covariance' | 'kinds'>): boolean =>
   covariance === 'full' && !kinds && d >= LEAST_COLUMNS_OF_NU;
 
-/** D/κ: the mean squared distance of the clusters' means from that of the prior, in the metric of W. */
-function learnedKappa(
-  { d, mean: m0 }: Niw,
-  clusters: Float64Array[],
-  within: Float64Array,
-  covariance: Float64Array,
-): number {
-  const floored = within.map((value, p) => value + SCALE_FLOOR * covariance[p]);
-  const inverse = whitener(floored, d, 'full');
-  const squares = clusters.map((T) => squaredNorm(inverse, minus(mean(T, d), m0)));
-  const distance = squares.reduce((a, b) => a + b, 0) / clusters.length;
-  return Math.max(LEAST_KAPPA, Math.min(MOST_KAPPA, d / distance));
-}
-
 /**
- * The prior learned from clusters, given by their statistics. In many columns, of two clusters or more, κ is such that means scatter by W/κ, and ν
- * that under which they have most evidence: clusters whose covariances are alike share them. `zeta` tempers the statistics.
+ * The prior learned from clusters, given by their statistics. In many columns, of two clusters or more, ν is that under which they have most
+ * evidence: clusters whose covariances are alike share them. `zeta` tempers the statistics.
  */
 export function priorOfClusters(
   prior: Niw,
@@ -268,23 +276,24 @@ export function priorOfClusters(
   const { d } = prior;
   const filled = clusters.filter((T) => T[0] > 0);
   const n = filled.reduce((sum, T) => sum + T[0], 0);
-  const weights = filled.map((T) => T[0] / n);
-  const covariances = filled.map((T) => {
-    const spread = scatter(T, d, prior.covariance).map((value) => value / T[0]);
-    return prior.kinds ? withoutSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
-  });
-  const withNu = (nu: number, kappa = prior.kappa) =>
-    learnedPrior({ ...prior, nu, kappa }, c, { weights, covariances }, covariance);
+  const own: Clusters = {
+    weights: filled.map((T) => T[0] / n),
+    means: filled.map((T) => mean(T, d)),
+    covariances: filled.map((T) => {
+      const spread = scatter(T, d, prior.covariance).map((value) => value / T[0]);
+      return prior.kinds ? withoutSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
+    }),
+  };
+  const withNu = (nu: number) => learnedPrior({ ...prior, nu }, c, own, covariance);
   if (!learnsNu(prior) || filled.length < 2) return withNu(prior.nu);
-  const kappa = learnedKappa(prior, filled, withinClusters(weights, covariances), covariance);
   const tempered = filled.map((T) => scaleStatistics(T, zeta));
   let best = { prior, evidence: -Infinity };
   for (const freedom of FREEDOMS) {
-    const own = withNu(d + 1 + freedom * d, kappa);
-    const evidence = tempered.reduce((sum, T) => sum + logMarginal(own, T), 0);
+    const learned = withNu(d + 1 + freedom * d);
+    const evidence = tempered.reduce((sum, T) => sum + logMarginal(learned, T), 0);
     // It has a single maximum.
     if (evidence <= best.evidence) break;
-    best = { prior: own, evidence };
+    best = { prior: learned, evidence };
   }
   return best.prior;
 }

@@ -31,8 +31,8 @@ export interface SoftParts {
 /** The prior for clusters with these statistics; without any, that before they are known. */
 export type PriorOf = (T: Float64Array[]) => Niw;
 
-/** Rows below which a part is left out: as few as a proposal needs. */
-const LEAST_ROWS = 6;
+/** Rows below which a part is left out: as few as a proposal needs, and of fewer than D + 1 the prior alone knows the covariance. */
+const leastRows = (d: number) => Math.max(6, d + 1);
 /** Passes of EM over some rows from each start, then from the best of them, and over all rows from the best of these. */
 const FIRST_PASSES = 4;
 const FURTHER_PASSES = 10;
@@ -128,37 +128,41 @@ function refined(
   passes: number,
   priorOf: (T: Float64Array[]) => Niw,
 ): SoftParts | null {
+  const least = leastRows(d);
   let T = start;
   for (let pass = 0; ; pass++) {
-    T = T.filter(([n]) => n >= LEAST_ROWS);
+    T = T.filter(([n]) => n >= least);
     if (T.length < 2) return null;
     const prior = priorOf(T);
     const total = T.reduce((sum, [n]) => sum + n, 0);
     const gaussians = T.map((t) => ({ weight: t[0] / total, ...pointEstimate(prior, t) }));
     const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance, prior.kinds);
     T = softStatistics(rows, d, r, T.length, prior.covariance);
-    if (pass === passes - 1) return T.every(([n]) => n >= LEAST_ROWS) ? { T, r, entropy } : null;
+    if (pass === passes - 1) return T.every(([n]) => n >= least) ? { T, r, entropy } : null;
   }
 }
 
 /** The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. */
 function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
   const parts = T.map((t, j) => ({ t, share: column(r, T.length, j) }));
-  while (parts.length > 1) {
-    let best = { gain: 0, a: -1, b: -1 };
-    for (let b = 1; b < parts.length; b++)
-      for (let a = 0; a < b; a++) {
-        const gain =
-          logMergeRatio(prior, parts[a].t, parts[b].t, alpha, 1) - overlap(parts[a].share, parts[b].share);
-        if (gain > best.gain) best = { gain, a, b };
-      }
-    if (best.gain === 0) break;
-    const [gone] = parts.splice(best.b, 1);
-    const stays = parts[best.a];
-    stays.t = addStatistics(stays.t, gone.t);
-    stays.share = stays.share.map((share, i) => share + gone.share[i]);
+  type Part = (typeof parts)[number];
+  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a.share, b.share);
+  const gains = new Map(parts.map((a, i) => [a, new Map(parts.slice(0, i).map((b) => [b, gainOf(a, b)]))]));
+  for (;;) {
+    let best = { gain: 0, a: parts[0], b: parts[0] };
+    for (const [a, row] of gains) for (const [b, gain] of row) if (gain > best.gain) best = { gain, a, b };
+    const { a, b } = best;
+    if (a === b) return parts.filter((part) => gains.has(part)).map(({ t }) => t);
+    gains.delete(a);
+    gains.delete(b);
+    for (const row of gains.values()) {
+      row.delete(a);
+      row.delete(b);
+    }
+    const union = { t: addStatistics(b.t, a.t), share: b.share.map((share, i) => share + a.share[i]) };
+    gains.set(union, new Map([...gains.keys()].map((other) => [other, gainOf(union, other)])));
+    parts.push(union);
   }
-  return parts.map(({ t }) => t);
 }
 
 const column = (r: Float64Array, m: number, j: number) =>
@@ -222,6 +226,20 @@ export function bestSoftSplit(
     const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
     return [{ some, T: found.T, logRatio }];
   }
+}
+
+/**
+ * Other parts of all rows: EM from these, then those are joined whose union has more evidence, then EM again. Null: none stays apart.
+ */
+export function regrown(
+  rows: Float64Array,
+  parts: Float64Array[],
+  priorOf: PriorOf,
+  alpha: number,
+): SoftParts | null {
+  const { d } = priorOf([]);
+  const grown = refined(rows, d, parts, FURTHER_PASSES, priorOf);
+  return grown && refined(rows, d, joined(priorOf(grown.T), grown, alpha), FINAL_PASSES, priorOf);
 }
 
 /** Parts of some of a cluster's rows, and log H of the cluster's split into such parts. */

@@ -286,7 +286,7 @@ const TASKS = {
     results: () => ({ T: float64(['2*K', 'P'], diverging), counts: float64(['2*K'], counts) }),
   }),
   'sample-labels': task({
-    parameters: { every: natural, byMixture },
+    parameters: { every: natural, byMixture, draw: z.optional(count) },
     ...onSample,
     sums: false,
     reads: (task) => ({ ...sample, ...readsOfClusters(task) }),

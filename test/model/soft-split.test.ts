@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { CLOSE } from '../../model/evidence-for-k.ts';
 import { logSplitRatio } from '../../model/hastings.ts';
 import { niwPrior, priorOfClusters } from '../../model/niw.ts';
 import { generator } from '../../model/random.ts';
@@ -8,6 +9,7 @@ import {
   bestSoftSplit,
   logSoftRatio,
   type PriorOf,
+  regrown,
   responsibilities,
   softStatistics,
 } from '../../model/soft-split.ts';
@@ -44,7 +46,7 @@ function judged(values: number[], d: number, covariance: Covariance = 'full') {
   const { rows, n, priorOf, start } = oneCluster(values, d, covariance);
   const split = bestSoftSplit(rows, priorOf, 10, 1, generator(1n, 'test'));
   const single = singleClusterGain(rows, start, n);
-  return { split, single, accepted: !!split && split.logRatio > single };
+  return { split, single, accepted: !!split && split.logRatio > Math.max(CLOSE, single) };
 }
 
 /** Rows of Gaussians, in turn, by the columns' standard deviations. */
@@ -112,6 +114,22 @@ describe('parts that overlap are found', () => {
     for (const [n] of split!.T) close(n, 300, 1e-6);
     assert.ok(split!.entropy < 1e-3);
   });
+});
+
+test('three clusters in a row, of which two have the one in the middle between them, are found together', () => {
+  const at = [-3, 0, 3].map((x) => ({ at: [x, 0], sd: 1 }));
+  const { rows, d, n, priorOf } = oneCluster(mixed(11, 400, at), 2);
+  const sides = Float64Array.from({ length: 4 * n }, (_, p) => {
+    const x = rows[d * Math.floor(p / 4)];
+    return Number(p % 4 === (x < -0.6 ? 0 : x < 0 ? 1 : x < 0.6 ? 2 : 3));
+  });
+  const halves = softStatistics(rows, d, sides, 4, 'full');
+  const found = regrown(rows, halves, priorOf, 10)!;
+  assert.equal(found.T.length, 3);
+  for (const [size] of found.T) assert.ok(Math.abs(size - 400) < 50, `${size} rows`);
+  // Nothing is left to be joined or found.
+  const again = regrown(rows, found.T, priorOf, 10)!;
+  assert.equal(again.T.length, 3);
 });
 
 describe('one cluster of another shape is not split', () => {

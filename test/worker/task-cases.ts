@@ -107,7 +107,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   'sub-statistics': [{ task: 'sub-statistics', diagonal: false }],
   'sample-labels': [
     { task: 'sample-labels', every: 2 },
-    { task: 'sample-labels', every: 2, byMixture: true },
+    { task: 'sample-labels', every: 2, byMixture: true, draw: 3 },
   ],
   'cell-sums': [
     { task: 'cell-sums', ...cells },

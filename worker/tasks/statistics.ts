@@ -1,4 +1,4 @@
-import { seedCandidate } from '../../model/mixture.ts';
+import { chooseByWeight, seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
@@ -89,14 +89,29 @@ const seedDistances: TaskFunction<'seed-distances'> = async (context, task, unit
 const startsWith = (all: Float64Array, first: Float64Array) =>
   first.length <= all.length && first.every((value, i) => value === all[i]);
 
-/** Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. */
-const sampleLabels: TaskFunction<'sample-labels'> = async (context, task, unit) => {
-  const k = context.states.classifier(task.byMixture).at(-1)!.shape[0];
-  const all = await context.labels(unit.shard, task.byMixture);
+/**
+ * Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. With `draw`, the
+ * labels are drawn by the rows' responsibilities.
+ */
+const sampleLabels: TaskFunction<'sample-labels'> = async (context, { every, draw, byMixture }, unit) => {
+  const k = context.states.classifier(byMixture).at(-1)!.shape[0];
+  const all = await context.labels(unit.shard, byMixture);
   const counts = new Float64Array(k);
   for (const label of all) counts[label]++;
-  const labels = zeros(labelDtype(k), Math.ceil(all.length / task.every));
-  for (let i = 0; i < labels.length; i++) labels[i] = all[i * task.every];
+  const labels = zeros(labelDtype(k), Math.ceil(all.length / every));
+  for (let i = 0; i < labels.length; i++) labels[i] = all[i * every];
+  if (draw === undefined) return { labels: nd(labels), counts: nd(counts) };
+  const { backend, seed } = context;
+  const rng = generator(seed, 'draw-labels', draw, unit.shard);
+  const { scaled } = await context.sample(unit.shard);
+  for await (const { start, x, logits } of context.outputs(scaled, FORWARD_ROWS, byMixture)) {
+    const softmax = backend.softmaxRows(logits, 0);
+    const r = await backend.read(softmax);
+    backend.free(softmax);
+    for (let i = 0; i < x.shape[0]; i++)
+      if ((start + i) % every === 0)
+        labels[(start + i) / every] = chooseByWeight(r.subarray(i * k, (i + 1) * k), rng.uniform());
+  }
   return { labels: nd(labels), counts: nd(counts) };
 };
 

@@ -10,7 +10,7 @@ import { mostClusters, type Partition, rowsTensor } from '../rounds.ts';
 import type { Likelihood, LikelihoodKind, Run, Target } from '../run-context.ts';
 import { withLargeSample } from '../sample.ts';
 import { joinStep, mergeStep } from './merge.ts';
-import { clusterRowsSource, looksAtOverlap } from './overlap.ts';
+import { type ClusterRowsOf, clusterRowsSource, looksAtOverlap } from './overlap.ts';
 import { finalHalves } from './shapes.ts';
 import { byEvidence, splitStep } from './split.ts';
 import { estimateSubClusters, isSubMStepDue } from './sub-clusters.ts';
@@ -67,7 +67,11 @@ function gaussianLikelihood(initK: number): Likelihood {
   const withMixture = (run: Run, { mixture }: State) => {
     if (run.byMixture) publish(run, mixture);
   };
-  const clusterRows = clusterRowsSource();
+  const rowsSource = clusterRowsSource();
+  const clusterRows: ClusterRowsOf = (run, state) => {
+    publish({ ...run, byMixture: true }, state.mixture);
+    return rowsSource(run, state);
+  };
   return {
     name: 'gaussian',
     initK,

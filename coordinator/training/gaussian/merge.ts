@@ -148,7 +148,8 @@ export async function applyChange(
   step: Pick<Step, 'progress' | 'exhaustive' | 'joined'>,
 ): Promise<State> {
   const refits = next.flatMap(({ refit }) => refit ?? []);
-  const changed = Math.abs(next.length - state.mixture.k);
+  // Other Gaussians may have replaced as many.
+  const changed = Math.abs(next.length - state.mixture.k) || Number(refits.length > 0);
   const after = withChange(run, state, { kind, changed, k: next.length, ...step });
   if (!changed) return after;
   const statistics = refits.map(({ T }) => T);

@@ -3,6 +3,7 @@ import { MOST_COLUMNS_BY_MIXTURE } from '../../../model/classifier.ts';
 import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { minus } from '../../../model/linalg.ts';
+import { nearestCentre } from '../../../model/mixture.ts';
 import { learnsNu, logMarginal, type Niw, priorOfClusters } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { singleClusterGain } from '../../../model/single-cluster.ts';
@@ -10,13 +11,15 @@ import {
   bestSoftSplit,
   type PriorOf,
   ratioOf,
+  regrown,
   responsibilities,
   rowsAt,
+  type SoftParts,
   softStatistics,
 } from '../../../model/soft-split.ts';
 import { discriminantRule } from '../../../model/splits.ts';
 import type { State } from '../../../model/state.ts';
-import { scaleStatistics, shift } from '../../../model/statistics.ts';
+import { type Covariance, mean, scaleStatistics, shift } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import { totalOf } from '../halves.ts';
 import { shardSizes } from '../rounds.ts';
@@ -35,8 +38,10 @@ const MOST_ROWS = 50_000;
 const ROWS_PER_CLUSTER = 100;
 /** Rows of a cluster by which laws of a single cluster are fitted. */
 const ROWS_OF_LAW = 4000;
+/** Rows by which all clusters are looked at together, for each half of one. */
+const ROWS_PER_HALF = 400;
 
-/** The rows of each cluster by the net's labels, [n,D], and how many rows of the sample each stands for. */
+/** The rows of each cluster, [n,D], and how many rows of the sample each stands for. */
 export interface ClusterRows {
   of: Float64Array[];
   every: number;
@@ -48,16 +53,19 @@ export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
 export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): boolean =>
   schedule.furtherProposals && d <= MOST_COLUMNS_BY_MIXTURE;
 
-/** Asks for the rows of the sample once, and for their labels each time. */
+/**
+ * Asks for the rows of the sample once, and each time for labels that are drawn by the mixture of the state `e-step`: cut off where neighbours begin, no
+ * cluster would look like a Gaussian.
+ */
 export function clusterRowsSource(): ClusterRowsOf {
   let last: { below: number; every: number; rows: Float32Array[] } | null = null;
-  return async ({ dispatcher, layout, d, byMixture }, { sample, mixture: { k } }) => {
+  return async ({ dispatcher, layout, d }, { epoch, sample, mixture: { k } }) => {
     const every = Math.ceil(sample.rows / Math.max(MOST_ROWS, ROWS_PER_CLUSTER * k));
     const shards = shardSizes(layout);
     const isKnown = last?.below === sample.below && last.every === every;
     const results = await dispatcher.round({
       tasks: [
-        { task: 'sample-labels', every, byMixture },
+        { task: 'sample-labels', every, byMixture: true, draw: epoch },
         ...(isKnown ? [] : [{ task: 'sample-rows' as const, every }]),
       ],
       units: shards.map((_, shard) => ({ shard, from: 0, to: 0 })),
@@ -103,8 +111,14 @@ function judged(run: Run, state: State, { of, every }: ClusterRows, clusters: re
   const fixed = about(state.prior);
   const isLearned = config.priorScaleChoice === 'learned' && clusters.length === state.mixture.k;
   const priorOf: PriorOf = (T) =>
-    isLearned && T.length ? about(priorOfClusters(state.prior, config.priorScale, T, covariance)) : fixed;
+    isLearned && T.length ? priorOfClusters(fixed, config.priorScale, T, covariance) : fixed;
   return { rows, centre, priorOf, zeta: Math.min(1, every * tempering(run, state)) };
+}
+
+/** At most so many of n rows, as far apart as each other. */
+function everyRow(n: number, most: number): number[] {
+  const step = Math.ceil(n / most);
+  return Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step);
 }
 
 /** What a law of a single cluster gains. */
@@ -112,12 +126,7 @@ function singleGain({ rows, priorOf, zeta }: Judged): number {
   const prior = priorOf([]);
   const { d } = prior;
   const n = rows.length / d;
-  const step = Math.ceil(n / ROWS_OF_LAW);
-  const some = rowsAt(
-    rows,
-    d,
-    Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step),
-  );
+  const some = rowsAt(rows, d, everyRow(n, ROWS_OF_LAW));
   return singleClusterGain(some, prior, zeta * n);
 }
 
@@ -150,7 +159,10 @@ function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => n
   };
 }
 
-/** Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster. Is there one? */
+/**
+ * Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster; if none does, with
+ * other Gaussians for all clusters. Is there one?
+ */
 export function splitOverlapping(
   run: Run,
   state: State,
@@ -165,16 +177,20 @@ export function splitOverlapping(
   const gainOfPrior = (parts: Float64Array[], k: number) =>
     relearned ? relearned(clusters.flatMap((T, l) => (l === k ? parts : [T]))) - before! : 0;
   let isAny = false;
+  const halves: Float64Array[] = [];
   for (const [k, split] of splits.entries()) {
     if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    const best = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
-    if (!best) continue;
-    const parts = best.T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
-    const logRatio = best.logRatio + gainOfPrior(parts, k);
-    // Fitting laws takes long: they do not matter where none would be needed to refuse it, by far.
-    const needed = logRatio > -CLOSE ? Math.max(0, singleGain(own)) : 0;
+    const found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
+    const about0 = (T: Float64Array[]) =>
+      T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
+    const parts = about0(found?.T ?? [totalOfRows(own.rows, d, covariance)]);
+    halves.push(...parts);
+    if (!found) continue;
+    // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
+    const logRatio = found.logRatio + gainOfPrior(parts, k);
+    const needed = logRatio > -CLOSE ? Math.max(CLOSE, singleGain(own)) : CLOSE;
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -182,13 +198,83 @@ export function splitOverlapping(
       logRatio,
       needed,
       accepted,
-      reason: accepted ? 'its parts overlap' : needed ? ANOTHER_SHAPE : undefined,
+      reason: accepted ? 'its parts overlap' : needed > CLOSE ? ANOTHER_SHAPE : undefined,
     });
     if (!accepted) continue;
     isAny = true;
     splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
-  return isAny;
+  if (isAny || splits.some(Boolean) || state.mixture.k < 3) return isAny;
+  splits[0] = regrowth(run, state, clusterRows, halves);
+  return splits[0] !== null;
+}
+
+const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
+  softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];
+
+/**
+ * Other Gaussians for all clusters together, that EM finds from the halves of all: where clusters share what is one, no split of one of them has
+ * more evidence. They have to gain more than laws of all clusters do.
+ */
+function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Float64Array[]): Split | null {
+  const { d, config } = run;
+  const { covariance, alpha } = config;
+  const { k: K, weights, means, covariances } = state.mixture;
+  const clusters = [...state.mixture.means.keys()];
+  const all = judged(run, state, clusterRows, clusters);
+  const n = all.rows.length / d;
+  const some = rowsAt(all.rows, d, everyRow(n, Math.min(n, ROWS_PER_HALF * halves.length)));
+  const share = some.length / all.rows.length;
+  const start = halves.map((t) =>
+    shift(
+      scaleStatistics(t, share / clusterRows.every),
+      d,
+      covariance,
+      minus(new Float64Array(d), all.centre),
+    ),
+  );
+  const found = regrown(some, start, all.priorOf, alpha);
+  if (!found) return null;
+  const gaussians = clusters.map((k) => ({
+    weight: weights[k],
+    mean: minus(means[k], all.centre),
+    covariance: covariances[k],
+  }));
+  const now = responsibilities(some, d, gaussians, covariance, all.priorOf([]).kinds);
+  const before = { T: softStatistics(some, d, now.r, K, covariance), entropy: now.entropy };
+  if (before.T.some(([rows]) => rows < 1)) return null;
+  const ratio = ({ T, entropy }: Pick<SoftParts, 'T' | 'entropy'>) =>
+    ratioOf(
+      { T: T.map((t) => scaleStatistics(t, 1 / share)), entropy: entropy / share },
+      all.priorOf,
+      alpha,
+      all.zeta,
+    );
+  const gain = ratio(found) - ratio(before);
+  const single = (k: number) => Math.max(0, singleGain(judged(run, state, clusterRows, [k])));
+  const needed =
+    gain > CLOSE && found.T.length > K
+      ? Math.max(
+          CLOSE,
+          clusters.reduce((sum, k) => sum + single(k), 0),
+        )
+      : CLOSE;
+  const parts = found.T.map((t) =>
+    shift(scaleStatistics(t, clusterRows.every / share), d, covariance, all.centre),
+  );
+  const accepted = gain > needed;
+  emitProposal(run, 'split', state, {
+    clusters,
+    points: parts.map(([rows]) => rows),
+    logRatio: gain,
+    needed,
+    accepted,
+    reason: accepted ? 'other clusters have more evidence' : undefined,
+  });
+  if (!accepted) return null;
+  const nearest = parts.map((t) => nearestCentre(mean(t, d), 0, means, d));
+  const rule = discriminantRule(state.prior, parts);
+  return { together: { with: clusters.slice(1), nearest }, parts, rule, logRatio: gain };
 }
 
 /**

@@ -100,7 +100,10 @@ export async function splitStep(
   const isNew =
     (isOverlapping && sharesCovariances(run)) ||
     kept.some((split) => split && relearnsPrior(run, split.parts));
-  const clusters = refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
+  const joined = new Set(kept.flatMap((split) => split?.together?.with ?? []));
+  const clusters = refined.parts.flatMap((pair, k) =>
+    joined.has(k) ? [] : (kept[k]?.parts ?? [totalOf(pair)]),
+  );
   return applySplits(
     run,
     {
@@ -118,26 +121,31 @@ function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustiv
   const vectors: Float64Array[] = [];
   const bySubNet = run.schedule.refine === 0;
   let leaves = 0;
+  const joined = new Map<number, Cell>();
+  const { weights } = state.mixture;
   const cells = splits.flatMap((split, k): Cell[] => {
+    if (joined.has(k)) return [joined.get(k)!];
     if (!split) {
       next.push({ from: k, refit: null });
       return bySubNet ? [-1, -1] : [-1];
     }
     const n = split.parts.reduce((sum, T) => sum + T[0], 0);
-    for (const T of split.parts)
+    const { with: others, nearest } = split.together ?? { with: [], nearest: split.parts.map(() => k) };
+    const weight = [k, ...others].reduce((sum, own) => sum + weights[own], 0);
+    for (const [j, T] of split.parts.entries())
       next.push({
-        from: k,
+        from: nearest[j],
         share: run.schedule.name === 'paper' ? 1 : T[0] / n,
-        refit: { weight: (state.mixture.weights[k] * T[0]) / n, T },
+        refit: { weight: (weight * T[0]) / n, T },
       });
     if (!split.rule) return [leaves++, leaves++];
-    return [
-      ruleCell(
-        split.rule,
-        split.parts.map(() => leaves++),
-        { add: (row) => vectors.push(row) - 1 },
-      ),
-    ];
+    const cell = ruleCell(
+      split.rule,
+      split.parts.map(() => leaves++),
+      { add: (row) => vectors.push(row) - 1 },
+    );
+    for (const other of others) joined.set(other, cell);
+    return [cell];
   });
   const partition = {
     groups: bySubNet ? ('sub-net' as const) : ('net' as const),

@@ -37,6 +37,8 @@ export interface Proposal {
 
 /** One cluster's split into two or more sub-clusters. */
 export interface Split {
+  /** Further clusters, of larger indices, whose rows are split together with this one's, and for each sub-cluster the nearest cluster. */
+  together?: { with: number[]; nearest: number[] };
   parts: Parts;
   /** Null: rows go by the sub-net's label. */
   rule: Rule | null;

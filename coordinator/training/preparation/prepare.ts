@@ -4,7 +4,7 @@ import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import { type ColumnKinds, independent } from '../../../model/columns.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf, rank } from '../../../model/linalg.ts';
-import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';
+import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';
 import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
 import type { Emit } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
@@ -115,9 +115,6 @@ function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly stri
   return `rows with ${limits.join(', ')}${more} are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
 }
 
-/** Pseudo-count κ of the prior mean, in rows. */
-const KAPPA = 1e-4;
-
 type PriorConfig = Pick<RunConfig, 'covariance' | 'priorScaleChoice' | 'priorScale'>;
 
 /** UserError if the covariance of D columns has not as high a rank as they can have. */
@@ -142,7 +139,7 @@ export function priorOf(config: PriorConfig, d: number, covariance: Float64Array
   const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   return niwPrior({
     mean: new Float64Array(d),
-    kappa: KAPPA,
+    kappa: LEAST_KAPPA,
     nu,
     psi:
       choice === 'learned'

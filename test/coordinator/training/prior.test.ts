@@ -43,7 +43,7 @@ describe('the prior of a run', () => {
   });
 });
 
-test('a learned prior takes Ψ from the clusters, and nothing else', async () => {
+test('a learned prior takes Ψ and κ from the clusters, and nothing else', async () => {
   for (const covariance of ['full', 'diag'] as const) {
     const prior = priorOf(config({ covariance, priorScale: 0.5 }), 2, COVARIANCE);
     const clusters =
@@ -52,13 +52,33 @@ test('a learned prior takes Ψ from the clusters, and nothing else', async () =>
         : [Float64Array.of(1, 2), Float64Array.of(3, 1)];
     const mixture: Mixture = {
       ...{ k: 2, d: 2, covariance, weights: Float64Array.of(0.25, 0.75) },
-      ...{ means: [new Float64Array(2), new Float64Array(2)], covariances: clusters },
+      ...{ means: [Float64Array.of(-6, 0), Float64Array.of(2, 0)], covariances: clusters },
     };
     const learned = learnedPrior(prior, 0.5, mixture, COVARIANCE);
     const own = covariance === 'full' ? COVARIANCE : DIAGONAL;
     assert.deepEqual(learned.psi, learnedScale(0.5, 5, 2, mixture.weights, clusters, own));
     const determinant = covariance === 'full' ? learned.psi[0] * learned.psi[3] - learned.psi[1] ** 2 : null;
     assertClose([learned.logDetPsi], [Math.log(determinant ?? learned.psi[0] * learned.psi[1])], 1e-12);
-    assert.deepEqual({ ...learned, psi: null, logDetPsi: null }, { ...prior, psi: null, logDetPsi: null });
+    const rest = { psi: null, logDetPsi: null, kappa: null };
+    assert.deepEqual({ ...learned, ...rest }, { ...prior, ...rest });
+    // W = Ψ/(c·(ν − D − 1)), about diag(2.5, 1.25) with a little of the data's covariance; κ = (K − 1)·D over the squared distances of the means.
+    const [w00, w01, w11] = (covariance === 'full' ? [0, 1, 3] : [0, 0, 1]).map((p) => learned.psi[p]);
+    const inverse = covariance === 'full' ? w11 / (w00 * w11 - w01 * w01) : 1 / w00;
+    const kappa = 2 / ((36 + 4) * inverse);
+    assertClose([learned.kappa], [Math.sqrt(kappa * 1e-4)], 1e-12);
   }
+});
+
+test('κ is the least for one cluster, at most a row, and less the fewer clusters tell of it', () => {
+  const prior = priorOf(config({ priorScale: 1 }), 2, COVARIANCE);
+  const of = (...at: number[]) => {
+    const means = at.map((x) => Float64Array.of(x, 0));
+    const covariances = at.map(() => Float64Array.of(1, 0, 0, 1));
+    return learnedPrior(prior, 1, { weights: at.map(() => 1 / at.length), means, covariances }, COVARIANCE)
+      .kappa;
+  };
+  assert.equal(of(5), 1e-4);
+  assertClose([of(0.1, -0.1)], [1e-2], 1e-12);
+  const many = Array.from({ length: 50 }, (_, k) => (k % 2 ? 20 : -20));
+  assert.ok(of(20, -20) < of(...many) && of(...many) < 1);
 });

@@ -91,6 +91,18 @@ for (const backend of backends)
           const result = await run(worker, { task: 'cell-sums', ...groups, byMixture }, shard);
           assert.deepEqual([...f64(result, 'n')], countsOf(labels));
         }
+        const draws = async (draw: number) => {
+          const task = { task: 'sample-labels', every: 1, byMixture: true, draw } as const;
+          return [...(await run(worker, task, shard)).labels.data] as number[];
+        };
+        const seeds = range(200);
+        const drawn = await Promise.all(seeds.map(draws));
+        assert.deepEqual(await draws(0), drawn[0]);
+        for (const [i, row] of r.entries())
+          for (const [k, share] of row.entries()) {
+            const found = drawn.filter((labels) => labels[i] === k).length / seeds.length;
+            assert.ok(Math.abs(found - share) < 5 * Math.sqrt(0.25 / seeds.length), `${found} of ${share}`);
+          }
       }
       // The nets and mixture of the world do not agree, or this would show nothing.
       const all = SHARDS.flatMap((shard) => w.sampleOf(shard));
