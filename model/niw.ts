@@ -39,6 +39,8 @@ export type FixedScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
 
 /** Of the prior mean, in rows: where nothing is known of how far means are from it. */
 export const LEAST_KAPPA = 1e-4;
+/** So many numbers of means count as though they had been seen as far away as that: two clusters alone tell little of how far apart all are. */
+const NUMBERS_OF_LEAST = 5;
 
 /** ε: the share of the data's covariance in a learned Ψ. */
 const SCALE_FLOOR = 1e-4;
@@ -243,14 +245,10 @@ export function learnedPrior(
   let apart = 0;
   for (const mean of means)
     apart += squaredNorm(inverse, entriesAt(minus(mean, prior.mean), d, places)) * c * (nu - d - 1);
-  const K = means.length;
-  const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, ((K - 1) * places.length) / apart)) : 1;
-  // As though one cluster more had been seen, as far away as can be: two clusters alone tell little of how far apart all are.
-  return niwPrior({
-    ...prior,
-    psi,
-    kappa: K > 1 ? kappa ** ((K - 1) / K) * LEAST_KAPPA ** (1 / K) : LEAST_KAPPA,
-  });
+  const numbers = (means.length - 1) * places.length;
+  const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, numbers / apart)) : 1;
+  const known = numbers / (numbers + NUMBERS_OF_LEAST);
+  return niwPrior({ ...prior, psi, kappa: kappa ** known * LEAST_KAPPA ** (1 - known) });
 }
 
 /** From so many columns on a covariance has more numbers, 136, than a small cluster has rows. */
@@ -263,7 +261,7 @@ export const learnsNu = ({ d, covariance, kinds }: Pick<Niw, 'd' | 'covariance' 
   covariance === 'full' && !kinds && d >= LEAST_COLUMNS_OF_NU;
 
 /**
- * The prior learned from clusters, given by their statistics. In many columns, of two clusters or more, ν is that under which they have most
+ * The prior learned from clusters, given by their statistics. In many columns ν is that under which they have most
  * evidence: clusters whose covariances are alike share them. `zeta` tempers the statistics.
  */
 export function priorOfClusters(
@@ -285,7 +283,7 @@ export function priorOfClusters(
     }),
   };
   const withNu = (nu: number) => learnedPrior({ ...prior, nu }, c, own, covariance);
-  if (!learnsNu(prior) || filled.length < 2) return withNu(prior.nu);
+  if (!learnsNu(prior)) return withNu(prior.nu);
   const tempered = filled.map((T) => scaleStatistics(T, zeta));
   let best = { prior, evidence: -Infinity };
   for (const freedom of FREEDOMS) {

@@ -36,8 +36,8 @@ import type { Split } from './sub-clusters.ts';
 /** Rows that are sent; more where there are so many clusters that each would have fewer than 100. */
 const MOST_ROWS = 50_000;
 const ROWS_PER_CLUSTER = 100;
-/** Rows of a cluster by which laws of a single cluster are fitted. */
-const ROWS_OF_LAW = 4000;
+/** Rows of a cluster by which laws of a single cluster are fitted: of half of 5,000 rows with heavy tails the gain is off by a hundred nats. */
+const ROWS_OF_LAW = 20_000;
 /** Rows by which all clusters are looked at together, for each half of one. */
 const ROWS_PER_HALF = 400;
 
@@ -115,11 +115,9 @@ function judged(run: Run, state: State, { of, every }: ClusterRows, clusters: re
   return { rows, centre, priorOf, zeta: Math.min(1, every * tempering(run, state)) };
 }
 
-/** At most so many of n rows, as far apart as each other. */
-function everyRow(n: number, most: number): number[] {
-  const step = Math.ceil(n / most);
-  return Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step);
-}
+/** At most so many of n rows, evenly. */
+const everyRow = (n: number, most: number): number[] =>
+  Array.from({ length: Math.min(n, most) }, (_, i) => Math.floor((i * n) / Math.min(n, most)));
 
 /** What a law of a single cluster gains. */
 function singleGain({ rows, priorOf, zeta }: Judged): number {
@@ -223,7 +221,7 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
   const clusters = [...state.mixture.means.keys()];
   const all = judged(run, state, clusterRows, clusters);
   const n = all.rows.length / d;
-  const some = rowsAt(all.rows, d, everyRow(n, Math.min(n, ROWS_PER_HALF * halves.length)));
+  const some = rowsAt(all.rows, d, everyRow(n, ROWS_PER_HALF * halves.length));
   const share = some.length / all.rows.length;
   const start = halves.map((t) =>
     shift(
