@@ -1,11 +1,12 @@
+import { mean as average, sampleStandardDeviation } from 'simple-statistics';
 import { concat } from '../../../model/arrays.ts';
 import { MOST_COLUMNS_BY_MIXTURE } from '../../../model/classifier.ts';
 import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
-import { minus } from '../../../model/linalg.ts';
+import { cholesky, dot, minus } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
-import { learnsNu, logMarginal, type Niw, priorOfClusters } from '../../../model/niw.ts';
-import { generator } from '../../../model/random.ts';
+import { learnsNu, logMarginal, type Niw, pointEstimate, priorOfClusters } from '../../../model/niw.ts';
+import { generator, type Rng } from '../../../model/random.ts';
 import { singleClusterGain } from '../../../model/single-cluster.ts';
 import {
   bestSoftSplit,
@@ -188,7 +189,8 @@ export function splitOverlapping(
     if (!found) continue;
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
     const logRatio = found.logRatio + gainOfPrior(parts, k);
-    const needed = logRatio > -CLOSE ? Math.max(CLOSE, singleGain(own)) : CLOSE;
+    let needed = logRatio > -CLOSE ? Math.max(CLOSE, singleGain(own)) : CLOSE;
+    if (logRatio > needed) needed = Math.max(needed, chanceGain(own, alpha, rng));
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -205,6 +207,33 @@ export function splitOverlapping(
   if (isAny || splits.some(Boolean) || state.mixture.k < 3) return isAny;
   splits[0] = regrowth(run, state, clusterRows, halves);
   return splits[0] !== null;
+}
+
+/** Draws of a Gaussian, where the first has so many nats or more. */
+const [DRAWS, LEAST_NATS] = [5, -10];
+
+/**
+ * What the same search gains on as many rows of a single Gaussian, by the chance of their draw (McLachlan 1987): the mean and three standard deviations of
+ * it, or what is less than nothing. With 300 rows of 20 columns, whose covariances are shared, it is 40 nats.
+ */
+function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): number {
+  const prior = priorOf([]);
+  const { d, covariance, kinds } = prior;
+  if (kinds) return 0;
+  const { covariance: own } = pointEstimate(prior, totalOfRows(rows, d, covariance));
+  const root = covariance === 'full' ? cholesky(own, d)! : null;
+  const gains: number[] = [];
+  while (gains.length < DRAWS) {
+    const drawn = new Float64Array(rows.length);
+    for (let at = 0; at < drawn.length; at += d) {
+      const z = Float64Array.from({ length: d }, () => rng.normal());
+      for (let i = 0; i < d; i++)
+        drawn[at + i] = root ? dot(root.subarray(i * d, i * d + d), z) : Math.sqrt(own[i]) * z[i];
+    }
+    gains.push(bestSoftSplit(drawn, priorOf, alpha, zeta, rng)?.logRatio ?? LEAST_NATS);
+    if (gains[0] <= LEAST_NATS) return 0;
+  }
+  return average(gains) + 3 * sampleStandardDeviation(gains);
 }
 
 const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
