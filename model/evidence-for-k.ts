@@ -27,10 +27,10 @@ const margin = ({ logRatio, needed = 0 }: Proposal) => logRatio! - needed;
 
 /**
  * Of the proposals of a step that accepted none the one that was closest to being accepted; else of the accepted ones the one that was
- * closest to being refused. Undefined where log H is known of none.
+ * closest to being refused. Undefined where log H is known of none. (All clusters together are proposed to go on, not by how little.)
  */
 export function closestProposal(proposals: readonly Proposal[]): Proposal | undefined {
-  const known = proposals.filter(({ logRatio }) => logRatio !== null);
+  const known = proposals.filter(({ logRatio, clusters }) => logRatio !== null && clusters.length <= 2);
   const accepted = known.filter((proposal) => proposal.accepted);
   const ranked = (accepted.length ? accepted : known).toSorted((a, b) => margin(b) - margin(a));
   return ranked.at(accepted.length ? -1 : 0);

@@ -289,16 +289,15 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
   const parts = found.T.map((t) =>
     shift(scaleStatistics(t, clusterRows.every / share), d, covariance, all.centre),
   );
-  const accepted = gain > needed;
+  if (!(gain > needed)) return null;
   emitProposal(run, 'split', state, {
     clusters,
     points: parts.map(([rows]) => rows),
     logRatio: gain,
     needed,
-    accepted,
-    reason: accepted ? 'other clusters have more evidence' : undefined,
+    accepted: true,
+    reason: 'other clusters have more evidence',
   });
-  if (!accepted) return null;
   const nearest = parts.map((t) => nearestCentre(mean(t, d), 0, means, d));
   const rule = discriminantRule(state.prior, parts);
   return { together: { with: clusters.slice(1), nearest }, parts, rule, logRatio: gain };

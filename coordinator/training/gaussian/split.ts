@@ -1,11 +1,4 @@
-import {
-  accepts,
-  isTiny,
-  logEvidence,
-  logSplitRatio,
-  proposable,
-  searchCost,
-} from '../../../model/hastings.ts';
+import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/hastings.ts';
 import { type Niw, priorOfClusters } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
@@ -67,11 +60,9 @@ export async function splitStep(
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
   const ratios = ratiosOf(run, state, parts, judge);
-  // Halves of all rows have to gain more than a law of a single cluster.
+  // Sub-clusters of all rows have to gain more than a law of a single cluster.
   const single =
-    clusterRows && state.mixture.k === 1 && ratios[0] > 0
-      ? singleLawGain(run, state, await clusterRows(run, state))
-      : 0;
+    clusterRows && state.mixture.k === 1 ? singleLawGain(run, state, await clusterRows(run, state)) : 0;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
@@ -94,7 +85,7 @@ export async function splitStep(
   // Parts by EM come first where covariances are shared: of 64 by planes, in a few hundred rows each, merges leave many small ones.
   const isFirst = sharesCovariances(run);
   const isFound = isFirst && (await byOverlap());
-  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge);
+  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge, single);
   const isOverlapping = isFirst ? isFound : await byOverlap();
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
   const isNew =
@@ -206,8 +197,7 @@ const [MOST_PARTS, MOST_SMALL_PARTS] = [1 << 10, 1 << 11];
 
 /**
  * Proposes further splits of each cluster that was not split: in two by other means, and in four, eight and more sub-clusters. The
- * best that is convincing is accepted, if its log H is above 0; that of two sub-clusters has to exceed what searching for them may have
- * gained. `halves`: what was proposed for all clusters.
+ * best that is convincing is accepted, if its log H is above `needed`. `halves`: what was proposed for all clusters.
  */
 async function proposeFurtherSplits(
   run: Run,
@@ -216,6 +206,7 @@ async function proposeFurtherSplits(
   halves: Proposal,
   metric: Metric,
   judge: Judge,
+  needed: number,
 ): Promise<void> {
   const zeta = tempering(run, state);
   const totals = state.parts.map(totalOf);
@@ -258,24 +249,24 @@ async function proposeFurtherSplits(
       return { k, parts, rule, logRatio };
     })
     .sort((p, q) => q.logRatio - p.logRatio);
-  const leastGain = ({ parts }: Split) => (parts.length > 2 ? 0 : searchCost(state.prior, parts, zeta));
-  const gainsEnough = (split: Split) => split.logRatio > leastGain(split);
   const clearGain = (k: number) => CLEAR_GAIN * zeta * totals[k][0];
-  const shown = await firstConvincing(run, state, ranked.filter(gainsEnough), clearGain);
+  const gainEnough = ranked.filter(({ logRatio }) => logRatio > needed);
+  const shown = await firstConvincing(run, state, gainEnough, clearGain);
   for (const k of splits.keys()) {
     const accepted = shown.get(k);
     const best = accepted ?? ranked.find((proposal) => proposal.k === k);
     if (best) {
-      const refused =
-        accepted || !(best.logRatio > 0)
-          ? undefined
-          : gainsEnough(best)
-            ? 'no valley'
-            : 'gains less than the search may';
       const { logRatio } = best;
-      const needed = refused === 'no valley' ? clearGain(k) : leastGain(best);
-      const about = { clusters: [k], points: rowsOf(best.parts), logRatio, needed, accepted: !!accepted };
-      emitProposal(run, 'split', state, { ...about, reason: refused ?? tooFew(logRatio) });
+      const reason =
+        accepted || !(logRatio > 0) ? tooFew(logRatio) : logRatio > needed ? 'no valley' : ANOTHER_SHAPE;
+      emitProposal(run, 'split', state, {
+        clusters: [k],
+        points: rowsOf(best.parts),
+        logRatio,
+        needed: reason === 'no valley' ? clearGain(k) : needed,
+        accepted: !!accepted,
+        reason,
+      });
     }
     if (accepted) splits[k] = accepted;
   }
