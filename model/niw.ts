@@ -27,6 +27,8 @@ export interface Niw {
   readonly logDetPsi: number;
   /** Which estimate of a cluster's covariance the posterior yields. */
   readonly estimate: PointEstimate;
+  /** Is κ the least whatever clusters there are? */
+  readonly leastKappa?: boolean;
   /** Where not all columns are Gaussian. m₀ and Ψ of the others are only what distances are measured by. */
   readonly kinds?: ColumnKinds;
 }
@@ -247,7 +249,7 @@ export function learnedPrior(
     apart += squaredNorm(inverse, entriesAt(minus(mean, prior.mean), d, places)) * c * (nu - d - 1);
   const numbers = (means.length - 1) * places.length;
   const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, numbers / apart)) : 1;
-  const known = numbers / (numbers + NUMBERS_OF_LEAST);
+  const known = prior.leastKappa ? 0 : numbers / (numbers + NUMBERS_OF_LEAST);
   return niwPrior({ ...prior, psi, kappa: kappa ** known * LEAST_KAPPA ** (1 - known) });
 }
 

@@ -128,7 +128,12 @@ const clusterHeader = z.object({
   k: z.int().check(z.positive()),
   d: z.int().check(z.positive()),
   covariance: z.enum(COVARIANCES),
-  prior: z.object({ kappa: z.number(), nu: z.number(), estimate: z.enum(POINT_ESTIMATES) }),
+  prior: z.object({
+    kappa: z.number(),
+    nu: z.number(),
+    estimate: z.enum(POINT_ESTIMATES),
+    leastKappa: z.optional(z.boolean()),
+  }),
   kinds: z.optional(kinds),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
@@ -175,13 +180,20 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
 async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
   const { mixture, prior, parts, merged, net, subs, graph, loss, lossSinceChange, ...pace } = state;
   const { k, d, covariance, weights, means, covariances } = mixture;
-  const { kappa, nu, estimate, mean, psi, kinds } = prior;
+  const { kappa, nu, estimate, leastKappa, mean, psi, kinds } = prior;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const { rows: _, ...arrays } = moments;
   const { labels, copies, ...aboutGraph } = graph ?? {};
   return {
     fields: {
-      ...{ ended, ...pace, k, d, covariance, prior: { kappa, nu, estimate } },
+      ...{
+        ended,
+        ...pace,
+        k,
+        d,
+        covariance,
+        prior: { kappa, nu, estimate, ...(leastKappa && { leastKappa }) },
+      },
       adam: [net.steps, subs.steps],
       ...(kinds && { kinds }),
       ...(graph && { graph: aboutGraph }),

@@ -204,7 +204,7 @@ export function splitOverlapping(
     isAny = true;
     splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
-  if (isAny || splits.some(Boolean) || state.mixture.k < 3) return isAny;
+  if (isAny || splits.some(Boolean) || state.mixture.k < 3 || state.prior.leastKappa) return isAny;
   splits[0] = regrowth(run, state, clusterRows, halves);
   return splits[0] !== null;
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
+import type { Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import { type ColumnKinds, independent } from '../../../model/columns.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -76,7 +77,8 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   const kinds = found?.kinds ?? undefined;
   const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
   assertFullRank(config, chosen.covariance, d, found?.rank ?? d);
-  const prior = priorOf(config, d, covariance, kinds);
+  const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
+  const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
   const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
@@ -99,6 +101,18 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
     emit,
   };
   return { ...run, likelihood: kind.create(run) };
+}
+
+/** Standard deviations of a column: of ratings, counts and rounded numbers a step is .25 to .8 of one, of measurements in whole units .07 to .13. */
+const COARSE_STEP = 0.2;
+
+/**
+ * Has a column so few values that its clusters have a few each? Spread over the steps they are no Gaussians, and gain by further splits: they cost as
+ * much as can be.
+ */
+function hasCoarseGrid({ columns, dim }: Transform, grid: Float32Array, covariance: Float64Array): boolean {
+  const variance = diagonalOf(covariance, dim);
+  return variance.some((value, i) => grid[columns ? columns[i] : i] > COARSE_STEP * Math.sqrt(value));
 }
 
 /** So many columns with outliers are named. */

@@ -81,4 +81,11 @@ test('κ is the least for one cluster, at most a row, and less the fewer cluster
   assertClose([of(0.1, -0.1)], [1e-4 ** (5 / 7)], 1e-12);
   const many = Array.from({ length: 50 }, (_, k) => (k % 2 ? 20 : -20));
   assert.ok(of(20, -20) < of(...many) && of(...many) < 1);
+  const means = many.map((x) => Float64Array.of(x, 0));
+  const clusters = {
+    weights: many.map(() => 0.02),
+    means,
+    covariances: many.map(() => Float64Array.of(1, 0, 0, 1)),
+  };
+  assert.equal(learnedPrior({ ...prior, leastKappa: true }, 1, clusters, COVARIANCE).kappa, 1e-4);
 });
