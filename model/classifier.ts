@@ -7,7 +7,7 @@ import type { State } from './state.ts';
 export type Classifier = { readonly net: readonly Layer[] } | { readonly mixture: Densities };
 
 /** In more columns K·D² operations a row take too long. */
-export const MOST_COLUMNS_BY_MIXTURE = 64;
+export const MOST_LABELLED_BY_MIXTURE = 64;
 
 /**
  * Do rows get their labels by the mixture? It is what training has found, and the net, which learns from it, cannot represent each. But a
@@ -16,7 +16,7 @@ export const MOST_COLUMNS_BY_MIXTURE = 64;
 export const labelsByMixture = (
   schedule: Schedule['name'],
   { graph, mixture }: Pick<State, 'graph' | 'mixture'>,
-) => schedule !== 'paper' && !graph && mixture.d <= MOST_COLUMNS_BY_MIXTURE;
+) => schedule !== 'paper' && !graph && mixture.d <= MOST_LABELLED_BY_MIXTURE;
 
 /** What labels the rows of a state. NotPositiveDefiniteError where clusters are too flat. */
 export const classifierOf = (

@@ -148,27 +148,26 @@ export interface Located {
   readonly covariance: Float64Array;
 }
 
+/** The category that says which rows are at a spike. */
+const flagOf = ({ categories }: ColumnKinds, { flag }: Spike): Category =>
+  categories.find(({ columns }) => columns[0] === flag)!;
+
 /** Has the row that starts at `at` the spike's value? */
-export function isAtSpike(
-  { categories }: ColumnKinds,
-  { flag }: Spike,
-  rows: Float64Array,
-  at: number,
-): boolean {
-  const { low, step } = categories.find(({ columns }) => columns[0] === flag)!;
-  return (rows[at + flag] - low[0]) / step[0] < 0.5;
+export function isAtSpike(kinds: ColumnKinds, spike: Spike, rows: Float64Array, at: number): boolean {
+  const { low, step } = flagOf(kinds, spike);
+  return (rows[at + spike.flag] - low[0]) / step[0] < 0.5;
 }
 
 /** T of the other values of a spiked column alone: those of rows without them add nothing to sums of x − at. */
 export function spikeStatistics(
-  { column, flag, at }: Spike,
-  { categories }: ColumnKinds,
+  spike: Spike,
+  kinds: ColumnKinds,
   T: Float64Array,
   d: number,
   covariance: Covariance,
 ): Float64Array {
-  const category = categories.find(({ columns }) => columns[0] === flag)!;
-  const n = countsOf(category, T)[1];
+  const { column, at } = spike;
+  const n = countsOf(flagOf(kinds, spike), T)[1];
   const [all, sum, squares] = statisticsAt(T, d, [column], covariance);
   const about = sum - all * at;
   return Float64Array.of(
@@ -219,10 +218,11 @@ export function withDiscrete(
  * square of the spike's distance over 2σ²: it is taken from the flag's l, and added to the constant.
  */
 export function asGaussian(
-  kinds: ColumnKinds,
+  kinds: ColumnKinds | undefined,
   of: Located,
   covariance: Covariance,
 ): Located & { constant: number } {
+  if (!kinds) return { ...of, constant: 0 };
   const out = { mean: of.mean.slice(), covariance: of.covariance.slice() };
   const stride = covariance === 'full' ? of.mean.length + 1 : 1;
   let constant = 0;
@@ -265,8 +265,9 @@ export function asDistance(kinds: ColumnKinds, of: Located, covariance: Covarian
       out.covariance[i * stride] = category.step[j] ** 2 / Math.max(LEAST_LOGIT, deviance);
     }
   }
-  for (const { column, flag, at } of kinds.spikes) {
-    const share = sharesOf(kinds.categories.find(({ columns }) => columns[0] === flag)!, of.mean)[1];
+  for (const spike of kinds.spikes) {
+    const { column, at } = spike;
+    const share = sharesOf(flagOf(kinds, spike), of.mean)[1];
     const distance = of.mean[column] - at;
     out.mean[column] = at + share * distance;
     out.covariance[column * stride] = share * (of.covariance[column * stride] + (1 - share) * distance ** 2);
@@ -274,8 +275,8 @@ export function asDistance(kinds: ColumnKinds, of: Located, covariance: Covarian
   return out;
 }
 
-/** The variance of the other values of a spiked column, by the moments of all. */
-export function withoutSpikes(
+/** The covariance of a cluster, with the variance of its other values alone for each column with a spike. */
+export function varianceBesideSpikes(
   kinds: ColumnKinds,
   T: Float64Array,
   spread: Float64Array,

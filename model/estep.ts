@@ -102,7 +102,7 @@ function whiten(mixture: Mixture, scale: Float64Array): Whitened[] {
   const clusters: Whitened[] = [];
   for (let k = 0; k < K; k++) {
     const moments = { mean: means[k], covariance: covariances[k] };
-    const own = kinds ? asGaussian(kinds, moments, covariance) : { ...moments, constant: 0 };
+    const own = asGaussian(kinds, moments, covariance);
     const mean = new Float64Array(d);
     for (let i = 0; i < d; i++) mean[i] = own.mean[i] / scale[i];
     const sigma = scaledCovariance(own.covariance, scale, covariance);

@@ -7,8 +7,8 @@ import {
   entriesAt,
   spikeStatistics,
   statisticsAt,
+  varianceBesideSpikes,
   withDiscrete,
-  withoutSpikes,
 } from './columns.ts';
 import { diagonalOf, logDet, minus, NotPositiveDefiniteError, squaredNorm, whitener } from './linalg.ts';
 import { type Covariance, mean, scaleStatistics, scatter } from './statistics.ts';
@@ -27,7 +27,7 @@ export interface Niw {
   readonly logDetPsi: number;
   /** Which estimate of a cluster's covariance the posterior yields. */
   readonly estimate: PointEstimate;
-  /** Is κ the least whatever clusters there are? */
+  /** κ is not learned, but stays the least. */
   readonly leastKappa?: boolean;
   /** Where not all columns are Gaussian. m₀ and Ψ of the others are only what distances are measured by. */
   readonly kinds?: ColumnKinds;
@@ -39,10 +39,10 @@ export type PointEstimate = (typeof POINT_ESTIMATES)[number];
 /** How a Ψ that stays fixed is chosen from the data: see `priorScale`. */
 export type FixedScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
 
-/** Of the prior mean, in rows: where nothing is known of how far means are from it. */
+/** κ where nothing is known of how far means are from m₀, in rows. */
 export const LEAST_KAPPA = 1e-4;
-/** So many numbers of means count as though they had been seen as far away as that: two clusters alone tell little of how far apart all are. */
-const NUMBERS_OF_LEAST = 5;
+/** Pseudo-count of coordinates of means that are as far from m₀ as that: two clusters alone tell little of how far apart all are. */
+const PSEUDO_COORDINATES = 5;
 
 /** ε: the share of the data's covariance in a learned Ψ. */
 const SCALE_FLOOR = 1e-4;
@@ -230,7 +230,7 @@ interface Clusters {
 
 /**
  * A prior learned from clusters (empirical Bayes): Ψ as above, and κ, by which their means are as far from m₀ as the prior expects:
- * Σ_k (μ_k − m₀)ᵀW⁻¹(μ_k − m₀) = (K − 1)·D/κ. Of one cluster κ is the least, and at most 1, so that each number of a mean costs at least
+ * Σ_k (μ_k − m₀)ᵀW⁻¹(μ_k − m₀) = (K − 1)·D/κ. For one cluster κ is the least; it is at most 1, so that each number of a mean costs at least
  * ½·log n, as by BIC. `covariance`: that of all rows.
  */
 export function learnedPrior(
@@ -247,9 +247,9 @@ export function learnedPrior(
   let apart = 0;
   for (const mean of means)
     apart += squaredNorm(inverse, entriesAt(minus(mean, prior.mean), d, places)) * c * (nu - d - 1);
-  const numbers = (means.length - 1) * places.length;
-  const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, numbers / apart)) : 1;
-  const known = prior.leastKappa ? 0 : numbers / (numbers + NUMBERS_OF_LEAST);
+  const coordinates = (means.length - 1) * places.length;
+  const kappa = apart > 0 ? Math.max(LEAST_KAPPA, Math.min(1, coordinates / apart)) : 1;
+  const known = prior.leastKappa ? 0 : coordinates / (coordinates + PSEUDO_COORDINATES);
   return niwPrior({ ...prior, psi, kappa: kappa ** known * LEAST_KAPPA ** (1 - known) });
 }
 
@@ -258,7 +258,7 @@ const LEAST_COLUMNS_OF_NU = 16;
 /** Values of v from which the best is taken, as multiples of D. */
 const FREEDOMS = [1, 2, 4, 8, 16, 32, 64];
 
-/** Is ν learned besides: how alike the clusters' covariances are? (Columns of all kinds: not tried.) */
+/** Is ν learned too, that is how alike the clusters' covariances are? (Not tried where some columns are not continuous.) */
 export const learnsNu = ({ d, covariance, kinds }: Pick<Niw, 'd' | 'covariance' | 'kinds'>): boolean =>
   covariance === 'full' && !kinds && d >= LEAST_COLUMNS_OF_NU;
 
@@ -281,7 +281,7 @@ export function priorOfClusters(
     means: filled.map((T) => mean(T, d)),
     covariances: filled.map((T) => {
       const spread = scatter(T, d, prior.covariance).map((value) => value / T[0]);
-      return prior.kinds ? withoutSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
+      return prior.kinds ? varianceBesideSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
     }),
   };
   const withNu = (nu: number) => learnedPrior({ ...prior, nu }, c, own, covariance);

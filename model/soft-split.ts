@@ -71,7 +71,7 @@ export function responsibilities(
   const m = gaussians.length;
   const n = rows.length / d;
   const forms = gaussians.map((moments) => {
-    const own = kinds ? asGaussian(kinds, moments, covariance) : { ...moments, constant: 0 };
+    const own = asGaussian(kinds, moments, covariance);
     const inverse = whitener(own.covariance, d, covariance);
     let constant = Math.log(moments.weight) + own.constant;
     const step = covariance === 'full' ? d + 1 : 1;
@@ -119,6 +119,10 @@ export function softStatistics(
     }
   return T;
 }
+
+/** Statistics of all rows together. */
+export const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
+  softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];
 
 /** The parts after so many passes of EM, each from the posterior means under the prior; parts of few rows are left out. Null: none is left but one. */
 function refined(
@@ -278,12 +282,12 @@ export function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>
 function inMetric(rows: Float64Array, { d, psi, covariance, kinds }: Niw): Float64Array {
   const inverse = whitener(psi, d, covariance);
   const out = new Float64Array(rows.length);
-  const filled = kinds?.spikes.length ? withoutSpikes(rows, d, kinds) : rows;
+  const filled = kinds?.spikes.length ? filledAtSpikes(rows, d, kinds) : rows;
   for (let at = 0; at < rows.length; at += d) out.set(whitened(inverse, filled.subarray(at, at + d)), at);
   return out;
 }
 
-function withoutSpikes(rows: Float64Array, d: number, kinds: ColumnKinds): Float64Array {
+function filledAtSpikes(rows: Float64Array, d: number, kinds: ColumnKinds): Float64Array {
   const out = rows.slice();
   for (const spike of kinds.spikes) {
     const isAt = (at: number) => isAtSpike(kinds, spike, rows, at);
@@ -305,7 +309,7 @@ function axisStart(rows: Float64Array, prior: Niw, place: number): Float64Array 
   const { d } = prior;
   const u = inMetric(rows, prior);
   const n = rows.length / d;
-  const T = softStatistics(u, d, new Float64Array(n).fill(1), 1, 'full')[0];
+  const T = totalOfRows(u, d, 'full');
   const axis = symmetricEigen(scatter(T, d, 'full'), d).vectors.subarray(place * d, (place + 1) * d);
   const along = Float64Array.from({ length: n }, (_, i) => dot(axis, u.subarray(i * d, (i + 1) * d)));
   let threshold = dot(axis, mean(T, d));

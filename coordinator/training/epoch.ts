@@ -11,7 +11,7 @@ import {
   type Net,
   subNets,
 } from '../../model/nets/net.ts';
-import { learnedPrior, learnsNu, priorOfClusters } from '../../model/niw.ts';
+import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/niw.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
@@ -114,7 +114,7 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
       const { config, covariance } = run;
       prior =
         learnsNu(prior) && mixture.k > 1
-          ? priorOfClusters(prior, config.priorScale, next.T, covariance, tempering(run, state))
+          ? relearnedPrior(run, state, next.T)
           : learnedPrior(prior, config.priorScale, mixture, covariance);
     }
   }
@@ -143,6 +143,10 @@ export async function labellingState(run: Run, state: State): Promise<State> {
   const [T] = await rounds.cellStatistics([byCluster(mixture.k)], mixture.means, [mixture.means]);
   return { ...state, mixture: mStep(prior, T, weightSmoothing(config.schedule)) };
 }
+
+/** The prior learned from clusters, given by their statistics. */
+export const relearnedPrior = (run: Run, state: State, clusters: Float64Array[]): Niw =>
+  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state));
 
 /**
  * Ψ is learned in the epochs before a split step only, so that a split and the merges that follow it are judged under the same

@@ -20,7 +20,7 @@ import { estimateSubClusters, isSubMStepDue } from './sub-clusters.ts';
  * the M-step: a mass of 1e-3 on clusters 50 standard deviations away multiplies a variance. In more columns the responsibilities of
  * the mixture are too sure.
  */
-const MOST_COLUMNS_BY_MIXTURE = 4;
+const MOST_TRAINED_BY_MIXTURE = 4;
 
 export const gaussian: LikelihoodKind = {
   configure(config, rows, d, warn) {
@@ -29,7 +29,7 @@ export const gaussian: LikelihoodKind = {
       warn('a Gaussian mixture does not use --resolution; --likelihood graph does');
     return config;
   },
-  byMixture: ({ schedule }, d) => schedule !== 'paper' && d <= MOST_COLUMNS_BY_MIXTURE,
+  byMixture: ({ schedule }, d) => schedule !== 'paper' && d <= MOST_TRAINED_BY_MIXTURE,
   create: ({ config }) => gaussianLikelihood(config.initK),
 };
 

@@ -1,6 +1,6 @@
 import { mean as average, sampleStandardDeviation } from 'simple-statistics';
 import { concat } from '../../../model/arrays.ts';
-import { MOST_COLUMNS_BY_MIXTURE } from '../../../model/classifier.ts';
+import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { movedKinds } from '../../../model/columns.ts';
 import { CLOSE } from '../../../model/evidence-for-k.ts';
 import { cholesky, dot, minus } from '../../../model/linalg.ts';
@@ -17,11 +17,13 @@ import {
   rowsAt,
   type SoftParts,
   softStatistics,
+  totalOfRows,
 } from '../../../model/soft-split.ts';
 import { discriminantRule } from '../../../model/splits.ts';
 import type { State } from '../../../model/state.ts';
-import { type Covariance, mean, scaleStatistics, shift } from '../../../model/statistics.ts';
+import { mean, scaleStatistics, shift } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
+import { relearnedPrior } from '../epoch.ts';
 import { totalOf } from '../halves.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
@@ -52,7 +54,7 @@ export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
 
 /** Overlap is looked at where the mixture labels rows, and with a schedule that has further proposals. */
 export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): boolean =>
-  schedule.furtherProposals && d <= MOST_COLUMNS_BY_MIXTURE;
+  schedule.furtherProposals && d <= MOST_LABELLED_BY_MIXTURE;
 
 /**
  * Asks for the rows of the sample once, and each time for labels that are drawn by the mixture of the state `e-step`: cut off where neighbours begin, no
@@ -145,12 +147,11 @@ export const sharesCovariances = ({ config, prior }: Run): boolean =>
  * judged by it: under that of larger clusters, parts are too small.
  */
 function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => number) | null {
-  const { config, covariance } = run;
   const { prior } = state;
   if (!sharesCovariances(run) || state.mixture.k === 1) return null;
   const zeta = tempering(run, state);
   return (clusters) => {
-    const own = priorOfClusters(prior, config.priorScale, clusters, covariance, zeta);
+    const own = relearnedPrior(run, state, clusters);
     return clusters.reduce((sum, T) => {
       const t = scaleStatistics(T, zeta);
       return sum + logMarginal(own, t) - logMarginal(prior, t);
@@ -182,9 +183,9 @@ export function splitOverlapping(
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
     const found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
-    const about0 = (T: Float64Array[]) =>
-      T.map((t) => shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre));
-    const parts = about0(found?.T ?? [totalOfRows(own.rows, d, covariance)]);
+    const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
+      shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
+    );
     halves.push(...parts);
     if (!found) continue;
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
@@ -209,12 +210,12 @@ export function splitOverlapping(
   return splits[0] !== null;
 }
 
-/** Draws of a Gaussian, where the first has so many nats or more. */
+/** How many Gaussians are drawn; only the first, if the search gains no more than so many nats on that. */
 const [DRAWS, LEAST_NATS] = [5, -10];
 
 /**
- * What the same search gains on as many rows of a single Gaussian, by the chance of their draw (McLachlan 1987): the mean and three standard deviations of
- * it, or what is less than nothing. With 300 rows of 20 columns, whose covariances are shared, it is 40 nats.
+ * What the same search gains by chance on as many rows of a single Gaussian, by a parametric bootstrap (McLachlan 1987): the mean and three standard
+ * deviations of it; 0 where that is far below 0. For 300 rows of 20 columns, where clusters share their covariances, it is 40 nats.
  */
 function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): number {
   const prior = priorOf([]);
@@ -236,9 +237,6 @@ function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): n
   return average(gains) + 3 * sampleStandardDeviation(gains);
 }
 
-const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
-  softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];
-
 /**
  * Other Gaussians for all clusters together, that EM finds from the halves of all: where clusters share what is one, no split of one of them has
  * more evidence. They have to gain more than laws of all clusters do.
@@ -246,30 +244,18 @@ const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Flo
 function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Float64Array[]): Split | null {
   const { d, config } = run;
   const { covariance, alpha } = config;
-  const { k: K, weights, means, covariances } = state.mixture;
-  const clusters = [...state.mixture.means.keys()];
+  const { k: K, means } = state.mixture;
+  const clusters = [...means.keys()];
   const all = judged(run, state, clusterRows, clusters);
   const n = all.rows.length / d;
   const some = rowsAt(all.rows, d, everyRow(n, ROWS_PER_HALF * halves.length));
   const share = some.length / all.rows.length;
-  const start = halves.map((t) =>
-    shift(
-      scaleStatistics(t, share / clusterRows.every),
-      d,
-      covariance,
-      minus(new Float64Array(d), all.centre),
-    ),
-  );
+  const back = minus(new Float64Array(d), all.centre);
+  const start = halves.map((t) => shift(scaleStatistics(t, share / clusterRows.every), d, covariance, back));
   const found = regrown(some, start, all.priorOf, alpha);
   if (!found) return null;
-  const gaussians = clusters.map((k) => ({
-    weight: weights[k],
-    mean: minus(means[k], all.centre),
-    covariance: covariances[k],
-  }));
-  const now = responsibilities(some, d, gaussians, covariance, all.priorOf([]).kinds);
-  const before = { T: softStatistics(some, d, now.r, K, covariance), entropy: now.entropy };
-  if (before.T.some(([rows]) => rows < 1)) return null;
+  const before = partsByMixture(state, { ...all, rows: some }, clusters);
+  if (!before) return null;
   const ratio = ({ T, entropy }: Pick<SoftParts, 'T' | 'entropy'>) =>
     ratioOf(
       { T: T.map((t) => scaleStatistics(t, 1 / share)), entropy: entropy / share },
@@ -286,10 +272,10 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
           clusters.reduce((sum, k) => sum + single(k), 0),
         )
       : CLOSE;
+  if (!(gain > needed)) return null;
   const parts = found.T.map((t) =>
     shift(scaleStatistics(t, clusterRows.every / share), d, covariance, all.centre),
   );
-  if (!(gain > needed)) return null;
   emitProposal(run, 'split', state, {
     clusters,
     points: parts.map(([rows]) => rows),
@@ -303,6 +289,23 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
   return { together: { with: clusters.slice(1), nearest }, parts, rule, logRatio: gain };
 }
 
+/** Clusters of these rows, as soft as the mixture has them; null if one has hardly any. */
+function partsByMixture(
+  { mixture }: State,
+  { rows, centre, priorOf }: Judged,
+  clusters: readonly number[],
+): Pick<SoftParts, 'T' | 'entropy'> | null {
+  const { d, covariance, weights, means, covariances } = mixture;
+  const gaussians = clusters.map((k) => ({
+    weight: weights[k],
+    mean: minus(means[k], centre),
+    covariance: covariances[k],
+  }));
+  const { r, entropy } = responsibilities(rows, d, gaussians, covariance, priorOf([]).kinds);
+  const T = softStatistics(rows, d, r, clusters.length, covariance);
+  return T.some(([n]) => n < 1) ? null : { T, entropy };
+}
+
 /**
  * log H of merging two clusters: that of the split of their rows into the two, as soft as the mixture has them, with the other sign. Two that
  * are all have to gain more than a law of a single cluster. Unions of more may have any shape, and so more evidence as two.
@@ -314,17 +317,9 @@ export function logSoftMergeRatio(
   a: number,
   b: number,
 ): number {
-  const { d, config } = run;
-  const { weights, means, covariances } = state.mixture;
   const both = judged(run, state, clusterRows, [a, b]);
-  const gaussians = [a, b].map((k) => ({
-    weight: weights[k],
-    mean: minus(means[k], both.centre),
-    covariance: covariances[k],
-  }));
-  const { r, entropy } = responsibilities(both.rows, d, gaussians, config.covariance, both.priorOf([]).kinds);
-  const T = softStatistics(both.rows, d, r, 2, config.covariance);
-  if (T.some(([n]) => n < 1)) return Infinity;
-  const gain = ratioOf({ T, entropy }, both.priorOf, config.alpha, both.zeta);
+  const parts = partsByMixture(state, both, [a, b]);
+  if (!parts) return Infinity;
+  const gain = ratioOf(parts, both.priorOf, run.config.alpha, both.zeta);
   return state.mixture.k === 2 ? singleGain(both) - gain : -gain;
 }

@@ -1,10 +1,11 @@
 import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/hastings.ts';
-import { type Niw, priorOfClusters } from '../../../model/niw.ts';
+import type { Niw } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { MOST_CELLS } from '../../../proto/partition.ts';
 import type { Cell } from '../../../proto/tasks.ts';
+import { relearnedPrior } from '../epoch.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
 import { mostClusters, mostParts, type Rounds, withinLimit } from '../rounds.ts';
@@ -14,6 +15,7 @@ import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
 import {
   ANOTHER_SHAPE,
+  type ClusterRows,
   type ClusterRowsOf,
   sharesCovariances,
   singleLawGain,
@@ -60,9 +62,11 @@ export async function splitStep(
     parts: parts.map((pair, k) => (keepsParts(pair) ? state.parts[k] : pair)),
   };
   const ratios = ratiosOf(run, state, parts, judge);
+  let asked: Promise<ClusterRows> | null = null;
+  const rowsOnce = (source: ClusterRowsOf) => (asked ??= source(run, state));
   // Sub-clusters of all rows have to gain more than a law of a single cluster.
   const single =
-    clusterRows && state.mixture.k === 1 ? singleLawGain(run, state, await clusterRows(run, state)) : 0;
+    clusterRows && state.mixture.k === 1 ? singleLawGain(run, state, await rowsOnce(clusterRows)) : 0;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
@@ -81,7 +85,7 @@ export async function splitStep(
   // Clusters that nothing has changed since they were looked at would be refused again.
   const isNewSearch = exhaustive && clusterRows && !wasExhaustive(state.steps);
   const byOverlap = async () =>
-    isNewSearch && splitOverlapping(run, refined, await clusterRows(run, state), splits);
+    isNewSearch && splitOverlapping(run, refined, await rowsOnce(clusterRows), splits);
   // Parts by EM come first where covariances are shared: of 64 by planes, in a few hundred rows each, merges leave many small ones.
   const isFirst = sharesCovariances(run);
   const isFound = isFirst && (await byOverlap());
@@ -100,7 +104,7 @@ export async function splitStep(
     {
       ...refined,
       overlaps: isOverlapping || state.overlaps,
-      ...(isNew && { prior: relearned(run, refined, clusters) }),
+      ...(isNew && { prior: relearnedPrior(run, refined, clusters) }),
     },
     kept,
     exhaustive,
@@ -164,9 +168,6 @@ export function byEvidence(run: Run, state: State): Judge {
  */
 const relearnsPrior = ({ byMixture, config }: Run, parts: Parts): boolean =>
   byMixture && config.priorScaleChoice === 'learned' && parts.length >= 8;
-
-const relearned = (run: Run, state: State, clusters: Parts): Niw =>
-  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state));
 
 /** log H of each proposal; NaN for one with too few rows. */
 function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {
@@ -241,7 +242,7 @@ async function proposeFurtherSplits(
   const underOwnPrior = (k: number, parts: Parts) => {
     const after = totals.flatMap((T, l) => (l === k ? parts : [T]));
     const evidence = (prior: Niw, clusters: Parts) => logEvidence(prior, clusters, run.config.alpha, zeta);
-    return evidence(relearned(run, state, after), after) - evidence(state.prior, totals);
+    return evidence(relearnedPrior(run, state, after), after) - evidence(state.prior, totals);
   };
   const ranked = found
     .map(({ k, parts, rule }, i) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labellingState } from '../../../coordinator/training/epoch.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
-import { MOST_COLUMNS_BY_MIXTURE } from '../../../model/classifier.ts';
+import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet } from '../../../model/nets/net.ts';
 import { niwPrior } from '../../../model/niw.ts';
@@ -51,7 +51,7 @@ test('else it is that of training: of clusters that overlap, are new, in few col
     [{}, { byMixture: true }],
     [{}, { config: { schedule: 'paper' } }],
     [{ graph: {} }, {}],
-    [{ mixture: { ...state.mixture, d: MOST_COLUMNS_BY_MIXTURE + 1 } }, {}],
+    [{ mixture: { ...state.mixture, d: MOST_LABELLED_BY_MIXTURE + 1 } }, {}],
   ]) {
     const { after, published } = await labelling(change, rest);
     assert.deepEqual([after, published], [{ ...state, ...change }, []]);
