@@ -1,4 +1,4 @@
-// Generates the tables of states and tasks in README.md, each between two comments: npm run docs:proto
+// Generates the lists of states and tasks in README.md, each between two comments: npm run docs:proto
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TensorSpec, TensorSpecs } from './shapes.ts';
@@ -58,10 +58,21 @@ function rangeText({
     .join(' ');
 }
 
-const parametersText = (properties: Record<string, Parameter>) =>
-  Object.entries(properties)
-    .map(([name, parameter]) => `${code(name)} ${rangeText(parameter)}`.trim())
-    .join(', ');
+const parameterTexts = (properties: Record<string, Parameter>) =>
+  Object.entries(properties).map(([name, parameter]) => `${code(name)} ${rangeText(parameter)}`.trim());
+const parametersText = (properties: Record<string, Parameter>) => parameterTexts(properties).join(', ');
+
+/** Parameters that several tasks begin with are only named once. */
+const FEWEST_SHARED = 5;
+const firstWith = new Map<string, TaskName>();
+
+function sharedText(task: TaskName, properties: Record<string, Parameter>): string {
+  const texts = parameterTexts(properties);
+  const shared = texts.slice(0, FEWEST_SHARED).join(', ');
+  const first = firstWith.get(shared);
+  if (!first && texts.length === FEWEST_SHARED) firstWith.set(shared, task);
+  return first ? [`those of ${code(first)}`, ...texts.slice(FEWEST_SHARED)].join(', ') : texts.join(', ');
+}
 
 /** Values of parameters by which states and results may differ. */
 function variantsOf(properties: Record<string, Parameter>, required: string[]): Record<string, unknown>[] {
@@ -91,33 +102,33 @@ function taskRow(name: TaskName): string[] {
   };
   const variants = variantsOf(properties, required) as never[];
   const lists = variants.map((variant) => reads(variant));
-  const states = [...new Set(lists.flatMap(Object.keys))].map((state) => {
-    const text = state.startsWith('(') ? `the state that ${code(state.slice(1, -1))} names` : code(state);
+  // The page says which tasks read `hashes`.
+  const names = [...new Set(lists.flatMap(Object.keys))].filter((state) => state !== 'hashes');
+  const states = names.map((state) => {
+    const text = state.startsWith('(') ? `that of ${code(state.slice(1, -1))}` : code(state);
     return lists.every((list) => state in list) ? text : `(${text})`;
   });
   const given = variants.flatMap((variant) => [{}, everything].map((tensors) => results(variant, tensors)));
   return [
     code(name),
-    parametersText(properties),
+    sharedText(name, properties),
     states.join(', '),
     tensorsText(given),
     `${rows === 'sample' ? 'sample' : 'blocks'}${sums ? ', sums' : ''}`,
   ];
 }
 
-const TABLES: Record<string, string> = {
+const LISTS: Record<string, string> = {
   tasks: table(['task', 'parameters', 'reads', 'results', 'unit'], TASK_NAMES.map(taskRow)),
-  states: table(
-    ['state', 'tensors'],
-    Object.entries(STATES as Record<string, StateSpec>)
-      .map(([name, { tensors }]) => [code(name), tensorsText([tensors({}), tensors(everything)])])
-      .filter(([, tensors]) => tensors),
-  ),
+  states: Object.entries(STATES as Record<string, StateSpec>)
+    .map(([name, { tensors }]) => ({ name, text: tensorsText([tensors({}), tensors(everything)]) }))
+    .flatMap(({ name, text }) => (text ? `- ${code(name)}: ${text}` : []))
+    .join('\n'),
 };
 
-/** The page with its tables as they should be. */
+/** The page with these as they should be. */
 export const withTables = (page: string): string =>
-  Object.entries(TABLES).reduce(
+  Object.entries(LISTS).reduce(
     (text, [name, rows]) =>
       text.replace(
         new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- end -->)`),

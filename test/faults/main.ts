@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { MAIN, ROOT } from '../../bench/processes.ts';
 import { type CampaignResult, seed, short } from './campaign.ts';
 
-/** In the order of the table. */
+/** In the order of the list. */
 const NAMES = [
   ...['kills', 'resume', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
   ...['disk-full', 'soak'],
@@ -72,36 +72,32 @@ function revision(): string {
   }
 }
 
-/** The table in docs/reliability.md: this module writes only what is between the two marks. */
+/** The list in docs/reliability.md: this module writes only what is between the two marks. */
 const PATH = join(ROOT, 'docs/reliability.md');
 const [BEGIN, END] = ['<!-- figures: npm run bench:faults -->', '<!-- end of figures -->'];
-const HEAD = `| name | what | target | measured | verdict | day, commit, cores |
-|---|---|---|---|---|---|`;
 
 function verdict({ ok, measured }: CampaignResult): string {
   if (ok === null) return measured.startsWith('skipped') ? 'skipped' : 'incomplete';
   return ok ? 'met' : '**missed**';
 }
 
-const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-
-/** Writes the rows of `results` in the order of NAMES; other rows stay as they are. */
-function writeTable(results: CampaignResult[]): void {
+/** Writes the lines of `results` in the order of NAMES; other lines stay as they are. */
+function writeList(results: CampaignResult[]): void {
   const old = readFileSync(PATH, 'utf8');
   const [from, to] = [old.indexOf(BEGIN), old.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`${PATH} lacks the marks of its table`);
+  if (from < 0 || to < from) throw new Error(`${PATH} lacks the marks of its list`);
   const rows = new Map(
-    [...old.slice(from, to).matchAll(/^\| `([a-z-]+)` \|.*$/gm)].map(([line, name]) => [name, line]),
+    [...old.slice(from, to).matchAll(/^- `([a-z-]+)` .*$/gm)].map(([line, name]) => [name, line]),
   );
   const day = new Date().toISOString().slice(0, 10);
   for (const result of results) {
     const { name, what, target, measured } = result;
-    const where = [day, revision(), availableParallelism()].filter(Boolean).join(', ');
-    const cells = [`\`${name}\``, what, target, measured, verdict(result), where];
-    rows.set(name, `| ${cells.map(cell).join(' | ')} |`);
+    const missed = result.ok ? '' : `${verdict(result).replaceAll('*', '')}: ${target}`;
+    const about = [missed, day, revision(), availableParallelism()].filter(Boolean).join(', ');
+    rows.set(name, `- \`${name}\` ${what}: **${measured}** (${about})`.replaceAll('\n', ' '));
   }
   const missing = NAMES.filter((name) => !rows.has(name)).map((name) => `\`${name}\``);
-  const lines = [BEGIN, '', HEAD, ...NAMES.flatMap((name) => rows.get(name) ?? [])];
+  const lines = [BEGIN, '', ...NAMES.flatMap((name) => rows.get(name) ?? [])];
   if (missing.length) lines.push('', `Not measured yet: ${missing.join(', ')}.`);
   writeFileSync(PATH, `${old.slice(0, from)}${lines.join('\n')}\n\n${old.slice(to)}`);
 }
@@ -111,7 +107,7 @@ for (const name of NAMES.filter((name) => !selected.length || selected.includes(
   console.error(name);
   results.push(await runCampaign(name));
   // After each, so that an interrupted series keeps its results.
-  if (!short) writeTable(results);
+  if (!short) writeList(results);
 }
 for (const result of results) {
   const { name, target, measured } = result;
