@@ -36,13 +36,16 @@ function flagLine([name, flag]: [string, Flag]): string {
   return line(called(name, alias), shown, describe!, accepts);
 }
 
+/** What a number has to be, where that is more than not too small. */
+const rangeText = (limit: string) => (/ and | from /.test(limit) ? limit : '');
+
 /** The options in one group of those that determine the result. */
 function resultList(group: string): string {
   const lines = options
     .filter(([, option]) => option.group === group)
     .map(([name, { help, type, limit, choices, fast, paper, defaultText, alias }]) => {
       const onPaper = paper === undefined ? '' : ` (paper: ${valueText(paper)})`;
-      const accepts = choices?.map(code).join(', ') ?? (type === 'number' ? limit : '');
+      const accepts = choices?.map(code).join(', ') ?? (type === 'number' ? rangeText(limit) : '');
       const isOff = fast === false && paper === undefined;
       return line(
         called(kebabCase(name), alias),

@@ -160,13 +160,12 @@ function section({ name, kind, comment, code }: ReturnType<typeof declarationOf>
   const extended = parents ? `; extends \`${parents}\`` : '';
   const parts = [`### ${name}`, ...(text ? [`${text}${extended}.`] : [])];
   const [page] = Object.entries(ELSEWHERE).find(([, names]) => namesIn(names).includes(name)) ?? [];
-  if (page) parts.push(`Described in [${page.replace(/#.*/, '')}](${page}).`);
-  if (page && (kind === 'type' || page.startsWith('flags'))) return parts.join('\n\n');
+  if (page) return [...parts, `Described in [${page.replace(/#.*/, '')}](${page}).`].join('\n\n');
   if (kind === 'function' || kind === 'type')
     return [...parts, `\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``].join('\n\n');
   const members = membersOf(code).filter(({ name }) => name !== 'name');
   const rows = members.map(({ name: member, type, comment }) => {
-    const text = page ? '' : firstSentence(comment);
+    const text = firstSentence(comment);
     return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
   });
   return [...parts, rows.join('\n')].filter(Boolean).join('\n\n');
