@@ -49,7 +49,7 @@ export async function python<T>(
   const env = Object.fromEntries([...own, ...counts]);
   const { stdout } = await run(bin, [join(SCRIPTS, script), ...args.map(String)], {
     env,
-    timeout: 30 * 60_000,
+    timeout: 60 * 60_000,
   });
   return JSON.parse(stdout.trim().split('\n').at(-1)!);
 }

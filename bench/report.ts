@@ -11,6 +11,8 @@ export interface BenchmarkRow {
   target: string | null;
   /** Slow: measured only when named, or with --all. */
   onRequest?: true;
+  /** A row of the table with these columns, whose cells `measured` has, in place of a line. */
+  columns?: string;
   measure(): Promise<RowResult>;
 }
 
@@ -22,8 +24,11 @@ export interface RowResult {
 
 const PATH = join(ROOT, 'docs/benchmarks.md');
 
-const line = (name: string, what: string, measured: string) =>
-  `- \`${name}\` ${what}: **${measured}**`.replaceAll('\n', ' ');
+const line = ({ name, what, columns }: BenchmarkRow, measured: string) =>
+  (columns ? `| \`${name}\` ${what} | ${measured} |` : `- \`${name}\` ${what}: **${measured}**`).replaceAll(
+    '\n',
+    ' ',
+  );
 
 const isMiss = (verdict: RowVerdict) => verdict.startsWith('*');
 
@@ -36,8 +41,8 @@ export function openReport(rows: BenchmarkRow[]) {
   const machine = machineTable();
   const lines = keptLines(machine);
   return {
-    add({ name, what, target }: BenchmarkRow, measured: string, verdict: RowVerdict): void {
-      lines.set(name, line(name, what, isMiss(verdict) ? `${measured} (missed: ${target})` : measured));
+    add(row: BenchmarkRow, measured: string, verdict: RowVerdict): void {
+      lines.set(row.name, line(row, isMiss(verdict) ? `${measured} (missed: ${row.target})` : measured));
       writeFileSync(PATH, text(machine, rows, lines));
     },
   };
@@ -50,7 +55,8 @@ function machineTable(): string {
     ['CPU', cpus()[0]?.model.trim() || 'unknown'],
     ['cores', String(availableParallelism())],
     ['memory', memory],
-    ['system', `${distribution()}${system()} ${release()}`],
+    // The version alone: kernels are built anew without another.
+    ['system', `${distribution()}${system()} ${release().replace(/-.*/, '')}`],
     ['Node.js', process.version],
   ];
   return ['| | |', '|---|---|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
@@ -66,7 +72,14 @@ function distribution(): string {
 function keptLines(machine: string): Map<string, string> {
   const old = existsSync(PATH) ? readFileSync(PATH, 'utf8') : '';
   if (!old.includes(machine)) return new Map();
-  return new Map([...old.matchAll(/^- `([a-z0-9-]+)` .*$/gm)].map(([line, name]) => [name, line]));
+  return new Map([...old.matchAll(/^[-|] `([a-z0-9-]+)` .*$/gm)].map(([line, name]) => [name, line]));
+}
+
+/** The table of those rows that have columns, below its heading. */
+function tableOf(rows: BenchmarkRow[], lines: Map<string, string>): string {
+  const columns = rows.find((row) => row.columns)?.columns ?? '';
+  const cells = rows.flatMap((row) => (row.columns && lines.get(row.name)) || []);
+  return [`| ${columns} |`, columns.replace(/[^|]+/g, '---').replace(/.*/, '|$&|'), ...cells].join('\n');
 }
 
 function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
@@ -77,7 +90,12 @@ one is missed:
 
 ${machine}
 
-${rows.flatMap((row) => lines.get(row.name) ?? []).join('\n')}
+${rows.flatMap((row) => (!row.columns && lines.get(row.name)) || []).join('\n')}
+
+Gaussians that overlap, beside scikit-learn's mixtures (\`bench/python/overlap.py\`, one thread and seed): K; ARI; seconds, of dpmesh those of the whole
+process with two workers. The truth: K, and ARI of the true posterior.
+
+${tableOf(rows, lines)}
 
 ## How to reproduce
 

@@ -47,6 +47,8 @@ const NAMES: Score[] = ['nmi', 'ari', 'acc'];
 const SEEDS = 3;
 const DATA_SEED = 0;
 const rangeText = ([least, most]: [number, number]) => (least === most ? `${least}` : `${least}–${most}`);
+/** Different values, or the one that all are. */
+const listOf = (values: number[]) => (new Set(values).size > 1 ? values.join(', ') : `${values[0]}`);
 const list = (values: (number | null)[]) => values.map(formatScore).join(', ');
 
 function knownRow(known: Known): BenchmarkRow {
@@ -81,12 +83,13 @@ function knownRow(known: Known): BenchmarkRow {
         const values = runs.map((run) => run[score]!);
         return by === 'each' ? Math.min(...values) : median(values);
       };
+      const shown: Score[] = by === 'each' && seeds > 1 ? bars.map(({ score }) => score) : NAMES;
       const scores =
-        k[1] === 1 ? [] : NAMES.map((score) => `${score.toUpperCase()} ${formatScore(of(score))}`);
+        k[1] === 1 ? [] : shown.map((score) => `${score.toUpperCase()} ${formatScore(of(score))}`);
       const more = await also?.measure(data, runs);
       const walls = runs.map(({ wall }) => wall);
       const measured = [
-        `K ${runs.map((run) => run.k).join(', ')}`,
+        `K ${listOf(runs.map((run) => run.k))}`,
         ...(scores.length
           ? [`${seeds === 1 ? '' : by === 'each' ? 'least ' : 'median '}${scores.join(', ')}`]
           : []),
@@ -369,6 +372,49 @@ function peersRow(name: string, what: string, told: number, files: Known['files'
   };
 }
 
+/** Rows, clusters, columns, the share of rows of which the true posterior is wrong, and the power by which sizes fall. */
+type Overlap = [rows: number, k: number, columns: number, errors: number, power: number];
+const overlaps: Overlap[] = [
+  [20_000, 10, 5, 0.05, 1],
+  [50_000, 20, 10, 0.05, 1],
+  [20_000, 30, 20, 0.05, 0.7],
+  [10_000, 40, 8, 0.1, 0.5],
+  [300, 5, 10, 0.02, 0],
+  [5_000, 5, 5, 0.05, 0],
+  [2_000, 8, 5, 0.05, 1],
+  [5_000, 15, 15, 0.03, 0.7],
+];
+
+function overlapRow([rows, k, columns, errors, power]: Overlap, i: number): BenchmarkRow {
+  const sizes = power ? `, sizes ∝ k^−${power}` : '';
+  return {
+    name: `overlap-${rows}-${columns}`,
+    what: `${rows.toLocaleString('en')} × ${columns}, ${errors * 100} % of errors${sizes}`,
+    target: 'median K within max(1, 10 %), median ARI within .03 of the truth',
+    columns: 'data | truth | dpmesh, seeds 0–2 | BayesianGaussianMixture(1.5 K) | GaussianMixture by BIC',
+    onRequest: true,
+    async measure() {
+      type Peer = { k: number; ari: number; seconds: number };
+      const { data, labels, best, bgm, gmm } = await python<
+        DataFiles & { best: number } & Record<'bgm' | 'gmm', Peer>
+      >('overlap.py', [scratch, 100 + i, rows, k, columns, errors, power], 1);
+      const runs = await repeat(SEEDS, (seed) => train({ data, labels }, ['--workers', 2, '--seed', seed]));
+      const [ks, scores] = [runs.map((run) => run.k), runs.map((run) => run.ari!)];
+      const text = (peer: Peer) => `${peer.k}; ${formatScore(peer.ari)}; ${peer.seconds.toFixed(1)} s`;
+      const walls = median(runs.map(({ wall }) => wall));
+      return {
+        measured: [
+          `${k}; ${formatScore(best)}`,
+          `${listOf(ks)}; ${list(scores)}; ${walls.toFixed(1)} s`,
+          text(bgm),
+          text(gmm),
+        ].join(' | '),
+        met: Math.abs(median(ks) - k) <= Math.max(1, 0.1 * k) && median(scores) >= best - 0.03,
+      };
+    },
+  };
+}
+
 export const knownRows: BenchmarkRow[] = [
   knownRow(quality('usps', [10, 11], 0.955)),
   knownRow(quality('mnist', [10, 11], 0.965, { seeds: 5, also: medianAcc(0.975) })),
@@ -382,6 +428,7 @@ export const knownRows: BenchmarkRow[] = [
   knownRow(quality('fashion', [1, 14], 0.615)),
   syntheticRow('synthetic', 'nmi', 1, ({ bestNmi }) => bestNmi),
   ...tables.map(table),
+  ...overlaps.map(overlapRow),
   syntheticRow('tables-synthetic', 'ari', SEEDS, trueMixturesAri),
   knownRow(gaussians('tables-many-200-32', 200, 200_000, 32, 2, 0.995)),
   knownRow(gaussians('tables-many-500-32', 500, 200_000, 32, 5, 0.995)),
