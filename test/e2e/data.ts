@@ -3,17 +3,17 @@ import { writeNpy } from '../../data/npy.ts';
 import { CHUNK, drawChunk, type SyntheticMixture } from '../../data/synth.ts';
 import { generator } from '../../model/random.ts';
 
-/** Six well-separated Gaussians of different shapes. */
+/** Six well-separated Gaussians of different shapes, in as many columns as need a net (of up to four the mixture alone assigns rows). */
 const MEANS = [
-  [0, 0, 0],
-  [12, 1, -2],
-  [-3, 14, 4],
-  [2, -4, 15],
-  [-14, -9, 3],
-  [9, -12, -11],
+  [0, 0, 0, 3, -5],
+  [12, 1, -2, 0, 4],
+  [-3, 14, 4, -8, 0],
+  [2, -4, 15, 5, 7],
+  [-14, -9, 3, 2, -3],
+  [9, -12, -11, -6, 1],
 ];
 export const K = MEANS.length;
-export const D = 3;
+export const D = 5;
 
 const mixture: SyntheticMixture = {
   clusters: K,
@@ -21,7 +21,13 @@ const mixture: SyntheticMixture = {
   weights: Float64Array.of(0.1, 0.15, 0.15, 0.2, 0.2, 0.2),
   means: Float64Array.from(MEANS.flat()),
   factors: Float64Array.from(
-    MEANS.flatMap((_, k) => [1 + 0.1 * k, 0, 0, 0.3, 1, 0, -0.2, 0.1, 1.2 - 0.1 * k]),
+    MEANS.flatMap((_, k) => [
+      ...[1 + 0.1 * k, 0, 0, 0, 0],
+      ...[0.3, 1, 0, 0, 0],
+      ...[-0.2, 0.1, 1.2 - 0.1 * k, 0, 0],
+      ...[0, 0.4, 0.1, 0.9, 0],
+      ...[0.1, 0, -0.3, 0.2, 0.7 + 0.1 * k],
+    ]),
   ),
 };
 

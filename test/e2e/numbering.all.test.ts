@@ -12,6 +12,7 @@ import { renumbered } from '../../model/state.ts';
 import {
   changedCopy,
   checkpointsOf,
+  D,
   dpmesh,
   easyData,
   jsonOf,
@@ -66,7 +67,7 @@ describe('clusters are numbered by size', () => {
     );
     const means = array('run', 'mixture/means.npy');
     // The prior pulls a little, far less than clusters are apart.
-    const [sums, d] = [new Float64Array(3 * k), 3];
+    const [sums, d] = [new Float64Array(D * k), D];
     for (let i = 0; i < easy.rows.length; i++) sums[labels[Math.floor(i / d)] * d + (i % d)] += easy.rows[i];
     for (let i = 0; i < sums.length; i++) {
       const count = counts[Math.floor(i / d)];
