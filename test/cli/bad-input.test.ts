@@ -350,13 +350,12 @@ describe('odd input', () => {
     const easy = easyData(folder, 'easy', 800);
     const run = join(folder, 'run-easy');
     jsonOf(await dpmesh(['train', '--data', easy.data, '--out', run, '--json', '--workers', 1, ...QUICK]));
-    const three = changed({ 100: Number.NaN }).slice(0, 300);
-    const bad = table('three-nan', three, [100, 3]);
+    const bad = table('five-nan', changed({ 165: Number.NaN }).slice(0, 500), [100, 5]);
     const link = join(folder, 'link.npy');
     symlinkSync(easy.data, link);
     const [on, forced] = [`predict --run ${run} --data`, `${easy.data} --force --out`];
     for (const [rest, ...says] of [
-      [`${ok} --out p.npy`, 'ok.npy has 4 columns', 'was trained on 3', 'pass rows of the same columns'],
+      [`${ok} --out p.npy`, 'ok.npy has 4 columns', 'was trained on 5', 'pass rows of the same columns'],
       [`${bad} --out p.npy`, 'row 33', 'NaN', 'remove the row or fill'],
       [`${ok} --force --out ${join(run, 'labels.npy')}`, 'own files'],
       [`${easy.data} --out ${easy.labels}`, '--force'],

@@ -6,7 +6,7 @@ import { resolveConfig } from '../../coordinator/config.ts';
 import { estimate } from '../../coordinator/estimate.ts';
 import { layoutOf } from '../../model/layout.ts';
 import { called } from '../e2e/in-process.ts';
-import { dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';
+import { D, dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';
 
 const folder = scratch();
 const cwd = join(folder, 'empty');
@@ -24,7 +24,7 @@ describe('train --dry-run', () => {
     assert.deepEqual(
       { rows, columns, type, transform, likelihood, shards, workers, backend: backend.name, out },
       {
-        ...{ rows: 3000, columns: 3, type: 'float32', transform: 'pca:0.9', likelihood: 'gaussian' },
+        ...{ rows: 3000, columns: D, type: 'float32', transform: 'pca:0.9', likelihood: 'gaussian' },
         ...{ shards: 4, workers: 2, backend: 'wasm', out: join('runs', 'easy') },
       },
     );

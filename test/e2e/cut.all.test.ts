@@ -8,6 +8,7 @@ import { generator } from '../../model/random.ts';
 import {
   changedCopy,
   changeRunFile,
+  D,
   dpmesh,
   easyData,
   eventsOf,
@@ -198,7 +199,7 @@ describe('of Gaussian clusters', () => {
     assert.deepEqual(inFile.labels, inMemory.labels);
     assert.deepEqual(inFile.clusters, inMemory.clusters);
     assert.deepEqual([inMemory.next, inFile.next], [nextOf('run'), nextOf('run')]);
-    const data = { values: easy.rows, columns: 3 };
+    const data = { values: easy.rows, columns: D };
     const found = await predict({ run: path('run'), data, clusters: 3, soft: true });
     assert.deepEqual([found.labels, found.k, found.responsibilities!.length], [inMemory.labels, 3, 6000]);
     // All clusters, as they are.
@@ -211,8 +212,8 @@ describe('of Gaussian clusters', () => {
     const flags = ['--init-k', 14, '--max-epochs', 2, '--sample', 400, '--workers', 1];
     jsonOf(await dpmesh(trainArgs(easy.data, path('empty'), ...flags)));
     const { clusters } = json('empty', 'tree.json');
-    const values = Float32Array.from({ length: 3000 }, (_, i) => 60 * Math.sin(i * i));
-    const data = { values, columns: 3 };
+    const values = Float32Array.from({ length: 1000 * D }, (_, i) => 60 * Math.sin(i * i));
+    const data = { values, columns: D };
     const { labels, k, responsibilities } = await predict({ run: path('empty'), data, clusters, soft: true });
     assert.equal(k, clusters);
     labels.forEach((label, row) => {

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
+  D,
   dpmesh,
   ENDLESS,
   easyData,
@@ -192,7 +193,7 @@ describe('a program that changes its working directory', () => {
       const prediction = await inFolder(() => predict({ run: 'out', data: 'x.npy', out: 'p.npy' }));
       assert.deepEqual(prediction.labels, result.labels);
       const opened = await inFolder(() => openRun('out'));
-      assert.deepEqual([opened.mixture().dim, opened.directory], [3, 'out']);
+      assert.deepEqual([opened.mixture().dim, opened.directory], [D, 'out']);
       assert.ok([...opened.events()].length);
       const evaluation = inFolder(() => evaluate({ pred: 'p.npy', labels: 'y.npy' }));
       assert.equal((await evaluation).rows, 2000);

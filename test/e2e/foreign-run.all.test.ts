@@ -117,8 +117,8 @@ describe('a damaged model', () => {
     truncateSync(join(old, 'model/weights.bin'), 100);
     await notPredicted(old, 'model/weights.bin');
     for (const [name, change] of [
-      ['model.json', (json: string) => json.replace(/"shape": \[\s+3,/, '"shape": [\n2,')],
-      ['transform.json', (json: string) => json.replace(/"dim": 3/, '"dim": 2')],
+      ['model.json', (json: string) => json.replace(/"shape": \[\s+5,/, '"shape": [\n2,')],
+      ['transform.json', (json: string) => json.replace(/"dim": 5/, '"dim": 2')],
       ['transform.json', (json: string) => json.replace(/"columns": \[\s+0/, '"columns": [\n7')],
     ] as const) {
       const other = copy((at) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type * as Library from '../../index.ts';
-import { assertNoneLeft, dpmesh, easyData, library, resultHashes, scratch, start } from './support.ts';
+import { assertNoneLeft, D, dpmesh, easyData, library, resultHashes, scratch, start } from './support.ts';
 
 const folder = scratch();
 // Of its own: other tests have temporary folders too.
@@ -13,7 +13,7 @@ process.env.TMPDIR = mkdtempSync(join(folder, 'tmp-'));
 const { AbortError, openRun, predict, resume, synth, train, UserError } = await library();
 
 const easy = easyData(folder, 'easy', 2000);
-const rows = { values: easy.rows, columns: 3 };
+const rows = { values: easy.rows, columns: D };
 const QUICK = { splitMergeEvery: 3, batchSize: 16, report: false, workers: 1 };
 /** Until it is aborted. */
 const ENDLESS = { ...QUICK, earlyStop: false, maxEpochs: 1_000_000 };
@@ -55,7 +55,7 @@ describe('several runs at once', () => {
   test('one that replaces another: the first one’s labels are gone, and not the second one’s', async () => {
     const options = { ...QUICK, maxEpochs: 2, out: path('replaced'), force: true };
     const first = await train({ ...options, data: rows });
-    const second = await train({ ...options, data: { values: easy.rows.subarray(0, 3 * 1000), columns: 3 } });
+    const second = await train({ ...options, data: { values: easy.rows.subarray(0, D * 1000), columns: D } });
     assert.throws(() => first.labels, {
       name: 'UserError',
       message: /replaced or removed since the run ended/,
@@ -153,7 +153,7 @@ describe('an aborted run', () => {
         name: 'UserError',
         message: /in a program's memory: resume it from a program that passes the same (data|labels) again/,
       });
-    const other = { values: rows.values.map((value) => value + 1), columns: 3 };
+    const other = { values: rows.values.map((value) => value + 1), columns: D };
     await assert.rejects(async () => resume({ ...again, data: other }), {
       name: 'UserError',
       message: /changed since the run began/,

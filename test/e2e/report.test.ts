@@ -163,11 +163,11 @@ describe('a report', { concurrency: 2 }, () => {
       WITHOUT_ROWS,
       /moved\.npy cannot be read: no such file or folder: the pictures show no points/,
     );
-    const last = easy.rows.map((value, i) => (i < easy.rows.length - 3 ? value : value + 1));
-    writeNpy(data, '<f4', [N, 3], last);
+    const last = easy.rows.map((value, i) => (i < easy.rows.length - 5 ? value : value + 1));
+    writeNpy(data, '<f4', [N, 5], last);
     drawn(await plot(at), WITHOUT_ROWS, /moved\.npy has changed since the run: the pictures show no points/);
-    writeNpy(data, '<f4', [1, 3], [1, 2, 3]);
-    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy now has 1 rows × 3; the run had 2000 × 3/);
+    writeNpy(data, '<f4', [1, 5], [1, 2, 3, 4, 5]);
+    drawn(await plot(at), WITHOUT_ROWS, /moved\.npy now has 1 rows × 5; the run had 2000 × 5/);
   });
 
   test('a run that was killed: the clusters of its newest checkpoint', async () => {
