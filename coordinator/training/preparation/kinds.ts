@@ -67,8 +67,8 @@ export interface FoundKinds {
   kinds: ColumnKinds | null;
   /** The steps of grids. */
   grid: Float32Array | null;
-  /** The rank that the covariance of all columns can have: those of a category with a column for each of its values add up to 1. */
-  rank: number;
+  /** Columns that follow from others, as those of a category with a column for each of its values add up to 1. */
+  redundant: readonly number[];
   /** What to say of them. */
   why: string;
 }
@@ -133,7 +133,7 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
   return {
     kinds: groups.length ? columnKinds(dim, found, spikes) : null,
     grid: gridded.length ? grid : null,
-    rank: dim - complete.length,
+    redundant: complete.map((group) => columns.indexOf(group[group.length - 1])),
     why: said.join('; '),
   };
 }

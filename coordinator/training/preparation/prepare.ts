@@ -2,7 +2,7 @@ import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
-import { type ColumnKinds, independent } from '../../../model/columns.ts';
+import { blockAt, type ColumnKinds, independent } from '../../../model/columns.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf, rank } from '../../../model/linalg.ts';
 import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/niw.ts';
@@ -76,7 +76,7 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   const transform = found?.grid ? { ...chosen.transform, grid: found.grid } : chosen.transform;
   const kinds = found?.kinds ?? undefined;
   const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
-  assertFullRank(config, chosen.covariance, d, found?.rank ?? d);
+  assertFullRank(config, chosen, names, n, found?.redundant);
   const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
   const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
   const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
@@ -131,19 +131,32 @@ function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly stri
 
 type PriorConfig = Pick<RunConfig, 'covariance' | 'priorScaleChoice' | 'priorScale'>;
 
-/** UserError if the covariance of D columns has not as high a rank as they can have. */
+/** UserError if the covariance of the columns has not full rank, but for `redundant` ones. It names the first that follows from those before it. */
 function assertFullRank(
   config: Pick<RunConfig, 'data' | 'covariance'>,
-  covariance: Float64Array,
-  d: number,
-  most: number,
+  { transform: { columns, dim }, covariance }: { transform: Transform; covariance: Float64Array },
+  names: readonly string[] | null,
+  rows: number,
+  redundant: readonly number[] = [],
 ): void {
   if (config.covariance === 'diag') return;
-  const r = rank(covariance, d);
-  if (r < most)
-    throw new UserError(
-      `${config.data}: the covariance of the ${d} columns has rank ${r} only (collinear columns or too few rows); use --transform pca:${r} or --covariance diag`,
-    );
+  const r = rank(covariance, dim);
+  if (r >= dim - redundant.length) return;
+  const places = [...Array(dim).keys()].filter((place) => !redundant.includes(place));
+  const rankOf = (count: number) => rank(blockAt(covariance, dim, places.slice(0, count), 'full'), count);
+  let [free, bound] = [0, places.length];
+  while (bound - free > 1) {
+    const middle = (free + bound) >> 1;
+    if (rankOf(middle) === middle) free = middle;
+    else bound = middle;
+  }
+  const why =
+    columns && rows > dim
+      ? `${columnCalled(names, columns[places[free]])} follows from those before it; leave it out, or`
+      : 'collinear columns or too few rows;';
+  throw new UserError(
+    `${config.data}: the covariance of the ${dim} columns has rank ${r} only: ${why} use --transform pca:${r} or --covariance diag`,
+  );
 }
 
 /** The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster. */

@@ -21,7 +21,6 @@ const ROWS = drawn.map(({ noise, flag, of }, i) => [
   i % 4,
   ...[0, 1].map((c) => (i % 3 === c ? 1 : 0)),
 ]);
-const D = ROWS[0].length;
 
 function found(
   choice: TransformChoice,
@@ -51,7 +50,7 @@ test('columns of two values, those that exclude each other, and categories', () 
     assert.deepEqual(own!.kinds!.continuous, [0, 5]);
     assert.deepEqual(own!.kinds!.categories.map(({ columns }) => columns).sort(), [[1], [2, 3, 4], [6, 7]]);
     // Of three columns, one of which each row has, one is redundant.
-    assert.equal(own!.rank, D - 1);
+    assert.deepEqual(own!.redundant, [4]);
     assert.match(
       own!.why,
       /^columns 1 \(counted from 0\), 2 .* have two values, and column plan has categories: /,
@@ -70,7 +69,7 @@ test('a column without variance is in none', () => {
     own!.kinds!.categories.map(({ columns }) => columns),
     [[1]],
   );
-  assert.equal(own!.rank, 2);
+  assert.deepEqual(own!.redundant, []);
 });
 
 test('none where a third value is, where columns are mixed, many, or one category', () => {

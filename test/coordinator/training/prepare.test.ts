@@ -64,7 +64,9 @@ test('more initial clusters than rows in the sample are rejected', async () => {
 });
 
 describe('collinear columns', () => {
-  test('are rejected, with a remedy', async () => {
-    await assert.rejects(prepared({}), { constructor: UserError, message: /rank 2 only.*--transform pca:2/ });
+  test('are rejected, with their name and a remedy', async () => {
+    const message = /rank 2 only: column 2 .* follows from those before it; .*--transform pca:2/;
+    await assert.rejects(prepared({}), { constructor: UserError, message });
+    await assert.rejects(prepared({}, 3), { constructor: UserError, message: /rank 2 only: .*too few rows/ });
   });
 });
