@@ -48,7 +48,9 @@ export function selectColumns(table: Table, choice: ColumnChoice, run?: string):
     return name === null ? [] : [columnIn(table, name, flag(role === 'label' ? 'labels' : role))];
   });
   const dropped = matching(table, choice.drop, flag('drop'));
-  const categories = matching(table, choice.categorical, flag('categorical'));
+  const categories = matching(table, choice.categorical, flag('categorical')).filter(
+    (i) => !dropped.includes(i),
+  );
   const apart = new Set([...kept, ...dropped, ...categories]);
   const chosen = choice.columns && matching(table, choice.columns, flag('columns'));
   const candidates = (chosen ?? columns.map((_, i) => i)).filter((i) => !apart.has(i));

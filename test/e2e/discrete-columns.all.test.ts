@@ -64,6 +64,11 @@ describe('four Gaussians beside flags and categories that tell nothing', () => {
     assert.equal(jsonOf(await train(path('diag'), '--covariance', 'diag')).k, 4);
   });
 
+  test('with a transform that mixes columns, are among others, and it says so', async () => {
+    const ended = await train(path('mixed'), '--transform', 'pca:4', '--max-epochs', 1);
+    assert.match(ended.stderr, /warning: --categorical: each category of plan is a column of 0 and 1 /);
+  });
+
   test('text that is not named as categories is refused, with the flag', async () => {
     refused(await dpmesh(['train', '--data', data, '--out', path('no')]), '--categorical plan');
   });

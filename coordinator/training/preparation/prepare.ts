@@ -13,7 +13,7 @@ import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { gaussian } from '../gaussian/gaussian.ts';
 import { graph } from '../graph/graph.ts';
 import { publishHashes, publishTransform } from '../publish.ts';
-import type { DataMoments } from '../reading/moments.ts';
+import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
@@ -75,6 +75,10 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
   const transform = found?.grid ? { ...chosen.transform, grid: found.grid } : chosen.transform;
   const kinds = found?.kinds ?? undefined;
+  if (categories.size && !kinds)
+    warn(
+      `--categorical: each category of ${[...categories.keys()].join(', ')} is a column of 0 and 1 like any other, as probabilities need at most ${FEW_COLUMNS} columns with those of categories, Gaussian clusters and a transform that keeps columns apart`,
+    );
   const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
   assertFullRank(config, chosen, names, n, found?.redundant);
   const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);

@@ -164,7 +164,10 @@ describe('columns', () => {
   test('by name, pattern and number, in the order given', async () => {
     assert.deepEqual((await read(table(), { columns: ['age', 'emb*'] })).names, ['age', 'emb1', 'emb2']);
     assert.deepEqual((await read(table(), { columns: ['2', 'age'] })).values, [1, 3, 4, 6]);
-    assert.deepEqual((await read(table(), { drop: ['kind', 'emb*'], id: 'id' })).values, [3, 6]);
+    assert.deepEqual(
+      (await read(table(), { drop: ['kind', 'emb*'], categorical: ['kind'], id: 'id' })).values,
+      [3, 6],
+    );
     assert.deepEqual((await read(table(), { id: 'id', label: 'kind' })).names, ['emb1', 'emb2', 'age']);
   });
   test('that do not exist', async () => {
