@@ -83,14 +83,19 @@ function dummiesOf({ dim, table }: Source): Map<string, number[]> {
 }
 
 /** The exact values of columns: the step of the grid that each is on, 0 for none; and those that a share of the rows has. */
-async function exactValues(source: Source): Promise<Pick<PrepareInput, 'grid' | 'atoms'>> {
+async function exactValues(source: Source): Promise<Pick<PrepareInput, 'grid' | 'atoms' | 'drawn'>> {
   const sampled = await sampledColumns(source);
   const grid = Float32Array.from(sampled, gridStep);
   const atoms = sampled.flatMap((values, column) => {
     const atom = grid[column] > 0 ? null : atomOf(values);
     return atom ? [{ column, ...atom }] : [];
   });
-  return { grid: grid.some((step) => step > 0) ? grid : null, atoms };
+  const { dim } = source;
+  const drawn = Float32Array.from(
+    { length: sampled[0].length * dim },
+    (_, p) => sampled[p % dim][Math.floor(p / dim)],
+  );
+  return { grid: grid.some((step) => step > 0) ? grid : null, atoms, drawn };
 }
 
 /** Are rows images of bytes? Arrays of other numbers may be anything, such as what several sensors measure over time. */

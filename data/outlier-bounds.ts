@@ -61,6 +61,12 @@ export function outliersIn(
   return flags;
 }
 
+/** The raw rows that are no outliers. */
+export function withoutOutliers(raw: Float32Array, dim: number, fences: OutlierBounds): Float32Array {
+  const flags = outliersIn(raw, dim, fences);
+  return raw.filter((_, p) => !flags[Math.floor(p / dim)]);
+}
+
 /**
  * Moves the outliers, in place, to the edge of the training sample along the columns with limits: where it has not learned,
  * a net says anything. Returns which rows they are, 1 or 0.

@@ -2,6 +2,7 @@ import { UserError } from '../base/user-error.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import { product } from '../model/nets/net.ts';
 import { isNegligible, leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
+import type { Fill } from './fill.ts';
 import type { OutlierBounds } from './outlier-bounds.ts';
 
 /**
@@ -30,6 +31,8 @@ export interface Transform {
   readonly grid?: Float32Array;
   /** Further columns after those of a raw row: 0 where `columns` of it have exactly these values, else 1. */
   readonly atoms?: Atoms;
+  /** Cells of raw rows that are not known, and what fills them, before anything else is done but what limits do. */
+  readonly fill?: Fill;
 }
 
 /** One exact value of each of some columns. */

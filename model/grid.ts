@@ -7,11 +7,9 @@ const ROUNDING = 1e-3;
 /** Rows for each value, at least, without which few rows are not told from continuous ones. */
 const ROWS_PER_VALUE = 2;
 
-/**
- * A value is an atom from this share of the rows on: other values are then independent of other columns, which costs more than it gains where few rows have
- * it and columns are correlated. Other values of a continuous column have less than the second share.
- */
-const [ATOM, FREQUENT] = [0.15, 0.01];
+/** A value is an atom from this share of the rows on, and from so many times the next frequent one's rows on, which has no more than that share itself. */
+const [FREQUENT, TIMES] = [0.01, 4];
+const FEWEST = 5;
 const ENOUGH = 50;
 
 /** The one value that a share of the rows has, of a column that is continuous otherwise, and the share of those that have another; null: there is none. */
@@ -20,8 +18,11 @@ export function atomOf(values: ArrayLike<number>): { value: number; others: numb
   const counts = new Map<number, number>();
   for (let i = 0; i < n; i++) counts.set(values[i], (counts.get(values[i]) ?? 0) + 1);
   const [first, second = [0, 0]] = [...counts].sort((a, b) => b[1] - a[1]);
-  if (n < ENOUGH || first[1] < ATOM * n || counts.size < ENOUGH) return null;
-  return second[1] <= Math.max(FREQUENT * n, 1) ? { value: first[0], others: 1 - first[1] / n } : null;
+  if (n < ENOUGH || counts.size < ENOUGH) return null;
+  const isAtom = first[1] >= Math.max(FREQUENT * n, FEWEST, TIMES * second[1]);
+  return isAtom && second[1] <= Math.max(FREQUENT * n, 1)
+    ? { value: first[0], others: 1 - first[1] / n }
+    : null;
 }
 
 /** The step of the grid; 0 where there is none, and for columns of one or two values. */

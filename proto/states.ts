@@ -62,6 +62,11 @@ export const transformOf = (input: Dim): StateSpec => ({
       atomColumns: int32(['atoms'], index(input)),
       atoms: float32(['atoms']),
     }),
+    ...(('donors' in given || 'fillColumns' in given) && {
+      fillColumns: int32(['fills'], index(input)),
+      fillValues: float32(['fills']),
+      donors: float32(['donors', input]),
+    }),
     ...('columns' in given
       ? { weights: float32(['D']), columns: int32(['D'], index('atoms' in given ? `${input}+atoms` : input)) }
       : { weights: float32([input, 'D']) }),
@@ -83,6 +88,11 @@ export const transformOf = (input: Dim): StateSpec => ({
       must(tensorOf(tensors, 'transform', 'half', 'int32').data[0] >= 1, 'transform: there is no such half');
     const { length } = tensorOf(tensors, 'transform', 'bias', 'float32').data;
     must(length >= 1, 'transform: its rows have no numbers');
+    if ('donors' in tensors)
+      must(
+        tensorOf(tensors, 'transform', 'donors', 'float32').data.length >= 1,
+        'transform: it has no donors',
+      );
     return { D: length };
   },
 });

@@ -1,4 +1,5 @@
-import { moveOutliers, type OutlierBounds, outliersIn } from '../data/outlier-bounds.ts';
+import { fillCells } from '../data/fill.ts';
+import { moveOutliers, withoutOutliers } from '../data/outlier-bounds.ts';
 import { applyColumns, modelRows, type Transform, unitRows } from '../data/transform.ts';
 import type { Rng } from '../model/random.ts';
 import { take } from '../proto/tensors.ts';
@@ -40,6 +41,13 @@ export function transformFrom(states: States): Transform {
         values: take(tensors, 'atoms', 'float32'),
       },
     }),
+    ...('donors' in tensors && {
+      fill: {
+        columns: take(tensors, 'fillColumns', 'int32'),
+        values: take(tensors, 'fillValues', 'float32'),
+        donors: take(tensors, 'donors', 'float32'),
+      },
+    }),
   };
 }
 
@@ -56,8 +64,9 @@ export async function transformRows(
   transform: Transform,
   raw: Float32Array,
 ): Promise<Transformed & { outliers: Uint8Array | null }> {
-  const { input, fences } = transform;
+  const { input, fences, fill } = transform;
   const outliers = fences && moveOutliers(raw, input, fences);
+  if (fill) fillCells(fill, raw, input);
   unitRows(transform, raw);
   return { ...(await transformed(backend, transform, raw)), outliers };
 }
@@ -69,8 +78,9 @@ export async function transformSample(
   raw: Float32Array,
   rng: Rng,
 ): Promise<Transformed> {
-  const { input, fences, grid } = transform;
+  const { input, fences, grid, fill } = transform;
   const rows = fences ? withoutOutliers(raw, input, fences) : raw;
+  if (fill) fillCells(fill, rows, input);
   if (grid)
     for (let o = 0; o < rows.length; o++) {
       const step = grid[o % input];
@@ -78,12 +88,6 @@ export async function transformSample(
     }
   unitRows(transform, rows);
   return transformed(backend, transform, rows);
-}
-
-function withoutOutliers(raw: Float32Array, input: number, fences: OutlierBounds): Float32Array {
-  const flags = outliersIn(raw, input, fences);
-  const inside = [...flags.keys()].filter((row) => !flags[row]);
-  return pick(raw, inside, input);
 }
 
 /** Rows after `unitRows`. */

@@ -1,3 +1,4 @@
+import { isFill } from '../../data/fill.ts';
 import type { Transform } from '../../data/transform.ts';
 import type { ColumnKinds } from '../../model/columns.ts';
 import { type Layout, shardsFor } from '../../model/layout.ts';
@@ -90,7 +91,7 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
 
 /** Of raw rows of `input` columns to rows of `dim` numbers. */
 function assertTransform(transform: Transform, input: number, dim: number): void {
-  const { before, columns, weights, bias, scale, offset, grid, atoms } = transform;
+  const { before, columns, weights, bias, scale, offset, grid, atoms, fill } = transform;
   const lengths = [bias, scale, offset].every(({ length }) => length === dim);
   const fits = columns
     ? weights.length === dim &&
@@ -103,9 +104,10 @@ function assertTransform(transform: Transform, input: number, dim: number): void
     !(atoms.columns.length === atoms.values.length && atoms.columns.every((c) => c >= 0 && c < input))
   )
     throw new RangeError('its transform has values of no column');
+  if (fill && !isFill(fill, input)) throw new RangeError('its transform has values that nothing can fill');
   if (transform.input !== input || !lengths || !fits || maps.some(({ length }) => length !== input))
     throw new RangeError('its transform is not one of its columns');
-  const arrays = [weights, bias, scale, offset, ...maps];
+  const arrays = [weights, bias, scale, offset, ...maps, ...(fill ? [fill.donors] : [])];
   if (!arrays.every((values: Float64Array | Float32Array) => values.every(Number.isFinite)))
     throw new RangeError('its transform has values that are not finite');
 }

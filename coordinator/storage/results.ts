@@ -101,7 +101,7 @@ export async function writeModel(
   const { json, weights } = layersModel(by, transform, encoder);
   out.json('model/model.json', json);
   out.bytes('model/weights.bin', weights);
-  const { before, normalize, input, dim, columns, scale, offset, fences, atoms } = transform;
+  const { before, normalize, input, dim, columns, scale, offset, fences, atoms, fill } = transform;
   out.json('model/transform.json', {
     normalize,
     input,
@@ -116,6 +116,9 @@ export async function writeModel(
     ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
     ...(fences && { fences: savedBounds(fences) }),
     ...(atoms && { atoms: { columns: [...atoms.columns], values: [...atoms.values] } }),
+    ...(fill && {
+      fill: { columns: [...fill.columns], values: [...fill.values], donors: [...fill.donors] },
+    }),
   });
   const k = state.mixture.k;
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));

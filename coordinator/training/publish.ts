@@ -142,7 +142,7 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
 
 /** An input transform as tensors, in which form it is sent to the workers and kept in checkpoints. */
 export function transformTensors(transform: Transform): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid, atoms } =
+  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid, atoms, fill } =
     transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
@@ -154,6 +154,11 @@ export function transformTensors(transform: Transform): Tensors {
     ...(columns && { columns: nd(columns) }),
     ...(grid && { grid: nd(grid) }),
     ...(atoms && { atomColumns: nd(atoms.columns), atoms: nd(atoms.values) }),
+    ...(fill && {
+      fillColumns: nd(fill.columns),
+      fillValues: nd(fill.values),
+      donors: nd(fill.donors, fill.donors.length / input, input),
+    }),
     ...(fences && {
       fenced: nd(fences.columns),
       low: nd(fences.low),
@@ -188,6 +193,13 @@ export function transformFrom(tensors: Tensors): Transform {
     ...('grid' in tensors && { grid: f32('grid') }),
     ...('atoms' in tensors && {
       atoms: { columns: take(tensors, 'atomColumns', 'int32'), values: f32('atoms') },
+    }),
+    ...('donors' in tensors && {
+      fill: {
+        columns: take(tensors, 'fillColumns', 'int32'),
+        values: f32('fillValues'),
+        donors: f32('donors'),
+      },
     }),
   };
 }

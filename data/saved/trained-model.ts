@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
+import { isFill } from '../fill.ts';
 import { boundsFrom } from '../outlier-bounds.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
 import type { TableOptions } from '../tables/open-table.ts';
@@ -73,6 +74,8 @@ const savedTransform = z.object({
   ),
   /** Exact values of columns, each of which has a further column; most runs have none. */
   atoms: orNull(z.object({ columns: z.array(column), values: floats })),
+  /** Values that stand for unknown ones, and whole rows by which these are filled; most runs have none. */
+  fill: orNull(z.object({ columns: z.array(column), values: floats, donors: floats })),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z._default(
     z.array(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
@@ -137,6 +140,11 @@ export function readTrainedModel(run: string): TrainedModel {
   const saved = checked(files, 'model/transform.json', savedTransform);
   const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments, atoms } =
     saved;
+  const filling = saved.fill && {
+    columns: Int32Array.from(saved.fill.columns),
+    values: Float32Array.from(saved.fill.values),
+    donors: Float32Array.from(saved.fill.donors),
+  };
   const width = encoder ? encoder.widths[0] : input;
   const flags = atoms?.columns.length ?? 0;
   const have = (length: number, ...lists: ArrayLike<unknown>[]) =>
@@ -151,6 +159,7 @@ export function readTrainedModel(run: string): TrainedModel {
     data.logged.every((column) => column < width) &&
     (!atoms || (columns && !encoder && have(atoms.columns.length, atoms.values))) &&
     (!atoms || atoms.columns.every((column) => column < input)) &&
+    (!filling || isFill(filling, input)) &&
     (!columns || (have(dim, columns) && columns.every((column) => column < input + flags)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
@@ -189,6 +198,7 @@ export function readTrainedModel(run: string): TrainedModel {
       ...(atoms && {
         atoms: { columns: Int32Array.from(atoms.columns), values: Float32Array.from(atoms.values) },
       }),
+      ...(filling && { fill: filling }),
     },
   };
 }

@@ -54,7 +54,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
 
   const most = Math.min(total, FORWARD_ROWS / 2 + context.layout.blockRows);
   for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
-    // Scaling to unit length changes it; bounds only move rows that do not count.
+    // Scaling to unit length changes it; bounds only move rows that do not count, and cells that are not known are filled.
     const original = transform.normalize ? raw.slice() : raw;
     const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
     const layers = clusterOutputs(backend, classifier, byMixture, scaled);

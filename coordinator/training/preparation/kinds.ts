@@ -1,3 +1,5 @@
+import { type Fill, nearDonors, wholeRows } from '../../../data/fill.ts';
+import { type OutlierBounds, withoutOutliers } from '../../../data/outlier-bounds.ts';
 import {
   type Moments,
   momentsWithAtoms,
@@ -5,7 +7,7 @@ import {
   type Transform,
   type TransformChoice,
 } from '../../../data/transform.ts';
-import { formatNumber } from '../../../data/value-range.ts';
+import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/columns.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
@@ -15,6 +17,12 @@ import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
 /** Rounding error of a share, or relative one of a variance, in float64. */
 const ROUNDING = 1e-9;
 const MOST_NAMED = 6;
+
+/**
+ * From this share of the rows on an atom is a spike, and other values of its column are independent of other columns. That costs more than it gains where few
+ * rows have it and columns are correlated: those are taken for cells that are not known, as where a median was put in their place.
+ */
+const SPIKE = 0.15;
 
 /** A value that a column has exactly in all but a share of the rows. */
 export interface Atom {
@@ -48,6 +56,36 @@ export function withAtoms(
     values: Float32Array.from(own, ({ value }) => value),
   };
   return { covariance, moments: all, transform: { ...transform, input, atoms: values } };
+}
+
+export const isSpike = ({ others }: Atom): boolean => 1 - others >= SPIKE;
+
+/** What fills cells that are not known, null where too few of the rows drawn from all are whole, and what to say of them; null where all are known. */
+export function fillOf(
+  atoms: readonly Atom[],
+  drawn: Float32Array,
+  dim: number,
+  fences: OutlierBounds | null,
+  names: readonly string[] | null,
+): { fill: Fill | null; why: string } | null {
+  if (!atoms.length) return null;
+  const which = {
+    columns: Int32Array.from(atoms, ({ column }) => column),
+    values: Float32Array.from(atoms, ({ value }) => value),
+  };
+  const donors = wholeRows(fences ? withoutOutliers(drawn, dim, fences) : drawn, dim, which);
+  const isEnough = dim > 1 && donors.length / dim >= nearDonors(dim);
+  const said = atoms
+    .slice(0, MOST_NAMED)
+    .map(
+      ({ column, value, others }) =>
+        `${columnCalled(names, column)} is ${formatNumber(value)} in ${Math.round(100 * (1 - others))} % of the rows`,
+    );
+  if (atoms.length > MOST_NAMED) said.push(`${atoms.length - MOST_NAMED} more columns have such a value`);
+  return {
+    fill: isEnough ? { ...which, donors } : null,
+    why: `${said.join(', ')}: ${isEnough ? 'such cells are taken for unknown, as where a missing value was imputed, and get what rows like theirs have' : 'where a missing value was imputed, such rows may become clusters of their own'}`,
+  };
 }
 
 interface KindsInput {

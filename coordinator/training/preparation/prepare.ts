@@ -18,7 +18,7 @@ import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
-import { type Atom, kindsOf, withAtoms } from './kinds.ts';
+import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
 import { chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
 
@@ -33,6 +33,8 @@ export interface PrepareInput {
   grid?: Float32Array | null;
   /** Values that a share of a column's rows has exactly, and the share of the others. */
   atoms?: readonly Atom[];
+  /** Rows drawn from all, which tell of these. */
+  drawn?: Float32Array;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
   /** Warnings have been given before. */
@@ -64,16 +66,30 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   const decided = await chooseLikelihood({ ...input, dispatcher }, data);
   const { likelihood: name } = decided;
   const isMixture = name === 'gaussian' && input.config.schedule !== 'paper';
-  const { categories = new Map(), grid = null, atoms = [], names } = input;
+  const { categories = new Map(), grid = null, atoms = [], drawn, names } = input;
   const rows = fences ? n : moments.rows;
   const chosen = isMixture
-    ? withAtoms(decided, data, atoms, rows, input.config.transform)
+    ? withAtoms(decided, data, atoms.filter(isSpike), rows, input.config.transform)
     : { ...decided, moments };
   const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
   const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
-  const transform = found?.grid ? { ...chosen.transform, grid: found.grid } : chosen.transform;
+  const filled =
+    isMixture && drawn
+      ? fillOf(
+          atoms.filter((atom) => !isSpike(atom)),
+          drawn,
+          layout.dim,
+          fences,
+          names,
+        )
+      : null;
+  const transform = {
+    ...chosen.transform,
+    ...(found?.grid && { grid: found.grid }),
+    ...(filled?.fill && { fill: filled.fill }),
+  };
   const kinds = found?.kinds ?? undefined;
   if (categories.size && !kinds)
     warn(
@@ -83,7 +99,7 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   assertFullRank(config, chosen, names, n, found?.redundant);
   const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
   const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
-  const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
+  const why = [decided.why, found?.why, filled?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);

@@ -1,0 +1,137 @@
+import { cholesky, invertLower, unwhitened, whitened } from '../model/linalg.ts';
+
+/**
+ * Cells that are not known: those with one exact value of a continuous column, where an imputation has put it (docs/algorithm.md,
+ * section 3). As they are, each such value is a cluster; in place of it they get a number that rows like theirs have.
+ */
+export interface Fill {
+  /** Columns of a raw row, and the value of each that stands for an unknown one. */
+  readonly columns: Int32Array;
+  readonly values: Float32Array;
+  /** Rows that have none of these values, row-major. */
+  readonly donors: Float32Array;
+}
+
+/** So many donors are near, at least, or this times the columns: a regression on all columns needs more than these. */
+const [FEWEST_NEAR, NEAR_BY_COLUMN] = [20, 4];
+/** Of the mean variance of the columns near a row, in the regression: there they may be collinear. */
+const RIDGE = 1e-2;
+
+/** How many donors are near a row of so many columns. */
+export const nearDonors = (dim: number): number => Math.max(FEWEST_NEAR, NEAR_BY_COLUMN * dim);
+
+/** Does it fill rows of `dim` numbers? */
+export const isFill = ({ columns, values, donors }: Fill, dim: number): boolean =>
+  values.length === columns.length &&
+  columns.every((column) => column >= 0 && column < dim) &&
+  donors.length > 0 &&
+  donors.length % dim === 0;
+
+/** Which columns of the row at `at` are not known. */
+const unknownIn = ({ columns, values }: Pick<Fill, 'columns' | 'values'>, rows: Float32Array, at: number) =>
+  columns.filter((column, c) => rows[at + column] === values[c]);
+
+/** Those of the rows, of `dim` numbers, in which all cells are known. */
+export function wholeRows(
+  rows: Float32Array,
+  dim: number,
+  atoms: Pick<Fill, 'columns' | 'values'>,
+): Float32Array {
+  const whole: number[] = [];
+  for (let at = 0; at < rows.length; at += dim)
+    if (!unknownIn(atoms, rows, at).length) whole.push(...rows.subarray(at, at + dim));
+  return Float32Array.from(whole);
+}
+
+/**
+ * Fills the unknown cells of raw rows, of `dim` numbers, in place: by a linear regression on the row's other cells over the donors nearest to it,
+ * plus the residual of the nearest (a local residual draw). It depends on nothing but the row, so that a row has the same cells whoever reads it.
+ */
+export function fillCells(fill: Fill, rows: Float32Array, dim: number): void {
+  const { donors } = fill;
+  const [mean, factor] = momentsOf(donors, dim);
+  for (let at = 0; at < rows.length; at += dim) {
+    const unknown = unknownIn(fill, rows, at);
+    if (!unknown.length) continue;
+    const known = [...mean.keys()].filter((d) => factor[d] > 0 && !unknown.includes(d));
+    const placed = (from: Float32Array, start: number) =>
+      Float64Array.from(known, (d) => (from[start + d] - mean[d]) * factor[d]);
+    const row = placed(rows, at);
+    const near = nearest(fill, dim, known, factor, rows, at).map((start) => ({
+      start,
+      x: placed(donors, start),
+    }));
+    const centre = row.map((_, i) => near.reduce((sum, { x }) => sum + x[i], 0) / near.length);
+    for (const { x } of near) for (let i = 0; i < x.length; i++) x[i] -= centre[i];
+    const inverse = inverseRootOf(
+      near.map(({ x }) => x),
+      known.length,
+    );
+    for (const column of unknown) {
+      const level = near.reduce((sum, { start }) => sum + donors[start + column], 0) / near.length;
+      const products = new Float64Array(known.length);
+      for (const { start, x } of near)
+        for (let i = 0; i < x.length; i++) products[i] += x[i] * (donors[start + column] - level);
+      const slopes = unwhitened(inverse, whitened(inverse, products));
+      // The level and the residual of the nearest are its value, less what the regression says of it.
+      let value = donors[near[0].start + column];
+      for (const [i, slope] of slopes.entries()) value += slope * (row[i] - centre[i] - near[0].x[i]);
+      rows[at + column] = value;
+    }
+  }
+}
+
+/** The means of rows by column, and what divides by their standard deviations; 0 for a column that is constant. */
+function momentsOf(rows: Float32Array, dim: number): [mean: Float64Array, factor: Float64Array] {
+  const mean = new Float64Array(dim);
+  const squares = new Float64Array(dim);
+  const n = rows.length / dim;
+  for (let p = 0; p < rows.length; p++) mean[p % dim] += rows[p] / n;
+  for (let p = 0; p < rows.length; p++) squares[p % dim] += (rows[p] - mean[p % dim]) ** 2 / n;
+  return [mean, squares.map((square) => (square > 0 ? 1 / Math.sqrt(square) : 0))];
+}
+
+/** Where the donors nearest to a row by these columns start, nearest first, the first ones on ties. */
+function nearest(
+  { donors }: Fill,
+  dim: number,
+  columns: readonly number[],
+  factor: Float64Array,
+  rows: Float32Array,
+  at: number,
+): number[] {
+  const most = Math.min(nearDonors(dim), donors.length / dim);
+  const starts: number[] = [];
+  const distances: number[] = [];
+  for (let start = 0; start < donors.length; start += dim) {
+    const worst = starts.length < most ? Infinity : distances[most - 1];
+    let distance = 0;
+    for (let i = 0; i < columns.length && distance < worst; i++) {
+      const d = columns[i];
+      const gap = (donors[start + d] - rows[at + d]) * factor[d];
+      distance += gap * gap;
+    }
+    if (distance >= worst) continue;
+    let place = Math.min(starts.length, most - 1);
+    for (; place > 0 && distances[place - 1] > distance; place--) {
+      distances[place] = distances[place - 1];
+      starts[place] = starts[place - 1];
+    }
+    distances[place] = distance;
+    starts[place] = start;
+  }
+  return starts;
+}
+
+/** L⁻¹ of XᵀX + λI = L·Lᵀ, of centred rows X of d numbers. */
+function inverseRootOf(rows: readonly Float64Array[], d: number): Float64Array {
+  const scatter = new Float64Array(d * d);
+  for (const x of rows)
+    for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) scatter[i * d + j] += x[i] * x[j];
+  let trace = 0;
+  for (let i = 0; i < d; i++) trace += scatter[i * d + i];
+  // Where all near donors are equal the slopes are 0.
+  const ridge = (RIDGE * trace) / d || 1;
+  for (let i = 0; i < d; i++) scatter[i * d + i] += ridge;
+  return invertLower(cholesky(scatter, d)!, d);
+}
