@@ -278,7 +278,7 @@ function notesOfRun(
   const { found, added } = labelled!;
   return notesOn({
     ...outcome,
-    ...{ unexplained: found.unexplained, added },
+    ...{ unexplained: found.unexplained, added, unknown: run!.unknown },
     ...{ config, reason: ended!, d, rows: layout.rows, steps, graph },
     sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },

@@ -36,6 +36,8 @@ export interface Outcome {
   /** Columns of the data that logarithms describe better, and those whose mean is alike in all clusters. */
   skewed: readonly number[];
   alike: readonly number[];
+  /** What training says of values that may stand for unknown ones; null where there are none. */
+  unknown: string | null;
   /** Columns after the transform. */
   d: number;
   /** What is known of each column of the data. */
@@ -95,6 +97,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...(k > 1 && !graph ? fewRows(outcome) : []),
     ...(k > 1 ? skewedColumns(outcome) : []),
     ...alikeColumnsNote(outcome),
+    ...(outcome.unknown ? [outcome.unknown] : []),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { fillCells } from '../../data/fill.ts';
 import { imageShape, imageUri } from '../../data/images/folder.ts';
 import { moveOutliers } from '../../data/outlier-bounds.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
@@ -41,6 +42,7 @@ export async function readSample(
   for await (const raw of readSpans(source, sampledRanges(rows, source.rows))) {
     // So that they do not decide the scale of the picture.
     if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
+    if (transform.fill) fillCells(transform.fill, raw, transform.input);
     unitRows(transform, raw);
     values.set(networkRows(transform, raw), at * dim);
     at += raw.length / source.dim;

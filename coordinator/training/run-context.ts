@@ -30,6 +30,8 @@ export interface Prepared {
   readonly byMixture: boolean;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
   readonly why: string | null;
+  /** What to say of values that continuous columns have exactly in a few of the rows, as where missing ones were imputed; null: none have. */
+  readonly unknown: string | null;
 }
 
 /** The same with what training computes by. */

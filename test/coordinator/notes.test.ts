@@ -22,7 +22,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
-    ...{ unexplained: 0, added: [], skewed: [], alike: [] },
+    ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -51,6 +51,10 @@ describe('notes on a result', () => {
     says({ dim: 64, rows: 50_000, sampled: 50_000 });
     // All epochs are used without --early-stop, too.
     says({ reason: 'max-epochs' });
+  });
+
+  test('what training says of values that may stand for unknown ones', () => {
+    says({ unknown: 'column a is 1 in 5 % of the rows' }, /^column a is 1/);
   });
 
   test('columns that are alike in all clusters, if they are many', () => {

@@ -133,6 +133,22 @@ test('zero-inflated columns: shares of zeros and Gaussians of the others, in tra
   assert.ok(exported.filter((label, i) => label !== found[i]).length <= 2);
 });
 
+test('cells with one value in few rows are unknown ones, filled in the same way by training, any worker and prediction', async () => {
+  const shared = rows.map((row) => row.map((value, j) => (rng.uniform() < 0.06 ? j - 0.5 : value)));
+  const [data, one, dies] = [writeRows(path('imputed.npy'), shared), path('imputed'), path('imputed-dies')];
+  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  assert.equal(jsonOf(ended).k, 4);
+  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
+  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
+  assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* taken for unknown/);
+  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
+  await running.killAll();
+  await dpmesh(['resume', dies]);
+  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('imputed-predicted.npy')]);
+  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
+  assert.equal(new Set([...hashes, sha256(path('imputed-predicted.npy'))]).size, 1);
+});
+
 test('a heavy tail beside columns of two values is one cluster', async () => {
   const tail = rows.map(() => {
     const scale = Math.sqrt([1, 2, 3].reduce((sum) => sum + rng.normal() ** 2, 0) / 3);

@@ -57,6 +57,10 @@ test('one exact value in a share of the rows of a continuous column', () => {
   const found = atomOf(values(0.4, () => rng.normal()))!;
   assert.equal(found.value, 2.5);
   assert.ok(Math.abs(found.others - 0.6) < 0.06);
-  assert.equal(atomOf(values(0.05, () => rng.normal())), null);
+  assert.ok(atomOf(values(0.05, () => rng.normal()))!.others > 0.9);
+  assert.equal(atomOf(values(0.003, () => rng.normal())), null);
+  // Ties by rounding.
+  assert.equal(atomOf(values(0, () => Math.round(50 * rng.normal()))), null);
+  assert.equal(atomOf(values(0.02, () => Math.round(50 * rng.normal()))), null);
   assert.equal(atomOf(values(0.4, () => rng.below(20))), null);
 });

@@ -229,6 +229,18 @@ describe('a task is refused before any work', () => {
     checkTask(caseOf('statistics'), statesWith(exact([0], [2.5])));
     refuses(caseOf('statistics'), exact([99], [2.5]));
     refuses(caseOf('statistics'), exact([0], [2.5, 1]));
+    const filled = (columns: number[], values: number[], donors: number) => ({
+      transform: {
+        ...STATES.transform,
+        fillColumns: nd(Int32Array.from(columns)),
+        fillValues: nd(Float32Array.from(values)),
+        donors: nd(new Float32Array(donors * w.layout.dim), donors, w.layout.dim),
+      },
+    });
+    checkTask(caseOf('statistics'), statesWith(filled([0], [2.5], 3)));
+    refuses(caseOf('statistics'), filled([99], [2.5], 3));
+    refuses(caseOf('statistics'), filled([0], [2.5, 1], 3));
+    refuses(caseOf('statistics'), filled([0], [2.5], 0));
     for (const [copyOf, copyStarts] of [
       [
         [0, 2],

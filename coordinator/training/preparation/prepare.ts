@@ -99,13 +99,14 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   assertFullRank(config, chosen, names, n, found?.redundant);
   const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
   const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
-  const why = [decided.why, found?.why, filled?.why].filter((reason) => reason != null).join('; ') || null;
+  const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
   const byMixture = kind.byMixture(config, d);
   const run = {
     why,
+    unknown: filled?.why ?? null,
     byMixture,
     config,
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery, byMixture),
