@@ -4,9 +4,9 @@
  */
 import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
-import { dot, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
+import { dot, minus, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
 import { lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
-import { logMarginal, type Niw, pointEstimate } from './niw.ts';
+import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
 import { type Rng, shuffledPrefix } from './random.ts';
 import {
   addRow,
@@ -27,6 +27,9 @@ export interface SoftParts {
   /** Σ_i H(r_i), in nats. */
   entropy: number;
 }
+
+/** Parts, and log H of the split into them. */
+export type SoftSplit = SoftParts & { logRatio: number };
 
 /** The prior for clusters with these statistics; without any, that before they are known. */
 export type PriorOf = (T: Float64Array[]) => Niw;
@@ -192,18 +195,20 @@ export function bestSoftSplit(
   alpha: number,
   zeta: number,
   rng: Rng,
-): (SoftParts & { logRatio: number }) | null {
+): SoftSplit | null {
   const { d, covariance } = priorOf([]);
   const n = rows.length / d;
   const candidates: Candidate[] = [];
   for (const m of PART_COUNTS) {
     if (n < Math.max(ROWS_PER_PART, d) * m) break;
+    const prior = priorOf([]);
     const axes = m === 2 && covariance === 'full' ? Math.min(START_AXES, d) : 0;
-    const starts = axes + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
+    const fixed = m === 2 && learnsNu(prior) ? axes + 1 : axes;
+    const starts = fixed + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
     for (let start = 0; start < starts; start++) {
       const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, SEARCH_ROWS * m)));
-      const prior = priorOf([]);
-      const near = start < axes ? axisStart(some, prior, start) : plusPlusStart(some, prior, m, rng);
+      const byAxis = () => (start < axes ? axisStart(some, prior, start) : spreadStart(some, prior));
+      const near = start < fixed ? byAxis() : plusPlusStart(some, prior, m, rng);
       const T = softStatistics(some, d, near, m, covariance);
       candidates.push(...improved({ some, T, logRatio: 0 }, FIRST_PASSES));
     }
@@ -213,11 +218,7 @@ export function bestSoftSplit(
     .slice(0, KEPT_CANDIDATES)
     .flatMap((candidate) => improved(candidate, FURTHER_PASSES))
     .sort((a, b) => b.logRatio - a.logRatio)[0];
-  if (!best) return null;
-  // As many rows as the cluster has.
-  const start = best.T.map((t) => scaleStatistics(t, rows.length / best.some.length));
-  const all = refined(rows, d, start, FINAL_PASSES, priorOf);
-  return all && { ...all, logRatio: ratioOf(all, priorOf, alpha, zeta) };
+  return best ? onAllRows(rows, best.T, rows.length / best.some.length, priorOf, alpha, zeta) : null;
 
   /** The candidate after so many passes of EM, with parts joined where that gains; none if it has no parts any more. */
   function improved({ some, T }: Candidate, passes: number): Candidate[] {
@@ -230,6 +231,50 @@ export function bestSoftSplit(
     const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
     return [{ some, T: found.T, logRatio }];
   }
+}
+
+/** A split into more parts than this one: each is split in turn, on rows drawn by responsibilities, and EM goes on from all of them. */
+export function splitFurther(
+  rows: Float64Array,
+  { T, r }: SoftParts,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+  rng: Rng,
+): SoftSplit | null {
+  const prior = priorOf(T);
+  const { d, covariance } = prior;
+  const [n, m] = [rows.length / d, T.length];
+  const members: number[][] = T.map(() => []);
+  for (let i = 0; i < n; i++) {
+    let left = rng.uniform();
+    let j = 0;
+    while (j < m - 1 && (left -= r[i * m + j]) > 0) j++;
+    members[j].push(i);
+  }
+  const parts = members.flatMap((own) => {
+    const some = rowsAt(rows, d, own);
+    return bestSoftSplit(some, () => prior, alpha, zeta, rng)?.T ?? [totalOfRows(some, d, covariance)];
+  });
+  const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, SEARCH_ROWS * parts.length)));
+  const times = rows.length / some.length;
+  const start = parts.map((t) => scaleStatistics(t, 1 / times));
+  const grown = regrown(some, start, priorOf, alpha);
+  return grown && onAllRows(rows, grown.T, times, priorOf, alpha, zeta);
+}
+
+/** The split of all rows to which EM leads from parts of some of them; all are `times` as many. */
+function onAllRows(
+  rows: Float64Array,
+  parts: Float64Array[],
+  times: number,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+): SoftSplit | null {
+  const start = parts.map((t) => scaleStatistics(t, times));
+  const all = refined(rows, priorOf([]).d, start, FINAL_PASSES, priorOf);
+  return all && { ...all, logRatio: ratioOf(all, priorOf, alpha, zeta) };
 }
 
 /**
@@ -327,6 +372,33 @@ function axisStart(rows: Float64Array, prior: Niw, place: number): Float64Array 
   }
   const r = new Float64Array(2 * n);
   for (let i = 0; i < n; i++) r[2 * i + (along[i] > threshold ? 1 : 0)] = 1;
+  return r;
+}
+
+/**
+ * Two parts near to and far from the mean along the axis of most kurtosis (FOBI): what two clusters look like that differ more by their covariances than by
+ * their means. r, [n,2].
+ */
+function spreadStart(rows: Float64Array, prior: Niw): Float64Array {
+  const { d } = prior;
+  const n = rows.length / d;
+  const { mean: centre, covariance } = pointEstimate(prior, totalOfRows(rows, d, 'full'));
+  const inverse = whitener(covariance, d, 'full');
+  const u = new Float64Array(rows.length);
+  for (let at = 0; at < rows.length; at += d)
+    u.set(whitened(inverse, minus(rows.subarray(at, at + d), centre)), at);
+  const weights = Float64Array.from({ length: n }, (_, i) => {
+    const y = u.subarray(i * d, (i + 1) * d);
+    return Math.min(dot(y, y), 4 * d);
+  });
+  const F = softStatistics(u, d, weights, 1, 'full')[0];
+  const axis = symmetricEigen(scatter(F, d, 'full'), d).vectors.subarray(0, d);
+  const along = Float64Array.from({ length: n }, (_, i) =>
+    Math.abs(dot(axis, u.subarray(i * d, (i + 1) * d))),
+  );
+  const middle = along.slice().sort()[n >> 1];
+  const r = new Float64Array(2 * n);
+  for (let i = 0; i < n; i++) r[2 * i + (along[i] > middle ? 1 : 0)] = 1;
   return r;
 }
 

@@ -16,7 +16,9 @@ import {
   responsibilities,
   rowsAt,
   type SoftParts,
+  type SoftSplit,
   softStatistics,
+  splitFurther,
   totalOfRows,
 } from '../../../model/soft-split.ts';
 import { discriminantRule } from '../../../model/splits.ts';
@@ -182,7 +184,11 @@ export function splitOverlapping(
     if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    const found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
+    let known: number | null = null;
+    const law = () => (known ??= singleGain(own));
+    let found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
+    if (found && state.mixture.k === 1 && sharesCovariances(run))
+      found = beyondLaw(own, found, law, alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );
@@ -190,7 +196,7 @@ export function splitOverlapping(
     if (!found) continue;
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
     const logRatio = found.logRatio + gainOfPrior(parts, k);
-    let needed = logRatio > -CLOSE ? Math.max(CLOSE, singleGain(own)) : CLOSE;
+    let needed = logRatio > -CLOSE ? Math.max(CLOSE, law()) : CLOSE;
     if (logRatio > needed) needed = Math.max(needed, chanceGain(own, alpha, rng));
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
@@ -208,6 +214,26 @@ export function splitOverlapping(
   if (isAny || splits.some(Boolean) || state.mixture.k < 3 || state.prior.leastKappa) return isAny;
   splits[0] = regrowth(run, state, clusterRows, halves);
   return splits[0] !== null;
+}
+
+/**
+ * The split, or one into more parts where it gains less than a law of a single cluster: of many clusters with unlike covariances, all rows
+ * together have heavy tails, which two Gaussians describe less well.
+ */
+function beyondLaw(
+  { rows, priorOf, zeta }: Judged,
+  split: SoftSplit,
+  law: () => number,
+  alpha: number,
+  rng: Rng,
+): SoftSplit {
+  let best = split;
+  while (best.logRatio > CLOSE && best.logRatio <= law()) {
+    const next = splitFurther(rows, best, priorOf, alpha, zeta, rng);
+    if (!next || next.logRatio < best.logRatio + CLOSE) break;
+    best = next;
+  }
+  return best;
 }
 
 /** How many Gaussians are drawn; only the first, if the search gains no more than so many nats on that. */
