@@ -162,8 +162,8 @@ function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => n
 }
 
 /**
- * Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster; if none does, with
- * other Gaussians for all clusters. Is there one?
+ * Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster; if none does,
+ * one of all clusters into other Gaussians may stand in place of all. Is there one?
  */
 export function splitOverlapping(
   run: Run,
@@ -212,8 +212,9 @@ export function splitOverlapping(
     splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
   if (isAny || splits.some(Boolean) || state.mixture.k < 3 || state.prior.leastKappa) return isAny;
-  splits[0] = regrowth(run, state, clusterRows, halves);
-  return splits[0] !== null;
+  const all = regrowth(run, state, clusterRows, halves);
+  if (all) splits.splice(0, splits.length, all);
+  return all !== null;
 }
 
 /**
@@ -312,7 +313,7 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
   });
   const nearest = parts.map((t) => nearestCentre(mean(t, d), 0, means, d));
   const rule = discriminantRule(state.prior, parts);
-  return { together: { with: clusters.slice(1), nearest }, parts, rule, logRatio: gain };
+  return { nearest, parts, rule, logRatio: gain };
 }
 
 /** Clusters of these rows, as soft as the mixture has them; null if one has hardly any. */

@@ -8,7 +8,7 @@ import type { Cell } from '../../../proto/tasks.ts';
 import { relearnedPrior } from '../epoch.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
-import { mostClusters, mostParts, type Rounds, withinLimit } from '../rounds.ts';
+import { mostClusters, mostParts, type Partition, type Rounds, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
@@ -95,10 +95,9 @@ export async function splitStep(
   const isNew =
     (isOverlapping && sharesCovariances(run)) ||
     kept.some((split) => split && relearnsPrior(run, split.parts));
-  const joined = new Set(kept.flatMap((split) => split?.together?.with ?? []));
-  const clusters = refined.parts.flatMap((pair, k) =>
-    joined.has(k) ? [] : (kept[k]?.parts ?? [totalOf(pair)]),
-  );
+  const clusters = kept[0]?.nearest
+    ? kept[0].parts
+    : refined.parts.flatMap((pair, k) => kept[k]?.parts ?? [totalOf(pair)]);
   return applySplits(
     run,
     {
@@ -116,37 +115,27 @@ function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustiv
   const vectors: Float64Array[] = [];
   const bySubNet = run.schedule.refine === 0;
   let leaves = 0;
-  const joined = new Map<number, Cell>();
   const { weights } = state.mixture;
+  const isOfAll = splits[0]?.nearest !== undefined;
   const cells = splits.flatMap((split, k): Cell[] => {
-    if (joined.has(k)) return [joined.get(k)!];
     if (!split) {
       next.push({ from: k, refit: null });
       return bySubNet ? [-1, -1] : [-1];
     }
     const n = split.parts.reduce((sum, T) => sum + T[0], 0);
-    const { with: others, nearest } = split.together ?? { with: [], nearest: split.parts.map(() => k) };
-    const weight = [k, ...others].reduce((sum, own) => sum + weights[own], 0);
+    const weight = isOfAll ? weights.reduce((sum, own) => sum + own, 0) : weights[k];
     for (const [j, T] of split.parts.entries())
       next.push({
-        from: nearest[j],
+        from: split.nearest?.[j] ?? k,
         share: run.schedule.name === 'paper' ? 1 : T[0] / n,
         refit: { weight: (weight * T[0]) / n, T },
       });
     if (!split.rule) return [leaves++, leaves++];
-    const cell = ruleCell(
-      split.rule,
-      split.parts.map(() => leaves++),
-      { add: (row) => vectors.push(row) - 1 },
-    );
-    for (const other of others) joined.set(other, cell);
-    return [cell];
+    const into = split.parts.map(() => leaves++);
+    return [ruleCell(split.rule, into, { add: (row) => vectors.push(row) - 1 })];
   });
-  const partition = {
-    groups: bySubNet ? ('sub-net' as const) : ('net' as const),
-    cells,
-    leaves: Math.max(1, leaves),
-  };
+  const groups = isOfAll ? 'all' : bySubNet ? 'sub-net' : 'net';
+  const partition: Partition = { groups, cells, leaves: Math.max(1, leaves) };
   return applyChange(run, state, 'split', next, partition, vectors, {
     progress: null,
     ...(exhaustive && { exhaustive }),

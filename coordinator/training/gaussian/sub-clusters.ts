@@ -35,10 +35,10 @@ export interface Proposal {
   parts: Parts[];
 }
 
-/** One cluster's split into two or more sub-clusters. */
+/** The split of one cluster, or of all clusters together, into two or more sub-clusters. */
 export interface Split {
-  /** Further clusters, of larger indices, whose rows are split together with this one's, and for each sub-cluster the nearest cluster. */
-  together?: { with: number[]; nearest: number[] };
+  /** Of all clusters, and the nearest of these to each sub-cluster. */
+  nearest?: number[];
   parts: Parts;
   /** Null: rows go by the sub-net's label. */
   rule: Rule | null;
