@@ -110,7 +110,13 @@ export async function splitStep(
   );
 }
 
-function applySplits(run: Run, state: State, splits: (Split | null)[], exhaustive: boolean): Promise<State> {
+/** The state after these splits, one for each cluster or null; or a single one of all clusters. */
+export function applySplits(
+  run: Run,
+  state: State,
+  splits: (Split | null)[],
+  exhaustive: boolean,
+): Promise<State> {
   const next: NextCluster[] = [];
   const vectors: Float64Array[] = [];
   const bySubNet = run.schedule.refine === 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { byEvidence, splitStep } from '../../../../coordinator/training/gaussian/split.ts';
+import { applySplits, byEvidence, splitStep } from '../../../../coordinator/training/gaussian/split.ts';
 import { logSplitRatio } from '../../../../model/hastings.ts';
 import { pointEstimate } from '../../../../model/niw.ts';
 import type { Step } from '../../../../model/schedule.ts';
@@ -113,6 +113,26 @@ describe('splitStep', () => {
       assert.deepEqual(events[0].points, [60, 60]);
     });
   }
+
+  test('of all clusters, one split is one rule for all rows, whatever cluster they are of', async () => {
+    const { rows, blob } = blobs(4, pairs(0, 0, 60, 0, 0, 60, 60, 60), 30);
+    const z = rows.map((_, i) => i % 3);
+    const { run, state } = scene({ rows, z, side: anySide(rows) });
+    const parts = [0, 1, 2, 3].map((b) => statisticsOf(ofLabel(rows, blob, b), run.prior.covariance));
+    const centres = parts.map((T) => T.slice(1, 3).map((sum) => sum / T[0]));
+    const split = { nearest: [2, 0, 1, 1], parts, rule: { centres }, logRatio: 1 };
+    const after = await applySplits(run, state, [split], false);
+    assertClose(after.mixture.weights, [0.25, 0.25, 0.25, 0.25], 1e-12);
+    for (const [c, T] of parts.entries()) {
+      assert.deepEqual(after.mixture.means[c], pointEstimate(run.prior, T).mean);
+      assertUnit(state, after, c, split.nearest[c], true, 0.25);
+      assertClose(
+        after.parts[c][0].map((value, p) => value + after.parts[c][1][p]),
+        T,
+        1e-9,
+      );
+    }
+  });
 
   test('decides by log H of the refined, tempered parts', async () => {
     const { rows, blob } = blobs(2, pairs(0, 0, 100, 0), 50);
