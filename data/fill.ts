@@ -50,32 +50,28 @@ export function wholeRows(
 export function fillCells(fill: Fill, rows: Float32Array, dim: number): void {
   const { donors } = fill;
   const [mean, factor] = momentsOf(donors, dim);
+  const placed = standardized(donors, dim, mean, factor);
   for (let at = 0; at < rows.length; at += dim) {
     const unknown = unknownIn(fill, rows, at);
     if (!unknown.length) continue;
-    const known = [...mean.keys()].filter((d) => factor[d] > 0 && !unknown.includes(d));
-    const placed = (from: Float32Array, start: number) =>
-      Float64Array.from(known, (d) => (from[start + d] - mean[d]) * factor[d]);
-    const row = placed(rows, at);
-    const near = nearest(fill, dim, known, factor, rows, at).map((start) => ({
-      start,
-      x: placed(donors, start),
-    }));
-    const centre = row.map((_, i) => near.reduce((sum, { x }) => sum + x[i], 0) / near.length);
-    for (const { x } of near) for (let i = 0; i < x.length; i++) x[i] -= centre[i];
-    const inverse = inverseRootOf(
-      near.map(({ x }) => x),
-      known.length,
-    );
+    const known = Int32Array.from(mean.keys()).filter((d) => factor[d] > 0 && !unknown.includes(d));
+    const row = standardized(rows.subarray(at, at + dim), dim, mean, factor);
+    const near = nearest(placed, dim, known, row);
+    const x = centred(placed, near, known);
+    const d = known.length;
+    const inverse = inverseRootOf(x, d);
+    const first = near[0];
     for (const column of unknown) {
-      const level = near.reduce((sum, { start }) => sum + donors[start + column], 0) / near.length;
-      const products = new Float64Array(known.length);
-      for (const { start, x } of near)
-        for (let i = 0; i < x.length; i++) products[i] += x[i] * (donors[start + column] - level);
+      const products = new Float64Array(d);
+      // x has mean 0, so that of the column does not matter.
+      for (let r = 0, p = 0; r < near.length; r++) {
+        const value = donors[near[r] + column] - mean[column];
+        for (let i = 0; i < d; i++, p++) products[i] += x[p] * value;
+      }
       const slopes = unwhitened(inverse, whitened(inverse, products));
-      // The level and the residual of the nearest are its value, less what the regression says of it.
-      let value = donors[near[0].start + column];
-      for (const [i, slope] of slopes.entries()) value += slope * (row[i] - centre[i] - near[0].x[i]);
+      // The mean and the residual of the nearest are its value, less what the regression says of it.
+      let value = donors[first + column];
+      for (let i = 0; i < d; i++) value += slopes[i] * (row[known[i]] - placed[first + known[i]]);
       rows[at + column] = value;
     }
   }
@@ -91,28 +87,31 @@ function momentsOf(rows: Float32Array, dim: number): [mean: Float64Array, factor
   return [mean, squares.map((square) => (square > 0 ? 1 / Math.sqrt(square) : 0))];
 }
 
-/** Where the donors nearest to a row by these columns start, nearest first, the first ones on ties. */
-function nearest(
-  { donors }: Fill,
-  dim: number,
-  columns: readonly number[],
-  factor: Float64Array,
+function standardized(
   rows: Float32Array,
-  at: number,
-): number[] {
+  dim: number,
+  mean: Float64Array,
+  factor: Float64Array,
+): Float64Array {
+  const out = new Float64Array(rows.length);
+  for (let p = 0; p < rows.length; p++) out[p] = (rows[p] - mean[p % dim]) * factor[p % dim];
+  return out;
+}
+
+/** Where the donors nearest to a row by these columns start, nearest first, the first ones on ties. */
+function nearest(donors: Float64Array, dim: number, columns: Int32Array, row: Float64Array): Int32Array {
   const most = Math.min(nearDonors(dim), donors.length / dim);
-  const starts: number[] = [];
-  const distances: number[] = [];
+  const starts = new Int32Array(most);
+  const distances = new Float64Array(most).fill(Infinity);
   for (let start = 0; start < donors.length; start += dim) {
-    const worst = starts.length < most ? Infinity : distances[most - 1];
+    const worst = distances[most - 1];
     let distance = 0;
     for (let i = 0; i < columns.length && distance < worst; i++) {
-      const d = columns[i];
-      const gap = (donors[start + d] - rows[at + d]) * factor[d];
+      const gap = donors[start + columns[i]] - row[columns[i]];
       distance += gap * gap;
     }
     if (distance >= worst) continue;
-    let place = Math.min(starts.length, most - 1);
+    let place = most - 1;
     for (; place > 0 && distances[place - 1] > distance; place--) {
       distances[place] = distances[place - 1];
       starts[place] = starts[place - 1];
@@ -123,11 +122,25 @@ function nearest(
   return starts;
 }
 
+/** These columns of the rows that start at `starts`, less their means. */
+function centred(rows: Float64Array, starts: Int32Array, columns: Int32Array): Float64Array {
+  const d = columns.length;
+  const out = new Float64Array(starts.length * d);
+  const mean = new Float64Array(d);
+  for (let r = 0, p = 0; r < starts.length; r++)
+    for (let i = 0; i < d; i++, p++) mean[i] += (out[p] = rows[starts[r] + columns[i]]) / starts.length;
+  for (let p = 0; p < out.length; p++) out[p] -= mean[p % d];
+  return out;
+}
+
 /** L⁻¹ of XᵀX + λI = L·Lᵀ, of centred rows X of d numbers. */
-function inverseRootOf(rows: readonly Float64Array[], d: number): Float64Array {
+function inverseRootOf(rows: Float64Array, d: number): Float64Array {
   const scatter = new Float64Array(d * d);
-  for (const x of rows)
-    for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) scatter[i * d + j] += x[i] * x[j];
+  for (let at = 0; at < rows.length; at += d)
+    for (let i = 0; i < d; i++) {
+      const own = rows[at + i];
+      for (let j = 0; j <= i; j++) scatter[i * d + j] += own * rows[at + j];
+    }
   let trace = 0;
   for (let i = 0; i < d; i++) trace += scatter[i * d + i];
   // Where all near donors are equal the slopes are 0.

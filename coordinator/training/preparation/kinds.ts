@@ -58,6 +58,7 @@ export function withAtoms(
   return { covariance, moments: all, transform: { ...transform, input, atoms: values } };
 }
 
+/** Is it so frequent that its column has a flag of its own? */
 export const isSpike = ({ others }: Atom): boolean => 1 - others >= SPIKE;
 
 /** What fills cells that are not known, null where too few of the rows drawn from all are whole, and what to say of them; null where all are known. */
