@@ -291,7 +291,11 @@ const TASKS = {
     sums: false,
     reads: (task) => ({ ...sample, ...readsOfClusters(task) }),
     largest: (task, sizes) => sizes.blockRows * widestOf(task, sizes),
-    results: () => ({ labels: label(['own'], index('K')), counts: float64(['K'], counts) }),
+    results: ({ draw }) => ({
+      labels: label(['own'], index('K')),
+      counts: float64(['K'], counts),
+      ...(draw !== undefined && { doubt: float64(['K'], positiveOrZero) }),
+    }),
     limits: ({ every }, { n }) => ({ own: Math.ceil(n / every) }),
   }),
   'cell-sums': task({

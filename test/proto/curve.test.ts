@@ -254,8 +254,7 @@ describe('a router with keys', () => {
     await until('another try', () => reopened > 0);
     open.delete(router);
     const { address } = router;
-    router.close();
-    await sleep(50);
+    await router.close();
     router = await bindRouter(address, (_, [text]) => void heard.push(String(text)));
     open.add(router);
     await until('hello', () => heard.some((text) => text.startsWith('hello')));

@@ -2,7 +2,7 @@ import { chooseByWeight, seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
-import { labelDtype, nd, take, zeros } from '../../proto/tensors.ts';
+import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import type { TaskFunction } from '../context.ts';
 
 /**
@@ -91,7 +91,7 @@ const startsWith = (all: Float64Array, first: Float64Array) =>
 
 /**
  * Hard labels of every so many-th row of the shard's sample, from the first on, and the number of all its rows by label. With `draw`, the
- * labels are drawn by the rows' responsibilities.
+ * labels are drawn by the rows' responsibilities, and the doubt about each cluster's rows is −Σ r log r over all rows, in nats.
  */
 const sampleLabels: TaskFunction<'sample-labels'> = async (context, { every, draw, byMixture }, unit) => {
   const k = context.states.classifier(byMixture).at(-1)!.shape[0];
@@ -100,19 +100,22 @@ const sampleLabels: TaskFunction<'sample-labels'> = async (context, { every, dra
   for (const label of all) counts[label]++;
   const labels = zeros(labelDtype(k), Math.ceil(all.length / every));
   for (let i = 0; i < labels.length; i++) labels[i] = all[i * every];
-  if (draw === undefined) return { labels: nd(labels), counts: nd(counts) };
+  const found: Tensors = { labels: nd(labels), counts: nd(counts) };
+  if (draw === undefined) return found;
   const { backend, seed } = context;
   const rng = generator(seed, 'draw-labels', draw, unit.shard);
+  const doubt = new Float64Array(k);
   const { scaled } = await context.sample(unit.shard);
   for await (const { start, x, logits } of context.outputs(scaled, FORWARD_ROWS, byMixture)) {
     const softmax = backend.softmaxRows(logits, 0);
     const r = await backend.read(softmax);
     backend.free(softmax);
+    for (let at = 0; at < r.length; at++) if (r[at] > 0) doubt[at % k] -= r[at] * Math.log(r[at]);
     for (let i = 0; i < x.shape[0]; i++)
       if ((start + i) % every === 0)
         labels[(start + i) / every] = chooseByWeight(r.subarray(i * k, (i + 1) * k), rng.uniform());
   }
-  return { labels: nd(labels), counts: nd(counts) };
+  return { ...found, doubt: nd(doubt) };
 };
 
 /** The tasks of this file, by name. */

@@ -31,6 +31,7 @@ import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
+import type { Search } from './shapes.ts';
 import type { Split } from './sub-clusters.ts';
 
 /**
@@ -46,10 +47,11 @@ const ROWS_OF_LAW = 20_000;
 /** Rows by which all clusters are looked at together, for each half of one. */
 const ROWS_PER_HALF = 400;
 
-/** The rows of each cluster, [n,D], and how many rows of the sample each stands for. */
+/** The rows of each cluster, [n,D], how many rows of the sample each stands for, and in how much doubt those of a cluster are, in nats. */
 export interface ClusterRows {
   of: Float64Array[];
   every: number;
+  doubt: Float64Array;
 }
 
 export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
@@ -80,13 +82,15 @@ export function clusterRowsSource(): ClusterRowsOf {
     if (!isKnown) last = { below: sample.below, every, rows: results.map(({ tasks }) => rowsOf(tasks)) };
     const counts = new Int32Array(k);
     const labels = results.map(({ tasks: [found] }) => found.labels.data);
+    const doubts = results.map(({ tasks: [found] }) => take(found, 'doubt', 'float64'));
+    const doubt = Float64Array.from(counts, (_, own) => doubts.reduce((sum, of) => sum + of[own], 0));
     for (const own of labels) for (const label of own) counts[label]++;
     const of = Array.from(counts, (count) => new Float64Array(count * d));
     counts.fill(0);
     for (const [shard, own] of labels.entries())
       for (let i = 0; i < own.length; i++)
         of[own[i]].set(last!.rows[shard].subarray(i * d, (i + 1) * d), d * counts[own[i]]++);
-    return { of, every };
+    return { of, every, doubt };
   };
 }
 
@@ -170,6 +174,7 @@ export function splitOverlapping(
   state: State,
   clusterRows: ClusterRows,
   splits: (Split | null)[],
+  { chosen, isMany }: Pick<Search, 'chosen' | 'isMany'>,
 ): boolean {
   const { d, config, seed } = run;
   const { covariance, alpha } = config;
@@ -179,20 +184,20 @@ export function splitOverlapping(
   const gainOfPrior = (parts: Float64Array[], k: number) =>
     relearned ? relearned(clusters.flatMap((T, l) => (l === k ? parts : [T]))) - before! : 0;
   let isAny = false;
-  const halves: Float64Array[] = [];
+  const halves: Float64Array[][] = clusters.map(() => []);
   for (const [k, split] of splits.entries()) {
     if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
     let known: number | null = null;
     const law = () => (known ??= singleGain(own));
-    let found = bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng);
+    let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
     if (found && state.mixture.k === 1 && sharesCovariances(run))
       found = beyondLaw(own, found, law, alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );
-    halves.push(...parts);
+    halves[k] = parts;
     if (!found) continue;
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
     const logRatio = found.logRatio + gainOfPrior(parts, k);
@@ -211,8 +216,10 @@ export function splitOverlapping(
     isAny = true;
     splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
-  if (isAny || splits.some(Boolean) || state.mixture.k < 3 || state.prior.leastKappa) return isAny;
-  const all = regrowth(run, state, clusterRows, halves);
+  if (isAny || splits.some(Boolean) || state.prior.leastKappa) return isAny;
+  // Of many, those that share no rows with others stay as they are.
+  const shared = [...splits.keys()].filter((k) => !isMany || clusterRows.doubt[k] > CLOSE);
+  const all = shared.length < 3 ? null : regrowth(run, state, clusterRows, shared, halves);
   if (all) splits.splice(0, splits.length, all);
   return all !== null;
 }
@@ -265,16 +272,22 @@ function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): n
 }
 
 /**
- * Other Gaussians for all clusters together, that EM finds from the halves of all: where clusters share what is one, no split of one of them has
- * more evidence. They have to gain more than laws of all clusters do.
+ * Other Gaussians for these clusters together, that EM finds from the halves of all: where clusters share what is one, no split of one of them has
+ * more evidence. They have to gain more than laws of all these clusters do.
  */
-function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Float64Array[]): Split | null {
+function regrowth(
+  run: Run,
+  state: State,
+  clusterRows: ClusterRows,
+  clusters: number[],
+  halvesOf: Float64Array[][],
+): Split | null {
   const { d, config } = run;
   const { covariance, alpha } = config;
-  const { k: K, means } = state.mixture;
-  const clusters = [...means.keys()];
+  const { means } = state.mixture;
   const all = judged(run, state, clusterRows, clusters);
   const n = all.rows.length / d;
+  const halves = clusters.flatMap((k) => halvesOf[k]);
   const some = rowsAt(all.rows, d, everyRow(n, ROWS_PER_HALF * halves.length));
   const share = some.length / all.rows.length;
   const back = minus(new Float64Array(d), all.centre);
@@ -293,7 +306,7 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
   const gain = ratio(found) - ratio(before);
   const single = (k: number) => Math.max(0, singleGain(judged(run, state, clusterRows, [k])));
   const needed =
-    gain > CLOSE && found.T.length > K
+    gain > CLOSE && found.T.length > clusters.length
       ? Math.max(
           CLOSE,
           clusters.reduce((sum, k) => sum + single(k), 0),
@@ -311,9 +324,11 @@ function regrowth(run: Run, state: State, clusterRows: ClusterRows, halves: Floa
     accepted: true,
     reason: 'other clusters have more evidence',
   });
-  const nearest = parts.map((t) => nearestCentre(mean(t, d), 0, means, d));
-  const rule = discriminantRule(state.prior, parts);
-  return { nearest, parts, rule, logRatio: gain };
+  const own = clusters.map((k) => means[k]);
+  const others = [...means.keys()].filter((k) => !clusters.includes(k));
+  const next = [...parts, ...others.map((k) => totalOf(state.parts[k]))];
+  const nearest = [...parts.map((t) => clusters[nearestCentre(mean(t, d), 0, own, d)]), ...others];
+  return { nearest, parts: next, rule: discriminantRule(state.prior, next), logRatio: gain };
 }
 
 /** Clusters of these rows, as soft as the mixture has them; null if one has hardly any. */

@@ -44,6 +44,26 @@ export interface ShapeHalves {
   gains: number[];
 }
 
+/** Of which clusters further splits are sought. */
+export interface Search {
+  chosen: boolean[];
+  /** There are many: of those with the shape of a Gaussian none are. */
+  isMany: boolean;
+  shape: ShapeHalves | null;
+}
+
+/** Numbers in the statistics of all clusters above which they are many: statistics and axes of all their sub-clusters take long. */
+const MOST_STATISTICS = 1 << 14;
+
+/** `T`: statistics of all clusters. */
+export async function searchOf(run: Means, prior: Niw, eligible: boolean[], T: Parts): Promise<Search> {
+  const isAny = eligible.includes(true);
+  const shape = isAny && prior.covariance === 'full' ? await shapeHalves(run, prior, eligible, T) : null;
+  const isMany = eligible.filter(Boolean).length * T[0].length > MOST_STATISTICS;
+  const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
+  return { chosen, isMany, shape };
+}
+
 /**
  * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits.ts). `T`: the
  * clusters' statistics. Full covariance only.

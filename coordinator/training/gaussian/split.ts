@@ -21,7 +21,7 @@ import {
   singleLawGain,
   splitOverlapping,
 } from './overlap.ts';
-import { discriminants, partsBy, type ShapeHalves, shapeHalves, valleyShares } from './shapes.ts';
+import { discriminants, partsBy, type Search, type ShapeHalves, searchOf, valleyShares } from './shapes.ts';
 import {
   type CentreSets,
   halveRepeatedly,
@@ -82,14 +82,19 @@ export async function splitStep(
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
+  const totals = refined.parts.map(totalOf);
+  const isEligible = (k: number) => !splits[k] && hasRowsFor(run, totals[k], 2);
+  const eligible = totals.map((_, k) => exhaustive && isEligible(k));
+  const search = await searchOf(run, state.prior, eligible, totals);
   // Clusters that nothing has changed since they were looked at would be refused again.
   const isNewSearch = exhaustive && clusterRows && !wasExhaustive(state.steps);
   const byOverlap = async () =>
-    isNewSearch && splitOverlapping(run, refined, await rowsOnce(clusterRows), splits);
+    isNewSearch && splitOverlapping(run, refined, await rowsOnce(clusterRows), splits, search);
   // Parts by EM come first where covariances are shared: of 64 by planes, in a few hundred rows each, merges leave many small ones.
   const isFirst = sharesCovariances(run);
   const isFound = isFirst && (await byOverlap());
-  if (exhaustive) await proposeFurtherSplits(run, refined, splits, { rules, parts }, metric, judge, single);
+  if (exhaustive)
+    await proposeFurtherSplits(run, refined, splits, { rules, parts }, search, metric, judge, single);
   const isOverlapping = isFirst ? isFound : await byOverlap();
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
   const isNew =
@@ -179,8 +184,7 @@ const rowsOf = (parts: Parts) => parts.map(([n]) => n);
 
 /** Further proposals need this many rows per sub-cluster, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
-/** Numbers in the statistics of all clusters that get further proposals, above which only those of odd shape do. */
-const MOST_STATISTICS = 1 << 14;
+const hasRowsFor = ({ d }: Run, T: Float64Array, parts: number) => T[0] >= Math.max(ROWS_PER_PART, d) * parts;
 /** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
 const CLEAR_GAIN = 0.5;
 /** The least share of sub-clusters that a valley separates from the nearest other. */
@@ -200,25 +204,24 @@ async function proposeFurtherSplits(
   state: State,
   splits: (Split | null)[],
   halves: Proposal,
+  search: Search,
   metric: Metric,
   judge: Judge,
   needed: number,
 ): Promise<void> {
   const zeta = tempering(run, state);
   const totals = state.parts.map(totalOf);
-  const isEligible = (k: number, parts: number) =>
-    splits[k] === null && totals[k][0] >= Math.max(ROWS_PER_PART, run.d) * parts;
-  const eligible = totals.map((_, k) => isEligible(k, 2));
-  if (!eligible.includes(true)) return;
-  const isFull = run.config.covariance === 'full';
-  const shape = isFull ? await shapeHalves(run, state.prior, eligible, totals) : null;
-  // Statistics and axes of all sub-clusters take long for many clusters or columns; where the shape is a Gaussian's, none are proposed.
-  const isMany = eligible.filter(Boolean).length * totals[0].length > MOST_STATISTICS;
-  const chosen = eligible.map((is, k) => is && !(isMany && shape && shape.gains[k] <= 0));
+  const chosen = search.chosen.map((is, k) => is && !splits[k]);
   if (!chosen.includes(true)) return;
   const proposals = [
-    ...(await otherHalves(run, state, totals, chosen, halves, shape, metric)),
-    ...(await deepSplits(run, zeta, totals, (k, parts) => chosen[k] && isEligible(k, parts), metric)),
+    ...(await otherHalves(run, state, totals, chosen, halves, search.shape, metric)),
+    ...(await deepSplits(
+      run,
+      zeta,
+      totals,
+      (k, parts) => chosen[k] && hasRowsFor(run, totals[k], parts),
+      metric,
+    )),
   ];
   const found = proposals.flatMap(({ rules, parts }) =>
     rules.flatMap((rule, k) => {

@@ -91,10 +91,14 @@ for (const backend of backends)
           const result = await run(worker, { task: 'cell-sums', ...groups, byMixture }, shard);
           assert.deepEqual([...f64(result, 'n')], countsOf(labels));
         }
-        const draws = async (draw: number) => {
-          const task = { task: 'sample-labels', every: 1, byMixture: true, draw } as const;
-          return [...(await run(worker, task, shard)).labels.data] as number[];
-        };
+        const drawing = (draw: number) =>
+          run(worker, { task: 'sample-labels', every: 1, byMixture: true, draw }, shard);
+        const draws = async (draw: number) => [...(await drawing(draw)).labels.data] as number[];
+        const doubt = f64(await drawing(0), 'doubt');
+        for (const k of doubt.keys()) {
+          const expected = r.reduce((sum, { [k]: own }) => sum - (own > 0 ? own * Math.log(own) : 0), 0);
+          assert.ok(Math.abs(doubt[k] - expected) < 1e-4 * r.length, `${doubt[k]} of ${expected}`);
+        }
         const seeds = range(200);
         const drawn = await Promise.all(seeds.map(draws));
         assert.deepEqual(await draws(0), drawn[0]);
