@@ -93,13 +93,14 @@ export function describeStage(context: RunContext): RunStage {
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const evidence = graph ? null : evidenceForK(steps, placesOf(order));
-        const isSplit = final.mixture.k > 1 && !graph && !encoding && !images;
-        const skewed = isSplit ? await skewedColumns(source) : [];
+        const isOfColumns = !graph && !encoding && !images;
+        const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
         const inner = T.slice(0, final.mixture.k).map(([own]) => own);
-        const alike = isSplit
-          ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
-          : [];
+        const alike =
+          isOfColumns && inner.length > 1
+            ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
+            : [];
         const result = summarize(found, {
           ...{
             state: state.clusters!,

@@ -95,7 +95,7 @@ export function notesOn(outcome: Outcome): string[] {
   return [
     ...(k === 1 && isDecided ? oneCluster : []),
     ...(k > 1 && !graph ? fewRows(outcome) : []),
-    ...(k > 1 ? skewedColumns(outcome) : []),
+    ...skewedColumns(outcome),
     ...alikeColumnsNote(outcome),
     ...(outcome.unknown ? [outcome.unknown] : []),
     ...negativeSilhouette(outcome),
@@ -303,12 +303,16 @@ function negativeSilhouette({ silhouette }: Outcome): string[] {
   ];
 }
 
-/** A long tail is more than one Gaussian, though it may be one cluster. */
-function skewedColumns({ skewed, columns: { names } }: Outcome): string[] {
+/** A long tail is more than one Gaussian, though it may be one cluster; where many are, it may hide clusters. */
+function skewedColumns({ k, skewed, columns: { names } }: Outcome): string[] {
   if (!skewed.length) return [];
   const [are, their] = skewed.length === 1 ? ['is', 'its'] : ['are', 'their'];
+  const harm =
+    k > 1
+      ? 'pieces of one such tail are clusters of their own here'
+      : 'such a tail is as likely of one cluster as of several';
   return [
-    `${namedColumns(skewed, names)} ${are} skewed (positive, with a long tail), and pieces of one such tail are clusters of their own here: ${their} logarithms describe the rows better; try ${asLogFlag(skewed, names, MOST_NAMED)}`,
+    `${namedColumns(skewed, names)} ${are} skewed (positive, with a long tail), and ${harm}: ${their} logarithms describe the rows better; try ${asLogFlag(skewed, names, MOST_NAMED)}`,
   ];
 }
 

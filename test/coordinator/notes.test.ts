@@ -111,6 +111,8 @@ describe('notes on a result', () => {
       /^columns a, b, c and 1 more .* --log auto$/,
     );
     one({ skewed: [1] }, /^K is 1: no split/);
+    const [, note] = notesOn(outcome({ k: 1, silhouette: null, steps: quiet(1), skewed: [1] }));
+    assert.match(note, /^column 1 .* is skewed .* of one cluster as of several: .*; try --log 2/);
   });
 
   test('near copies of rows', () => {
