@@ -53,6 +53,9 @@ const START_AXES = 2;
 /** Each part has so many rows on average, and as many as there are columns. */
 const ROWS_PER_PART = 10;
 
+/** Responsibilities too small to matter. */
+const NEGLIGIBLE = 1e-12;
+
 /** log H of splitting rows into these parts: that of hard parts (eq. 8), and the entropy of the assignments, all tempered. */
 export function logSoftRatio(
   prior: Niw,
@@ -116,8 +119,7 @@ export function softStatistics(
   for (let i = 0; i < n; i++)
     for (let j = 0; j < m; j++) {
       const w = r[i * m + j];
-      // Too small to matter.
-      if (w < 1e-12) continue;
+      if (w < NEGLIGIBLE) continue;
       addRow(T[j], rows, i * d, d, covariance, w);
     }
   return T;
@@ -149,11 +151,19 @@ function refined(
   }
 }
 
-/** The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. */
+/** A part: the statistics, the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
+interface Part {
+  t: Float64Array;
+  j: number;
+  rows: number[];
+}
+
+/** The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. Changes responsibilities. */
 function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
-  const parts = T.map((t, j) => ({ t, share: column(r, T.length, j) }));
-  type Part = (typeof parts)[number];
-  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a.share, b.share);
+  const m = T.length;
+  const parts = T.map((t, j): Part => ({ t, j, rows: [] }));
+  for (let p = 0; p < r.length; p++) if (r[p] >= NEGLIGIBLE) parts[p % m].rows.push(Math.floor(p / m));
+  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a, b);
   const gains = new Map(parts.map((a, i) => [a, new Map(parts.slice(0, i).map((b) => [b, gainOf(a, b)]))]));
   for (;;) {
     let best = { gain: 0, a: parts[0], b: parts[0] };
@@ -166,23 +176,24 @@ function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] 
       row.delete(a);
       row.delete(b);
     }
-    const union = { t: addStatistics(b.t, a.t), share: b.share.map((share, i) => share + a.share[i]) };
+    const union = { ...b, t: addStatistics(b.t, a.t) };
+    for (const i of a.rows) {
+      if (r[i * m + b.j] < NEGLIGIBLE) union.rows.push(i);
+      r[i * m + b.j] += r[i * m + a.j];
+    }
     gains.set(union, new Map([...gains.keys()].map((other) => [other, gainOf(union, other)])));
     parts.push(union);
   }
-}
 
-const column = (r: Float64Array, m: number, j: number) =>
-  Float64Array.from({ length: r.length / m }, (_, i) => r[i * m + j]);
-
-/** Entropy that the assignments lose if two parts become one. */
-function overlap(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    const both = a[i] + b[i];
-    if (a[i] * b[i] > 1e-12) sum -= a[i] * Math.log(a[i] / both) + b[i] * Math.log(b[i] / both);
+  /** Entropy that the assignments lose if two parts become one. */
+  function overlap(a: Part, b: Part): number {
+    let sum = 0;
+    for (const i of a.rows) {
+      const [x, y] = [r[i * m + a.j], r[i * m + b.j]];
+      if (y >= NEGLIGIBLE) sum -= x * Math.log(x / (x + y)) + y * Math.log(y / (x + y));
+    }
+    return sum;
   }
-  return sum;
 }
 
 /**
