@@ -93,7 +93,7 @@ export async function splitStep(
   // Parts by EM come first where covariances are shared: of 64 by planes, in a few hundred rows each, merges leave many small ones.
   const isFirst = sharesCovariances(run);
   const isFound = isFirst && (await byOverlap());
-  if (exhaustive)
+  if (exhaustive && !splits[0]?.nearest)
     await proposeFurtherSplits(run, refined, splits, { rules, parts }, search, metric, judge, single);
   const isOverlapping = isFirst ? isFound : await byOverlap();
   const kept = withinLimit(splits, mostClusters(run.d, run.config.covariance));
