@@ -145,9 +145,10 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
       at: placed(input, () => transform.atoms!.values[a])[place],
     };
   });
-  const nameOf = (column: number) => names?.[column] ?? `${column} (counted from 0)`;
+  const nameOf = (column: number) => names?.[column] ?? `${column}`;
+  const from0 = names ? '' : ' (counted from 0)';
   const called = (which: readonly number[], one: string, many: string) =>
-    which.length ? [`${listed(which.map(nameOf))} ${which.length > 1 ? many : one}`] : [];
+    which.length ? [`${listed(which.map(nameOf))}${from0} ${which.length > 1 ? many : one}`] : [];
   const named = [...categories.keys()];
   const discrete = [
     ...called(pairs, 'has two values', 'have two values'),
@@ -162,7 +163,7 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
       : []),
     ...(atoms.length
       ? [
-          `${listed(atoms.map((c, a) => `${nameOf(c)} (${formatNumber(transform.atoms!.values[a])})`))} ${atoms.length > 1 ? 'have' : 'has'} one exact value in a share of the rows, which has a probability within a cluster; the others have a Gaussian`,
+          `${listed(atoms.map((c, a) => `${nameOf(c)} (${formatNumber(transform.atoms!.values[a])})`))}${from0} ${atoms.length > 1 ? 'have' : 'has'} one exact value in a share of the rows, which has a probability within a cluster; the others have a Gaussian`,
         ]
       : []),
     ...called([...gridded], 'has', 'have').map(

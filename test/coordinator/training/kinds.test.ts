@@ -53,7 +53,7 @@ test('columns of two values, those that exclude each other, and categories', () 
     assert.deepEqual(own!.redundant, [4]);
     assert.match(
       own!.why,
-      /^columns 1 \(counted from 0\), 2 .* have two values, and column plan has categories: /,
+      /^columns 1, 2, 3, 4 \(counted from 0\) have two values, and column plan has categories: /,
     );
     const flag = own!.kinds!.categories.find(({ columns }) => columns[0] === 1)!;
     const { offset } = transform;
