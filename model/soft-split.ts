@@ -224,12 +224,16 @@ export function bestSoftSplit(
       candidates.push(...improved({ some, T, logRatio: 0 }, FIRST_PASSES));
     }
   }
-  const best = candidates
-    .sort((a, b) => b.logRatio - a.logRatio)
-    .slice(0, KEPT_CANDIDATES)
-    .flatMap((candidate) => improved(candidate, FURTHER_PASSES))
-    .sort((a, b) => b.logRatio - a.logRatio)[0];
-  return best ? onAllRows(rows, best.T, rows.length / best.some.length, priorOf, alpha, zeta) : null;
+  const byGain = (a: Candidate, b: Candidate) => b.logRatio - a.logRatio;
+  // Of eight parts in many columns few may stay apart: then the next best go on.
+  const kept: Candidate[] = [];
+  for (const candidate of candidates.sort(byGain))
+    if (kept.length < KEPT_CANDIDATES) kept.push(...improved(candidate, FURTHER_PASSES));
+  for (const { some, T } of kept.sort(byGain)) {
+    const all = onAllRows(rows, T, rows.length / some.length, priorOf, alpha, zeta);
+    if (all) return all;
+  }
+  return null;
 
   /** The candidate after so many passes of EM, with parts joined where that gains; none if it has no parts any more. */
   function improved({ some, T }: Candidate, passes: number): Candidate[] {
