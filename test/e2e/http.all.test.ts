@@ -63,7 +63,8 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     assert.equal((await fetch(`${url}readyz`)).status, 200);
     assert.equal(await post(`${url}api/checkpoint`), 204);
     const newest = Number(checkpointsOf(run).at(-1)!.slice(6, 12));
-    assert.ok(newest === last || newest === last - 1);
+    // Of the epoch before, while a split step follows the one that was reported.
+    assert.ok(newest <= last && newest >= last - 2, `${newest} of ${last}`);
     assert.equal(await post(`${url}api/resume`), 204);
     await until('another epoch', () => epochOf(run) > last, running);
 
