@@ -5,7 +5,7 @@
 import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
 import { dot, minus, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
-import { lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
+import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
 import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
 import { type Rng, shuffledPrefix } from './random.ts';
 import {
@@ -207,12 +207,12 @@ export function bestSoftSplit(
   zeta: number,
   rng: Rng,
 ): SoftSplit | null {
-  const { d, covariance } = priorOf([]);
+  const prior = priorOf([]);
+  const { d, covariance } = prior;
   const n = rows.length / d;
   const candidates: Candidate[] = [];
   for (const m of PART_COUNTS) {
     if (n < Math.max(ROWS_PER_PART, d) * m) break;
-    const prior = priorOf([]);
     const axes = m === 2 && covariance === 'full' ? Math.min(START_AXES, d) : 0;
     const fixed = m === 2 && learnsNu(prior) ? axes + 1 : axes;
     const starts = fixed + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
@@ -261,12 +261,7 @@ export function splitFurther(
   const { d, covariance } = prior;
   const [n, m] = [rows.length / d, T.length];
   const members: number[][] = T.map(() => []);
-  for (let i = 0; i < n; i++) {
-    let left = rng.uniform();
-    let j = 0;
-    while (j < m - 1 && (left -= r[i * m + j]) > 0) j++;
-    members[j].push(i);
-  }
+  for (let i = 0; i < n; i++) members[chooseByWeight(r.subarray(i * m, (i + 1) * m), rng.uniform())].push(i);
   const parts = members.flatMap((own) => {
     const some = rowsAt(rows, d, own);
     return bestSoftSplit(some, () => prior, alpha, zeta, rng)?.T ?? [totalOfRows(some, d, covariance)];

@@ -8,11 +8,12 @@ import type { WorkUnit } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
+import { transformFrom } from '../proto/transform.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
 import { rowKernel } from './compute/kernels/row-kernel.ts';
 import { clusterOutputs } from './compute/mlp.ts';
-import { pick, transformFrom, transformSample } from './rows.ts';
+import { pick, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
 /** What a task works with besides its parameters. */
@@ -133,7 +134,7 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     untransformed.delete(shard);
     const transformed = await transformSample(
       backend,
-      transformFrom(states),
+      transformFrom(states.get('transform')),
       raw,
       generator(seed, 'grid', shard),
     );

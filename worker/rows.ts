@@ -2,54 +2,7 @@ import { fillCells } from '../data/fill.ts';
 import { moveOutliers, withoutOutliers } from '../data/outlier-bounds.ts';
 import { applyColumns, modelRows, type Transform, unitRows } from '../data/transform.ts';
 import type { Rng } from '../model/random.ts';
-import { take } from '../proto/tensors.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
-import type { States } from './states.ts';
-
-/** The transform of the state `transform`. */
-export function transformFrom(states: States): Transform {
-  const tensors = states.get('transform');
-  const bias = take(tensors, 'bias', 'float32');
-  const weights = take(tensors, 'weights', 'float32');
-  const columns = 'columns' in tensors ? take(tensors, 'columns', 'int32') : null;
-  const [normalize, input] = take(tensors, 'shape', 'int32');
-  return {
-    before: !('shift' in tensors)
-      ? null
-      : { factor: take(tensors, 'factor', 'float32'), shift: take(tensors, 'shift', 'float32') },
-    normalize: normalize === 1,
-    input,
-    dim: bias.length,
-    columns,
-    weights,
-    bias,
-    scale: take(tensors, 'scale', 'float64'),
-    offset: take(tensors, 'offset', 'float64'),
-    fences: !('fenced' in tensors)
-      ? null
-      : {
-          columns: take(tensors, 'fenced', 'int32'),
-          low: take(tensors, 'low', 'float32'),
-          high: take(tensors, 'high', 'float32'),
-          least: take(tensors, 'least', 'float32'),
-          most: take(tensors, 'most', 'float32'),
-        },
-    ...('grid' in tensors && { grid: take(tensors, 'grid', 'float32') }),
-    ...('atoms' in tensors && {
-      atoms: {
-        columns: take(tensors, 'atomColumns', 'int32'),
-        values: take(tensors, 'atoms', 'float32'),
-      },
-    }),
-    ...('donors' in tensors && {
-      fill: {
-        columns: take(tensors, 'fillColumns', 'int32'),
-        values: take(tensors, 'fillValues', 'float32'),
-        donors: take(tensors, 'donors', 'float32'),
-      },
-    }),
-  };
-}
 
 export interface Transformed {
   /** Inputs of the networks, on the device [n,dim]. The caller frees it. */

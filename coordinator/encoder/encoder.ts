@@ -14,10 +14,11 @@ import { ariOfLabels } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import type { Tensors } from '../../proto/tensors.ts';
+import { transformTensors } from '../../proto/transform.ts';
 import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
-import { densityTensors, netStates, transformTensors } from '../training/publish.ts';
+import { densityTensors, netStates } from '../training/publish.ts';
 import { FEW_COLUMNS } from '../training/reading/moments.ts';
 
 /** The state of an encoder's training between two epochs. */

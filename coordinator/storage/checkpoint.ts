@@ -15,10 +15,11 @@ import { decode, encode, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
+import { transformFrom, transformTensors } from '../../proto/transform.ts';
 import { proposal } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding, LatentClusters } from '../encoder/encoder.ts';
-import { netStates, transformFrom, transformTensors } from '../training/publish.ts';
+import { netStates } from '../training/publish.ts';
 import type { DataMoments } from '../training/reading/moments.ts';
 import { assertConsistent } from './consistent.ts';
 

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { isPca, type Transform } from '../../data/transform.ts';
+import { isPca } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
@@ -10,7 +10,8 @@ import type { Mixture } from '../../model/mixture.ts';
 import { type Net, netWidths } from '../../model/nets/net.ts';
 import type { Copies, State } from '../../model/state.ts';
 import { WIDEST_PHI } from '../../model/statistics.ts';
-import { nd, type Tensors, take } from '../../proto/tensors.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { transformTensors } from '../../proto/transform.ts';
 import type { RunConfig } from '../config.ts';
 import { subCentres } from './halves.ts';
 import type { Run, Target } from './run-context.ts';
@@ -137,69 +138,5 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
       params: flat(net.params),
     },
     moments: { first: flat(net.first), second: flat(net.second) },
-  };
-}
-
-/** An input transform as tensors, in which form it is sent to the workers and kept in checkpoints. */
-export function transformTensors(transform: Transform): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid, atoms, fill } =
-    transform;
-  return {
-    shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
-    weights: columns ? nd(weights) : nd(weights, input, dim),
-    bias: nd(bias),
-    scale: nd(scale),
-    offset: nd(offset),
-    ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
-    ...(columns && { columns: nd(columns) }),
-    ...(grid && { grid: nd(grid) }),
-    ...(atoms && { atomColumns: nd(atoms.columns), atoms: nd(atoms.values) }),
-    ...(fill && {
-      fillColumns: nd(fill.columns),
-      fillValues: nd(fill.values),
-      donors: nd(fill.donors, fill.donors.length / input, input),
-    }),
-    ...(fences && {
-      fenced: nd(fences.columns),
-      low: nd(fences.low),
-      high: nd(fences.high),
-      least: nd(fences.least),
-      most: nd(fences.most),
-    }),
-  };
-}
-
-/** The reverse. Throws if a tensor is missing or has another type; lengths are not compared. */
-export function transformFrom(tensors: Tensors): Transform {
-  const f32 = (name: string) => take(tensors, name, 'float32');
-  const bias = f32('bias');
-  const [normalize, input] = take(tensors, 'shape', 'int32', 2);
-  return {
-    before: 'shift' in tensors ? { factor: f32('factor'), shift: f32('shift') } : null,
-    normalize: normalize === 1,
-    input,
-    dim: bias.length,
-    columns: 'columns' in tensors ? take(tensors, 'columns', 'int32') : null,
-    weights: f32('weights'),
-    bias,
-    scale: take(tensors, 'scale', 'float64'),
-    offset: take(tensors, 'offset', 'float64'),
-    fences: !('fenced' in tensors)
-      ? null
-      : {
-          columns: take(tensors, 'fenced', 'int32'),
-          ...{ low: f32('low'), high: f32('high'), least: f32('least'), most: f32('most') },
-        },
-    ...('grid' in tensors && { grid: f32('grid') }),
-    ...('atoms' in tensors && {
-      atoms: { columns: take(tensors, 'atomColumns', 'int32'), values: f32('atoms') },
-    }),
-    ...('donors' in tensors && {
-      fill: {
-        columns: take(tensors, 'fillColumns', 'int32'),
-        values: f32('fillValues'),
-        donors: f32('donors'),
-      },
-    }),
   };
 }

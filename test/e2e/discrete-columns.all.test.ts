@@ -90,23 +90,29 @@ test('columns of two values alone: as many clusters as there are, or one', async
   assert.match(readFileSync(path('latent/report/report.html'), 'utf8'), /have two values/);
 });
 
+/** The labels of a run are those of one that is killed and resumed, and those of `predict`. */
+async function assertSameLabels(data: string, run: string): Promise<void> {
+  const [dies, predicted] = [`${run}-dies`, `${run}-predicted.npy`];
+  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
+  await running.killAll();
+  await dpmesh(['resume', dies]);
+  await dpmesh(['predict', '--run', run, '--data', data, '--out', predicted]);
+  const files = [...[run, dies].map((at) => join(at, 'labels.npy')), predicted];
+  assert.equal(new Set(files.map(sha256)).size, 1);
+}
+
 test('ratings are spread over their steps in training alone, in the same way by any worker', async () => {
   const centres = CENTRES.map((_, c) => Array.from({ length: 8 }, (_, j) => ((c >> (j % 2)) % 2 ? 4 : 2)));
   const ratings = Array.from(classes, (c) =>
     centres[c].map((centre) => Math.max(1, Math.min(5, Math.round(centre + 0.8 * rng.normal())))),
   );
-  const [data, one, dies] = [writeRows(path('ratings.npy'), ratings), path('one'), path('ratings-dies')];
+  const [data, one] = [writeRows(path('ratings.npy'), ratings), path('ratings')];
   const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
   assert.match(runFileOf(one).likelihood.why, /^columns .* have few values, at equal steps: /);
-  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
-  await running.killAll();
-  await dpmesh(['resume', dies]);
-  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('ratings-predicted.npy')]);
-  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
-  assert.equal(new Set([...hashes, sha256(path('ratings-predicted.npy'))]).size, 1);
+  await assertSameLabels(data, one);
   const equal = new Map<string, number>();
   for (const [i, row] of ratings.entries()) {
     const label = equal.get(row.join()) ?? found[i];
@@ -117,7 +123,7 @@ test('ratings are spread over their steps in training alone, in the same way by 
 
 test('zero-inflated columns: shares of zeros and Gaussians of the others, in training, prediction and the exported model', async () => {
   const values = rows.map((row) => row.map((value, j) => (j < 2 && rng.uniform() < 0.5 ? 0 : value)));
-  const [data, one, dies] = [writeRows(path('zeros.npy'), values), path('zeros'), path('zeros-dies')];
+  const [data, one] = [writeRows(path('zeros.npy'), values), path('zeros')];
   const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
@@ -126,30 +132,20 @@ test('zero-inflated columns: shares of zeros and Gaussians of the others, in tra
     runFileOf(one).likelihood.why,
     /^columns 0 \(0\), 1 \(0\) \(counted from 0\) have one exact value /,
   );
-  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
-  await running.killAll();
-  await dpmesh(['resume', dies]);
-  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('zeros-predicted.npy')]);
-  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
-  assert.equal(new Set([...hashes, sha256(path('zeros-predicted.npy'))]).size, 1);
+  await assertSameLabels(data, one);
   const exported = await exportedLabels(one, Float32Array.from(values.flat()), D);
   assert.ok(exported.filter((label, i) => label !== found[i]).length <= 2);
 });
 
 test('cells with one value in few rows are unknown ones, filled in the same way by training, any worker and prediction', async () => {
   const shared = rows.map((row) => row.map((value, j) => (rng.uniform() < 0.06 ? j - 0.5 : value)));
-  const [data, one, dies] = [writeRows(path('imputed.npy'), shared), path('imputed'), path('imputed-dies')];
+  const [data, one] = [writeRows(path('imputed.npy'), shared), path('imputed')];
   const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
   assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* taken for unknown/);
-  const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
-  await running.killAll();
-  await dpmesh(['resume', dies]);
-  await dpmesh(['predict', '--run', one, '--data', data, '--out', path('imputed-predicted.npy')]);
-  const hashes = [one, dies].map((run) => sha256(join(run, 'labels.npy')));
-  assert.equal(new Set([...hashes, sha256(path('imputed-predicted.npy'))]).size, 1);
+  await assertSameLabels(data, one);
 });
 
 test('a heavy tail beside columns of two values is one cluster', async () => {

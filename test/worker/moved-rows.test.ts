@@ -15,8 +15,9 @@ import type { Mixture } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { generator } from '../../model/random.ts';
 import { take } from '../../proto/tensors.ts';
+import { transformFrom } from '../../proto/transform.ts';
 import { openPredictor } from '../../worker/predict.ts';
-import { transformFrom, transformRows, transformSample } from '../../worker/rows.ts';
+import { transformRows, transformSample } from '../../worker/rows.ts';
 import { createStates } from '../../worker/states.ts';
 import { scratchFolder } from '../data/files.ts';
 import { logDensities } from '../model/support.ts';
@@ -87,7 +88,7 @@ for (const backend of backends)
       for (const of of [transform, { ...transform, fences: null }, w.transform]) {
         const states = createStates(backend);
         states.put('transform', 1, transformState(of, w.below));
-        assert.deepEqual(transformFrom(states), of);
+        assert.deepEqual(transformFrom(states.get('transform')), of);
       }
     });
 

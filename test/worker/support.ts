@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { netStates, transformTensors } from '../../coordinator/training/publish.ts';
+import { netStates } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
 import { centresOf } from '../../model/description/distances.ts';
@@ -10,6 +10,7 @@ import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
+import { transformTensors } from '../../proto/transform.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { type Context, createContext } from '../../worker/context.ts';

@@ -7,11 +7,12 @@ import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
+import { transformFrom } from '../../proto/transform.ts';
 import { grouped, prefetched } from '../blocks.ts';
 import type { Backend, Tensor } from '../compute/backends/backend.ts';
 import { clusterOutputs, forward, trainNet } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
-import { pick, transformFrom, transformRows } from '../rows.ts';
+import { pick, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
 
 /** The state `encoder-input`: what is done to rows before the encoder. */
@@ -103,7 +104,7 @@ async function centresOfRows(
   raw: Float32Array,
 ): Promise<Float32Array> {
   const codes = await encodeRows(backend, encoder, inputMap(states), raw.slice());
-  const transform = transformFrom(states);
+  const transform = transformFrom(states.get('transform'));
   const classifier = states.classifier(byMixture);
   const centres = take(states.get('code-centres'), 'rows', 'float32');
   const latent = transform.input;

@@ -12,10 +12,11 @@ import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
+import { transformFrom } from '../../proto/transform.ts';
 import { clusterOutputs } from '../compute/mlp.ts';
 import type { TaskFunction } from '../context.ts';
 import { sampledRows } from '../context.ts';
-import { pick, transformFrom, transformRows } from '../rows.ts';
+import { pick, transformRows } from '../rows.ts';
 
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
@@ -30,7 +31,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const { byMixture = false } = task;
   const classifier = states.classifier(byMixture);
   const k = classifier.at(-1)!.shape[0];
-  const transform = transformFrom(states);
+  const transform = transformFrom(states.get('transform'));
   const { dim } = transform;
   const covariance = covarianceOf(task);
   const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covariance);

@@ -47,11 +47,16 @@ const ROWS_OF_LAW = 20_000;
 /** Rows by which all clusters are looked at together, for each half of one. */
 const ROWS_PER_HALF = 400;
 
-/** The rows of each cluster, [n,D], how many rows of the sample each stands for, and in how much doubt those of a cluster are, in nats. */
+/** Rows of the clusters of a state. */
 export interface ClusterRows {
+  /** Those of each cluster, [n,D]. */
   of: Float64Array[];
+  /** How many rows of the sample each stands for. */
   every: number;
+  /** In how much doubt the rows of each cluster are, in nats. */
   doubt: Float64Array;
+  /** What a law of a single cluster gains for those of one; it is fitted when it is first asked for, as that takes long. */
+  law(k: number): number;
 }
 
 export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
@@ -66,7 +71,10 @@ export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): bo
  */
 export function clusterRowsSource(): ClusterRowsOf {
   let last: { below: number; every: number; rows: Float32Array[] } | null = null;
-  return async ({ dispatcher, layout, d }, { epoch, sample, mixture: { k } }) => {
+  return async (run, state) => {
+    const { dispatcher, layout, d } = run;
+    const { epoch, sample } = state;
+    const { k } = state.mixture;
     const every = Math.ceil(sample.rows / Math.max(MOST_ROWS, ROWS_PER_CLUSTER * k));
     const shards = shardSizes(layout);
     const isKnown = last?.below === sample.below && last.every === every;
@@ -90,7 +98,12 @@ export function clusterRowsSource(): ClusterRowsOf {
     for (const [shard, own] of labels.entries())
       for (let i = 0; i < own.length; i++)
         of[own[i]].set(last!.rows[shard].subarray(i * d, (i + 1) * d), d * counts[own[i]]++);
-    return { of, every, doubt };
+    const laws = new Map<number, number>();
+    const law = (own: number) => {
+      if (!laws.has(own)) laws.set(own, singleGain(judged(run, state, { of, every }, [own])));
+      return laws.get(own)!;
+    };
+    return { of, every, doubt, law };
   };
 }
 
@@ -104,7 +117,12 @@ interface Judged {
   zeta: number;
 }
 
-function judged(run: Run, state: State, { of, every }: ClusterRows, clusters: readonly number[]): Judged {
+function judged(
+  run: Run,
+  state: State,
+  { of, every }: Pick<ClusterRows, 'of' | 'every'>,
+  clusters: readonly number[],
+): Judged {
   const { config, covariance, d } = run;
   const rows = concat(
     clusters.map((k) => of[k]),
@@ -139,10 +157,6 @@ function singleGain({ rows, priorOf, zeta }: Judged): number {
 
 /** Why a split is refused that gains less than such a law. */
 export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
-
-/** What such a law gains for all rows, where there is one cluster. */
-export const singleLawGain = (run: Run, state: State, clusterRows: ClusterRows): number =>
-  singleGain(judged(run, state, clusterRows, [0]));
 
 /** Is it learned how alike the clusters' covariances are? */
 export const sharesCovariances = ({ config, prior }: Run): boolean =>
@@ -189,11 +203,9 @@ export function splitOverlapping(
     if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    let known: number | null = null;
-    const law = () => (known ??= singleGain(own));
     let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
     if (found && state.mixture.k === 1 && sharesCovariances(run))
-      found = beyondLaw(own, found, law, alpha, rng);
+      found = beyondLaw(own, found, () => clusterRows.law(k), alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );
@@ -201,7 +213,7 @@ export function splitOverlapping(
     if (!found) continue;
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
     const logRatio = found.logRatio + gainOfPrior(parts, k);
-    let needed = logRatio > -CLOSE ? Math.max(CLOSE, law()) : CLOSE;
+    let needed = logRatio > -CLOSE ? Math.max(CLOSE, clusterRows.law(k)) : CLOSE;
     if (logRatio > needed) needed = Math.max(needed, chanceGain(own, alpha, rng));
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
@@ -304,12 +316,11 @@ function regrowth(
       all.zeta,
     );
   const gain = ratio(found) - ratio(before);
-  const single = (k: number) => Math.max(0, singleGain(judged(run, state, clusterRows, [k])));
   const needed =
     gain > CLOSE && found.T.length > clusters.length
       ? Math.max(
           CLOSE,
-          clusters.reduce((sum, k) => sum + single(k), 0),
+          clusters.reduce((sum, k) => sum + Math.max(0, clusterRows.law(k)), 0),
         )
       : CLOSE;
   if (!(gain > needed)) return null;

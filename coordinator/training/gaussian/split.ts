@@ -18,7 +18,6 @@ import {
   type ClusterRows,
   type ClusterRowsOf,
   sharesCovariances,
-  singleLawGain,
   splitOverlapping,
 } from './overlap.ts';
 import { discriminants, partsBy, type Search, type ShapeHalves, searchOf, valleyShares } from './shapes.ts';
@@ -65,8 +64,7 @@ export async function splitStep(
   let asked: Promise<ClusterRows> | null = null;
   const rowsOnce = (source: ClusterRowsOf) => (asked ??= source(run, state));
   // Sub-clusters of all rows have to gain more than a law of a single cluster.
-  const single =
-    clusterRows && state.mixture.k === 1 ? singleLawGain(run, state, await rowsOnce(clusterRows)) : 0;
+  const single = clusterRows && state.mixture.k === 1 ? (await rowsOnce(clusterRows)).law(0) : 0;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
