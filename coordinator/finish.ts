@@ -26,6 +26,8 @@ import { copiesInData } from './training/sample.ts';
 const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
+/** Columns up to which clusters are looked at for pieces of curved shapes. */
+const MOST_FOR_SHAPES = 3;
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
@@ -50,14 +52,16 @@ export function labelStage(context: RunContext): RunStage {
         const order = found.order.map((unit) => guess[unit]);
         const added = found.counts.filter((_, cluster) => order[cluster] >= k);
         const final = isUnchanged(order) ? trained : renumbered(trained, order);
-        const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
         const { rows, labels } = found.sampled;
+        const shapes =
+          run.d <= MOST_FOR_SHAPES && !final.graph ? await trainer.wholeShapes(rows, run.d) : null;
+        const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
         const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order }, tree);
         return {
           ...state,
-          labelled: { found, silhouette, centres, state: final, order, tree, added },
+          labelled: { found, silhouette, shapes, centres, state: final, order, tree, added },
         };
       });
     },
@@ -276,10 +280,10 @@ function notesOfRun(
   const variance = diagonalOf(covariance, mean.length);
   const { config, d } = run!;
   const { sample, steps, graph = null } = clusters!;
-  const { found, added } = labelled!;
+  const { found, added, shapes } = labelled!;
   return notesOn({
     ...outcome,
-    ...{ unexplained: found.unexplained, added, unknown: run!.unknown },
+    ...{ unexplained: found.unexplained, added, shapes, unknown: run!.unknown },
     ...{ config, reason: ended!, d, rows: layout.rows, steps, graph },
     sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },

@@ -25,6 +25,8 @@ export interface Outcome {
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
+  /** Parts that the rows fall into that hardly touch (`wholeShapes`); null: none. */
+  shapes: number | null;
   rows: number;
   /** Rows of each cluster. */
   sizes: readonly number[];
@@ -98,6 +100,7 @@ export function notesOn(outcome: Outcome): string[] {
     ...skewedColumns(outcome),
     ...alikeColumnsNote(outcome),
     ...(outcome.unknown ? [outcome.unknown] : []),
+    ...slicedShapes(outcome),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -109,6 +112,14 @@ export function notesOn(outcome: Outcome): string[] {
     ...undoneSplits(outcome),
     ...closeDecisions(outcome),
     ...wantedClusters(outcome),
+  ];
+}
+
+/** Clusters that may be pieces of moons, rings and the like. */
+function slicedShapes({ k, shapes }: Outcome): string[] {
+  if (shapes === null || k < 2 * shapes) return [];
+  return [
+    `K is ${k}, but the rows fall into ${shapes} parts that hardly touch: clusters may be pieces of curved shapes, such as rings, which --likelihood graph finds whole`,
   ];
 }
 

@@ -114,6 +114,8 @@ export interface Labelled {
   /** What the full pass has found, by the clusters' numbers by size. */
   found: FullPassResult;
   silhouette: number | null;
+  /** Parts that rows of so few columns that clusters may be curved fall into (`wholeShapes`); null: none, or not looked for. */
+  shapes: number | null;
   /** From where distances are measured, by the numbers that clusters had in training. */
   centres: Centres;
   /** The state whose clusters are numbered so, and for each the number that it had in training. */

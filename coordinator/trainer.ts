@@ -1,5 +1,6 @@
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
+import { wholeShapes } from '../model/graph/whole-shapes.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { type Mixture, mStep } from '../model/mixture.ts';
@@ -93,6 +94,7 @@ export function createTrainer(host: TrainerHost) {
     withMissed: async (trained: State, { T }: Reviewed, missed: MissedCluster[]) =>
       withMissed(run, trained, T, missed),
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
+    wholeShapes: async (rows: Float32Array, d: number) => wholeShapes(rows, d, run.seed),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),
   };
 }

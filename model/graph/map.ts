@@ -40,7 +40,7 @@ export function mapOf(rows: Float32Array, dim: number): Float64Array {
 }
 
 /** The `k` nearest other rows of each, nearest first: [n,k]. */
-function nearestRows(rows: Float32Array, dim: number, k: number) {
+export function nearestRows(rows: Float32Array, dim: number, k: number) {
   const n = rows.length / dim;
   const index = new Int32Array(n * k);
   const distance = new Float32Array(n * k).fill(Infinity);

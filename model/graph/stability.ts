@@ -10,6 +10,11 @@ import { ariOfLabels } from '../scores.ts';
 /** The resolutions to try, in order: 2^(j/2) for j = −2 … 12. */
 export const GRID: readonly number[] = Array.from({ length: 15 }, (_, j) => 2 ** ((j - 2) / 2));
 
+/** Resolutions below those of the grid, descending, for rows along curves and surfaces. */
+export const COARSE_GRID: readonly number[] = Array.from({ length: 10 }, (_, j) => 2 ** -(j + 3));
+/** A partition at one of them is of whole curves if it is so many times as stable as any with so many times as many clusters. */
+const [TIMES_AS_STABLE, TIMES_AS_MANY] = [2, 2];
+
 /** Below this, there are no clusters: of what of a stability is beyond chance (`beyondChance`). */
 const LEAST_BEYOND = 0.3;
 /** A resolution is useful if its mean is at least this share of the best. */
@@ -27,6 +32,11 @@ export interface Stability {
   readonly k: number;
   /** The least and the largest number of clusters. */
   readonly range: readonly [least: number, largest: number];
+}
+
+/** Stability, and what of the mean and its error is beyond chance: that by which resolutions are compared. */
+export interface ComparedStability extends Stability {
+  readonly beyond: Pick<Stability, 'mean' | 'error'>;
 }
 
 /**
@@ -104,6 +114,23 @@ export function chosenResolution(
   return curve[best].beyond.mean >= LEAST_BEYOND ? best : null;
 }
 
+/**
+ * The place in `coarse`, a curve over `COARSE_GRID`, of a partition so much more stable than finer ones that these only slice its
+ * clusters; null if there is none. Below three intrinsic dimensions so few edges cross a cut through a curve that at γ ≥ ½ cuts gain
+ * anywhere, and replicates agree by half. Where groups of clusters are stable and the clusters in them too, these are kept.
+ */
+export function unslicedResolution(
+  curve: readonly Pick<ComparedStability, 'k' | 'beyond'>[],
+  coarse: readonly Pick<ComparedStability, 'k' | 'beyond'>[],
+): number | null {
+  const best = chosenResolution(coarse);
+  if (best === null) return null;
+  const { k, beyond } = coarse[best];
+  const finer = [...curve, ...coarse].filter((point) => point.k >= TIMES_AS_MANY * k);
+  const needed = TIMES_AS_STABLE * Math.max(LEAST_BEYOND, ...finer.map((point) => point.beyond.mean));
+  return beyond.mean - beyond.error >= needed ? best : null;
+}
+
 /** Is a stability so far beyond that of a single cluster that there are several? */
 export const areClusters = (mean: number, chance: number): boolean =>
   beyondChance(mean, chance) >= LEAST_BEYOND;
@@ -144,6 +171,11 @@ export function chanceAt({ rows, mean }: NullStability, size: number): number {
   const share = a > b ? (a - Math.log(size)) / (a - b) : 0;
   return mean[next - 1] + share * (mean[next] - mean[next - 1]);
 }
+
+export const comparedTo = <S extends Stability>(chance: number, found: S): S & ComparedStability => ({
+  ...found,
+  beyond: { mean: beyondChance(found.mean, chance), error: found.error / (1 - chance) },
+});
 
 /** Stability beyond chance: 1 where replicates agree entirely, 0 where they agree as those of a single Gaussian do. */
 export const beyondChance = (mean: number, chance: number): number => (mean - chance) / (1 - chance);

@@ -22,7 +22,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
-    ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null },
+    ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null, shapes: null },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -283,6 +283,11 @@ describe('notes on a result', () => {
     // A split that the merge undid.
     says({ ...ended, steps: [...quiet(8), step('split', 9, 1), step('merge', 8, 1)] });
   });
+});
+
+test('clusters that may be pieces of curved shapes', () => {
+  says({ k: 4, shapes: 2 }, /^K is 4, but the rows fall into 2 parts .* --likelihood graph/);
+  says({ k: 3, shapes: 2 });
 });
 
 test('clusters that the sample had missed, and rows that no cluster explains', () => {

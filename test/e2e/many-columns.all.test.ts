@@ -239,7 +239,7 @@ describe('the graph likelihood', () => {
 });
 
 describe('small or odd data of many columns', { concurrency: 2 }, () => {
-  const { normal } = generator(5n, 'odd embeddings');
+  const { normal, uniform } = generator(5n, 'odd embeddings');
   const put = (name: string, rows: number, value: (row: number, column: number) => number, dim = 100) =>
     writeRows(
       path(`${name}.npy`),
@@ -374,7 +374,7 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
     assert.ok(jsonOf(ended).k >= 1);
     assert.match(
       ended.stderr,
-      /^dpmesh: warning: the graph likelihood is for rows of many columns: in 2 .*--likelihood gaussian/m,
+      /^dpmesh: warning: the graph likelihood is for rows of many columns, or along curves and surfaces: in 2 .*--likelihood gaussian/m,
     );
     assert.doesNotMatch((await train(low, 'auto')).stderr, /warning/);
     // The cost of a full covariance is said before anything else.
@@ -386,6 +386,24 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
       (await running.ended).stderr,
       /^dpmesh: warning: .*cost\.npy: full covariance in 1,536 columns is 1,181,952 parameters for each cluster \(9\.5 MB .* of a core .* min for 10 clusters .*leave out --likelihood gaussian/,
     );
+  });
+
+  test('two rings: whole by the graph; a mixture of their pieces says so', async () => {
+    const turn = new Map<number, number>();
+    const angle = (row: number) => turn.get(row) ?? turn.set(row, 2 * Math.PI * uniform()).get(row)!;
+    const rings = put(
+      'rings',
+      1500,
+      (row, column) => (1 + (row % 2)) * (column ? Math.sin : Math.cos)(angle(row)) + 0.05 * normal(),
+      2,
+    );
+    const { k, notes } = jsonOf(await train(rings, 'rings'));
+    assert.ok(k > 4, `K ${k}`);
+    assert.match(notes.join('\n'), /the rows fall into 2 parts .* --likelihood graph/);
+    const whole = jsonOf(await train(rings, 'whole', '--likelihood', 'graph'));
+    assert.equal(whole.k, 2);
+    const { data } = labelsOf(path('whole'));
+    assert.ok(data.every((label, row) => (label === data[0]) === (row % 2 === 0)));
   });
 
   test('very many columns, by a sketch: clusters in few of them', async () => {

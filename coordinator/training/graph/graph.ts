@@ -55,7 +55,7 @@ export const graph: LikelihoodKind = {
 const inFewDimensions = (d: number): string | null =>
   d > FEW_DIMENSIONS
     ? null
-    : `the graph likelihood is for rows of many columns: in ${d} it may cut clusters into pieces, or find none; --likelihood gaussian is for these`;
+    : `the graph likelihood is for rows of many columns, or along curves and surfaces: in ${d} columns it may cut other clusters into pieces, or find none; --likelihood gaussian is for these`;
 
 /** Bytes of the graph for a row: of up to 2·20 edges, 4 + 8. */
 const GRAPH_BYTES = 480;

@@ -1,8 +1,10 @@
 import {
   areClusters,
-  beyondChance,
+  COARSE_GRID,
+  type ComparedStability,
   chanceAt,
   chosenResolution,
+  comparedTo,
   GRID,
   isPastLast,
   labelsOfAll,
@@ -10,6 +12,7 @@ import {
   replicateRows,
   type Stability,
   stability,
+  unslicedResolution,
 } from '../../../model/graph/stability.ts';
 import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { GraphState, Sample } from '../../../model/state.ts';
@@ -30,16 +33,15 @@ const SHARE = 0.6;
 const NULL_ROWS = 2500;
 const NULL_REPLICATES = 4;
 const MOST_DIMENSIONS = 64;
+/** In fewer intrinsic dimensions, clusters may be curves and surfaces. */
+const MANIFOLD_DIMENSIONS = 3;
 
 /** A resolution and how well the replicates agree at it. */
 interface ResolutionPoint extends Stability {
   resolution: number;
 }
 
-interface ComparedPoint extends ResolutionPoint {
-  /** What of the mean and its error is beyond chance: that by which resolutions are compared. */
-  beyond: { mean: number; error: number };
-}
+type ComparedPoint = ResolutionPoint & ComparedStability;
 
 /**
  * Partitions random shares of the sample at each of several resolutions: the one at which these agree best, or that of the config.
@@ -90,6 +92,7 @@ async function chooseResolution(
   }
   const dimensions = Math.min(MOST_DIMENSIONS, Math.max(2, Math.round(graph.dimension)));
   const chance = nullStability(await stabilityByChance(run, graph, Array(dimensions).fill(1), GRID));
+  const compared = (found: ResolutionPoint) => comparedTo(chanceAt(chance, rows[0].length / found.k), found);
   const curve: ComparedPoint[] = [];
   let isTooFine = false;
   const isDone = () => isTooFine || isPastLast(curve.map(({ beyond }) => beyond));
@@ -97,11 +100,14 @@ async function chooseResolution(
     for (const found of await pointsAt(GRID.slice(from, from + AT_ONCE))) {
       isTooFine = graph.n < fewest * found.k;
       if (isTooFine) break;
-      const none = chanceAt(chance, rows[0].length / found.k);
-      const beyond = { mean: beyondChance(found.mean, none), error: found.error / (1 - none) };
-      curve.push({ ...found, beyond });
+      curve.push(compared(found));
       if (isDone()) break;
     }
+  }
+  if (graph.dimension < MANIFOLD_DIMENSIONS) {
+    const coarse = (await pointsAt(COARSE_GRID)).map(compared);
+    const whole = unslicedResolution(curve, coarse);
+    if (whole !== null) return emitted([...coarse.toReversed(), ...curve], coarse[whole]);
   }
   const index = chosenResolution(curve);
   if (index === null) return emitted(curve, null);

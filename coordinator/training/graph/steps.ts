@@ -188,7 +188,7 @@ const MERGE_SWEEPS = 3;
  */
 export async function mergeStep(of: GraphRun, state: State): Promise<State> {
   const { run, graph, resolution } = of;
-  let memberships = await netMemberships(of);
+  let memberships = sweptOften(of, await netMemberships(of), 1);
   let units: OutputUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
     from,
     share: 1,

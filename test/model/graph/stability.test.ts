@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chosenResolution, isPastLast, replicateRows, stability } from '../../../model/graph/stability.ts';
+import {
+  chosenResolution,
+  isPastLast,
+  replicateRows,
+  stability,
+  unslicedResolution,
+} from '../../../model/graph/stability.ts';
 import { generator } from '../../../model/random.ts';
 import { ari, ariOfLabels, contingency } from '../../../model/scores.ts';
 import { close } from '../support.ts';
@@ -101,5 +107,23 @@ describe('resolutions', () => {
     assert.equal(chosenResolution([]), null);
     assert.equal(chosenResolution(points([0.1, 0.1, 0], [0.449, 0.299, 0])), null);
     assert.equal(chosenResolution(points([0.45, 0.301, 0])), 0);
+  });
+
+  /** Curves of [clusters, mean beyond chance, its error]. */
+  const sliced = (...all: [number, number, number][]) =>
+    all.map(([k, mean, error]) => ({ k, beyond: { mean, error } }));
+  const finer = sliced([19, 0.4, 0.03], [22, 0.39, 0.02]);
+
+  test('a lower one has to be twice as stable as partitions into twice as many', () => {
+    assert.equal(
+      unslicedResolution(finer, sliced([6, 0.3, 0.1], [3, 0.5, 0.1], [2, 0.9, 0.1], [1, -0.8, 0])),
+      2,
+    );
+    assert.equal(unslicedResolution(finer, sliced([6, 0.3, 0.1], [2, 0.9, 0.11])), null);
+    assert.equal(unslicedResolution(finer, sliced([6, 0.46, 0.1], [2, 0.9, 0])), null);
+    assert.equal(unslicedResolution(finer, sliced([3, 0.8, 0.1], [2, 0.9, 0])), 1);
+    assert.equal(unslicedResolution([], sliced([2, 0.59, 0])), null);
+    assert.equal(unslicedResolution([], sliced([2, 0.6, 0])), 0);
+    assert.equal(unslicedResolution(finer, []), null);
   });
 });
