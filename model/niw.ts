@@ -29,6 +29,8 @@ export interface Niw {
   readonly estimate: PointEstimate;
   /** κ is not learned, but stays the least. */
   readonly leastKappa?: boolean;
+  /** 1 for each column in which all clusters have the mean m₀; none if it is not given. */
+  readonly alike?: Uint8Array;
   /** Where not all columns are Gaussian. m₀ and Ψ of the others are only what distances are measured by. */
   readonly kinds?: ColumnKinds;
 }
@@ -122,7 +124,7 @@ export function multivariateGammaLn(a: number, d: number): number {
  * diagonal (D) when diag.
  */
 export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array; covariance: Float64Array } {
-  const { d, kappa, kinds } = prior;
+  const { d, kappa, kinds, alike } = prior;
   if (kinds) {
     const continuous = statisticsAt(T, d, kinds.continuous, prior.covariance);
     const ofSpikes = kinds.spikes.map((spike) =>
@@ -135,7 +137,8 @@ export function pointEstimate(prior: Niw, T: Float64Array): { mean: Float64Array
   const dimensions = prior.covariance === 'full' ? d : 1;
   const divisor = degrees(prior) + n + (prior.estimate === 'mode' ? dimensions + 2 : -dimensions - 1);
   const mode = new Float64Array(d);
-  for (let i = 0; i < d; i++) mode[i] = (T[1 + i] + kappa * prior.mean[i]) / (n + kappa);
+  for (let i = 0; i < d; i++)
+    mode[i] = alike?.[i] ? prior.mean[i] : (T[1 + i] + kappa * prior.mean[i]) / (n + kappa);
   const covariance = posteriorScale(prior, T);
   for (let p = 0; p < covariance.length; p++) covariance[p] /= divisor;
   return { mean: mode, covariance };
@@ -164,7 +167,7 @@ export function logMarginal(prior: Niw, T: Float64Array): number {
     (logGamma((nu + n) / 2) - logGamma(nu / 2)) +
     (nu / 2) * logDetPsi -
     ((nu + n) / 2) * scaleLogDet(posteriorScale(prior, T), d, covariance) -
-    (d / 2) * Math.log1p(n / kappa)
+    ((d - alikeCount(prior)) / 2) * Math.log1p(n / kappa)
   );
 }
 
@@ -198,15 +201,18 @@ function degrees(prior: Niw): number {
 function posteriorScale(prior: Niw, T: Float64Array): Float64Array {
   const { d, covariance, kappa, psi } = prior;
   const offset = mean(T, d);
-  for (let i = 0; i < d; i++) offset[i] -= prior.mean[i];
-  const weight = (kappa * T[0]) / (kappa + T[0]);
+  const root = Math.sqrt((kappa * T[0]) / (kappa + T[0]));
+  for (let i = 0; i < d; i++)
+    offset[i] = (offset[i] - prior.mean[i]) * (prior.alike?.[i] ? Math.sqrt(T[0]) : root);
   const out = scatter(T, d, covariance);
   for (let i = 0; i < d; i++) {
-    if (covariance === 'diag') out[i] += psi[i] + weight * offset[i] * offset[i];
-    else for (let j = 0; j < d; j++) out[i * d + j] += psi[i * d + j] + weight * offset[i] * offset[j];
+    if (covariance === 'diag') out[i] += psi[i] + offset[i] * offset[i];
+    else for (let j = 0; j < d; j++) out[i * d + j] += psi[i * d + j] + offset[i] * offset[j];
   }
   return out;
 }
+
+const alikeCount = ({ alike }: Niw) => alike?.reduce((sum, is) => sum + is, 0) ?? 0;
 
 function scaleLogDet(psi: Float64Array, d: number, covariance: Covariance): number {
   if (covariance === 'full') return logDet(psi, d);
@@ -242,7 +248,7 @@ export function learnedPrior(
   const { d, nu } = prior;
   const dataCovariance = prior.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
   const psi = learnedScale(c, nu, d, weights, covariances, dataCovariance);
-  const places = prior.kinds?.continuous ?? [...Array(d).keys()];
+  const places = (prior.kinds?.continuous ?? [...Array(d).keys()]).filter((column) => !prior.alike?.[column]);
   const inverse = whitener(blockAt(psi, d, places, prior.covariance), places.length, prior.covariance);
   let apart = 0;
   for (const mean of means)
@@ -264,7 +270,8 @@ export const learnsNu = ({ d, covariance, kinds }: Pick<Niw, 'd' | 'covariance' 
 
 /**
  * The prior learned from clusters, given by their statistics. In many columns ν is that under which they have most
- * evidence: clusters whose covariances are alike share them. `zeta` tempers the statistics.
+ * evidence: clusters whose covariances are alike share them; and of the columns `among`, those whose means tell clusters apart by less
+ * than they cost have that of all rows. `zeta` tempers the statistics.
  */
 export function priorOfClusters(
   prior: Niw,
@@ -272,6 +279,7 @@ export function priorOfClusters(
   clusters: Float64Array[],
   covariance: Float64Array,
   zeta = 1,
+  among = prior.alike,
 ): Niw {
   const { d } = prior;
   const filled = clusters.filter((T) => T[0] > 0);
@@ -284,8 +292,9 @@ export function priorOfClusters(
       return prior.kinds ? varianceBesideSpikes(prior.kinds, T, spread, d, prior.covariance) : spread;
     }),
   };
-  const withNu = (nu: number) => learnedPrior({ ...prior, nu }, c, own, covariance);
-  if (!learnsNu(prior)) return withNu(prior.nu);
+  if (!learnsNu(prior)) return learnedPrior(prior, c, own, covariance);
+  const alike = among && alikeMeans(own, zeta * n, prior.mean, among);
+  const withNu = (nu: number) => learnedPrior({ ...prior, nu, alike }, c, own, covariance);
   const tempered = filled.map((T) => scaleStatistics(T, zeta));
   let best = { prior, evidence: -Infinity };
   for (const freedom of FREEDOMS) {
@@ -296,4 +305,25 @@ export function priorOfClusters(
     best = { prior: learned, evidence };
   }
   return best.prior;
+}
+
+/** Fewer clusters say little of which columns tell clusters apart. */
+const FEWEST_CLUSTERS = 3;
+
+/** Of these columns, those whose means tell clusters apart by less than they cost by BIC. */
+function alikeMeans(
+  { weights, means, covariances }: Clusters,
+  n: number,
+  m0: Float64Array,
+  among: Uint8Array,
+): Uint8Array | undefined {
+  const d = m0.length;
+  if (means.length < FEWEST_CLUSTERS) return undefined;
+  const within = diagonalOf(withinClusters(weights, covariances), d);
+  const needed = (means.length - 1) * Math.log(n);
+  const alike = among.map((is, column) => {
+    const apart = means.reduce((sum, own, k) => sum + n * weights[k] * (own[column] - m0[column]) ** 2, 0);
+    return is && apart < needed * within[column] ? 1 : 0;
+  });
+  return alike.some((is) => is) && !alike.every((is) => is) ? alike : undefined;
 }

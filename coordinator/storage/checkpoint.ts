@@ -181,7 +181,7 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
 async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
   const { mixture, prior, parts, merged, net, subs, graph, loss, lossSinceChange, ...pace } = state;
   const { k, d, covariance, weights, means, covariances } = mixture;
-  const { kappa, nu, estimate, leastKappa, mean, psi, kinds } = prior;
+  const { kappa, nu, estimate, leastKappa, alike, mean, psi, kinds } = prior;
   const { moments, sampleRows, hashes, fences } = dataSummary;
   const { rows: _, ...arrays } = moments;
   const { labels, copies, ...aboutGraph } = graph ?? {};
@@ -208,6 +208,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
       covariances: nd(await concatInSlices(covariances)),
       priorMean: nd(mean),
       psi: nd(psi),
+      ...(alike && { alike: nd(alike) }),
       parts: nd(await concatInSlices(parts.flat())),
       merged: nd(await concatInSlices(merged)),
       ...prefixed([
@@ -266,7 +267,14 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
         covariances: splitEvenly(f64('covariances', k * size), k),
         ...kinds,
       },
-      prior: niwPrior({ ...prior, covariance, mean: f64('priorMean', d), psi: f64('psi', size), ...kinds }),
+      prior: niwPrior({
+        ...prior,
+        covariance,
+        mean: f64('priorMean', d),
+        psi: f64('psi', size),
+        ...(tensors.alike && { alike: take(tensors, 'alike', 'uint8', d) }),
+        ...kinds,
+      }),
       net: netFrom(unprefixed(tensors, 'net'), adam[0]),
       subs: netFrom(unprefixed(tensors, 'subs'), adam[1]),
       merged: merged.length ? splitEvenly(merged, merged.length / p) : [],

@@ -114,10 +114,16 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
       const { config, covariance } = run;
       prior =
         learnsNu(prior) && mixture.k > 1
-          ? relearnedPrior(run, state, next.T)
+          ? relearnedPrior(run, state, next.T, new Uint8Array(prior.d).fill(1))
           : learnedPrior(prior, config.priorScale, mixture, covariance);
     }
   }
+  const pace = nextPace(state, losses.loss);
+  // Further passes of EM would bring nothing; a split step follows an epoch in which sub-nets have been trained.
+  const isConverged =
+    run.byMixture && mixture !== state.mixture && shareMoved(state.mixture, mixture) < FEW_MOVED;
+  const least = nextChange(state.steps) === 'split' && !trainsSubs ? 1 : 0;
+  const untilStep = isConverged ? Math.min(least, pace.untilStep) : pace.untilStep;
   const next: State = {
     ...state,
     net,
@@ -125,7 +131,8 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
     mixture,
     prior,
     parts,
-    ...nextPace(state, losses.loss),
+    ...pace,
+    untilStep,
   };
   return { state: next, losses };
 }
@@ -144,9 +151,21 @@ export async function labellingState(run: Run, state: State): Promise<State> {
   return { ...state, mixture: mStep(prior, T, weightSmoothing(config.schedule)) };
 }
 
+/** Share of the rows that a pass of EM moves, below which it has converged. */
+const FEW_MOVED = 1e-4;
+
+/** The share of the rows that have moved from one cluster to another, at least. */
+const shareMoved = (before: Mixture, after: Mixture): number =>
+  after.weights.reduce((sum, weight, k) => sum + Math.abs(weight - before.weights[k]), 0) / 2;
+
 /** The prior learned from clusters, given by their statistics. */
-export const relearnedPrior = (run: Run, state: State, clusters: Float64Array[]): Niw =>
-  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state));
+export const relearnedPrior = (
+  run: Run,
+  state: State,
+  clusters: Float64Array[],
+  among = state.prior.alike,
+): Niw =>
+  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state), among);
 
 /**
  * Ψ is learned in the epochs before a split step only, so that a split and the merges that follow it are judged under the same

@@ -68,6 +68,51 @@ describe('niw', () => {
     assert.deepEqual([learned(16, [1]), learned(15, [1, 1])].map(freedom), [64, 1]);
   });
 
+  test('columns that tell no clusters apart have one mean, where there are three clusters', () => {
+    const d = 18;
+    const T = [0, 1, 2].map((k) => {
+      const rows = normalRows(k, 200, d).map((value, p) => value + (p % d < 3 && p % d === k ? 4 : 0));
+      return statisticsOf(rows, d, 'full');
+    });
+    const covariance = Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) === 0 ? 1 : 0));
+    const prior = {
+      ...unitPrior(
+        d,
+        'full',
+        Float64Array.from(covariance.slice(0, d), (_, i) => (i < 3 ? 4 / 3 : 0)),
+      ),
+      nu: 2 * d + 1,
+    };
+    const learned = (clusters: Float64Array[], among?: Uint8Array) =>
+      priorOfClusters(prior, 1, clusters, covariance, 1, among);
+    const all = new Uint8Array(d).fill(1);
+    const { alike, mean: m0 } = learned(T, all);
+    assert.deepEqual([...alike!], [0, 0, 0, ...Array(d - 3).fill(1)]);
+    const fit = pointEstimate({ ...prior, alike }, T[0]);
+    assert.deepEqual([...fit.mean.slice(3)], [...m0.slice(3)]);
+    assert.ok(fit.mean[0] > 3.5);
+    // Only those that were alike before may be.
+    const few = Uint8Array.from(all, (_, i) => (i > 9 ? 1 : 0));
+    assert.deepEqual([...learned(T, few).alike!], [...few]);
+    assert.deepEqual([learned(T).alike, learned(T.slice(0, 2), all).alike], [undefined, undefined]);
+  });
+
+  test('the mean of such a column costs nothing, and how far rows are from it counts in full', () => {
+    const rows = normalRows(4, 30, 2, [1, 0.3]);
+    const T = statisticsOf(rows, 2, 'diag');
+    const known = { ...unitPrior(2, 'diag'), alike: Uint8Array.of(0, 1) };
+    const column = (i: number) =>
+      statisticsOf(
+        rows.filter((_, p) => p % 2 === i),
+        1,
+        'full',
+      );
+    // κ → ∞: the mean is known.
+    const apart =
+      logMarginal(onePrior(0, 0.1, 3, 2), column(0)) + logMarginal(onePrior(0, 1e12, 3, 2), column(1));
+    close(logMarginal(known, T), apart, 1e-9);
+  });
+
   test('pointEstimate of a diagonal prior is the one-dimensional one in each dimension', () => {
     const d = 3;
     const rows = normalRows(2, 15, d, [0, 5, -3]);

@@ -31,15 +31,17 @@ export async function mergeStep(
   const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
   // Where none overlap, hard statistics decide as well; but two that are all have to gain more than a law of a single cluster.
   const isSoft = state.overlaps ? mixture.k > 1 : mixture.k === 2;
-  const rows = isSoft && clusterRows ? await clusterRows(run, state) : null;
-  const ratio = (a: number, b: number) =>
-    rows && T[a][0] > 0 && T[b][0] > 0
-      ? logSoftMergeRatio(run, state, rows, a, b)
-      : logMergeRatio(prior, T[a], T[b], alpha, zeta);
-  const candidates = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => ({
-    ...pair,
-    logRatio: ratio(pair.a, pair.b),
-  }));
+  const pairs = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => {
+    const { a, b } = pair;
+    const logRatio = logMergeRatio(prior, T[a], T[b], alpha, zeta);
+    // Overlap is worth log 2 a row at most: some are farther apart than that.
+    const mayOverlap = logRatio > -zeta * (T[a][0] + T[b][0]) * Math.LN2;
+    return { ...pair, logRatio, isSoft: isSoft && mayOverlap && T[a][0] > 0 && T[b][0] > 0 };
+  });
+  const rows = clusterRows && pairs.some((pair) => pair.isSoft) ? await clusterRows(run, state) : null;
+  const candidates = pairs.map((pair) =>
+    rows && pair.isSoft ? { ...pair, logRatio: logSoftMergeRatio(run, state, rows, pair.a, pair.b) } : pair,
+  );
   candidates.sort((p, q) => (p.logRatio === q.logRatio ? p.distance - q.distance : q.logRatio - p.logRatio));
 
   const merged = new Map<number, number>();

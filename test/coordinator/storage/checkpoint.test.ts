@@ -160,7 +160,7 @@ const anyClusters: fc.Arbitrary<ClusterCheckpoint> = fc
         ],
         prior: niwPrior({
           ...{ mean: f64(d), kappa: 1e-4, nu: d + 1.5, covariance, estimate: drawn.estimate },
-          ...(drawn.estimate === 'mean' && { leastKappa: true }),
+          ...(drawn.estimate === 'mean' && { leastKappa: true, alike: new Uint8Array(d).fill(1, 1) }),
           psi: Float64Array.from({ length: squareOf(d) }, (_, p) =>
             covariance === 'full' && p % (d + 1) ? 0.1 : 2 + p,
           ),
