@@ -24,7 +24,7 @@ export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
-export type { Decision, EvidenceForK } from './model/evidence-for-k.ts';
+export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';

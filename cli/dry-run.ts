@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import { printable, roughDuration } from '../base/text.ts';
 import type { RunConfig } from '../coordinator/config.ts';
-import { estimate } from '../coordinator/estimate.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
 import { assertUsable, defaultRunPath, whyUnwritable } from '../coordinator/storage/run-path.ts';
+import { estimate } from '../coordinator/training/preparation/estimate.ts';
 import {
   checkMemory,
   gaussianCost,

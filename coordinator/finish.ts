@@ -8,7 +8,7 @@ import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
-import { evidenceForK } from '../model/evidence-for-k.ts';
+import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
 import type { Replicates, Summary } from '../view/summary.ts';

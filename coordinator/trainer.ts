@@ -1,10 +1,10 @@
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
+import type { Niw } from '../model/gaussian/niw.ts';
 import { wholeShapes } from '../model/graph/whole-shapes.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { type Mixture, mStep } from '../model/mixture.ts';
-import type { Niw } from '../model/niw.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';

@@ -12,7 +12,7 @@ import {
   runFiles,
 } from '../data/saved/run-files.ts';
 import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
-import type { EvidenceForK } from '../model/evidence-for-k.ts';
+import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import type { Alternation, Replicates, Scores, Stability, Summary } from '../view/summary.ts';
 
 /** The result of a run. */

@@ -1,4 +1,4 @@
-import { type Densities, eStepOf, mostLikely } from './estep.ts';
+import { type Densities, eStepOf, mostLikely } from './gaussian/estep.ts';
 import { argmaxRows, type Layer, layersOf, logits } from './nets/net.ts';
 import type { Schedule } from './schedule.ts';
 import type { State } from './state.ts';

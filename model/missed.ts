@@ -3,10 +3,10 @@
  * section 8).
  */
 import { type Centres, centresOf, distanceFrom, reachOf } from './description/distances.ts';
-import { logSplitRatio, proposable, searchCost } from './hastings.ts';
+import { logSplitRatio, proposable, searchCost } from './gaussian/hastings.ts';
+import { type Niw, pointEstimate } from './gaussian/niw.ts';
 import { minus, NotPositiveDefiniteError, whitened, whitener } from './linalg.ts';
 import { mStep, squaredDistance } from './mixture.ts';
-import { type Niw, pointEstimate } from './niw.ts';
 import { addRow, addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
 /** Rows that are far from all clusters, n×D, and the clusters that they were labelled with. */

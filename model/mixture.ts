@@ -1,7 +1,7 @@
 import type { FloatArray } from './arrays.ts';
-import type { ColumnKinds } from './columns.ts';
+import type { ColumnKinds } from './gaussian/columns.ts';
+import { type Niw, pointEstimate } from './gaussian/niw.ts';
 import { isDiagonal, whitener } from './linalg.ts';
-import { type Niw, pointEstimate } from './niw.ts';
 import type { Covariance } from './statistics.ts';
 
 /** A Gaussian mixture, and the M-step that estimates one from soft statistics (docs/algorithm.md, sections 3 and 5). */

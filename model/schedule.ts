@@ -131,7 +131,7 @@ export interface Step {
   progress: number | null;
   /** A split step that made further proposals too: whatever the run can propose. */
   exhaustive?: true;
-  /** By which it came closest to another K (model/evidence-for-k.ts). */
+  /** By which it came closest to another K (model/gaussian/evidence-for-k.ts). */
   closest?: Proposal;
   /** A merge step that joined clusters against their evidence, for `--clusters`. */
   joined?: true;

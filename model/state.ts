@@ -1,8 +1,8 @@
-import { CLOSED } from './estep.ts';
+import { CLOSED } from './gaussian/estep.ts';
+import type { Niw } from './gaussian/niw.ts';
 import type { Mixture } from './mixture.ts';
 import type { Net } from './nets/net.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from './nets/surgery.ts';
-import type { Niw } from './niw.ts';
 import type { Pace, Step } from './schedule.ts';
 
 /** The statistics T of each sub-cluster of a cluster. */

@@ -1,4 +1,4 @@
-import type { Densities } from '../model/estep.ts';
+import type { Densities } from '../model/gaussian/estep.ts';
 import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
 import type { Layer } from '../model/nets/net.ts';
 import type { Covariance } from '../model/statistics.ts';

@@ -1,4 +1,4 @@
-import type { Decision, EvidenceForK } from '../model/evidence-for-k.ts';
+import type { Decision, EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
 
 /** Scores of a clustering. The first three compare it with the true classes and are null without them. */
 export interface Scores {

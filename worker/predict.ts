@@ -12,7 +12,7 @@ import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { distancesFrom } from '../model/description/distances.ts';
-import { CLOSED } from '../model/estep.ts';
+import { CLOSED } from '../model/gaussian/estep.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { clusterOutputs } from './compute/mlp.ts';

@@ -1,6 +1,6 @@
 import { isFill } from '../../data/fill.ts';
 import type { Transform } from '../../data/transform.ts';
-import type { ColumnKinds } from '../../model/columns.ts';
+import type { ColumnKinds } from '../../model/gaussian/columns.ts';
 import { type Layout, shardsFor } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/nets/net.ts';

@@ -4,7 +4,7 @@ import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import type { Densities } from '../../model/estep.ts';
+import type { Densities } from '../../model/gaussian/estep.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
-import { roundingAmplification } from '../../model/estep.ts';
+import { roundingAmplification } from '../../model/gaussian/estep.ts';
+import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/gaussian/niw.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { mStep } from '../../model/mixture.ts';
 import {
@@ -11,7 +12,6 @@ import {
   type Net,
   subNets,
 } from '../../model/nets/net.ts';
-import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/niw.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';

@@ -1,5 +1,5 @@
+import { BINS, bestThreshold, principalAxis } from '../../model/gaussian/splits.ts';
 import { dot, whitener } from '../../model/linalg.ts';
-import { BINS, bestThreshold, principalAxis } from '../../model/splits.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { addStatistics, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/tasks.ts';

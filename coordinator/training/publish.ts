@@ -3,7 +3,7 @@ import { isPca } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { type Densities, eStepOf } from '../../model/estep.ts';
+import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';

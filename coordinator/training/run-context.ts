@@ -1,7 +1,7 @@
 import type { Transform } from '../../data/transform.ts';
+import type { Niw } from '../../model/gaussian/niw.ts';
 import type { ClusterHalves, Join } from '../../model/hierarchy/dendrogram.ts';
 import type { Layout } from '../../model/layout.ts';
-import type { Niw } from '../../model/niw.ts';
 import type { Seed } from '../../model/random.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
 import type { GraphState, Parts, Sample, State } from '../../model/state.ts';

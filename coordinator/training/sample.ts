@@ -1,4 +1,4 @@
-import { coarsening } from '../../model/hastings.ts';
+import { coarsening } from '../../model/gaussian/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Copies, Sample, State } from '../../model/state.ts';

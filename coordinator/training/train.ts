@@ -1,5 +1,5 @@
 import type { SavedTree } from '../../data/saved/saved-clusters.ts';
-import { closestProposal } from '../../model/evidence-for-k.ts';
+import { closestProposal } from '../../model/gaussian/evidence-for-k.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
 import {
   type Change,

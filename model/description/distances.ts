@@ -1,4 +1,4 @@
-import { asDistance } from '../columns.ts';
+import { asDistance } from '../gaussian/columns.ts';
 import { cholesky, invertLower } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';

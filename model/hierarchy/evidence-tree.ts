@@ -10,9 +10,9 @@
  */
 
 import { gammaln } from 'simple-statistics';
-import { logSplitRatio, proposable } from '../hastings.ts';
+import { logSplitRatio, proposable } from '../gaussian/hastings.ts';
+import { logMarginal, type Niw } from '../gaussian/niw.ts';
 import { NotPositiveDefiniteError, whitened, whitener } from '../linalg.ts';
-import { logMarginal, type Niw } from '../niw.ts';
 import type { Parts } from '../state.ts';
 import { addStatistics, mean, scatter } from '../statistics.ts';
 import type { ClusterHalves, Join } from './dendrogram.ts';

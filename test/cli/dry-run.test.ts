@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { resolveConfig } from '../../coordinator/config.ts';
-import { estimate } from '../../coordinator/estimate.ts';
+import { estimate } from '../../coordinator/training/preparation/estimate.ts';
 import { layoutOf } from '../../model/layout.ts';
 import { called } from '../e2e/in-process.ts';
 import { D, dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';

@@ -7,7 +7,7 @@ import { checkpointFolder, newestCheckpoint } from '../../coordinator/storage/ch
 import { readNpy } from '../../data/npy.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import { openRun } from '../../library/open-run.ts';
-import { eStepOf } from '../../model/estep.ts';
+import { eStepOf } from '../../model/gaussian/estep.ts';
 import { renumbered } from '../../model/state.ts';
 import {
   changedCopy,

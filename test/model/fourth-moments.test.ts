@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { MOST_AXES, shapeAxes } from '../../model/gaussian/splits.ts';
 import { whitener } from '../../model/linalg.ts';
-import { MOST_AXES, shapeAxes } from '../../model/splits.ts';
 import { mean, scatter } from '../../model/statistics.ts';
 import { fourthMoments } from '../coordinator/support.ts';
 import { close, normalRows, normals, statisticsOf } from './support.ts';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { whitened, whitener } from '../../model/linalg.ts';
-import { niwPrior } from '../../model/niw.ts';
+import { niwPrior } from '../../model/gaussian/niw.ts';
 import {
   discriminantAxes,
   discriminantRule,
   type LinearRule,
   nearestRule,
   thresholdRule,
-} from '../../model/splits.ts';
+} from '../../model/gaussian/splits.ts';
+import { whitened, whitener } from '../../model/linalg.ts';
 import { scatter } from '../../model/statistics.ts';
 import {
   COVARIANCES,

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import {
+  BINS,
+  bestThreshold,
+  binOf,
+  likeliestThreshold,
+  principalAxis,
+} from '../../model/gaussian/splits.ts';
 import { whitener } from '../../model/linalg.ts';
-import { BINS, bestThreshold, binOf, likeliestThreshold, principalAxis } from '../../model/splits.ts';
 import { COVARIANCES, close, forAll, normalRows, positiveDefinite, statisticsOf } from './support.ts';
 
 function histogramOf(values: number[], centre: number, sd: number, bins = BINS): Float64Array {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { binOf, hasValley } from '../../model/splits.ts';
+import { binOf, hasValley } from '../../model/gaussian/splits.ts';
 import { randomNumbers } from '../coordinator/support.ts';
 
 type Random = ReturnType<typeof randomNumbers>;

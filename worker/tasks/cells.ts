@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { binOf } from '../../model/splits.ts';
+import { binOf } from '../../model/gaussian/splits.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { type CellTask, covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';

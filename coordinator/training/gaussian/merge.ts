@@ -1,8 +1,8 @@
-import { accepts, logEvidence, logMergeRatio } from '../../../model/hastings.ts';
+import { accepts, logEvidence, logMergeRatio } from '../../../model/gaussian/hastings.ts';
+import { pointEstimate } from '../../../model/gaussian/niw.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { type Mixture, nearestPairs } from '../../../model/mixture.ts';
-import { pointEstimate } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import type { Change, Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';

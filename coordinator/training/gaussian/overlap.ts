@@ -1,13 +1,16 @@
 import { mean as average, sampleStandardDeviation } from 'simple-statistics';
 import { concat } from '../../../model/arrays.ts';
 import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
-import { movedKinds } from '../../../model/columns.ts';
-import { CLOSE } from '../../../model/evidence-for-k.ts';
-import { cholesky, dot, minus } from '../../../model/linalg.ts';
-import { nearestCentre } from '../../../model/mixture.ts';
-import { learnsNu, logMarginal, type Niw, pointEstimate, priorOfClusters } from '../../../model/niw.ts';
-import { generator, type Rng } from '../../../model/random.ts';
-import { singleClusterGain } from '../../../model/single-cluster.ts';
+import { movedKinds } from '../../../model/gaussian/columns.ts';
+import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
+import {
+  learnsNu,
+  logMarginal,
+  type Niw,
+  pointEstimate,
+  priorOfClusters,
+} from '../../../model/gaussian/niw.ts';
+import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
   type PriorOf,
@@ -20,8 +23,11 @@ import {
   softStatistics,
   splitFurther,
   totalOfRows,
-} from '../../../model/soft-split.ts';
-import { discriminantRule } from '../../../model/splits.ts';
+} from '../../../model/gaussian/soft-split.ts';
+import { discriminantRule } from '../../../model/gaussian/splits.ts';
+import { cholesky, dot, minus } from '../../../model/linalg.ts';
+import { nearestCentre } from '../../../model/mixture.ts';
+import { generator, type Rng } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
 import { mean, scaleStatistics, shift } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';

@@ -1,7 +1,6 @@
-import { spreadAt } from '../../../model/columns.ts';
-import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
-import type { Niw } from '../../../model/niw.ts';
-import { pointEstimate } from '../../../model/niw.ts';
+import { spreadAt } from '../../../model/gaussian/columns.ts';
+import type { Niw } from '../../../model/gaussian/niw.ts';
+import { pointEstimate } from '../../../model/gaussian/niw.ts';
 import {
   binOf,
   discriminantAxes,
@@ -10,7 +9,8 @@ import {
   likeliestThreshold,
   shapeAxes,
   thresholdRule,
-} from '../../../model/splits.ts';
+} from '../../../model/gaussian/splits.ts';
+import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';
@@ -65,7 +65,7 @@ export async function searchOf(run: Means, prior: Niw, eligible: boolean[], T: P
 }
 
 /**
- * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/splits.ts). `T`: the
+ * Halves each chosen cluster at the likeliest threshold along one of its shape axes (model/gaussian/splits.ts). `T`: the
  * clusters' statistics. Full covariance only.
  */
 export async function shapeHalves(
@@ -137,7 +137,7 @@ export async function partsBy({ rounds, d }: Means, rules: Rules, T: Parts): Pro
 const VALLEY_BINS = 64;
 /** Standard deviations beyond the means of two sub-clusters that their histogram covers. */
 const MARGIN = 4;
-/** The range of a histogram on each side of its centre, in `sd` (model/splits.ts). */
+/** The range of a histogram on each side of its centre, in `sd` (model/gaussian/splits.ts). */
 const HALF_RANGE = 6;
 
 /**

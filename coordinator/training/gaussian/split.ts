@@ -1,5 +1,5 @@
-import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/hastings.ts';
-import type { Niw } from '../../../model/niw.ts';
+import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/gaussian/hastings.ts';
+import type { Niw } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';

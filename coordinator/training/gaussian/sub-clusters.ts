@@ -1,9 +1,9 @@
 import { splitEvenly } from '../../../model/arrays.ts';
+import type { Niw } from '../../../model/gaussian/niw.ts';
+import type { LinearRule } from '../../../model/gaussian/splits.ts';
+import { nearestRule } from '../../../model/gaussian/splits.ts';
 import { whitener } from '../../../model/linalg.ts';
 import { lloydCentres } from '../../../model/mixture.ts';
-import type { Niw } from '../../../model/niw.ts';
-import type { LinearRule } from '../../../model/splits.ts';
-import { nearestRule } from '../../../model/splits.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean, shift } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/tasks.ts';

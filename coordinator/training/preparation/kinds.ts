@@ -8,7 +8,7 @@ import {
   type TransformChoice,
 } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
-import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/columns.ts';
+import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/gaussian/columns.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
 

@@ -36,11 +36,11 @@ import {
 } from '../../../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
 import type { Transform } from '../../../data/transform.ts';
-import { columnKinds } from '../../../model/columns.ts';
+import { columnKinds } from '../../../model/gaussian/columns.ts';
+import { niwPrior, POINT_ESTIMATES } from '../../../model/gaussian/niw.ts';
 import { blockCount, layoutOf } from '../../../model/layout.ts';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
-import { niwPrior, POINT_ESTIMATES } from '../../../model/niw.ts';
 import { type Step, withStep } from '../../../model/schedule.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';

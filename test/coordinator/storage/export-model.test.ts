@@ -11,7 +11,7 @@ import {
   type TransformChoice,
 } from '../../../data/transform.ts';
 import type { Classifier } from '../../../model/classifier.ts';
-import { eStepOf } from '../../../model/estep.ts';
+import { eStepOf } from '../../../model/gaussian/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { clusteringNet, layersOf, type Net } from '../../../model/nets/net.ts';
 import { mean, scatter } from '../../../model/statistics.ts';

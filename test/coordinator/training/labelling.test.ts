@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { labellingState } from '../../../coordinator/training/epoch.ts';
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet } from '../../../model/nets/net.ts';
-import { niwPrior } from '../../../model/niw.ts';
 import type { State } from '../../../model/state.ts';
 import { normals, statisticsOf } from '../../model/support.ts';
 

@@ -4,9 +4,9 @@ import { farBounds, farRowsKept, withMissed } from '../../../coordinator/trainin
 import type { Run } from '../../../coordinator/training/run-context.ts';
 import { classifierOf, classify } from '../../../model/classifier.ts';
 import { centresOf } from '../../../model/description/distances.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet, subNets } from '../../../model/nets/net.ts';
-import { niwPrior } from '../../../model/niw.ts';
 import type { State } from '../../../model/state.ts';
 import { normals, statisticsOf } from '../../model/support.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { priorOf as priorOfRun } from '../../../coordinator/training/preparation/prepare.ts';
+import { learnedPrior, learnedScale } from '../../../model/gaussian/niw.ts';
 import type { Mixture } from '../../../model/mixture.ts';
-import { learnedPrior, learnedScale } from '../../../model/niw.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { assertClose } from '../support.ts';
 

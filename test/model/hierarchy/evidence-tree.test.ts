@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { logSplitRatio } from '../../../model/hastings.ts';
+import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { cutAt, type Join } from '../../../model/hierarchy/dendrogram.ts';
 import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import { niwPrior } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
 import { COVARIANCES, close, forAll, statisticsOf } from '../support.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { halfLinks } from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { degrees } from '../../../model/graph/weights.ts';
 import { type ClusterHalves, nextSplits } from '../../../model/hierarchy/dendrogram.ts';
 import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { linkedHalves } from '../../../model/hierarchy/merge-tree.ts';
-import { niwPrior } from '../../../model/niw.ts';
 import { generator } from '../../../model/random.ts';
 import type { Parts } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';

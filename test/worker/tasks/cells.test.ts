@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { binOf } from '../../../model/splits.ts';
+import { binOf } from '../../../model/gaussian/splits.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Cell, TaskOf } from '../../../proto/tasks.ts';
 import { nd } from '../../../proto/tensors.ts';

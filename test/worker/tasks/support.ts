@@ -1,6 +1,6 @@
 // Shared by the tests of the tasks: one world, states and tasks on it, and sums in float64.
 import assert from 'node:assert/strict';
-import { eStepOf } from '../../../model/estep.ts';
+import { eStepOf } from '../../../model/gaussian/estep.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import type { Task, TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';

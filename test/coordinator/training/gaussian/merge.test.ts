@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mergeStep } from '../../../../coordinator/training/gaussian/merge.ts';
-import { logEvidence, logSplitRatio } from '../../../../model/hastings.ts';
+import { logEvidence, logSplitRatio } from '../../../../model/gaussian/hastings.ts';
+import { pointEstimate } from '../../../../model/gaussian/niw.ts';
 import type { Mixture } from '../../../../model/mixture.ts';
-import { pointEstimate } from '../../../../model/niw.ts';
 import { addStatistics, type Covariance } from '../../../../model/statistics.ts';
 import type { RunEvent } from '../../../../view/events.ts';
 import {

@@ -8,10 +8,10 @@ import {
   valleyShares,
 } from '../../../../coordinator/training/gaussian/shapes.ts';
 import type { Proposal, Rule } from '../../../../coordinator/training/gaussian/sub-clusters.ts';
+import { niwPrior } from '../../../../model/gaussian/niw.ts';
+import { discriminantRule } from '../../../../model/gaussian/splits.ts';
 import { nextSplits } from '../../../../model/hierarchy/dendrogram.ts';
 import { evidenceHalves } from '../../../../model/hierarchy/evidence-tree.ts';
-import { niwPrior } from '../../../../model/niw.ts';
-import { discriminantRule } from '../../../../model/splits.ts';
 import type { Parts } from '../../../../model/state.ts';
 import { type Covariance, scaleStatistics } from '../../../../model/statistics.ts';
 import {

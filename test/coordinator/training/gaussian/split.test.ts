@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { applySplits, byEvidence, splitStep } from '../../../../coordinator/training/gaussian/split.ts';
-import { logSplitRatio } from '../../../../model/hastings.ts';
-import { pointEstimate } from '../../../../model/niw.ts';
+import { logSplitRatio } from '../../../../model/gaussian/hastings.ts';
+import { pointEstimate } from '../../../../model/gaussian/niw.ts';
 import type { Step } from '../../../../model/schedule.ts';
 import type { Parts, State } from '../../../../model/state.ts';
 import type { Covariance } from '../../../../model/statistics.ts';

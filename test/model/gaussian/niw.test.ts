@@ -9,8 +9,8 @@ import {
   pointEstimate,
   priorOfClusters,
   priorScale,
-} from '../../model/niw.ts';
-import { addStatistics, type Covariance } from '../../model/statistics.ts';
+} from '../../../model/gaussian/niw.ts';
+import { addStatistics, type Covariance } from '../../../model/statistics.ts';
 import {
   COVARIANCES,
   close,
@@ -19,7 +19,7 @@ import {
   rowsArbitrary,
   scipyValues,
   statisticsOf,
-} from './support.ts';
+} from '../support.ts';
 
 const onePrior = (m: number, kappa: number, nu: number, psi: number, covariance: Covariance = 'full') =>
   niwPrior({ mean: Float64Array.of(m), kappa, nu, psi: Float64Array.of(psi), covariance });

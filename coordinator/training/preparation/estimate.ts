@@ -1,9 +1,9 @@
-import { pcaAxes } from '../data/transform.ts';
-import type { Layout } from '../model/layout.ts';
-import { statisticsLength } from '../model/statistics.ts';
-import type { RunConfig } from './config.ts';
-import { SUM } from './training/preparation/limits.ts';
-import { MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/moments.ts';
+import { pcaAxes } from '../../../data/transform.ts';
+import type { Layout } from '../../../model/layout.ts';
+import { statisticsLength } from '../../../model/statistics.ts';
+import type { RunConfig } from '../../config.ts';
+import { MOST_EXACT, mayBeGraph, momentsCovariance } from '../reading/moments.ts';
+import { SUM } from './limits.ts';
 
 /**
  * Roughly what a run will need, for --dry-run: from what was measured on two cores of 2024 (docs/benchmarks.md), for an ordinary run of

@@ -1,4 +1,4 @@
-import { type Change, isJoining, type Proposal, quietSteps, type Step } from './schedule.ts';
+import { type Change, isJoining, type Proposal, quietSteps, type Step } from '../schedule.ts';
 
 /** How nearly split and merge steps would have ended on another number of clusters. */
 

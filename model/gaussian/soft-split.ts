@@ -2,12 +2,10 @@
  * Splits of a cluster into parts that overlap, found by EM on its rows and judged by soft statistics (docs/algorithm.md, section 6).
  * Rows are [n,D], in float64.
  */
-import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
-import { logMergeRatio, logSplitRatio } from './hastings.ts';
-import { dot, minus, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
-import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from './mixture.ts';
-import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
-import { type Rng, shuffledPrefix } from './random.ts';
+
+import { dot, minus, squaredNorm, symmetricEigen, whitened, whitener } from '../linalg.ts';
+import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
+import { type Rng, shuffledPrefix } from '../random.ts';
 import {
   addRow,
   addStatistics,
@@ -16,7 +14,10 @@ import {
   scaleStatistics,
   scatter,
   statisticsLength,
-} from './statistics.ts';
+} from '../statistics.ts';
+import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
+import { logMergeRatio, logSplitRatio } from './hastings.ts';
+import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
 
 /** Rows of a cluster, each in part by several. */
 export interface SoftParts {

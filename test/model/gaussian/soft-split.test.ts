@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CLOSE } from '../../model/evidence-for-k.ts';
-import { logSplitRatio } from '../../model/hastings.ts';
-import { niwPrior, priorOfClusters } from '../../model/niw.ts';
-import { generator } from '../../model/random.ts';
-import { singleClusterGain } from '../../model/single-cluster.ts';
+import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
+import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
+import { niwPrior, priorOfClusters } from '../../../model/gaussian/niw.ts';
+import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
   logSoftRatio,
@@ -14,9 +13,10 @@ import {
   responsibilities,
   softStatistics,
   splitFurther,
-} from '../../model/soft-split.ts';
-import { type Covariance, scatter } from '../../model/statistics.ts';
-import { COVARIANCES, close, normalRows, statisticsOf } from './support.ts';
+} from '../../../model/gaussian/soft-split.ts';
+import { generator } from '../../../model/random.ts';
+import { type Covariance, scatter } from '../../../model/statistics.ts';
+import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
 
 const ones = (n: number) => new Float64Array(n).fill(1);
 

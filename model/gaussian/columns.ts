@@ -5,7 +5,7 @@
  * their moments, of which the means are the probabilities.
  */
 import { gammaln } from 'simple-statistics';
-import { type Covariance, statisticsLength } from './statistics.ts';
+import { type Covariance, statisticsLength } from '../statistics.ts';
 
 /** A column of two values, or m − 1 columns that say which of m categories a row has: the first, where none of them does. */
 export interface Category {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CholeskyForm, eStepOf, mostLikely, roundingAmplification } from '../../model/estep.ts';
-import { cholesky, symmetricEigen } from '../../model/linalg.ts';
-import type { Mixture } from '../../model/mixture.ts';
-import { type Covariance, statisticsLength } from '../../model/statistics.ts';
+import {
+  type CholeskyForm,
+  eStepOf,
+  mostLikely,
+  roundingAmplification,
+} from '../../../model/gaussian/estep.ts';
+import { cholesky, symmetricEigen } from '../../../model/linalg.ts';
+import type { Mixture } from '../../../model/mixture.ts';
+import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import {
   COVARIANCES,
   close,
@@ -12,7 +17,7 @@ import {
   logDensities,
   normals,
   scipyValues,
-} from './support.ts';
+} from '../support.ts';
 
 const { fround } = Math;
 

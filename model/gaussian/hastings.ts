@@ -3,9 +3,9 @@
  * 2013).
  */
 import { gammaln } from 'simple-statistics';
+import { addStatistics, scaleStatistics } from '../statistics.ts';
 import { parametersOf } from './columns.ts';
 import { logMarginal, type Niw } from './niw.ts';
-import { addStatistics, scaleStatistics } from './statistics.ts';
 
 /**
  * Each sub-cluster of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to

@@ -4,10 +4,10 @@
  * constant that is the same for all clusters and rows.
  */
 
+import { cholesky, invertLower, NotPositiveDefiniteError } from '../linalg.ts';
+import type { Mixture } from '../mixture.ts';
+import { type Covariance, statisticsLength } from '../statistics.ts';
 import { asGaussian } from './columns.ts';
-import { cholesky, invertLower, NotPositiveDefiniteError } from './linalg.ts';
-import type { Mixture } from './mixture.ts';
-import { type Covariance, statisticsLength } from './statistics.ts';
 
 /** A bias, or log-density, with which a cluster has no row, whatever the others say. */
 export const CLOSED = -1e38;

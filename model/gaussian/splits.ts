@@ -1,9 +1,9 @@
+import { diagonalOf, dot, symmetricEigen, unwhitened, whitened, whitener } from '../linalg.ts';
+import { roughLeadingEigen, SMALL_IF_ROUGH } from '../principal-axes.ts';
+import type { Parts } from '../state.ts';
+import { type Covariance, mean, scatter } from '../statistics.ts';
 import { blockAt, type ColumnKinds, spreadAt, statisticsAt } from './columns.ts';
-import { diagonalOf, dot, symmetricEigen, unwhitened, whitened, whitener } from './linalg.ts';
 import { gaussianPart, type Niw } from './niw.ts';
-import { roughLeadingEigen, SMALL_IF_ROUGH } from './principal-axes.ts';
-import type { Parts } from './state.ts';
-import { type Covariance, mean, scatter } from './statistics.ts';
 
 /** Where a cluster may be cut in two or more. PCA split: two initial sub-clusters by the best threshold along the principal axis (docs/algorithm.md, section 6). */
 

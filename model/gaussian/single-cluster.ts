@@ -4,11 +4,11 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
+import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from '../linalg.ts';
+import { mean, scatter } from '../statistics.ts';
 import { entriesAt, isAtSpike } from './columns.ts';
-import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from './linalg.ts';
 import { gaussianPart, type Niw, priorAt } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
-import { mean, scatter } from './statistics.ts';
 
 /** Shapes β and tails p of the generalised t, density ∝ (1 + (ρ²)^β/q)^−(D/2β + p): β = 1 is a t, p → ∞ an exponential power law. */
 const SHAPES = [0.4, 0.6, 0.8, 1, 1.4, 2, 4, 10];

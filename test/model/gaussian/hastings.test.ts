@@ -9,9 +9,9 @@ import {
   logSplitRatio,
   proposable,
   searchCost,
-} from '../../model/hastings.ts';
-import { type Niw, niwPrior, priorScale } from '../../model/niw.ts';
-import { addStatistics, type Covariance, mean, scatter } from '../../model/statistics.ts';
+} from '../../../model/gaussian/hastings.ts';
+import { type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
+import { addStatistics, type Covariance, mean, scatter } from '../../../model/statistics.ts';
 import {
   COVARIANCES,
   close,
@@ -20,7 +20,7 @@ import {
   rowsArbitrary,
   scipyValues,
   statisticsOf,
-} from './support.ts';
+} from '../support.ts';
 
 /** The default prior of the rows themselves: m₀ their mean, Ψ = 0.3·Cov. */
 function dataPrior(rows: number[], d: number, covariance: Covariance): Niw {

@@ -1,5 +1,7 @@
 /** The Normal-Inverse-Wishart prior, its point estimates and marginal likelihood (docs/algorithm.md, section 3). */
 import { gammaln } from 'simple-statistics';
+import { diagonalOf, logDet, minus, NotPositiveDefiniteError, squaredNorm, whitener } from '../linalg.ts';
+import { type Covariance, mean, scaleStatistics, scatter } from '../statistics.ts';
 import {
   blockAt,
   type ColumnKinds,
@@ -10,8 +12,6 @@ import {
   varianceBesideSpikes,
   withDiscrete,
 } from './columns.ts';
-import { diagonalOf, logDet, minus, NotPositiveDefiniteError, squaredNorm, whitener } from './linalg.ts';
-import { type Covariance, mean, scaleStatistics, scatter } from './statistics.ts';
 
 /** NIW(m₀, κ, ν, Ψ); with `diag` covariance the product of one-dimensional priors, one per dimension. */
 export interface Niw {
