@@ -121,7 +121,10 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
   const pace = nextPace(state, losses.loss);
   // Further passes of EM would bring nothing; a split step follows an epoch in which sub-nets have been trained.
   const isConverged =
-    run.byMixture && mixture !== state.mixture && shareMoved(state.mixture, mixture) < FEW_MOVED;
+    run.byMixture &&
+    mixture !== state.mixture &&
+    shareMoved(state.mixture, mixture) < FEW_MOVED &&
+    Math.abs(prior.logDetPsi - state.prior.logDetPsi) < SAME_SCALE * prior.d;
   const least = nextChange(state.steps) === 'split' && !trainsSubs ? 1 : 0;
   const untilStep = isConverged ? Math.min(least, pace.untilStep) : pace.untilStep;
   const next: State = {
@@ -153,6 +156,8 @@ export async function labellingState(run: Run, state: State): Promise<State> {
 
 /** Share of the rows that a pass of EM moves, below which it has converged. */
 const FEW_MOVED = 1e-4;
+/** By how much the logarithm of a variance in Ψ changes at most, once Ψ has converged too. */
+const SAME_SCALE = 1e-2;
 
 /** The share of the rows that have moved from one cluster to another, at least. */
 const shareMoved = (before: Mixture, after: Mixture): number =>
