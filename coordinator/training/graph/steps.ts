@@ -7,6 +7,7 @@ import {
 } from '../../../model/graph/halves.ts';
 import { quality } from '../../../model/graph/louvain.ts';
 import { hardMemberships, labelsOf, linksBetween, regrouped } from '../../../model/graph/mean-field.ts';
+import { GRID } from '../../../model/graph/stability.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import { diagonalOf, dot } from '../../../model/linalg.ts';
@@ -188,7 +189,9 @@ const MERGE_SWEEPS = 3;
  */
 export async function mergeStep(of: GraphRun, state: State): Promise<State> {
   const { run, graph, resolution } = of;
-  let memberships = sweptOften(of, await netMemberships(of), 1);
+  const byNet = await netMemberships(of);
+  // Two curves that the net has learned overlap by more than so low a γ.
+  let memberships = resolution < GRID[0] ? sweptOften(of, byNet, 1) : byNet;
   let units: OutputUnit[] = Array.from({ length: state.mixture.k }, (_, from) => ({
     from,
     share: 1,
