@@ -50,13 +50,6 @@ import type { Nd, Tensors } from './tensors.ts';
 
 /** Rows that pass through a net at a time, at most. */
 export const FORWARD_ROWS = 2048;
-/**
- * With more clusters, soft statistics are sums over those few responsibilities of a row that count (2·n·P operations each, float64), as
- * products over all take longer (2·n·K·P, float32).
- */
-export const MOST_BY_PRODUCT = 64;
-/** Responsibilities that do not count then: the smoothing of the target alone makes each of them 1e-5. */
-export const LEAST_RESPONSIBILITY = 1e-4;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
 

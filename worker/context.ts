@@ -6,13 +6,7 @@ import { type Block, HASH_BYTES, halfOf, type Layout, shardBlocks } from '../mod
 import { generator, priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
-import {
-  FORWARD_ROWS,
-  LEAST_RESPONSIBILITY,
-  MOST_BY_PRODUCT,
-  type TaskName,
-  type TaskOf,
-} from '../proto/tasks.ts';
+import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import { transformFrom } from '../proto/transform.ts';
 import type { ReadBlocks } from './blocks.ts';
@@ -39,17 +33,10 @@ export interface ShardSample {
   readonly rows: Float32Array;
   /** Inputs of the networks, [n,dim]. */
   readonly scaled: Tensor;
-  /** Hard labels by the clustering net, or the mixture, of `version`; of many clusters by the mixture also responsibilities. */
-  labels?: { version: number; byMixture: boolean; z: Int32Array; shares?: Shares };
+  /** Hard labels by the clustering net, or the mixture, of `version`. */
+  labels?: { version: number; byMixture: boolean; z: Int32Array };
   /** State of k-means++: the squared distance of each row to the nearest of these centres. */
   seeding?: { centres: Float64Array; weights: Float64Array };
-}
-
-/** The responsibilities [n,K] of which those that count are chosen: those of row i are `starts[i]` … `starts[i+1]` − 1. */
-export interface Shares {
-  starts: Int32Array;
-  cluster: number[];
-  share: number[];
 }
 
 /** A shard's raw sample rows, those of priority below `below`, and the hashes of its blocks. */
@@ -231,17 +218,9 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
       const version = states.version(byMixture ? 'e-step' : 'net');
       if (own.labels?.version === version && own.labels.byMixture === byMixture) return own.labels.z;
       const z = new Int32Array(own.n);
-      const k = states.classifier(byMixture).at(-1)!.shape[0];
-      // The statistics that follow would take the densities of all clusters again.
-      const shares = byMixture && k > MOST_BY_PRODUCT ? noShares(own.n) : undefined;
-      for await (const { start, logits } of outputs(own.scaled, FORWARD_ROWS, byMixture)) {
+      for await (const { start, logits } of outputs(own.scaled, FORWARD_ROWS, byMixture))
         z.set(await backend.argmaxRows(logits), start);
-        if (!shares) continue;
-        const r = backend.softmaxRows(logits, 0);
-        addShares(shares, start, k, await backend.read(r));
-        backend.free(r);
-      }
-      own.labels = { version, byMixture, z, shares };
+      own.labels = { version, byMixture, z };
       return z;
     },
     /** φ of the block of a shard's sample that starts at row `start`. The caller frees it unless it is `kept`. */
@@ -292,18 +271,4 @@ export function sampledRows(block: Block, priorityOf: (row: number) => number, b
   const rows: number[] = [];
   for (let i = 0; i < block.count; i++) if (priorityOf(block.start + i) < below) rows.push(i);
   return rows;
-}
-
-const noShares = (n: number): Shares => ({ starts: new Int32Array(n + 1), cluster: [], share: [] });
-
-/** Appends those of the rows from `start` on, of which `r` [·,k] are all responsibilities. */
-function addShares({ starts, cluster, share }: Shares, start: number, k: number, r: ArrayLike<number>): void {
-  for (let i = 0, at = 0; at < r.length; i++) {
-    for (let j = 0; j < k; j++, at++)
-      if (r[at] > LEAST_RESPONSIBILITY / 2) {
-        cluster.push(j);
-        share.push(r[at]);
-      }
-    starts[start + i + 1] = cluster.length;
-  }
 }

@@ -15,7 +15,7 @@ import {
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
-import { LEAST_RESPONSIBILITY, MOST_BY_PRODUCT, type Task } from '../../proto/tasks.ts';
+import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../config.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
@@ -192,6 +192,14 @@ function assertFinite(value: number, { epoch }: State, flag: string, rate: numbe
 /** Above this `flatness`, the error of float32 sums may exceed a tenth of a cluster's smallest variance. */
 const MAX_FLATNESS_FLOAT32 = 2e6;
 
+/**
+ * With more clusters, or where Φ alone takes longer to write, sums over the few responsibilities of a row that count (2·n·P operations
+ * each, float64) take less time than products over all (2·n·K·P, float32).
+ */
+const MOST_BY_PRODUCT = 64;
+/** Responsibilities that do not count then: the smoothing of the target alone makes each of them 1e-5. */
+const LEAST_RESPONSIBILITY = 1e-4;
+
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
 async function nextMixture(run: Run, state: State): Promise<{ mixture: Mixture; T: Float64Array[] }> {
   const { config, transform } = run;
@@ -200,7 +208,6 @@ async function nextMixture(run: Run, state: State): Promise<{ mixture: Mixture; 
     return { mixture: mStep(state.prior, T, weightSmoothing(config.schedule)), T };
   };
   const { k, means } = state.mixture;
-  // Also where Φ alone takes longer to write.
   const isMany = config.schedule !== 'paper' && (k > MOST_BY_PRODUCT || isPhiLong(state.mixture));
   if (isMany || run.byMixture)
     return fit(await pivotedStatistics(run, means, isMany ? LEAST_RESPONSIBILITY : 0));

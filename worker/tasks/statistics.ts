@@ -1,10 +1,9 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import { chooseByWeight, seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { covarianceOf, FORWARD_ROWS, LEAST_RESPONSIBILITY } from '../../proto/tasks.ts';
+import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import type { Shares, TaskFunction } from '../context.ts';
+import type { TaskFunction } from '../context.ts';
 
 /**
  * Soft statistics of the shard's sample by the clustering net, Σ_i r_ik φ(y_i) for each cluster k, [K,P], in the networks'
@@ -47,17 +46,6 @@ export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (cont
   const covariance = covarianceOf(task);
   const means = take(states.get('means'), 'rows', 'float64', k * d);
   const statistics = context.kernel.softScatter(means, d, covariance);
-  const version = states.version(byMixture ? 'e-step' : 'net');
-  const { labels } = sample;
-  const shares = labels?.version === version && labels.byMixture === byMixture ? labels.shares : undefined;
-  if (shares && task.least === LEAST_RESPONSIBILITY) {
-    for (let start = 0; start < n; start += FORWARD_ROWS) {
-      await yieldToEventLoop();
-      const to = Math.min(n, start + FORWARD_ROWS);
-      statistics.add(rows.subarray(start * d, to * d), responsibilitiesOf(shares, start, to, k), task.least);
-    }
-    return { T: nd(statistics.read(), k, statisticsLength(d, covariance)) };
-  }
   const z = new Int32Array(n);
   for await (const { start, x, logits } of context.outputs(scaled, FORWARD_ROWS, byMixture)) {
     const r = backend.softmaxRows(logits, 0);
@@ -66,17 +54,9 @@ export const pivotedStatistics: TaskFunction<'pivoted-statistics'> = async (cont
     z.set(await backend.argmaxRows(logits), start);
     statistics.add(rows.subarray(start * d, (start + x.shape[0]) * d), weights, task.least);
   }
-  sample.labels = { version, byMixture, z };
+  sample.labels = { version: states.version(byMixture ? 'e-step' : 'net'), byMixture, z };
   return { T: nd(statistics.read(), k, statisticsLength(d, covariance)) };
 };
-
-/** The responsibilities [·,k] of rows `from` … `to` − 1 that count; 0 for the others. */
-function responsibilitiesOf({ starts, cluster, share }: Shares, from: number, to: number, k: number) {
-  const r = new Float32Array((to - from) * k);
-  for (let row = from; row < to; row++)
-    for (let e = starts[row]; e < starts[row + 1]; e++) r[(row - from) * k + cluster[e]] = share[e];
-  return r;
-}
 
 /** One k-means++ step: the shard's sum of squared distances, and a row drawn with probability proportional to its distance². */
 const seedDistances: TaskFunction<'seed-distances'> = async (context, task, unit) => {

@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { statisticsLength } from '../../../model/statistics.ts';
-import { LEAST_RESPONSIBILITY } from '../../../proto/tasks.ts';
 import { nd } from '../../../proto/tensors.ts';
 import { backends } from '../present.ts';
 import { agrees, D, logitsOf, randomMatrix, range, softmax } from '../support.ts';
-import {
-  covarianceOf,
-  densitiesOf,
-  eStepState,
-  f64,
-  manyClustersState,
-  momentSums,
-  run,
-  SHARDS,
-  w,
-} from './support.ts';
+import { covarianceOf, densitiesOf, eStepState, f64, momentSums, run, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`statistics on ${backend.identity}`, () => {
@@ -68,27 +57,6 @@ for (const backend of backends)
           }
         }
       });
-
-    test('soft T of many clusters by the mixture is the same if labels were asked for before', async () => {
-      const least = LEAST_RESPONSIBILITY;
-      const task = { task: 'pivoted-statistics', diagonal: false, least, byMixture: true } as const;
-      for (const shard of SHARDS) {
-        const [fresh, asked] = [w.newWorker(backend), w.newWorker(backend)];
-        const putClusters = (k: number) => {
-          for (const worker of [fresh, asked]) {
-            worker.put('means', { rows: nd(new Float64Array(k * D), k, D) });
-            worker.put('e-step', manyClustersState(k));
-          }
-        };
-        putClusters(66);
-        const labels = await asked.context.labels(shard, true);
-        assert.deepEqual(await run(asked, task, shard), await run(fresh, task, shard));
-        assert.deepEqual(await fresh.context.labels(shard, true), labels);
-        // They do not count for another mixture.
-        putClusters(67);
-        assert.deepEqual(await run(asked, task, shard), await run(fresh, task, shard));
-      }
-    });
 
     test('soft T, labels and groups by the mixture', async () => {
       const worker = w.newWorker(backend);

@@ -1,6 +1,6 @@
 // Shared by the tests of the tasks: one world, states and tasks on it, and sums in float64.
 import assert from 'node:assert/strict';
-import { type CholeskyForm, eStepOf } from '../../../model/gaussian/estep.ts';
+import { eStepOf } from '../../../model/gaussian/estep.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import type { Task, TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
@@ -31,29 +31,12 @@ export const f64 = (result: Tensors, name: string) => take(result, name, 'float6
 /** The targets of local steps of the clustering net, as a state. */
 export function eStepState(form: 'product' | 'cholesky', covariance: Covariance): Tensors {
   const step = eStepOf(blobMixture(covariance), w.transform.scale, form);
-  return step.form === 'product'
-    ? { theta: nd(step.theta, step.theta.length / 3, 3) }
-    : choleskyState(step, 3);
-}
-
-const choleskyState = ({ weights, bias, constant }: CholeskyForm, k: number): Tensors => ({
-  weights: nd(weights, D, k * D),
-  bias: nd(bias, k * D),
-  constant: nd(constant, k),
-});
-
-/** The same of so many clusters, each of the blobs many times over, a little farther each time. */
-export function manyClustersState(k: number): Tensors {
-  const { weights, means, covariances } = blobMixture('full');
-  const of = <T>(value: (own: number, time: number) => T) =>
-    range(k).map((c) => value(c % 3, Math.floor(c / 3)));
-  const mixture = {
-    ...{ k, d: D, covariance: 'full' as const },
-    weights: Float64Array.from(of((own) => (3 * weights[own]) / k)),
-    means: of((own, time) => means[own].map((value) => value * (1 + time / 20))),
-    covariances: of((own) => covariances[own]),
+  if (step.form === 'product') return { theta: nd(step.theta, step.theta.length / 3, 3) };
+  return {
+    weights: nd(step.weights, D, 3 * D),
+    bias: nd(step.bias, 3 * D),
+    constant: nd(step.constant, 3),
   };
-  return choleskyState(eStepOf(mixture, w.transform.scale, 'cholesky'), k);
 }
 
 /** Log-densities of a row by that state in Cholesky form, in float64. */

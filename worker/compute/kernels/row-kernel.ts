@@ -165,7 +165,7 @@ export function densityKernel() {
       bias: allocate(4 * k * padded(d)),
       constant: allocate(4 * k),
       out: allocate(4 * out.length),
-      work: allocate(BLOCK * (4 * PANEL + 8)),
+      work: allocate(BLOCK * (4 * PANEL + 16 + 4 * k)),
     };
     const view = new Float32Array(buffer());
     view.set(x, at.x >>> 2);
