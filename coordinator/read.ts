@@ -37,7 +37,8 @@ export function readStage(context: RunContext): RunStage {
       const found = isFew && !encoding ? await exactValues(source) : null;
       const about = { config, layout, names, categories, ...found };
       const request = { ...about, arePixels: arePixels(source), isQuiet: isRead };
-      const run = await trainer.prepare(request, data);
+      const known = clusters && (clusters.graph ? 'graph' : 'gaussian');
+      const run = await trainer.prepare(request, data, known);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
       if (!isRead) await source.assertSameFile?.();
       const sampled = data.sampleRows.reduce((a, b) => a + b, 0);

@@ -8,6 +8,7 @@ import { type Mixture, mStep } from '../model/mixture.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
+import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
 import { clustersOf, type Encoding } from './encoder/encoder.ts';
@@ -15,7 +16,8 @@ import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState, labellingState } from './training/epoch.ts';
 import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
 import { farBounds, findMissed, withMissed } from './training/missed.ts';
-import { type PrepareInput, type Preparing, prepare } from './training/preparation/prepare.ts';
+import type { PrepareInput, Preparing } from './training/preparation/prepare.ts';
+import { prepareByClusters } from './training/preparation/reconsider.ts';
 import {
   type DataMoments,
   type MomentsRequest,
@@ -45,8 +47,9 @@ export function createTrainer(host: TrainerHost) {
     read: (request: MomentsRequest): Promise<DataMoments> => momentsRound(host, request),
     setOutliersApart: (request: Omit<MomentsRequest, 'origin'>, data: DataMoments): Promise<DataMoments> =>
       setOutliersApart({ ...request, dispatcher: host }, data),
-    async prepare(input: PrepareInput, data: DataMoments): Promise<Prepared> {
-      run = await prepare(input, host, data);
+    /** `known`: the likelihood that an earlier session has decided on. */
+    async prepare(input: PrepareInput, data: DataMoments, known: Likelihood | null): Promise<Prepared> {
+      run = await prepareByClusters(input, host, data, known);
       training = trainingOf(run);
       const { likelihood, dispatcher, rounds, emit, ...prepared } = run;
       return { ...prepared, likelihood: { name: likelihood.name, initK: likelihood.initK } };

@@ -62,7 +62,7 @@ describe('a trainer in a thread', () => {
     const moments = { rows: 0, mean: one, covariance: one, min: one, max: one };
     const data = { moments, sampleRows: [0], hashes: new Uint8Array(16), fences: null };
     const input = { config: { ...request.config, sample: 7 }, layout: request.layout, names: null };
-    await assert.rejects(there.prepare(input, data), {
+    await assert.rejects(there.prepare(input, data, null), {
       constructor: UserError,
       exitCode: 2,
       message: /^rows.npy: all 0 rows are equal/,

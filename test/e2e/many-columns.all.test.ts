@@ -458,3 +458,63 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
     }
   });
 });
+
+describe('clusters of unlike covariances, which no graph of neighbours tells apart', () => {
+  const N = 2400;
+  const columns = 34;
+  const rng = generator(3n, 'unlike');
+  const spreads = times(3, () => times(columns, () => Math.exp(0.8 * rng.normal())));
+  const data = writeRows(
+    path('unlike.npy'),
+    times(N, (row) => times(columns, (column) => spreads[row % 3][column] * rng.normal())),
+  );
+  const labels = path('unlike-labels.npy');
+  const why =
+    /^partitions of the neighbour graph agree by 0\.\d\d, and \d+ % of the rows are in clusters that are Gaussian$/;
+  before(() =>
+    writeNpy(
+      labels,
+      '<i4',
+      [N],
+      times(N, (row) => row % 3),
+    ),
+  );
+
+  test('are found by a mixture; the same bytes by three workers', async () => {
+    const { k, ari } = jsonOf(await train(data, 'unlike', '--labels', labels));
+    assert.equal(k, 3);
+    assert.ok(ari > 0.98, String(ari));
+    const { likelihood } = runFileOf(path('unlike'));
+    assert.equal(likelihood.name, 'gaussian');
+    assert.match(likelihood.why!, why);
+    jsonOf(await train(data, 'unlike-3', '--workers', 3));
+    assert.deepEqual(resultHashes(path('unlike-3')), resultHashes(path('unlike')));
+  });
+
+  test('a resumed run does not look again', async () => {
+    const { k } = jsonOf(await train(data, 'unlike-early', '--max-epochs', 3));
+    assert.ok(k >= 1);
+    const ended = await dpmesh([
+      'resume',
+      path('unlike-early'),
+      '--max-epochs',
+      500,
+      '--workers',
+      1,
+      '--json',
+      '--no-http',
+    ]);
+    assert.equal(jsonOf(ended).k, 3);
+    assert.deepEqual(resultHashes(path('unlike-early')), resultHashes(path('unlike')));
+    assert.equal(ofType(eventsOf(path('unlike-early')), 'likelihood').length, 1);
+  });
+
+  test('pieces of a skewed cluster are no such clusters', async () => {
+    const skewed = writeRows(
+      path('skewed.npy'),
+      times(1500, () => times(columns, () => -Math.log(rng.uniform()))),
+    );
+    assert.equal(jsonOf(await train(skewed, 'skewed')).k, 1);
+    assert.equal(runFileOf(path('skewed')).likelihood.name, 'graph');
+  });
+});

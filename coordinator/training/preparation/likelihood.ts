@@ -53,6 +53,8 @@ const OF_LATENT = 'clusters of latent vectors have all shapes';
 export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher'> {
   /** Columns are the pixels of images. */
   arePixels?: boolean;
+  /** It is decided: a mixture of Gaussians in all columns. */
+  isMixture?: boolean;
 }
 
 /** What was decided. */
@@ -75,6 +77,13 @@ export async function chooseLikelihood(input: ChoiceInput, data: DataMoments): P
   const hasGraph = isGraph(config, layout.dim);
   const why = isOfCodes(config, layout.dim) ? OF_LATENT : ASKED_FOR;
   const asConfigured = () => planTransform(transformChoice(config, layout.dim), moments, fences);
+  if (input.isMixture) {
+    const { transform } = await asConfigured();
+    return {
+      ...{ likelihood: 'gaussian', why: null },
+      ...{ transform, covariance: await covarianceAfter(input, transform) },
+    };
+  }
   if (!isUndecided(config, layout.dim)) {
     const planned = await asConfigured();
     const share = pcaShare(config.transform);

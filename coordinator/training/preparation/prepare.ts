@@ -37,6 +37,8 @@ export interface PrepareInput {
   drawn?: Float32Array;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
+  /** It is decided: a mixture of Gaussians in all columns. */
+  isMixture?: boolean;
   /** Warnings have been given before. */
   isQuiet?: boolean;
 }
