@@ -16,12 +16,12 @@ import {
 /** Are clusters Gaussian? A mixture of Gaussians fits curved or skewed ones too, by pieces, which are not. */
 
 /** Times that all parts are split in turn. */
-const ROUNDS = 3;
+const ROUNDS = 4;
 /** Rows of a part that are looked at, and rows for each column that it needs. */
 const MOST_ROWS = 1000;
 const ROWS_PER_COLUMN = 3;
-/** Standard deviations of a Gaussian's skewness: those of pieces of skewed and curved clusters are 7 to 200. */
-const MOST_SKEWED = 4;
+/** Skewness for each column: an exponential has 4, pieces of skewed and curved clusters have 1 and more, Gaussians by chance up to .3. */
+const LITTLE = 0.5;
 /** Mean skewness of the first parts, for each column, that those of Gaussians do not have: .1 to 1.5, of images and texts 2.3 to 10, of exponentials 2.9. */
 const NO_UNION = 2;
 /** Draws that tell the skewness of a Gaussian. */
@@ -46,7 +46,10 @@ export function shareInGaussians(rows: Float64Array, priorOf: PriorOf, alpha: nu
     if (!next || next.logRatio < best.logRatio + CLOSE) break;
     best = next;
   }
-  const gaussian = partsOf(rows, d, best, rng).filter((own) => isGaussian(own, d, rng));
+  const gaussian = partsOf(rows, d, best, rng).filter((own) => {
+    const beyond = skewnessBeyondChance(own, d, rng);
+    return beyond !== null && beyond < LITTLE * d;
+  });
   return gaussian.reduce((sum, own) => sum + own.length, 0) / rows.length;
 }
 
@@ -57,15 +60,6 @@ function partsOf(rows: Float64Array, d: number, { T, r }: SoftParts, rng: Rng): 
   for (let i = 0; i < rows.length / d; i++)
     members[chooseByWeight(r.subarray(i * m, (i + 1) * m), rng.uniform())].push(i);
   return members.map((own) => rowsAt(rows, d, own));
-}
-
-/** Is the skewness of these rows no more than that of as many of a Gaussian? False for too few rows to tell. */
-function isGaussian(rows: Float64Array, d: number, rng: Rng): boolean {
-  const beyond = skewnessBeyondChance(rows, d, rng);
-  // n·b₁/6 is χ² with as many degrees of freedom as there are triples of columns.
-  const freedom = (d * (d + 1) * (d + 2)) / 6;
-  const n = Math.min(MOST_ROWS, rows.length / d);
-  return beyond !== null && (beyond * n) / 6 < MOST_SKEWED * Math.sqrt(2 * freedom);
 }
 
 /** The skewness b₁ of these rows, or of a thousand of them, less that of as many of a Gaussian; null where there are too few. */
