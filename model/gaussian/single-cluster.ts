@@ -7,6 +7,7 @@ import { gammaln } from 'simple-statistics';
 import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from '../linalg.ts';
 import { mean, scatter } from '../statistics.ts';
 import { entriesAt, isAtSpike } from './columns.ts';
+import { straightened } from './curvature.ts';
 import { gaussianPart, type Niw, priorAt } from './niw.ts';
 import { softStatistics } from './soft-split.ts';
 
@@ -52,11 +53,20 @@ export function singleClusterGain(rows: Float64Array, prior: Niw, count: number)
   const isDiagonal = covariance === 'diag';
   const base = isDiagonal ? gaussianLikelihood(rows, d, uncorrelated(gaussian, d)) : full;
   const factor = count / n;
-  return Math.max(
-    0,
-    factor * (ellipticalLikelihood(rows, prior, gaussian) - base) - (3 + (isDiagonal ? angles : 0)) * half,
-    factor * (componentsGain(rows, d, gaussian) + full - base) - (d + angles) * half,
-  );
+  const gainOf = (of: Float64Array, at: Location, parameters: number) => {
+    const own = of === rows ? full : gaussianLikelihood(of, d, at);
+    return Math.max(
+      factor * (own - base) - parameters * half,
+      factor * (ellipticalLikelihood(of, prior, at) - base) -
+        (parameters + 3 + (isDiagonal ? angles : 0)) * half,
+      factor * (componentsGain(of, d, at) + own - base) - (parameters + d + angles) * half,
+    );
+  };
+  const bent = straightened(rows, gaussian, factor, half);
+  const straight = bent
+    ? gainOf(bent.rows, located(bent.rows, prior, new Float64Array(n).fill(1)), bent.parameters)
+    : 0;
+  return Math.max(0, gainOf(rows, gaussian, 0), straight);
 }
 
 const uncorrelated = ({ mean: centre, covariance }: Location, d: number): Location => ({

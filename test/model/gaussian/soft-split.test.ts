@@ -134,19 +134,27 @@ test('three clusters in a row, of which two have the one in the middle between t
   assert.equal(again.T.length, 3);
 });
 
+/** Rows of which the last column is a function of the others, and `noise` times itself. */
+function bent(values: number[], d: number, noise: number, by: (row: number[]) => number): number[] {
+  return values.map((value, p) => (p % d === d - 1 ? by(values.slice(p - d + 1, p)) + noise * value : value));
+}
+
+const turned = (values: number[]) =>
+  values.map((value, p, all) => (p % 2 ? all[p - 1] - value : value + all[p + 1]));
+
 describe('one cluster of another shape is not split', () => {
   const shapes: [string, number[], number][] = [
     ['a Gaussian', normalRows(1, 2000, 3), 3],
     ['a Gaussian of few rows', normalRows(2, 60, 3), 3],
     ['a square', uniform(3, 3000, 2), 2],
-    [
-      'a square that is turned',
-      uniform(4, 3000, 2).map((value, p, all) => (p % 2 ? all[p - 1] - value : value + all[p + 1])),
-      2,
-    ],
+    ['a square that is turned', turned(uniform(4, 3000, 2)), 2],
     ['ten independent columns', uniform(5, 1500, 10), 10],
     ['t with 3 degrees of freedom', heavyTails(6, 2000, 5, 3), 5],
     ['t with 5 degrees of freedom', heavyTails(7, 1000, 3, 5), 3],
+    ['a banana', bent(normalRows(11, 800, 2), 2, 0.5, (x) => x[0] ** 2), 2],
+    ['a banana that is turned', turned(bent(normalRows(12, 800, 2), 2, 0.5, (x) => x[0] ** 2)), 2],
+    ['a bowl', bent(uniform(13, 2000, 3), 3, 0.1, ([x, y]) => (2 * x - 1) ** 2 + (2 * y - 1) ** 2), 3],
+    ['a saddle in four columns', bent(normalRows(14, 1500, 4), 4, 0.3, ([x, y]) => x * y), 4],
   ];
   for (const [name, values, d] of shapes)
     test(name, () => {
