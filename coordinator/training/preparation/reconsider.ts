@@ -58,12 +58,13 @@ export async function prepareByClusters(
     };
     return said({ ...first, likelihood: { ...first.likelihood, start: begin } });
   }
-  const share = await gaussianShare(mixture, dispatcher, data);
-  if (share < LEAST_SHARE) return prepare(input, dispatcher, data);
   const partitions =
     agreement === null
       ? 'no partition of the neighbour graph can be reproduced'
       : `partitions of the neighbour graph agree by ${agreement.toFixed(2)}`;
+  emit({ type: 'likelihood', likelihood: 'graph', why: `${partitions}; looking for Gaussian clusters …` });
+  const share = await gaussianShare(mixture, dispatcher, data);
+  if (share < LEAST_SHARE) return prepare(input, dispatcher, data);
   const why = `${partitions}, and ${Math.floor(100 * share)} % of the rows are in clusters that are Gaussian`;
   return { ...(await prepare(mixture, dispatcher, data)), why };
 }
