@@ -147,6 +147,24 @@ export function whitened(inverse: Float64Array, x: Float64Array): Float64Array {
   return out;
 }
 
+/** Moves rows [n,D], in place, so that their mean is 0; returns where it was. */
+export function moveToMean(rows: Float64Array, d: number): Float64Array {
+  const mean = new Float64Array(d);
+  const n = rows.length / d;
+  for (let p = 0; p < rows.length; p++) mean[p % d] += rows[p] / n;
+  for (let p = 0; p < rows.length; p++) rows[p] -= mean[p % d];
+  return mean;
+}
+
+/** Of each of some rows [n,D], inverse·(row − centre). */
+export function whitenedRows(rows: Float64Array, centre: Float64Array, inverse: Float64Array): Float64Array {
+  const d = centre.length;
+  const out = new Float64Array(rows.length);
+  for (let at = 0; at < rows.length; at += d)
+    out.set(whitened(inverse, minus(rows.subarray(at, at + d), centre)), at);
+  return out;
+}
+
 /** ‖inverse·x‖², without an array for what is inside. */
 export function squaredNorm(inverse: Float64Array, x: Float64Array): number {
   const d = x.length;

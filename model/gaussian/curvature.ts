@@ -1,4 +1,4 @@
-import { cholesky, dot, invertLower, symmetricEigen, whitened } from '../linalg.ts';
+import { cholesky, dot, invertLower, symmetricEigen, whitened, whitenedRows } from '../linalg.ts';
 
 /** A bent cluster, straightened: along an axis that curves, each row is moved by a quadratic function of the other axes. */
 
@@ -6,10 +6,10 @@ import { cholesky, dot, invertLower, symmetricEigen, whitened } from '../linalg.
 const MOST_COLUMNS = 8;
 /** Turns of an axis towards what the others explain best. */
 const TURNS = 10;
-/** Of variance that is explained, so that the equations have one solution. */
+/** Share of its square that is added to each feature's, so that the equations have one solution. */
 const RIDGE = 1e-9;
 
-/** Rows of a cluster that has been straightened, which has the volume that it had. */
+/** Rows of a straightened cluster, which has the same volume. */
 export interface Straightened {
   rows: Float64Array;
   /** Parameters of the quadratic functions. */
@@ -17,10 +17,12 @@ export interface Straightened {
 }
 
 /**
- * Straightens a cluster axis by axis: that with the largest third moments, as long as what it follows from the others gains more than
- * `cost` nats for each of `times` its rows and parameter. Null: it is not bent.
+ * Straightens a cluster axis by axis: first that with the largest third moments, as long as what the others explain along it gains enough.
+ * Null: it is not bent.
  *
  * @param rows [n,D]
+ * @param times rows that each of these stands for
+ * @param cost nats that each parameter has to gain
  */
 export function straightened(
   rows: Float64Array,
@@ -33,15 +35,7 @@ export function straightened(
   const n = rows.length / d;
   const root = cholesky(covariance, d)!;
   const inverse = invertLower(root, d);
-  const z = new Float64Array(rows.length);
-  for (let at = 0; at < z.length; at += d)
-    z.set(
-      whitened(
-        inverse,
-        rows.subarray(at, at + d).map((value, a) => value - mean[a]),
-      ),
-      at,
-    );
+  const z = whitenedRows(rows, mean, inverse);
   let parameters = 0;
   let axes: Float64Array[] = Array.from({ length: d }, (_, a) =>
     Float64Array.from({ length: d }, (_, b) => (a === b ? 1 : 0)),

@@ -1,5 +1,5 @@
 import { mean as average } from 'simple-statistics';
-import { cholesky, invertLower, whitened } from '../linalg.ts';
+import { cholesky, invertLower, whitenedRows } from '../linalg.ts';
 import { chooseByWeight } from '../mixture.ts';
 import { generator, type Rng, type Seed } from '../random.ts';
 import { mean, scatter } from '../statistics.ts';
@@ -86,17 +86,7 @@ export function skewness(rows: Float64Array, d: number): number | null {
     d,
   );
   if (!root) return null;
-  const inverse = invertLower(root, d);
-  const centre = mean(T, d);
-  const z = new Float64Array(rows.length);
-  for (let at = 0; at < z.length; at += d)
-    z.set(
-      whitened(
-        inverse,
-        rows.subarray(at, at + d).map((value, a) => value - centre[a]),
-      ),
-      at,
-    );
+  const z = whitenedRows(rows, mean(T, d), invertLower(root, d));
   let sum = 0;
   for (let i = 0; i < n; i++)
     for (let j = 0; j <= i; j++) {

@@ -4,7 +4,7 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
-import { logDet, squaredNorm, symmetricEigen, whitened, whitener } from '../linalg.ts';
+import { dot, logDet, squaredNorm, symmetricEigen, whitenedRows, whitener } from '../linalg.ts';
 import { mean, scatter } from '../statistics.ts';
 import { entriesAt, isAtSpike } from './columns.ts';
 import { straightened } from './curvature.ts';
@@ -55,10 +55,10 @@ export function singleClusterGain(rows: Float64Array, prior: Niw, count: number)
   const factor = count / n;
   const gainOf = (of: Float64Array, at: Location, parameters: number) => {
     const own = of === rows ? full : gaussianLikelihood(of, d, at);
+    const correlated = parameters + (isDiagonal ? angles : 0);
     return Math.max(
-      factor * (own - base) - parameters * half,
-      factor * (ellipticalLikelihood(of, prior, at) - base) -
-        (parameters + 3 + (isDiagonal ? angles : 0)) * half,
+      factor * (own - base) - correlated * half,
+      factor * (ellipticalLikelihood(of, prior, at) - base) - (correlated + 3) * half,
       factor * (componentsGain(of, d, at) + own - base) - (parameters + d + angles) * half,
     );
   };
@@ -185,20 +185,11 @@ function largest(f: (x: number) => number, from: number, to: number): number {
  */
 function componentsGain(rows: Float64Array, d: number, { mean: centre, covariance }: Location): number {
   const n = rows.length / d;
-  const inverse = whitener(covariance, d, 'full');
-  const u = new Float64Array(rows.length);
-  const weights = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    const y = whitened(
-      inverse,
-      rows.subarray(i * d, (i + 1) * d).map((value, a) => value - centre[a]),
-    );
-    u.set(y, i * d);
-    weights[i] = Math.min(
-      y.reduce((sum, value) => sum + value * value, 0),
-      4 * d,
-    );
-  }
+  const u = whitenedRows(rows, centre, whitener(covariance, d, 'full'));
+  const weights = Float64Array.from({ length: n }, (_, i) => {
+    const y = u.subarray(i * d, (i + 1) * d);
+    return Math.min(dot(y, y), 4 * d);
+  });
   const F = scatter(softStatistics(u, d, weights, 1, 'full')[0], d, 'full');
   const { vectors } = symmetricEigen(F, d);
   const components = Array.from({ length: d }, (_, a) => {

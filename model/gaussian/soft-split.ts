@@ -3,7 +3,7 @@
  * Rows are [n,D], in float64.
  */
 
-import { dot, minus, squaredNorm, symmetricEigen, whitened, whitener } from '../linalg.ts';
+import { dot, squaredNorm, symmetricEigen, whitenedRows, whitener } from '../linalg.ts';
 import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
@@ -336,11 +336,8 @@ export function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>
 
 /** Rows in coordinates in which Ψ is the identity; those at spikes as the mean of the others, as else only these would count. */
 function inMetric(rows: Float64Array, { d, psi, covariance, kinds }: Niw): Float64Array {
-  const inverse = whitener(psi, d, covariance);
-  const out = new Float64Array(rows.length);
   const filled = kinds?.spikes.length ? filledAtSpikes(rows, d, kinds) : rows;
-  for (let at = 0; at < rows.length; at += d) out.set(whitened(inverse, filled.subarray(at, at + d)), at);
-  return out;
+  return whitenedRows(filled, new Float64Array(d), whitener(psi, d, covariance));
 }
 
 function filledAtSpikes(rows: Float64Array, d: number, kinds: ColumnKinds): Float64Array {
@@ -394,10 +391,7 @@ function spreadStart(rows: Float64Array, prior: Niw): Float64Array {
   const { d } = prior;
   const n = rows.length / d;
   const { mean: centre, covariance } = pointEstimate(prior, totalOfRows(rows, d, 'full'));
-  const inverse = whitener(covariance, d, 'full');
-  const u = new Float64Array(rows.length);
-  for (let at = 0; at < rows.length; at += d)
-    u.set(whitened(inverse, minus(rows.subarray(at, at + d), centre)), at);
+  const u = whitenedRows(rows, centre, whitener(covariance, d, 'full'));
   const weights = Float64Array.from({ length: n }, (_, i) => {
     const y = u.subarray(i * d, (i + 1) * d);
     return Math.min(dot(y, y), 4 * d);

@@ -25,7 +25,7 @@ import {
   totalOfRows,
 } from '../../../model/gaussian/soft-split.ts';
 import { discriminantRule } from '../../../model/gaussian/splits.ts';
-import { cholesky, dot, minus } from '../../../model/linalg.ts';
+import { cholesky, dot, minus, moveToMean } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
@@ -134,10 +134,7 @@ function judged(
     clusters.map((k) => of[k]),
     Float64Array,
   );
-  const centre = new Float64Array(d);
-  const n = rows.length / d;
-  for (let p = 0; p < rows.length; p++) centre[p % d] += rows[p] / n;
-  for (let p = 0; p < rows.length; p++) rows[p] -= centre[p % d];
+  const centre = moveToMean(rows, d);
   const { kinds } = state.prior;
   const moved = kinds && { kinds: movedKinds(kinds, centre) };
   const about = (own: Niw): Niw => ({ ...own, mean: minus(own.mean, centre), ...moved });

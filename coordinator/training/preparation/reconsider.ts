@@ -1,11 +1,12 @@
 import { UserError } from '../../../base/user-error.ts';
+import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { shareInGaussians } from '../../../model/gaussian/gaussian-clusters.ts';
 import { priorOfClusters } from '../../../model/gaussian/niw.ts';
 import type { PriorOf } from '../../../model/gaussian/soft-split.ts';
+import { moveToMean } from '../../../model/linalg.ts';
 import type { RunEvent } from '../../../view/events.ts';
 import { joined, shardResults } from '../graph/neighbour-graph.ts';
-import type { DataMoments } from '../reading/moments.ts';
-import { isGraph } from '../reading/moments.ts';
+import { type DataMoments, isGraph } from '../reading/moments.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
 import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
@@ -15,9 +16,7 @@ import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
  * no gaps between them, and so no neighbour graph that tells them apart.
  */
 
-/** In more columns EM takes minutes. */
-const MOST_COLUMNS = 64;
-/** Partitions that agree as well as that tell clusters, whatever else does. */
+/** Partitions that agree so well have found the clusters. */
 const GOOD_AGREEMENT = 0.9;
 /** The share of rows that Gaussian clusters have at least: of curved, skewed and real clusters it is 0 to .4, of Gaussian ones .5 to 1. */
 const LEAST_SHARE = 0.5;
@@ -36,7 +35,8 @@ export async function prepareByClusters(
 ): Promise<Run> {
   const { config, layout } = input;
   const isOpen = config.likelihood === 'auto' && config.resolution === null && !isGraph(config, layout.dim);
-  if (!isOpen || layout.dim > MOST_COLUMNS || known === 'graph') return prepare(input, dispatcher, data);
+  if (!isOpen || layout.dim > MOST_LABELLED_BY_MIXTURE || known === 'graph')
+    return prepare(input, dispatcher, data);
   const { publish, round, emit, warn } = dispatcher;
   const messages: string[] = [];
   const silent = { publish, round, emit, warn: (message: string) => messages.push(message) };
@@ -82,10 +82,7 @@ async function gaussianShare(input: PrepareInput, dispatcher: Preparing, data: D
   const rows = Float64Array.from(
     joined.float32(await shardResults(dispatcher, shards, { task: 'sample-rows', every }), 'rows'),
   );
-  const n = rows.length / d;
-  const centre = new Float64Array(d);
-  for (let p = 0; p < rows.length; p++) centre[p % d] += rows[p] / n;
-  for (let p = 0; p < rows.length; p++) rows[p] -= centre[p % d];
+  moveToMean(rows, d);
   const isLearned = config.priorScaleChoice === 'learned';
   const priorOf: PriorOf = (T) =>
     isLearned && T.length ? priorOfClusters(prior, config.priorScale, T, covariance) : prior;

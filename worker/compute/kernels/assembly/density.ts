@@ -7,10 +7,10 @@ const PANEL = 8;
 
 /** Of fewer clusters, and in one panel, all densities are computed. */
 const FEWEST_PRUNED: i32 = 16;
-/** Nats below its largest log-density from where e^−x changes no float32 sum. */
+/** Nats below a row's largest log-density from where e^−x changes no float32 sum. */
 const NEGLIGIBLE: f32 = 30;
-/** Some more, below which a density is not computed to the end: so the result does not depend on what has been. */
-const HOPELESS: f32 = 31;
+/** Nats below the largest so far from where a density is not computed to the end; more, so that the result does not depend on which were. */
+const PRUNED: f32 = 31;
 const CLOSED: f32 = -1e38;
 
 /**
@@ -30,18 +30,14 @@ export function logDensity(
   out: usize,
   work: usize,
 ): void {
-  const wide = padded(d);
   const each = panelBytes(d);
   const isPruned = k >= FEWEST_PRUNED && d > PANEL;
   for (let from = 0; from < m; from += BLOCK) {
     const rows = min(BLOCK, m - from);
     if (isPruned) likelyDensities(x, rows, d, w, each, b, constant, k, out, work);
     else
-      for (let j = 0; j < k; j++) {
-        const to = out + ((<usize>j) << 2);
-        const bias = b + ((<usize>(j * wide)) << 2);
-        densities(x, rows, d, w + <usize>j * each, bias, constantOf(constant, j), wide, 0, to, k, work);
-      }
+      for (let j = 0; j < k; j++)
+        densities(x, rows, d, w, each, b, constant, j, d, 0, out + ((<usize>j) << 2), k, work);
     x += (<usize>(rows * d)) << 2;
     out += (<usize>(rows * k)) << 2;
   }
@@ -54,31 +50,33 @@ function panelBytes(d: i32): usize {
   return (<usize>size) << 2;
 }
 
-function constantOf(constant: usize, j: i32): f32 {
-  return load<f32>(constant + ((<usize>j) << 2));
-}
-
 /**
- * The log-densities of a cluster in some rows by the first `columns` whitened coordinates, to every `step`-th float of `out`. Those of a
- * single row end where they fall below the float at `floor`, unless this is 0.
+ * The log-densities of cluster j in some rows by the first `columns` whitened coordinates, to every `step`-th float of `out`. Those of a
+ * single row end where they fall below the float at `floor`, unless this is 0. `each`: bytes of a cluster's panels.
  */
 function densities(
   x: usize,
   rows: i32,
   d: i32,
-  panel: usize,
-  bias: usize,
-  base: f32,
+  w: usize,
+  each: usize,
+  b: usize,
+  constant: usize,
+  j: i32,
   columns: i32,
   floor: usize,
   out: usize,
   step: i32,
   work: usize,
 ): void {
+  const wide = padded(d);
   const sums = work + BLOCK * PANEL * 4;
+  const base = load<f32>(constant + ((<usize>j) << 2));
+  let panel = w + <usize>j * each;
+  let bias = b + ((<usize>(j * wide)) << 2);
   memory.fill(sums, 0, (<usize>((rows + 3) & ~3)) << 3);
   for (let i = 0; i < columns; i += PANEL) {
-    const width = min(PANEL, padded(d) - i);
+    const width = min(PANEL, wide - i);
     const used = min(d, i + width);
     product(x, rows, used, d, panel, width, bias, false, work);
     addSquares(work, rows, width, sums);
@@ -107,57 +105,37 @@ function likelyDensities(
   out: usize,
   work: usize,
 ): void {
-  const wide = padded(d);
   const row = (<usize>d) << 2;
   const floors = work + BLOCK * (PANEL * 4 + 8);
   const best = floors + BLOCK * 4;
   // What no density exceeds, by its first panel: 64 numbers for each cluster.
   const bounds = best + BLOCK * 4;
-  for (let j = 0; j < k; j++) {
-    const bias = b + ((<usize>(j * wide)) << 2);
-    const to = bounds + ((<usize>(j * BLOCK)) << 2);
-    densities(x, rows, d, w + <usize>j * each, bias, constantOf(constant, j), PANEL, 0, to, 1, work);
-  }
+  for (let j = 0; j < k; j++)
+    densities(x, rows, d, w, each, b, constant, j, PANEL, 0, bounds + ((<usize>(j * BLOCK)) << 2), 1, work);
   largest(bounds, k, best);
   for (let q = out; q < out + ((<usize>(rows * k)) << 2); q += 4) store<f32>(q, CLOSED);
   for (let i = 0; i < rows; i++) {
     const j = load<i32>(best + ((<usize>i) << 2));
-    const bias = b + ((<usize>(j * wide)) << 2);
     const to = out + ((<usize>(i * k + j)) << 2);
-    densities(
-      x + <usize>i * row,
-      1,
-      d,
-      w + <usize>j * each,
-      bias,
-      constantOf(constant, j),
-      wide,
-      0,
-      to,
-      k,
-      work,
-    );
-    store<f32>(floors + ((<usize>i) << 2), load<f32>(to) - HOPELESS);
+    densities(x + <usize>i * row, 1, d, w, each, b, constant, j, d, 0, to, k, work);
+    store<f32>(floors + ((<usize>i) << 2), load<f32>(to) - PRUNED);
   }
   for (let j = 0; j < k; j++) {
     const own = bounds + ((<usize>(j * BLOCK)) << 2);
     const count = countAbove(own, rows, floors);
     if (!count) continue;
-    const panel = w + <usize>j * each;
-    const bias = b + ((<usize>(j * wide)) << 2);
-    const base = constantOf(constant, j);
     const to = out + ((<usize>j) << 2);
     // A product of many rows takes less time for each of them.
     const isMany = 4 * count > rows;
-    if (isMany) densities(x, rows, d, panel, bias, base, wide, 0, to, k, work);
+    if (isMany) densities(x, rows, d, w, each, b, constant, j, d, 0, to, k, work);
     for (let i = 0; i < rows; i++) {
       const floor = floors + ((<usize>i) << 2);
       const at = to + ((<usize>(i * k)) << 2);
       if (!isMany) {
         if (!(load<f32>(own + ((<usize>i) << 2)) >= load<f32>(floor))) continue;
-        densities(x + <usize>i * row, 1, d, panel, bias, base, wide, floor, at, k, work);
+        densities(x + <usize>i * row, 1, d, w, each, b, constant, j, d, floor, at, k, work);
       }
-      store<f32>(floor, max(load<f32>(floor), load<f32>(at) - HOPELESS));
+      store<f32>(floor, max(load<f32>(floor), load<f32>(at) - PRUNED));
     }
   }
   for (let i = 0; i < rows; i++, out += (<usize>k) << 2) {
