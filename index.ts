@@ -17,13 +17,21 @@ export {
   openRun,
   type SavedRun,
 } from './library/open-run.ts';
-export type { Data, LabelData, ResumeOptions, Rows, RunOptions, TrainOptions } from './library/options.ts';
+export type {
+  Data,
+  LabelData,
+  ResumeOptions,
+  Rows,
+  RunOptions,
+  TrainOptions,
+  UpdateOptions,
+} from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
-export { resume, train } from './library/train.ts';
+export { resume, train, update } from './library/train.ts';
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';

@@ -1,7 +1,7 @@
 import type { Command } from './flags.ts';
 import { evaluate, synth } from './labels.ts';
 import { cut, plot, predict, resolutions, view } from './results.ts';
-import { coordinator, finish, resume, train } from './runs.ts';
+import { coordinator, finish, resume, train, update } from './runs.ts';
 import { doctor, setup } from './setup.ts';
 import { watch } from './watch.ts';
 import { keygen, launch, worker } from './workers.ts';
@@ -9,6 +9,7 @@ import { keygen, launch, worker } from './workers.ts';
 /** In the order of --help. */
 export const commands: readonly Command[] = [
   train,
+  update,
   coordinator,
   resume,
   finish,

@@ -39,13 +39,23 @@ export const predict = defineCommand({
     const rowsAt = await dataPathOf(data);
     const { createDisplay } = await import('./progress.ts');
     const { line: log, status, end } = createDisplay(0);
-    const { rows, outliers, k } = await interruptible((signal) =>
+    const { rows, outliers, k, ids } = await interruptible((signal) =>
       predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, status, signal }),
     ).finally(end);
     const apart = outliers ? `; ${counted(outliers, 'outlier')}` : '';
-    console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${k - 1}${apart}`));
+    console.log(
+      printable(`${out}: labels of ${rows} rows, clusters ${ids ? listed(ids) : `0 to ${k - 1}`}${apart}`),
+    );
   },
 });
+
+/** Ids that are named one by one. */
+const MOST_IDS = 16;
+
+function listed(ids: readonly number[]): string {
+  const sorted = [...ids].sort((a, b) => a - b);
+  return sorted.length > MOST_IDS ? `${sorted[0]} to ${sorted.at(-1)}` : sorted.join(', ');
+}
 
 export const cut = defineCommand({
   command: 'cut [folder]',

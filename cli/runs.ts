@@ -69,6 +69,9 @@ const { default: __, ...bind } = ofResume.bind;
 const ofRun = (describe: string, defaultDescription = 'that of the run') =>
   ({ describe, defaultDescription, group: bind.group, requiresArg: true }) as const;
 
+const ofUpdate = flagsFor('update');
+const { default: ___, ...updateBackend } = ofUpdate.backend;
+
 /** Flags of the commands that continue a run. */
 const continuingFlags: Flags = {
   // Flags of a new run are accepted here, so that `assertNoChanges` can reject them with a better message.
@@ -125,6 +128,62 @@ export const finish: Command = {
   ],
   handler: (values: ContinuingValues) => continueRun(values, true),
 };
+
+export const update: Command = {
+  command: 'update <run>',
+  describe: 'take new rows into a finished run: its clusters go on, and keep their numbers',
+  builder: {
+    data: {
+      type: 'string',
+      demandOption: true,
+      group: 'Data:',
+      requiresArg: true,
+      describe:
+        'the new rows, with the columns of the run: a file of arrays or a table, or a folder of images',
+    },
+    labels: {
+      type: 'string',
+      group: 'Data:',
+      requiresArg: true,
+      describe: 'true classes of the new rows, for evaluation only',
+      defaultDescription: 'none',
+    },
+    'half-life': {
+      type: 'number',
+      group: 'Data:',
+      requiresArg: true,
+      describe: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
+      defaultDescription: 'none, all rows count the same',
+    },
+    ...ofUpdate,
+    out: { ...ofUpdate.out, defaultDescription: '<run>-2, -3 …' },
+    backend: {
+      ...updateBackend,
+      ...ofRun('compute backend; any other than that of the run is rejected'),
+      group: backend.group,
+    },
+  },
+  examples: [
+    ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
+    ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
+  ],
+  async handler({ run, data, labels, halfLife, ...values }: UpdateValues) {
+    const { update } = await import('../library/train.ts');
+    const options = await runOptionsOf(values);
+    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife };
+    await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
+      ...values,
+      maxEpochs: 0,
+    });
+  },
+};
+
+interface UpdateValues extends RunValues {
+  run: string;
+  data: string;
+  labels?: string;
+  halfLife?: number;
+}
 
 /**
  * Files may have moved: the fingerprint tells whether the rows are the same, and labels change only the scores. A limit only decides

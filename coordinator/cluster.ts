@@ -23,7 +23,7 @@ export function clusterStage(context: RunContext): RunStage {
         await trainer.resume(state.clusters);
         return state;
       }
-      const clusters = await trainer.start();
+      const clusters = state.update ? await trainer.update(state.update.state) : await trainer.start();
       observer?.state(clusters);
       return { ...state, clusters };
     },
@@ -49,13 +49,13 @@ export function clusterStage(context: RunContext): RunStage {
       emit({ type: 'end', epoch, k: mixture.k, reason: ended });
       return { ...state, ended };
     },
-    checkpoint({ layout, data, run, clusters, ended }) {
+    checkpoint({ layout, data, run, clusters, ended, update }) {
       const { config } = context;
       return {
         stage: 'cluster',
         ...aboutCheckpoint(context, layout),
         dataSummary: data!,
-        transform: config.transform === 'auto' ? run!.transform : null,
+        transform: update || config.transform === 'auto' ? run!.transform : null,
         state: clusters!,
         ended,
       };

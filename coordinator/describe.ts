@@ -31,11 +31,13 @@ export interface DescriptionInput {
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;
   texts: ClusterTexts | null;
+  /** Of an update: the ids of the clusters. */
+  clusterIds: readonly number[] | null;
 }
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
-  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts } = input;
+  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, clusterIds } = input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
@@ -48,7 +50,9 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
   };
   const clusters = counts.slice(0, k).map(
     (size, cluster): ClusterDescription => ({
-      ...{ cluster, size, share: size / rows },
+      cluster,
+      ...(clusterIds && { id: clusterIds[cluster] }),
+      ...{ size, share: size / rows },
       exemplars: shown.exemplars[cluster].map(({ row, distance }) => ({
         ...named(row),
         distance: short(distance),

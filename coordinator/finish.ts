@@ -14,6 +14,7 @@ import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
+import { keepForUpdates } from './keep-sample.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
@@ -26,6 +27,8 @@ import { copiesInData } from './training/sample.ts';
 const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
+/** What became of clusters in an update. */
+const LINEAGE = 'lineage.json';
 /** Columns up to which clusters are looked at for pieces of curved shapes. */
 const MOST_FOR_SHAPES = 3;
 
@@ -80,6 +83,8 @@ export function describeStage(context: RunContext): RunStage {
       const run = state.run!;
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
+        const { stream, lineage } = state.labelled!;
+        if (stream) out.json(LINEAGE, { update: stream.updates, ids: stream.ids, lineage });
         const { images, table, names = null } = source;
         if (images) out.bytes(IMAGES, imageLines(images));
         if (table?.dropped.length)
@@ -94,6 +99,7 @@ export function describeStage(context: RunContext): RunStage {
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
         await writeDescriptions(context, state, reorderedCentres(centres, order));
+        await keepForUpdates(context, state);
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const evidence = graph ? null : evidenceForK(steps, placesOf(order));
@@ -169,12 +175,16 @@ export function replicateStage(context: RunContext): RunStage {
 
 /** `summary`: null before there is one. */
 function writeResult(context: RunContext, state: RunState, summary: Summary | null): void {
-  const { data, encoding, clusters, labelled } = state;
-  const metadata = metadataOf(context, state, encoding?.hashes ?? data!.hashes);
-  const written = labelled ? { files: context.out.hashes(), order: labelled.order } : undefined;
+  const { data, encoding, clusters, labelled, update } = state;
+  const hashes = (encoding ?? update?.read ?? data!).hashes;
+  const metadata = metadataOf(context, state, hashes);
+  const written = labelled && {
+    ...{ files: context.out.hashes(), order: labelled.order },
+    ids: labelled.stream?.ids,
+  };
   context.out.json(
     'run.json',
-    runFile(summary ? withGraph(metadata, clusters!) : metadata, summary, written),
+    runFile(summary ? withGraph(metadata, clusters!) : metadata, summary, written ?? undefined),
   );
 }
 
@@ -205,10 +215,10 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
   { config, source, out, trainer, warn }: RunContext,
-  { run, layout: { rows }, encoding, labelled }: RunState,
+  { run, encoding, labelled }: RunState,
   centres: Centres,
 ): Promise<void> {
-  const { found, tree } = labelled!;
+  const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, out);
   const hasOutliers = run!.transform.fences !== null;
@@ -216,6 +226,7 @@ async function writeDescriptions(
   const ids = await writeLabelFiles(out, found.labels, source, config, {
     quantiles,
     hasOutliers,
+    ids: stream?.ids,
     shown,
     warn,
   });
@@ -228,8 +239,12 @@ async function writeDescriptions(
   const names = shownNames(source);
   const areMeant = !encoding && !imageShape(source.shape);
   const { counts, T, columns } = found;
+  const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
-  out.json(CLUSTERS, await trainer.describe({ ...about, names, areMeant, ids, texts }));
+  out.json(
+    CLUSTERS,
+    await trainer.describe({ ...about, names, areMeant, ids, texts, clusterIds: stream?.ids ?? null }),
+  );
 }
 
 /** With the resolution of the graph, if one was chosen. */

@@ -1,10 +1,18 @@
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
+import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../model/state.ts';
 import type { RunContext, RunState } from './run-state.ts';
-import { type FullPassResult, labelAllRows, OutliersAlone, type Reviewed } from './training/full-pass.ts';
+import {
+  type FullPassResult,
+  labelAllRows,
+  OutliersAlone,
+  type Output,
+  type Reviewed,
+} from './training/full-pass.ts';
 import { farRowsKept } from './training/missed.ts';
 import { publishCentres, publishClassifier } from './training/publish.ts';
+import type { Prepared } from './training/run-context.ts';
 
 /** All rows are labelled. */
 export interface FullPasses {
@@ -24,7 +32,12 @@ const MOST_GROWTH = 2;
  * the next attempt begins with what this one has found.
  */
 export function fullPasses(
-  { labels, out, trainer, dispatcher }: RunContext,
+  {
+    labels,
+    out,
+    trainer,
+    dispatcher,
+  }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & { out: Output },
   { run: prepared, clusters, layout }: RunState,
 ): () => Promise<FullPasses> {
   const run = { ...prepared!, dispatcher };
@@ -86,4 +99,24 @@ export function fullPasses(
       }
     }
   };
+}
+
+/** Labels rows by a state whose clusters keep their numbers, and are written as these ids. `centres`: by these numbers. */
+export async function labelWithIds(
+  {
+    run: prepared,
+    dispatcher,
+    out,
+    labels,
+  }: Pick<RunContext, 'dispatcher' | 'out' | 'labels'> & { run: Prepared },
+  layout: Layout,
+  state: State,
+  centres: Centres,
+  ids: readonly number[],
+): Promise<FullPassResult> {
+  const run = { ...prepared, dispatcher };
+  publishCentres(run, 'cluster-centres', centres);
+  const byMixture = publishClassifier(run, state);
+  const { k } = state.mixture;
+  return (await labelAllRows(run, layout, k, labels?.codes ?? null, out, { byMixture, ids }))!;
 }

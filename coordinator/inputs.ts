@@ -130,6 +130,18 @@ export async function openRows(
   }
 }
 
+/** Opens rows that are to have the columns of the run that they update. */
+export async function openNewRows(
+  { data, skipBad }: RunConfig,
+  run: string,
+  hooks: ReadingHooks,
+): Promise<{ source: Source; leftOut: string | null }> {
+  const { openForModel } = await import('../data/saved/rows-for-model.ts');
+  const { readTrainedModel } = await import('../data/saved/trained-model.ts');
+  const trained = readTrainedModel(run);
+  return { source: await openForModel(trained, run, data, { ...hooks, skipBad }), leftOut: trained.leftOut };
+}
+
 /** Columns that are said one by one. */
 const MOST_NAMED = 64;
 

@@ -22,12 +22,14 @@ import {
   openCheckpoint,
   openDirectory,
   openLabels,
+  openNewRows,
   openRows,
   type RunLocation,
 } from './inputs.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Http, HttpOptions } from './monitor/port.ts';
 import type { Drawing } from './report/drawing.ts';
+import type { UpdateRequest } from './run-state.ts';
 import type { Server, ServerOptions } from './scheduler/server.ts';
 import type { EarlyFinish } from './stage.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
@@ -43,6 +45,8 @@ export interface SessionOptions extends RunLocation {
   mixed: boolean;
   /** Let workers read the data file themselves if they can. */
   sharedFiles: boolean;
+  /** The run is an update of this one. */
+  update?: UpdateRequest;
   /** The workers read the very file of the coordinator: this process starts them on this machine. */
   sameFiles?: boolean;
   /** Seconds of silence after which a worker's shards are reassigned. */
@@ -181,13 +185,15 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */
 async function openInputs(
   config: RunConfig,
-  { resume, out: elsewhere, checkpointEvery, listener }: SessionOptions,
+  { resume, update, out: elsewhere, checkpointEvery, listener }: SessionOptions,
   { out, emit, warn, id }: Output,
   { stopping, closing }: SessionScope,
 ) {
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
   const how = { warn, log: listener.log, status: listener.status, signal: stopping.signal };
-  const { source, leftOut } = await openRows(config, resume, how);
+  const { source, leftOut } = update
+    ? await openNewRows(config, update.run, how)
+    : await openRows(config, resume, how);
   closing.defer(source.close);
   assertNotAmong(source, config.data, out.path);
   stopping.signal.throwIfAborted();
@@ -197,7 +203,7 @@ async function openInputs(
     );
   if (resume) assertSameShape(config.data, source, resume);
   const { checkMemory, layoutFor } = await import('./training/preparation/limits.ts');
-  const layout = layoutFor(config, source);
+  const layout = layoutFor(config, source, update !== undefined);
   checkMemory(config, layout);
   const { gaussianCost } = await import('./training/preparation/limits.ts');
   const cost = gaussianCost(config, layout);

@@ -30,7 +30,7 @@ import {
  */
 
 /** The commands that have options of a run. */
-export type RunCommand = 'train' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
+export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
 
 interface Description<T> {
   /** What it is for, with other options as flags; the library and Python show them by their names there. */
@@ -295,9 +295,9 @@ export type OptionName = keyof typeof OPTIONS;
 export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 
 const CONTINUING = ['resume', 'finish'] as const;
-const ALL = ['train', 'coordinator', ...CONTINUING] as const;
+const ALL = ['train', 'update', 'coordinator', ...CONTINUING] as const;
 /** Commands that start workers here. */
-const LOCAL = ['train', ...CONTINUING] as const;
+const LOCAL = ['train', 'update', ...CONTINUING] as const;
 const BOUND = ['coordinator', ...CONTINUING] as const;
 
 /** Options of how a run is computed, shown and saved. None changes its result, but `backend` and `mixed` its last bits. */

@@ -3,10 +3,13 @@ import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
 import type { SavedTree } from '../data/saved/saved-clusters.ts';
 import type { Source } from '../data/source.ts';
+import type { Transform } from '../data/transform.ts';
 import type { Centres } from '../model/description/distances.ts';
 import type { Layout } from '../model/layout.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
+import type { Lineage } from '../model/stream/lineage.ts';
+import type { Stream } from '../model/stream/stream.ts';
 import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
@@ -38,6 +41,29 @@ export interface ResumedInput {
   how: Continuation;
 }
 
+export interface UpdateRequest {
+  /** The directory of the run that is updated. */
+  run: string;
+  /** Rows after which one counts half; null: they all count the same. */
+  halfLife: number | null;
+}
+
+/** What an update begins with. */
+export interface Update {
+  /** The sample of all rows so far, in the order of its keys. */
+  readonly sample: Source;
+  readonly layout: Layout;
+  /** Of its blocks. */
+  readonly hashes: Uint8Array;
+  /** The first reading of the new rows. */
+  readonly read: DataMoments;
+  /** The stream with the new rows, which have no labels yet. */
+  readonly stream: Stream;
+  readonly transform: Transform;
+  /** The clusters before. */
+  readonly state: State;
+}
+
 /** What a run works with; none of it changes while it does. */
 export interface RunInput {
   config: RunConfig;
@@ -56,6 +82,8 @@ export interface RunInput {
   trainerFor: (host: TrainerHost) => Trainer;
   /** Null for a new run. */
   resume: ResumedInput | null;
+  /** The run is an update of another one. */
+  update?: UpdateRequest | null;
   /** From now on these rows are clustered, also for workers and page. */
   serve: (source: Source, layout: Layout) => void;
   emit: Emit;
@@ -91,6 +119,8 @@ export interface RunState {
   readonly layout: Layout;
   /** Null without an encoder, or before its training begins. */
   readonly encoding: Encoding | null;
+  /** Of an update, once its sample is drawn. */
+  readonly update: Update | null;
   /** The user has asked the encoder to end early: no alternation follows. */
   readonly isLastAlternation: boolean;
   /** The first reading of what is clustered. */
@@ -125,6 +155,9 @@ export interface Labelled {
   added: number[];
   /** The tree of merges above the clusters; null where they are too flat for it. */
   tree: SavedTree | null;
+  /** Of an update: the stream after it, and what became of clusters. */
+  stream?: Stream;
+  lineage?: Lineage[];
 }
 
 /**
@@ -158,7 +191,7 @@ export function totalsSince(before: RunTotals | null, server: Server, startTime:
 /** What run.json says of a run before its result. `hashes`: of the rows of the data. */
 export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Array): RunMetadata {
   const { config, source, layout, leftOut, versions, id, server, mixed } = input;
-  const { run, data, encoding } = state;
+  const { run, data, encoding, update } = state;
   const backend = server.backend() ?? undefined;
   return {
     ...{ id, config, layout, versions, hashes },
@@ -170,6 +203,8 @@ export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Arra
     identity: server.identity(),
     backend: backend && { ...backend, mixed: mixed === true },
     codes: encoding && data && { hashes: data.hashes, dim: state.layout.dim },
+    sample: update && { hashes: update.hashes },
+    update: input.update ?? null,
     fences: data?.fences ?? null,
     likelihood: run?.why == null ? null : { name: run.likelihood.name, why: run.why },
   };

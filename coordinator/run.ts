@@ -14,6 +14,7 @@ import {
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
 import type { TrainerHost } from './trainer.ts';
+import { updateStages } from './update.ts';
 
 /**
  * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
@@ -54,6 +55,10 @@ export async function planOf(input: RunInput) {
  */
 function stagesOf(context: RunContext): RunStage[] {
   const { encoder, alternations } = context.config;
+  if (context.update) {
+    const { draw, prepare, label } = updateStages(context);
+    return [draw, prepare, clusterStage(context), label, describeStage(context), replicateStage(context)];
+  }
   const clustering = [readStage(context), clusterStage(context)];
   const results = [labelStage(context), describeStage(context), replicateStage(context)];
   if (encoder === 'none') return [...clustering, ...results];
@@ -75,7 +80,7 @@ async function startOf(input: RunInput) {
   }
   if (config.encoder !== 'none' && !encoding?.codes) clusters = null;
   const start: RunState = {
-    ...{ source, layout, encoding },
+    ...{ source, layout, encoding, update: null },
     isLastAlternation: false,
     data: clusters?.dataSummary ?? null,
     run: null,

@@ -40,7 +40,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const finished = loaded.then(async ([{ planOf }, { foreignTo }]) => {
       const { stages, start, driver } = await planOf({
         ...opened,
-        ...{ config, mixed, earlyFinish, signal: stopping.signal },
+        ...{ config, mixed, earlyFinish, signal: stopping.signal, update: options.update ?? null },
         resume: resume
           ? {
               ...{ from: opened.from, how: resume.how, fingerprint: resume.run.data.fingerprint },
@@ -106,7 +106,9 @@ async function drawReport(
   const run = out.path;
   try {
     const { tabulate } = await import('../report/labels.ts');
-    const table = labels ? tabulate(join(run, 'labels.npy'), labels) : undefined;
+    const { readRunFile } = await import('./storage/run-file.ts');
+    const { ids } = readRunFile(run, dpmeshVersion());
+    const table = labels ? tabulate(join(run, 'labels.npy'), labels, ids) : undefined;
     const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
     const { path, notes } = await (await drawing()).draw(request);
     for (const note of notes) log(`dpmesh: report: ${note}`);

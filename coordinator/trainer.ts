@@ -1,3 +1,4 @@
+import { modelRowsOf, type Transform } from '../data/transform.ts';
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Niw } from '../model/gaussian/niw.ts';
@@ -8,6 +9,7 @@ import { type Mixture, mStep } from '../model/mixture.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
+import { driftOf } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
@@ -57,6 +59,29 @@ export function createTrainer(host: TrainerHost) {
     /** The clusters before the first epoch, which are trained from now on. */
     async start(): Promise<State> {
       state = await initialState(run);
+      return state;
+    },
+    /** How new rows, as they are in the file, differ from those that clusters were trained on. */
+    drift: async (
+      transform: Transform,
+      { mixture, prior }: State,
+      before: Float32Array,
+      fresh: Float32Array,
+    ) => driftOf(mixture, prior, modelRowsOf(transform, before), modelRowsOf(transform, fresh)),
+    /** The clusters with which an update begins, given those before; they are trained from now on. */
+    async update(before: State): Promise<State> {
+      const { sample, schedule } = run;
+      const idle = { loss: null, lossSinceChange: null, frozen: 0, untilStep: schedule.every };
+      const { patience } = schedule;
+      state = await training.lookFirst({
+        ...before,
+        ...idle,
+        epoch: 0,
+        sample,
+        patience,
+        merged: [],
+        steps: [],
+      });
       return state;
     },
     /** From now on these clusters are trained. */

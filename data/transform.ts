@@ -2,8 +2,8 @@ import { UserError } from '../base/user-error.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import { product } from '../model/nets/net.ts';
 import { isNegligible, leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
-import type { Fill } from './fill.ts';
-import type { OutlierBounds } from './outlier-bounds.ts';
+import { type Fill, fillCells } from './fill.ts';
+import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
 
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first moved by `before` if there is one, and
@@ -319,6 +319,16 @@ export function modelRows(transform: Transform, y: Float32Array): Float32Array {
   const out = new Float32Array(y.length);
   for (let o = 0; o < y.length; ) for (let d = 0; d < dim; d++, o++) out[o] = y[o] * scale[d];
   return out;
+}
+
+/** x of raw rows: outliers are moved to where bounds move them, and unknown cells filled. */
+export function modelRowsOf(transform: Transform, raw: Float32Array): Float32Array {
+  const { fences, fill, input } = transform;
+  const rows = raw.slice();
+  if (fences) moveOutliers(rows, input, fences);
+  if (fill) fillCells(fill, rows, input);
+  unitRows(transform, rows);
+  return modelRows(transform, networkRows(transform, rows));
 }
 
 /** Most axes onto which features are projected. */

@@ -16,7 +16,7 @@ import {
   type LabelFormat,
   parquetTable,
 } from '../data/saved/label-table.ts';
-import { openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
+import { numberOfLabel, openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
   type ClusterDescription,
@@ -89,25 +89,26 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {
-    const { files, rows, groups, place, next } = cutOfRun(folder, clusters);
+    const own = cutOfRun(folder, clusters);
+    const { files, rows, groups, next } = own;
     const properties = { rows, clusters: groups, next };
     if (path === undefined || format !== '.npy') {
       const assertSame = sameFile(join(folder, 'labels.npy'), 'the cut was made');
-      if (path !== undefined) await writeCutTable(path, files, force, joinedLabels(files, rows, place));
+      if (path !== undefined) await writeCutTable(path, files, force, joinedLabels(own));
       return withArrays(properties, {
         labels() {
           assertSame();
           const labels = new Int32Array(rows);
-          for (const { start, own } of joinedLabels(files, rows, place)) labels.set(own, start);
+          for (const { start, own: piece } of joinedLabels(own)) labels.set(piece, start);
           return labels;
         },
       });
     }
     const labels = createSink<Int32Array>(path, '<i4', [rows], force);
     try {
-      for (const { start, own } of joinedLabels(files, rows, place)) {
+      for (const { start, own: piece } of joinedLabels(own)) {
         await yieldToEventLoop();
-        labels.write(own, start);
+        labels.write(piece, start);
       }
       labels.finish();
     } catch (error) {
@@ -130,7 +131,7 @@ export type RunCut = ReturnType<typeof cutOfRun>;
 export function cutOfRun(run: string, clusters: number) {
   if (!(Number.isInteger(clusters) && clusters >= 1))
     throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
-  const { result, data, config, files: hashes } = readRunFile(run, dpmeshVersion());
+  const { result, data, config, files: hashes, ids } = readRunFile(run, dpmeshVersion());
   if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
   const files = runFiles(run, hashes);
   const tree = readSavedTree(files);
@@ -158,7 +159,7 @@ export function cutOfRun(run: string, clusters: number) {
   // A pickled estimator has only the files that labels need.
   const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
   return {
-    ...{ files, rows: data.rows, k, next, place },
+    ...{ files, rows: data.rows, k, next, place, numberOf: numberOfLabel(ids) },
     groups: groups.map((group): JoinedCluster => ({ ...group, ...textsOf(group.from, descriptions) })),
   };
 }
@@ -185,7 +186,7 @@ export function nextSplitText({ cluster, sizes, height }: NextSplit): string {
 }
 
 /** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
-function* joinedLabels(files: RunFiles, rows: number, place: Int32Array) {
+function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
   files.assertIntact('labels.npy');
   const file = openRunLabels(join(files.run, 'labels.npy'), rows);
   try {
@@ -193,7 +194,7 @@ function* joinedLabels(files: RunFiles, rows: number, place: Int32Array) {
       const bytes = new Uint8Array((to - from) * file.dtype.size);
       readFully(file, bytes, file.offset + from * file.dtype.size);
       const labels = decode(bytes, file.dtype);
-      const own = Int32Array.from(labels, (label) => place[label] ?? -1);
+      const own = Int32Array.from(labels, (label) => place[numberOf(label)] ?? -1);
       if (own.includes(-1)) throw files.damaged('labels.npy', 'it has clusters that the tree has not');
       yield { start: from, own };
     }

@@ -67,5 +67,20 @@ export interface ResumeOptions extends RunOptions {
   finish?: boolean;
 }
 
+/** Options of `update`. */
+export interface UpdateOptions extends RunOptions {
+  /** The directory of a finished run. */
+  run: string;
+  /** The new rows, with the columns of the run's own. Arrays must not change until the run ends. */
+  data: Data;
+  /** The true classes of the new rows, for evaluation only. */
+  labels?: LabelData | null;
+  /**
+   * Rows after which one counts half as much as a new one.
+   * @defaultValue none: all count the same
+   */
+  halfLife?: number;
+}
+
 /** The default address of the live page and metrics. Prometheus configurations in dashboards/ expect this port. */
 export const DEFAULT_HTTP = { host: '127.0.0.1', port: 9464 };

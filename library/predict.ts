@@ -65,6 +65,11 @@ export interface Prediction {
    * from 0 to K − 1, and responsibilities have K columns. With the option `clusters`, that number.
    */
   readonly k: number;
+  /**
+   * The label of each cluster, K or fewer, in the order of the columns of responsibilities; null where these are 0 to K − 1, as they are unless the run
+   * is an update.
+   */
+  readonly ids: readonly number[] | null;
   /** The paths of the images that the rows are, below the folder `data`, N; null for other data. */
   readonly images: readonly string[] | null;
   /** The cluster of each row, N. With an .npy file as `out`, read from that on first access. */
@@ -151,11 +156,12 @@ async function label(
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
+    const { ids } = predictor;
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
       if (joined) renumberLabels(piece.labels, joined.place);
-      labels.write(piece.labels, piece.start);
+      labels.write(joined || !ids ? piece.labels : piece.labels.map((label) => ids[label]), piece.start);
       if (joined && piece.responsibilities)
         piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
@@ -166,7 +172,7 @@ async function label(
     await table?.complete();
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
-    return withArrays({ rows, outliers, k, images }, arrays);
+    return withArrays({ rows, outliers, k, ids: joined ? null : ids, images }, arrays);
   } catch (error) {
     for (const { abort } of sinks) abort();
     throw signal?.aborted ? new AbortError('predict was stopped', { cause: signal.reason }) : error;
@@ -202,10 +208,11 @@ async function predictionTable(
   force: boolean,
 ) {
   const { images, quantiles, outliers, gaussian } = predictor;
+  const numbers = isJoined ? null : predictor.ids;
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers);
+  const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers, numbers);
   const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
@@ -220,7 +227,7 @@ async function predictionTable(
       const ids = names && (await names.next(labels.length));
       const own = known
         ? known.of({ labels, confidence, distance: distance!, outliers: flags })
-        : { cluster: labels, confidence };
+        : { cluster: numbers ? labels.map((label) => numbers[label]) : labels, confidence };
       table.write({ start, ids, columns: own });
     },
     /** Everything is written. */

@@ -13,6 +13,7 @@ import {
 import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/port.ts';
 import { options as modelOptions } from '../coordinator/options.ts';
+import type { UpdateRequest } from '../coordinator/run-state.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';
 import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
@@ -28,7 +29,13 @@ import {
   seedText,
   withFiles,
 } from './inputs.ts';
-import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
+import {
+  DEFAULT_HTTP,
+  type ResumeOptions,
+  type RunOptions,
+  type TrainOptions,
+  type UpdateOptions,
+} from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { localWorkers, remoteWorkers } from './workers.ts';
@@ -121,9 +128,66 @@ export function resume(options: ResumeOptions): Run {
         (name) => (name === 'maxEpochs' ? '--max-epochs' : `${file}: ${name}`),
       );
       const how = continuation(at, run, config, options, isFinished);
-      await runSession({ config, resume: { path: at, run, from, how }, withNames, inMemory }, own, hooks);
+      const { update } = run;
+      await runSession(
+        { config, resume: { path: at, run, from, how }, update, withNames, inMemory },
+        own,
+        hooks,
+      );
     });
   });
+}
+
+const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
+  run: 'string',
+  data: 'any',
+  labels: 'any',
+  halfLife: 'number',
+  ...RUN_OPTION_KINDS,
+};
+
+/**
+ * Takes new rows into a finished run: its clusters go on from where they are, trained on a sample of all rows so far, and keep their numbers; new ones
+ * get new numbers. The new run, by default `<run>-2` (`-3` …), has the labels of the new rows.
+ *
+ * @returns the run: await it for its result, iterate over it for its events
+ * @throws {UserError} (rejection) if there is no such run, it has kept no sample, or the rows do not fit it
+ * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
+ */
+export function update(options: UpdateOptions): Run {
+  return createRun(async (hooks) => {
+    assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
+    assertCompatible(options);
+    const { run: path, data, labels = null, halfLife = null } = options;
+    if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
+      throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
+    const run = readRunFile(path, dpmeshVersion());
+    const { readStream } = await import('../coordinator/storage/stream-files.ts');
+    readStream(path);
+    const paths = fixedPaths();
+    const at = paths.fix(path);
+    const own: RunOptions = withFixedPaths(
+      { ...options, ...backendOf(run, options), out: options.out ?? nextPath(path) },
+      paths,
+    );
+    const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
+      const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
+      await runSession({ config, update: { run: at, halfLife }, withNames, inMemory }, own, hooks);
+    };
+    await withFiles({ data, labels }, work, paths);
+  });
+}
+
+/** What is different in the config of an update: rows of each have priorities of their own, and there may be few. */
+const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
+  seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
+  ...{ initK: 1, replicates: null, shards: 'auto' },
+});
+
+/** The first free one of `<run>-2`, `<run>-3` and so on. */
+function nextPath(run: string): string {
+  const stem = run.replace(/[\\/]+$/, '').replace(/-\d+$/, '');
+  for (let i = 2; ; i++) if (!existsSync(`${stem}-${i}`)) return `${stem}-${i}`;
 }
 
 /** How the run continues. UserError where it has nothing to finish from, or cannot go on to this `--max-epochs`. */
@@ -179,13 +243,14 @@ function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunO
 interface RunRequest extends Pick<InputPaths, 'withNames' | 'inMemory'> {
   config: RunConfig;
   resume?: ResumedRun;
+  update?: UpdateRequest;
   /** The folder in which a new run without `out` gets its directory. */
   runs?: string;
 }
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
 async function runSession(
-  { config, resume, runs, withNames, inMemory }: RunRequest,
+  { config, resume, update, runs, withNames, inMemory }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
@@ -213,7 +278,7 @@ async function runSession(
     const end = await session(config, {
       ...settings,
       ...workers,
-      ...{ http, resume, runs, signal, earlyFinish },
+      ...{ http, resume, update, runs, signal, earlyFinish },
       listener: {
         event: (event) =>
           hooks.event(event.type === 'warning' ? { ...event, message: withNames(event.message) } : event),

@@ -189,9 +189,12 @@ export function ariOfLabels(pred: Int32Array, truth: Int32Array): number {
  */
 export function accuracy({ rows, counts }: Contingency): number {
   if (rows === 0) return 1;
-  const cost = counts.map((line) => line.map((n) => -n));
-  return sum(munkres(cost).map(([p, t]) => counts[p][t])) / rows;
+  return sum(matched(counts).map(([p, t]) => counts[p][t])) / rows;
 }
+
+/** Pairs of a line and a column of a table, each in one at most, of the largest sum (Hungarian algorithm). */
+export const matched = (counts: readonly Float64Array[]): [number, number][] =>
+  munkres(counts.map((line) => line.map((n) => -n)));
 
 /**
  * Mean silhouette of rows under a labelling, in [−1, 1] (Rousseeuw 1987; scikit-learn's `silhouette_score`): the mean over

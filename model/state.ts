@@ -95,7 +95,14 @@ export const unitsIn = (order: Order): OutputUnit[] =>
  * is: it is the set of clusters after the last merge step, which may not be those of now.
  */
 export function renumbered(state: State, order: Order): State {
-  if (isUnchanged(order)) return state;
+  return isUnchanged(order) ? state : ofUnits(state, order);
+}
+
+/** The state of its first k clusters alone. */
+export const ofFirst = (state: State, k: number): State =>
+  k === state.mixture.k ? state : ofUnits(state, [...Array(k).keys()]);
+
+function ofUnits(state: State, order: Order): State {
   const { mixture, parts, net, subs } = state;
   const inOrder = <T>(values: readonly T[]) => order.map((old) => values[old]);
   const units = unitsIn(order);
@@ -103,6 +110,7 @@ export function renumbered(state: State, order: Order): State {
     ...state,
     mixture: {
       ...mixture,
+      k: order.length,
       weights: Float64Array.from(order, (old) => mixture.weights[old]),
       means: inOrder(mixture.means),
       covariances: inOrder(mixture.covariances),

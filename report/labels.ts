@@ -4,7 +4,7 @@ import { ranges } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import type { Labels } from '../data/labels.ts';
-import { openRunLabels } from '../data/saved/run-files.ts';
+import { numberOfLabel, openRunLabels } from '../data/saved/run-files.ts';
 import { sampledRanges } from '../view/model-view.ts';
 
 /** What the labels of a run say of its rows: those of a sample, and all of them against true classes. */
@@ -34,14 +34,23 @@ function* labelsIn(path: string, rows: number, parts: Iterable<{ start: number; 
   }
 }
 
-/** Counts a run's `labels.npy` against true classes. Returns the reason as text if there are too many of either. */
-export function tabulate(path: string, { codes, names }: Labels): ContingencyTable | string {
+/**
+ * Counts a run's `labels.npy` against true classes, by the clusters' numbers. Returns the reason as text if there are too many of either. `ids`: as of
+ * `numberOfLabel`.
+ */
+export function tabulate(
+  path: string,
+  { codes, names }: Labels,
+  ids?: readonly number[],
+): ContingencyTable | string {
+  const numberOf = numberOfLabel(ids);
   const counts: number[][] = [];
   const parts = ranges(codes.length, CHUNK).map(({ from, to }) => ({ start: from, count: to - from }));
   for (const { start, labels } of labelsIn(path, codes.length, parts))
     for (let i = 0; i < labels.length; i++) {
-      const label = labels[i];
-      if (label < 0) throw new UserError(`${path} is damaged: it has a negative label`);
+      const label = numberOf(labels[i]);
+      if (label < 0)
+        throw new UserError(`${path} is damaged: it has the label ${labels[i]}, which is no cluster`);
       while (label >= counts.length) {
         if ((counts.length + 1) * names.length > MOST_CELLS)
           return `${label + 1} or more clusters and ${names.length} classes are too many to compare`;
@@ -52,10 +61,16 @@ export function tabulate(path: string, { codes, names }: Labels): ContingencyTab
   return { names, counts };
 }
 
-/** The clusters, of `k`, of a sample of `sampled` rows out of `rows`. UserError if the file is damaged. */
-export function sampledLabels(path: string, rows: number, sampled: number, k: number): Int32Array {
+/** The clusters, of `k`, of a sample of `sampled` rows out of `rows`. UserError if the file is damaged. `ids`: as of `numberOfLabel`. */
+export function sampledLabels(
+  path: string,
+  rows: number,
+  sampled: number,
+  k: number,
+  ids?: readonly number[],
+): Int32Array {
   const parts = [...labelsIn(path, rows, sampledRanges(sampled, rows))];
-  const labels = Int32Array.from(parts.flatMap((part) => Array.from(part.labels)));
+  const labels = Int32Array.from(parts.flatMap((part) => Array.from(part.labels, numberOfLabel(ids))));
   if (labels.every((label) => label >= 0 && label < k)) return labels;
-  throw new UserError(`${path} is damaged: it has labels that are not from 0 to ${k - 1}`);
+  throw new UserError(`${path} is damaged: it has labels that are none of its ${k} clusters`);
 }

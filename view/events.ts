@@ -32,6 +32,11 @@ export const proposal = z.object({
   reason: z.optional(text),
 });
 const proposed = z.extend(proposal, { epoch: count });
+/** How new rows differ from earlier ones (model/stream/drift.ts). */
+export const drift = z.object({
+  rows: count,
+  ...{ nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, moved: number, movedZ: number },
+});
 
 /** The fields of each type of event, but for `type` and `time`. */
 const SCHEMAS = {
@@ -100,6 +105,15 @@ const SCHEMAS = {
     subLoss: z.nullable(number),
     seconds,
     workers: seconds,
+  }),
+  /** Of an update, before it changes anything; `alarms`: what of it matters. */
+  drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares'])) }),
+  /** What became of a cluster in an update, by ids. */
+  lineage: z.object({
+    what: z.enum(['born', 'split', 'merged', 'gone']),
+    id: count,
+    from: z.optional(z.array(count)),
+    into: z.optional(z.array(count)),
   }),
   split: proposed,
   merge: proposed,

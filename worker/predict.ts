@@ -1,13 +1,9 @@
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
-import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import type { ImageOptions } from '../data/images/images.ts';
-import { withLogarithms } from '../data/logarithm.ts';
-import { tuple } from '../data/npy.ts';
-import { isImageFolder, openSource } from '../data/open.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { readSavedCentres } from '../data/saved/row-files.ts';
-import { columnWatch, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
+import { openForModel } from '../data/saved/rows-for-model.ts';
+import { columnWatch, readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
@@ -48,35 +44,11 @@ export type Labelled = ReturnType<Predictor['pieces']> extends AsyncGenerator<in
 export async function openPredictor(input: PredictInput) {
   const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
   const trained = readTrainedModel(run);
-  const { transform, encoder, classifier, byMixture, backendName, names, images, table, moments, logged } =
-    trained;
-  const columns = encoder ? encoder.input.factor.length : transform.input;
+  const { transform, encoder, classifier, byMixture, backendName, names, table, moments } = trained;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
-  if (typeof data === 'string' && isImageFolder(data)) assertTrainedOnBytes(trained, data, run);
-  const source =
-    typeof data === 'string'
-      ? await openSource(data, {
-          table: {
-            ...table,
-            // Every row gets a label.
-            impute: table.impute === 'drop' ? null : table.impute,
-            trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
-          },
-          logged,
-          log,
-          status,
-          images: { ...imagesOf(images), skipBad, warn, log, status, signal },
-        })
-      : withLogarithms(data, logged, name);
+  const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
   try {
-    if (source.table?.note) warn(source.table.note);
-    if (source.table?.filled) log(`predict: ${source.table.filled}`);
-    if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
-    if (source.dim !== columns)
-      throw new UserError(
-        `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,
-      );
     assertAddressSpaceFor('wasm');
     const backend = await loadBackend(backendName).catch((error) => {
       if (!(error instanceof UserError)) throw error;
@@ -128,8 +100,10 @@ export async function openPredictor(input: PredictInput) {
       /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
       quantiles: measured?.quantiles ?? null,
       k,
+      /** The labels of clusters, by their numbers; null: these. */
+      ids: trained.ids,
       /**
-       * All rows, in pieces and in their order, those of rows `start …`: the same bits as the run's own labels.npy on its own data. With
+       * All rows, in pieces and in their order, those of rows `start …`: the same bits as the run's own on its own data, before these are ids. With
        * responsibilities, K a row, if `soft` or `details`; which are outliers, 1 or 0, if the run has some; and with `details` distances from
        * the centres of the rows' clusters, unless an earlier version trained the run.
        */
@@ -168,33 +142,6 @@ function movedText(name: string, moved: Map<number, number>, run: string): strin
   const some = texts.slice(0, MOST_MOVED);
   const more = moved.size > MOST_MOVED ? ', …' : '';
   return `${name} looks as if its columns were in another order than those of the run ${run} (${some.join(', ')}${more}): without names they are taken in that of the run`;
-}
-
-/** Images become rows like those of the run. */
-function imagesOf(trained: TrainedModel['images']): Pick<ImageOptions, 'size' | 'channels'> {
-  if (!trained) return { size: null };
-  const [height, width, channels] = trained.shape;
-  const size = trained.isScaled ? `${width}x${height}` : null;
-  return { size, channels: channels === 3 ? 3 : 1 };
-}
-
-/** UserError if pixels from 0 to 255 are not what the run knows: rows of other types mostly have pixels from 0 to 1. */
-function assertTrainedOnBytes({ dtype, images }: TrainedModel, data: string, run: string): void {
-  if (dtype === 'uint8') return;
-  const trained = oneLine(`${dtype ?? 'unknown'} ${images ? 'images' : 'rows'}`);
-  throw new UserError(
-    `the run ${run} was trained on ${trained}, a folder has bytes: save the images of ${data} as an .npy like that of the run`,
-  );
-}
-
-/** UserError if images have another size than those of the run, or if its rows have their pixels in another order. */
-function assertSameShape(name: string, shape: readonly number[], trained: readonly number[], run: string) {
-  // One channel is none.
-  const same = [shape, trained].map((lengths) => lengths.filter((length, i) => i < 2 || length !== 1).join());
-  if (same[0] !== same[1])
-    throw new UserError(
-      `${name} has images of shape ${tuple(shape)} (height, width, channels), the run ${run} was trained on rows of shape ${tuple(trained)}: scale them to the same size`,
-    );
 }
 
 async function unusable(source: Source, row: number, data: string, largest: number): Promise<UserError> {

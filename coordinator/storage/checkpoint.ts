@@ -11,12 +11,13 @@ import { type Net, netShapes, netSize, unflatten } from '../../model/nets/net.ts
 import { END_REASONS, type EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
+import type { Stream } from '../../model/stream/stream.ts';
 import { decode, encode, prefixed, unprefixed } from '../../proto/codec.ts';
 import { layout } from '../../proto/messages.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
 import { transformFrom, transformTensors } from '../../proto/transform.ts';
-import { proposal } from '../../view/events.ts';
+import { drift, proposal } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding, LatentClusters } from '../encoder/encoder.ts';
 import { netStates } from '../training/publish.ts';
@@ -59,6 +60,8 @@ export interface ClusterCheckpoint extends Common {
   state: State;
   /** Why training ended, so that only the full pass remains; null: it has not ended. */
   ended: EndReason | null;
+  /** Only of the state at the end of a run, from which updates go on. */
+  stream?: Stream;
 }
 
 /** Of the training of an encoder. It is kept as long as its latent vectors are clustered. */
@@ -138,6 +141,13 @@ const clusterHeader = z.object({
   kinds: z.optional(kinds),
   /** Adam steps taken by the clustering net and by the sub-nets. */
   adam: z.tuple([count, count]),
+  stream: z.optional(
+    z.object({
+      ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
+      ...{ ids: z.array(count), next: count },
+      drift: z.nullable(drift),
+    }),
+  ),
   /** Only with the graph likelihood. */
   graph: z.optional(
     z.object({
@@ -178,7 +188,7 @@ export function decodeCheckpoint(bytes: Buffer): Checkpoint {
   }
 }
 
-async function clusterParts({ dataSummary, transform, state, ended }: ClusterCheckpoint) {
+async function clusterParts({ dataSummary, transform, state, ended, stream }: ClusterCheckpoint) {
   const { mixture, prior, parts, merged, net, subs, graph, loss, lossSinceChange, ...pace } = state;
   const { k, d, covariance, weights, means, covariances } = mixture;
   const { kappa, nu, estimate, leastKappa, alike, mean, psi, kinds } = prior;
@@ -198,6 +208,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
       adam: [net.steps, subs.steps],
       ...(kinds && { kinds }),
       ...(graph && { graph: aboutGraph }),
+      ...(stream && { stream: aboutStream(stream) }),
     },
     tensors: {
       // Arrays, because they may be NaN, which the header cannot represent.
@@ -217,6 +228,7 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
         ['moments', tensorsOf(arrays)],
         ['fences', fences ? tensorsOf({ ...fences }) : {}],
         ['transform', transform ? transformTensors(transform) : {}],
+        ['stream', stream ? streamTensors(stream) : {}],
       ]),
       sampleRows: nd(Float64Array.from(sampleRows)),
       hashes: nd(hashes),
@@ -226,9 +238,33 @@ async function clusterParts({ dataSummary, transform, state, ended }: ClusterChe
   };
 }
 
+const aboutStream = ({ updates, seen, weight, most, ids, next, drift }: Stream) => ({
+  ...{ updates, seen, weight, most, ids: [...ids], next, drift },
+});
+const streamTensors = ({ keys, labels, covariance }: Stream) => tensorsOf({ keys, labels, covariance });
+
+/** Of a state of k clusters in d dimensions. */
+function streamFrom(about: ReturnType<typeof aboutStream>, tensors: Tensors, k: number, d: number): Stream {
+  const keys = take(tensors, 'keys', 'float64');
+  const labels = take(tensors, 'labels', 'int32', keys.length);
+  const { ids, next, most, seen } = about;
+  const isSound =
+    ids.length === k &&
+    new Set(ids).size === k &&
+    ids.every((id) => id < next) &&
+    keys.length <= Math.min(most, seen) &&
+    keys.every((key) => key >= 0 && key < 1) &&
+    labels.every((label) => label >= -1 && label < next);
+  if (!isSound) throw new RangeError('its sample is not one of its clusters');
+  const covariance = take(tensors, 'covariance', 'float64');
+  if (![d, d * d].includes(covariance.length))
+    throw new RangeError('its covariance is not one of its columns');
+  return { ...about, keys, labels, covariance };
+}
+
 function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
   const { layout, ended, epoch, sample, frozen, patience, untilStep, overlaps = false, steps } = head;
-  const { k, d, covariance, prior, adam, graph } = head;
+  const { k, d, covariance, prior, adam, graph, stream } = head;
   const kinds = head.kinds && { kinds: head.kinds };
   const moments = unprefixed(tensors, 'moments');
   const f64 = (name: string, length?: number) => take(tensors, name, 'float64', length);
@@ -254,6 +290,7 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
       fences: boundsFrom(unprefixed(tensors, 'fences')),
     },
     transform: savedTransform(unprefixed(tensors, 'transform')),
+    ...(stream && { stream: streamFrom(stream, unprefixed(tensors, 'stream'), k, d) }),
     state: {
       ...{ epoch, sample, frozen, patience, untilStep, overlaps, steps },
       loss: optionalOf('loss'),

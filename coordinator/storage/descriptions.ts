@@ -36,8 +36,12 @@ export function namesOfRows(
   return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
 }
 
-/** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster. */
-export function labelColumns(quantiles: Float32Array, outliers: number | null) {
+/** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster; `ids`: of clusters, their numbers by default. */
+export function labelColumns(
+  quantiles: Float32Array,
+  outliers: number | null,
+  ids: readonly number[] | null = null,
+) {
   const names: LabelColumn[] = ['cluster', 'confidence', 'distance', 'outlier_score'];
   if (outliers !== null) names.push('cluster_or_outlier');
   return {
@@ -47,10 +51,11 @@ export function labelColumns(quantiles: Float32Array, outliers: number | null) {
       const score = Float64Array.from(labels, (label, i) =>
         flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
       );
+      const shown = ids ? labels.map((label) => ids[label]) : labels;
       return {
-        ...{ cluster: labels, confidence, distance, outlier_score: score },
+        ...{ cluster: shown, confidence, distance, outlier_score: score },
         ...(outliers !== null && {
-          cluster_or_outlier: labels.map((label, i) => (score[i] > outliers ? -1 : label)),
+          cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
         }),
       };
     },
@@ -60,6 +65,8 @@ export function labelColumns(quantiles: Float32Array, outliers: number | null) {
 interface LabelFilesInput {
   /** Quantiles of distances, by cluster. */
   quantiles: Float32Array;
+  /** Of clusters; their numbers by default. */
+  ids?: readonly number[];
   /** Is there an outliers.npy? */
   hasOutliers: boolean;
   shown: ReadonlySet<number>;
@@ -72,11 +79,11 @@ export async function writeLabelFiles(
   labels: TypedArray,
   source: Named,
   config: RunConfig,
-  { quantiles, hasOutliers, shown, warn }: LabelFilesInput,
+  { quantiles, ids, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
   const rows = labels.length;
-  const columns = labelColumns(quantiles, outliers);
+  const columns = labelColumns(quantiles, outliers, ids);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);

@@ -65,6 +65,8 @@ const schema = z.object({
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
     logged: z.optional(z.array(count)),
+    /** Of an update: the sample that it is trained on. */
+    sample: z.optional(z.object({ fingerprint: line })),
     /** The latent vectors of the rows by an encoder: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
@@ -74,6 +76,8 @@ const schema = z.object({
       ),
     ),
   }),
+  /** The run that this one is an update of, and after how many rows one counts half. */
+  update: z.optional(z.object({ run: z.string(), halfLife: z.nullable(z.number().check(z.positive())) })),
   /** The other files are still those of an earlier run, which this one replaces. */
   replaces: z.optional(z.boolean()),
   /** The likelihood, if it was to be decided or is the graph; at the end with the graph's resolution and stability. */
@@ -90,6 +94,8 @@ const schema = z.object({
   files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
   /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
   order: z.optional(z.array(count).check(z.refine(isOrder))),
+  /** Of an update: the id of each cluster, which is what labels are; of other runs the clusters' numbers. */
+  ids: z.optional(z.array(count)),
   result: z.nullable(
     z.object({
       k: count,
@@ -137,6 +143,9 @@ export interface RunMetadata {
   hashes: Uint8Array;
   /** What is clustered, if that is not the rows themselves. */
   codes?: { hashes: Uint8Array; dim: number } | null;
+  /** Of an update. */
+  sample?: { hashes: Uint8Array } | null;
+  update: RunFile['update'] | null;
   fences: OutlierBounds | null;
   likelihood: RunFile['likelihood'] | null;
 }
@@ -145,10 +154,10 @@ export interface RunMetadata {
 export function runFile(
   metadata: RunMetadata,
   result: Summary | null,
-  written?: { files: FileHashes; order: number[] },
+  written?: { files: FileHashes; order: number[]; ids?: readonly number[] },
 ): RunFile {
   const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
-  const { hashes, codes, fences, likelihood } = metadata;
+  const { hashes, codes, sample, update, fences, likelihood } = metadata;
   return {
     dpmesh: versions.dpmesh,
     id,
@@ -174,11 +183,14 @@ export function runFile(
         },
       }),
       ...(logged && { logged: [...logged] }),
+      ...(sample && { sample: { fingerprint: fingerprint(sample.hashes) } }),
       ...(codes && { codes: { dim: codes.dim, fingerprint: fingerprint(codes.hashes) } }),
       ...(fences && { fences: savedBounds(fences) }),
     },
+    ...(update && { update }),
     ...(likelihood && { likelihood }),
-    ...written,
+    ...(written && { files: written.files, order: written.order }),
+    ...(written?.ids && { ids: [...written.ids] }),
     result,
   };
 }
@@ -268,7 +280,7 @@ export function foreignTo(
 ): (checkpoint: Checkpoint) => string | null {
   return (checkpoint) => {
     const { layout, stage } = checkpoint;
-    const rows = stage === 'encode' ? data : (data.codes ?? data);
+    const rows = stage === 'encode' ? data : (data.codes ?? { ...data, ...data.sample });
     if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
     const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };

@@ -27,9 +27,11 @@ export const RUN_FILES = [
   'codes.npy',
   'tree.json',
   'clusters.json',
+  'lineage.json',
   'model',
   'mixture',
   'checkpoints',
+  'stream',
   'report',
 ];
 

@@ -116,7 +116,7 @@ export class OutliersAlone extends Error {
  * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
  * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
  * units. `below`: of the sample that training ended with. `byMixture`: of the workers' classifiers. `far`: how many rows that no cluster explains are kept for `review`; if that does
- * not find the labels good, they are not written, and the result is null.
+ * not find the labels good, they are not written, and the result is null. `ids`: of clusters that keep their numbers, and are written as these.
  */
 export async function labelAllRows(
   {
@@ -133,11 +133,13 @@ export async function labelAllRows(
     below = 1,
     far = 0,
     byMixture = false,
+    ids,
     review,
   }: {
     below?: number;
     far?: number;
     byMixture?: boolean;
+    ids?: readonly number[];
     review?: (found: Reviewed) => Promise<boolean>;
   } = {},
 ): Promise<FullPassResult | null> {
@@ -212,13 +214,13 @@ export async function labelAllRows(
     T = splitEvenly(sumOfParts(statistics.parts()), k);
     columnSums = splitEvenly(sumOfParts(columns.parts()), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
-    if (empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
+    if (!ids && empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     if (review && !(await review({ T, far: farRows.result() }))) {
       writer.abort();
       return null;
     }
-    order = bySize(counts);
-    await writer.finish(order);
+    order = ids ? [...counts.keys()] : bySize(counts);
+    await writer.finish(order, ids);
   } catch (error) {
     writer.abort();
     throw error;
@@ -296,7 +298,7 @@ function labelWriter(
         at += count;
       }
     },
-    async finish(order: Order): Promise<void> {
+    async finish(order: Order, ids?: readonly number[]): Promise<void> {
       if (!isUnchanged(order)) {
         renumberLabels(labels, placesOf(order));
         await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
@@ -305,7 +307,8 @@ function labelWriter(
       try {
         for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
           await yieldToEventLoop();
-          file.write(Int32Array.from(labels.subarray(from, to)), from);
+          const own = labels.subarray(from, to);
+          file.write(ids ? Int32Array.from(own, (label) => ids[label]) : Int32Array.from(own), from);
         }
         await file.finish();
       } catch (error) {

@@ -139,6 +139,13 @@ function openOfRun(
   );
 }
 
+/** From labels to the numbers of clusters, −1 for what is none: of an update labels are ids, else these numbers. */
+export function numberOfLabel(ids?: readonly number[]): (label: number) => number {
+  if (!ids) return (label) => label;
+  const numbers = new Map(ids.map((id, number) => [id, number]));
+  return (label) => numbers.get(label) ?? -1;
+}
+
 /** Opens a run's `labels.npy`. UserError unless it has a label for each of these rows. The caller has to close `fd`. */
 export const openRunLabels = (path: string, rows: number): ArrayFile =>
   openOfRun(path, '<i4', (shape) => String(shape) === String(rows), tuple([rows]));

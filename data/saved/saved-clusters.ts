@@ -56,6 +56,8 @@ export interface ClusterEvidence {
 export interface ClusterDescription {
   /** Its number. */
   cluster: number;
+  /** Of an update: its label, which lasts through updates. Of other runs that is its number. */
+  id?: number;
   /** Number of rows. */
   size: number;
   /** Share of all rows. */
@@ -97,6 +99,7 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
     .array(
       z.object({
         cluster: count,
+        id: z.optional(count),
         size: count,
         share: z.number(),
         exemplars: z.array(z.object({ ...shown, distance: z.number() })),

@@ -42,6 +42,8 @@ export interface TrainedModel {
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;
   /** The columns that it knows by their logarithms, from 0. */
   logged: readonly number[];
+  /** The labels of its clusters, by their numbers; null: these. */
+  ids: readonly number[] | null;
   /** The quantile of distances beyond which rows are marked as outliers; null: none. */
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
@@ -123,6 +125,7 @@ const about = z.object({
   ),
   likelihood: orNull(z.object({ name: z.string() })),
   files: z.optional(z.record(z.string(), z.string())),
+  ids: orNull(z.array(column)),
   replaces: z.optional(z.boolean()),
 });
 
@@ -134,7 +137,7 @@ export function readTrainedModel(run: string): TrainedModel {
   for (const name of ['run.json', 'model/transform.json'])
     if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
   // With the same backend, labels have the same bits as those of the run.
-  const { identity, data, config, likelihood, files: hashes, replaces } = aboutRun(run);
+  const { identity, data, config, likelihood, files: hashes, replaces, ids } = aboutRun(run);
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = checked(files, 'model/transform.json', savedTransform);
@@ -179,6 +182,7 @@ export function readTrainedModel(run: string): TrainedModel {
     leftOut: data.leftOut,
     logged: data.logged,
     outliers,
+    ids,
     isGaussian: likelihood?.name !== 'graph',
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },
     backendName: backendOfIdentity(String(identity)),

@@ -308,7 +308,8 @@ function regrowth(
   const back = minus(new Float64Array(d), all.centre);
   const start = halves.map((t) => shift(scaleStatistics(t, share / clusterRows.every), d, covariance, back));
   const found = regrown(some, start, all.priorOf, alpha);
-  if (!found) return null;
+  // Where rows go by the net, the same number of clusters is no reason to give that up: EM lets one that is no Gaussian take rows of all.
+  if (!found || (!run.byMixture && !state.overlaps && found.T.length <= clusters.length)) return null;
   const before = partsByMixture(state, { ...all, rows: some }, clusters);
   if (!before) return null;
   const ratio = ({ T, entropy }: Pick<SoftParts, 'T' | 'entropy'>) =>

@@ -63,9 +63,10 @@ function checkSampleCovariance({ data }: RunConfig, dim: number, shards: number,
     );
 }
 
-/** The run's layout. UserError if there are fewer rows than shards, or workers would reject the layout. */
-export function layoutFor(config: RunConfig, source: Source): Layout {
-  if (source.rows < 2) throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
+/** The run's layout. UserError if there are fewer rows than shards, or workers would reject the layout. `isUpdate`: there are other rows. */
+export function layoutFor(config: RunConfig, source: Source, isUpdate = false): Layout {
+  if (source.rows < 2 && !isUpdate)
+    throw new UserError(`${config.data} has 1 row; clustering needs at least 2`);
   if (config.initK > source.rows)
     throw new UserError(`--init-k ${config.initK} is more than the ${source.rows} rows of ${config.data}`);
   const shards = shardsFor(config.shards, source.rows);
@@ -85,11 +86,14 @@ export function layoutFor(config: RunConfig, source: Source): Layout {
  */
 const SAMPLE_OF_CODES = 40_000;
 
+/** Rows of the sample of a mixture in d dimensions. */
+export const leastSample = (d: number) => Math.max(20_000, 1_000 * d);
+
 /** A row is in the sample with which training begins if its priority, uniform in [0, 1), is below this. */
 export function sampleThreshold(config: RunConfig, { rows, dim }: Layout): number {
   // Neighbours are searched in time that grows with the square of the rows.
   const d = mayBeGraph(config, dim) ? 0 : (pcaAxes(config.transform) ?? dim);
-  const wanted = config.sample ?? (isOfCodes(config, dim) ? SAMPLE_OF_CODES : Math.max(20_000, 1_000 * d));
+  const wanted = config.sample ?? (isOfCodes(config, dim) ? SAMPLE_OF_CODES : leastSample(d));
   return wanted === 0 ? 1 : Math.min(1, wanted / rows);
 }
 

@@ -16,7 +16,7 @@ import { publishHashes, publishTransform } from '../publish.ts';
 import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { LikelihoodKind, Run } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
 import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
 import { chooseLikelihood } from './likelihood.ts';
@@ -37,10 +37,21 @@ export interface PrepareInput {
   drawn?: Float32Array;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
+  /** What an update takes from the run before. */
+  from?: Inherited;
   /** It is decided: a mixture of Gaussians in all columns. */
   isMixture?: boolean;
   /** Warnings have been given before. */
   isQuiet?: boolean;
+}
+
+/** What does not change as new rows come. */
+export interface Inherited {
+  likelihood: Run['likelihood']['name'];
+  transform: Transform;
+  prior: Niw;
+  /** As of `Prepared`. */
+  covariance: Float64Array;
 }
 
 /** What it is prepared by. */
@@ -56,7 +67,6 @@ export interface Preparing extends RoundDispatcher {
 export async function prepare(input: PrepareInput, dispatcher: Preparing, data: DataMoments): Promise<Run> {
   const { moments, sampleRows, hashes, fences } = data;
   const { layout } = input;
-  const { emit } = dispatcher;
   const warn = input.isQuiet ? () => {} : dispatcher.warn;
   checkColumns(input.config, moments, input.names, warn);
   const n = sampleRows.reduce((a, b) => a + b, 0);
@@ -105,23 +115,40 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
   const below = sampleThreshold(config, layout);
   publishTransform({ dispatcher, transform }, below);
+  const unknown = filled?.why ?? null;
+  const sample = sampleOf(below, sampleRows);
+  return runOf(kind, dispatcher, { config, layout, sample, transform, covariance, prior, why, unknown });
+}
+
+/** The same for an update: nothing is decided anew, and all rows of its sample are trained on. */
+export function prepareUpdate(
+  { config, layout, from }: PrepareInput & { from: Inherited },
+  dispatcher: Preparing,
+  { sampleRows, hashes }: DataMoments,
+): Run {
+  const { likelihood, transform, prior, covariance } = from;
+  publishHashes({ dispatcher }, hashes);
+  publishTransform({ dispatcher, transform }, 1);
+  const sample = sampleOf(1, sampleRows);
+  const same = { transform, covariance, prior, why: null, unknown: null };
+  return runOf({ gaussian, graph }[likelihood], dispatcher, { config, layout, sample, ...same });
+}
+
+type Fixed = Pick<
+  Run,
+  'config' | 'layout' | 'sample' | 'transform' | 'covariance' | 'prior' | 'why' | 'unknown'
+>;
+
+/** The run with what follows from what is fixed. */
+function runOf(kind: LikelihoodKind, dispatcher: Preparing, fixed: Fixed): Run {
+  const { config, layout, transform } = fixed;
+  const d = transform.dim;
   const byMixture = kind.byMixture(config, d);
   const run = {
-    why,
-    unknown: filled?.why ?? null,
-    byMixture,
-    config,
+    ...fixed,
+    ...{ byMixture, d, dispatcher, seed: config.seed, emit: dispatcher.emit },
     schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery, byMixture),
-    seed: config.seed,
-    d,
-    covariance,
-    prior,
-    layout,
-    sample: sampleOf(below, sampleRows),
-    transform,
-    dispatcher,
     rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance, byMixture),
-    emit,
   };
   return { ...run, likelihood: kind.create(run) };
 }

@@ -1,0 +1,57 @@
+import type { Source } from '../data/source.ts';
+import { columnCalled, formatNumber } from '../data/value-range.ts';
+import type { Alarm, Drift } from '../model/stream/drift.ts';
+
+/** What is said of new rows that are unlike those before, and what to do. */
+
+/** A column that has changed more than others, in words; null where none has changed much. */
+export function changedColumn(
+  { dim, names = null }: Pick<Source, 'dim' | 'names'>,
+  before: Float32Array,
+  now: Float32Array,
+): string | null {
+  const [old, fresh] = [columnMoments(before, dim), columnMoments(now, dim)];
+  let [largest, text]: [number, string | null] = [LEAST_CHANGE, null];
+  for (let j = 0; j < dim; j++) {
+    const unit = old.deviation[j] || 1;
+    const [moved, scaled] = [Math.abs(fresh.mean[j] - old.mean[j]) / unit, fresh.deviation[j] / unit];
+    const spread = scaled > 0 ? Math.abs(Math.log(scaled)) : 0;
+    if (Math.max(moved, spread) <= largest) continue;
+    largest = Math.max(moved, spread);
+    const [what, from, to] =
+      moved >= spread
+        ? ['mean', old.mean[j], fresh.mean[j]]
+        : ['spread', old.deviation[j], fresh.deviation[j]];
+    text = `the ${what} of ${columnCalled(names, j)} was ${formatNumber(from)} and is ${formatNumber(to)}`;
+  }
+  return text;
+}
+
+/** Standard deviations, or the logarithm of their ratio, from which on a column has changed. */
+const LEAST_CHANGE = 0.5;
+
+function columnMoments(rows: Float32Array, dim: number) {
+  const n = rows.length / dim;
+  const [mean, deviation] = [new Float64Array(dim), new Float64Array(dim)];
+  for (let p = 0; p < rows.length; p++) mean[p % dim] += rows[p] / n;
+  for (let p = 0; p < rows.length; p++) deviation[p % dim] += (rows[p] - mean[p % dim]) ** 2 / n;
+  return { mean, deviation: deviation.map(Math.sqrt) };
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+export function driftText(
+  data: string,
+  { nats, unlike, moved }: Drift,
+  alarms: readonly Alarm[],
+  column: string | null,
+): string {
+  const texts: Record<Alarm, string> = {
+    unlike: `${percent(unlike)} of them are less likely than 99 % of the earlier ones`,
+    'less likely': `they are less likely by ${nats.toFixed(nats < 10 ? 2 : 0)} nats a row`,
+    shares: `the shares of clusters differ by ${percent(moved)} of the rows`,
+  };
+  const why = alarms.map((alarm) => texts[alarm]).join(', and ');
+  const most = column ? `; most of all, ${column}` : '';
+  return `${data}: the new rows are not like those before: ${why}${most}. If clusters have come, gone or moved, that is what an update is for; if columns are measured otherwise now, undo that, or train anew`;
+}

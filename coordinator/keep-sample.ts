@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { remove } from '../base/files.ts';
+import { ranges, yieldToEventLoop } from '../base/slices.ts';
+import { priority } from '../model/random.ts';
+import { ofFirst } from '../model/state.ts';
+import type { Stream } from '../model/stream/stream.ts';
+import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
+import { DRAWN, rowsAt, SAMPLE, STATE, writeState } from './storage/stream-files.ts';
+import { leastSample } from './training/preparation/limits.ts';
+
+/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not of a graph, nor with an encoder. */
+export async function keepForUpdates(context: RunContext, state: RunState): Promise<void> {
+  const { layout, out } = context;
+  const { run, data, encoding, clusters, labelled, update } = state;
+  if (encoding || clusters!.graph) return;
+  const stream = labelled!.stream ?? (await firstSample(context, state));
+  await writeState(out, STATE, {
+    stage: 'cluster',
+    ...aboutCheckpoint(context, update?.layout ?? layout),
+    // Bytes of a run do not depend on how long it took.
+    spent: { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 },
+    dataSummary: data!,
+    transform: run!.transform,
+    state: { ...ofFirst(labelled!.state, stream.ids.length), merged: [], steps: [] },
+    ended: state.ended,
+    stream,
+  });
+  if (update) remove(join(out.path, DRAWN));
+}
+
+/** Rows whose priorities are looked at without yielding. */
+const ROWS_AT_ONCE = 1 << 20;
+
+/** Writes the rows of the sample of a first run. */
+async function firstSample({ config, layout, out, source }: RunContext, state: RunState): Promise<Stream> {
+  const { found } = state.labelled!;
+  const { sample } = state.clusters!;
+  const k = found.counts.filter((rows) => rows > 0).length;
+  const priorityOf = priority(config.seed);
+  const rows: number[] = [];
+  for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
+    for (let row = from; row < to; row++) if (priorityOf(row) < sample.below) rows.push(row);
+    await yieldToEventLoop();
+  }
+  const values = await rowsAt(source, rows);
+  await out.npy(SAMPLE, '<f4', [rows.length, layout.dim], values);
+  return {
+    ...{ updates: 0, seen: layout.rows, weight: layout.rows },
+    most: Math.max(rows.length, config.sample ?? leastSample(layout.dim)),
+    keys: Float64Array.from(rows, priorityOf),
+    labels: Int32Array.from(rows, (row) => found.labels[row]),
+    ids: Array.from({ length: k }, (_, cluster) => cluster),
+    next: k,
+    drift: null,
+    covariance: state.run!.covariance,
+  };
+}

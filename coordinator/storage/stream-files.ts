@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
+import { readSpans } from '../../data/remote/read-ahead.ts';
+import type { Source } from '../../data/source.ts';
+import { type ClusterCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import { readCheckpoint } from './checkpoints.ts';
+import type { RunDirectory } from './run-directory.ts';
+
+/**
+ * The folder `stream` of a run directory: from what updates go on. The rows of the sample as they are in their files, the state at the end of the run,
+ * and, while an update is in progress, the state with which it began.
+ */
+export const [SAMPLE, STATE, DRAWN] = ['stream/sample.npy', 'stream/state.ckpt', 'stream/drawn.ckpt'];
+
+export async function writeState(
+  out: Pick<RunDirectory, 'bytes'>,
+  name: typeof STATE | typeof DRAWN,
+  checkpoint: ClusterCheckpoint,
+): Promise<void> {
+  out.bytes(name, Buffer.concat(await encodeCheckpoint(checkpoint)));
+}
+
+/** What an update in this run directory has drawn; null if it has not come so far. */
+export function readDrawn(run: string): ClusterCheckpoint | null {
+  const path = join(run, DRAWN);
+  if (!existsSync(path) || !existsSync(join(run, SAMPLE))) return null;
+  const saved = readCheckpoint(path);
+  return 'checkpoint' in saved && saved.checkpoint.stream ? saved.checkpoint : null;
+}
+
+/** The state from which a finished run goes on. UserError if it has none. */
+export function readStream(run: string): ClusterCheckpoint {
+  const path = join(run, STATE);
+  const refused = (why: string) =>
+    new UserError(`${run} cannot be updated: ${why}; train anew with dpmesh train`);
+  if (!existsSync(path) || !existsSync(join(run, SAMPLE)))
+    throw refused(
+      'it has kept no sample of its rows, as runs with a graph or an encoder, and of earlier versions',
+    );
+  const saved = readCheckpoint(path);
+  if ('problem' in saved) throw refused(saved.problem);
+  if (!saved.checkpoint.stream || !saved.checkpoint.transform)
+    throw refused(`${path} is none of a finished run`);
+  return saved.checkpoint;
+}
+
+/** The rows of these numbers, ascending, as they are in the file. */
+export async function rowsAt(source: Source, rows: readonly number[]): Promise<Float32Array> {
+  const { dim } = source;
+  const values = new Float32Array(rows.length * dim);
+  let at = 0;
+  for await (const row of readSpans(
+    source,
+    rows.map((start) => ({ start, count: 1 })),
+  )) {
+    values.set(row, at);
+    at += dim;
+    await yieldToEventLoop();
+  }
+  return values;
+}

@@ -1,0 +1,259 @@
+import { join } from 'node:path';
+import { yieldToEventLoop } from '../base/slices.ts';
+import { blockHash } from '../data/blocks.ts';
+import { openSource } from '../data/open.ts';
+import type { Source } from '../data/source.ts';
+import { reorderedCentres } from '../model/description/distances.ts';
+import { block, blockCount, HASH_BYTES, type Layout, layoutOf, shardsFor } from '../model/layout.ts';
+import { priority } from '../model/random.ts';
+import { renumbered, withoutClusters } from '../model/state.ts';
+import { scaleStatistics } from '../model/statistics.ts';
+import { alarmsOf, type Drift } from '../model/stream/drift.ts';
+import { namedClusters } from '../model/stream/lineage.ts';
+import { withNewRows } from '../model/stream/sample.ts';
+import { changedColumn, driftText } from './drift-text.ts';
+import { fullPasses, labelWithIds } from './full-passes.ts';
+import { assertUnchanged, firstReading } from './read.ts';
+import {
+  aboutCheckpoint,
+  metadataOf,
+  type RunContext,
+  type RunStage,
+  type RunState,
+  type Update,
+  type UpdateRequest,
+} from './run-state.ts';
+import type { ClusterCheckpoint } from './storage/checkpoint.ts';
+import { runFile } from './storage/run-file.ts';
+import { DRAWN, readDrawn, readStream, rowsAt, SAMPLE, writeState } from './storage/stream-files.ts';
+import type { FullPassResult, Output } from './training/full-pass.ts';
+import { publishHashes, publishTransform } from './training/publish.ts';
+import type { DataMoments } from './training/reading/moments.ts';
+
+/**
+ * Updates: a run whose clusters go on from those of an earlier run, trained on a bounded sample of all rows so far, and which labels new rows
+ * (docs/algorithm.md, section 13).
+ */
+
+/**
+ * The stages of an update, in place of those of a run: the sample is drawn, training prepared on it, and in the end its rows get their
+ * clusters, these their ids, and the new rows their labels.
+ */
+export function updateStages(context: RunContext): Record<'draw' | 'prepare' | 'label', RunStage> {
+  const {
+    config,
+    trainer,
+    out,
+    checkpoints,
+    dispatcher,
+    emit,
+    resume,
+    observer,
+    serve,
+    update: request,
+  } = context;
+
+  const draw: RunStage = {
+    name: 'read',
+    ended: ({ update }) => (update ? 'done' : null),
+    async step(state) {
+      const saved = state.clusters && readDrawn(out.path);
+      const read = saved?.dataSummary ?? (await firstReading(context, state, 0));
+      assertUnchanged(context, read.hashes);
+      const base = saved ?? (await drawRows(context, request!, read, state));
+      const sample = await openSource(join(out.path, SAMPLE));
+      const layout = sampleLayout(sample.rows, sample.dim, config);
+      const update: Update = {
+        ...{ sample, layout, hashes: await hashesOf(sample, layout), read },
+        ...{ stream: base.stream!, transform: base.transform!, state: base.state },
+      };
+      serve(sample, layout);
+      const next = { ...state, update, source: sample, layout };
+      out.json('run.json', runFile(metadataOf(context, next, read.hashes), null));
+      return next;
+    },
+  };
+
+  const prepare: RunStage = {
+    name: 'read',
+    ended: ({ run }) => (run ? 'done' : null),
+    async step(state) {
+      const { clusters } = state;
+      const { sample, layout, stream, transform, state: base } = state.update!;
+      const data = state.data ?? (await firstReading(context, state, 1));
+      const { covariance } = stream;
+      const from = { transform, covariance, prior: base.prior, likelihood: 'gaussian' as const };
+      const run = await trainer.prepare({ config, layout, names: null, from }, data, null);
+      observer?.prepared(run, sample.rows);
+      const { rows, dim, shards } = context.layout;
+      if (resume)
+        emit({
+          ...{ type: 'resume', epoch: clusters?.epoch ?? 0, k: (clusters ?? base).mixture.k },
+          from: (clusters && resume.from?.path) ?? null,
+        });
+      else emit({ type: 'start', rows, dim, sample: sample.rows, shards });
+      if (clusters && resume?.from) {
+        if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
+        observer?.state(clusters);
+      }
+      return { ...state, data, run };
+    },
+  };
+
+  const label: RunStage = {
+    name: 'label',
+    ended: ({ labelled }) => (labelled ? 'done' : null),
+    async step(state) {
+      const { sample, stream, read } = state.update!;
+      const run = state.run!;
+      // The sample's rows first: of all rows so far they tell what clusters are.
+      const all = await fullPasses({ ...context, labels: null, out: nowhere }, state)();
+      const order = all.found.order.map((unit) => all.guess[unit]);
+      const alive = order.slice(0, all.found.counts.filter((rows) => rows > 0).length);
+      const final = renumbered(all.trained, order);
+      const closed = withoutClusters(final, [...order.keys()].slice(alive.length));
+      const named = namedClusters(
+        stream.ids,
+        stream.labels,
+        Int32Array.from(all.found.labels),
+        alive.length,
+        stream.next,
+      );
+      for (const event of named.lineage) emit({ type: 'lineage', ...event });
+      const found = asWeighed(all.found, stream.weight / sample.rows);
+      const tree = await trainer.tree(closed, found);
+      const silhouette = found.sampled.rows.length
+        ? await trainer.silhouette(found.sampled.rows, run.d, found.sampled.labels)
+        : null;
+      // Then the new ones.
+      serve(context.source, context.layout);
+      publishHashes({ dispatcher }, read.hashes);
+      publishTransform({ dispatcher, transform: run.transform }, 1);
+      const centres = reorderedCentres(all.centres, order);
+      const passed = await labelWithIds({ ...context, run }, context.layout, closed, centres, named.ids);
+      observer?.labelled(found.counts, { state: closed, order }, tree);
+      return {
+        ...state,
+        source: context.source,
+        layout: context.layout,
+        labelled: {
+          found: {
+            ...passed,
+            ...{ T: found.T, counts: found.counts, columns: found.columns, sampled: found.sampled },
+            shown: { ...passed.shown, quantiles: found.shown.quantiles },
+          },
+          ...{ silhouette, shapes: null, centres: all.centres, state: closed, order, tree, added: [] },
+          stream: {
+            ...stream,
+            ...{ updates: stream.updates + 1, ids: named.ids, next: named.next },
+            labels: Int32Array.from(all.found.labels, (label) => named.ids[label]),
+          },
+          lineage: named.lineage,
+        },
+      };
+    },
+  };
+  return { draw, prepare, label };
+}
+
+/** As of all rows that the sample stands for. */
+const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: number): FullPassResult => ({
+  ...rest,
+  T: T.map((own) => scaleStatistics(own, factor)),
+  counts: counts.map((rows) => (rows > 0 ? Math.max(1, Math.round(factor * rows)) : 0)),
+  columns: {
+    sums: columns.sums.map((own) => own.map((value) => factor * value)),
+    squares: columns.squares.map((value) => factor * value),
+  },
+});
+
+/** Keeps no files. */
+const nowhere: Output = {
+  pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
+};
+
+/** The layout of a sample's rows. */
+const sampleLayout = (rows: number, dim: number, { shards, seed }: RunContext['config']): Layout =>
+  layoutOf(rows, dim, shardsFor(shards, rows), seed);
+
+async function hashesOf(source: Source, layout: Layout): Promise<Uint8Array> {
+  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
+  for (let index = 0; index < blockCount(layout); index++) {
+    const { start, count } = block(layout, index);
+    hashes.set(blockHash(await source.read(start, count)), index * HASH_BYTES);
+    await yieldToEventLoop();
+  }
+  return hashes;
+}
+
+/** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
+async function drawRows(
+  context: RunContext,
+  { run, halfLife }: UpdateRequest,
+  read: DataMoments,
+  state: RunState,
+): Promise<ClusterCheckpoint> {
+  const { source, layout, config, out } = context;
+  const base = readStream(run);
+  const stream = base.stream!;
+  const before = await openSource(join(run, SAMPLE));
+  try {
+    const drift = await driftFrom(context, base, before);
+    const drawn = withNewRows(stream, source.rows, priority(config.seed), halfLife);
+    const [old, fresh] = [await rowsAt(before, drawn.kept), await rowsAt(source, drawn.joining)];
+    const decay = halfLife === null ? 1 : 2 ** (-source.rows / halfLife);
+    const rows = drawn.keys.length;
+    const after: ClusterCheckpoint = {
+      stage: 'cluster',
+      ...aboutCheckpoint(context, layout),
+      dataSummary: { ...read, sampleRows: Array<number>(layout.shards).fill(1) },
+      transform: base.transform,
+      state: { ...base.state, sample: { below: 1, rows: layout.rows, smallestShard: 1 } },
+      ended: null,
+      stream: {
+        ...stream,
+        drift,
+        ...{ keys: drawn.keys, seen: stream.seen + source.rows, weight: decay * stream.weight + source.rows },
+        labels: Int32Array.from({ length: rows }, (_, i) =>
+          i < drawn.kept.length ? stream.labels[drawn.kept[i]] : -1,
+        ),
+      },
+    };
+    await out.create(runFile(metadataOf(context, state, read.hashes), null));
+    const file = out.pieces(SAMPLE, '<f4', [rows, source.dim]);
+    file.write(old, 0);
+    file.write(fresh, old.length);
+    await file.finish();
+    await writeState(out, DRAWN, after);
+    return after;
+  } finally {
+    before.close();
+  }
+}
+
+/** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */
+const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
+
+/** How the new rows differ from the sample of those before, by the clusters as they are. */
+async function driftFrom(
+  { source, config, trainer, emit, warn }: RunContext,
+  { transform, state }: ClusterCheckpoint,
+  sample: Source,
+): Promise<Drift> {
+  const { k, d } = state.mixture;
+  const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
+  const every = Math.ceil(sample.rows / most);
+  const before = Array.from({ length: Math.floor(sample.rows / every) }, (_, i) => i * every);
+  const { joining } = withNewRows(
+    { keys: new Float64Array(), most },
+    source.rows,
+    priority(config.seed),
+    null,
+  );
+  const [old, fresh] = [await rowsAt(sample, before), await rowsAt(source, joining)];
+  const drift = await trainer.drift(transform!, state, old, fresh);
+  const alarms = alarmsOf(drift);
+  emit({ type: 'drift', ...drift, alarms });
+  if (alarms.length) warn(driftText(config.data, drift, alarms, changedColumn(source, old, fresh)));
+  return drift;
+}

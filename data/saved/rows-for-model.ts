@@ -1,0 +1,79 @@
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { ImageOptions } from '../images/images.ts';
+import { withLogarithms } from '../logarithm.ts';
+import { tuple } from '../npy.ts';
+import { isImageFolder, openSource } from '../open.ts';
+import type { Source } from '../source.ts';
+import type { TrainedModel } from './trained-model.ts';
+
+type Hooks = Required<Pick<ImageOptions, 'warn' | 'log'>> &
+  Pick<ImageOptions, 'status' | 'signal'> & { skipBad: boolean };
+
+/** Opens rows that are new to the model of the run at `run`. UserError where they do not fit it. The caller has to close the source. */
+export async function openForModel(
+  trained: TrainedModel,
+  run: string,
+  data: string | Source,
+  { skipBad, log, warn, status, signal }: Hooks,
+): Promise<Source> {
+  const { transform, encoder, names, images, table, logged } = trained;
+  const columns = encoder ? encoder.input.factor.length : transform.input;
+  const name = typeof data === 'string' ? data : 'data';
+  if (typeof data === 'string' && isImageFolder(data)) assertTrainedOnBytes(trained, data, run);
+  const source =
+    typeof data === 'string'
+      ? await openSource(data, {
+          table: {
+            ...table,
+            // Every row gets a label.
+            impute: table.impute === 'drop' ? null : table.impute,
+            trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
+          },
+          logged,
+          log,
+          status,
+          images: { ...imagesOf(images), skipBad, warn, log, status, signal },
+        })
+      : withLogarithms(data, logged, name);
+  try {
+    if (source.table?.note) warn(source.table.note);
+    if (source.table?.filled) log(`${name}: ${source.table.filled}`);
+    if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
+    if (source.dim !== columns)
+      throw new UserError(
+        `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,
+      );
+    return source;
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/** Images become rows like those of the run. */
+function imagesOf(trained: TrainedModel['images']): Pick<ImageOptions, 'size' | 'channels'> {
+  if (!trained) return { size: null };
+  const [height, width, channels] = trained.shape;
+  const size = trained.isScaled ? `${width}x${height}` : null;
+  return { size, channels: channels === 3 ? 3 : 1 };
+}
+
+/** UserError if pixels from 0 to 255 are not what the run knows: rows of other types mostly have pixels from 0 to 1. */
+function assertTrainedOnBytes({ dtype, images }: TrainedModel, data: string, run: string): void {
+  if (dtype === 'uint8') return;
+  const trained = oneLine(`${dtype ?? 'unknown'} ${images ? 'images' : 'rows'}`);
+  throw new UserError(
+    `the run ${run} was trained on ${trained}, a folder has bytes: save the images of ${data} as an .npy like that of the run`,
+  );
+}
+
+/** UserError if images have another size than those of the run, or if its rows have their pixels in another order. */
+function assertSameShape(name: string, shape: readonly number[], trained: readonly number[], run: string) {
+  // One channel is none.
+  const same = [shape, trained].map((lengths) => lengths.filter((length, i) => i < 2 || length !== 1).join());
+  if (same[0] !== same[1])
+    throw new UserError(
+      `${name} has images of shape ${tuple(shape)} (height, width, channels), the run ${run} was trained on rows of shape ${tuple(trained)}: scale them to the same size`,
+    );
+}

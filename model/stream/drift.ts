@@ -1,0 +1,178 @@
+import { asGaussian } from '../gaussian/columns.ts';
+import type { Niw } from '../gaussian/niw.ts';
+import { squaredNorm, whitener } from '../linalg.ts';
+import type { Mixture } from '../mixture.ts';
+
+/**
+ * Are new rows like those on which a mixture was trained (docs/algorithm.md, section 13)? The log-densities of these are taken without the row itself,
+ * in closed form: a mixture is always likelier in the rows that it was made of.
+ */
+
+/** How new rows differ from earlier ones. */
+export interface Drift {
+  /** New rows that were looked at. */
+  rows: number;
+  /** By how much they are less likely, in nats a row, and that in standard errors. */
+  nats: number;
+  likelihoodZ: number;
+  /** The share of them that is less likely than 99 % of the earlier rows, and that as a normal deviate of 1 %. */
+  unlike: number;
+  unlikeZ: number;
+  /** The share of rows that would have to change clusters for the shares of these to be as before, and the G statistic of the two as a normal deviate. */
+  moved: number;
+  movedZ: number;
+}
+
+/** What of it is worth an alarm: less than 1e-4 by chance, and large enough to matter. */
+export type Alarm = 'unlike' | 'less likely' | 'shares';
+
+/** Normal deviates of 1e-4 on one side, and on both. */
+const [ONE_SIDED, TWO_SIDED] = [3.72, 3.89];
+const [LEAST_UNLIKE, LEAST_NATS, LEAST_MOVED] = [0.02, 0.1, 0.1];
+/** The share of earlier rows that are as unlikely. */
+const UNLIKELY = 0.01;
+
+export function alarmsOf({ nats, likelihoodZ, unlike, unlikeZ, moved, movedZ }: Drift): Alarm[] {
+  return [
+    ...(unlikeZ > ONE_SIDED && unlike > LEAST_UNLIKE ? (['unlike'] as const) : []),
+    ...(likelihoodZ > TWO_SIDED && nats > LEAST_NATS ? (['less likely'] as const) : []),
+    ...(movedZ > ONE_SIDED && moved > LEAST_MOVED ? (['shares'] as const) : []),
+  ];
+}
+
+/**
+ * @param before rows [n,D] on which the mixture was trained
+ * @param fresh rows [m,D]
+ */
+export function driftOf(mixture: Mixture, prior: Niw, before: Float32Array, fresh: Float32Array): Drift {
+  const { k } = mixture;
+  const own = densities(mixture, prior, before);
+  const old = withoutThemselves(own, mixture, prior);
+  const { values: now, labels } = densities(mixture, prior, fresh);
+  const [n, m] = [old.length, now.length];
+  const [first, second] = [momentsOf(old), momentsOf(now)];
+  const bound = Float64Array.from(old).sort()[Math.floor(UNLIKELY * n)];
+  const unlike = now.filter((value) => value < bound).length / m;
+  const counts = [own.labels, labels].map((of) => {
+    const count = new Float64Array(k);
+    for (const label of of) count[label]++;
+    return count;
+  });
+  let [G, cells, moved] = [0, 0, 0];
+  for (let c = 0; c < k; c++) {
+    const [a, b] = [counts[0][c], counts[1][c]];
+    const expected = (a + b) / (n + m);
+    if (expected === 0) continue;
+    cells++;
+    for (const [count, rows] of [
+      [a, n],
+      [b, m],
+    ])
+      if (count > 0) G += 2 * count * Math.log(count / (rows * expected));
+    moved += Math.abs(a / n - b / m) / 2;
+  }
+  return {
+    rows: m,
+    nats: first.mean - second.mean,
+    // A few rows may happen to be alike.
+    likelihoodZ:
+      (first.mean - second.mean) /
+      Math.sqrt(first.variance / n + Math.max(first.variance, second.variance) / m),
+    unlike,
+    unlikeZ: shareDeviate(unlike, UNLIKELY, 1 / (1 / n + 1 / m)),
+    moved,
+    movedZ: cells > 1 ? chiSquaredDeviate(G, cells - 1) : 0,
+  };
+}
+
+/** The normal deviate of a share among so many rows, where a share `expected` is: the signed root of the likelihood ratio, also right for few rows. */
+function shareDeviate(share: number, expected: number, rows: number): number {
+  const nats = (a: number, b: number) => (a > 0 ? a * Math.log(a / b) : 0);
+  const divergence = nats(share, expected) + nats(1 - share, 1 - expected);
+  return Math.sign(share - expected) * Math.sqrt(Math.max(0, 2 * rows * divergence));
+}
+
+/** The normal deviate of a chi-squared one (Wilson & Hilferty 1931). */
+function chiSquaredDeviate(x: number, degrees: number): number {
+  const v = 2 / (9 * degrees);
+  return (Math.cbrt(x / degrees) - (1 - v)) / Math.sqrt(v);
+}
+
+function momentsOf(values: Float64Array) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+  return { mean, variance };
+}
+
+/** Log-densities of rows, up to a constant, with the likeliest cluster of each, and its part and squared distance. */
+function densities(
+  { k, d, covariance, weights, means, covariances }: Mixture,
+  { kinds }: Niw,
+  rows: Float32Array,
+) {
+  const n = rows.length / d;
+  const values = new Float64Array(n);
+  const labels = new Int32Array(n);
+  const distance = new Float64Array(n);
+  const part = new Float64Array(n);
+  const clusters = Array.from({ length: k }, (_, c) => c)
+    .filter((c) => weights[c] > 0)
+    .map((c) => {
+      const {
+        mean,
+        covariance: own,
+        constant,
+      } = asGaussian(kinds, { mean: means[c], covariance: covariances[c] }, covariance);
+      const inverse = whitener(own, d, covariance);
+      const stride = covariance === 'full' ? d + 1 : 1;
+      let log = Math.log(weights[c]) + constant;
+      for (let i = 0; i < d; i++) log += Math.log(inverse[i * stride]);
+      return { c, mean, inverse, log };
+    });
+  const x = new Float64Array(d);
+  const all = new Float64Array(clusters.length);
+  for (let row = 0; row < n; row++) {
+    let best = -1;
+    for (const [j, { mean, inverse, log }] of clusters.entries()) {
+      for (let i = 0; i < d; i++) x[i] = rows[row * d + i] - mean[i];
+      const squared = squaredNorm(inverse, x);
+      all[j] = log - squared / 2;
+      if (best < 0 || all[j] > all[best]) {
+        best = j;
+        distance[row] = squared;
+      }
+    }
+    const largest = all[best];
+    labels[row] = clusters[best].c;
+    part[row] = largest;
+    values[row] = largest + Math.log(all.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+  }
+  return { values, labels, distance, part };
+}
+
+/**
+ * Log-densities as though each row's cluster had been estimated without it: Ψ* = mΣ, m = ν + n − D − 1, less c·δδᵀ, c = n/(n − 1), and the mean
+ * is farther by the factor c.
+ */
+function withoutThemselves(
+  { values, labels, distance, part }: ReturnType<typeof densities>,
+  { k, d }: Mixture,
+  { nu }: Niw,
+): Float64Array {
+  const counts = new Float64Array(k);
+  for (const label of labels) counts[label]++;
+  return values.map((value, row) => {
+    const n = Math.max(2, counts[labels[row]]);
+    const m = nu + n - d - 1;
+    const c = n / (n - 1);
+    const q = distance[row] / m;
+    const r = Math.max(1e-6, 1 - c * q);
+    const alone =
+      part[row] +
+      distance[row] / 2 -
+      (Math.log(r) + d * Math.log(m / (m - 1)) + (c * c * (m - 1) * q) / r) / 2;
+    // The other clusters are as they were.
+    const others = -Math.expm1(part[row] - value);
+    return value + Math.log(Math.max(Number.MIN_VALUE, others + (1 - others) * Math.exp(alone - part[row])));
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * The bounded sample of a stream of rows, on which its clusters are trained (docs/algorithm.md, section 13). A row of age a, in rows that have
+ * come since, is in it if u·2^(a/half-life) is below 1 and among the smallest, u its priority: with a chance that is its weight, so that
+ * those in it weigh the same. That is forward decay (Cormode et al. 2009) by thinning: the union of samples is the sample of the union, in any order.
+ */
+
+/** What is kept of each row. */
+export interface StreamSample {
+  /** u·2^(a/half-life) of each row, which grows with its age. Below 1. */
+  readonly keys: Float64Array;
+  /** The most rows that it may have. */
+  readonly most: number;
+}
+
+/** What a sample becomes with new rows. */
+export interface Drawn {
+  /** The places of the earlier rows that stay, ascending. */
+  kept: number[];
+  /** The numbers of the new rows that join, from 0, ascending. */
+  joining: number[];
+  /** The keys of the earlier rows that stay, then of these. */
+  keys: Float64Array;
+}
+
+/** Rows that are waiting to be compared, as a multiple of those that stay. */
+const WAITING = 2;
+
+/**
+ * The sample after `rows` more rows with these priorities.
+ *
+ * @param halfLife in rows; null: rows never lose weight
+ */
+export function withNewRows(
+  { keys, most }: StreamSample,
+  rows: number,
+  priorityOf: (row: number) => number,
+  halfLife: number | null,
+): Drawn {
+  const doubling = halfLife === null ? 0 : 1 / halfLife;
+  const aged = 2 ** (rows * doubling);
+  let bound = 1;
+  /** Earlier rows have negative numbers, so that they come first where keys are equal. */
+  let waiting: { row: number; key: number }[] = [];
+  const settle = () => {
+    if (waiting.length <= most) return;
+    waiting = waiting.sort((a, b) => a.key - b.key || a.row - b.row).slice(0, most);
+    bound = waiting.at(-1)!.key;
+  };
+  const offer = (row: number, key: number) => {
+    if (!(key < bound)) return;
+    waiting.push({ row, key });
+    if (waiting.length > WAITING * most) settle();
+  };
+  keys.forEach((key, i) => {
+    offer(i - keys.length, key * aged);
+  });
+  for (let row = 0; row < rows; row++) offer(row, priorityOf(row) * 2 ** ((rows - 1 - row) * doubling));
+  settle();
+  waiting.sort((a, b) => a.row - b.row);
+  return {
+    kept: waiting.flatMap(({ row }) => (row < 0 ? [row + keys.length] : [])),
+    joining: waiting.flatMap(({ row }) => (row < 0 ? [] : [row])),
+    keys: Float64Array.from(waiting, ({ key }) => key),
+  };
+}

@@ -1,0 +1,228 @@
+// Updates: new rows go into a finished run, whose clusters keep their ids; the same bytes whoever computes them, and after a kill.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import { predict, update } from '../../index.ts';
+import {
+  changedCopy,
+  checkpointsOf,
+  D,
+  dpmesh,
+  easyData,
+  eventsOf,
+  jsonOf,
+  K,
+  labelsOf,
+  ofType,
+  QUICK,
+  refused,
+  resultHashes,
+  resumed,
+  runFileOf,
+  scratch,
+  sha256,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const all = easyData(folder, 'all', 6000);
+/** The cluster that is not in the first rows. */
+const LATE = 5;
+
+/** Writes the rows of these numbers. */
+function rowsAt(name: string, numbers: readonly number[]) {
+  const rows = Float32Array.from(numbers.flatMap((i) => [...all.rows.subarray(i * D, (i + 1) * D)]));
+  writeNpy(path(name), '<f4', [numbers.length, D], rows);
+  return { data: path(name), classes: numbers.map((i) => all.classes[i]) };
+}
+const numbers = [...Array(6000).keys()];
+const first = rowsAt(
+  'first.npy',
+  numbers.slice(0, 3000).filter((i) => all.classes[i] !== LATE),
+);
+const same = rowsAt(
+  'same.npy',
+  numbers.slice(3000, 4500).filter((i) => all.classes[i] !== LATE),
+);
+const late = rowsAt('late.npy', numbers.slice(4500));
+
+const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
+  ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
+  ...more,
+];
+const stateOf = (run: string) => [
+  ...resultHashes(run),
+  ...['stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) => sha256(join(run, name))),
+];
+const lineageOf = (run: string) => JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8'));
+const hashesIn = (run: string) =>
+  readdirSync(run, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .map((file) => `${file} ${sha256(file)}`);
+
+let untouched: string[];
+before(async () => {
+  const { k } = jsonOf(await dpmesh(trainArgs(first.data, path('run'), ...QUICK)));
+  assert.equal(k, K - 1);
+  untouched = hashesIn(path('run'));
+  jsonOf(await dpmesh(updateArgs(path('run'), same.data, path('run-a'), '--workers', 1)));
+  jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, path('run-b'), '--workers', 1)));
+});
+
+describe('an update', () => {
+  test('of rows like those before: each cluster keeps its id, and the run before stays as it is', async () => {
+    const { ids, lineage, update } = lineageOf(path('run-a'));
+    assert.deepEqual([...ids].sort(), [0, 1, 2, 3, 4]);
+    assert.deepEqual([update, lineage], [1, []]);
+    const before = await predict({ run: path('run'), data: same.data });
+    const after = labelsOf(path('run-a')).data;
+    const kept = before.labels.filter((label, i) => label === after[i]).length;
+    assert.ok(kept >= 0.99 * before.rows, `${kept} of ${before.rows} rows`);
+    assert.deepEqual(hashesIn(path('run')), untouched);
+  });
+
+  test('finds a new cluster, whose id is new; labels, tables, predictions and descriptions have ids', async () => {
+    const { ids, lineage } = lineageOf(path('run-b'));
+    assert.deepEqual([...ids].sort(), [0, 1, 2, 3, 4, 5]);
+    assert.deepEqual(lineage, [{ what: 'born', id: 5 }]);
+    const labels = labelsOf(path('run-b')).data;
+    const isLate = late.classes.map((own) => own === LATE);
+    const right = isLate.filter((is, i) => is === (labels[i] === 5)).length;
+    assert.ok(right >= 0.99 * labels.length);
+    const again = await predict({ run: path('run-b'), data: late.data, soft: true });
+    assert.deepEqual([...again.labels], [...labels]);
+    assert.deepEqual(again.ids, ids);
+    const most = Array.from(labels, (_, i) => {
+      const row = again.responsibilities!.subarray(i * again.k, (i + 1) * again.k);
+      return ids[row.indexOf(Math.max(...row))];
+    });
+    assert.deepEqual(most, [...labels]);
+    const [, ...lines] = readFileSync(join(path('run-b'), 'labels.csv'), 'utf8')
+      .trim()
+      .split('\n');
+    assert.deepEqual(
+      lines.map((line) => Number(line.split(',')[1])),
+      [...labels],
+    );
+    const { clusters } = JSON.parse(readFileSync(join(path('run-b'), 'clusters.json'), 'utf8'));
+    assert.deepEqual(
+      clusters.map(({ id }: { id: number }) => id),
+      ids,
+    );
+    assert.equal(runFileOf(path('run-b')).result.k, K);
+  });
+
+  test('says before it changes anything how the rows differ, and what became of clusters', async () => {
+    const [quiet, loud] = ['run-a', 'run-b'].map((run) => eventsOf(path(run)));
+    assert.deepEqual(ofType(quiet, 'drift')[0].alarms, []);
+    assert.deepEqual(ofType(quiet, 'lineage'), []);
+    assert.deepEqual(ofType(loud, 'drift')[0].alarms, ['unlike', 'less likely', 'shares']);
+    assert.deepEqual(
+      ofType(loud, 'lineage').map(({ what, id }) => [what, id]),
+      [['born', 5]],
+    );
+    const [warning] = ofType(loud, 'warning');
+    assert.match(warning.message, /late\.npy: the new rows are not like those before: \d+ % of them/);
+    const scaled = Float32Array.from(all.rows.slice(0, 500 * D), (x, p) => (p % D === 2 ? 1000 * x : x));
+    writeNpy(path('scaled.npy'), '<f4', [500, D], scaled);
+    const { stderr } = await dpmesh(updateArgs(path('run-a'), path('scaled.npy'), path('run-scaled')));
+    assert.match(stderr, /(mean|spread) of column 2 \(counted from 0\) was/);
+  });
+
+  test('counts clusters that no new row is in', async () => {
+    const only = rowsAt(
+      'only.npy',
+      numbers.slice(3000, 4000).filter((i) => all.classes[i] === 3),
+    );
+    const { k } = jsonOf(await dpmesh(updateArgs(path('run-b'), only.data, path('run-only'))));
+    assert.equal(k, K);
+    assert.equal(new Set(labelsOf(path('run-only')).data).size, 1);
+  });
+
+  test('has a report, a cut and a comparison', async () => {
+    const flags = ['--out', path('report'), '--labels', all.labels];
+    refused(await dpmesh(['plot', path('run-b'), ...flags]), '6000 labels');
+    assert.equal((await dpmesh(['plot', path('run-b'), '--out', path('report')])).code, 0);
+    const { clusters } = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', 2, '--json']));
+    assert.equal(clusters.length, 2);
+    const out = path('cut.npy');
+    assert.equal((await dpmesh(['cut', path('run-b'), '--clusters', K, '--out', out])).code, 0);
+    assert.equal(readNpy(out).data.length, late.classes.length);
+  });
+
+  test('goes to the next free name, by the library', async () => {
+    const { directory } = await update({ run: path('run'), data: same.data, report: false });
+    assert.equal(directory, path('run-2'));
+    assert.deepEqual(stateOf(path('run-2')), stateOf(path('run-a')));
+  });
+});
+
+describe('the same bytes of an update', () => {
+  test('of three workers', async () => {
+    jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, path('three'), '--workers', 3)));
+    assert.deepEqual(stateOf(path('three')), stateOf(path('run-b')));
+  });
+
+  for (const [when, isSo] of [
+    ['its sample is drawn', (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt'))],
+    ['it has a checkpoint', (run: string) => checkpointsOf(run).length > 0],
+    ['rows are labelled', (run: string) => existsSync(join(run, 'labels.npy'))],
+  ] as const)
+    test(`killed once ${when}, and resumed`, async () => {
+      const run = path('killed');
+      rmSync(run, { recursive: true, force: true });
+      const running = start(
+        updateArgs(path('run-a'), late.data, run, '--workers', 2, '--checkpoint-every', 0),
+      );
+      await until(when, () => isSo(run), running);
+      await running.killAll();
+      jsonOf(await resumed(run));
+      assert.deepEqual(stateOf(run), stateOf(path('run-b')));
+      assert.deepEqual(readdirSync(join(run, 'stream')).sort(), ['sample.npy', 'state.ckpt']);
+    });
+});
+
+describe('a half-life', () => {
+  test('leaves the rows that count', async () => {
+    const out = path('faded');
+    jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, out, '--half-life', 300)));
+    const { shape } = readNpy(join(out, 'stream', 'sample.npy'));
+    const before = first.classes.length + same.classes.length;
+    const faded = 2 ** (-late.classes.length / 300);
+    // The sum of the weights 2^(−a/h) of all ages is h/ln 2.
+    const expected = (1 - faded) * (300 / Math.LN2) + faded * before;
+    assert.ok(Math.abs(shape[0] - expected) < 4 * Math.sqrt(expected), `${shape[0]}, not ${expected} rows`);
+  });
+});
+
+describe('dpmesh update refuses', () => {
+  const refuses = async (run: string, data: string, flags: (string | number)[], ...says: string[]) => {
+    refused(await dpmesh(updateArgs(run, data, path('refused'), ...flags)), ...says);
+    assert.ok(!existsSync(path('refused')));
+  };
+  test('a run that is not finished, or kept no sample', async () => {
+    const run = path('run');
+    const unfinished = changedCopy(run, path('unfinished'), (at) => rmSync(join(at, 'stream', 'state.ckpt')));
+    await refuses(unfinished, same.data, [], 'cannot be updated', 'dpmesh train');
+    await refuses(path('nothing'), same.data, [], 'not a run directory');
+  });
+  test('rows of other columns, or that cannot be computed with', async () => {
+    writeNpy(path('wide.npy'), '<f4', [10, D + 1], new Float32Array(10 * (D + 1)));
+    await refuses(path('run'), path('wide.npy'), [], `${D + 1} columns`, `trained on ${D}`);
+    const bad = all.rows.slice(0, 100 * D);
+    bad[7 * D] = Number.NaN;
+    writeNpy(path('bad.npy'), '<f4', [100, D], bad);
+    await refuses(path('run'), path('bad.npy'), [], 'NaN', 'row 7');
+  });
+  test('a half-life that is none, and a directory that is in use', async () => {
+    await refuses(path('run'), same.data, ['--half-life', 0], '--half-life');
+    refused(await dpmesh(updateArgs(path('run'), same.data, path('run-a'))), 'already exists');
+  });
+});
