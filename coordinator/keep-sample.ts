@@ -3,6 +3,7 @@ import { remove } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { priority } from '../model/random.ts';
 import { ofFirst } from '../model/state.ts';
+import { scaleStatistics } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
 import { DRAWN, rowsAt, SAMPLE, STATE, writeState } from './storage/stream-files.ts';
@@ -52,6 +53,10 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     ids: Array.from({ length: k }, (_, cluster) => cluster),
     next: k,
     drift: null,
+    heydays: found.counts
+      .slice(0, k)
+      .map((peak, cluster) => ({ peak, T: scaleStatistics(found.T[cluster], rows.length / layout.rows) })),
+    gone: [],
     covariance: state.run!.covariance,
   };
 }

@@ -1,4 +1,4 @@
-import { modelRowsOf, type Transform } from '../data/transform.ts';
+import { fromRaw, modelRows, type Transform } from '../data/transform.ts';
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Niw } from '../model/gaussian/niw.ts';
@@ -9,7 +9,7 @@ import { type Mixture, mStep } from '../model/mixture.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
-import { driftOf } from '../model/stream/drift.ts';
+import { driftOf, explained } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
@@ -67,7 +67,13 @@ export function createTrainer(host: TrainerHost) {
       { mixture, prior }: State,
       before: Float32Array,
       fresh: Float32Array,
-    ) => driftOf(mixture, prior, modelRowsOf(transform, before), modelRowsOf(transform, fresh)),
+    ) => {
+      const [own, other] = [before, fresh].map((rows) => modelRows(transform, fromRaw(transform, rows)));
+      return driftOf(mixture, prior, own, other);
+    },
+    /** The clusters that explain rows, as they are in the file; −1 of those that none explains. */
+    explained: async (transform: Transform, { mixture, prior }: State, rows: Float32Array) =>
+      explained(mixture, prior, modelRows(transform, fromRaw(transform, rows))),
     /** The clusters with which an update begins, given those before; they are trained from now on. */
     async update(before: State): Promise<State> {
       const { sample, schedule } = run;

@@ -6,11 +6,13 @@ import type { Source } from '../data/source.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
 import { block, blockCount, HASH_BYTES, type Layout, layoutOf, shardsFor } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
-import { renumbered, withoutClusters } from '../model/state.ts';
+import { ofUnits, renumbered, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf, type Drift } from '../model/stream/drift.ts';
+import { comesBack, fadedClusters, heydayOf, remembered } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
-import { withNewRows } from '../model/stream/sample.ts';
+import { weightAfter, withNewRows } from '../model/stream/sample.ts';
+import type { Stream } from '../model/stream/stream.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
 import { assertUnchanged, firstReading } from './read.ts';
@@ -81,8 +83,8 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const { clusters } = state;
       const { sample, layout, stream, transform, state: base } = state.update!;
       const data = state.data ?? (await firstReading(context, state, 1));
-      const { covariance } = stream;
-      const from = { transform, covariance, prior: base.prior, likelihood: 'gaussian' as const };
+      const { covariance, seen } = stream;
+      const from = { transform, covariance, seen, prior: base.prior, likelihood: 'gaussian' as const };
       const run = await trainer.prepare({ config, layout, names: null, from }, data, null);
       observer?.prepared(run, sample.rows);
       const { rows, dim, shards } = context.layout;
@@ -114,12 +116,22 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const closed = withoutClusters(final, [...order.keys()].slice(alive.length));
       const named = namedClusters(
         stream.ids,
-        stream.labels,
+        await idsBefore(context, state.update!),
         Int32Array.from(all.found.labels),
         alive.length,
         stream.next,
+        (cluster) => comesBack(all.found.T[cluster], stream.gone, final.prior, config.alpha),
       );
-      for (const event of named.lineage) emit({ type: 'lineage', ...event });
+      const since = stream.updates + 1;
+      const lineage = [
+        ...stream.gone.filter((own) => own.since === since).map(({ id }) => ({ what: 'gone' as const, id })),
+        ...named.lineage,
+      ];
+      const heydayBefore = (id: number) => stream.heydays[stream.ids.indexOf(id)] ?? null;
+      const lost = named.lineage.flatMap(({ what, id }) =>
+        what === 'gone' ? [{ id, since, T: heydayBefore(id)!.T }] : [],
+      );
+      for (const event of lineage) emit({ type: 'lineage', ...event });
       const found = asWeighed(all.found, stream.weight / sample.rows);
       const tree = await trainer.tree(closed, found);
       const silhouette = found.sampled.rows.length
@@ -145,15 +157,39 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
           ...{ silhouette, shapes: null, centres: all.centres, state: closed, order, tree, added: [] },
           stream: {
             ...stream,
-            ...{ updates: stream.updates + 1, ids: named.ids, next: named.next },
+            ...{ updates: since, ids: named.ids, next: named.next },
+            heydays: named.ids.map((id, k) => heydayOf(heydayBefore(id), found.counts[k], all.found.T[k])),
+            gone: remembered(
+              stream.gone.filter(({ id }) => !named.ids.includes(id)),
+              lost,
+            ),
             labels: Int32Array.from(all.found.labels, (label) => named.ids[label]),
           },
-          lineage: named.lineage,
+          lineage,
         },
       };
     },
   };
   return { draw, prepare, label };
+}
+
+/** Rows by which a cluster is found again. */
+const ENOUGH_ROWS = 6;
+
+/**
+ * The id before of each row of the sample, −1 of new ones; but where a cluster has hardly any rows left, as with a short half-life, new ones that it
+ * would have had count too.
+ */
+async function idsBefore(
+  { trainer }: RunContext,
+  { stream: { ids, labels }, state, sample, transform }: Update,
+): Promise<Int32Array> {
+  const counts = new Map<number, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const few = new Set(ids.filter((id) => (counts.get(id) ?? 0) < ENOUGH_ROWS));
+  if (!few.size) return labels;
+  const found = await trainer.explained(transform, state, await sample.read(0, sample.rows));
+  return labels.map((label, i) => (label < 0 && few.has(ids[found[i]]) ? ids[found[i]] : label));
 }
 
 /** As of all rows that the sample stands for. */
@@ -198,26 +234,29 @@ async function drawRows(
   const stream = base.stream!;
   const before = await openSource(join(run, SAMPLE));
   try {
-    const drift = await driftFrom(context, base, before);
+    const { drift, arrivals } = await driftFrom(context, base, before);
     const drawn = withNewRows(stream, source.rows, priority(config.seed), halfLife);
-    const [old, fresh] = [await rowsAt(before, drawn.kept), await rowsAt(source, drawn.joining)];
-    const decay = halfLife === null ? 1 : 2 ** (-source.rows / halfLife);
-    const rows = drawn.keys.length;
+    const weight = weightAfter(stream.weight, source.rows, halfLife);
+    const aged = {
+      ...{ ...stream, drift, keys: drawn.keys, seen: stream.seen + source.rows },
+      weight: weight.before + weight.rows,
+      labels: Int32Array.from(drawn.keys, (_, i) => stream.labels[drawn.kept[i] ?? -1] ?? -1),
+    };
+    const { stream: next, stays, clusters } = withoutFaded(aged, arrivals, weight.rows);
+    const kept = drawn.kept.filter((_, i) => stays[i]);
+    const [old, fresh] = [await rowsAt(before, kept), await rowsAt(source, drawn.joining)];
+    const rows = next.keys.length;
     const after: ClusterCheckpoint = {
       stage: 'cluster',
       ...aboutCheckpoint(context, layout),
       dataSummary: { ...read, sampleRows: Array<number>(layout.shards).fill(1) },
       transform: base.transform,
-      state: { ...base.state, sample: { below: 1, rows: layout.rows, smallestShard: 1 } },
-      ended: null,
-      stream: {
-        ...stream,
-        drift,
-        ...{ keys: drawn.keys, seen: stream.seen + source.rows, weight: decay * stream.weight + source.rows },
-        labels: Int32Array.from({ length: rows }, (_, i) =>
-          i < drawn.kept.length ? stream.labels[drawn.kept[i]] : -1,
-        ),
+      state: {
+        ...ofUnits(base.state, clusters),
+        sample: { below: 1, rows: layout.rows, smallestShard: 1 },
       },
+      ended: null,
+      stream: next,
     };
     await out.create(runFile(metadataOf(context, state, read.hashes), null));
     const file = out.pieces(SAMPLE, '<f4', [rows, source.dim]);
@@ -231,6 +270,40 @@ async function drawRows(
   }
 }
 
+/**
+ * The stream without clusters that have faded, and their rows: no other cluster is to take these. `arrivals`: of each cluster the share of the new
+ * rows, which weigh `arrived`. `stays`: which rows of the sample are left, `clusters`: which clusters.
+ */
+function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: number) {
+  const { ids, labels, keys, heydays, gone, updates, weight } = stream;
+  const counts = new Map(ids.map((id) => [id, 0]));
+  for (const label of labels) if (label >= 0) counts.set(label, counts.get(label)! + 1);
+  const each = weight / keys.length;
+  const faded = fadedClusters(
+    ids.map((id, k) => each * counts.get(id)! + arrived * arrivals[k]),
+    heydays,
+  );
+  const clusters = [...ids.keys()].filter((k) => !faded[k]);
+  const more = [...ids.keys()]
+    .filter((k) => faded[k])
+    .map((k) => ({ id: ids[k], since: updates + 1, T: heydays[k].T }));
+  const lost = new Set(more.map(({ id }) => id));
+  const stays = Array.from(labels, (label) => !lost.has(label));
+  const left = stays.filter(Boolean).length;
+  return {
+    ...{ stays, clusters },
+    stream: {
+      ...stream,
+      ids: clusters.map((k) => ids[k]),
+      heydays: clusters.map((k) => heydays[k]),
+      gone: remembered(gone, more),
+      keys: keys.filter((_, i) => stays[i]),
+      labels: labels.filter((_, i) => stays[i]),
+      weight: each * left,
+    },
+  };
+}
+
 /** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */
 const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
 
@@ -239,7 +312,7 @@ async function driftFrom(
   { source, config, trainer, emit, warn }: RunContext,
   { transform, state }: ClusterCheckpoint,
   sample: Source,
-): Promise<Drift> {
+): Promise<{ drift: Drift; arrivals: Float64Array }> {
   const { k, d } = state.mixture;
   const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
   const every = Math.ceil(sample.rows / most);
@@ -251,9 +324,10 @@ async function driftFrom(
     null,
   );
   const [old, fresh] = [await rowsAt(sample, before), await rowsAt(source, joining)];
-  const drift = await trainer.drift(transform!, state, old, fresh);
+  const found = await trainer.drift(transform!, state, old, fresh);
+  const { drift } = found;
   const alarms = alarmsOf(drift);
   emit({ type: 'drift', ...drift, alarms });
   if (alarms.length) warn(driftText(config.data, drift, alarms, changedColumn(source, old, fresh)));
-  return drift;
+  return found;
 }

@@ -321,14 +321,14 @@ export function modelRows(transform: Transform, y: Float32Array): Float32Array {
   return out;
 }
 
-/** x of raw rows: outliers are moved to where bounds move them, and unknown cells filled. */
-export function modelRowsOf(transform: Transform, raw: Float32Array): Float32Array {
+/** y of raw rows: outliers are moved to where bounds move them, and unknown cells filled. */
+export function fromRaw(transform: Transform, raw: Float32Array): Float32Array {
   const { fences, fill, input } = transform;
   const rows = raw.slice();
   if (fences) moveOutliers(rows, input, fences);
   if (fill) fillCells(fill, rows, input);
   unitRows(transform, rows);
-  return modelRows(transform, networkRows(transform, rows));
+  return networkRows(transform, rows);
 }
 
 /** Most axes onto which features are projected. */

@@ -102,7 +102,8 @@ export function renumbered(state: State, order: Order): State {
 export const ofFirst = (state: State, k: number): State =>
   k === state.mixture.k ? state : ofUnits(state, [...Array(k).keys()]);
 
-function ofUnits(state: State, order: Order): State {
+/** The state of these clusters alone, in this order. */
+export function ofUnits(state: State, order: Order): State {
   const { mixture, parts, net, subs } = state;
   const inOrder = <T>(values: readonly T[]) => order.map((old) => values[old]);
   const units = unitsIn(order);

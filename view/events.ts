@@ -110,7 +110,7 @@ const SCHEMAS = {
   drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares'])) }),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
-    what: z.enum(['born', 'split', 'merged', 'gone']),
+    what: z.enum(['born', 'split', 'merged', 'gone', 'returned']),
     id: count,
     from: z.optional(z.array(count)),
     into: z.optional(z.array(count)),

@@ -1,9 +1,8 @@
 import { freemem } from 'node:os';
 import { gigabytes } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { moveOutliers } from '../../data/outlier-bounds.ts';
 import type { Source } from '../../data/source.ts';
-import { type ColumnMap, type Moments, networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import { type ColumnMap, fromRaw, type Moments, type Transform } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
@@ -234,10 +233,7 @@ export function clustersOf(
   const [total, squares] = [new Float64Array(dim), new Float64Array(dim)];
   for (let from = 0; from < n; from += SLICE) {
     const rows = vectors.subarray(from * dim, (from + SLICE) * dim);
-    const used = rows.slice();
-    if (transform.fences) moveOutliers(used, dim, transform.fences);
-    unitRows(transform, used);
-    const labelled = classify(by, networkRows(transform, used));
+    const labelled = classify(by, fromRaw(transform, rows));
     labels.set(labelled, from);
     for (const [i, label] of labelled.entries()) {
       counts[label]++;

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { OutlierBounds } from '../../data/outlier-bounds.ts';
 import type { Transform } from '../../data/transform.ts';
-import { splitEvenly } from '../../model/arrays.ts';
+import { concat, splitEvenly } from '../../model/arrays.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../model/gaussian/niw.ts';
 import { blockCount, HASH_BYTES, type Layout } from '../../model/layout.ts';
 import { areAutoencoderWidths } from '../../model/nets/autoencoder.ts';
@@ -145,6 +145,7 @@ const clusterHeader = z.object({
     z.object({
       ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
       ...{ ids: z.array(count), next: count },
+      ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
       drift: z.nullable(drift),
     }),
   ),
@@ -238,18 +239,33 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ updates, seen, weight, most, ids, next, drift }: Stream) => ({
+const aboutStream = ({ updates, seen, weight, most, ids, next, drift, heydays, gone }: Stream) => ({
   ...{ updates, seen, weight, most, ids: [...ids], next, drift },
+  peaks: heydays.map(({ peak }) => peak),
+  gone: gone.map(({ id, since }) => ({ id, since })),
 });
-const streamTensors = ({ keys, labels, covariance }: Stream) => tensorsOf({ keys, labels, covariance });
+const streamTensors = ({ keys, labels, covariance, heydays, gone }: Stream) =>
+  tensorsOf({
+    ...{ keys, labels, covariance },
+    remembered: concat(
+      [...heydays, ...gone].map(({ T }) => T),
+      Float64Array,
+    ),
+  });
 
 /** Of a state of k clusters in d dimensions. */
-function streamFrom(about: ReturnType<typeof aboutStream>, tensors: Tensors, k: number, d: number): Stream {
+function streamFrom(
+  { peaks, gone, ...about }: ReturnType<typeof aboutStream>,
+  tensors: Tensors,
+  { k, d, covariance: kind }: Pick<z.infer<typeof clusterHeader>, 'k' | 'd' | 'covariance'>,
+): Stream {
   const keys = take(tensors, 'keys', 'float64');
   const labels = take(tensors, 'labels', 'int32', keys.length);
   const { ids, next, most, seen } = about;
   const isSound =
     ids.length === k &&
+    peaks.length === k &&
+    gone.every(({ id }) => id < next && !ids.includes(id)) &&
     new Set(ids).size === k &&
     ids.every((id) => id < next) &&
     keys.length <= Math.min(most, seen) &&
@@ -259,7 +275,13 @@ function streamFrom(about: ReturnType<typeof aboutStream>, tensors: Tensors, k: 
   const covariance = take(tensors, 'covariance', 'float64');
   if (![d, d * d].includes(covariance.length))
     throw new RangeError('its covariance is not one of its columns');
-  return { ...about, keys, labels, covariance };
+  const all = k + gone.length;
+  const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
+  return {
+    ...{ ...about, keys, labels, covariance },
+    heydays: peaks.map((peak, i) => ({ peak, T: Ts[i] })),
+    gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
+  };
 }
 
 function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
@@ -290,7 +312,7 @@ function clustersFrom(head: z.infer<typeof clusterHeader>, tensors: Tensors) {
       fences: boundsFrom(unprefixed(tensors, 'fences')),
     },
     transform: savedTransform(unprefixed(tensors, 'transform')),
-    ...(stream && { stream: streamFrom(stream, unprefixed(tensors, 'stream'), k, d) }),
+    ...(stream && { stream: streamFrom(stream, unprefixed(tensors, 'stream'), head) }),
     state: {
       ...{ epoch, sample, frozen, patience, untilStep, overlaps, steps },
       loss: optionalOf('loss'),

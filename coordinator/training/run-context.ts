@@ -25,6 +25,8 @@ export interface Prepared {
   /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
+  /** Rows of the stream, of which the sample of an update is; undefined: there are none but those of the layout. */
+  readonly seen?: number;
   readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
   /** In training, rows go to clusters by the mixture: the clustering net does not train. */
   readonly byMixture: boolean;

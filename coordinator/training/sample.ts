@@ -20,10 +20,22 @@ export function sampleOf(below: number, counts: number[]): Sample {
   };
 }
 
+/** n₀, the rows that decisions count at most. */
+const countedRows = ({ config, d }: Pick<Prepared, 'config' | 'd'>, { mixture }: State): number =>
+  config.coarsening ?? Math.max(10_000, 1_000 * d, rowsPerCluster(d) * mixture.k);
+
 /** ζ, by which the statistics of the sample are tempered. */
-export function tempering({ config, d }: Pick<Prepared, 'config' | 'd'>, { sample, mixture }: State): number {
-  const n0 = config.coarsening ?? Math.max(10_000, 1_000 * d, rowsPerCluster(d) * mixture.k);
-  return coarsening(sample.rows, n0);
+export const tempering = (run: Pick<Prepared, 'config' | 'd'>, state: State): number =>
+  coarsening(state.sample.rows, countedRows(run, state));
+
+/**
+ * The same for merges: in an update as though the sample had as many rows as the stream. Else clusters would merge because the rows that told them apart
+ * have faded.
+ */
+export function mergeTempering(run: Pick<Prepared, 'config' | 'd' | 'seen'>, state: State): number {
+  const { rows } = state.sample;
+  const seen = Math.max(rows, run.seen ?? 0);
+  return (seen / rows) * coarsening(seen, countedRows(run, state));
 }
 
 /**

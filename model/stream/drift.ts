@@ -1,3 +1,4 @@
+import { reachOf } from '../description/distances.ts';
 import { asGaussian } from '../gaussian/columns.ts';
 import type { Niw } from '../gaussian/niw.ts';
 import { squaredNorm, whitener } from '../linalg.ts';
@@ -42,9 +43,14 @@ export function alarmsOf({ nats, likelihoodZ, unlike, unlikeZ, moved, movedZ }: 
 
 /**
  * @param before rows [n,D] on which the mixture was trained
- * @param fresh rows [m,D]
+ * @param fresh rows [m,D]; `arrivals`: of each cluster the share of them
  */
-export function driftOf(mixture: Mixture, prior: Niw, before: Float32Array, fresh: Float32Array): Drift {
+export function driftOf(
+  mixture: Mixture,
+  prior: Niw,
+  before: Float32Array,
+  fresh: Float32Array,
+): { drift: Drift; arrivals: Float64Array } {
   const { k } = mixture;
   const own = densities(mixture, prior, before);
   const old = withoutThemselves(own, mixture, prior);
@@ -71,7 +77,7 @@ export function driftOf(mixture: Mixture, prior: Niw, before: Float32Array, fres
       if (count > 0) G += 2 * count * Math.log(count / (rows * expected));
     moved += Math.abs(a / n - b / m) / 2;
   }
-  return {
+  const drift = {
     rows: m,
     nats: first.mean - second.mean,
     // A few rows may happen to be alike.
@@ -83,6 +89,7 @@ export function driftOf(mixture: Mixture, prior: Niw, before: Float32Array, fres
     moved,
     movedZ: cells > 1 ? chiSquaredDeviate(G, cells - 1) : 0,
   };
+  return { drift, arrivals: counts[1].map((count) => count / m) };
 }
 
 /** The normal deviate of a share among so many rows, where a share `expected` is: the signed root of the likelihood ratio, also right for few rows. */
@@ -102,6 +109,13 @@ function momentsOf(values: Float64Array) {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
   return { mean, variance };
+}
+
+/** The likeliest cluster of each row [n,D]; −1 of rows that are beyond its reach. */
+export function explained(mixture: Mixture, prior: Niw, rows: Float32Array): Int32Array {
+  const { labels, distance } = densities(mixture, prior, rows);
+  const most = reachOf(mixture.d) ** 2;
+  return labels.map((label, row) => (distance[row] > most ? -1 : label));
 }
 
 /** Log-densities of rows, up to a constant, with the likeliest cluster of each, and its part and squared distance. */

@@ -13,6 +13,8 @@ export type Lineage =
   | { what: 'split'; id: number; from: number[] }
   /** It is there no longer: its rows are in these. */
   | { what: 'merged'; id: number; into: number[] }
+  /** It was gone, and is there again. */
+  | { what: 'returned'; id: number }
   /** It is there no longer, nor are its rows. */
   | { what: 'gone'; id: number };
 
@@ -31,7 +33,7 @@ export interface Named {
 
 /**
  * The ids of `k` clusters, given those that there were before, and of each row of the sample its id before, −1 if it is new, and its cluster now.
- * The matching keeps as many rows as possible where they were.
+ * The matching keeps as many rows as possible where they were. `back`: the id under which one without such rows was known before; null: it is new.
  */
 export function namedClusters(
   before: readonly number[],
@@ -39,6 +41,7 @@ export function namedClusters(
   now: Int32Array,
   k: number,
   next: number,
+  back: (cluster: number) => number | null = () => null,
 ): Named {
   const places = new Map(before.map((id, place) => [id, place]));
   const shared = before.map(() => new Float64Array(k));
@@ -59,10 +62,12 @@ export function namedClusters(
   for (const cluster of bySize) {
     if (ids[cluster] >= 0) continue;
     const from = before.filter((_, old) => isHeir(old, cluster));
-    ids[cluster] = next++;
-    lineage.push(
-      from.length ? { what: 'split', id: ids[cluster], from } : { what: 'born', id: ids[cluster] },
-    );
+    const known = from.length ? null : back(cluster);
+    const isBack = known !== null && !ids.includes(known);
+    const id = isBack ? known : next++;
+    ids[cluster] = id;
+    if (isBack) lineage.push({ what: 'returned', id });
+    else lineage.push(from.length ? { what: 'split', id, from } : { what: 'born', id });
   }
   for (const [old, id] of before.entries()) {
     if (ids.includes(id)) continue;

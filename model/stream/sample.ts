@@ -22,6 +22,17 @@ export interface Drawn {
   keys: Float64Array;
 }
 
+/** What rows weigh once all of them have come, and rows before them that weighed this much: Σ 2^(−a/half-life). */
+export function weightAfter(
+  before: number,
+  rows: number,
+  halfLife: number | null,
+): { before: number; rows: number } {
+  if (halfLife === null) return { before, rows };
+  const left = 2 ** (-rows / halfLife);
+  return { before: left * before, rows: (1 - left) / -Math.expm1(-Math.LN2 / halfLife) };
+}
+
 /** Rows that are waiting to be compared, as a multiple of those that stay. */
 const WAITING = 2;
 

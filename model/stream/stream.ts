@@ -1,4 +1,5 @@
 import type { Drift } from './drift.ts';
+import type { Gone, Heyday } from './fading.ts';
 import type { StreamSample } from './sample.ts';
 
 /** What a run keeps of all the rows that its clusters come from, besides the state of training: what its next update begins with. */
@@ -11,6 +12,9 @@ export interface Stream extends StreamSample {
   /** The id of each cluster of the state, and the next one that is not given yet. */
   readonly ids: readonly number[];
   readonly next: number;
+  /** Of each cluster the heyday; and clusters that are gone. */
+  readonly heydays: readonly Heyday[];
+  readonly gone: readonly Gone[];
   /** Of each row of the sample the id of its cluster; −1 of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
   /** How the rows of the last update differ from those before; null before the first. */

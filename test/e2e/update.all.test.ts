@@ -200,6 +200,24 @@ describe('a half-life', () => {
     const expected = (1 - faded) * (300 / Math.LN2) + faded * before;
     assert.ok(Math.abs(shape[0] - expected) < 4 * Math.sqrt(expected), `${shape[0]}, not ${expected} rows`);
   });
+
+  test('lets a cluster without rows go, and gives it its id again when it returns', async () => {
+    const [left] = lineageOf(path('run-a')).ids;
+    const before = (await predict({ run: path('run-a'), data: all.data })).labels;
+    const without = rowsAt(
+      'without.npy',
+      numbers.filter((i) => before[i] !== left && all.classes[i] !== LATE).slice(0, 1500),
+    );
+    const half = ['--half-life', 200];
+    jsonOf(await dpmesh(updateArgs(path('run-a'), without.data, path('left'), ...half)));
+    assert.deepEqual(lineageOf(path('left')).lineage, [{ what: 'gone', id: left }]);
+    assert.ok(!lineageOf(path('left')).ids.includes(left));
+    jsonOf(await dpmesh(updateArgs(path('left'), same.data, path('back'), ...half)));
+    assert.deepEqual(lineageOf(path('back')).lineage, [{ what: 'returned', id: left }]);
+    const after = labelsOf(path('back')).data;
+    const again = (await predict({ run: path('run-a'), data: same.data })).labels;
+    assert.ok(again.filter((label, i) => label === after[i]).length >= 0.99 * after.length);
+  });
 });
 
 describe('dpmesh update refuses', () => {

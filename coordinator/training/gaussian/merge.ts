@@ -10,7 +10,7 @@ import { addStatistics } from '../../../model/statistics.ts';
 import { pcaSplit, totalOf } from '../halves.ts';
 import { byCluster, type Partition } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { tempering } from '../sample.ts';
+import { mergeTempering, tempering } from '../sample.ts';
 import { emitProposal, withChange, withUnits } from '../train.ts';
 import { type ClusterRowsOf, logSoftMergeRatio } from './overlap.ts';
 import { metricOf } from './sub-clusters.ts';
@@ -28,14 +28,15 @@ export async function mergeStep(
   const { mixture, prior } = state;
   const { alpha } = run.config;
   const zeta = tempering(run, state);
+  const counted = mergeTempering(run, state);
   const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
   // Where none overlap, hard statistics decide as well; but two that are all have to gain more than a law of a single cluster.
   const isSoft = state.overlaps ? mixture.k > 1 : mixture.k === 2;
   const pairs = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => {
     const { a, b } = pair;
-    const logRatio = logMergeRatio(prior, T[a], T[b], alpha, zeta);
+    const logRatio = logMergeRatio(prior, T[a], T[b], alpha, counted);
     // Overlap is worth log 2 a row at most: some are farther apart than that.
-    const mayOverlap = logRatio > -zeta * (T[a][0] + T[b][0]) * Math.LN2;
+    const mayOverlap = logRatio > -counted * (T[a][0] + T[b][0]) * Math.LN2;
     return { ...pair, logRatio, isSoft: isSoft && mayOverlap && T[a][0] > 0 && T[b][0] > 0 };
   });
   const rows = clusterRows && pairs.some((pair) => pair.isSoft) ? await clusterRows(run, state) : null;

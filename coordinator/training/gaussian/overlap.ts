@@ -35,7 +35,7 @@ import { relearnedPrior } from '../epoch.ts';
 import { totalOf } from '../halves.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { tempering } from '../sample.ts';
+import { mergeTempering, tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import type { Search } from './shapes.ts';
 import type { Split } from './sub-clusters.ts';
@@ -377,6 +377,7 @@ export function logSoftMergeRatio(
   const both = judged(run, state, clusterRows, [a, b]);
   const parts = partsByMixture(state, both, [a, b]);
   if (!parts) return Infinity;
-  const gain = ratioOf(parts, both.priorOf, run.config.alpha, both.zeta);
+  const zeta = (both.zeta / tempering(run, state)) * mergeTempering(run, state);
+  const gain = ratioOf(parts, both.priorOf, run.config.alpha, zeta);
   return state.mixture.k === 2 ? singleGain(both) - gain : -gain;
 }

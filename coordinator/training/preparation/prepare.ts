@@ -52,6 +52,7 @@ export interface Inherited {
   prior: Niw;
   /** As of `Prepared`. */
   covariance: Float64Array;
+  seen: number;
 }
 
 /** What it is prepared by. */
@@ -126,17 +127,17 @@ export function prepareUpdate(
   dispatcher: Preparing,
   { sampleRows, hashes }: DataMoments,
 ): Run {
-  const { likelihood, transform, prior, covariance } = from;
+  const { likelihood, transform, prior, covariance, seen } = from;
   publishHashes({ dispatcher }, hashes);
   publishTransform({ dispatcher, transform }, 1);
   const sample = sampleOf(1, sampleRows);
-  const same = { transform, covariance, prior, why: null, unknown: null };
+  const same = { transform, covariance, prior, seen, why: null, unknown: null };
   return runOf({ gaussian, graph }[likelihood], dispatcher, { config, layout, sample, ...same });
 }
 
 type Fixed = Pick<
   Run,
-  'config' | 'layout' | 'sample' | 'transform' | 'covariance' | 'prior' | 'why' | 'unknown'
+  'config' | 'layout' | 'sample' | 'seen' | 'transform' | 'covariance' | 'prior' | 'why' | 'unknown'
 >;
 
 /** The run with what follows from what is fixed. */

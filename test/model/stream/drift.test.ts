@@ -30,7 +30,7 @@ function stream(seed: number) {
   });
   const mixture = mStep(prior, T, 0);
   return {
-    of: (...args: Parameters<typeof draw>) => driftOf(mixture, prior, before, draw(...args).rows),
+    of: (...args: Parameters<typeof draw>) => driftOf(mixture, prior, before, draw(...args).rows).drift,
     normal: () => rng.normal(),
   };
 }

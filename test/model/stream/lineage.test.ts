@@ -37,6 +37,21 @@ describe('ids of clusters', () => {
     });
   });
 
+  test('one of new rows may be one that was gone, under its id; one of earlier rows may not', () => {
+    const [was, now] = rowsOf([
+      [0, 0, 60],
+      [0, 1, 40],
+      [-1, 2, 30],
+      [-1, 3, 20],
+    ]);
+    const { ids, next, lineage } = namedClusters([0], was, now, 4, 9, () => 4);
+    assert.deepEqual([ids, next], [[0, 9, 4, 10], 11]);
+    assert.deepEqual(
+      lineage.map(({ what }) => what),
+      ['split', 'returned', 'born'],
+    );
+  });
+
   test('of two that join the one with most rows goes on; one whose rows are scattered is gone', () => {
     const [was, now] = rowsOf([
       [0, 0, 50],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { priority } from '../../../model/random.ts';
-import { type StreamSample, withNewRows } from '../../../model/stream/sample.ts';
+import { type StreamSample, weightAfter, withNewRows } from '../../../model/stream/sample.ts';
 
 const EMPTY: StreamSample = { keys: new Float64Array(), most: 100 };
 
@@ -61,6 +61,14 @@ describe('the sample of a stream', () => {
     const expected = halfLife / (2 * Math.LN2);
     assert.ok(Math.abs(recent - expected) < 4 * Math.sqrt(expected), `${recent}, not ${expected}`);
     assert.ok(Math.abs(rows.length - 2 * expected) < 4 * Math.sqrt(2 * expected), `${rows.length} rows`);
+  });
+
+  test('weighs as its rows do', () => {
+    const weight = (ages: number[]) => ages.reduce((sum, age) => sum + 2 ** (-age / 50), 0);
+    const after = weightAfter(weight([0, 1, 2]), 120, 50);
+    assert.ok(Math.abs(after.before - weight([120, 121, 122])) < 1e-9);
+    assert.ok(Math.abs(after.rows - weight(Array.from({ length: 120 }, (_, age) => age))) < 1e-9);
+    assert.deepEqual(weightAfter(30, 12, null), { before: 30, rows: 12 });
   });
 
   test('a half-life that ends leaves the rows that there are', () => {
