@@ -11,6 +11,8 @@ import { type Centres, reorderedCentres } from '../model/description/distances.t
 import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
+import { alarmsOf } from '../model/stream/drift.ts';
+import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
@@ -84,7 +86,7 @@ export function describeStage(context: RunContext): RunStage {
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
         const { stream, lineage } = state.labelled!;
-        if (stream) out.json(LINEAGE, { update: stream.updates, ids: stream.ids, lineage });
+        if (stream) out.json(LINEAGE, { ...lineageFile(stream), lineage });
         const { images, table, names = null } = source;
         if (images) out.bytes(IMAGES, imageLines(images));
         if (table?.dropped.length)
@@ -172,6 +174,12 @@ export function replicateStage(context: RunContext): RunStage {
     },
   };
 }
+
+/** `drift`: as in the event. */
+const lineageFile = ({ updates, ids, drift }: Stream) => ({
+  ...{ update: updates, ids },
+  drift: drift && { ...drift, alarms: alarmsOf(drift) },
+});
 
 /** `summary`: null before there is one. */
 function writeResult(context: RunContext, state: RunState, summary: Summary | null): void {
@@ -288,7 +296,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 }
 
 function notesOfRun(
-  { run, clusters, ended, data, layout, source, labelled }: RunState,
+  { run, clusters, ended, data, source, labelled }: RunState,
   outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed' | 'alike'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
@@ -296,13 +304,15 @@ function notesOfRun(
   const { config, d } = run!;
   const { sample, steps, graph = null } = clusters!;
   const { found, added, shapes } = labelled!;
-  return notesOn({
+  const alarm = labelled!.stream?.alarm ?? null;
+  const notes = notesOn({
     ...outcome,
     ...{ unexplained: found.unexplained, added, shapes, unknown: run!.unknown },
-    ...{ config, reason: ended!, d, rows: layout.rows, steps, graph },
+    ...{ config, reason: ended!, d, rows: outcome.sizes.reduce((a, b) => a + b, 0), steps, graph },
     sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },
   });
+  return [...(alarm === null ? [] : [alarm]), ...notes];
 }
 
 /** Repeats `attempt` while it fails with a WriteError, after each of `delays` (seconds) in turn. */

@@ -6,7 +6,7 @@ import { ofFirst } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
-import { DRAWN, rowsAt, SAMPLE, STATE, writeState } from './storage/stream-files.ts';
+import { DRAWN, partOf, rowsAt, SAMPLE, STATE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
 /** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not of a graph, nor with an encoder. */
@@ -52,7 +52,8 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     labels: Int32Array.from(rows, (row) => found.labels[row]),
     ids: Array.from({ length: k }, (_, cluster) => cluster),
     next: k,
-    drift: null,
+    ...{ drift: null, alarm: null },
+    parts: [partOf(config, layout, state.data!.hashes)],
     heydays: found.counts
       .slice(0, k)
       .map((peak, cluster) => ({ peak, T: scaleStatistics(found.T[cluster], rows.length / layout.rows) })),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { yieldToEventLoop } from '../base/slices.ts';
+import { UserError } from '../base/user-error.ts';
 import { blockHash } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import type { Source } from '../data/source.ts';
@@ -27,7 +28,7 @@ import {
 } from './run-state.ts';
 import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
-import { DRAWN, readDrawn, readStream, rowsAt, SAMPLE, writeState } from './storage/stream-files.ts';
+import { DRAWN, partOf, readDrawn, readStream, rowsAt, SAMPLE, writeState } from './storage/stream-files.ts';
 import type { FullPassResult, Output } from './training/full-pass.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
@@ -232,13 +233,26 @@ async function drawRows(
   const { source, layout, config, out } = context;
   const base = readStream(run);
   const stream = base.stream!;
+  const part = partOf(config, layout, read.hashes);
+  const known = stream.parts.findIndex(({ fingerprint }) => fingerprint === part.fingerprint);
+  if (known >= 0)
+    throw new UserError(
+      `${config.data}: its rows are in ${run} already (${known ? `update ${known}` : 'the first run'}), and each counts once; pass other rows`,
+    );
   const before = await openSource(join(run, SAMPLE));
   try {
-    const { drift, arrivals } = await driftFrom(context, base, before);
+    const { drift, arrivals, alarm } = await driftFrom(context, base, before);
     const drawn = withNewRows(stream, source.rows, priority(config.seed), halfLife);
     const weight = weightAfter(stream.weight, source.rows, halfLife);
     const aged = {
-      ...{ ...stream, drift, keys: drawn.keys, seen: stream.seen + source.rows },
+      ...{
+        ...stream,
+        drift,
+        alarm,
+        parts: [...stream.parts, part],
+        keys: drawn.keys,
+        seen: stream.seen + source.rows,
+      },
       weight: weight.before + weight.rows,
       labels: Int32Array.from(drawn.keys, (_, i) => stream.labels[drawn.kept[i] ?? -1] ?? -1),
     };
@@ -312,7 +326,7 @@ async function driftFrom(
   { source, config, trainer, emit, warn }: RunContext,
   { transform, state }: ClusterCheckpoint,
   sample: Source,
-): Promise<{ drift: Drift; arrivals: Float64Array }> {
+): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null }> {
   const { k, d } = state.mixture;
   const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
   const every = Math.ceil(sample.rows / most);
@@ -328,6 +342,9 @@ async function driftFrom(
   const { drift } = found;
   const alarms = alarmsOf(drift);
   emit({ type: 'drift', ...drift, alarms });
-  if (alarms.length) warn(driftText(config.data, drift, alarms, changedColumn(source, old, fresh)));
-  return found;
+  const alarm = alarms.length
+    ? driftText(config.data, drift, alarms, changedColumn(source, old, fresh))
+    : null;
+  if (alarm !== null) warn(alarm);
+  return { ...found, alarm };
 }

@@ -146,7 +146,8 @@ const clusterHeader = z.object({
       ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
       ...{ ids: z.array(count), next: count },
       ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
-      drift: z.nullable(drift),
+      ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
+      parts: z.array(z.object({ data: z.string(), rows: count, fingerprint: z.string() })),
     }),
   ),
   /** Only with the graph likelihood. */
@@ -239,8 +240,10 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ updates, seen, weight, most, ids, next, drift, heydays, gone }: Stream) => ({
-  ...{ updates, seen, weight, most, ids: [...ids], next, drift },
+const aboutStream = ({ heydays, gone, keys, labels, covariance, ...about }: Stream) => ({
+  ...about,
+  ids: [...about.ids],
+  parts: [...about.parts],
   peaks: heydays.map(({ peak }) => peak),
   gone: gone.map(({ id, since }) => ({ id, since })),
 });

@@ -2,9 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
+import { absolute } from '../../data/remote/address.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
+import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
-import { type ClusterCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import type { Layout } from '../../model/layout.ts';
+import type { Part } from '../../model/stream/stream.ts';
+import type { RunConfig } from '../config.ts';
+import { type ClusterCheckpoint, encodeCheckpoint, fingerprint } from './checkpoint.ts';
 import { readCheckpoint } from './checkpoints.ts';
 import type { RunDirectory } from './run-directory.ts';
 
@@ -13,6 +18,13 @@ import type { RunDirectory } from './run-directory.ts';
  * and, while an update is in progress, the state with which it began.
  */
 export const [SAMPLE, STATE, DRAWN] = ['stream/sample.npy', 'stream/state.ckpt', 'stream/drawn.ckpt'];
+
+/** The data of a run, in its manifest. */
+export const partOf = ({ data }: RunConfig, { rows }: Layout, hashes: Uint8Array): Part => ({
+  data: absolute(data),
+  rows,
+  fingerprint: fingerprint(hashes),
+});
 
 export async function writeState(
   out: Pick<RunDirectory, 'bytes'>,
@@ -39,6 +51,8 @@ export function readStream(run: string): ClusterCheckpoint {
     throw refused(
       'it has kept no sample of its rows, as runs with a graph or an encoder, and of earlier versions',
     );
+  const files = runFiles(run, recordedHashes(run));
+  for (const name of [SAMPLE, STATE]) files.assertIntact(name);
   const saved = readCheckpoint(path);
   if ('problem' in saved) throw refused(saved.problem);
   if (!saved.checkpoint.stream || !saved.checkpoint.transform)

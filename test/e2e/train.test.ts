@@ -137,6 +137,9 @@ describe('a run', () => {
       ),
       'responsibilities.npy',
       'run.json',
+      'stream',
+      'stream/sample.npy',
+      'stream/state.ckpt',
       'tree.json',
     ]);
     const { config, data, result, dpmesh: version, identity } = runFileOf(base);

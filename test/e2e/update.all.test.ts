@@ -1,6 +1,6 @@
 // Updates: new rows go into a finished run, whose clusters keep their ids; the same bytes whoever computes them, and after a kill.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
@@ -130,6 +130,7 @@ describe('an update', () => {
     );
     const [warning] = ofType(loud, 'warning');
     assert.match(warning.message, /late\.npy: the new rows are not like those before: \d+ % of them/);
+    assert.equal(runFileOf(path('run-b')).result.notes[0], warning.message);
     const scaled = Float32Array.from(all.rows.slice(0, 500 * D), (x, p) => (p % D === 2 ? 1000 * x : x));
     writeNpy(path('scaled.npy'), '<f4', [500, D], scaled);
     const { stderr } = await dpmesh(updateArgs(path('run-a'), path('scaled.npy'), path('run-scaled')));
@@ -212,10 +213,14 @@ describe('a half-life', () => {
     jsonOf(await dpmesh(updateArgs(path('run-a'), without.data, path('left'), ...half)));
     assert.deepEqual(lineageOf(path('left')).lineage, [{ what: 'gone', id: left }]);
     assert.ok(!lineageOf(path('left')).ids.includes(left));
-    jsonOf(await dpmesh(updateArgs(path('left'), same.data, path('back'), ...half)));
+    const back = rowsAt(
+      'back.npy',
+      numbers.slice(4500).filter((i) => all.classes[i] !== LATE),
+    );
+    jsonOf(await dpmesh(updateArgs(path('left'), back.data, path('back'), ...half)));
     assert.deepEqual(lineageOf(path('back')).lineage, [{ what: 'returned', id: left }]);
     const after = labelsOf(path('back')).data;
-    const again = (await predict({ run: path('run-a'), data: same.data })).labels;
+    const again = (await predict({ run: path('run-a'), data: back.data })).labels;
     assert.ok(again.filter((label, i) => label === after[i]).length >= 0.99 * after.length);
   });
 });
@@ -230,6 +235,13 @@ describe('dpmesh update refuses', () => {
     const unfinished = changedCopy(run, path('unfinished'), (at) => rmSync(join(at, 'stream', 'state.ckpt')));
     await refuses(unfinished, same.data, [], 'cannot be updated', 'dpmesh train');
     await refuses(path('nothing'), same.data, [], 'not a run directory');
+    const damaged = changedCopy(run, path('damaged'), (at) => {
+      const file = join(at, 'stream', 'sample.npy');
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 5] ^= 8;
+      writeFileSync(file, bytes);
+    });
+    await refuses(damaged, same.data, [], 'sample.npy is damaged');
   });
   test('rows of other columns, or that cannot be computed with', async () => {
     writeNpy(path('wide.npy'), '<f4', [10, D + 1], new Float32Array(10 * (D + 1)));
@@ -238,6 +250,10 @@ describe('dpmesh update refuses', () => {
     bad[7 * D] = Number.NaN;
     writeNpy(path('bad.npy'), '<f4', [100, D], bad);
     await refuses(path('run'), path('bad.npy'), [], 'NaN', 'row 7');
+  });
+  test('rows that are in it already', async () => {
+    await refuses(path('run-b'), same.data, [], 'same.npy', 'update 1');
+    await refuses(path('run-b'), first.data, [], 'the first run');
   });
   test('a half-life that is none, and a directory that is in use', async () => {
     await refuses(path('run'), same.data, ['--half-life', 0], '--half-life');

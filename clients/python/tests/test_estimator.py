@@ -40,6 +40,37 @@ class Tensor:
         return self.values
 
 
+class Updated(unittest.TestCase):
+    def test_clusters_keep_their_labels_and_new_ones_get_new_ones(self) -> None:
+        model = DPMesh(**QUICK).partial_fit(X)
+        before = model.predict(X)
+        self.assertEqual((model.lineage_, model.drift_), ([], None))
+        new = X[::2] + np.float32(0.01)
+        self.assertIs(model.update(new), model)
+        np.testing.assert_array_equal(model.labels_, before[::2])
+        self.assertEqual(len(model.labels_), len(new))
+        self.assertEqual((model.lineage_, model.drift_["alarms"]), ([], []))
+        far = np.random.default_rng(3).normal(40, 0.5, (400, 3)).astype(np.float32)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model.partial_fit(far)
+        self.assertRegex(str(said[0].message), "^X: the new rows are not like those before: 100 % of them")
+        self.assertEqual(model.lineage_, [{"what": "born", "id": 3}])
+        self.assertEqual({*model.labels_.tolist()}, {3})
+        self.assertEqual({*model.predict(X).tolist()}, {0, 1, 2})
+        self.assertEqual(model.n_clusters_, 4)
+
+    def test_a_run_with_a_path_stays(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            model = DPMesh(**QUICK, out=f"{folder}/run").fit(X)
+            model.update(X[:100] + np.float32(0.01))
+            self.assertEqual(Path(model.run_directory_), Path(folder).resolve() / "run-2")
+            again = DPMesh.load(f"{folder}/run-2")
+            np.testing.assert_array_equal(again.labels_, model.labels_)
+            with self.assertRaisesRegex(ValueError, r"^X: its rows are in the estimator already \(update 1\)"):
+                again.update(X[:100] + np.float32(0.01))
+
+
 class Fitted(unittest.TestCase):
     model: DPMesh
 

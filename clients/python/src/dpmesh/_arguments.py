@@ -25,11 +25,28 @@ def train_arguments(options: Options, data: Input, out: Path, folder: Path) -> l
     file.write_text(json.dumps(given, default=_plain), "utf-8")
     command = "train" if options.bind is None else "coordinator"
     arguments = [command, f"--data={data.path}", f"--out={out}", f"--config={file}", "--events"]
-    if not options.draw_report:
-        arguments.append("--no-report")
+    return [*arguments, *_run_arguments(options, but=("out",))]
+
+
+def update_arguments(
+    options: Options, data: Input, run: Path, out: Path | None, half_life: float | None
+) -> list[str]:
+    """The arguments that take `data` into a run."""
+    if options.bind is not None:
+        raise ValueError("update starts its own workers: leave bind out")
+    arguments = ["update", str(run), f"--data={data.path}", "--events"]
+    if out is not None:
+        arguments.append(f"--out={out}")
+    if half_life is not None:
+        arguments.append(f"--half-life={half_life}")
+    return [*arguments, *_run_arguments(options, but=("out", "force"))]
+
+
+def _run_arguments(options: Options, but: tuple[str, ...]) -> list[str]:
+    arguments = [] if options.draw_report else ["--no-report"]
     for name, flag in RUN_OPTIONS.items():
         value = getattr(options, name)
-        if name != "out" and value is not None:
+        if name not in but and value is not None:
             arguments += _argument(flag, value)
     return arguments if options.http is not None else [*arguments, "--no-http"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import labels_file, train_arguments
+from ._arguments import labels_file, train_arguments, update_arguments
 from ._centers import cluster_means
 from ._command import Event, run_command
 from ._features import check_count, check_names
@@ -26,6 +26,8 @@ from ._saved_run import SavedRun
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: Says of an update that its rows are in the run.
+_KNOWN = "its rows are in the estimator already"
 #: Options that mean columns by name: a DataFrame then goes to dpmesh as a table.
 _TABLE_OPTIONS = ("columns", "drop", "id", "text", "impute", "categorical")
 
@@ -65,6 +67,10 @@ class DPMesh(Parameters, Options):
         The number of columns.
     feature_names_in_ : ndarray of str
         The names of the columns; only where `X` has names that are all text.
+    lineage_ : list of dict
+        After `update`, what became of clusters in it: ``what`` (born, split, merged, gone, returned) and ``id``.
+    drift_ : dict or None
+        After `update`, how its rows differed from those before, and ``alarms``, what of it matters.
     result_ : dict
         The summary of the run: scores, epochs, seconds, and ``notes``, reasons to doubt the result.
     run_directory_ : str
@@ -101,6 +107,34 @@ class DPMesh(Parameters, Options):
         """Finds the clusters of the rows `X`, and returns the cluster of each."""
         labels: NDArray[np.int32] = self.fit(X).labels_
         return labels
+
+    def update(self, X: Any, *, half_life: float | None = None) -> Self:
+        """Takes the new rows `X` into the fitted run: clusters go on, and keep their labels; new ones get new labels.
+
+        ``labels_`` and what else is said of rows are those of `X`. With `half_life`, rows count half once so many have come after
+        them. The run of an estimator with ``out`` stays, and the new one lies beside it, in ``out``-2, -3 and so on.
+        """
+        before = self._fitted_run()
+        with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
+            folder = Path(temporary)
+            data = self._new_rows(X, folder)
+            run = SavedRun() if before.is_temporary else None
+            arguments = update_arguments(self, data, before.path, None if run is None else run.path, half_life)
+            result = self._followed(arguments, folder, before.path)
+            self._keep(data, run or SavedRun(result["out"]), result)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """`fit` at first, then `update`; rows that are in the run already are left out, with a warning. `y` is ignored."""
+        if getattr(self, "_run", None) is None:
+            return self.fit(X)
+        try:
+            return self.update(X)
+        except ValueError as error:
+            if _KNOWN not in str(error):
+                raise
+            warnings.warn(str(error), stacklevel=2)
+            return self
 
     @classmethod
     def load(cls, run_directory: str | Path) -> Self:
@@ -209,6 +243,10 @@ class DPMesh(Parameters, Options):
         return self._centers
 
     def _train(self, data: Input, run: SavedRun, folder: Path) -> Event:
+        return self._followed(train_arguments(self, data, run.path, folder), folder)
+
+    def _followed(self, arguments: list[str], *hidden: Path) -> Event:
+        """Runs a command that trains, with its progress and warnings. `hidden`: folders that mean nothing to the user."""
         said: list[str] = []
         most_epochs = self.max_epochs or MOST_EPOCHS[self.schedule or "fast"]
         with progress(self.verbose, most_epochs) as show:
@@ -219,12 +257,11 @@ class DPMesh(Parameters, Options):
                 show(event)
 
             try:
-                arguments = train_arguments(self, data, run.path, folder)
-                result = run_command(arguments, on_event, lambda message: readable(message, folder))
+                result = run_command(arguments, on_event, lambda message: readable(message, *hidden))
                 said += result["notes"]
             finally:
-                for message in said:
-                    warnings.warn(readable(message, folder), stacklevel=3)
+                for message in dict.fromkeys(said):
+                    warnings.warn(readable(message, *hidden), stacklevel=4)
         return result
 
     def _keep(self, data: Input, run: SavedRun, result: Event) -> None:
@@ -243,6 +280,8 @@ class DPMesh(Parameters, Options):
         self.copies_: NDArray[np.int32] = run.copies()
         self.n_features_in_: int = data.columns or stored["dim"]
         self.result_ = result
+        self.lineage_: list[dict[str, Any]] = run.lineage()
+        self.drift_: dict[str, Any] | None = run.drift()
         for name in ("feature_names_in_", "responsibilities_"):
             vars(self).pop(name, None)
         if data.names is not None:
@@ -255,7 +294,8 @@ class DPMesh(Parameters, Options):
             names = run.json("model/transform.json").get("names") or [str(i) for i in range(stored["dim"])]
             rows = numbers_named(data.frame, names, stored["table"]["fill"])
         self._centers: NDArray[np.float64] | None = None
-        if rows is not None and len(rows) == len(self.labels_):
+        # The clusters of an update are of all rows so far.
+        if rows is not None and len(rows) == len(self.labels_) and self.drift_ is None:
             inliers = np.where(self.outliers_, np.int32(-1), self.labels_)
             self._centers = cluster_means(rows, inliers, self.n_clusters_)
 
@@ -284,17 +324,22 @@ class DPMesh(Parameters, Options):
             return {**options, "id": ""} if self._by_names else {}
         return options if self._by_numbers or hasattr(X, "obsm") else {}
 
+    def _new_rows(self, X: Any, folder: Path) -> Input:
+        """Rows that are to have the columns of `fit`."""
+        data = open_input(self._arranged(X), folder, self._new_options(X))
+        if data.columns is not None and (data.names is None or not self._by_names):
+            check_names(getattr(self, "feature_names_in_", None), data.names)
+        # Of a table dpmesh knows which of the columns it needs.
+        if not self._by_names:
+            check_count(self.n_features_in_, data.columns)
+        return data
+
     def _apply(self, X: Any, output: str) -> Any:
         """Runs predict and returns one of the arrays that it writes."""
         run = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = open_input(self._arranged(X), folder, self._new_options(X))
-            if data.columns is not None and (data.names is None or not self._by_names):
-                check_names(getattr(self, "feature_names_in_", None), data.names)
-            # Of a table dpmesh knows which of the columns it needs.
-            if not self._by_names:
-                check_count(self.n_features_in_, data.columns)
+            data = self._new_rows(X, folder)
             written = folder / "predicted"
             written.mkdir()
             arguments = ["predict", f"--run={run.path}", f"--data={data.path}", f"--out={written / 'labels.npy'}"]

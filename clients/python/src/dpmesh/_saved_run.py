@@ -26,7 +26,7 @@ from ._command import run_command
 
 #: Files that predict, report, cut and scores need; and those that an estimator of the run needs besides.
 _KEPT = ("run.json", "tree.json", "labels.*", "kept-rows.npy", "model/*", "report/report.html", "report/*.png")
-_SAVED = (*_KEPT, "*.json", "*.npy", "mixture/*", "report/*")
+_SAVED = (*_KEPT, "*.json", "*.npy", "mixture/*", "stream/*", "report/*")
 #: Bytes of a JSON file, at most.
 _MOST_JSON = 64 << 20
 
@@ -118,6 +118,13 @@ class SavedRun:
             for row in (row for cluster in clusters for row in (*cluster["exemplars"], *cluster["border"])):
                 row["row"] = int(kept[row["row"]])
         return clusters
+
+    def lineage(self) -> list[dict[str, Any]]:
+        """What became of clusters in the update that the run is; empty of another run."""
+        return self.json("lineage.json")["lineage"] if (self.path / "lineage.json").exists() else []
+
+    def drift(self) -> dict[str, Any] | None:
+        return self.json("lineage.json")["drift"] if (self.path / "lineage.json").exists() else None
 
     def picture(self, name: str) -> Path:
         """A file of the report, which is drawn if it is not there."""
