@@ -78,11 +78,11 @@ function flip(file: string, at: number): void {
 describe('a damaged model', () => {
   test('run.json has the hash of each of its files', () => {
     const { files } = runFileOf(run);
-    const names = ['model', 'mixture'].flatMap((part) =>
+    const names = ['model', 'mixture', 'stream'].flatMap((part) =>
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
     names.push('labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy', 'clusters.json', 'tree.json');
-    assert.equal(names.length, 15);
+    assert.equal(names.length, 17);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 

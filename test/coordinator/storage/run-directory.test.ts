@@ -340,7 +340,7 @@ describe('a run directory', () => {
 });
 
 describe('a run directory in which a link was made during the run', () => {
-  for (const name of ['model', 'mixture', 'checkpoints', 'report', 'labels.npy', 'run.json'])
+  for (const name of ['model', 'mixture', 'checkpoints', 'stream', 'report', 'labels.npy', 'run.json'])
     test(`${name}: nothing is written through it, and the run stops`, async () => {
       const elsewhere = join(home, `elsewhere-${++count}`);
       mkdirSync(elsewhere);
