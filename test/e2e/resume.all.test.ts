@@ -72,6 +72,8 @@ before(async () => {
   expected = await undisturbedHashes(easy.data, path('quiet'), ...FLAGS);
   const { k, epochs } = runFileOf(path('quiet')).result;
   assert.deepEqual([k, epochs], [K, EPOCHS]);
+  // Of several workers an idle one may read the shards of a slow one, too.
+  assert.equal(ofType(eventsOf(path('quiet')), 'done')[0].rowsRead, 2 * 2000);
   assert.ok(checkpointsOf(path('quiet')).length <= 3);
 });
 
@@ -84,7 +86,6 @@ describe('the same bytes', { concurrency: 2 }, () => {
       const run = path(name);
       const json = jsonOf(await dpmesh(trainArgs(easy.data, run, ...flags, ...FLAGS)));
       assert.equal(json.workers, flags[1]);
-      assert.deepEqual(ofType(eventsOf(run), 'done')[0].rowsRead, 2 * 2000);
       assert.deepEqual(resultHashes(run), expected);
     });
 
