@@ -23,6 +23,7 @@ import type { Checkpoints } from './storage/checkpoints.ts';
 import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
+import { removeDrawn } from './storage/stream-files.ts';
 import { copiesInData } from './training/sample.ts';
 
 /** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
@@ -136,6 +137,7 @@ export function describeStage(context: RunContext): RunStage {
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
+        if (state.update) removeDrawn(out);
         return result;
       });
       written?.();

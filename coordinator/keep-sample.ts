@@ -1,12 +1,11 @@
-import { join } from 'node:path';
-import { remove } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
+import { rowsAt } from '../data/rows-at.ts';
 import { priority } from '../model/random.ts';
 import { ofFirst } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
-import { DRAWN, partOf, rowsAt, SAMPLE, STATE, writeState } from './storage/stream-files.ts';
+import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
 /** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not of a graph, nor with an encoder. */
@@ -15,7 +14,7 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
   const { run, data, encoding, clusters, labelled, update } = state;
   if (encoding || clusters!.graph) return;
   const stream = labelled!.stream ?? (await firstSample(context, state));
-  await writeState(out, STATE, {
+  await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),
     // Bytes of a run do not depend on how long it took.
@@ -26,7 +25,6 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
     ended: state.ended,
     stream,
   });
-  if (update) remove(join(out.path, DRAWN));
 }
 
 /** Rows whose priorities are looked at without yielding. */
@@ -54,9 +52,9 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     next: k,
     ...{ drift: null, alarm: null },
     parts: [partOf(config, layout, state.data!.hashes)],
-    heydays: found.counts
+    peaks: found.counts
       .slice(0, k)
-      .map((peak, cluster) => ({ peak, T: scaleStatistics(found.T[cluster], rows.length / layout.rows) })),
+      .map((weight, k) => ({ weight, T: scaleStatistics(found.T[k], rows.length / layout.rows) })),
     gone: [],
     covariance: state.run!.covariance,
   };

@@ -4,6 +4,7 @@ import type { Source } from '../data/source.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { atomOf, gridStep } from '../model/grid.ts';
 import { block } from '../model/layout.ts';
+import type { State } from '../model/state.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
@@ -17,7 +18,7 @@ import { type DataMoments, FEW_COLUMNS, isGraph } from './training/reading/momen
  * are decided, and the run directory is there.
  */
 export function readStage(context: RunContext): RunStage {
-  const { config, out, checkpoints, trainer, dispatcher, emit, resume, observer } = context;
+  const { config, out, trainer, dispatcher, emit, resume, observer } = context;
   let isFirst = true;
   return {
     name: 'read',
@@ -48,22 +49,12 @@ export function readStage(context: RunContext): RunStage {
       await out.create(runFile(metadata, null));
       // Made before there were latent vectors, the file does not describe them yet.
       if (encoding) out.json('run.json', runFile(metadata, null));
-      const { rows, dim, shards } = context.layout;
-      if (isFirst && resume)
-        emit({
-          type: 'resume',
-          epoch: clusters?.epoch ?? 0,
-          k: clusters?.mixture.k ?? run.likelihood.initK,
-          from: (clusters && resume.from?.path) ?? null,
-        });
-      else if (isFirst) emit({ type: 'start', rows, dim, sample: sampled, shards });
+      if (isFirst) announce(context, clusters, clusters?.mixture.k ?? run.likelihood.initK, sampled);
       isFirst = false;
       const { why } = run;
       if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
       if (clusters && resume?.from) {
-        // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
-        if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
-        observer?.state(clusters);
+        goOn(context, clusters);
         const { below } = clusters.sample;
         const copies = clusters.graph?.copies;
         if (copies || below !== run.sample.below)
@@ -72,6 +63,25 @@ export function readStage(context: RunContext): RunStage {
       return next;
     },
   };
+}
+
+/** Says that the run begins with K clusters, or goes on with `clusters`. */
+export function announce(
+  { resume, emit, layout: { rows, dim, shards } }: RunContext,
+  clusters: State | null,
+  k: number,
+  sample: number,
+): void {
+  const from = (clusters && resume?.from?.path) ?? null;
+  if (resume) emit({ type: 'resume', epoch: clusters?.epoch ?? 0, k, from });
+  else emit({ type: 'start', rows, dim, sample, shards });
+}
+
+/** Shows the clusters of a checkpoint, which is saved. */
+export function goOn({ resume, checkpoints, observer }: RunContext, clusters: State): void {
+  // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
+  if (resume?.from && !checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
+  observer?.state(clusters);
 }
 
 /** The columns of each column of categories, which follow the others. */

@@ -53,8 +53,6 @@ export interface Update {
   /** The sample of all rows so far, in the order of its keys. */
   readonly sample: Source;
   readonly layout: Layout;
-  /** Of its blocks. */
-  readonly hashes: Uint8Array;
   /** The first reading of the new rows. */
   readonly read: DataMoments;
   /** The stream with the new rows, which have no labels yet. */
@@ -203,7 +201,7 @@ export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Arra
     identity: server.identity(),
     backend: backend && { ...backend, mixed: mixed === true },
     codes: encoding && data && { hashes: data.hashes, dim: state.layout.dim },
-    sample: update && { hashes: update.hashes },
+    sample: update && data && { hashes: data.hashes },
     update: input.update ?? null,
     fences: data?.fences ?? null,
     likelihood: run?.why == null ? null : { name: run.likelihood.name, why: run.why },

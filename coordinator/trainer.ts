@@ -18,7 +18,12 @@ import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState, labellingState } from './training/epoch.ts';
 import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
 import { farBounds, findMissed, withMissed } from './training/missed.ts';
-import type { PrepareInput, Preparing } from './training/preparation/prepare.ts';
+import {
+  type PrepareInput,
+  type Preparing,
+  prepareUpdate,
+  type Unchanged,
+} from './training/preparation/prepare.ts';
 import { prepareByClusters } from './training/preparation/reconsider.ts';
 import {
   type DataMoments,
@@ -44,6 +49,12 @@ export function createTrainer(host: TrainerHost) {
   let training: Training;
   let state: State;
   const stopping = new AbortController();
+  function prepared(next: Run): Prepared {
+    run = next;
+    training = trainingOf(run);
+    const { likelihood, dispatcher, rounds, emit, ...rest } = run;
+    return { ...rest, likelihood: { name: likelihood.name, initK: likelihood.initK } };
+  }
   return {
     /** Reads all rows for the first time. */
     read: (request: MomentsRequest): Promise<DataMoments> => momentsRound(host, request),
@@ -51,10 +62,10 @@ export function createTrainer(host: TrainerHost) {
       setOutliersApart({ ...request, dispatcher: host }, data),
     /** `known`: the likelihood that an earlier session has decided on. */
     async prepare(input: PrepareInput, data: DataMoments, known: Likelihood | null): Promise<Prepared> {
-      run = await prepareByClusters(input, host, data, known);
-      training = trainingOf(run);
-      const { likelihood, dispatcher, rounds, emit, ...prepared } = run;
-      return { ...prepared, likelihood: { name: likelihood.name, initK: likelihood.initK } };
+      return prepared(await prepareByClusters(input, host, data, known));
+    },
+    async prepareUpdate(same: Unchanged, data: DataMoments): Promise<Prepared> {
+      return prepared(prepareUpdate(same, host, data));
     },
     /** The clusters before the first epoch, which are trained from now on. */
     async start(): Promise<State> {

@@ -1,22 +1,20 @@
 import { join } from 'node:path';
-import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
-import { blockHash } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
+import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
-import { block, blockCount, HASH_BYTES, type Layout, layoutOf, shardsFor } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import { ofUnits, renumbered, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf, type Drift } from '../model/stream/drift.ts';
-import { comesBack, fadedClusters, heydayOf, remembered } from '../model/stream/fading.ts';
+import { comesBack } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
-import type { Stream } from '../model/stream/stream.ts';
+import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
-import { assertUnchanged, firstReading } from './read.ts';
+import { announce, assertUnchanged, firstReading, goOn } from './read.ts';
 import {
   aboutCheckpoint,
   metadataOf,
@@ -28,8 +26,9 @@ import {
 } from './run-state.ts';
 import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
-import { DRAWN, partOf, readDrawn, readStream, rowsAt, SAMPLE, writeState } from './storage/stream-files.ts';
+import { partOf, readDrawn, readStream, SAMPLE, writeDrawn } from './storage/stream-files.ts';
 import type { FullPassResult, Output } from './training/full-pass.ts';
+import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
 
@@ -43,37 +42,22 @@ import type { DataMoments } from './training/reading/moments.ts';
  * clusters, these their ids, and the new rows their labels.
  */
 export function updateStages(context: RunContext): Record<'draw' | 'prepare' | 'label', RunStage> {
-  const {
-    config,
-    trainer,
-    out,
-    checkpoints,
-    dispatcher,
-    emit,
-    resume,
-    observer,
-    serve,
-    update: request,
-  } = context;
+  const { config, trainer, out, dispatcher, emit, observer, serve, update: request } = context;
 
   const draw: RunStage = {
     name: 'read',
     ended: ({ update }) => (update ? 'done' : null),
     async step(state) {
-      const saved = state.clusters && readDrawn(out.path);
+      const saved = state.clusters && readDrawn(out);
       const read = saved?.dataSummary ?? (await firstReading(context, state, 0));
       assertUnchanged(context, read.hashes);
       const base = saved ?? (await drawRows(context, request!, read, state));
       const sample = await openSource(join(out.path, SAMPLE));
-      const layout = sampleLayout(sample.rows, sample.dim, config);
-      const update: Update = {
-        ...{ sample, layout, hashes: await hashesOf(sample, layout), read },
-        ...{ stream: base.stream!, transform: base.transform!, state: base.state },
-      };
+      const layout = layoutFor(config, sample, true);
+      const { stream, transform } = base;
+      const update = { sample, layout, read, stream: stream!, transform: transform!, state: base.state };
       serve(sample, layout);
-      const next = { ...state, update, source: sample, layout };
-      out.json('run.json', runFile(metadataOf(context, next, read.hashes), null));
-      return next;
+      return { ...state, update, source: sample, layout };
     },
   };
 
@@ -82,24 +66,17 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
     ended: ({ run }) => (run ? 'done' : null),
     async step(state) {
       const { clusters } = state;
-      const { sample, layout, stream, transform, state: base } = state.update!;
+      const { sample, layout, stream, transform, state: base, read } = state.update!;
       const data = state.data ?? (await firstReading(context, state, 1));
       const { covariance, seen } = stream;
-      const from = { transform, covariance, seen, prior: base.prior, likelihood: 'gaussian' as const };
-      const run = await trainer.prepare({ config, layout, names: null, from }, data, null);
+      const same = { transform, covariance, seen, prior: base.prior };
+      const run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
-      const { rows, dim, shards } = context.layout;
-      if (resume)
-        emit({
-          ...{ type: 'resume', epoch: clusters?.epoch ?? 0, k: (clusters ?? base).mixture.k },
-          from: (clusters && resume.from?.path) ?? null,
-        });
-      else emit({ type: 'start', rows, dim, sample: sample.rows, shards });
-      if (clusters && resume?.from) {
-        if (!checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
-        observer?.state(clusters);
-      }
-      return { ...state, data, run };
+      const next = { ...state, data, run };
+      out.json('run.json', runFile(metadataOf(context, next, read.hashes), null));
+      announce(context, clusters, (clusters ?? base).mixture.k, sample.rows);
+      if (clusters) goOn(context, clusters);
+      return next;
     },
   };
 
@@ -123,17 +100,9 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
         stream.next,
         (cluster) => comesBack(all.found.T[cluster], stream.gone, final.prior, config.alpha),
       );
-      const since = stream.updates + 1;
-      const lineage = [
-        ...stream.gone.filter((own) => own.since === since).map(({ id }) => ({ what: 'gone' as const, id })),
-        ...named.lineage,
-      ];
-      const heydayBefore = (id: number) => stream.heydays[stream.ids.indexOf(id)] ?? null;
-      const lost = named.lineage.flatMap(({ what, id }) =>
-        what === 'gone' ? [{ id, since, T: heydayBefore(id)!.T }] : [],
-      );
-      for (const event of lineage) emit({ type: 'lineage', ...event });
       const found = asWeighed(all.found, stream.weight / sample.rows);
+      const { stream: after, lineage } = afterUpdate(stream, named, found.counts, all.found);
+      for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
       const silhouette = found.sampled.rows.length
         ? await trainer.silhouette(found.sampled.rows, run.d, found.sampled.labels)
@@ -156,16 +125,7 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
             shown: { ...passed.shown, quantiles: found.shown.quantiles },
           },
           ...{ silhouette, shapes: null, centres: all.centres, state: closed, order, tree, added: [] },
-          stream: {
-            ...stream,
-            ...{ updates: since, ids: named.ids, next: named.next },
-            heydays: named.ids.map((id, k) => heydayOf(heydayBefore(id), found.counts[k], all.found.T[k])),
-            gone: remembered(
-              stream.gone.filter(({ id }) => !named.ids.includes(id)),
-              lost,
-            ),
-            labels: Int32Array.from(all.found.labels, (label) => named.ids[label]),
-          },
+          stream: after,
           lineage,
         },
       };
@@ -208,20 +168,6 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
 const nowhere: Output = {
   pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
 };
-
-/** The layout of a sample's rows. */
-const sampleLayout = (rows: number, dim: number, { shards, seed }: RunContext['config']): Layout =>
-  layoutOf(rows, dim, shardsFor(shards, rows), seed);
-
-async function hashesOf(source: Source, layout: Layout): Promise<Uint8Array> {
-  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
-  for (let index = 0; index < blockCount(layout); index++) {
-    const { start, count } = block(layout, index);
-    hashes.set(blockHash(await source.read(start, count)), index * HASH_BYTES);
-    await yieldToEventLoop();
-  }
-  return hashes;
-}
 
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
@@ -277,45 +223,11 @@ async function drawRows(
     file.write(old, 0);
     file.write(fresh, old.length);
     await file.finish();
-    await writeState(out, DRAWN, after);
+    await writeDrawn(out, after);
     return after;
   } finally {
     before.close();
   }
-}
-
-/**
- * The stream without clusters that have faded, and their rows: no other cluster is to take these. `arrivals`: of each cluster the share of the new
- * rows, which weigh `arrived`. `stays`: which rows of the sample are left, `clusters`: which clusters.
- */
-function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: number) {
-  const { ids, labels, keys, heydays, gone, updates, weight } = stream;
-  const counts = new Map(ids.map((id) => [id, 0]));
-  for (const label of labels) if (label >= 0) counts.set(label, counts.get(label)! + 1);
-  const each = weight / keys.length;
-  const faded = fadedClusters(
-    ids.map((id, k) => each * counts.get(id)! + arrived * arrivals[k]),
-    heydays,
-  );
-  const clusters = [...ids.keys()].filter((k) => !faded[k]);
-  const more = [...ids.keys()]
-    .filter((k) => faded[k])
-    .map((k) => ({ id: ids[k], since: updates + 1, T: heydays[k].T }));
-  const lost = new Set(more.map(({ id }) => id));
-  const stays = Array.from(labels, (label) => !lost.has(label));
-  const left = stays.filter(Boolean).length;
-  return {
-    ...{ stays, clusters },
-    stream: {
-      ...stream,
-      ids: clusters.map((k) => ids[k]),
-      heydays: clusters.map((k) => heydays[k]),
-      gone: remembered(gone, more),
-      keys: keys.filter((_, i) => stays[i]),
-      labels: labels.filter((_, i) => stays[i]),
-      weight: each * left,
-    },
-  };
 }
 
 /** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */

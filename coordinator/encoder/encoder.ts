@@ -1,6 +1,7 @@
 import { freemem } from 'node:os';
 import { gigabytes } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { rowsAt } from '../../data/rows-at.ts';
 import type { Source } from '../../data/source.ts';
 import { type ColumnMap, fromRaw, type Moments, type Transform } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
@@ -203,17 +204,12 @@ const SLICE = 256;
 
 /** The latent vectors of some rows, always the same: [n,L]. */
 export async function someVectors(vectors: Source, seed: Seed): Promise<Float32Array> {
-  const { dim } = vectors;
   const n = Math.min(vectors.rows, MOST_ROWS);
   // One at random of each of n equal parts of the file, whose order may have a period.
   const draw = generator(seed, 'code-clusters');
   const edge = (i: number) => Math.floor((i * vectors.rows) / n);
-  const rows = new Float32Array(n * dim);
-  for (let i = 0; i < n; i++) {
-    const row = edge(i) + draw.below(edge(i + 1) - edge(i));
-    rows.set(await vectors.read(row, 1), i * dim);
-  }
-  return rows;
+  const rows = Array.from({ length: n }, (_, i) => edge(i) + draw.below(edge(i + 1) - edge(i)));
+  return rowsAt(vectors, rows);
 }
 
 /** The clusters of latent vectors by a trained state, as far as these vectors show them. */

@@ -240,18 +240,18 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ heydays, gone, keys, labels, covariance, ...about }: Stream) => ({
+const aboutStream = ({ peaks, gone, keys, labels, covariance, ...about }: Stream) => ({
   ...about,
   ids: [...about.ids],
   parts: [...about.parts],
-  peaks: heydays.map(({ peak }) => peak),
+  peaks: peaks.map(({ weight }) => weight),
   gone: gone.map(({ id, since }) => ({ id, since })),
 });
-const streamTensors = ({ keys, labels, covariance, heydays, gone }: Stream) =>
+const streamTensors = ({ keys, labels, covariance, peaks, gone }: Stream) =>
   tensorsOf({
     ...{ keys, labels, covariance },
     remembered: concat(
-      [...heydays, ...gone].map(({ T }) => T),
+      [...peaks, ...gone].map(({ T }) => T),
       Float64Array,
     ),
   });
@@ -282,7 +282,7 @@ function streamFrom(
   const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
   return {
     ...{ ...about, keys, labels, covariance },
-    heydays: peaks.map((peak, i) => ({ peak, T: Ts[i] })),
+    peaks: peaks.map((weight, i) => ({ weight, T: Ts[i] })),
     gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
   };
 }

@@ -22,7 +22,13 @@ import {
 } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
-import { type FileHashes, MOST_JSON, MOST_RUN_JSON, readRunJson } from '../../data/saved/run-files.ts';
+import {
+  type FileHashes,
+  MOST_JSON,
+  MOST_RUN_JSON,
+  readRunJson,
+  sha256Of,
+} from '../../data/saved/run-files.ts';
 import type { RunEvent, TimedEvent } from '../../view/events.ts';
 import { copyEvents, createEventLog, eventsIn } from './event-log.ts';
 import {
@@ -303,6 +309,10 @@ function runDirectory(
       const file = createNpy(join(path, name), dtype, shape);
       // Hashes the file and makes it durable under its name.
       return { ...file, finish: async () => finishing(name, file, await file.sha256()) };
+    },
+    /** Counts a file that an earlier session wrote among those of this one. */
+    adopt(name: string): void {
+      hashes[name] = sha256Of(join(path, name), path);
     },
     /** SHA-256 of all files that were written here, but run.json, as they were written. */
     hashes: () => ({ ...hashes }),

@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { yieldToEventLoop } from '../../base/slices.ts';
+import { remove, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { absolute } from '../../data/remote/address.ts';
-import { readSpans } from '../../data/remote/read-ahead.ts';
 import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
-import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Part } from '../../model/stream/stream.ts';
 import type { RunConfig } from '../config.ts';
@@ -17,7 +15,8 @@ import type { RunDirectory } from './run-directory.ts';
  * The folder `stream` of a run directory: from what updates go on. The rows of the sample as they are in their files, the state at the end of the run,
  * and, while an update is in progress, the state with which it began.
  */
-export const [SAMPLE, STATE, DRAWN] = ['stream/sample.npy', 'stream/state.ckpt', 'stream/drawn.ckpt'];
+export const [SAMPLE, STATE] = ['stream/sample.npy', 'stream/state.ckpt'];
+const DRAWN = 'stream/drawn.ckpt';
 
 /** The data of a run, in its manifest. */
 export const partOf = ({ data }: RunConfig, { rows }: Layout, hashes: Uint8Array): Part => ({
@@ -26,18 +25,22 @@ export const partOf = ({ data }: RunConfig, { rows }: Layout, hashes: Uint8Array
   fingerprint: fingerprint(hashes),
 });
 
-export async function writeState(
-  out: Pick<RunDirectory, 'bytes'>,
-  name: typeof STATE | typeof DRAWN,
-  checkpoint: ClusterCheckpoint,
-): Promise<void> {
-  out.bytes(name, Buffer.concat(await encodeCheckpoint(checkpoint)));
+export async function writeState(out: RunDirectory, checkpoint: ClusterCheckpoint): Promise<void> {
+  out.bytes(STATE, Buffer.concat(await encodeCheckpoint(checkpoint)));
 }
 
-/** What an update in this run directory has drawn; null if it has not come so far. */
-export function readDrawn(run: string): ClusterCheckpoint | null {
+/** What an update has drawn, once its sample is there. As of a checkpoint, the run does not keep it. */
+export async function writeDrawn(out: RunDirectory, checkpoint: ClusterCheckpoint): Promise<void> {
+  await writeFile(join(out.path, DRAWN), await encodeCheckpoint(checkpoint), { before: out.assertThere });
+}
+
+export const removeDrawn = ({ path }: RunDirectory): void => remove(join(path, DRAWN));
+
+/** What the update in this directory had drawn before it was stopped; null if it had not come so far. */
+export function readDrawn({ path: run, adopt }: RunDirectory): ClusterCheckpoint | null {
   const path = join(run, DRAWN);
   if (!existsSync(path) || !existsSync(join(run, SAMPLE))) return null;
+  adopt(SAMPLE);
   const saved = readCheckpoint(path);
   return 'checkpoint' in saved && saved.checkpoint.stream ? saved.checkpoint : null;
 }
@@ -58,20 +61,4 @@ export function readStream(run: string): ClusterCheckpoint {
   if (!saved.checkpoint.stream || !saved.checkpoint.transform)
     throw refused(`${path} is none of a finished run`);
   return saved.checkpoint;
-}
-
-/** The rows of these numbers, ascending, as they are in the file. */
-export async function rowsAt(source: Source, rows: readonly number[]): Promise<Float32Array> {
-  const { dim } = source;
-  const values = new Float32Array(rows.length * dim);
-  let at = 0;
-  for await (const row of readSpans(
-    source,
-    rows.map((start) => ({ start, count: 1 })),
-  )) {
-    values.set(row, at);
-    at += dim;
-    await yieldToEventLoop();
-  }
-  return values;
 }

@@ -33,7 +33,7 @@ export function recordedHashes(run: string): FileHashes {
   }
 }
 
-const sha256Of = (path: string, run: string): string =>
+export const sha256Of = (path: string, run: string): string =>
   withFile(path, ({ fd }) => sha256(fd), { within: run, canBeEmpty: true });
 
 /** The files of a finished run. All methods throw a UserError for one that is missing, or not as it should be. */

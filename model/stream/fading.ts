@@ -4,8 +4,8 @@ import type { Niw } from '../gaussian/niw.ts';
 /** Clusters without new rows fade, are gone at last, and may come back (docs/algorithm.md, section 13). */
 
 /** The most that a cluster weighed, in rows, and its statistics in the sample when it last weighed at least half of that. */
-export interface Heyday {
-  readonly peak: number;
+export interface Peak {
+  readonly weight: number;
   readonly T: Float64Array;
 }
 
@@ -23,18 +23,18 @@ const GONE = 1 / 64;
 const MOST_GONE = 1000;
 
 /** Which clusters of these weights are gone; none, if all were. */
-export function fadedClusters(weights: ArrayLike<number>, heydays: readonly Heyday[]): boolean[] {
-  const faded = heydays.map(({ peak }, k) => weights[k] < GONE * peak);
+export function fadedClusters(weights: ArrayLike<number>, peaks: readonly Peak[]): boolean[] {
+  const faded = peaks.map(({ weight }, k) => weights[k] < GONE * weight);
   return faded.every(Boolean) ? faded.map(() => false) : faded;
 }
 
 export const remembered = (gone: readonly Gone[], more: readonly Gone[]): Gone[] =>
   [...gone, ...more].slice(-MOST_GONE);
 
-/** The heyday after an update that found this weight and these statistics; `before`: null of a new cluster. */
-export function heydayOf(before: Heyday | null, weight: number, T: Float64Array): Heyday {
-  const peak = Math.max(before?.peak ?? 0, weight);
-  return { peak, T: before && weight < peak / 2 ? before.T : T };
+/** The peak after an update that found this weight and these statistics; `before`: null of a new cluster. */
+export function peakOf(before: Peak | null, weight: number, T: Float64Array): Peak {
+  const most = Math.max(before?.weight ?? 0, weight);
+  return { weight: most, T: before && weight < most / 2 ? before.T : T };
 }
 
 /** The id of the cluster that a new one with these statistics is one with: the evidence of their union is larger than of the two. Null: of none. */

@@ -1,5 +1,6 @@
 import type { Drift } from './drift.ts';
-import type { Gone, Heyday } from './fading.ts';
+import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
+import type { Lineage, Named } from './lineage.ts';
 import type { StreamSample } from './sample.ts';
 
 /** Rows that have come at once. */
@@ -22,8 +23,8 @@ export interface Stream extends StreamSample {
   /** The id of each cluster of the state, and the next one that is not given yet. */
   readonly ids: readonly number[];
   readonly next: number;
-  /** Of each cluster the heyday; and clusters that are gone. */
-  readonly heydays: readonly Heyday[];
+  /** Of each cluster its peak; and clusters that are gone. */
+  readonly peaks: readonly Peak[];
   readonly gone: readonly Gone[];
   /** Of each row of the sample the id of its cluster; −1 of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
@@ -33,4 +34,67 @@ export interface Stream extends StreamSample {
   readonly alarm: string | null;
   /** D×D, or the D variances, of the rows of the first run after its transform. */
   readonly covariance: Float64Array;
+}
+
+/**
+ * The stream without clusters that have faded, and their rows: no other cluster is to take these. `arrivals`: of each cluster the share of the new
+ * rows, which weigh `arrived`. `stays`: which rows of the sample are left, `clusters`: which clusters.
+ */
+export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: number) {
+  const { ids, labels, keys, peaks, gone, updates, weight } = stream;
+  const counts = new Map(ids.map((id) => [id, 0]));
+  for (const label of labels) if (label >= 0) counts.set(label, counts.get(label)! + 1);
+  const each = weight / keys.length;
+  const faded = fadedClusters(
+    ids.map((id, k) => each * counts.get(id)! + arrived * arrivals[k]),
+    peaks,
+  );
+  const clusters = [...ids.keys()].filter((k) => !faded[k]);
+  const more = [...ids.keys()]
+    .filter((k) => faded[k])
+    .map((k) => ({ id: ids[k], since: updates + 1, T: peaks[k].T }));
+  const lost = new Set(more.map(({ id }) => id));
+  const stays = Array.from(labels, (label) => !lost.has(label));
+  const left = stays.filter(Boolean).length;
+  return {
+    ...{ stays, clusters },
+    stream: {
+      ...stream,
+      ids: clusters.map((k) => ids[k]),
+      peaks: clusters.map((k) => peaks[k]),
+      gone: remembered(gone, more),
+      keys: keys.filter((_, i) => stays[i]),
+      labels: labels.filter((_, i) => stays[i]),
+      weight: each * left,
+    },
+  };
+}
+
+/**
+ * The stream once its clusters have their ids, and all that became of clusters in the update. `weights`: of clusters, in rows of the stream; `labels`
+ * and `T`: in the sample.
+ */
+export function afterUpdate(
+  stream: Stream,
+  { ids, next, lineage }: Named,
+  weights: ArrayLike<number>,
+  { labels, T }: { labels: ArrayLike<number>; T: readonly Float64Array[] },
+): { stream: Stream; lineage: Lineage[] } {
+  const since = stream.updates + 1;
+  const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
+  const lost = lineage.flatMap(({ what, id }) => (what === 'gone' ? [{ id, since, T: before(id)!.T }] : []));
+  const faded = stream.gone.filter((own) => own.since === since);
+  return {
+    stream: {
+      ...stream,
+      ...{ updates: since, ids, next },
+      peaks: ids.map((id, k) => peakOf(before(id), weights[k], T[k])),
+      gone: remembered(
+        stream.gone.filter(({ id }) => !ids.includes(id)),
+        lost,
+      ),
+      labels: Int32Array.from(labels, (label) => ids[label]),
+    },
+    lineage: [...faded.map(({ id }) => ({ what: 'gone' as const, id })), ...lineage],
+  };
 }

@@ -158,6 +158,16 @@ describe('an update', () => {
     assert.equal(readNpy(out).data.length, late.classes.length);
   });
 
+  test('is finished: its files are those that run.json has, and there is nothing to resume', async () => {
+    const { files } = runFileOf(path('run-b'));
+    assert.ok('stream/sample.npy' in files && 'stream/state.ckpt' in files);
+    for (const [name, hash] of Object.entries(files))
+      assert.equal(sha256(join(path('run-b'), name)), hash, name);
+    const { code, stdout, stderr } = await dpmesh(['resume', path('run-b')]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout + stderr, /is finished/);
+  });
+
   test('goes to the next free name, by the library', async () => {
     const { directory } = await update({ run: path('run'), data: same.data, report: false });
     assert.equal(directory, path('run-2'));
@@ -187,6 +197,7 @@ describe('the same bytes of an update', () => {
       jsonOf(await resumed(run));
       assert.deepEqual(stateOf(run), stateOf(path('run-b')));
       assert.deepEqual(readdirSync(join(run, 'stream')).sort(), ['sample.npy', 'state.ckpt']);
+      assert.deepEqual(runFileOf(run).files, runFileOf(path('run-b')).files);
     });
 });
 

@@ -37,23 +37,14 @@ export interface PrepareInput {
   drawn?: Float32Array;
   /** Columns are the pixels of images. */
   arePixels?: boolean;
-  /** What an update takes from the run before. */
-  from?: Inherited;
   /** It is decided: a mixture of Gaussians in all columns. */
   isMixture?: boolean;
   /** Warnings have been given before. */
   isQuiet?: boolean;
 }
 
-/** What does not change as new rows come. */
-export interface Inherited {
-  likelihood: Run['likelihood']['name'];
-  transform: Transform;
-  prior: Niw;
-  /** As of `Prepared`. */
-  covariance: Float64Array;
-  seen: number;
-}
+/** What an update takes from the run before: it does not change as new rows come. */
+export type Unchanged = Pick<Run, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'>;
 
 /** What it is prepared by. */
 export interface Preparing extends RoundDispatcher {
@@ -121,18 +112,15 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   return runOf(kind, dispatcher, { config, layout, sample, transform, covariance, prior, why, unknown });
 }
 
-/** The same for an update: nothing is decided anew, and all rows of its sample are trained on. */
+/** The same for an update, of a mixture: nothing is decided anew, and all rows of its sample are trained on. */
 export function prepareUpdate(
-  { config, layout, from }: PrepareInput & { from: Inherited },
+  same: Unchanged,
   dispatcher: Preparing,
   { sampleRows, hashes }: DataMoments,
 ): Run {
-  const { likelihood, transform, prior, covariance, seen } = from;
   publishHashes({ dispatcher }, hashes);
-  publishTransform({ dispatcher, transform }, 1);
-  const sample = sampleOf(1, sampleRows);
-  const same = { transform, covariance, prior, seen, why: null, unknown: null };
-  return runOf({ gaussian, graph }[likelihood], dispatcher, { config, layout, sample, ...same });
+  publishTransform({ dispatcher, transform: same.transform }, 1);
+  return runOf(gaussian, dispatcher, { ...same, sample: sampleOf(1, sampleRows), why: null, unknown: null });
 }
 
 type Fixed = Pick<

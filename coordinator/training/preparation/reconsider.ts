@@ -9,7 +9,7 @@ import { joined, shardResults } from '../graph/neighbour-graph.ts';
 import { type DataMoments, isGraph } from '../reading/moments.ts';
 import { shardSizes } from '../rounds.ts';
 import type { Run } from '../run-context.ts';
-import { type PrepareInput, type Preparing, prepare, prepareUpdate } from './prepare.ts';
+import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
 
 /**
  * The second look at a likelihood that was chosen by the columns: clusters that differ by their covariances more than by their means have
@@ -33,8 +33,7 @@ export async function prepareByClusters(
   data: DataMoments,
   known: Run['likelihood']['name'] | null,
 ): Promise<Run> {
-  const { config, layout, from } = input;
-  if (from) return prepareUpdate({ ...input, from }, dispatcher, data);
+  const { config, layout } = input;
   const isOpen = config.likelihood === 'auto' && config.resolution === null && !isGraph(config, layout.dim);
   if (!isOpen || layout.dim > MOST_LABELLED_BY_MIXTURE || known === 'graph')
     return prepare(input, dispatcher, data);

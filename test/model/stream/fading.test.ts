@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, statisticsLength } from '../../../model/statistics.ts';
-import { comesBack, fadedClusters, heydayOf, remembered } from '../../../model/stream/fading.ts';
+import { comesBack, fadedClusters, peakOf, remembered } from '../../../model/stream/fading.ts';
 
 const D = 3;
 const rng = generator('1', 'fading-test');
@@ -29,17 +29,17 @@ function rowsAbout(centre: number[], n: number): Float64Array {
 describe('clusters that fade', () => {
   const T = new Float64Array(1);
   test('are gone below 1/64 of their peak, unless all would be', () => {
-    const heydays = [640, 640, 64].map((peak) => ({ peak, T }));
-    assert.deepEqual(fadedClusters([9, 11, 1], heydays), [true, false, false]);
-    assert.deepEqual(fadedClusters([1, 1, 0.5], heydays), [false, false, false]);
+    const peaks = [640, 640, 64].map((weight) => ({ weight, T }));
+    assert.deepEqual(fadedClusters([9, 11, 1], peaks), [true, false, false]);
+    assert.deepEqual(fadedClusters([1, 1, 0.5], peaks), [false, false, false]);
   });
 
   test('keep the statistics of when they weighed at least half of the most', () => {
     const [first, half, less] = [100, 200, 60].map((n) => rowsAbout([0, 0, 0], n));
-    const grown = heydayOf(heydayOf(null, 100, first), 200, half);
-    assert.deepEqual([grown.peak, grown.T], [200, half]);
-    const faded = heydayOf(grown, 60, less);
-    assert.deepEqual([faded.peak, faded.T], [200, half]);
+    const grown = peakOf(peakOf(null, 100, first), 200, half);
+    assert.deepEqual([grown.weight, grown.T], [200, half]);
+    const faded = peakOf(grown, 60, less);
+    assert.deepEqual([faded.weight, faded.T], [200, half]);
   });
 
   test('come back under their id where the two are one, whatever else is gone', () => {
