@@ -402,7 +402,7 @@ export function mkdirp(path: string, mode = 0o777): boolean {
 const hasFolderSync = process.platform !== 'win32';
 
 /** Makes new names in a folder durable. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   if (!hasFolderSync) return;
   const fd = openWithSpares(() => openSync(folder, 'r'));
   try {

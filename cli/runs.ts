@@ -11,6 +11,7 @@ import {
   type ResultValues,
   type RunValues,
   resultFlags,
+  switchFlag,
 } from './flags.ts';
 import { dataPathOf, onSignal, reportProblem, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
@@ -155,6 +156,10 @@ export const update: Command = {
       describe: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
       defaultDescription: 'none, all rows count the same',
     },
+    'in-place': {
+      ...switchFlag('replace the run by the new one once this is complete, instead of --out'),
+      group: 'Output:',
+    },
     ...ofUpdate,
     out: { ...ofUpdate.out, defaultDescription: '<run>-2, -3 …' },
     backend: {
@@ -167,10 +172,10 @@ export const update: Command = {
     ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
     ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
   ],
-  async handler({ run, data, labels, halfLife, ...values }: UpdateValues) {
-    const { update } = await import('../library/train.ts');
+  async handler({ run, data, labels, halfLife, inPlace, ...values }: UpdateValues) {
+    const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
-    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife };
+    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife, inPlace };
     await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
       ...values,
       maxEpochs: 0,
@@ -183,6 +188,7 @@ interface UpdateValues extends RunValues {
   data: string;
   labels?: string;
   halfLife?: number;
+  inPlace?: boolean;
 }
 
 /**

@@ -118,6 +118,8 @@ export function fixedPaths() {
   };
   return {
     asGiven,
+    /** An absolute path is called so in messages. */
+    call: (path: string, as: string) => void given.set(path, as),
     fix,
     /** The same for data or labels, which may be no path, or one with a column after a colon. */
     fixInput<Input>(input: Input): Input {

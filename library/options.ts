@@ -80,6 +80,11 @@ export interface UpdateOptions extends RunOptions {
    * @defaultValue none: all count the same
    */
   halfLife?: number;
+  /**
+   * The new run takes the place of the old one once it is complete, instead of a directory of its own.
+   * @defaultValue false
+   */
+  inPlace?: boolean;
 }
 
 /** The default address of the live page and metrics. Prometheus configurations in dashboards/ expect this port. */

@@ -29,13 +29,7 @@ import {
   seedText,
   withFiles,
 } from './inputs.ts';
-import {
-  DEFAULT_HTTP,
-  type ResumeOptions,
-  type RunOptions,
-  type TrainOptions,
-  type UpdateOptions,
-} from './options.ts';
+import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { localWorkers, remoteWorkers } from './workers.ts';
@@ -138,58 +132,6 @@ export function resume(options: ResumeOptions): Run {
   });
 }
 
-const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
-  run: 'string',
-  data: 'any',
-  labels: 'any',
-  halfLife: 'number',
-  ...RUN_OPTION_KINDS,
-};
-
-/**
- * Takes new rows into a finished run: its clusters go on from where they are, trained on a sample of all rows so far, and keep their numbers; new ones
- * get new numbers. The new run, by default `<run>-2` (`-3` …), has the labels of the new rows.
- *
- * @returns the run: await it for its result, iterate over it for its events
- * @throws {UserError} (rejection) if there is no such run, it has kept no sample, or the rows do not fit it
- * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
- */
-export function update(options: UpdateOptions): Run {
-  return createRun(async (hooks) => {
-    assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
-    assertCompatible(options);
-    const { run: path, data, labels = null, halfLife = null } = options;
-    if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
-      throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
-    const run = readRunFile(path, dpmeshVersion());
-    const { readStream } = await import('../coordinator/storage/stream-files.ts');
-    readStream(path);
-    const paths = fixedPaths();
-    const at = paths.fix(path);
-    const own: RunOptions = withFixedPaths(
-      { ...options, ...backendOf(run, options), out: options.out ?? nextPath(path) },
-      paths,
-    );
-    const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
-      const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
-      await runSession({ config, update: { run: at, halfLife }, withNames, inMemory }, own, hooks);
-    };
-    await withFiles({ data, labels }, work, paths);
-  });
-}
-
-/** What is different in the config of an update: rows of each have priorities of their own, and there may be few. */
-const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
-  seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
-  ...{ initK: 1, replicates: null, shards: 'auto' },
-});
-
-/** The first free one of `<run>-2`, `<run>-3` and so on. */
-function nextPath(run: string): string {
-  const stem = run.replace(/[\\/]+$/, '').replace(/-\d+$/, '');
-  for (let i = 2; ; i++) if (!existsSync(`${stem}-${i}`)) return `${stem}-${i}`;
-}
-
 /** How the run continues. UserError where it has nothing to finish from, or cannot go on to this `--max-epochs`. */
 function continuation(
   path: string,
@@ -230,7 +172,7 @@ function continuation(
 }
 
 /** The backend of the run; another one would give other bits. */
-function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunOptions, 'backend'> {
+export function backendOf({ identity }: RunFile, { backend }: ResumeOptions): Pick<RunOptions, 'backend'> {
   const name = backendOfIdentity(identity ?? 'wasm');
   if (backend !== undefined && backend !== name)
     throw new UserError(
@@ -246,11 +188,13 @@ interface RunRequest extends Pick<InputPaths, 'withNames' | 'inMemory'> {
   update?: UpdateRequest;
   /** The folder in which a new run without `out` gets its directory. */
   runs?: string;
+  /** Brings the finished run to its place, which it returns. */
+  placed?: () => string;
 }
 
 /** Runs one session and reports to `hooks`. Rejects with an AbortError if it is stopped. */
-async function runSession(
-  { config, resume, update, runs, withNames, inMemory }: RunRequest,
+export async function runSession(
+  { config, resume, update, runs, placed, withNames, inMemory }: RunRequest,
   options: RunOptions,
   hooks: RunHooks,
 ): Promise<void> {
@@ -285,10 +229,11 @@ async function runSession(
         log,
         status: options.status && ((text) => options.status!(withNames(text))),
         result(summary, report) {
-          result = resultOf(summary, summary.out, {
+          const directory = placed?.() ?? summary.out;
+          result = resultOf(summary, directory, {
             soft: config.soft,
             report: report && withNames(report),
-            shown: withNames(summary.out),
+            shown: withNames(directory),
           });
         },
         lingers(error) {
@@ -309,7 +254,10 @@ async function runSession(
 }
 
 /** The options with absolute paths. */
-const withFixedPaths = <Options extends RunOptions>(options: Options, { fix }: FixedPaths): Options => ({
+export const withFixedPaths = <Options extends RunOptions>(
+  options: Options,
+  { fix }: FixedPaths,
+): Options => ({
   ...options,
   out: fix(options.out),
   keys: fix(options.keys),
@@ -323,7 +271,7 @@ function stoppedMessage(directory: string | null, inMemory: boolean): string {
 }
 
 /** Throws a UserError for options that exclude each other. */
-function assertCompatible(options: RunOptions): void {
+export function assertCompatible(options: RunOptions): void {
   for (const name of ['workers', 'gpus'] as const)
     if (options.bind !== undefined && options[name] !== undefined)
       throw new UserError(

@@ -1,8 +1,9 @@
 // Updates: new rows go into a finished run, whose clusters keep their ids; the same bytes whoever computes them, and after a kill.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { holdDirectory } from '../../coordinator/storage/run-lock.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { predict, update } from '../../index.ts';
 import {
@@ -233,6 +234,60 @@ describe('a half-life', () => {
     const after = labelsOf(path('back')).data;
     const again = (await predict({ run: path('run-a'), data: back.data })).labels;
     assert.ok(again.filter((label, i) => label === after[i]).length >= 0.99 * after.length);
+  });
+});
+
+describe('an update in place', () => {
+  const run = path('place');
+  const args = () => [
+    ...['update', run, '--data', late.data, '--in-place', '--json', '--no-report', '--no-http'],
+    ...['--workers', 1],
+  ];
+  const siblings = () => readdirSync(folder).filter((name) => name.startsWith('place'));
+
+  test('takes the place of the run once it is complete, with the same bytes', async () => {
+    changedCopy(path('run-a'), run, () => {});
+    const { out } = jsonOf(await dpmesh(args()));
+    assert.equal(out, run);
+    assert.deepEqual(stateOf(run), stateOf(path('run-b')));
+    assert.deepEqual(siblings(), ['place']);
+    const { labels } = await predict({ run, data: late.data });
+    assert.deepEqual([...labels], [...labelsOf(run).data]);
+  });
+
+  test('that is killed or stopped leaves the run as it was, and can be made again', async () => {
+    changedCopy(path('run-a'), run, () => {});
+    const files = hashesIn(run);
+    const isDrawn = () => existsSync(join(`${run}.update`, 'stream', 'drawn.ckpt'));
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const running = start([...args(), '--checkpoint-every', 0]);
+      await until('its sample is drawn', isDrawn, running);
+      if (signal === 'SIGKILL') await running.killAll();
+      else running.kill(signal);
+      await running.ended;
+      assert.deepEqual(hashesIn(run), files);
+      assert.deepEqual(siblings(), signal === 'SIGKILL' ? ['place', 'place.update'] : ['place']);
+    }
+    jsonOf(await dpmesh(args()));
+    assert.deepEqual(stateOf(run), stateOf(path('run-b')));
+    assert.deepEqual(siblings(), ['place']);
+  });
+
+  test('that was killed between its two renames is there for the next one', async () => {
+    changedCopy(path('run-a'), `${run}.update`, () => {});
+    changedCopy(path('run'), run, () => {});
+    // Of a process that is no more.
+    renameSync(run, `${run}.${2 ** 22 + 1}-1.0123abcd.tmp`);
+    jsonOf(await dpmesh(args()));
+    assert.deepEqual(stateOf(run), stateOf(path('run-b')));
+    assert.deepEqual(siblings(), ['place']);
+  });
+
+  test('is not for --out, nor for a run that another process holds', async () => {
+    refused(await dpmesh([...args(), '--out', path('else')]), '--in-place', '--out');
+    const { release } = await holdDirectory(run);
+    refused(await dpmesh(args()), 'place', 'in use');
+    release();
   });
 });
 

@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { remove } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
+import { readRunFile } from '../coordinator/storage/run-file.ts';
+import {
+  assertOptions,
+  fixedPaths,
+  type InputPaths,
+  type OptionKinds,
+  RUN_OPTION_KINDS,
+  withFiles,
+} from './inputs.ts';
+import type { RunOptions, UpdateOptions } from './options.ts';
+import { AbortError, createRun, type Run } from './run.ts';
+import { assertCompatible, backendOf, runSession, withFixedPaths } from './train.ts';
+
+const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
+  run: 'string',
+  data: 'any',
+  labels: 'any',
+  halfLife: 'number',
+  inPlace: 'boolean',
+  ...RUN_OPTION_KINDS,
+};
+
+/**
+ * Takes new rows into a finished run: its clusters go on from where they are, trained on a sample of all rows so far, and keep their numbers; new ones
+ * get new numbers. The new run, by default `<run>-2` (`-3` …), has the labels of the new rows.
+ *
+ * @returns the run: await it for its result, iterate over it for its events
+ * @throws {UserError} (rejection) if there is no such run, it has kept no sample, or the rows do not fit it
+ * @throws {AbortError} (rejection) if the run is stopped, by `signal` or over HTTP
+ */
+export function update(options: UpdateOptions): Run {
+  return createRun(async (hooks) => {
+    assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
+    assertCompatible(options);
+    const { run: path, data, labels = null, halfLife = null, inPlace = false } = options;
+    if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
+      throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
+    if (inPlace && options.out !== undefined)
+      throw new UserError(
+        '--in-place and --out exclude each other: the one replaces the run, the other leaves it',
+      );
+    const { replaceable, restored } = await import('../coordinator/storage/in-place.ts');
+    restored(path);
+    const run = readRunFile(path, dpmeshVersion());
+    const { readStream } = await import('../coordinator/storage/stream-files.ts');
+    readStream(path);
+    const paths = fixedPaths();
+    const at = paths.fix(path);
+    const place = inPlace ? await replaceable(at) : null;
+    const out = place?.beside ?? options.out ?? nextPath(path);
+    const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options), out }, paths);
+    const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
+      const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
+      const request = { config, update: { run: at, halfLife }, withNames, inMemory };
+      if (!place) return runSession(request, own, hooks);
+      paths.call(place.beside, path);
+      const placed = () => {
+        place.replace();
+        return at;
+      };
+      await runSession({ ...request, placed }, { ...own, force: true }, hooks);
+    };
+    try {
+      await withFiles({ data, labels }, work, paths);
+    } catch (error) {
+      if (place) remove(place.beside);
+      throw place && error instanceof AbortError
+        ? new AbortError(`stopped; ${path} is as it was`, { cause: error.cause })
+        : error;
+    } finally {
+      place?.release();
+    }
+  });
+}
+
+/** What is different in the config of an update: rows of each have priorities of their own, and there may be few. */
+const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
+  seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
+  ...{ initK: 1, replicates: null, shards: 'auto' },
+});
+
+/** The first free one of `<run>-2`, `<run>-3` and so on. */
+function nextPath(run: string): string {
+  const stem = run.replace(/[\\/]+$/, '').replace(/-\d+$/, '');
+  for (let i = 2; ; i++) if (!existsSync(`${stem}-${i}`)) return `${stem}-${i}`;
+}
