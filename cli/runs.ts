@@ -156,6 +156,12 @@ export const update: Command = {
       describe: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
       defaultDescription: 'none, all rows count the same',
     },
+    relabel: {
+      ...switchFlag(
+        'label all earlier rows too, from where they were: relabelled/0.npy of the first run, 1.npy …',
+      ),
+      group: 'Output:',
+    },
     'in-place': {
       ...switchFlag('replace the run by the new one once this is complete, instead of --out'),
       group: 'Output:',
@@ -172,10 +178,10 @@ export const update: Command = {
     ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
     ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
   ],
-  async handler({ run, data, labels, halfLife, inPlace, ...values }: UpdateValues) {
+  async handler({ run, data, labels, halfLife, relabel, inPlace, ...values }: UpdateValues) {
     const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
-    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife, inPlace };
+    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife, relabel, inPlace };
     await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
       ...values,
       maxEpochs: 0,
@@ -188,6 +194,7 @@ interface UpdateValues extends RunValues {
   data: string;
   labels?: string;
   halfLife?: number;
+  relabel?: boolean;
   inPlace?: boolean;
 }
 

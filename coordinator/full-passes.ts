@@ -108,7 +108,7 @@ export async function labelWithIds(
     dispatcher,
     out,
     labels,
-  }: Pick<RunContext, 'dispatcher' | 'out' | 'labels'> & { run: Prepared },
+  }: Pick<RunContext, 'dispatcher' | 'labels'> & { out: Output; run: Prepared },
   layout: Layout,
   state: State,
   centres: Centres,

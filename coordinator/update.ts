@@ -15,6 +15,7 @@ import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
 import { announce, assertUnchanged, firstReading, goOn } from './read.ts';
+import { assertParts, relabel } from './relabel.ts';
 import {
   aboutCheckpoint,
   metadataOf,
@@ -27,7 +28,7 @@ import {
 import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { partOf, readDrawn, readStream, SAMPLE, writeDrawn } from './storage/stream-files.ts';
-import type { FullPassResult, Output } from './training/full-pass.ts';
+import { type FullPassResult, nowhere } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
@@ -107,11 +108,13 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const silhouette = found.sampled.rows.length
         ? await trainer.silhouette(found.sampled.rows, run.d, found.sampled.labels)
         : null;
+      const centres = reorderedCentres(all.centres, order);
+      if (request!.relabel)
+        await relabel(context, { run, state: closed, centres, ids: named.ids }, stream.parts.slice(0, -1));
       // Then the new ones.
       serve(context.source, context.layout);
       publishHashes({ dispatcher }, read.hashes);
       publishTransform({ dispatcher, transform: run.transform }, 1);
-      const centres = reorderedCentres(all.centres, order);
       const passed = await labelWithIds({ ...context, run }, context.layout, closed, centres, named.ids);
       observer?.labelled(found.counts, { state: closed, order }, tree);
       return {
@@ -164,15 +167,10 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
   },
 });
 
-/** Keeps no files. */
-const nowhere: Output = {
-  pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
-};
-
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
   context: RunContext,
-  { run, halfLife }: UpdateRequest,
+  { run, halfLife, relabel }: UpdateRequest,
   read: DataMoments,
   state: RunState,
 ): Promise<ClusterCheckpoint> {
@@ -185,6 +183,7 @@ async function drawRows(
     throw new UserError(
       `${config.data}: its rows are in ${run} already (${known ? `update ${known}` : 'the first run'}), and each counts once; pass other rows`,
     );
+  if (relabel) await assertParts(context, stream.parts);
   const before = await openSource(join(run, SAMPLE));
   try {
     const { drift, arrivals, alarm } = await driftFrom(context, base, before);

@@ -81,6 +81,12 @@ export interface UpdateOptions extends RunOptions {
    */
   halfLife?: number;
   /**
+   * Label all earlier rows too, which are read again from where they were: `relabelled/0.npy` of the first run, `relabelled/1.npy` of the first
+   * update, and so on.
+   * @defaultValue false
+   */
+  relabel?: boolean;
+  /**
    * The new run takes the place of the old one once it is complete, instead of a directory of its own.
    * @defaultValue false
    */

@@ -21,6 +21,7 @@ const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   data: 'any',
   labels: 'any',
   halfLife: 'number',
+  relabel: 'boolean',
   inPlace: 'boolean',
   ...RUN_OPTION_KINDS,
 };
@@ -37,7 +38,7 @@ export function update(options: UpdateOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
     assertCompatible(options);
-    const { run: path, data, labels = null, halfLife = null, inPlace = false } = options;
+    const { run: path, data, labels = null, halfLife = null, relabel = false, inPlace = false } = options;
     if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
       throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
     if (inPlace && options.out !== undefined)
@@ -56,7 +57,12 @@ export function update(options: UpdateOptions): Run {
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options), out }, paths);
     const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
       const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
-      const request = { config, update: { run: at, halfLife }, withNames, inMemory };
+      const request = {
+        config,
+        update: { run: at, halfLife, ...(relabel && { relabel }) },
+        withNames,
+        inMemory,
+      };
       if (!place) return runSession(request, own, hooks);
       paths.call(place.beside, path);
       const placed = () => {

@@ -147,7 +147,7 @@ const clusterHeader = z.object({
       ...{ ids: z.array(count), next: count },
       ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
       ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
-      parts: z.array(z.object({ data: z.string(), rows: count, fingerprint: z.string() })),
+      parts: z.array(z.object({ data: z.string(), rows: count, shards: count, fingerprint: z.string() })),
     }),
   ),
   /** Only with the graph likelihood. */

@@ -76,8 +76,14 @@ const schema = z.object({
       ),
     ),
   }),
-  /** The run that this one is an update of, and after how many rows one counts half. */
-  update: z.optional(z.object({ run: z.string(), halfLife: z.nullable(z.number().check(z.positive())) })),
+  /** The run that this one is an update of, and how. */
+  update: z.optional(
+    z.object({
+      run: z.string(),
+      halfLife: z.nullable(z.number().check(z.positive())),
+      relabel: z.optional(z.boolean()),
+    }),
+  ),
   /** The other files are still those of an earlier run, which this one replaces. */
   replaces: z.optional(z.boolean()),
   /** The likelihood, if it was to be decided or is the graph; at the end with the graph's resolution and stability. */

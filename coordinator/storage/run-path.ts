@@ -28,6 +28,7 @@ export const RUN_FILES = [
   'tree.json',
   'clusters.json',
   'lineage.json',
+  'relabelled',
   'model',
   'mixture',
   'checkpoints',

@@ -62,6 +62,11 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
+/** Keeps no files. */
+export const nowhere: Output = {
+  pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
+};
+
 export interface ColumnSums {
   /** Σx of the rows of each cluster. */
   sums: Float64Array[];

@@ -8,6 +8,8 @@ export interface Part {
   /** Their path. */
   readonly data: string;
   readonly rows: number;
+  /** The shards they were read in, on which their fingerprint depends. */
+  readonly shards: number;
   readonly fingerprint: string;
 }
 

@@ -237,6 +237,33 @@ describe('a half-life', () => {
   });
 });
 
+describe('earlier rows', () => {
+  const relabel = (out: string, ...more: (string | number)[]) =>
+    dpmesh(updateArgs(path('run-a'), late.data, path(out), '--relabel', ...more));
+  test('get labels of the new clusters, as these are', async () => {
+    jsonOf(await relabel('again', '--workers', 2));
+    assert.deepEqual(stateOf(path('again')), stateOf(path('run-b')));
+    assert.deepEqual(readdirSync(join(path('again'), 'relabelled')).sort(), ['0.npy', '1.npy']);
+    for (const [part, { data }] of [first, same].entries()) {
+      const { labels } = await predict({ run: path('again'), data });
+      assert.deepEqual([...readNpy(join(path('again'), 'relabelled', `${part}.npy`)).data], [...labels]);
+    }
+  });
+  test('have to be there, and as they were', async () => {
+    const bytes = readFileSync(same.data);
+    rmSync(same.data);
+    refused(await relabel('refused'), '--relabel', 'same.npy');
+    assert.ok(!existsSync(path('refused')));
+    const changed = Buffer.from(bytes);
+    changed.writeFloatLE(9, bytes.length - 4);
+    writeFileSync(same.data, changed);
+    refused(await relabel('stopped'), '--relabel', 'same.npy has changed');
+    writeFileSync(same.data, bytes);
+    jsonOf(await resumed(path('stopped')));
+    assert.deepEqual(runFileOf(path('stopped')).files, runFileOf(path('again')).files);
+  });
+});
+
 describe('an update in place', () => {
   const run = path('place');
   const args = () => [
