@@ -10,7 +10,7 @@ import { type CampaignResult, seed, short } from './campaign.ts';
 
 /** In the order of the list. */
 const NAMES = [
-  ...['kills', 'resume', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
+  ...['kills', 'resume', 'update', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
   ...['disk-full', 'soak'],
 ];
 
