@@ -23,7 +23,9 @@ export function clusterStage(context: RunContext): RunStage {
         await trainer.resume(state.clusters);
         return state;
       }
-      const clusters = state.update ? await trainer.update(state.update.state) : await trainer.start();
+      const clusters = state.update
+        ? await trainer.update(state.update.state, state.update.unchanged)
+        : await trainer.start();
       observer?.state(clusters);
       return { ...state, clusters };
     },

@@ -48,6 +48,8 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     most: Math.max(rows.length, config.sample ?? leastSample(layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
     labels: Int32Array.from(rows, (row) => found.labels[row]),
+    since: new Int32Array(rows.length),
+    looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
     ids: Array.from({ length: k }, (_, cluster) => cluster),
     next: k,
     ...{ drift: null, alarm: null },

@@ -62,6 +62,8 @@ export interface Update {
   readonly transform: Transform;
   /** The clusters before. */
   readonly state: State;
+  /** Which of them need not be searched for splits. */
+  readonly unchanged: readonly boolean[];
 }
 
 /** What a run works with; none of it changes while it does. */

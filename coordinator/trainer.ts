@@ -1,4 +1,5 @@
 import { fromRaw, modelRows, type Transform } from '../data/transform.ts';
+import { concat } from '../model/arrays.ts';
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Niw } from '../model/gaussian/niw.ts';
@@ -9,7 +10,8 @@ import { type Mixture, mStep } from '../model/mixture.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
-import { driftOf, explained } from '../model/stream/drift.ts';
+import { unchangedClusters } from '../model/stream/changed.ts';
+import { driftOf, explained, likeliest } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
@@ -85,20 +87,41 @@ export function createTrainer(host: TrainerHost) {
     /** The clusters that explain rows, as they are in the file; −1 of those that none explains. */
     explained: async (transform: Transform, { mixture, prior }: State, rows: Float32Array) =>
       explained(mixture, prior, modelRows(transform, fromRaw(transform, rows))),
-    /** The clusters with which an update begins, given those before; they are trained from now on. */
-    async update(before: State): Promise<State> {
+    /**
+     * Which clusters are as the last search for splits left them: by the rows of the sample, as they are in the file, the cluster of each, −1 of those
+     * that have none yet, the update that it has come with, and those in which clusters were searched.
+     */
+    async unchanged(
+      transform: Transform,
+      { mixture, prior }: State,
+      rows: Float32Array,
+      labels: Int32Array,
+      since: Int32Array,
+      looked: readonly number[],
+    ): Promise<boolean[]> {
+      const own = modelRows(transform, fromRaw(transform, rows));
+      const fresh = [...labels.keys()].filter((row) => labels[row] < 0);
+      const d = mixture.d;
+      const found = likeliest(
+        mixture,
+        prior,
+        concat(
+          fresh.map((row) => own.subarray(row * d, (row + 1) * d)),
+          Float32Array,
+        ),
+      );
+      const all = labels.slice();
+      for (const [i, row] of fresh.entries()) all[row] = found[i];
+      const isNew = Array.from(all, (label, row) => since[row] > looked[label]);
+      return unchangedClusters(mixture, prior, own, all, isNew);
+    },
+    /** The clusters with which an update begins, given those before, and which of these need no search; they are trained from now on. */
+    async update(before: State, unchanged: readonly boolean[]): Promise<State> {
       const { sample, schedule } = run;
       const idle = { loss: null, lossSinceChange: null, frozen: 0, untilStep: schedule.every };
       const { patience } = schedule;
-      state = await training.lookFirst({
-        ...before,
-        ...idle,
-        epoch: 0,
-        sample,
-        patience,
-        merged: [],
-        steps: [],
-      });
+      const start = { ...before, ...idle, epoch: 0, sample, patience, merged: [], steps: [] };
+      state = await training.lookFirst(start, unchanged);
       return state;
     },
     /** From now on these clusters are trained. */

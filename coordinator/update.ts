@@ -56,7 +56,8 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const sample = await openSource(join(out.path, SAMPLE));
       const layout = layoutFor(config, sample, true);
       const { stream, transform } = base;
-      const update = { sample, layout, read, stream: stream!, transform: transform!, state: base.state };
+      const known = { sample, layout, read, stream: stream!, transform: transform!, state: base.state };
+      const update = { ...known, unchanged: await unchangedClusters(context, known) };
       serve(sample, layout);
       return { ...state, update, source: sample, layout };
     },
@@ -85,7 +86,7 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
     name: 'label',
     ended: ({ labelled }) => (labelled ? 'done' : null),
     async step(state) {
-      const { sample, stream, read } = state.update!;
+      const { sample, stream, read, unchanged } = state.update!;
       const run = state.run!;
       // The sample's rows first: of all rows so far they tell what clusters are.
       const all = await fullPasses({ ...context, labels: null, out: nowhere }, state)();
@@ -102,7 +103,7 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
         (cluster) => comesBack(all.found.T[cluster], stream.gone, final.prior, config.alpha),
       );
       const found = asWeighed(all.found, stream.weight / sample.rows);
-      const { stream: after, lineage } = afterUpdate(stream, named, found.counts, all.found);
+      const { stream: after, lineage } = afterUpdate(stream, named, found.counts, all.found, unchanged);
       for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
       const silhouette = found.sampled.rows.length
@@ -156,6 +157,17 @@ async function idsBefore(
   return labels.map((label, i) => (label < 0 && few.has(ids[found[i]]) ? ids[found[i]] : label));
 }
 
+/** Which clusters are as the last search for splits left them. */
+async function unchangedClusters(
+  { trainer }: RunContext,
+  { stream: { ids, labels, since, looked }, state, sample, transform }: Omit<Update, 'unchanged'>,
+): Promise<boolean[]> {
+  const rows = await sample.read(0, sample.rows);
+  const places = new Map(ids.map((id, k) => [id, k]));
+  const known = labels.map((label) => places.get(label) ?? -1);
+  return trainer.unchanged(transform, state, rows, known, since, looked);
+}
+
 /** As of all rows that the sample stands for. */
 const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: number): FullPassResult => ({
   ...rest,
@@ -200,6 +212,7 @@ async function drawRows(
       },
       weight: weight.before + weight.rows,
       labels: Int32Array.from(drawn.keys, (_, i) => stream.labels[drawn.kept[i] ?? -1] ?? -1),
+      since: Int32Array.from(drawn.keys, (_, i) => stream.since[drawn.kept[i] ?? -1] ?? stream.updates + 1),
     };
     const { stream: next, stays, clusters } = withoutFaded(aged, arrivals, weight.rows);
     const kept = drawn.kept.filter((_, i) => stays[i]);

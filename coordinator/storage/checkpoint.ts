@@ -144,7 +144,7 @@ const clusterHeader = z.object({
   stream: z.optional(
     z.object({
       ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
-      ...{ ids: z.array(count), next: count },
+      ...{ ids: z.array(count), next: count, looked: z.array(z.int()) },
       ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
       ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
       parts: z.array(z.object({ data: z.string(), rows: count, shards: count, fingerprint: z.string() })),
@@ -240,16 +240,17 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ peaks, gone, keys, labels, covariance, ...about }: Stream) => ({
+const aboutStream = ({ peaks, gone, keys, labels, since, covariance, ...about }: Stream) => ({
   ...about,
   ids: [...about.ids],
+  looked: [...about.looked],
   parts: [...about.parts],
   peaks: peaks.map(({ weight }) => weight),
   gone: gone.map(({ id, since }) => ({ id, since })),
 });
-const streamTensors = ({ keys, labels, covariance, peaks, gone }: Stream) =>
+const streamTensors = ({ keys, labels, since, covariance, peaks, gone }: Stream) =>
   tensorsOf({
-    ...{ keys, labels, covariance },
+    ...{ keys, labels, since, covariance },
     remembered: concat(
       [...peaks, ...gone].map(({ T }) => T),
       Float64Array,
@@ -263,11 +264,12 @@ function streamFrom(
   { k, d, covariance: kind }: Pick<z.infer<typeof clusterHeader>, 'k' | 'd' | 'covariance'>,
 ): Stream {
   const keys = take(tensors, 'keys', 'float64');
-  const labels = take(tensors, 'labels', 'int32', keys.length);
+  const [labels, since] = ['labels', 'since'].map((name) => take(tensors, name, 'int32', keys.length));
   const { ids, next, most, seen } = about;
   const isSound =
     ids.length === k &&
     peaks.length === k &&
+    about.looked.length === k &&
     gone.every(({ id }) => id < next && !ids.includes(id)) &&
     new Set(ids).size === k &&
     ids.every((id) => id < next) &&
@@ -281,7 +283,7 @@ function streamFrom(
   const all = k + gone.length;
   const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
   return {
-    ...{ ...about, keys, labels, covariance },
+    ...{ ...about, keys, labels, since, covariance },
     peaks: peaks.map((weight, i) => ({ weight, T: Ts[i] })),
     gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
   };

@@ -44,6 +44,8 @@ export interface Run extends Prepared {
   readonly half?: number;
   readonly rounds: Rounds;
   readonly emit: Emit;
+  /** In the first step of an update: clusters that a search for splits would find as the last one left them. */
+  readonly unchanged?: readonly boolean[];
 }
 
 /**

@@ -65,9 +65,9 @@ export function trainingEnd(run: Prepared, state: State): EndReason | null {
 export interface Training {
   /**
    * A state that was trained on other rows, after a split step with all proposals, before anything moves: rows of a new cluster would
-   * drag the others to them.
+   * drag the others to them. `unchanged`: clusters that are not searched for further ones.
    */
-  lookFirst(state: State): Promise<State>;
+  lookFirst(state: State, unchanged: readonly boolean[]): Promise<State>;
   /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
   epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
   /** The split or merge step that is due after this epoch, or, without one, for `--clusters`; null if none is. */
@@ -103,14 +103,15 @@ export function trainingOf(run: Run): Training {
   };
 
   return {
-    async lookFirst(state) {
+    async lookFirst(state, unchanged) {
       publishNet(run, state.net);
       isPublished = true;
       const own = runFor(state);
       await likelihood.target(own, state);
       // As after a merge step without a merge, when splits in two have stalled.
       const before: Step = { kind: 'merge', changed: 0, k: state.mixture.k, progress: null };
-      const step = (emit: Emit) => likelihood.step({ ...own, emit }, { ...state, steps: [before] }, 'split');
+      const step = (emit: Emit) =>
+        likelihood.step({ ...own, emit, unchanged }, { ...state, steps: [before] }, 'split');
       const after = await taken(step).catch(named);
       return { ...after, steps: after.steps.slice(1) };
     },

@@ -100,7 +100,7 @@ function shareDeviate(share: number, expected: number, rows: number): number {
 }
 
 /** The normal deviate of a chi-squared one (Wilson & Hilferty 1931). */
-function chiSquaredDeviate(x: number, degrees: number): number {
+export function chiSquaredDeviate(x: number, degrees: number): number {
   const v = 2 / (9 * degrees);
   return (Math.cbrt(x / degrees) - (1 - v)) / Math.sqrt(v);
 }
@@ -117,6 +117,10 @@ export function explained(mixture: Mixture, prior: Niw, rows: Float32Array): Int
   const most = reachOf(mixture.d) ** 2;
   return labels.map((label, row) => (distance[row] > most ? -1 : label));
 }
+
+/** The likeliest cluster of each row [n,D]. */
+export const likeliest = (mixture: Mixture, prior: Niw, rows: Float32Array): Int32Array =>
+  densities(mixture, prior, rows).labels;
 
 /** Log-densities of rows, up to a constant, with the likeliest cluster of each, and its part and squared distance. */
 function densities(

@@ -30,6 +30,10 @@ export interface Stream extends StreamSample {
   readonly gone: readonly Gone[];
   /** Of each row of the sample the id of its cluster; −1 of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
+  /** Of each row of the sample the update that it has come with; 0: the first run. */
+  readonly since: Int32Array;
+  /** Of each cluster the update in which a search for splits has last looked at it; −1: none has. */
+  readonly looked: readonly number[];
   /** How the rows of the last update differ from those before; null before the first. */
   readonly drift: Drift | null;
   /** What was said of that; null if it is nothing to worry about. */
@@ -67,6 +71,8 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
       gone: remembered(gone, more),
       keys: keys.filter((_, i) => stays[i]),
       labels: labels.filter((_, i) => stays[i]),
+      since: stream.since.filter((_, i) => stays[i]),
+      looked: clusters.map((k) => stream.looked[k]),
       weight: each * left,
     },
   };
@@ -74,13 +80,14 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
 
 /**
  * The stream once its clusters have their ids, and all that became of clusters in the update. `weights`: of clusters, in rows of the stream; `labels`
- * and `T`: in the sample.
+ * and `T`: in the sample. `unchanged`: of the clusters before, those that were not looked at.
  */
 export function afterUpdate(
   stream: Stream,
   { ids, next, lineage }: Named,
   weights: ArrayLike<number>,
   { labels, T }: { labels: ArrayLike<number>; T: readonly Float64Array[] },
+  unchanged: readonly boolean[],
 ): { stream: Stream; lineage: Lineage[] } {
   const since = stream.updates + 1;
   const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
@@ -90,6 +97,9 @@ export function afterUpdate(
     stream: {
       ...stream,
       ...{ updates: since, ids, next },
+      looked: ids.map((id) =>
+        unchanged[stream.ids.indexOf(id)] ? stream.looked[stream.ids.indexOf(id)] : since,
+      ),
       peaks: ids.map((id, k) => peakOf(before(id), weights[k], T[k])),
       gone: remembered(
         stream.gone.filter(({ id }) => !ids.includes(id)),

@@ -232,8 +232,9 @@ export function splitOverlapping(
     splits[k] = { parts, rule: discriminantRule(state.prior, parts), logRatio };
   }
   if (isAny || splits.some(Boolean) || state.prior.leastKappa) return isAny;
-  // Of many, those that share no rows with others stay as they are.
-  const shared = [...splits.keys()].filter((k) => !isMany || clusterRows.doubt[k] > CLOSE);
+  // Of many, those that share no rows with others stay as they are; so do all of an update if none has changed.
+  if (run.unchanged?.every(Boolean)) return false;
+  const shared = [...splits.keys()].filter((k) => !(isMany || run.unchanged) || clusterRows.doubt[k] > CLOSE);
   const all = shared.length < 3 ? null : regrowth(run, state, clusterRows, shared, halves);
   if (all) splits.splice(0, splits.length, all);
   return all !== null;

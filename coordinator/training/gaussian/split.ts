@@ -81,7 +81,7 @@ export async function splitStep(
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   const totals = refined.parts.map(totalOf);
-  const isEligible = (k: number) => !splits[k] && hasRowsFor(run, totals[k], 2);
+  const isEligible = (k: number) => !splits[k] && !run.unchanged?.[k] && hasRowsFor(run, totals[k], 2);
   const eligible = totals.map((_, k) => exhaustive && isEligible(k));
   const search = await searchOf(run, state.prior, eligible, totals);
   // Clusters that nothing has changed since they were looked at would be refused again.
