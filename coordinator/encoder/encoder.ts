@@ -160,6 +160,15 @@ export const passesOf = (
     ? { epochs: ALTERNATION_EPOCHS, rate: ALTERNATION_RATE * encoderLr }
     : { epochs: encoderEpochs, rate: encoderLr };
 
+/** Of passes over a row: the share by which an error shrinks as the encoder learns from the row itself, in units of √(passes/rows). */
+const MOST_GAP = 3;
+
+/** The share by which rows that the encoder has not learned from are rebuilt with a larger error, at most. */
+export function gapOf({ encoderEpochs }: RunConfig, { alternation, state }: Encoding, rows: number): number {
+  const passes = alternation ? encoderEpochs + ALTERNATION_EPOCHS * alternation : state.epoch;
+  return MOST_GAP * Math.sqrt(passes / rows);
+}
+
 /** Agreement from which on labels count as the same: another alternation would hardly change them. */
 const SAME = 0.99;
 
