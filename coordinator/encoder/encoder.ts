@@ -160,10 +160,13 @@ export const passesOf = (
     ? { epochs: ALTERNATION_EPOCHS, rate: ALTERNATION_RATE * encoderLr }
     : { epochs: encoderEpochs, rate: encoderLr };
 
-/** Of passes over a row: the share by which an error shrinks as the encoder learns from the row itself, in units of √(passes/rows). */
+/**
+ * Rows that an encoder learns from have a smaller error than others like these, whose error is larger by up to 3·√(passes/rows) of it. Of 500 to
+ * 10,000 images of MNIST and 10 to 50 passes it was .4 to .9 of that.
+ */
 const MOST_GAP = 3;
 
-/** The share by which rows that the encoder has not learned from are rebuilt with a larger error, at most. */
+/** The share by which the error of rows that the encoder has not learned from is larger, at most. */
 export function gapOf({ encoderEpochs }: RunConfig, { alternation, state }: Encoding, rows: number): number {
   const passes = alternation ? encoderEpochs + ALTERNATION_EPOCHS * alternation : state.epoch;
   return MOST_GAP * Math.sqrt(passes / rows);
