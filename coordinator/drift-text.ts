@@ -42,7 +42,7 @@ const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)
 
 export function driftText(
   data: string,
-  { nats, unlike, moved }: Drift,
+  { nats, unlike, moved, residual = 0 }: Drift,
   alarms: readonly Alarm[],
   column: string | null,
 ): string {
@@ -50,8 +50,12 @@ export function driftText(
     unlike: `${percent(unlike)} of them are less likely than 99 % of the earlier ones`,
     'less likely': `they are less likely by ${nats.toFixed(nats < 10 ? 2 : 0)} nats a row`,
     shares: `the shares of clusters differ by ${percent(moved)} of the rows`,
+    residual: `the encoder rebuilds them with an error that is ${percent(residual)} larger`,
   };
   const why = alarms.map((alarm) => texts[alarm]).join(', and ');
   const most = column ? `; most of all, ${column}` : '';
-  return `${data}: the new rows are not like those before: ${why}${most}. If clusters have come, gone or moved, that is what an update is for; if columns are measured otherwise now, undo that, or train anew`;
+  const remedy = alarms.includes('residual')
+    ? 'An update does not change the encoder: if such rows are to stay, train anew with them; if they are recorded otherwise now, undo that'
+    : 'If clusters have come, gone or moved, that is what an update is for; if columns are measured otherwise now, undo that, or train anew';
+  return `${data}: the new rows are not like those before: ${why}${most}. ${remedy}`;
 }

@@ -2,13 +2,15 @@ import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openFile, sha256InSlices } from '../base/files.ts';
 import { openSource } from '../data/open.ts';
+import { rowsAt } from '../data/rows-at.ts';
 import type { Layout } from '../model/layout.ts';
+import { type Residual, residualOf } from '../model/stream/residual.ts';
 import { nd } from '../proto/tensors.ts';
-import type { RunConfig } from './config.ts';
 import {
   afterClustering,
   checkEncoder,
   type Encoding,
+  encoderOf,
   newEncoding,
   passesOf,
   someVectors,
@@ -20,6 +22,8 @@ import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunSt
 import type { Checkpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { publishHashes } from './training/publish.ts';
+
+type Rows = Pick<RunState, 'source' | 'layout'>;
 
 /** The layout in which an encoder is trained, and all rows are encoded. */
 const inTraining = (layout: Layout): Layout => ({ ...layout, shards: encoderShards(layout) });
@@ -34,20 +38,17 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
   /** What workers compute on. */
   let served: 'rows' | 'rows in training' | 'vectors' = 'rows';
 
-  function serveRows({ input, hashes }: Encoding): void {
+  function serveRows(encoding: Encoding): void {
     if (served === 'rows in training') return;
     const training = inTraining(layout);
     if (served === 'vectors' || training.shards !== layout.shards) serve(source, training);
     served = 'rows in training';
-    dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
-    publishHashes(context, hashes);
+    publishInput(context, encoding);
   }
 
   async function begun(state: RunState): Promise<Encoding> {
     checkEncoder(config, widthsOf(config, layout.dim), warn);
-    // Of the rows themselves only variances are needed, and none of them stays in memory.
-    const forEncoder: RunConfig = { ...config, likelihood: 'graph', transform: 'auto' };
-    const data = await firstReading({ ...context, config: forEncoder }, { source, layout }, 0);
+    const data = await readForEncoder(context, { source, layout });
     assertUnchanged(context, data.hashes);
     await source.assertSameFile?.();
     const encoding = newEncoding(config, layout, data, arePixels(source));
@@ -104,11 +105,8 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
         encoding = { ...encoding, codes: out.hashes()[CODES] };
         checkpoints.offer(encoderCheckpoint(context, encoding), true);
       }
-      const latent = await openSource(join(out.path, CODES));
-      const encoded = { ...layout, dim: latent.dim };
-      serve(latent, encoded);
       served = 'vectors';
-      return { ...state, encoding, source: latent, layout: encoded };
+      return { ...state, encoding, ...(await serveVectors(context, layout, CODES)) };
     },
   };
 
@@ -131,6 +129,57 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
     },
   };
   return { encode, vectors, alternate };
+}
+
+/** The first reading of rows that are encoded: of these only variances are needed, and none of them stays in memory. */
+export const readForEncoder = (context: RunContext, rows: Rows) =>
+  firstReading(
+    { ...context, config: { ...context.config, likelihood: 'graph', transform: 'auto' } },
+    rows,
+    0,
+  );
+
+/** The latent vectors of other rows, which are written as `name` and served. */
+export async function encodeRows(
+  context: RunContext,
+  encoding: Encoding,
+  { source, layout }: Rows,
+  name: string,
+): Promise<Rows> {
+  const { dispatcher, out, serve } = context;
+  serve(source, inTraining(layout));
+  publishInput(context, encoding);
+  await encodeAll(dispatcher, inTraining(layout), encoding.state, out, name);
+  return serveVectors(context, layout, name);
+}
+
+function publishInput({ dispatcher }: RunContext, { input, hashes }: Encoding): void {
+  dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
+  publishHashes({ dispatcher }, hashes);
+}
+
+async function serveVectors({ out, serve }: RunContext, layout: Layout, name: string): Promise<Rows> {
+  const source = await openSource(join(out.path, name));
+  const rows = { source, layout: { ...layout, dim: source.dim } };
+  serve(rows.source, rows.layout);
+  return rows;
+}
+
+/** Multiplications for the errors of rows, which take some seconds; and rows, at least and at most. */
+const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [1e9, 500, 5000];
+
+/** What the encoder leaves of the rows of these numbers, ascending, by some of them. `gap`: as of `Residual`. */
+export async function residualOfRows(
+  { source, trainer }: RunContext,
+  encoding: Encoding,
+  rows: readonly number[],
+  gap = 0,
+): Promise<Residual> {
+  const encoder = encoderOf(encoding);
+  const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, MOST_OPERATIONS / encoder.params.length));
+  const every = Math.ceil(rows.length / most);
+  const some = rows.filter((_, i) => i % every === 0);
+  return residualOf(await trainer.reconstructionErrors(encoder, await rowsAt(source, some)), gap);
 }
 
 const encoderCheckpoint = (context: RunContext, encoding: Encoding): Checkpoint => ({

@@ -4,15 +4,17 @@ import { priority } from '../model/random.ts';
 import { ofFirst } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
+import { residualOfRows } from './encode.ts';
+import { gapOf } from './encoder/encoder.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
 import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
-/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not of a graph, nor with an encoder. */
+/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or their latent vectors. Not of a graph. */
 export async function keepForUpdates(context: RunContext, state: RunState): Promise<void> {
-  const { layout, out } = context;
-  const { run, data, encoding, clusters, labelled, update } = state;
-  if (encoding || clusters!.graph) return;
+  const { out } = context;
+  const { layout, run, data, clusters, labelled, update } = state;
+  if (clusters!.graph) return;
   const stream = labelled!.stream ?? (await firstSample(context, state));
   await writeState(out, {
     stage: 'cluster',
@@ -31,7 +33,9 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
 const ROWS_AT_ONCE = 1 << 20;
 
 /** Writes the rows of the sample of a first run. */
-async function firstSample({ config, layout, out, source }: RunContext, state: RunState): Promise<Stream> {
+async function firstSample(context: RunContext, state: RunState): Promise<Stream> {
+  const { config, out } = context;
+  const { source, layout, data, encoding } = state;
   const { found } = state.labelled!;
   const { sample } = state.clusters!;
   const k = found.counts.filter((rows) => rows > 0).length;
@@ -53,11 +57,14 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     ids: Array.from({ length: k }, (_, cluster) => cluster),
     next: k,
     ...{ drift: null, alarm: null },
-    parts: [partOf(config, layout, state.data!.hashes)],
+    parts: [partOf(config, layout, (encoding ?? data!).hashes)],
     peaks: found.counts
       .slice(0, k)
       .map((weight, k) => ({ weight, T: scaleStatistics(found.T[k], rows.length / layout.rows) })),
     gone: [],
     covariance: state.run!.covariance,
+    ...(encoding && {
+      residual: await residualOfRows(context, encoding, rows, gapOf(config, encoding, layout.rows)),
+    }),
   };
 }

@@ -4,6 +4,8 @@ import type { Centres } from '../model/description/distances.ts';
 import { layoutOf } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { Part } from '../model/stream/stream.ts';
+import { encodeRows, readForEncoder } from './encode.ts';
+import type { Encoding } from './encoder/encoder.ts';
 import { labelWithIds } from './full-passes.ts';
 import { openNewRows } from './inputs.ts';
 import { firstReading } from './read.ts';
@@ -24,6 +26,8 @@ export interface Labelling {
   state: State;
   centres: Centres;
   ids: readonly number[];
+  /** By whose encoder rows become what is clustered; null: they are. */
+  encoding: Encoding | null;
 }
 
 /** UserError if rows that are to be labelled anew are not there. */
@@ -34,7 +38,7 @@ export async function assertParts(context: RunContext, parts: readonly Part[]): 
 /** UserError if the rows are not those that were taken in. */
 export async function relabel(
   context: RunContext,
-  { run, state, centres, ids }: Labelling,
+  { run, state, centres, ids, encoding }: Labelling,
   parts: readonly Part[],
 ): Promise<void> {
   const { config, dispatcher, out, serve } = context;
@@ -42,9 +46,15 @@ export async function relabel(
     const source = await openPart(context, part);
     const layout = layoutOf(source.rows, source.dim, part.shards, config.seed);
     serve(source, layout);
-    const { hashes } = await firstReading(context, { source, layout }, 0);
+    let rows = { source, layout };
+    let { hashes } = await (encoding ? readForEncoder(context, rows) : firstReading(context, rows, 0));
     if (fingerprint(hashes) !== part.fingerprint)
       throw gone(part, 'has changed since its rows were taken in');
+    const codes = `relabelled/${index}-codes.npy`;
+    if (encoding) {
+      rows = await encodeRows(context, { ...encoding, hashes }, rows, codes);
+      ({ hashes } = await firstReading(context, rows, 0));
+    }
     publishHashes({ dispatcher }, hashes);
     publishTransform({ dispatcher, transform: run.transform }, 1);
     const labels: typeof nowhere = {
@@ -53,8 +63,9 @@ export async function relabel(
           ? out.pieces(`relabelled/${index}.npy`, dtype, shape)
           : nowhere.pieces(name, dtype, shape),
     };
-    await labelWithIds({ ...context, run, labels: null, out: labels }, layout, state, centres, ids);
+    await labelWithIds({ ...context, run, labels: null, out: labels }, rows.layout, state, centres, ids);
     source.close();
+    if (encoding) out.remove(codes);
   }
 }
 

@@ -55,7 +55,8 @@ export interface Update {
   /** The sample of all rows so far, in the order of its keys. */
   readonly sample: Source;
   readonly layout: Layout;
-  /** The first reading of the new rows. */
+  /** The new rows, or their latent vectors, and the first reading of these. */
+  readonly rows: Pick<RunState, 'source' | 'layout'>;
   readonly read: DataMoments;
   /** The stream with the new rows, which have no labels yet. */
   readonly stream: Stream;
@@ -194,6 +195,7 @@ export function totalsSince(before: RunTotals | null, server: Server, startTime:
 export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Array): RunMetadata {
   const { config, source, layout, leftOut, versions, id, server, mixed } = input;
   const { run, data, encoding, update } = state;
+  const read = update?.read ?? data;
   const backend = server.backend() ?? undefined;
   return {
     ...{ id, config, layout, versions, hashes },
@@ -204,7 +206,7 @@ export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Arra
     leftOut: leftOut ?? null,
     identity: server.identity(),
     backend: backend && { ...backend, mixed: mixed === true },
-    codes: encoding && data && { hashes: data.hashes, dim: state.layout.dim },
+    codes: encoding && read && { hashes: read.hashes, dim: state.layout.dim },
     sample: update && data && { hashes: data.hashes },
     update: input.update ?? null,
     fences: data?.fences ?? null,

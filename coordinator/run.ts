@@ -55,14 +55,16 @@ export async function planOf(input: RunInput) {
  */
 function stagesOf(context: RunContext): RunStage[] {
   const { encoder, alternations } = context.config;
+  const { encode, vectors, alternate } = encoderStages(context);
   if (context.update) {
-    const { draw, prepare, label } = updateStages(context);
-    return [draw, prepare, clusterStage(context), label, describeStage(context), replicateStage(context)];
+    const { begin, draw, prepare, label } = updateStages(context);
+    const encoded = encoder === 'none' ? [] : [begin, vectors];
+    const results = [label, describeStage(context), replicateStage(context)];
+    return [...encoded, draw, prepare, clusterStage(context), ...results];
   }
   const clustering = [readStage(context), clusterStage(context)];
   const results = [labelStage(context), describeStage(context), replicateStage(context)];
   if (encoder === 'none') return [...clustering, ...results];
-  const { encode, vectors, alternate } = encoderStages(context);
   const encoded = [encode, vectors, ...clustering];
   const again = Array.from({ length: alternations }, () => [alternate, ...encoded]).flat();
   return [...encoded, ...again, ...(alternations ? [alternate] : []), ...results];

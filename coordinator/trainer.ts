@@ -15,7 +15,8 @@ import { driftOf, explained, likeliest } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
-import { clustersOf, type Encoding } from './encoder/encoder.ts';
+import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
+import { reconstructionErrors } from './encoder/residual.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState, labellingState } from './training/epoch.ts';
 import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
@@ -150,6 +151,7 @@ export function createTrainer(host: TrainerHost) {
     },
     encoderEpoch: (config: RunConfig, layout: Layout, encoding: Encoding) =>
       encoderEpoch({ config, layout, dispatcher: host }, encoding),
+    reconstructionErrors: async (encoder: Encoder, rows: Float32Array) => reconstructionErrors(encoder, rows),
     async latentClusters(rows: Float32Array, trained: State) {
       return clustersOf(rows, run.transform, run.config.schedule, await labellingState(run, trained));
     },

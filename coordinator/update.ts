@@ -10,9 +10,11 @@ import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf, type Drift } from '../model/stream/drift.ts';
 import { comesBack } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
+import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
 import { changedColumn, driftText } from './drift-text.ts';
+import { readForEncoder, residualOfRows } from './encode.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
 import { announce, assertUnchanged, firstReading, goOn } from './read.ts';
 import { assertParts, relabel } from './relabel.ts';
@@ -27,7 +29,7 @@ import {
 } from './run-state.ts';
 import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
-import { partOf, readDrawn, readStream, SAMPLE, writeDrawn } from './storage/stream-files.ts';
+import { partOf, readDrawn, readStream, SAMPLE, trainedEncoder, writeDrawn } from './storage/stream-files.ts';
 import { type FullPassResult, nowhere } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
@@ -42,8 +44,22 @@ import type { DataMoments } from './training/reading/moments.ts';
  * The stages of an update, in place of those of a run: the sample is drawn, training prepared on it, and in the end its rows get their
  * clusters, these their ids, and the new rows their labels.
  */
-export function updateStages(context: RunContext): Record<'draw' | 'prepare' | 'label', RunStage> {
+export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'prepare' | 'label', RunStage> {
   const { config, trainer, out, dispatcher, emit, observer, serve, update: request } = context;
+
+  /** With an encoder: it is that of the run before. */
+  const begin: RunStage = {
+    name: 'read',
+    ended: ({ encoding }) => (encoding ? 'done' : null),
+    async step(state) {
+      const { hashes } = await readForEncoder(context, state);
+      assertUnchanged(context, hashes);
+      const encoding = { ...trainedEncoder(request!.run), hashes, codes: null };
+      await assertNewRows(context, hashes);
+      await out.create(runFile(metadataOf(context, state, hashes), null));
+      return { ...state, encoding };
+    },
+  };
 
   const draw: RunStage = {
     name: 'read',
@@ -51,12 +67,14 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
     async step(state) {
       const saved = state.clusters && readDrawn(out);
       const read = saved?.dataSummary ?? (await firstReading(context, state, 0));
-      assertUnchanged(context, read.hashes);
+      const { hashes } = state.encoding ?? read;
+      assertUnchanged(context, hashes);
       const base = saved ?? (await drawRows(context, request!, read, state));
       const sample = await openSource(join(out.path, SAMPLE));
       const layout = layoutFor(config, sample, true);
       const { stream, transform } = base;
-      const known = { sample, layout, read, stream: stream!, transform: transform!, state: base.state };
+      const about = { rows: state, read, stream: stream!, transform: transform!, state: base.state };
+      const known = { sample, layout, ...about };
       const update = { ...known, unchanged: await unchangedClusters(context, known) };
       serve(sample, layout);
       return { ...state, update, source: sample, layout };
@@ -75,7 +93,8 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
       const next = { ...state, data, run };
-      out.json('run.json', runFile(metadataOf(context, next, read.hashes), null));
+      const { hashes } = state.encoding ?? read;
+      out.json('run.json', runFile(metadataOf(context, next, hashes), null));
       announce(context, clusters, (clusters ?? base).mixture.k, sample.rows);
       if (clusters) goOn(context, clusters);
       return next;
@@ -86,7 +105,7 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
     name: 'label',
     ended: ({ labelled }) => (labelled ? 'done' : null),
     async step(state) {
-      const { sample, stream, read, unchanged } = state.update!;
+      const { sample, stream, rows, read, unchanged } = state.update!;
       const run = state.run!;
       // The sample's rows first: of all rows so far they tell what clusters are.
       const all = await fullPasses({ ...context, labels: null, out: nowhere }, state)();
@@ -111,17 +130,20 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
         : null;
       const centres = reorderedCentres(all.centres, order);
       if (request!.relabel)
-        await relabel(context, { run, state: closed, centres, ids: named.ids }, stream.parts.slice(0, -1));
+        await relabel(
+          context,
+          { run, state: closed, centres, ids: named.ids, encoding: state.encoding },
+          stream.parts.slice(0, -1),
+        );
       // Then the new ones.
-      serve(context.source, context.layout);
+      serve(rows.source, rows.layout);
       publishHashes({ dispatcher }, read.hashes);
       publishTransform({ dispatcher, transform: run.transform }, 1);
-      const passed = await labelWithIds({ ...context, run }, context.layout, closed, centres, named.ids);
+      const passed = await labelWithIds({ ...context, run }, rows.layout, closed, centres, named.ids);
       observer?.labelled(found.counts, { state: closed, order }, tree);
       return {
         ...state,
-        source: context.source,
-        layout: context.layout,
+        ...{ source: rows.source, layout: rows.layout },
         labelled: {
           found: {
             ...passed,
@@ -135,7 +157,21 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       };
     },
   };
-  return { draw, prepare, label };
+  return { begin, draw, prepare, label };
+}
+
+/** UserError if rows of these hashes are in the run already, or rows that are to be labelled anew are not there. */
+async function assertNewRows(context: RunContext, hashes: Uint8Array): Promise<void> {
+  const { config, layout, update } = context;
+  const { run, relabel } = update!;
+  const { parts } = readStream(run).stream!;
+  const part = partOf(config, layout, hashes);
+  const known = parts.findIndex(({ fingerprint }) => fingerprint === part.fingerprint);
+  if (known >= 0)
+    throw new UserError(
+      `${config.data}: its rows are in ${run} already (${known ? `update ${known}` : 'the first run'}), and each counts once; pass other rows`,
+    );
+  if (relabel) await assertParts(context, parts);
 }
 
 /** Rows by which a cluster is found again. */
@@ -182,23 +218,19 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
   context: RunContext,
-  { run, halfLife, relabel }: UpdateRequest,
+  { run, halfLife }: UpdateRequest,
   read: DataMoments,
   state: RunState,
 ): Promise<ClusterCheckpoint> {
-  const { source, layout, config, out } = context;
+  const { config, out } = context;
+  const { source, layout, encoding } = state;
   const base = readStream(run);
   const stream = base.stream!;
-  const part = partOf(config, layout, read.hashes);
-  const known = stream.parts.findIndex(({ fingerprint }) => fingerprint === part.fingerprint);
-  if (known >= 0)
-    throw new UserError(
-      `${config.data}: its rows are in ${run} already (${known ? `update ${known}` : 'the first run'}), and each counts once; pass other rows`,
-    );
-  if (relabel) await assertParts(context, stream.parts);
+  const { hashes } = encoding ?? read;
+  if (!encoding) await assertNewRows(context, hashes);
   const before = await openSource(join(run, SAMPLE));
   try {
-    const { drift, arrivals, alarm } = await driftFrom(context, base, before);
+    const { drift, arrivals, alarm, residual } = await driftFrom(context, state, base, before);
     const drawn = withNewRows(stream, source.rows, priority(config.seed), halfLife);
     const weight = weightAfter(stream.weight, source.rows, halfLife);
     const aged = {
@@ -206,9 +238,10 @@ async function drawRows(
         ...stream,
         drift,
         alarm,
-        parts: [...stream.parts, part],
+        parts: [...stream.parts, partOf(config, layout, hashes)],
         keys: drawn.keys,
         seen: stream.seen + source.rows,
+        ...(residual && { residual: pooled(stream.residual!, weight.before, residual, weight.rows) }),
       },
       weight: weight.before + weight.rows,
       labels: Int32Array.from(drawn.keys, (_, i) => stream.labels[drawn.kept[i] ?? -1] ?? -1),
@@ -230,7 +263,7 @@ async function drawRows(
       ended: null,
       stream: next,
     };
-    await out.create(runFile(metadataOf(context, state, read.hashes), null));
+    await out.create(runFile(metadataOf(context, state, hashes), null));
     const file = out.pieces(SAMPLE, '<f4', [rows, source.dim]);
     file.write(old, 0);
     file.write(fresh, old.length);
@@ -247,10 +280,12 @@ const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
 
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
-  { source, config, trainer, emit, warn }: RunContext,
-  { transform, state }: ClusterCheckpoint,
+  context: RunContext,
+  { source, encoding }: RunState,
+  { transform, state, stream }: ClusterCheckpoint,
   sample: Source,
-): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null }> {
+): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null; residual: Residual | null }> {
+  const { config, trainer, emit, warn } = context;
   const { k, d } = state.mixture;
   const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
   const every = Math.ceil(sample.rows / most);
@@ -263,12 +298,13 @@ async function driftFrom(
   );
   const [old, fresh] = [await rowsAt(sample, before), await rowsAt(source, joining)];
   const found = await trainer.drift(transform!, state, old, fresh);
-  const { drift } = found;
+  const residual = encoding && (await residualOfRows(context, encoding, joining));
+  const drift = { ...found.drift, ...(residual && residualDrift(stream!.residual!, residual)) };
   const alarms = alarmsOf(drift);
   emit({ type: 'drift', ...drift, alarms });
   const alarm = alarms.length
-    ? driftText(config.data, drift, alarms, changedColumn(source, old, fresh))
+    ? driftText(config.data, drift, alarms, encoding ? null : changedColumn(source, old, fresh))
     : null;
   if (alarm !== null) warn(alarm);
-  return { ...found, alarm };
+  return { ...found, drift, alarm, residual };
 }

@@ -48,8 +48,9 @@ export function update(options: UpdateOptions): Run {
     const { replaceable, restored } = await import('../coordinator/storage/in-place.ts');
     restored(path);
     const run = readRunFile(path, dpmeshVersion());
-    const { readStream } = await import('../coordinator/storage/stream-files.ts');
+    const { readStream, trainedEncoder } = await import('../coordinator/storage/stream-files.ts');
     readStream(path);
+    if (run.config.encoder !== 'none') trainedEncoder(path);
     const paths = fixedPaths();
     const at = paths.fix(path);
     const place = inPlace ? await replaceable(at) : null;
@@ -84,10 +85,10 @@ export function update(options: UpdateOptions): Run {
   });
 }
 
-/** What is different in the config of an update: rows of each have priorities of their own, and there may be few. */
+/** What is different in the config of an update: rows of each have priorities of their own, there may be few, and an encoder stays as it is. */
 const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
   seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
-  ...{ initK: 1, replicates: null, shards: 'auto' },
+  ...{ initK: 1, replicates: null, shards: 'auto', alternations: 0 },
 });
 
 /** The first free one of `<run>-2`, `<run>-3` and so on. */

@@ -36,6 +36,7 @@ const proposed = z.extend(proposal, { epoch: count });
 export const drift = z.object({
   rows: count,
   ...{ nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, moved: number, movedZ: number },
+  ...{ residual: z.optional(number), residualZ: z.optional(number) },
 });
 
 /** The fields of each type of event, but for `type` and `time`. */
@@ -107,7 +108,7 @@ const SCHEMAS = {
     workers: seconds,
   }),
   /** Of an update, before it changes anything; `alarms`: what of it matters. */
-  drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares'])) }),
+  drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares', 'residual'])) }),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
     what: z.enum(['born', 'split', 'merged', 'gone', 'returned']),

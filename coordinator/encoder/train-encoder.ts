@@ -134,18 +134,19 @@ const UNIT_ROWS = 1 << 14;
 /** The latent vectors of all rows, in a run directory: [rows,latent] float32. */
 export const CODES = 'codes.npy';
 
-/** Computes the latent vectors of all rows and writes them as they arrive. */
+/** Computes the latent vectors of all rows and writes them as they arrive, as `name`. */
 export async function encodeAll(
   dispatcher: Dispatcher,
   layout: Layout,
   encoder: Autoencoder,
   out: Output,
+  name = CODES,
 ): Promise<void> {
   const latent = codeWidth(encoder.widths);
   const shards = shardBlocks(layout);
   const units = unitsOf(layout, shards, UNIT_ROWS);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
-  const file = out.pieces(CODES, '<f4', [layout.rows, latent]);
+  const file = out.pieces(name, '<f4', [layout.rows, latent]);
   publishEncoder(dispatcher, encoder);
   try {
     await dispatcher.round({

@@ -71,7 +71,8 @@ async function isSameRows(
   const layout = { rows, dim, blockRows, shards: shardsFor(config.shards, rows), seed: config.seed };
   const isSmall = 4 * rows * dim <= SMALL_BYTES;
   const all = () => Array.from({ length: blockCount(layout) }, (_, index) => index);
-  const compared = isSmall ? all() : checkpoint ? sampledBlocks(layout) : [];
+  // Checkpoints of an update have those of its sample.
+  const compared = isSmall ? all() : checkpoint && !data.sample ? sampledBlocks(layout) : [];
   const blocks = compared.map((index) => block(layout, index));
   const hashes: Uint8Array[] = [];
   for await (const read of readSpans(source, blocks)) hashes.push(blockHash(read));

@@ -147,6 +147,9 @@ const clusterHeader = z.object({
       ...{ ids: z.array(count), next: count, looked: z.array(z.int()) },
       ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
       ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
+      residual: z.optional(
+        z.object({ rows: z.number(), mean: z.number(), variance: z.number(), gap: z.number() }),
+      ),
       parts: z.array(z.object({ data: z.string(), rows: count, shards: count, fingerprint: z.string() })),
     }),
   ),

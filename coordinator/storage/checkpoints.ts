@@ -310,9 +310,12 @@ export function readEncoder(
 /** The file of a run directory. */
 export const encoderFile = (run: string) => join(checkpointFolder(run), ENCODER);
 
+/** The checkpoint of the encoder of a run directory, or why it cannot be used. */
+export const readEncoderIn = (run: string) => read('encode', encoderFile(run), run);
+
 /** A function from latent vectors to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
 export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Array) | null {
-  const result = read('encode', encoderFile(run), run);
+  const result = readEncoderIn(run);
   if (!('checkpoint' in result)) return null;
   const { input, state } = result.checkpoint.encoding;
   const layers = layersOf(decoderNet(state));

@@ -279,6 +279,12 @@ function runDirectory(
       file.write(data, 0);
       finishing(name, file, createHash('sha256').update(data).digest('hex'));
     },
+    /** Removes a file that was written here. */
+    remove(name: string): void {
+      assertThere();
+      remove(join(path, name));
+      delete hashes[name];
+    },
     /** Starts a file that is written from its start to its end. */
     stream(name: string) {
       assertThere();

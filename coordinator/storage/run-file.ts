@@ -286,7 +286,7 @@ export function foreignTo(
 ): (checkpoint: Checkpoint) => string | null {
   return (checkpoint) => {
     const { layout, stage } = checkpoint;
-    const rows = stage === 'encode' ? data : (data.codes ?? { ...data, ...data.sample });
+    const rows = stage === 'encode' ? data : { ...data, ...data.codes, ...data.sample };
     if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
     const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };

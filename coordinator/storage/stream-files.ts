@@ -7,8 +7,9 @@ import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Part } from '../../model/stream/stream.ts';
 import type { RunConfig } from '../config.ts';
+import type { Encoding } from '../encoder/encoder.ts';
 import { type ClusterCheckpoint, encodeCheckpoint, fingerprint } from './checkpoint.ts';
-import { readCheckpoint } from './checkpoints.ts';
+import { readCheckpoint, readEncoderIn } from './checkpoints.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /**
@@ -48,12 +49,9 @@ export function readDrawn({ path: run, adopt }: RunDirectory): ClusterCheckpoint
 /** The state from which a finished run goes on. UserError if it has none. */
 export function readStream(run: string): ClusterCheckpoint {
   const path = join(run, STATE);
-  const refused = (why: string) =>
-    new UserError(`${run} cannot be updated: ${why}; train anew with dpmesh train`);
+  const refused = (why: string) => refusal(run, why);
   if (!existsSync(path) || !existsSync(join(run, SAMPLE)))
-    throw refused(
-      'it has kept no sample of its rows, as runs with a graph or an encoder, and of earlier versions',
-    );
+    throw refused('it has kept no sample of its rows, as runs with a graph, and of earlier versions');
   const files = runFiles(run, recordedHashes(run));
   for (const name of [SAMPLE, STATE]) files.assertIntact(name);
   const saved = readCheckpoint(path);
@@ -62,3 +60,13 @@ export function readStream(run: string): ClusterCheckpoint {
     throw refused(`${path} is none of a finished run`);
   return saved.checkpoint;
 }
+
+/** The encoder of a finished run, which its updates have too. UserError if its file is not there, or damaged. */
+export function trainedEncoder(run: string): Encoding {
+  const found = readEncoderIn(run);
+  if ('problem' in found) throw refusal(run, found.problem);
+  return found.checkpoint.encoding;
+}
+
+const refusal = (run: string, why: string) =>
+  new UserError(`${run} cannot be updated: ${why}; train anew with dpmesh train`);

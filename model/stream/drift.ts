@@ -22,22 +22,27 @@ export interface Drift {
   /** The share of rows that would have to change clusters for the shares of these to be as before, and the G statistic of the two as a normal deviate. */
   moved: number;
   movedZ: number;
+  /** With an encoder: `residualDrift`. */
+  residual?: number;
+  residualZ?: number;
 }
 
 /** What of it is worth an alarm: less than 1e-4 by chance, and large enough to matter. */
-export type Alarm = 'unlike' | 'less likely' | 'shares';
+export type Alarm = 'unlike' | 'less likely' | 'shares' | 'residual';
 
 /** Normal deviates of 1e-4 on one side, and on both. */
 const [ONE_SIDED, TWO_SIDED] = [3.72, 3.89];
-const [LEAST_UNLIKE, LEAST_NATS, LEAST_MOVED] = [0.02, 0.1, 0.1];
+const [LEAST_UNLIKE, LEAST_NATS, LEAST_MOVED, LEAST_RESIDUAL] = [0.02, 0.1, 0.1, 0.1];
 /** The share of earlier rows that are as unlikely. */
 const UNLIKELY = 0.01;
 
-export function alarmsOf({ nats, likelihoodZ, unlike, unlikeZ, moved, movedZ }: Drift): Alarm[] {
+export function alarmsOf({ nats, likelihoodZ, unlike, unlikeZ, moved, movedZ, ...drift }: Drift): Alarm[] {
+  const { residual = 0, residualZ = 0 } = drift;
   return [
     ...(unlikeZ > ONE_SIDED && unlike > LEAST_UNLIKE ? (['unlike'] as const) : []),
     ...(likelihoodZ > TWO_SIDED && nats > LEAST_NATS ? (['less likely'] as const) : []),
     ...(movedZ > ONE_SIDED && moved > LEAST_MOVED ? (['shares'] as const) : []),
+    ...(residualZ > ONE_SIDED && residual > LEAST_RESIDUAL ? (['residual'] as const) : []),
   ];
 }
 

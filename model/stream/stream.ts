@@ -1,6 +1,7 @@
 import type { Drift } from './drift.ts';
 import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
 import type { Lineage, Named } from './lineage.ts';
+import type { Residual } from './residual.ts';
 import type { StreamSample } from './sample.ts';
 
 /** Rows that have come at once. */
@@ -36,6 +37,8 @@ export interface Stream extends StreamSample {
   readonly looked: readonly number[];
   /** How the rows of the last update differ from those before; null before the first. */
   readonly drift: Drift | null;
+  /** With an encoder: what it has left of all rows, by some of them. */
+  readonly residual?: Residual;
   /** What was said of that; null if it is nothing to worry about. */
   readonly alarm: string | null;
   /** D×D, or the D variances, of the rows of the first run after its transform. */

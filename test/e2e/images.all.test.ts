@@ -197,6 +197,13 @@ test('with an encoder: the images of the rows, not of the codes', async () => {
   assert.deepEqual([about.shape, about.dtype, about.codes.dim], [[SIDE, SIDE], 'uint8', 3]);
   assert.equal(linesIn(join(run, 'images.txt')).length, 120);
   assert.deepEqual((await predict({ run, data })).labels, labelsOf(run).data);
+  const [more, updated] = [await bars('more-encoded', 60), path('encoded-run-2')];
+  jsonOf(await dpmesh(['update', run, '--data', more, '--no-http', '--json']));
+  assert.equal(linesIn(join(updated, 'images.txt')).length, 60);
+  assert.deepEqual((await predict({ run: updated, data: more })).labels, labelsOf(updated).data);
+  assert.match(readFileSync(join(updated, 'report/exemplars.svg'), 'utf8'), /decoded/);
+  const large = ['update', run, '--data', await bars('large-encoded', 20, SIDE + 1), '--out', path('none')];
+  refused(await dpmesh(large), 'large-encoded has images of shape (13, 13)');
 });
 
 test('flags for images need images', async () => {
