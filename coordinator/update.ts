@@ -235,7 +235,7 @@ const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
   { source, config, trainer, emit, warn }: RunContext,
-  { transform, state }: ClusterCheckpoint,
+  { transform, state, stream }: ClusterCheckpoint,
   sample: Source,
 ): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null }> {
   const { k, d } = state.mixture;
@@ -252,7 +252,7 @@ async function driftFrom(
   const found = await trainer.drift(transform!, state, old, fresh);
   const { drift } = found;
   const alarms = alarmsOf(drift);
-  emit({ type: 'drift', ...drift, alarms });
+  emit({ type: 'drift', update: stream!.updates + 1, ...drift, alarms });
   const alarm = alarms.length
     ? driftText(config.data, drift, alarms, changedColumn(source, old, fresh))
     : null;
