@@ -105,7 +105,8 @@ export function describeStage(context: RunContext): RunStage {
         await keepForUpdates(context, state);
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
-        const evidence = graph ? null : evidenceForK(steps, placesOf(order));
+        const labels = Array.from(placesOf(order), (place) => stream?.ids[place] ?? place);
+        const evidence = graph ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
@@ -130,6 +131,7 @@ export function describeStage(context: RunContext): RunStage {
               k,
               silhouette,
               sizes: Array.from(found.counts),
+              ids: stream?.ids ?? null,
               evidence,
               skewed,
               alike,
@@ -299,7 +301,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed' | 'alike'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'ids' | 'evidence' | 'skewed' | 'alike'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

@@ -116,7 +116,7 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       publishHashes({ dispatcher }, read.hashes);
       publishTransform({ dispatcher, transform: run.transform }, 1);
       const passed = await labelWithIds({ ...context, run }, context.layout, closed, centres, named.ids);
-      observer?.labelled(found.counts, { state: closed, order }, tree);
+      observer?.labelled(found.counts, { state: closed, order, ids: named.ids }, tree);
       return {
         ...state,
         source: context.source,

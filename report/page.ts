@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
 import type { Outcome, RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
@@ -68,7 +68,7 @@ export function reportPage(
 ): string {
   const { run, about, history, view, map, outcome, notes, described, classes, exemplars } = contents;
   const picture = (name: string) => pictures.find((one) => one.name === name);
-  const clusters = described?.clusters ?? [];
+  const clusters = described ? byLabels(described).clusters : [];
   const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
   const allNotes = [...notes, ...(outcome?.result.notes ?? [])];
   const parts: Record<string, string> = {

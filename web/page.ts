@@ -1,5 +1,5 @@
 import { isOver, type RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { currentK } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
 import {
@@ -118,8 +118,9 @@ export function startPage(feed: Feed): void {
     if (later) setHtml(byId('outcome-list'), outcomeEntries(later, run.config));
   }
 
-  function showDescribed(described: Described | null) {
-    if (!described) return;
+  function showDescribed(saved: Described | null) {
+    if (!saved) return;
+    const described = byLabels(saved);
     rows.describe(described.clusters);
     table.describe(described.clusters);
     const cards = byId('cards-body');

@@ -91,7 +91,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
     described,
-    confusion: counts && crosstab(counts.counts, counts.names),
+    confusion: counts && crosstab(counts.counts, counts.names, run.ids),
     classes: counts?.names.length ?? null,
     outcome: done ? savedOutcome(run) : null,
     notes,
@@ -206,6 +206,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
       counts: counted ? rows : null,
       splitRatio: ratiosOf(history, finalOrder(run, done), mixture.k),
       tree,
+      ids: done ? run.ids : undefined,
     };
     const view = createViewer()(state, sample, labels, true);
     const map = sample && createMap()(view, sample, state.scale);

@@ -154,6 +154,13 @@ describe('an update', () => {
     assert.equal((await dpmesh(['plot', path('run-b'), '--out', path('report')])).code, 0);
     const { clusters } = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', 2, '--json']));
     assert.equal(clusters.length, 2);
+    const whole = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', K, '--json']));
+    const described = JSON.parse(readFileSync(join(path('run-b'), 'clusters.json'), 'utf8')).clusters;
+    const byId = (all: [number, number][]) => all.sort(([a], [b]) => a - b);
+    assert.deepEqual(
+      byId(whole.clusters.map(({ from, rows }: { from: number[]; rows: number }) => [...from, rows])),
+      byId(described.map(({ id, size }: { id: number; size: number }) => [id, size])),
+    );
     const out = path('cut.npy');
     assert.equal((await dpmesh(['cut', path('run-b'), '--clusters', K, '--out', out])).code, 0);
     assert.equal(readNpy(out).data.length, late.classes.length);

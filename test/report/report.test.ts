@@ -16,6 +16,7 @@ import { pngOf } from '../../report/png.ts';
 import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
+import { byLabels, clusterCards } from '../../view/cluster-details.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';
@@ -159,6 +160,19 @@ describe('confusion', () => {
     assert.deepEqual(counts, [rows[2], rows[0], rows[4], rows[3]]);
   });
 
+  test('clusters are named by their labels', () => {
+    const { clusters, mixedUp } = crosstab(
+      [
+        [9, 1],
+        [0, 8],
+      ],
+      ['x', 'y'],
+      [5, 2],
+    );
+    assert.deepEqual(clusters, ['5', '2']);
+    assert.deepEqual(mixedUp, [{ cluster: '5', class: 'y', rows: 1, share: 0.1 }]);
+  });
+
   test('beyond 40 the smallest are grouped, and no row is lost', () => {
     const { clusters, classes, counts } = square(100, (k, c) => (c === k ? 1000 + k : 1));
     assert.deepEqual([clusters.length, classes.length], [40, 40]);
@@ -194,6 +208,23 @@ describe('confusion', () => {
     assert.deepEqual(table.clusters.slice(0, 4), ['99', '98', '97', '96']);
     assert.deepEqual(table.classes, ['odd', 'even']);
   });
+});
+
+test('cards go by labels, where these are not the numbers of clusters', () => {
+  const described = {
+    measure: 'nats a row',
+    clusters: [8, 3, 5].map((id, cluster) => ({
+      ...{ cluster, id, size: 9, share: 0.3, exemplars: [], apart: [] },
+      border: [{ row: 7, other: (cluster + 1) % 3 }],
+      evidence: { join: { clusters: [(cluster + 2) % 3], height: 0.25 }, split: null },
+    })),
+  };
+  const cards = clusterCards(byLabels(described).clusters, null).split('\n');
+  assert.match(cards[0], /fill="(#\w+)".*Cluster 8 .*\(to 3\).*joins 5 at/);
+  assert.ok(cards[0].includes(colourOf(8)));
+  assert.match(cards[2], /Cluster 5 .*\(to 8\).*joins 3 at/);
+  const plain = contentsOf().described!;
+  assert.deepEqual(byLabels(plain), plain);
 });
 
 describe('a line that is not an event', () => {
