@@ -5,6 +5,7 @@ import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
+import { LINEAGE } from '../data/saved/saved-lineage.ts';
 import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
@@ -12,6 +13,7 @@ import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
+import type { Lineage } from '../model/stream/lineage.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
@@ -31,7 +33,6 @@ const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
 /** What became of clusters in an update. */
-const LINEAGE = 'lineage.json';
 /** Columns up to which clusters are looked at for pieces of curved shapes. */
 const MOST_FOR_SHAPES = 3;
 
@@ -87,7 +88,7 @@ export function describeStage(context: RunContext): RunStage {
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
         const { stream, lineage } = state.labelled!;
-        if (stream) out.json(LINEAGE, { ...lineageFile(stream), lineage });
+        if (stream) out.json(LINEAGE, lineageFile(stream, lineage!));
         const { images, table, names = null } = source;
         if (images) out.bytes(IMAGES, imageLines(images));
         if (table?.dropped.length)
@@ -179,10 +180,11 @@ export function replicateStage(context: RunContext): RunStage {
   };
 }
 
-/** `drift`: as in the event. */
-const lineageFile = ({ updates, ids, drift }: Stream) => ({
+/** `drift`: as in the event; `lineage`: what became of clusters in this update, `history`: in all. */
+const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly Lineage[]) => ({
   ...{ update: updates, ids },
   drift: drift && { ...drift, alarms: alarmsOf(drift) },
+  ...{ lineage, history },
 });
 
 /** `summary`: null before there is one. */

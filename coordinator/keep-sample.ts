@@ -3,6 +3,7 @@ import { rowsAt } from '../data/rows-at.ts';
 import { priority } from '../model/random.ts';
 import { ofFirst } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
+import { withUpdate } from '../model/stream/history.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
 import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
@@ -36,6 +37,7 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
   const { sample } = state.clusters!;
   const k = found.counts.filter((rows) => rows > 0).length;
   const priorityOf = priority(config.seed);
+  const ids = Array.from({ length: k }, (_, cluster) => cluster);
   const rows: number[] = [];
   for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
     for (let row = from; row < to; row++) if (priorityOf(row) < sample.below) rows.push(row);
@@ -48,8 +50,7 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
     most: Math.max(rows.length, config.sample ?? leastSample(layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
     labels: Int32Array.from(rows, (row) => found.labels[row]),
-    ids: Array.from({ length: k }, (_, cluster) => cluster),
-    next: k,
+    ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },
     ...{ drift: null, alarm: null },
     parts: [partOf(config, layout, state.data!.hashes)],
     peaks: found.counts

@@ -2,7 +2,7 @@ import type { RunEvent } from './events.ts';
 
 /** What became of clusters in updates, in words. */
 
-export type Lineage = Omit<Extract<RunEvent, { type: 'lineage' }>, 'type'>;
+export type Lineage = Pick<Extract<RunEvent, { type: 'lineage' }>, 'what' | 'id' | 'from' | 'into'>;
 
 const names = (ids: readonly number[] = []) => ids.join(' and ');
 

@@ -5,8 +5,9 @@ import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
-import { runFiles } from '../../data/saved/run-files.ts';
+import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
+import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
@@ -92,10 +93,17 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     exemplars: views?.exemplars ?? null,
     described,
     confusion: counts && crosstab(counts.counts, counts.names, run.ids),
+    updates: files && readUpdates(files),
     classes: counts?.names.length ?? null,
     outcome: done ? savedOutcome(run) : null,
     notes,
   };
+}
+
+/** Null but of an update. */
+function readUpdates(files: RunFiles) {
+  const updates = readPastUpdates(files);
+  return updates && updates.length > 1 ? updates : null;
 }
 
 function savedInfo(path: string, run: RunFile, done: boolean): RunInfo {

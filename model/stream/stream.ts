@@ -1,5 +1,6 @@
 import type { Drift } from './drift.ts';
 import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
+import { type PastUpdate, withUpdate } from './history.ts';
 import type { Lineage, Named } from './lineage.ts';
 import type { StreamSample } from './sample.ts';
 
@@ -30,6 +31,8 @@ export interface Stream extends StreamSample {
   readonly gone: readonly Gone[];
   /** Of each row of the sample the id of its cluster; −1 of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
+  /** The first run and updates, the last ones. */
+  readonly history: readonly PastUpdate[];
   /** How the rows of the last update differ from those before; null before the first. */
   readonly drift: Drift | null;
   /** What was said of that; null if it is nothing to worry about. */
@@ -86,6 +89,7 @@ export function afterUpdate(
   const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
   const lost = lineage.flatMap(({ what, id }) => (what === 'gone' ? [{ id, since, T: before(id)!.T }] : []));
   const faded = stream.gone.filter((own) => own.since === since);
+  const all = [...faded.map(({ id }) => ({ what: 'gone' as const, id })), ...lineage];
   return {
     stream: {
       ...stream,
@@ -96,7 +100,8 @@ export function afterUpdate(
         lost,
       ),
       labels: Int32Array.from(labels, (label) => ids[label]),
+      history: withUpdate(stream.history, since, ids, weights, all),
     },
-    lineage: [...faded.map(({ id }) => ({ what: 'gone' as const, id })), ...lineage],
+    lineage: all,
   };
 }

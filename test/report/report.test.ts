@@ -9,6 +9,7 @@ import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { readHistory } from '../../coordinator/storage/event-log.ts';
 import { imageShape, imageUri } from '../../data/images/folder.ts';
 import type { Source } from '../../data/source.ts';
+import type { PastUpdate } from '../../model/stream/history.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { drawReport } from '../../report/draw.ts';
 import { exemplarPicture, exemplarView } from '../../report/exemplars.ts';
@@ -21,11 +22,12 @@ import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';
 import { pointsPicture } from '../../view/points.ts';
+import { riverPicture } from '../../view/river.ts';
 import { num, picture, text } from '../../view/svg.ts';
 import { escaped } from '../../view/text.ts';
 import { treePicture } from '../../view/tree-picture.ts';
 import { scratchFolder } from '../data/files.ts';
-import { contentsOf, historyOf, K, viewOf } from './contents.ts';
+import { contentsOf, historyOf, K, updatesOf, viewOf } from './contents.ts';
 
 const { folder } = scratchFolder();
 const MOST_BYTES = 1e6;
@@ -77,6 +79,20 @@ const atOnePlace = (): ModelView => {
   return { ...view, xyz: xyz.fill(1), centres: centres.fill(1), covariances: covariances.fill(0) };
 };
 
+/** Clusters that come and go, by chance. */
+const manyUpdates = (): PastUpdate[] =>
+  Array.from({ length: 100 }, (_, update) => {
+    const sizes = Array.from({ length: 200 }, (_, id) => [
+      id,
+      (id * 37 + update * 11) % 101 < 90 ? 300 - id : 0,
+    ]);
+    const rows = sizes.reduce((sum, [, size]) => sum + size, 0);
+    return {
+      ...{ update: 900 + update, rows, sizes: Object.fromEntries(sizes.filter(([, size]) => size > 0)) },
+      lineage: update % 7 ? [] : [{ what: 'split', id: update, from: [3, 150] }],
+    };
+  });
+
 describe('pictures are sound', () => {
   const losses = (loss: (number | null)[]) => ({
     ...historyOf(loss.length).epochs,
@@ -103,6 +119,9 @@ describe('pictures are sound', () => {
     ['negative losses', () => lossChart(losses([-1, -2, -3]))],
     ['losses of 10,000 epochs', () => lossChart(historyOf(10_000).epochs)],
     ['some epochs, one pointed at', () => kChart(historyOf(50, 9), null, zoomed)],
+    ['a river of two updates', () => riverPicture(updatesOf().slice(0, 2))],
+    ['a river in which all happens', () => riverPicture(updatesOf(), 420)],
+    ['a river of a hundred updates of 200 clusters', () => riverPicture(manyUpdates())],
     ['a tree of two', () => treePicture(treeOf(2, (i) => i))],
     ['a tree at 0', () => treePicture(treeOf(30, () => 0))],
     ['a tree of a graph', () => treePicture(treeOf(61, (i) => Math.max(0, 40 - i), 'graph'))],
@@ -376,7 +395,7 @@ describe('exemplars', () => {
 test('the folder of a report has what the run has, and nothing of an earlier one', async () => {
   const at = join(folder, 'drawn');
   const { pictures } = await drawReport(at, contentsOf());
-  assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses']);
+  assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'river', 'dendrogram', 'k', 'losses']);
   const page = readFileSync(join(at, 'report.html'), 'utf8').replace(/<script.*?<\/script>/gs, '');
   assert.equal([...page.matchAll(/<article /g)].length, 2);
   assert.equal([...page.matchAll(/<tr data-cluster=/g)].length, K);
@@ -384,7 +403,10 @@ test('the folder of a report has what the run has, and nothing of an earlier one
   // Machines are nobody's business to whom it is sent.
   assert.doesNotMatch(page, /a-host/);
   writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
-  const none = { view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null };
+  const none = {
+    ...{ view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null },
+    updates: null,
+  };
   const bare = await drawReport(at, { ...contentsOf(), ...none });
   assert.deepEqual(bare.pictures, ['k', 'losses']);
   assert.deepEqual(readdirSync(at).sort(), ['k.png', 'k.svg', 'losses.png', 'losses.svg', 'report.html']);
