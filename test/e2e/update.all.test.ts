@@ -221,6 +221,19 @@ describe('an update', () => {
     assert.equal((await running.ended).code, 0);
   });
 
+  test('has the metrics of its drift in a later session too', async () => {
+    const out = path('later');
+    const running = start([...updateArgs(path('run-a'), late.data, out), '--checkpoint-every', 0]);
+    await until('a checkpoint', () => checkpointsOf(out).length > 0, running);
+    await running.killAll();
+    const later = start(['resume', out, '--http', '127.0.0.1:0', '--linger', 60]);
+    const metrics = await (await fetch(`${await pageUrlOf(later)}metrics`)).text();
+    assert.match(metrics, /^dpmesh_drift_alarm\{alarm="shares",.*\} 1$/m);
+    assert.match(metrics, /^dpmesh_drift_alarms_total\{alarm="shares",.*\} 0$/m);
+    later.kill('SIGINT');
+    await later.ended;
+  });
+
   test('goes to the next free name, by the library', async () => {
     const { directory } = await update({ run: path('run'), data: same.data, report: false });
     assert.equal(directory, path('run-2'));
