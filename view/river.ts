@@ -157,9 +157,9 @@ const RIGHT = 70;
 const TOP = 12;
 const BOTTOM = 46;
 const HEIGHT = 380;
-/** A band that is as high has its name where it begins, and at the end. */
-const NAMED = 9;
-const NAME = { size: 11, bold: true, halo: true } as const;
+/** The height of a name. */
+const LINE = 11;
+const NAME = { size: LINE, bold: true, halo: true } as const;
 
 const nameOf = (id: number) => (id === OTHERS ? 'others' : String(id));
 const inWords = (id: number) => (id === OTHERS ? 'the other clusters' : `cluster ${id}`);
@@ -192,19 +192,23 @@ export function riverPicture(history: readonly PastUpdate[], width = WIDTH): str
       return `<path class="rim" d="${ribbon(places)}" ${fillOf(id)} stroke="#ffffff" stroke-width="0.6"><title>${escaped(said)}</title></path>`;
     }),
   );
-  const begun = new Set<number>();
-  const names = columns.flatMap((column, i) =>
-    [...column].flatMap(([id, band]) => {
-      const [isNew, isLast] = [!begun.has(id), i === columns.length - 1];
-      begun.add(id);
-      if (y(band.to) - y(band.from) < NAMED) return [];
-      const middle = y((band.from + band.to) / 2) + 4;
+  const middle = ({ from, to }: Stretch) => y((from + to) / 2);
+  const named = new Set<number>();
+  const names = columns.flatMap((column, i) => {
+    const isLast = i === columns.length - 1;
+    const spaced = withSpace(column, middle);
+    return [...column].flatMap(([id, band]) => {
+      const isHigh = y(band.to) - y(band.from) >= LINE;
+      const isFirst = !named.has(id) && (i === 0 ? spaced.has(id) : isHigh && !isLast);
+      if (isFirst) named.add(id);
       return [
-        isNew ? text(x(updates[i]) - 5, middle, nameOf(id), { ...NAME, anchor: 'end' }) : '',
-        isLast ? text(x(last) + 6, middle, `${nameOf(id)} · ${percent(widthOf(band))}`, { size: 11 }) : '',
+        isFirst ? text(x(updates[i]) - 5, middle(band) + 4, nameOf(id), { ...NAME, anchor: 'end' }) : '',
+        isLast && spaced.has(id)
+          ? text(x(last) + 6, middle(band) + 4, `${nameOf(id)} · ${percent(widthOf(band))}`, { size: LINE })
+          : '',
       ];
-    }),
-  );
+    });
+  });
   return picture(
     {
       id: 'river',
@@ -221,6 +225,18 @@ export function riverPicture(history: readonly PastUpdate[], width = WIDTH): str
       title: first ? 'update' : 'update (0: the first run)',
     }),
   );
+}
+
+/** The bands beside which there is space for their names, the widest first. */
+function withSpace(column: ReadonlyMap<number, Stretch>, middle: (band: Stretch) => number): Set<number> {
+  const taken: number[] = [];
+  const widestFirst = [...column].sort(([, a], [, b]) => widthOf(b) - widthOf(a));
+  const spaced = widestFirst.filter(([, band]) => {
+    const isFree = taken.every((other) => Math.abs(other - middle(band)) >= LINE);
+    if (isFree) taken.push(middle(band));
+    return isFree;
+  });
+  return new Set(spaced.map(([id]) => id));
 }
 
 const FATES = { born: 'new', split: 'split off', merged: 'merged', gone: 'gone', returned: 'returned' };

@@ -89,7 +89,12 @@ export function afterUpdate(
   const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
   const lost = lineage.flatMap(({ what, id }) => (what === 'gone' ? [{ id, since, T: before(id)!.T }] : []));
   const faded = stream.gone.filter((own) => own.since === since);
-  const all = [...faded.map(({ id }) => ({ what: 'gone' as const, id })), ...lineage];
+  // What goes and returns in one update was never away.
+  const back = new Set(faded.map(({ id }) => id).filter((id) => ids.includes(id)));
+  const all = [
+    ...faded.flatMap(({ id }) => (back.has(id) ? [] : [{ what: 'gone' as const, id }])),
+    ...lineage.filter(({ what, id }) => what !== 'returned' || !back.has(id)),
+  ];
   return {
     stream: {
       ...stream,
