@@ -1,5 +1,6 @@
 import { oneLine, printable } from '../base/text.ts';
 import type { RunEvent } from '../view/events.ts';
+import { lineageText } from '../view/lineage.ts';
 import { counted, likelihoodText } from '../view/text.ts';
 
 export type Display = ReturnType<typeof createDisplay>;
@@ -154,6 +155,8 @@ function linesOf(event: RunEvent): string[] {
       const before = kind === 'split' ? k - changed : k + changed;
       return changed ? [`${inEpoch(epoch)}  ${kind}  K ${before} → ${k}`] : [];
     }
+    case 'lineage':
+      return [lineageText(event)];
     case 'warning':
       return [`dpmesh: warning: ${event.message}`];
     case 'end':

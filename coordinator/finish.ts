@@ -5,6 +5,7 @@ import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
+import { LINEAGE } from '../data/saved/saved-lineage.ts';
 import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
@@ -12,6 +13,7 @@ import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
+import type { Lineage } from '../model/stream/lineage.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
 import { encoderOf } from './encoder/encoder.ts';
@@ -31,7 +33,6 @@ const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
 /** What became of clusters in an update. */
-const LINEAGE = 'lineage.json';
 /** Columns up to which clusters are looked at for pieces of curved shapes. */
 const MOST_FOR_SHAPES = 3;
 
@@ -87,7 +88,7 @@ export function describeStage(context: RunContext): RunStage {
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
         const { stream, lineage } = state.labelled!;
-        if (stream) out.json(LINEAGE, { ...lineageFile(stream), lineage });
+        if (stream) out.json(LINEAGE, lineageFile(stream, lineage!));
         const { images, table, names = null } = source;
         if (images) out.bytes(IMAGES, imageLines(images));
         if (table?.dropped.length)
@@ -105,7 +106,8 @@ export function describeStage(context: RunContext): RunStage {
         await keepForUpdates(context, state);
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
-        const evidence = graph ? null : evidenceForK(steps, placesOf(order));
+        const labels = Array.from(placesOf(order), (place) => stream?.ids[place] ?? place);
+        const evidence = graph ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
@@ -130,6 +132,7 @@ export function describeStage(context: RunContext): RunStage {
               k,
               silhouette,
               sizes: Array.from(found.counts),
+              ids: stream?.ids ?? null,
               evidence,
               skewed,
               alike,
@@ -177,10 +180,11 @@ export function replicateStage(context: RunContext): RunStage {
   };
 }
 
-/** `drift`: as in the event. */
-const lineageFile = ({ updates, ids, drift }: Stream) => ({
+/** `drift`: as in the event; `lineage`: what became of clusters in this update, `history`: in all. */
+const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly Lineage[]) => ({
   ...{ update: updates, ids },
   drift: drift && { ...drift, alarms: alarmsOf(drift) },
+  ...{ lineage, history },
 });
 
 /** `summary`: null before there is one. */
@@ -299,7 +303,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'evidence' | 'skewed' | 'alike'>,
+  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'ids' | 'evidence' | 'skewed' | 'alike'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

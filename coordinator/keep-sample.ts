@@ -3,6 +3,7 @@ import { rowsAt } from '../data/rows-at.ts';
 import { priority } from '../model/random.ts';
 import { ofFirst } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
+import { withUpdate } from '../model/stream/history.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { residualOfRows } from './encode.ts';
 import { gapOf } from './encoder/encoder.ts';
@@ -40,6 +41,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
   const { sample } = state.clusters!;
   const k = found.counts.filter((rows) => rows > 0).length;
   const priorityOf = priority(config.seed);
+  const ids = Array.from({ length: k }, (_, cluster) => cluster);
   const rows: number[] = [];
   for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
     for (let row = from; row < to; row++) if (priorityOf(row) < sample.below) rows.push(row);
@@ -54,8 +56,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
     labels: Int32Array.from(rows, (row) => found.labels[row]),
     since: new Int32Array(rows.length),
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
-    ids: Array.from({ length: k }, (_, cluster) => cluster),
-    next: k,
+    ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },
     ...{ drift: null, alarm: null },
     parts: [partOf(config, layout, (encoding ?? data!).hashes)],
     peaks: found.counts

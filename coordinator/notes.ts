@@ -30,6 +30,8 @@ export interface Outcome {
   rows: number;
   /** Rows of each cluster. */
   sizes: readonly number[];
+  /** Their labels, where these are not their numbers. */
+  ids: readonly number[] | null;
   /** Rows in the sample. */
   sampled: number;
   /** Rows that no cluster explains, and the rows of each cluster that was added as the sample had missed it. */
@@ -378,12 +380,14 @@ function nearCopies({ sampled, graph }: Outcome): string[] {
   ];
 }
 
-function tinyClusters({ k, rows, sizes }: Outcome): string[] {
+function tinyClusters({ k, rows, sizes, ids }: Outcome): string[] {
   const tiny = sizes.filter((size) => size > 0 && size < LEAST_ROWS);
   if (rows < FEW_ROWS || !tiny.length || tiny.length === k) return [];
   const one = tiny.length === 1;
   // Clusters are numbered by size.
-  const which = one ? `cluster ${k - 1} has` : `clusters ${k - tiny.length} to ${k - 1} have`;
+  const [first, last] = [k - tiny.length, k - 1];
+  const named = ids ? ids.slice(first, k).join(', ') : one ? last : `${first} to ${last}`;
+  const which = `${one ? 'cluster' : 'clusters'} ${named} ${one ? 'has' : 'have'}`;
   return [
     `${which} fewer than ${LEAST_ROWS} rows${one ? '' : ' each'}: ${one ? 'it is' : 'they are'} rather rows that are far from all others; without ${one ? 'it' : 'them'} K is ${k - tiny.length}`,
   ];

@@ -140,7 +140,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       publishHashes({ dispatcher }, read.hashes);
       publishTransform({ dispatcher, transform: run.transform }, 1);
       const passed = await labelWithIds({ ...context, run }, rows.layout, closed, centres, named.ids);
-      observer?.labelled(found.counts, { state: closed, order }, tree);
+      observer?.labelled(found.counts, { state: closed, order, ids: named.ids }, tree);
       return {
         ...state,
         ...{ source: rows.source, layout: rows.layout },
@@ -301,7 +301,7 @@ async function driftFrom(
   const residual = encoding && (await residualOfRows(context, encoding, joining));
   const drift = { ...found.drift, ...(residual && residualDrift(stream!.residual!, residual)) };
   const alarms = alarmsOf(drift);
-  emit({ type: 'drift', ...drift, alarms });
+  emit({ type: 'drift', update: stream!.updates + 1, ...drift, alarms });
   const alarm = alarms.length
     ? driftText(config.data, drift, alarms, encoding ? null : changedColumn(source, old, fresh))
     : null;

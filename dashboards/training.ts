@@ -4,6 +4,7 @@ import {
   asCounts,
   barChart,
   barGauge,
+  EXPECT_ZERO,
   smallStat,
   statPanel,
   type Thresholds,
@@ -177,6 +178,38 @@ const sizes = [
   ),
 ];
 
+const updates = [
+  smallStat(
+    'Update',
+    'Only in updates of a run (dpmesh update): which one this is, from 1.',
+    { update: `max(dpmesh_update{${RUN}})` },
+    { decimals: 0, height: 8 },
+  ),
+  statPanel(
+    'Drift alarms',
+    'How new rows differ from earlier ones by more than chance, and so that it matters: unlike (over 2 % are less likely than 99 % of the earlier ones), less_likely (by more than .1 nats a row), shares (over 10 % would have to change clusters for these to have the same shares as before), residual (the encoder leaves 10 % more of them). Any of them raises an alert, which says what to do.',
+    { '{{alarm}}': `max by (alarm) (dpmesh_drift_alarm{${RUN}})` },
+    { decimals: 0, width: 4, height: 8, thresholds: EXPECT_ZERO },
+    'both',
+  ),
+  timeSeriesPanel(
+    'How new rows differ',
+    'From earlier ones, under the clusters before the update. unlikely: the share that is less likely than 99 % of the earlier rows, .01 if nothing has changed. moved: the share that would have to change clusters for these to have the same shares as before. nats (right axis): by how much the mean row is less likely; below 0 it is more likely.',
+    {
+      unlikely: `max(dpmesh_drift_unlikely_ratio{${RUN}})`,
+      moved: `max(dpmesh_drift_moved_ratio{${RUN}})`,
+      nats: `max(dpmesh_drift_nats{${RUN}})`,
+    },
+    { unit: units.Short, width: 8, steps: true, min: null, rightAxis: 'nats' },
+  ),
+  timeSeriesPanel(
+    'What became of clusters',
+    'Clusters that updates found new (born), split from others, merged into others, gone, or returned. lineage.json has their ids.',
+    { '{{what}}': `sum by (what) (dpmesh_lineage_total{${RUN}})` },
+    { decimals: 0, width: 8, steps: true },
+  ),
+];
+
 /** What a run learns: K, losses, proposals, clusters. */
 export const training = () =>
   dashboard({
@@ -194,5 +227,6 @@ export const training = () =>
       ['Encoder', encoder],
       ['Splits and merges', changes],
       ['Clusters', sizes],
+      ['Updates', updates],
     ],
   });

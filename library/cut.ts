@@ -47,7 +47,7 @@ export interface CutOptions {
 export interface JoinedCluster {
   /** Number of rows. */
   readonly rows: number;
-  /** The clusters of the run that it was joined from, ascending. */
+  /** The labels of the clusters of the run that it was joined from, ascending. */
   readonly from: readonly number[];
   /** The height in the tree of the last of these joins (docs/run-directory.md); null for a cluster that is one of the run. */
   readonly height: number | null;
@@ -140,7 +140,9 @@ export function cutOfRun(run: string, clusters: number) {
       `${run} has no ${TREE}, as its clusters are too flat or an earlier version wrote it; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
     );
   if (tree.clusters !== result.k) throw files.damaged(TREE, `it is of ${tree.clusters} clusters`);
-  const { clusters: k, likelihood, next = [] } = tree;
+  const { clusters: k, likelihood } = tree;
+  const labelOf = (cluster: number) => ids?.[cluster] ?? cluster;
+  const next = (tree.next ?? []).map((split) => ({ ...split, cluster: labelOf(split.cluster) }));
   if (clusters > k) {
     const below = next.length ? `; ${nextSplitText(next[0])}` : '';
     // Only where the statistics of all rows favour the split, and not all of them counted in full, do more rows help.
@@ -160,7 +162,13 @@ export function cutOfRun(run: string, clusters: number) {
   const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
   return {
     ...{ files, rows: data.rows, k, next, place, numberOf: numberOfLabel(ids) },
-    groups: groups.map((group): JoinedCluster => ({ ...group, ...textsOf(group.from, descriptions) })),
+    groups: groups.map(
+      ({ from, ...group }): JoinedCluster => ({
+        ...group,
+        from: from.map(labelOf).sort((a, b) => a - b),
+        ...textsOf(from, descriptions),
+      }),
+    ),
   };
 }
 

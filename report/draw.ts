@@ -4,12 +4,13 @@ import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
 import { pointsPicture } from '../view/points.ts';
+import { riverPicture } from '../view/river.ts';
 import { treePicture } from '../view/tree-picture.ts';
 import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
 
-const NAMES = ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses'] as const;
+const NAMES = ['clusters', 'map', 'exemplars', 'river', 'dendrogram', 'k', 'losses'] as const;
 /** Of reports of earlier versions, which this one replaces. */
 const EARLIER = ['sizes', 'confusion', 'sub-clusters'] as const;
 type PictureName = (typeof NAMES)[number];
@@ -67,7 +68,7 @@ export function assertReportFolder(folder: string): void {
 
 /** The pictures of a report, drawn one after the other. */
 export function* picturesOf(contents: ReportContents): Generator<CaptionedPicture> {
-  const { history, view, map, exemplars, classes } = contents;
+  const { history, view, map, exemplars, classes, updates } = contents;
   const picture = (name: PictureName, svg: string, caption: string) => ({ name, svg, caption });
   if (view)
     yield picture(
@@ -89,6 +90,7 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
       exemplarPicture(exemplars),
       `The images that are nearest to the centre of each cluster${contents.described ? '' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
+  if (updates) yield picture('river', riverPicture(updates), '');
   if (view?.tree && view.tree.sizes.length > 1) yield picture('dendrogram', treePicture(view.tree), '');
   if (history?.epochs.epoch.length) {
     yield picture('k', kChart(history, classes), '');

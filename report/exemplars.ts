@@ -14,6 +14,7 @@ import { counted, escaped, shortNumber } from '../view/text.ts';
 export type ExemplarView = Awaited<ReturnType<typeof exemplarView>>;
 
 interface Exemplars {
+  /** Its label. */
   cluster: number;
   rows: number;
   /** What the decoder makes of the mean code; null without an encoder. */
@@ -52,7 +53,7 @@ export async function exemplarView({ view, typical, images, codes }: ExemplarInp
     for (const row of at) pixels.push(await images.source.read(row, 1));
     const mean = clusters.length < MOST_CLUSTERS && means?.[cluster];
     const decoded = codes && mean ? codes.decode(mean) : null;
-    clusters.push({ cluster, rows: rowsOf(cluster), decoded, images: pixels, at });
+    clusters.push({ cluster: view.clusters[cluster].id, rows: rowsOf(cluster), decoded, images: pixels, at });
   }
   const range = rangeOf(images.source.dtype, clusters);
   return { shape: images.shape, range, clusters, k: largest.length };

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
+import type { PastUpdate } from '../model/stream/history.ts';
 import type { Outcome, RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
@@ -19,6 +20,7 @@ import {
   versionsText,
 } from '../view/panels.ts';
 import { axesText } from '../view/points.ts';
+import { updateTexts } from '../view/river.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages, type ExemplarView } from './exemplars.ts';
@@ -46,6 +48,8 @@ export interface ReportContents {
   /** The content of clusters.json. */
   described: Described | null;
   confusion: Crosstab | null;
+  /** Of an update: those up to it, and the first run. */
+  updates: PastUpdate[] | null;
   /** Number of true classes. */
   classes: number | null;
   /** Null if the run is not finished. */
@@ -66,9 +70,9 @@ export function reportPage(
   pictures: readonly CaptionedPicture[],
   isServed: boolean,
 ): string {
-  const { run, about, history, view, map, outcome, notes, described, classes, exemplars } = contents;
+  const { run, about, history, view, map, outcome, notes, described, classes, exemplars, updates } = contents;
   const picture = (name: string) => pictures.find((one) => one.name === name);
-  const clusters = described?.clusters ?? [];
+  const clusters = described ? byLabels(described).clusters : [];
   const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
   const allNotes = [...notes, ...(outcome?.result.notes ?? [])];
   const parts: Record<string, string> = {
@@ -89,6 +93,8 @@ export function reportPage(
     cards: clusterCards(clusters, view, (row) => images.get(row) ?? null),
     'cards-legend': described ? escaped(cardsLegend(described)) : '',
     exemplars: panelOf('exemplars', 'What clusters look like', figure(picture('exemplars'))),
+    river: picture('river')?.svg ?? '',
+    'river-changes': updates ? listItems(updateTexts(updates)) : '',
     tree: picture('dendrogram')?.svg ?? '',
     'next-split': view?.tree ? escaped(nextSplitText(view.tree)) : '',
     'tree-legend': view?.tree ? escaped(treeLegend(view.tree)) : '',
@@ -102,7 +108,7 @@ export function reportPage(
   };
   const saved = {
     ...{ run, outcome, isServed },
-    described,
+    ...{ described, updates },
     history: shortened(history, isServed),
     view: view && packedView(view),
     map: map && packedView({ ...map, typical: [] }),
@@ -116,6 +122,7 @@ export function reportPage(
     'result-notes': allNotes.length > 0,
     'score-legend': outcome !== null,
     cards: parts.cards !== '',
+    river: parts.river !== '',
     tree: parts.tree !== '' || parts['next-split'] !== '',
     'panel-k': parts.k !== '',
     'panel-losses': parts.losses !== '',

@@ -62,6 +62,8 @@ export interface MergeTree extends Dendrogram {
   measure: string;
   /** Which clusters would split next, and into about how many rows each, the first in front. */
   next?: readonly { cluster: number; sizes: readonly number[]; height: number }[];
+  /** The labels of its clusters, where these are not their numbers. */
+  ids?: readonly number[];
 }
 
 /** `GET /api/state`, in model coordinates. */
@@ -79,6 +81,8 @@ export interface StateOf {
   sizes: number[];
   /** Rows of each cluster by the labels of all rows; null until the full pass is over. */
   counts: number[] | null;
+  /** The labels of the clusters, once the rows of an update have them; else labels are the numbers of clusters. */
+  ids?: readonly number[];
   /** Of the clusters with rows, which have the first numbers; null until the full pass is over, and where the run has none. */
   tree: MergeTree | null;
   /** log H of splitting each cluster, as last proposed; null if not known. */

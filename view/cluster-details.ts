@@ -11,9 +11,10 @@ export interface NamedRow {
   id?: string;
 }
 
-/** A cluster: which rows are typical of it, which are doubtful, and what sets it apart. */
+/** A cluster: which rows are typical of it, which are doubtful, and what sets it apart. `id`: its label, where that is not its number. */
 export interface ClusterDetails {
   cluster: number;
+  id?: number;
   size: number;
   share: number;
   /** The rows nearest to its centre. */
@@ -71,8 +72,26 @@ const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 10];
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
 
+/** The same with labels in place of the numbers of clusters. */
+export function byLabels({ clusters, measure }: Described): Described {
+  const labelOf = (cluster: number) => clusters[cluster]?.id ?? cluster;
+  return {
+    measure,
+    clusters: clusters.map(({ cluster, border, evidence, ...rest }) => ({
+      ...rest,
+      cluster: labelOf(cluster),
+      border: border.map((row) => ({ ...row, other: labelOf(row.other) })),
+      evidence: evidence && {
+        ...evidence,
+        join: evidence.join && { ...evidence.join, clusters: evidence.join.clusters.map(labelOf) },
+      },
+    })),
+  };
+}
+
 /** What a card says beside its details. */
 export interface CardInput {
+  /** Its label. */
   cluster: number;
   rows: number | null;
   share: number | null;
@@ -122,15 +141,15 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     .join('')}</dl></article>`;
 }
 
-/** The cards of clusters of a run that is over. `view`: null without points. */
+/** The cards of clusters of a run that is over, in their order and by their labels. `view`: null without points. */
 export function clusterCards(
   clusters: readonly ClusterDetails[],
   view: Pick<ClusterTable, 'clusters'> | null,
   image: CardInput['image'] = () => null,
 ): string {
-  const cards = clusters.map((details) => {
+  const cards = clusters.map((details, c) => {
     const { cluster, size: rows, share } = details;
-    const nearest = neighboursText(view?.clusters[cluster]?.nearest ?? []);
+    const nearest = neighboursText(view?.clusters[c]?.nearest ?? []);
     return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
   });
   return cards.join('\n');

@@ -7,11 +7,15 @@ import { columnTexts, count, escaped, logRatioText, percent } from './text.ts';
 export interface ClusterTable {
   /** Whether `rows` counts the labels of all rows of the data; else, in a run that is not over, soft counts of the sample. */
   counted: boolean;
+  /** Of an update: they are those of all rows so far, of which the sample tells. */
+  isUpdate: boolean;
   /** In the order of the clusters, including those without rows. */
   clusters: ClusterRow[];
 }
 
 export interface ClusterRow {
+  /** Its label, by which people know it: its number, but in an update. */
+  id: number;
   rows: number;
   weight: number;
   /** Root mean square of the standard deviations over all D axes. */
@@ -23,6 +27,7 @@ export interface ClusterRow {
 }
 
 export interface Neighbour {
+  /** Its label. */
   cluster: number;
   /** Distance between the centres divided by the sum of both standard deviations along the line between them. */
   separation: number;
@@ -36,6 +41,8 @@ export interface ClusterTableInput {
   rows: ArrayLike<number>;
   counted: boolean;
   logRatios: ArrayLike<number | null>;
+  /** Labels, where these are not the numbers of clusters. */
+  ids?: readonly number[];
 }
 
 /** Separation is computed only to this many clusters with the nearest centres. */
@@ -44,15 +51,18 @@ const CANDIDATES = 5;
 const MOST_WORK = 5e8;
 
 export function clusterTable(input: ClusterTableInput): ClusterTable {
-  const { weights, means, covariances, rows, counted, logRatios } = input;
+  const { weights, means, covariances, rows, counted, logRatios, ids } = input;
+  const idOf = (cluster: number) => ids?.[cluster] ?? cluster;
   const nearest = nearestClusters(means, covariances, nonEmpty(rows));
   return {
     counted,
+    isUpdate: ids !== undefined,
     clusters: means.map((mean, c) => ({
+      id: idOf(c),
       rows: rows[c],
       weight: weights[c],
       spread: Math.sqrt(trace(covariances[c], mean.length) / mean.length),
-      nearest: nearest.get(c) ?? [],
+      nearest: (nearest.get(c) ?? []).map((one) => ({ ...one, cluster: idOf(one.cluster) })),
       logRatio: logRatios[c] ?? null,
     })),
   };
@@ -63,9 +73,9 @@ export const nonEmpty = (rows: ArrayLike<number>): number[] =>
   Array.from(rows, (_, c) => c).filter((c) => rows[c] > 1e-6);
 
 /** Explanation of the columns, for people. */
-export const legend = ({ counted }: Pick<ClusterTable, 'counted'>): string =>
+export const legend = ({ counted, isUpdate }: Pick<ClusterTable, 'counted' | 'isUpdate'>): string =>
   [
-    `Rows: ${counted ? 'all rows of the data, by their label' : 'soft counts in the training sample'}.`,
+    `Rows: ${!counted ? 'soft counts in the training sample' : isUpdate ? 'all rows so far, by the sample' : 'all rows of the data, by their label'}.`,
     'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
     'Nearest: the cluster with the smallest separation, and that: the distance between the centres divided by the sum of both standard deviations in that direction.',
     'Split: log Hastings ratio of the last proposal to split it, or what it gains with the graph likelihood; above 0 it is accepted.',
@@ -90,11 +100,11 @@ export function tableRows(
   const most = clusters.reduce((largest, { rows }) => Math.max(largest, rows), 0) || 1;
   const spreads = columnTexts(clusters.map(({ spread }) => spread));
   return clusters
-    .map(({ rows, nearest: [nearest], logRatio }, c) => {
+    .map(({ id, rows, nearest: [nearest], logRatio }, c) => {
       const { colour, group, words = '' } = looks(c);
-      const name = `Cluster ${c}${group ? `, joined as ${group}` : ''}`;
+      const name = `Cluster ${id}${group ? `, joined as ${group}` : ''}`;
       const bar = `<svg class="bar" viewBox="0 0 40 8" width="40" height="8" aria-hidden="true"><rect width="${((40 * rows) / most).toFixed(1)}" height="8"/></svg>`;
-      return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(c, colour)}<span>${c}</span></button></th>${[
+      return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(id, colour)}<span>${id}</span></button></th>${[
         count(rows),
         `${bar}${percent(total ? rows / total : 0)}`,
         spreads[c],

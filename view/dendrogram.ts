@@ -70,10 +70,15 @@ function leavesOf(tree: Dendrogram, groups: ReadonlyMap<number, Group>): number[
   return leaves;
 }
 
-/** A group by its clusters: `3`; `3, 7 (2)`; `3, 7, … (5)`. */
-export function groupName({ from }: Pick<Group, 'from'>): string {
-  if (from.length === 1) return String(from[0]);
-  return `${from.slice(0, 2).join(', ')}${from.length > 2 ? ', …' : ''} (${from.length})`;
+/** The label of a cluster. */
+export const labelIn = ({ ids }: Pick<MergeTree, 'ids'>, cluster: number): number =>
+  ids?.[cluster] ?? cluster;
+
+/** A group by the labels of its clusters: `3`; `3, 7 (2)`; `3, 7, … (5)`. */
+export function groupName({ from }: Pick<Group, 'from'>, tree: Pick<MergeTree, 'ids'> = {}): string {
+  const [first, ...others] = from.slice(0, 2).map((cluster) => labelIn(tree, cluster));
+  if (!others.length) return String(first);
+  return `${first}, ${others[0]}${from.length > 2 ? ', …' : ''} (${from.length})`;
 }
 
 /** Splits that the page names. */
@@ -87,7 +92,7 @@ export function inCut(clusters: Cluster[], tree: MergeTree, left: number): Clust
   return clusters.map((cluster, c) => {
     // Those without rows are not in the tree.
     const group = cut.groups[cut.place[c]];
-    const name = group?.from.length > 1 ? groupName(group) : null;
+    const name = group?.from.length > 1 ? groupName(group, tree) : null;
     return group ? { ...cluster, colour: colours[cut.place[c]], group: name } : cluster;
   });
 }
@@ -113,7 +118,7 @@ export function cutText(tree: MergeTree, left: number): string {
   const join = tree.joins[tree.sizes.length - left];
   if (!join) return clusters;
   const groups = groupsAt(tree, left);
-  const [a, b] = [join.a, join.b].map((node) => groupName(groups.get(node)!));
+  const [a, b] = [join.a, join.b].map((node) => groupName(groups.get(node)!, tree));
   return `${clusters}; the next join is of ${a} and ${b} at ${heightText(tree, join.height)}`;
 }
 
@@ -124,7 +129,7 @@ const heightText = ({ likelihood }: MergeTree, height: number): string =>
 export function nextSplitText(tree: MergeTree): string {
   const splits = (tree.next ?? []).slice(0, MOST_SPLITS).map(({ cluster, sizes, height }) => {
     const parts = sizes.map(count).join(' and ');
-    return `cluster ${cluster} into about ${parts} rows (at ${heightText(tree, height)})`;
+    return `cluster ${labelIn(tree, cluster)} into about ${parts} rows (at ${heightText(tree, height)})`;
   });
   return splits.length ? `Next to split: ${splits.join('; then ')}.` : '';
 }

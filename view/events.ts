@@ -14,6 +14,12 @@ export type Departure = (typeof DEPARTURES)[number];
 export const LIKELIHOODS = ['gaussian', 'graph'] as const;
 export type Likelihood = (typeof LIKELIHOODS)[number];
 
+/** How new rows may differ from earlier ones so that it matters (model/stream/drift.ts). */
+export const DRIFT_ALARMS = ['unlike', 'less likely', 'shares', 'residual'] as const;
+
+/** What may become of a cluster in an update (model/stream/lineage.ts). */
+export const FATES = ['born', 'split', 'merged', 'gone', 'returned'] as const;
+
 const text = z.string();
 const number = z.number();
 const count = z.int().check(z.nonnegative());
@@ -107,11 +113,11 @@ const SCHEMAS = {
     seconds,
     workers: seconds,
   }),
-  /** Of an update, before it changes anything; `alarms`: what of it matters. */
-  drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares', 'residual'])) }),
+  /** Of this update, before it changes anything; `alarms`: what of it matters. */
+  drift: z.extend(drift, { update: count, alarms: z.array(z.enum(DRIFT_ALARMS)) }),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
-    what: z.enum(['born', 'split', 'merged', 'gone', 'returned']),
+    what: z.enum(FATES),
     id: count,
     from: z.optional(z.array(count)),
     into: z.optional(z.array(count)),

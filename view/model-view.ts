@@ -17,7 +17,7 @@ export interface DisplaySample {
 export interface Cluster extends ClusterRow {
   /** Identifies the cluster across states, although splits and merges renumber clusters. */
   slot: number;
-  /** Index into the palette: the slot, or the cluster number once the run is over. */
+  /** Index into the palette: the slot, or the label once the run is over. */
   colour: number;
   /** The group that it is in, by its clusters, where the tree of merges is cut; null outside one. */
   group: string | null;
@@ -66,7 +66,7 @@ export function createViewer() {
     labels: Int32Array,
     isOver: boolean,
   ): ModelView => {
-    const { k, means, weights, covariances, scale, sizes, counts, splitRatio, tree } = state;
+    const { k, means, weights, covariances, scale, sizes, counts, splitRatio, tree, ids } = state;
     const dim = means[0].length;
     const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
     alignAxes(projection.axes, previous);
@@ -82,18 +82,19 @@ export function createViewer() {
       projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
     if (dim === 1) addHeights(weights, centres, projected, xyz, labels);
     const [rows, counted] = [counts ?? sizes, counts !== null];
-    const table = clusterTable({ weights, means, covariances, rows, counted, logRatios: splitRatio });
+    const table = clusterTable({ weights, means, covariances, rows, counted, logRatios: splitRatio, ids });
     return {
       epoch: state.epoch,
       k,
       dim,
       counted,
-      tree,
+      isUpdate: table.isUpdate,
+      tree: tree && { ...tree, ids },
       centres,
       xyz,
       labels,
       clusters: table.clusters.map((row, c) => {
-        return { ...row, slot: slots[c], colour: isOver ? c : slots[c], group: null };
+        return { ...row, slot: slots[c], colour: isOver ? row.id : slots[c], group: null };
       }),
       covariances: projected,
       shares: projection.shares,

@@ -240,6 +240,7 @@ export function pointsPicture(view: ModelView): string {
   const rowsOf = view.clusters.map((): number[] => []);
   for (const [i, label] of view.labels.entries()) rowsOf[label].push(i);
   const shown = view.clusters.flatMap(({ rows }, c) => (rows > 1e-6 ? [c] : []));
+  const ids = view.clusters.map(({ id }) => id);
   const box = { left: 0, top: 0, right: WIDTH, bottom: HEIGHT };
   const id = view.isMap ? 'map' : 'clusters';
   return picture(
@@ -252,20 +253,22 @@ export function pointsPicture(view: ModelView): string {
     clipped(
       `${id}-in`,
       box,
-      dots(scene, rowsOf) + outlineShapes(scene, shown) + shown.map((c) => numberShape(scene, c)).join(''),
+      dots(scene, rowsOf, ids) +
+        outlineShapes(scene, shown, ids) +
+        shown.map((c) => numberShape(scene, c, ids[c])).join(''),
     ),
     text(WIDTH / 2, HEIGHT + 14, axesText(view), { anchor: 'middle', tone: 'mute' }),
   );
 }
 
-function dots({ xs, ys, radius }: PointScene, rowsOf: readonly number[][]): string {
+function dots({ xs, ys, radius }: PointScene, rowsOf: readonly number[][], ids: readonly number[]): string {
   const layers = Array.from({ length: LAYERS }, (_, layer) =>
     rowsOf.map((rows, c) => {
       const places = rows.flatMap((row, i) =>
         i % LAYERS === layer ? [`M${num(xs[row])} ${num(ys[row])}`] : [],
       );
       if (!places.length) return '';
-      const { colour, shape } = markerStyle(c);
+      const { colour, shape } = markerStyle(ids[c]);
       // A zero-length line with round caps is the shortest way to draw a dot.
       if (shape === 'circle')
         return `<path d="${places.map((at) => `${at}h0`).join('')}" stroke="${colour}"/>`;
@@ -276,13 +279,13 @@ function dots({ xs, ys, radius }: PointScene, rowsOf: readonly number[][]): stri
   return `<g class="dots" fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="0.6" fill-opacity="0.6">${layers.flat().join('')}</g>`;
 }
 
-const outlineShapes = ({ outlines }: PointScene, shown: readonly number[]) =>
+const outlineShapes = ({ outlines }: PointScene, shown: readonly number[], ids: readonly number[]) =>
   `<g fill="none" stroke-width="${shown.length > 30 ? 1.2 : 1.8}">${shown
-    .flatMap((c) => (outlines[c] ? [`<path d="${outlines[c]}" stroke="${colourOf(c)}"/>`] : []))
+    .flatMap((c) => (outlines[c] ? [`<path d="${outlines[c]}" stroke="${colourOf(ids[c])}"/>`] : []))
     .join('')}</g>`;
 
-/** The number of a cluster in a circle, with a line to the centre where it stands beside that. */
-function numberShape({ centres, numbers, numberRadius }: PointScene, c: number): string {
+/** The label of a cluster in a circle, with a line to the centre where it stands beside that. */
+function numberShape({ centres, numbers, numberRadius }: PointScene, c: number, id: number): string {
   const spot = numbers[c];
   const { x, y } = centres[c];
   if (!Number.isFinite(x)) return '';
@@ -292,5 +295,5 @@ function numberShape({ centres, numbers, numberRadius }: PointScene, c: number):
     spot.x === x && spot.y === y
       ? ''
       : `<path class="inkline" d="M${num(spot.x)} ${num(spot.y)}L${num(x)} ${num(y)}" stroke="#1b1e23"/>${mark(dot)}`;
-  return `${line}<path class="badge" d="M${num(spot.x)} ${num(spot.y)}${markerPath('circle', numberRadius)}" fill="#ffffff" stroke="${colourOf(c)}" stroke-width="2"/>${text(spot.x, spot.y + 3.8, String(c), { anchor: 'middle', bold: true, size: numberRadius + 2 })}`;
+  return `${line}<path class="badge" d="M${num(spot.x)} ${num(spot.y)}${markerPath('circle', numberRadius)}" fill="#ffffff" stroke="${colourOf(id)}" stroke-width="2"/>${text(spot.x, spot.y + 3.8, String(id), { anchor: 'middle', bold: true, size: numberRadius + 2 })}`;
 }

@@ -1,6 +1,6 @@
 import type { MergeTree } from './api.ts';
 import { bottomAxis, heightScale, type Scale } from './axes.ts';
-import { groupName, type Place, shownJoins, type TreeLayout, treeLayout } from './dendrogram.ts';
+import { groupName, labelIn, type Place, shownJoins, type TreeLayout, treeLayout } from './dendrogram.ts';
 import { colourOf, markerPath, markerStyle } from './palette.ts';
 import { type Box, curve, num, picture, text, textWidth, WIDTH } from './svg.ts';
 import { compactCount, counted } from './text.ts';
@@ -27,7 +27,7 @@ export interface TreeCut {
 export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string {
   const layout = treeLayout(tree);
   const { leaves, branches } = layout;
-  const names = leaves.map(groupName);
+  const names = leaves.map((leaf) => groupName(leaf, tree));
   const rows = leaves.map((leaf) => compactCount(leaf.rows));
   const labels = GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
   const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + labels));
@@ -40,7 +40,7 @@ export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string
   );
   const x = ({ height }: Place) => (height === null ? box.right : scale(height));
   const y = (place: Pick<Place, 'y'>) => box.top + step * place.y;
-  const colour = (cluster: number) => colourOf(cut?.colours[cluster] ?? cluster);
+  const colour = (cluster: number) => colourOf(cut?.colours[cluster] ?? labelIn(tree, cluster));
   const lines = branches.map(({ at, ends: [a, b], left }) => {
     const d = `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;
     // Joins that the cut has made are in the colour of their group.
@@ -53,7 +53,7 @@ export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string
   const ends = leaves.flatMap(({ from: [first] }, i) => {
     const middle = y({ y: i + 0.5 });
     return [
-      `<path d="M${num(box.right + 10)} ${num(middle)}${markerPath(markerStyle(first).shape, 4.5)}" fill="${colour(first)}"/>`,
+      `<path d="M${num(box.right + 10)} ${num(middle)}${markerPath(markerStyle(labelIn(tree, first)).shape, 4.5)}" fill="${colour(first)}"/>`,
       text(box.right + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
       text(width - RIGHT, middle + 4, rows[i], { anchor: 'end', size: 11.5 }),
     ];

@@ -1,11 +1,17 @@
+import type { PastUpdate } from '../model/stream/history.ts';
 import { type ChartFrame, epochAt, hasLogAxis, kChart, lossChart } from '../view/charts.ts';
 import { cutText, inCut, nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { kAfterEpochs } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
+import { listItems } from '../view/panels.ts';
+import { riverPicture, riverTable, updateTexts } from '../view/river.ts';
 import { count, duration, threeDigits } from '../view/text.ts';
 import { treePicture } from '../view/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { Store } from './store.ts';
+
+/** A narrower screen scrolls, pixels. */
+const LEAST_RIVER = 420;
 
 /** A pointer that is dragged less does not zoom, pixels. */
 const LEAST_DRAG = 6;
@@ -127,6 +133,29 @@ export function charts(announce: (text: string) => void): { draw(store: Store): 
       kBox.setAttribute('aria-label', `K over ${epochs}: ${ks}`);
       lossBox.setAttribute('aria-label', `Losses over ${epochs}: ${losses} in the last epoch`);
     },
+  };
+}
+
+/** Clusters over updates, once an update is done. */
+export function riverPanel() {
+  const box = byId('river-scroll');
+  let history: PastUpdate[] | null = null;
+  new ResizeObserver(draw).observe(box);
+
+  function draw() {
+    if (history && box.clientWidth)
+      setHtml(box, riverPicture(history, Math.max(LEAST_RIVER, box.clientWidth)));
+  }
+
+  return {
+    show(updates: PastUpdate[] | null) {
+      if (!updates || updates.length < 2) return;
+      history = updates;
+      byId('river').hidden = false;
+      setHtml(byId('river-changes'), listItems(updateTexts(updates)));
+      draw();
+    },
+    table: () => riverTable(history ?? []),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
 import { type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
@@ -25,6 +26,8 @@ export interface Feed {
   /** Null: not yet. */
   outcome(): Promise<Outcome | null>;
   described(): Promise<Described | null>;
+  /** Of an update, once it is done: those up to it. */
+  updates(): Promise<PastUpdate[] | null>;
   /** Reads the run's facts again. */
   info(): Promise<RunInfo | null>;
 }
@@ -38,6 +41,7 @@ export interface SavedRun {
   map: PackedView | null;
   outcome: Outcome | null;
   described: Described | null;
+  updates: PastUpdate[] | null;
   /** `dpmesh view` serves the page, and rows of the data. */
   isServed: boolean;
 }
@@ -65,6 +69,7 @@ export function savedFeed(saved: SavedRun): Feed {
       : async (rows) => ({ names: null, rows: imagesInPage(rows) }),
     outcome: async () => saved.outcome,
     described: async () => saved.described,
+    updates: async () => saved.updates,
     info: async () => saved.run,
   };
 }
@@ -97,6 +102,7 @@ export function liveFeed(analysis: Worker): Feed {
     rows: keptAnswers(fetchRows),
     outcome: () => fetched<Outcome>('api/result'),
     described: () => fetched<Described>('api/clusters'),
+    updates: () => fetched<PastUpdate[]>('api/updates'),
     info: () => fetched<RunInfo>('api/run'),
   };
 }

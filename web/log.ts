@@ -1,7 +1,17 @@
 import type { EndReason } from '../model/schedule.ts';
 import type { TimedEvent } from '../view/events.ts';
+import { lineageText } from '../view/lineage.ts';
 import { certaintyText } from '../view/summary.ts';
-import { count, counted, duration, likelihoodText, logRatioText, timeOfDay } from '../view/text.ts';
+import {
+  count,
+  counted,
+  duration,
+  likelihoodText,
+  logRatioText,
+  percent,
+  threeDigits,
+  timeOfDay,
+} from '../view/text.ts';
 import { byId, inOrder, make, setText } from './dom.ts';
 
 /** A line of the event log in words. */
@@ -79,8 +89,7 @@ function describe(event: TimedEvent, measure: string): Description | null {
       return said('mark', `${read}; training on ${count(sample)} rows; ${counted(shards, 'shard')}`);
     }
     case 'likelihood': {
-      const text = likelihoodText(event.likelihood, event.why);
-      return said('mark', text[0].toUpperCase() + text.slice(1));
+      return said('mark', capitalized(likelihoodText(event.likelihood, event.why)));
     }
     case 'resolutions': {
       const { chosen, points } = event;
@@ -113,6 +122,15 @@ function describe(event: TimedEvent, measure: string): Description | null {
       return said('grow', `Cluster ${event.clusters[0]} split: ${rowsText(event, measure)}`);
     case 'merge':
       return said('shrink', `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event, measure)}`);
+    case 'drift': {
+      const { update, rows, nats, unlike, moved } = event;
+      const by = `${threeDigits(nats)} nats less likely, ${percent(unlike)} unlikely, ${percent(moved)} moved`;
+      return said('mark', `Update ${update}: ${count(rows)} new rows compared: ${by}`);
+    }
+    case 'lineage': {
+      const isLess = event.what === 'merged' || event.what === 'gone';
+      return said(isLess ? 'shrink' : 'grow', capitalized(lineageText(event)));
+    }
     case 'step': {
       const change = Math.abs(event.changed);
       if (!change) return null;
@@ -143,6 +161,8 @@ function describe(event: TimedEvent, measure: string): Description | null {
       return said('quiet', (event as TimedEvent).type);
   }
 }
+
+const capitalized = (text: string) => text[0].toUpperCase() + text.slice(1);
 
 function rowsText({ points, logRatio }: Proposal, measure: string): string {
   const ratio = typeof logRatio === 'number' ? `, ${measure} ${logRatioText(logRatio)}` : '';

@@ -1,5 +1,5 @@
 import { isOver, type RunInfo } from '../view/api.ts';
-import { cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
 import { currentK } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../view/panels.ts';
 import type { Summary } from '../view/summary.ts';
 import { counted } from '../view/text.ts';
-import { charts, treePanel } from './charts.ts';
+import { charts, riverPanel, treePanel } from './charts.ts';
 import { controls, onThemeChange, themeButton } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { ConnectionState, Feed } from './feed.ts';
@@ -47,6 +47,7 @@ export function startPage(feed: Feed): void {
   const plot = scatterPlot(highlight, montage, () => scheduleDraw('model'));
   const table = clusterTableView(highlight);
   const tree = treePanel(showModel);
+  const river = riverPanel();
   const lanes = laneChart(() => scheduleDraw('work'));
   const lineCharts = charts(announce);
   const log = logList();
@@ -97,7 +98,7 @@ export function startPage(feed: Feed): void {
       else setText(byId('status'), connection === 'lost' ? 'no connection' : 'connecting');
     },
   });
-  addSaveButtons(() => store, plot.table);
+  addSaveButtons(() => store, { points: plot.table, river: river.table });
 
   let result: Summary | null = null;
   let isOutcomeShown = false;
@@ -105,6 +106,7 @@ export function startPage(feed: Feed): void {
     if (status !== 'done' || isOutcomeShown) return;
     isOutcomeShown = true;
     void feed.described().then(showDescribed);
+    void feed.updates().then(river.show);
     const outcome = await feed.outcome();
     if (!outcome) return;
     byId('outcome').hidden = byId('score-legend').hidden = false;
@@ -118,8 +120,9 @@ export function startPage(feed: Feed): void {
     if (later) setHtml(byId('outcome-list'), outcomeEntries(later, run.config));
   }
 
-  function showDescribed(described: Described | null) {
-    if (!described) return;
+  function showDescribed(saved: Described | null) {
+    if (!saved) return;
+    const described = byLabels(saved);
     rows.describe(described.clusters);
     table.describe(described.clusters);
     const cards = byId('cards-body');

@@ -73,9 +73,9 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']) {
     const cluster = view?.clusters.findIndex(({ slot }) => slot === highlight.pinned) ?? -1;
     panel.hidden = cluster < 0;
     if (cluster < 0 || !view) return void (shown = '');
-    const { rows, nearest } = view.clusters[cluster];
+    const { id, rows, nearest } = view.clusters[cluster];
     const card = {
-      cluster,
+      cluster: id,
       rows: view.counted ? rows : null,
       share: shareOf(view, cluster),
       nearest: neighboursText(nearest),
@@ -86,7 +86,7 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']) {
     const key = JSON.stringify([card, row]);
     if (key === shown) return;
     shown = key;
-    setText(byId('h-rows'), row === null ? `Rows of cluster ${cluster}` : `Row ${row.toLocaleString('en')}`);
+    setText(byId('h-rows'), row === null ? `Rows of cluster ${id}` : `Row ${row.toLocaleString('en')}`);
     const fill = (contents: RowContents | null) => {
       const byRow = new Map(contents?.rows.map((one) => [one.row, one]));
       const image = (of: number) => {
@@ -132,8 +132,8 @@ export function montageOf(load: Feed['rows'], typicalRows: (cluster: number) => 
   const box = byId('scatter-montage');
   let shown: number | null = null;
   return {
-    /** Those of its typical rows; null: none. */
-    async show(cluster: number | null) {
+    /** Those of its typical rows; null: none. `label`: of the cluster. */
+    async show(cluster: number | null, label = cluster) {
       if (cluster === shown) return;
       shown = cluster;
       box.hidden = true;
@@ -143,7 +143,7 @@ export function montageOf(load: Feed['rows'], typicalRows: (cluster: number) => 
       // The pointer may have gone on meanwhile.
       if (shown !== cluster || !images?.length) return;
       setHtml(box, images.join(''));
-      box.setAttribute('aria-label', `Images of cluster ${cluster}`);
+      box.setAttribute('aria-label', `Images of cluster ${label}`);
       box.hidden = false;
     },
   };

@@ -99,8 +99,11 @@ async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
   return image;
 }
 
-/** Adds buttons to the panels that save their pictures and numbers. `points`: those of the plot. */
-export function addSaveButtons(store: () => Store | null, points: () => (string | number)[][]): void {
+/** Adds buttons to the panels that save their pictures and numbers. `tables`: those of the plot's points, and of clusters over updates. */
+export function addSaveButtons(
+  store: () => Store | null,
+  tables: Record<'points' | 'river', () => (string | number)[][]>,
+): void {
   const fileName = (name: string) => `${store()?.run.name ?? 'run'}-${name}`;
   const canvasOf = (id: string) => () => byId(id).querySelector('canvas')!;
   const svgOf = (id: string) => () => byId(id).querySelector('svg')!;
@@ -110,8 +113,9 @@ export function addSaveButtons(store: () => Store | null, points: () => (string 
     return [[...names], ...rows];
   };
   const panels: Record<string, { of: string } & Omit<Savable, 'name'>> = {
-    clusters: { of: 'the sample points', png: canvasOf('scatter-box'), csv: points },
+    clusters: { of: 'the sample points', png: canvasOf('scatter-box'), csv: tables.points },
     table: { of: 'the table of clusters', csv: () => tableTexts(byId<HTMLTableElement>('table')) },
+    river: { of: 'clusters over updates', png: svgOf('river-scroll'), csv: tables.river },
     tree: { of: 'the tree of clusters', png: svgOf('tree-scroll') },
     k: { of: 'K over epochs', png: svgOf('chart-k'), csv: columns(['epoch', 'time', 'k']) },
     losses: {

@@ -123,13 +123,13 @@ export function scatterPlot(
     if (!view) return;
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();
-    const { slot, rows, group } = view.clusters[cluster];
+    const { id, slot, rows, group } = view.clusters[cluster];
     const share = shareOf(view, cluster);
     highlight.hover(slot);
     const joined = group ? ` · joined as ${group}` : '';
-    setText(tooltip, `Cluster ${cluster} · ${counted(Math.round(rows), 'row')} · ${percent(share)}${joined}`);
+    setText(tooltip, `Cluster ${id} · ${counted(Math.round(rows), 'row')} · ${percent(share)}${joined}`);
     placeTooltip(tooltip, at[0], at[1], box.clientWidth, box.clientHeight);
-    montage.show(point === null ? cluster : null);
+    montage.show(point === null ? cluster : null, id);
   }
 
   function draw() {
@@ -214,7 +214,7 @@ export function scatterPlot(
       context.fill();
       context.stroke();
       context.fillStyle = cssColour('ink');
-      context.fillText(String(c), spot.x, spot.y + 0.5);
+      context.fillText(String(view!.clusters[c].id), spot.x, spot.y + 0.5);
     }
     context.globalAlpha = 1;
   }
@@ -227,7 +227,7 @@ export function scatterPlot(
       const { xyz, labels, rows } = view;
       const points = Array.from(labels, (cluster, i) => {
         const [x, y] = rotatePoint(xyz, i, turned()).map((value) => Number(value.toPrecision(6)));
-        return [rows[i], cluster, x, y];
+        return [rows[i], view!.clusters[cluster].id, x, y];
       });
       const table = [['row', 'cluster', 'x', 'y'], ...points];
       return rows.length ? table : table.map((line) => line.slice(1));

@@ -6,6 +6,7 @@ import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
@@ -151,6 +152,7 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
   for (const [path, read] of Object.entries({
     result: outcomeOf,
     clusters: (out: string) => readSavedClusters(runFiles(out)),
+    updates: (out: string) => readPastUpdates(runFiles(out)),
   }))
     app.get(`/api/${path}`, async (_request, reply) => {
       const found = recorder.status() === 'done' ? read(run.out) : null;

@@ -1,14 +1,7 @@
 import { DEPARTURES, type Departure, type RunEvent } from '../../view/events.ts';
 import type { RoundListener } from '../scheduler/scheduler.ts';
-
-/** Counts of observed values by bucket. */
-export interface Histogram {
-  /** Upper bounds of the buckets, inclusive; `counts` has one more for larger values. */
-  bounds: readonly number[];
-  counts: Float64Array;
-  sum: number;
-  count: number;
-}
+import type { Histogram } from './metric.ts';
+import { createUpdateCounters } from './update-metrics.ts';
 
 const ROUND_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TASK_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
@@ -54,6 +47,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
     /** The last epoch of the encoder; null: there was none. */
     encoder: null as Extract<RunEvent, { type: 'encoder-epoch' }> | null,
     checkpoints: { written: 0, failed: 0, at: known(null), bytes: 0, seconds: 0 },
+    updates: createUpdateCounters(),
 
     roundEnded: (duration: number) => observe(self.rounds, duration / 1000),
     results(...[label, { done }, tasks]: Parameters<RoundListener['results']>) {
@@ -73,6 +67,7 @@ export function createCounters(now: () => number = Date.now, startedAt = perform
       }
     },
     event(event: RunEvent) {
+      self.updates.event(event);
       switch (event.type) {
         case 'resume':
           Object.assign(self.epochs, { last: event.epoch, k: event.k });

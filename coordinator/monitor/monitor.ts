@@ -31,6 +31,8 @@ export interface MonitorOptions
 export function createMonitor(history: Iterable<string> = []) {
   const recorder = createRecorder(history);
   const counters = createCounters();
+  // A session that goes on from a checkpoint does not compare rows again.
+  counters.updates.drift = recorder.history().events.findLast((event) => event.type === 'drift') ?? null;
   const pause = createPause();
   let stopLinger = () => {};
   const scrapes = createScrapes();

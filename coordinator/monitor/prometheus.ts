@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import type { Layout } from '../../model/layout.ts';
 import { softCounts } from '../../model/mixture.ts';
@@ -10,8 +10,10 @@ import type { RunConfig } from '../config.ts';
 import type { Counts } from '../scheduler/accounting.ts';
 import type { MemberView } from '../scheduler/registry.ts';
 import type { Server } from '../scheduler/server.ts';
-import type { Counters, Histogram } from './counters.ts';
+import type { Counters } from './counters.ts';
+import { addHistogram, addMetric, type Reading, round } from './metric.ts';
 import type { Recorder } from './recorder.ts';
+import { UPDATE_HELP, updateReaders } from './update-metrics.ts';
 
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {
@@ -30,7 +32,7 @@ export interface MetricSources {
   now?: () => number;
 }
 
-/** The metrics with their labels, each with its help. Those whose name ends in `_total` are counters, the others gauges. */
+/** The metrics, as of `addMetric`, each with its help. */
 const HELP = {
   'build_info{version,node,identity}':
     'Always 1. Labels: version of dpmesh, version of Node.js, numeric identity of the run.',
@@ -86,11 +88,9 @@ const HELP = {
   checkpoint_bytes: 'Size of the last checkpoint, in bytes.',
   checkpoint_seconds: 'Time to write the last checkpoint, in seconds. Training continues meanwhile.',
   event_stream_clients: 'Clients connected to the event stream.',
+  ...UPDATE_HELP,
 } as const;
 type MetricName = keyof typeof HELP;
-
-/** The value of a metric without labels (null: not known yet), or the label values and value of each of its time series. */
-type Reading = number | null | readonly (readonly [labels: string | readonly string[], value: number])[];
 
 /** Clusters with a time series each. */
 const MAX_CLUSTERS = 200;
@@ -213,6 +213,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
     checkpoint_bytes: () => written(checkpoints.bytes),
     checkpoint_seconds: () => written(checkpoints.seconds),
     event_stream_clients: sources.streamClients,
+    ...updateReaders(counters.updates),
   };
 }
 
@@ -221,7 +222,8 @@ export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ run: sources.name, run_id: sources.id });
   addProcessMetrics(registry);
-  for (const [key, read] of Object.entries(readers(sources))) add(registry, key as MetricName, read);
+  for (const [key, read] of Object.entries(readers(sources)))
+    addMetric(registry, key, HELP[key as MetricName], read);
   const { rounds, tasks } = sources.counters;
   addHistogram(registry, 'round_seconds', ROUND_HELP, () => [[{}, rounds]]);
   addHistogram(registry, 'task_seconds', TASK_HELP, () =>
@@ -232,69 +234,6 @@ export function createMetrics(sources: MetricSources): Registry {
 
 const ROUND_HELP = 'Duration of a round from its start to its last result, in seconds.';
 const TASK_HELP = 'Compute time per unit (usually a shard), by task, in seconds.';
-
-/** Adds a metric that is read when it is scraped. */
-function add(registry: Registry, key: MetricName, read: () => Reading): void {
-  const [name, labels = ''] = key.replace('}', '').split('{');
-  const labelNames = labels.split(',').filter(Boolean);
-  const common = { name: `dpmesh_${name}`, help: HELP[key], labelNames, registers: [registry] };
-  const series = (): [Record<string, string>, number][] => {
-    const found = read();
-    if (found == null) return [];
-    if (typeof found === 'number') return [[{}, found]];
-    return Array.from(found, ([values, value]) => [
-      Object.fromEntries([values].flat().map((text, i) => [labelNames[i], text])),
-      value,
-    ]);
-  };
-  if (name.endsWith('_total'))
-    new Counter({
-      ...common,
-      collect() {
-        this.reset();
-        for (const [of, value] of series()) this.inc(of, value);
-      },
-    });
-  else
-    new Gauge({
-      ...common,
-      collect() {
-        this.reset();
-        // Without labels, `reset` leaves a 0 even if the value is unknown.
-        if (!labelNames.length) this.remove();
-        for (const [of, value] of series()) this.set(of, value);
-      },
-    });
-}
-
-/** prom-client's histograms record values themselves; this one exports a histogram that was counted elsewhere. */
-function addHistogram(
-  registry: Registry,
-  name: string,
-  help: string,
-  read: () => [Record<string, string>, Histogram][],
-): void {
-  const full = `dpmesh_${name}`;
-  const get = async () => ({
-    ...{ name: full, help, type: 'histogram', aggregator: 'sum' },
-    values: read().flatMap(([labels, { bounds, counts, sum, count }]) => {
-      let below = 0;
-      return [
-        ...[...bounds, '+Inf'].map((le, i) => ({
-          labels: { ...labels, le },
-          value: (below += counts[i]),
-          metricName: `${full}_bucket`,
-        })),
-        { labels, value: round(sum), metricName: `${full}_sum` },
-        { labels, value: count, metricName: `${full}_count` },
-      ];
-    }),
-  });
-  registry.registerMetric({ name: full, help, get } as unknown as Metric);
-}
-
-/** Rounds to microseconds: further digits are noise and make the response longer. */
-const round = (seconds: number) => Math.round(seconds * 1e6) / 1e6;
 
 /** Truncates text from workers. */
 const short = (text: string) => text.slice(0, 100);

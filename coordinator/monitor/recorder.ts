@@ -29,6 +29,8 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
   /** Labelled rows in each cluster, and the tree of merges above these, if there is one: null until the full pass is complete. */
   let counts: number[] | null = null;
   let tree: MergeTree | null = null;
+  /** The labels of the clusters of an update, from then on. */
+  let ids: readonly number[] | undefined;
   /** How often rows were prepared to be clustered: latent vectors are again after each alternation. */
   let preparations = 0;
   const versions = { history: 0, snapshot: 0 };
@@ -77,6 +79,7 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
     labelled(rows, numbered, merges) {
       counts = rows;
       tree = merges;
+      ids = numbered.ids;
       ratios.renumber(numbered.order);
       newState(numbered.state);
     },
@@ -123,7 +126,7 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
     snapshot() {
       const run = current();
       if (!run || !state) return null;
-      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree, preparations };
+      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree, ids, preparations };
     },
     history: (): History => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
     /** A number that changes whenever the result of `history` or `snapshot` does. */

@@ -5,8 +5,9 @@ import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
-import { runFiles } from '../../data/saved/run-files.ts';
+import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
+import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
@@ -91,11 +92,18 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     map: views?.map ?? null,
     exemplars: views?.exemplars ?? null,
     described,
-    confusion: counts && crosstab(counts.counts, counts.names),
+    confusion: counts && crosstab(counts.counts, counts.names, run.ids),
+    updates: files && readUpdates(files),
     classes: counts?.names.length ?? null,
     outcome: done ? savedOutcome(run) : null,
     notes,
   };
+}
+
+/** Null but of an update. */
+function readUpdates(files: RunFiles) {
+  const updates = readPastUpdates(files);
+  return updates && updates.length > 1 ? updates : null;
 }
 
 function savedInfo(path: string, run: RunFile, done: boolean): RunInfo {
@@ -206,6 +214,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
       counts: counted ? rows : null,
       splitRatio: ratiosOf(history, finalOrder(run, done), mixture.k),
       tree,
+      ids: done ? run.ids : undefined,
     };
     const view = createViewer()(state, sample, labels, true);
     const map = sample && createMap()(view, sample, state.scale);

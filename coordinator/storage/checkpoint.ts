@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { OutlierBounds } from '../../data/outlier-bounds.ts';
+import { pastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Transform } from '../../data/transform.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../model/gaussian/niw.ts';
@@ -243,7 +244,7 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ peaks, gone, keys, labels, since, covariance, ...about }: Stream) => ({
+const aboutStream = ({ peaks, gone, keys, labels, since, covariance, history, ...about }: Stream) => ({
   ...about,
   ids: [...about.ids],
   looked: [...about.looked],
@@ -251,9 +252,11 @@ const aboutStream = ({ peaks, gone, keys, labels, since, covariance, ...about }:
   peaks: peaks.map(({ weight }) => weight),
   gone: gone.map(({ id, since }) => ({ id, since })),
 });
-const streamTensors = ({ keys, labels, since, covariance, peaks, gone }: Stream) =>
+const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history }: Stream) =>
   tensorsOf({
     ...{ keys, labels, since, covariance },
+    // Longer than a header may be.
+    history: new TextEncoder().encode(JSON.stringify(history)),
     remembered: concat(
       [...peaks, ...gone].map(({ T }) => T),
       Float64Array,
@@ -268,6 +271,7 @@ function streamFrom(
 ): Stream {
   const keys = take(tensors, 'keys', 'float64');
   const [labels, since] = ['labels', 'since'].map((name) => take(tensors, name, 'int32', keys.length));
+  const history = pastUpdates.parse(JSON.parse(new TextDecoder().decode(take(tensors, 'history', 'uint8'))));
   const { ids, next, most, seen } = about;
   const isSound =
     ids.length === k &&
@@ -286,7 +290,7 @@ function streamFrom(
   const all = k + gone.length;
   const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
   return {
-    ...{ ...about, keys, labels, since, covariance },
+    ...{ ...about, keys, labels, since, covariance, history },
     peaks: peaks.map((weight, i) => ({ weight, T: Ts[i] })),
     gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
   };

@@ -28,9 +28,14 @@ export interface Observer {
   state(state: State): void;
   /**
    * All rows are labelled, and the clusters numbered by size. `counts`: rows of each; `order`: for each the number that it had
-   * in `state` before; `tree`: that of merges above those with rows, if there is one.
+   * in `state` before; `tree`: that of merges above those with rows, if there is one; `ids`: labels,
+   * where these are not numbers of clusters.
    */
-  labelled(counts: number[], numbered: { state: State; order: Order }, tree: SavedTree | null): void;
+  labelled(
+    counts: number[],
+    numbered: { state: State; order: Order; ids?: readonly number[] },
+    tree: SavedTree | null,
+  ): void;
 }
 
 /** Has training found all that it will? */

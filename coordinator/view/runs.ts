@@ -56,8 +56,10 @@ export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
   const scores = { rows: own.length, ari: ariOfLabels(own, other), nmi: nmiOfLabels(own, other) };
   const counted = a.run.result!.k * b.run.result!.k <= MOST_CELLS ? contingency(own, other) : null;
   if (!counted) return { ...scores, matched: null, table: null };
-  const names = Array.from({ length: counted.classes }, (_, cluster) => String(cluster));
-  const { clusters, classes, counts } = crosstab([...counted.counts], names);
+  const names = Array.from({ length: counted.classes }, (_, cluster) =>
+    String(b.run.ids?.[cluster] ?? cluster),
+  );
+  const { clusters, classes, counts } = crosstab([...counted.counts], names, a.run.ids);
   return { ...scores, matched: accuracy(counted), table: { a: clusters, b: classes, counts } };
 }
 

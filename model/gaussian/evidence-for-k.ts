@@ -37,10 +37,10 @@ export function closestProposal(proposals: readonly Proposal[]): Proposal | unde
 }
 
 /**
- * From the latest steps; `places`: for each cluster of training its number in the results. Null where evidence has not decided on K:
+ * From the latest steps; `labels`: that of each cluster of training in the results. Null where evidence has not decided on K:
  * after a merge step for `--clusters`, and before the first step.
  */
-export function evidenceForK(steps: readonly Step[], places: ArrayLike<number>): EvidenceForK | null {
+export function evidenceForK(steps: readonly Step[], labels: ArrayLike<number>): EvidenceForK | null {
   if (!steps.length || isJoining(steps)) return null;
   const quiet = steps.slice(steps.length - quietSteps(steps));
   const closest = (of: readonly Step[], kind: Change, isAccepted: boolean) =>
@@ -53,7 +53,7 @@ export function evidenceForK(steps: readonly Step[], places: ArrayLike<number>):
     const refused = closest(quiet, kind, false);
     const last = steps.findLast((step) => step.kind === kind && step.changed > 0);
     const accepted = closest(last ? [last] : [], kind, true);
-    const clusters = refused?.clusters.map((cluster) => places[cluster]);
+    const clusters = refused?.clusters.map((cluster) => labels[cluster]);
     return {
       refused: refused ? { clusters, ...decision(refused) } : null,
       accepted: accepted ? decision(accepted) : null,

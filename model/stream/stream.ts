@@ -1,5 +1,6 @@
 import type { Drift } from './drift.ts';
 import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
+import { type PastUpdate, withUpdate } from './history.ts';
 import type { Lineage, Named } from './lineage.ts';
 import type { Residual } from './residual.ts';
 import type { StreamSample } from './sample.ts';
@@ -35,6 +36,8 @@ export interface Stream extends StreamSample {
   readonly since: Int32Array;
   /** Of each cluster the update in which a search for splits has last looked at it; −1: none has. */
   readonly looked: readonly number[];
+  /** The first run and updates, the last ones. */
+  readonly history: readonly PastUpdate[];
   /** How the rows of the last update differ from those before; null before the first. */
   readonly drift: Drift | null;
   /** With an encoder: what it has left of all rows, by some of them. */
@@ -96,6 +99,12 @@ export function afterUpdate(
   const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
   const lost = lineage.flatMap(({ what, id }) => (what === 'gone' ? [{ id, since, T: before(id)!.T }] : []));
   const faded = stream.gone.filter((own) => own.since === since);
+  // What goes and returns in one update was never away.
+  const back = new Set(faded.map(({ id }) => id).filter((id) => ids.includes(id)));
+  const all = [
+    ...faded.flatMap(({ id }) => (back.has(id) ? [] : [{ what: 'gone' as const, id }])),
+    ...lineage.filter(({ what, id }) => what !== 'returned' || !back.has(id)),
+  ];
   return {
     stream: {
       ...stream,
@@ -109,7 +118,8 @@ export function afterUpdate(
         lost,
       ),
       labels: Int32Array.from(labels, (label) => ids[label]),
+      history: withUpdate(stream.history, since, ids, weights, all),
     },
-    lineage: [...faded.map(({ id }) => ({ what: 'gone' as const, id })), ...lineage],
+    lineage: all,
   };
 }

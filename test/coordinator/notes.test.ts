@@ -21,7 +21,7 @@ function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
       resolution: null,
       clusters: null,
     },
-    ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625) },
+    ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625), ids: null },
     ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null, shapes: null },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
@@ -206,6 +206,8 @@ describe('notes on a result', () => {
       'clusters 5 to 7 have fewer than 6 rows each: they are rather rows that are far from all others; without them K is 5',
     ]);
     says({ k: 2, sizes: [4999, 1] }, /^cluster 1 has fewer .* without it K is 1$/);
+    says({ k: 2, sizes: [4999, 1], ids: [4, 7] }, /^cluster 7 has fewer /);
+    says({ k: 4, sizes: [2500, 2490, 5, 5], ids: [4, 7, 9, 2] }, /^clusters 9, 2 have fewer /);
     says({ k: 2, rows: 150, sampled: 150, sizes: [145, 5] });
   });
 

@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeNpy } from '../../data/npy.ts';
 import {
+  D,
+  dpmesh,
   ENDLESS,
   easyData,
   eventsOf,
   freePort,
+  jsonOf,
   ofType,
   patience,
   QUICK,
@@ -30,6 +34,7 @@ const ALLOWED_EMPTY: AllowedEmpty = [
 const skip = lacks('prometheus');
 const queries = allQueries();
 let run: RunningProcess;
+let updating: RunningProcess;
 let prometheus: Prometheus;
 let since: number;
 let port: number;
@@ -37,8 +42,10 @@ let port: number;
 after(async () => {
   if (skip) return;
   await prometheus?.stop();
-  run?.kill('SIGINT');
-  await run?.ended;
+  for (const started of [run, updating]) {
+    started?.kill('SIGINT');
+    await started?.ended;
+  }
 });
 const folder = scratch();
 
@@ -52,8 +59,24 @@ const VALUES = {
   __interval: '1s',
   __rate_interval: '15s',
 };
+/** An update's metrics are those of another run. */
 const check = (queries: readonly DashboardQuery[]) =>
-  problemsOf(queries, VALUES, prometheus, since, ALLOWED_EMPTY);
+  problemsOf(queries, { ...VALUES, run: 'watched|updated' }, prometheus, since, ALLOWED_EMPTY);
+
+/** Starts an update with rows like those before. Its port stays. */
+async function startUpdate(port: number): Promise<RunningProcess> {
+  const { rows } = easyData(folder, 'more', 4500);
+  for (const [name, from, to] of [
+    ['first', 0, 3000],
+    ['second', 3000, 4500],
+  ] as const)
+    writeNpy(`${folder}/${name}.npy`, '<f4', [to - from, D], rows.slice(from * D, to * D));
+  jsonOf(await dpmesh(trainArgs(`${folder}/first.npy`, `${folder}/base`, ...QUICK, '--no-http')));
+  const flags = ['--out', `${folder}/updated`, '--http', `127.0.0.1:${port}`, '--linger', 600, '--no-report'];
+  return start(['update', `${folder}/base`, '--data', `${folder}/second.npy`, ...flags], {
+    timeout: 600_000,
+  });
+}
 
 before(async () => {
   if (skip) return;
@@ -69,7 +92,9 @@ before(async () => {
     ...['--workers', 2, '--http', `127.0.0.1:${port}`],
   ];
   run = start(trainArgs(data, `${folder}/watched`, ...flags), { timeout: 600_000 });
-  prometheus = await startPrometheus(`127.0.0.1:${port}`);
+  const other = await freePort();
+  updating = await startUpdate(other);
+  prometheus = await startPrometheus(`127.0.0.1:${port}`, `127.0.0.1:${other}`);
 });
 
 test('every expression of dashboards and rules returns data for a healthy run', { skip }, async () => {

@@ -17,13 +17,13 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
-/** Starts Prometheus; it scrapes `target` and evaluates the committed rules every second. */
-export async function startPrometheus(target: string): Promise<Prometheus> {
+/** Starts Prometheus; it scrapes `targets` and evaluates the committed rules every second. */
+export async function startPrometheus(...targets: string[]): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-prometheus-'));
   const config = {
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
     rule_files: RULES.map((file) => resolve(file)),
-    scrape_configs: [{ job_name: 'dpmesh', static_configs: [{ targets: [target] }] }],
+    scrape_configs: [{ job_name: 'dpmesh', static_configs: [{ targets }] }],
   };
   writeFileSync(join(folder, 'prometheus.yml'), JSON.stringify(config)); // JSON is YAML too.
   const port = await freePort();

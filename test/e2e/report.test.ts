@@ -93,7 +93,8 @@ describe('a report', { concurrency: 2 }, () => {
       assert.ok(html.includes(text), text);
     const titles = [...still.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, title]) => title).filter(Boolean);
     assert.deepEqual(titles, [
-      ...['Sample points', 'Clusters', 'Rows', 'What sets clusters apart', 'Tree of clusters'],
+      ...['Sample points', 'Clusters', 'Rows', 'What sets clusters apart'],
+      ...['Clusters over updates', 'Tree of clusters'],
       ...['Clusters and classes', 'K over epochs', 'Losses', 'Workers', 'Events', 'Configuration', 'Result'],
     ]);
     assert.match(html, /Silhouette: how much nearer/);

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { holdDirectory } from '../../coordinator/storage/run-lock.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { predict, update } from '../../index.ts';
+import type { PastUpdate } from '../../model/stream/history.ts';
 import {
   changedCopy,
   checkpointsOf,
@@ -17,6 +19,7 @@ import {
   K,
   labelsOf,
   ofType,
+  pageUrlOf,
   QUICK,
   refused,
   resultHashes,
@@ -90,9 +93,21 @@ describe('an update', () => {
   });
 
   test('finds a new cluster, whose id is new; labels, tables, predictions and descriptions have ids', async () => {
-    const { ids, lineage } = lineageOf(path('run-b'));
+    const { ids, lineage, history } = lineageOf(path('run-b'));
     assert.deepEqual([...ids].sort(), [0, 1, 2, 3, 4, 5]);
     assert.deepEqual(lineage, [{ what: 'born', id: 5 }]);
+    assert.deepEqual(
+      history.map((past: PastUpdate) => [past.update, Object.keys(past.sizes).length, past.lineage]),
+      [
+        [0, 5, []],
+        [1, 5, []],
+        [2, 6, lineage],
+      ],
+    );
+    const firstRows = runFileOf(path('run')).data.rows;
+    assert.equal(history[0].rows, firstRows);
+    // Of each cluster they are whole.
+    assert.ok(Math.abs(history[1].rows - firstRows - same.classes.length) < K);
     const labels = labelsOf(path('run-b')).data;
     const isLate = late.classes.map((own) => own === LATE);
     const right = isLate.filter((is, i) => is === (labels[i] === 5)).length;
@@ -152,8 +167,18 @@ describe('an update', () => {
     const flags = ['--out', path('report'), '--labels', all.labels];
     refused(await dpmesh(['plot', path('run-b'), ...flags]), '6000 labels');
     assert.equal((await dpmesh(['plot', path('run-b'), '--out', path('report')])).code, 0);
+    assert.ok(existsSync(join(path('report'), 'river.png')));
+    const page = readFileSync(join(path('report'), 'report.html'), 'utf8');
+    assert.ok(page.includes('<li>Update 2: cluster 5 is new</li>'));
     const { clusters } = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', 2, '--json']));
     assert.equal(clusters.length, 2);
+    const whole = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', K, '--json']));
+    const described = JSON.parse(readFileSync(join(path('run-b'), 'clusters.json'), 'utf8')).clusters;
+    const byId = (all: [number, number][]) => all.sort(([a], [b]) => a - b);
+    assert.deepEqual(
+      byId(whole.clusters.map(({ from, rows }: { from: number[]; rows: number }) => [...from, rows])),
+      byId(described.map(({ id, size }: { id: number; size: number }) => [id, size])),
+    );
     const out = path('cut.npy');
     assert.equal((await dpmesh(['cut', path('run-b'), '--clusters', K, '--out', out])).code, 0);
     assert.equal(readNpy(out).data.length, late.classes.length);
@@ -167,6 +192,46 @@ describe('an update', () => {
     const { code, stdout, stderr } = await dpmesh(['resume', path('run-b')]);
     assert.equal(code, 0, stderr);
     assert.match(stdout + stderr, /is finished/);
+  });
+
+  test('shows on its port how the rows differ, and what became of clusters', async () => {
+    const shown = ['update', path('run-a'), '--data', late.data, '--out', path('shown'), '--no-report'];
+    const running = start([...shown, '--http', '127.0.0.1:0', '--linger', 60]);
+    const url = await pageUrlOf(running);
+    const updates = () =>
+      fetch(`${url}api/updates`).then((response) => response.status === 200 && response.json());
+    let history = await updates();
+    for (; !history; history = await updates()) await sleep(50);
+    assert.deepEqual(history, lineageOf(path('run-b')).history);
+    const metrics = await (await fetch(`${url}metrics`)).text();
+    const metric = (name: string, label = '') =>
+      Number(
+        metrics
+          .split('\n')
+          .find((line) => line.startsWith(`dpmesh_${name}{${label}`))
+          ?.split(' ')
+          .at(-1),
+      );
+    assert.equal(metric('update'), 2);
+    assert.equal(metric('drift_unlikely_ratio'), ofType(eventsOf(path('shown')), 'drift')[0].unlike);
+    assert.equal(metric('drift_alarm', 'alarm="shares"'), 1);
+    assert.equal(metric('lineage_total', 'what="born"'), 1);
+    assert.equal(metric('lineage_total', 'what="gone"'), 0);
+    running.kill('SIGINT');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  test('has the metrics of its drift in a later session too', async () => {
+    const out = path('later');
+    const running = start([...updateArgs(path('run-a'), late.data, out), '--checkpoint-every', 0]);
+    await until('a checkpoint', () => checkpointsOf(out).length > 0, running);
+    await running.killAll();
+    const later = start(['resume', out, '--http', '127.0.0.1:0', '--linger', 60]);
+    const metrics = await (await fetch(`${await pageUrlOf(later)}metrics`)).text();
+    assert.match(metrics, /^dpmesh_drift_alarm\{alarm="shares",.*\} 1$/m);
+    assert.match(metrics, /^dpmesh_drift_alarms_total\{alarm="shares",.*\} 0$/m);
+    later.kill('SIGINT');
+    await later.ended;
   });
 
   test('goes to the next free name, by the library', async () => {

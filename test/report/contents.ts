@@ -1,5 +1,6 @@
 // A finished run that nothing computed, with texts that would be markup if they were not escaped.
 
+import type { PastUpdate } from '../../model/stream/history.ts';
 import { type Crosstab, crosstab } from '../../report/crosstab.ts';
 import type { ReportContents } from '../../report/page.ts';
 import type { TimedEvent } from '../../view/events.ts';
@@ -61,6 +62,27 @@ export function historyOf(epochs: number, changes = 0): RunHistory {
 
 export const K = 12;
 
+/** A first run of three clusters, and three updates: one is born, two are merged, one splits, one is gone and returns. */
+export const updatesOf = (): PastUpdate[] => [
+  { update: 0, rows: 1000, sizes: { 0: 500, 1: 300, 2: 200 }, lineage: [] },
+  {
+    ...{ update: 1, rows: 2000, sizes: { 0: 800, 1: 600, 2: 400, 3: 200 } },
+    lineage: [{ what: 'born', id: 3 }],
+  },
+  {
+    ...{ update: 2, rows: 3000, sizes: { 0: 1900, 1: 700, 4: 400 } },
+    lineage: [
+      { what: 'gone', id: 3 },
+      { what: 'split', id: 4, from: [0] },
+      { what: 'merged', id: 2, into: [0] },
+    ],
+  },
+  {
+    ...{ update: 3, rows: 4000, sizes: { 0: 2000, 1: 1000, 4: 600, 3: 400 } },
+    lineage: [{ what: 'returned', id: 3 }],
+  },
+];
+
 const classes = (view: ModelView): Crosstab =>
   crosstab(
     view.clusters.map(({ rows }, c) => view.clusters.map((_, j) => (c === j ? rows : j ? 0 : 1))),
@@ -108,6 +130,7 @@ export function contentsOf(): ReportContents {
     },
     confusion: classes(view),
     classes: K,
+    updates: updatesOf(),
     outcome: {
       directory: 'runs/x',
       report: 'runs/x/report/report.html',

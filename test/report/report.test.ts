@@ -9,6 +9,7 @@ import { startDrawing } from '../../coordinator/report/drawing.ts';
 import { readHistory } from '../../coordinator/storage/event-log.ts';
 import { imageShape, imageUri } from '../../data/images/folder.ts';
 import type { Source } from '../../data/source.ts';
+import type { PastUpdate } from '../../model/stream/history.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { drawReport } from '../../report/draw.ts';
 import { exemplarPicture, exemplarView } from '../../report/exemplars.ts';
@@ -16,15 +17,17 @@ import { pngOf } from '../../report/png.ts';
 import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
+import { byLabels, clusterCards } from '../../view/cluster-details.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';
 import { pointsPicture } from '../../view/points.ts';
+import { riverPicture } from '../../view/river.ts';
 import { num, picture, text } from '../../view/svg.ts';
 import { escaped } from '../../view/text.ts';
 import { treePicture } from '../../view/tree-picture.ts';
 import { scratchFolder } from '../data/files.ts';
-import { contentsOf, historyOf, K, viewOf } from './contents.ts';
+import { contentsOf, historyOf, K, updatesOf, viewOf } from './contents.ts';
 
 const { folder } = scratchFolder();
 const MOST_BYTES = 1e6;
@@ -76,6 +79,20 @@ const atOnePlace = (): ModelView => {
   return { ...view, xyz: xyz.fill(1), centres: centres.fill(1), covariances: covariances.fill(0) };
 };
 
+/** Clusters that come and go, by chance. */
+const manyUpdates = (): PastUpdate[] =>
+  Array.from({ length: 100 }, (_, update) => {
+    const sizes = Array.from({ length: 200 }, (_, id) => [
+      id,
+      (id * 37 + update * 11) % 101 < 90 ? 300 - id : 0,
+    ]);
+    const rows = sizes.reduce((sum, [, size]) => sum + size, 0);
+    return {
+      ...{ update: 900 + update, rows, sizes: Object.fromEntries(sizes.filter(([, size]) => size > 0)) },
+      lineage: update % 7 ? [] : [{ what: 'split', id: update, from: [3, 150] }],
+    };
+  });
+
 describe('pictures are sound', () => {
   const losses = (loss: (number | null)[]) => ({
     ...historyOf(loss.length).epochs,
@@ -102,6 +119,9 @@ describe('pictures are sound', () => {
     ['negative losses', () => lossChart(losses([-1, -2, -3]))],
     ['losses of 10,000 epochs', () => lossChart(historyOf(10_000).epochs)],
     ['some epochs, one pointed at', () => kChart(historyOf(50, 9), null, zoomed)],
+    ['a river of two updates', () => riverPicture(updatesOf().slice(0, 2))],
+    ['a river in which all happens', () => riverPicture(updatesOf(), 420)],
+    ['a river of a hundred updates of 200 clusters', () => riverPicture(manyUpdates())],
     ['a tree of two', () => treePicture(treeOf(2, (i) => i))],
     ['a tree at 0', () => treePicture(treeOf(30, () => 0))],
     ['a tree of a graph', () => treePicture(treeOf(61, (i) => Math.max(0, 40 - i), 'graph'))],
@@ -159,6 +179,19 @@ describe('confusion', () => {
     assert.deepEqual(counts, [rows[2], rows[0], rows[4], rows[3]]);
   });
 
+  test('clusters are named by their labels', () => {
+    const { clusters, mixedUp } = crosstab(
+      [
+        [9, 1],
+        [0, 8],
+      ],
+      ['x', 'y'],
+      [5, 2],
+    );
+    assert.deepEqual(clusters, ['5', '2']);
+    assert.deepEqual(mixedUp, [{ cluster: '5', class: 'y', rows: 1, share: 0.1 }]);
+  });
+
   test('beyond 40 the smallest are grouped, and no row is lost', () => {
     const { clusters, classes, counts } = square(100, (k, c) => (c === k ? 1000 + k : 1));
     assert.deepEqual([clusters.length, classes.length], [40, 40]);
@@ -194,6 +227,23 @@ describe('confusion', () => {
     assert.deepEqual(table.clusters.slice(0, 4), ['99', '98', '97', '96']);
     assert.deepEqual(table.classes, ['odd', 'even']);
   });
+});
+
+test('cards go by labels, where these are not the numbers of clusters', () => {
+  const described = {
+    measure: 'nats a row',
+    clusters: [8, 3, 5].map((id, cluster) => ({
+      ...{ cluster, id, size: 9, share: 0.3, exemplars: [], apart: [] },
+      border: [{ row: 7, other: (cluster + 1) % 3 }],
+      evidence: { join: { clusters: [(cluster + 2) % 3], height: 0.25 }, split: null },
+    })),
+  };
+  const cards = clusterCards(byLabels(described).clusters, null).split('\n');
+  assert.match(cards[0], /fill="(#\w+)".*Cluster 8 .*\(to 3\).*joins 5 at/);
+  assert.ok(cards[0].includes(colourOf(8)));
+  assert.match(cards[2], /Cluster 5 .*\(to 8\).*joins 3 at/);
+  const plain = contentsOf().described!;
+  assert.deepEqual(byLabels(plain), plain);
 });
 
 describe('a line that is not an event', () => {
@@ -345,7 +395,7 @@ describe('exemplars', () => {
 test('the folder of a report has what the run has, and nothing of an earlier one', async () => {
   const at = join(folder, 'drawn');
   const { pictures } = await drawReport(at, contentsOf());
-  assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'dendrogram', 'k', 'losses']);
+  assert.deepEqual(pictures, ['clusters', 'map', 'exemplars', 'river', 'dendrogram', 'k', 'losses']);
   const page = readFileSync(join(at, 'report.html'), 'utf8').replace(/<script.*?<\/script>/gs, '');
   assert.equal([...page.matchAll(/<article /g)].length, 2);
   assert.equal([...page.matchAll(/<tr data-cluster=/g)].length, K);
@@ -353,7 +403,10 @@ test('the folder of a report has what the run has, and nothing of an earlier one
   // Machines are nobody's business to whom it is sent.
   assert.doesNotMatch(page, /a-host/);
   writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
-  const none = { view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null };
+  const none = {
+    ...{ view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null },
+    updates: null,
+  };
   const bare = await drawReport(at, { ...contentsOf(), ...none });
   assert.deepEqual(bare.pictures, ['k', 'losses']);
   assert.deepEqual(readdirSync(at).sort(), ['k.png', 'k.svg', 'losses.png', 'losses.svg', 'report.html']);

@@ -3,6 +3,8 @@ import test from 'node:test';
 import { median } from 'd3-array';
 import { classify } from '../../model/classifier.ts';
 import type { StateOf } from '../../view/api.ts';
+import { tableRows } from '../../view/cluster-table.ts';
+import { inCut } from '../../view/dendrogram.ts';
 import {
   assignSlots,
   bytesIn,
@@ -14,7 +16,10 @@ import {
   sampledRows,
   unpackedView,
 } from '../../view/model-view.ts';
-import { world } from '../web/world.ts';
+import { colourOf } from '../../view/palette.ts';
+import { pointsPicture } from '../../view/points.ts';
+import { treePicture } from '../../view/tree-picture.ts';
+import { treeOf, world } from '../web/world.ts';
 
 /** Views of states, with labels by their mixtures. */
 function createAnalyser() {
@@ -130,4 +135,35 @@ test('a view survives a file; two columns are a map already', () => {
   const view = createAnalyser()(stateAt(100), display);
   assert.deepEqual(unpackedView(JSON.parse(JSON.stringify(packedView(view)))), view);
   assert.equal(createMap()(view, display, scale), view);
+});
+
+test('the clusters of an update go by their labels: names, colours, nearest ones, and the tree', () => {
+  const { sample, stateAt } = world({ clusters: 4, dim: 3, rows: 100 });
+  const state = stateAt(100);
+  const tree = treeOf(state.means, [40, 30, 20, 10]);
+  const before = createAnalyser()({ ...state, tree }, displayed(sample, 3), true);
+  const after = createAnalyser()({ ...state, tree, ids: [7, 0, 12, 3] }, displayed(sample, 3), true);
+  const ids = [7, 0, 12, 3];
+  assert.deepEqual(
+    after.clusters.map(({ id, colour }) => [id, colour]),
+    ids.map((id) => [id, id]),
+  );
+  assert.deepEqual(
+    after.clusters.map(({ nearest: [first] }) => first.cluster),
+    before.clusters.map(({ nearest: [first] }) => ids[first.cluster]),
+  );
+  assert.deepEqual(after.labels, before.labels, 'which are places in tables');
+  const nameIn = (row: string) => /<span>(\d+)<\/span>/.exec(row)![1];
+  assert.deepEqual(tableRows(after).split('\n').map(nameIn), ['7', '0', '12', '3']);
+  const joined = inCut(after.clusters, after.tree!, 1).map(({ group }) => group);
+  assert.deepEqual(joined, Array(4).fill('7, 0, … (4)'));
+  const named = pointsPicture(after);
+  for (const id of ids) {
+    assert.match(named, new RegExp(`>${id}</text>`));
+    assert.ok(named.includes(`stroke="${colourOf(id)}" stroke-width="2"`), `${id}`);
+  }
+  const drawn = treePicture(after.tree!);
+  for (const id of ids) assert.ok(drawn.includes(`fill="${colourOf(id)}"`), `${id}`);
+  assert.match(treePicture(before.tree!), />2<\/text>/);
+  assert.doesNotMatch(drawn, /font-weight="600"[^>]*>2<\/text>/);
 });

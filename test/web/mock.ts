@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { SECURITY_HEADERS } from '../../base/http.ts';
 import { imageUri } from '../../data/images/folder.ts';
+import type { PastUpdate } from '../../model/stream/history.ts';
 import type { MergeTree, Message, Outcome, RunInfo, StateOf, Status, WorkSpan } from '../../view/api.ts';
 import type { Described, RowContents } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
@@ -36,6 +37,8 @@ export interface MockOptions extends Partial<WorldOptions> {
   /** The result once the run is done, and the content of clusters.json. */
   outcome?: Outcome;
   described?: Described;
+  /** Of an update. */
+  updates?: PastUpdate[];
 }
 
 export type Mock = Awaited<ReturnType<typeof mock>>;
@@ -124,10 +127,12 @@ export async function mock(options: MockOptions = {}) {
       return response.end(Buffer.from(simulated.sample.buffer));
     }
     if (path === '/api/rows') return json(rowsOf(url.split('rows=')[1].split(',').map(Number)));
-    if (path === '/api/result' || path === '/api/clusters') {
-      const found = status === 'done' && (path === '/api/result' ? options.outcome : options.described);
-      return found ? json(found) : nothing(204);
-    }
+    const whenDone: Record<string, unknown> = {
+      '/api/result': options.outcome,
+      '/api/clusters': options.described,
+      '/api/updates': options.updates,
+    };
+    if (path in whenDone) return status === 'done' && whenDone[path] ? json(whenDone[path]) : nothing(204);
     if (path === '/api/stream') {
       type('text/event-stream').write(': dpmesh\n\n');
       clients.add(response);

@@ -6,6 +6,7 @@ import { after } from 'node:test';
 import type { Page } from 'playwright-core';
 import { addPages, createGuardedApp } from '../../coordinator/monitor/pages.ts';
 import { COLOURS } from '../../view/palette.ts';
+import { updatesOf } from '../report/contents.ts';
 import {
   background,
   becomes,
@@ -68,6 +69,25 @@ test('opened during a run: history, plot, table, lanes, log, configuration', () 
       }
     assert.equal(lit, 1, 'a point under the pointer highlights its row');
     assert.match(await textOf(page, 'scatter-tip'), /^Cluster \d · [\d,]+ rows · [\d.]+ %$/);
+  }));
+
+test('once an update is done, what became of clusters over updates is a picture, and in words', () =>
+  onPage({ ...run, updates: updatesOf() }, async (page, server) => {
+    assert.equal(await isVisible(page, 'river'), false);
+    server.setStatus('done');
+    const picture = page.locator('#river-scroll svg');
+    await picture.waitFor();
+    assert.match((await picture.locator('desc').textContent())!, /1 new, 1 split off, 1 merged/);
+    assert.match(await textOf(page, 'river-changes'), /Update 2: cluster 3 is gone; cluster 4 is new/);
+    const [width, room] = await page.evaluate(() => {
+      const box = document.getElementById('river-scroll')!;
+      return [box.querySelector('svg')!.getBoundingClientRect().width, box.clientWidth];
+    });
+    assert.equal(width, room, 'as wide as its panel');
+    assert.deepEqual(await faultsOf(page), []);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await becomes(page, 'river-changes', /Update 3/);
+    assert.equal(await overflow(page), 0);
   }));
 
 test('the first paint comes within a second, and an epoch within 200 ms', async () => {

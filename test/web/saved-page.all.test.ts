@@ -45,6 +45,7 @@ after(async () => {
 const PARTS = [
   ...['12', '0.9211', '0.5000', 'Cluster 1', 'typical rows', 'tide', '12,300, elsewhere 0 (−1.25 sd)'],
   ...['joins 3, 4 at 0.25', 'Clusters and classes', 'Most mixed up', 'Tree of clusters', 'runs/x/labels.npy'],
+  ...['Clusters over updates', 'Update 2: cluster 3 is gone; cluster 4 is new, split from 0'],
 ];
 
 /** The pointer highlights no cluster any more. */
@@ -121,6 +122,7 @@ test('pictures and numbers are saved', async () => {
   };
   for (const [of, name, columns] of [
     ['the sample points', 'x-clusters', 'row,cluster,x,y'],
+    ['clusters over updates', 'x-river', 'update,cluster,rows'],
     ['K over epochs', 'x-k', 'epoch,time,k'],
     ['the losses', 'x-losses', 'epoch,time,loss,subLoss'],
   ]) {
@@ -157,7 +159,7 @@ test('without scripts there are pictures, table and cards; and so on paper', asy
   await hasParts(still.page);
   for (const name of ['clusters', 'map', 'exemplars'])
     assert.ok(await still.page.locator(`figure[data-picture=${name}] svg`).isVisible(), name);
-  for (const id of ['chart-k', 'chart-losses', 'tree-scroll'])
+  for (const id of ['chart-k', 'chart-losses', 'tree-scroll', 'river-scroll'])
     assert.ok(await still.page.locator(`#${id} svg`).isVisible(), id);
   for (const id of ['scatter', 'dial', 'events', 'theme', 'table-search'])
     assert.equal(await isVisible(still.page, id), false, id);

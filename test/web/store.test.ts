@@ -126,6 +126,32 @@ test('of too many events, rejected proposals are dropped first', () => {
 
 const textsOf = (...events: TimedEvent[]) => logEntries(events).map(({ text }) => text);
 
+test('the log: how the rows of an update differ, and what became of its clusters', () => {
+  const deviates = { likelihoodZ: 4, unlikeZ: 1, movedZ: 0 };
+  assert.deepEqual(
+    textsOf(
+      line('drift', {
+        update: 2,
+        rows: 7000,
+        nats: 0.25,
+        unlike: 0.014,
+        moved: 0.02,
+        ...deviates,
+        alarms: [],
+      }),
+      line('lineage', { what: 'split', id: 5, from: [1, 3] }),
+      line('lineage', { what: 'merged', id: 3, into: [0] }),
+      line('lineage', { what: 'gone', id: 4 }),
+    ),
+    [
+      'Update 2: 7,000 new rows compared: 0.250 nats less likely, 1.4 % unlikely, 2.0 % moved',
+      'Cluster 5 is new, split from 1 and 3',
+      'Cluster 3 was merged into 0',
+      'Cluster 4 is gone',
+    ],
+  );
+});
+
 test('the log: all checkpoints share one entry, at the newest, that has them all', () => {
   const checkpoint = (epoch: number) => line('checkpoint', { epoch, bytes: 2e6, seconds: 0.02 });
   const step = line('step', { epoch: 6, kind: 'split', changed: 1, k: 5 });

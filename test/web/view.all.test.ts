@@ -4,7 +4,9 @@ import { cpSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { writeNpy } from '../../data/npy.ts';
 import {
+  D,
   dpmesh,
   easyData,
   jsonOf,
@@ -16,7 +18,7 @@ import {
   trainArgs,
   until,
 } from '../e2e/support.ts';
-import { becomes, closeBrowser, drawn, labelOf, noBrowser, open, textOf } from './browser.ts';
+import { becomes, closeBrowser, colours, drawn, labelOf, noBrowser, open, textOf } from './browser.ts';
 
 const folder = scratch();
 const { data, labels } = easyData(folder, 'easy', 2000);
@@ -77,6 +79,27 @@ describe('view', { skip: noBrowser }, () => {
     assert.deepEqual(complaints, []);
     await close();
     await ended(running);
+  });
+
+  test('shows an update: its clusters have the names and colours of the run before, and a picture over updates', async () => {
+    const { rows } = easyData(folder, 'more', 4000);
+    writeNpy(path('new.npy'), '<f4', [2000, D], rows.slice(2000 * D));
+    const flags = ['--out', path('s0-2'), '--json', '--no-report', '--no-http', '--workers', 1];
+    jsonOf(await dpmesh(['update', path('s0'), '--data', path('new.npy'), ...flags]));
+    const looks: Record<string, string>[] = [];
+    for (const run of ['s0', 's0-2']) {
+      const { url, running } = await viewing(path(run));
+      const { page, complaints, close } = await open(url);
+      await drawn(page);
+      const names = await page.locator('#table tbody th').allTextContents();
+      looks.push(Object.fromEntries((await colours(page)).map((colour, i) => [names[i], colour!])));
+      assert.equal(await page.locator('#river').isVisible(), run === 's0-2');
+      assert.deepEqual(complaints, []);
+      await close();
+      await ended(running);
+    }
+    assert.equal(Object.keys(looks[0]).length, K);
+    assert.deepEqual(looks[1], looks[0]);
   });
 
   test('shows several in a table with what differs, and the clusters of two against each other', async () => {

@@ -53,6 +53,12 @@ export function fakeRun(
   counters.event({ type: 'epoch', epoch: 6, k, width: k, loss: 0.5, subLoss: 0.25, ...spent });
   counters.event({ type: 'epoch', epoch: 7, k, width: k, loss: null, subLoss: null, ...spent });
   counters.event({ type: 'checkpoint', epoch: 7, bytes: 1234, seconds: 0.5 });
+  counters.event({
+    ...{ type: 'drift', update: 2, rows: 500, nats: 0.25, likelihoodZ: 5 },
+    ...{ unlike: 0.125, unlikeZ: 9, moved: 0.0625, movedZ: -1, alarms: ['unlike', 'less likely'] },
+  });
+  for (const id of [4, 5]) counters.event({ type: 'lineage', what: 'born', id });
+  counters.event({ type: 'lineage', what: 'merged', id: 1, into: [0] });
   const weights = Float64Array.from({ length: k }, () => 1 / k);
   return {
     advance: (ms) => {

@@ -219,16 +219,16 @@ describe('the HTTP port', () => {
     recorder.prepared(run, 6);
     recorder.epoch(at(1), { loss: 0.5, subLoss: null });
     const before = JSON.parse((await ask(`${url}api/state`)).text);
-    assert.deepEqual([before.counts, before.tree], [null, null]);
+    assert.deepEqual([before.counts, before.tree, before.ids], [null, null, undefined]);
     const { received, leave } = await listener(url);
     const tree = savedTree(
       { likelihood: 'gaussian', measure: 'nats a row' },
       { sizes: [4, 2], joins: [{ a: 0, b: 1, height: 0.5 }] },
     );
-    recorder.labelled([4, 2], { state: at(1), order: [1, 0] }, tree);
+    recorder.labelled([4, 2], { state: at(1), order: [1, 0], ids: [3, 7] }, tree);
     await eventually('a newer state', () => received.some(({ type }) => type === 'state'));
     const labelled = JSON.parse((await ask(`${url}api/state`)).text);
-    assert.deepEqual([labelled.counts, labelled.tree], [[4, 2], tree]);
+    assert.deepEqual([labelled.counts, labelled.tree, labelled.ids], [[4, 2], tree, [3, 7]]);
     leave();
   });
 

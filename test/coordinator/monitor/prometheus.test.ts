@@ -58,6 +58,21 @@ describe('the metrics', () => {
       dpmesh_checkpoint_failures_total: 0,
       dpmesh_checkpoint_bytes: 1234,
       dpmesh_event_stream_clients: 1,
+      dpmesh_update: 2,
+      dpmesh_drift_rows: 500,
+      dpmesh_drift_nats: 0.25,
+      dpmesh_drift_unlikely_ratio: 0.125,
+      dpmesh_drift_moved_ratio: 0.0625,
+      'dpmesh_drift_deviate{measure="nats"}': 5,
+      'dpmesh_drift_deviate{measure="unlikely"}': 9,
+      'dpmesh_drift_deviate{measure="moved"}': -1,
+      'dpmesh_drift_alarm{alarm="less_likely"}': 1,
+      'dpmesh_drift_alarm{alarm="shares"}': 0,
+      'dpmesh_drift_alarms_total{alarm="unlike"}': 1,
+      'dpmesh_drift_alarms_total{alarm="shares"}': 0,
+      'dpmesh_lineage_total{what="born"}': 2,
+      'dpmesh_lineage_total{what="merged"}': 1,
+      'dpmesh_lineage_total{what="gone"}': 0,
     };
     for (const [series, value] of Object.entries(expected))
       assert.equal(valueIn(text, series), value, series);
@@ -70,7 +85,13 @@ describe('the metrics', () => {
     const bare = { ...fakeRun(), counters: createCounters() };
     bare.recorder = { status: () => 'starting', snapshot: () => null, run: () => null };
     const text = await createMetrics(bare).metrics();
-    for (const name of ['clustering_loss', 'clusters', 'checkpoint_bytes', 'epoch_timestamp_seconds'])
+    for (const name of [
+      'clustering_loss',
+      'clusters',
+      'checkpoint_bytes',
+      'epoch_timestamp_seconds',
+      'update',
+    ])
       assert.ok(!text.includes(`dpmesh_${name}{`), name);
     assert.equal(valueIn(text, 'dpmesh_checkpoints_total'), 0);
   });
