@@ -1,0 +1,88 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isAbandoned } from '../../base/drafts.ts';
+import { makeFolder, remove } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { dpmeshVersion } from '../../base/version.ts';
+import { readRunFile } from '../../coordinator/storage/run-file.ts';
+import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
+import { readStream } from '../../coordinator/storage/stream-files.ts';
+import { readTrainedModel } from '../../data/saved/trained-model.ts';
+import { type Manifest, type Part, readManifest, writeManifest } from './manifest.ts';
+
+/**
+ * The folder of a follow: its manifest, `labels/` of parts, and of the last two updates `update-<n>`, a run directory, and `rows-<n>`, the copies of
+ * its parts.
+ */
+export type FollowState = Awaited<ReturnType<typeof openState>>;
+
+const numbered = (what: string, number: number) => `${what}-${String(number).padStart(6, '0')}`;
+const NUMBERED = /^(update|rows)-(\d{6,})$/;
+
+/** Opens the folder for this process. UserError if it is another's, or in use, or the run cannot be updated. */
+export async function openState(folder: string, run: string) {
+  const known = existsSync(folder) ? readManifest(folder) : null;
+  if (known && known.run !== run)
+    throw new UserError(`${folder} follows ${known.run}, not ${run}: choose another --out`);
+  if (!known && existsSync(folder) && readdirSync(folder).length)
+    throw new UserError(`--out ${folder} already exists, and is not the folder of a follow: choose another`);
+  let manifest: Manifest = known ?? { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
+  let newest = openNewest();
+  makeFolder(folder);
+  const close = await lockDirectory(folder, 'follow');
+  tidy();
+  const labels = join(folder, 'labels');
+  if (existsSync(labels))
+    for (const name of readdirSync(labels, { recursive: true }).map(String))
+      if (isAbandoned(name)) remove(join(labels, name));
+
+  function directory(update: number): string {
+    return update === 0 ? run : join(folder, numbered('update', update));
+  }
+  function rowsOf(update: number): string {
+    return join(folder, numbered('rows', update));
+  }
+  function openNewest() {
+    const path = directory(manifest.updates);
+    readRunFile(path, dpmeshVersion());
+    return { path, stream: readStream(path).stream!, trained: readTrainedModel(path) };
+  }
+
+  /** Removes all that is not of the last two updates or the next one, and what was begun and is not in the manifest. */
+  function tidy(): void {
+    const { updates, batch } = manifest;
+    for (const name of readdirSync(folder)) {
+      const [, what, digits] = NUMBERED.exec(name) ?? [];
+      const number = Number(digits);
+      const isOld = number < updates - 1 || number > updates + 1;
+      if (isAbandoned(name) || (what && isOld)) remove(join(folder, name));
+    }
+    const next = rowsOf(updates + 1);
+    if (existsSync(next)) {
+      const names = batch?.parts.map(({ copy }) => copy) ?? [];
+      for (const name of readdirSync(next)) if (!names.includes(name)) remove(join(next, name));
+    }
+  }
+
+  return {
+    folder,
+    run,
+    directory,
+    manifest: () => manifest,
+    /** The last update, from which the next one goes on. */
+    newest: () => newest,
+    /** Where a part of the next update is copied to. */
+    pathOf: ({ copy }: Pick<Part, 'copy'>) => join(rowsOf(manifest.updates + 1), copy),
+    rowsOf,
+    labelsOf: ({ name }: Part) => join(labels, `${name}.npy`),
+    save(next: Partial<Manifest>): void {
+      const isUpdated = next.updates !== undefined;
+      manifest = { ...manifest, ...next };
+      writeManifest(folder, manifest);
+      if (!isUpdated) return;
+      newest = openNewest();
+      tidy();
+    },
+    close,
+  };
+}

@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeFolder, remove } from '../../base/files.ts';
+import { dpmeshVersion } from '../../base/version.ts';
+import { readRunFile } from '../../coordinator/storage/run-file.ts';
+import { writeNpy } from '../../data/npy.ts';
+import { readRunLabels } from '../../data/saved/run-files.ts';
+import type { Lineage } from '../../model/stream/lineage.ts';
+import type { UpdateOptions } from '../options.ts';
+import { update } from '../train.ts';
+import type { Batch } from './manifest.ts';
+import { joined } from './rows.ts';
+import type { FollowState } from './state.ts';
+
+/** Takes a batch into the run, and writes the labels of its parts. All of it gives the same bytes when it is done again. */
+
+/** Options of an update that a follow hands on. */
+export type Computing = Omit<
+  UpdateOptions,
+  'run' | 'data' | 'labels' | 'halfLife' | 'out' | 'signal' | 'http'
+>;
+
+/** What the batch of the manifest has done. */
+export interface Done {
+  born: number[];
+  gone: number[];
+  alarm: string | null;
+}
+
+export async function takeIn(state: FollowState, batch: Batch, computing: Computing): Promise<Done> {
+  const { updates, parts } = state.manifest();
+  const number = updates + 1;
+  const out = state.directory(number);
+  const data = await joined(state.rowsOf(number));
+  const names = batch.parts.map(({ name }) => name).join(', ');
+  const log = (line: string) => computing.log?.(line.replaceAll(data, names));
+  if (!isComplete(out)) {
+    // Begun by a process that was killed: it takes seconds to do it again.
+    remove(out);
+    const run = update({
+      ...{ ...computing, run: state.newest().path, data, out, log, report: false },
+      ...(batch.halfLife !== null && { halfLife: batch.halfLife }),
+    });
+    for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);
+    await run.closed;
+  }
+  const rows = batch.parts.reduce((sum, part) => sum + part.rows, 0);
+  const labels = readRunLabels(join(out, 'labels.npy'), rows);
+  let at = 0;
+  for (const part of batch.parts) {
+    const path = state.labelsOf(part);
+    makeFolder(join(path, '..'));
+    writeNpy(path, '<i4', [part.rows], labels.subarray(at, at + part.rows));
+    at += part.rows;
+  }
+  state.save({ updates: number, parts: [...parts, ...batch.parts], batch: null });
+  const { alarm } = state.newest().stream;
+  return { ...changesIn(out), alarm: alarm?.replaceAll(data, names) ?? null };
+}
+
+const isComplete = (run: string): boolean =>
+  existsSync(join(run, 'run.json')) && readRunFile(run, dpmeshVersion()).result !== null;
+
+/** The clusters that an update has found, and those that are there no longer. */
+function changesIn(run: string): { born: number[]; gone: number[] } {
+  const { lineage } = JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8')) as { lineage: Lineage[] };
+  const those = (...kinds: Lineage['what'][]) =>
+    lineage.filter(({ what }) => kinds.includes(what)).map(({ id }) => id);
+  return { born: those('born', 'split', 'returned'), gone: those('gone', 'merged') };
+}
