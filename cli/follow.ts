@@ -1,3 +1,4 @@
+import { UserError } from '../base/user-error.ts';
 import type { FollowedBatch } from '../library/follow.ts';
 import { counted, duration } from '../view/text.ts';
 import {
@@ -23,7 +24,7 @@ export const follow: Command = {
   describe: 'update a finished run with the rows of files as they arrive, batch by batch',
   builder: {
     data: textFlag(
-      "where files of rows arrive, with the columns of the run: a folder, or a pattern in quotes, such as 'incoming/*.parquet'",
+      "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, or - for lines of CSV or JSON on standard input",
       REQUIRED,
     ),
     out: textFlag('folder of the follow: the labels of each file, and the last two updates', {
@@ -31,6 +32,10 @@ export const follow: Command = {
     }),
     'batch-rows': numberFlag('rows that are enough for an update', { default: 10_000 }),
     every: numberFlag('seconds after which fewer are enough', { default: 60 }),
+    lazy: numberFlag(
+      'train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels',
+      { defaultDescription: 'each batch is trained on' },
+    ),
     'half-life': numberFlag(
       'rows after which one counts half as much as a new one; clusters of old rows then fade',
       { defaultDescription: 'none, all rows count the same' },
@@ -46,7 +51,7 @@ export const follow: Command = {
     ["follow runs/x --data 'incoming/*.parquet' --every 600", 'an update every ten minutes, or 10,000 rows'],
     ['follow runs/x --data incoming --once', 'take what has come since the last time, as from cron'],
   ],
-  async handler({ run, data, out, batchRows, every, halfLife, once, json, ...values }: FollowValues) {
+  async handler({ run, data, out, batchRows, every, lazy, halfLife, once, json, ...values }: FollowValues) {
     const { follow } = await import('../library/follow.ts');
     const { http: _, httpToken: __, ...computing } = await runOptionsOf(values);
     const end = new AbortController();
@@ -55,7 +60,17 @@ export const follow: Command = {
       line('ends after this batch; Ctrl-C again ends at once, and the batch is taken again the next time');
       end.abort();
     });
-    const how = { run: String(run), data, out, batchRows, every, halfLife, once, ...computing };
+    const how = {
+      run: String(run),
+      data: data === '-' ? standardInput() : data,
+      out,
+      batchRows,
+      every,
+      lazy,
+      halfLife,
+      once,
+      ...computing,
+    };
     try {
       for await (const batch of follow({ ...how, signal: end.signal, log: line }))
         if (json) console.log(JSON.stringify(batch));
@@ -71,19 +86,38 @@ interface FollowValues extends RunValues {
   data: string;
   batchRows: number;
   every: number;
+  lazy?: number;
   halfLife?: number;
   once: boolean;
 }
 
+function standardInput(): NodeJS.ReadStream {
+  if (!process.stdin.isTTY) return process.stdin;
+  throw new UserError(
+    'standard input (-) has no data: pipe lines into it, as in tail -f rows.csv | dpmesh follow …',
+  );
+}
+
 /** What is printed of a batch. */
-function batchText({ update, parts, rows, k, born, gone, alarm, waiting, seconds }: FollowedBatch): string {
+function batchText({
+  update,
+  parts,
+  rows,
+  k,
+  born,
+  gone,
+  alarm,
+  waiting,
+  seconds,
+  trained,
+}: FollowedBatch): string {
   const time = new Date().toTimeString().slice(0, 8);
   const changes = [
     ...(born.length ? [`new ${born.join(', ')}`] : []),
     ...(gone.length ? [`gone ${gone.join(', ')}`] : []),
   ];
   return [
-    `${time}  update ${update}: ${counted(rows, 'row')} of ${counted(parts.length, 'part')}`,
+    `${time}  ${trained ? `update ${update}` : 'labels'}: ${counted(rows, 'row')} of ${counted(parts.length, 'part')}`,
     `K ${k}${changes.length ? ` (${changes.join('; ')})` : ''}`,
     ...(alarm ? ['drift'] : []),
     duration(seconds),

@@ -12,6 +12,7 @@ import { comesBack } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
+import { earlierRows, newRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
 import { announce, assertUnchanged, firstReading, goOn } from './read.ts';
@@ -242,8 +243,8 @@ async function drawRows(
   }
 }
 
-/** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */
-const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
+/** Operations for log-densities of rows, which take a few seconds. */
+const MOST_OPERATIONS = 2e9;
 
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
@@ -251,17 +252,8 @@ async function driftFrom(
   { transform, state }: ClusterCheckpoint,
   sample: Source,
 ): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null }> {
-  const { k, d } = state.mixture;
-  const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
-  const every = Math.ceil(sample.rows / most);
-  const before = Array.from({ length: Math.floor(sample.rows / every) }, (_, i) => i * every);
-  const { joining } = withNewRows(
-    { keys: new Float64Array(), most },
-    source.rows,
-    priority(config.seed),
-    null,
-  );
-  const [old, fresh] = [await rowsAt(sample, before), await rowsAt(source, joining)];
+  const most = rowsFor(MOST_OPERATIONS, state);
+  const [old, fresh] = [await earlierRows(sample, most), await newRows(source, most, config.seed)];
   const found = await trainer.drift(transform!, state, old, fresh);
   const { drift } = found;
   const alarms = alarmsOf(drift);

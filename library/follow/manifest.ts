@@ -31,7 +31,16 @@ const schema = z.object({
   /** Parts whose labels are written, in the order in which they were taken. */
   parts: z.array(part),
   /** The one that is being worked on. */
-  batch: z.nullable(z.object({ parts: z.array(part), halfLife: z.nullable(z.number()) })),
+  batch: z.nullable(
+    z.object({
+      parts: z.array(part),
+      /** It is the last one of an update; else its rows get labels, and wait for that. */
+      trains: z.boolean(),
+      /** How the rows are unlike those before, where that was looked at. */
+      alarm: z.nullable(z.string()),
+      halfLife: z.nullable(z.number()),
+    }),
+  ),
 });
 
 export type Part = z.infer<typeof part>;
@@ -68,6 +77,12 @@ export function writeManifest(folder: string, manifest: Manifest): void {
 export const SETTLED_MS = 2000;
 /** One that cannot be read, or has no rows, may still be being written if it changed this recently, ms. */
 export const GROWING_MS = 10_000;
+
+/** Parts that have labels, and wait for the next update. */
+export const waitingIn = ({ parts, updates }: Manifest): Part[] =>
+  parts.filter(({ update }) => update === updates + 1);
+
+export const rowsIn = (parts: readonly Part[]): number => parts.reduce((sum, { rows }) => sum + rows, 0);
 
 /** Tells which parts are complete: by their time, and, as clocks differ, by what was seen before. */
 export function createSettling() {

@@ -8,7 +8,7 @@ import { readRunFile } from '../../coordinator/storage/run-file.ts';
 import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
 import { readStream } from '../../coordinator/storage/stream-files.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
-import { type Manifest, type Part, readManifest, writeManifest } from './manifest.ts';
+import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from './manifest.ts';
 
 /**
  * The folder of a follow: its manifest, `labels/` of parts, and of the last two updates `update-<n>`, a run directory, and `rows-<n>`, the copies of
@@ -45,7 +45,8 @@ export async function openState(folder: string, run: string) {
   function openNewest() {
     const path = directory(manifest.updates);
     readRunFile(path, dpmeshVersion());
-    return { path, stream: readStream(path).stream!, trained: readTrainedModel(path) };
+    const base = readStream(path);
+    return { path, base, stream: base.stream!, trained: readTrainedModel(path) };
   }
 
   /** Removes all that is not of the last two updates or the next one, and what was begun and is not in the manifest. */
@@ -59,7 +60,7 @@ export async function openState(folder: string, run: string) {
     }
     const next = rowsOf(updates + 1);
     if (existsSync(next)) {
-      const names = batch?.parts.map(({ copy }) => copy) ?? [];
+      const names = [...waitingIn(manifest), ...(batch?.parts ?? [])].map(({ copy }) => copy);
       for (const name of readdirSync(next)) if (!names.includes(name)) remove(join(next, name));
     }
   }

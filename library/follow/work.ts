@@ -7,8 +7,9 @@ import { writeNpy } from '../../data/npy.ts';
 import { readRunLabels } from '../../data/saved/run-files.ts';
 import type { Lineage } from '../../model/stream/lineage.ts';
 import type { UpdateOptions } from '../options.ts';
-import { update } from '../train.ts';
-import type { Batch } from './manifest.ts';
+import { predict } from '../predict.ts';
+import { update } from '../update.ts';
+import { type Batch, type Part, rowsIn, waitingIn } from './manifest.ts';
 import { joined } from './rows.ts';
 import type { FollowState } from './state.ts';
 
@@ -20,15 +21,23 @@ export type Computing = Omit<
   'run' | 'data' | 'labels' | 'halfLife' | 'out' | 'signal' | 'http'
 >;
 
-/** What the batch of the manifest has done. */
-export interface Done {
+/** What a batch has changed. */
+export interface Changes {
   born: number[];
   gone: number[];
   alarm: string | null;
 }
 
-export async function takeIn(state: FollowState, batch: Batch, computing: Computing): Promise<Done> {
+/** Does what is to be done with the batch. */
+export async function takeIn(state: FollowState, batch: Batch, computing: Computing): Promise<Changes> {
   const { updates, parts } = state.manifest();
+  const taken = [...parts, ...batch.parts];
+  if (!batch.trains) {
+    for (const part of batch.parts)
+      await predict({ run: state.newest().path, data: state.pathOf(part), out: placeOf(part), force: true });
+    state.save({ parts: taken, batch: null });
+    return { born: [], gone: [], alarm: batch.alarm };
+  }
   const number = updates + 1;
   const out = state.directory(number);
   const data = await joined(state.rowsOf(number));
@@ -44,18 +53,21 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
     for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);
     await run.closed;
   }
-  const rows = batch.parts.reduce((sum, part) => sum + part.rows, 0);
-  const labels = readRunLabels(join(out, 'labels.npy'), rows);
-  let at = 0;
+  let at = rowsIn(waitingIn(state.manifest()));
+  const labels = readRunLabels(join(out, 'labels.npy'), at + rowsIn(batch.parts));
   for (const part of batch.parts) {
-    const path = state.labelsOf(part);
-    makeFolder(join(path, '..'));
-    writeNpy(path, '<i4', [part.rows], labels.subarray(at, at + part.rows));
+    writeNpy(placeOf(part), '<i4', [part.rows], labels.subarray(at, at + part.rows));
     at += part.rows;
   }
-  state.save({ updates: number, parts: [...parts, ...batch.parts], batch: null });
+  state.save({ updates: number, parts: taken, batch: null });
   const { alarm } = state.newest().stream;
-  return { ...changesIn(out), alarm: alarm?.replaceAll(data, names) ?? null };
+  return { ...changesIn(out), alarm: batch.alarm ?? alarm?.replaceAll(data, names) ?? null };
+
+  function placeOf(part: Part): string {
+    const path = state.labelsOf(part);
+    makeFolder(join(path, '..'));
+    return path;
+  }
 }
 
 const isComplete = (run: string): boolean =>

@@ -152,3 +152,212 @@ describe('a follow', () => {
       assert.deepEqual(stateOf(at), undisturbed);
     });
 });
+
+describe('parts', () => {
+  /** A follow of its own of the run, into which rows from 3000 on have gone. */
+  const fresh = (name: string) => ({ data: incoming(`${name}-in`), out: path(`${name}-out`) });
+  const outOf = (out: string) => ['--out', out, '--batch-rows', 10_000];
+
+  test('that are there twice, or in the run already, or have no rows, are left out', async () => {
+    const { data, out } = fresh('twice');
+    cpSync(join(data, 'b.npy'), aged(join(data, 'b.npy')).replace('b.npy', 'z.npy'));
+    cpSync(path('first.npy'), join(data, 'first.npy'));
+    writeFileSync(join(data, 'empty.csv'), '');
+    writeFileSync(join(data, 'header.csv'), 'a,b,c,d,e\n');
+    for (const name of ['z.npy', 'first.npy', 'empty.csv', 'header.csv']) aged(join(data, name));
+    const result = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    const [{ parts, rows }, ...others] = batchesOf(result);
+    assert.deepEqual(others, []);
+    assert.deepEqual([parts, rows], [['a.npy', 'b.npy', 'c.npy', 'd.npy'], 2400]);
+    for (const says of [
+      'z.npy: it is the same as b.npy: left out',
+      'first.npy: its rows are in the run already: left out',
+      'empty.csv: it has no rows: left out',
+      'header.csv: it has no rows: left out',
+    ])
+      assert.ok(result.stderr.includes(says), result.stderr);
+    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+    // One that has got rows since is taken.
+    table(join(data, 'empty.csv'), numbers.slice(5400, 5700));
+    assert.deepEqual((await once(path('run'), data, ...outOf(out)))[0].parts, ['empty.csv']);
+  });
+
+  test('may go once they are taken, or be touched, but not change', async () => {
+    const { data, out } = fresh('gone');
+    await once(path('run'), data, ...outOf(out));
+    rmSync(join(data, 'a.npy'));
+    const later = new Date(Date.now() - 30_000);
+    utimesSync(join(data, 'b.npy'), later, later);
+    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+    array(join(data, 'c.npy'), numbers.slice(5000, 5600));
+    const refusal = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    refused(refusal, 'c.npy has changed since it was taken (update 1)');
+    array(join(data, 'c.npy'), numbers.slice(4200, 4800));
+    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+  });
+
+  test('that are still being written wait; files that are renamed are taken at once', async () => {
+    const { data, out } = fresh('growing');
+    for (const name of ['b', 'c', 'd']) rmSync(join(data, `${name}.npy`));
+    const whole = readFileSync(array(path('whole.npy'), numbers.slice(3600, 4200)));
+    const file = join(data, 'b.npy');
+    writeFileSync(file, whole.subarray(0, 5000));
+    const running = start(followArgs(path('run'), data, ...outOf(out), '--every', 0), { timeout: 120_000 });
+    await until('the first batch', () => existsSync(join(out, 'labels', 'a.npy.npy')), running);
+    // It has looked at the half more than once.
+    appendFileSync(file, whole.subarray(5000));
+    renameSync(array(path('aside.npy'), numbers.slice(4200, 4800)), join(data, 'c.npy'));
+    await until('the others', () => existsSync(join(out, 'labels', 'b.npy.npy')), running);
+    running.kill('SIGINT');
+    const batches = batchesOf(await running.ended);
+    const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+    assert.deepEqual([batches[0].parts, rows], [['a.npy'], 1800]);
+    assert.equal(labelsIn(out, 'b.npy').length, 600);
+  });
+
+  test('that do not fit the run end it with a line that names them; those before are taken first', async () => {
+    const { data, out } = fresh('unfit');
+    const wide = join(data, 'bad.npy');
+    writeNpy(wide, '<f4', [10, D + 1], new Float32Array(10 * (D + 1)));
+    aged(wide);
+    const first = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    refused(first, `${wide} has ${D + 1} columns`, `trained on ${D}`);
+    assert.deepEqual(JSON.parse(first.stdout).parts, ['a.npy', 'b.npy']);
+    writeFileSync(wide, readFileSync(join(data, 'a.npy')).subarray(0, 3000));
+    aged(wide);
+    refused(await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out))), wide, 'truncated');
+    rmSync(wide);
+    assert.deepEqual((await once(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
+  });
+
+  test('of several formats are batches of their own, and tables are read by their names', async () => {
+    const data = path('formats-in');
+    mkdirSync(data);
+    table(join(data, 'a.csv'), numbers.slice(3000, 3300));
+    table(join(data, 'b.csv'), numbers.slice(3300, 3600));
+    const [swapped] = [join(data, 'c.csv')];
+    const lines = numbers.slice(3600, 3900).map((i) => [...all.rows.subarray(i * D, (i + 1) * D)].reverse());
+    writeFileSync(swapped, `e,d,c,b,a\n${lines.join('\n')}\n`);
+    aged(swapped);
+    array(join(data, 'd.npy'), numbers.slice(3900, 4200));
+    const batches = await once(path('table'), join(data, '*'));
+    assert.deepEqual(
+      batches.map(({ parts }) => parts),
+      [['a.csv', 'b.csv'], ['c.csv'], ['d.npy']],
+    );
+    const at = path('table-follow');
+    const labels = ['a.csv', 'b.csv', 'c.csv', 'd.npy'].flatMap((part) => labelsIn(at, part));
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    const bad = join(data, 'e.csv');
+    table(bad, numbers.slice(4200, 4300), ['a', 'b', 'c', 'd', 'f']);
+    const refusal = await dpmesh(followArgs(path('table'), join(data, '*'), '--once'));
+    refused(refusal, bad, 'no column "e"');
+  });
+});
+
+describe('standard input', () => {
+  const piped = (file: string, ...more: (string | number)[]) =>
+    dpmesh(followArgs(path('table'), '-', '--batch-rows', 500, ...more), {
+      within: ['sh', '-c', `cat ${file} | "$@"`, 'sh'],
+      timeout: 180_000,
+    });
+
+  test('is cut into batches; what comes again is left out', async () => {
+    const out = path('stdin');
+    const file = table(path('stream.csv'), numbers.slice(3000, 4200));
+    const batches = batchesOf(await piped(file, '--out', out));
+    assert.deepEqual(
+      batches.map(({ rows, update }) => [rows, update]),
+      [
+        [500, 1],
+        [500, 2],
+        [200, 3],
+      ],
+    );
+    const labels = batches.flatMap(({ parts }) => labelsIn(out, parts[0]));
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    const again = await piped(file, '--out', out);
+    assert.deepEqual(batchesOf(again), []);
+    assert.equal(again.stderr.match(/it is the same as stdin-0000000\d\.csv: left out/g)?.length, 3);
+  });
+});
+
+describe('a lazy follow', () => {
+  test('labels at once, trains once enough is new, and has the same bytes after a kill', async () => {
+    const at = path('lazy');
+    const lazy = ['--out', at, '--batch-rows', 1, '--lazy', 0.25];
+    const data = path('lazy-in');
+    mkdirSync(data);
+    // Without the cluster that would be an alarm.
+    const own = numbers.slice(3000).filter(isEarly);
+    for (const i of [0, 1, 2, 3, 4]) array(join(data, `${i}.npy`), own.slice(350 * i, 350 * (i + 1)));
+    const batches = await once(path('run'), data, ...lazy);
+    // Of 2,400 rows of the run or so 1,050 are more than a quarter of all, 700 are not.
+    assert.deepEqual(
+      batches.map(({ parts, trained, update }) => [parts[0], trained, update]),
+      [
+        ['0.npy', false, 0],
+        ['1.npy', false, 0],
+        ['2.npy', true, 1],
+        ['3.npy', false, 1],
+        ['4.npy', false, 1],
+      ],
+    );
+    const lastLabels = [...readNpy(join(at, 'update-000001', 'labels.npy')).data];
+    assert.equal(lastLabels.length, 1050);
+    assert.deepEqual(labelsIn(at, '2.npy'), lastLabels.slice(700));
+    const undisturbed = stateOf(at);
+    for (const [when, isSo] of [
+      ['one is labelled', () => existsSync(join(at, 'labels', '1.npy.npy'))],
+      ['the update has drawn', () => existsSync(join(at, 'update-000001', 'stream', 'drawn.ckpt'))],
+    ] as const) {
+      rmSync(at, { recursive: true });
+      const running = start(followArgs(path('run'), data, ...lazy));
+      await until(when, isSo, running);
+      await running.killAll();
+      await once(path('run'), data, ...lazy);
+      assert.deepEqual(stateOf(at), undisturbed, when);
+    }
+  });
+
+  test('trains at an alarm', async () => {
+    const data = path('alarm-in');
+    mkdirSync(data);
+    array(join(data, 'late.npy'), numbers.slice(3000, 3300));
+    const lazy = ['--out', path('alarm'), '--batch-rows', 1, '--lazy', 0.9];
+    const [{ trained, born, alarm }] = await once(path('run'), data, ...lazy);
+    assert.deepEqual([trained, born], [true, [5]]);
+    assert.match(alarm, /^late\.npy: the new rows are not like those before/);
+  });
+});
+
+describe('dpmesh follow refuses', () => {
+  const refuses = async (args: (string | number)[], ...says: string[]) =>
+    refused(await dpmesh(args.concat('--once')), ...says);
+  test('runs that cannot be updated, and folders that are not those of a follow of the run', async () => {
+    await refuses(followArgs(path('nothing'), four), 'not a run directory');
+    await refuses(followArgs(path('run'), path('nothing')), 'no such file or folder');
+    await refuses(followArgs(path('run'), four, '--out', path('table')), 'not the folder of a follow');
+    await refuses(followArgs(path('run'), four, '--out', path('table-follow')), 'follows', 'table, not');
+    await refuses(followArgs(path('run'), four, '--batch-rows', 0), '--batch-rows 0');
+    await refuses(followArgs(path('run'), four, '--lazy', 1), '--lazy 1');
+  });
+  test('a folder in which another one is at work; Ctrl-C ends that between two batches', async () => {
+    const data = incoming('locked-in');
+    const out = path('locked');
+    const running = start(followArgs(path('run'), data, '--out', out, '--batch-rows', 1000));
+    await until('the first batch', () => existsSync(join(out, 'follow.json')), running);
+    await refuses(followArgs(path('run'), data, '--out', out), 'in use by another follow');
+    running.kill('SIGINT');
+    const ended = await running.ended;
+    assert.match(ended.stderr, /ends after this batch/);
+    assert.deepEqual(
+      batchesOf(ended).map(({ parts }) => parts),
+      [['a.npy', 'b.npy']],
+    );
+    const [{ parts }] = await once(path('run'), data, '--out', out, '--batch-rows', 1000);
+    assert.deepEqual(parts, ['c.npy', 'd.npy']);
+  });
+});
