@@ -4,6 +4,7 @@ import { createAtomicFile, makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fingerprint } from '../../coordinator/storage/checkpoint.ts';
 import { blockHashes } from '../../data/blocks.ts';
+import { Unreachable } from '../../data/remote/address.ts';
 import { openForModel } from '../../data/saved/rows-for-model.ts';
 import { NoRows } from '../../data/source.ts';
 import { layoutOf } from '../../model/layout.ts';
@@ -19,6 +20,8 @@ import type { FollowState } from './state.ts';
 export interface Gathering {
   state: FollowState;
   lookout: Lookout;
+  /** Time between two looks, ms. */
+  pause: number;
   /** Rows that are enough for a batch; and seconds after which fewer are. */
   batchRows: number;
   every: number;
@@ -28,12 +31,9 @@ export interface Gathering {
   log: (line: string) => void;
 }
 
-/** Time between two looks, ms. */
-const LOOK_MS = 1000;
-
 /** The next batch, whose parts are copied; empty if those that wait for an update have to go first; null if there is none, or it is to end. UserError for a part that does not fit the run. */
 export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
-  const { state, lookout, batchRows, every, once, signal, log } = gathering;
+  const { state, lookout, pause, batchRows, every, once, signal, log } = gathering;
   const { trained } = state.newest();
   const [queued] = waitingIn(state.manifest());
   const parts: Part[] = [];
@@ -78,14 +78,14 @@ export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
       for (const path of left) log(`${path} is still being written: left for the next time`);
       return parts.length ? parts : null;
     }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    await sleep(pause, undefined, { signal }).catch(() => {});
   }
   return null;
 }
 
 /** Copies a part and checks it. One that is left out has no update. Null: it is still being written. */
 async function take(found: FoundPart, batch: readonly Part[], gathering: Gathering): Promise<Part | null> {
-  const { state, signal, log } = gathering;
+  const { state, once, signal, log } = gathering;
   const { name, path, bytes, modified, age } = found;
   const { parts, updates } = state.manifest();
   const copy = copyName(parts.length + batch.length, name);
@@ -101,7 +101,8 @@ async function take(found: FoundPart, batch: readonly Part[], gathering: Gatheri
       part = await checked({ ...about, sha256: copied.sha256 }, path, batch, gathering);
     return part;
   } catch (error) {
-    if (!(error instanceof UserError) || isComplete) throw error;
+    const mayPass = error instanceof Unreachable ? !once : error instanceof UserError && !isComplete;
+    if (!mayPass) throw error;
     return null;
   } finally {
     if (!part || part.update === null) remove(to);

@@ -1,5 +1,7 @@
 // dpmesh follow: rows of files that arrive go into a run batch by batch, each once; the same bytes after a kill at any time.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   cpSync,
@@ -14,11 +16,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MAIN } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
 import {
   D,
   dpmesh,
   easyData,
+  freePort,
   jsonOf,
   K,
   QUICK,
@@ -74,7 +80,7 @@ const batchesOf = ({ stdout, stderr, code }: { stdout: string; stderr: string; c
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 };
-const once = async (run: string, data: string, ...more: (string | number)[]) =>
+const takeAll = async (run: string, data: string, ...more: (string | number)[]) =>
   batchesOf(await dpmesh(followArgs(run, data, '--once', ...more), { timeout: 180_000 }));
 const manifestOf = (at: string) => JSON.parse(readFileSync(join(at, 'follow.json'), 'utf8'));
 const labelsIn = (at: string, part: string) => [...readNpy(join(at, 'labels', `${part}.npy`)).data];
@@ -102,7 +108,7 @@ before(async () => {
 
 describe('a follow', () => {
   test('takes parts in batches, in the order of their names, and labels the rows of each', async () => {
-    const [one, two, ...others] = await once(path('run'), four, '--batch-rows', 1000);
+    const [one, two, ...others] = await takeAll(path('run'), four, '--batch-rows', 1000);
     assert.deepEqual(others, []);
     assert.deepEqual([one.parts, one.rows, one.update], [['a.npy', 'b.npy'], 1200, 1]);
     assert.deepEqual([two.parts, two.rows, two.update, two.waiting], [['c.npy', 'd.npy'], 1200, 2, 0]);
@@ -124,10 +130,10 @@ describe('a follow', () => {
   });
 
   test('does nothing where nothing has come, and keeps the last two updates', async () => {
-    assert.deepEqual(await once(path('run'), four), []);
+    assert.deepEqual(await takeAll(path('run'), four), []);
     assert.deepEqual(stateOf(path('run-follow')), undisturbed);
     renameSync(path('run-follow'), path('undisturbed'));
-    await once(path('run'), four, '--batch-rows', 600);
+    await takeAll(path('run'), four, '--batch-rows', 600);
     const kept = readdirSync(path('run-follow')).filter((name) => /-\d/.test(name));
     assert.deepEqual(kept.sort(), ['rows-000003', 'rows-000004', 'update-000003', 'update-000004']);
     assert.equal(readdirSync(join(path('run-follow'), 'labels')).length, 4);
@@ -148,7 +154,7 @@ describe('a follow', () => {
       const running = start(followArgs(path('run'), four, '--batch-rows', 1000));
       await until(when, isSo, running);
       await running.killAll();
-      await once(path('run'), four, '--batch-rows', 1000);
+      await takeAll(path('run'), four, '--batch-rows', 1000);
       assert.deepEqual(stateOf(at), undisturbed);
     });
 });
@@ -176,24 +182,24 @@ describe('parts', () => {
       'header.csv: it has no rows: left out',
     ])
       assert.ok(result.stderr.includes(says), result.stderr);
-    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
     // One that has got rows since is taken.
     table(join(data, 'empty.csv'), numbers.slice(5400, 5700));
-    assert.deepEqual((await once(path('run'), data, ...outOf(out)))[0].parts, ['empty.csv']);
+    assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['empty.csv']);
   });
 
   test('may go once they are taken, or be touched, but not change', async () => {
     const { data, out } = fresh('gone');
-    await once(path('run'), data, ...outOf(out));
+    await takeAll(path('run'), data, ...outOf(out));
     rmSync(join(data, 'a.npy'));
     const later = new Date(Date.now() - 30_000);
     utimesSync(join(data, 'b.npy'), later, later);
-    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
     array(join(data, 'c.npy'), numbers.slice(5000, 5600));
     const refusal = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
     refused(refusal, 'c.npy has changed since it was taken (update 1)');
     array(join(data, 'c.npy'), numbers.slice(4200, 4800));
-    assert.deepEqual(await once(path('run'), data, ...outOf(out)), []);
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
   });
 
   test('that are still being written wait; files that are renamed are taken at once', async () => {
@@ -227,7 +233,7 @@ describe('parts', () => {
     aged(wide);
     refused(await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out))), wide, 'truncated');
     rmSync(wide);
-    assert.deepEqual((await once(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
+    assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
   });
 
   test('of several formats are batches of their own, and tables are read by their names', async () => {
@@ -240,7 +246,7 @@ describe('parts', () => {
     writeFileSync(swapped, `e,d,c,b,a\n${lines.join('\n')}\n`);
     aged(swapped);
     array(join(data, 'd.npy'), numbers.slice(3900, 4200));
-    const batches = await once(path('table'), join(data, '*'));
+    const batches = await takeAll(path('table'), join(data, '*'));
     assert.deepEqual(
       batches.map(({ parts }) => parts),
       [['a.csv', 'b.csv'], ['c.csv'], ['d.npy']],
@@ -284,6 +290,43 @@ describe('standard input', () => {
   });
 });
 
+test('standard input that goes on: Ctrl-C takes in what has been read', async () => {
+  const out = path('piped');
+  const args = followArgs(path('table'), '-', '--out', out).map(String);
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const [output, errors] = [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray());
+  const exited = once(child, 'exit');
+  child.stdin.write(readFileSync(table(path('piped.csv'), numbers.slice(3000, 3300))));
+  await until('the lines', () => existsSync(join(out, 'rows-000001')));
+  await sleep(200);
+  child.kill('SIGINT');
+  const [code] = await exited;
+  const batches = batchesOf({ code, stdout: (await output).join(''), stderr: (await errors).join('') });
+  assert.deepEqual(
+    batches.map(({ rows, k }) => [rows, k]),
+    [[300, K]],
+  );
+});
+
+const moto = motoCommand();
+test('objects of a store are parts', {
+  skip: !moto && 'no S3 server: moto cannot be installed',
+}, async () => {
+  const { put, env } = await startS3(moto!);
+  // This store takes no signed question for a folder, as others do.
+  for (const part of ['a', 'b']) await put(`${part}.npy`, readFileSync(join(four, `${part}.npy`)));
+  await put('notes.md', 'no rows');
+  const s3 = (data: string) =>
+    dpmesh(followArgs(path('run'), data, '--once', '--out', path('store')), { env, timeout: 120_000 });
+  const [{ parts, rows }] = batchesOf(await s3('s3://sets/*.npy'));
+  assert.deepEqual([parts, rows], [['a.npy', 'b.npy'], 1200]);
+  assert.equal(labelsIn(path('store'), 'b.npy').length, 600);
+  assert.deepEqual(batchesOf(await s3('s3://sets/*.npy')), []);
+  await put('b.npy', readFileSync(join(four, 'c.npy')).subarray(0, 5000));
+  refused(await s3('s3://sets/*.npy'), 's3://sets/b.npy has changed');
+  refused(await s3('s3://other/*'), 's3://other', 'NoSuchBucket');
+});
+
 describe('a lazy follow', () => {
   test('labels at once, trains once enough is new, and has the same bytes after a kill', async () => {
     const at = path('lazy');
@@ -293,7 +336,7 @@ describe('a lazy follow', () => {
     // Without the cluster that would be an alarm.
     const own = numbers.slice(3000).filter(isEarly);
     for (const i of [0, 1, 2, 3, 4]) array(join(data, `${i}.npy`), own.slice(350 * i, 350 * (i + 1)));
-    const batches = await once(path('run'), data, ...lazy);
+    const batches = await takeAll(path('run'), data, ...lazy);
     // Of 2,400 rows of the run or so 1,050 are more than a quarter of all, 700 are not.
     assert.deepEqual(
       batches.map(({ parts, trained, update }) => [parts[0], trained, update]),
@@ -317,7 +360,7 @@ describe('a lazy follow', () => {
       const running = start(followArgs(path('run'), data, ...lazy));
       await until(when, isSo, running);
       await running.killAll();
-      await once(path('run'), data, ...lazy);
+      await takeAll(path('run'), data, ...lazy);
       assert.deepEqual(stateOf(at), undisturbed, when);
     }
   });
@@ -327,7 +370,7 @@ describe('a lazy follow', () => {
     mkdirSync(data);
     array(join(data, 'late.npy'), numbers.slice(3000, 3300));
     const lazy = ['--out', path('alarm'), '--batch-rows', 1, '--lazy', 0.9];
-    const [{ trained, born, alarm }] = await once(path('run'), data, ...lazy);
+    const [{ trained, born, alarm }] = await takeAll(path('run'), data, ...lazy);
     assert.deepEqual([trained, born], [true, [5]]);
     assert.match(alarm, /^late\.npy: the new rows are not like those before/);
   });
@@ -347,8 +390,13 @@ describe('dpmesh follow refuses', () => {
   test('a folder in which another one is at work; Ctrl-C ends that between two batches', async () => {
     const data = incoming('locked-in');
     const out = path('locked');
-    const running = start(followArgs(path('run'), data, '--out', out, '--batch-rows', 1000));
+    const port = await freePort();
+    const http = ['--http', `127.0.0.1:${port}`];
+    const running = start(followArgs(path('run'), data, '--out', out, '--batch-rows', 1000, ...http));
     await until('the first batch', () => existsSync(join(out, 'follow.json')), running);
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    assert.match(metrics, /^dpmesh_follow_parts_waiting\{run="locked"\} 4$/m);
+    assert.match(metrics, /^dpmesh_follow_rows_total\{run="locked"\} 0$/m);
     await refuses(followArgs(path('run'), data, '--out', out), 'in use by another follow');
     running.kill('SIGINT');
     const ended = await running.ended;
@@ -357,7 +405,7 @@ describe('dpmesh follow refuses', () => {
       batchesOf(ended).map(({ parts }) => parts),
       [['a.npy', 'b.npy']],
     );
-    const [{ parts }] = await once(path('run'), data, '--out', out, '--batch-rows', 1000);
+    const [{ parts }] = await takeAll(path('run'), data, '--out', out, '--batch-rows', 1000);
     assert.deepEqual(parts, ['c.npy', 'd.npy']);
   });
 });
