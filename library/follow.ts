@@ -1,6 +1,6 @@
 import { UserError } from '../base/user-error.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
-import { type Arrivals, createLookout, type Lookout, noFiles } from './follow/arrivals.ts';
+import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
 import { nextBatch, nextLines } from './follow/gather.ts';
 import { isDue } from './follow/lazy.ts';
 import { createLines } from './follow/lines.ts';
@@ -24,6 +24,7 @@ const KINDS: OptionKinds<FollowOptions> = {
   >),
 };
 
+const NOTHING: Arrivals = { complete: [], growing: [] };
 const MOST_SECONDS = 1e9;
 /** Time between two looks for parts, ms; a store is paid for each. */
 const [LOOK_MS, REMOTE_LOOK_MS] = [1000, 10_000];
@@ -68,12 +69,12 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       metrics = await (await import('./follow/metrics.ts')).openMetrics(http, folder);
       told(`metrics at ${metrics.url}`);
     }
-    const files = typeof data === 'string' ? createLookout(fix(data), folder, signal) : noFiles;
+    const files = typeof data === 'string' ? createLookout(fix(data), folder, signal) : async () => NOTHING;
     const lookout: Lookout = async (taken) => {
-      const arrivals = await files(taken).catch((error): Arrivals => {
+      const arrivals = await files(taken).catch((error) => {
         if (once || !(error instanceof Unreachable)) throw error;
         told(`dpmesh: warning: ${error.message}`);
-        return { complete: [], growing: [] };
+        return NOTHING;
       });
       metrics?.waiting([...arrivals.complete, ...arrivals.growing]);
       return arrivals;
@@ -94,7 +95,10 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       const { parts, trains, ...how } = manifest().batch!;
       const changes = await takeIn(state, { parts, trains, ...how }, { ...computing, log: told });
       const seconds = (performance.now() - startTime) / 1000;
-      const { complete, growing } = await lookout(new Map(manifest().parts.map((part) => [part.name, part])));
+      // A problem with others is that of the next batch.
+      const { complete, growing } = await lookout(
+        new Map(manifest().parts.map((part) => [part.name, part])),
+      ).catch(() => NOTHING);
       const done = {
         ...{ run: asGiven(newest().path), update: manifest().updates, trained: trains },
         parts: parts.map(({ name }) => name),

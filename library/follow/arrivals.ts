@@ -18,9 +18,6 @@ export interface Arrivals {
 /** Looks for parts. UserError if one of those that are taken has changed. */
 export type Lookout = (taken: ReadonlyMap<string, Part>) => Promise<Arrivals>;
 
-/** Where no files come. */
-export const noFiles: Lookout = async () => ({ complete: [], growing: [] });
-
 /** Looks in a folder, by a pattern, or below an address, but not in the follow's `own` folder. */
 export function createLookout(data: string, own: string, signal?: AbortSignal): Lookout {
   const settling = createSettling();

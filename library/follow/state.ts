@@ -21,17 +21,35 @@ const NUMBERED = /^(update|rows)-(\d{6,})$/;
 
 /** Opens the folder for this process. UserError if it is another's, or in use, or the run cannot be updated. */
 export async function openState(folder: string, run: string) {
-  const known = existsSync(folder) ? readManifest(folder) : null;
-  if (known && known.run !== run)
-    throw new UserError(`${folder} follows ${known.run}, not ${run}: choose another --out`);
-  if (!known && existsSync(folder) && readdirSync(folder).length)
+  // Of a run that cannot be followed there is no folder.
+  if (!existsSync(folder)) openBase(run);
+  else if (readdirSync(folder).length && !readManifest(folder))
     throw new UserError(`--out ${folder} already exists, and is not the folder of a follow: choose another`);
-  let manifest: Manifest = known ?? { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
-  let newest = openNewest();
   makeFolder(folder);
   const close = await lockDirectory(folder, 'follow');
-  tidy();
+  try {
+    return { ...lockedState(folder, run), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** From what an update of the run at this path goes on. UserError if it cannot be updated. */
+function openBase(path: string) {
+  readRunFile(path, dpmeshVersion());
+  const base = readStream(path);
+  return { path, base, stream: base.stream!, trained: readTrainedModel(path) };
+}
+
+function lockedState(folder: string, run: string) {
+  const none: Manifest = { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
+  let manifest = readManifest(folder) ?? none;
+  if (manifest.run !== run)
+    throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
   const labels = join(folder, 'labels');
+  let newest = openBase(directory(manifest.updates));
+  tidy();
   if (existsSync(labels))
     for (const name of readdirSync(labels, { recursive: true }).map(String))
       if (isAbandoned(name)) remove(join(labels, name));
@@ -42,13 +60,6 @@ export async function openState(folder: string, run: string) {
   function rowsOf(update: number): string {
     return join(folder, numbered('rows', update));
   }
-  function openNewest() {
-    const path = directory(manifest.updates);
-    readRunFile(path, dpmeshVersion());
-    const base = readStream(path);
-    return { path, base, stream: base.stream!, trained: readTrainedModel(path) };
-  }
-
   /** Removes all that is not of the last two updates or the next one, and what was begun and is not in the manifest. */
   function tidy(): void {
     const { updates, batch } = manifest;
@@ -81,9 +92,8 @@ export async function openState(folder: string, run: string) {
       manifest = { ...manifest, ...next };
       writeManifest(folder, manifest);
       if (!isUpdated) return;
-      newest = openNewest();
+      newest = openBase(directory(manifest.updates));
       tidy();
     },
-    close,
   };
 }
