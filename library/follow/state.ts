@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAbandoned } from '../../base/drafts.ts';
+import { isAbandoned, isDraft } from '../../base/drafts.ts';
 import { makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
@@ -23,7 +23,7 @@ const NUMBERED = /^(update|rows)-(\d{6,})$/;
 export async function openState(folder: string, run: string) {
   // Of a run that cannot be followed there is no folder.
   if (!existsSync(folder)) openBase(run);
-  else if (readdirSync(folder).length && !readManifest(folder))
+  else if (!readManifest(folder) && !readdirSync(folder).every(isDraft))
     throw new UserError(`--out ${folder} already exists, and is not the folder of a follow: choose another`);
   makeFolder(folder);
   const close = await lockDirectory(folder, 'follow');
@@ -49,6 +49,8 @@ function lockedState(folder: string, run: string) {
     throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
   const labels = join(folder, 'labels');
   let newest = openBase(directory(manifest.updates));
+  // From now on the folder is that of a follow.
+  writeManifest(folder, manifest);
   tidy();
   if (existsSync(labels))
     for (const name of readdirSync(labels, { recursive: true }).map(String))

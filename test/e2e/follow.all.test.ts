@@ -17,7 +17,8 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MAIN } from '../../bench/processes.ts';
+import { pathToFileURL } from 'node:url';
+import { MAIN, ROOT } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
 import {
@@ -157,6 +158,24 @@ describe('a follow', () => {
       await takeAll(path('run'), four, '--batch-rows', 1000);
       assert.deepEqual(stateOf(at), undisturbed);
     });
+});
+
+test('killed at one change of a name of a file after the other: the same bytes', async () => {
+  const at = path('run-follow');
+  rmSync(at, { recursive: true, force: true });
+  const killer = pathToFileURL(join(ROOT, 'test/faults/kill-at.mjs')).href;
+  let killed = 0;
+  for (const change of [1, 2, 3, 4, 5, 6, 8, 12, 20, 30, 45, 46, 47, 48, 49]) {
+    const env = { NODE_OPTIONS: `--import ${killer}`, DPMESH_KILL_AT: String(change) };
+    const running = start(followArgs(path('run'), four, '--once', '--batch-rows', 1000), { env });
+    const { signal, stderr } = await running.ended;
+    assert.equal(stderr.match(/^dpmesh: (?!warning)/m), null, stderr);
+    if (signal === 'SIGKILL') killed++;
+    await running.killAll();
+  }
+  assert.ok(killed >= 10, `${killed} were killed`);
+  await takeAll(path('run'), four, '--batch-rows', 1000);
+  assert.deepEqual(stateOf(at), undisturbed);
 });
 
 describe('parts', () => {
@@ -393,7 +412,11 @@ describe('dpmesh follow refuses', () => {
     const port = await freePort();
     const http = ['--http', `127.0.0.1:${port}`];
     const running = start(followArgs(path('run'), data, '--out', out, '--batch-rows', 1000, ...http));
-    await until('the first batch', () => existsSync(join(out, 'follow.json')), running);
+    await until(
+      'the first batch',
+      () => existsSync(join(out, 'follow.json')) && manifestOf(out).batch,
+      running,
+    );
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     assert.match(metrics, /^dpmesh_follow_parts_waiting\{run="locked"\} 4$/m);
     assert.match(metrics, /^dpmesh_follow_rows_total\{run="locked"\} 0$/m);
