@@ -10,6 +10,8 @@ export type {
 } from './data/saved/saved-clusters.ts';
 export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
+export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';
+export { follow } from './library/follow.ts';
 export {
   type DrawnReport,
   type DrawOptions,

@@ -1,4 +1,5 @@
 import type { Command } from './flags.ts';
+import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
 import { cut, plot, predict, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
@@ -10,6 +11,7 @@ import { keygen, launch, worker } from './workers.ts';
 export const commands: readonly Command[] = [
   train,
   update,
+  follow,
   coordinator,
   resume,
   finish,

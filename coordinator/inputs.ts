@@ -139,7 +139,9 @@ export async function openNewRows(
   const { openForModel } = await import('../data/saved/rows-for-model.ts');
   const { readTrainedModel } = await import('../data/saved/trained-model.ts');
   const trained = readTrainedModel(run);
-  return { source: await openForModel(trained, run, data, { ...hooks, skipBad }), leftOut: trained.leftOut };
+  const source = await openForModel(trained, run, data, { ...hooks, skipBad });
+  // Later ones have to have these names, too.
+  return { source: { ...source, names: source.names ?? trained.names }, leftOut: trained.leftOut };
 }
 
 /** Columns that are said one by one. */

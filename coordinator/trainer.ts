@@ -11,10 +11,11 @@ import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
 import { unchangedClusters } from '../model/stream/changed.ts';
-import { driftOf, explained, likeliest } from '../model/stream/drift.ts';
+import { explained, likeliest } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
+import { driftBetween } from './drift.ts';
 import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
 import { reconstructionErrors } from './encoder/residual.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
@@ -75,16 +76,8 @@ export function createTrainer(host: TrainerHost) {
       state = await initialState(run);
       return state;
     },
-    /** How new rows, as they are in the file, differ from those that clusters were trained on. */
-    drift: async (
-      transform: Transform,
-      { mixture, prior }: State,
-      before: Float32Array,
-      fresh: Float32Array,
-    ) => {
-      const [own, other] = [before, fresh].map((rows) => modelRows(transform, fromRaw(transform, rows)));
-      return driftOf(mixture, prior, own, other);
-    },
+    /** As of drift.ts. */
+    drift: async (...of: Parameters<typeof driftBetween>) => driftBetween(...of),
     /** The clusters that explain rows, as they are in the file; −1 of those that none explains. */
     explained: async (transform: Transform, { mixture, prior }: State, rows: Float32Array) =>
       explained(mixture, prior, modelRows(transform, fromRaw(transform, rows))),

@@ -13,6 +13,7 @@ import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
+import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { readForEncoder, residualOfRows } from './encode.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
@@ -275,8 +276,8 @@ async function drawRows(
   }
 }
 
-/** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */
-const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
+/** Operations for log-densities of rows, which take a few seconds. */
+const MOST_OPERATIONS = 2e9;
 
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
@@ -286,19 +287,11 @@ async function driftFrom(
   sample: Source,
 ): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null; residual: Residual | null }> {
   const { config, trainer, emit, warn } = context;
-  const { k, d } = state.mixture;
-  const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
-  const every = Math.ceil(sample.rows / most);
-  const before = Array.from({ length: Math.floor(sample.rows / every) }, (_, i) => i * every);
-  const { joining } = withNewRows(
-    { keys: new Float64Array(), most },
-    source.rows,
-    priority(config.seed),
-    null,
-  );
-  const [old, fresh] = [await rowsAt(sample, before), await rowsAt(source, joining)];
+  const most = rowsFor(MOST_OPERATIONS, state);
+  const drawn = drawnRows(source, most, config.seed);
+  const [old, fresh] = [await earlierRows(sample, most), await rowsAt(source, drawn)];
   const found = await trainer.drift(transform!, state, old, fresh);
-  const residual = encoding && (await residualOfRows(context, encoding, joining));
+  const residual = encoding && (await residualOfRows(context, encoding, drawn));
   const drift = { ...found.drift, ...(residual && residualDrift(stream!.residual!, residual)) };
   const alarms = alarmsOf(drift);
   emit({ type: 'drift', update: stream!.updates + 1, ...drift, alarms });

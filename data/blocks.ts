@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { type Block, block, blockCount, HASH_BYTES, type Layout } from '../model/layout.ts';
 import { readSpans } from './remote/read-ahead.ts';
@@ -8,6 +9,17 @@ import type { Source } from './source.ts';
 export function blockHash(rows: Float32Array): Uint8Array {
   const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
   return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
+}
+
+/** The hashes of all blocks, concatenated. */
+export async function blockHashes(source: Source, layout: Layout): Promise<Uint8Array> {
+  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
+  for (let index = 0; index < blockCount(layout); index++) {
+    const { start, count } = block(layout, index);
+    hashes.set(blockHash(await source.read(start, count)), index * HASH_BYTES);
+    await yieldToEventLoop();
+  }
+  return hashes;
 }
 
 /** A block for people. */

@@ -21,6 +21,7 @@ import {
   parseDtype,
   swapBytes,
 } from './arrays/dtype.ts';
+import { NoRows } from './source.ts';
 
 /** An open file of elements of equal size, in C (or Fortran) order from byte `offset` on, known not to be truncated. */
 export interface ArrayFile {
@@ -185,7 +186,7 @@ export function assertTable({ path, shape }: Pick<ArrayFile, 'path' | 'shape'>):
       `${path} has shape ${tuple(shape)}, not (rows, columns): save it again as x.reshape(-1, 1)`,
     );
   if (shape[0] === 0)
-    throw new UserError(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
+    throw new NoRows(`${path} has no rows (its shape is ${tuple(shape)}): save it again with data`);
   if (elementCount(shape) === 0)
     throw new UserError(`${path} has no columns (its shape is ${tuple(shape)}): save it again with data`);
 }

@@ -1,3 +1,8 @@
+import { UserError } from '../base/user-error.ts';
+
+/** Data without rows. */
+export class NoRows extends UserError {}
+
 /** What is known of a table besides its rows. */
 export interface TableFacts {
   /** What missing values of each column became; null if nothing was imputed. */

@@ -55,11 +55,11 @@ export function optionTypes(): string {
 
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string> = {
-  Functions: 'train update resume predict cut evaluate openRun synth',
+  Functions: 'train update follow resume predict cut evaluate openRun synth',
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
-    ApartColumn ClusterEvidence Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
+    ApartColumn ClusterEvidence FollowedBatch Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
-  Options: `TrainOptions UpdateOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions CutOptions EvaluateOptions
+  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions CutOptions EvaluateOptions
     SynthOptions Data Rows LabelData`,
   Events: 'TimedEvent RunEvent Departure Likelihood Change EndReason',
   Errors: 'UserError AbortError',
@@ -105,7 +105,7 @@ const withLiterals = (code: string, text: string) =>
 /** With `comment`, its doc comment without asterisks, and `code` without that and, of a function, without the body. */
 function declarationOf(name: string, text: string) {
   const head = new RegExp(
-    `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class) ${name}\\b`,
+    `((?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?)export (?:async )?(function|interface|type|class)\\*? ${name}\\b`,
   );
   const match = head.exec(text);
   if (!match) throw new Error(`${name} is not declared in the file that index.ts exports it from`);
@@ -126,6 +126,7 @@ const signature = (code: string) =>
   `${code
     .slice(0, code.search(/ \{\n/))
     .replace(/^export (async )?/, '')
+    .replace(/^function\*/, 'function')
     .trim()};`;
 
 /** Types of members that are one of so many that they take several lines, each on one. */

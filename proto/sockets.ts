@@ -84,6 +84,9 @@ async function listen<T>(
 
 const bytesOf = (frames: Uint8Array[]) => frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
 
+/** Contexts without sockets, to be used again: libzmq does not end the thread of one that is dropped. */
+const idle: Context[] = [];
+
 export type RouterSocket = Awaited<ReturnType<typeof bindRouter>>;
 
 /**
@@ -99,8 +102,9 @@ export async function bindRouter(
   stalled: (peer: Buffer) => void = () => {},
 ) {
   // A ZAP handler is responsible for an entire context, so this socket has a context of its own.
-  const context = authenticator && new Context();
+  const context = authenticator && (idle.pop() ?? new Context());
   const zap = authenticator && (await serveZap(context!, authenticator.admit));
+  const zapDestroyed = zap && listen(zap.events, () => {});
   const traffic = { received: 0, sent: 0 };
   let closed = false;
   /** Resolves when the current socket is destroyed, after it has sent what was queued. */
@@ -203,9 +207,12 @@ export async function bindRouter(
      * not wait for libzmq's thread.
      */
     close(): Promise<void> {
+      if (closed) return destroyed;
       closed = true;
       socket.close();
       zap?.close();
+      if (context)
+        void cutting.then(() => Promise.all([destroyed, zapDestroyed])).then(() => idle.push(context));
       return destroyed;
     },
   };

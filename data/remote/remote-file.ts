@@ -178,6 +178,22 @@ export async function openRemote(
 
 type Take = (bytes: Uint8Array, at: number) => void;
 
+/** A whole answer as text. UserError where it has more than `most` bytes, or cannot be read. */
+export const readText = (store: Store, most: number, signal?: AbortSignal): Promise<string> =>
+  persistently(store.name, PATIENCE, signal, () =>
+    request(store, 0, null, null, PATIENCE, signal, async (response, chunks) => {
+      await assertAnswer(store, response, null);
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
+      for await (const piece of chunks) {
+        pieces.push(piece);
+        bytes += piece.length;
+        if (bytes > most) throw new UserError(`${store.name}: the server sends more than ${most} bytes`);
+      }
+      return Buffer.concat(pieces).toString();
+    }),
+  );
+
 /** Tries again after failures that may pass, with growing pauses. */
 async function persistently<T>(
   name: string,

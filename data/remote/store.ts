@@ -68,11 +68,39 @@ function redirected(name: string, from: URL, location: string | null): URL {
 }
 
 /** An object of an S3 store; requests are signed if the environment has credentials. */
-function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string }>): Store {
+const s3Store = ({ name, bucket, key }: S3Address): Store =>
+  s3Requests(name, 's3:GetObject, or there is no such object', (region, endpoint) =>
+    objectUrl(bucket, key, region, endpoint),
+  );
+
+/** The list of objects whose keys begin with this prefix, up to a thousand, after those that have come with `token`. */
+export const s3List = ({ name, bucket, key: prefix }: S3Address, token: string | null): Store =>
+  s3Requests(name, 's3:ListBucket', (region, endpoint) => {
+    const url = objectUrl(bucket, '', region, endpoint);
+    const query = {
+      'list-type': '2',
+      'encoding-type': 'url',
+      prefix,
+      ...(token && { 'continuation-token': token }),
+    };
+    url.search = Object.entries(query)
+      .map(([field, value]) => `${field}=${encoded(value)}`)
+      .join('&');
+    return url;
+  });
+
+type S3Address = Extract<RemoteAddress, { bucket: string }>;
+
+/** `allowed`: what credentials have to allow. */
+function s3Requests(
+  name: string,
+  allowed: string,
+  urlIn: (region: string, endpoint: URL | null) => URL,
+): Store {
   const settings = s3Settings();
   let { region } = settings;
   const sendSigned = async (headers: Record<string, string>, signal: AbortSignal) => {
-    const url = objectUrl(bucket, key, region, settings.endpoint);
+    const url = urlIn(region, settings.endpoint);
     if (!settings.keys) return send(url, headers, signal);
     const signer = new AwsV4Signer({
       ...{ url: url.href, method: 'GET', headers, service: 's3', region },
@@ -86,9 +114,7 @@ function s3Store({ name, bucket, key }: Extract<RemoteAddress, { bucket: string 
   };
   return {
     name,
-    hint: settings.keys
-      ? 'the credentials that were found do not allow s3:GetObject, or there is no such object'
-      : settings.missing,
+    hint: settings.keys ? `the credentials that were found do not allow ${allowed}` : settings.missing,
     async get(headers, signal) {
       const response = await sendSigned(headers, signal);
       // The store says where the bucket is.

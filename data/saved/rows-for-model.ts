@@ -5,6 +5,7 @@ import { withLogarithms } from '../logarithm.ts';
 import { tuple } from '../npy.ts';
 import { isImageFolder, openSource } from '../open.ts';
 import type { Source } from '../source.ts';
+import type { TableOptions } from '../tables/open-table.ts';
 import type { TrainedModel } from './trained-model.ts';
 
 type Hooks = Required<Pick<ImageOptions, 'warn' | 'log'>> &
@@ -17,19 +18,14 @@ export async function openForModel(
   data: string | Source,
   { skipBad, log, warn, status, signal }: Hooks,
 ): Promise<Source> {
-  const { transform, encoder, names, images, table, logged } = trained;
-  const columns = encoder ? encoder.input.factor.length : transform.input;
+  const { images, logged } = trained;
+  const columns = columnsOf(trained);
   const name = typeof data === 'string' ? data : 'data';
   if (typeof data === 'string' && isImageFolder(data)) assertTrainedOnBytes(trained, data, run);
   const source =
     typeof data === 'string'
       ? await openSource(data, {
-          table: {
-            ...table,
-            // Every row gets a label.
-            impute: table.impute === 'drop' ? null : table.impute,
-            trained: { names, fill: table.fill, categories: table.categories, width: columns, run },
-          },
+          table: tableForModel(trained, run),
           logged,
           log,
           status,
@@ -50,6 +46,23 @@ export async function openForModel(
     throw error;
   }
 }
+
+const columnsOf = ({ encoder, transform }: TrainedModel) =>
+  encoder ? encoder.input.factor.length : transform.input;
+
+/** How a table of rows that are new to the model is read. */
+export const tableForModel = (trained: TrainedModel, run: string): TableOptions => ({
+  ...trained.table,
+  // Every row gets a label.
+  impute: trained.table.impute === 'drop' ? null : trained.table.impute,
+  trained: {
+    names: trained.names,
+    fill: trained.table.fill,
+    categories: trained.table.categories,
+    width: columnsOf(trained),
+    run,
+  },
+});
 
 /** Images become rows like those of the run. */
 function imagesOf(trained: TrainedModel['images']): Pick<ImageOptions, 'size' | 'channels'> {

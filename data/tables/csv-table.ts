@@ -1,6 +1,7 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
 import { ioError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { NoRows } from '../source.ts';
 import {
   beginsAsUtf8,
   compressionOf,
@@ -292,9 +293,6 @@ const BLANKS = [' ', '\t'];
 const SNIFFED_BYTES = 1 << 16;
 const MAX_ROW_BYTES = 1 << 26;
 const NOT_A_NUMBER = /^[+-]?nan$/i;
-
-/** There is not even a header. */
-export class NoRows extends UserError {}
 
 /**
  * Is the first row of a table its header? It is if it has text where the second row, if any, has a number or an empty field,

@@ -3,7 +3,7 @@ import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HOST_ORDER } from '../arrays/dtype.ts';
 import { assertRoom } from '../cache.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
-import type { TableFacts } from '../source.ts';
+import { NoRows, type TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, tellingNames } from '../value-range.ts';
 import { isNumbered } from './csv-table.ts';
 import {
@@ -156,7 +156,7 @@ export async function decodeTable(
       rows += batch.rows;
       options.onRows?.(rows);
     }
-    if (!rows) throw new UserError(`${path} has a header but no rows: save it again with data`);
+    if (!rows) throw new NoRows(`${path} has a header but no rows: save it again with data`);
     if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
     flush();
     const suspects = await watched?.found((c) => areDifferent(table, numbers[c]));

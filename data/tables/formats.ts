@@ -5,8 +5,9 @@ import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
 import { hasImages } from '../images/folder.ts';
+import { NoRows } from '../source.ts';
 import { compressionOf, headOf, unpacked } from '../streams.ts';
-import { csvTable, NoRows, type TextOptions } from './csv-table.ts';
+import { csvTable, type TextOptions } from './csv-table.ts';
 import { partsTable, type Table } from './table.ts';
 
 export type TableFormat = 'csv' | 'parquet' | 'arrow' | 'json lines';

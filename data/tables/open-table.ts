@@ -117,6 +117,18 @@ export async function openTable(
   }
 }
 
+/** Can these files be read as one table: do all have the columns of the first one? */
+export async function areOneTable(file: TableFile, options: TableOptions): Promise<boolean> {
+  const how = { isHeaderRow: headerTest(options), dialect: options };
+  try {
+    await withReader(file, how, async () => {});
+    return true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
 /**
  * The texts of a column, slice by slice, '' where they are missing; `rows`: all of the table. Read by the reader that has read the
  * numbers, so that both see the same rows.

@@ -1,0 +1,140 @@
+import { UserError } from '../base/user-error.ts';
+import type { FollowedBatch } from '../library/follow/options.ts';
+import { counted, duration } from '../view/text.ts';
+import {
+  type Command,
+  type Flag,
+  flagsFor,
+  numberFlag,
+  REQUIRED,
+  type RunValues,
+  switchFlag,
+  textFlag,
+} from './flags.ts';
+import { onSignal, reportProblem } from './process.ts';
+import { createDisplay } from './progress.ts';
+import { runOptionsOf } from './run-config.ts';
+
+const { workers, gpus, 'per-gpu': perGpu, backend, 'require-gpu': requireGpu, gpu } = flagsFor('update');
+
+const [DATA, RUN] = [{ group: 'Data:' }, { group: 'Run:' }];
+const ofRun = ({ default: _, ...flag }: Flag): Flag => ({ ...flag, defaultDescription: 'that of the run' });
+
+export const follow: Command = {
+  command: 'follow <run>',
+  describe: 'update a finished run with the rows of files as they arrive, batch by batch',
+  builder: {
+    data: textFlag(
+      "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, or - for lines of CSV or JSON on standard input",
+      { ...REQUIRED, ...DATA },
+    ),
+    'batch-rows': numberFlag('rows that are enough for an update', { default: 10_000, ...DATA }),
+    every: numberFlag('seconds after which fewer are enough', { default: 60, ...DATA }),
+    lazy: numberFlag(
+      'train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels',
+      { defaultDescription: 'each batch is trained on', ...DATA },
+    ),
+    'half-life': numberFlag(
+      'rows after which one counts half as much as a new one; clusters of old rows then fade',
+      { defaultDescription: 'none, all rows count the same', ...DATA },
+    ),
+    out: textFlag('folder of the follow: the labels of each file, and the last two updates', {
+      defaultDescription: '<run>-follow',
+      ...RUN,
+    }),
+    once: { ...switchFlag('take what is there, and end'), ...RUN },
+    json: { ...switchFlag('print a line of JSON for each batch'), ...RUN },
+    ...{ workers, gpus, 'per-gpu': perGpu },
+    backend: ofRun(backend),
+    ...{ 'require-gpu': requireGpu, gpu },
+    http: textFlag('HOST:PORT at which Prometheus finds metrics, such as 127.0.0.1:9464', {
+      defaultDescription: 'none',
+      group: 'Monitoring:',
+    }),
+  },
+  examples: [
+    ['follow runs/x --data incoming', 'labels of each file in runs/x-follow/labels, until Ctrl-C'],
+    ["follow runs/x --data 'incoming/*.parquet' --every 600", 'an update every ten minutes, or 10,000 rows'],
+    ['follow runs/x --data incoming --once', 'take what has come since the last time, as from cron'],
+  ],
+  async handler({
+    run,
+    data,
+    out,
+    batchRows,
+    every,
+    lazy,
+    halfLife,
+    http,
+    once,
+    json,
+    ...values
+  }: FollowValues) {
+    const { follow } = await import('../library/follow.ts');
+    const { http: _, httpToken: __, ...computing } = await runOptionsOf(values);
+    const end = new AbortController();
+    const { line } = createDisplay(0);
+    onSignal(() => {
+      line('ends after this batch; Ctrl-C again ends at once, and the batch is taken again the next time');
+      end.abort();
+    });
+    const isPiped = data === '-';
+    if (isPiped && process.stdin.isTTY)
+      throw new UserError(
+        'standard input (-) has no data: pipe lines into it, as in ./rows | dpmesh follow …',
+      );
+    const how = { out, batchRows, every, lazy, halfLife, http, once, ...computing, log: line };
+    const batches = follow({
+      ...{ ...how, run: String(run), data: isPiped ? process.stdin : data },
+      signal: end.signal,
+    });
+    try {
+      for await (const batch of batches)
+        if (json) console.log(JSON.stringify(batch));
+        else line(batchText(batch));
+    } catch (error) {
+      if (!reportProblem(error)) throw error;
+    } finally {
+      // What has not been read keeps the process alive.
+      if (isPiped) process.stdin.destroy();
+    }
+  },
+};
+
+interface FollowValues extends Omit<RunValues, 'http'> {
+  run: string;
+  data: string;
+  batchRows: number;
+  every: number;
+  lazy?: number;
+  halfLife?: number;
+  http?: string;
+  once: boolean;
+}
+
+/** What is printed of a batch. */
+function batchText({
+  update,
+  parts,
+  rows,
+  k,
+  born,
+  gone,
+  alarm,
+  waiting,
+  seconds,
+  trained,
+}: FollowedBatch): string {
+  const time = new Date().toTimeString().slice(0, 8);
+  const changes = [
+    ...(born.length ? [`new ${born.join(', ')}`] : []),
+    ...(gone.length ? [`gone ${gone.join(', ')}`] : []),
+  ];
+  return [
+    `${time}  ${trained ? `update ${update}` : 'labels'}: ${counted(rows, 'row')} of ${counted(parts.length, 'part')}`,
+    `K ${k}${changes.length ? ` (${changes.join('; ')})` : ''}`,
+    ...(alarm ? ['drift'] : []),
+    duration(seconds),
+    ...(waiting ? [`${counted(waiting, 'part')} waiting`] : []),
+  ].join(', ');
+}

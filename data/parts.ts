@@ -1,0 +1,58 @@
+import { readdirSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { attempted, statusOf } from '../base/files.ts';
+import { UserError } from '../base/user-error.ts';
+import { isRemote } from './remote/address.ts';
+import { filesLike, isPattern, isTableName } from './tables/formats.ts';
+
+/** Files of rows that come one after another, in a folder, by a pattern, or below an address. */
+
+export interface FoundPart {
+  /** Its path in the folder, or from where the pattern has its first wildcard: it tells parts from each other. */
+  name: string;
+  path: string;
+  bytes: number;
+  /** When it was last changed, in ISO 8601. */
+  modified: string;
+}
+
+const ARRAYS = /\.(npy|npz|safetensors|h5ad|h5|hdf5)$/i;
+
+/** What is hidden, or begins with _, is not complete, or no data. */
+const isPart = (name: string) => /^[^._]/.test(name) && (isTableName(name) || ARRAYS.test(name));
+
+/** The parts that there are now, in the order of their names. UserError if there is no such folder. */
+export async function partsAt(data: string, signal?: AbortSignal): Promise<FoundPart[]> {
+  if (isRemote(data)) return (await import('./remote/list.ts')).objectsAt(data, isPart, signal);
+  const files = isPattern(data) ? filesLike(data) : partsIn(data);
+  const folder = isPattern(data) ? folderOf(data) : statusOf(data)?.isDirectory() ? data : join(data, '..');
+  return files.flatMap((path) => {
+    // It may have been removed since.
+    const status = statusOf(path);
+    const name = relative(folder, path).split(sep).join('/');
+    return status
+      ? [{ name, path, bytes: status.size, modified: new Date(status.mtimeMs).toISOString() }]
+      : [];
+  });
+}
+
+function partsIn(path: string): string[] {
+  const status = statusOf(path);
+  if (!status)
+    throw new UserError(
+      `${path}: there is no such file or folder; name the folder that rows come into, or a pattern in quotes, such as 'incoming/*.parquet'`,
+    );
+  if (!status.isDirectory()) return [path];
+  const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }));
+  return entries
+    .filter((entry) => isPart(entry.name) && !entry.isDirectory())
+    .map(({ name }) => join(path, name))
+    .sort();
+}
+
+/** The folder of a pattern: all of it before the first part with a wildcard. */
+function folderOf(pattern: string): string {
+  const parts = pattern.split('/');
+  const fixed = parts.findIndex((_, i) => isPattern(parts.slice(0, i + 1).join('/')));
+  return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
+}

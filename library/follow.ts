@@ -1,0 +1,117 @@
+import { UserError } from '../base/user-error.ts';
+import { isRemote, Unreachable } from '../data/remote/address.ts';
+import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
+import { nextBatch, nextLines } from './follow/gather.ts';
+import { isDue } from './follow/lazy.ts';
+import { createLines } from './follow/lines.ts';
+import { rowsIn, waitingIn } from './follow/manifest.ts';
+import type { FollowMetrics } from './follow/metrics.ts';
+import type { FollowedBatch, FollowOptions } from './follow/options.ts';
+import { openState } from './follow/state.ts';
+import { takeIn } from './follow/work.ts';
+import { assertOptions, fixedPaths, type OptionKinds, RUN_OPTION_KINDS } from './inputs.ts';
+import type { RunOptions } from './options.ts';
+
+const COMPUTING = ['workers', 'gpus', 'perGpu', 'backend', 'requireGpu', 'gpu'] as const;
+const OF_RUN = [...COMPUTING, 'signal', 'log'] as const;
+const KINDS: OptionKinds<FollowOptions> = {
+  ...{ run: 'string', data: 'any', out: 'output' },
+  ...{ batchRows: 'number', every: 'number', lazy: 'number', halfLife: 'number' },
+  ...{ http: 'string', once: 'boolean' },
+  ...(Object.fromEntries(OF_RUN.map((name) => [name, RUN_OPTION_KINDS[name]])) as Pick<
+    OptionKinds<RunOptions>,
+    (typeof OF_RUN)[number]
+  >),
+};
+
+const NOTHING: Arrivals = { complete: [], growing: [] };
+const MOST_SECONDS = 1e9;
+/** Time between two looks for parts, ms; a store is paid for each. */
+const [LOOK_MS, REMOTE_LOOK_MS] = [1000, 10_000];
+
+/** UserError for a value that cannot be used. */
+function checked({ data, batchRows = 10_000, every = 60, ...options }: FollowOptions) {
+  const { lazy = null, halfLife = null } = options;
+  if (typeof data !== 'string' && !(data && Symbol.asyncIterator in data))
+    throw new UserError('follow: data must be a path, or an async iterable of bytes');
+  if (!(Number.isInteger(batchRows) && batchRows >= 1))
+    throw new UserError(`--batch-rows ${batchRows} must be a whole number of rows, at least 1`);
+  if (!(every >= 0 && every <= MOST_SECONDS))
+    throw new UserError(`--every ${every} must be a number of seconds, at least 0`);
+  if (lazy !== null && !(lazy > 0 && lazy < 1))
+    throw new UserError(`--lazy ${lazy} must be a share of the weight, above 0 and below 1, such as 0.1`);
+  if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
+    throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
+  return { batchRows, every, lazy, halfLife };
+}
+
+/**
+ * Updates a run with the rows of files as they arrive, batch by batch: an async iterable of what was done. Each part counts once, also if the process is
+ * killed: called again with the same options, it goes on, to the same bytes. To end it, leave the loop, or abort `signal`: it
+ * then ends between two batches.
+ *
+ * @throws {UserError} if there is no such run, it cannot be updated, or a part does not fit it or has changed since it was taken
+ */
+export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBatch, void, undefined> {
+  assertOptions('follow', options, KINDS, ['run', 'data']);
+  const { batchRows, every, lazy, halfLife } = checked(options);
+  const { run, data, out, http, once = false, signal, log = () => {} } = options;
+  const computing = Object.fromEntries(COMPUTING.map((name) => [name, options[name]]));
+  const { fix, naming, asGiven } = fixedPaths();
+  const told = (line: string) => log(asGiven(line));
+  const path = run.replace(/(?<=.)[\\/]+$/, '');
+  const folder = fix(out ?? `${path}-follow`);
+  const state = await naming(() => openState(folder, fix(path)));
+  const { manifest, newest, labelsOf } = state;
+  let metrics: FollowMetrics | null = null;
+  try {
+    if (http !== undefined) {
+      metrics = await (await import('./follow/metrics.ts')).openMetrics(http, folder);
+      told(`metrics at ${metrics.url}`);
+    }
+    const files = typeof data === 'string' ? createLookout(fix(data), folder, signal) : async () => NOTHING;
+    const lookout: Lookout = async (taken) => {
+      const arrivals = await files(taken).catch((error) => {
+        if (once || !(error instanceof Unreachable)) throw error;
+        told(`dpmesh: warning: ${error.message}`);
+        return NOTHING;
+      });
+      metrics?.waiting([...arrivals.complete, ...arrivals.growing]);
+      return arrivals;
+    };
+    const names = newest().trained.names ?? [];
+    const lines =
+      typeof data === 'string' ? null : createLines(data, { rows: batchRows, every, names, signal });
+    const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
+    const gathering = { state, lookout, pause, batchRows, every, once, signal, log: told };
+    const next = async (): Promise<FollowedBatch | null> => {
+      if (!manifest().batch) {
+        const parts = await (lines ? nextLines(lines, gathering) : nextBatch(gathering));
+        if (!parts) return null;
+        const due = lazy === null ? { trains: true, alarm: null } : await isDue(state, parts, lazy, halfLife);
+        state.save({ batch: { parts, ...due, halfLife } });
+      }
+      const startTime = performance.now();
+      const { parts, trains, ...how } = manifest().batch!;
+      const changes = await takeIn(state, { parts, trains, ...how }, { ...computing, log: told });
+      const seconds = (performance.now() - startTime) / 1000;
+      // A problem with others is that of the next batch.
+      const { complete, growing } = await lookout(
+        new Map(manifest().parts.map((part) => [part.name, part])),
+      ).catch(() => NOTHING);
+      const done = {
+        ...{ run: asGiven(newest().path), update: manifest().updates, trained: trains },
+        parts: parts.map(({ name }) => name),
+        labels: parts.map((part) => asGiven(labelsOf(part))),
+        ...{ rows: rowsIn(parts), k: newest().stream.ids.length, ...changes },
+        ...{ waiting: complete.length + growing.length, seconds },
+      };
+      metrics?.done(done, rowsIn(waitingIn(manifest())));
+      return done;
+    };
+    for (let done = await naming(next); done; done = await naming(next)) yield done;
+  } finally {
+    metrics?.close();
+    state.close();
+  }
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { closeSync, createReadStream, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAtomicFile, makeFolder, readFully } from '../../base/files.ts';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
+import { type ArrayFile, byteCount, createNpyBytes, openNpy } from '../../data/npy.ts';
+import { formatOf, tableFileAt } from '../../data/open.ts';
+import type { FoundPart } from '../../data/parts.ts';
+import { isRemote } from '../../data/remote/address.ts';
+import { tableForModel } from '../../data/saved/rows-for-model.ts';
+import type { TrainedModel } from '../../data/saved/trained-model.ts';
+import { isTableName } from '../../data/tables/formats.ts';
+import { areOneTable } from '../../data/tables/open-table.ts';
+
+/** The rows of an update: a folder with copies of its parts, in their order, so that these may change or go while it is computed. */
+
+const JOINED = 'rows.npy';
+
+/** The name of the copy of a part. `place`: among all parts. */
+export const copyName = (place: number, name: string): string =>
+  `${String(place).padStart(8, '0')}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
+
+/** Copies a part into the folder, durably; the hash of its bytes. UserError if it cannot be read. */
+export async function copyPart(
+  { path }: FoundPart,
+  to: string,
+  signal?: AbortSignal,
+): Promise<{ sha256: string; bytes: number }> {
+  makeFolder(join(to, '..'));
+  const file = createAtomicFile(to);
+  let bytes = 0;
+  const take = (piece: Uint8Array, at: number) => {
+    file.write(piece, at);
+    bytes = at + piece.length;
+  };
+  try {
+    if (isRemote(path)) {
+      const { openRemote } = await import('../../data/remote/remote-file.ts');
+      await (await openRemote(path, { signal })).copy(take, signal);
+    } else for await (const piece of createReadStream(path)) take(piece, bytes);
+    const sha256 = await file.sha256();
+    file.finish();
+    return { sha256, bytes };
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+}
+
+/** Of the bytes of a file. */
+export async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path)) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** The copies in the folder, in their order. */
+const copiesIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => /^\d{8}-/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
+
+/** Can these two copies be read as one data set: tables of the same columns, or arrays of the same type and shape? */
+export async function fitTogether(
+  first: string,
+  next: string,
+  trained: TrainedModel,
+  run: string,
+): Promise<boolean> {
+  const [format, other] = [first, next].map(formatOf);
+  if (format !== other) return false;
+  if (format === 'npy') return typeOf(first) === typeOf(next);
+  const [table, more] = await Promise.all([first, next].map(tableFileAt));
+  if (!table || !more || ![first, next].every(isTableName)) return false;
+  const version = () => table.version() + more.version();
+  const both = { ...table, parts: [first, next], version };
+  return areOneTable(both, tableForModel(trained, run));
+}
+
+function typeOf(path: string): string {
+  const file = openNpy(path);
+  closeSync(file.fd);
+  const { dtype, shape, fortran } = file;
+  // Columns that follow each other cannot be joined row by row.
+  return JSON.stringify([dtype.descr, shape.slice(1), fortran && path]);
+}
+
+/** The path of all rows in the folder as one data set: of a single copy, the folder of tables, or an array of all. */
+export async function joined(folder: string): Promise<string> {
+  const copies = copiesIn(folder);
+  if (copies.length === 1) return copies[0];
+  if (formatOf(copies[0]) !== 'npy') return folder;
+  const path = join(folder, JOINED);
+  const files: ArrayFile[] = [];
+  try {
+    for (const copy of copies) files.push(openNpy(copy));
+    const [{ dtype, shape }] = files;
+    const rows = files.reduce((sum, file) => sum + file.shape[0], 0);
+    const all = createNpyBytes(path, dtype.descr, [rows, ...shape.slice(1)]);
+    let at = 0;
+    for (const file of files) {
+      const bytes = byteCount(file);
+      for (let from = 0; from < bytes; from += PIECE) {
+        const piece = new Uint8Array(Math.min(PIECE, bytes - from));
+        readFully(file, piece, file.offset + from);
+        all.write(piece, at);
+        at += piece.length;
+        await yieldToEventLoop();
+      }
+    }
+    all.finish();
+  } finally {
+    for (const { fd } of files) closeSync(fd);
+  }
+  return path;
+}
+
+const PIECE = 1 << 20;
+
+/** A problem with a copy, as one of the part that people know. */
+export const namingPart = (error: unknown, copy: string, path: string): unknown =>
+  error instanceof UserError && error.message.includes(copy)
+    ? new UserError(error.message.replaceAll(copy, path), { cause: error })
+    : error;

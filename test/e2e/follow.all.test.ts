@@ -1,0 +1,434 @@
+// dpmesh follow: rows of files that arrive go into a run batch by batch, each once; the same bytes after a kill at any time.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { MAIN, ROOT } from '../../bench/processes.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
+import {
+  D,
+  dpmesh,
+  easyData,
+  freePort,
+  jsonOf,
+  K,
+  QUICK,
+  refused,
+  scratch,
+  sha256,
+  start,
+  trainArgs,
+  until,
+} from './support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const all = easyData(folder, 'all', 6000);
+/** The cluster that is not in the first rows. */
+const LATE = 5;
+const numbers = [...Array(6000).keys()];
+const isEarly = (i: number) => all.classes[i] !== LATE;
+
+const rowsOf = (own: readonly number[]) =>
+  Float32Array.from(own.flatMap((i) => [...all.rows.subarray(i * D, (i + 1) * D)]));
+/** A file that is complete. */
+function aged(file: string): string {
+  const time = new Date(Date.now() - 60_000);
+  utimesSync(file, time, time);
+  return file;
+}
+function array(file: string, own: readonly number[]): string {
+  writeNpy(file, '<f4', [own.length, D], rowsOf(own));
+  return aged(file);
+}
+function table(file: string, own: readonly number[], names = ['a', 'b', 'c', 'd', 'e']): string {
+  const lines = own.map((i) => all.rows.subarray(i * D, (i + 1) * D).join(','));
+  writeFileSync(file, [names.join(','), ...lines, ''].join('\n'));
+  return aged(file);
+}
+/** A folder of its own, with four parts. */
+function incoming(name: string): string {
+  mkdirSync(path(name));
+  for (const [i, part] of ['a', 'b', 'c', 'd'].entries())
+    array(join(path(name), `${part}.npy`), numbers.slice(3000 + 600 * i, 3600 + 600 * i));
+  return path(name);
+}
+
+const followArgs = (run: string, data: string, ...more: (string | number)[]) => [
+  ...['follow', run, '--data', data, '--workers', 2, '--json'],
+  ...more,
+];
+const batchesOf = ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number | null }) => {
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+};
+const takeAll = async (run: string, data: string, ...more: (string | number)[]) =>
+  batchesOf(await dpmesh(followArgs(run, data, '--once', ...more), { timeout: 180_000 }));
+const manifestOf = (at: string) => JSON.parse(readFileSync(join(at, 'follow.json'), 'utf8'));
+const labelsIn = (at: string, part: string) => [...readNpy(join(at, 'labels', `${part}.npy`)).data];
+/** What has to be the same. */
+const stateOf = (at: string) => {
+  const { updates } = manifestOf(at);
+  const newest = join(at, `update-${String(updates).padStart(6, '0')}`);
+  return [
+    readFileSync(join(at, 'follow.json'), 'utf8'),
+    ...readdirSync(join(at, 'labels')).map((name) => `${name} ${sha256(join(at, 'labels', name))}`),
+    ...['labels.npy', 'lineage.json', 'stream/sample.npy', 'stream/state.ckpt'].map((name) =>
+      sha256(join(newest, name)),
+    ),
+  ];
+};
+
+let four: string;
+let undisturbed: string[];
+before(async () => {
+  const early = numbers.slice(0, 3000).filter(isEarly);
+  jsonOf(await dpmesh(trainArgs(array(path('first.npy'), early), path('run'), ...QUICK)));
+  jsonOf(await dpmesh(trainArgs(table(path('first.csv'), early), path('table'), ...QUICK)));
+  four = incoming('four');
+});
+
+describe('a follow', () => {
+  test('takes parts in batches, in the order of their names, and labels the rows of each', async () => {
+    const [one, two, ...others] = await takeAll(path('run'), four, '--batch-rows', 1000);
+    assert.deepEqual(others, []);
+    assert.deepEqual([one.parts, one.rows, one.update], [['a.npy', 'b.npy'], 1200, 1]);
+    assert.deepEqual([two.parts, two.rows, two.update, two.waiting], [['c.npy', 'd.npy'], 1200, 2, 0]);
+    assert.deepEqual([one.k, one.born, one.gone], [K, [5], []]);
+    const at = path('run-follow');
+    assert.deepEqual(readdirSync(at).sort(), [
+      ...['follow.json', 'labels', 'rows-000001', 'rows-000002', 'update-000001', 'update-000002'],
+    ]);
+    const labels = ['a', 'b'].flatMap((part) => labelsIn(at, `${part}.npy`));
+    assert.deepEqual(labels, [...readNpy(join(at, 'update-000001', 'labels.npy')).data]);
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    // Its newest update is a run like any other.
+    const out = path('predicted.npy');
+    const predicted = await dpmesh(['predict', join(at, 'update-000002'), join(four, 'c.npy'), '--out', out]);
+    assert.equal(predicted.code, 0, predicted.stderr);
+    assert.deepEqual([...readNpy(out).data], labelsIn(at, 'c.npy'));
+    undisturbed = stateOf(at);
+  });
+
+  test('does nothing where nothing has come, and keeps the last two updates', async () => {
+    assert.deepEqual(await takeAll(path('run'), four), []);
+    assert.deepEqual(stateOf(path('run-follow')), undisturbed);
+    renameSync(path('run-follow'), path('undisturbed'));
+    await takeAll(path('run'), four, '--batch-rows', 600);
+    const kept = readdirSync(path('run-follow')).filter((name) => /-\d/.test(name));
+    assert.deepEqual(kept.sort(), ['rows-000003', 'rows-000004', 'update-000003', 'update-000004']);
+    assert.equal(readdirSync(join(path('run-follow'), 'labels')).length, 4);
+    rmSync(path('run-follow'), { recursive: true });
+  });
+
+  const at = path('run-follow');
+  for (const [when, isSo] of [
+    ['its first batch is fixed', () => existsSync(join(at, 'follow.json')) && manifestOf(at).batch !== null],
+    ['its first update has drawn', () => existsSync(join(at, 'update-000001', 'stream', 'drawn.ckpt'))],
+    ['its first update has labels', () => existsSync(join(at, 'update-000001', 'labels.npy'))],
+    ['a part has its labels', () => existsSync(join(at, 'labels', 'a.npy.npy'))],
+    ['its first update is complete', () => existsSync(join(at, 'rows-000002'))],
+    ['its second update has begun', () => existsSync(join(at, 'update-000002', 'run.json'))],
+  ] as const)
+    test(`killed once ${when}, and started again: the same bytes`, async () => {
+      rmSync(at, { recursive: true, force: true });
+      const running = start(followArgs(path('run'), four, '--batch-rows', 1000));
+      await until(when, isSo, running);
+      await running.killAll();
+      await takeAll(path('run'), four, '--batch-rows', 1000);
+      assert.deepEqual(stateOf(at), undisturbed);
+    });
+});
+
+test('killed at one change of a name of a file after the other: the same bytes', async () => {
+  const at = path('run-follow');
+  rmSync(at, { recursive: true, force: true });
+  const killer = pathToFileURL(join(ROOT, 'test/faults/kill-at.mjs')).href;
+  let killed = 0;
+  for (const change of [1, 2, 3, 4, 5, 6, 8, 12, 20, 30, 45, 46, 47, 48, 49]) {
+    const env = { NODE_OPTIONS: `--import ${killer}`, DPMESH_KILL_AT: String(change) };
+    const running = start(followArgs(path('run'), four, '--once', '--batch-rows', 1000), { env });
+    const { signal, stderr } = await running.ended;
+    assert.equal(stderr.match(/^dpmesh: (?!warning)/m), null, stderr);
+    if (signal === 'SIGKILL') killed++;
+    await running.killAll();
+  }
+  assert.ok(killed >= 10, `${killed} were killed`);
+  await takeAll(path('run'), four, '--batch-rows', 1000);
+  assert.deepEqual(stateOf(at), undisturbed);
+});
+
+describe('parts', () => {
+  /** A follow of its own of the run, into which rows from 3000 on have gone. */
+  const fresh = (name: string) => ({ data: incoming(`${name}-in`), out: path(`${name}-out`) });
+  const outOf = (out: string) => ['--out', out, '--batch-rows', 10_000];
+
+  test('that are there twice, or in the run already, or have no rows, are left out', async () => {
+    const { data, out } = fresh('twice');
+    cpSync(join(data, 'b.npy'), aged(join(data, 'b.npy')).replace('b.npy', 'z.npy'));
+    cpSync(path('first.npy'), join(data, 'first.npy'));
+    writeFileSync(join(data, 'empty.csv'), '');
+    writeFileSync(join(data, 'header.csv'), 'a,b,c,d,e\n');
+    for (const name of ['z.npy', 'first.npy', 'empty.csv', 'header.csv']) aged(join(data, name));
+    const result = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    const [{ parts, rows }, ...others] = batchesOf(result);
+    assert.deepEqual(others, []);
+    assert.deepEqual([parts, rows], [['a.npy', 'b.npy', 'c.npy', 'd.npy'], 2400]);
+    for (const says of [
+      'z.npy: it is the same as b.npy: left out',
+      'first.npy: its rows are in the run already: left out',
+      'empty.csv: it has no rows: left out',
+      'header.csv: it has no rows: left out',
+    ])
+      assert.ok(result.stderr.includes(says), result.stderr);
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
+    // One that has got rows since is taken.
+    table(join(data, 'empty.csv'), numbers.slice(5400, 5700));
+    assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['empty.csv']);
+  });
+
+  test('may go once they are taken, or be touched, but not change', async () => {
+    const { data, out } = fresh('gone');
+    await takeAll(path('run'), data, ...outOf(out));
+    rmSync(join(data, 'a.npy'));
+    const later = new Date(Date.now() - 30_000);
+    utimesSync(join(data, 'b.npy'), later, later);
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
+    array(join(data, 'c.npy'), numbers.slice(5000, 5600));
+    const refusal = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    refused(refusal, 'c.npy has changed since it was taken (update 1)');
+    array(join(data, 'c.npy'), numbers.slice(4200, 4800));
+    assert.deepEqual(await takeAll(path('run'), data, ...outOf(out)), []);
+  });
+
+  test('that are still being written wait; files that are renamed are taken at once', async () => {
+    const { data, out } = fresh('growing');
+    for (const name of ['b', 'c', 'd']) rmSync(join(data, `${name}.npy`));
+    const whole = readFileSync(array(path('whole.npy'), numbers.slice(3600, 4200)));
+    const file = join(data, 'b.npy');
+    writeFileSync(file, whole.subarray(0, 5000));
+    const running = start(followArgs(path('run'), data, ...outOf(out), '--every', 0), { timeout: 120_000 });
+    await until('the first batch', () => existsSync(join(out, 'labels', 'a.npy.npy')), running);
+    // It has looked at the half more than once.
+    appendFileSync(file, whole.subarray(5000));
+    renameSync(array(path('aside.npy'), numbers.slice(4200, 4800)), join(data, 'c.npy'));
+    await until('the others', () => existsSync(join(out, 'labels', 'b.npy.npy')), running);
+    running.kill('SIGINT');
+    const batches = batchesOf(await running.ended);
+    const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+    assert.deepEqual([batches[0].parts, rows], [['a.npy'], 1800]);
+    assert.equal(labelsIn(out, 'b.npy').length, 600);
+  });
+
+  test('that do not fit the run end it with a line that names them; those before are taken first', async () => {
+    const { data, out } = fresh('unfit');
+    const wide = join(data, 'bad.npy');
+    writeNpy(wide, '<f4', [10, D + 1], new Float32Array(10 * (D + 1)));
+    aged(wide);
+    const first = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+    refused(first, `${wide} has ${D + 1} columns`, `trained on ${D}`);
+    assert.deepEqual(JSON.parse(first.stdout).parts, ['a.npy', 'b.npy']);
+    writeFileSync(wide, readFileSync(join(data, 'a.npy')).subarray(0, 3000));
+    aged(wide);
+    refused(await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out))), wide, 'truncated');
+    rmSync(wide);
+    assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
+  });
+
+  test('of several formats are batches of their own, and tables are read by their names', async () => {
+    const data = path('formats-in');
+    mkdirSync(data);
+    table(join(data, 'a.csv'), numbers.slice(3000, 3300));
+    table(join(data, 'b.csv'), numbers.slice(3300, 3600));
+    const [swapped] = [join(data, 'c.csv')];
+    const lines = numbers.slice(3600, 3900).map((i) => [...all.rows.subarray(i * D, (i + 1) * D)].reverse());
+    writeFileSync(swapped, `e,d,c,b,a\n${lines.join('\n')}\n`);
+    aged(swapped);
+    array(join(data, 'd.npy'), numbers.slice(3900, 4200));
+    const batches = await takeAll(path('table'), join(data, '*'));
+    assert.deepEqual(
+      batches.map(({ parts }) => parts),
+      [['a.csv', 'b.csv'], ['c.csv'], ['d.npy']],
+    );
+    const at = path('table-follow');
+    const labels = ['a.csv', 'b.csv', 'c.csv', 'd.npy'].flatMap((part) => labelsIn(at, part));
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    const bad = join(data, 'e.csv');
+    table(bad, numbers.slice(4200, 4300), ['a', 'b', 'c', 'd', 'f']);
+    const refusal = await dpmesh(followArgs(path('table'), join(data, '*'), '--once'));
+    refused(refusal, bad, 'no column "e"');
+  });
+});
+
+describe('standard input', () => {
+  const piped = (file: string, ...more: (string | number)[]) =>
+    dpmesh(followArgs(path('table'), '-', '--batch-rows', 500, ...more), {
+      within: ['sh', '-c', `cat ${file} | "$@"`, 'sh'],
+      timeout: 180_000,
+    });
+
+  test('is cut into batches; what comes again is left out', async () => {
+    const out = path('stdin');
+    const file = table(path('stream.csv'), numbers.slice(3000, 4200));
+    const batches = batchesOf(await piped(file, '--out', out));
+    assert.deepEqual(
+      batches.map(({ rows, update }) => [rows, update]),
+      [
+        [500, 1],
+        [500, 2],
+        [200, 3],
+      ],
+    );
+    const labels = batches.flatMap(({ parts }) => labelsIn(out, parts[0]));
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    const again = await piped(file, '--out', out);
+    assert.deepEqual(batchesOf(again), []);
+    assert.equal(again.stderr.match(/it is the same as stdin-0000000\d\.csv: left out/g)?.length, 3);
+  });
+});
+
+test('standard input that goes on: Ctrl-C takes in what has been read', async () => {
+  const out = path('piped');
+  const args = followArgs(path('table'), '-', '--out', out).map(String);
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const [output, errors] = [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray());
+  const exited = once(child, 'exit');
+  child.stdin.write(readFileSync(table(path('piped.csv'), numbers.slice(3000, 3300))));
+  await until('the lines', () => existsSync(join(out, 'rows-000001')));
+  await sleep(200);
+  child.kill('SIGINT');
+  const [code] = await exited;
+  const batches = batchesOf({ code, stdout: (await output).join(''), stderr: (await errors).join('') });
+  assert.deepEqual(
+    batches.map(({ rows, k }) => [rows, k]),
+    [[300, K]],
+  );
+});
+
+const moto = motoCommand();
+test('objects of a store are parts', {
+  skip: !moto && 'no S3 server: moto cannot be installed',
+}, async () => {
+  const { put, env } = await startS3(moto!);
+  // This store takes no signed question for a folder, as others do.
+  for (const part of ['a', 'b']) await put(`${part}.npy`, readFileSync(join(four, `${part}.npy`)));
+  await put('notes.md', 'no rows');
+  const s3 = (data: string) =>
+    dpmesh(followArgs(path('run'), data, '--once', '--out', path('store')), { env, timeout: 120_000 });
+  const [{ parts, rows }] = batchesOf(await s3('s3://sets/*.npy'));
+  assert.deepEqual([parts, rows], [['a.npy', 'b.npy'], 1200]);
+  assert.equal(labelsIn(path('store'), 'b.npy').length, 600);
+  assert.deepEqual(batchesOf(await s3('s3://sets/*.npy')), []);
+  await put('b.npy', readFileSync(join(four, 'c.npy')).subarray(0, 5000));
+  refused(await s3('s3://sets/*.npy'), 's3://sets/b.npy has changed');
+  refused(await s3('s3://other/*'), 's3://other', 'NoSuchBucket');
+});
+
+describe('a lazy follow', () => {
+  test('labels at once, trains once enough is new, and has the same bytes after a kill', async () => {
+    const at = path('lazy');
+    const lazy = ['--out', at, '--batch-rows', 1, '--lazy', 0.25];
+    const data = path('lazy-in');
+    mkdirSync(data);
+    // Without the cluster that would be an alarm.
+    const own = numbers.slice(3000).filter(isEarly);
+    for (const i of [0, 1, 2, 3, 4]) array(join(data, `${i}.npy`), own.slice(350 * i, 350 * (i + 1)));
+    const batches = await takeAll(path('run'), data, ...lazy);
+    // Of 2,400 rows of the run or so 1,050 are more than a quarter of all, 700 are not.
+    assert.deepEqual(
+      batches.map(({ parts, trained, update }) => [parts[0], trained, update]),
+      [
+        ['0.npy', false, 0],
+        ['1.npy', false, 0],
+        ['2.npy', true, 1],
+        ['3.npy', false, 1],
+        ['4.npy', false, 1],
+      ],
+    );
+    const lastLabels = [...readNpy(join(at, 'update-000001', 'labels.npy')).data];
+    assert.equal(lastLabels.length, 1050);
+    assert.deepEqual(labelsIn(at, '2.npy'), lastLabels.slice(700));
+    const undisturbed = stateOf(at);
+    for (const [when, isSo] of [
+      ['one is labelled', () => existsSync(join(at, 'labels', '1.npy.npy'))],
+      ['the update has drawn', () => existsSync(join(at, 'update-000001', 'stream', 'drawn.ckpt'))],
+    ] as const) {
+      rmSync(at, { recursive: true });
+      const running = start(followArgs(path('run'), data, ...lazy));
+      await until(when, isSo, running);
+      await running.killAll();
+      await takeAll(path('run'), data, ...lazy);
+      assert.deepEqual(stateOf(at), undisturbed, when);
+    }
+  });
+
+  test('trains at an alarm', async () => {
+    const data = path('alarm-in');
+    mkdirSync(data);
+    array(join(data, 'late.npy'), numbers.slice(3000, 3300));
+    const lazy = ['--out', path('alarm'), '--batch-rows', 1, '--lazy', 0.9];
+    const [{ trained, born, alarm }] = await takeAll(path('run'), data, ...lazy);
+    assert.deepEqual([trained, born], [true, [5]]);
+    assert.match(alarm, /^late\.npy: the new rows are not like those before/);
+  });
+});
+
+describe('dpmesh follow refuses', () => {
+  const refuses = async (args: (string | number)[], ...says: string[]) =>
+    refused(await dpmesh(args.concat('--once')), ...says);
+  test('runs that cannot be updated, and folders that are not those of a follow of the run', async () => {
+    await refuses(followArgs(path('nothing'), four), 'not a run directory');
+    await refuses(followArgs(path('run'), path('nothing')), 'no such file or folder');
+    await refuses(followArgs(path('run'), four, '--out', path('table')), 'not the folder of a follow');
+    await refuses(followArgs(path('run'), four, '--out', path('table-follow')), 'follows', 'table, not');
+    await refuses(followArgs(path('run'), four, '--batch-rows', 0), '--batch-rows 0');
+    await refuses(followArgs(path('run'), four, '--lazy', 1), '--lazy 1');
+  });
+  test('a folder in which another one is at work; Ctrl-C ends that between two batches', async () => {
+    const data = incoming('locked-in');
+    const out = path('locked');
+    const port = await freePort();
+    const http = ['--http', `127.0.0.1:${port}`];
+    const running = start(followArgs(path('run'), data, '--out', out, '--batch-rows', 1000, ...http));
+    await until(
+      'the first batch',
+      () => existsSync(join(out, 'follow.json')) && manifestOf(out).batch,
+      running,
+    );
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    assert.match(metrics, /^dpmesh_follow_parts_waiting\{run="locked"\} 4$/m);
+    assert.match(metrics, /^dpmesh_follow_rows_total\{run="locked"\} 0$/m);
+    await refuses(followArgs(path('run'), data, '--out', out), 'in use by another follow');
+    running.kill('SIGINT');
+    const ended = await running.ended;
+    assert.match(ended.stderr, /ends after this batch/);
+    assert.deepEqual(
+      batchesOf(ended).map(({ parts }) => parts),
+      [['a.npy', 'b.npy']],
+    );
+    const [{ parts }] = await takeAll(path('run'), data, '--out', out, '--batch-rows', 1000);
+    assert.deepEqual(parts, ['c.npy', 'd.npy']);
+  });
+});

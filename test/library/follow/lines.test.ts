@@ -1,0 +1,104 @@
+// Lines of standard input, cut into pieces that are files of their own.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLines } from '../../../library/follow/lines.ts';
+
+async function* chunked(...texts: string[]) {
+  for (const text of texts) yield Buffer.from(text);
+}
+
+/** All pieces, with their numbers of rows. */
+async function pieces(input: AsyncIterable<Uint8Array>, rows: number, names: string[] = []) {
+  const lines = createLines(input, { rows, every: 60, names });
+  const found: [string, number][] = [];
+  for (;;) {
+    let text = '';
+    const count = await lines.next((bytes) => {
+      text += Buffer.from(bytes);
+    });
+    if (!count) return { found, ending: await lines.ending() };
+    found.push([text, count]);
+  }
+}
+
+describe('lines are cut into pieces', () => {
+  test('of as many rows, wherever chunks end, the last one without a newline', async () => {
+    const { found, ending } = await pieces(chunked('1,2\n3,', '4\n5,6', '\n7,8\n', '9,10'), 2);
+    assert.deepEqual(found, [
+      ['1,2\n3,4\n', 2],
+      ['5,6\n7,8\n', 2],
+      ['9,10\n', 1],
+    ]);
+    assert.equal(ending, 'csv');
+  });
+  test('each with the header, if the first line has a name of the run', async () => {
+    const { found } = await pieces(chunked('"x";y\n1;2\n', '3;4\n5;6\n'), 2, ['x', 'y']);
+    assert.deepEqual(found, [
+      ['"x";y\n1;2\n3;4\n', 2],
+      ['"x";y\n5;6\n', 1],
+    ]);
+    const headless = await pieces(chunked('1;2\n3;4\n'), 1, ['x', 'y']);
+    assert.deepEqual(headless.found, [
+      ['1;2\n', 1],
+      ['3;4\n', 1],
+    ]);
+  });
+  test('not within quotes, and empty lines are no rows', async () => {
+    const { found } = await pieces(chunked('1,"a\nb"\n\n', ' \n2,"c ""\n"\n3,d\n'), 2);
+    assert.deepEqual(found, [
+      ['1,"a\nb"\n\n \n2,"c ""\n"\n', 2],
+      ['3,d\n', 1],
+    ]);
+  });
+  test('of JSON, whose quotes end in their lines', async () => {
+    const { found, ending } = await pieces(chunked('\n {"a": "x\\""}\n{"a": "y"}\n'), 1, ['a']);
+    assert.equal(ending, 'jsonl');
+    assert.deepEqual(
+      found.map(([, count]) => count),
+      [1, 1],
+    );
+  });
+  test('of none', async () => {
+    assert.deepEqual(await pieces(chunked(), 2), { found: [], ending: null });
+    assert.deepEqual(await pieces(chunked('\n \n'), 2), { found: [], ending: null });
+  });
+});
+
+test('fewer rows are a piece after some time, without the line that is not complete', async () => {
+  async function* slow() {
+    yield Buffer.from('1\n2\n3');
+    await sleep(400);
+    yield Buffer.from('4\n');
+  }
+  const lines = createLines(slow(), { rows: 10, every: 0.05, names: [] });
+  const texts: string[] = [];
+  while (await lines.next((bytes) => void texts.push(Buffer.from(bytes).toString())));
+  assert.deepEqual(texts.filter(Boolean), ['1\n2\n', '34\n']);
+});
+
+test('an end that is asked for gives the complete lines', async () => {
+  const stop = new AbortController();
+  async function* endless() {
+    yield Buffer.from('1\n2\n3');
+    stop.abort();
+    await new Promise(() => {});
+  }
+  const lines = createLines(endless(), { rows: 10, every: 60, names: [], signal: stop.signal });
+  let text = '';
+  const write = (bytes: Uint8Array) => {
+    text += Buffer.from(bytes);
+  };
+  assert.deepEqual([await lines.next(write), text], [2, '1\n2\n']);
+  assert.equal(await lines.next(write), 0);
+});
+
+test('bytes that are no text, and lines without end, are refused', async () => {
+  const next = (input: AsyncIterable<Uint8Array>) =>
+    createLines(input, { rows: 1, every: 1, names: [] }).next(() => {});
+  await assert.rejects(next(chunked('\x93NUMPY\x01\x00')), /binary/);
+  async function* endless() {
+    for (;;) yield Buffer.alloc(16 << 20, '1');
+  }
+  await assert.rejects(next(endless()), /a line of more than 67108864 bytes/);
+});

@@ -1,0 +1,49 @@
+// What a follow takes of what it finds: parts that are complete, and not taken yet.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createSettling, type Part, sortOut } from '../../../library/follow/manifest.ts';
+
+const at = (ms: number) => new Date(ms).toISOString();
+const found = (name: string, bytes: number, modified: number) => ({
+  ...{ name, path: `in/${name}`, bytes, modified: at(modified) },
+});
+const taken = (name: string, bytes: number, modified: number, rows = 5): Part => ({
+  ...{ name, copy: name, bytes, modified: at(modified), sha256: 'x', rows, update: 1 },
+});
+
+test('the age of a part is the time since it last changed, by its own time or by what was seen', () => {
+  const settling = createSettling();
+  const ages = (now: number, ...parts: ReturnType<typeof found>[]) =>
+    settling(parts, now).map(({ age }) => age);
+  assert.deepEqual(ages(10_000, found('old', 1, 4000), found('new', 1, 9500)), [6000, 500]);
+  // Its clock is ahead: only what is seen tells.
+  assert.deepEqual(ages(20_000, found('ahead', 1, 90_000)), [0]);
+  assert.deepEqual(ages(21_500, found('ahead', 1, 90_000)), [1500]);
+  assert.deepEqual(ages(23_000, found('ahead', 2, 90_000)), [0]);
+  assert.deepEqual(ages(24_000, found('ahead', 2, 90_001)), [0]);
+  assert.deepEqual(ages(26_000, found('ahead', 2, 90_001)), [2000]);
+});
+
+test('parts are fresh, known or changed; of what had no rows nothing was taken', () => {
+  const known = new Map(
+    [taken('same', 10, 1), taken('longer', 10, 1), taken('touched', 10, 1), taken('empty', 0, 1, 0)].map(
+      (part) => [part.name, part],
+    ),
+  );
+  const all = [
+    ...[found('same', 10, 1), found('longer', 11, 1), found('touched', 10, 2)],
+    ...[found('empty', 8, 2), found('fresh', 3, 3)],
+  ];
+  const { fresh, changed } = sortOut(all, known);
+  assert.deepEqual(
+    fresh.map(({ name }) => name),
+    ['empty', 'fresh'],
+  );
+  assert.deepEqual(
+    changed.map(({ part, before }) => [part.name, before.bytes]),
+    [
+      ['longer', 10],
+      ['touched', 10],
+    ],
+  );
+});
