@@ -20,7 +20,12 @@ const server = createServer((request, response) => {
   const isNext = searchParams.get('continuation-token') === 'more & more';
   const entries = isNext
     ? [entry('in+coming/b%2Bc.csv', 7), entry('in+coming/sub/d.csv', 8)]
-    : [entry('in+coming/', 0), entry('in+coming/a.csv', 5), entry('in+coming/_SUCCESS', 0)];
+    : [
+        entry('in+coming/', 0),
+        entry('in+coming/a.csv', 5),
+        entry('in+coming/_SUCCESS', 0),
+        entry('in+coming/../up.csv', 6),
+      ];
   response.end(list(entries, isNext ? null : 'more &amp; more'));
 });
 const saved = { ...process.env };
@@ -38,7 +43,7 @@ after(() => {
 
 const isTable = (name: string) => name.endsWith('.csv');
 
-test('all objects below a folder whose names are wanted', async () => {
+test('all objects below a folder whose names are wanted, and are such as a file may have', async () => {
   const found = await objectsAt('s3://sets/in coming/', isTable);
   assert.deepEqual(found, [
     { name: 'a.csv', path: 's3://sets/in coming/a.csv', bytes: 5, modified: TIME },
