@@ -35,7 +35,7 @@ export async function openForModel(
   try {
     if (source.table?.note) warn(source.table.note);
     if (source.table?.filled) log(`${name}: ${source.table.filled}`);
-    if (source.images && images) assertSameShape(name, source.shape!, images.shape, run);
+    if (source.shape && images) assertSameShape(name, source.shape, images.shape, run);
     if (source.dim !== columns)
       throw new UserError(
         `${name} has ${source.dim} columns, the run ${run} was trained on ${columns}: pass rows of the same columns`,

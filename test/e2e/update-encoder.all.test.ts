@@ -167,9 +167,11 @@ describe('dpmesh update refuses, of a run with an encoder', () => {
     refused(await dpmesh(updateArgs(run, data, path('refused'))), ...says);
     assert.ok(!existsSync(path('refused')));
   };
-  test('images of another size, and rows that are in it already', async () => {
-    writeNpy(path('wide.npy'), '<f4', [10, 6, 8], new Float32Array(480));
-    await refuses(path('run'), path('wide.npy'), 'wide.npy', '48', '40');
+  test('images of another size or shape, and rows that are in it already', async () => {
+    writeNpy(path('large.npy'), '<f4', [10, 6, 8], new Float32Array(480));
+    await refuses(path('run'), path('large.npy'), 'large.npy has images of shape (6, 8)', '(5, 8)');
+    writeNpy(path('turned.npy'), '<f4', [10, 8, 5], new Float32Array(400));
+    await refuses(path('run'), path('turned.npy'), 'turned.npy has images of shape (8, 5)');
     await refuses(path('run-b'), second, 'second.npy', 'update 1');
     await refuses(path('run-b'), first, 'the first run');
   });
