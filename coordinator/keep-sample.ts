@@ -1,19 +1,20 @@
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import { priority } from '../model/random.ts';
-import { ofFirst } from '../model/state.ts';
+import { ofFirst, onSample } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
 import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
-/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not of a graph, nor with an encoder. */
+/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows. Not with an encoder. */
 export async function keepForUpdates(context: RunContext, state: RunState): Promise<void> {
   const { layout, out } = context;
-  const { run, data, encoding, clusters, labelled, update } = state;
-  if (encoding || clusters!.graph) return;
+  const { run, data, encoding, labelled, update } = state;
+  if (encoding) return;
   const stream = labelled!.stream ?? (await firstSample(context, state));
+  const { state: own } = labelled!;
   await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),
@@ -21,7 +22,7 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
     spent: { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 },
     dataSummary: data!,
     transform: run!.transform,
-    state: { ...ofFirst(labelled!.state, stream.ids.length), merged: [], steps: [] },
+    state: { ...onSample(ofFirst(own, stream.ids.length), own.sample), merged: [], steps: [] },
     ended: state.ended,
     stream,
   });
@@ -33,7 +34,7 @@ const ROWS_AT_ONCE = 1 << 20;
 /** Writes the rows of the sample of a first run. */
 async function firstSample({ config, layout, out, source }: RunContext, state: RunState): Promise<Stream> {
   const { found } = state.labelled!;
-  const { sample } = state.clusters!;
+  const { sample, graph } = state.clusters!;
   const k = found.counts.filter((rows) => rows > 0).length;
   const priorityOf = priority(config.seed);
   const rows: number[] = [];
@@ -45,7 +46,7 @@ async function firstSample({ config, layout, out, source }: RunContext, state: R
   await out.npy(SAMPLE, '<f4', [rows.length, layout.dim], values);
   return {
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
-    most: Math.max(rows.length, config.sample ?? leastSample(layout.dim)),
+    most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
     labels: Int32Array.from(rows, (row) => found.labels[row]),
     ids: Array.from({ length: k }, (_, cluster) => cluster),

@@ -1,15 +1,17 @@
-import { fromRaw, modelRows, type Transform } from '../data/transform.ts';
-import { labelsByMixture } from '../model/classifier.ts';
+import { fromRaw, missedLength, modelRows, type Transform } from '../data/transform.ts';
+import { classify, labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Niw } from '../model/gaussian/niw.ts';
 import { wholeShapes } from '../model/graph/whole-shapes.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { type Mixture, mStep } from '../model/mixture.ts';
+import { layersOf } from '../model/nets/net.ts';
 import { weightSmoothing } from '../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/scores.ts';
 import type { State } from '../model/state.ts';
-import { driftOf, explained } from '../model/stream/drift.ts';
+import { type Drift, driftOf, explained } from '../model/stream/drift.ts';
+import { graphDriftOf } from '../model/stream/graph-drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters } from './describe.ts';
@@ -75,30 +77,30 @@ export function createTrainer(host: TrainerHost) {
     /** How new rows, as they are in the file, differ from those that clusters were trained on. */
     drift: async (
       transform: Transform,
-      { mixture, prior }: State,
+      { mixture, prior, graph, net, sample }: State,
       before: Float32Array,
       fresh: Float32Array,
-    ) => {
-      const [own, other] = [before, fresh].map((rows) => modelRows(transform, fromRaw(transform, rows)));
-      return driftOf(mixture, prior, own, other);
+    ): Promise<{ drift: Drift; arrivals: Float64Array }> => {
+      const ys = [before, fresh].map((rows) => fromRaw(transform, rows));
+      const [own, other] = ys.map((y) => modelRows(transform, y));
+      if (!graph) return driftOf(mixture, prior, own, other);
+      const [old, now] = ys.map((y, i) => ({
+        rows: [own, other][i],
+        labels: classify({ net: layersOf(net) }, y),
+        missed: missedLength(transform, y),
+      }));
+      return graphDriftOf(old, now, { d: mixture.d, k: mixture.k, sample: sample.rows });
     },
     /** The clusters that explain rows, as they are in the file; −1 of those that none explains. */
     explained: async (transform: Transform, { mixture, prior }: State, rows: Float32Array) =>
       explained(mixture, prior, modelRows(transform, fromRaw(transform, rows))),
-    /** The clusters with which an update begins, given those before; they are trained from now on. */
-    async update(before: State): Promise<State> {
+    /** The clusters with which an update begins, given those before, and which of these each row of the sample had (`Likelihood`); they are trained from now on. */
+    async update(before: State, clusters: Int32Array): Promise<State> {
       const { sample, schedule } = run;
       const idle = { loss: null, lossSinceChange: null, frozen: 0, untilStep: schedule.every };
       const { patience } = schedule;
-      state = await training.lookFirst({
-        ...before,
-        ...idle,
-        epoch: 0,
-        sample,
-        patience,
-        merged: [],
-        steps: [],
-      });
+      const ready = { ...before, ...idle, epoch: 0, sample, patience, merged: [], steps: [] };
+      state = await training.goOn(ready, clusters);
       return state;
     },
     /** From now on these clusters are trained. */

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { openSource } from '../data/open.ts';
+import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
 import { priority } from '../model/random.ts';
-import { ofUnits, renumbered, withoutClusters } from '../model/state.ts';
+import { ofUnits, onSample, renumbered, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf, type Drift } from '../model/stream/drift.ts';
 import { comesBack } from '../model/stream/fading.ts';
@@ -69,14 +70,18 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
       const { clusters } = state;
       const { sample, layout, stream, transform, state: base, read } = state.update!;
       const data = state.data ?? (await firstReading(context, state, 1));
-      const { covariance, seen } = stream;
-      const same = { transform, covariance, seen, prior: base.prior };
+      const { covariance, weight } = stream;
+      const likelihood = base.graph ? 'graph' : 'gaussian';
+      // Copies are few of the rows that still count; merges are of all that were seen.
+      const seen = base.graph ? weight : stream.seen;
+      const same = { likelihood, transform, covariance, seen, prior: base.prior } as const;
       const run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
       const next = { ...state, data, run };
       out.json('run.json', runFile(metadataOf(context, next, read.hashes), null));
       announce(context, clusters, (clusters ?? base).mixture.k, sample.rows);
       if (clusters) goOn(context, clusters);
+      if (clusters?.graph?.copies) publishTransform({ dispatcher, transform }, 1, clusters.graph.copies);
       return next;
     },
   };
@@ -135,6 +140,19 @@ export function updateStages(context: RunContext): Record<'draw' | 'prepare' | '
     },
   };
   return { draw, prepare, label };
+}
+
+/** Of each row of the sample the cluster that it had, −1 of new ones, −2 of outliers: as training begins with. */
+export async function clustersBefore({ stream, sample, transform }: Update): Promise<Int32Array> {
+  const places = new Map(stream.ids.map((id, k) => [id, k]));
+  const clusters = stream.labels.map((label) => places.get(label) ?? -1);
+  if (transform.fences) {
+    const flags = outliersIn(await sample.read(0, sample.rows), sample.dim, transform.fences);
+    flags.forEach((isOutlier, row) => {
+      if (isOutlier) clusters[row] = -2;
+    });
+  }
+  return clusters;
 }
 
 /** Rows by which a cluster is found again. */
@@ -210,10 +228,7 @@ async function drawRows(
       ...aboutCheckpoint(context, layout),
       dataSummary: { ...read, sampleRows: Array<number>(layout.shards).fill(1) },
       transform: base.transform,
-      state: {
-        ...ofUnits(base.state, clusters),
-        sample: { below: 1, rows: layout.rows, smallestShard: 1 },
-      },
+      state: onSample(ofUnits(base.state, clusters), { below: 1, rows: layout.rows, smallestShard: 1 }),
       ended: null,
       stream: next,
     };
@@ -231,6 +246,8 @@ async function drawRows(
 
 /** Operations for log-densities of rows, which take a few seconds; and rows that are looked at for drift, at least and at most. */
 const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [2e9, 500, 20_000];
+/** With a graph, which has no densities. */
+const ROWS_OF_GRAPH = 5_000;
 
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
@@ -239,7 +256,9 @@ async function driftFrom(
   sample: Source,
 ): Promise<{ drift: Drift; arrivals: Float64Array; alarm: string | null }> {
   const { k, d } = state.mixture;
-  const most = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
+  const most = state.graph
+    ? ROWS_OF_GRAPH
+    : Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_OPERATIONS / (k * d * d))));
   const every = Math.ceil(sample.rows / most);
   const before = Array.from({ length: Math.floor(sample.rows / every) }, (_, i) => i * every);
   const { joining } = withNewRows(

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { END_REASONS } from '../model/schedule.ts';
+import { ALARMS } from '../model/stream/drift.ts';
 
 /** Lines of events.jsonl: what they have, and their reading, with distrust, as the file may be damaged, or that of somebody else. */
 
@@ -32,11 +33,12 @@ export const proposal = z.object({
   reason: z.optional(text),
 });
 const proposed = z.extend(proposal, { epoch: count });
-/** How new rows differ from earlier ones (model/stream/drift.ts). */
-export const drift = z.object({
-  rows: count,
-  ...{ nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, moved: number, movedZ: number },
-});
+const shares = { moved: number, movedZ: number };
+/** How new rows differ from earlier ones (model/stream/drift.ts), in the order in which that is found: with it bytes would differ. */
+export const drift = z.union([
+  z.object({ rows: count, nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, ...shares }),
+  z.object({ rows: count, missed: number, missedZ: number, apart: number, apartZ: number, ...shares }),
+]);
 
 /** The fields of each type of event, but for `type` and `time`. */
 const SCHEMAS = {
@@ -107,7 +109,7 @@ const SCHEMAS = {
     workers: seconds,
   }),
   /** Of an update, before it changes anything; `alarms`: what of it matters. */
-  drift: z.extend(drift, { alarms: z.array(z.enum(['unlike', 'less likely', 'shares'])) }),
+  drift: z.intersection(drift, z.object({ alarms: z.array(z.enum(ALARMS)) })),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
     what: z.enum(['born', 'split', 'merged', 'gone', 'returned']),

@@ -51,9 +51,7 @@ export function readStream(run: string): ClusterCheckpoint {
   const refused = (why: string) =>
     new UserError(`${run} cannot be updated: ${why}; train anew with dpmesh train`);
   if (!existsSync(path) || !existsSync(join(run, SAMPLE)))
-    throw refused(
-      'it has kept no sample of its rows, as runs with a graph or an encoder, and of earlier versions',
-    );
+    throw refused('it has kept no sample of its rows, as runs with an encoder, and of earlier versions');
   const files = runFiles(run, recordedHashes(run));
   for (const name of [SAMPLE, STATE]) files.assertIntact(name);
   const saved = readCheckpoint(path);

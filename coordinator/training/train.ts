@@ -5,7 +5,7 @@ import {
   type Change,
   type EndReason,
   hasSettled,
-  isJoining,
+  isLast,
   nextChange,
   type Proposal,
   type Step,
@@ -35,7 +35,7 @@ export interface Observer {
 
 /** Has training found all that it will? */
 function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
-  if (isJoining(state.steps)) return state.untilStep === 0;
+  if (isLast(state.steps)) return state.untilStep === 0;
   const rows = tempering({ config, d }, state) * state.sample.rows;
   return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
 }
@@ -63,11 +63,8 @@ export function trainingEnd(run: Prepared, state: State): EndReason | null {
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
 export interface Training {
-  /**
-   * A state that was trained on other rows, after a split step with all proposals, before anything moves: rows of a new cluster would
-   * drag the others to them.
-   */
-  lookFirst(state: State): Promise<State>;
+  /** The first step of an update, as of Likelihood. */
+  goOn(state: State, before: Int32Array): Promise<State>;
   /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
   epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
   /** The split or merge step that is due after this epoch, or, without one, for `--clusters`; null if none is. */
@@ -103,16 +100,11 @@ export function trainingOf(run: Run): Training {
   };
 
   return {
-    async lookFirst(state) {
+    async goOn(state, before) {
       publishNet(run, state.net);
       isPublished = true;
       const own = runFor(state);
-      await likelihood.target(own, state);
-      // As after a merge step without a merge, when splits in two have stalled.
-      const before: Step = { kind: 'merge', changed: 0, k: state.mixture.k, progress: null };
-      const step = (emit: Emit) => likelihood.step({ ...own, emit }, { ...state, steps: [before] }, 'split');
-      const after = await taken(step).catch(named);
-      return { ...after, steps: after.steps.slice(1) };
+      return taken((emit) => likelihood.goOn({ ...own, emit }, state, before)).catch(named);
     },
     async epoch(state) {
       if (!isPublished) publishNet(run, state.net);
@@ -124,7 +116,7 @@ export function trainingOf(run: Run): Training {
       const own = runFor(state);
       const join = (emit: Emit) => likelihood.join({ ...own, emit }, state, config.clusters!);
       if (!isAfterEpoch) return taken(join).catch(named);
-      if (state.untilStep > 0 || isJoining(state.steps)) return null;
+      if (state.untilStep > 0 || isLast(state.steps)) return null;
       const step = (emit: Emit) => likelihood.step({ ...own, emit }, state, nextChange(state.steps));
       return taken(step).catch(named);
     },
