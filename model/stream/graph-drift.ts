@@ -43,18 +43,18 @@ export function graphDriftOf(
 }
 
 /**
- * The share of new rows whose neighbours are nearly all new, among no more new rows than earlier ones: hardly any, unless they are where none was
- * before. What the axes miss, and distances, do not show that: in many dimensions all rows are about as far.
+ * The share of new rows whose neighbours are nearly all new, among twice as many earlier ones: hardly any, unless they are where none was before. What
+ * the axes miss, and distances, do not show that: in many dimensions all rows are about as far.
  */
 function apartFrom(before: Float32Array, now: Float32Array, d: number): { share: number; rows: number } {
-  const most = Math.floor(rowsOnMap(d) / 2);
+  const most = rowsOnMap(d);
   const [n, m] = [before, now].map((rows) => rows.length / d);
-  const rows = Math.min(m, n, most);
-  const pool = new Float32Array((Math.min(n, most) + rows) * d);
-  const own = spread(now, d, rows);
-  pool.set(own);
-  pool.set(spread(before, d, Math.min(n, most)), own.length);
-  const k = Math.min(NEIGHBOURS, pool.length / d - 1);
+  const earlier = Math.min(n, Math.floor((2 * most) / 3));
+  const rows = Math.min(m, Math.ceil(earlier / 2));
+  const pool = new Float32Array((rows + earlier) * d);
+  pool.set(spread(now, d, rows));
+  pool.set(spread(before, d, earlier), rows * d);
+  const k = Math.min(NEIGHBOURS, rows + earlier - 1);
   const { index } = nearestRows(pool, d, k);
   let apart = 0;
   for (let row = 0; row < rows; row++) {

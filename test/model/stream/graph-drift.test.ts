@@ -47,9 +47,9 @@ function stream(seed: number) {
 }
 
 describe('drift of a graph run', () => {
-  test('of rows of the same law: no alarm in a dozen batches', () => {
+  test('of rows of the same law: no alarm in nine batches', () => {
     const alarms: Alarm[] = [];
-    for (let seed = 0; seed < 4; seed++) {
+    for (let seed = 0; seed < 3; seed++) {
       const of = stream(seed);
       for (const rows of [50, 300, 800]) {
         const drift = of(rows);
