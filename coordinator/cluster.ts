@@ -1,6 +1,7 @@
 import type { EndReason } from '../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
 import { trainingEnd } from './training/train.ts';
+import { clustersBefore } from './update.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
@@ -23,8 +24,12 @@ export function clusterStage(context: RunContext): RunStage {
         await trainer.resume(state.clusters);
         return state;
       }
-      const clusters = state.update
-        ? await trainer.update(state.update.state, state.update.unchanged)
+      const { update } = state;
+      const clusters = update
+        ? await trainer.update(update.state, {
+            clusters: await clustersBefore(update),
+            unchanged: update.unchanged,
+          })
         : await trainer.start();
       observer?.state(clusters);
       return { ...state, clusters };

@@ -42,15 +42,22 @@ const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)
 
 export function driftText(
   data: string,
-  { nats, unlike, moved, residual = 0 }: Drift,
+  drift: Drift,
   alarms: readonly Alarm[],
   column: string | null,
 ): string {
-  const texts: Record<Alarm, string> = {
-    unlike: `${percent(unlike)} of them are less likely than 99 % of the earlier ones`,
-    'less likely': `they are less likely by ${nats.toFixed(nats < 10 ? 2 : 0)} nats a row`,
-    shares: `the shares of clusters differ by ${percent(moved)} of the rows`,
-    residual: `the encoder rebuilds them with an error that is ${percent(residual)} larger`,
+  const texts: Partial<Record<Alarm, string>> = {
+    ...('nats' in drift
+      ? {
+          unlike: `${percent(drift.unlike)} of them are less likely than 99 % of the earlier ones`,
+          'less likely': `they are less likely by ${drift.nats.toFixed(drift.nats < 10 ? 2 : 0)} nats a row`,
+        }
+      : {
+          missed: `the axes of the run miss at least ${percent(drift.missed)} more of their length`,
+          apart: `${percent(drift.apart)} of them are among each other, with hardly an earlier one near them`,
+        }),
+    residual: `the encoder rebuilds them with an error that is ${percent(drift.residual ?? 0)} larger`,
+    shares: `the shares of clusters differ by ${percent(drift.moved)} of the rows`,
   };
   const why = alarms.map((alarm) => texts[alarm]).join(', and ');
   const most = column ? `; most of all, ${column}` : '';

@@ -1,19 +1,24 @@
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
-import { fromRaw, modelRows, type Transform } from '../data/transform.ts';
+import { fromRaw, missedLength, modelRows, type Transform } from '../data/transform.ts';
+import { classify } from '../model/classifier.ts';
+import { layersOf } from '../model/nets/net.ts';
 import { priority, type Seed } from '../model/random.ts';
 import type { State } from '../model/state.ts';
 import { type Drift, driftOf } from '../model/stream/drift.ts';
+import { graphDriftOf } from '../model/stream/graph-drift.ts';
 import { withNewRows } from '../model/stream/sample.ts';
 
 /** How new rows differ from those that clusters were trained on, by some of both. */
 
 /** Rows that are looked at, at least and at most. */
 const [FEWEST_ROWS, MOST_ROWS] = [500, 20_000];
+/** With a graph, which has no densities. */
+const ROWS_OF_GRAPH = 5_000;
 
 /** How many rows are looked at with so many operations for their log-densities. */
-export const rowsFor = (operations: number, { mixture: { k, d } }: State): number =>
-  Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(operations / (k * d * d))));
+export const rowsFor = (operations: number, { mixture: { k, d }, graph }: State): number =>
+  graph ? ROWS_OF_GRAPH : Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(operations / (k * d * d))));
 
 /** Up to so many rows of the sample, evenly. */
 export function earlierRows(sample: Source, most: number): Promise<Float32Array> {
@@ -31,10 +36,17 @@ export const drawnRows = ({ rows }: Source, most: number, seed: Seed): number[] 
 /** `before`, `fresh`: rows as they are in the file. */
 export function driftBetween(
   transform: Transform,
-  { mixture, prior }: State,
+  { mixture, prior, graph, net, sample }: State,
   before: Float32Array,
   fresh: Float32Array,
 ): { drift: Drift; arrivals: Float64Array } {
-  const [own, other] = [before, fresh].map((rows) => modelRows(transform, fromRaw(transform, rows)));
-  return driftOf(mixture, prior, own, other);
+  const ys = [before, fresh].map((rows) => fromRaw(transform, rows));
+  const [own, other] = ys.map((y) => modelRows(transform, y));
+  if (!graph) return driftOf(mixture, prior, own, other);
+  const [old, now] = ys.map((y, i) => ({
+    rows: [own, other][i],
+    labels: classify({ net: layersOf(net) }, y),
+    missed: missedLength(transform, y),
+  }));
+  return graphDriftOf(old, now, { d: mixture.d, k: mixture.k, sample: sample.rows });
 }

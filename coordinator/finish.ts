@@ -96,7 +96,8 @@ export function describeStage(context: RunContext): RunStage {
         const encoder = encoding && encoderOf(encoding);
         const { T, sampledOutliers } = found;
         const { graph, sample, steps } = state.clusters!;
-        if (graph?.copies) {
+        // Of an update they are in its sample, not among the rows of the data.
+        if (graph?.copies && !stream) {
           const copies = copiesInData(layout, sample.below, graph.copies, sampledOutliers);
           await out.npy(COPIES, '<i4', [layout.rows], copies);
         }
@@ -314,7 +315,9 @@ function notesOfRun(
   const notes = notesOn({
     ...outcome,
     ...{ unexplained: found.unexplained, added, shapes, unknown: run!.unknown },
-    ...{ config, reason: ended!, d, rows: outcome.sizes.reduce((a, b) => a + b, 0), steps, graph },
+    ...{ config, reason: ended!, d, rows: outcome.sizes.reduce((a, b) => a + b, 0), steps },
+    // Copies among the rows of a stream have no file that says which they are.
+    graph: graph && labelled!.stream ? { ...graph, copies: null } : graph,
     sampled: graph?.copies?.of.length ?? sample.rows,
     columns: { mean, min, max, variance, names: source.names ?? null },
   });

@@ -1,7 +1,7 @@
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import { priority } from '../model/random.ts';
-import { ofFirst } from '../model/state.ts';
+import { ofFirst, onSample } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { withUpdate } from '../model/stream/history.ts';
 import type { Stream } from '../model/stream/stream.ts';
@@ -11,12 +11,12 @@ import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts'
 import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
-/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or their latent vectors. Not of a graph. */
+/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or of their latent vectors. */
 export async function keepForUpdates(context: RunContext, state: RunState): Promise<void> {
   const { out } = context;
-  const { layout, run, data, clusters, labelled, update } = state;
-  if (clusters!.graph) return;
+  const { layout, run, data, labelled, update } = state;
   const stream = labelled!.stream ?? (await firstSample(context, state));
+  const { state: own } = labelled!;
   await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),
@@ -24,7 +24,7 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
     spent: { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 },
     dataSummary: data!,
     transform: run!.transform,
-    state: { ...ofFirst(labelled!.state, stream.ids.length), merged: [], steps: [] },
+    state: { ...onSample(ofFirst(own, stream.ids.length), own.sample), merged: [], steps: [] },
     ended: state.ended,
     stream,
   });
@@ -38,7 +38,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
   const { config, out } = context;
   const { source, layout, data, encoding } = state;
   const { found } = state.labelled!;
-  const { sample } = state.clusters!;
+  const { sample, graph } = state.clusters!;
   const k = found.counts.filter((rows) => rows > 0).length;
   const priorityOf = priority(config.seed);
   const ids = Array.from({ length: k }, (_, cluster) => cluster);
@@ -51,7 +51,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
   await out.npy(SAMPLE, '<f4', [rows.length, layout.dim], values);
   return {
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
-    most: Math.max(rows.length, config.sample ?? leastSample(layout.dim)),
+    most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
     labels: Int32Array.from(rows, (row) => found.labels[row]),
     since: new Int32Array(rows.length),

@@ -37,7 +37,7 @@ import {
 } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
-import type { Prepared, Run } from './training/run-context.ts';
+import type { Before, Prepared, Run } from './training/run-context.ts';
 import { runBy, type Training, trainingOf } from './training/train.ts';
 
 /** What the training has done by the main thread, which has the sockets, the files and the page. */
@@ -109,13 +109,13 @@ export function createTrainer(host: TrainerHost) {
       const isNew = Array.from(all, (label, row) => since[row] > looked[label]);
       return unchangedClusters(mixture, prior, own, all, isNew);
     },
-    /** The clusters with which an update begins, given those before, and which of these need no search; they are trained from now on. */
-    async update(before: State, unchanged: readonly boolean[]): Promise<State> {
+    /** The clusters with which an update begins, given those before; they are trained from now on. */
+    async update(from: State, before: Before): Promise<State> {
       const { sample, schedule } = run;
       const idle = { loss: null, lossSinceChange: null, frozen: 0, untilStep: schedule.every };
       const { patience } = schedule;
-      const start = { ...before, ...idle, epoch: 0, sample, patience, merged: [], steps: [] };
-      state = await training.lookFirst(start, unchanged);
+      const ready = { ...from, ...idle, epoch: 0, sample, patience, merged: [], steps: [] };
+      state = await training.goOn(ready, before);
       return state;
     },
     /** From now on these clusters are trained. */

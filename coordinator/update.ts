@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { openSource } from '../data/open.ts';
+import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
 import { priority } from '../model/random.ts';
-import { ofUnits, renumbered, withoutClusters } from '../model/state.ts';
+import { ofUnits, onSample, renumbered, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf, type Drift } from '../model/stream/drift.ts';
 import { comesBack } from '../model/stream/fading.ts';
@@ -89,8 +90,11 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const { clusters } = state;
       const { sample, layout, stream, transform, state: base, read } = state.update!;
       const data = state.data ?? (await firstReading(context, state, 1));
-      const { covariance, seen } = stream;
-      const same = { transform, covariance, seen, prior: base.prior };
+      const { covariance, weight } = stream;
+      const likelihood = base.graph ? 'graph' : 'gaussian';
+      // Copies are few of the rows that still count; merges are of all that were seen.
+      const seen = base.graph ? weight : stream.seen;
+      const same = { likelihood, transform, covariance, seen, prior: base.prior } as const;
       const run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
       const next = { ...state, data, run };
@@ -98,6 +102,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       out.json('run.json', runFile(metadataOf(context, next, hashes), null));
       announce(context, clusters, (clusters ?? base).mixture.k, sample.rows);
       if (clusters) goOn(context, clusters);
+      if (clusters?.graph?.copies) publishTransform({ dispatcher, transform }, 1, clusters.graph.copies);
       return next;
     },
   };
@@ -175,6 +180,19 @@ async function assertNewRows(context: RunContext, hashes: Uint8Array): Promise<v
   if (relabel) await assertParts(context, parts);
 }
 
+/** Of each row of the sample the cluster that it had, −1 of new ones, −2 of outliers: as training begins with. */
+export async function clustersBefore({ stream, sample, transform }: Update): Promise<Int32Array> {
+  const places = new Map(stream.ids.map((id, k) => [id, k]));
+  const clusters = stream.labels.map((label) => places.get(label) ?? -1);
+  if (transform.fences) {
+    const flags = outliersIn(await sample.read(0, sample.rows), sample.dim, transform.fences);
+    flags.forEach((isOutlier, row) => {
+      if (isOutlier) clusters[row] = -2;
+    });
+  }
+  return clusters;
+}
+
 /** Rows by which a cluster is found again. */
 const ENOUGH_ROWS = 6;
 
@@ -194,11 +212,12 @@ async function idsBefore(
   return labels.map((label, i) => (label < 0 && few.has(ids[found[i]]) ? ids[found[i]] : label));
 }
 
-/** Which clusters are as the last search for splits left them. */
+/** Which clusters are as the last search for splits left them; of a graph, where there is no such search, none. */
 async function unchangedClusters(
   { trainer }: RunContext,
   { stream: { ids, labels, since, looked }, state, sample, transform }: Omit<Update, 'unchanged'>,
 ): Promise<boolean[]> {
+  if (state.graph) return [];
   const rows = await sample.read(0, sample.rows);
   const places = new Map(ids.map((id, k) => [id, k]));
   const known = labels.map((label) => places.get(label) ?? -1);
@@ -257,10 +276,7 @@ async function drawRows(
       ...aboutCheckpoint(context, layout),
       dataSummary: { ...read, sampleRows: Array<number>(layout.shards).fill(1) },
       transform: base.transform,
-      state: {
-        ...ofUnits(base.state, clusters),
-        sample: { below: 1, rows: layout.rows, smallestShard: 1 },
-      },
+      state: onSample(ofUnits(base.state, clusters), { below: 1, rows: layout.rows, smallestShard: 1 }),
       ended: null,
       stream: next,
     };

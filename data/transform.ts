@@ -331,6 +331,17 @@ export function fromRaw(transform: Transform, raw: Float32Array): Float32Array {
   return networkRows(transform, rows);
 }
 
+/** Of each row y the share of its squared length that the axes miss; 0 where rows are not scaled to unit length. */
+export function missedLength({ normalize, columns, dim, bias, scale }: Transform, y: Float32Array) {
+  const missed = new Float64Array(y.length / dim);
+  if (!normalize || columns) return missed;
+  return missed.map((_, row) => {
+    let seen = 0;
+    for (let a = 0; a < dim; a++) seen += ((y[row * dim + a] - bias[a]) * scale[a]) ** 2;
+    return 1 - seen;
+  });
+}
+
 /** Most axes onto which features are projected. */
 export const MOST_FEATURE_AXES = 64;
 /** Axes with a smaller share of the largest eigenvalue are rounding error. */

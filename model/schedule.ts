@@ -135,10 +135,12 @@ export interface Step {
   closest?: Proposal;
   /** A merge step that joined clusters against their evidence, for `--clusters`. */
   joined?: true;
+  /** No step that could change K follows. */
+  last?: true;
 }
 
-/** Do merge steps only join what is more than the wanted clusters? */
-export const isJoining = (steps: readonly Step[]) => !!steps.at(-1)?.joined;
+/** Has the last step been taken, after which the net only learns its clusters? But merge steps may join more, for `--clusters`. */
+export const isLast = (steps: readonly Step[]) => steps.at(-1)?.joined ?? steps.at(-1)?.last ?? false;
 
 /** Steps that `hasStalled` and `hasSettled` look at, the last ones: splits and merges alternate, so five are merges. */
 const KEPT_STEPS = 10;

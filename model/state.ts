@@ -123,6 +123,13 @@ export function ofUnits(state: State, order: Order): State {
   };
 }
 
+/** The state as training on other rows takes it over: of the graph it has γ alone. */
+export const onSample = (state: State, sample: Sample): State => ({
+  ...state,
+  sample,
+  ...(state.graph && { graph: { ...state.graph, copies: null, labels: new Int32Array(sample.rows) } }),
+});
+
 /** The state with these clusters without rows, by the net and by the mixture. */
 export function withoutClusters(state: State, clusters: readonly number[]): State {
   const { net, mixture } = state;

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { END_REASONS } from '../model/schedule.ts';
+import { ALARMS } from '../model/stream/drift.ts';
 
 /** Lines of events.jsonl: what they have, and their reading, with distrust, as the file may be damaged, or that of somebody else. */
 
@@ -13,9 +14,6 @@ export type Departure = (typeof DEPARTURES)[number];
 /** What makes rows a cluster (docs/algorithm.md, sections 1 and 11). */
 export const LIKELIHOODS = ['gaussian', 'graph'] as const;
 export type Likelihood = (typeof LIKELIHOODS)[number];
-
-/** How new rows may differ from earlier ones so that it matters (model/stream/drift.ts). */
-export const DRIFT_ALARMS = ['unlike', 'less likely', 'shares', 'residual'] as const;
 
 /** What may become of a cluster in an update (model/stream/lineage.ts). */
 export const FATES = ['born', 'split', 'merged', 'gone', 'returned'] as const;
@@ -38,12 +36,17 @@ export const proposal = z.object({
   reason: z.optional(text),
 });
 const proposed = z.extend(proposal, { epoch: count });
-/** How new rows differ from earlier ones (model/stream/drift.ts). */
-export const drift = z.object({
-  rows: count,
-  ...{ nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, moved: number, movedZ: number },
+const shares = {
+  ...{ moved: number, movedZ: number },
   ...{ residual: z.optional(number), residualZ: z.optional(number) },
-});
+};
+/** How new rows differ from earlier ones (model/stream/drift.ts), in the order in which that is found: with it bytes would differ. */
+export const drift = z.union([
+  z.object({
+    ...{ rows: count, nats: number, likelihoodZ: number, unlike: number, unlikeZ: number, ...shares },
+  }),
+  z.object({ rows: count, missed: number, missedZ: number, apart: number, apartZ: number, ...shares }),
+]);
 
 /** The fields of each type of event, but for `type` and `time`. */
 const SCHEMAS = {
@@ -114,7 +117,7 @@ const SCHEMAS = {
     workers: seconds,
   }),
   /** Of this update, before it changes anything; `alarms`: what of it matters. */
-  drift: z.extend(drift, { update: count, alarms: z.array(z.enum(DRIFT_ALARMS)) }),
+  drift: z.intersection(drift, z.object({ update: count, alarms: z.array(z.enum(ALARMS)) })),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
     what: z.enum(FATES),

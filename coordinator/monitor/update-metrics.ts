@@ -1,4 +1,5 @@
-import { DRIFT_ALARMS, FATES, type RunEvent } from '../../view/events.ts';
+import { ALARMS } from '../../model/stream/drift.ts';
+import { FATES, type RunEvent } from '../../view/events.ts';
 import type { Reading } from './metric.ts';
 
 /** The metrics of updates, from their events alone: how new rows differ, and what became of clusters. */
@@ -10,8 +11,12 @@ export const UPDATE_HELP = {
   drift_unlikely_ratio: 'Share of new rows that are less likely than 99 % of the earlier ones.',
   drift_moved_ratio:
     'Share of new rows that would have to change clusters for the shares of these to be as before.',
+  drift_missed_ratio:
+    'Graph likelihood: by how much more of a row’s length the axes of the run miss, as a share of it.',
+  drift_apart_ratio: 'Graph likelihood: share of new rows whose neighbours are nearly all new as well.',
+  drift_residual_ratio: 'With an encoder: by what share the error with which it rebuilds new rows is larger.',
   'drift_deviate{measure}':
-    'The same as normal deviates of what chance gives: nats, unlikely, moved. Above 3.9 they are less than 1e-4 by chance.',
+    'The same as normal deviates of what chance gives: nats, unlikely, missed, apart, residual, moved. Above 3.9 they are less than 1e-4 by chance.',
   'drift_alarm{alarm}': '1 if the new rows differ in this way so that it matters, else 0.',
   'drift_alarms_total{alarm}': 'Updates whose new rows differ in this way.',
   'lineage_total{what}': 'What became of clusters in updates: born, split, merged, gone, returned.',
@@ -28,7 +33,7 @@ export type UpdateCounters = ReturnType<typeof createUpdateCounters>;
 export function createUpdateCounters() {
   const self = {
     drift: null as Drift | null,
-    alarms: zeros(DRIFT_ALARMS),
+    alarms: zeros(ALARMS),
     lineage: zeros(FATES),
     event(event: RunEvent): void {
       if (event.type === 'drift') {
@@ -53,16 +58,26 @@ export function updateReaders(counters: UpdateCounters): Record<keyof typeof UPD
   return {
     update: ofDrift(({ update }) => update),
     drift_rows: ofDrift(({ rows }) => rows),
-    drift_nats: ofDrift(({ nats }) => nats),
-    drift_unlikely_ratio: ofDrift(({ unlike }) => unlike),
+    drift_nats: ofDrift((drift) => ('nats' in drift ? drift.nats : null)),
+    drift_unlikely_ratio: ofDrift((drift) => ('nats' in drift ? drift.unlike : null)),
+    drift_missed_ratio: ofDrift((drift) => ('nats' in drift ? null : drift.missed)),
+    drift_apart_ratio: ofDrift((drift) => ('nats' in drift ? null : drift.apart)),
+    drift_residual_ratio: ofDrift(({ residual }) => residual ?? null),
     drift_moved_ratio: ofDrift(({ moved }) => moved),
-    'drift_deviate{measure}': ofDrift(({ likelihoodZ, unlikeZ, movedZ }) => [
-      ['nats', likelihoodZ],
-      ['unlikely', unlikeZ],
-      ['moved', movedZ],
-    ]),
+    'drift_deviate{measure}': ofDrift((drift) => {
+      const { movedZ, residualZ } = drift;
+      const own: Record<string, number> =
+        'nats' in drift
+          ? { nats: drift.likelihoodZ, unlikely: drift.unlikeZ }
+          : { missed: drift.missedZ, apart: drift.apartZ };
+      return Object.entries({
+        ...own,
+        moved: movedZ,
+        ...(residualZ !== undefined && { residual: residualZ }),
+      });
+    }),
     'drift_alarm{alarm}': ofDrift(({ alarms }) =>
-      DRIFT_ALARMS.map((alarm) => labelled([alarm, Number(alarms.includes(alarm))])),
+      ALARMS.map((alarm) => labelled([alarm, Number(alarms.includes(alarm))])),
     ),
     'drift_alarms_total{alarm}': () => Object.entries(counters.alarms).map(labelled),
     'lineage_total{what}': () => Object.entries(counters.lineage),

@@ -128,6 +128,7 @@ const clusterHeader = z.object({
       exhaustive: z.optional(z.literal(true)),
       closest: z.optional(proposal),
       joined: z.optional(z.literal(true)),
+      last: z.optional(z.literal(true)),
     }),
   ),
   k: z.int().check(z.positive()),

@@ -51,7 +51,7 @@ export function readStream(run: string): ClusterCheckpoint {
   const path = join(run, STATE);
   const refused = (why: string) => refusal(run, why);
   if (!existsSync(path) || !existsSync(join(run, SAMPLE)))
-    throw refused('it has kept no sample of its rows, as runs with a graph, and of earlier versions');
+    throw refused('it has kept no sample of its rows, as runs of earlier versions');
   const files = runFiles(run, recordedHashes(run));
   for (const name of [SAMPLE, STATE]) files.assertIntact(name);
   const saved = readCheckpoint(path);

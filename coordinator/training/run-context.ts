@@ -25,7 +25,7 @@ export interface Prepared {
   /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
-  /** Rows of the stream, of which the sample of an update is; undefined: there are none but those of the layout. */
+  /** Rows of the stream, of which the sample of an update is; with a graph what they weigh; undefined: there are none but those of the layout. */
   readonly seen?: number;
   readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
   /** In training, rows go to clusters by the mixture: the clustering net does not train. */
@@ -63,6 +63,8 @@ export interface Likelihood {
   subTargets(run: Run, state: State): Promise<Parts[]>;
   /** Is the mixture estimated anew in this epoch? */
   isMStepDue(state: State): boolean;
+  /** The first step of an update, of a state that was trained on other rows, before anything moves. */
+  goOn(run: Run, state: State, before: Before): Promise<State>;
   /** A split or merge step: the state with other clusters, and nets that follow. */
   step(run: Run, state: State, change: Change): Promise<State>;
   /** A merge step for `--clusters`, once training has settled on more: a cut of the tree of merges, whatever the data say. */
@@ -82,6 +84,14 @@ export interface LikelihoodKind {
   /** Do rows of d columns go to clusters by the mixture in training, not by the clustering net? */
   byMixture(config: RunConfig, d: number): boolean;
   create(run: Omit<Run, 'likelihood'>): Likelihood;
+}
+
+/** What an update knows of the clusters that it begins with. */
+export interface Before {
+  /** Of each row of the sample, in the order of the file, the cluster that it had, −1 if it is new, −2 if it is an outlier. */
+  clusters: Int32Array;
+  /** Which clusters a search for splits would find as the last one left them. */
+  unchanged: readonly boolean[];
 }
 
 /** How a run begins. */

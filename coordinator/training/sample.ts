@@ -86,6 +86,13 @@ function eachSampled(layout: Layout, below: number, visit: (row: number, shard: 
       for (let row = start; row < start + count; row++) if (priorityOf(row) < below) visit(row, shard);
 }
 
+/** The sampled rows, shard by shard, each in file order. */
+export function sampledInOrder(layout: Layout, below: number): number[] {
+  const rows: number[] = [];
+  eachSampled(layout, below, (row) => rows.push(row));
+  return rows;
+}
+
 /**
  * For each row of the data the first one of its group of near copies, −1 for one that has none or is not in the sample. `outliers`: rows
  * of the sample's shards that are not in it, as outliers.
@@ -97,10 +104,7 @@ export function copiesInData(
   outliers: readonly number[][],
 ): Int32Array {
   const apart = new Set(outliers.flat());
-  const rows: number[] = [];
-  eachSampled(layout, below, (row) => {
-    if (!apart.has(row)) rows.push(row);
-  });
+  const rows = sampledInOrder(layout, below).filter((row) => !apart.has(row));
   const first = new Map<number, number>();
   const groups = new Map<number, number>();
   copies.of.forEach((group, i) => {

@@ -5,7 +5,7 @@ import {
   type Change,
   type EndReason,
   hasSettled,
-  isJoining,
+  isLast,
   nextChange,
   type Proposal,
   type Step,
@@ -16,7 +16,7 @@ import type { Emit } from '../../view/events.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import { createRounds, shardSizes } from './rounds.ts';
-import type { Prepared, Run } from './run-context.ts';
+import type { Before, Prepared, Run } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
@@ -40,7 +40,7 @@ export interface Observer {
 
 /** Has training found all that it will? */
 function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
-  if (isJoining(state.steps)) return state.untilStep === 0;
+  if (isLast(state.steps)) return state.untilStep === 0;
   const rows = tempering({ config, d }, state) * state.sample.rows;
   return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
 }
@@ -68,11 +68,8 @@ export function trainingEnd(run: Prepared, state: State): EndReason | null {
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
 export interface Training {
-  /**
-   * A state that was trained on other rows, after a split step with all proposals, before anything moves: rows of a new cluster would
-   * drag the others to them. `unchanged`: clusters that are not searched for further ones.
-   */
-  lookFirst(state: State, unchanged: readonly boolean[]): Promise<State>;
+  /** The first step of an update, as of Likelihood. */
+  goOn(state: State, before: Before): Promise<State>;
   /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
   epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
   /** The split or merge step that is due after this epoch, or, without one, for `--clusters`; null if none is. */
@@ -108,17 +105,11 @@ export function trainingOf(run: Run): Training {
   };
 
   return {
-    async lookFirst(state, unchanged) {
+    async goOn(state, before) {
       publishNet(run, state.net);
       isPublished = true;
       const own = runFor(state);
-      await likelihood.target(own, state);
-      // As after a merge step without a merge, when splits in two have stalled.
-      const before: Step = { kind: 'merge', changed: 0, k: state.mixture.k, progress: null };
-      const step = (emit: Emit) =>
-        likelihood.step({ ...own, emit, unchanged }, { ...state, steps: [before] }, 'split');
-      const after = await taken(step).catch(named);
-      return { ...after, steps: after.steps.slice(1) };
+      return taken((emit) => likelihood.goOn({ ...own, emit }, state, before)).catch(named);
     },
     async epoch(state) {
       if (!isPublished) publishNet(run, state.net);
@@ -130,7 +121,7 @@ export function trainingOf(run: Run): Training {
       const own = runFor(state);
       const join = (emit: Emit) => likelihood.join({ ...own, emit }, state, config.clusters!);
       if (!isAfterEpoch) return taken(join).catch(named);
-      if (state.untilStep > 0 || isJoining(state.steps)) return null;
+      if (state.untilStep > 0 || isLast(state.steps)) return null;
       const step = (emit: Emit) => likelihood.step({ ...own, emit }, state, nextChange(state.steps));
       return taken(step).catch(named);
     },

@@ -1,4 +1,4 @@
-import { type Change, isJoining, type Proposal, quietSteps, type Step } from '../schedule.ts';
+import { type Change, isLast, type Proposal, quietSteps, type Step } from '../schedule.ts';
 
 /** How nearly split and merge steps would have ended on another number of clusters. */
 
@@ -41,7 +41,7 @@ export function closestProposal(proposals: readonly Proposal[]): Proposal | unde
  * after a merge step for `--clusters`, and before the first step.
  */
 export function evidenceForK(steps: readonly Step[], labels: ArrayLike<number>): EvidenceForK | null {
-  if (!steps.length || isJoining(steps)) return null;
+  if (!steps.length || isLast(steps)) return null;
   const quiet = steps.slice(steps.length - quietSteps(steps));
   const closest = (of: readonly Step[], kind: Change, isAccepted: boolean) =>
     closestProposal(

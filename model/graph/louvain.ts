@@ -44,8 +44,11 @@ export function quality(graph: Graph, labels: Int32Array, gamma: number): number
  * @param start labels from 0 on, below n, from which it begins; by default each row is a cluster
  * @returns the rows' labels 0 … K−1, numbered in order of first appearance
  */
-export function partition(...args: Parameters<typeof partitionInSteps>): Int32Array {
-  const steps = partitionInSteps(...args);
+export const partition = (...args: Parameters<typeof partitionInSteps>): Int32Array =>
+  ended(partitionInSteps(...args));
+
+/** What steps return in the end. */
+export function ended<T>(steps: Generator<void, T>): T {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -75,13 +78,21 @@ export function* partitionInSteps(
 }
 
 /** Nodes of a level, with their degrees: those of the rows that they stand for, weights between these included. */
-interface Level {
+export interface Level {
   readonly graph: Graph;
   readonly degree: Float64Array;
 }
 
-/** One iteration, from these labels of the rows. */
-function* climb(rows: Level, from: Int32Array, penalty: number, rng: Rng): Generator<void, Int32Array> {
+/**
+ * One iteration, from these labels of the rows, below their number; those that it returns are numbered from 0. `penalty`: γ over the sum of all
+ * degrees, of which the rows here may have a part.
+ */
+export function* climb(
+  rows: Level,
+  from: Int32Array,
+  penalty: number,
+  rng: Rng,
+): Generator<void, Int32Array> {
   let level = rows;
   let labels = from.slice();
   let found: Int32Array = labels;
@@ -97,7 +108,7 @@ function* climb(rows: Level, from: Int32Array, penalty: number, rng: Rng): Gener
   }
 }
 
-const numbered = (n: number) => Int32Array.from({ length: n }, (_, i) => i);
+export const numbered = (n: number) => Int32Array.from({ length: n }, (_, i) => i);
 
 /** Numbers labels below n in order of first appearance, in place. Returns how many there are. */
 function renumber(labels: Int32Array): number {
@@ -174,7 +185,7 @@ function moveNodes({ graph, degree }: Level, labels: Int32Array, penalty: number
 }
 
 /** The level whose nodes are the clusters 0 … `clusters`−1. The weight within one is in its degree alone. */
-function aggregated({ graph, degree }: Level, labels: Int32Array, clusters: number): Level {
+export function aggregated({ graph, degree }: Level, labels: Int32Array, clusters: number): Level {
   const { starts, index, weight } = graph;
   const n = labels.length;
   const first = new Int32Array(clusters + 1);

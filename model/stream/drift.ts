@@ -10,15 +10,11 @@ import type { Mixture } from '../mixture.ts';
  */
 
 /** How new rows differ from earlier ones. */
-export interface Drift {
+export type Drift = MixtureDrift | GraphDrift;
+
+interface SharesDrift {
   /** New rows that were looked at. */
   rows: number;
-  /** By how much they are less likely, in nats a row, and that in standard errors. */
-  nats: number;
-  likelihoodZ: number;
-  /** The share of them that is less likely than 99 % of the earlier rows, and that as a normal deviate of 1 %. */
-  unlike: number;
-  unlikeZ: number;
   /** The share of rows that would have to change clusters for the shares of these to be as before, and the G statistic of the two as a normal deviate. */
   moved: number;
   movedZ: number;
@@ -27,23 +23,53 @@ export interface Drift {
   residualZ?: number;
 }
 
+export interface MixtureDrift extends SharesDrift {
+  /** By how much they are less likely, in nats a row, and that in standard errors. */
+  nats: number;
+  likelihoodZ: number;
+  /** The share of them that is less likely than 99 % of the earlier rows, and that as a normal deviate of 1 %. */
+  unlike: number;
+  unlikeZ: number;
+}
+
+/** With the graph likelihood, which has no densities (graph-drift.ts). */
+export interface GraphDrift extends SharesDrift {
+  /** By how much more of a row's length, at least, the axes of the run miss, as a share of it, and that in standard errors. */
+  missed: number;
+  missedZ: number;
+  /** The share of them whose neighbours are nearly all new as well, and that as a normal deviate of 1 %. */
+  apart: number;
+  apartZ: number;
+}
+
 /** What of it is worth an alarm: less than 1e-4 by chance, and large enough to matter. */
-export type Alarm = 'unlike' | 'less likely' | 'shares' | 'residual';
+export const ALARMS = ['unlike', 'less likely', 'missed', 'apart', 'shares', 'residual'] as const;
+export type Alarm = (typeof ALARMS)[number];
 
 /** Normal deviates of 1e-4 on one side, and on both. */
 const [ONE_SIDED, TWO_SIDED] = [3.72, 3.89];
-const [LEAST_UNLIKE, LEAST_NATS, LEAST_MOVED, LEAST_RESIDUAL] = [0.02, 0.1, 0.1, 0.1];
+const [LEAST_UNLIKE, LEAST_NATS, LEAST_MISSED, LEAST_MOVED, LEAST_RESIDUAL] = [0.02, 0.1, 0.02, 0.1, 0.1];
 /** The share of earlier rows that are as unlikely. */
 const UNLIKELY = 0.01;
 
-export function alarmsOf({ nats, likelihoodZ, unlike, unlikeZ, moved, movedZ, ...drift }: Drift): Alarm[] {
-  const { residual = 0, residualZ = 0 } = drift;
-  return [
-    ...(unlikeZ > ONE_SIDED && unlike > LEAST_UNLIKE ? (['unlike'] as const) : []),
-    ...(likelihoodZ > TWO_SIDED && nats > LEAST_NATS ? (['less likely'] as const) : []),
-    ...(movedZ > ONE_SIDED && moved > LEAST_MOVED ? (['shares'] as const) : []),
-    ...(residualZ > ONE_SIDED && residual > LEAST_RESIDUAL ? (['residual'] as const) : []),
-  ];
+export function alarmsOf(drift: Drift): Alarm[] {
+  const { moved, movedZ, residual = 0, residualZ = 0 } = drift;
+  const own =
+    'nats' in drift
+      ? {
+          unlike: drift.unlikeZ > ONE_SIDED && drift.unlike > LEAST_UNLIKE,
+          'less likely': drift.likelihoodZ > TWO_SIDED && drift.nats > LEAST_NATS,
+        }
+      : {
+          missed: drift.missedZ > TWO_SIDED && drift.missed > LEAST_MISSED,
+          apart: drift.apartZ > ONE_SIDED && drift.apart > LEAST_UNLIKE,
+        };
+  const found = {
+    ...own,
+    shares: movedZ > ONE_SIDED && moved > LEAST_MOVED,
+    residual: residualZ > ONE_SIDED && residual > LEAST_RESIDUAL,
+  };
+  return ALARMS.filter((alarm) => found[alarm as keyof typeof found]);
 }
 
 /**
@@ -55,7 +81,7 @@ export function driftOf(
   prior: Niw,
   before: Float32Array,
   fresh: Float32Array,
-): { drift: Drift; arrivals: Float64Array } {
+): { drift: MixtureDrift; arrivals: Float64Array } {
   const { k } = mixture;
   const own = densities(mixture, prior, before);
   const old = withoutThemselves(own, mixture, prior);
@@ -64,9 +90,27 @@ export function driftOf(
   const [first, second] = [momentsOf(old), momentsOf(now)];
   const bound = Float64Array.from(old).sort()[Math.floor(UNLIKELY * n)];
   const unlike = now.filter((value) => value < bound).length / m;
-  const counts = [own.labels, labels].map((of) => {
+  const { arrivals, ...shares } = sharesDrift(own.labels, labels, k);
+  const drift = {
+    rows: m,
+    nats: first.mean - second.mean,
+    // A few rows may happen to be alike.
+    likelihoodZ:
+      (first.mean - second.mean) /
+      Math.sqrt(first.variance / n + Math.max(first.variance, second.variance) / m),
+    unlike,
+    unlikeZ: rarityDeviate(unlike, n, m),
+    ...shares,
+  };
+  return { drift, arrivals };
+}
+
+/** How the shares of k clusters differ, given labels of earlier and of new rows; `arrivals`: of each cluster the share of the new ones. */
+export function sharesDrift(before: Int32Array, now: Int32Array, k: number) {
+  const [n, m] = [before.length, now.length];
+  const counts = [before, now].map((labels) => {
     const count = new Float64Array(k);
-    for (const label of of) count[label]++;
+    for (const label of labels) count[label]++;
     return count;
   });
   let [G, cells, moved] = [0, 0, 0];
@@ -82,20 +126,15 @@ export function driftOf(
       if (count > 0) G += 2 * count * Math.log(count / (rows * expected));
     moved += Math.abs(a / n - b / m) / 2;
   }
-  const drift = {
-    rows: m,
-    nats: first.mean - second.mean,
-    // A few rows may happen to be alike.
-    likelihoodZ:
-      (first.mean - second.mean) /
-      Math.sqrt(first.variance / n + Math.max(first.variance, second.variance) / m),
-    unlike,
-    unlikeZ: shareDeviate(unlike, UNLIKELY, 1 / (1 / n + 1 / m)),
-    moved,
-    movedZ: cells > 1 ? chiSquaredDeviate(G, cells - 1) : 0,
+  return {
+    ...{ moved, movedZ: cells > 1 ? chiSquaredDeviate(G, cells - 1) : 0 },
+    arrivals: counts[1].map((count) => count / m),
   };
-  return { drift, arrivals: counts[1].map((count) => count / m) };
 }
+
+/** The deviate of a share of m rows that 1 % of n earlier ones have. */
+export const rarityDeviate = (share: number, n: number, m: number): number =>
+  shareDeviate(share, UNLIKELY, 1 / (1 / n + 1 / m));
 
 /** The normal deviate of a share among so many rows, where a share `expected` is: the signed root of the likelihood ratio, also right for few rows. */
 function shareDeviate(share: number, expected: number, rows: number): number {
@@ -110,7 +149,7 @@ export function chiSquaredDeviate(x: number, degrees: number): number {
   return (Math.cbrt(x / degrees) - (1 - v)) / Math.sqrt(v);
 }
 
-function momentsOf(values: Float64Array) {
+export function momentsOf(values: Float64Array) {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
   return { mean, variance };

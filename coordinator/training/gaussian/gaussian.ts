@@ -72,6 +72,15 @@ function gaussianLikelihood(initK: number): Likelihood {
     publish({ ...run, byMixture: true }, state.mixture);
     return rowsSource(run, state);
   };
+  const step: Likelihood['step'] = async (run, state, change) => {
+    withMixture(run, state);
+    const rows = looksAtOverlap(run) ? clusterRows : null;
+    const after =
+      change === 'split'
+        ? await splitStep(run, state, byEvidence(run, state), rows)
+        : await mergeStep(run, state, rows);
+    return withLargeSample(run, after);
+  };
   return {
     name: 'gaussian',
     initK,
@@ -83,15 +92,15 @@ function gaussianLikelihood(initK: number): Likelihood {
     subTargets: async (run, state) =>
       isSubMStepDue(run, state) ? estimateSubClusters(run, state) : state.parts,
     isMStepDue: ({ frozen }) => frozen === 0,
-    async step(run, state, change) {
-      withMixture(run, state);
-      const rows = looksAtOverlap(run) ? clusterRows : null;
-      const after =
-        change === 'split'
-          ? await splitStep(run, state, byEvidence(run, state), rows)
-          : await mergeStep(run, state, rows);
-      return withLargeSample(run, after);
+    // A split step with all proposals: EM would drag clusters to the rows of a new one.
+    async goOn(run, state, { unchanged }) {
+      publish(run, state.mixture);
+      // As after a merge step without a merge, when splits in two have stalled.
+      const before = { kind: 'merge' as const, changed: 0, k: state.mixture.k, progress: null };
+      const after = await step({ ...run, unchanged }, { ...state, steps: [before] }, 'split');
+      return { ...after, steps: after.steps.slice(1) };
     },
+    step,
     async join(run, state, clusters) {
       withMixture(run, state);
       return withLargeSample(run, await joinStep(run, state, clusters));

@@ -10,6 +10,7 @@ import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
 import { byCluster, mostClusters } from '../rounds.ts';
 import type { Levels, Likelihood, LikelihoodKind, Run } from '../run-context.ts';
+import { goOn } from './go-on.ts';
 import {
   FEWEST_ROWS,
   type GraphRun,
@@ -120,6 +121,7 @@ function graphLikelihood(graphs: GraphSource): Likelihood {
     },
     // Once the net has learned new clusters, and before a step finds others.
     isMStepDue: ({ untilStep, lossSinceChange }) => untilStep === 1 || lossSinceChange === null,
+    goOn: (run, state, { clusters }) => goOn(run, graphs, state, clusters),
     step: async (run, state, change) =>
       (change === 'split' ? splitStep : mergeStep)(await of(run, state), state),
     join: async (run, state, clusters) => joinStep(await of(run, state), state, clusters),

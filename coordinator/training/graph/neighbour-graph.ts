@@ -46,7 +46,7 @@ export interface GraphSource {
   of(sample: Pick<Sample, 'below'>, copies?: Copies | null): Promise<SampleGraph>;
 }
 
-type Means = Pick<Run, 'dispatcher' | 'd' | 'layout' | 'transform' | 'half'>;
+type Means = Pick<Run, 'dispatcher' | 'd' | 'layout' | 'transform' | 'half' | 'seen'>;
 
 /** Graphs of the sample that the workers have by their transform; the last one is kept. */
 export function graphSource(run: Means): GraphSource {
@@ -66,7 +66,8 @@ async function sampleGraph(run: Means, below: number, known?: Copies | null): Pr
   if (known === undefined) {
     const { index, distance, k, n, starts } = found;
     // As many rows in the data as a cluster has, at least, are a cluster.
-    const of = nearCopies(index, distance, k, Math.ceil((FEWEST_ROWS * n) / run.layout.rows) - 1);
+    const rows = Math.max(n, run.seen ?? run.layout.rows);
+    const of = nearCopies(index, distance, k, Math.ceil((FEWEST_ROWS * n) / rows) - 1);
     copies = of && { of, starts };
     publishTransform(run, below, copies);
     if (copies) found = await neighboursOf(run);

@@ -307,11 +307,7 @@ export async function joinStep(of: GraphRun, state: State, clusters: number): Pr
   return changeClusters(run, state, 'merge', units, labelsOf(joined), true);
 }
 
-/**
- * The state after a step of the graph likelihood: units of the nets are copied or dropped, and the rows keep the clusters that they
- * have been given (`labels`) until the clustering net has learned them. The mixture, which describes the clusters but decides
- * nothing, follows with the next epoch.
- */
+/** The state after a step of the graph likelihood. */
 function changeClusters(
   run: Run,
   state: State,
@@ -320,19 +316,28 @@ function changeClusters(
   labels: Int32Array,
   joined = false,
 ): State {
-  const { mixture } = state;
-  const changed = units.some(({ fresh }) => fresh) ? Math.max(1, Math.abs(units.length - mixture.k)) : 0;
+  const changed = units.some(({ fresh }) => fresh)
+    ? Math.max(1, Math.abs(units.length - state.mixture.k))
+    : 0;
   const after = withChange(run, state, {
     ...{ kind, changed, k: units.length, progress: null },
     ...(kind === 'split' && { exhaustive: true as const }),
     ...(joined && { joined: true as const }),
   });
-  if (!changed) return after;
+  return changed ? withClusters(run, after, units, labels) : after;
+}
+
+/**
+ * The state with other clusters: units of the nets are copied or dropped, and the rows keep the clusters that they have been given (`labels`) until the
+ * clustering net has learned them. The mixture, which describes the clusters but decides nothing, follows with the next epoch.
+ */
+export function withClusters(run: Run, state: State, units: OutputUnit[], labels: Int32Array): State {
+  const { mixture } = state;
   const of = <T>(values: readonly T[]) => units.map(({ from }) => values[from]);
   const weights = units.map(({ from, share }) => mixture.weights[from] * share);
   const sum = weights.reduce((a, b) => a + b, 0);
   return {
-    ...withUnits(run, after, units),
+    ...withUnits(run, state, units),
     mixture: {
       ...mixture,
       k: units.length,

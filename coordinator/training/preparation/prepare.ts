@@ -44,7 +44,10 @@ export interface PrepareInput {
 }
 
 /** What an update takes from the run before: it does not change as new rows come. */
-export type Unchanged = Pick<Run, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'>;
+export interface Unchanged
+  extends Pick<Run, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'> {
+  likelihood: Run['likelihood']['name'];
+}
 
 /** What it is prepared by. */
 export interface Preparing extends RoundDispatcher {
@@ -112,15 +115,19 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   return runOf(kind, dispatcher, { config, layout, sample, transform, covariance, prior, why, unknown });
 }
 
-/** The same for an update, of a mixture: nothing is decided anew, and all rows of its sample are trained on. */
+/** The same for an update: nothing is decided anew, and all rows of its sample are trained on. */
 export function prepareUpdate(
-  same: Unchanged,
+  { likelihood, ...same }: Unchanged,
   dispatcher: Preparing,
   { sampleRows, hashes }: DataMoments,
 ): Run {
+  const sample = sampleOf(1, sampleRows);
   publishHashes({ dispatcher }, hashes);
   publishTransform({ dispatcher, transform: same.transform }, 1);
-  return runOf(gaussian, dispatcher, { ...same, sample: sampleOf(1, sampleRows), why: null, unknown: null });
+  const kind = { gaussian, graph }[likelihood];
+  const config = kind.configure(same.config, sample.rows, same.transform.dim, () => {});
+  const why = likelihood === 'graph' ? 'as in the run before' : null;
+  return runOf(kind, dispatcher, { ...same, config, sample, why, unknown: null });
 }
 
 type Fixed = Pick<

@@ -1,0 +1,199 @@
+// Updates of runs with the graph likelihood: topics of an embedding keep their ids, a new one is found; the same bytes whoever computes them.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import { writeNpy } from '../../data/npy.ts';
+import { predict } from '../../index.ts';
+import {
+  checkpointsOf,
+  dpmesh,
+  embeddedData,
+  eventsOf,
+  jsonOf,
+  K,
+  labelsOf,
+  MANY,
+  ofType,
+  resultHashes,
+  resumed,
+  runFileOf,
+  scratch,
+  sha256,
+  start,
+  times,
+  trainArgs,
+  until,
+  writeRows,
+} from './support.ts';
+
+const ROWS = 3000;
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const all = embeddedData(folder, 'all', ROWS);
+/** The topic that is not in the first rows. */
+const LATE = 5;
+
+/** Writes the rows from one number to another, of these topics, each passed through `change`. */
+function rowsFrom(
+  name: string,
+  from: number,
+  to: number,
+  has: (topic: number) => boolean = () => true,
+  copies = 0,
+) {
+  const numbers = Array.from({ length: to - from }, (_, i) => from + i).filter((i) => has(all.classes[i]));
+  const own = [...numbers, ...numbers.slice(0, copies)];
+  const rows = Float32Array.from(own.flatMap((i) => [...all.rows.subarray(i * MANY, (i + 1) * MANY)]));
+  // Copies are not quite the same.
+  for (let p = numbers.length * MANY; p < rows.length; p++) rows[p] *= 1 + 1e-6 * (p % 5);
+  writeNpy(path(name), '<f4', [own.length, MANY], rows);
+  return { data: path(name), classes: own.map((i) => all.classes[i]) };
+}
+const first = rowsFrom('first.npy', 0, 1200, (topic) => topic !== LATE);
+const same = rowsFrom('same.npy', 1200, 1800, (topic) => topic !== LATE, 8);
+const late = rowsFrom('late.npy', 1800, ROWS);
+
+const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
+  ...['update', path(run), '--data', data, '--out', path(out), '--json', '--no-report', '--no-http'],
+  ...more,
+];
+const stateOf = (run: string) => [
+  ...resultHashes(path(run)),
+  ...['stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) => sha256(join(path(run), name))),
+];
+const lineageOf = (run: string) => JSON.parse(readFileSync(join(path(run), 'lineage.json'), 'utf8'));
+/** The share of rows that have the id of most rows of their topic. */
+function purity(labels: ArrayLike<number>, classes: readonly number[]): number {
+  const counts = new Map<string, number>();
+  classes.forEach((topic, row) => {
+    const key = `${topic} ${labels[row]}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  });
+  const most = [...new Set(classes)].map((topic) =>
+    Math.max(...[...counts].filter(([key]) => key.startsWith(`${topic} `)).map(([, rows]) => rows)),
+  );
+  return most.reduce((a, b) => a + b, 0) / classes.length;
+}
+
+before(async () => {
+  const { k, ari } = jsonOf(await dpmesh(trainArgs(first.data, path('run'), '--no-http')));
+  assert.equal(runFileOf(path('run')).likelihood?.name, 'graph');
+  assert.equal(k, K - 1, String(ari));
+  jsonOf(await dpmesh(updateArgs('run', same.data, 'run-a', '--workers', 1)));
+  jsonOf(await dpmesh(updateArgs('run-a', late.data, 'run-b', '--workers', 1)));
+});
+
+describe('an update of a graph run', () => {
+  test('with rows of the same topics: ids and K stay, at the same γ, in few epochs', async () => {
+    const { ids, lineage, drift } = lineageOf('run-a');
+    assert.deepEqual([[...ids].sort(), lineage, drift.alarms], [[0, 1, 2, 3, 4], [], []]);
+    const before = await predict({ run: path('run'), data: same.data });
+    const after = labelsOf(path('run-a')).data;
+    const kept = before.labels.filter((label, i) => label === after[i]).length;
+    assert.ok(kept >= 0.99 * before.rows, `${kept} of ${before.rows} rows`);
+    const [old, now] = ['run', 'run-a'].map((run) => runFileOf(path(run)));
+    assert.equal(now.likelihood!.resolution, old.likelihood!.resolution);
+    assert.ok(now.result!.epochs <= old.result!.epochs / 2, `${now.result!.epochs} epochs`);
+  });
+
+  test('with a new topic: it is born, under a new id, and the drift tells before', async () => {
+    const { ids, lineage, drift } = lineageOf('run-b');
+    assert.deepEqual([...ids].sort(), [0, 1, 2, 3, 4, 5]);
+    assert.deepEqual(lineage, [{ what: 'born', id: 5 }]);
+    const labels = labelsOf(path('run-b')).data;
+    assert.ok(purity(labels, late.classes) >= 0.99);
+    const topic = late.classes.indexOf(LATE);
+    assert.equal(labels[topic], 5);
+    assert.ok(drift.alarms.includes('apart'), JSON.stringify(drift));
+    const [warning] = ofType(eventsOf(path('run-b')), 'warning');
+    assert.match(warning.message, /late\.npy: .* % of them are among each other, with hardly an earlier one/);
+    const again = await predict({ run: path('run-b'), data: late.data });
+    assert.deepEqual([...again.labels], [...labels]);
+    assert.equal(runFileOf(path('run-b')).result!.k, K);
+  });
+
+  test('has a report, and a cut', async () => {
+    assert.equal((await dpmesh(['plot', path('run-b'), '--out', path('report')])).code, 0);
+    const { clusters } = jsonOf(await dpmesh(['cut', path('run-b'), '--clusters', 2, '--json']));
+    assert.equal(clusters.length, 2);
+  });
+
+  test('with a half-life: a topic without rows is gone, and returns under its id', async () => {
+    const few = (name: string, from: number, to: number, has: (topic: number) => boolean) =>
+      rowsFrom(name, from, to, has).data;
+    const without = few('without.npy', 0, ROWS, (topic) => topic !== 2 && topic !== 4);
+    jsonOf(await dpmesh(updateArgs('run-b', without, 'gone', '--half-life', 250)));
+    const { ids, lineage } = lineageOf('gone');
+    assert.equal(ids.length, K - 2);
+    const both = [0, 1, 2, 3, 4, 5].filter((id) => !ids.includes(id));
+    assert.deepEqual(
+      new Set(lineage.map(({ what, id }: { what: string; id: number }) => `${what} ${id}`)),
+      new Set(both.map((id) => `gone ${id}`)),
+    );
+    const back = few('back.npy', 1500, ROWS, (topic) => topic !== 4);
+    jsonOf(await dpmesh(updateArgs('gone', back, 'back', '--half-life', 1000)));
+    const labels = labelsOf(path('back')).data;
+    const [{ what, id }, ...others] = lineageOf('back').lineage;
+    assert.deepEqual([what, both.includes(id), others], ['returned', true, []]);
+    const before = await predict({ run: path('run-b'), data: back });
+    const kept = before.labels.filter((label, i) => label === labels[i]).length;
+    assert.ok(kept >= 0.98 * before.rows, `${kept} of ${before.rows}`);
+  });
+});
+
+describe('what an update does with', () => {
+  test('near copies: they are one row of the graph, also of a run that is resumed', () => {
+    const [newest] = checkpointsOf(path('run-a')).reverse();
+    const { state } = decodeCheckpoint(
+      readFileSync(join(path('run-a'), 'checkpoints', newest)),
+    ) as ClusterCheckpoint;
+    const { of } = state.graph!.copies!;
+    assert.equal(of.filter((group, row) => group !== row).length, 8);
+    assert.equal(state.graph!.labels.length, of.length - 8);
+    assert.ok(!existsSync(join(path('run-a'), 'copies.npy')));
+  });
+
+  test('outliers: they are labelled, and no rows of the graph', async () => {
+    const change = (row: number, x: number, column: number) =>
+      column === 3 && row % 200 === 7 ? (row % 400 === 7 ? 1e4 : -2e4) : x;
+    const odd = (name: string, from: number, to: number) =>
+      writeRows(
+        path(name),
+        times(to - from, (i) =>
+          all.rows
+            .slice((from + i) * MANY, (from + i + 1) * MANY)
+            .map((x, column) => change(from + i, x, column)),
+        ),
+      );
+    jsonOf(await dpmesh(trainArgs(odd('odd.npy', 0, 1200), path('odd'), '--no-http')));
+    const { outliers } = jsonOf(await dpmesh(updateArgs('odd', odd('odd-2.npy', 1200, 1800), 'odd-2')));
+    assert.equal(outliers, 3);
+    const { ids, lineage } = lineageOf('odd-2');
+    assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3, 4, 5], []]);
+    assert.ok(purity(labelsOf(path('odd-2')).data, [...all.classes.subarray(1200, 1800)]) >= 0.99);
+  });
+});
+
+describe('the same bytes of an update of a graph run', () => {
+  test('by three workers', async () => {
+    jsonOf(await dpmesh(updateArgs('run', same.data, 'three', '--workers', 3)));
+    assert.deepEqual(stateOf('three'), stateOf('run-a'));
+  });
+
+  for (const [when, isSo] of [
+    ['its sample is drawn', (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt'))],
+    ['it has a checkpoint', (run: string) => checkpointsOf(run).length > 0],
+    ['rows are labelled', (run: string) => existsSync(join(run, 'labels.npy'))],
+  ] as const)
+    test(`killed once ${when}, and resumed`, async () => {
+      rmSync(path('killed'), { recursive: true, force: true });
+      const running = start(updateArgs('run', same.data, 'killed', '--workers', 2, '--checkpoint-every', 0));
+      await until(when, () => isSo(path('killed')), running);
+      await running.killAll();
+      jsonOf(await resumed(path('killed')));
+      assert.deepEqual(stateOf('killed'), stateOf('run-a'));
+      assert.deepEqual(readdirSync(join(path('killed'), 'stream')).sort(), ['sample.npy', 'state.ckpt']);
+    });
+});
