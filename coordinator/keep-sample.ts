@@ -58,7 +58,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
     ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },
     ...{ drift: null, alarm: null },
-    parts: [partOf(config, layout, (encoding ?? data!).hashes)],
+    parts: [partOf(config, layout, (encoding ?? data!).hashes, 0)],
     peaks: found.counts
       .slice(0, k)
       .map((weight, k) => ({ weight, T: scaleStatistics(found.T[k], rows.length / layout.rows) })),

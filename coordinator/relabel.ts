@@ -42,7 +42,7 @@ export async function relabel(
   parts: readonly Part[],
 ): Promise<void> {
   const { config, dispatcher, out, serve } = context;
-  for (const [index, part] of parts.entries()) {
+  for (const part of parts) {
     const source = await openPart(context, part);
     const layout = layoutOf(source.rows, source.dim, part.shards, config.seed);
     serve(source, layout);
@@ -50,7 +50,7 @@ export async function relabel(
     let { hashes } = await (encoding ? readForEncoder(context, rows) : firstReading(context, rows, 0));
     if (fingerprint(hashes) !== part.fingerprint)
       throw gone(part, 'has changed since its rows were taken in');
-    const codes = `relabelled/${index}-codes.npy`;
+    const codes = `relabelled/${part.update}-codes.npy`;
     if (encoding) {
       rows = await encodeRows(context, { ...encoding, hashes }, rows, codes);
       ({ hashes } = await firstReading(context, rows, 0));
@@ -60,7 +60,7 @@ export async function relabel(
     const labels: typeof nowhere = {
       pieces: (name, dtype, shape) =>
         name === 'labels.npy'
-          ? out.pieces(`relabelled/${index}.npy`, dtype, shape)
+          ? out.pieces(`relabelled/${part.update}.npy`, dtype, shape)
           : nowhere.pieces(name, dtype, shape),
     };
     await labelWithIds({ ...context, run, labels: null, out: labels }, rows.layout, state, centres, ids);

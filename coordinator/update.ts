@@ -13,7 +13,7 @@ import { comesBack } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
-import { afterUpdate, withoutFaded } from '../model/stream/stream.ts';
+import { afterUpdate, withoutFaded, withPart } from '../model/stream/stream.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { readForEncoder, residualOfRows } from './encode.ts';
@@ -29,7 +29,7 @@ import {
   type Update,
   type UpdateRequest,
 } from './run-state.ts';
-import type { ClusterCheckpoint } from './storage/checkpoint.ts';
+import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
 import { partOf, readDrawn, readStream, SAMPLE, trainedEncoder, writeDrawn } from './storage/stream-files.ts';
 import { type FullPassResult, nowhere } from './training/full-pass.ts';
@@ -168,14 +168,14 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
 
 /** UserError if rows of these hashes are in the run already, or rows that are to be labelled anew are not there. */
 async function assertNewRows(context: RunContext, hashes: Uint8Array): Promise<void> {
-  const { config, layout, update } = context;
+  const { config, update } = context;
   const { run, relabel } = update!;
   const { parts } = readStream(run).stream!;
-  const part = partOf(config, layout, hashes);
-  const known = parts.findIndex(({ fingerprint }) => fingerprint === part.fingerprint);
-  if (known >= 0)
+  const rows = fingerprint(hashes);
+  const known = parts.find((part) => part.fingerprint === rows);
+  if (known)
     throw new UserError(
-      `${config.data}: its rows are in ${run} already (${known ? `update ${known}` : 'the first run'}), and each counts once; pass other rows`,
+      `${config.data}: its rows are in ${run} already (${known.update ? `update ${known.update}` : 'the first run'}), and each counts once; pass other rows`,
     );
   if (relabel) await assertParts(context, parts);
 }
@@ -258,7 +258,7 @@ async function drawRows(
         ...stream,
         drift,
         alarm,
-        parts: [...stream.parts, partOf(config, layout, hashes)],
+        parts: withPart(stream.parts, partOf(config, layout, hashes, stream.updates + 1)),
         keys: drawn.keys,
         seen: stream.seen + source.rows,
         ...(residual && { residual: pooled(stream.residual!, weight.before, residual, weight.rows) }),

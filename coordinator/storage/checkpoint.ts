@@ -152,7 +152,6 @@ const clusterHeader = z.object({
       residual: z.optional(
         z.object({ rows: z.number(), mean: z.number(), variance: z.number(), gap: z.number() }),
       ),
-      parts: z.array(z.object({ data: z.string(), rows: count, shards: count, fingerprint: z.string() })),
     }),
   ),
   /** Only with the graph likelihood. */
@@ -245,24 +244,30 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ peaks, gone, keys, labels, since, covariance, history, ...about }: Stream) => ({
+const aboutStream = ({ peaks, gone, keys, labels, since, covariance, history, parts, ...about }: Stream) => ({
   ...about,
   ids: [...about.ids],
   looked: [...about.looked],
-  parts: [...about.parts],
   peaks: peaks.map(({ weight }) => weight),
   gone: gone.map(({ id, since }) => ({ id, since })),
 });
-const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history }: Stream) =>
+const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history, parts }: Stream) =>
   tensorsOf({
     ...{ keys, labels, since, covariance },
     // Longer than a header may be.
-    history: new TextEncoder().encode(JSON.stringify(history)),
+    past: new TextEncoder().encode(JSON.stringify({ history, parts })),
     remembered: concat(
       [...peaks, ...gone].map(({ T }) => T),
       Float64Array,
     ),
   });
+
+const pastOf = z.object({
+  history: pastUpdates,
+  parts: z.array(
+    z.object({ update: count, data: z.string(), rows: count, shards: count, fingerprint: z.string() }),
+  ),
+});
 
 /** Of a state of k clusters in d dimensions. */
 function streamFrom(
@@ -272,7 +277,7 @@ function streamFrom(
 ): Stream {
   const keys = take(tensors, 'keys', 'float64');
   const [labels, since] = ['labels', 'since'].map((name) => take(tensors, name, 'int32', keys.length));
-  const history = pastUpdates.parse(JSON.parse(new TextDecoder().decode(take(tensors, 'history', 'uint8'))));
+  const past = pastOf.parse(JSON.parse(new TextDecoder().decode(take(tensors, 'past', 'uint8'))));
   const { ids, next, most, seen } = about;
   const isSound =
     ids.length === k &&
@@ -291,7 +296,7 @@ function streamFrom(
   const all = k + gone.length;
   const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
   return {
-    ...{ ...about, keys, labels, since, covariance, history },
+    ...{ ...about, keys, labels, since, covariance, ...past },
     peaks: peaks.map((weight, i) => ({ weight, T: Ts[i] })),
     gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
   };

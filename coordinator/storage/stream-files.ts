@@ -20,7 +20,13 @@ export const [SAMPLE, STATE] = ['stream/sample.npy', 'stream/state.ckpt'];
 const DRAWN = 'stream/drawn.ckpt';
 
 /** The data of a run, in its manifest. */
-export const partOf = ({ data }: RunConfig, { rows, shards }: Layout, hashes: Uint8Array): Part => ({
+export const partOf = (
+  { data }: RunConfig,
+  { rows, shards }: Layout,
+  hashes: Uint8Array,
+  update: number,
+): Part => ({
+  update,
   data: absolute(data),
   ...{ rows, shards },
   fingerprint: fingerprint(hashes),

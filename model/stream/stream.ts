@@ -5,8 +5,15 @@ import type { Lineage, Named } from './lineage.ts';
 import type { Residual } from './residual.ts';
 import type { StreamSample } from './sample.ts';
 
+/** Parts that are remembered. */
+const MOST_PARTS = 10_000;
+
+export const withPart = (parts: readonly Part[], part: Part): Part[] => [...parts, part].slice(-MOST_PARTS);
+
 /** Rows that have come at once. */
 export interface Part {
+  /** The update that they have come with; 0: the first run. */
+  readonly update: number;
   /** Their path. */
   readonly data: string;
   readonly rows: number;
@@ -19,7 +26,7 @@ export interface Part {
 export interface Stream extends StreamSample {
   /** Updates so far. */
   readonly updates: number;
-  /** The data of the first run and of each update, by their fingerprints. */
+  /** The data of the first run and of each update, the last ones, by their fingerprints. */
   readonly parts: readonly Part[];
   /** Rows so far; and what they weigh now, by the half-lives of updates. */
   readonly seen: number;
