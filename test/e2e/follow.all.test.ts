@@ -421,7 +421,8 @@ describe('dpmesh follow refuses', () => {
     assert.match(metrics, /^dpmesh_follow_parts_waiting\{run="locked"\} 4$/m);
     assert.match(metrics, /^dpmesh_follow_rows_total\{run="locked"\} 0$/m);
     await refuses(followArgs(path('run'), data, '--out', out), 'in use by another follow');
-    running.kill('SIGINT');
+    // As a terminal does: workers get it too.
+    process.kill(-running.pid, 'SIGINT');
     const ended = await running.ended;
     assert.match(ended.stderr, /ends after this batch/);
     assert.deepEqual(
