@@ -55,6 +55,7 @@ export const follow: Command = {
   examples: [
     ['follow runs/x --data incoming', 'labels of each file in runs/x-follow/labels, until Ctrl-C'],
     ["follow runs/x --data 'incoming/*.parquet' --every 600", 'an update every ten minutes, or 10,000 rows'],
+    ['follow runs/x --data - --lazy 0.1 < rows.csv', 'lines of standard input, labelled at once'],
     ['follow runs/x --data incoming --once', 'take what has come since the last time, as from cron'],
   ],
   async handler({

@@ -123,8 +123,12 @@ function describe(event: TimedEvent, measure: string): Description | null {
     case 'merge':
       return said('shrink', `Clusters ${event.clusters.join(' and ')} merged: ${rowsText(event, measure)}`);
     case 'drift': {
-      const { update, rows, nats, unlike, moved } = event;
-      const by = `${threeDigits(nats)} nats less likely, ${percent(unlike)} unlikely, ${percent(moved)} moved`;
+      const { update, rows, moved } = event;
+      const own =
+        'nats' in event
+          ? `${threeDigits(event.nats)} nats less likely, ${percent(event.unlike)} unlikely`
+          : `${percent(event.missed)} of their length missed, ${percent(event.apart)} apart`;
+      const by = `${own}, ${percent(moved)} moved`;
       return said('mark', `Update ${update}: ${count(rows)} new rows compared: ${by}`);
     }
     case 'lineage': {

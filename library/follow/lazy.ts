@@ -13,8 +13,8 @@ import type { FollowState } from './state.ts';
 
 /** Whether a batch is trained on at once, or its rows wait for more. */
 
-/** Operations for log-densities of rows: a tenth of a second. */
-const MOST_OPERATIONS = 1e8;
+/** Operations for log-densities of rows: some hundredths of a second. */
+const MOST_OPERATIONS = 2e7;
 
 /**
  * An update is due once rows that wait have this share of the weight of all, or are as many as the sample has; or if the rows of these parts are unlike those
@@ -40,29 +40,14 @@ async function alarmOf(state: FollowState, parts: readonly Part[]): Promise<stri
   const { path, base, trained, stream } = state.newest();
   if (trained.encoder || base.state.graph) return null;
   const most = rowsFor(MOST_OPERATIONS, base.state);
-  const rowsIn = async <T extends { close(): void }>(
-    source: T,
-    read: (source: T) => Promise<Float32Array>,
-  ) => {
-    try {
-      return await read(source);
-    } finally {
-      source.close();
-    }
-  };
-  const before = await rowsIn(await openSource(join(path, SAMPLE)), (sample) => earlierRows(sample, most));
+  const sample = await openSource(join(path, SAMPLE));
+  const before = await earlierRows(sample, most).finally(sample.close);
   const fresh: Float32Array[] = [];
   for (const part of parts) {
-    const source = await openForModel(trained, state.run, state.pathOf(part), {
-      skipBad: false,
-      log() {},
-      warn() {},
-    });
-    fresh.push(
-      await rowsIn(source, (own) =>
-        rowsAt(own, drawnRows(own, Math.ceil(most / parts.length), String(stream.updates))),
-      ),
-    );
+    const quiet = { skipBad: false, log() {}, warn() {} };
+    const source = await openForModel(trained, state.run, state.pathOf(part), quiet);
+    const drawn = drawnRows(source, Math.ceil(most / parts.length), String(stream.updates));
+    fresh.push(await rowsAt(source, drawn).finally(source.close));
   }
   const now = concat(fresh, Float32Array);
   const { drift } = driftBetween(base.transform!, base.state, before, now);

@@ -10,8 +10,8 @@ import { type CampaignResult, seed, short } from './campaign.ts';
 
 /** In the order of the list. */
 const NAMES = [
-  ...['kills', 'resume', 'update', 'stop', 'netns', 'simulate', 'fuzz', 'strangers'],
-  ...['disk-full', 'soak'],
+  ...['kills', 'resume', 'update', 'follow', 'stop', 'netns', 'simulate'],
+  ...['fuzz', 'strangers', 'disk-full', 'soak'],
 ];
 
 const flags = ['--seed', String(seed), ...(short ? ['--short'] : [])];
