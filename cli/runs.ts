@@ -156,6 +156,12 @@ export const update: Command = {
       describe: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
       defaultDescription: 'none, all rows count the same',
     },
+    'refit-transform': {
+      ...switchFlag(
+        'estimate the transform anew, by the sample, and train from one cluster, as after a column is measured otherwise',
+      ),
+      group: 'Data:',
+    },
     relabel: {
       ...switchFlag(
         'label all earlier rows too, from where they were: relabelled/0.npy of the first run, 1.npy …',
@@ -178,10 +184,18 @@ export const update: Command = {
     ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
     ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
   ],
-  async handler({ run, data, labels, halfLife, relabel, inPlace, ...values }: UpdateValues) {
+  async handler({ run, data, labels, halfLife, refitTransform, relabel, inPlace, ...values }: UpdateValues) {
     const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
-    const rows = { run: String(run), data: await dataPathOf(data), labels, halfLife, relabel, inPlace };
+    const rows = {
+      run: String(run),
+      data: await dataPathOf(data),
+      labels,
+      halfLife,
+      refitTransform,
+      relabel,
+      inPlace,
+    };
     await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
       ...values,
       maxEpochs: 0,
@@ -194,6 +208,7 @@ interface UpdateValues extends RunValues {
   data: string;
   labels?: string;
   halfLife?: number;
+  refitTransform?: boolean;
   relabel?: boolean;
   inPlace?: boolean;
 }

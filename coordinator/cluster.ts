@@ -25,12 +25,13 @@ export function clusterStage(context: RunContext): RunStage {
         return state;
       }
       const { update } = state;
-      const clusters = update
-        ? await trainer.update(update.state, {
-            clusters: await clustersBefore(update),
-            unchanged: update.unchanged,
-          })
-        : await trainer.start();
+      const clusters =
+        update && !context.update!.refit
+          ? await trainer.update(update.state, {
+              clusters: await clustersBefore(update),
+              unchanged: update.unchanged,
+            })
+          : await trainer.start();
       observer?.state(clusters);
       return { ...state, clusters };
     },

@@ -5,6 +5,7 @@ import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { atomOf, gridStep } from '../model/grid.ts';
 import { block } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
+import type { RunConfig } from './config.ts';
 import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
@@ -31,13 +32,9 @@ export function readStage(context: RunContext): RunStage {
         state.data ??
         (await trainer.setOutliersApart({ config, layout, sample }, await firstReading(context, state)));
       if (!encoding) assertUnchanged(context, data.hashes);
-      const names = source.names ?? null;
+      const about = await aboutColumns(config, source, encoding ? null : source);
       // A run that continues from a checkpoint has emitted these warnings before.
-      const categories = dummiesOf(source);
-      const isFew = layout.dim <= FEW_COLUMNS && !isGraph(config, layout.dim);
-      const found = isFew && !encoding ? await exactValues(source) : null;
-      const about = { config, layout, names, categories, ...found };
-      const request = { ...about, arePixels: arePixels(source), isQuiet: isRead };
+      const request = { config, layout, ...about, isQuiet: isRead };
       const known = clusters && (clusters.graph ? 'graph' : 'gaussian');
       const run = await trainer.prepare(request, data, known);
       // Workers opened it by its path, each when it joined: some may have read another file than others.
@@ -82,6 +79,18 @@ export function goOn({ resume, checkpoints, observer }: RunContext, clusters: St
   // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
   if (resume?.from && !checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
   observer?.state(clusters);
+}
+
+/** What columns are, and what is found of them in `rows`, null for latent vectors. */
+export async function aboutColumns(
+  config: RunConfig,
+  source: Source,
+  rows: Source | null,
+): Promise<Omit<PrepareInput, 'config' | 'layout'>> {
+  const isFew = rows && rows.dim <= FEW_COLUMNS && !isGraph(config, rows.dim);
+  const found = isFew ? await exactValues(rows) : null;
+  const about = { categories: dummiesOf(source), arePixels: arePixels(source) };
+  return { names: source.names ?? null, ...about, ...found };
 }
 
 /** The columns of each column of categories, which follow the others. */

@@ -46,6 +46,8 @@ export interface UpdateRequest {
   run: string;
   /** Rows after which one counts half; null: they all count the same. */
   halfLife: number | null;
+  /** The transform is estimated anew, and clusters begin anew with it. */
+  refit?: boolean;
   /** The rows before are labelled too. */
   relabel?: boolean;
 }

@@ -13,12 +13,12 @@ import { comesBack } from '../model/stream/fading.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
-import { afterUpdate, withoutFaded, withPart } from '../model/stream/stream.ts';
+import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { readForEncoder, residualOfRows } from './encode.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
-import { announce, assertUnchanged, firstReading, goOn } from './read.ts';
+import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './read.ts';
 import { assertParts, relabel } from './relabel.ts';
 import {
   aboutCheckpoint,
@@ -36,6 +36,7 @@ import { type FullPassResult, nowhere } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
+import type { Prepared } from './training/run-context.ts';
 
 /**
  * Updates: a run whose clusters go on from those of an earlier run, trained on a bounded sample of all rows so far, and which labels new rows
@@ -89,13 +90,21 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
     async step(state) {
       const { clusters } = state;
       const { sample, layout, stream, transform, state: base, read } = state.update!;
-      const data = state.data ?? (await firstReading(context, state, 1));
       const { covariance, weight } = stream;
-      const likelihood = base.graph ? 'graph' : 'gaussian';
+      const likelihood = base.graph ? ('graph' as const) : ('gaussian' as const);
       // Copies are few of the rows that still count; merges are of all that were seen.
       const seen = base.graph ? weight : stream.seen;
       const same = { likelihood, transform, covariance, seen, prior: base.prior } as const;
-      const run = await trainer.prepareUpdate({ config, layout, ...same }, data);
+      const isRead = state.data !== null;
+      let data = state.data ?? (await firstReading(context, state, 1));
+      let run: Prepared;
+      if (request!.refit) {
+        // As a first run of the rows of the sample.
+        const alone = { ...config, likelihood, sample: 0 };
+        if (!isRead) data = await trainer.setOutliersApart({ config: alone, layout, sample: 1 }, data);
+        const about = await aboutColumns(alone, context.source, state.encoding ? null : sample);
+        run = await trainer.prepare({ config: alone, layout, ...about, isQuiet: isRead }, data, likelihood);
+      } else run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
       const next = { ...state, data, run };
       const { hashes } = state.encoding ?? read;
@@ -128,7 +137,8 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         (cluster) => comesBack(all.found.T[cluster], stream.gone, final.prior, config.alpha),
       );
       const found = asWeighed(all.found, stream.weight / sample.rows);
-      const { stream: after, lineage } = afterUpdate(stream, named, found.counts, all.found, unchanged);
+      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, all.found, unchanged);
+      const after = request!.refit ? refitted(next, run, found.counts, all.found.T) : next;
       for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
       const silhouette = found.sampled.rows.length
@@ -192,6 +202,12 @@ export async function clustersBefore({ stream, sample, transform }: Update): Pro
   }
   return clusters;
 }
+
+/** With the statistics of clusters after the new transform; those of clusters that are gone were after the old one. */
+const refitted = (stream: Stream, { covariance }: Prepared, counts: number[], T: Float64Array[]): Stream => ({
+  ...{ ...stream, covariance, gone: [], looked: stream.ids.map(() => stream.updates) },
+  peaks: stream.ids.map((_, k) => ({ weight: counts[k], T: T[k] })),
+});
 
 /** Rows by which a cluster is found again. */
 const ENOUGH_ROWS = 6;

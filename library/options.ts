@@ -81,6 +81,12 @@ export interface UpdateOptions extends RunOptions {
    */
   halfLife?: number;
   /**
+   * Estimate the transform anew, by the sample, and begin with one cluster, as after a column is measured otherwise. Clusters still keep the
+   * numbers of those whose rows they have. Not of graph runs.
+   * @defaultValue false
+   */
+  refitTransform?: boolean;
+  /**
    * Label all earlier rows too, which are read again from where they were: `relabelled/0.npy` of the first run, `relabelled/1.npy` of the first
    * update, and so on.
    * @defaultValue false

@@ -21,6 +21,7 @@ const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   data: 'any',
   labels: 'any',
   halfLife: 'number',
+  refitTransform: 'boolean',
   relabel: 'boolean',
   inPlace: 'boolean',
   ...RUN_OPTION_KINDS,
@@ -38,7 +39,15 @@ export function update(options: UpdateOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
     assertCompatible(options);
-    const { run: path, data, labels = null, halfLife = null, relabel = false, inPlace = false } = options;
+    const {
+      run: path,
+      data,
+      labels = null,
+      halfLife = null,
+      refitTransform: refit = false,
+      relabel = false,
+      inPlace = false,
+    } = options;
     if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
       throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
     if (inPlace && options.out !== undefined)
@@ -49,7 +58,11 @@ export function update(options: UpdateOptions): Run {
     restored(path);
     const run = readRunFile(path, dpmeshVersion());
     const { readStream, trainedEncoder } = await import('../coordinator/storage/stream-files.ts');
-    readStream(path);
+    const { state } = readStream(path);
+    if (refit && state.graph)
+      throw new UserError(
+        `--refit-transform: ${path} has the graph likelihood, whose clusters have to be found anew by all rows; train anew with dpmesh train`,
+      );
     if (run.config.encoder !== 'none') trainedEncoder(path);
     const paths = fixedPaths();
     const at = paths.fix(path);
@@ -60,7 +73,7 @@ export function update(options: UpdateOptions): Run {
       const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
       const request = {
         config,
-        update: { run: at, halfLife, ...(relabel && { relabel }) },
+        update: { run: at, halfLife, ...(refit && { refit }), ...(relabel && { relabel }) },
         withNames,
         inMemory,
       };

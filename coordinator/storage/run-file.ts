@@ -81,6 +81,7 @@ const schema = z.object({
     z.object({
       run: z.string(),
       halfLife: z.nullable(z.number().check(z.positive())),
+      refit: z.optional(z.boolean()),
       relabel: z.optional(z.boolean()),
     }),
   ),

@@ -63,6 +63,17 @@ const stateOf = (run: string) => [
   ...resultHashes(run),
   ...['stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) => sha256(join(run, name))),
 ];
+/** The share of rows whose cluster is that of most rows of their class. */
+function scoreOf(labels: ArrayLike<number>, classes: ArrayLike<number>): number {
+  const counts = new Map<string, number>();
+  const most = new Map<number, number>();
+  for (let i = 0; i < labels.length; i++) {
+    const pair = `${labels[i]} ${classes[i]}`;
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+    most.set(classes[i], Math.max(most.get(classes[i]) ?? 0, counts.get(pair)!));
+  }
+  return [...most.values()].reduce((a, b) => a + b, 0) / labels.length;
+}
 const lineageOf = (run: string) => JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8'));
 const hashesIn = (run: string) =>
   readdirSync(run, { recursive: true, withFileTypes: true })
@@ -327,6 +338,38 @@ describe('earlier rows', () => {
     writeFileSync(same.data, bytes);
     jsonOf(await resumed(path('stopped')));
     assert.deepEqual(runFileOf(path('stopped')).files, runFileOf(path('again')).files);
+  });
+});
+
+describe('a transform that is estimated anew', () => {
+  test('suits a column that is measured otherwise, and clusters keep their ids', async () => {
+    const scaled = (of: Float32Array) => Float32Array.from(of, (x, p) => (p % D === 2 ? 1000 * x : x));
+    const rows = (from: number, to: number) => scaled(all.rows.slice(from * D, to * D));
+    writeNpy(path('first-km.npy'), '<f4', [6000, D], rows(0, 6000));
+    jsonOf(await dpmesh(trainArgs(path('first-km.npy'), path('km'), ...QUICK)));
+    const half = Float32Array.from(rows(0, 3000), (x, p) => (p % D === 2 ? x / 1000 + 9 : x));
+    writeNpy(path('metres.npy'), '<f4', [3000, D], half);
+    const flags = ['--half-life', 150, '--refit-transform', '--workers', 1];
+    const { k, notes } = jsonOf(
+      await dpmesh(updateArgs(path('km'), path('metres.npy'), path('m'), ...flags)),
+    );
+    assert.match(notes[0], /--refit-transform/);
+    assert.equal(k, K);
+    const labels = labelsOf(path('m')).data;
+    const before = labelsOf(path('km')).data.slice(0, 3000);
+    const right = scoreOf(labels, before);
+    assert.ok(right > 0.99, `${right}`);
+    jsonOf(
+      await dpmesh(
+        updateArgs(path('km'), path('metres.npy'), path('m-again'), ...flags.slice(0, 3), '--workers', 2),
+      ),
+    );
+    assert.deepEqual(stateOf(path('m-again')), stateOf(path('m')));
+    const later = Float32Array.from(half, (x) => x * 1.0001);
+    writeNpy(path('later.npy'), '<f4', [3000, D], later);
+    const next = jsonOf(await dpmesh(updateArgs(path('m'), path('later.npy'), path('m-later'))));
+    assert.deepEqual([next.k, next.notes], [K, []]);
+    assert.deepEqual(lineageOf(path('m-later')).lineage, []);
   });
 });
 
