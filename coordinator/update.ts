@@ -31,7 +31,15 @@ import {
 } from './run-state.ts';
 import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
 import { runFile } from './storage/run-file.ts';
-import { partOf, readDrawn, readStream, SAMPLE, trainedEncoder, writeDrawn } from './storage/stream-files.ts';
+import {
+  knownPart,
+  partOf,
+  readDrawn,
+  readStream,
+  SAMPLE,
+  trainedEncoder,
+  writeDrawn,
+} from './storage/stream-files.ts';
 import { type FullPassResult, nowhere } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
@@ -178,11 +186,10 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
 
 /** UserError if rows of these hashes are in the run already, or rows that are to be labelled anew are not there. */
 async function assertNewRows(context: RunContext, hashes: Uint8Array): Promise<void> {
-  const { config, update } = context;
+  const { config, source, layout, update } = context;
   const { run, relabel } = update!;
   const { parts } = readStream(run).stream!;
-  const rows = fingerprint(hashes);
-  const known = parts.find((part) => part.fingerprint === rows);
+  const known = await knownPart(parts, source, new Map([[layout.shards, fingerprint(hashes)]]));
   if (known)
     throw new UserError(
       `${config.data}: its rows are in ${run} already (${known.update ? `update ${known.update}` : 'the first run'}), and each counts once; pass other rows`,

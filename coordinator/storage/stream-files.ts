@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { remove, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { blockHashes } from '../../data/blocks.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
-import type { Layout } from '../../model/layout.ts';
+import type { Source } from '../../data/source.ts';
+import { type Layout, layoutOf } from '../../model/layout.ts';
 import type { Part } from '../../model/stream/stream.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding } from '../encoder/encoder.ts';
@@ -31,6 +33,27 @@ export const partOf = (
   ...{ rows, shards },
   fingerprint: fingerprint(hashes),
 });
+
+/** Blocks do not depend on it. */
+const ANY_SEED = '0';
+
+/** The part that has these rows; undefined if none does. `known`: their fingerprints by the number of shards, which gets those that are computed. */
+export async function knownPart(
+  parts: readonly Part[],
+  source: Source,
+  known = new Map<number, string>(),
+): Promise<Part | undefined> {
+  for (const part of parts) {
+    if (part.rows !== source.rows) continue;
+    const { shards } = part;
+    if (!known.has(shards)) {
+      const layout = layoutOf(source.rows, source.dim, shards, ANY_SEED);
+      known.set(shards, fingerprint(await blockHashes(source, layout)));
+    }
+    if (known.get(shards) === part.fingerprint) return part;
+  }
+  return undefined;
+}
 
 export async function writeState(out: RunDirectory, checkpoint: ClusterCheckpoint): Promise<void> {
   out.bytes(STATE, Buffer.concat(await encodeCheckpoint(checkpoint)));

@@ -2,12 +2,10 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAtomicFile, makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { fingerprint } from '../../coordinator/storage/checkpoint.ts';
-import { blockHashes } from '../../data/blocks.ts';
+import { knownPart } from '../../coordinator/storage/stream-files.ts';
 import { Unreachable } from '../../data/remote/address.ts';
 import { openForModel } from '../../data/saved/rows-for-model.ts';
 import { NoRows } from '../../data/source.ts';
-import { layoutOf } from '../../model/layout.ts';
 import { predict } from '../predict.ts';
 import type { FoundPart, Lookout } from './arrivals.ts';
 import type { Lines } from './lines.ts';
@@ -179,24 +177,11 @@ export async function nextLines(
   }
 }
 
-/** Blocks do not depend on it. */
-const ANY_SEED = '0';
-
 /** Are these the rows of the first run, or of an update? */
 async function isInStream(path: string, rows: number, { newest, run }: FollowState): Promise<boolean> {
   const { stream, trained } = newest();
-  const alike = stream.parts.filter((part) => part.rows === rows);
-  if (!alike.length) return false;
+  if (stream.parts.every((part) => part.rows !== rows)) return false;
   const source = await openForModel(trained, run, path, { skipBad: false, log() {}, warn() {} });
-  try {
-    const hashed = new Map<number, string>();
-    for (const { shards } of alike)
-      if (!hashed.has(shards)) {
-        const layout = layoutOf(rows, source.dim, shards, ANY_SEED);
-        hashed.set(shards, fingerprint(await blockHashes(source, layout)));
-      }
-    return alike.some((part) => part.fingerprint === hashed.get(part.shards));
-  } finally {
-    source.close();
-  }
+  const part = await knownPart(stream.parts, source).finally(source.close);
+  return part !== undefined;
 }

@@ -456,6 +456,9 @@ describe('dpmesh update refuses', () => {
   test('rows that are in it already', async () => {
     await refuses(path('run-b'), same.data, [], 'same.npy', 'update 1');
     await refuses(path('run-b'), first.data, [], 'the first run');
+    // Whatever the shards.
+    jsonOf(await dpmesh(trainArgs(same.data, path('sharded'), ...QUICK, '--shards', 3)));
+    await refuses(path('sharded'), same.data, [], 'the first run');
   });
   test('a half-life that is none, and a directory that is in use', async () => {
     await refuses(path('run'), same.data, ['--half-life', 0], '--half-life');
