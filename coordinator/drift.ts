@@ -42,7 +42,7 @@ export function driftBetween(
 ): { drift: Drift; arrivals: Float64Array } {
   const ys = [before, fresh].map((rows) => fromRaw(transform, rows));
   const [own, other] = ys.map((y) => modelRows(transform, y));
-  if (!graph) return driftOf(mixture, prior, own, other);
+  if (!graph) return driftOf(mixture, prior, own, other, sample.rows);
   const [old, now] = ys.map((y, i) => ({
     rows: [own, other][i],
     labels: classify({ net: layersOf(net) }, y),

@@ -32,7 +32,6 @@ import { copiesInData } from './training/sample.ts';
 const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
-/** What became of clusters in an update. */
 /** Columns up to which clusters are looked at for pieces of curved shapes. */
 const MOST_FOR_SHAPES = 3;
 

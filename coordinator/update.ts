@@ -65,7 +65,11 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
     async step(state) {
       const { hashes } = await readForEncoder(context, state);
       assertUnchanged(context, hashes);
-      const encoding = { ...trainedEncoder(request!.run), hashes, codes: null };
+      const encoding = {
+        ...trainedEncoder(request!.run, readStream(request!.run).stream!),
+        hashes,
+        codes: null,
+      };
       await assertNewRows(context, hashes);
       await out.create(runFile(metadataOf(context, state, hashes), null));
       return { ...state, encoding };
@@ -142,10 +146,15 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         Int32Array.from(all.found.labels),
         alive.length,
         stream.next,
-        (cluster) => comesBack(all.found.T[cluster], stream.gone, final.prior, config.alpha),
+        // Those that are gone were after the old transform.
+        (cluster) =>
+          comesBack(all.found.T[cluster], request!.refit ? [] : stream.gone, final.prior, config.alpha),
       );
       const found = asWeighed(all.found, stream.weight / sample.rows);
-      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, all.found, unchanged);
+      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, all.found, {
+        unchanged,
+        isSettled: state.ended === 'settled',
+      });
       const after = request!.refit ? refitted(next, run, found.counts, all.found.T) : next;
       for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
@@ -212,7 +221,7 @@ export async function clustersBefore({ stream, sample, transform }: Update): Pro
 
 /** With the statistics of clusters after the new transform; those of clusters that are gone were after the old one. */
 const refitted = (stream: Stream, { covariance }: Prepared, counts: number[], T: Float64Array[]): Stream => ({
-  ...{ ...stream, covariance, gone: [], looked: stream.ids.map(() => stream.updates) },
+  ...{ ...stream, covariance, gone: [] },
   peaks: stream.ids.map((_, k) => ({ weight: counts[k], T: T[k] })),
 });
 

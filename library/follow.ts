@@ -1,3 +1,4 @@
+import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
 import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
@@ -93,7 +94,13 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       }
       const startTime = performance.now();
       const { parts, trains, ...how } = manifest().batch!;
-      const changes = await takeIn(state, { parts, trains, ...how }, { ...computing, log: told });
+      const changes = await takeIn(state, { parts, trains, ...how }, { ...computing, log: told }).catch(
+        (error: unknown) => {
+          // Else its rows would be in the way once they are mended.
+          if (error instanceof UserError && !(error instanceof WriteError)) state.save({ batch: null });
+          throw error;
+        },
+      );
       const seconds = (performance.now() - startTime) / 1000;
       // A problem with others is that of the next batch.
       const { complete, growing } = await lookout(

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { remove } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
@@ -58,12 +57,12 @@ export function update(options: UpdateOptions): Run {
     restored(path);
     const run = readRunFile(path, dpmeshVersion());
     const { readStream, trainedEncoder } = await import('../coordinator/storage/stream-files.ts');
-    const { state } = readStream(path);
+    const { state, stream } = readStream(path);
     if (refit && state.graph)
       throw new UserError(
         `--refit-transform: ${path} has the graph likelihood, whose clusters have to be found anew by all rows; train anew with dpmesh train`,
       );
-    if (run.config.encoder !== 'none') trainedEncoder(path);
+    if (run.config.encoder !== 'none') trainedEncoder(path, stream!);
     const paths = fixedPaths();
     const at = paths.fix(path);
     const place = inPlace ? await replaceable(at) : null;
@@ -88,7 +87,7 @@ export function update(options: UpdateOptions): Run {
     try {
       await withFiles({ data, labels }, work, paths);
     } catch (error) {
-      if (place) remove(place.beside);
+      await place?.discard();
       throw place && error instanceof AbortError
         ? new AbortError(`stopped; ${path} is as it was`, { cause: error.cause })
         : error;

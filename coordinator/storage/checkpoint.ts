@@ -279,16 +279,17 @@ function streamFrom(
   const [labels, since] = ['labels', 'since'].map((name) => take(tensors, name, 'int32', keys.length));
   const past = pastOf.parse(JSON.parse(new TextDecoder().decode(take(tensors, 'past', 'uint8'))));
   const { ids, next, most, seen } = about;
+  const own = new Set(ids);
   const isSound =
     ids.length === k &&
     peaks.length === k &&
     about.looked.length === k &&
     gone.every(({ id }) => id < next && !ids.includes(id)) &&
-    new Set(ids).size === k &&
+    own.size === k &&
     ids.every((id) => id < next) &&
     keys.length <= Math.min(most, seen) &&
     keys.every((key) => key >= 0 && key < 1) &&
-    labels.every((label) => label >= -1 && label < next);
+    labels.every((label) => label === -1 || own.has(label));
   if (!isSound) throw new RangeError('its sample is not one of its clusters');
   const covariance = take(tensors, 'covariance', 'float64');
   if (![d, d * d].includes(covariance.length))

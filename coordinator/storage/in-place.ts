@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, realpathSync, renameSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { draftOf, isAbandoned } from '../../base/drafts.ts';
 import { attempted, remove, syncFolder } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { readRunJson } from '../../data/saved/run-files.ts';
 import { displacedRun, holdDirectory } from './run-lock.ts';
 
 /**
@@ -13,11 +15,13 @@ const besideOf = (run: string) => `${run}.update`;
 
 export type Replaceable = Awaited<ReturnType<typeof replaceable>>;
 
-/** Locks a run that is to be replaced. UserError if it is locked, or what an earlier process has left cannot be removed. */
+/** Locks a run that is to be replaced. UserError if it is locked, or what lies where its update would be made is not an earlier attempt at one. */
 export async function replaceable(run: string) {
   const path = attempted(run, 'opened', () => realpathSync(run));
-  const held = await holdDirectory(path);
   const beside = besideOf(path);
+  if (existsSync(beside) && !isAttempt(beside))
+    throw new UserError(`${beside} is where an update in place is made, and has other files: move it away`);
+  const held = await holdDirectory(path);
   for (const left of leftOf(path)) remove(left);
   return {
     /** Where its update is made. */
@@ -38,12 +42,30 @@ export async function replaceable(run: string) {
       syncFolder(dirname(path));
       remove(aside);
     },
+    /** Removes what was made, unless another process works on it. */
+    async discard(): Promise<void> {
+      if (!existsSync(beside)) return;
+      const own = await holdDirectory(beside).catch(() => null);
+      if (own && isAttempt(beside)) remove(beside);
+      own?.release();
+    },
     release: held.release,
   };
 }
 
+/** Is there an update that is not finished? */
+function isAttempt(path: string): boolean {
+  try {
+    const { update, result } = readRunJson(path) as { update?: unknown; result?: unknown };
+    return update !== undefined && !result;
+  } catch {
+    return false;
+  }
+}
+
 /** Puts a run back in its place if a process was killed as it replaced it, by its update. */
-export function restored(run: string): void {
+export function restored(path: string): void {
+  const run = resolve(path);
   if (existsSync(run) || !leftOf(run).length || !existsSync(besideOf(run))) return;
   attempted(run, 'replaced', () => renameSync(besideOf(run), run));
 }

@@ -7,7 +7,7 @@ import { absolute } from '../../data/remote/address.ts';
 import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import { type Layout, layoutOf } from '../../model/layout.ts';
-import type { Part } from '../../model/stream/stream.ts';
+import type { Part, Stream } from '../../model/stream/stream.ts';
 import type { RunConfig } from '../config.ts';
 import type { Encoding } from '../encoder/encoder.ts';
 import { type ClusterCheckpoint, encodeCheckpoint, fingerprint } from './checkpoint.ts';
@@ -91,7 +91,8 @@ export function readStream(run: string): ClusterCheckpoint {
 }
 
 /** The encoder of a finished run, which its updates have too. UserError if its file is not there, or damaged. */
-export function trainedEncoder(run: string): Encoding {
+export function trainedEncoder(run: string, { residual }: Stream): Encoding {
+  if (!residual) throw refusal(run, `${join(run, STATE)} is not of a run with an encoder`);
   const found = readEncoderIn(run);
   if ('problem' in found) throw refusal(run, found.problem);
   return found.checkpoint.encoding;

@@ -38,8 +38,8 @@ export async function objectsAt(
   let token: string | null = null;
   do {
     const list: string = await readText(s3List({ ...address, key: prefix }, token), MOST_BYTES, signal);
-    for (const [, entry] of list.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
-      const key = decodeURIComponent(field(entry, 'Key').replaceAll('+', ' '));
+    for (const entry of list.split('<Contents>').slice(1)) {
+      const key = decoded(field(entry, 'Key'), data);
       const name = key.slice(prefix.length);
       const isBelow = name.includes('/');
       // A key may be any text, and the name becomes that of a file.
@@ -52,9 +52,22 @@ export async function objectsAt(
           modified: field(entry, 'LastModified'),
         });
     }
+    const last: string | null = token;
     token = /<IsTruncated>true</.test(list) ? field(list, 'NextContinuationToken') : null;
+    if (token !== null && (token === '' || token === last))
+      throw new UserError(`${data}: the store lists some of its objects only: it has no list version 2`);
   } while (token);
   return found;
+}
+
+function decoded(key: string, data: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    throw new UserError(
+      `${data}: the store lists an object whose key is not encoded as it should be: ${key}`,
+    );
+  }
 }
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

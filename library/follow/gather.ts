@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAtomicFile, makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -28,6 +28,9 @@ export interface Gathering {
   signal?: AbortSignal;
   log: (line: string) => void;
 }
+
+/** Bytes of a name, of 255 that a file's may have: that of its labels ends with .npy, and while they are written with a draft's ending. */
+const MOST_NAME = 200;
 
 /** The next batch, whose parts are copied; empty if those that wait for an update have to go first; null if there is none, or it is to end. UserError for a part that does not fit the run. */
 export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
@@ -91,6 +94,11 @@ async function take(found: FoundPart, batch: readonly Part[], gathering: Gatheri
   const about = { name, copy, bytes, modified, sha256: '', rows: 0, update: updates + 1 };
   const isComplete = age >= GROWING_MS;
   if (bytes === 0) return isComplete ? leftOut(about, path, 'it has no rows', log) : null;
+  if (state.isOfRun(found)) return leftOut(about, path, 'it is one of the files of the run', log);
+  if (Buffer.byteLength(basename(name)) > MOST_NAME)
+    throw new UserError(
+      `${path}: its name is longer than the ${MOST_NAME} bytes that leave room for that of its labels; rename it`,
+    );
   let part: Part | null = null;
   try {
     const copied = await copyPart(found, to, signal);
@@ -126,7 +134,7 @@ async function checked(
   try {
     const { rows } = await predict({
       ...{ run: state.newest().path, data: to },
-      log: (line) => log(line.replaceAll(to, path)),
+      log: (line) => log(line.replaceAll(to, () => path)),
     });
     const own = { ...part, rows };
     return (await isInStream(to, rows, state))

@@ -127,5 +127,10 @@ export function createLines(
 /** The longest time that timers know. */
 const MOST_MS = 2 ** 31 - 1;
 
-const isHeaderOf = (names: readonly string[], line: string): boolean =>
-  line.split(/[,;\t|]/).some((field) => names.includes(field.trim().replace(/^"(.*)"$/, '$1')));
+/** A line with one of the names; of columns that have none, one that is not of numbers. */
+function isHeaderOf(names: readonly string[], line: string): boolean {
+  const fields = line.split(/[,;\t|]/).map((field) => field.trim().replace(/^"(.*)"$/, '$1'));
+  return names.length
+    ? fields.some((field) => names.includes(field))
+    : fields.some((field) => field !== '' && Number.isNaN(Number(field)));
+}

@@ -11,10 +11,16 @@ import type { FoundPart } from '../../data/parts.ts';
  */
 
 const count = z.int().check(z.nonnegative());
+/** Such as leads to no other folder, and fits one line. */
+const inFolder = z.string().check(
+  z.refine((name) => name.split('/').every((step) => !['', '.', '..'].includes(step))),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+  z.regex(/^[^\u0000-\u001f]+$/),
+);
 const part = z.object({
-  name: z.string(),
+  name: inFolder,
   /** Its name in the folder of rows of that update. */
-  copy: z.string(),
+  copy: z.string().check(z.regex(/^\d{8}-[\w.-]+$/)),
   bytes: count,
   modified: z.string(),
   sha256: z.string(),

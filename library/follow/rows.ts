@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, readdirSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAtomicFile, makeFolder, readFully } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
@@ -89,7 +89,11 @@ function typeOf(path: string): string {
 
 /** The path of all rows in the folder as one data set: of a single copy, the folder of tables, or an array of all. */
 export async function joined(folder: string): Promise<string> {
-  const copies = copiesIn(folder);
+  const copies = existsSync(folder) ? copiesIn(folder) : [];
+  if (!copies.length)
+    throw new UserError(
+      `${folder} has no rows of the batch that its follow has begun: restore it, or follow into another --out`,
+    );
   if (copies.length === 1) return copies[0];
   if (formatOf(copies[0]) !== 'npy') return folder;
   const path = join(folder, JOINED);
@@ -122,5 +126,8 @@ const PIECE = 1 << 20;
 /** A problem with a copy, as one of the part that people know. */
 export const namingPart = (error: unknown, copy: string, path: string): unknown =>
   error instanceof UserError && error.message.includes(copy)
-    ? new UserError(error.message.replaceAll(copy, path), { cause: error })
+    ? new UserError(
+        error.message.replaceAll(copy, () => path),
+        { cause: error },
+      )
     : error;

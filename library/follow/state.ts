@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isAbandoned, isDraft } from '../../base/drafts.ts';
 import { makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -23,7 +23,7 @@ const NUMBERED = /^(update|rows)-(\d{6,})$/;
 export async function openState(folder: string, run: string) {
   // Of a run that cannot be followed there is no folder.
   if (!existsSync(folder)) openBase(run);
-  else if (!readManifest(folder) && !readdirSync(folder).every(isDraft))
+  else if (!readManifest(folder) && !readdirSync(folder).every((name) => isDraft(name) || name === 'lock'))
     throw new UserError(`--out ${folder} already exists, and is not the folder of a follow: choose another`);
   makeFolder(folder);
   const close = await lockDirectory(folder, 'follow');
@@ -43,12 +43,20 @@ function openBase(path: string) {
 }
 
 function lockedState(folder: string, run: string) {
+  for (const { name } of readdirSync(folder, { withFileTypes: true }).filter((entry) =>
+    entry.isSymbolicLink(),
+  ))
+    throw new UserError(
+      `${join(folder, name)} is a symbolic link, and a follow does not write through links: remove it`,
+    );
   const none: Manifest = { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
   let manifest = readManifest(folder) ?? none;
   if (manifest.run !== run)
     throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
   const labels = join(folder, 'labels');
   let newest = openBase(directory(manifest.updates));
+  const table = existsSync(run) ? readRunFile(run, dpmeshVersion()).data.table : undefined;
+  const ofRun = new Set(table?.parts.map(({ name, bytes }) => `${basename(name)} ${bytes}`));
   // From now on the folder is that of a follow.
   writeManifest(folder, manifest);
   tidy();
@@ -85,6 +93,8 @@ function lockedState(folder: string, run: string) {
     manifest: () => manifest,
     /** The last update, from which the next one goes on. */
     newest: () => newest,
+    /** Is it one of the files of the run's data, a table in parts? */
+    isOfRun: ({ name, bytes }: Pick<Part, 'name' | 'bytes'>) => ofRun.has(`${basename(name)} ${bytes}`),
     /** Where a part of the next update is copied to. */
     pathOf: ({ copy }: Pick<Part, 'copy'>) => join(rowsOf(manifest.updates + 1), copy),
     rowsOf,

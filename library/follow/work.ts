@@ -42,7 +42,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
   const out = state.directory(number);
   const data = await joined(state.rowsOf(number));
   const names = batch.parts.map(({ name }) => name).join(', ');
-  const log = (line: string) => computing.log?.(line.replaceAll(data, names));
+  const log = (line: string) => computing.log?.(line.replaceAll(data, () => names));
   if (!isComplete(out)) {
     // Begun by a process that was killed: it takes seconds to do it again.
     remove(out);
@@ -61,7 +61,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
   }
   state.save({ updates: number, parts: taken, batch: null });
   const { alarm } = state.newest().stream;
-  return { ...changesIn(out), alarm: batch.alarm ?? alarm?.replaceAll(data, names) ?? null };
+  return { ...changesIn(out), alarm: batch.alarm ?? alarm?.replaceAll(data, () => names) ?? null };
 
   function placeOf(part: Part): string {
     const path = state.labelsOf(part);

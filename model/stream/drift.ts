@@ -73,7 +73,7 @@ export function alarmsOf(drift: Drift): Alarm[] {
 }
 
 /**
- * @param before rows [n,D] on which the mixture was trained
+ * @param before rows [n,D] on which the mixture was trained, or some of these `trained` rows
  * @param fresh rows [m,D]; `arrivals`: of each cluster the share of them
  */
 export function driftOf(
@@ -81,10 +81,11 @@ export function driftOf(
   prior: Niw,
   before: Float32Array,
   fresh: Float32Array,
+  trained = before.length / mixture.d,
 ): { drift: MixtureDrift; arrivals: Float64Array } {
   const { k } = mixture;
   const own = densities(mixture, prior, before);
-  const old = withoutThemselves(own, mixture, prior);
+  const old = withoutThemselves(own, mixture, prior, trained);
   const { values: now, labels } = densities(mixture, prior, fresh);
   const [n, m] = [old.length, now.length];
   const [first, second] = [momentsOf(old), momentsOf(now)];
@@ -220,9 +221,10 @@ function withoutThemselves(
   { values, labels, distance, part }: ReturnType<typeof densities>,
   { k, d }: Mixture,
   { nu }: Niw,
+  trained: number,
 ): Float64Array {
   const counts = new Float64Array(k);
-  for (const label of labels) counts[label]++;
+  for (const label of labels) counts[label] += Math.max(1, trained / labels.length);
   return values.map((value, row) => {
     const n = Math.max(2, counts[labels[row]]);
     const m = nu + n - d - 1;

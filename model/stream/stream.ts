@@ -93,14 +93,15 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
 
 /**
  * The stream once its clusters have their ids, and all that became of clusters in the update. `weights`: of clusters, in rows of the stream; `labels`
- * and `T`: in the sample. `unchanged`: of the clusters before, those that were not looked at.
+ * and `T`: in the sample. `unchanged`: of the clusters before, those
+ * that were not looked at; `isSettled`: training has looked at the others.
  */
 export function afterUpdate(
   stream: Stream,
   { ids, next, lineage }: Named,
   weights: ArrayLike<number>,
   { labels, T }: { labels: ArrayLike<number>; T: readonly Float64Array[] },
-  unchanged: readonly boolean[],
+  { unchanged, isSettled }: { unchanged: readonly boolean[]; isSettled: boolean },
 ): { stream: Stream; lineage: Lineage[] } {
   const since = stream.updates + 1;
   const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
@@ -116,9 +117,10 @@ export function afterUpdate(
     stream: {
       ...stream,
       ...{ updates: since, ids, next },
-      looked: ids.map((id) =>
-        unchanged[stream.ids.indexOf(id)] ? stream.looked[stream.ids.indexOf(id)] : since,
-      ),
+      looked: ids.map((id) => {
+        const old = stream.ids.indexOf(id);
+        return unchanged[old] ? stream.looked[old] : isSettled ? since : -1;
+      }),
       peaks: ids.map((id, k) => peakOf(before(id), weights[k], T[k])),
       gone: remembered(
         stream.gone.filter(({ id }) => !ids.includes(id)),

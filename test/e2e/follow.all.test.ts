@@ -130,6 +130,16 @@ describe('a follow', () => {
     undisturbed = stateOf(at);
   });
 
+  test('leaves out the files that its run was made of', async () => {
+    mkdirSync(path('mine'));
+    table(join(path('mine'), 'a.csv'), numbers.slice(0, 1500).filter(isEarly));
+    table(join(path('mine'), 'b.csv'), numbers.slice(1500, 3000).filter(isEarly));
+    jsonOf(await dpmesh(trainArgs(path('mine'), path('of-mine'), ...QUICK)));
+    table(join(path('mine'), 'c.csv'), numbers.slice(3000, 3600));
+    const [one, ...others] = await takeAll(path('of-mine'), path('mine'));
+    assert.deepEqual([one.parts, others], [['c.csv'], []]);
+  });
+
   test('does nothing where nothing has come, and keeps the last two updates', async () => {
     assert.deepEqual(await takeAll(path('run'), four), []);
     assert.deepEqual(stateOf(path('run-follow')), undisturbed);

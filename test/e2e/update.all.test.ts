@@ -419,6 +419,14 @@ describe('an update in place', () => {
     assert.deepEqual(siblings(), ['place']);
   });
 
+  test('does not touch what lies where it is made, unless that is an earlier attempt', async () => {
+    changedCopy(path('run'), `${run}.update`, (at) => writeFileSync(join(at, 'notes.txt'), 'mine'));
+    const files = hashesIn(`${run}.update`);
+    refused(await dpmesh(args()), 'place.update', 'move it away');
+    assert.deepEqual(hashesIn(`${run}.update`), files);
+    rmSync(`${run}.update`, { recursive: true });
+  });
+
   test('is not for --out, nor for a run that another process holds', async () => {
     refused(await dpmesh([...args(), '--out', path('else')]), '--in-place', '--out');
     const { release } = await holdDirectory(run);

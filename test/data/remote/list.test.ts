@@ -17,6 +17,8 @@ const asked: string[] = [];
 const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url!, 'http://x');
   asked.push(`${pathname} ${[...searchParams].map(([name, value]) => `${name}=${value}`).join(' ')}`);
+  if (pathname === '/endless/') return response.end(list([], ''));
+  if (pathname === '/bad/') return response.end(list([entry('in/%zz.csv', 1)], null));
   const isNext = searchParams.get('continuation-token') === 'more & more';
   const entries = isNext
     ? [entry('in+coming/b%2Bc.csv', 7), entry('in+coming/sub/d.csv', 8)]
@@ -63,4 +65,7 @@ test('those in a folder that a pattern names', async () => {
     ['b+c.csv'],
   );
   await assert.rejects(objectsAt('https://127.0.0.1/in/', isTable), /cannot be listed/);
+  // Of one that says that there is more, and not where.
+  await assert.rejects(objectsAt('s3://endless/in/', isTable), /has no list version 2/);
+  await assert.rejects(objectsAt('s3://bad/in/', isTable), /not encoded/);
 });

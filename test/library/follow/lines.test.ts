@@ -44,8 +44,15 @@ describe('lines are cut into pieces', () => {
       ['3;4\n', 1],
     ]);
   });
+  test('each with the header, which of columns without names is a line that is not of numbers', async () => {
+    const { found } = await pieces(chunked('x,y\n1,2\n3,4\n5,6\n'), 2);
+    assert.deepEqual(found, [
+      ['x,y\n1,2\n3,4\n', 2],
+      ['x,y\n5,6\n', 1],
+    ]);
+  });
   test('not within quotes, and empty lines are no rows', async () => {
-    const { found } = await pieces(chunked('1,"a\nb"\n\n', ' \n2,"c ""\n"\n3,d\n'), 2);
+    const { found } = await pieces(chunked('1,"a\nb"\n\n', ' \n2,"c ""\n"\n3,d\n'), 2, ['a']);
     assert.deepEqual(found, [
       ['1,"a\nb"\n\n \n2,"c ""\n"\n', 2],
       ['3,d\n', 1],

@@ -31,11 +31,27 @@ function stream(seed: number) {
   const mixture = mStep(prior, T, 0);
   return {
     of: (...args: Parameters<typeof draw>) => driftOf(mixture, prior, before, draw(...args).rows).drift,
+    /** By every tenth of the earlier rows. */
+    bySome: (rows: Float32Array) => driftOf(mixture, prior, everyTenth(before), rows, ROWS).drift,
+    draw,
     normal: () => rng.normal(),
   };
 }
 
+const everyTenth = (rows: Float32Array) =>
+  Float32Array.from({ length: rows.length / 10 }, (_, p) => rows[10 * D * Math.floor(p / D) + (p % D)]);
+
 describe('drift', () => {
+  test('by some of the rows that a mixture was trained on', () => {
+    const nats = Array.from({ length: 10 }, (_, seed) => {
+      const { bySome, draw } = stream(seed);
+      return bySome(draw(2000).rows).nats;
+    });
+    const mean = nats.reduce((sum, own) => sum + own, 0) / nats.length;
+    // With the numbers of these as those of the clusters' rows it would be −2.
+    assert.ok(Math.abs(mean) < 0.3, `${mean} nats`);
+  });
+
   test('of rows of the same law: deviates about 0, and no alarm in a hundred batches', () => {
     const deviates: number[] = [];
     const alarms: Alarm[] = [];

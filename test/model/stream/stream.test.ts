@@ -27,7 +27,10 @@ test('what became of clusters: gone before training, or after; one that returns 
     ],
   };
   const found = { labels: [0, 1, 2], T: [T, T, T] };
-  const { stream: after, lineage } = afterUpdate(stream, named, [30, 8, 2], found, [true, true]);
+  const { stream: after, lineage } = afterUpdate(stream, named, [30, 8, 2], found, {
+    unchanged: [true, true],
+    isSettled: true,
+  });
   assert.deepEqual(lineage, [
     { what: 'gone', id: 4 },
     { what: 'returned', id: 0 },
