@@ -97,7 +97,9 @@ const MOST_NAMED = 16;
 /** Of the words of a cluster. */
 const SHOWN_WORDS = 6;
 
-function tableOf({ rows, clusters }: Cut): string[] {
+function tableOf({ clusters }: Cut): string[] {
+  // Of an update, those of all rows so far.
+  const rows = clusters.reduce((sum, own) => sum + own.rows, 0);
   const hasWords = clusters.some(({ words }) => words);
   const cells = clusters.map(({ rows: own, from, words = [] }, cluster) => [
     String(cluster),

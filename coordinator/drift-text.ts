@@ -63,6 +63,6 @@ export function driftText(
   const most = column ? `; most of all, ${column}` : '';
   const remedy = alarms.includes('residual')
     ? 'An update does not change the encoder: if such rows are to stay, train anew with them; if they are recorded otherwise now, undo that'
-    : 'If clusters have come, gone or moved, that is what an update is for; if columns are measured otherwise now, undo that, or update with --refit-transform, which trains anew on the sample';
+    : 'If clusters have come, gone or moved, that is what an update is for; if columns are measured otherwise now, undo that, or train anew; where earlier rows no longer count, update with --refit-transform and a short --half-life';
   return `${data}: the new rows are not like those before: ${why}${most}. ${remedy}`;
 }

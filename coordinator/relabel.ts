@@ -87,4 +87,4 @@ async function openPart(
 }
 
 const gone = ({ data }: Part, why: string) =>
-  new UserError(`--relabel: ${data} ${why}; restore it, or update without --relabel`);
+  new UserError(`--relabel: ${data} ${why}; restore it, and go on with dpmesh resume, or update without --relabel`);

@@ -80,6 +80,9 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       metrics?.waiting([...arrivals.complete, ...arrivals.growing]);
       return arrivals;
     };
+    told(
+      `follows ${typeof data === 'string' ? data : 'standard input'}: ${rowsIn(manifest().parts)} rows taken so far, in ${manifest().updates} updates`,
+    );
     const names = newest().trained.names ?? [];
     const lines =
       typeof data === 'string' ? null : createLines(data, { rows: batchRows, every, names, signal });

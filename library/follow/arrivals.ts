@@ -29,7 +29,8 @@ export function createLookout(data: string, own: string, signal?: AbortSignal): 
     const found = isRemote(data) ? all : all.filter(({ path }) => !realPath(path).startsWith(below));
     const { fresh, changed } = sortOut(settling(found, Date.now()), taken);
     for (const { part, before } of changed) if (isComplete(part)) await assertTouched(part, before);
-    return { complete: fresh.filter(isComplete), growing: fresh.filter((part) => !isComplete(part)) };
+    const growing = [...fresh, ...changed.map(({ part }) => part)].filter((part) => !isComplete(part));
+    return { complete: fresh.filter(isComplete), growing };
   };
 }
 
