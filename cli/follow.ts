@@ -25,7 +25,7 @@ export const follow: Command = {
   describe: 'update a finished run with the rows of files as they arrive, batch by batch',
   builder: {
     data: textFlag(
-      "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, or - for lines of CSV or JSON on standard input",
+      "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, a topic, kafka://HOST:PORT/TOPIC, or - for lines of CSV or JSON on standard input",
       { ...REQUIRED, ...DATA },
     ),
     'batch-rows': numberFlag('rows that are enough for an update', { default: 10_000, ...DATA }),

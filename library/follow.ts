@@ -3,12 +3,14 @@ import { UserError } from '../base/user-error.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
 import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
 import { nextBatch, nextLines } from './follow/gather.ts';
+import { isTopic, openTopic, type Topic } from './follow/kafka.ts';
 import { isDue } from './follow/lazy.ts';
-import { createLines } from './follow/lines.ts';
+import { createLines, type Lines } from './follow/lines.ts';
 import { rowsIn, waitingIn } from './follow/manifest.ts';
 import type { FollowMetrics } from './follow/metrics.ts';
 import type { FollowedBatch, FollowOptions } from './follow/options.ts';
-import { openState } from './follow/state.ts';
+import { type FollowState, openState } from './follow/state.ts';
+import { createTopicLines } from './follow/topic-lines.ts';
 import { takeIn } from './follow/work.ts';
 import { assertOptions, fixedPaths, type OptionKinds, RUN_OPTION_KINDS } from './inputs.ts';
 import type { RunOptions } from './options.ts';
@@ -62,6 +64,7 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
   const told = (line: string) => log(asGiven(line));
   const path = run.replace(/(?<=.)[\\/]+$/, '');
   const folder = fix(out ?? `${path}-follow`);
+  const topic = isTopic(data) ? await openTopic(data) : null;
   const state = await naming(() => openState(folder, fix(path)));
   const { manifest, newest, labelsOf } = state;
   let metrics: FollowMetrics | null = null;
@@ -70,7 +73,8 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       metrics = await (await import('./follow/metrics.ts')).openMetrics(http, folder);
       told(`metrics at ${metrics.url}`);
     }
-    const files = typeof data === 'string' ? createLookout(fix(data), folder, signal) : async () => NOTHING;
+    const isFiles = typeof data === 'string' && !topic;
+    const files = isFiles ? createLookout(fix(data), folder, signal) : async () => NOTHING;
     const lookout: Lookout = async (taken) => {
       const arrivals = await files(taken).catch((error) => {
         if (once || !(error instanceof Unreachable)) throw error;
@@ -84,16 +88,19 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       `follows ${typeof data === 'string' ? data : 'standard input'}: ${rowsIn(manifest().parts)} rows taken so far, in ${manifest().updates} updates`,
     );
     const names = newest().trained.names ?? [];
-    const lines =
-      typeof data === 'string' ? null : createLines(data, { rows: batchRows, every, names, signal });
     const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
+    const reading = { rows: batchRows, every, signal };
+    let lines: Lines | null = null;
+    if (topic)
+      lines = createTopicLines(topic, { ...reading, from: offsetsOf(topic, state), once, pause, log: told });
+    else if (typeof data !== 'string') lines = createLines(data, { ...reading, names });
     const gathering = { state, lookout, pause, batchRows, every, once, signal, log: told };
     const next = async (): Promise<FollowedBatch | null> => {
       if (!manifest().batch) {
         const parts = await (lines ? nextLines(lines, gathering) : nextBatch(gathering));
         if (!parts) return null;
         const due = lazy === null ? { trains: true, alarm: null } : await isDue(state, parts, lazy, halfLife);
-        state.save({ batch: { parts, ...due, halfLife } });
+        state.save({ batch: { parts, ...due, halfLife }, ...lines?.position?.() });
       }
       const startTime = performance.now();
       const { parts, trains, ...how } = manifest().batch!;
@@ -123,5 +130,14 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
   } finally {
     metrics?.close();
     state.close();
+    await topic?.close();
   }
+}
+
+/** From which the topic is to be read on. UserError if the follow is that of another one. */
+function offsetsOf({ name }: Topic, { folder, manifest }: FollowState): number[] {
+  const { topic = name, offsets = [] } = manifest().kafka ?? {};
+  if (topic !== name)
+    throw new UserError(`${folder} follows the topic ${topic}, not ${name}: choose another --out`);
+  return offsets;
 }

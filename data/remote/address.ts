@@ -67,7 +67,7 @@ export function assertLocal(what: string, path: string | null | undefined): void
 }
 
 /** An address without name, password, query and fragment. */
-const withoutSecrets = (text: string): string =>
+export const withoutSecrets = (text: string): string =>
   oneLine(text.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/]*@/, '$1'));
 
 /** Does this address lie below the prefix `root`, both complete: `s3://bucket/folder`? Throws a UserError if either is invalid. */

@@ -146,7 +146,7 @@ async function checked(
   }
 }
 
-/** The next lines of standard input as a batch; as of `nextBatch`. */
+/** The next lines as a batch; as of `nextBatch`. */
 export async function nextLines(
   lines: Lines,
   { state, log }: Pick<Gathering, 'state' | 'log'>,
@@ -156,8 +156,8 @@ export async function nextLines(
     if (ending === null) return null;
     const { parts, updates } = state.manifest();
     const [queued] = waitingIn(state.manifest());
-    if (queued && !queued.copy.endsWith(`-stdin.${ending}`)) return [];
-    const copy = copyName(parts.length, `stdin.${ending}`);
+    if (queued && !queued.copy.endsWith(`-${lines.source}.${ending}`)) return [];
+    const copy = copyName(parts.length, `${lines.source}.${ending}`);
     const to = state.pathOf({ copy });
     makeFolder(dirname(to));
     const file = createAtomicFile(to);
@@ -173,10 +173,11 @@ export async function nextLines(
       }
       const sha256 = await file.sha256();
       file.finish();
-      const about = { name: `stdin-${copy.slice(0, 8)}.${ending}`, copy, bytes, modified: '', sha256 };
-      const part = await checked({ ...about, rows: 0, update: updates + 1 }, about.name, [], { state, log });
+      const name = `${lines.source}-${copy.slice(0, 8)}.${ending}`;
+      const about = { name, copy, bytes, modified: '', sha256, rows: 0, update: updates + 1 };
+      const part = await checked(about, lines.where?.() ?? name, [], { state, log });
       if (part.update !== null) return [part];
-      state.save({ parts: [...parts, part] });
+      state.save({ parts: [...parts, part], ...lines.position?.() });
       remove(to);
     } catch (error) {
       file.abort();

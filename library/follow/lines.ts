@@ -1,11 +1,17 @@
 import { UserError } from '../../base/user-error.ts';
+import type { Manifest } from './manifest.ts';
 
 /** Rows as lines of CSV or JSON that come as a stream of bytes, which is read no further than to the end of a piece. */
 export interface Lines {
+  /** What names of files with such lines begin with. */
+  readonly source: 'stdin' | 'kafka';
   /** The ending of the name of a file with such lines; null if there are none. Waits for the first ones. */
   ending(): Promise<'csv' | 'jsonl' | null>;
   /** Writes the next lines as such a file. The number of rows; 0 at the end. */
   next(write: (bytes: Uint8Array) => void): Promise<number>;
+  /** Where the last lines came from, for messages, and where those after them begin, for the manifest, if they can be read again. */
+  where?(): string;
+  position?(): Pick<Manifest, 'kafka'>;
 }
 
 /** Bytes of a line. */
@@ -93,6 +99,7 @@ export function createLines(
   }
 
   return {
+    source: 'stdin',
     ending: begin,
     async next(write) {
       if ((await begin()) === null) return 0;

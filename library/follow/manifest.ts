@@ -47,6 +47,8 @@ const schema = z.object({
       halfLife: z.nullable(z.number()),
     }),
   ),
+  /** The topic, and the offset of each of its partitions after the parts and the batch. */
+  kafka: z.optional(z.object({ topic: z.string(), offsets: z.array(count) })),
 });
 
 export type Part = z.infer<typeof part>;

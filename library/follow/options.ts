@@ -9,8 +9,8 @@ export interface FollowOptions
   /** The directory of a finished run. */
   run: string;
   /**
-   * Where files of rows arrive, with the columns of the run's own: a folder, a pattern such as `incoming/*.parquet`, or `s3://bucket/folder/`. Or
-   * rows themselves as lines of CSV or JSON, such as `process.stdin`.
+   * Where files of rows arrive, with the columns of the run's own: a folder, a pattern such as `incoming/*.parquet`, or `s3://bucket/folder/`; a topic,
+   * `kafka://host:port/topic` (with the package `@platformatic/kafka`). Or rows themselves as lines of CSV or JSON, such as `process.stdin`.
    */
   data: string | AsyncIterable<Uint8Array>;
   /**

@@ -21,6 +21,7 @@ import { pathToFileURL } from 'node:url';
 import { MAIN, ROOT } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
+import { startBroker } from '../library/follow/kafka-broker.ts';
 import {
   D,
   dpmesh,
@@ -331,6 +332,64 @@ test('standard input that goes on: Ctrl-C takes in what has been read', async ()
     batches.map(({ rows, k }) => [rows, k]),
     [[300, K]],
   );
+});
+
+describe('a topic', () => {
+  const message = (own: readonly number[], end = '\n') =>
+    own.map((i) => JSON.stringify([...all.rows.subarray(i * D, (i + 1) * D)])).join(end);
+  const messages = [
+    null,
+    ...[...Array(400).keys()].map((i) => message([0, 1, 2].map((j) => 3000 + 3 * i + j))),
+  ];
+  const killer = pathToFileURL(join(ROOT, 'test/faults/kill-at.mjs')).href;
+
+  test('is taken in batches that end where messages do; killed, the same bytes', async (context) => {
+    const broker = await startBroker('rows', [{ first: 0, messages }]);
+    context.after(broker.close);
+    const out = path('topic');
+    const take = (env = {}) =>
+      start(followArgs(path('run'), broker.address, '--once', '--batch-rows', 500, '--out', out), { env });
+    const batches = batchesOf(await take().ended);
+    assert.deepEqual(
+      batches.map(({ parts, rows, update }) => [...parts, rows, update]),
+      [
+        ['kafka-00000000.jsonl', 501, 1],
+        ['kafka-00000001.jsonl', 501, 2],
+        ['kafka-00000002.jsonl', 198, 3],
+      ],
+    );
+    const labels = batches.flatMap(({ parts }) => labelsIn(out, parts[0]));
+    const right = labels.filter((label, i) => (label === 5) === !isEarly(3000 + i)).length;
+    assert.ok(right >= 0.99 * labels.length, `${right} of ${labels.length}`);
+    assert.deepEqual(manifestOf(out).kafka, { topic: 'rows', offsets: [401] });
+    const undisturbed = stateOf(out);
+    rmSync(out, { recursive: true });
+    let killed = 0;
+    for (const change of [2, 3, 4, 8, 30, 60]) {
+      const env = { NODE_OPTIONS: `--import ${killer}`, DPMESH_KILL_AT: String(change) };
+      const running = take(env);
+      const { signal, stderr } = await running.ended;
+      assert.equal(stderr.match(/^dpmesh: (?!warning)/m), null, stderr);
+      if (signal === 'SIGKILL') killed++;
+      await running.killAll();
+    }
+    assert.ok(killed >= 4, `${killed} were killed`);
+    batchesOf(await take().ended);
+    assert.deepEqual(stateOf(out), undisturbed);
+    // What comes later, and does not fit.
+    messages.push(message([4200, 4201]), '[1,2]');
+    const bad = followArgs(path('run'), broker.address, '--once', '--batch-rows', 2, '--out', out);
+    const refusal = await dpmesh(bad);
+    refused(refusal, `${broker.address}, partitions from offsets 402 on`);
+    assert.equal(JSON.parse(refusal.stdout).rows, 2);
+    assert.deepEqual(manifestOf(out).kafka.offsets, [402]);
+    await broker.close();
+    refused(await dpmesh(bad), `${broker.address} cannot be read (`);
+    refused(
+      await dpmesh(followArgs(path('run'), `${broker.address}s`, '--once', '--out', out)),
+      'follows the topic rows, not rowss',
+    );
+  });
 });
 
 const moto = motoCommand();

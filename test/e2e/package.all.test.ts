@@ -71,7 +71,8 @@ describe('the package', () => {
 
   test('imports only packages that it depends on', () => {
     const about = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
-    const dependencies = { ...about.dependencies, ...about.optionalDependencies };
+    const { dependencies, optionalDependencies, peerDependencies } = about;
+    const known = { ...dependencies, ...optionalDependencies, ...peerDependencies };
     const imported = filesIn(join(installed, 'dist'))
       .filter((file) => file.endsWith('.js') && !file.includes('/dist/web/'))
       .flatMap((file) =>
@@ -83,9 +84,7 @@ describe('the package', () => {
       )
       .filter((name) => !name.startsWith('node:'))
       .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]);
-    const missing = [...new Set(imported)].filter(
-      (name) => !Object.hasOwn(dependencies, name) && !isBuiltin(name),
-    );
+    const missing = [...new Set(imported)].filter((name) => !Object.hasOwn(known, name) && !isBuiltin(name));
     assert.deepEqual(missing, []);
     assert.ok(imported.includes('zeromq'));
   });
@@ -107,6 +106,13 @@ describe('the package', () => {
     } finally {
       rmSync(peer, { recursive: true });
     }
+  });
+
+  test('brings no client of Kafka, and says how to install it', async () => {
+    const main = join(installed, 'dist/cli/main.js');
+    const ran = await program([main, 'follow', 'run', '--data', 'kafka://127.0.0.1:1/rows']);
+    assert.equal(ran.status, 2, ran.stderr);
+    assert.match(ran.stderr, /^dpmesh: --data kafka:.* npm install @platformatic\/kafka@1\n$/);
   });
 
   test('has every file that its pages link to', () => {

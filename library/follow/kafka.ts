@@ -1,0 +1,132 @@
+import type { Consumer } from '@platformatic/kafka';
+import { parseBindAddress } from '../../base/address.ts';
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
+import { Unreachable, withoutSecrets } from '../../data/remote/address.ts';
+
+/** A topic, of which all partitions are read, in no consumer group. Lists of offsets are those of partitions 0, 1, …. */
+export interface Topic {
+  /** As messages of people name it. */
+  readonly address: string;
+  readonly name: string;
+  /** Of the first message of each partition that the broker still has, and after the last one. */
+  offsets(): Promise<{ first: number[]; end: number[] }>;
+  /** Messages from these offsets on, and the offsets from which to go on; none if none come for half a second. */
+  fetch(from: readonly number[]): Promise<{ messages: Message[]; next: number[] }>;
+  close(): Promise<void>;
+}
+export interface Message {
+  partition: number;
+  offset: number;
+  value: Buffer;
+}
+
+const [REQUEST_MS, WAIT_MS, FETCH_BYTES] = [10_000, 500, 8 << 20];
+const ADDRESS = /^kafka:\/\/([^/@?#]+)\/([a-z0-9._-]{1,249})$/i;
+
+export const isTopic = (data: unknown): data is string => typeof data === 'string' && /^kafka:/i.test(data);
+
+/** Parses `kafka://host:port,host:port/topic`. UserError for anything else. */
+export function parseTopic(text: string) {
+  const [, brokers = '', name] = ADDRESS.exec(text) ?? [];
+  try {
+    return { name, brokers: brokers.split(',').map((broker) => parseBindAddress('--data', broker)) };
+  } catch {
+    throw new UserError(
+      `--data ${withoutSecrets(text)} must look like kafka://HOST:PORT/TOPIC, with commas between several HOST:PORT, and no name, password or query`,
+    );
+  }
+}
+
+/** UserError without the package. No broker is asked yet. */
+export async function openTopic(address: string): Promise<Topic> {
+  const { name, brokers } = parseTopic(address);
+  const { Consumer } = await import('@platformatic/kafka').catch((error: Error) => {
+    throw new UserError(
+      `--data ${address} needs a package that cannot be loaded (${oneLine(error.message.split('\n')[0])}): npm install @platformatic/kafka@1`,
+    );
+  });
+  const consumer = new Consumer({
+    ...{ clientId: 'dpmesh', groupId: 'dpmesh', bootstrapBrokers: brokers },
+    ...{ timeout: REQUEST_MS, connectTimeout: REQUEST_MS, retries: 0, autocommit: false },
+    // Soon a new partition, or another broker, is known.
+    metadataMaxAge: 1000,
+  });
+  const topics = [name];
+  const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      consumer.clearMetadata();
+      throw problem(address, error as KafkaError);
+    }
+  };
+  const offsetsAt = async (timestamp: bigint) =>
+    (await consumer.listOffsets({ topics, timestamp })).get(name)!.map(Number);
+  return {
+    address,
+    name,
+    offsets: () => attempt(async () => ({ first: await offsetsAt(-2n), end: await offsetsAt(-1n) })),
+    fetch: (from) => attempt(() => fetchFrom(consumer, name, from)),
+    close: async () => consumer.close(true),
+  };
+}
+
+/** Of each broker that leads partitions at once, in the order of partitions. */
+async function fetchFrom(consumer: Consumer, name: string, from: readonly number[]) {
+  const { id, partitions } = (await consumer.metadata({ topics: [name] })).topics.get(name)!;
+  // Partitions that are new begin at 0.
+  const next = partitions.map((_, partition) => from[partition] ?? 0);
+  const nodes = [...new Set(partitions.map(({ leader }) => leader))];
+  const answers = await Promise.all(
+    nodes.map((node) => {
+      const own = [...next.keys()].filter((partition) => partitions[partition].leader === node);
+      const wanted = own.map((partition) => ({
+        ...{ partition, fetchOffset: BigInt(next[partition]), partitionMaxBytes: FETCH_BYTES },
+        ...{ currentLeaderEpoch: -1, lastFetchedEpoch: -1 },
+      }));
+      return consumer.fetch({
+        ...{ node, topics: [{ topicId: id, partitions: wanted }] },
+        ...{ maxWaitTime: WAIT_MS, maxBytes: FETCH_BYTES },
+      });
+    }),
+  );
+  const messages: Message[] = [];
+  const found = answers.flatMap(({ responses }) => responses.flatMap((response) => response.partitions));
+  for (const { partitionIndex: partition, records } of found.sort(
+    (a, b) => a.partitionIndex - b.partitionIndex,
+  ))
+    for (const batch of records ?? []) {
+      const begin = next[partition];
+      next[partition] = Number(batch.firstOffset) + batch.lastOffsetDelta + 1;
+      // What only marks the end of a transaction is no message.
+      if (batch.attributes & CONTROL) continue;
+      for (const { offsetDelta, value } of batch.records) {
+        const offset = Number(batch.firstOffset) + offsetDelta;
+        // A broker sends whole batches.
+        if (offset >= begin && value?.some((byte) => byte > 32)) messages.push({ partition, offset, value });
+      }
+    }
+  return { messages, next };
+}
+
+const CONTROL = 1 << 5;
+
+type KafkaError = Error & { findBy?(property: string, value: unknown): Error | null };
+
+function problem(address: string, error: KafkaError): Error {
+  if (!error.findBy) return error;
+  const { code = '', message } = firstCause(error);
+  const why = oneLine(message.split('\n')[0]);
+  if (/^Unknown topic/.test(why))
+    return new UserError(`${address}: the broker has no such topic: create it, or correct --data`);
+  // The others may pass.
+  const isLasting = /_(AUTHENTICATION|UNSUPPORTED\w*)$/.test(code);
+  return new (isLasting ? UserError : Unreachable)(`${address} cannot be read (${why})`);
+}
+
+/** The error below those that only say what failed. */
+function firstCause(error: NodeJS.ErrnoException): NodeJS.ErrnoException {
+  const below = error instanceof AggregateError ? error.errors[0] : error.cause;
+  return below instanceof Error ? firstCause(below) : error;
+}
