@@ -4,9 +4,6 @@ import { Unreachable } from '../../data/remote/address.ts';
 import type { Message, Topic } from './kafka.ts';
 import type { Lines } from './lines.ts';
 
-/** With `once`, nothing more is expected after this, ms. */
-const IDLE_MS = 10_000;
-
 /**
  * The lines of the messages of a topic, which is read one fetch ahead. A piece ends where a message does.
  *
@@ -61,12 +58,11 @@ export function createTopicLines(
 
   /** Reads on if no message waits. False if none has come until then, ms on the clock of the process, or none is to come. */
   async function more(until: number): Promise<boolean> {
-    let [failures, since] = [0, performance.now()];
+    let failures = 0;
     const isOver = () =>
       signal?.aborted ||
       performance.now() > until ||
-      (once && end?.every((offset, partition) => read[partition] >= offset)) ||
-      (once && performance.now() - since > IDLE_MS);
+      (once && end?.every((offset, partition) => read[partition] >= offset));
     while (place === messages.length && !isOver())
       try {
         if (end === null || failures) await check();
@@ -79,7 +75,6 @@ export function createTopicLines(
         if (once) throw error;
         log(`dpmesh: warning: ${error.message}`);
         await sleep(Math.min(pause, until - performance.now()), undefined, { signal }).catch(() => {});
-        since = performance.now();
       }
     return place < messages.length;
   }
