@@ -87,4 +87,6 @@ async function openPart(
 }
 
 const gone = ({ data }: Part, why: string) =>
-  new UserError(`--relabel: ${data} ${why}; restore it, and go on with dpmesh resume, or update without --relabel`);
+  new UserError(
+    `--relabel: ${data} ${why}; restore it, and go on with dpmesh resume, or update without --relabel`,
+  );
