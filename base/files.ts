@@ -449,8 +449,18 @@ export function sha256(fd: number): string {
   return hash.digest('hex');
 }
 
+/** The SHA-256 of a file, in hexadecimal. UserError if it cannot be read. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const { fd } = openFile(path, { canBeEmpty: true });
+  try {
+    return await sha256InSlices(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Like `sha256`, but yields to the event loop in between. */
-export async function sha256InSlices(fd: number): Promise<string> {
+async function sha256InSlices(fd: number): Promise<string> {
   const hash = createHash('sha256');
   for (const chunk of chunksOf(fd)) {
     hash.update(chunk);

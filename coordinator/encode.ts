@@ -1,6 +1,6 @@
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openFile, sha256InSlices } from '../base/files.ts';
+import { sha256OfFile } from '../base/files.ts';
 import { openSource } from '../data/open.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Layout } from '../model/layout.ts';
@@ -191,15 +191,7 @@ const encoderCheckpoint = (context: RunContext, encoding: Encoding): Checkpoint 
 /** The encoder of a checkpoint; without its latent vectors if their file is not there any more, or is another. */
 export async function withVectors(encoding: Encoding, run: string): Promise<Encoding> {
   const path = join(run, CODES);
-  const isThere = encoding.codes !== null && existsSync(path) && (await hashOf(path)) === encoding.codes;
+  const isThere =
+    encoding.codes !== null && existsSync(path) && (await sha256OfFile(path)) === encoding.codes;
   return isThere ? encoding : { ...encoding, codes: null };
-}
-
-async function hashOf(path: string): Promise<string> {
-  const { fd } = openFile(path, { canBeEmpty: true });
-  try {
-    return await sha256InSlices(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -65,12 +65,9 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
     async step(state) {
       const { hashes } = await readForEncoder(context, state);
       assertUnchanged(context, hashes);
-      const encoding = {
-        ...trainedEncoder(request!.run, readStream(request!.run).stream!),
-        hashes,
-        codes: null,
-      };
-      await assertNewRows(context, hashes);
+      const stream = readStream(request!.run).stream!;
+      const encoding = { ...trainedEncoder(request!.run, stream), hashes, codes: null };
+      await assertNewRows(context, hashes, stream);
       await out.create(runFile(metadataOf(context, state, hashes), null));
       return { ...state, encoding };
     },
@@ -194,10 +191,9 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
 }
 
 /** UserError if rows of these hashes are in the run already, or rows that are to be labelled anew are not there. */
-async function assertNewRows(context: RunContext, hashes: Uint8Array): Promise<void> {
+async function assertNewRows(context: RunContext, hashes: Uint8Array, { parts }: Stream): Promise<void> {
   const { config, source, layout, update } = context;
   const { run, relabel } = update!;
-  const { parts } = readStream(run).stream!;
   const known = await knownPart(parts, source, new Map([[layout.shards, fingerprint(hashes)]]));
   if (known)
     throw new UserError(
@@ -279,7 +275,7 @@ async function drawRows(
   const base = readStream(run);
   const stream = base.stream!;
   const { hashes } = encoding ?? read;
-  if (!encoding) await assertNewRows(context, hashes);
+  if (!encoding) await assertNewRows(context, hashes, stream);
   const before = await openSource(join(run, SAMPLE));
   try {
     const { drift, arrivals, alarm, residual } = await driftFrom(context, state, base, before);

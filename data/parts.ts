@@ -3,7 +3,7 @@ import { join, relative, sep } from 'node:path';
 import { attempted, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isRemote } from './remote/address.ts';
-import { filesLike, isPattern, isTableName } from './tables/formats.ts';
+import { filesLike, folderOf, isPattern, isTableName } from './tables/formats.ts';
 
 /** Files of rows that come one after another, in a folder, by a pattern, or below an address. */
 
@@ -48,11 +48,4 @@ function partsIn(path: string): string[] {
     .filter((entry) => isPart(entry.name) && !entry.isDirectory())
     .map(({ name }) => join(path, name))
     .sort();
-}
-
-/** The folder of a pattern: all of it before the first part with a wildcard. */
-function folderOf(pattern: string): string {
-  const parts = pattern.split('/');
-  const fixed = parts.findIndex((_, i) => isPattern(parts.slice(0, i + 1).join('/')));
-  return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
 }

@@ -5,7 +5,7 @@ import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } 
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { isPattern } from '../../data/tables/formats.ts';
+import { folderOf, isPattern } from '../../data/tables/formats.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
@@ -45,7 +45,7 @@ export const isUnfinished = (name: string) =>
  * so on.
  */
 export function defaultRunPath(data: string, runs = 'runs'): string {
-  const file = originalName(isPattern(data) ? folderOf(data) : data);
+  const file = originalName(isPattern(data) ? resolve(folderOf(data)) : data);
   const stem = file.slice(0, -extname(file).length || undefined);
   // `.` and `..` are folders that exist.
   const name = /^\.+$/.test(stem) ? file : stem;
@@ -53,13 +53,6 @@ export function defaultRunPath(data: string, runs = 'runs'): string {
     const path = join(runs, i === 1 ? name : `${name}-${i}`);
     if (!existsSync(path)) return path;
   }
-}
-
-/** The folder above all that a pattern of names can lead to, as an absolute path. */
-function folderOf(pattern: string): string {
-  const names = pattern.split('/');
-  const first = names.findIndex((name) => isPattern(name));
-  return resolve(names.slice(0, first).join('/') || (first > 0 ? '/' : '.'));
 }
 
 /** Why nothing can be written at `path`, or null. Checks the nearest existing folder above; creates nothing. */

@@ -177,6 +177,13 @@ const MOST_PATTERNS = 1000;
 /** Does a path that leads nowhere look like a pattern of file names? */
 export const isPattern = (path: string) => IS_PATTERN.test(path) && statusOf(path) === undefined;
 
+/** The folder of a pattern: all of it before the first part with a wildcard. */
+export function folderOf(pattern: string): string {
+  const parts = pattern.split('/');
+  const fixed = parts.findIndex((_, i) => isPattern(parts.slice(0, i + 1).join('/')));
+  return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
+}
+
 /** The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. */
 export function filesLike(pattern: string): string[] {
   const found = alternatives(pattern).flatMap((one) =>

@@ -1,9 +1,8 @@
-import { realPath } from '../../base/files.ts';
+import { realPath, sha256OfFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type FoundPart as Found, partsAt } from '../../data/parts.ts';
 import { isRemote } from '../../data/remote/address.ts';
 import { createSettling, type Part, SETTLED_MS, sortOut } from './manifest.ts';
-import { sha256Of } from './rows.ts';
 
 /** `age`: ms since it last changed. */
 export type FoundPart = Found & { age: number };
@@ -36,7 +35,7 @@ export function createLookout(data: string, own: string, signal?: AbortSignal): 
 
 /** UserError unless only the time of the part has changed. */
 async function assertTouched({ path, bytes }: Found, before: Part): Promise<void> {
-  if (!isRemote(path) && bytes === before.bytes && (await sha256Of(path)) === before.sha256) return;
+  if (!isRemote(path) && bytes === before.bytes && (await sha256OfFile(path)) === before.sha256) return;
   const when = before.update === null ? '' : ` (update ${before.update})`;
   throw new UserError(
     `${path} has changed since it was taken${when}, and each row counts once: put new rows into a file of another name, and restore or remove this one`,

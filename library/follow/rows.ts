@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAtomicFile, makeFolder, readFully } from '../../base/files.ts';
@@ -46,13 +45,6 @@ export async function copyPart(
     file.abort();
     throw error;
   }
-}
-
-/** Of the bytes of a file. */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece);
-  return hash.digest('hex');
 }
 
 /** The copies in the folder, in their order. */
