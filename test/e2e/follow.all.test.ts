@@ -151,20 +151,6 @@ describe('a follow', () => {
     assert.equal(readdirSync(join(path('run-follow'), 'labels')).length, 4);
     rmSync(path('run-follow'), { recursive: true });
   });
-
-  const at = path('run-follow');
-  for (const [when, isSo] of [
-    ['its first update has drawn', () => existsSync(join(at, 'update-000001', 'stream', 'drawn.ckpt'))],
-    ['its second update has begun', () => existsSync(join(at, 'update-000002', 'run.json'))],
-  ] as const)
-    test(`killed once ${when}, and started again: the same bytes`, async () => {
-      rmSync(at, { recursive: true, force: true });
-      const running = start(followArgs(path('run'), four, '--batch-rows', 1000));
-      await until(when, isSo, running);
-      await running.killAll();
-      await takeAll(path('run'), four, '--batch-rows', 1000);
-      assert.deepEqual(stateOf(at), undisturbed);
-    });
 });
 
 test('killed at one change of a name of a file after the other: the same bytes', async () => {
@@ -172,7 +158,7 @@ test('killed at one change of a name of a file after the other: the same bytes',
   rmSync(at, { recursive: true, force: true });
   const killer = pathToFileURL(join(ROOT, 'test/faults/kill-at.mjs')).href;
   let killed = 0;
-  for (const change of [1, 2, 3, 4, 5, 6, 8, 12, 20, 30, 45, 46, 47, 48, 49]) {
+  for (const change of [1, 3, 4, 6, 12, 30, 45, 47]) {
     const env = { NODE_OPTIONS: `--import ${killer}`, DPMESH_KILL_AT: String(change) };
     const running = start(followArgs(path('run'), four, '--once', '--batch-rows', 1000), { env });
     const { signal, stderr } = await running.ended;
@@ -180,7 +166,7 @@ test('killed at one change of a name of a file after the other: the same bytes',
     if (signal === 'SIGKILL') killed++;
     await running.killAll();
   }
-  assert.ok(killed >= 10, `${killed} were killed`);
+  assert.ok(killed >= 6, `${killed} were killed`);
   await takeAll(path('run'), four, '--batch-rows', 1000);
   assert.deepEqual(stateOf(at), undisturbed);
 });
@@ -365,7 +351,7 @@ describe('a topic', () => {
     const undisturbed = stateOf(out);
     rmSync(out, { recursive: true });
     let killed = 0;
-    for (const change of [2, 3, 4, 8, 30, 60]) {
+    for (const change of [3, 4, 30]) {
       const env = { NODE_OPTIONS: `--import ${killer}`, DPMESH_KILL_AT: String(change) };
       const running = take(env);
       const { signal, stderr } = await running.ended;
@@ -373,7 +359,7 @@ describe('a topic', () => {
       if (signal === 'SIGKILL') killed++;
       await running.killAll();
     }
-    assert.ok(killed >= 4, `${killed} were killed`);
+    assert.ok(killed >= 2, `${killed} were killed`);
     batchesOf(await take().ended);
     assert.deepEqual(stateOf(out), undisturbed);
     // What comes later, and does not fit.
@@ -436,17 +422,13 @@ describe('a lazy follow', () => {
     assert.equal(lastLabels.length, 1050);
     assert.deepEqual(labelsIn(at, '2.npy'), lastLabels.slice(700));
     const undisturbed = stateOf(at);
-    for (const [when, isSo] of [
-      ['one is labelled', () => existsSync(join(at, 'labels', '1.npy.npy'))],
-      ['the update has drawn', () => existsSync(join(at, 'update-000001', 'stream', 'drawn.ckpt'))],
-    ] as const) {
-      rmSync(at, { recursive: true });
-      const running = start(followArgs(path('run'), data, ...lazy));
-      await until(when, isSo, running);
-      await running.killAll();
-      await takeAll(path('run'), data, ...lazy);
-      assert.deepEqual(stateOf(at), undisturbed, when);
-    }
+    rmSync(at, { recursive: true });
+    const running = start(followArgs(path('run'), data, ...lazy));
+    const isLabelled = () => existsSync(join(at, 'labels', '1.npy.npy'));
+    await until('one is labelled', isLabelled, running);
+    await running.killAll();
+    await takeAll(path('run'), data, ...lazy);
+    assert.deepEqual(stateOf(at), undisturbed);
   });
 
   test('trains at an alarm', async () => {

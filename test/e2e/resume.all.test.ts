@@ -169,8 +169,7 @@ describe('the same bytes', { concurrency: 2 }, () => {
 describe('a run that was killed', { concurrency: 2 }, () => {
   for (const [epoch, workers, ...flags] of [
     [2, 3],
-    [25, 1],
-    [41, 3, '--no-shared-files'],
+    [30, 1, '--no-shared-files'],
   ] as const)
     test(`in epoch ${epoch} resumes with ${workers} workers ${flags} to the same bytes`, async () => {
       const run = await killed(`killed-${epoch}`, epoch);

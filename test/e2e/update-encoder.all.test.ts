@@ -8,23 +8,18 @@ import { predict } from '../../index.ts';
 import { generator } from '../../model/random.ts';
 import {
   changedCopy,
-  checkpointsOf,
   dpmesh,
   eventsOf,
   jsonOf,
   labelsOf,
   ofType,
   refused,
-  resultHashes,
-  resumed,
   runFileOf,
   scratch,
-  sha256,
-  start,
   times,
   trainArgs,
-  until,
 } from './support.ts';
+import { lineageOf, stateOf, testKills, updateArgs } from './updates.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -51,17 +46,6 @@ const FLAGS = [
   ...['--encoder', 'autoencoder', '--encoder-hidden', 24, '--latent', 4, '--encoder-epochs', 6],
   ...['--encoder-batch', 16, '--encoder-steps', 8, '--split-merge-every', 3, '--no-http'],
 ] as const;
-const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
-  ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
-  ...more,
-];
-const stateOf = (run: string) => [
-  ...resultHashes(run),
-  ...['codes.npy', 'stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) =>
-    sha256(join(run, name)),
-  ),
-];
-const lineageOf = (run: string) => JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8'));
 const encoderEpochs = (run: string) => ofType(eventsOf(run), 'encoder-epoch').length;
 
 before(async () => {
@@ -143,23 +127,9 @@ describe('the same bytes of an update with an encoder', () => {
     assert.deepEqual(stateOf(path('three')), stateOf(path('run-b')));
   });
 
-  for (const [when, isSo] of [
-    ['it begins', (run: string) => existsSync(join(run, 'run.json'))],
-    ['rows are encoded', (run: string) => existsSync(join(run, 'codes.npy'))],
-    ['its sample is drawn', (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt'))],
-    ['it has a checkpoint', (run: string) => checkpointsOf(run).length > 0],
-    ['rows are labelled', (run: string) => existsSync(join(run, 'labels.npy'))],
-  ] as const)
-    test(`killed once ${when}, and resumed`, async () => {
-      const run = path('killed');
-      rmSync(run, { recursive: true, force: true });
-      const running = start(updateArgs(path('run-a'), third, run, '--workers', 2, '--checkpoint-every', 0));
-      await until(when, () => isSo(run), running);
-      await running.killAll();
-      jsonOf(await resumed(run));
-      assert.deepEqual(stateOf(run), stateOf(path('run-b')));
-      assert.deepEqual(readdirSync(join(run, 'stream')).sort(), ['sample.npy', 'state.ckpt']);
-    });
+  testKills(['rows are encoded', 'it has a checkpoint'], {
+    ...{ run: path('run-a'), data: third, out: path('killed'), undisturbed: path('run-b') },
+  });
 });
 
 describe('dpmesh update refuses, of a run with an encoder', () => {

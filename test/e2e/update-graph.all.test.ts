@@ -1,6 +1,6 @@
 // Updates of runs with the graph likelihood: topics of an embedding keep their ids, a new one is found; the same bytes whoever computes them.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
@@ -16,17 +16,13 @@ import {
   labelsOf,
   MANY,
   ofType,
-  resultHashes,
-  resumed,
   runFileOf,
   scratch,
-  sha256,
-  start,
   times,
   trainArgs,
-  until,
   writeRows,
 } from './support.ts';
+import { lineageOf, purity, stateOf, testKills, updateArgs } from './updates.ts';
 
 const ROWS = 3000;
 const folder = scratch();
@@ -55,39 +51,20 @@ const first = rowsFrom('first.npy', 0, 1200, (topic) => topic !== LATE);
 const same = rowsFrom('same.npy', 1200, 1800, (topic) => topic !== LATE, 8);
 const late = rowsFrom('late.npy', 1800, ROWS);
 
-const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
-  ...['update', path(run), '--data', data, '--out', path(out), '--json', '--no-report', '--no-http'],
-  ...more,
-];
-const stateOf = (run: string) => [
-  ...resultHashes(path(run)),
-  ...['stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) => sha256(join(path(run), name))),
-];
-const lineageOf = (run: string) => JSON.parse(readFileSync(join(path(run), 'lineage.json'), 'utf8'));
-/** The share of rows that have the id of most rows of their topic. */
-function purity(labels: ArrayLike<number>, classes: readonly number[]): number {
-  const counts = new Map<string, number>();
-  classes.forEach((topic, row) => {
-    const key = `${topic} ${labels[row]}`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  });
-  const most = [...new Set(classes)].map((topic) =>
-    Math.max(...[...counts].filter(([key]) => key.startsWith(`${topic} `)).map(([, rows]) => rows)),
-  );
-  return most.reduce((a, b) => a + b, 0) / classes.length;
-}
+const update = (run: string, data: string, out: string, ...more: (string | number)[]) =>
+  updateArgs(path(run), data, path(out), ...more);
 
 before(async () => {
   const { k, ari } = jsonOf(await dpmesh(trainArgs(first.data, path('run'), '--no-http')));
   assert.equal(runFileOf(path('run')).likelihood?.name, 'graph');
   assert.equal(k, K - 1, String(ari));
-  jsonOf(await dpmesh(updateArgs('run', same.data, 'run-a', '--workers', 1)));
-  jsonOf(await dpmesh(updateArgs('run-a', late.data, 'run-b', '--workers', 1)));
+  jsonOf(await dpmesh(update('run', same.data, 'run-a', '--workers', 1)));
+  jsonOf(await dpmesh(update('run-a', late.data, 'run-b', '--workers', 1)));
 });
 
 describe('an update of a graph run', () => {
   test('with rows of the same topics: ids and K stay, at the same γ, in few epochs', async () => {
-    const { ids, lineage, drift } = lineageOf('run-a');
+    const { ids, lineage, drift } = lineageOf(path('run-a'));
     assert.deepEqual([[...ids].sort(), lineage, drift.alarms], [[0, 1, 2, 3, 4], [], []]);
     const before = await predict({ run: path('run'), data: same.data });
     const after = labelsOf(path('run-a')).data;
@@ -99,7 +76,7 @@ describe('an update of a graph run', () => {
   });
 
   test('with a new topic: it is born, under a new id, and the drift tells before', async () => {
-    const { ids, lineage, drift } = lineageOf('run-b');
+    const { ids, lineage, drift } = lineageOf(path('run-b'));
     assert.deepEqual([...ids].sort(), [0, 1, 2, 3, 4, 5]);
     assert.deepEqual(lineage, [{ what: 'born', id: 5 }]);
     const labels = labelsOf(path('run-b')).data;
@@ -124,8 +101,8 @@ describe('an update of a graph run', () => {
     const few = (name: string, from: number, to: number, has: (topic: number) => boolean) =>
       rowsFrom(name, from, to, has).data;
     const without = few('without.npy', 0, ROWS, (topic) => topic !== 2 && topic !== 4);
-    jsonOf(await dpmesh(updateArgs('run-b', without, 'gone', '--half-life', 250)));
-    const { ids, lineage } = lineageOf('gone');
+    jsonOf(await dpmesh(update('run-b', without, 'gone', '--half-life', 250)));
+    const { ids, lineage } = lineageOf(path('gone'));
     assert.equal(ids.length, K - 2);
     const both = [0, 1, 2, 3, 4, 5].filter((id) => !ids.includes(id));
     assert.deepEqual(
@@ -133,9 +110,9 @@ describe('an update of a graph run', () => {
       new Set(both.map((id) => `gone ${id}`)),
     );
     const back = few('back.npy', 1500, ROWS, (topic) => topic !== 4);
-    jsonOf(await dpmesh(updateArgs('gone', back, 'back', '--half-life', 1000)));
+    jsonOf(await dpmesh(update('gone', back, 'back', '--half-life', 1000)));
     const labels = labelsOf(path('back')).data;
-    const [{ what, id }, ...others] = lineageOf('back').lineage;
+    const [{ what, id }, ...others] = lineageOf(path('back')).lineage;
     assert.deepEqual([what, both.includes(id), others], ['returned', true, []]);
     const before = await predict({ run: path('run-b'), data: back });
     const kept = before.labels.filter((label, i) => label === labels[i]).length;
@@ -168,9 +145,9 @@ describe('what an update does with', () => {
         ),
       );
     jsonOf(await dpmesh(trainArgs(odd('odd.npy', 0, 1200), path('odd'), '--no-http')));
-    const { outliers } = jsonOf(await dpmesh(updateArgs('odd', odd('odd-2.npy', 1200, 1800), 'odd-2')));
+    const { outliers } = jsonOf(await dpmesh(update('odd', odd('odd-2.npy', 1200, 1800), 'odd-2')));
     assert.equal(outliers, 3);
-    const { ids, lineage } = lineageOf('odd-2');
+    const { ids, lineage } = lineageOf(path('odd-2'));
     assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3, 4, 5], []]);
     assert.ok(purity(labelsOf(path('odd-2')).data, [...all.classes.subarray(1200, 1800)]) >= 0.99);
   });
@@ -178,22 +155,11 @@ describe('what an update does with', () => {
 
 describe('the same bytes of an update of a graph run', () => {
   test('by three workers', async () => {
-    jsonOf(await dpmesh(updateArgs('run', same.data, 'three', '--workers', 3)));
-    assert.deepEqual(stateOf('three'), stateOf('run-a'));
+    jsonOf(await dpmesh(update('run', same.data, 'three', '--workers', 3)));
+    assert.deepEqual(stateOf(path('three')), stateOf(path('run-a')));
   });
 
-  for (const [when, isSo] of [
-    ['its sample is drawn', (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt'))],
-    ['it has a checkpoint', (run: string) => checkpointsOf(run).length > 0],
-    ['rows are labelled', (run: string) => existsSync(join(run, 'labels.npy'))],
-  ] as const)
-    test(`killed once ${when}, and resumed`, async () => {
-      rmSync(path('killed'), { recursive: true, force: true });
-      const running = start(updateArgs('run', same.data, 'killed', '--workers', 2, '--checkpoint-every', 0));
-      await until(when, () => isSo(path('killed')), running);
-      await running.killAll();
-      jsonOf(await resumed(path('killed')));
-      assert.deepEqual(stateOf('killed'), stateOf('run-a'));
-      assert.deepEqual(readdirSync(join(path('killed'), 'stream')).sort(), ['sample.npy', 'state.ckpt']);
-    });
+  testKills(['it has a checkpoint'], {
+    ...{ run: path('run'), data: same.data, out: path('killed'), undisturbed: path('run-a') },
+  });
 });

@@ -22,7 +22,6 @@ import {
   pageUrlOf,
   QUICK,
   refused,
-  resultHashes,
   resumed,
   runFileOf,
   scratch,
@@ -31,6 +30,7 @@ import {
   trainArgs,
   until,
 } from './support.ts';
+import { lineageOf, purity, stateOf, testKills, updateArgs } from './updates.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -55,26 +55,6 @@ const same = rowsAt(
 );
 const late = rowsAt('late.npy', numbers.slice(4500));
 
-const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
-  ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
-  ...more,
-];
-const stateOf = (run: string) => [
-  ...resultHashes(run),
-  ...['stream/sample.npy', 'stream/state.ckpt', 'lineage.json'].map((name) => sha256(join(run, name))),
-];
-/** The share of rows whose cluster is that of most rows of their class. */
-function scoreOf(labels: ArrayLike<number>, classes: ArrayLike<number>): number {
-  const counts = new Map<string, number>();
-  const most = new Map<number, number>();
-  for (let i = 0; i < labels.length; i++) {
-    const pair = `${labels[i]} ${classes[i]}`;
-    counts.set(pair, (counts.get(pair) ?? 0) + 1);
-    most.set(classes[i], Math.max(most.get(classes[i]) ?? 0, counts.get(pair)!));
-  }
-  return [...most.values()].reduce((a, b) => a + b, 0) / labels.length;
-}
-const lineageOf = (run: string) => JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8'));
 const hashesIn = (run: string) =>
   readdirSync(run, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -259,24 +239,9 @@ describe('the same bytes of an update', () => {
     assert.deepEqual(stateOf(path('three')), stateOf(path('run-b')));
   });
 
-  for (const [when, isSo] of [
-    ['its sample is drawn', (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt'))],
-    ['it has a checkpoint', (run: string) => checkpointsOf(run).length > 0],
-    ['rows are labelled', (run: string) => existsSync(join(run, 'labels.npy'))],
-  ] as const)
-    test(`killed once ${when}, and resumed`, async () => {
-      const run = path('killed');
-      rmSync(run, { recursive: true, force: true });
-      const running = start(
-        updateArgs(path('run-a'), late.data, run, '--workers', 2, '--checkpoint-every', 0),
-      );
-      await until(when, () => isSo(run), running);
-      await running.killAll();
-      jsonOf(await resumed(run));
-      assert.deepEqual(stateOf(run), stateOf(path('run-b')));
-      assert.deepEqual(readdirSync(join(run, 'stream')).sort(), ['sample.npy', 'state.ckpt']);
-      assert.deepEqual(runFileOf(run).files, runFileOf(path('run-b')).files);
-    });
+  testKills(['its sample is drawn', 'it has a checkpoint', 'rows are labelled'], {
+    ...{ run: path('run-a'), data: late.data, out: path('killed'), undisturbed: path('run-b') },
+  });
 });
 
 describe('a half-life', () => {
@@ -357,7 +322,7 @@ describe('a transform that is estimated anew', () => {
     assert.equal(k, K);
     const labels = labelsOf(path('m')).data;
     const before = labelsOf(path('km')).data.slice(0, 3000);
-    const right = scoreOf(labels, before);
+    const right = purity(labels, before);
     assert.ok(right > 0.99, `${right}`);
     jsonOf(
       await dpmesh(

@@ -60,7 +60,6 @@ const training = (data: string, out: string, ...flags: (string | number)[]) =>
 describe('wide data', () => {
   for (const [points, dim, ...flags] of [
     [60, 1500, '--transform', 'pca:32'],
-    [2000, 1024, '--transform', 'pca:32'],
     [2000, 1024],
   ] as [number, number, ...string[]][])
     test(`${points} × ${dim} ${flags}: probes are answered, and no worker is taken for gone`, async () => {

@@ -7,7 +7,7 @@ import { log, numberFlag, report, seed, short, skip } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 
 const CHANGE_MS = 5000;
-const minutes = numberFlag('minutes', short ? 1 : 20);
+const minutes = numberFlag('minutes', short ? 0.5 : 20);
 const about = {
   name: 'soak',
   what: `${minutes} min of rounds of MNIST; every 5 s one of two manually started workers gets SIGTERM and is started again; a third one stays`,
