@@ -8,6 +8,7 @@ export type {
   ExemplarRow,
   ShownRow,
 } from './data/saved/saved-clusters.ts';
+export type { UpdateSummary } from './data/saved/saved-lineage.ts';
 export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';

@@ -10,7 +10,15 @@ export function print(result: RunResult, json: boolean): void {
   const { k, scores, columns: dim, directory: out, report, ...others } = result;
   const { alternations, outliers, seconds } = others;
   if (json) {
-    const summary = { k, ...scores, ...others, dim, out, alternations: alternations ?? undefined };
+    const summary = {
+      k,
+      ...scores,
+      ...others,
+      dim,
+      out,
+      alternations: alternations ?? undefined,
+      ...result.update,
+    };
     return void console.log(JSON.stringify(summary));
   }
   const certainty = certaintyText(result);

@@ -57,7 +57,7 @@ export function optionTypes(): string {
 const SECTIONS: Record<string, string> = {
   Functions: 'train update follow resume predict cut evaluate openRun synth',
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
-    ApartColumn ClusterEvidence FollowedBatch Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
+    ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
   Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions CutOptions EvaluateOptions
     SynthOptions Data Rows LabelData`,

@@ -12,6 +12,7 @@ import {
   runFiles,
 } from '../data/saved/run-files.ts';
 import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
+import { readUpdateSummary, type UpdateSummary } from '../data/saved/saved-lineage.ts';
 import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import type { Alternation, Replicates, Scores, Stability, Summary } from '../view/summary.ts';
 
@@ -21,7 +22,7 @@ export interface RunResult {
   readonly k: number;
   /**
    * The cluster of each row, N, from 0 to k − 1. Clusters are numbered by size: 0 has the most rows, and none has more than
-   * the one before it. Read from `labels.npy` on first access.
+   * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy` on first access.
    */
   readonly labels: Int32Array;
   /**
@@ -35,6 +36,8 @@ export interface RunResult {
   readonly distances: Float32Array;
   /** What each cluster is, by its number. Read from `clusters.json` on first access. */
   readonly clusters: readonly ClusterDescription[];
+  /** Of an update, the ids of clusters, what became of them, and drift; null of another run. Read from `lineage.json` on first access. */
+  readonly update: UpdateSummary | null;
   /** Scores of the clustering. */
   readonly scores: Scores;
   /** Loss of the clustering net in the last epoch that trained it; null if none did. */
@@ -134,6 +137,7 @@ export function resultOf(
     },
     confidences: () => rowColumn(CONFIDENCES),
     distances: () => rowColumn(DISTANCES),
+    update: () => readUpdateSummary(own()),
     clusters() {
       const saved = readSavedClusters(own());
       if (!saved) throw ofEarlierVersion(CLUSTERS);

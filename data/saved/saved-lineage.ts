@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
+import { ALARMS, type Alarm, type Drift } from '../../model/stream/drift.ts';
 import type { PastUpdate } from '../../model/stream/history.ts';
+import type { Lineage } from '../../model/stream/lineage.ts';
 import { checked, type RunFiles } from './run-files.ts';
 
 /** `lineage.json` of an update: the ids of its clusters, and what became of clusters in it and in updates before. */
@@ -33,6 +35,27 @@ export const pastUpdates: z.ZodMiniType<PastUpdate[]> = z
       'its updates are out of order',
     ),
   );
+
+/** What an update has found. */
+export interface UpdateSummary {
+  /** The number of the update; 1 is the first one after a first run. */
+  readonly update: number;
+  /** The id of each cluster, in the order of size: what `labels` has. */
+  readonly ids: readonly number[];
+  /** What became of clusters in this update. */
+  readonly lineage: readonly Lineage[];
+  /** How the new rows differ from those before; `alarms`: what of it matters. */
+  readonly drift: (Drift & { alarms: Alarm[] }) | null;
+}
+
+const summary = z.object({
+  ...{ update: count, ids, lineage: z.array(entry) },
+  drift: z.nullable(z.looseObject({ rows: count, alarms: z.array(z.enum(ALARMS)) })),
+});
+
+/** Reads what an update has found; null of another run. UserError if the file is damaged. */
+export const readUpdateSummary = (files: RunFiles): UpdateSummary | null =>
+  files.has(LINEAGE) ? (checked(files, LINEAGE, summary) as UpdateSummary) : null;
 
 /** Reads the updates up to that of a run; null where it is none. UserError if the file is damaged. */
 export const readPastUpdates = (files: RunFiles): PastUpdate[] | null =>

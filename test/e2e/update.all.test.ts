@@ -63,12 +63,14 @@ const hashesIn = (run: string) =>
     .map((file) => `${file} ${sha256(file)}`);
 
 let untouched: string[];
+/** By the second update. */
+let printed: ReturnType<typeof jsonOf>;
 before(async () => {
   const { k } = jsonOf(await dpmesh(trainArgs(first.data, path('run'), ...QUICK)));
   assert.equal(k, K - 1);
   untouched = hashesIn(path('run'));
   jsonOf(await dpmesh(updateArgs(path('run'), same.data, path('run-a'), '--workers', 1)));
-  jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, path('run-b'), '--workers', 1)));
+  printed = jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, path('run-b'), '--workers', 1)));
 });
 
 describe('an update', () => {
@@ -154,6 +156,11 @@ describe('an update', () => {
     assert.equal(new Set(labelsOf(path('run-only')).data).size, 1);
   });
 
+  test('has ids, lineage and drift in what --json prints', () => {
+    const { ids, lineage, drift } = lineageOf(path('run-b'));
+    assert.deepEqual([printed.update, printed.ids, printed.lineage, printed.drift], [2, ids, lineage, drift]);
+  });
+
   test('has a report, a cut and a comparison', async () => {
     const flags = ['--out', path('report'), '--labels', all.labels];
     refused(await dpmesh(['plot', path('run-b'), ...flags]), '6000 labels');
@@ -227,8 +234,10 @@ describe('an update', () => {
   });
 
   test('goes to the next free name, by the library', async () => {
-    const { directory } = await update({ run: path('run'), data: same.data, report: false });
-    assert.equal(directory, path('run-2'));
+    const found = await update({ run: path('run'), data: same.data, report: false });
+    assert.equal(found.directory, path('run-2'));
+    const { history, ...own } = lineageOf(path('run-a'));
+    assert.deepEqual(found.update, own);
     assert.deepEqual(stateOf(path('run-2')), stateOf(path('run-a')));
   });
 });
