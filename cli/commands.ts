@@ -1,6 +1,7 @@
 import type { Command } from './flags.ts';
 import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
+import { relay } from './relay.ts';
 import { cut, plot, predict, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
 import { doctor, setup } from './setup.ts';
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   watch,
   worker,
   launch,
+  relay,
   keygen,
   predict,
   cut,

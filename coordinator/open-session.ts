@@ -244,7 +244,8 @@ async function openServer(
   const { createAuthenticator } = await import('../proto/authenticator.ts');
   const authenticator = keys && createAuthenticator(keys.secret, keys.allowed, log);
   const listeners = { emit, log, roundListener: monitor?.roundListener };
-  const server = await listenForWorkers(config, options, inputs, served, { authenticator, ...listeners });
+  const file = await sharedFile(config, options, inputs);
+  const server = await listenForWorkers(options, inputs, served, { file, authenticator, ...listeners });
   let check: DataCheck | null = null;
   if (!options.sameFiles) {
     const { createDataCheck } = await import('./data-check.ts');
@@ -292,7 +293,7 @@ async function openServer(
     const isOwn = source === inputs.source;
     if (!isOwn) closing.defer(source.close);
     Object.assign(served, { source, layout });
-    server.serve(layout, isOwn);
+    server.serve(layout, isOwn ? file : null);
   };
   const { observer, held } = monitor ?? {};
   return { server, check, workers, versions, trainerFor, serve, observer, held };
@@ -341,28 +342,34 @@ function reloadKeysOnRequest(
   });
 }
 
-async function listenForWorkers(
+/** The data file, if workers may read it themselves. */
+async function sharedFile(
   config: RunConfig,
-  { bind, sharedFiles, resume, heartbeatTimeout, mixed }: SessionOptions,
+  { sharedFiles }: SessionOptions,
   { source, layout }: Inputs,
+): Promise<ServerOptions['file']> {
+  // Others than this process have no logarithms.
+  if (!sharedFiles || source.logged) return null;
+  const { firstBlockHash } = await import('../data/blocks.ts');
+  return {
+    path: source.file ?? absolute(config.data),
+    ...(source.array !== undefined && { array: source.array }),
+    firstBlock: await firstBlockHash(source, layout),
+  };
+}
+
+async function listenForWorkers(
+  { bind, resume, heartbeatTimeout, mixed }: SessionOptions,
+  { layout }: Inputs,
   served: { source: Source; layout: Layout },
-  rest: Pick<ServerOptions, 'authenticator' | 'emit' | 'log' | 'roundListener'>,
+  rest: Pick<ServerOptions, 'file' | 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('./scheduler/server.ts');
-  const { firstBlockHash, readBlocks } = await import('../data/blocks.ts');
+  const { readBlocks } = await import('../data/blocks.ts');
   const read = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
   return startServer({
     bind,
     layout,
-    // Others than this process have no logarithms.
-    file:
-      sharedFiles && !source.logged
-        ? {
-            path: source.file ?? absolute(config.data),
-            ...(source.array !== undefined && { array: source.array }),
-            firstBlock: await firstBlockHash(source, layout),
-          }
-        : null,
     readBlocks: read,
     async verify(unit, hashes) {
       const { problemWith } = await import('./data-check.ts');

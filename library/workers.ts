@@ -84,21 +84,13 @@ export async function remoteWorkers(
   onRereadKeys: RunHooks['onRereadKeys'],
   log: Log,
 ) {
-  if (folder !== undefined && insecure)
-    throw new UserError('--keys and --insecure exclude each other; leave one out');
-  const port = Number(/:(\d+)$/.exec(bind)?.[1] ?? 0);
-  const host = port <= 65535 && /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5}|\*)$/.exec(bind)?.[1];
-  if (!host) throw new UserError(`--bind ${bind} must look like tcp://HOST:PORT`);
-  if (!isLoopback(host) && !insecure && !folder)
-    throw new UserError(
-      `--bind ${bind} is open to other machines, without encryption or keys; create keys with dpmesh keygen and pass --keys, bind 127.0.0.1, or accept the risk with --insecure`,
-    );
+  const checked = checkedBind(bind, { keys: folder, insecure });
   if (insecure)
     log(`dpmesh: warning: --insecure: anyone who can reach ${bind} can join this run and read its data`);
   assertOpenFiles(OWN_FILES, 'a coordinator');
   const keys = folder === undefined ? undefined : await readKeys(folder, onRereadKeys);
   return {
-    bind: bind.replace('//localhost:', '//127.0.0.1:'),
+    bind: checked,
     keys,
     sameFiles: false,
     start(server: Server) {
@@ -111,6 +103,23 @@ export async function remoteWorkers(
     },
     stop: async () => {},
   };
+}
+
+/** An address to which workers connect. UserError if it is none, or open to other machines without keys. */
+export function checkedBind(
+  bind: string,
+  { keys, insecure }: { keys?: string | undefined; insecure?: boolean | undefined },
+): string {
+  if (keys !== undefined && insecure)
+    throw new UserError('--keys and --insecure exclude each other; leave one out');
+  const port = Number(/:(\d+)$/.exec(bind)?.[1] ?? 0);
+  const host = port <= 65535 && /^tcp:\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5}|\*)$/.exec(bind)?.[1];
+  if (!host) throw new UserError(`--bind ${bind} must look like tcp://HOST:PORT`);
+  if (!isLoopback(host) && !insecure && !keys)
+    throw new UserError(
+      `--bind ${bind} is open to other machines, without encryption or keys; create keys with dpmesh keygen and pass --keys, bind 127.0.0.1, or accept the risk with --insecure`,
+    );
+  return bind.replace('//localhost:', '//127.0.0.1:');
 }
 
 async function readKeys(folder: string, onRequest: RunHooks['onRereadKeys']): Promise<CoordinatorKeys> {

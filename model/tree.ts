@@ -37,18 +37,16 @@ export function fold(stack: PartialSum[], node: PartialSum): void {
 }
 
 /**
- * Collects leaves that arrive in any order. Adds each to its sibling as soon as both are there, so that few arrays are held at a time;
- * overwrites them. `parts` is what `treeSum` takes.
+ * Collects nodes that arrive in any order. Adds each to its sibling as soon as both are there, so that few arrays are held at a time;
+ * overwrites them. A node replaces those inside it; one inside another may not be added.
  */
-export function treeAccumulator(): {
-  add(leaf: number, values: Float64Array): void;
-  parts(): (Float64Array | undefined)[];
-} {
+export function treeAccumulator() {
   /** By their first leaf. */
   const nodes = new Map<number, PartialSum>();
   return {
-    add(leaf, values) {
-      let node: PartialSum = { from: leaf, to: leaf + 1, sums: { values } };
+    add(added: PartialSum): void {
+      for (let leaf = added.from; leaf < added.to; leaf++) nodes.delete(leaf);
+      let node = added;
       for (;;) {
         const { from, to } = node;
         const isRight = (from / (to - from)) % 2 === 1;
@@ -62,11 +60,8 @@ export function treeAccumulator(): {
       }
       nodes.set(node.from, node);
     },
-    parts() {
-      const parts: Float64Array[] = [];
-      for (const { from, sums } of nodes.values()) parts[from] = sums.values as Float64Array;
-      return parts;
-    },
+    /** In the order of their leaves. */
+    nodes: (): PartialSum[] => [...nodes.values()].sort((a, b) => a.from - b.from),
   };
 }
 

@@ -44,6 +44,10 @@ export const MOST_FETCHED = 1 << 15;
 const seconds = z
   .record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative()))
   .check(z.refine((value) => Object.keys(value).length <= MOST_TASKS));
+const session = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+export const MOST_RELAYS = 1024;
+/** Behind a relay. */
+const workers = z.int().check(z.gte(1), z.lte(1 << 16));
 const done = z
   .array(z.array(unit).check(z.minLength(1), z.maxLength(MOST_DONE)))
   .check(z.minLength(1), z.maxLength(MOST_DONE))
@@ -63,10 +67,15 @@ export const fromWorker = z.discriminatedUnion('type', [
     pid: count,
     name: about,
     /** Random, by the worker's process, and the same in all its hellos: identifies it on a new connection. */
-    session: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
+    session,
     /** Model name of the device that computes; absent if that is the CPU. */
     gpu: z.optional(about),
+    /** Of a relay, the number of its workers, and the sessions of it and of the relays behind it. */
+    workers: z.optional(workers),
+    relays: z.optional(z.array(session).check(z.maxLength(MOST_RELAYS))),
   }),
+  /** A relay has another number of workers now. */
+  z.object({ type: z.literal('workers'), workers }),
   /**
    * Results of a round. An entry of `done` is a single unit, or several whose results are summed, if the round asks for sums.
    * Tensors are named `index in done/index in tasks/name`. `seconds`: the time of each task over all of these units.
@@ -143,6 +152,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
      * (model/tree.ts).
      */
     sum: z.boolean(),
+    /** Units read their rows from the source: any worker of a relay may take them. */
+    streams: z.optional(z.boolean()),
     /** All states that the tasks read. */
     uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
     /** Those of them that this worker does not have yet; their tensors are named `state/name`. */

@@ -41,11 +41,13 @@ export interface ConnectionOptions {
   log: (line: string) => void;
 }
 
+export const newSession = () => randomBytes(16).toString('hex');
+
 /** A worker's description of itself in its hello. */
 export type WorkerDescription = Omit<
   Extract<FromWorker, { type: 'hello' }>,
   'type' | 'protocol' | 'version' | 'session'
->;
+> & { session?: string };
 
 /** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
@@ -60,14 +62,16 @@ export function openConnection(
   receive: (request: Request, tensors: Tensors) => void,
 ) {
   const { connect, key, log, reconnectFor, giveUpAfter = reconnectFor } = options;
-  const session = randomBytes(16).toString('hex');
+  const session = newSession();
   /** Messages rejected since the start, by reason. */
   const refused = { invalid: 0, unrequested: 0, 'too many': 0 };
-  let settle: { resolve: () => void; reject: (error: Error) => void };
-  const done = new Promise<void>((resolve, reject) => {
+  let settle: { resolve: (ended?: RunEnd) => void; reject: (error: Error) => void };
+  const done = new Promise<RunEnd | undefined>((resolve, reject) => {
     settle = { resolve, reject };
   });
   let isOver = false;
+  /** How the run has ended, as the coordinator says it. */
+  let stopped: RunEnd | undefined;
   /** The coordinator has sent at least one message. */
   let isKnown = false;
   /** Time of its last message, or of the start. */
@@ -105,7 +109,7 @@ export function openConnection(
     clearInterval(ticker);
     // The process may exit when `done` settles: queued messages must be sent first.
     const closed = sent.then(() => socket.close());
-    void closed.then(() => (error ? settle.reject(error) : settle.resolve()));
+    void closed.then(() => (error ? settle.reject(error) : settle.resolve(stopped)));
   }
 
   /** Sends `bye`, then ends the connection. */
@@ -116,7 +120,7 @@ export function openConnection(
   function hello(): void {
     if (performance.now() - helloAt < PING_MS) return;
     helloAt = performance.now();
-    void send({ type: 'hello', protocol: PROTOCOL, version: buildId(), ...description, session });
+    void send({ type: 'hello', protocol: PROTOCOL, version: buildId(), session, ...description });
   }
 
   function received(frames: Buffer[]) {
@@ -148,6 +152,7 @@ export function openConnection(
         break;
       case 'stop':
         log(overText(header.ended));
+        stopped = header.ended;
         end();
         break;
       default:
@@ -193,7 +198,7 @@ export function openConnection(
 
   return {
     /**
-     * Resolves when the coordinator sends `stop`, or after `end`. Rejects with a UserError if the worker is refused, or hears
+     * Resolves when the coordinator sends `stop`, to how the run has ended, or after `end`. Rejects with a UserError if the worker is refused, or hears
      * nothing for `reconnectFor` ms.
      */
     done,

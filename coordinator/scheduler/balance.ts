@@ -128,23 +128,34 @@ export class Pace {
 export type CachedShards = Map<string, Set<number>>;
 
 /**
- * Assigns shards evenly to workers and moves as few as possible. A shard that moves goes to a worker that already has its
+ * Assigns shards to workers, as many as each has room for, and moves as few as possible. A shard that moves goes to a worker that already has its
  * rows in memory, if there is one. Returns the owner of each shard; null without workers.
  */
 export function assignShards(
   owners: (string | null)[],
   workers: string[],
   cached: CachedShards = new Map(),
+  sizeOf: (worker: string) => number = () => 1,
 ): (string | null)[] {
   if (!workers.length) return owners.map(() => null);
-  const owned = new Map(workers.map((worker) => [worker, owners.filter((owner) => owner === worker).length]));
-  const least = Math.floor(owners.length / workers.length);
-  let extra = owners.length % workers.length;
-  const quota = new Map<string, number>();
-  for (const worker of [...workers].sort((a, b) => owned.get(b)! - owned.get(a)!))
-    quota.set(worker, least + (extra-- > 0 ? 1 : 0));
-  const receivers = workers.filter((worker) => owned.get(worker)! < quota.get(worker)!);
-  const hasCached = (worker: string, shard: number) => cached.get(worker)?.has(shard) ?? false;
+  const owned = new Map(workers.map((worker) => [worker, 0]));
+  for (const owner of owners) if (owner !== null && owned.has(owner)) owned.set(owner, owned.get(owner)! + 1);
+  const all = workers.reduce((sum, worker) => sum + sizeOf(worker), 0);
+  const quota = new Map(
+    workers.map((worker) => [worker, Math.floor((owners.length * sizeOf(worker)) / all)]),
+  );
+  let extra = owners.length - [...quota.values()].reduce((sum, shards) => sum + shards, 0);
+  const beyond = (worker: string) => owned.get(worker)! - quota.get(worker)!;
+  for (const worker of [...workers].sort((a, b) => beyond(b) - beyond(a)).slice(0, extra)) {
+    quota.set(worker, quota.get(worker)! + 1);
+    extra--;
+  }
+  /** Workers with room that have a shard's rows in memory. */
+  const holders = new Map<number, string[]>();
+  for (const worker of workers)
+    if (owned.get(worker)! < quota.get(worker)!)
+      for (const shard of cached.get(worker) ?? [])
+        holders.set(shard, [...(holders.get(shard) ?? []), worker]);
   const out: (string | null)[] = owners.map(() => null);
   const assign = (shard: number, worker: string) => {
     out[shard] = worker;
@@ -152,17 +163,19 @@ export function assignShards(
   };
 
   // Of an owner with too many shards, those that a receiver has in memory are the ones to move.
-  const movesCheaply = (shard: number) => Number(receivers.some((worker) => hasCached(worker, shard)));
-  const byCost = [...owners.keys()].sort((a, b) => movesCheaply(a) - movesCheaply(b) || a - b);
-  for (const shard of byCost) {
-    const owner = owners[shard];
-    if (owner !== null && quota.get(owner)) assign(shard, owner);
+  for (const movesCheaply of [false, true])
+    for (const [shard, owner] of owners.entries())
+      if (holders.has(shard) === movesCheaply && owner !== null && quota.get(owner)) assign(shard, owner);
+  const hasRoom = (worker: string) => quota.get(worker)! > 0;
+  const withoutOwner = () => [...out.keys()].filter((shard) => out[shard] === null);
+  for (const shard of withoutOwner()) {
+    const worker = holders.get(shard)?.find(hasRoom);
+    if (worker) assign(shard, worker);
   }
-  for (const onlyCached of [true, false])
-    for (const [shard, owner] of out.entries()) {
-      if (owner !== null) continue;
-      const worker = workers.find((w) => quota.get(w)! > 0 && (!onlyCached || hasCached(w, shard)));
-      if (worker) assign(shard, worker);
-    }
+  let next = 0;
+  for (const shard of withoutOwner()) {
+    while (!hasRoom(workers[next])) next++;
+    assign(shard, workers[next]);
+  }
   return out;
 }

@@ -43,8 +43,8 @@ export interface DispatcherOptions {
   roundEnded?(duration: number): void;
   /** This many units of a worker that left are waiting for another worker. */
   reassigned?(units: number): void;
-  /** Rounds are faster without this worker: it gets no units for a while. */
-  rests?(worker: string): void;
+  /** Rounds are faster without these workers: they get no units for a while. */
+  rests?(workers: string[]): void;
 }
 
 /** Streaming units in flight per worker: enough to keep it busy, while the rest can go to other workers. */
@@ -57,6 +57,8 @@ const STUCK_FACTOR = 10;
 const SAME_MESSAGE_MS = 1;
 
 interface WorkerProgress {
+  /** Of a relay, the number of its workers. */
+  size: number;
   /** Version of each state that the worker has. */
   stateVersions: Map<string, number>;
   /** Units that it is computing, by their index in the round. */
@@ -96,6 +98,8 @@ export function createDispatcher(options: DispatcherOptions) {
   const idleTime = { time: 0, raced: 0, at: 0 };
   let ongoing: CurrentRound | null = null;
 
+  const sizeOf = (worker: string) => progress.get(worker)!.size;
+
   function workers(): string[] {
     return [...progress.keys()];
   }
@@ -106,9 +110,9 @@ export function createDispatcher(options: DispatcherOptions) {
     if (!departed) return [];
     progress.delete(worker);
     pace.forget(worker);
-    assignAll();
     const round = ongoing?.round;
     if (!round) return [];
+    assignAll();
     const before = round.waiting.size;
     for (const index of departed.inFlight) if (round.isMissing(index)) round.waiting.add(index);
     for (const { inFlight } of progress.values()) for (const index of inFlight) round.waiting.delete(index);
@@ -161,17 +165,20 @@ export function createDispatcher(options: DispatcherOptions) {
   }
 
   function assignAll(): void {
-    owners = assignShards(owners, responsive(), cached);
+    owners = assignShards(owners, responsive(), cached, sizeOf);
   }
 
   /** Sends waiting units to the owners of their shards; streaming units to any worker with room, owners first. */
   function dispatch(): void {
     const round = ongoing?.round;
     if (!round || !progress.size) return;
-    const { units, streams } = round.spec;
+    const { streams } = round.spec;
+    const { units } = round;
     const batches = new Map<string, number[]>();
     const hasRoom = (worker: string) =>
-      !streams || progress.get(worker)!.inFlight.size + (batches.get(worker)?.length ?? 0) < STREAM_WINDOW;
+      !streams ||
+      progress.get(worker)!.inFlight.size + (batches.get(worker)?.length ?? 0) <
+        STREAM_WINDOW * sizeOf(worker);
     const add = (worker: string, index: number) => {
       round.waiting.delete(index);
       batches.set(worker, [...(batches.get(worker) ?? []), index]);
@@ -187,7 +194,10 @@ export function createDispatcher(options: DispatcherOptions) {
     }
     if (streams) {
       for (const worker of responsive())
-        for (const index of round.waiting) if (hasRoom(worker) && mayTake(worker, index)) add(worker, index);
+        for (const index of round.waiting) {
+          if (!hasRoom(worker)) break;
+          if (mayTake(worker, index)) add(worker, index);
+        }
     }
     for (const [worker, indices] of batches) sendUnits(round, worker, indices);
   }
@@ -201,13 +211,17 @@ export function createDispatcher(options: DispatcherOptions) {
     if (!worker.inFlight.size) worker.silentSince = options.now();
     for (const index of indices) worker.inFlight.add(index);
     round.assign(name, indices);
-    const units = indices.map((index) => spec.units[index]);
+    const units = indices.map((index) => round.units[index]);
     // It keeps the rows of these units in memory from now on.
     if (!spec.streams)
       cached.set(name, new Set([...(cached.get(name) ?? []), ...units.map(({ shard }) => shard)]));
     options.send(
       name,
-      { round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false, uses, states: missing },
+      {
+        ...{ round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false },
+        ...(spec.streams && { streams: true }),
+        ...{ uses, states: missing },
+      },
       prefixed(missing.map(({ name }) => [name, states.get(name)!.tensors])),
     );
   }
@@ -255,6 +269,19 @@ export function createDispatcher(options: DispatcherOptions) {
     abort(error: Error): void {
       end()?.reject(error);
     },
+    /** Adds units to the current round. False without one, or where it has one of them already. */
+    extend(units: readonly WorkUnit[]): boolean {
+      const round = ongoing?.round;
+      if (!round || round.indicesOf([...units]).some((index) => index >= 0)) return false;
+      round.extend(units);
+      dispatch();
+      return true;
+    },
+    /** A relay has another number of workers. */
+    resize(worker: string, size: number): void {
+      const own = progress.get(worker);
+      if (own) own.size = size;
+    },
     /** Ms since the current round started; 0 without one. */
     elapsed(): number {
       return ongoing ? options.now() - ongoing.round.startedAt : 0;
@@ -264,18 +291,19 @@ export function createDispatcher(options: DispatcherOptions) {
       layout = next;
       owners = Array(next.shards).fill(null);
     },
-    join(worker: string): void {
+    join(worker: string, size = 1): void {
       leave(worker);
       cached.delete(worker);
       progress.set(worker, {
+        size,
         stateVersions: new Map(),
         inFlight: new Set(),
         silentSince: options.now(),
         lagging: false,
         owed: null,
       });
-      // During a round, reassign only if a shard has no owner: moving a shard means loading its sample again.
-      if (!ongoing || owners.some((owner) => owner === null)) assignAll();
+      // Only if a shard has no owner: moving a shard means loading its sample again. Between rounds, the next one does so.
+      if (ongoing && owners.includes(null)) assignAll();
       dispatch();
     },
     /** Handles the tasks' result for these units, as reported by a worker. */
@@ -314,10 +342,10 @@ export function createDispatcher(options: DispatcherOptions) {
         const now = options.now();
         const duration = now - round.startedAt;
         const late = workers().filter((name) => progress.get(name)!.inFlight.size);
-        const { length: units } = round.spec.units;
+        const { length: units } = round.units;
         const resting = pace.roundEnded(kindOf(round), id, late, { duration, units }, now);
         end();
-        for (const name of resting) options.rests?.(name);
+        if (resting.length) options.rests?.(resting);
         options.roundEnded?.(duration);
         current.resolve(round.results());
       } else if (round.spec.streams) dispatch();

@@ -19,6 +19,8 @@ export interface ServedRows {
 }
 
 export interface RegistryOptions extends ServedRows {
+  /** Of a relay, its session: there are no rows yet, and workers are welcomed once these are served. */
+  relay?: string;
   /** Numeric identity of a resumed run; otherwise the first worker that contributes a result determines it. */
   identity?: string | null;
   /** Also accept workers with other numeric identities. */
@@ -26,7 +28,7 @@ export interface RegistryOptions extends ServedRows {
   /** A worker that is silent for longer than this is dropped, ms. */
   heartbeatTimeout: number;
   /** Notified of arrivals and departures. */
-  dispatcher: Pick<UnitDispatcher, 'join' | 'leave' | 'serve'>;
+  dispatcher: Pick<UnitDispatcher, 'join' | 'leave' | 'serve' | 'resize'>;
   counts: Counts;
   send(peer: string, message: FromCoordinator): void;
   now(): number;
@@ -44,6 +46,10 @@ export interface Member {
   /** Its name for people, kept by a replacement: the worker's own name, or its number if it has none. */
   readonly label: string;
   description: WorkerDescription;
+  /** Workers for which it stands: 1, or those of a relay. */
+  size: number;
+  /** Sessions of the relays that it is, or that are behind it. */
+  relays: readonly string[];
   /** Its connection. */
   peer: string;
   state: 'up' | 'silent' | 'gone';
@@ -94,7 +100,7 @@ export function createRegistry(options: RegistryOptions) {
   /** Set by the first accepted result. Until then the workers present determine the run's identity. */
   let fixedIdentity = options.identity ?? null;
   let firstBackend: { name: string; why: string } | null = null;
-  let rows: ServedRows = options;
+  let rows: ServedRows | null = options.relay === undefined ? options : null;
   let peak = 0;
 
   /** Numeric identity of the run. */
@@ -108,6 +114,7 @@ export function createRegistry(options: RegistryOptions) {
   }
 
   function welcome({ worker, peer, mayReadFile }: Member): void {
+    if (!rows) return;
     const { term, file, layout } = rows;
     options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
   }
@@ -153,6 +160,8 @@ export function createRegistry(options: RegistryOptions) {
       worker,
       label: labelOf(worker, description.name),
       description,
+      size: 1,
+      relays: [],
       peer: '',
       state: 'gone',
       joins: 0,
@@ -187,7 +196,7 @@ export function createRegistry(options: RegistryOptions) {
       const { session: _, gpu, version, ...about } = description;
       emit({ type: 'worker', worker, ...about, ...(version && { version }), ...(gpu !== null && { gpu }) });
     }
-    dispatcher.join(worker);
+    dispatcher.join(worker, member.size);
     peak = Math.max(peak, countPresent());
     for (const check of [...arrivalListeners]) check();
   }
@@ -240,7 +249,12 @@ export function createRegistry(options: RegistryOptions) {
         return;
       }
       const isBarred = bySession.get(header.session)?.isBarred;
-      const problem = isBarred ? { reason: WRONG_RESULT } : refusalOf(header);
+      const isLoop = header.relays?.includes(options.relay ?? '');
+      const problem = isBarred
+        ? { reason: WRONG_RESULT }
+        : isLoop
+          ? { reason: 'it is connected to itself: --connect of a relay has to lead to a coordinator' }
+          : refusalOf(header);
       if (problem) {
         refuse(peer, problem);
         return;
@@ -259,7 +273,8 @@ export function createRegistry(options: RegistryOptions) {
       bySession.delete(member.description.session);
       byPeer.delete(member.peer);
       member.hasContributed &&= member.description.session === description.session;
-      Object.assign(member, { description, peer, processEnded: false, isBarred: false });
+      const { workers: size = 1, relays = [] } = header;
+      Object.assign(member, { description, size, relays, peer, processEnded: false, isBarred: false });
       bySession.set(description.session, member);
       byPeer.set(peer, member);
       welcome(member);
@@ -282,6 +297,11 @@ export function createRegistry(options: RegistryOptions) {
       }
       arrive(member);
       return true;
+    },
+    /** A relay has another number of workers. */
+    resize(member: Member, size: number): void {
+      member.size = size;
+      options.dispatcher.resize(member.worker, size);
     },
     /** A worker says goodbye. */
     bye(member: Member): void {
@@ -331,7 +351,7 @@ export function createRegistry(options: RegistryOptions) {
      */
     withholdFile(member: Member, reason: string): boolean {
       const { log } = options;
-      if (!member.mayReadFile || !rows.file) return false;
+      if (!member.mayReadFile || !rows?.file) return false;
       member.mayReadFile = false;
       if (!isPresent(member)) return true;
       log(
@@ -377,7 +397,7 @@ export function createRegistry(options: RegistryOptions) {
       for (const member of known.values()) {
         if (isPresent(member)) {
           welcome(member);
-          options.dispatcher.join(member.worker);
+          options.dispatcher.join(member.worker, member.size);
           // One that returns has to be welcomed too: it says hello first.
         } else byPeer.delete(member.peer);
       }
@@ -392,7 +412,7 @@ function descriptionOf(hello: Hello) {
   return { session, name, host, pid, backend, identity, version, why, gpu };
 }
 
-function viewOf({ worker, label, description, state, joins, memory, gpuMemory }: Member) {
+function viewOf({ worker, label, description, size, relays, state, joins, memory, gpuMemory }: Member) {
   const { host, backend, version, gpu } = description;
-  return { worker, label, host, backend, version, gpu, state, joins, memory, gpuMemory };
+  return { worker, label, host, backend, version, gpu, size, relays, state, joins, memory, gpuMemory };
 }

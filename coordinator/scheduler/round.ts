@@ -1,14 +1,15 @@
-import { isAligned } from '../../model/tree.ts';
+import { isAligned, type PartialSum, treeAccumulator } from '../../model/tree.ts';
+import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { ResultCheck, Task } from '../../proto/tasks.ts';
-import type { Tensors } from '../../proto/tensors.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
 
 export interface RoundSpec {
   tasks: Task[];
   units: WorkUnit[];
   /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
   streams?: boolean;
-  /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units. */
+  /** Only the sum over all units is needed: a result may cover an aligned power-of-two range of units, and siblings are added as they arrive. */
   sum?: boolean;
   /** The rows of each shard's sample, if the tasks work on it. */
   sampled?: readonly number[];
@@ -16,12 +17,12 @@ export interface RoundSpec {
   each?: (unit: WorkUnit, results: Tensors[]) => void;
 }
 
-/** What the tasks returned for the units `from … to−1` of a round: one unit, unless the round asks for sums. */
+/** What the tasks returned for the unit `from` of a round, or summed over the shards `from … to−1`. */
 export interface Result {
   from: number;
   to: number;
   tasks: Tensors[];
-  /** Who computed it. */
+  /** Who computed it; '' of sums. */
   worker: string;
 }
 
@@ -62,24 +63,38 @@ export function createRound(
   check: ResultCheck,
   startedAt: number,
 ) {
-  const { units } = spec;
-  const indexOf = new Map(units.map((unit, index) => [key(unit), index]));
+  const units: WorkUnit[] = [];
+  const indexOf = new Map<string, number>();
   /** Units that no worker has, in order. */
-  const waiting = new Set(units.keys());
+  const waiting = new Set<number>();
   /** Units assigned to each worker, including workers that have left since. */
   const assigned = new Map<string, Set<number>>();
-  /** The result that covers each unit. */
-  const results: (Result | undefined)[] = Array(units.length);
+  /** The result of each unit, in which of sums only the range is kept. */
+  const results: (Result | undefined)[] = [];
+  const sums = treeAccumulator();
   const failures = new Map<number, UnitFailure[]>();
-  let missing = units.length;
+  let missing = 0;
 
   const isMissing = (index: number) => !results[index];
   /** Has this unit failed at this worker? */
   const hasFailed = (worker: string, index: number) =>
     failures.get(index)?.some((failure) => failure.worker === worker) ?? false;
 
+  function extend(more: readonly WorkUnit[]): void {
+    for (const unit of more) {
+      indexOf.set(key(unit), units.length);
+      waiting.add(units.length);
+      units.push(unit);
+      results.push(undefined);
+      missing++;
+    }
+  }
+  extend(spec.units);
+
   return {
-    ...{ id, spec, states, startedAt, waiting, isMissing, hasFailed },
+    ...{ id, spec, units, states, startedAt, waiting, isMissing, hasFailed },
+    /** Adds units that it does not have yet. */
+    extend,
     /** Records that the worker is assigned these units. */
     assign(worker: string, indices: number[]): void {
       assigned.set(worker, new Set([...(assigned.get(worker) ?? []), ...indices]));
@@ -98,24 +113,30 @@ export function createRound(
     },
     isComplete: () => missing === 0,
     /** Results that cover each unit once, in the order of the units. */
-    results: () => [...new Set(results as Result[])],
+    results: (): Result[] =>
+      spec.sum ? sums.nodes().map((node) => resultOf(node, spec.tasks.length)) : (results as Result[]),
     /** The indices of these units in the round; −1 for units that do not belong to it. */
     indicesOf: (units: WorkUnit[]) => units.map((unit) => indexOf.get(key(unit)) ?? -1),
     /** Checks a result: was this worker assigned these units, is it valid, and does it add anything new? */
     judge(worker: string, indices: number[], tasks: Tensors[]): ResultVerdict {
       const [from, to] = [indices[0], indices[0] + indices.length];
+      if (from === undefined || from < 0) return 'not asked for';
       if (!indices.every((index, i) => index === from + i)) return 'not asked for';
-      if (!(spec.sum ? isAligned(from, to) : indices.length === 1)) return 'not asked for';
+      const { shard } = units[from];
+      const isRange = indices.every((index, i) => units[index].shard === shard + i);
+      if (!(spec.sum ? isRange && isAligned(shard, shard + indices.length) : indices.length === 1))
+        return 'not asked for';
       if (!indices.every((index) => assigned.get(worker)?.has(index))) return 'not asked for';
       if (check(tasks, units.slice(from, to), spec.sampled)) return 'wrong shape';
-      // Aligned ranges are either nested or disjoint: a larger one replaces those inside it.
-      const previous = results[from];
-      return previous && previous.to >= to ? 'late' : 'accepted';
+      // Aligned ranges are either nested or disjoint: one of which something is missing replaces those inside it.
+      return indices.some(isMissing) ? 'accepted' : 'late';
     },
     /** Stores a result that `judge` accepted. */
     accept(worker: string, indices: number[], tasks: Tensors[]): void {
       const [from] = indices;
-      const result = { from, to: from + indices.length, tasks: spec.each ? [] : tasks, worker };
+      const result = { from, to: from + 1, tasks: spec.each || spec.sum ? [] : tasks, worker };
+      const { shard } = units[from];
+      if (spec.sum) sums.add({ from: shard, to: shard + indices.length, sums: arraysOf(tasks) });
       for (const index of indices) {
         if (isMissing(index)) missing--;
         results[index] = result;
@@ -124,4 +145,18 @@ export function createRound(
       spec.each?.(units[from], tasks);
     },
   };
+}
+
+/** Sums of all tasks, named `index of the task/name`. */
+const arraysOf = (tasks: Tensors[]): PartialSum['sums'] =>
+  Object.fromEntries(
+    Object.entries(prefixed(tasks.map((tensors, i) => [i, tensors]))).map(([name, { data }]) => [
+      name,
+      data as Float64Array | Float32Array,
+    ]),
+  );
+
+function resultOf({ from, to, sums }: PartialSum, count: number): Result {
+  const tensors = Object.fromEntries(Object.entries(sums).map(([name, data]) => [name, nd(data)]));
+  return { from, to, tasks: Array.from({ length: count }, (_, i) => unprefixed(tensors, i)), worker: '' };
 }

@@ -17,6 +17,8 @@ export class FailedEverywhere extends UserError {}
 /** Why a worker gets no units for now. */
 const RESTS =
   'rounds are faster without this worker: its machine, or the network to it, costs more time than it saves';
+/** Workers that a line of the log names. */
+const MOST_NAMED = 3;
 /** Characters of a failure that the log and the event show. */
 const MOST_REASON = 300;
 
@@ -70,8 +72,13 @@ export function createScheduler(options: SchedulerOptions) {
     reassigned(units) {
       counts.unitsReassigned += units;
     },
-    rests(worker) {
-      log(`worker ${registry.describe(worker)} gets no units for now: ${RESTS}`);
+    rests(workers) {
+      const named = namesOf(workers);
+      log(
+        workers.length === 1
+          ? `worker ${named} gets no units for now: ${RESTS}`
+          : `workers ${named} get no units for now: rounds are faster without them`,
+      );
     },
   });
   const registry = createRegistry({ ...options, dispatcher, counts });
@@ -88,6 +95,7 @@ export function createScheduler(options: SchedulerOptions) {
     if (header.type === 'ping')
       send(member.peer, { type: 'pong', ...(dispatcher.rests(member.worker) && { rests: RESTS }) });
     else if (header.type === 'fetch') fetch(member.peer, header);
+    else if (header.type === 'workers') registry.resize(member, header.workers);
     else if (header.term !== term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') onFailure(member, header);
     else collect(member, header, tensors);
@@ -155,17 +163,21 @@ export function createScheduler(options: SchedulerOptions) {
     if (isWrong) registry.sendAway(member.worker);
   }
 
+  /** Such as `w1 on node7, w2 on node7, w3 on node8 and 29 more`. */
+  function namesOf(workers: string[]): string {
+    const named = workers.slice(0, MOST_NAMED).map(registry.describe).join(', ');
+    return workers.length > MOST_NAMED ? `${named} and ${workers.length - MOST_NAMED} more` : named;
+  }
+
   let namedAt = Number.NEGATIVE_INFINITY;
   function nameAwaited(): void {
     if (now() - namedAt < NAMED_EVERY_MS) return;
     const awaited = dispatcher.awaited(NAMED_AFTER_MS);
     if (!awaited.length) return;
     namedAt = now();
-    const names = awaited.slice(0, 3).map(({ worker }) => registry.describe(worker));
-    const more = awaited.length > 3 ? ` and ${awaited.length - 3} more` : '';
     const [{ silence, tasks }] = awaited;
     log(
-      `waiting for ${names.join(', ')}${more}: no result of ${tasks[0]} for ${Math.round(silence / 1000)} s`,
+      `waiting for ${namesOf(awaited.map(({ worker }) => worker))}: no result of ${tasks[0]} for ${Math.round(silence / 1000)} s`,
     );
   }
   let lastTick = now();

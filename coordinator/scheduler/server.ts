@@ -15,6 +15,7 @@ import type { Tensors } from '../../proto/tensors.ts';
 import type { Departure } from '../../view/events.ts';
 import { type Counts, createRateLimit } from './accounting.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { ServedRows } from './registry.ts';
 import { createScheduler, type FetchMessage, type SchedulerOptions } from './scheduler.ts';
 
 interface RowServerOptions {
@@ -130,13 +131,15 @@ export async function startServer(options: ServerOptions) {
   return {
     address: socket.address,
     dispatcher: dispatcher as Dispatcher,
+    /** Adds units to the current round. False without one, or where it has one of them already. */
+    extend: dispatcher.extend,
     /**
-     * From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these. `isOwnFile`: those of the
-     * file, which workers may read themselves. Only between two rounds.
+     * From now on workers compute on the rows of this layout, in as many shards: `readBlocks` returns these, and so does `file`, if workers
+     * may read that themselves. Only between two rounds.
      */
-    serve(layout: Layout, isOwnFile = false): void {
+    serve(layout: Layout, file: ServedRows['file'] = null): void {
       serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
-      serve({ layout, file: isOwnFile ? options.file : null, term: newTerm() });
+      serve({ layout, file, term: newTerm() });
     },
     /** Numeric identity of the run, determined by its first worker. */
     identity: registry.identity,
@@ -163,13 +166,12 @@ export async function startServer(options: ServerOptions) {
       registry.cut('the list of keys has changed');
       await socket.cut();
     },
-    /** Tells all workers to stop, and how the run ended, and closes the socket. */
-    async close(ended?: RunEnd): Promise<void> {
+    /** Tells all workers to stop, and how the run ended, and closes the socket. `leaves`: they may find another coordinator. */
+    async close(ended?: RunEnd, leaves = false): Promise<void> {
       clearInterval(ticking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
-      await Promise.all(
-        registry.peers().map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })),
-      );
+      const told = leaves ? [] : registry.peers();
+      await Promise.all(told.map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })));
       registry.close();
       await socket.close();
     },

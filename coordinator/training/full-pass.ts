@@ -31,7 +31,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { labelDtype, type Tensors, type TypedArray, take, zeros } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import { sumOfParts } from './rounds.ts';
+import { sumOfNodes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -170,8 +170,7 @@ export async function labelAllRows(
     soft ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / k)) : UNIT_ROWS,
   );
   const parts = new Map<WorkUnit, Tensors>();
-  const statistics = treeAccumulator();
-  const columns = treeAccumulator();
+  const sums = treeAccumulator();
   const shown = clusterRowsCollector(k);
   const farRows = farRowsCollector(far, priorityOf);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
@@ -209,15 +208,15 @@ export async function labelAllRows(
               if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard].push(start + i);
         }
         const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
-        statistics.add(index, take(part, 'T', 'float64'));
-        columns.add(index, take(part, 'columns', 'float64'));
+        const own = { T: take(part, 'T', 'float64'), columns: take(part, 'columns', 'float64') };
+        sums.add({ from: index, to: index + 1, sums: own });
         shown.add(part, rowAt(blocksOf(unit)));
         if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
         parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
-    T = splitEvenly(sumOfParts(statistics.parts()), k);
-    columnSums = splitEvenly(sumOfParts(columns.parts()), k + 1);
+    T = splitEvenly(sumOfNodes(sums.nodes(), 'T'), k);
+    columnSums = splitEvenly(sumOfNodes(sums.nodes(), 'columns'), k + 1);
     const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
     if (!ids && empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
     if (review && !(await review({ T, far: farRows.result() }))) {

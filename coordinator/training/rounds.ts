@@ -1,7 +1,7 @@
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Covariance, shift, statisticsLength } from '../../model/statistics.ts';
-import { type Floats, treeSum } from '../../model/tree.ts';
+import { type Floats, type PartialSum, treeSum } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { MOST_CELLS } from '../../proto/partition.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
@@ -189,6 +189,13 @@ export function sumOf<D extends 'float64' | 'float32' = 'float64'>(
   const byShard: ReturnType<typeof take<D>>[] = [];
   for (const { from, tasks } of results) byShard[from] = take(tasks[task], name, dtype);
   return sumOfParts(byShard);
+}
+
+/** The sum of an array over nodes that are apart. */
+export function sumOfNodes(nodes: readonly PartialSum[], name: string): Float64Array {
+  const parts: Float64Array[] = [];
+  for (const { from, sums } of nodes) parts[from] = sums[name] as Float64Array;
+  return sumOfParts(parts);
 }
 
 /** Batch size of the sub-nets, per cluster. */

@@ -35,8 +35,10 @@ describe('treeAccumulator', () => {
       const accumulator = treeAccumulator();
       const arrivals = [...parts.keys()].map((leaf) => ({ leaf, at: normal() }));
       for (const { leaf } of arrivals.sort((a, b) => a.at - b.at))
-        accumulator.add(leaf, Float64Array.from(parts[leaf]));
-      assert.deepEqual(treeSum(accumulator.parts()), treeSum(parts));
+        accumulator.add({ from: leaf, to: leaf + 1, sums: { a: Float64Array.from(parts[leaf]) } });
+      const places: Floats[] = [];
+      for (const { from, sums } of accumulator.nodes()) places[from] = sums.a;
+      assert.deepEqual(treeSum(places), treeSum(parts));
     });
   });
 });

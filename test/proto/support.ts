@@ -29,6 +29,10 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
       session: '0f'.repeat(16),
       gpu: 'NVIDIA H100',
     },
+    {
+      ...{ type: 'hello', protocol: 1, identity: 'wasm/4.22.0', backend: 'wasm', host: 'b7', pid: 7 },
+      ...{ name: 'relay', session: '0e'.repeat(16), workers: 65536, relays: ['0e'.repeat(16)] },
+    },
   ],
   results: [
     {
@@ -57,6 +61,7 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
       gpuMemory: { used: 3e9, limit: 8e10 },
     },
   ],
+  workers: [{ type: 'workers', workers: 32 }],
   failure: [{ type: 'failure', term: 7, round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
   fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
   ping: [{ type: 'ping' }],

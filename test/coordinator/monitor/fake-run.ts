@@ -33,6 +33,8 @@ export function fakeRun(
         backend: 'tensorflow',
         version: null,
         gpu: 'NVIDIA H100 80GB HBM3',
+        size: 1,
+        relays: [],
       },
       ...{ state: i === 1 ? ('gone' as const) : ('up' as const), joins: 1, memory: 2e9 + i },
       gpuMemory: { used: 3e9 + i, limit: 8e10 },

@@ -116,4 +116,28 @@ describe('assignShards', () => {
   test('without workers no shard has an owner', () => {
     assert.deepEqual(assignShards(['a', null, 'b'], []), [null, null, null]);
   });
+
+  test('gives relays as many as they have workers, one after the other', () => {
+    const sizes: Record<string, number> = { relay: 4, one: 1, other: 2 };
+    const found = assignShards(
+      Array(14).fill(null),
+      ['relay', 'one', 'other'],
+      new Map(),
+      (name) => sizes[name],
+    );
+    assert.deepEqual(found, [...Array(8).fill('relay'), ...Array(2).fill('one'), ...Array(4).fill('other')]);
+    const moved = assignShards(found, ['relay', 'one'], new Map(), (name) => sizes[name]);
+    assert.equal(
+      moved.filter((owner, shard) => owner !== found[shard]).length,
+      4,
+      'only those without an owner',
+    );
+    assert.equal(moved.filter((owner) => owner === 'relay').length, 11);
+  });
+
+  test('a shard without an owner goes to one who has its rows', () => {
+    const cached = new Map([['b', new Set([2])]]);
+    assert.deepEqual(assignShards([null, null, null, null], ['a', 'b'], cached), ['a', 'a', 'b', 'b']);
+    assert.deepEqual(assignShards(['a', 'a', 'a', 'a'], ['a', 'b'], cached), ['a', 'a', 'b', 'b']);
+  });
 });

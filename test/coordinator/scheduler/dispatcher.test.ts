@@ -108,11 +108,44 @@ describe('a round', () => {
     assert.equal(report(0, 4), 'accepted', 'includes a smaller range');
     assert.equal(report(2, 4), 'late');
     assert.equal(report(6, 8), 'accepted');
-    assert.deepEqual(numbersOf(await round), [
-      [0, 4],
-      [4, 6],
-      [6, 8],
-    ]);
+    const [{ from, to, tasks }, ...others] = await round;
+    assert.deepEqual([from, to, others], [0, 8, []]);
+    assert.deepEqual([...tasks[0].value.data], [0 + 4 + 6, 4 + 6 + 8]);
+  });
+
+  test('is extended by units that it does not have yet', async () => {
+    const { dispatcher, start, take } = setUp(4);
+    dispatcher.join('a');
+    assert.equal(dispatcher.extend(wholeShards(4)), false, 'no round');
+    const [first, second] = [wholeShards(4).slice(0, 2), wholeShards(4).slice(2)];
+    const round = start({ units: first, sum: true });
+    const messages = take();
+    assert.equal(dispatcher.extend(first.slice(1)), false, 'known');
+    assert.equal(dispatcher.extend(second), true);
+    const more = take();
+    assert.deepEqual(
+      more.map(({ units }) => units),
+      [second],
+    );
+    answerAll(dispatcher, [...messages, ...more]);
+    const [{ from, to, tasks }, ...others] = await round;
+    assert.deepEqual([from, to, others], [0, 4, []]);
+    assert.equal(tasks[0].value.data[0], 0 + 1 + 2 + 3);
+  });
+
+  test('of some shards is summed by their numbers', async () => {
+    const { dispatcher, start, take } = setUp(8);
+    dispatcher.join('a');
+    const round = start({ units: wholeShards(8).slice(3, 7), sum: true });
+    answerAll(dispatcher, take());
+    assert.deepEqual(
+      (await round).map(({ from, to }) => [from, to]),
+      [
+        [3, 4],
+        [4, 6],
+        [6, 7],
+      ],
+    );
   });
 
   test('an idle worker races a straggler, which gets no more units until it returns a result', async () => {

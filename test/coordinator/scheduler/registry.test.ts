@@ -23,7 +23,8 @@ function setUp() {
     term: 7,
     heartbeatTimeout: 5000,
     dispatcher: {
-      serve: () => {},
+      serve() {},
+      resize() {},
       join: (worker) => void notified.push(`${worker} joins`),
       leave(worker) {
         notified.push(`${worker} leaves`);

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startServer } from '../../coordinator/scheduler/server.ts';
+import { concat } from '../../model/arrays.ts';
+import { blockCount, HASH_BYTES, layoutOf } from '../../model/layout.ts';
+import { clusteringNet, netWidths } from '../../model/nets/net.ts';
+import { createAuthenticator } from '../../proto/authenticator.ts';
+import { newKeyPair } from '../../proto/keys.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
+import { median, note } from '../dpmesh.ts';
+import { ROOT } from '../processes.ts';
+import type { BenchmarkRow } from '../report.ts';
+
+/** Rounds whose time counts, after those in which code is compiled. */
+const [WARM_UP, ROUNDS] = [3, 10];
+/** Workers, or relays, that one process of the swarm plays. */
+const [WORKERS_EACH, RELAYS_EACH] = [250, 8];
+
+interface Swarm {
+  workers: number;
+  /** 0: all workers connect to the coordinator. */
+  relays: number;
+  k: number;
+  d: number;
+}
+
+/** The transform that leaves rows of d numbers as they are. */
+const identity = (d: number): Tensors => ({
+  shape: nd(Int32Array.of(0, d)),
+  ...{ weights: nd(new Float32Array(d).fill(1)), columns: nd(Int32Array.from({ length: d }, (_, i) => i)) },
+  ...{
+    bias: nd(new Float32Array(d)),
+    scale: nd(new Float64Array(d).fill(1)),
+    offset: nd(new Float64Array(d)),
+  },
+  below: nd(Float64Array.of(1)),
+});
+
+/** Seconds of CPU and of wall time of a coordinator in a round of statistics of all shards, one for each worker, with keys. */
+async function roundsOf({ workers, relays, k, d }: Swarm) {
+  const layout = layoutOf(1000 * workers, d, workers, 0n);
+  const [own, theirs] = [newKeyPair(), newKeyPair()];
+  const log = () => {};
+  const server = await startServer({
+    ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 30_000, emit: log, log },
+    readBlocks: async () => new Float32Array(0),
+    authenticator: createAuthenticator(own.secret, new Map([[theirs.public, 'swarm']]), log),
+  });
+  const processes = relays ? Math.ceil(relays / RELAYS_EACH) : Math.ceil(workers / WORKERS_EACH);
+  const key = JSON.stringify({ ...theirs, server: own.public });
+  const swarm = Array.from({ length: processes }, (_, i) => {
+    const share = (all: number) => String(Math.floor((all + i) / processes));
+    const args = ['--import', 'tsx', 'bench/swarm.ts', server.address, share(workers), share(relays), key];
+    return spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+  });
+  const present = () =>
+    server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
+  try {
+    while (present() < workers) await sleep(100);
+    const { dispatcher } = server;
+    const blocks = blockCount(layout);
+    dispatcher.publish('hashes', { blocks: nd(new Uint8Array(blocks * HASH_BYTES), blocks, HASH_BYTES) });
+    dispatcher.publish('transform', identity(d));
+    const { shapes, params } = clusteringNet(0n, d, [50], k);
+    const units = Array.from({ length: workers }, (_, shard) => ({ shard, from: 0, to: 0 }));
+    const found: { cpu: number; wall: number }[] = [];
+    for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+      const net = { widths: nd(Int32Array.from(netWidths(shapes))), nets: nd(Int32Array.of(0)) };
+      dispatcher.publish('net', { ...net, params: nd(concat(params, Float32Array)) });
+      const [cpu, begun] = [process.cpuUsage(), performance.now()];
+      await dispatcher.round({
+        ...{ tasks: [{ task: 'statistics', diagonal: false, block: 1024 }], units, sum: true },
+        sampled: units.map(() => 1000),
+      });
+      const { user, system } = process.cpuUsage(cpu);
+      found.push({ cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 });
+    }
+    const warm = found.slice(WARM_UP);
+    return {
+      cpu: median(warm.map(({ cpu }) => cpu)),
+      wall: median(warm.map(({ wall }) => wall)),
+      memory: process.memoryUsage.rss(),
+    };
+  } finally {
+    for (const each of swarm) each.kill();
+    await server.close();
+  }
+}
+
+const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
+  name: `scale-${name}`,
+  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}, K ${swarm.k}, D ${swarm.d}: CPU time of the coordinator’s process, a round`,
+  target: `≤ ${1000 * most} ms`,
+  onRequest: true,
+  async measure() {
+    const { cpu, wall, memory } = await roundsOf(swarm);
+    const text = `${Math.round(1000 * cpu)} ms (${wall.toFixed(2)} s of wall time on this machine, which plays the workers too; ${Math.round(memory / 1e6)} MB)`;
+    note(text);
+    return { measured: text, met: cpu <= most };
+  },
+});
+
+export const scaleRows: BenchmarkRow[] = [
+  swarmRow('direct', { workers: 1000, relays: 0, k: 50, d: 32 }, 1),
+  swarmRow('relays', { workers: 1000, relays: 32, k: 50, d: 32 }, 0.05),
+  swarmRow('relays-500', { workers: 1000, relays: 32, k: 500, d: 32 }, 0.25),
+];

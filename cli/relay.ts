@@ -1,0 +1,49 @@
+import { printable } from '../base/text.ts';
+import { UserError } from '../base/user-error.ts';
+import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
+import { onSignal } from './process.ts';
+
+/** A relay between workers and their coordinator. */
+export const relay = defineCommand({
+  command: 'relay',
+  describe: 'stand for many workers at a coordinator: one on each host or rack',
+  builder: {
+    connect: textFlag('address of the coordinator, or of another relay, tcp://HOST:PORT', REQUIRED),
+    bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
+    key: textFlag('key file of this relay, made by dpmesh keygen for the coordinator', {
+      defaultDescription: 'none, no encryption',
+    }),
+    keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
+    insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
+    name: textFlag('name in logs, events and metrics', { default: 'relay' }),
+    'reconnect-for': numberFlag('seconds without contact with the coordinator after which the relay exits', {
+      default: 600,
+    }),
+    'heartbeat-timeout': numberFlag('seconds of silence after which a worker is given up', { default: 5 }),
+  },
+  examples: [
+    ["relay --connect tcp://HOST:5555 --bind 'tcp://*:5556' --key rack1.key --keys rack1", 'for a rack'],
+    ['launch --gpus all --connect tcp://127.0.0.1:5556', 'workers of a relay'],
+  ],
+  async handler({ connect, bind, key, keys, insecure, name, reconnectFor, heartbeatTimeout }) {
+    const { checkedBind } = await import('../library/workers.ts');
+    const { readWorkerKey, readServerKey, readAllowed } = await import('../proto/key-files.ts');
+    const { createAuthenticator } = await import('../proto/authenticator.ts');
+    const { startRelay } = await import('../relay/relay.ts');
+    if (!/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
+      throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
+    const log = (line: string) => console.error(printable(`relay: ${line}`));
+    const started = await startRelay({
+      ...{ connect, name, log, reconnectFor: reconnectFor * 1000, heartbeatTimeout: heartbeatTimeout * 1000 },
+      bind: checkedBind(bind, { keys, insecure }),
+      key: key === undefined ? undefined : readWorkerKey(key),
+      authenticator:
+        keys === undefined
+          ? undefined
+          : createAuthenticator(readServerKey(keys).secret, readAllowed(keys), log),
+    });
+    log(`listening on ${started.address}, for the coordinator at ${connect}`);
+    onSignal(() => started.leave());
+    await started.done;
+  },
+});

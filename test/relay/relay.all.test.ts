@@ -1,0 +1,207 @@
+// Relays between workers and their coordinator: the same bytes in any tree of them, and when its parts are killed.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  dpmesh,
+  easyData,
+  embeddedData,
+  epochOf,
+  eventsOf,
+  freePort,
+  jsonOf,
+  ofType,
+  QUICK,
+  type RunningProcess,
+  resultHashes,
+  scratch,
+  start,
+  startCoordinator,
+  undisturbedHashes,
+  until,
+} from '../e2e/support.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const easy = easyData(folder, 'easy', 2000);
+const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', 40, '--shards', 8, '--no-http', '--no-report'];
+const MORE = { timeout: 120_000 };
+
+/** A relay of this coordinator or relay, on a port that it has again when it is started again. */
+async function startRelay(connect: string, name: string, ...flags: string[]) {
+  const bind = `tcp://127.0.0.1:${await freePort()}`;
+  const begin = () =>
+    start(['relay', '--connect', connect, '--bind', bind, '--name', name, ...flags], {
+      ...MORE,
+      cwd: folder,
+    });
+  const running = begin();
+  await until('the relay', () => running.stderr().includes('listening on'), running);
+  return { bind, running, begin };
+}
+const workerOf = (connect: string, name: string, ...flags: string[]) =>
+  start(['worker', '--connect', connect, '--backend', 'wasm', '--name', name, ...flags], {
+    ...MORE,
+    cwd: folder,
+  });
+const allEnd = async (processes: RunningProcess[]) => {
+  for (const { code, stderr } of await Promise.all(processes.map(({ ended }) => ended)))
+    assert.equal(code, 0, stderr);
+};
+
+let expected: string[];
+before(async () => {
+  expected = await undisturbedHashes(easy.data, path('quiet'), ...FLAGS);
+});
+
+describe('the same bytes', () => {
+  test('by a relay with two workers, a relay behind it with one, and a worker without', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, path('tree'), ...FLAGS);
+    const outer = await startRelay(address, 'outer');
+    const inner = await startRelay(outer.bind, 'inner');
+    const workers = [outer.bind, outer.bind, inner.bind, address].map((at, i) => workerOf(at, `w${i}`));
+    const { workers: seen } = jsonOf(await running.ended);
+    assert.equal(seen, 2, 'a relay is one');
+    await allEnd([outer.running, inner.running, ...workers]);
+    assert.deepEqual(resultHashes(run), expected);
+    const joined = ofType(eventsOf(run), 'worker');
+    assert.deepEqual(new Set(joined.map(({ name }) => name)), new Set(['outer', 'w3']));
+  });
+
+  test('where workers read no file: rows come through the relay', async () => {
+    const flags = [...FLAGS, '--no-shared-files'];
+    const { run, running, address } = await startCoordinator(easy.data, path('served'), ...flags);
+    const relay = await startRelay(address, 'relay');
+    const workers = [0, 1, 2].map((i) => workerOf(relay.bind, `w${i}`));
+    jsonOf(await running.ended);
+    await allEnd([relay.running, ...workers]);
+    assert.deepEqual(resultHashes(run), expected);
+  });
+
+  test('of a run with an encoder, and of one with the graph likelihood', async () => {
+    const embedded = embeddedData(folder, 'embedded', 1200).data;
+    const encoder = [
+      '--encoder',
+      'autoencoder',
+      '--encoder-hidden',
+      16,
+      '--latent',
+      2,
+      '--encoder-epochs',
+      3,
+    ];
+    for (const [name, data, flags] of [
+      ['encoder', easy.data, [...FLAGS, ...encoder]],
+      ['graph', embedded, ['--no-http', '--no-report', '--max-epochs', 12]],
+    ] as const) {
+      const hashes = await undisturbedHashes(data, path(`${name}-quiet`), ...flags);
+      const { run, running, address } = await startCoordinator(data, path(name), ...flags);
+      const relay = await startRelay(address, 'relay');
+      const workers = [0, 1].map((i) => workerOf(relay.bind, `w${i}`));
+      jsonOf(await running.ended);
+      await allEnd([relay.running, ...workers]);
+      assert.deepEqual(resultHashes(run), hashes, name);
+    }
+  });
+});
+
+describe('parts that are killed', () => {
+  test('a worker of a relay, then all of it, then the relay, which comes again', async () => {
+    const { run, running, address } = await startCoordinator(
+      easy.data,
+      path('killed'),
+      ...FLAGS,
+      '--max-epochs',
+      40,
+    );
+    const relay = await startRelay(address, 'relay');
+    const workers = [0, 1].map((i) => workerOf(relay.bind, `w${i}`, '--reconnect-for', '60'));
+    await until('epoch 3', () => epochOf(run) >= 3, running);
+    await workers[0].killAll();
+    await until('epoch 6', () => epochOf(run) >= 6, running);
+    await workers[1].killAll();
+    await until('the relay to leave', () => relay.running.stderr().includes('no workers are left'), running);
+    await until('its departure', () => ofType(eventsOf(run), 'worker-gone').length > 0, running);
+    const others = [2, 3].map((i) => workerOf(relay.bind, `w${i}`, '--reconnect-for', '60'));
+    const reached = epochOf(run);
+    await until('further epochs', () => epochOf(run) >= reached + 3, running);
+    await relay.running.killAll();
+    await sleep(300);
+    const again = relay.begin();
+    jsonOf(await running.ended);
+    await allEnd([again, ...others]);
+    assert.deepEqual(resultHashes(run), expected);
+  });
+
+  test('the coordinator: resumed, its relay is there again', async () => {
+    const run = path('root');
+    const bind = `tcp://127.0.0.1:${await freePort()}`;
+    const { running } = await startCoordinator(
+      easy.data,
+      run,
+      ...FLAGS,
+      '--bind',
+      bind,
+      '--checkpoint-every',
+      0,
+    );
+    const relay = await startRelay(bind, 'relay');
+    const workers = [0, 1].map((i) => workerOf(relay.bind, `w${i}`));
+    await until('epoch 8', () => epochOf(run) >= 8, running);
+    await running.killAll();
+    const resumed = start(['resume', run, '--bind', bind, '--json', '--no-http', '--no-report'], MORE);
+    jsonOf(await resumed.ended);
+    await allEnd([relay.running, ...workers]);
+    assert.deepEqual(resultHashes(run), expected);
+  });
+
+  test('a relay that is asked to leave: the other one goes on', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, path('left'), ...FLAGS);
+    const [one, two] = [await startRelay(address, 'one'), await startRelay(address, 'two')];
+    const workers = [one, two].map(({ bind }, i) => workerOf(bind, `w${i}`, '--reconnect-for', '3'));
+    await until('epoch 3', () => epochOf(run) >= 3, running);
+    one.running.kill('SIGTERM');
+    assert.equal((await one.running.ended).code, 0);
+    jsonOf(await running.ended);
+    assert.deepEqual(resultHashes(run), expected);
+    await allEnd([two.running, workers[1]]);
+    assert.equal((await workers[0].ended).code, 2);
+  });
+});
+
+describe('dpmesh relay refuses', () => {
+  test('to be connected to itself, also by way of another', async () => {
+    const ports = [await freePort(), await freePort(), await freePort()].map(
+      (port) => `tcp://127.0.0.1:${port}`,
+    );
+    for (const [at, ...others] of [[ports[0]], ports.slice(1)]) {
+      const next = [...others, at];
+      const relays = [at, ...others].map((bind, i) =>
+        start(['relay', '--connect', next[i], '--bind', bind, '--name', `r${i}`], { ...MORE, cwd: folder }),
+      );
+      await until(
+        'the relay',
+        () => relays.every((relay) => relay.stderr().includes('listening on')),
+        relays[0],
+      );
+      const worker = workerOf(at, 'w');
+      const { code, stderr } = await relays.at(-1)!.ended;
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /refused this worker: it is connected to itself/);
+      for (const each of [...relays, worker]) await each.killAll();
+    }
+  });
+
+  test('addresses that are none, or open without keys', async () => {
+    for (const [flags, says] of [
+      [['--connect', 'here'], '--connect here must look like'],
+      [['--connect', 'tcp://a:1', '--bind', 'tcp://*:5556'], 'is open to other machines'],
+      [['--connect', 'tcp://a:1', '--bind', 'here'], '--bind here must look like'],
+    ] as const) {
+      const { code, stderr } = await dpmesh(['relay', ...flags]);
+      assert.equal(code, 2, stderr);
+      assert.ok(stderr.includes(says), stderr);
+    }
+  });
+});
