@@ -154,6 +154,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     sum: z.boolean(),
     /** Units read their rows from the source: any worker of a relay may take them. */
     streams: z.optional(z.boolean()),
+    /** Of each unit, the rows of its shard’s sample, by which a relay checks results. */
+    sampled: z.optional(z.array(count).check(z.maxLength(MOST_UNITS))),
     /** All states that the tasks read. */
     uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
     /** Those of them that this worker does not have yet; their tensors are named `state/name`. */

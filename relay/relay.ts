@@ -148,7 +148,7 @@ function openUplink(
   /** Of the states that the workers have or get. */
   const versions = new Map<string, number>();
   /** The round in progress, and the units of which the results have not been sent yet. */
-  let current: { header: Round; units: Set<WorkUnit> } | null = null;
+  let current: { header: Round; units: Set<WorkUnit>; sampled: number[] } | null = null;
   let latest = 0;
 
   function receive(header: Request, tensors: Tensors): void {
@@ -195,6 +195,9 @@ function openUplink(
       failed(header, new Error(`the state ${stale.name} is of another version`));
       return;
     }
+    const sampled = current?.header.round === header.round ? current.sampled : [];
+    for (const [i, { shard }] of header.units.entries())
+      if (header.sampled) sampled[shard] = header.sampled[i];
     if (current?.header.round === header.round && server.extend(header.units)) {
       for (const unit of header.units) current.units.add(unit);
       return;
@@ -203,17 +206,18 @@ function openUplink(
     const again = current?.header.round === header.round ? [...current.units] : [];
     stop();
     const all = new Map([...again, ...header.units].map((unit) => [JSON.stringify(unit), unit]));
-    void compute({ ...header, units: [...all.values()] });
+    void compute({ ...header, units: [...all.values()] }, sampled);
   }
 
-  async function compute(header: Round): Promise<void> {
+  /** `sampled`: rows of each shard's sample; grows with the units. */
+  async function compute(header: Round, sampled: number[]): Promise<void> {
     const { tasks, units, sum, streams } = header;
-    const own = { header, units: new Set(units) };
+    const own = { header, units: new Set(units), sampled };
     current = own;
     const sendSoon = collector(header);
     try {
       const results = await dispatcher.round({
-        ...{ tasks, units, sum, streams },
+        ...{ tasks, units, sum, streams, ...(header.sampled && { sampled }) },
         ...(!sum && {
           each(unit, found) {
             for (const each of own.units) if (isSame(each, unit)) own.units.delete(each);
@@ -281,7 +285,7 @@ function openUplink(
     /** The rows of these blocks, in the coordinator's file. */
     rows,
     resize(workers: number): void {
-      if (workers === size || connection.isOver()) return;
+      if (workers === size || left !== null || connection.isOver()) return;
       size = workers;
       void connection.send({ type: 'workers', workers });
     },

@@ -220,6 +220,7 @@ export function createDispatcher(options: DispatcherOptions) {
       {
         ...{ round: round.id, tasks: spec.tasks, units, sum: spec.sum ?? false },
         ...(spec.streams && { streams: true }),
+        ...(spec.sampled && { sampled: units.map(({ shard }) => spec.sampled![shard]) }),
         ...{ uses, states: missing },
       },
       prefixed(missing.map(({ name }) => [name, states.get(name)!.tensors])),

@@ -97,7 +97,7 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
     round: 9,
     tasks,
     units: [unit, { shard: 4, from: 0, to: 0 }],
-    sum: true,
+    ...{ sum: true, streams: true, sampled: [90, 2 ** 33] },
     uses: [
       { name: 'net', version: 4 },
       { name: 'vectors', version: 2 ** 40 },

@@ -93,7 +93,7 @@ describe('the same bytes', () => {
     ];
     for (const [name, data, flags] of [
       ['encoder', easy.data, [...FLAGS, ...encoder]],
-      ['graph', embedded, ['--no-http', '--no-report', '--max-epochs', 12]],
+      ['graph', embedded, ['--no-http', '--no-report', '--max-epochs', 12, '--sample', 700]],
     ] as const) {
       const hashes = await undisturbedHashes(data, path(`${name}-quiet`), ...flags);
       const { run, running, address } = await startCoordinator(data, path(name), ...flags);
