@@ -1,6 +1,5 @@
 // tsx bench/swarm.ts ADDRESS WORKERS RELAYS [KEY]: one process that plays so many workers of a coordinator, each with a socket and a session of its own,
 // directly or behind relays. They answer every round at once, with zeros in the shapes of its results: what is measured is the coordinator.
-import { pathToFileURL } from 'node:url';
 import { statisticsLength } from '../model/statistics.ts';
 import { buildId } from '../proto/build-id.ts';
 import { decode, encode } from '../proto/codec.ts';
@@ -24,10 +23,10 @@ function resultsOf({ tasks, units }: Round, k: number, d: number): Tensors {
   return Object.fromEntries(units.flatMap((_, u) => ofUnit.map((value, t) => [`${u}/${t}/T`, value])));
 }
 
-/** Connects `count` workers. The returned function closes their sockets. */
-export function startSwarm(address: string, count: number, key?: WorkerKey): () => void {
+/** Connects `count` workers. */
+function startSwarm(address: string, count: number, key?: WorkerKey): void {
   const sizes = { k: 0, d: 0 };
-  const sockets = Array.from({ length: count }, (_, i) => {
+  for (let i = 0; i < count; i++) {
     const hello: FromWorker = {
       ...{ type: 'hello', protocol: PROTOCOL, version: buildId(), identity: 'swarm', backend: 'swarm' },
       ...{ host: `host${i >> 5}`, pid: i + 1, name: `swarm/${i}` },
@@ -58,16 +57,9 @@ export function startSwarm(address: string, count: number, key?: WorkerKey): () 
       },
       { key },
     );
-    const ticker = setInterval(() => send({ type: 'ping' }), PING_MS);
+    setInterval(() => send({ type: 'ping' }), PING_MS);
     send(hello);
-    return { socket, ticker };
-  });
-  return () => {
-    for (const { socket, ticker } of sockets) {
-      clearInterval(ticker);
-      void socket.close();
-    }
-  };
+  }
 }
 
 /** Starts so many relays of a coordinator in this process; returns their addresses. */
@@ -84,11 +76,9 @@ async function startRelays(connect: string, count: number, key?: WorkerKey): Pro
   return relays.map(({ address }) => address);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const [address, workers, count, key] = process.argv.slice(2);
-  const own: WorkerKey | undefined = key ? JSON.parse(key) : undefined;
-  const relays = await startRelays(address, Number(count), own);
-  for (const [i, relay] of relays.entries())
-    startSwarm(relay, Math.floor((Number(workers) + i) / relays.length));
-  if (!relays.length) startSwarm(address, Number(workers), own);
-}
+const [address, workers, count, key] = process.argv.slice(2);
+const own: WorkerKey | undefined = key ? JSON.parse(key) : undefined;
+const relays = await startRelays(address, Number(count), own);
+for (const [i, relay] of relays.entries())
+  startSwarm(relay, Math.floor((Number(workers) + i) / relays.length));
+if (!relays.length) startSwarm(address, Number(workers), own);

@@ -1,7 +1,7 @@
 import { printable } from '../base/text.ts';
-import { UserError } from '../base/user-error.ts';
 import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';
+import { checkedConnect, secondsOf } from './workers.ts';
 
 /** A relay between workers and their coordinator. */
 export const relay = defineCommand({
@@ -30,11 +30,11 @@ export const relay = defineCommand({
     const { readWorkerKey, readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
-    if (!/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
-      throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
     const log = (line: string) => console.error(printable(`relay: ${line}`));
     const started = await startRelay({
-      ...{ connect, name, log, reconnectFor: reconnectFor * 1000, heartbeatTimeout: heartbeatTimeout * 1000 },
+      ...{ connect: checkedConnect(connect), name, log },
+      reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
+      heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
       bind: checkedBind(bind, { keys, insecure }),
       key: key === undefined ? undefined : readWorkerKey(key),
       authenticator:

@@ -45,11 +45,8 @@ type JoinValues = FlagValues<typeof joinFlags> & Pick<Required<RunValues>, 'back
 /** The options of a worker process, except its name and backend. UserError for an invalid flag. */
 async function joinOptionsOf(values: JoinValues) {
   const { connect, key, dataRoot, reconnectFor, giveUpAfter } = values;
-  const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
-  if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
-    throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
   return {
-    connect,
+    connect: checkedConnect(connect),
     key: key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(key),
     // A worker uses it whenever it joins; its folder may have been renamed by then.
     dataRoots: dataRoot.map(checkedRoot),
@@ -58,7 +55,16 @@ async function joinOptionsOf(values: JoinValues) {
   };
 }
 
-const secondsOf = (flag: string, value: number) => validated(seconds(), value, flag);
+/** The address of a coordinator. UserError if it is none. */
+export function checkedConnect(connect: string): string {
+  const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
+  if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
+    throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
+  return connect;
+}
+
+/** The value of a flag. UserError if it is no number of seconds. */
+export const secondsOf = (flag: string, value: number) => validated(seconds(), value, flag);
 
 /** A folder as an absolute path, or a prefix of addresses. UserError for a value that is neither. */
 function checkedRoot(root: string): string {

@@ -160,8 +160,8 @@ function openUplink(
   }
 
   function welcomed(welcome: Welcome): void {
-    // A new connection to the same coordinator.
     clearTimeout(unwelcome);
+    // A new connection to the same coordinator.
     if (welcome.term === term && Boolean(welcome.file) === hasFile) {
       fetches.repeat();
       return;

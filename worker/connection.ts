@@ -41,6 +41,7 @@ export interface ConnectionOptions {
   log: (line: string) => void;
 }
 
+/** Identifies a worker's process, or a relay, on all of its connections. */
 export const newSession = () => randomBytes(16).toString('hex');
 
 /** A worker's description of itself in its hello. */

@@ -144,12 +144,10 @@ export function assignShards(
   const quota = new Map(
     workers.map((worker) => [worker, Math.floor((owners.length * sizeOf(worker)) / all)]),
   );
-  let extra = owners.length - [...quota.values()].reduce((sum, shards) => sum + shards, 0);
+  const extra = owners.length - [...quota.values()].reduce((sum, shards) => sum + shards, 0);
   const beyond = (worker: string) => owned.get(worker)! - quota.get(worker)!;
-  for (const worker of [...workers].sort((a, b) => beyond(b) - beyond(a)).slice(0, extra)) {
+  for (const worker of [...workers].sort((a, b) => beyond(b) - beyond(a)).slice(0, extra))
     quota.set(worker, quota.get(worker)! + 1);
-    extra--;
-  }
   /** Workers with room that have a shard's rows in memory. */
   const holders = new Map<number, string[]>();
   for (const worker of workers)
