@@ -89,17 +89,26 @@ const idle: Context[] = [];
 
 export type RouterSocket = Awaited<ReturnType<typeof bindRouter>>;
 
+/** What a router says of its connections. */
+export interface RouterEvents {
+  /** A message was dropped, as this peer does not read. */
+  stalled?(peer: Buffer): void;
+  /** A message was dropped, as this peer's connection is closed. */
+  unreachable?(peer: Buffer): void;
+  /** Some connection was closed: libzmq does not say whose. */
+  closed?(): void;
+}
+
 /**
  * Binds the coordinator's socket and passes each message, with the routing id of its peer, to `receive`, in order, each
- * after the one before is done. Rejects if the port is taken. Messages to a peer that has disconnected are dropped silently; the registry notices that it is silent.
- * With an authenticator, only messages of peers that use CURVE and are on its list arrive. `stalled` is called for each message
- * that is dropped because its peer does not read.
+ * after the one before is done. Rejects if the port is taken.
+ * With an authenticator, only messages of peers that use CURVE and are on its list arrive.
  */
 export async function bindRouter(
   endpoint: string,
   receive: (peer: Buffer, frames: Buffer[]) => void | Promise<void>,
   authenticator?: Authenticator,
-  stalled: (peer: Buffer) => void = () => {},
+  on: RouterEvents = {},
 ) {
   // A ZAP handler is responsible for an entire context, so this socket has a context of its own.
   const context = authenticator && (idle.pop() ?? new Context());
@@ -133,7 +142,11 @@ export async function bindRouter(
       }),
     });
     // Events have to be read all the time: libzmq's thread blocks otherwise.
-    destroyed = listen(socket.events, authenticator ? countFailures(authenticator) : () => {});
+    const count = authenticator ? countFailures(authenticator) : () => {};
+    destroyed = listen(socket.events, (event) => {
+      count(event);
+      if (event.type === 'disconnect') on.closed?.();
+    });
     try {
       await socket.bind(at);
     } catch (error) {
@@ -179,14 +192,16 @@ export async function bindRouter(
         stalledPeers.delete(id);
         return;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EHOSTUNREACH') on.unreachable?.(peer);
+        if (code !== 'EAGAIN') return;
       }
       if (retries >= delays.length) break;
       await sleep(delays[retries]);
     }
     if (stalledPeers.size >= MOST_STALLED) stalledPeers.clear();
     stalledPeers.add(id);
-    stalled(peer);
+    on.stalled?.(peer);
   });
   return {
     /** The address it is bound to, with the actual port in place of `:*` or `:0`. */

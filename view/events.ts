@@ -8,7 +8,16 @@ import { ALARMS } from '../model/stream/drift.ts';
  * How workers leave. `exited`: also after a task failed; `stalled`: did not read what it was sent; `cut`: the list of keys has
  * changed, or its own data file is no longer used; `refused`: sent a result that cannot be right.
  */
-export const DEPARTURES = ['killed', 'exited', 'silent', 'goodbye', 'stalled', 'cut', 'refused'] as const;
+export const DEPARTURES = [
+  'killed',
+  'exited',
+  'silent',
+  'disconnected',
+  'goodbye',
+  'stalled',
+  'cut',
+  'refused',
+] as const;
 export type Departure = (typeof DEPARTURES)[number];
 
 /** What makes rows a cluster (docs/algorithm.md, sections 1 and 11). */

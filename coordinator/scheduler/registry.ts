@@ -369,6 +369,18 @@ export function createRegistry(options: RegistryOptions) {
       byPeer.delete(peer);
       leave(member, 'stalled', 'stopped reading its messages');
     },
+    /** The peer's connection is closed: its worker counts as gone until it says hello on another one. */
+    disconnected(peer: string): void {
+      const member = byPeer.get(peer);
+      if (!member) return;
+      byPeer.delete(peer);
+      leave(member, 'disconnected', 'its connection was closed');
+    },
+    /** The connections of the workers that are present, but have not been heard since then. */
+    unheardSince: (time: number) =>
+      [...known.values()]
+        .filter((member) => isPresent(member) && member.lastHeard < time)
+        .map(({ peer }) => peer),
     /** A worker's result was wrong, as no honest worker's is: it has to leave. `reason`: what was wrong, for the log. */
     sendAway(worker: string, reason?: string): void {
       const member = known.get(worker);

@@ -68,6 +68,8 @@ export type Server = Awaited<ReturnType<typeof startServer>>;
 
 const newTerm = () => randomInt(1, 2 ** 47);
 const TICK_MS = 100;
+/** Longer than a worker takes to ping, or to say hello on a new connection. */
+const CLOSED_MS = 1500;
 /** Malformed messages that are logged; further ones are only counted. */
 const MAX_LOGGED = 20;
 
@@ -122,9 +124,19 @@ export async function startServer(options: ServerOptions) {
     }
     scheduler.receive(peer, message.header, message.tensors);
   }
-  const socket = await bindRouter(options.bind, receive, authenticator, (id) =>
-    registry.stalled(id.toString('hex')),
-  );
+  /** Whoever is not heard within CLOSED_MS of a connection's end is sent a message: a closed one cannot take it. */
+  let asking: NodeJS.Timeout | undefined;
+  const socket = await bindRouter(options.bind, receive, authenticator, {
+    stalled: (id) => registry.stalled(id.toString('hex')),
+    unreachable: (id) => registry.disconnected(id.toString('hex')),
+    closed() {
+      const since = now();
+      asking ??= setTimeout(() => {
+        asking = undefined;
+        for (const peer of registry.unheardSince(since)) void send(peer, { type: 'pong' });
+      }, CLOSED_MS);
+    },
+  });
   // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.
   const ticking = setInterval(() => setImmediate(() => reading || tick()), TICK_MS);
 
@@ -169,6 +181,7 @@ export async function startServer(options: ServerOptions) {
     /** Tells all workers to stop, and how the run ended, and closes the socket. `leaves`: they may find another coordinator. */
     async close(ended?: RunEnd, leaves = false): Promise<void> {
       clearInterval(ticking);
+      clearTimeout(asking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
       const told = leaves ? [] : registry.peers();
       await Promise.all(told.map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })));

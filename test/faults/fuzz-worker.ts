@@ -57,8 +57,10 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
       if (validRound.results.size === w.layout.shards) validRound.done();
     }
   };
-  const router = await bindRouter('tcp://127.0.0.1:*', receive, undefined, () => {
-    dropped++;
+  const router = await bindRouter('tcp://127.0.0.1:*', receive, undefined, {
+    stalled() {
+      dropped++;
+    },
   });
   /** Sends a message, again and again until it was not dropped: on a busy machine a batch of them fills the queue. */
   const deliver = async (frames: Uint8Array[]) => {

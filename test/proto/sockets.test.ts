@@ -127,7 +127,7 @@ describe('router and dealer', () => {
       'tcp://127.0.0.1:*',
       (peer, frames) => inbox.put({ peer, frames }),
       undefined,
-      (peer) => void stalled.push(peer.toString('hex')),
+      { stalled: (peer) => void stalled.push(peer.toString('hex')) },
     );
     open.add(socket);
     const { say, close } = await deaf(socket.address);

@@ -56,6 +56,7 @@ function connect() {
   closing.push(() => socket.close());
   return {
     send: (message: FromWorker, tensors?: Tensors) => void socket.send(encode(message, tensors)),
+    close: () => socket.close(),
     raw: (...frames: Buffer[]) => void socket.send(frames),
     silent: async () => {
       await sleep(60);
@@ -223,6 +224,17 @@ describe('the coordinator’s server', () => {
       peer.say(encode({ type: 'fetch', request, blocks: [0, 1] }));
     await sleep(100);
     assert.equal(read, before, 'no rows are read for it');
+  });
+
+  test('gives up a worker whose connection was closed long before it would count as silent, and no other', async () => {
+    const [closed, silent] = [await joined(), await joined()];
+    const begun = performance.now();
+    await closed.close();
+    await until('the worker has gone', () => events.some(({ type }) => type === 'worker-gone'));
+    const [gone] = events.filter((event) => event.type === 'worker-gone');
+    assert.deepEqual([gone.worker, gone.how], [closed.welcome.worker, 'disconnected']);
+    assert.ok(performance.now() - begun < 4000, 'a heartbeat timeout is 5 s');
+    assert.deepEqual(present(), [silent.welcome.worker]);
   });
 
   test('tells all workers to stop when it closes, and rejects the current round', async () => {
