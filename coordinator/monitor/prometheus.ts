@@ -10,7 +10,7 @@ import type { RunConfig } from '../config.ts';
 import type { Counts } from '../scheduler/accounting.ts';
 import type { MemberView } from '../scheduler/registry.ts';
 import type { Server } from '../scheduler/server.ts';
-import type { Counters } from './counters.ts';
+import { type Counters, getOrCreate } from './counters.ts';
 import { addHistogram, addMetric, type Reading, round } from './metric.ts';
 import type { Recorder } from './recorder.ts';
 import { UPDATE_HELP, updateReaders } from './update-metrics.ts';
@@ -63,7 +63,7 @@ const HELP = {
   units_total:
     'Units of work whose results were accepted, of all tasks of a run: while it gets on, this grows.',
   'worker_task_seconds_total{worker,task}':
-    'Compute time by worker and task, in seconds. With more than 200 workers, task="all" is the sum over tasks.',
+    'Compute time by worker and task, in seconds. With more than 200 workers, all metrics by worker are by host, and task="all" is the sum over tasks.',
   'worker_busy_ratio{worker}':
     'Fraction of the time since the previous scrape that the worker spent computing, 0 to 1. First scrape: since the start of the run.',
   'worker_memory_bytes{worker}': 'Resident memory of the worker process, in bytes.',
@@ -94,8 +94,8 @@ type MetricName = keyof typeof HELP;
 
 /** Clusters with a time series each. */
 const MAX_CLUSTERS = 200;
-/** With more workers than this, a worker's tasks are summed, so that the response stays below a megabyte. */
-const MAX_WORKERS_BY_TASK = 200;
+/** With more workers than this, hosts take their place, and tasks are summed, so that the response stays below a megabyte. */
+const MAX_WORKERS = 200;
 /** Shortest interval for which busy ratios are computed, ms: a second scraper right after the first gets the same values. */
 const MIN_INTERVAL_MS = 500;
 const KINDS = ['split', 'merge'] as const;
@@ -111,13 +111,28 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
   const byCluster = (values: readonly number[]): Reading =>
     values.slice(0, MAX_CLUSTERS).map((value, k) => [String(k), value]);
   const sampleRows = () => recorder.run()?.sampleRows ?? null;
+  const areMany = () => server.members().length > MAX_WORKERS;
+  /** The values of workers, or those of each host's together. */
+  const byWorker = (
+    values: readonly (readonly [label: string, value: number])[],
+    together: (values: number[]) => number,
+  ): Reading => {
+    if (!areMany()) return values;
+    const hosts = new Map(server.members().map(({ label, host }) => [label, short(host)]));
+    const groups = new Map<string, number[]>();
+    for (const [label, value] of values) getOrCreate(groups, hosts.get(label) ?? label, () => []).push(value);
+    return Array.from(groups, ([host, own]) => [host, together(own)]);
+  };
   const present = () => server.members().filter(({ state }) => state !== 'gone');
   /** Of the workers that are present and that have told it. */
   const memory = (read: (member: MemberView) => number | undefined) => (): Reading =>
-    present().flatMap((member) => {
-      const bytes = read(member);
-      return bytes === undefined ? [] : [[member.label, bytes]];
-    });
+    byWorker(
+      present().flatMap((member) => {
+        const bytes = read(member);
+        return bytes === undefined ? [] : [[member.label, bytes] as const];
+      }),
+      sum,
+    );
   const counts = (reasons: Record<string, (keyof Counts)[]>) => (): Reading => {
     const all = server.counts();
     return Object.entries(reasons).map(([name, of]) => [name, of.reduce((sum, key) => sum + all[key], 0)]);
@@ -161,20 +176,28 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
     units_total: () => counters.units,
     'worker_task_seconds_total{worker,task}': () => {
       const all = [...counters.workers];
-      if (all.length > MAX_WORKERS_BY_TASK)
-        return all.map(([worker, tasks]) => [[worker, 'all'], round(total(tasks))]);
+      if (areMany()) {
+        const seconds = byWorker(
+          all.map(([label, tasks]) => [label, total(tasks)]),
+          sum,
+        );
+        return (seconds as [string, number][]).map(([host, value]) => [[host, 'all'], round(value)]);
+      }
       return all.flatMap(([worker, tasks]) =>
         Array.from(tasks, ([task, seconds]) => [[worker, task], round(seconds)] as const),
       );
     },
     'worker_busy_ratio{worker}': () => {
       const ratioOf = busyRatios();
-      return present().map(({ label }) => [label, round(ratioOf(label))]);
+      return byWorker(
+        present().map(({ label }) => [label, round(ratioOf(label))]),
+        (ratios) => round(sum(ratios) / ratios.length),
+      );
     },
     'worker_memory_bytes{worker}': memory(({ memory }) => memory || undefined),
     'worker_info{worker,host,backend,gpu,version}': () =>
-      present().map(({ label, host, backend, gpu, version }) => [
-        [label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],
+      (areMany() ? firstOfHosts(present()) : present()).map(({ label, host, backend, gpu, version }) => [
+        [areMany() ? short(host) : label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],
         1,
       ]),
     'worker_gpu_memory_bytes{worker}': memory(({ gpuMemory }) => gpuMemory?.used),
@@ -184,7 +207,11 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
       for (const { state } of server.members()) counts[state]++;
       return Object.entries(counts);
     },
-    'worker_joins_total{worker}': () => server.members().map(({ label, joins }) => [label, joins]),
+    'worker_joins_total{worker}': () =>
+      byWorker(
+        server.members().map(({ label, joins }) => [label, joins]),
+        (joins) => Math.max(...joins),
+      ),
     'worker_departures_total{reason}': () =>
       DEPARTURES.map((reason) => [reason, counters.departures[reason]]),
     units_reassigned_total: () => server.counts().unitsReassigned,
@@ -238,11 +265,16 @@ const TASK_HELP = 'Compute time per unit (usually a shard), by task, in seconds.
 /** Truncates text from workers. */
 const short = (text: string) => text.slice(0, 100);
 
-function total(tasks: Map<string, number>): number {
-  let sum = 0;
-  for (const seconds of tasks.values()) sum += seconds;
-  return sum;
-}
+const sum = (values: Iterable<number>): number => {
+  let all = 0;
+  for (const value of values) all += value;
+  return all;
+};
+const total = (tasks: Map<string, number>) => sum(tasks.values());
+
+const firstOfHosts = (members: MemberView[]) => [
+  ...new Map(members.toReversed().map((member) => [member.host, member])).values(),
+];
 
 /** For each worker, the fraction of time spent computing since the last call that was at least `MIN_INTERVAL_MS` ago. */
 function busyRatiosSinceLastCall(counters: Counters, now: () => number): () => (label: string) => number {

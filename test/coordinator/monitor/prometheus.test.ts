@@ -166,3 +166,18 @@ test('metrics have at most 200 clusters, and a GPU that uses no memory yet', asy
   assert.equal(text.match(/^dpmesh_cluster_weight\{/gm)?.length, 200);
   assert.match(text, /^dpmesh_worker_gpu_memory_bytes\{worker="[^"]+"[^}]*\} 0$/m);
 });
+
+test('with more than 200 workers, their metrics are by host', async () => {
+  const run = fakeRun({ workers: 208 });
+  const text = await createMetrics(run).metrics();
+  const of = (name: string) => text.match(new RegExp(`^dpmesh_worker_${name}\\{.*`, 'gm')) ?? [];
+  for (const name of ['task_seconds_total', 'busy_ratio', 'memory_bytes', 'info', 'joins_total'])
+    assert.equal(of(name).length, 26, name);
+  const bytes = run.server
+    .members()
+    .slice(-8)
+    .reduce((sum, { memory }) => sum + memory, 0);
+  assert.match(of('memory_bytes')[25], new RegExp(`worker="host25".* ${bytes}$`));
+  assert.ok(of('busy_ratio').every((line) => Number(line.split(' ').at(-1)) <= 1));
+  assert.ok(of('task_seconds_total').every((line) => line.includes('task="all"')));
+});
