@@ -213,7 +213,7 @@ export async function runSession(
   const { stop, ...workers } =
     bind === undefined
       ? await localWorkers(config, options, log)
-      : await remoteWorkers(bind, options, hooks.onRereadKeys, log);
+      : await remoteWorkers(bind, config, options, hooks.onRereadKeys, log);
   const earlyFinish = createEarlyFinish();
   hooks.onFinish(earlyFinish.ask);
   let result: RunResult | null = null;

@@ -80,6 +80,7 @@ function workerCount(workers: number, shards: number): number {
 /** Workers that are started elsewhere and connect to `bind`. `stop` must be called, even if `start` was not. UserError for an invalid or unprotected address. */
 export async function remoteWorkers(
   bind: string,
+  { shards }: Pick<RunConfig, 'shards'>,
   { keys: folder, insecure }: RunOptions,
   onRereadKeys: RunHooks['onRereadKeys'],
   log: Log,
@@ -87,7 +88,7 @@ export async function remoteWorkers(
   const checked = checkedBind(bind, { keys: folder, insecure });
   if (insecure)
     log(`dpmesh: warning: --insecure: anyone who can reach ${bind} can join this run and read its data`);
-  assertOpenFiles(OWN_FILES, 'a coordinator');
+  assertOpenFiles(OWN_FILES + mostShards(shards), 'a coordinator with a worker for each shard');
   const keys = folder === undefined ? undefined : await readKeys(folder, onRereadKeys);
   return {
     bind: checked,

@@ -56,7 +56,7 @@ describe('doctor', { concurrency: 2 }, () => {
     assert.deepEqual(
       checks.map(({ name }) => name),
       [
-        ...['node', 'zeromq', 'curve', 'cores', 'memory', 'port', 'data folder'],
+        ...['node', 'zeromq', 'curve', 'cores', 'memory', 'files', 'port', 'data folder'],
         ...['wasm', 'cpu', 'tensorflow', 'webgpu', 'gpu', 'vulkan', 'backend'],
       ],
     );

@@ -38,6 +38,13 @@ describe('limits', { skip: !existsSync('/proc/self/limits') }, () => {
         assert.match(stderr, /^dpmesh: .*open files.* raise the limit, as with ulimit -n 1024\n$/);
       });
 
+  test('coordinator of 1,000 shards with room for fewer workers', () => {
+    const coordinator = ['coordinator', '--data', data, '--out', 'run', '--shards', '1000'];
+    const { code, stderr } = underLimit('-n 900', coordinator);
+    assert.deepEqual([code, /needs up to 1064 open files/.test(stderr)], [2, true], stderr);
+    assert.match(underLimit('-n 900', ['doctor', '--json']).stdout, /"files","status":"warning".*836 workers/);
+  });
+
   test('address space', () => {
     const trained = [...train, '--out', run, '--max-epochs', '2', '--no-report', '--json'];
     jsonOf(underLimit('-n 1000', trained) as never);

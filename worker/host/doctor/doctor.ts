@@ -34,7 +34,14 @@ export async function doctor(
     }
   };
   add(machine.node());
-  add(...(await sockets()), machine.cores(), machine.memory(), await machine.port(), machine.folders());
+  add(
+    ...(await sockets()),
+    machine.cores(),
+    machine.memory(),
+    machine.openFiles(),
+    await machine.port(),
+    machine.folders(),
+  );
 
   const [chosen, choice] = await choose(asked);
   const isAsked = (name: string) => chosen === name;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmdirSync, statfsSync, statSync, unlinkSync, writeFileSync
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { descriptorLimit } from '../../../base/limits.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { cachedBytes, cacheFolder } from '../../../data/cache.ts';
 
@@ -10,6 +11,8 @@ const OLDEST_NODE = 20;
 const PORT = 5555;
 const MIN_MEMORY = 2 ** 30;
 const MIN_DISK = 2 ** 30;
+/** Of a coordinator itself; with fewer descriptors than these, it may lack some for its workers. */
+const [OWN_FILES, FEW_FILES] = [64, 1024];
 
 export function node(): CheckResult {
   const { version, platform, arch, versions } = process;
@@ -33,6 +36,19 @@ export function memory(): CheckResult {
   const detail = `${gib(total)}${total < totalmem() ? ' (limit of this container)' : ''}, ${gib(free)} free`;
   const remedy = 'a worker takes 0.1 to 0.5 GiB: use fewer (--workers), or close other programs';
   return free < MIN_MEMORY ? warning('memory', detail, remedy) : ok('memory', detail);
+}
+
+/** Each worker takes one of the coordinator's descriptors. */
+export function openFiles(): CheckResult {
+  const limit = descriptorLimit();
+  const detail = Number.isFinite(limit) ? `${limit} open files at most` : 'no limit';
+  return limit < FEW_FILES
+    ? warning(
+        'files',
+        `${detail}: a coordinator of about ${Math.max(0, limit - OWN_FILES)} workers`,
+        'raise the limit (ulimit -n), or let relays stand for workers (dpmesh relay)',
+      )
+    : ok('files', detail);
 }
 
 /** Can a coordinator listen, and is its default port free? */
