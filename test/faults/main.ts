@@ -11,7 +11,7 @@ import { type CampaignResult, seed, short } from './campaign.ts';
 /** In the order of the list. */
 const NAMES = [
   ...['kills', 'resume', 'update', 'follow', 'stop', 'netns', 'simulate'],
-  ...['fuzz', 'strangers', 'disk-full', 'soak'],
+  ...['fuzz', 'strangers', 'disk-full', 'soak', 'relays'],
 ];
 
 const flags = ['--seed', String(seed), ...(short ? ['--short'] : [])];
