@@ -168,8 +168,8 @@ export function createDispatcher(options: DispatcherOptions) {
     owners = assignShards(owners, responsive(), cached, sizeOf);
   }
 
-  /** Sends waiting units to the owners of their shards; streaming units to any worker with room, owners first. */
-  function dispatch(): void {
+  /** Sends waiting units to the owners of their shards; streaming units to any worker with room, owners first. `to`: the only one that can have room. */
+  function dispatch(to?: string): void {
     const round = ongoing?.round;
     if (!round || !progress.size) return;
     const { streams } = round.spec;
@@ -188,12 +188,13 @@ export function createDispatcher(options: DispatcherOptions) {
       !round.hasFailed(worker, index) || workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
       const owner = owners[units[index].shard]!;
+      if (to !== undefined && (owner !== to || !hasRoom(to))) continue;
       const others = () => [...responsive(), ...workers()];
       const worker = mayTake(owner, index) ? owner : others().find((one) => mayTake(one, index))!;
       if (hasRoom(worker)) add(worker, index);
     }
     if (streams) {
-      for (const worker of responsive())
+      for (const worker of to === undefined ? responsive() : responsive().filter((one) => one === to))
         for (const index of round.waiting) {
           if (!hasRoom(worker)) break;
           if (mayTake(worker, index)) add(worker, index);
@@ -322,6 +323,7 @@ export function createDispatcher(options: DispatcherOptions) {
           pace.answered(worker, kind, round, options.now() - since);
         }
         if (sender) Object.assign(sender, { lagging: false, owed: null });
+        if (current?.round.spec.streams) dispatch(worker);
         return 'late';
       }
       const { round } = current;
@@ -349,7 +351,7 @@ export function createDispatcher(options: DispatcherOptions) {
         if (resting.length) options.rests?.(resting);
         options.roundEnded?.(duration);
         current.resolve(round.results());
-      } else if (round.spec.streams) dispatch();
+      } else if (round.spec.streams) dispatch(worker);
       return 'accepted';
     },
     /** Is this a unit of the current round that this worker was assigned and whose result is missing? */

@@ -524,6 +524,25 @@ describe('a streaming round', () => {
     );
   });
 
+  test('gives units to a worker that still owed a result of the round before, once that comes', async () => {
+    const { dispatcher, start, take } = setUp(2);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const before = start({ units: units.slice(0, 3), streams });
+    const first = take();
+    const owed = first.find(({ worker }) => worker === 'b')!;
+    dispatcher.abort(new Error('enough'));
+    await assert.rejects(before, /enough/);
+    answerAll(
+      dispatcher,
+      first.filter(({ worker }) => worker === 'a'),
+    );
+    void start({ units, streams });
+    assert.deepEqual([...new Set(take().map(({ worker }) => worker))], ['a']);
+    answerAll(dispatcher, [owed]);
+    assert.deepEqual([...new Set(take().map(({ worker }) => worker))], ['b']);
+  });
+
   test('gives a fast worker the units that wait for a slow one, but not those in flight there', async () => {
     const { dispatcher, start, take } = setUp(2);
     dispatcher.join('fast');
