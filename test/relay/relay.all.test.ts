@@ -134,6 +134,31 @@ describe('parts that are killed', () => {
     assert.deepEqual(resultHashes(run), expected);
   });
 
+  test('a relay, for good: its workers go on with the coordinator, with another key', async () => {
+    const keysOf = async (name: string) => {
+      assert.equal((await dpmesh(['keygen', path(name)])).code, 0);
+      return [path(name), join(path(name), 'worker.key')];
+    };
+    const [[root, rootKey], [rack, rackKey]] = [await keysOf('root-keys'), await keysOf('rack-keys')];
+    const { run, running, address } = await startCoordinator(
+      easy.data,
+      path('for-good'),
+      ...FLAGS,
+      '--keys',
+      root,
+    );
+    const relay = await startRelay(address, 'relay', '--key', rootKey, '--keys', rack);
+    const list = `${relay.bind},${address}`;
+    const workers = [0, 1].map((i) => workerOf(list, `w${i}`, '--key', `${rackKey},${rootKey}`));
+    await until('epoch 3', () => epochOf(run) >= 3, running);
+    await relay.running.killAll();
+    jsonOf(await running.ended);
+    await allEnd(workers);
+    assert.deepEqual(resultHashes(run), expected);
+    const joined = ofType(eventsOf(run), 'worker').map(({ name }) => name);
+    assert.deepEqual(new Set(joined), new Set(['relay', 'w0', 'w1']));
+  });
+
   test('the coordinator: resumed, its relay is there again', async () => {
     const run = path('root');
     const bind = `tcp://127.0.0.1:${await freePort()}`;
@@ -196,6 +221,8 @@ describe('dpmesh relay refuses', () => {
   test('addresses that are none, or open without keys', async () => {
     for (const [flags, says] of [
       [['--connect', 'here'], '--connect here must look like'],
+      [['--connect', 'tcp://a:1,here'], '--connect here must look like'],
+      [['--connect', 'tcp://a:1', '--key', 'a,b'], '--key a,b: 2 files, for another number of addresses (1)'],
       [['--connect', 'tcp://a:1', '--bind', 'tcp://*:5556'], 'is open to other machines'],
       [['--connect', 'tcp://a:1', '--bind', 'here'], '--bind here must look like'],
     ] as const) {

@@ -13,7 +13,7 @@ const [OWN_FILES, WORKER_FILES] = [50, 3];
  */
 export async function launch(
   specs: WorkerSpec[],
-  { connect, key, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
+  { places, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
   onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
   assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'launch with its workers');
@@ -23,7 +23,7 @@ export async function launch(
   log(`launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${names.join(', ')}`);
   const supervisor = supervise(
     specs,
-    { connect, key },
+    { places },
     { ...shared, quiet: false, child: true },
     {
       ended: (_, code) => (code === 0 ? 'done' : 'failed'),
