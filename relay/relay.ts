@@ -10,6 +10,7 @@ import { createFetches, Superseded } from '../worker/blocks.ts';
 import {
   addressesOf,
   type ConnectionOptions,
+  IdentityMismatch,
   newSession,
   openConnection,
   type Request,
@@ -88,6 +89,11 @@ export async function startRelay(options: RelayOptions) {
       if (isLeaving) return server.close(undefined, true);
       uplink = openUplink({ ...options, session }, server, present, takeWork);
       const { ended, left } = await uplink.over.catch(async (error) => {
+        if (error instanceof IdentityMismatch) {
+          log(`turned its workers away: ${error.reason}`);
+          server.turnAway({ reason: error.reason, identity: error.identity });
+          return { ended: undefined, left: NO_WORKERS };
+        }
         await server.close(undefined, true);
         throw error;
       });

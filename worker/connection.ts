@@ -38,6 +38,13 @@ export interface Place {
   key?: WorkerKey;
 }
 
+/** What the relay of a launch is told in the first line of its stdin: where the coordinator is, and whom to let in where. */
+export interface RelayPlace {
+  places: readonly Place[];
+  bind: string;
+  keys: { secret: string; allowed: [key: string, name: string][] };
+}
+
 export interface ConnectionOptions {
   /** Tried in this order, and again from the start: the worker stays where it gets an answer. */
   places: readonly Place[];
@@ -269,7 +276,7 @@ class Unreadable extends LocalTrouble {
 }
 
 class RefusedByCoordinator extends UserError {
-  constructor(reason: string) {
+  constructor(readonly reason: string) {
     super(`the coordinator refused this worker: ${reason}`);
   }
 }

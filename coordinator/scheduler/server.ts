@@ -146,6 +146,7 @@ export async function startServer(options: ServerOptions) {
     identity: registry.identity,
     /** The first worker's backend, and why it was chosen. */
     backend: registry.backend,
+    turnAway: registry.turnAway,
     /** Resolves when this many workers have joined. */
     joined: registry.joined,
     misread,
