@@ -195,6 +195,24 @@ describe('parts that are killed', () => {
   });
 });
 
+test('a relay reads the list of its keys again at SIGHUP, and warns of --insecure', async () => {
+  const keys = path('hup-keys');
+  const keygen = async (...more: string[]) => assert.equal((await dpmesh(['keygen', keys, ...more])).code, 0);
+  await keygen();
+  const { running } = await startRelay('tcp://127.0.0.1:9', 'relay', '--keys', keys);
+  await keygen('--workers', 'late');
+  running.kill('SIGHUP');
+  await until(
+    'the list',
+    () => running.stderr().includes('read the list of keys again: 2 allowed\n'),
+    running,
+  );
+  await running.killAll();
+  const open = await startRelay('tcp://127.0.0.1:9', 'relay', '--insecure');
+  assert.match(open.running.stderr(), /^relay: warning: --insecure: anyone who can reach tcp\S+ can join/m);
+  await open.running.killAll();
+});
+
 describe('dpmesh relay refuses', () => {
   test('to be connected to itself, also by way of another', async () => {
     const ports = [await freePort(), await freePort(), await freePort()].map(
