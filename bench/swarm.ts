@@ -68,7 +68,7 @@ async function startRelays(connect: string, count: number, key?: WorkerKey): Pro
   const relays = await Promise.all(
     Array.from({ length: count }, (_, i) =>
       startRelay({
-        ...{ connect, key, bind: 'tcp://127.0.0.1:*', name: `relay/${i}`, log() {} },
+        ...{ places: [{ connect, key }], bind: 'tcp://127.0.0.1:*', name: `relay/${i}`, log() {} },
         ...{ reconnectFor: 60_000, heartbeatTimeout: 30_000 },
       }),
     ),

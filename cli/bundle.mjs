@@ -14,6 +14,7 @@ const PROGRAMS = [
     program: 'cli/program.ts',
     report: 'coordinator/report/process.ts',
     trainer: 'coordinator/trainer-thread.ts',
+    relay: 'relay/process.ts',
   },
   { worker: 'worker/process.ts' },
 ];

@@ -1,18 +1,23 @@
+import { assertOpenFiles } from '../base/limits.ts';
 import { printable } from '../base/text.ts';
-import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
+import { defineCommand, numberFlag, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';
-import { checkedConnect, secondsOf } from './workers.ts';
+import { joinFlags, placesOf, secondsOf } from './workers.ts';
+
+/** Files and sockets that a relay may have open, beside those of its workers. */
+const OWN_FILES = 64;
 
 /** A relay between workers and their coordinator. */
 export const relay = defineCommand({
   command: 'relay',
   describe: 'stand for many workers at a coordinator: one on each host or rack',
   builder: {
-    connect: textFlag('address of the coordinator, or of another relay, tcp://HOST:PORT', REQUIRED),
+    connect: {
+      ...joinFlags.connect,
+      describe: joinFlags.connect.describe.replace('a relay', 'another relay'),
+    },
     bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
-    key: textFlag('key file of this relay, made by dpmesh keygen for the coordinator', {
-      defaultDescription: 'none, no encryption',
-    }),
+    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'this relay') },
     keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
     insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
     name: textFlag('name in logs, events and metrics', { default: 'relay' }),
@@ -27,16 +32,18 @@ export const relay = defineCommand({
   ],
   async handler({ connect, bind, key, keys, insecure, name, reconnectFor, heartbeatTimeout }) {
     const { checkedBind } = await import('../library/workers.ts');
-    const { readWorkerKey, readServerKey, readAllowed } = await import('../proto/key-files.ts');
+    const { readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
     const log = (line: string) => console.error(printable(`relay: ${line}`));
+    if (insecure) log(`warning: --insecure: anyone who can reach ${bind} can join the run and read its data`);
+    assertOpenFiles(OWN_FILES, 'a relay');
+    const places = await placesOf(connect, key);
     const started = await startRelay({
-      ...{ connect: checkedConnect(connect), name, log },
+      ...{ places, name, log },
       reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
       heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
       bind: checkedBind(bind, { keys, insecure }),
-      key: key === undefined ? undefined : readWorkerKey(key),
       authenticator:
         keys === undefined
           ? undefined
@@ -44,6 +51,7 @@ export const relay = defineCommand({
     });
     log(`listening on ${started.address}, for the coordinator at ${connect}`);
     onSignal(() => started.leave());
+    if (keys !== undefined) process.on('SIGHUP', () => started.rereadKeys(() => readAllowed(keys)));
     await started.done;
   },
 });

@@ -7,6 +7,7 @@ import { dpmeshVersion } from '../base/version.ts';
 import { validated } from '../coordinator/config.ts';
 import { seconds } from '../coordinator/domains.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
+import type { Place } from '../worker/connection.ts';
 import {
   type Command,
   defineCommand,
@@ -23,11 +24,17 @@ import { onSignal } from './process.ts';
 /** The commands of workers that join a coordinator elsewhere, and of their keys. */
 
 /** Flags of workers that join a coordinator elsewhere. */
-const joinFlags = {
-  connect: textFlag('address of the coordinator, tcp://HOST:PORT', REQUIRED),
-  key: textFlag('key file of this worker, made by dpmesh keygen', {
-    defaultDescription: 'none, no encryption',
-  }),
+export const joinFlags = {
+  connect: textFlag(
+    'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
+    REQUIRED,
+  ),
+  key: textFlag(
+    'key file of this worker, made by dpmesh keygen, for all addresses; or one for each, with commas between',
+    {
+      defaultDescription: 'none, no encryption',
+    },
+  ),
   'data-root': textFlag(
     'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
     { array: true, default: ['.'], defaultDescription: '.' },
@@ -46,8 +53,7 @@ type JoinValues = FlagValues<typeof joinFlags> & Pick<Required<RunValues>, 'back
 async function joinOptionsOf(values: JoinValues) {
   const { connect, key, dataRoot, reconnectFor, giveUpAfter } = values;
   return {
-    connect: checkedConnect(connect),
-    key: key === undefined ? undefined : (await import('../proto/key-files.ts')).readWorkerKey(key),
+    places: await placesOf(connect, key),
     // A worker uses it whenever it joins; its folder may have been renamed by then.
     dataRoots: dataRoot.map(checkedRoot),
     reconnectFor: secondsOf('--reconnect-for', reconnectFor),
@@ -55,8 +61,22 @@ async function joinOptionsOf(values: JoinValues) {
   };
 }
 
+/** The addresses of `--connect`, with their keys. UserError for one that is none, or for another number of keys. */
+export async function placesOf(connect: string, key?: string): Promise<Place[]> {
+  const addresses = connect.split(',').map(checkedConnect);
+  if (key === undefined) return addresses.map((connect) => ({ connect }));
+  const files = key.split(',');
+  if (files.length > 1 && files.length !== addresses.length)
+    throw new UserError(
+      `--key ${key}: ${files.length} files, for another number of addresses (${addresses.length}) in --connect; give one for all, or one for each`,
+    );
+  const { readWorkerKey } = await import('../proto/key-files.ts');
+  const keys = files.map(readWorkerKey);
+  return addresses.map((connect, i) => ({ connect, key: keys[i] ?? keys[0] }));
+}
+
 /** The address of a coordinator. UserError if it is none. */
-export function checkedConnect(connect: string): string {
+function checkedConnect(connect: string): string {
   const port = Number(/:(\d+)$/.exec(connect)?.[1] ?? 0);
   if (port > 65535 || !/^tcp:\/\/[^\s/]+:\d+$/.test(connect))
     throw new UserError(`--connect ${connect} must look like tcp://HOST:PORT`);
@@ -110,7 +130,7 @@ export const launch: Command = {
     cpus: numberFlag('number of workers without a GPU, on one core each', { default: 0 }),
     'dry-run': switchFlag('only print which worker would be on which device'),
     ...joinFlags,
-    key: { ...joinFlags.key, describe: 'key file of these workers, made by dpmesh keygen' },
+    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'these workers') },
     'give-up-after': {
       ...joinFlags['give-up-after'],
       defaultDescription: 'never: wait for the coordinator',

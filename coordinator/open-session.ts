@@ -9,7 +9,6 @@ import { dpmeshVersion } from '../base/version.ts';
 import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
-import type { Authenticator } from '../proto/authenticator.ts';
 import type { AllowList } from '../proto/keys.ts';
 import type { RunEnd } from '../proto/messages.ts';
 import type { RunEvent, TimedEvent } from '../view/events.ts';
@@ -258,7 +257,8 @@ async function openServer(
     await Promise.all([server.close(progress.ended), workers?.stop()]);
   });
   stopping.signal.throwIfAborted();
-  if (authenticator && keys.reload) reloadKeysOnRequest(authenticator, keys.reload, server, log);
+  const reload = keys?.reload;
+  reload?.onRequest(() => server.rereadKeys(reload.read));
   const versions = { dpmesh: dpmeshVersion(), node: process.version };
   if (monitor) {
     const run = {
@@ -317,29 +317,6 @@ async function createRunMonitor({ resume }: SessionOptions): Promise<Monitor> {
   if (!resume) return createMonitor();
   const { eventsIn, linesOf } = await import('./storage/event-log.ts');
   return createMonitor(linesOf(eventsIn(resume.path)));
-}
-
-/** Reloads the list of allowed keys at each request; an invalid list is not applied. */
-function reloadKeysOnRequest(
-  authenticator: Authenticator,
-  { read, onRequest }: KeyReload,
-  server: Server,
-  log: (line: string) => void,
-): void {
-  onRequest(() => {
-    let allowed: AllowList;
-    try {
-      allowed = read();
-    } catch (error) {
-      log(`kept the old list of keys: ${(error as Error).message}`);
-      return;
-    }
-    const hasRemoved = authenticator.replace(allowed);
-    log(
-      `read the list of keys again: ${allowed.size} allowed${hasRemoved ? '; all workers have to reconnect' : ''}`,
-    );
-    if (hasRemoved) void server.cut();
-  });
 }
 
 /** The data file, if workers may read it themselves. */

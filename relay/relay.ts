@@ -7,7 +7,14 @@ import { prefixed, unprefixed } from '../proto/codec.ts';
 import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { createFetches, Superseded } from '../worker/blocks.ts';
-import { type ConnectionOptions, newSession, openConnection, type Request } from '../worker/connection.ts';
+import {
+  addressesOf,
+  type ConnectionOptions,
+  IdentityMismatch,
+  newSession,
+  openConnection,
+  type Request,
+} from '../worker/connection.ts';
 
 /**
  * A relay: to its coordinator it is one worker of many units, to its workers a coordinator. States come once and are handed on to all of its workers;
@@ -82,6 +89,11 @@ export async function startRelay(options: RelayOptions) {
       if (isLeaving) return server.close(undefined, true);
       uplink = openUplink({ ...options, session }, server, present, takeWork);
       const { ended, left } = await uplink.over.catch(async (error) => {
+        if (error instanceof IdentityMismatch) {
+          log(`turned its workers away: ${error.reason}`);
+          server.turnAway({ reason: error.reason, identity: error.identity });
+          return { ended: undefined, left: NO_WORKERS };
+        }
         await server.close(undefined, true);
         throw error;
       });
@@ -95,6 +107,7 @@ export async function startRelay(options: RelayOptions) {
     /** Where workers connect to. */
     address: server.address,
     done: run(),
+    rereadKeys: server.rereadKeys,
     /** Leaves the run; workers look for another coordinator. */
     leave(): void {
       isLeaving = true;
@@ -139,7 +152,9 @@ function openUplink(
   );
   const unwelcome = setTimeout(
     () =>
-      options.log(`no welcome from ${options.connect} yet: is a coordinator there, or a relay that has one?`),
+      options.log(
+        `no welcome from ${addressesOf(options.places)} yet: is a coordinator there, or a relay that has one?`,
+      ),
     WELCOME_MS,
   );
   let layout = NO_ROWS;

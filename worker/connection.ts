@@ -21,6 +21,8 @@ const PING_MS = 1000;
 const [SILENT_PINGS, SILENT_PINGS_KNOWN] = [3, 10];
 /** Unanswered pings after which the worker reconnects: longer than a handshake may take. */
 const REOPEN_PINGS = 12;
+/** The same where it has another address, to which it goes on: longer than a relay needs to be started again. */
+const MOVE_PINGS = 6;
 /** Interval of log lines about the silence in its first minute, and later, ms. */
 const LOG_MS = 5000;
 const LOG_LATER_MS = 10_000;
@@ -30,13 +32,25 @@ const LEAVE_TIMEOUT_MS = 2000;
 /** Rejected messages that are logged, for each reason; all are counted. */
 const MOST_LOGGED = 20;
 
-export interface ConnectionOptions {
+/** The address of a coordinator or relay. Without the key to it, the connection is not encrypted. */
+export interface Place {
   connect: string;
-  /** Without it, the connection is not encrypted. */
   key?: WorkerKey;
-  /** The worker gives up after this long without a message from the coordinator, ms. */
+}
+
+/** What the relay of a launch is told in the first line of its stdin: where the coordinator is, and whom to let in where. */
+export interface RelayPlace {
+  places: readonly Place[];
+  bind: string;
+  keys: { secret: string; allowed: [key: string, name: string][] };
+}
+
+export interface ConnectionOptions {
+  /** Tried in this order, and again from the start: the worker stays where it gets an answer. */
+  places: readonly Place[];
+  /** The worker gives up after this long without a message from any of them, ms. */
   reconnectFor: number;
-  /** The same until the first message of the coordinator; `reconnectFor` by default; Infinity: never. */
+  /** The same until it is first welcome; `reconnectFor` by default; Infinity: never. */
   giveUpAfter?: number;
   log: (line: string) => void;
 }
@@ -53,16 +67,19 @@ export type WorkerDescription = Omit<
 /** Messages of the coordinator that are not about the connection itself. */
 export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
 
+/** Addresses for people. */
+export const addressesOf = (places: readonly Place[]) => places.map(({ connect }) => connect).join(', ');
+
 /**
- * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects, and
- * finally gives up.
+ * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects or goes on to
+ * the next address, and finally gives up.
  */
 export function openConnection(
   options: ConnectionOptions,
   description: WorkerDescription,
   receive: (request: Request, tensors: Tensors) => void,
 ) {
-  const { connect, key, log, reconnectFor, giveUpAfter = reconnectFor } = options;
+  const { places, log, reconnectFor, giveUpAfter = reconnectFor } = options;
   const session = newSession();
   /** Messages rejected since the start, by reason. */
   const refused = { invalid: 0, unrequested: 0, 'too many': 0 };
@@ -73,7 +90,9 @@ export function openConnection(
   let isOver = false;
   /** How the run has ended, as the coordinator says it. */
   let stopped: RunEnd | undefined;
-  /** The coordinator has sent at least one message. */
+  /** The index of the place that it is connected to, and of the one that answered last. */
+  let [at, answered] = [0, 0];
+  /** It was welcome, or turned away: a relay also answers before it has a coordinator. */
   let isKnown = false;
   /** Time of its last message, or of the start. */
   let heardAt = performance.now();
@@ -88,13 +107,14 @@ export function openConnection(
   /** The reason for the silence by the last diagnosis. */
   let diagnosis = '';
 
-  const socket = connectDealer(connect, received, {
-    key,
-    failed: () => void diagnoseSilence(),
-    reopened: hello,
-  });
+  let socket = open();
   const ticker = setInterval(tick, PING_MS);
   hello();
+
+  function open() {
+    const { connect, key } = places[at];
+    return connectDealer(connect, received, { key, failed: () => void diagnoseSilence(), reopened: hello });
+  }
 
   function send(message: FromWorker, tensors?: Tensors): Promise<void> {
     return socket.send(encode(message, tensors));
@@ -134,9 +154,11 @@ export function openConnection(
       return goodbye(new Unreadable(error.message));
     }
     heardAt = performance.now();
-    isKnown = true;
     silentTicks = 0;
+    if (at !== answered) log(`goes on with ${places[at].connect}`);
+    answered = at;
     const { header, tensors } = message;
+    isKnown ||= header.type === 'welcome' || header.type === 'refuse';
     switch (header.type) {
       case 'pong':
         if (header.rests !== rests && header.rests !== undefined)
@@ -172,9 +194,12 @@ export function openConnection(
     const patience = isKnown ? reconnectFor : giveUpAfter;
     if (performance.now() - heardAt > patience) {
       const why = diagnosis && `: ${diagnosis}`;
-      return end(new UserError(`no message from ${connect} for ${Math.round(patience / 1000)} s${why}`));
+      return end(
+        new UserError(`no message from ${addressesOf(places)} for ${Math.round(patience / 1000)} s${why}`),
+      );
     }
     if (++silentTicks >= (isKnown ? SILENT_PINGS_KNOWN : SILENT_PINGS)) void diagnoseSilence();
+    if (places.length > 1 && silentTicks % MOVE_PINGS === 0) return move();
     // libzmq may believe in a connection that no longer works, for example after damaged bytes.
     if (silentTicks % REOPEN_PINGS === 0) socket.reopen();
     // One at a time: without a connection they would pile up.
@@ -185,7 +210,20 @@ export function openConnection(
     });
   }
 
+  /** Goes on to the next address: the relay there, or the coordinator, is dead, or as good as dead. */
+  function move(): void {
+    // In case that it is only slow.
+    void send({ type: 'bye' });
+    void socket.close();
+    isPinging = false;
+    at = (at + 1) % places.length;
+    socket = open();
+    helloAt = Number.NEGATIVE_INFINITY;
+    hello();
+  }
+
   async function diagnoseSilence(): Promise<void> {
+    const { connect, key } = places[at];
     const now = performance.now();
     const interval = now - heardAt < LOG_LATER_AFTER_MS ? LOG_MS : LOG_LATER_MS;
     if (now - loggedAt < interval) return;
@@ -238,7 +276,7 @@ class Unreadable extends LocalTrouble {
 }
 
 class RefusedByCoordinator extends UserError {
-  constructor(reason: string) {
+  constructor(readonly reason: string) {
     super(`the coordinator refused this worker: ${reason}`);
   }
 }

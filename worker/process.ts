@@ -7,18 +7,16 @@ import { assertOpenFiles } from '../base/limits.ts';
 import { printable } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { isRemote } from '../data/remote/address.ts';
-import type { WorkerKey } from '../proto/keys.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
-import { IdentityMismatch } from './connection.ts';
+import { addressesOf, IdentityMismatch, type Place } from './connection.ts';
 import { Meter, type openWorkerHttp } from './http.ts';
 import { exitCodeOf } from './trouble.ts';
 import { startWorker } from './worker.ts';
 
-/** Where the coordinator is, and the key to it. */
+/** Where the coordinator is, and relays that stand for it. */
 export interface Coordinator {
-  connect: string;
-  key?: WorkerKey;
+  places: readonly Place[];
 }
 
 /**
@@ -83,11 +81,11 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const why = blind ? `${chosen}, but it sees no GPU: on the CPU (see dpmesh doctor)` : chosen;
     if (blind) console.error(`worker: warning: ${why}`);
     if (options.requireGpu) assertGpu(backend);
-    const { connect, name, dataRoots, giveUpAfter, http } = options;
+    const { places, name, dataRoots, giveUpAfter, http } = options;
     const port = http && (await openPort(http, { meter: meter!, backend, name, version: http.version }));
-    log(`connecting to ${connect}, backend ${backend.identity} (${why})`);
+    log(`connecting to ${addressesOf(places)}, backend ${backend.identity} (${why})`);
     worker = startWorker({
-      ...{ connect, key: options.key, backend, backendName, why, name, dataRoots, meter, log },
+      ...{ places, backend, backendName, why, name, dataRoots, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
     });

@@ -393,6 +393,16 @@ export function createRegistry(options: RegistryOptions) {
       options.send(member.peer, { type: 'refuse', reason: WRONG_RESULT });
       leave(member, 'refused', WRONG_RESULT);
     },
+    /** The run has another identity than the workers that are here: they are refused, and others like them from now on. */
+    turnAway(refusal: { reason: string; identity: string }): void {
+      fixedIdentity = refusal.identity;
+      firstBackend = null;
+      for (const member of [...known.values()].filter(isPresent)) {
+        byPeer.delete(member.peer);
+        refuse(member.peer, refusal);
+        leave(member, 'refused', refusal.reason, true);
+      }
+    },
     /** All connections are being closed: workers that may return say hello again. */
     cut(reason: string): void {
       for (const member of known.values()) leave(member, 'cut', reason);

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Layout } from '../../model/layout.ts';
 import type { Authenticator } from '../../proto/authenticator.ts';
 import { decodeInSlices, encode, MalformedMessage } from '../../proto/codec.ts';
+import type { AllowList } from '../../proto/keys.ts';
 import {
   type FromCoordinator,
   type FromWorker,
@@ -157,6 +158,7 @@ export async function startServer(options: ServerOptions) {
     identity: registry.identity,
     /** The first worker's backend, and why it was chosen. */
     backend: registry.backend,
+    turnAway: registry.turnAway,
     /** Resolves when this many workers have joined. */
     joined: registry.joined,
     misread,
@@ -173,10 +175,23 @@ export async function startServer(options: ServerOptions) {
     refused: socket.refused,
     traffic: socket.traffic,
     members: registry.members,
-    /** Closes all connections; only workers whose keys are still allowed can reconnect. */
-    async cut(): Promise<void> {
+    /** Replaces the list of allowed keys by the one that is read; one that is not valid is not applied. */
+    rereadKeys(read: () => AllowList): void {
+      let allowed: AllowList;
+      try {
+        allowed = read();
+      } catch (error) {
+        log(`kept the old list of keys: ${(error as Error).message}`);
+        return;
+      }
+      const hasRemoved = authenticator!.replace(allowed);
+      log(
+        `read the list of keys again: ${allowed.size} allowed${hasRemoved ? '; all workers have to reconnect' : ''}`,
+      );
+      if (!hasRemoved) return;
+      // Only workers whose keys are still allowed can reconnect.
       registry.cut('the list of keys has changed');
-      await socket.cut();
+      void socket.cut();
     },
     /** Tells all workers to stop, and how the run ended, and closes the socket. `leaves`: they may find another coordinator. */
     async close(ended?: RunEnd, leaves = false): Promise<void> {

@@ -1,7 +1,7 @@
 // deploy/kubernetes: rendered by the real kustomize and checked against the published schemas; runs the commands of its pods.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
@@ -18,6 +18,8 @@ import {
 
 const folder = scratch();
 const OVERLAYS = ['cpu', 'gpu'];
+/** The first with relays. */
+const RELAYS = 'relays';
 /** Kubernetes versions: the oldest and newest in common use. */
 const VERSIONS = ['1.30', '1.34'];
 
@@ -41,9 +43,15 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     at = await setUp(folder);
     tree = join(at.folder, 'kubernetes');
     cpSync('deploy/kubernetes', tree, { recursive: true });
-    const { code, stderr } = await dpmesh(['keygen', join(tree, 'base', 'keys')]);
-    assert.equal(code, 0, stderr);
-    for (const overlay of OVERLAYS) {
+    const [base, relay] = ['base', 'relay'].map((name) => join(tree, name, 'keys'));
+    for (const args of [[base], [base, '--workers', 'relay'], [relay]]) {
+      const { code, stderr } = await dpmesh(['keygen', ...args]);
+      assert.equal(code, 0, stderr);
+    }
+    cpSync(join(base, 'relay.key'), join(relay, 'relay.key'));
+    cpSync(join(tree, 'cpu'), join(tree, RELAYS), { recursive: true });
+    appendFileSync(join(tree, RELAYS, 'kustomization.yaml'), 'components: [../relay]\n');
+    for (const overlay of [...OVERLAYS, RELAYS]) {
       const text = execFileSync('kustomize', ['build', join(tree, overlay)], { encoding: 'utf8' });
       writeFileSync(join(at.folder, `${overlay}.yaml`), text);
       rendered[overlay] = parseAllDocuments(text).map((document) => document.toJS());
@@ -54,7 +62,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     test(`matches the schemas of ${version}, no unknown field`, {
       skip: missingTools('kubernetes-validate'),
     }, () => {
-      for (const overlay of OVERLAYS)
+      for (const overlay of [...OVERLAYS, RELAYS])
         execFileSync('kubernetes-validate', ['--strict', '-k', version, join(at.folder, `${overlay}.yaml`)]);
       // The validator must detect a mistake.
       const wrong = join(at.folder, 'wrong.yaml');
@@ -113,6 +121,37 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
         assert.equal(securityContext.readOnlyRootFilesystem, true);
         assert.equal(pod.securityContext.runAsNonRoot, true);
       }
+  });
+
+  test('with relays: workers know both addresses and have both keys; the ports between them are open', () => {
+    const [relay, job] = [one(RELAYS, 'Deployment'), podOf(one(RELAYS, 'Job'))];
+    const service = one(RELAYS, 'Service', 'dpmesh-relay');
+    assert.deepEqual(service.spec.selector, relay.spec.template.metadata.labels);
+    const [connect, keys] = [1, 3].map((i) => job.containers[0].args[i].split(','));
+    assert.deepEqual(connect, [`tcp://${service.metadata.name}:5556`, 'tcp://dpmesh-coordinator:5555']);
+    const secrets = (names: string[]) =>
+      names.flatMap((name) => Object.keys(one(RELAYS, 'Secret', name).data)).map((file) => `/secret/${file}`);
+    const names = job.volumes[0].projected.sources.map(({ secret }: Resource) => secret.name);
+    assert.deepEqual(job.initContainers[0].command.slice(6), secrets(names));
+    assert.deepEqual(
+      keys.reverse(),
+      secrets(names).map((file) => file.replace('/secret', '/keys/own')),
+    );
+    const own = podOf(relay);
+    assert.deepEqual(
+      own.initContainers[0].command.slice(6).sort(),
+      secrets([own.volumes[0].secret.secretName]).sort(),
+    );
+    const componentsOf = (peers: Resource[]) =>
+      peers.map(({ podSelector }) => podSelector?.matchLabels?.['app.kubernetes.io/component']);
+    const policy = (name: string) => one(RELAYS, 'NetworkPolicy', `dpmesh-${name}`).spec;
+    assert.deepEqual(componentsOf(policy('coordinator').ingress[0].from), ['worker', 'relay']);
+    assert.deepEqual(componentsOf(policy('relay').ingress[0].from), ['worker']);
+    assert.ok(
+      policy('worker').egress.some(
+        ({ to, ports }: Resource) => componentsOf(to)[0] === 'relay' && ports[0].port === 5556,
+      ),
+    );
   });
 
   test('the commands of its pods, with a killed coordinator: the same bytes as a local run; then the pod stays', async () => {

@@ -49,7 +49,7 @@ export async function startSlurm(folder: string): Promise<SlurmCluster> {
   const [controller, ...ports] = [await freePort(), await freePort(), await freePort()];
   const nodes = NODES.map(
     (name, i) =>
-      `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=2 Gres=gpu:2`,
+      `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=5 Gres=gpu:2`,
   );
   // cred_expire: a requeued job waits until its credential expires, by default two minutes.
   writeFileSync(
@@ -72,6 +72,7 @@ SlurmctldLogFile=${folder}/slurmctld.log
 SlurmdLogFile=${folder}/%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none

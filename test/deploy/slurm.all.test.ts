@@ -71,6 +71,14 @@ describe('Slurm', { skip }, () => {
     );
   });
 
+  test('five tasks on a node: their relay is one worker, and the same bytes', async () => {
+    const run = join(folder, 'relay');
+    const job = submit(run, '--nodes=1', '--ntasks=5');
+    await completed(job, run);
+    const names = new Set(ofType(eventsOf(run), 'worker').map(({ name }) => name));
+    assert.deepEqual([...names], ['one/relay'], readFileSync(log(run), 'utf8'));
+  });
+
   for (const gpus of ['--gpus-per-task=1', '--gres=gpu:1', '--gpus=2', '--gpus-per-node=2'])
     test(`${gpus}: without a GPU no worker computes, and the job ends and says so`, async () => {
       const run = join(folder, gpus.replace(/\W/g, ''));

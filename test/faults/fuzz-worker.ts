@@ -76,7 +76,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   });
   let ended: unknown = null;
   const worker = startWorker({
-    connect: router.address,
+    places: [{ connect: router.address }],
     backend,
     backendName: 'wasm',
     name: '',

@@ -134,6 +134,31 @@ describe('parts that are killed', () => {
     assert.deepEqual(resultHashes(run), expected);
   });
 
+  test('a relay, for good: its workers go on with the coordinator, with another key', async () => {
+    const keysOf = async (name: string) => {
+      assert.equal((await dpmesh(['keygen', path(name)])).code, 0);
+      return [path(name), join(path(name), 'worker.key')];
+    };
+    const [[root, rootKey], [rack, rackKey]] = [await keysOf('root-keys'), await keysOf('rack-keys')];
+    const { run, running, address } = await startCoordinator(
+      easy.data,
+      path('for-good'),
+      ...FLAGS,
+      '--keys',
+      root,
+    );
+    const relay = await startRelay(address, 'relay', '--key', rootKey, '--keys', rack);
+    const list = `${relay.bind},${address}`;
+    const workers = [0, 1].map((i) => workerOf(list, `w${i}`, '--key', `${rackKey},${rootKey}`));
+    await until('epoch 3', () => epochOf(run) >= 3, running);
+    await relay.running.killAll();
+    jsonOf(await running.ended);
+    await allEnd(workers);
+    assert.deepEqual(resultHashes(run), expected);
+    const joined = ofType(eventsOf(run), 'worker').map(({ name }) => name);
+    assert.deepEqual(new Set(joined), new Set(['relay', 'w0', 'w1']));
+  });
+
   test('the coordinator: resumed, its relay is there again', async () => {
     const run = path('root');
     const bind = `tcp://127.0.0.1:${await freePort()}`;
@@ -170,6 +195,24 @@ describe('parts that are killed', () => {
   });
 });
 
+test('a relay reads the list of its keys again at SIGHUP, and warns of --insecure', async () => {
+  const keys = path('hup-keys');
+  const keygen = async (...more: string[]) => assert.equal((await dpmesh(['keygen', keys, ...more])).code, 0);
+  await keygen();
+  const { running } = await startRelay('tcp://127.0.0.1:9', 'relay', '--keys', keys);
+  await keygen('--workers', 'late');
+  running.kill('SIGHUP');
+  await until(
+    'the list',
+    () => running.stderr().includes('read the list of keys again: 2 allowed\n'),
+    running,
+  );
+  await running.killAll();
+  const open = await startRelay('tcp://127.0.0.1:9', 'relay', '--insecure');
+  assert.match(open.running.stderr(), /^relay: warning: --insecure: anyone who can reach tcp\S+ can join/m);
+  await open.running.killAll();
+});
+
 describe('dpmesh relay refuses', () => {
   test('to be connected to itself, also by way of another', async () => {
     const ports = [await freePort(), await freePort(), await freePort()].map(
@@ -196,6 +239,8 @@ describe('dpmesh relay refuses', () => {
   test('addresses that are none, or open without keys', async () => {
     for (const [flags, says] of [
       [['--connect', 'here'], '--connect here must look like'],
+      [['--connect', 'tcp://a:1,here'], '--connect here must look like'],
+      [['--connect', 'tcp://a:1', '--key', 'a,b'], '--key a,b: 2 files, for another number of addresses (1)'],
       [['--connect', 'tcp://a:1', '--bind', 'tcp://*:5556'], 'is open to other machines'],
       [['--connect', 'tcp://a:1', '--bind', 'here'], '--bind here must look like'],
     ] as const) {

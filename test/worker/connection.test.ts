@@ -31,7 +31,7 @@ function connectionTo(connect: string, reconnectFor: number, key?: WorkerKey) {
   const logged: string[] = [];
   const requests: Request[] = [];
   const connection = openConnection(
-    { connect, reconnectFor, key, log: (line) => void logged.push(line) },
+    { places: [{ connect, key }], reconnectFor, log: (line) => void logged.push(line) },
     { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
     (request) => void requests.push(request),
   );

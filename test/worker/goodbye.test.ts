@@ -8,7 +8,7 @@ import { startWorker } from '../../worker/worker.ts';
 // `done` used to resolve at once, so that a process which exited then lost its `bye`.
 test('a worker that leaves waits until its bye is sent, for half a second', async () => {
   const worker = startWorker({
-    connect: `tcp://127.0.0.1:${await freePort()}`,
+    places: [{ connect: `tcp://127.0.0.1:${await freePort()}` }],
     backend: cpuBackend(),
     backendName: 'cpu',
     name: '',

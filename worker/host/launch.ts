@@ -1,37 +1,46 @@
 import { assertOpenFiles } from '../../base/limits.ts';
 import { assertAddressSpaceFor } from '../compute/backends/load.ts';
 import type { ProcessOptions } from '../process.ts';
-import { supervise, type WorkerSpec } from './supervisor.ts';
+import type { OwnRelay } from './own-relay.ts';
+import { type Hooks, supervise, type WorkerSpec } from './supervisor.ts';
 
 /** Files and sockets of this process, and pipes of each worker. */
 const [OWN_FILES, WORKER_FILES] = [50, 3];
+/** More get a relay, which stands for them at the coordinator. */
+const MOST_WITHOUT_RELAY = 4;
 
 /**
  * Keeps these workers alive until the coordinator stops them, or a signal asks them to leave, after which each finishes its
  * unit. A second signal kills them. `onSignal` registers the handlers; it ignores duplicates of the first signal. A worker that
- * fails repeatedly is given up, the others continue. Returns the exit code: 1 if all were given up.
+ * fails repeatedly is given up, the others continue. Many have a relay. Returns the exit code: 1 if all were given up.
  */
 export async function launch(
   specs: WorkerSpec[],
-  { connect, key, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
+  { places, ...shared }: Omit<ProcessOptions, 'name' | 'quiet' | 'child'>,
   onSignal: (first: (signal: NodeJS.Signals) => void, second: () => void) => void,
 ): Promise<number> {
-  assertOpenFiles(OWN_FILES + WORKER_FILES * specs.length, 'launch with its workers');
+  assertOpenFiles(OWN_FILES + WORKER_FILES * (specs.length + 1), 'launch with its workers');
   assertAddressSpaceFor(shared.backend);
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const names = specs.map(({ name }) => name);
   log(`launch: starting ${specs.length} ${specs.length > 1 ? 'workers' : 'worker'}: ${names.join(', ')}`);
+  const hooks: Hooks = {
+    ended: (_, code) => (code === 0 ? 'done' : 'failed'),
+    said: (name, line) => log(`${name}: ${line.replace(/^(worker|relay): /, '')}`),
+    restarts: (name, how, delay) =>
+      log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`),
+    gaveUp: (name, error) => log(`launch: gave up on ${name}: ${error.message}`),
+  };
+  let relay: OwnRelay | null = null;
+  if (specs.length > MOST_WITHOUT_RELAY) {
+    log('launch: a relay stands for them at the coordinator');
+    relay = (await import('./own-relay.ts')).startOwnRelay(places, shared, hooks);
+  }
   const supervisor = supervise(
     specs,
-    { connect, key },
+    relay?.place ?? { places },
     { ...shared, quiet: false, child: true },
-    {
-      ended: (_, code) => (code === 0 ? 'done' : 'failed'),
-      said: (name, line) => log(`${name}: ${line.replace(/^worker: /, '')}`),
-      restarts: (name, how, delay) =>
-        log(`launch: ${name} ${how}; restarting it${delay ? ` in ${(delay / 1000).toFixed(1)} s` : ''}`),
-      gaveUp: (name, error) => log(`launch: gave up on ${name}: ${error.message}`),
-    },
+    hooks,
   );
   let asked: NodeJS.Signals | null = null;
   onSignal(
@@ -46,6 +55,7 @@ export async function launch(
     },
   );
   const { givenUp } = await supervisor.over;
+  await relay?.stop();
   if (asked) return asked === 'SIGINT' ? 130 : 0;
   if (givenUp === specs.length) log('launch: all workers were given up');
   return givenUp === specs.length ? 1 : 0;

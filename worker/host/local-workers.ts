@@ -77,7 +77,7 @@ export function startLocalWorkers({ specs, log, ...shared }: LocalWorkersOptions
     /** Tells them of the coordinator, now that it listens. */
     start(begun: JoinedCoordinator) {
       coordinator = begun;
-      reveal({ connect: begun.address, key: { ...workers, server: own.public } });
+      reveal({ places: [{ connect: begun.address, key: { ...workers, server: own.public } }] });
       const all = new Promise<void>((ready) => {
         fewer = () => void (expected && begun.joined(expected).then(ready));
         fewer();

@@ -17,6 +17,9 @@ export interface WorkerSpec {
   options?: Partial<ProcessOptions>;
 }
 
+/** How long a process waits for its coordinator. */
+export type Patience = Pick<ProcessOptions, 'reconnectFor' | 'giveUpAfter'>;
+
 /**
  * What the end of a worker's process means. `done`: it is not restarted. `sound`: it is restarted at once. `killed`: it is
  * restarted with a growing delay. `failed`: the same, but it is given up after several failures in a row.
@@ -33,6 +36,9 @@ export interface Hooks {
   /** A worker is not restarted any more. The others continue. */
   gaveUp(name: string, error: Error): void;
 }
+
+/** What a child process may run: its source, under tsx, else its bundle, which starts in half the time. */
+type Program = keyof typeof PROGRAMS;
 
 /** Time for workers to end before they are killed: their current work is not needed, so a frozen or busy one is not awaited. */
 const KILL_AFTER_MS = 500;
@@ -63,15 +69,21 @@ const V8_FLAGS = [
   '--max-semi-space-size=16',
 ];
 
+const PROGRAMS = {
+  worker: { source: '../process.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
+  relay: { source: '../../relay/process.ts', bundle: '../../bundled/relay.js', flags: [] },
+};
+
 /**
  * Keeps workers alive: restarts a process that ends, until its worker is done, given up or asked to end. Processes start at once; they
- * load their backend while the coordinator starts, and get its address when that is known.
+ * load their backend while the coordinator starts, and get its address when that is known. The same for a relay.
  */
 export function supervise(
   specs: WorkerSpec[],
   coordinator: Coordinator | Promise<Coordinator>,
-  shared: Omit<ProcessOptions, 'name' | keyof Coordinator>,
+  shared: Omit<ProcessOptions, 'name' | keyof Coordinator> | Patience,
   hooks: Hooks,
+  program: Program = 'worker',
 ) {
   let givenUp = 0;
   let error: Error | null = null;
@@ -80,7 +92,9 @@ export function supervise(
     error = reason;
     hooks.gaveUp(name, reason);
   };
-  const workers = specs.map((spec) => superviseWorker(spec, coordinator, shared, { ...hooks, gaveUp }));
+  const workers = specs.map((spec) =>
+    superviseOne(spec, coordinator, shared, { ...hooks, gaveUp }, PROGRAMS[program]),
+  );
   const kill = () => {
     for (const worker of workers) worker.kill();
   };
@@ -103,16 +117,18 @@ export function supervise(
   };
 }
 
-function superviseWorker(
+function superviseOne(
   { name, env, options }: WorkerSpec,
   coordinator: Coordinator | Promise<Coordinator>,
   shared: object,
   hooks: Hooks,
+  { source, bundle, flags }: (typeof PROGRAMS)[Program],
 ) {
+  const path = import.meta.url.endsWith('.ts') ? source : bundle;
   const args = [
-    ...V8_FLAGS,
+    ...flags,
     ...childArguments(),
-    workerProgram(),
+    fileURLToPath(new URL(path, import.meta.url)),
     JSON.stringify({ ...shared, ...options, name }),
   ];
   let isEnding = false;
@@ -203,12 +219,6 @@ function superviseWorker(
   };
 }
 
-/** The worker's program: the source under tsx, else the bundle, which starts in half the time. */
-function workerProgram(): string {
-  const path = import.meta.url.endsWith('.ts') ? '../process.ts' : '../../bundled/worker.js';
-  return fileURLToPath(new URL(path, import.meta.url));
-}
-
 /** The error in a worker's stderr: the last line that looks like one, else the last one that is not a log line. */
 export function errorOf(stderr: string): string {
   const lines = stderr
@@ -216,8 +226,8 @@ export function errorOf(stderr: string): string {
     .map((line) => line.trimEnd())
     .filter(Boolean);
   const error = lines.findLast((line) =>
-    /^(worker: error: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
+    /^((worker|relay): error: |([A-Z]\w*)?Error\b|.*\b(terminate called|FATAL|fatal error)\b)/.test(line),
   );
-  const last = lines.findLast((line) => !line.startsWith('worker: '));
-  return (error ?? last ?? '').replace(/^worker: error: /, '');
+  const last = lines.findLast((line) => !/^(worker|relay): /.test(line));
+  return (error ?? last ?? '').replace(/^(worker|relay): error: /, '');
 }

@@ -1,0 +1,57 @@
+// A relay that its coordinator, a scripted one, refuses.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decode, encode } from '../../proto/codec.ts';
+import { fromWorker } from '../../proto/messages.ts';
+import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
+import { startRelay } from '../../relay/relay.ts';
+import { IdentityMismatch, openConnection } from '../../worker/connection.ts';
+
+type Refusal = { reason: string; identity?: string };
+
+/** A relay of a coordinator that refuses all but this identity, and the identities that it has heard. */
+async function relayOf(refusal: Refusal) {
+  const heard: string[] = [];
+  const coordinator: RouterSocket = await bindRouter('tcp://127.0.0.1:*', (peer, frames) => {
+    const message = decode(fromWorker, frames).header;
+    if (message.type !== 'hello') return;
+    heard.push(message.identity);
+    const accepted = message.identity === refusal.identity;
+    void coordinator.send(peer, encode(accepted ? { type: 'stop' } : { type: 'refuse', ...refusal }));
+  });
+  const relay = await startRelay({
+    ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
+    ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
+  });
+  return { relay, heard, close: () => coordinator.close() };
+}
+const workerOf = (connect: string, identity: string) =>
+  openConnection(
+    { places: [{ connect }], reconnectFor: 10_000, log() {} },
+    { identity, backend: 'any', host: 'here', pid: 1, name: identity },
+    () => {},
+  );
+
+test('the run has another numeric identity: its workers are told, as by the coordinator, and may join with that', async () => {
+  const { relay, heard, close } = await relayOf({ reason: 'not yours', identity: 'cpu/1' });
+  for (const _ of ['the first', 'the next'])
+    await assert.rejects(workerOf(relay.address, 'wasm/1').done, (error) => {
+      assert.ok(error instanceof IdentityMismatch);
+      assert.equal(error.identity, 'cpu/1');
+      return true;
+    });
+  await workerOf(relay.address, 'cpu/1').done;
+  await relay.done;
+  assert.deepEqual(heard, ['wasm/1', 'cpu/1']);
+  await close();
+});
+
+test('it is of another version: it ends and says so', async () => {
+  const { relay, close } = await relayOf({ reason: 'it is dpmesh 1, this coordinator is 2' });
+  const worker = workerOf(relay.address, 'wasm/1');
+  await assert.rejects(relay.done, {
+    message: 'the coordinator refused this worker: it is dpmesh 1, this coordinator is 2',
+  });
+  worker.end();
+  await Promise.all([worker.done, close()]);
+});
