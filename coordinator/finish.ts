@@ -229,7 +229,7 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
   { config, source, out, trainer, warn }: RunContext,
-  { run, encoding, labelled }: RunState,
+  { run, layout, encoding, labelled }: RunState,
   centres: Centres,
 ): Promise<void> {
   const { found, tree, stream } = labelled!;
@@ -237,10 +237,10 @@ async function writeDescriptions(
   await writeCentres(centres, quantiles, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
-  const ids = await writeLabelFiles(out, found.labels, source, config, {
+  const ids = await writeLabelFiles(out, source, config, {
     quantiles,
+    ...{ rows: layout.rows, ids: stream?.ids },
     hasOutliers,
-    ids: stream?.ids,
     shown,
     warn,
   });
@@ -248,7 +248,11 @@ async function writeDescriptions(
   const { text, data, seed } = config;
   const texts =
     text !== null && source.texts
-      ? await clusterTexts(found, k, seed, rowTexts(source.texts(text), `column ${text} of ${data}`))
+      ? await clusterTexts(
+          found,
+          { run: out.path, k, rows: layout.rows, seed, ids: stream?.ids },
+          rowTexts(source.texts(text), `column ${text} of ${data}`),
+        )
       : null;
   const names = shownNames(source);
   const areMeant = !encoding && !imageShape(source.shape);

@@ -1,6 +1,5 @@
-import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
+import { CONFIDENCES, DISTANCES, LABELS } from '../../data/saved/row-files.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import {
@@ -29,7 +28,7 @@ import {
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
-import { labelDtype, type Tensors, type TypedArray, take, zeros } from '../../proto/tensors.ts';
+import { type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { sumOfNodes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -43,8 +42,6 @@ const ROW_COLUMNS = [
   ['confidence', CONFIDENCES],
   ['distance', DISTANCES],
 ] as const;
-/** Labels that are written without yielding. */
-const ROWS_AT_ONCE = 1 << 18;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
@@ -62,10 +59,14 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
-/** Keeps no files. */
-export const nowhere: Output = {
-  pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
-};
+const NO_FILE: OutputFile = { write() {}, async update() {}, async finish() {}, abort() {} };
+
+/** Keeps labels only: in the file that `open` starts. */
+export const labelsOnly = (
+  open: (dtype: '<f4' | '<i4' | '|b1', shape: number[]) => Partial<OutputFile>,
+): Output => ({
+  pieces: (name, dtype, shape) => ({ ...NO_FILE, ...(name === LABELS && open(dtype, shape)) }),
+});
 
 export interface ColumnSums {
   /** Σx of the rows of each cluster. */
@@ -76,8 +77,6 @@ export interface ColumnSums {
 
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** The label of each row. */
-  labels: TypedArray;
   /** For each of these numbers that of the net or mixture that the workers had, the unit. */
   order: Order;
   /** Statistics of each cluster over all rows but outliers, by hard assignment. */
@@ -230,7 +229,7 @@ export async function labelAllRows(
     throw error;
   }
   return {
-    ...{ labels: writer.labels, order },
+    order,
     T: order.map((unit) => T[unit]),
     counts: order.map((unit) => counts[unit]),
     sampled: sampledRows(partsInOrder()),
@@ -256,9 +255,9 @@ function rowAt(blocks: { start: number; count: number }[]): (place: number) => n
 }
 
 /**
- * Writes a unit's largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to their
- * places. Labels are kept until all rows are counted, and so have their numbers. `each` gets the labels of every block. `d`: of Gaussian
- * clusters, whose distances say how sure labels are.
+ * Writes a unit's labels, largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to
+ * their places; none of it stays in memory. Clusters get their numbers in the files once all rows are counted. `each` gets the
+ * labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
  */
 function labelWriter(
   out: Output,
@@ -267,7 +266,7 @@ function labelWriter(
   { soft, outliers, d }: { soft: boolean; outliers: boolean; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
-  const labels = zeros(labelDtype(k), layout.rows);
+  const labels = out.pieces(LABELS, '<i4', [layout.rows]);
   let unexplained = 0;
   const columns = ROW_COLUMNS.map(([tensor, name]) => ({
     tensor,
@@ -276,7 +275,6 @@ function labelWriter(
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
-    labels,
     unexplained: () => unexplained,
     write(blocks: { start: number; count: number }[], part: Tensors): void {
       const { data } = part.labels;
@@ -293,7 +291,7 @@ function labelWriter(
       let at = 0;
       for (const { start, count } of blocks) {
         const own = Int32Array.from(data.subarray(at, at + count));
-        labels.set(own, start);
+        labels.write(own, start);
         for (const { tensor, file } of columns)
           file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
@@ -303,27 +301,16 @@ function labelWriter(
       }
     },
     async finish(order: Order, ids?: readonly number[]): Promise<void> {
-      if (!isUnchanged(order)) {
-        renumberLabels(labels, placesOf(order));
-        await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
-      }
-      const file = out.pieces('labels.npy', '<i4', [layout.rows]);
-      try {
-        for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
-          await yieldToEventLoop();
-          const own = labels.subarray(from, to);
-          file.write(ids ? Int32Array.from(own, (label) => ids[label]) : Int32Array.from(own), from);
-        }
-        await file.finish();
-      } catch (error) {
-        file.abort();
-        throw error;
-      }
+      const numbers = Array.from(placesOf(order), (place) => ids?.[place] ?? place);
+      if (!isUnchanged(numbers)) await labels.update(1, (piece) => renumberLabels(piece, numbers));
+      if (!isUnchanged(order)) await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
+      await labels.finish();
       for (const { file } of columns) await file.finish();
       await responsibilities?.finish();
       await flags?.finish();
     },
     abort(): void {
+      labels.abort();
       for (const { file } of columns) file.abort();
       responsibilities?.abort();
       flags?.abort();

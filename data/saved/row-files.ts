@@ -5,10 +5,12 @@ import { yieldToEventLoop } from '../../base/slices.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import { decode } from '../arrays/dtype.ts';
 import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
-import { type RunFiles, runFiles } from './run-files.ts';
+import { numberOfLabel, type RunFiles, runFiles } from './run-files.ts';
 
 /** What a run says of each row, in .npy files of one number a row. */
 
+/** The cluster. */
+export const LABELS = 'labels.npy';
 /** The largest responsibility. */
 export const CONFIDENCES = 'confidences.npy';
 /** From the centre of the row's cluster. */
@@ -28,13 +30,13 @@ export interface RowSlice {
   outliers: Uint8Array | null;
 }
 
-/** All rows of a run with these labels in their order, slice by slice. */
+/** All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`. */
 export async function* rowSlices(
   run: string,
-  labels: { length: number; subarray(from: number, to: number): ArrayLike<number> },
-  hasOutliers: boolean,
+  rows: number,
+  { hasOutliers, ids }: { hasOutliers: boolean; ids?: readonly number[] },
 ): AsyncGenerator<RowSlice> {
-  const rows = labels.length;
+  const numberOf = numberOfLabel(ids);
   const files: ArrayFile[] = [];
   const open = (name: string) => {
     const file = openNpy(join(run, name), name, { within: run });
@@ -42,6 +44,7 @@ export async function* rowSlices(
     return file;
   };
   try {
+    const labels = open(LABELS);
     const confidence = open(CONFIDENCES);
     const distance = open(DISTANCES);
     const outliers = hasOutliers ? open(OUTLIERS) : null;
@@ -50,7 +53,7 @@ export async function* rowSlices(
       const count = Math.min(SLICE_ROWS, rows - start);
       yield {
         start,
-        labels: Int32Array.from(labels.subarray(start, start + count)),
+        labels: Int32Array.from(readAt(labels, start, count), numberOf),
         confidence: Float32Array.from(readAt(confidence, start, count)),
         distance: Float32Array.from(readAt(distance, start, count)),
         outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
@@ -58,6 +61,16 @@ export async function* rowSlices(
     }
   } finally {
     for (const { fd } of files) closeSync(fd);
+  }
+}
+
+/** The labels of the rows of these numbers. */
+export function labelsAt(run: string, rows: readonly number[]): Int32Array {
+  const file = openNpy(join(run, LABELS), LABELS, { within: run });
+  try {
+    return Int32Array.from(rows, (row) => readAt(file, row, 1)[0]);
+  } finally {
+    closeSync(file.fd);
   }
 }
 
