@@ -54,7 +54,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
     most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
-    labels: labelsAt(out.path, rows),
+    labels: labelsAt(out.path, rows, layout.rows),
     since: new Int32Array(rows.length),
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
     ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },

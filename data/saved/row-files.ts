@@ -4,18 +4,11 @@ import { readFully, readWhole } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import { decode } from '../arrays/dtype.ts';
-import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
-import { numberOfLabel, type RunFiles, runFiles } from './run-files.ts';
+import { type ArrayFile, openNpy } from '../npy.ts';
+import { CONFIDENCES, DISTANCES, LABELS, OUTLIERS } from './row-parts.ts';
+import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
-/** What a run says of each row, in .npy files of one number a row. */
-
-/** The cluster. */
-export const LABELS = 'labels.npy';
-/** The largest responsibility. */
-export const CONFIDENCES = 'confidences.npy';
-/** From the centre of the row's cluster. */
-export const DISTANCES = 'distances.npy';
-const OUTLIERS = 'outliers.npy';
+/** What there is of each row in whole files, and what else a run says of its rows. */
 
 /** Rows that are read at once. */
 const SLICE_ROWS = 1 << 16;
@@ -64,13 +57,13 @@ export async function* rowSlices(
   }
 }
 
-/** The labels of the rows of these numbers. */
-export function labelsAt(run: string, rows: readonly number[]): Int32Array {
-  const file = openNpy(join(run, LABELS), LABELS, { within: run });
+/** The labels of the rows of these numbers, of so many. */
+export function labelsAt(run: string, numbers: readonly number[], rows: number): Int32Array {
+  const labels = openRows(run, LABELS, '<i4', rows);
   try {
-    return Int32Array.from(rows, (row) => readAt(file, row, 1)[0]);
+    return Int32Array.from(numbers, (row) => labels.read(row, 1)[0]);
   } finally {
-    closeSync(file.fd);
+    labels.close();
   }
 }
 
@@ -81,11 +74,8 @@ function readAt(file: ArrayFile, start: number, count: number) {
 }
 
 /** One of the columns of float32 numbers. UserError unless it has a number for each row. */
-export function readRowColumn(run: string, name: string, rows: number): Float32Array {
-  const { shape, data } = readNpy(join(run, name), { within: run });
-  if (data instanceof Float32Array && shape.length === 1 && shape[0] === rows) return data;
-  throw runFiles(run).damaged(name, `it is not float32 of shape ${tuple([rows])}`);
-}
+export const readRowColumn = (run: string, name: string, rows: number): Float32Array =>
+  readRows(run, name, '<f4', rows) as Float32Array;
 
 /** Which image each row of a run is. */
 
