@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { readNpy } from '../../data/npy.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import { randomNumbers } from '../coordinator/support.ts';
 import {
   dpmesh,
-  easyData,
   eventsOf,
   jsonOf,
   labelsOf,
@@ -45,9 +45,14 @@ describe('labels in parts', () => {
   let data: string;
   let scores: object;
   before(async () => {
-    const easy = easyData(folder, 'easy', ROWS, (row) => row.slice(0, 3));
-    data = easy.data;
-    flags = [...QUICK, '--labels', easy.labels, '--max-epochs', 12, '--sample', 2000, '--no-http'];
+    const { normal } = randomNumbers(1);
+    const classes = Int32Array.from({ length: ROWS }, (_, row) => (row % 7) % 3);
+    const x = Float32Array.from({ length: 2 * ROWS }, (_, p) => 8 * classes[p >> 1] * (p % 2) + normal());
+    const labels = join(folder, 'y.npy');
+    data = join(folder, 'x.npy');
+    writeNpy(data, '<f4', [ROWS, 2], x);
+    writeNpy(labels, '<i4', [ROWS], classes);
+    flags = [...QUICK, '--labels', labels, '--max-epochs', 12, '--sample', 2000, '--no-http'];
     const { nmi, ari, k } = jsonOf(await dpmesh(trainArgs(data, whole, '--workers', 2, ...flags)));
     scores = { nmi, ari, k };
   });
@@ -71,16 +76,27 @@ describe('labels in parts', () => {
     await running.killAll();
     const saved = partsOf(parts, 'sums').map((name) => name.replace(/^.*sums-/, ''));
     assert.ok(saved.length < PARTS, 'it was killed before it was done');
-    const inodes = () =>
+    const inodes = (saved: string[]) =>
       partsOf(parts, 'distances')
         .filter((name) => saved.some((rows) => name.endsWith(rows)))
         .map((name) => statSync(join(parts, 'labels', name)).ino)
         .sort();
-    const written = inodes();
-    const { nmi, ari, k } = jsonOf(await dpmesh(['resume', parts, '--json', '--no-http', '--workers', 1]));
+    const written = inodes(saved);
+    // Killed again once all are labelled, before the run is over.
+    const again = ['resume', parts, '--json', '--no-http', '--workers', 1];
+    const late = preloading(
+      folder,
+      'late',
+      `const { renameSync } = fs;
+      fs.renameSync = (from, to) => (to.endsWith('clusters.json') ? process.kill(process.pid, 'SIGKILL') : renameSync(from, to));`,
+    );
+    assert.equal((await dpmesh(again, { env: late, grace: 10 })).signal, 'SIGKILL');
+    assert.deepEqual(inodes(saved), written);
+    const labelled = inodes(['']);
+    const { nmi, ari, k } = jsonOf(await dpmesh(again));
     assert.deepEqual({ nmi, ari, k }, scores);
     // Only what was missing was labelled again.
-    assert.deepEqual(inodes(), written);
+    assert.deepEqual(inodes(['']), labelled);
 
     const index = JSON.parse(readFileSync(join(parts, 'labels/index.json'), 'utf8'));
     assert.equal(index.parts.length, PARTS);
