@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
@@ -88,7 +89,7 @@ export function startWorker(options: WorkerOptions) {
 
   function look({ path, token }: Extract<FromCoordinator, { type: 'folder' }>): void {
     const problem = folderProblem(dataRoots, path, token);
-    folder = problem === null ? path : null;
+    folder = problem === null ? realpathSync(path) : null;
     const sent = connection.send({ type: 'sees', ...(problem !== null && { problem }) });
     if (problem !== null)
       connection.end(new UserError(`this worker cannot write to the run directory: ${problem}`), sent);

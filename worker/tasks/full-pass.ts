@@ -1,5 +1,6 @@
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { WriteError } from '../../base/files.ts';
+import { attempted, WriteError } from '../../base/files.ts';
 import { createNpy } from '../../data/npy.ts';
 import { partName, rowFiles } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
@@ -123,14 +124,17 @@ async function writePart(
   rows: Tensors,
 ): Promise<Nd<Uint8Array>> {
   must(run !== null, 'the folder that it writes to is not known');
+  const place = join(run, folder);
   const [first, last] = [blocks[0], blocks.at(-1)!];
   const [from, to] = [first.start, last.start + last.count];
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
   const columns = rowFiles('outliers' in rows);
   const hashes = new Uint8Array(columns.length * 32);
   try {
+    if (attempted(place, 'written', () => realpathSync(place)) !== place)
+      throw new LocalTrouble(`${place} is a link, and nothing is written through links`);
     for (const [i, [name, column, dtype]] of columns.entries()) {
-      const file = createNpy(join(run, folder, partName(column, from, to)), dtype, [to - from]);
+      const file = createNpy(join(place, partName(column, from, to)), dtype, [to - from]);
       file.write(rows[name].data, 0);
       hashes.set(Buffer.from(await file.sha256(), 'hex'), i * 32);
       file.finish();

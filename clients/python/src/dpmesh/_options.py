@@ -32,7 +32,6 @@ RESULT_OPTIONS = {
     "soft": "soft",
     "outliers": "outliers",
     "labels_parquet": "labelsParquet",
-    "labels_out": "labelsOut",
     "seed": "seed",
     "shards": "shards",
     "likelihood": "likelihood",
@@ -114,7 +113,6 @@ class Options:
         soft: bool | None = None,
         outliers: float | None = None,
         labels_parquet: bool | None = None,
-        labels_out: Literal["file", "shards"] | None = None,
         seed: int | str | None = None,
         shards: int | str | None = None,
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
@@ -223,10 +221,6 @@ class Options:
             column cluster_or_outlier of labels.csv; above 0 and below 1. Default: none, no such column.
         labels_parquet : bool
             also write labels.parquet, the same table as labels.csv. Default: false.
-        labels_out : {"file", "shards"}
-            where labels, confidences and distances go: file, whole files that the coordinator writes; shards:
-            parts in the folder labels of the run directory, which workers write and so have to see, without
-            labels.csv and what is made of it. Default: file.
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int | str
@@ -374,7 +368,6 @@ class Options:
         self.soft = soft
         self.outliers = outliers
         self.labels_parquet = labels_parquet
-        self.labels_out = labels_out
         self.seed = seed
         self.shards = shards
         self.likelihood = likelihood
