@@ -206,7 +206,7 @@ type Bins = ReturnType<typeof createBins>;
 function createBins() {
   /** Open addressing; a place without rows is free. */
   let keys = new Uint32Array(64);
-  let rows = new Float64Array(64);
+  let rows = new Uint32Array(64);
   let used = 0;
   function placeOf(key: number): number {
     const mask = keys.length - 1;
@@ -219,12 +219,12 @@ function createBins() {
     if (!rows[place]) used++;
     keys[place] = key;
     rows[place] += count;
-    if (2 * used > keys.length) rebuild(2 * keys.length, 0);
+    if (8 * used > 7 * keys.length) rebuild(2 * keys.length, 0);
   }
   function rebuild(length: number, shift: number): void {
     const [oldKeys, oldRows] = [keys, rows];
     keys = new Uint32Array(length);
-    rows = new Float64Array(length);
+    rows = new Uint32Array(length);
     used = 0;
     for (const [place, count] of oldRows.entries()) if (count) add(oldKeys[place] >>> shift, count);
   }
