@@ -48,18 +48,19 @@ export async function showFolder({
   await server.show({ path: realPath(path), token });
 }
 
-/** Removes what is only needed until all rows are labelled. */
+/** Removes what is only needed until all rows are labelled. Workers that come later still look for the file by which they see the folder. */
 export function removeUnfinishedParts({ path }: RunDirectory): void {
   const folder = join(path, PARTS);
   if (!existsSync(folder)) return;
   for (const name of readdirSync(folder))
-    if (/^[0-9a-f]{16}$/.test(name) || name === SEEN || isDraft(name)) remove(join(folder, name));
+    if (/^[0-9a-f]{16}$/.test(name) || isDraft(name)) remove(join(folder, name));
 }
 
 /** The parts of a pass over all rows, in the folder with the name `key`. */
 export function labelParts(out: RunDirectory, key: string): LabelParts {
   const [folder, unfinished] = [join(out.path, PARTS), join(out.path, PARTS, key)];
-  const parts: { from: number; to: number; hashes: string[] }[] = [];
+  /** By their first rows. */
+  const parts = new Map<number, { from: number; to: number; hashes: string[] }>();
   const saving: Promise<number>[] = [];
   out.assertThere();
   makeFolder(unfinished);
@@ -90,7 +91,7 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
         return [tensor, nd(rowsIn(bytes, dtype, to - from) as Int32Array)] as const;
       });
       const hex = columns.map((_, i) => Buffer.from(hashes.subarray(i * 32, (i + 1) * 32)).toString('hex'));
-      parts.push({ from, to, hashes: hex });
+      parts.set(from, { from, to, hashes: hex });
       return Object.fromEntries(read);
     },
     save(from, to, results, failed) {
@@ -102,9 +103,9 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
     },
     async finish(numbers) {
       await Promise.all(saving);
-      parts.sort((a, b) => a.from - b.from);
-      const index: PartsIndex = { rows: parts.at(-1)!.to, parts: [] };
-      for (const { from, to, hashes } of parts) {
+      const inOrder = [...parts.values()].sort((a, b) => a.from - b.from);
+      const index: PartsIndex = { rows: inOrder.at(-1)!.to, parts: [] };
+      for (const { from, to, hashes } of inOrder) {
         await yieldToEventLoop();
         out.assertThere();
         const files = Object.fromEntries(

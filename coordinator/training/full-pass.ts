@@ -232,7 +232,8 @@ export async function labelAllRows(
           if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[shardOf(start)].push(start + i);
     }
     const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
-    const own = { T: take(part, 'T', 'float64'), columns: take(part, 'columns', 'float64') };
+    // Copies: they are overwritten, and the part may have yet to be saved.
+    const own = { T: take(part, 'T', 'float64').slice(), columns: take(part, 'columns', 'float64').slice() };
     sums.add({ from: index, to: index + 1, sums: own });
     shown.add(part, rowAt(blocksOf(unit)));
     if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));

@@ -100,6 +100,9 @@ describe('labels in parts', () => {
 
     const index = JSON.parse(readFileSync(join(parts, 'labels/index.json'), 'utf8'));
     assert.equal(index.parts.length, PARTS);
+    // Sums over rows, too, count each part once.
+    const counts = (run: string) => readNpy(join(run, 'mixture/counts.npy')).data;
+    assert.deepEqual(counts(parts), counts(whole));
     for (const column of COLUMNS) {
       const files = index.parts.map((part: Record<string, { file: string; sha256: string }>) => part[column]);
       for (const { file, sha256: hash } of files)
@@ -110,7 +113,7 @@ describe('labels in parts', () => {
       const expected = readNpy(join(whole, `${column}.npy`)).data;
       assert.ok(expected.every((value, row) => value === all[row]) && all.length === ROWS, column);
     }
-    assert.equal(readdirSync(join(parts, 'labels')).length, 1 + COLUMNS.length * PARTS);
+    assert.equal(readdirSync(join(parts, 'labels')).length, 2 + COLUMNS.length * PARTS);
   });
 
   test('are read as those of other runs', async () => {
