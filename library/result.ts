@@ -23,7 +23,7 @@ export interface RunResult {
   readonly k: number;
   /**
    * The cluster of each row, N, from 0 to k − 1. Clusters are numbered by size: 0 has the most rows, and none has more than
-   * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy` on first access.
+   * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy`, or from parts, on first access.
    */
   readonly labels: Int32Array;
   /**
