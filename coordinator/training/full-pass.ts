@@ -360,7 +360,7 @@ function labelWriter(
   return {
     unexplained: () => unexplained,
     write(blocks: { start: number; count: number }[], part: Tensors): void {
-      const { data } = part.labels;
+      const all = Int32Array.from(part.labels.data);
       const r = soft ? take(part, 'soft', 'float32') : null;
       const confidence = take(part, 'confidence', 'float32');
       if (d !== null) {
@@ -373,7 +373,7 @@ function labelWriter(
       }
       let at = 0;
       for (const { start, count } of blocks) {
-        const own = Int32Array.from(data.subarray(at, at + count));
+        const own = all.subarray(at, at + count);
         labels.write(own, start);
         for (const { tensor, file } of columns)
           file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
