@@ -22,10 +22,10 @@ interface Parameter {
 }
 
 /**
- * Options that are no parameters: `data` is the argument of `fit`, `report` is a method (`draw_report` takes its place), and a
- * process must not outlive `fit`.
+ * Options that are no parameters: `data` is the argument of `fit`, `report` is a method (`draw_report` takes its place), a process
+ * must not outlive `fit`, and attributes are read from whole files.
  */
-const LEFT_OUT = new Set(['data', 'report', 'linger']);
+const LEFT_OUT = new Set(['data', 'report', 'linger', 'labelsOut']);
 
 /** Parameters of the client alone. */
 const own = (name: string, type: string, value: string, description: string): Parameter => {

@@ -53,6 +53,13 @@ export function resolveConfig(
     throw new UserError(
       `${displayName('clusters')} and ${displayName('resolution')} exclude each other; leave one out`,
     );
+  const whole = (['soft', 'outliers', 'labelsParquet', 'text', 'id', 'encoder'] as const).find(
+    (name) => config.labelsOut === 'shards' && config[name] !== defaultOf(OPTIONS[name], config.schedule),
+  );
+  if (whole)
+    throw new UserError(
+      `${displayName('labelsOut')} shards and ${displayName(whole)} exclude each other; leave one out`,
+    );
   config.priorScale ??= { learned: 1, 'data-cov': 0.3, isotropic: 0.005, 'data-std': 0.005 }[
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
 import { assertUnchanged, blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
-import { type Block, block, blockCount, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, block, blockCount, type Layout, shardBlocks, unitBlocks } from '../model/layout.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 
 export interface DataCheckOptions {
@@ -90,7 +90,7 @@ const YIELD_AFTER_MS = 10;
 
 /** The blocks of a unit: a range of its shard's, or all of them. */
 function blocksOf({ shard, from, to }: WorkUnit, layout: Layout): Block[] {
-  const blocks = shardBlocks(layout)[shard];
+  const blocks = unitBlocks(layout)[shard];
   return to > from ? blocks.slice(from, to) : blocks;
 }
 

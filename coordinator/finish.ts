@@ -20,9 +20,10 @@ import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
-import { metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
+import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
+import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { removeDrawn } from './storage/stream-files.ts';
@@ -51,7 +52,9 @@ export function labelStage(context: RunContext): RunStage {
       const run = state.run!;
       // From now on the results of a run that went on beyond its end are replaced.
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
-      const label = fullPasses(context, state);
+      const { out } = context;
+      const parts = isInParts(context) ? (key: string) => labelParts(out, key) : undefined;
+      const label = fullPasses({ ...context, parts }, state);
       return orHint(context, async () => {
         const { found, trained, guess, centres } = await label();
         const { k } = state.clusters!.mixture;
@@ -141,6 +144,7 @@ export function describeStage(context: RunContext): RunStage {
         });
         writeResult(context, state, result);
         if (state.update) removeDrawn(out);
+        removeUnfinishedParts(out);
         return result;
       });
       written?.();
@@ -228,27 +232,35 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
-  { config, source, out, trainer, warn }: RunContext,
-  { run, encoding, labelled }: RunState,
+  context: RunContext,
+  { run, layout, encoding, labelled }: RunState,
   centres: Centres,
 ): Promise<void> {
+  const { config, source, out, trainer, warn } = context;
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
-  const ids = await writeLabelFiles(out, found.labels, source, config, {
-    quantiles,
-    hasOutliers,
-    ids: stream?.ids,
-    shown,
-    warn,
-  });
+  // Parts have no table of all rows, nor names.
+  const ids = isInParts(context)
+    ? new Map<number, string>()
+    : await writeLabelFiles(out, source, config, {
+        quantiles,
+        ...{ rows: layout.rows, ids: stream?.ids },
+        hasOutliers,
+        shown,
+        warn,
+      });
   const k = found.counts.filter((count) => count > 0).length;
   const { text, data, seed } = config;
   const texts =
     text !== null && source.texts
-      ? await clusterTexts(found, k, seed, rowTexts(source.texts(text), `column ${text} of ${data}`))
+      ? await clusterTexts(
+          found,
+          { run: out.path, k, rows: layout.rows, seed, ids: stream?.ids },
+          rowTexts(source.texts(text), `column ${text} of ${data}`),
+        )
       : null;
   const names = shownNames(source);
   const areMeant = !encoding && !imageShape(source.shape);

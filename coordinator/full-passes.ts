@@ -5,6 +5,7 @@ import { bySize, type Order, placesOf, renumbered, type State, withoutClusters }
 import type { RunContext, RunState } from './run-state.ts';
 import {
   type FullPassResult,
+  type LabelParts,
   labelAllRows,
   OutliersAlone,
   type Output,
@@ -35,9 +36,13 @@ export function fullPasses(
   {
     labels,
     out,
+    parts,
     trainer,
     dispatcher,
-  }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & { out: Output },
+  }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & {
+    out: Output;
+    parts?: (key: string) => LabelParts;
+  },
   { run: prepared, clusters, layout }: RunState,
 ): () => Promise<FullPasses> {
   const run = { ...prepared!, dispatcher };
@@ -86,7 +91,7 @@ export function fullPasses(
       try {
         const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
           below: clusters!.sample.below,
-          ...{ far, byMixture },
+          ...{ far, byMixture, parts },
           ...((far || missed) && { review }),
         });
         if (found) return { found, trained: used, centres, guess };

@@ -1,5 +1,6 @@
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { rowsAt } from '../data/rows-at.ts';
+import { labelsAt } from '../data/saved/row-files.ts';
 import { priority } from '../model/random.ts';
 import { ofFirst, onSample } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
@@ -53,7 +54,7 @@ async function firstSample(context: RunContext, state: RunState): Promise<Stream
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
     most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
-    labels: Int32Array.from(rows, (row) => found.labels[row]),
+    labels: labelsAt(out.path, rows, layout.rows),
     since: new Int32Array(rows.length),
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
     ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },

@@ -147,6 +147,10 @@ export const OPTIONS = {
       help: 'also write labels.parquet, the same table as labels.csv',
       fast: false,
     }),
+    labelsOut: option(oneOf('file', 'shards'), {
+      help: 'where labels, confidences and distances go: file, whole files that the coordinator writes; shards: parts in the folder labels of the run directory, which workers write and so have to see, without labels.csv and what is made of it',
+      fast: 'file',
+    }),
     seed: option(seed(), {
       help: 'random seed; the same seed gives the same bytes',
       fast: '0',

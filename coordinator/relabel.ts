@@ -11,7 +11,7 @@ import { openNewRows } from './inputs.ts';
 import { firstReading } from './read.ts';
 import type { RunContext } from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
-import { nowhere } from './training/full-pass.ts';
+import { labelsOnly } from './training/full-pass.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { Prepared } from './training/run-context.ts';
 
@@ -57,12 +57,7 @@ export async function relabel(
     }
     publishHashes({ dispatcher }, hashes);
     publishTransform({ dispatcher, transform: run.transform }, 1);
-    const labels: typeof nowhere = {
-      pieces: (name, dtype, shape) =>
-        name === 'labels.npy'
-          ? out.pieces(`relabelled/${part.update}.npy`, dtype, shape)
-          : nowhere.pieces(name, dtype, shape),
-    };
+    const labels = labelsOnly((...about) => out.pieces(`relabelled/${part.update}.npy`, ...about));
     await labelWithIds({ ...context, run, labels: null, out: labels }, rows.layout, state, centres, ids);
     source.close();
     if (encoding) out.remove(codes);

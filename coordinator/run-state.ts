@@ -30,6 +30,10 @@ import type { DataMoments } from './training/reading/moments.ts';
 import type { Prepared } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
+/** Do workers write what there is of each row, in parts? An update has whole files. */
+export const isInParts = ({ config, update }: Pick<RunInput, 'config' | 'update'>) =>
+  config.labelsOut === 'shards' && !update;
+
 /** Where a resumed run continues. */
 export interface ResumedInput {
   /** Null to start again. */
@@ -173,6 +177,7 @@ export function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
   return {
     publish: (name, tensors) => dispatcher.publish(name, tensors),
     abort: (error) => dispatcher.abort(error),
+    state: (name) => dispatcher.state(name),
     round: (spec) =>
       dispatcher.round(spec).catch((error) => {
         const isAboutData = error instanceof UserError && !(error instanceof WriteError);

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { createDisposers } from '../base/disposers.ts';
 import { fileProblem } from '../base/files.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
@@ -108,7 +107,7 @@ async function drawReport(
     const { tabulate } = await import('../report/labels.ts');
     const { readRunFile } = await import('./storage/run-file.ts');
     const { ids } = readRunFile(run, dpmeshVersion());
-    const table = labels ? tabulate(join(run, 'labels.npy'), labels, ids) : undefined;
+    const table = labels ? tabulate(run, labels, ids) : undefined;
     const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
     const { path, notes } = await (await drawing()).draw(request);
     for (const note of notes) log(`dpmesh: report: ${note}`);

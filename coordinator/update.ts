@@ -40,7 +40,7 @@ import {
   trainedEncoder,
   writeDrawn,
 } from './storage/stream-files.ts';
-import { type FullPassResult, nowhere } from './training/full-pass.ts';
+import { type FullPassResult, labelsOnly } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/moments.ts';
@@ -132,7 +132,12 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const { sample, stream, rows, read, unchanged } = state.update!;
       const run = state.run!;
       // The sample's rows first: of all rows so far they tell what clusters are.
-      const all = await fullPasses({ ...context, labels: null, out: nowhere }, state)();
+      const labels = new Int32Array(sample.rows);
+      const kept = labelsOnly(() => ({
+        write: (own, first) => labels.set(own, first),
+        update: async (_, change) => change(labels),
+      }));
+      const all = await fullPasses({ ...context, labels: null, out: kept }, state)();
       const order = all.found.order.map((unit) => all.guess[unit]);
       const alive = order.slice(0, all.found.counts.filter((rows) => rows > 0).length);
       const final = renumbered(all.trained, order);
@@ -140,7 +145,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const named = namedClusters(
         stream.ids,
         await idsBefore(context, state.update!),
-        Int32Array.from(all.found.labels),
+        labels,
         alive.length,
         stream.next,
         // Those that are gone were after the old transform.
@@ -148,7 +153,8 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
           comesBack(all.found.T[cluster], request!.refit ? [] : stream.gone, final.prior, config.alpha),
       );
       const found = asWeighed(all.found, stream.weight / sample.rows);
-      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, all.found, {
+      const seen = { ...all.found, labels };
+      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, seen, {
         unchanged,
         isSettled: state.ended === 'settled',
       });

@@ -9,6 +9,7 @@ import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tup
 import { formatOf, tableFileAt } from './open.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/local-copy.ts';
+import { LABELS } from './saved/row-parts.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
 import { isTableName, type TableFile } from './tables/formats.ts';
@@ -22,8 +23,6 @@ export interface Labels {
   names: string[];
 }
 
-/** The labels in a run directory. */
-const LABELS = 'labels.npy';
 const MAX_CLASSES = 1 << 20;
 
 interface LabelOptions extends CopyOptions {

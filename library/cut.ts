@@ -1,13 +1,12 @@
-import { closeSync, createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { parse } from 'csv-parse';
-import { createAtomicFile, readFully } from '../base/files.ts';
+import { createAtomicFile } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
-import { decode } from '../data/arrays/dtype.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import {
   csvTable,
@@ -16,7 +15,8 @@ import {
   type LabelFormat,
   parquetTable,
 } from '../data/saved/label-table.ts';
-import { numberOfLabel, openRunLabels, type RunFiles, runFiles } from '../data/saved/run-files.ts';
+import { LABELS } from '../data/saved/row-parts.ts';
+import { numberOfLabel, openRows, type RunFiles, runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
   type ClusterDescription,
@@ -196,18 +196,15 @@ export function nextSplitText({ cluster, sizes, height }: NextSplit): string {
 /** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
 function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
   files.assertIntact('labels.npy');
-  const file = openRunLabels(join(files.run, 'labels.npy'), rows);
+  const labels = openRows(files.run, LABELS, '<i4', rows);
   try {
     for (const { from, to } of ranges(rows, CHUNK_ELEMENTS)) {
-      const bytes = new Uint8Array((to - from) * file.dtype.size);
-      readFully(file, bytes, file.offset + from * file.dtype.size);
-      const labels = decode(bytes, file.dtype);
-      const own = Int32Array.from(labels, (label) => place[numberOf(label)] ?? -1);
+      const own = Int32Array.from(labels.read(from, to - from), (label) => place[numberOf(label)] ?? -1);
       if (own.includes(-1)) throw files.damaged('labels.npy', 'it has clusters that the tree has not');
       yield { start: from, own };
     }
   } finally {
-    closeSync(file.fd);
+    labels.close();
   }
 }
 

@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
 import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
 import { readSavedMixture } from '../data/saved/row-files.ts';
-import { runFiles } from '../data/saved/run-files.ts';
+import { hasLabels, runFiles } from '../data/saved/run-files.ts';
 import { eventIn, type TimedEvent } from '../view/events.ts';
 import { assertOptions, fixedPaths, labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
@@ -93,7 +91,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     if (!isSameRun(opened, readRunFile(run, version)))
       throw new UserError(`${directory} has another run than when it was opened: open it again`);
   };
-  const finished = result !== null && existsSync(join(directory, 'labels.npy'));
+  const finished = result !== null && hasLabels(directory);
   return {
     directory,
     version: dpmesh,

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { CONFIDENCES, DISTANCES, readRowColumn } from '../data/saved/row-files.ts';
+import { readRowColumn } from '../data/saved/row-files.ts';
+import { CONFIDENCES, DISTANCES, PARTS_INDEX } from '../data/saved/row-parts.ts';
 import {
   type FileHashes,
   readRunLabels,
@@ -22,7 +23,7 @@ export interface RunResult {
   readonly k: number;
   /**
    * The cluster of each row, N, from 0 to k − 1. Clusters are numbered by size: 0 has the most rows, and none has more than
-   * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy` on first access.
+   * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy`, or from parts, on first access.
    */
   readonly labels: Int32Array;
   /**
@@ -113,7 +114,8 @@ export function resultOf(
   // As they are now: the caller may change its folder, and a later run may replace this one.
   const path = resolve(directory);
   const [labels, responsibilities] = ['labels.npy', 'responsibilities.npy'].map((name) => join(path, name));
-  const assertSame = sameFile(labels, 'the run ended');
+  const isWhole = existsSync(labels);
+  const assertSame = sameFile(isWhole ? labels : join(path, PARTS_INDEX), 'the run ended');
   const own = () => {
     assertSame();
     return runFiles(path, files ?? recordedHashes(path));
@@ -121,14 +123,14 @@ export function resultOf(
   const ofEarlierVersion = (name: string) =>
     new UserError(`${join(shown, name)} is not there, as an earlier version wrote the run: repeat it`);
   const rowColumn = (name: string) => {
-    if (!existsSync(join(path, name))) throw ofEarlierVersion(name);
+    if (isWhole && !existsSync(join(path, name))) throw ofEarlierVersion(name);
     own().assertIntact(name);
     return readRowColumn(path, name, rows);
   };
   return withArrays(properties, {
     labels() {
       own().assertIntact('labels.npy');
-      return readRunLabels(labels, rows);
+      return readRunLabels(path, rows);
     },
     responsibilities() {
       if (!soft) return null;

@@ -48,6 +48,8 @@ export interface ModelOptions {
   outliers?: number | null;
   /** Also write labels.parquet, the same table as labels.csv. @defaultValue false */
   labelsParquet?: boolean;
+  /** Where labels, confidences and distances go: file, whole files that the coordinator writes; shards: parts in the folder labels of the run directory, which workers write and so have to see, without labels.csv and what is made of it. @defaultValue file */
+  labelsOut?: 'file' | 'shards';
   /** Random seed; the same seed gives the same bytes. @defaultValue 0 */
   seed?: number | bigint | string;
   /** Number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle; changes the result. @defaultValue auto */

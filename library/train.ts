@@ -17,7 +17,7 @@ import type { UpdateRequest } from '../coordinator/run-state.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';
 import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
 import { foreignTo, type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
-import { runFiles } from '../data/saved/run-files.ts';
+import { hasLabels, runFiles } from '../data/saved/run-files.ts';
 import {
   assertNotInMemory,
   assertOptions,
@@ -101,7 +101,7 @@ export function resume(options: ResumeOptions): Run {
     const paths = fixedPaths();
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options) }, paths);
     const [at, from] = [paths.fix(path), paths.fix(options.from)];
-    const isFinished = run.result !== null && existsSync(join(path, 'labels.npy'));
+    const isFinished = run.result !== null && hasLabels(path);
     if (isFinished && maxEpochs === undefined) {
       if (out !== undefined)
         throw new UserError(

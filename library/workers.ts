@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, parse, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { assertOpenFiles } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
@@ -33,6 +33,8 @@ export async function localWorkers(config: RunConfig, options: RunOptions, log: 
   const itself = isRemote(config.data) ? config.data : dirname(resolve(config.data));
   const isArray = !isRemote(config.data) && /\.npy$/i.test(config.data);
   const dataRoots = isArray ? [itself] : [itself, (await import('../data/cache.ts')).cacheFolder()];
+  // Where this process writes, its workers may.
+  if (config.labelsOut === 'shards') dataRoots.push(parse(resolve(options.out ?? '.')).root);
   const workers = startLocalWorkers({ ...choice, specs, dataRoots, log });
   return {
     ...workers,

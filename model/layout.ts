@@ -87,6 +87,12 @@ export function shardBlocks(layout: Layout): Block[][] {
   return shards.map((list) => list.sort((a, b) => a - b).map((index) => block(layout, index)));
 }
 
+/** The blocks of each shard, then, as of one more, all blocks of the file. */
+export function unitBlocks(layout: Layout): Block[][] {
+  const shards = shardBlocks(layout);
+  return [...shards, shards.flat().sort((a, b) => a.index - b.index)];
+}
+
 /** Half of a shard's n sample rows, for replicates of a run: another half for each replicate. */
 
 /** The number of rows in a half. */

@@ -144,7 +144,10 @@ export function withoutClusters(state: State, clusters: readonly number[]): Stat
 }
 
 /** Replaces the old numbers in place; negative ones, which are no clusters, stay. */
-export function renumberLabels(labels: { length: number; [row: number]: number }, places: Int32Array): void {
+export function renumberLabels(
+  labels: { length: number; [row: number]: number },
+  places: ArrayLike<number>,
+): void {
   for (let row = 0; row < labels.length; row++) if (labels[row] >= 0) labels[row] = places[labels[row]];
 }
 

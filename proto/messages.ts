@@ -4,7 +4,7 @@ import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 8;
+export const PROTOCOL = 9;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
@@ -14,7 +14,7 @@ export const MOST_WHY = 256;
 const line = (most: number) => z.string().check(z.maxLength(most), z.overwrite(oneLine));
 const about = line(MOST_ABOUT);
 
-/** Blocks `from … to−1` of a shard's list of blocks. */
+/** Blocks `from … to−1` of a shard's list of blocks, or of all blocks of the file if `shard` is the number of shards. */
 const unit = z.object({ shard: count, from: count, to: count });
 export type WorkUnit = z.infer<typeof unit>;
 
@@ -113,6 +113,8 @@ export const fromWorker = z.discriminatedUnion('type', [
       .check(z.maxLength(MOST_FETCHED))
       .check(z.refine((blocks) => new Set(blocks).size === blocks.length)),
   }),
+  /** Answers a `folder`. `problem`: why the worker cannot write there. */
+  z.object({ type: z.literal('sees'), problem: z.optional(text.check(z.overwrite(oneLine))) }),
   z.object({ type: z.literal('ping') }),
   z.object({ type: z.literal('bye') }),
 ]);
@@ -130,6 +132,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     file: z.nullable(z.object({ path: text, array: z.optional(text), firstBlock: text })),
     layout,
   }),
+  /** Workers write results into this folder, which has a file `seen` with the token. */
+  z.object({ type: z.literal('folder'), path: text, token: z.string().check(z.regex(/^[0-9a-f]{32}$/)) }),
   /** `identity`: that of the run, if it is the reason. `retry`: refused temporarily; say hello again. */
   z.object({
     type: z.literal('refuse'),

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
-import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, blockCount, HASH_BYTES, type Layout, unitBlocks } from '../model/layout.ts';
 import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
@@ -52,6 +52,8 @@ import type { Nd, Tensors } from './tensors.ts';
 export const FORWARD_ROWS = 2048;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
+
+const SHA256_BYTES = 32;
 
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());
@@ -474,7 +476,13 @@ const TASKS = {
     results: () => ({ codes: float32(['n', 'L'], between(-MAX_MAGNITUDE, MAX_MAGNITUDE)) }),
   }),
   'full-pass': task({
-    parameters: { diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
+    parameters: {
+      ...{ diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
+      /** Where the worker writes what there is of each row: a folder in that of the run. `gaussian`: distances say how sure labels are. */
+      parts: z.optional(
+        z.object({ folder: z.string().check(z.regex(/^[0-9a-f]{16}$/)), gaussian: z.boolean() }),
+      ),
+    },
     ...{ rows: 'blocks', sums: false },
     reads: (task) => ({
       ...{ ...sample, ...readsOfClusters(task), 'cluster-centres': STATES['cluster-centres'] },
@@ -485,11 +493,16 @@ const TASKS = {
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
     largest: (task, sizes) => (FORWARD_ROWS / 2 + sizes.blockRows) * widestOf(task, sizes),
-    results: ({ soft, far }, transform) => ({
-      labels: label(['n'], index('K')),
+    results: ({ soft, far, parts }, transform) => ({
+      ...(parts
+        ? { hashes: uint8(['fenced' in transform ? 4 : 3, SHA256_BYTES], index(256)) }
+        : {
+            labels: label(['n'], index('K')),
+            confidence: float32(['n'], diverging),
+            distance: float32(['n'], positiveOrZero),
+            ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
+          }),
       T: float64(['K', 'P']),
-      confidence: float32(['n'], diverging),
-      distance: float32(['n'], positiveOrZero),
       columns: float64(['K+1', 'dim']),
       exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
       border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
@@ -503,7 +516,6 @@ const TASKS = {
         allFar: int32([1], counts),
       }),
       ...(soft && { soft: float32(['n', 'K'], diverging) }),
-      ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
     }),
     limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),
     isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),
@@ -543,7 +555,7 @@ export const covarianceOf = (task: { diagonal: boolean }): Covariance => (task.d
 /** The names of the states that the task reads. */
 export const statesOf = (task: Task): string[] => Object.keys(entryOf(task).reads(task));
 
-/** What a unit covers: a shard's sample, as a range of no blocks, or blocks `from … to−1` of it. */
+/** What a unit covers: a shard's sample, as a range of no blocks, or blocks `from … to−1` of it; of shard S those of the file. */
 interface UnitOfRows {
   shard: number;
   from: number;
@@ -556,7 +568,7 @@ const shardsOf = (() => {
   return (layout: Layout) => {
     let found = known.get(layout);
     if (!found) {
-      const blocks = shardBlocks(layout);
+      const blocks = unitBlocks(layout);
       const before = blocks.map((own) => {
         let rows = 0;
         return [0, ...own.map(({ count }) => (rows += count))];
@@ -612,6 +624,8 @@ export function checkRound(
   for (const { shard, from, to } of units)
     must(shard < blocks.length && from <= to && to <= blocks[shard].length, 'there is no such unit');
   for (const task of tasks) {
+    const isOfShards = units.every(({ shard }) => shard < layout.shards);
+    must(isOfShards || entryOf(task).rows === 'blocks', 'it is about the rows of a shard');
     const { entry, reads, sizes, specs, sizesOf } = checksOf(task, layout, get, true);
     must(!sum || entry.sums, 'its results cannot be added up');
     const largest = entry.largest?.(task, sizes) ?? 0;

@@ -168,7 +168,13 @@ function openUplink(
 
   function receive(header: Request, tensors: Tensors): void {
     if (header.type === 'welcome') welcomed(header);
-    else if (header.type === 'round') {
+    else if (header.type === 'folder') {
+      const { type: _, ...folder } = header;
+      server.show(folder).then(
+        () => void connection.send({ type: 'sees' }),
+        (error: Error) => void connection.send({ type: 'sees', problem: error.message }),
+      );
+    } else if (header.type === 'round') {
       if (header.term === term) begin(header, tensors);
     } else if (!fetches.answered(header, tensors))
       connection.ignore('unrequested', 'rows that were not requested, or of the wrong length');

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSavedMixture } from '../data/saved/row-files.ts';
 import type { RunFiles } from '../data/saved/run-files.ts';
+import { hasLabels } from '../data/saved/run-files.ts';
 import { readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Transform } from '../data/transform.ts';
@@ -44,4 +45,5 @@ function labelCounts(files: RunFiles, k: number): Float64Array | null {
 }
 
 export const isFinished = (run: string) =>
-  ['labels.npy', 'model/transform.json', 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));
+  hasLabels(run) &&
+  ['model/transform.json', 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));

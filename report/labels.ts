@@ -1,10 +1,9 @@
-import { closeSync } from 'node:fs';
-import { readFully } from '../base/files.ts';
+import { join } from 'node:path';
 import { ranges } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
-import { decode } from '../data/arrays/dtype.ts';
 import type { Labels } from '../data/labels.ts';
-import { numberOfLabel, openRunLabels } from '../data/saved/run-files.ts';
+import { LABELS } from '../data/saved/row-parts.ts';
+import { numberOfLabel, openRows } from '../data/saved/run-files.ts';
 import { sampledRanges } from '../view/model-view.ts';
 
 /** What the labels of a run say of its rows: those of a sample, and all of them against true classes. */
@@ -20,22 +19,18 @@ const CHUNK = 1 << 18;
 /** Larger tables are not useful. */
 const MOST_CELLS = 1 << 21;
 
-/** The labels in `labels.npy` of a run of so many rows, by their ranges. */
+/** The labels of a run of so many rows, by their ranges. */
 function* labelsIn(path: string, rows: number, parts: Iterable<{ start: number; count: number }>) {
-  const { fd, offset, dtype } = openRunLabels(path, rows);
+  const labels = openRows(path, LABELS, '<i4', rows);
   try {
-    for (const { start, count } of parts) {
-      const bytes = new Uint8Array(count * dtype.size);
-      readFully({ fd, path }, bytes, offset + start * dtype.size);
-      yield { start, labels: decode(bytes, dtype) };
-    }
+    for (const { start, count } of parts) yield { start, labels: labels.read(start, count) };
   } finally {
-    closeSync(fd);
+    labels.close();
   }
 }
 
 /**
- * Counts a run's `labels.npy` against true classes, by the clusters' numbers. Returns the reason as text if there are too many of either. `ids`: as of
+ * Counts a run's labels against true classes, by the clusters' numbers. Returns the reason as text if there are too many of either. `ids`: as of
  * `numberOfLabel`.
  */
 export function tabulate(
@@ -50,7 +45,9 @@ export function tabulate(
     for (let i = 0; i < labels.length; i++) {
       const label = numberOf(labels[i]);
       if (label < 0)
-        throw new UserError(`${path} is damaged: it has the label ${labels[i]}, which is no cluster`);
+        throw new UserError(
+          `${join(path, LABELS)} is damaged: it has the label ${labels[i]}, which is no cluster`,
+        );
       while (label >= counts.length) {
         if ((counts.length + 1) * names.length > MOST_CELLS)
           return `${label + 1} or more clusters and ${names.length} classes are too many to compare`;
@@ -72,5 +69,5 @@ export function sampledLabels(
   const parts = [...labelsIn(path, rows, sampledRanges(sampled, rows))];
   const labels = Int32Array.from(parts.flatMap((part) => Array.from(part.labels, numberOfLabel(ids))));
   if (labels.every((label) => label >= 0 && label < k)) return labels;
-  throw new UserError(`${path} is damaged: it has labels that are none of its ${k} clusters`);
+  throw new UserError(`${join(path, LABELS)} is damaged: it has labels that are none of its ${k} clusters`);
 }

@@ -1,12 +1,14 @@
 import { realpathSync } from 'node:fs';
-import { isAbsolute, relative, sep } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { readWhole } from '../base/files.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { firstBlockHash } from '../data/blocks.ts';
 import { formatOf, openSource } from '../data/open.ts';
 import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
+import { SEEN } from '../data/saved/row-parts.ts';
 import type { Source } from '../data/source.ts';
 import type { Block, Layout } from '../model/layout.ts';
 import type { FromCoordinator } from '../proto/messages.ts';
@@ -134,6 +136,19 @@ export function isBelow(root: string, path: string): boolean {
 function isAllowed(roots: readonly string[], path: string): boolean {
   if (isRemote(path)) return roots.some((root) => isRemote(root) && isBelowAddress(root, path));
   return roots.some((root) => !isRemote(root) && isBelow(root, path));
+}
+
+/** Why a worker cannot write into the folder that the coordinator names; null: it can. `seen`: a file with the token is there. */
+export function folderProblem(roots: readonly string[], path: string, token: string): string | null {
+  const file = join(path, SEEN);
+  try {
+    if (readWhole(file, token.length).toString() !== token) return `${file} has other content here`;
+    return isAllowed(roots, file) ? null : `${path} is below no --data-root of this worker`;
+  } catch (error) {
+    return error instanceof UserError
+      ? error.message
+      : `${file} cannot be read (${(error as Error).message})`;
+  }
 }
 
 /** What workers read for themselves: files that need not be decoded. Of others a coordinator names the copy that it has made. */

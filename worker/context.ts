@@ -2,7 +2,7 @@ import { yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import { concat, elementCount } from '../model/arrays.ts';
-import { type Block, HASH_BYTES, halfOf, type Layout, shardBlocks } from '../model/layout.ts';
+import { type Block, HASH_BYTES, halfOf, type Layout, unitBlocks } from '../model/layout.ts';
 import { generator, priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
@@ -49,10 +49,16 @@ interface KeptRows {
 /** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
 const MAX_FEATURE_BYTES = 64 << 20;
 
-export function createContext(backend: Backend, states: States, readBlocks: ReadBlocks, layout: Layout) {
+export function createContext(
+  backend: Backend,
+  states: States,
+  readBlocks: ReadBlocks,
+  layout: Layout,
+  folder: () => string | null = () => null,
+) {
   const { seed, dim } = layout;
-  /** Blocks of each shard. */
-  const shards = shardBlocks(layout);
+  /** Blocks of each shard, and of the file. */
+  const shards = unitBlocks(layout);
   const priorityOf = priority(seed);
   let rowsRead = 0;
 
@@ -204,6 +210,8 @@ export function createContext(backend: Backend, states: States, readBlocks: Read
     seed,
     read,
     readUnchanged,
+    /** Where parts of results are written; null until the coordinator has shown it. */
+    folder,
     blocks: ({ shard, from, to }: WorkUnit): Block[] => shards[shard].slice(from, to),
     /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
     keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void {

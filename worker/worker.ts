@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
@@ -11,7 +12,7 @@ import {
 } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import { createFetches, fileBlocks, openVisible, Superseded, servedBlocks } from './blocks.ts';
+import { createFetches, fileBlocks, folderProblem, openVisible, Superseded, servedBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
   type ConnectionOptions,
@@ -77,9 +78,21 @@ export function startWorker(options: WorkerOptions) {
 
   function receive(header: Request, tensors: Tensors): void {
     if (header.type === 'welcome') void join(header).catch((error) => connection.end(error));
+    else if (header.type === 'folder') look(header);
     else if (header.type === 'round') queue(header, tensors);
     else if (!fetches.answered(header, tensors))
       connection.ignore('unrequested', 'rows that were not requested, or of the wrong length');
+  }
+
+  /** Where parts of results are written. */
+  let folder: string | null = null;
+
+  function look({ path, token }: Extract<FromCoordinator, { type: 'folder' }>): void {
+    const problem = folderProblem(dataRoots, path, token);
+    folder = problem === null ? realpathSync(path) : null;
+    const sent = connection.send({ type: 'sees', ...(problem !== null && { problem }) });
+    if (problem !== null)
+      connection.end(new UserError(`this worker cannot write to the run directory: ${problem}`), sent);
   }
 
   async function join(welcome: Welcome) {
@@ -107,7 +120,7 @@ export function startWorker(options: WorkerOptions) {
     const readBlocks = source
       ? fileBlocks(source)
       : servedBlocks((blocks) => fetches.ask(blocks, lengthOf(blocks)), layout.dim);
-    context = createContext(backend, createStates(backend), readBlocks, layout);
+    context = createContext(backend, createStates(backend), readBlocks, layout, () => folder);
     log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
     work();
   }

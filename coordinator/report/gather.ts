@@ -204,7 +204,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     const labels = !sample
       ? new Int32Array(0)
       : done
-        ? sampledLabels(join(path, 'labels.npy'), run.data.rows, sample.numbers.length, mixture.k, run.ids)
+        ? sampledLabels(path, run.data.rows, sample.numbers.length, mixture.k, run.ids)
         : classify(fitted.classifier!, sample.rows);
     const rows = Array.from(fitted.rows);
     const state = {
@@ -292,7 +292,7 @@ async function classTable(
     const labels = inputs.labels ?? (file === null ? null : await readLabels(file, { images, dropped }));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
-    return labels && tabulate(join(path, 'labels.npy'), labels, run.ids);
+    return labels && tabulate(path, labels, run.ids);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.message;

@@ -27,6 +27,8 @@ export interface RoundDispatcher {
 export interface Dispatcher extends RoundDispatcher {
   /** Rejects the current round. */
   abort(error: Error): void;
+  /** The published version of a state. */
+  state(name: string): Tensors | undefined;
 }
 
 /** A worker's part of a round, as sent in a `round` message. */
@@ -187,8 +189,9 @@ export function createDispatcher(options: DispatcherOptions) {
     const mayTake = (worker: string, index: number) =>
       !round.hasFailed(worker, index) || workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
-      const owner = owners[units[index].shard]!;
-      if (to !== undefined && (owner !== to || !hasRoom(to))) continue;
+      const owner = owners[units[index].shard];
+      // Of no shard: any worker takes it.
+      if (owner == null || (to !== undefined && (owner !== to || !hasRoom(to)))) continue;
       const others = () => [...responsive(), ...workers()];
       const worker = mayTake(owner, index) ? owner : others().find((one) => mayTake(one, index))!;
       if (hasRoom(worker)) add(worker, index);

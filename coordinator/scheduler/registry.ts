@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../../base/user-error.ts';
 import type { Layout } from '../../model/layout.ts';
 import { buildId } from '../../proto/build-id.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../proto/messages.ts';
@@ -17,6 +18,9 @@ export interface ServedRows {
   /** Identifies this coordinator process, and these rows. */
   term: number;
 }
+
+/** A folder that workers write to, by the token in a file in it. */
+export type SharedFolder = Omit<Extract<FromCoordinator, { type: 'folder' }>, 'type'>;
 
 export interface RegistryOptions extends ServedRows {
   /** Of a relay, its session: there are no rows yet, and workers are welcomed once these are served. */
@@ -102,6 +106,10 @@ export function createRegistry(options: RegistryOptions) {
   let firstBackend: { name: string; why: string } | null = null;
   let rows: ServedRows | null = options.relay === undefined ? options : null;
   let peak = 0;
+  let folder: SharedFolder | null = null;
+  /** Who has not said yet whether it sees the folder, and what waits for that. */
+  const awaited = new Set<Member>();
+  let showing: { resolve(): void; reject(error: Error): void } | null = null;
 
   /** Numeric identity of the run. */
   function identity(): string | null {
@@ -117,6 +125,12 @@ export function createRegistry(options: RegistryOptions) {
     if (!rows) return;
     const { term, file, layout } = rows;
     options.send(peer, { type: 'welcome', worker, term, file: mayReadFile ? file : null, layout });
+    if (folder) options.send(peer, { type: 'folder', ...folder });
+  }
+
+  /** All present workers see the folder. */
+  function checkSeen(): void {
+    if (![...awaited].some(isPresent)) showing?.resolve();
   }
 
   function refuse(peer: string, refusal: Refusal): void {
@@ -206,6 +220,7 @@ export function createRegistry(options: RegistryOptions) {
     if (!isPresent(member)) return;
     const { emit, dispatcher, log } = options;
     member.state = how === 'silent' ? 'silent' : 'gone';
+    checkSeen();
     const tasks = dispatcher.leave(member.worker);
     const { pid, host } = member.description;
     emit({ type: 'worker-gone', worker: member.worker, pid, host, how, reason, tasks });
@@ -297,6 +312,27 @@ export function createRegistry(options: RegistryOptions) {
       }
       arrive(member);
       return true;
+    },
+    /** Shows the folder to all workers, also to those that come later. Rejects with a UserError if one of those present does not see it. */
+    show(next: SharedFolder): Promise<void> {
+      folder = next;
+      return new Promise((resolve, reject) => {
+        showing = { resolve, reject };
+        for (const member of known.values()) {
+          if (!isPresent(member)) continue;
+          awaited.add(member);
+          options.send(member.peer, { type: 'folder', ...next });
+        }
+        checkSeen();
+      });
+    },
+    /** A worker sees the folder, or does not for this reason. */
+    sees(member: Member, problem: string | undefined): void {
+      const what = `worker ${describe(member.worker)} does not see the folder of the run, which --labels-out shards needs: ${problem}`;
+      if (problem === undefined) awaited.delete(member);
+      else if (awaited.has(member)) showing!.reject(new UserError(what));
+      else options.log(what);
+      checkSeen();
     },
     /** A relay has another number of workers. */
     resize(member: Member, size: number): void {

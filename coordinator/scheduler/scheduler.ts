@@ -95,6 +95,7 @@ export function createScheduler(options: SchedulerOptions) {
     if (header.type === 'ping')
       send(member.peer, { type: 'pong', ...(dispatcher.rests(member.worker) && { rests: RESTS }) });
     else if (header.type === 'fetch') fetch(member.peer, header);
+    else if (header.type === 'sees') registry.sees(member, header.problem);
     else if (header.type === 'workers') registry.resize(member, header.workers);
     else if (header.term !== term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') onFailure(member, header);

@@ -154,6 +154,8 @@ export async function startServer(options: ServerOptions) {
       serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
       serve({ layout, file, term: newTerm() });
     },
+    /** As of the registry. */
+    show: registry.show,
     /** Numeric identity of the run, determined by its first worker. */
     identity: registry.identity,
     /** The first worker's backend, and why it was chosen. */

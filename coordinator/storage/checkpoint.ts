@@ -480,7 +480,7 @@ const CHECKSUM_BYTES = 32;
 const HASHED_AT_ONCE = 1 << 20;
 
 /** The parts of the file, in order. */
-async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
+export async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
   const start = MAGIC.length + FIXED_BYTES;
   const head = Buffer.alloc(start + 4 * frames.length);
   MAGIC.copy(head);
@@ -502,7 +502,7 @@ async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
 }
 
 /** The frames of a file, which are taken apart when they are asked for. Throws DamagedCheckpoint or OtherVersion. */
-function unsealed(bytes: Buffer): () => Buffer[] {
+export function unsealed(bytes: Buffer): () => Buffer[] {
   const end = bytes.length - CHECKSUM_BYTES;
   const magic = bytes.subarray(0, MAGIC.length);
   if (end < MAGIC.length + FIXED_BYTES || !(magic.equals(MAGIC) || magic.equals(EARLIER_MAGIC)))

@@ -1,4 +1,4 @@
-import { ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { yieldToEventLoop } from '../../base/slices.ts';
 import {
   csvTable,
   type LabelColumn,
@@ -14,7 +14,6 @@ import { type TellingWord, wordCounter } from '../../model/description/contrast.
 import { outlierScore } from '../../model/description/distances.ts';
 import type { Seed } from '../../model/random.ts';
 import { priority } from '../../model/random.ts';
-import type { TypedArray } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
@@ -65,6 +64,7 @@ export function labelColumns(
 interface LabelFilesInput {
   /** Quantiles of distances, by cluster. */
   quantiles: Float32Array;
+  rows: number;
   /** Of clusters; their numbers by default. */
   ids?: readonly number[];
   /** Is there an outliers.npy? */
@@ -76,13 +76,11 @@ interface LabelFilesInput {
 /** Writes the tables, in one pass over the finished .npy files. Returns what names the rows of `shown`. */
 export async function writeLabelFiles(
   out: RunDirectory,
-  labels: TypedArray,
   source: Named,
   config: RunConfig,
-  { quantiles, ids, hasOutliers, shown, warn }: LabelFilesInput,
+  { quantiles, rows, ids, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
-  const rows = labels.length;
   const columns = labelColumns(quantiles, outliers, ids);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
@@ -99,7 +97,7 @@ export async function writeLabelFiles(
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
-    for await (const { start, ...slice } of rowSlices(out.path, labels, hasOutliers)) {
+    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, ids })) {
       const ids = names && (await names.next(slice.labels.length));
       for (const [i, name] of ids?.entries() ?? []) {
         counter?.add(name);
@@ -135,9 +133,6 @@ const [COUNTED_TEXTS, LEAST_TEXTS] = [20_000, 100];
 export const shownRows = ({ shown: { exemplars, border } }: FullPassResult): Set<number> =>
   new Set([...exemplars, ...border].flat().map(({ row }) => row));
 
-/** Texts that are read at once. */
-const TEXTS_AT_ONCE = 1 << 16;
-
 /** By cluster. */
 export interface ClusterTexts {
   words: TellingWord[][];
@@ -146,9 +141,8 @@ export interface ClusterTexts {
 
 /** Reads all texts once: those of exemplars, and the words of a sample that has some of each cluster. */
 export async function clusterTexts(
-  { labels, counts, shown }: FullPassResult,
-  k: number,
-  seed: Seed,
+  { counts, shown }: FullPassResult,
+  { run, k, rows, seed, ids }: { run: string; k: number; rows: number; seed: Seed; ids?: readonly number[] },
   texts: RowTexts,
 ): Promise<ClusterTexts> {
   const counter = wordCounter(k);
@@ -157,13 +151,12 @@ export async function clusterTexts(
   const wanted = new Set(shown.exemplars.flat().map(({ row }) => row));
   const kept = new Map<number, string>();
   try {
-    for (const { from, to } of ranges(labels.length, TEXTS_AT_ONCE)) {
-      await yieldToEventLoop();
-      for (const [i, text] of (await texts.next(to - from)).entries()) {
-        const row = from + i;
+    for await (const { start, labels } of rowSlices(run, rows, { hasOutliers: false, ids })) {
+      for (const [i, text] of (await texts.next(labels.length)).entries()) {
+        const row = start + i;
         if (wanted.has(row)) kept.set(row, shortened(text));
-        if (!(priorityOf(row) < each / counts[labels[row]])) continue;
-        counter.add(labels[row], wordsOf(text));
+        if (!(priorityOf(row) < each / counts[labels[i]])) continue;
+        counter.add(labels[i], wordsOf(text));
         await yieldToEventLoop();
       }
     }

@@ -15,6 +15,7 @@ export const RUN_FILES = [
   'run.json',
   EVENTS,
   'labels.npy',
+  'labels',
   'labels.csv',
   'labels.parquet',
   'confidences.npy',

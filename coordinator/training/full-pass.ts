@@ -1,6 +1,8 @@
-import { ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { createHash } from 'node:crypto';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES } from '../../data/saved/row-files.ts';
+import { CONFIDENCES, DISTANCES, LABELS } from '../../data/saved/row-parts.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import {
@@ -12,7 +14,7 @@ import {
   reachOf,
 } from '../../model/description/distances.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
-import { type Layout, shardBlocks } from '../../model/layout.ts';
+import { blockCount, type Layout, shardBlocks, unitBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { FarRows } from '../../model/missed.ts';
 import { priority } from '../../model/random.ts';
@@ -28,8 +30,8 @@ import {
 } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
-import { labelDtype, type Tensors, type TypedArray, take, zeros } from '../../proto/tensors.ts';
+import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
+import { bytesOf, type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { sumOfNodes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -43,8 +45,6 @@ const ROW_COLUMNS = [
   ['confidence', CONFIDENCES],
   ['distance', DISTANCES],
 ] as const;
-/** Labels that are written without yielding. */
-const ROWS_AT_ONCE = 1 << 18;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
@@ -62,10 +62,26 @@ export interface Output {
   pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
 }
 
-/** Keeps no files. */
-export const nowhere: Output = {
-  pieces: () => ({ write() {}, async update() {}, async finish() {}, abort() {} }),
-};
+const NO_FILE: OutputFile = { write() {}, async update() {}, async finish() {}, abort() {} };
+
+/** Keeps labels only: in the file that `open` starts. */
+export const labelsOnly = (
+  open: (dtype: '<f4' | '<i4' | '|b1', shape: number[]) => Partial<OutputFile>,
+): Output => ({
+  pieces: (name, dtype, shape) => ({ ...NO_FILE, ...(name === LABELS && open(dtype, shape)) }),
+});
+
+/** The parts of rows `from … to−1` that workers write. */
+export interface LabelParts {
+  /** The results of these rows that were saved; null if there are none. */
+  saved(from: number, to: number): Tensors | null;
+  /** The columns of these rows, of whose files `hashes` has the SHA-256. UserError if a file is not that. */
+  read(from: number, to: number, hashes: Uint8Array): Tensors;
+  /** Saves the other results of these rows. `failed` gets the error if that is not possible. */
+  save(from: number, to: number, results: Tensors, failed: (error: Error) => void): void;
+  /** Gives the files their places and clusters their `numbers`, and writes the index. May be repeated. */
+  finish(numbers: readonly number[]): Promise<void>;
+}
 
 export interface ColumnSums {
   /** Σx of the rows of each cluster. */
@@ -76,8 +92,6 @@ export interface ColumnSums {
 
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** The label of each row. */
-  labels: TypedArray;
   /** For each of these numbers that of the net or mixture that the workers had, the unit. */
   order: Order;
   /** Statistics of each cluster over all rows but outliers, by hard assignment. */
@@ -122,6 +136,7 @@ export class OutliersAlone extends Error {
  * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
  * units. `below`: of the sample that training ended with. `byMixture`: of the workers' classifiers. `far`: how many rows that no cluster explains are kept for `review`; if that does
  * not find the labels good, they are not written, and the result is null. `ids`: of clusters that keep their numbers, and are written as these.
+ * `parts`: where workers write what there is of each row, given what is new with all that labels depend on; else it goes to `out`.
  */
 export async function labelAllRows(
   {
@@ -139,23 +154,29 @@ export async function labelAllRows(
     far = 0,
     byMixture = false,
     ids,
+    parts: partsOf,
     review,
   }: {
     below?: number;
     far?: number;
     byMixture?: boolean;
     ids?: readonly number[];
+    parts?: (key: string) => LabelParts;
     review?: (found: Reviewed) => Promise<boolean>;
   } = {},
 ): Promise<FullPassResult | null> {
   const { soft, covariance } = config;
-  const shards = shardBlocks(layout);
+  // Parts are of consecutive rows.
+  const shards = unitBlocks(layout).map((blocks, shard) =>
+    (shard === layout.shards) === (partsOf !== undefined) ? blocks : [],
+  );
+  const shardOf = shardOfRow(layout);
   const counter = truth && contingencyCounter();
   const counts = Array<number>(k).fill(0);
-  const sampledOutliers = shards.map((): number[] => []);
+  const sampledOutliers = Array.from({ length: layout.shards }, (): number[] => []);
   const priorityOf = priority(layout.seed);
   const writer = labelWriter(
-    out,
+    partsOf ? { pieces: () => NO_FILE } : out,
     layout,
     k,
     { soft, outliers: transform?.fences != null, d: likelihood.name === 'gaussian' ? transform.dim : null },
@@ -169,13 +190,13 @@ export async function labelAllRows(
     shards,
     soft ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / k)) : UNIT_ROWS,
   );
-  const parts = new Map<WorkUnit, Tensors>();
+  const seen = new Map<WorkUnit, Tensors>();
   const sums = treeAccumulator();
   const shown = clusterRowsCollector(k);
   const farRows = farRowsCollector(far, priorityOf);
   const blocksOf = ({ shard, from, to }: WorkUnit) => shards[shard].slice(from, to);
   const silhouette = Math.min(1, SILHOUETTE_ROWS / layout.rows);
-  const task: Task = {
+  const task: TaskOf<'full-pass'> = {
     task: 'full-pass',
     diagonal: covariance === 'diag',
     soft,
@@ -183,36 +204,71 @@ export async function labelAllRows(
     far,
     byMixture,
   };
-  const partsInOrder = () => units.map((unit) => parts.get(unit)!);
+  const key = partsOf && keyOf(task, layout, dispatcher.state);
+  const parts = key ? partsOf(key) : undefined;
+  if (key) task.parts = { folder: key, gaussian: likelihood.name === 'gaussian' };
+  const partsInOrder = () => units.map((unit) => seen.get(unit)!);
   let T: Float64Array[];
   let columnSums: Float64Array[];
   let order: Order;
+  const rowsOf = (unit: WorkUnit) => {
+    const [first, last] = [blocksOf(unit)[0], blocksOf(unit).at(-1)!];
+    return [first.start, last.start + last.count] as const;
+  };
+  /** The results of a unit with what workers have written of its rows. */
+  const whole = (unit: WorkUnit, results: Tensors): Tensors => {
+    if (!parts) return results;
+    const rows = parts.read(...rowsOf(unit), take(results, 'hashes', 'uint8'));
+    assertRows(rows, k);
+    return { ...results, ...rows };
+  };
+  function add(unit: WorkUnit, part: Tensors): void {
+    writer.write(blocksOf(unit), part);
+    if (part.outliers) {
+      const flags = take(part, 'outliers', 'uint8');
+      let at = 0;
+      for (const { start, count } of blocksOf(unit))
+        for (let i = 0; i < count; i++)
+          if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[shardOf(start)].push(start + i);
+    }
+    const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
+    // Copies: they are overwritten, and the part may have yet to be saved.
+    const own = { T: take(part, 'T', 'float64').slice(), columns: take(part, 'columns', 'float64').slice() };
+    sums.add({ from: index, to: index + 1, sums: own });
+    shown.add(part, rowAt(blocksOf(unit)));
+    if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
+    seen.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
+  }
+  /** Takes what an earlier session has saved of the unit. */
+  async function isSaved(unit: WorkUnit): Promise<boolean> {
+    const saved = parts?.saved(...rowsOf(unit));
+    if (!saved || resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
+      return false;
+    await yieldToEventLoop();
+    let found: Tensors;
+    try {
+      found = whole(unit, saved);
+    } catch {
+      return false;
+    }
+    add(unit, found);
+    return true;
+  }
   try {
+    const missing: WorkUnit[] = [];
+    for (const unit of units) if (!(await isSaved(unit))) missing.push(unit);
     await dispatcher.round({
       tasks: [task],
-      units,
+      units: missing,
       streams: true,
       each(unit, [part]) {
         try {
-          writer.write(blocksOf(unit), part);
+          add(unit, whole(unit, part));
+          parts?.save(...rowsOf(unit), part, dispatcher.abort);
         } catch (error) {
           // A write error, such as a full disk, ends the round, not the process.
           dispatcher.abort(error as Error);
-          return;
         }
-        if (part.outliers) {
-          const flags = take(part, 'outliers', 'uint8');
-          let at = 0;
-          for (const { start, count } of blocksOf(unit))
-            for (let i = 0; i < count; i++)
-              if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[unit.shard].push(start + i);
-        }
-        const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
-        const own = { T: take(part, 'T', 'float64'), columns: take(part, 'columns', 'float64') };
-        sums.add({ from: index, to: index + 1, sums: own });
-        shown.add(part, rowAt(blocksOf(unit)));
-        if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
-        parts.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
       },
     });
     T = splitEvenly(sumOfNodes(sums.nodes(), 'T'), k);
@@ -225,12 +281,13 @@ export async function labelAllRows(
     }
     order = ids ? [...counts.keys()] : bySize(counts);
     await writer.finish(order, ids);
+    await parts?.finish(Array.from(placesOf(order)));
   } catch (error) {
     writer.abort();
     throw error;
   }
   return {
-    ...{ labels: writer.labels, order },
+    order,
     T: order.map((unit) => T[unit]),
     counts: order.map((unit) => counts[unit]),
     sampled: sampledRows(partsInOrder()),
@@ -241,6 +298,31 @@ export async function labelAllRows(
     columns: { sums: order.map((unit) => columnSums[unit]), squares: columnSums[k] },
     shown: shown.result(order),
   };
+}
+
+/** What is new with all that labels depend on. */
+function keyOf(task: Task, layout: Layout, state: Dispatcher['state']): string {
+  const hash = createHash('sha256').update(JSON.stringify([task, layout]));
+  for (const name of statesOf(task))
+    for (const [tensor, { shape, data }] of Object.entries(state(name)!).sort(([a], [b]) => (a < b ? -1 : 1)))
+      hash.update(JSON.stringify([name, tensor, shape])).update(bytesOf(data));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Throws unless the columns of some rows are such as a worker returns. */
+function assertRows(rows: Tensors, k: number): void {
+  const labels = rows.labels.data;
+  const { data: distance } = rows.distance;
+  if (labels.some((label) => !(label >= 0 && label < k)) || distance.some((value) => !(value >= 0)))
+    throw new UserError('a part of the labels has values that are none');
+}
+
+/** The shard of the block with a row. */
+function shardOfRow(layout: Layout): (row: number) => number {
+  const shards = new Uint16Array(blockCount(layout));
+  for (const [shard, blocks] of shardBlocks(layout).entries())
+    for (const { index } of blocks) shards[index] = shard;
+  return (row) => shards[Math.floor(row / layout.blockRows)];
 }
 
 /** The row at each place in these blocks. */
@@ -256,9 +338,9 @@ function rowAt(blocks: { start: number; count: number }[]): (place: number) => n
 }
 
 /**
- * Writes a unit's largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to their
- * places. Labels are kept until all rows are counted, and so have their numbers. `each` gets the labels of every block. `d`: of Gaussian
- * clusters, whose distances say how sure labels are.
+ * Writes a unit's labels, largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to
+ * their places; none of it stays in memory. Clusters get their numbers in the files once all rows are counted. `each` gets the
+ * labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
  */
 function labelWriter(
   out: Output,
@@ -267,7 +349,7 @@ function labelWriter(
   { soft, outliers, d }: { soft: boolean; outliers: boolean; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
-  const labels = zeros(labelDtype(k), layout.rows);
+  const labels = out.pieces(LABELS, '<i4', [layout.rows]);
   let unexplained = 0;
   const columns = ROW_COLUMNS.map(([tensor, name]) => ({
     tensor,
@@ -276,10 +358,9 @@ function labelWriter(
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
-    labels,
     unexplained: () => unexplained,
     write(blocks: { start: number; count: number }[], part: Tensors): void {
-      const { data } = part.labels;
+      const all = Int32Array.from(part.labels.data);
       const r = soft ? take(part, 'soft', 'float32') : null;
       const confidence = take(part, 'confidence', 'float32');
       if (d !== null) {
@@ -292,8 +373,8 @@ function labelWriter(
       }
       let at = 0;
       for (const { start, count } of blocks) {
-        const own = Int32Array.from(data.subarray(at, at + count));
-        labels.set(own, start);
+        const own = all.subarray(at, at + count);
+        labels.write(own, start);
         for (const { tensor, file } of columns)
           file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
@@ -303,27 +384,16 @@ function labelWriter(
       }
     },
     async finish(order: Order, ids?: readonly number[]): Promise<void> {
-      if (!isUnchanged(order)) {
-        renumberLabels(labels, placesOf(order));
-        await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
-      }
-      const file = out.pieces('labels.npy', '<i4', [layout.rows]);
-      try {
-        for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
-          await yieldToEventLoop();
-          const own = labels.subarray(from, to);
-          file.write(ids ? Int32Array.from(own, (label) => ids[label]) : Int32Array.from(own), from);
-        }
-        await file.finish();
-      } catch (error) {
-        file.abort();
-        throw error;
-      }
+      const numbers = Array.from(placesOf(order), (place) => ids?.[place] ?? place);
+      if (!isUnchanged(numbers)) await labels.update(1, (piece) => renumberLabels(piece, numbers));
+      if (!isUnchanged(order)) await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
+      await labels.finish();
       for (const { file } of columns) await file.finish();
       await responsibilities?.finish();
       await flags?.finish();
     },
     abort(): void {
+      labels.abort();
       for (const { file } of columns) file.abort();
       responsibilities?.abort();
       flags?.abort();

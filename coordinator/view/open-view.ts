@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLoopback } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
+import { hasLabels } from '../../data/saved/run-files.ts';
 import { type Http, type HttpOptions, openPort } from '../monitor/port.ts';
 import { createRecorder } from '../monitor/recorder.ts';
 import { readRunFile } from '../storage/run-file.ts';
@@ -27,8 +26,7 @@ export function viewedRuns(paths: readonly string[], warn: (message: string) => 
     }
   });
   if (!runs.length) throw new UserError('none of these is a run directory; pass one, such as runs/x');
-  for (const { path, run } of runs)
-    if (run.result && !existsSync(join(path, 'labels.npy'))) run.result = null;
+  for (const { path, run } of runs) if (run.result && !hasLabels(path)) run.result = null;
   const [{ path, run }] = runs;
   if (runs.length === 1 && !run.result)
     throw new UserError(

@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { numberOfLabel, readRunLabels, runFiles } from '../../data/saved/run-files.ts';
 import { accuracy, ariOfLabels, contingency, nmiOfLabels } from '../../model/scores.ts';
@@ -66,7 +66,7 @@ export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
 function labelsOf({ path, run }: ViewedRun): Int32Array {
   if (!run.result) throw new UserError(`${path} is not finished: it has no labels to compare`);
   runFiles(path, run.files).assertIntact('labels.npy');
-  const labels = readRunLabels(join(path, 'labels.npy'), run.data.rows).map(numberOfLabel(run.ids));
+  const labels = readRunLabels(path, run.data.rows).map(numberOfLabel(run.ids));
   // They are places in tables of counts.
   const { k } = run.result;
   if (!labels.every((label) => label >= 0 && label < k))

@@ -4,16 +4,11 @@ import { readFully, readWhole } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import { decode } from '../arrays/dtype.ts';
-import { type ArrayFile, openNpy, readNpy, tuple } from '../npy.ts';
-import { type RunFiles, runFiles } from './run-files.ts';
+import { type ArrayFile, openNpy } from '../npy.ts';
+import { CONFIDENCES, DISTANCES, LABELS, OUTLIERS } from './row-parts.ts';
+import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
-/** What a run says of each row, in .npy files of one number a row. */
-
-/** The largest responsibility. */
-export const CONFIDENCES = 'confidences.npy';
-/** From the centre of the row's cluster. */
-export const DISTANCES = 'distances.npy';
-const OUTLIERS = 'outliers.npy';
+/** What there is of each row in whole files, and what else a run says of its rows. */
 
 /** Rows that are read at once. */
 const SLICE_ROWS = 1 << 16;
@@ -28,13 +23,13 @@ export interface RowSlice {
   outliers: Uint8Array | null;
 }
 
-/** All rows of a run with these labels in their order, slice by slice. */
+/** All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`. */
 export async function* rowSlices(
   run: string,
-  labels: { length: number; subarray(from: number, to: number): ArrayLike<number> },
-  hasOutliers: boolean,
+  rows: number,
+  { hasOutliers, ids }: { hasOutliers: boolean; ids?: readonly number[] },
 ): AsyncGenerator<RowSlice> {
-  const rows = labels.length;
+  const numberOf = numberOfLabel(ids);
   const files: ArrayFile[] = [];
   const open = (name: string) => {
     const file = openNpy(join(run, name), name, { within: run });
@@ -42,6 +37,7 @@ export async function* rowSlices(
     return file;
   };
   try {
+    const labels = open(LABELS);
     const confidence = open(CONFIDENCES);
     const distance = open(DISTANCES);
     const outliers = hasOutliers ? open(OUTLIERS) : null;
@@ -50,7 +46,7 @@ export async function* rowSlices(
       const count = Math.min(SLICE_ROWS, rows - start);
       yield {
         start,
-        labels: Int32Array.from(labels.subarray(start, start + count)),
+        labels: Int32Array.from(readAt(labels, start, count), numberOf),
         confidence: Float32Array.from(readAt(confidence, start, count)),
         distance: Float32Array.from(readAt(distance, start, count)),
         outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
@@ -61,6 +57,16 @@ export async function* rowSlices(
   }
 }
 
+/** The labels of the rows of these numbers, of so many. */
+export function labelsAt(run: string, numbers: readonly number[], rows: number): Int32Array {
+  const labels = openRows(run, LABELS, '<i4', rows);
+  try {
+    return Int32Array.from(numbers, (row) => labels.read(row, 1)[0]);
+  } finally {
+    labels.close();
+  }
+}
+
 function readAt(file: ArrayFile, start: number, count: number) {
   const bytes = new Uint8Array(count * file.dtype.size);
   readFully(file, bytes, file.offset + start * file.dtype.size);
@@ -68,11 +74,8 @@ function readAt(file: ArrayFile, start: number, count: number) {
 }
 
 /** One of the columns of float32 numbers. UserError unless it has a number for each row. */
-export function readRowColumn(run: string, name: string, rows: number): Float32Array {
-  const { shape, data } = readNpy(join(run, name), { within: run });
-  if (data instanceof Float32Array && shape.length === 1 && shape[0] === rows) return data;
-  throw runFiles(run).damaged(name, `it is not float32 of shape ${tuple([rows])}`);
-}
+export const readRowColumn = (run: string, name: string, rows: number): Float32Array =>
+  readRows(run, name, '<f4', rows) as Float32Array;
 
 /** Which image each row of a run is. */
 

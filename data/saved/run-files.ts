@@ -1,10 +1,12 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type * as z from 'zod/mini';
-import { attempted, readWhole, sha256, withFile } from '../../base/files.ts';
+import { attempted, readFully, readWhole, sha256, withFile } from '../../base/files.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { decode, type NumericArray, parseDtype } from '../arrays/dtype.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../npy.ts';
+import { LABELS, PARTS, PARTS_INDEX, type PartsIndex, partName, partsIndex } from './row-parts.ts';
 
 /**
  * The result files of a run, read with distrust: they may be damaged, and the run directory may come from elsewhere. So only
@@ -146,9 +148,81 @@ export function numberOfLabel(ids?: readonly number[]): (label: number) => numbe
   return (label) => numbers.get(label) ?? -1;
 }
 
-/** Opens a run's `labels.npy`. UserError unless it has a label for each of these rows. The caller has to close `fd`. */
-export const openRunLabels = (path: string, rows: number): ArrayFile =>
-  openOfRun(path, '<i4', (shape) => String(shape) === String(rows), tuple([rows]));
+/** What there is of each row of a run, from one file or from parts. */
+export interface RowReader {
+  read(start: number, count: number): NumericArray;
+  close(): void;
+}
+
+/** Opens a column of a run. UserError unless it has an element of this type for each of these rows. */
+export function openRows(run: string, name: string, descr: string, rows: number): RowReader {
+  const open = (path: string, length: number) =>
+    openOfRun(path, descr, (shape) => String(shape) === String(length), tuple([length]), run);
+  const whole = existsSync(join(run, name)) || !existsSync(join(run, PARTS_INDEX));
+  const parts = whole ? [{ from: 0, to: rows }] : readPartsIndex(run, rows).parts;
+  /** The part that was read last: rows are mostly asked for in their order. */
+  let last: { from: number; to: number; file: ArrayFile } | null = null;
+  const close = () => {
+    if (last) closeSync(last.file.fd);
+    last = null;
+  };
+  const partOf = (row: number) => {
+    if (last && row >= last.from && row < last.to) return last;
+    close();
+    const { from, to } = parts.find((part) => row >= part.from && row < part.to)!;
+    const path = whole ? join(run, name) : join(run, PARTS, partName(name, from, to));
+    return (last = { from, to, file: open(path, to - from) });
+  };
+  // Says at once what is wrong with a file.
+  if (rows) partOf(0);
+  return {
+    close,
+    read(start, count) {
+      const size = parseDtype(descr).size;
+      const bytes = new Uint8Array(count * size);
+      for (let done = 0; done < count; ) {
+        const { from, to, file } = partOf(start + done);
+        const most = Math.min(count - done, to - start - done);
+        const at = file.offset + (start + done - from) * size;
+        readFully(file, bytes.subarray(done * size, (done + most) * size), at);
+        done += most;
+      }
+      return decode(bytes, parseDtype(descr));
+    },
+  };
+}
+
+/** A whole column of a run; of parts each has to have the hash that the index has. */
+export function readRows(run: string, name: string, descr: string, rows: number): NumericArray {
+  const reader = openRows(run, name, descr, rows);
+  try {
+    if (!existsSync(join(run, name)))
+      for (const part of readPartsIndex(run, rows).parts) {
+        const file = join(PARTS, partName(name, part.from, part.to));
+        const { sha256 } = part[name.replace('.npy', '') as 'labels'];
+        if (sha256Of(join(run, file), run) !== sha256)
+          throw runFiles(run).damaged(file, 'its SHA-256 is not the one that the index has');
+      }
+    return reader.read(0, rows);
+  } finally {
+    reader.close();
+  }
+}
+
+/** The index of the parts of a run. UserError unless they have all of these rows, one after the other. */
+function readPartsIndex(run: string, rows: number): PartsIndex {
+  const files = runFiles(run, recordedHashes(run));
+  const index = checked(files, PARTS_INDEX, partsIndex);
+  let at = 0;
+  for (const { from, to } of index.parts) at = from === at && to > from ? to : Number.NaN;
+  if (at !== rows || index.rows !== rows)
+    throw files.damaged(PARTS_INDEX, `its parts are not those of ${rows} rows`);
+  return index;
+}
+
+/** Has the run labels, in a file or in parts? */
+export const hasLabels = (run: string): boolean =>
+  [LABELS, PARTS_INDEX].some((name) => existsSync(join(run, name)));
 
 /** The responsibilities of a run, row-major. UserError unless there is a row for each of these, with at least `k` columns. */
 export function readRunResponsibilities(path: string, rows: number, k: number): Float32Array {
@@ -159,7 +233,5 @@ export function readRunResponsibilities(path: string, rows: number, k: number): 
 }
 
 /** All labels of a run. UserError unless there is one for each of these rows. */
-export function readRunLabels(path: string, rows: number): Int32Array {
-  closeSync(openRunLabels(path, rows).fd);
-  return readNpy(path, { within: dirname(path) }).data as Int32Array;
-}
+export const readRunLabels = (run: string, rows: number): Int32Array =>
+  readRows(run, LABELS, '<i4', rows) as Int32Array;

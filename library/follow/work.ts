@@ -54,7 +54,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
     await run.closed;
   }
   let at = rowsIn(waitingIn(state.manifest()));
-  const labels = readRunLabels(join(out, 'labels.npy'), at + rowsIn(batch.parts));
+  const labels = readRunLabels(out, at + rowsIn(batch.parts));
   for (const part of batch.parts) {
     writeNpy(placeOf(part), '<i4', [part.rows], labels.subarray(at, at + part.rows));
     at += part.rows;

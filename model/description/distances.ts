@@ -163,7 +163,7 @@ interface Counts {
   /** Binary digits of keys that do not count. */
   shift: number;
   /** By the key of the distance without these. */
-  bins: Map<number, number>;
+  bins: Bins;
 }
 
 export interface DistanceCounts {
@@ -176,7 +176,7 @@ export function distanceCounts(k: number): DistanceCounts {
   const mostBins = Math.max(LEAST_BINS, Math.floor(ALL_BINS / k));
   const clusters = Array.from(
     { length: k },
-    (): Counts => ({ rows: 0, least: Infinity, most: 0, shift: 0, bins: new Map() }),
+    (): Counts => ({ rows: 0, least: Infinity, most: 0, shift: 0, bins: createBins() }),
   );
   return {
     add(cluster, distance) {
@@ -184,8 +184,12 @@ export function distanceCounts(k: number): DistanceCounts {
       own.rows++;
       own.least = Math.min(own.least, distance);
       own.most = Math.max(own.most, distance);
-      count(own.bins, keyOf(distance) >>> own.shift, 1);
-      while (own.bins.size > mostBins) coarsen(own);
+      own.bins.add(keyOf(distance) >>> own.shift, 1);
+      // As bins only become more with more rows, how many digits are left does not depend on the rows' order.
+      while (own.bins.size() > mostBins) {
+        own.bins.coarsen();
+        own.shift++;
+      }
     },
     quantiles(order) {
       const out = new Float32Array(order.length * (QUANTILE_STEPS + 1));
@@ -196,28 +200,56 @@ export function distanceCounts(k: number): DistanceCounts {
   };
 }
 
-const count = (bins: Map<number, number>, key: number, rows: number) =>
-  bins.set(key, (bins.get(key) ?? 0) + rows);
+type Bins = ReturnType<typeof createBins>;
 
-/** With one digit less. As bins only become more with more rows, how many digits are left does not depend on the rows' order. */
-function coarsen(own: Counts): void {
-  const bins = new Map<number, number>();
-  for (const [key, rows] of own.bins) count(bins, key >>> 1, rows);
-  own.bins = bins;
-  own.shift++;
+/** Numbers of rows by keys of 32 bits. A `Map` of a million bins takes ten times the memory, and more while it is replaced. */
+function createBins() {
+  /** Open addressing; a place without rows is free. */
+  let keys = new Uint32Array(64);
+  let rows = new Uint32Array(64);
+  let used = 0;
+  function placeOf(key: number): number {
+    const mask = keys.length - 1;
+    let place = (Math.imul(key, 0x9e3779b1) >>> Math.clz32(mask)) & mask;
+    while (rows[place] && keys[place] !== key) place = (place + 1) & mask;
+    return place;
+  }
+  function add(key: number, count: number): void {
+    const place = placeOf(key);
+    if (!rows[place]) used++;
+    keys[place] = key;
+    rows[place] += count;
+    if (8 * used > 7 * keys.length) rebuild(2 * keys.length, 0);
+  }
+  function rebuild(length: number, shift: number): void {
+    const [oldKeys, oldRows] = [keys, rows];
+    keys = new Uint32Array(length);
+    rows = new Uint32Array(length);
+    used = 0;
+    for (const [place, count] of oldRows.entries()) if (count) add(oldKeys[place] >>> shift, count);
+  }
+  return {
+    add,
+    size: () => used,
+    /** With one binary digit less. */
+    coarsen: () => rebuild(keys.length, 1),
+    /** The keys with rows, ascending. */
+    keys: () => keys.filter((_, place) => rows[place] > 0).sort(),
+    get: (key: number) => rows[placeOf(key)],
+  };
 }
 
 /** As NumPy's default, between the two rows beside a place in proportion. Rows in a bin of several distances are at equal steps. */
 function quantilesOf({ rows, least, most, shift, bins }: Counts): Float32Array {
-  const keys = [...bins.keys()].sort((a, b) => a - b);
+  const keys = bins.keys();
   const edge = (key: number) => Math.min(most, numberOf((key << shift) >>> 0));
   let at = 0;
   let before = 0;
   /** The distance of the row of this rank; ranks do not fall. */
   const distanceAt = (rank: number): number => {
-    while (before + bins.get(keys[at])! <= rank) before += bins.get(keys[at++])!;
+    while (before + bins.get(keys[at]) <= rank) before += bins.get(keys[at++]);
     if (shift === 0) return edge(keys[at]);
-    const share = (rank - before + 0.5) / bins.get(keys[at])!;
+    const share = (rank - before + 0.5) / bins.get(keys[at]);
     const low = edge(keys[at]);
     return Math.max(least, low + share * (edge(keys[at] + 1) - low));
   };

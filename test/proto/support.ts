@@ -64,6 +64,7 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
   workers: [{ type: 'workers', workers: 32 }],
   failure: [{ type: 'failure', term: 7, round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
   fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
+  sees: [{ type: 'sees' }, { type: 'sees', problem: 'no such file' }],
   ping: [{ type: 'ping' }],
   bye: [{ type: 'bye' }],
 };
@@ -88,6 +89,7 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
     },
     { type: 'welcome', worker: 'w1', term: 7, file: null, layout },
   ],
+  folder: [{ type: 'folder', path: '/runs/x/labels', token: 'ab'.repeat(16) }],
   refuse: [{ type: 'refuse', reason: 'malformed message' }],
   who: [{ type: 'who' }],
   pong: [{ type: 'pong' }],

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { firstBlockHash } from '../../data/blocks.ts';
 import { openSource } from '../../data/open.ts';
 import type { Layout } from '../../model/layout.ts';
-import { isBelow, openVisible } from '../../worker/blocks.ts';
+import { folderProblem, isBelow, openVisible } from '../../worker/blocks.ts';
 import { zipOf } from '../data/arrays/fixtures.ts';
 import { elements, idxFile, npyFile } from '../data/files.ts';
 
@@ -39,6 +39,18 @@ test('files elsewhere: beside it, through "..", through links to files and folde
     assert.equal(isBelow(at('root'), at(path)), false, path);
   for (const path of [`${folder}/root/../x.npy`, `${folder}/root/in/../../root-not/x.npy`, '/etc/passwd'])
     assert.equal(isBelow(at('root'), path), false, path);
+});
+
+test('a folder to write to has the token, and is inside', () => {
+  for (const name of ['root/in', 'root-not']) writeFileSync(at(name, 'seen'), 'ab');
+  assert.equal(folderProblem([at('root')], at('root/in'), 'ab'), null);
+  for (const [path, token, says] of [
+    ['root/in', 'ac', 'has other content here'],
+    ['root-not', 'ab', 'is below no --data-root'],
+    ['root/folder-out', 'ab', 'is below no --data-root'],
+    ['root', 'ab', 'no such file'],
+  ])
+    assert.ok(folderProblem([at('root')], at(path), token)!.includes(says), path);
 });
 
 test('a path from the coordinator is one line of the log, without control characters', async () => {

@@ -1,7 +1,13 @@
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { attempted, WriteError } from '../../base/files.ts';
+import { createNpy } from '../../data/npy.ts';
+import { partName, rowFiles } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
   type Candidate,
   type Centres,
+  confidenceOf,
   distanceFrom,
   distancesFrom,
   keepLeast,
@@ -10,13 +16,15 @@ import {
 } from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
+import { must } from '../../proto/shapes.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
-import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
+import { labelDtype, type Nd, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import { transformFrom } from '../../proto/transform.ts';
 import { clusterOutputs } from '../compute/mlp.ts';
 import type { TaskFunction } from '../context.ts';
 import { sampledRows } from '../context.ts';
 import { pick, transformRows } from '../rows.ts';
+import { LocalTrouble } from '../trouble.ts';
 
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
@@ -24,7 +32,7 @@ import { pick, transformRows } from '../rows.ts';
  * responsibilities if requested, and some rows with their labels for the silhouette. With bounds also which rows are outliers,
  * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
  * nearest to another cluster, by their places in the unit. With `far` also so many of the rows that no cluster explains, those of the
- * least priorities, and how many there are in all.
+ * least priorities, and how many there are in all. With `parts` what there is of each row goes to files, of which the hashes are returned.
  */
 export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) => {
   const { backend, states } = context;
@@ -88,20 +96,55 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     at += first;
   }
   const T = statistics.read();
-  return {
+  const rows = {
     labels: nd(labels),
+    confidence: nd(confidence),
+    distance: nd(distance),
+    ...(flags && { outliers: nd(flags) }),
+  };
+  if (task.parts?.gaussian)
+    for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim);
+  return {
+    ...(task.parts ? { hashes: await writePart(context.folder(), task.parts.folder, blocks, rows) } : rows),
     T: nd(T, k, T.length / k),
     seen: nd(concat(seenRows, Float32Array), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
-    confidence: nd(confidence),
-    distance: nd(distance),
     columns: nd(columns, k + 1, context.dim),
     ...shown.tensors(),
     ...(bounds && far.tensors()),
-    ...(flags && { outliers: nd(flags) }),
     ...(soft && { soft: nd(soft, total, k) }),
   };
 };
+
+/** Writes the columns of consecutive blocks, each to a file. Returns the SHA-256 of each. */
+async function writePart(
+  run: string | null,
+  folder: string,
+  blocks: readonly Block[],
+  rows: Tensors,
+): Promise<Nd<Uint8Array>> {
+  must(run !== null, 'the folder that it writes to is not known');
+  const place = join(run, folder);
+  const [first, last] = [blocks[0], blocks.at(-1)!];
+  const [from, to] = [first.start, last.start + last.count];
+  must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
+  const columns = rowFiles('outliers' in rows);
+  const hashes = new Uint8Array(columns.length * 32);
+  try {
+    if (attempted(place, 'written', () => realpathSync(place)) !== place)
+      throw new LocalTrouble(`${place} is a link, and nothing is written through links`);
+    for (const [i, [name, column, dtype]] of columns.entries()) {
+      const file = createNpy(join(place, partName(column, from, to)), dtype, [to - from]);
+      file.write(rows[name].data, 0);
+      hashes.set(Buffer.from(await file.sha256(), 'hex'), i * 32);
+      file.finish();
+    }
+  } catch (error) {
+    // The disk or the network that it is on: another worker may see it.
+    throw error instanceof WriteError ? new LocalTrouble(error.message) : error;
+  }
+  return nd(hashes, columns.length, 32);
+}
 
 /** Adds, by column, Σx of the rows with each label, and after these Σx² of all of them. */
 function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array): void {

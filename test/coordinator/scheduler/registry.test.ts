@@ -60,6 +60,22 @@ describe('the registry', () => {
     assert.equal(registry.member('w1').peer, 'p1');
   });
 
+  test('shows a folder to all workers, also to later ones, and waits for those that stay', async () => {
+    const { registry, sent, hello } = setUp();
+    const folder = { path: '/runs/x/labels', token: 'ab'.repeat(16) };
+    const [one, two] = [hello(1)!, hello(2)!];
+    const shown = registry.show(folder);
+    registry.sees(one, undefined);
+    registry.bye(two);
+    await shown;
+    hello(3);
+    const told = sent.filter(([, { type }]) => type === 'folder').map(([peer]) => peer);
+    assert.deepEqual(told, ['p1', 'p2', 'p3']);
+    const again = registry.show(folder);
+    registry.sees(one, 'no such file');
+    await assert.rejects(again, /^UserError: worker w1 on h does not see the folder .*: no such file$/);
+  });
+
   test('refuses another build of the same version, and names both; takes programs that name none', () => {
     const { sent, events, hello, registry } = setUp();
     hello(1, { version: '0.1.0+000000000000' });

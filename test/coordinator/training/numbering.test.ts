@@ -300,6 +300,47 @@ describe('the full pass numbers clusters by their exact sizes', () => {
   });
 });
 
+test('results of a part are saved as they came, in whatever order', async () => {
+  const rows = 600_000;
+  const layout = layoutOf(rows, 1, 2, 7n);
+  const saved: [number, number, number][] = [];
+  const read = (from: number, to: number): Tensors => ({
+    labels: nd(new Int32Array(to - from)),
+    ...nothingShown(to - from, 1, 2),
+  });
+  const parts = () => ({
+    ...{ read, saved: () => null, async finish() {} },
+    save: (from: number, to: number, { T }: Tensors) => void saved.push([from, to, T.data[0]]),
+  });
+  const dispatcher = {
+    async round({ units, each }: RoundSpec) {
+      for (const unit of [...units].reverse()) {
+        const n = Math.min(rows, unit.to * layout.blockRows) - unit.from * layout.blockRows;
+        const seen = { seen: nd(new Float32Array(0)), seenLabels: nd(new Int32Array(0)) };
+        const sums = { T: nd(Float64Array.of(n, 0, 0)), hashes: nd(new Uint8Array(96)) };
+        each!(unit, [{ ...nothingShown(0, 1, 2), ...seen, ...sums }]);
+      }
+      return [];
+    },
+    ...{ abort: assert.fail, state: () => ({}) },
+  };
+  const run = {
+    ...{ config: { soft: false, covariance: 'diag' }, dispatcher, transform: { fences: null, dim: 1 } },
+    likelihood: { name: 'graph' },
+  } as unknown as Parameters<typeof labelAllRows>[0];
+  const out = { pieces: () => assert.fail('no whole file') };
+  const found = await labelAllRows(run, layout, 1, null, out, { parts });
+  assert.deepEqual(
+    saved.map(([from, to, T]) => [from, T - (to - from)]),
+    [
+      [524288, 0],
+      [262144, 0],
+      [0, 0],
+    ],
+  );
+  assert.equal(found!.T[0][0], rows);
+});
+
 test('sums of large arrays, added up piece by piece, have the bits of the tree, for missing parts too', () => {
   const { normal } = randomNumbers(1);
   const parts = Array.from({ length: 5 }, () => Float64Array.from({ length: 150_000 }, normal));

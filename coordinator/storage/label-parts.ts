@@ -1,0 +1,134 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { isDraft } from '../../base/drafts.ts';
+import { attempted, makeFolder, readWhole, realPath, remove, writeFile } from '../../base/files.ts';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
+import { createNpy } from '../../data/npy.ts';
+import {
+  PARTS,
+  PARTS_INDEX,
+  type PartsIndex,
+  partName,
+  rowFiles,
+  rowsIn,
+  SEEN,
+} from '../../data/saved/row-parts.ts';
+import { isUnchanged, renumberLabels } from '../../model/state.ts';
+import { decode, encode } from '../../proto/codec.ts';
+import { MAX_MESSAGE } from '../../proto/task-limits.ts';
+import { nd } from '../../proto/tensors.ts';
+import type { RunConfig } from '../config.ts';
+import type { LabelParts } from '../training/full-pass.ts';
+import { sealed, unsealed } from './checkpoint.ts';
+import type { RunDirectory } from './run-directory.ts';
+
+/**
+ * What there is of each row in parts that workers write, `--labels-out shards`. Until all rows are labelled, parts lie in a folder of `labels`
+ * whose name says what they were labelled by, each with the other results of its rows: a run that was killed goes on from them.
+ */
+
+/** Lets workers see the folder that they write to. UserError if one does not. */
+export async function showFolder({
+  config,
+  out,
+  server,
+}: {
+  config: RunConfig;
+  out: RunDirectory;
+  server: { show(folder: { path: string; token: string }): Promise<void> };
+}): Promise<void> {
+  if (config.labelsOut !== 'shards') return;
+  const path = join(out.path, PARTS);
+  const token = randomBytes(16).toString('hex');
+  makeFolder(path);
+  await writeFile(join(path, SEEN), [Buffer.from(token)], { before: out.assertThere });
+  await server.show({ path: realPath(path), token });
+}
+
+/** Removes what is only needed until all rows are labelled. Workers that come later still look for the file by which they see the folder. */
+export function removeUnfinishedParts({ path }: RunDirectory): void {
+  const folder = join(path, PARTS);
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder))
+    if (/^[0-9a-f]{16}$/.test(name) || isDraft(name)) remove(join(folder, name));
+}
+
+/** The parts of a pass over all rows, in the folder with the name `key`. */
+export function labelParts(out: RunDirectory, key: string): LabelParts {
+  const [folder, unfinished] = [join(out.path, PARTS), join(out.path, PARTS, key)];
+  /** By their first rows. */
+  const parts = new Map<number, { from: number; to: number; hashes: string[] }>();
+  const saving: Promise<number>[] = [];
+  out.assertThere();
+  makeFolder(unfinished);
+  const sumsOf = (from: number, to: number) => join(unfinished, partName('sums', from, to));
+  /** Where a file is: it may have its final place already. */
+  const placeOf = (name: string) =>
+    existsSync(join(unfinished, name)) ? join(unfinished, name) : join(folder, name);
+
+  return {
+    saved(from, to) {
+      const path = sumsOf(from, to);
+      if (!existsSync(path)) return null;
+      try {
+        const frames = unsealed(readWhole(path, MAX_MESSAGE, { within: out.path }))();
+        return decode(z.object({}), frames).tensors;
+      } catch {
+        return null;
+      }
+    },
+    read(from, to, hashes) {
+      const columns = rowFiles(hashes.length === 4 * 32);
+      const read = columns.map(([tensor, column, dtype], i) => {
+        const path = placeOf(partName(column, from, to));
+        const bytes = readWhole(path, MAX_MESSAGE, { within: out.path });
+        const hash = createHash('sha256').update(bytes).digest();
+        if (!hash.equals(hashes.subarray(i * 32, (i + 1) * 32)))
+          throw new UserError(`${path} is not as it was written`);
+        return [tensor, nd(rowsIn(bytes, dtype, to - from) as Int32Array)] as const;
+      });
+      const hex = columns.map((_, i) => Buffer.from(hashes.subarray(i * 32, (i + 1) * 32)).toString('hex'));
+      parts.set(from, { from, to, hashes: hex });
+      return Object.fromEntries(read);
+    },
+    save(from, to, results, failed) {
+      const saved = sealed(encode({}, results)).then((frames) =>
+        writeFile(sumsOf(from, to), frames, { before: out.assertThere }),
+      );
+      saved.catch(failed);
+      saving.push(saved);
+    },
+    async finish(numbers) {
+      await Promise.all(saving);
+      const inOrder = [...parts.values()].sort((a, b) => a.from - b.from);
+      const index: PartsIndex = { rows: inOrder.at(-1)!.to, parts: [] };
+      for (const { from, to, hashes } of inOrder) {
+        await yieldToEventLoop();
+        out.assertThere();
+        const files = Object.fromEntries(
+          rowFiles(hashes.length === 4).map(([, column], i) => [
+            column.replace('.npy', ''),
+            { file: partName(column, from, to), sha256: hashes[i] },
+          ]),
+        );
+        for (const { file } of Object.values(files).slice(1))
+          if (existsSync(join(unfinished, file)))
+            attempted(file, 'written', () => renameSync(join(unfinished, file), join(folder, file)));
+        const { file: name } = files.labels;
+        // A late worker may still write the other file: this one has the numbers.
+        const written = readWhole(join(unfinished, name), MAX_MESSAGE, { within: out.path });
+        const labels = rowsIn(written, '<i4', to - from);
+        if (!isUnchanged(numbers)) renumberLabels(labels, numbers);
+        const file = createNpy(join(folder, name), '<i4', [to - from]);
+        file.write(labels, 0);
+        files.labels.sha256 = await file.sha256();
+        file.finish();
+        index.parts.push({ from, to, ...files } as PartsIndex['parts'][number]);
+      }
+      out.json(PARTS_INDEX, index);
+    },
+  };
+}
