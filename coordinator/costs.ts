@@ -3,7 +3,7 @@
  * prints them anew.
  */
 export const COSTS = {
-  /** Until all processes have started and joined. */
+  /** Until all processes have started, joined and compiled their code. */
   start: 1.5,
   /** A worker, in the first pass: of a value; of a product of two values of a row. */
   readValue: 1.25e-8,
