@@ -91,7 +91,7 @@ export interface Plan {
 
 const MEGA = 1e6;
 /** Processes that have only begun, and buffers of a file that does not fit into them. */
-const [WORKER_BYTES, COORDINATOR_BYTES, BUFFER_BYTES] = [125 * MEGA, 300 * MEGA, 85 * MEGA];
+const [WORKER_BYTES, COORDINATOR_BYTES, BUFFER_BYTES] = [125 * MEGA, 250 * MEGA, 85 * MEGA];
 /** Of each row at the coordinator: its label, and what is known of its block. */
 const ROW_BYTES = 5;
 /** Float32 numbers of a sampled row at a worker: the row, its y, and what the nets make of it. */
@@ -213,7 +213,11 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
   phases.push(
     phase('training', {
       ...trained,
-      coordinator: (out + back) * costs.byte + (graph ? sample * costs.graphRowJoined : epochs * costs.epoch),
+      coordinator:
+        (out + back) * costs.byte +
+        (graph
+          ? sample * costs.graphRowJoined
+          : epochs * (costs.epoch + clusters * numbers * costs.epochNumber)),
       'coordinator-link': (out + back) / link,
     }),
   );

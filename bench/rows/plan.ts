@@ -7,7 +7,7 @@ import { sampleThreshold } from '../../coordinator/training/preparation/limits.t
 import { layoutOf } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { rowKernel } from '../../worker/compute/kernels/row-kernel.ts';
-import { type DataFiles, NotAvailable, scratch, synth, train } from '../dpmesh.ts';
+import { type DataFiles, embedding, NotAvailable, scratch, synth, train } from '../dpmesh.ts';
 import { type CliArgs, eventsOf, ofType, workerPids } from '../processes.ts';
 import { python } from '../python.ts';
 import type { BenchmarkRow } from '../report.ts';
@@ -119,8 +119,8 @@ function productSeconds(): number {
   return Math.min(...seconds) / count / statisticsLength(d, 'full');
 }
 
-/** The costs, given runs of 32 columns with 50 Gaussians, and of 384 columns with 100 clusters. */
-function costsFrom(narrow: Pair, wide: Pair): Partial<typeof COSTS> {
+/** The costs, given runs of MNIST’s embedding, of 32 columns with 50 Gaussians, and of 384 columns with 100 clusters. */
+function costsFrom(small: Phases, narrow: Pair, wide: Pair): Partial<typeof COSTS> {
   const { coreOperations } = COSTS;
   const row = (pair: Pair, phase: 'reading' | 'labels') => WORKERS * added(pair, phase, 'worker');
   const numbers = statisticsLength(32, 'full');
@@ -130,12 +130,16 @@ function costsFrom(narrow: Pair, wide: Pair): Partial<typeof COSTS> {
   const narrowRow = row(narrow, 'labels') - (2 * 50 * numbers) / coreOperations - numbers * readProduct;
   const labelValue = (wideRow - narrowRow) / (384 - 32);
   const [{ training, epochs }, graph] = [narrow.few, wide.many.training];
+  const epochOf = ({ training, epochs }: Phases) => training.coordinator / epochs;
+  const smallNumbers = 10 * statisticsLength(10, 'full');
+  const epochNumber = (epochOf(narrow.few) - epochOf(small)) / (50 * numbers - smallNumbers);
   const [sample, graphSample] = [32_000, 20_000];
   return {
     axesPair: wide.few.reading.coordinator / 384 ** 2,
     ...{ readValue, readProduct, labelValue, labelRow: narrowRow - 32 * labelValue },
     trainOperations: (coreOperations * WORKERS * training.worker) / (sample * epochs * 50 * numbers),
-    epoch: training.coordinator / epochs,
+    epoch: epochOf(small) - smallNumbers * epochNumber,
+    epochNumber,
     graphRow: (WORKERS * graph.worker) / graphSample - statisticsLength(384, 'full') * readProduct,
     graphRowJoined: graph.coordinator / graphSample,
     resultRow: added(narrow, 'labels', 'coordinator'),
@@ -159,6 +163,7 @@ const costs: BenchmarkRow = {
       return { rows, few, many };
     };
     const found = costsFrom(
+      await phasesOf(embedding('mnist').data),
       await pair([1e6, 2e7], gaussians),
       await pair([2e5, 1e6], (rows) => embeddings(rows === 1e6 ? 'million' : '200000')),
     );
@@ -221,6 +226,10 @@ const pixels = (name: string) => ({
 });
 /** The runs of docs/scale.md. */
 export const CHECKED: Checked[] = [
+  {
+    ...{ name: 'mnist', what: '70,000 × 10 (MNIST)', data: async () => embedding('mnist').data },
+    ...{ rows: 70_000, dim: 10, valueBytes: 4, clusters: 10 },
+  },
   { name: 'million', what: '1,000,000 × 32', data: () => gaussians(1e6), rows: 1e6, ...f32 },
   { name: '20-million', what: '20,000,000 × 32', data: () => gaussians(2e7), rows: 2e7, ...f32 },
   { name: '100-million', what: '100,000,000 × 32', data: () => gaussians(1e8), rows: 1e8, ...f32 },
