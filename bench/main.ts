@@ -5,11 +5,19 @@ import { MAIN } from './processes.ts';
 import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
 import { encoderRows } from './rows/encoder.ts';
 import { knownRows } from './rows/known.ts';
+import { planRows } from './rows/plan.ts';
 import { scaleRows } from './rows/scale.ts';
 import { sizeRows } from './rows/size.ts';
 import { speedRows } from './rows/speed.ts';
 
-const rows: BenchmarkRow[] = [...knownRows, ...speedRows, ...sizeRows, ...scaleRows, ...encoderRows];
+const rows: BenchmarkRow[] = [
+  ...knownRows,
+  ...speedRows,
+  ...sizeRows,
+  ...scaleRows,
+  ...planRows,
+  ...encoderRows,
+];
 
 /** Rows with these names, or with names that begin with one and a dash; without names, those not on request only. */
 function selectRows(args: string[]): BenchmarkRow[] {

@@ -1,6 +1,7 @@
 import type { Command } from './flags.ts';
 import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
+import { plan } from './plan.ts';
 import { relay } from './relay.ts';
 import { cut, plot, predict, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   evaluate,
   plot,
   synth,
+  plan,
   setup,
   doctor,
 ];

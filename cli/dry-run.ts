@@ -3,8 +3,8 @@ import { availableParallelism, freemem } from 'node:os';
 import { printable, roughDuration } from '../base/text.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
+import { plan } from '../coordinator/plan.ts';
 import { assertUsable, defaultRunPath, whyUnwritable } from '../coordinator/storage/run-path.ts';
-import { estimate } from '../coordinator/training/preparation/estimate.ts';
 import {
   checkMemory,
   gaussianCost,
@@ -47,10 +47,10 @@ async function planRun(config: RunConfig, options: RunOptions, { log, status, si
     const labels = await openLabels(config, source, leftOut, undefined, hooks);
     const sampled = await sampledCounts(layout, sampleThreshold(config, layout));
     const sample = sampled.reduce((a, b) => a + b, 0);
-    const { seconds, ...memory } = estimate({
-      ...{ config, layout, sample, workers: specs.length, cores: availableParallelism() },
-      readRate: await readRate(source),
-    });
+    const { seconds, memory } = plan(
+      { config, layout, sample, clusters: CLUSTERS, valueBytes: Float32Array.BYTES_PER_ELEMENT },
+      { workers: Math.min(specs.length, availableParallelism()), gpu: null, link: await readRate(source) },
+    );
     const { rows, dim, names = null, dtype, arrays = [], table } = source;
     return {
       data: config.data,
@@ -76,6 +76,8 @@ async function planRun(config: RunConfig, options: RunOptions, { log, status, si
   }
 }
 
+/** Of an ordinary run. */
+const CLUSTERS = 10;
 /** Bytes of rows that are read to see how fast that is. */
 const PROBE_BYTES = 1 << 25;
 const SLICE_BYTES = 1 << 20;

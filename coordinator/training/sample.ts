@@ -9,7 +9,7 @@ import type { Prepared, Run } from './run-context.ts';
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
 
 /** With fewer rows for each cluster, on average, two of them cannot be told from one. */
-const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
+export const rowsPerCluster = (d: number) => Math.max(100, 5 * d);
 
 /** Given the number of sampled rows of each shard. */
 export function sampleOf(below: number, counts: number[]): Sample {

@@ -2,9 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { resolveConfig } from '../../coordinator/config.ts';
-import { estimate } from '../../coordinator/training/preparation/estimate.ts';
-import { layoutOf } from '../../model/layout.ts';
 import { called } from '../e2e/in-process.ts';
 import { D, dpmesh, easyData, jsonOf, scratch } from '../e2e/support.ts';
 
@@ -86,28 +83,4 @@ describe('train --dry-run', () => {
       assert.equal(stderr.split('\n').length, 2);
     }
   });
-});
-
-test('an estimate grows with the work, and with fewer workers', async () => {
-  const of = async (rows: number, dim: number, workers: number, values: object = {}) => {
-    const config = await resolveConfig({ data: 'x', ...values });
-    const layout = layoutOf(rows, dim, 8, 0n);
-    return estimate({ config, layout, sample: Math.min(rows, 20_000), workers, cores: 8, readRate: 1e9 });
-  };
-  // Measured: 2 s, 128 and 96 MB; and 42 s, 216 and 278 MB.
-  const small = await of(70_000, 10, 2);
-  const big = await of(20_000_000, 32, 2);
-  for (const [found, measured] of [
-    [small.seconds, 2],
-    [small.worker, 128e6],
-    [small.coordinator, 96e6],
-    [big.seconds, 42],
-    [big.worker, 216e6],
-    [big.coordinator, 278e6],
-  ])
-    assert.ok(found > measured / 3 && found < measured * 3, `${found}, measured ${measured}`);
-  assert.ok((await of(20_000_000, 32, 8)).seconds < big.seconds / 2);
-  const images = { encoder: 'autoencoder' };
-  assert.ok((await of(70_000, 784, 2, images)).seconds > 100);
-  assert.ok((await of(70_000, 784, 2)).seconds < 60);
 });
