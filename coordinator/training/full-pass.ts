@@ -190,6 +190,8 @@ export async function labelAllRows(
     shards,
     soft ? Math.min(UNIT_ROWS, Math.ceil(SOFT_BYTES / 4 / k)) : UNIT_ROWS,
   );
+  const placeOf = ({ shard, from }: WorkUnit) => `${shard}/${from}`;
+  const places = new Map(units.map((unit, i) => [placeOf(unit), i]));
   const seen = new Map<WorkUnit, Tensors>();
   const sums = treeAccumulator();
   const shown = clusterRowsCollector(k);
@@ -231,7 +233,7 @@ export async function labelAllRows(
         for (let i = 0; i < count; i++)
           if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[shardOf(start)].push(start + i);
     }
-    const index = units.findIndex((own) => own.shard === unit.shard && own.from === unit.from);
+    const index = places.get(placeOf(unit))!;
     // Copies: they are overwritten, and the part may have yet to be saved.
     const own = { T: take(part, 'T', 'float64').slice(), columns: take(part, 'columns', 'float64').slice() };
     sums.add({ from: index, to: index + 1, sums: own });

@@ -42,7 +42,10 @@ describe('limits', { skip: !existsSync('/proc/self/limits') }, () => {
     const coordinator = ['coordinator', '--data', data, '--out', 'run', '--shards', '1000'];
     const { code, stderr } = underLimit('-n 900', coordinator);
     assert.deepEqual([code, /needs up to 1064 open files/.test(stderr)], [2, true], stderr);
-    assert.match(underLimit('-n 900', ['doctor', '--json']).stdout, /"files","status":"warning".*836 workers/);
+    assert.match(
+      underLimit('-n 900', ['doctor', '--json']).stdout,
+      /"files","status":"warning".*836 workers/,
+    );
   });
 
   test('address space', () => {
