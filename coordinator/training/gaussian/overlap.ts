@@ -50,6 +50,9 @@ const MOST_ROWS = 50_000;
 const ROWS_PER_CLUSTER = 100;
 /** Rows of a cluster by which laws of a single cluster are fitted: of half of 5,000 rows with heavy tails the gain is off by a hundred nats. */
 const ROWS_OF_LAW = 20_000;
+/** Rows for a first look; and what a gain has to be beyond theirs, in nats a row: four standard errors of so few, where it varies by a nat from row to row. */
+const ROWS_OF_LOOK = 2000;
+const FAR = 4 / Math.sqrt(ROWS_OF_LOOK);
 /** Rows by which all clusters are looked at together, for each half of one. */
 const ROWS_PER_HALF = 400;
 
@@ -63,6 +66,8 @@ export interface ClusterRows {
   doubt: Float64Array;
   /** What a law of a single cluster gains for those of one; it is fitted when it is first asked for, as that takes long. */
   law(k: number): number;
+  /** Does such a law gain as much? */
+  isExplained(k: number, gain: number): boolean;
 }
 
 export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
@@ -92,8 +97,8 @@ export function clusterRowsSource(): ClusterRowsOf {
       units: shards.map((_, shard) => ({ shard, from: 0, to: 0 })),
       sampled: shards,
     });
-    const rowsOf = ([, found]: Tensors[]) => take(found, 'rows', 'float32');
-    if (!isKnown) last = { below: sample.below, every, rows: results.map(({ tasks }) => rowsOf(tasks)) };
+    const sentRows = ([, found]: Tensors[]) => take(found, 'rows', 'float32');
+    if (!isKnown) last = { below: sample.below, every, rows: results.map(({ tasks }) => sentRows(tasks)) };
     const counts = new Int32Array(k);
     const labels = results.map(({ tasks: [found] }) => found.labels.data);
     const doubts = results.map(({ tasks: [found] }) => take(found, 'doubt', 'float64'));
@@ -105,11 +110,17 @@ export function clusterRowsSource(): ClusterRowsOf {
       for (let i = 0; i < own.length; i++)
         of[own[i]].set(last!.rows[shard].subarray(i * d, (i + 1) * d), d * counts[own[i]]++);
     const laws = new Map<number, number>();
+    const rowsOf = (own: number) => judged(run, state, { of, every }, [own]);
     const law = (own: number) => {
-      if (!laws.has(own)) laws.set(own, singleGain(judged(run, state, { of, every }, [own])));
+      if (!laws.has(own)) laws.set(own, singleGain(rowsOf(own)));
       return laws.get(own)!;
     };
-    return { of, every, doubt, law };
+    const isExplained = (own: number, gain: number) => {
+      const isQuick = !laws.has(own) && counts[own] > 2 * ROWS_OF_LOOK;
+      const isFar = isQuick && gain > singleGain(rowsOf(own), ROWS_OF_LOOK) + FAR * every * counts[own];
+      return !isFar && gain <= law(own);
+    };
+    return { of, every, doubt, law, isExplained };
   };
 }
 
@@ -149,12 +160,12 @@ function judged(
 const everyRow = (n: number, most: number): number[] =>
   Array.from({ length: Math.min(n, most) }, (_, i) => Math.floor((i * n) / Math.min(n, most)));
 
-/** What a law of a single cluster gains. */
-function singleGain({ rows, priorOf, zeta }: Judged): number {
+/** What a law of a single cluster gains, by at most so many rows. */
+function singleGain({ rows, priorOf, zeta }: Judged, most = ROWS_OF_LAW): number {
   const prior = priorOf([]);
   const { d } = prior;
   const n = rows.length / d;
-  const some = rowsAt(rows, d, everyRow(n, ROWS_OF_LAW));
+  const some = rowsAt(rows, d, everyRow(n, most));
   return singleClusterGain(some, prior, zeta * n);
 }
 
@@ -208,7 +219,7 @@ export function splitOverlapping(
     const rng = generator(seed, 'soft-split', state.epoch, k);
     let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
     if (found && state.mixture.k === 1 && sharesCovariances(run))
-      found = beyondLaw(own, found, () => clusterRows.law(k), alpha, rng);
+      found = beyondLaw(own, found, (gain) => clusterRows.isExplained(k, gain), alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );
@@ -247,12 +258,12 @@ export function splitOverlapping(
 function beyondLaw(
   { rows, priorOf, zeta }: Judged,
   split: SoftSplit,
-  law: () => number,
+  isExplained: (gain: number) => boolean,
   alpha: number,
   rng: Rng,
 ): SoftSplit {
   let best = split;
-  while (best.logRatio > CLOSE && best.logRatio <= law()) {
+  while (best.logRatio > CLOSE && isExplained(best.logRatio)) {
     const next = splitFurther(rows, best, priorOf, alpha, zeta, rng);
     if (!next || next.logRatio < best.logRatio + CLOSE) break;
     best = next;

@@ -64,22 +64,23 @@ export async function splitStep(
   let asked: Promise<ClusterRows> | null = null;
   const rowsOnce = (source: ClusterRowsOf) => (asked ??= source(run, state));
   // Sub-clusters of all rows have to gain more than a law of a single cluster.
-  const single = clusterRows && state.mixture.k === 1 ? (await rowsOnce(clusterRows)).law(0) : 0;
+  const all = clusterRows && state.mixture.k === 1 ? await rowsOnce(clusterRows) : null;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
     const uniform = generator(run.seed, 'accept-split', state.epoch, k).uniform();
-    const isExplained = logRatio > 0 && logRatio <= single;
+    const isExplained = logRatio > 0 && !!all?.isExplained(k, logRatio);
     const accepted = !isExplained && accepts(logRatio, uniform);
     const about = { clusters: [k], points: rowsOf(pair), logRatio, accepted };
     emitProposal(run, 'split', state, {
       ...about,
-      ...(isExplained && { needed: single }),
+      ...(isExplained && { needed: all!.law(k) }),
       reason: isExplained ? ANOTHER_SHAPE : tooFew(logRatio),
     });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
+  const single = all && !splits[0] ? all.law(0) : 0;
   const totals = refined.parts.map(totalOf);
   const isEligible = (k: number) => !splits[k] && !run.unchanged?.[k] && hasRowsFor(run, totals[k], 2);
   const eligible = totals.map((_, k) => exhaustive && isEligible(k));
