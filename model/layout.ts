@@ -76,8 +76,18 @@ export function block(layout: Layout, index: number): Block {
   return { index, start, count: Math.min(layout.blockRows, layout.rows - start) };
 }
 
+/** The blocks that were asked for last: with a billion rows there are a million of them, of which nobody needs a copy. */
+let known: { key: string; blocks: readonly Block[][] } | null = null;
+
 /** The blocks of each shard, in file order: all blocks, permuted by the seed, are assigned to the shards in turn. */
-export function shardBlocks(layout: Layout): Block[][] {
+export function shardBlocks(layout: Layout): readonly Block[][] {
+  const { rows, shards, blockRows, seed } = layout;
+  const key = [rows, shards, blockRows, seed].join('/');
+  if (known?.key !== key) known = { key, blocks: dealtOut(layout) };
+  return known.blocks;
+}
+
+function dealtOut(layout: Layout): Block[][] {
   const total = blockCount(layout);
   const order = shuffledPrefix(generator(layout.seed, 'blocks'), total, total);
   const shards: number[][] = Array.from({ length: layout.shards }, () => []);

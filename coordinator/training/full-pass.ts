@@ -404,7 +404,7 @@ function labelWriter(
 }
 
 /** The units of a streaming round, of about so many rows each. */
-export function unitsOf(layout: Layout, shards: { count: number }[][], rows: number): WorkUnit[] {
+export function unitsOf(layout: Layout, shards: readonly { count: number }[][], rows: number): WorkUnit[] {
   const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
   return shards.flatMap((own, shard) =>
     Array.from({ length: Math.ceil(own.length / blocks) }, (_, i) => ({

@@ -123,7 +123,7 @@ async function assertNoBadRows(
 }
 
 /** The hashes of all blocks in the order of the file, from those of each shard. */
-function hashesOf(parts: Tensors[], shards: Block[][], blocks: number): Uint8Array<ArrayBuffer> {
+function hashesOf(parts: Tensors[], shards: readonly Block[][], blocks: number): Uint8Array<ArrayBuffer> {
   const hashes = new Uint8Array(blocks * HASH_BYTES);
   parts.forEach((part, s) => {
     const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
