@@ -370,7 +370,7 @@ function labelWriter(
         const reach = reachOf(d);
         for (let i = 0; i < confidence.length; i++) {
           if (distance[i] > reach && !part.outliers?.data[i]) unexplained++;
-          confidence[i] = confidenceOf(confidence[i], distance[i], d);
+          confidence[i] = confidenceOf(confidence[i], distance[i], d, reach);
         }
       }
       let at = 0;

@@ -86,8 +86,12 @@ export function reachOf(d: number): number {
  * responsibility only says that others are farther still: it is multiplied by D/distance², the largest share of a cluster's rows that can be
  * as far from its centre, whatever its distribution (Chebyshev's inequality).
  */
-export const confidenceOf = (responsibility: number, distance: number, d: number): number =>
-  distance > reachOf(d) ? (responsibility * d) / distance ** 2 : responsibility;
+export const confidenceOf = (
+  responsibility: number,
+  distance: number,
+  d: number,
+  reach = reachOf(d),
+): number => (distance > reach ? (responsibility * d) / distance ** 2 : responsibility);
 
 /** The distance of each row from the centre of the cluster that it is labelled with. */
 export function distancesFrom(centres: Centres, rows: Float32Array, labels: ArrayLike<number>): Float32Array {

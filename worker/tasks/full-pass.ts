@@ -102,8 +102,10 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     distance: nd(distance),
     ...(flags && { outliers: nd(flags) }),
   };
-  if (task.parts?.gaussian)
-    for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim);
+  if (task.parts?.gaussian) {
+    const reach = reachOf(dim);
+    for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim, reach);
+  }
   return {
     ...(task.parts ? { hashes: await writePart(context.folder(), task.parts.folder, blocks, rows) } : rows),
     T: nd(T, k, T.length / k),
