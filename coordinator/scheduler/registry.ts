@@ -60,6 +60,8 @@ export interface Member {
   joins: number;
   /** When its last message arrived. */
   lastHeard: number;
+  /** When its connection was found closed; null: it is open. */
+  closedAt: number | null;
   /** Its process has ended: messages still arriving from it are ignored. */
   processEnded: boolean;
   /** One of its results was wrong: its process is not admitted again. */
@@ -81,6 +83,8 @@ const MAX_MEMBERS = 1024;
 /** Rate limit on arrivals: each costs sending all states and a line in the event log. The burst lets every worker return at once. */
 const ARRIVAL_BURST = 2 * MAX_MEMBERS;
 const ARRIVALS_PER_SECOND = 20;
+/** Time for a worker whose connection is closed to say hello on another one, or for its process to be seen to have ended, ms. */
+const RETURN_MS = 800;
 /** Why a worker is sent away. Another process may take its place. */
 const WRONG_RESULT = 'its results cannot be right: faulty memory, or another version of dpmesh';
 /** Longest label, in characters of the worker's name. */
@@ -180,6 +184,7 @@ export function createRegistry(options: RegistryOptions) {
       state: 'gone',
       joins: 0,
       lastHeard: 0,
+      closedAt: null,
       processEnded: false,
       isBarred: false,
       mayReadFile: true,
@@ -205,6 +210,7 @@ export function createRegistry(options: RegistryOptions) {
     const { worker, description } = member;
     member.state = 'up';
     member.lastHeard = now();
+    member.closedAt = null;
     member.joins++;
     if (isNews) {
       const { session: _, gpu, version, ...about } = description;
@@ -354,11 +360,14 @@ export function createRegistry(options: RegistryOptions) {
       member.hasContributed = true;
       fixedIdentity ??= identity();
     },
-    /** Drops workers that have been silent for longer than the heartbeat timeout. */
+    /** Drops workers whose connections are closed, or that have been silent for longer than the heartbeat timeout. */
     dropSilent(): void {
       const { heartbeatTimeout, counts, now } = options;
-      for (const member of known.values())
-        if (isPresent(member) && now() - member.lastHeard > heartbeatTimeout) {
+      for (const member of [...known.values()].filter(isPresent))
+        if (now() - (member.closedAt ?? Infinity) > RETURN_MS) {
+          byPeer.delete(member.peer);
+          leave(member, 'disconnected', 'its connection was closed');
+        } else if (now() - member.lastHeard > heartbeatTimeout) {
           counts.workersSuspected++;
           leave(member, 'silent', `silent for ${Math.round(heartbeatTimeout / 100) / 10} s`);
         }
@@ -405,12 +414,10 @@ export function createRegistry(options: RegistryOptions) {
       byPeer.delete(peer);
       leave(member, 'stalled', 'stopped reading its messages');
     },
-    /** The peer's connection is closed: its worker counts as gone until it says hello on another one. */
+    /** The peer's connection is closed: its worker counts as gone unless it says hello on another one soon. */
     disconnected(peer: string): void {
       const member = byPeer.get(peer);
-      if (!member) return;
-      byPeer.delete(peer);
-      leave(member, 'disconnected', 'its connection was closed');
+      if (member) member.closedAt ??= options.now();
     },
     /** The connections of the workers that are present, but have not been heard since then. */
     unheardSince: (time: number) =>

@@ -69,8 +69,8 @@ export type Server = Awaited<ReturnType<typeof startServer>>;
 
 const newTerm = () => randomInt(1, 2 ** 47);
 const TICK_MS = 100;
-/** Longer than a worker takes to ping, or to say hello on a new connection. */
-const CLOSED_MS = 1500;
+/** A worker pings as often. */
+const CLOSED_MS = 1000;
 /** Malformed messages that are logged; further ones are only counted. */
 const MAX_LOGGED = 20;
 
