@@ -69,8 +69,8 @@ export type Server = Awaited<ReturnType<typeof startServer>>;
 
 const newTerm = () => randomInt(1, 2 ** 47);
 const TICK_MS = 100;
-/** A worker pings as often. */
-const CLOSED_MS = 1000;
+/** A worker pings as often, ms. */
+const PING_MS = 1000;
 /** Malformed messages that are logged; further ones are only counted. */
 const MAX_LOGGED = 20;
 
@@ -125,21 +125,27 @@ export async function startServer(options: ServerOptions) {
     }
     scheduler.receive(peer, message.header, message.tensors);
   }
-  /** Whoever is not heard within CLOSED_MS of a connection's end is sent a message: a closed one cannot take it. */
-  let asking: NodeJS.Timeout | undefined;
+  let closedAt = Number.NEGATIVE_INFINITY;
   const socket = await bindRouter(options.bind, receive, authenticator, {
     stalled: (id) => registry.stalled(id.toString('hex')),
     unreachable: (id) => registry.disconnected(id.toString('hex')),
     closed() {
-      const since = now();
-      asking ??= setTimeout(() => {
-        asking = undefined;
-        for (const peer of registry.unheardSince(since)) void send(peer, { type: 'pong' });
-      }, CLOSED_MS);
+      closedAt = now();
     },
   });
+  /** Once a connection was closed, whoever does not ping is sent a message: a closed one cannot take it. */
+  function findClosed(): void {
+    if (now() - closedAt > 2 * PING_MS) return;
+    for (const peer of registry.unheardSince(now() - PING_MS)) void send(peer, { type: 'pong' });
+  }
   // Via setImmediate, so that waiting messages are read first: workers were not silent while this process was busy.
-  const ticking = setInterval(() => setImmediate(() => reading || tick()), TICK_MS);
+  const ticking = setInterval(() => {
+    setImmediate(() => {
+      if (reading) return;
+      tick();
+      findClosed();
+    });
+  }, TICK_MS);
 
   return {
     address: socket.address,
@@ -198,7 +204,6 @@ export async function startServer(options: ServerOptions) {
     /** Tells all workers to stop, and how the run ended, and closes the socket. `leaves`: they may find another coordinator. */
     async close(ended?: RunEnd, leaves = false): Promise<void> {
       clearInterval(ticking);
-      clearTimeout(asking);
       dispatcher.abort(new Error('the coordinator is shutting down'));
       const told = leaves ? [] : registry.peers();
       await Promise.all(told.map((peer) => send(peer, { type: 'stop', ...(ended && { ended }) })));

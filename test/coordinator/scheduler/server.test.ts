@@ -226,13 +226,22 @@ describe('the coordinator’s server', () => {
     assert.equal(read, before, 'no rows are read for it');
   });
 
-  test('gives up a worker whose connection was closed long before it would count as silent, and no other', async () => {
-    const [closed, silent] = [await joined(), await joined()];
+  test('gives up workers whose connections were closed long before they would count as silent, and no other', async () => {
+    const [closed, next, silent] = [await joined(), await joined(), await joined()];
     const begun = performance.now();
     await closed.close();
-    await until('the worker has gone', () => events.some(({ type }) => type === 'worker-gone'));
-    const [gone] = events.filter((event) => event.type === 'worker-gone');
-    assert.deepEqual([gone.worker, gone.how], [closed.welcome.worker, 'disconnected']);
+    // Another one, which is heard between the two.
+    await sleep(500);
+    next.send({ type: 'ping' });
+    await next.receive('pong');
+    await next.close();
+    const gone = () => events.filter((event) => event.type === 'worker-gone');
+    await until('both have gone', () => gone().length > 1);
+    const lost = [closed, next].map(({ welcome }) => [welcome.worker, 'disconnected']);
+    assert.deepEqual(
+      gone().map(({ worker, how }) => [worker, how]),
+      lost,
+    );
     assert.ok(performance.now() - begun < 4000, 'a heartbeat timeout is 5 s');
     assert.deepEqual(present(), [silent.welcome.worker]);
   });
