@@ -1,10 +1,14 @@
 // Relays between workers and their coordinator: the same bytes in any tree of them, and when its parts are killed.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  assertNoneLeft,
   dpmesh,
+  ENDLESS,
   easyData,
   embeddedData,
   epochOf,
@@ -211,6 +215,57 @@ test('a relay reads the list of its keys again at SIGHUP, and warns of --insecur
   const open = await startRelay('tcp://127.0.0.1:9', 'relay', '--insecure');
   assert.match(open.running.stderr(), /^relay: warning: --insecure: anyone who can reach tcp\S+ can join/m);
   await open.running.killAll();
+});
+
+describe('launch of more than four workers', () => {
+  const launchOf = (connect: string) =>
+    start(['launch', '--cpus', 5, '--connect', connect, '--backend', 'wasm', '--data-root', folder], MORE);
+
+  test('five workers are one at the coordinator; their relay is killed, and comes again', async () => {
+    const { run, running, address } = await startCoordinator(easy.data, path('launched'), ...FLAGS);
+    const launched = launchOf(address);
+    const relays = () => ofType(eventsOf(run), 'worker');
+    await until('epoch 3', () => epochOf(run) >= 3, running);
+    const [{ pid, name }] = relays();
+    assert.equal(name, `${hostname()}/relay`);
+    for (const file of ['cmdline', 'environ'])
+      assert.doesNotMatch(readFileSync(`/proc/${pid}/${file}`, 'latin1'), /secret/i);
+    process.kill(pid, 'SIGKILL');
+    const { workers } = jsonOf(await running.ended);
+    const { code, stderr } = await launched.ended;
+    assert.equal(code, 0, stderr);
+    await assertNoneLeft(launched.pid, 1);
+    assert.deepEqual(resultHashes(run), expected);
+    // As long as the coordinator does not miss the one that was killed, there are two.
+    assert.ok(workers <= 2, stderr);
+    assert.deepEqual(new Set(relays().map(({ name }) => name)), new Set([name]), stderr);
+    assert.match(stderr, /^launch: a relay stands for them at the coordinator$/m);
+    assert.ok(stderr.includes(`launch: ${name} killed by SIGKILL; restarting it\n`), stderr);
+    assert.ok((stderr.match(/^\S+\/cpu\d: joined as /gm)?.length ?? 0) >= 5, stderr);
+  });
+
+  test('a signal to all processes: the relay leaves after its workers; killed launch: it ends with them', async () => {
+    const { run, running, address } = await startCoordinator(
+      easy.data,
+      path('endless'),
+      ...QUICK,
+      ...ENDLESS,
+    );
+    const launched = launchOf(address);
+    await until('work', () => epochOf(run) >= 2, launched);
+    process.kill(-launched.pid, 'SIGTERM');
+    const { code, stderr } = await launched.ended;
+    assert.equal(code, 0, stderr);
+    await assertNoneLeft(launched.pid, 1);
+    const gone = await until('its departure', () => ofType(eventsOf(run), 'worker-gone')[0]);
+    assert.equal(gone.reason, 'said goodbye');
+    const killed = launchOf(address);
+    await until('its relay', () => ofType(eventsOf(run), 'worker').length > 1, killed);
+    process.kill(killed.pid, 'SIGKILL');
+    await assertNoneLeft(killed.pid, 3);
+    running.kill('SIGTERM');
+    await running.ended;
+  });
 });
 
 describe('dpmesh relay refuses', () => {
