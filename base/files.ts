@@ -442,6 +442,8 @@ export function assertDistinctFiles(outputs: FilesByFlag, inputs: FilesByFlag): 
 /** Bytes that are read and hashed at a time. */
 const CHUNK_BYTES = 1 << 20;
 
+export const SHA256_BYTES = 32;
+
 /** SHA-256 of an open file from its start to its end, in hexadecimal. Throws the error of a failed read. */
 export function sha256(fd: number): string {
   const hash = createHash('sha256');

@@ -6,6 +6,9 @@ import { UserError } from './user-error.ts';
 
 const GIB = 2 ** 30;
 
+/** Files and sockets of a coordinator (45 were seen, with page and report) or a relay, beside those of its workers. */
+export const COORDINATOR_FILES = 64;
+
 /** Throws a UserError if the process may have fewer files and sockets open than `what` needs. */
 export function assertOpenFiles(needed: number, what: string): void {
   const limit = descriptorLimit();

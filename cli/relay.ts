@@ -1,11 +1,8 @@
-import { assertOpenFiles } from '../base/limits.ts';
+import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { printable } from '../base/text.ts';
 import { defineCommand, numberFlag, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';
 import { joinFlags, placesOf, secondsOf } from './workers.ts';
-
-/** Files and sockets that a relay may have open, beside those of its workers. */
-const OWN_FILES = 64;
 
 /** A relay between workers and their coordinator. */
 export const relay = defineCommand({
@@ -36,14 +33,13 @@ export const relay = defineCommand({
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
     const log = (line: string) => console.error(printable(`relay: ${line}`));
-    if (insecure) log(`warning: --insecure: anyone who can reach ${bind} can join the run and read its data`);
-    assertOpenFiles(OWN_FILES, 'a relay');
+    assertOpenFiles(COORDINATOR_FILES, 'a relay');
     const places = await placesOf(connect, key);
     const started = await startRelay({
       ...{ places, name, log },
       reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
       heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
-      bind: checkedBind(bind, { keys, insecure }),
+      bind: checkedBind(bind, { keys, insecure }, (line) => log(`warning: ${line}`)),
       authenticator:
         keys === undefined
           ? undefined

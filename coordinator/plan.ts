@@ -13,7 +13,7 @@ import { rowsPerCluster } from './training/sample.ts';
 /** What a run will need, from what its pieces cost (docs/scale.md): for `dpmesh plan` and --dry-run. */
 
 /** What a worker has for matrix products, beside a core. */
-export interface Device {
+interface Device {
   /** Float32 additions and multiplications a second, as far as they are reached. */
   operations: number;
   /** Of its memory, bytes a second. */
@@ -33,7 +33,7 @@ export const GPUS = {
   l4: published(30.3, 300),
   t4: published(8.1, 320),
 };
-export type Gpu = keyof typeof GPUS;
+type Gpu = keyof typeof GPUS;
 
 /** The data and the options. */
 export interface Job {
@@ -64,7 +64,7 @@ const RESOURCES = {
   coordinator: 'a core of the coordinator',
   'coordinator-link': 'the link of the coordinator',
 };
-export type Resource = keyof typeof RESOURCES;
+type Resource = keyof typeof RESOURCES;
 export const resourceText = (resource: Resource) => RESOURCES[resource];
 
 /** Seconds by what they are spent on. */

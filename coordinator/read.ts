@@ -6,7 +6,14 @@ import { atomOf, gridStep } from '../model/grid.ts';
 import { block } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
-import { metadataOf, type RunContext, type RunInput, type RunStage, type RunState } from './run-state.ts';
+import {
+  isInParts,
+  metadataOf,
+  type RunContext,
+  type RunInput,
+  type RunStage,
+  type RunState,
+} from './run-state.ts';
 import { fingerprint } from './storage/checkpoint.ts';
 import { showFolder } from './storage/label-parts.ts';
 import { runFile } from './storage/run-file.ts';
@@ -45,7 +52,7 @@ export function readStage(context: RunContext): RunStage {
       const next = { ...state, data, run };
       const metadata = metadataOf(context, next, encoding?.hashes ?? data.hashes);
       await out.create(runFile(metadata, null));
-      await showFolder(context);
+      if (isInParts(context)) await showFolder(context);
       // Made before there were latent vectors, the file does not describe them yet.
       if (encoding) out.json('run.json', runFile(metadata, null));
       if (isFirst) announce(context, clusters, clusters?.mixture.k ?? run.likelihood.initK, sampled);

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, parse, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
-import { assertOpenFiles } from '../base/limits.ts';
+import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { resolveRunOptions } from '../coordinator/config.ts';
@@ -12,8 +12,8 @@ import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
-/** Files and sockets of a coordinator (45 were seen, with page and report), and what each worker that it starts adds. */
-const [OWN_FILES, WORKER_FILES] = [64, 4];
+/** Files and sockets that each worker adds to those of the coordinator that starts it. */
+const WORKER_FILES = 4;
 
 type Log = (line: string) => void;
 
@@ -24,7 +24,7 @@ export async function localWorkers(config: RunConfig, options: RunOptions, log: 
   const [all, idle] = [specs.length, specs.length - shards];
   if (idle > 0)
     log(`dpmesh: warning: ${all} workers for ${shards} shards; ${idle} of them will be idle (see --shards)`);
-  assertOpenFiles(OWN_FILES + WORKER_FILES * all, 'a run with its workers');
+  assertOpenFiles(COORDINATOR_FILES + WORKER_FILES * all, 'a run with its workers');
   const { assertAddressSpaceFor, NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
   assertAddressSpaceFor(choice.backend);
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');
@@ -87,10 +87,8 @@ export async function remoteWorkers(
   onRereadKeys: RunHooks['onRereadKeys'],
   log: Log,
 ) {
-  const checked = checkedBind(bind, { keys: folder, insecure });
-  if (insecure)
-    log(`dpmesh: warning: --insecure: anyone who can reach ${bind} can join this run and read its data`);
-  assertOpenFiles(OWN_FILES + mostShards(shards), 'a coordinator with a worker for each shard');
+  const checked = checkedBind(bind, { keys: folder, insecure }, (line) => log(`dpmesh: warning: ${line}`));
+  assertOpenFiles(COORDINATOR_FILES + mostShards(shards), 'a coordinator with a worker for each shard');
   const keys = folder === undefined ? undefined : await readKeys(folder, onRereadKeys);
   return {
     bind: checked,
@@ -108,10 +106,11 @@ export async function remoteWorkers(
   };
 }
 
-/** An address to which workers connect. UserError if it is none, or open to other machines without keys. */
+/** An address to which workers connect. UserError if it is none, or open to other machines without keys; with `insecure` only a warning. */
 export function checkedBind(
   bind: string,
   { keys, insecure }: { keys?: string | undefined; insecure?: boolean | undefined },
+  warn: Log,
 ): string {
   if (keys !== undefined && insecure)
     throw new UserError('--keys and --insecure exclude each other; leave one out');
@@ -122,6 +121,7 @@ export function checkedBind(
     throw new UserError(
       `--bind ${bind} is open to other machines, without encryption or keys; create keys with dpmesh keygen and pass --keys, bind 127.0.0.1, or accept the risk with --insecure`,
     );
+  if (insecure) warn(`--insecure: anyone who can reach ${bind} can join this run and read its data`);
   return bind.replace('//localhost:', '//127.0.0.1:');
 }
 

@@ -100,7 +100,9 @@ function dealtOut(layout: Layout): Block[][] {
 /** The blocks of each shard, then, as of one more, all blocks of the file. */
 export function unitBlocks(layout: Layout): Block[][] {
   const shards = shardBlocks(layout);
-  return [...shards, shards.flat().sort((a, b) => a.index - b.index)];
+  const all = Array<Block>(blockCount(layout));
+  for (const own of shards) for (const block of own) all[block.index] = block;
+  return [...shards, all];
 }
 
 /** Half of a shard's n sample rows, for replicates of a run: another half for each replicate. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { SHA256_BYTES } from '../base/files.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
@@ -52,8 +53,6 @@ import type { Nd, Tensors } from './tensors.ts';
 export const FORWARD_ROWS = 2048;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
-
-const SHA256_BYTES = 32;
 
 const count = z.int().check(z.nonnegative());
 const positive = z.number().check(z.positive());

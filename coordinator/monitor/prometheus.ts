@@ -116,7 +116,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
   const byWorker = (
     values: readonly (readonly [label: string, value: number])[],
     together: (values: number[]) => number,
-  ): Reading => {
+  ): readonly (readonly [string, number])[] => {
     if (!areMany()) return values;
     const hosts = new Map(server.members().map(({ label, host }) => [label, short(host)]));
     const groups = new Map<string, number[]>();
@@ -181,7 +181,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
           all.map(([label, tasks]) => [label, total(tasks)]),
           sum,
         );
-        return (seconds as [string, number][]).map(([host, value]) => [[host, 'all'], round(value)]);
+        return seconds.map(([host, value]) => [[host, 'all'], round(value)]);
       }
       return all.flatMap(([worker, tasks]) =>
         Array.from(tasks, ([task, seconds]) => [[worker, task], round(seconds)] as const),
@@ -195,11 +195,13 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
       );
     },
     'worker_memory_bytes{worker}': memory(({ memory }) => memory || undefined),
-    'worker_info{worker,host,backend,gpu,version}': () =>
-      (areMany() ? firstOfHosts(present()) : present()).map(({ label, host, backend, gpu, version }) => [
-        [areMany() ? short(host) : label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],
+    'worker_info{worker,host,backend,gpu,version}': () => {
+      const shown = areMany() ? firstOfHosts(present()) : present();
+      return shown.map(({ label, host, backend, gpu, version }) => [
+        [label, ...[host, backend, gpu, version].map((text) => short(text ?? ''))],
         1,
-      ]),
+      ]);
+    },
     'worker_gpu_memory_bytes{worker}': memory(({ gpuMemory }) => gpuMemory?.used),
     'worker_gpu_memory_limit_bytes{worker}': memory(({ gpuMemory }) => gpuMemory?.limit),
     'workers{state}': () => {
@@ -272,9 +274,12 @@ const sum = (values: Iterable<number>): number => {
 };
 const total = (tasks: Map<string, number>) => sum(tasks.values());
 
-const firstOfHosts = (members: MemberView[]) => [
-  ...new Map(members.toReversed().map((member) => [member.host, member])).values(),
-];
+/** Of each host its first worker, under the name of the host. */
+const firstOfHosts = (members: MemberView[]) =>
+  Array.from(new Map(members.toReversed().map((member) => [member.host, member])).values(), (member) => ({
+    ...member,
+    label: short(member.host),
+  }));
 
 /** For each worker, the fraction of time spent computing since the last call that was at least `MIN_INTERVAL_MS` ago. */
 function busyRatiosSinceLastCall(counters: Counters, now: () => number): () => (label: string) => number {

@@ -197,7 +197,7 @@ export function createDispatcher(options: DispatcherOptions) {
       if (hasRoom(worker)) add(worker, index);
     }
     if (streams) {
-      for (const worker of to === undefined ? responsive() : responsive().filter((one) => one === to))
+      for (const worker of responsive().filter((one) => to === undefined || one === to))
         for (const index of round.waiting) {
           if (!hasRoom(worker)) break;
           if (mayTake(worker, index)) add(worker, index);

@@ -3,7 +3,15 @@ import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { isDraft } from '../../base/drafts.ts';
-import { attempted, makeFolder, readWhole, realPath, remove, writeFile } from '../../base/files.ts';
+import {
+  attempted,
+  makeFolder,
+  readWhole,
+  realPath,
+  remove,
+  SHA256_BYTES,
+  writeFile,
+} from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
@@ -19,8 +27,7 @@ import {
 import { isUnchanged, renumberLabels } from '../../model/state.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
-import { nd } from '../../proto/tensors.ts';
-import type { RunConfig } from '../config.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { LabelParts } from '../training/full-pass.ts';
 import { sealed, unsealed } from './checkpoint.ts';
 import type { RunDirectory } from './run-directory.ts';
@@ -32,15 +39,12 @@ import type { RunDirectory } from './run-directory.ts';
 
 /** Lets workers see the folder that they write to. UserError if one does not. */
 export async function showFolder({
-  config,
   out,
   server,
 }: {
-  config: RunConfig;
   out: RunDirectory;
   server: { show(folder: { path: string; token: string }): Promise<void> };
 }): Promise<void> {
-  if (config.labelsOut !== 'shards') return;
   const path = join(out.path, PARTS);
   const token = randomBytes(16).toString('hex');
   makeFolder(path);
@@ -60,7 +64,7 @@ export function removeUnfinishedParts({ path }: RunDirectory): void {
 export function labelParts(out: RunDirectory, key: string): LabelParts {
   const [folder, unfinished] = [join(out.path, PARTS), join(out.path, PARTS, key)];
   /** By their first rows. */
-  const parts = new Map<number, { from: number; to: number; hashes: string[] }>();
+  const parts = new Map<number, PartsIndex['parts'][number]>();
   const saving: Promise<number>[] = [];
   out.assertThere();
   makeFolder(unfinished);
@@ -81,18 +85,19 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
       }
     },
     read(from, to, hashes) {
-      const columns = rowFiles(hashes.length === 4 * 32);
-      const read = columns.map(([tensor, column, dtype], i) => {
-        const path = placeOf(partName(column, from, to));
-        const bytes = readWhole(path, MAX_MESSAGE, { within: out.path });
+      const files: Record<string, { file: string; sha256: string }> = {};
+      const tensors: Tensors = {};
+      for (const [i, [tensor, column, dtype]] of rowFiles(hashes.length / SHA256_BYTES).entries()) {
+        const file = partName(column, from, to);
+        const bytes = readWhole(placeOf(file), MAX_MESSAGE, { within: out.path });
         const hash = createHash('sha256').update(bytes).digest();
-        if (!hash.equals(hashes.subarray(i * 32, (i + 1) * 32)))
-          throw new UserError(`${path} is not as it was written`);
-        return [tensor, nd(rowsIn(bytes, dtype, to - from) as Int32Array)] as const;
-      });
-      const hex = columns.map((_, i) => Buffer.from(hashes.subarray(i * 32, (i + 1) * 32)).toString('hex'));
-      parts.set(from, { from, to, hashes: hex });
-      return Object.fromEntries(read);
+        if (!hash.equals(hashes.subarray(i * SHA256_BYTES, (i + 1) * SHA256_BYTES)))
+          throw new UserError(`${placeOf(file)} is not as it was written`);
+        files[column.replace('.npy', '')] = { file, sha256: hash.toString('hex') };
+        tensors[tensor] = nd(rowsIn(bytes, dtype, to - from) as Int32Array);
+      }
+      parts.set(from, { from, to, ...files } as PartsIndex['parts'][number]);
+      return tensors;
     },
     save(from, to, results, failed) {
       const saved = sealed(encode({}, results)).then((frames) =>
@@ -105,28 +110,22 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
       await Promise.all(saving);
       const inOrder = [...parts.values()].sort((a, b) => a.from - b.from);
       const index: PartsIndex = { rows: inOrder.at(-1)!.to, parts: [] };
-      for (const { from, to, hashes } of inOrder) {
+      for (const { from, to, labels: own, ...others } of inOrder) {
         await yieldToEventLoop();
         out.assertThere();
-        const files = Object.fromEntries(
-          rowFiles(hashes.length === 4).map(([, column], i) => [
-            column.replace('.npy', ''),
-            { file: partName(column, from, to), sha256: hashes[i] },
-          ]),
-        );
-        for (const { file } of Object.values(files).slice(1))
+        for (const { file } of Object.values(others).filter((other) => other !== undefined))
           if (existsSync(join(unfinished, file)))
             attempted(file, 'written', () => renameSync(join(unfinished, file), join(folder, file)));
-        const { file: name } = files.labels;
+        const { file: name } = own;
         // A late worker may still write the other file: this one has the numbers.
         const written = readWhole(join(unfinished, name), MAX_MESSAGE, { within: out.path });
         const labels = rowsIn(written, '<i4', to - from);
         if (!isUnchanged(numbers)) renumberLabels(labels, numbers);
         const file = createNpy(join(folder, name), '<i4', [to - from]);
         file.write(labels, 0);
-        files.labels.sha256 = await file.sha256();
+        const sha256 = await file.sha256();
         file.finish();
-        index.parts.push({ from, to, ...files } as PartsIndex['parts'][number]);
+        index.parts.push({ from, to, labels: { file: name, sha256 }, ...others });
       }
       out.json(PARTS_INDEX, index);
     },

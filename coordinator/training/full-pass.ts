@@ -241,8 +241,8 @@ export async function labelAllRows(
     if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
     seen.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
   }
-  /** Takes what an earlier session has saved of the unit. */
-  async function isSaved(unit: WorkUnit): Promise<boolean> {
+  /** Takes what an earlier session has saved of the unit; false if there is nothing. */
+  async function takeSaved(unit: WorkUnit): Promise<boolean> {
     const saved = parts?.saved(...rowsOf(unit));
     if (!saved || resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
       return false;
@@ -258,7 +258,7 @@ export async function labelAllRows(
   }
   try {
     const missing: WorkUnit[] = [];
-    for (const unit of units) if (!(await isSaved(unit))) missing.push(unit);
+    for (const unit of units) if (!(await takeSaved(unit))) missing.push(unit);
     await dispatcher.round({
       tasks: [task],
       units: missing,

@@ -57,11 +57,19 @@ export async function* rowSlices(
   }
 }
 
-/** The labels of the rows of these numbers, of so many. */
+/** Rows that are read at once where only some are wanted: a few of them take no longer than one. */
+const SPAN_ROWS = 1 << 12;
+
+/** The labels of the rows of these numbers, ascending, of so many. */
 export function labelsAt(run: string, numbers: readonly number[], rows: number): Int32Array {
   const labels = openRows(run, LABELS, '<i4', rows);
   try {
-    return Int32Array.from(numbers, (row) => labels.read(row, 1)[0]);
+    let [start, span] = [0, labels.read(0, 0)];
+    return Int32Array.from(numbers, (row) => {
+      if (row >= start + span.length)
+        [start, span] = [row, labels.read(row, Math.min(SPAN_ROWS, rows - row))];
+      return span[row - start];
+    });
   } finally {
     labels.close();
   }

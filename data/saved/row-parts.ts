@@ -29,8 +29,8 @@ const COLUMNS = [
   ['outliers', OUTLIERS, '|b1'],
 ] as const satisfies readonly (readonly [string, string, WritableDtype])[];
 
-/** The columns of a run, in the order of their hashes. */
-export const rowFiles = (hasOutliers: boolean) => COLUMNS.slice(0, hasOutliers ? 4 : 3);
+/** So many columns, in the order of their hashes: the last one is of runs with outliers. */
+export const rowFiles = (count: number) => COLUMNS.slice(0, count);
 
 const DIGITS = 12;
 const place = (row: number) => String(row).padStart(DIGITS, '0');

@@ -154,12 +154,30 @@ export interface RowReader {
   close(): void;
 }
 
+/** The files of a column: one, or one for each part, with its hash. */
+function filesOf(
+  run: string,
+  name: string,
+  rows: number,
+): { from: number; to: number; file: string; hash?: string }[] {
+  if (existsSync(join(run, name)) || !existsSync(join(run, PARTS_INDEX)))
+    return [{ from: 0, to: rows, file: name }];
+  return readPartsIndex(run, rows).parts.map(({ from, to, ...columns }) => {
+    const file = join(PARTS, partName(name, from, to));
+    return { from, to, file, hash: columns[name.replace('.npy', '') as 'labels'].sha256 };
+  });
+}
+
 /** Opens a column of a run. UserError unless it has an element of this type for each of these rows. */
-export function openRows(run: string, name: string, descr: string, rows: number): RowReader {
+export function openRows(
+  run: string,
+  name: string,
+  descr: string,
+  rows: number,
+  files = filesOf(run, name, rows),
+): RowReader {
   const open = (path: string, length: number) =>
     openOfRun(path, descr, (shape) => String(shape) === String(length), tuple([length]), run);
-  const whole = existsSync(join(run, name)) || !existsSync(join(run, PARTS_INDEX));
-  const parts = whole ? [{ from: 0, to: rows }] : readPartsIndex(run, rows).parts;
   /** The part that was read last: rows are mostly asked for in their order. */
   let last: { from: number; to: number; file: ArrayFile } | null = null;
   const close = () => {
@@ -169,9 +187,8 @@ export function openRows(run: string, name: string, descr: string, rows: number)
   const partOf = (row: number) => {
     if (last && row >= last.from && row < last.to) return last;
     close();
-    const { from, to } = parts.find((part) => row >= part.from && row < part.to)!;
-    const path = whole ? join(run, name) : join(run, PARTS, partName(name, from, to));
-    return (last = { from, to, file: open(path, to - from) });
+    const { from, to, file } = files.find((part) => row >= part.from && row < part.to)!;
+    return (last = { from, to, file: open(join(run, file), to - from) });
   };
   // Says at once what is wrong with a file.
   if (rows) partOf(0);
@@ -194,15 +211,12 @@ export function openRows(run: string, name: string, descr: string, rows: number)
 
 /** A whole column of a run; of parts each has to have the hash that the index has. */
 export function readRows(run: string, name: string, descr: string, rows: number): NumericArray {
-  const reader = openRows(run, name, descr, rows);
+  const files = filesOf(run, name, rows);
+  const reader = openRows(run, name, descr, rows, files);
   try {
-    if (!existsSync(join(run, name)))
-      for (const part of readPartsIndex(run, rows).parts) {
-        const file = join(PARTS, partName(name, part.from, part.to));
-        const { sha256 } = part[name.replace('.npy', '') as 'labels'];
-        if (sha256Of(join(run, file), run) !== sha256)
-          throw runFiles(run).damaged(file, 'its SHA-256 is not the one that the index has');
-      }
+    for (const { file, hash } of files)
+      if (hash !== undefined && sha256Of(join(run, file), run) !== hash)
+        throw runFiles(run).damaged(file, 'its SHA-256 is not the one that the index has');
     return reader.read(0, rows);
   } finally {
     reader.close();

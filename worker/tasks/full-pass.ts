@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempted, WriteError } from '../../base/files.ts';
+import { attempted, SHA256_BYTES, WriteError } from '../../base/files.ts';
 import { createNpy } from '../../data/npy.ts';
 import { partName, rowFiles } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
@@ -130,22 +130,22 @@ async function writePart(
   const [first, last] = [blocks[0], blocks.at(-1)!];
   const [from, to] = [first.start, last.start + last.count];
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
-  const columns = rowFiles('outliers' in rows);
-  const hashes = new Uint8Array(columns.length * 32);
+  const columns = rowFiles(Object.keys(rows).length);
+  const hashes = new Uint8Array(columns.length * SHA256_BYTES);
   try {
     if (attempted(place, 'written', () => realpathSync(place)) !== place)
       throw new LocalTrouble(`${place} is a link, and nothing is written through links`);
     for (const [i, [name, column, dtype]] of columns.entries()) {
       const file = createNpy(join(place, partName(column, from, to)), dtype, [to - from]);
       file.write(rows[name].data, 0);
-      hashes.set(Buffer.from(await file.sha256(), 'hex'), i * 32);
+      hashes.set(Buffer.from(await file.sha256(), 'hex'), i * SHA256_BYTES);
       file.finish();
     }
   } catch (error) {
     // The disk or the network that it is on: another worker may see it.
     throw error instanceof WriteError ? new LocalTrouble(error.message) : error;
   }
-  return nd(hashes, columns.length, 32);
+  return nd(hashes, columns.length, SHA256_BYTES);
 }
 
 /** Adds, by column, Σx of the rows with each label, and after these Σx² of all of them. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmdirSync, statfsSync, statSync, unlinkSync, writeFileSync
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { descriptorLimit } from '../../../base/limits.ts';
+import { COORDINATOR_FILES, descriptorLimit } from '../../../base/limits.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { cachedBytes, cacheFolder } from '../../../data/cache.ts';
 
@@ -11,8 +11,8 @@ const OLDEST_NODE = 20;
 const PORT = 5555;
 const MIN_MEMORY = 2 ** 30;
 const MIN_DISK = 2 ** 30;
-/** Of a coordinator itself; with fewer descriptors than these, it may lack some for its workers. */
-const [OWN_FILES, FEW_FILES] = [64, 1024];
+/** With fewer descriptors, a coordinator may lack some for its workers. */
+const FEW_FILES = 1024;
 
 export function node(): CheckResult {
   const { version, platform, arch, versions } = process;
@@ -45,7 +45,7 @@ export function openFiles(): CheckResult {
   return limit < FEW_FILES
     ? warning(
         'files',
-        `${detail}: a coordinator of about ${Math.max(0, limit - OWN_FILES)} workers`,
+        `${detail}: a coordinator of about ${Math.max(0, limit - COORDINATOR_FILES)} workers`,
         'raise the limit (ulimit -n), or let relays stand for workers (dpmesh relay)',
       )
     : ok('files', detail);
