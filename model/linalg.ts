@@ -160,8 +160,14 @@ export function moveToMean(rows: Float64Array, d: number): Float64Array {
 export function whitenedRows(rows: Float64Array, centre: Float64Array, inverse: Float64Array): Float64Array {
   const d = centre.length;
   const out = new Float64Array(rows.length);
+  const isDiag = isDiagonal(inverse, d);
   for (let at = 0; at < rows.length; at += d)
-    out.set(whitened(inverse, minus(rows.subarray(at, at + d), centre)), at);
+    for (let i = 0; i < d; i++) {
+      let u = 0;
+      for (let j = isDiag ? i : 0, p = isDiag ? i : i * d; j <= i; j++, p++)
+        u += inverse[p] * (rows[at + j] - centre[j]);
+      out[at + i] = u;
+    }
   return out;
 }
 
@@ -177,6 +183,36 @@ export function squaredNorm(inverse: Float64Array, x: Float64Array): number {
       sum += u * u;
     }
   return sum;
+}
+
+/** ‖inverse·x_q − at‖² of four vectors, x[4·D] with x_q in every fourth place from q, into `out`: four sums that do not wait for each other. */
+export function fourSquaredDistances(
+  inverse: Float64Array,
+  at: Float64Array,
+  x: Float64Array,
+  out: Float64Array,
+): void {
+  const d = at.length;
+  const isDiag = isDiagonal(inverse, d);
+  out.fill(0);
+  for (let i = 0; i < d; i++) {
+    let u0 = -at[i];
+    let u1 = u0;
+    let u2 = u0;
+    let u3 = u0;
+    const end = 4 * i;
+    for (let q = isDiag ? end : 0, p = isDiag ? i : i * d; q <= end; q += 4, p++) {
+      const w = inverse[p];
+      u0 += w * x[q];
+      u1 += w * x[q + 1];
+      u2 += w * x[q + 2];
+      u3 += w * x[q + 3];
+    }
+    out[0] += u0 * u0;
+    out[1] += u1 * u1;
+    out[2] += u2 * u2;
+    out[3] += u3 * u3;
+  }
 }
 
 /** inverseᵀ·u: the weights in x of the linear function u·(inverse·x). */

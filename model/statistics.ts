@@ -38,6 +38,40 @@ export function addRow(
   }
 }
 
+/** Adds Σ w_q·φ(x_q) of four rows, full, x[4·D] with x_q in every fourth place from q: T is read and written once for four. */
+function addFour(T: Float64Array, x: Float64Array, w0: number, w1: number, w2: number, w3: number): void {
+  const end = x.length;
+  const d = end / 4;
+  T[0] += w0 + w1 + w2 + w3;
+  for (let a = 0, p = 1 + d; a < end; a += 4) {
+    const v0 = w0 * x[a];
+    const v1 = w1 * x[a + 1];
+    const v2 = w2 * x[a + 2];
+    const v3 = w3 * x[a + 3];
+    T[1 + a / 4] += v0 + v1 + v2 + v3;
+    for (let b = a; b < end; b += 4, p++) T[p] += v0 * x[b] + v1 * x[b + 1] + v2 * x[b + 2] + v3 * x[b + 3];
+  }
+}
+
+/** Adds w_i·φ(x_i) of each of the rows with these numbers to T. */
+export function addRows(
+  T: Float64Array,
+  rows: Float64Array,
+  d: number,
+  cov: Covariance,
+  numbers: Int32Array,
+  weights: Float64Array,
+): void {
+  const fours = cov === 'full' ? numbers.length - (numbers.length % 4) : 0;
+  const x = new Float64Array(4 * d);
+  for (let i = 0; i < fours; i += 4) {
+    for (let q = 0; q < 4; q++)
+      for (let a = 0, at = numbers[i + q] * d; a < d; a++) x[4 * a + q] = rows[at + a];
+    addFour(T, x, weights[i], weights[i + 1], weights[i + 2], weights[i + 3]);
+  }
+  for (let i = fours; i < numbers.length; i++) addRow(T, rows, numbers[i] * d, d, cov, weights[i]);
+}
+
 /** Statistics of the union of two disjoint sets of rows. */
 export function addStatistics(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, p) => value + b[p]);

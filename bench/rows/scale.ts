@@ -36,9 +36,12 @@ const identity = (d: number): Tensors => ({
   below: nd(Float64Array.of(1)),
 });
 
-/** Seconds of CPU and of wall time of a coordinator in a round of statistics of all shards, one for each worker, with keys. */
+/** Shards, of which there is at least one for each worker: a power of two, as `--shards auto` has it. */
+const shardsFor = (workers: number) => 2 ** Math.ceil(Math.log2(workers));
+
+/** Seconds of CPU and of wall time of a coordinator in a round of statistics of all shards, with keys. */
 async function roundsOf({ workers, relays, k, d }: Swarm) {
-  const layout = layoutOf(1000 * workers, d, workers, 0n);
+  const layout = layoutOf(1000 * shardsFor(workers), d, shardsFor(workers), 0n);
   const [own, theirs] = [newKeyPair(), newKeyPair()];
   const log = () => {};
   const server = await startServer({
@@ -62,7 +65,7 @@ async function roundsOf({ workers, relays, k, d }: Swarm) {
     dispatcher.publish('hashes', { blocks: nd(new Uint8Array(blocks * HASH_BYTES), blocks, HASH_BYTES) });
     dispatcher.publish('transform', identity(d));
     const { shapes, params } = clusteringNet(0n, d, [50], k);
-    const units = Array.from({ length: workers }, (_, shard) => ({ shard, from: 0, to: 0 }));
+    const units = Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 }));
     const found: { cpu: number; wall: number }[] = [];
     for (let round = 0; round < WARM_UP + ROUNDS; round++) {
       const net = { widths: nd(Int32Array.from(netWidths(shapes))), nets: nd(Int32Array.of(0)) };

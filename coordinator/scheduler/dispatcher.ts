@@ -93,8 +93,8 @@ export function createDispatcher(options: DispatcherOptions) {
   const cached: CachedShards = new Map();
   const pace = new Pace();
   let { layout } = options;
-  /** The worker that owns each shard. */
-  let owners: (string | null)[] = Array(layout.shards).fill(null);
+  /** The worker that owns each shard, as of the last round that had it. */
+  const owners = new Map<number, string | null>();
   let [versions, rounds] = [0, 0];
   /** Worker-milliseconds in which workers had no units though a round went on, and those that racing has cost. */
   const idleTime = { time: 0, raced: 0, at: 0 };
@@ -166,8 +166,22 @@ export function createDispatcher(options: DispatcherOptions) {
     return responsive.length ? responsive : all;
   }
 
+  /** Assigns the shards of the round: a relay has some of all, which it deals out among its workers. */
   function assignAll(): void {
-    owners = assignShards(owners, responsive(), cached, sizeOf);
+    if (!ongoing) return;
+    const all = ongoing.round.units.map(({ shard }) => shard).filter((shard) => shard < layout.shards);
+    const shards = [...new Set(all)].sort((a, b) => a - b);
+    const place = new Map(shards.map((shard, i) => [shard, i]));
+    // An owner that has no rows of a shard in memory yet is no reason to leave it there: neighbours that are together are added up there.
+    const kept = shards.map((shard) => {
+      const owner = owners.get(shard);
+      return owner && cached.get(owner)?.has(shard) ? owner : null;
+    });
+    const held = [...cached].map(
+      ([worker, own]) => [worker, new Set([...own].flatMap((shard) => place.get(shard) ?? []))] as const,
+    );
+    const assigned = assignShards(kept, responsive(), new Map(held), sizeOf);
+    for (const [i, owner] of assigned.entries()) owners.set(shards[i], owner);
   }
 
   /** Sends waiting units to the owners of their shards; streaming units to any worker with room, owners first. `to`: the only one that can have room. */
@@ -189,7 +203,7 @@ export function createDispatcher(options: DispatcherOptions) {
     const mayTake = (worker: string, index: number) =>
       !round.hasFailed(worker, index) || workers().every((other) => round.hasFailed(other, index));
     for (const index of round.waiting) {
-      const owner = owners[units[index].shard];
+      const owner = owners.get(units[index].shard);
       // Of no shard: any worker takes it.
       if (owner == null || (to !== undefined && (owner !== to || !hasRoom(to)))) continue;
       const others = () => [...responsive(), ...workers()];
@@ -255,7 +269,6 @@ export function createDispatcher(options: DispatcherOptions) {
     round(spec: RoundSpec): Promise<Result[]> {
       if (ongoing) throw new Error('a round is already in progress');
       if (!spec.units.length) return Promise.resolve([]);
-      assignAll();
       return new Promise((resolve, reject) => {
         const rules = options.rules ?? { statesOf, resultCheck };
         const names = new Set(spec.tasks.flatMap(rules.statesOf));
@@ -268,6 +281,7 @@ export function createDispatcher(options: DispatcherOptions) {
         const check = rules.resultCheck(layout, spec.tasks, (name) => states.get(name)!.tensors);
         const round = createRound(++rounds, spec, states, check, options.now());
         ongoing = { round, silences: [], resolve, reject };
+        assignAll();
         dispatch();
       });
     },
@@ -279,6 +293,7 @@ export function createDispatcher(options: DispatcherOptions) {
       const round = ongoing?.round;
       if (!round || round.indicesOf([...units]).some((index) => index >= 0)) return false;
       round.extend(units);
+      assignAll();
       dispatch();
       return true;
     },
@@ -294,7 +309,7 @@ export function createDispatcher(options: DispatcherOptions) {
     /** From now on there are these shards, which nobody has. Only between two rounds. */
     serve(next: Layout): void {
       layout = next;
-      owners = Array(next.shards).fill(null);
+      owners.clear();
     },
     join(worker: string, size = 1): void {
       leave(worker);
@@ -307,8 +322,8 @@ export function createDispatcher(options: DispatcherOptions) {
         lagging: false,
         owed: null,
       });
-      // Only if a shard has no owner: moving a shard means loading its sample again. Between rounds, the next one does so.
-      if (ongoing && owners.includes(null)) assignAll();
+      // Only where there was nobody: moving a shard means loading its sample again. Between rounds, the next one does so.
+      if (progress.size === 1) assignAll();
       dispatch();
     },
     /** Handles the tasks' result for these units, as reported by a worker. */

@@ -104,11 +104,10 @@ export function learnedScale(
 
 /** W = Σ_k π_k Σ_k. */
 export function withinClusters(weights: ArrayLike<number>, covariances: Float64Array[]): Float64Array {
-  return covariances[0].map((_, p) => {
-    let within = 0;
-    for (let k = 0; k < covariances.length; k++) within += weights[k] * covariances[k][p];
-    return within;
-  });
+  const within = new Float64Array(covariances[0].length);
+  for (const [k, own] of covariances.entries())
+    for (let p = 0; p < own.length; p++) within[p] += weights[k] * own[p];
+  return within;
 }
 
 /** log Γ_D(a), the logarithm of the multivariate gamma function; a > (D − 1)/2. */

@@ -3,11 +3,11 @@
  * Rows are [n,D], in float64.
  */
 
-import { dot, squaredNorm, symmetricEigen, whitenedRows, whitener } from '../linalg.ts';
+import { dot, fourSquaredDistances, symmetricEigen, whitened, whitenedRows, whitener } from '../linalg.ts';
 import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
-  addRow,
+  addRows,
   addStatistics,
   type Covariance,
   mean,
@@ -83,28 +83,36 @@ export function responsibilities(
     let constant = Math.log(moments.weight) + own.constant;
     const step = covariance === 'full' ? d + 1 : 1;
     for (let i = 0; i < d; i++) constant += Math.log(inverse[i * step]);
-    return { mean: own.mean, inverse, constant };
+    return { at: whitened(inverse, own.mean), inverse, constant };
   });
   const r = new Float64Array(n * m);
-  const y = new Float64Array(d);
-  let entropy = 0;
-  for (let i = 0; i < n; i++) {
-    const at = i * m;
-    let most = -Infinity;
-    for (let j = 0; j < m; j++) {
-      const { mean, inverse, constant } = forms[j];
-      for (let a = 0; a < d; a++) y[a] = rows[i * d + a] - mean[a];
-      r[at + j] = constant - squaredNorm(inverse, y) / 2;
-      if (r[at + j] > most) most = r[at + j];
-    }
-    let sum = 0;
-    for (let j = 0; j < m; j++) sum += r[at + j] = Math.exp(r[at + j] - most);
-    for (let j = 0; j < m; j++) {
-      const share = (r[at + j] /= sum);
-      if (share > 0) entropy -= share * Math.log(share);
+  const x = new Float64Array(4 * d);
+  const distances = new Float64Array(4);
+  for (let i = 0; i < n; i += 4) {
+    const here = Math.min(4, n - i);
+    for (let q = 0; q < here; q++) for (let a = 0; a < d; a++) x[4 * a + q] = rows[(i + q) * d + a];
+    for (const [j, { at, inverse, constant }] of forms.entries()) {
+      fourSquaredDistances(inverse, at, x, distances);
+      for (let q = 0; q < here; q++) r[(i + q) * m + j] = constant - distances[q] / 2;
     }
   }
-  return { r, entropy };
+  return { r, entropy: normalise(r, m) };
+}
+
+/** Makes responsibilities, [n,m], of logarithms; returns Σ_i H(r_i). */
+function normalise(r: Float64Array, m: number): number {
+  let entropy = 0;
+  for (let at = 0; at < r.length; at += m) {
+    let most = -Infinity;
+    for (let p = at; p < at + m; p++) if (r[p] > most) most = r[p];
+    let sum = 0;
+    for (let p = at; p < at + m; p++) sum += r[p] = Math.exp(r[p] - most);
+    for (let p = at; p < at + m; p++) {
+      r[p] /= sum;
+      if (r[p] > 0) entropy -= r[p] * Math.log(r[p]);
+    }
+  }
+  return entropy;
 }
 
 /** Statistics of rows with these weights, [n,m], for each of m parts. */
@@ -116,14 +124,20 @@ export function softStatistics(
   covariance: Covariance,
 ): Float64Array[] {
   const n = rows.length / d;
-  const T = Array.from({ length: m }, () => new Float64Array(statisticsLength(d, covariance)));
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < m; j++) {
+  const numbers = new Int32Array(n);
+  const weights = new Float64Array(n);
+  return Array.from({ length: m }, (_, j) => {
+    let count = 0;
+    for (let i = 0; i < n; i++) {
       const w = r[i * m + j];
       if (w < NEGLIGIBLE) continue;
-      addRow(T[j], rows, i * d, d, covariance, w);
+      numbers[count] = i;
+      weights[count++] = w;
     }
-  return T;
+    const T = new Float64Array(statisticsLength(d, covariance));
+    addRows(T, rows, d, covariance, numbers.subarray(0, count), weights);
+    return T;
+  });
 }
 
 /** Statistics of all rows together. */

@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cholesky, invertLower, logDet, rank, symmetricEigen } from '../../model/linalg.ts';
+import {
+  cholesky,
+  fourSquaredDistances,
+  invertLower,
+  logDet,
+  rank,
+  squaredNorm,
+  symmetricEigen,
+  whitenedRows,
+  whitener,
+} from '../../model/linalg.ts';
 import { scatter } from '../../model/statistics.ts';
 import {
+  COVARIANCES,
   close,
   normalRows,
   positiveDefinite,
@@ -39,6 +50,28 @@ describe('linalg', () => {
       for (let i = 0; i < d; i++) for (let j = i + 1; j < d; j++) assert.equal(l[i * d + j], 0);
     });
   }
+
+  for (const covariance of COVARIANCES)
+    test(`distances of four vectors at a time, and whitened rows (${covariance})`, () => {
+      for (const d of [1, 3, 8]) {
+        const inverse = whitener(positiveDefinite(d, d, covariance), d, covariance);
+        const [rows, at] = [Float64Array.from(normalRows(1, 4, d)), Float64Array.from(normalRows(2, 1, d))];
+        const u = whitenedRows(rows, at, inverse);
+        const interleaved = rows.map((_, p) => rows[(p % 4) * d + Math.floor(p / 4)]);
+        const found = new Float64Array(4);
+        const noCentre = whitenedRows(at, new Float64Array(d), inverse);
+        fourSquaredDistances(inverse, noCentre, interleaved, found);
+        for (let q = 0; q < 4; q++) {
+          const row = rows.slice(q * d, q * d + d).map((value, j) => value - at[j]);
+          close(found[q], squaredNorm(inverse, row), 1e-12);
+          close(
+            u.slice(q * d, q * d + d).reduce((sum, value) => sum + value ** 2, 0),
+            squaredNorm(inverse, row),
+            1e-12,
+          );
+        }
+      }
+    });
 
   test('factors and their inverses have the bits of plain loops, for any number of columns', () => {
     for (let d = 1; d <= 21; d++) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  addRows,
   addStatistics,
   mean,
   scaleStatistics,
@@ -35,6 +36,18 @@ describe('statistics', () => {
             : Array.from({ length: d }, (_, i) => co(i, i));
         close(mean(T, d), centre, 1e-12);
         close(scatter(T, d, cov), expected, 1e-10);
+      });
+    });
+
+    test(`some rows by their numbers, with weights (${cov})`, () => {
+      forAll([rowsArbitrary(1, 12)], ({ d, rows }) => {
+        const n = rows.length / d;
+        const numbers = Int32Array.from({ length: n + 3 }, (_, i) => (5 * i) % n);
+        const weights = Float64Array.from(numbers, (_, i) => 0.5 + i);
+        const T = new Float64Array(statisticsLength(d, cov));
+        addRows(T, Float64Array.from(rows), d, cov, numbers, weights);
+        const chosen = [...numbers].flatMap((i) => rows.slice(i * d, i * d + d));
+        close(T, statisticsOf(chosen, d, cov, [...weights]), 1e-12);
       });
     });
 

@@ -86,6 +86,51 @@ describe('a round', () => {
     assert.deepEqual(numbersOf(await round), expected(wholeShards(5), 1));
   });
 
+  test('shares out the shards of the round, of which a relay has some of all, neighbours together', async () => {
+    const { dispatcher, start, take } = setUp(16);
+    dispatcher.join('a');
+    dispatcher.join('b');
+    const round = start({ units: wholeShards(16).slice(8, 12) });
+    const messages = take();
+    assert.deepEqual(shardsOf(messages, 'a'), [8, 9]);
+    assert.deepEqual(shardsOf(messages, 'b'), [10, 11]);
+    assert.ok(dispatcher.extend(wholeShards(16).slice(12)));
+    const further = take();
+    assert.equal(shardsOf(further, 'a').length, 2);
+    answerAll(dispatcher, [...messages, ...further]);
+    assert.deepEqual(numbersOf(await round), expected(wholeShards(16).slice(8), 1));
+    void start();
+    const next = take();
+    const kept = [...shardsOf(messages, 'a'), ...shardsOf(further, 'a')];
+    assert.deepEqual(
+      shardsOf(next, 'a').filter((shard) => shard >= 8),
+      kept.sort((a, b) => a - b),
+      'where their rows are in memory',
+    );
+  });
+
+  test('workers that join before any shard is in memory get neighbours', async () => {
+    const { dispatcher, start, take } = setUp(8);
+    for (const worker of ['a', 'b']) {
+      dispatcher.join(worker);
+      const reading = start({ streams: true });
+      for (let sent = take(); sent.length; sent = take()) answerAll(dispatcher, sent);
+      await reading;
+    }
+    for (const worker of ['c', 'd']) dispatcher.join(worker);
+    void start();
+    const messages = take();
+    assert.deepEqual(
+      ['a', 'b', 'c', 'd'].map((worker) => shardsOf(messages, worker)),
+      [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+        [6, 7],
+      ],
+    );
+  });
+
   test('for sums, accepts a result for an aligned range of shards; larger ranges replace smaller ones, nothing counts twice', async () => {
     const { dispatcher, start, take } = setUp(8);
     dispatcher.join('a');
