@@ -29,7 +29,7 @@ import { cholesky, dot, minus, moveToMean } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
-import { mean, scaleStatistics, shift } from '../../../model/statistics.ts';
+import { mean, scaleStatistics, shift, statisticsLength } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import { relearnedPrior } from '../epoch.ts';
 import { totalOf } from '../halves.ts';
@@ -228,7 +228,7 @@ export function splitOverlapping(
     // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
     const logRatio = found.logRatio + gainOfPrior(parts, k);
     let needed = logRatio > -CLOSE ? Math.max(CLOSE, clusterRows.law(k)) : CLOSE;
-    if (logRatio > needed) needed = Math.max(needed, chanceGain(own, alpha, rng));
+    if (logRatio > needed) needed = Math.max(needed, chanceGain(own, logRatio, alpha, rng));
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -271,19 +271,21 @@ function beyondLaw(
   return best;
 }
 
-/** How many Gaussians are drawn; only the first, if the search gains no more than so many nats on that. */
-const [DRAWS, LEAST_NATS] = [5, -10];
+/** How many Gaussians are drawn; only the first, if the split gains more than that by so many standard deviations. */
+const [DRAWS, FAR_BEYOND] = [5, 6];
 
 /**
  * What the same search gains by chance on as many rows of a single Gaussian, by a parametric bootstrap (McLachlan 1987): the mean and three standard
- * deviations of it; 0 where that is far below 0. For 300 rows of 20 columns, where clusters share their covariances, it is 40 nats.
+ * deviations of it; 0 where `logRatio` is far beyond. For 300 rows of 20 columns, where clusters share their covariances, it is 40 nats. Before it is
+ * measured, its standard deviation is taken for that of half of a χ² with as many degrees of freedom as a cluster has numbers.
  */
-function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): number {
+function chanceGain({ rows, priorOf, zeta }: Judged, logRatio: number, alpha: number, rng: Rng): number {
   const prior = priorOf([]);
   const { d, covariance, kinds } = prior;
   if (kinds) return 0;
   const { covariance: own } = pointEstimate(prior, totalOfRows(rows, d, covariance));
   const root = covariance === 'full' ? cholesky(own, d)! : null;
+  const far = FAR_BEYOND * Math.sqrt((statisticsLength(d, covariance) - 1) / 2);
   const gains: number[] = [];
   while (gains.length < DRAWS) {
     const drawn = new Float64Array(rows.length);
@@ -292,8 +294,8 @@ function chanceGain({ rows, priorOf, zeta }: Judged, alpha: number, rng: Rng): n
       for (let i = 0; i < d; i++)
         drawn[at + i] = root ? dot(root.subarray(i * d, i * d + d), z) : Math.sqrt(own[i]) * z[i];
     }
-    gains.push(bestSoftSplit(drawn, priorOf, alpha, zeta, rng)?.logRatio ?? LEAST_NATS);
-    if (gains[0] <= LEAST_NATS) return 0;
+    gains.push(bestSoftSplit(drawn, priorOf, alpha, zeta, rng)?.logRatio ?? 0);
+    if (gains[0] + far < logRatio) return 0;
   }
   return average(gains) + 3 * sampleStandardDeviation(gains);
 }
