@@ -7,7 +7,7 @@ import { sampleThreshold } from '../../coordinator/training/preparation/limits.t
 import { layoutOf } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { rowKernel } from '../../worker/compute/kernels/row-kernel.ts';
-import { type DataFiles, embedding, NotAvailable, scratch, synth, train } from '../dpmesh.ts';
+import { type DataFiles, embedding, NotAvailable, note, scratch, synth, train } from '../dpmesh.ts';
 import { type CliArgs, eventsOf, ofType, workerPids } from '../processes.ts';
 import { python } from '../python.ts';
 import type { BenchmarkRow } from '../report.ts';
@@ -23,6 +23,15 @@ function cpuOf(pid: number): number | null {
     return (Number(user) + Number(system)) / TICKS;
   } catch {
     return null;
+  }
+}
+
+/** The most memory that a process has had so far, bytes. */
+function peakOf(pid: number): number {
+  try {
+    return 1024 * Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return 0;
   }
 }
 
@@ -45,6 +54,7 @@ interface Spent {
 /** Runs `train`; returns what each phase took. CPU time depends less than time on what else runs. */
 async function phasesOf(data: string, flags: CliArgs = []) {
   const samples = new Map<number, { at: number; spent: number }[]>();
+  const peaks = new Map<number, number>();
   let coordinator = 0;
   const { out, epochs } = await train({ data }, ['--workers', WORKERS, '--no-report', ...flags], {
     minutes: 60,
@@ -52,6 +62,7 @@ async function phasesOf(data: string, flags: CliArgs = []) {
       coordinator = pid;
       for (const each of [pid, ...childrenOf(pid)]) {
         const spent = cpuOf(each);
+        peaks.set(each, Math.max(peaks.get(each) ?? 0, peakOf(each)));
         if (spent !== null) samples.set(each, [...(samples.get(each) ?? []), { at: Date.now(), spent }]);
       }
     },
@@ -70,8 +81,12 @@ async function phasesOf(data: string, flags: CliArgs = []) {
     coordinator: until(coordinator, to) - until(coordinator, from),
   });
   const joined = between(0, time('worker'));
+  const memory = {
+    worker: Math.max(...workers.map((pid) => peaks.get(pid)!)),
+    coordinator: peaks.get(coordinator)!,
+  };
   return {
-    epochs,
+    ...{ epochs, memory },
     start: joined.worker + joined.coordinator,
     reading: between(time('worker'), time('start')),
     training: between(time('start'), time('end')),
@@ -205,12 +220,18 @@ const checked = ({ name, what, data, ...job }: Checked): BenchmarkRow => ({
   target: `within ${100 * MOST_OFF} %`,
   onRequest: true,
   async measure() {
-    const { seconds } = await predicted(job);
+    const { seconds, memory } = await predicted(job);
     const flags = job.flags
       ? ['--encoder', job.flags.encoder, '--encoder-epochs', job.flags.encoderEpochs]
       : [];
-    const measured = critical(await phasesOf(await data(), flags));
+    const phases = await phasesOf(await data(), flags);
+    const measured = critical(phases);
     const off = seconds / measured - 1;
+    const megabytes = ({ worker, coordinator }: typeof memory) =>
+      [worker, coordinator].map((bytes) => Math.round(bytes / 1e6)).join(' and ');
+    note(
+      `memory of a worker and of the coordinator: ${megabytes(memory)} MB, ${megabytes(phases.memory)} MB`,
+    );
     return {
       measured: `${seconds.toFixed(0)} s, ${measured.toFixed(0)} s (${off < 0 ? '−' : '+'}${Math.abs(100 * off).toFixed(0)} %)`,
       met: Math.abs(off) <= MOST_OFF,
