@@ -55,7 +55,8 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const shown = shownRows(k);
   const bounds =
     task.far > 0 ? { ...centres, values: take(states.get('far-bounds'), 'rows', 'float32') } : null;
-  const far = farRows(task.far, bounds);
+  const reach = reachOf(dim);
+  const far = farRows(task.far, bounds, reach);
   const priorityOf = priority(context.seed);
   const seenRows: Float32Array[] = [];
   const seenLabels: number[] = [];
@@ -80,16 +81,18 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     distance.set(distancesFrom(centres, rows, z), at);
     for (const [i, label] of z.entries()) {
       confidence[at + i] = r[i * k + label];
-      if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r.subarray(i * k, (i + 1) * k));
+      if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
     }
+    const isFar = bounds && distancesFrom(bounds, rows, z).map((value) => Number(value > reach));
     let first = 0;
     for (const block of batch) {
       const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
       seenRows.push(pick(rows, seen, dim));
       seenLabels.push(...seen.map((i) => z[i]));
-      if (bounds)
+      if (isFar)
         for (let i = first; i < first + block.count; i++)
-          if (counted[i] >= 0) far.add(rows, i, z[i], at + i, () => priorityOf(block.start + i - first));
+          if (isFar[i] && counted[i] >= 0)
+            far.add(rows, i, at + i, () => priorityOf(block.start + i - first));
       first += block.count;
     }
     backend.free(scaled, ...layers);
@@ -103,7 +106,6 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     ...(flags && { outliers: nd(flags) }),
   };
   if (task.parts?.gaussian) {
-    const reach = reachOf(dim);
     for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim, reach);
   }
   return {
@@ -162,6 +164,9 @@ function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array):
   }
 }
 
+/** By how much the sum of a row's responsibilities may differ from 1. */
+const SUM_ERROR = 1e-4;
+
 /** Finds the rows to show of each cluster. */
 function shownRows(k: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
@@ -170,12 +175,15 @@ function shownRows(k: number) {
   const table = <C extends Candidate>(from: C[][], of: (candidate: C) => number): number[] =>
     from.flatMap((list) => Array.from({ length: MOST_SHOWN }, (_, i) => (list[i] ? of(list[i]) : -1)));
   return {
-    /** `r`: the row's responsibilities. */
-    add(label: number, row: number, distance: number, r: Float32Array): void {
+    /** The row's responsibilities begin at `from`. */
+    add(label: number, row: number, distance: number, r: Float32Array, from: number): void {
       keepLeast(exemplars[label], { row, value: distance });
+      const most = r[from + label];
+      // All others together have no more than what is left.
+      if (2 * most - 1 - SUM_ERROR > (border[label][MOST_SHOWN - 1]?.value ?? 1)) return;
       let rival = -1;
-      for (let c = 0; c < k; c++) if (c !== label && (rival < 0 || r[c] > r[rival])) rival = c;
-      const value = Math.fround(r[label] - r[rival]);
+      for (let c = 0; c < k; c++) if (c !== label && (rival < 0 || r[from + c] > r[from + rival])) rival = c;
+      const value = Math.fround(most - r[from + rival]);
       if (rival >= 0 && value >= 0) keepLeast(border[label], { row, value, rival });
     },
     tensors: (): Tensors => ({
@@ -188,18 +196,16 @@ function shownRows(k: number) {
 }
 
 /** Keeps those rows beyond the reach of all clusters that have the least priorities, `most` of them. */
-function farRows(most: number, bounds: Centres | null) {
+function farRows(most: number, bounds: Centres | null, reach: number) {
   let kept: { place: number; priority: number; row: Float32Array }[] = [];
   let all = 0;
-  const reach = bounds ? reachOf(bounds.d) : Infinity;
   const least = () => kept.sort((a, b) => a.priority - b.priority || a.place - b.place).slice(0, most);
   return {
-    /** The row at `at` of these, labelled `label`, at `place` in the unit. */
-    add(rows: Float32Array, at: number, label: number, place: number, priorityOf: () => number): void {
+    /** The row at `at` of these, at `place` in the unit: it is beyond the reach of the cluster that it is labelled with. */
+    add(rows: Float32Array, at: number, place: number, priorityOf: () => number): void {
       const { k, d } = bounds!;
-      const isBeyond = (cluster: number) => distanceFrom(bounds!, cluster, rows, at * d) > reach;
-      if (!isBeyond(label)) return;
-      for (let cluster = 0; cluster < k; cluster++) if (!isBeyond(cluster)) return;
+      for (let cluster = 0; cluster < k; cluster++)
+        if (distanceFrom(bounds!, cluster, rows, at * d) <= reach) return;
       all++;
       kept.push({ place, priority: priorityOf(), row: rows.slice(at * d, (at + 1) * d) });
       if (kept.length >= 2 * most) kept = least();

@@ -8,6 +8,7 @@ import {
   confidenceOf,
   distanceCounts,
   distanceFrom,
+  distancesFrom,
   keepLeast,
   nearestCentres,
   outlierScore,
@@ -88,6 +89,39 @@ describe('centres', () => {
     assert.deepEqual(nearestCentres(reorderedCentres(centres, [1, 0]), 0, 2, 5), [
       { cluster: 1, distance: 10 },
     ]);
+  });
+
+  test('of rows with labels in any order they have the same bits as one by one', () => {
+    for (const [covariance, covariances] of [
+      [
+        'diag',
+        [
+          [4, 1],
+          [1, 9],
+          [1, 1],
+        ],
+      ],
+      [
+        'full',
+        [
+          [4, 1, 1, 2],
+          [1, -0.5, -0.5, 3],
+          [1, 0, 0, 1],
+        ],
+      ],
+    ] as const) {
+      const { weights, means, ...own } = mixture(
+        covariance,
+        covariances.map((values) => [...values]),
+      );
+      const centres = centresOf({ ...own, weights, means: [...means, Float64Array.of(-3, 1)] });
+      const rows = Float32Array.from({ length: 2 * 23 }, normals(3));
+      const labels = Int32Array.from({ length: 23 }, (_, i) => (i % 5 === 0 ? 2 : i % 2));
+      assert.deepEqual(
+        distancesFrom(centres, rows, labels),
+        Float32Array.from(labels, (label, i) => distanceFrom(centres, label, rows, 2 * i)),
+      );
+    }
   });
 
   test('where a cluster is flat, distances are measured along the other columns', () => {
