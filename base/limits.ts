@@ -9,6 +9,9 @@ const GIB = 2 ** 30;
 /** Files and sockets of a coordinator (45 were seen, with page and report) or a relay, beside those of its workers. */
 export const COORDINATOR_FILES = 64;
 
+/** Bytes of the paths of a run's images together: fewer than a string can have. */
+export const MOST_LIST_BYTES = 2 ** 28;
+
 /** Throws a UserError if the process may have fewer files and sockets open than `what` needs. */
 export function assertOpenFiles(needed: number, what: string): void {
   const limit = descriptorLimit();

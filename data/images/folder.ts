@@ -3,8 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { encode } from 'fast-png';
 import { attempted } from '../../base/files.ts';
+import { MOST_LIST_BYTES } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
-import { MOST_LIST_BYTES } from '../saved/row-files.ts';
 
 /** The images in a folder and below it. Row i of the data is image i. */
 export interface ImageFolder {

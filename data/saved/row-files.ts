@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFully, readWhole } from '../../base/files.ts';
+import { MOST_LIST_BYTES } from '../../base/limits.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import { decode } from '../arrays/dtype.ts';
@@ -89,8 +90,6 @@ export const readRowColumn = (run: string, name: string, rows: number): Float32A
 
 /** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */
 export const IMAGES = 'images.txt';
-/** Fewer than a string can have: a run with more does not begin. */
-export const MOST_LIST_BYTES = 2 ** 28;
 
 export const imageLines = (names: readonly string[]): Buffer =>
   Buffer.from(names.map((name) => `${name}\n`).join(''));
