@@ -40,6 +40,13 @@ export const plan = defineCommand({
       choices: ['none', 'autoencoder'],
       default: 'none',
     }),
+    'labels-out': textFlag(
+      'where labels go: files that the coordinator writes, or parts that workers write',
+      {
+        choices: ['file', 'shards'],
+        default: 'file',
+      },
+    ),
     price: numberFlag('money that a worker costs an hour', { defaultDescription: 'none' }),
     json: switchFlag('print one JSON object instead of text'),
   },
@@ -48,7 +55,7 @@ export const plan = defineCommand({
     ['plan --rows 1e6 --columns 784 --dtype u8 --encoder autoencoder', 'two cores'],
   ],
   async handler(values) {
-    const { dtype, encoder, json, gpu: card, link } = values;
+    const { dtype, encoder, json, gpu: card, link, labelsOut } = values;
     const count = (name: 'rows' | 'columns' | 'workers' | 'clusters', least: number, most: number) =>
       validated(integer(least, most), values[name], `--${name}`);
     const [rows, dim, workers, clusters] = [
@@ -62,7 +69,7 @@ export const plan = defineCommand({
     const { GPUS, plan, resourceText } = await import('../coordinator/plan.ts');
     const { layoutOf, layoutProblem } = await import('../model/layout.ts');
     const { sampleThreshold } = await import('../coordinator/training/preparation/limits.ts');
-    const config = await resolveConfig({ data: 'rows.npy', encoder });
+    const config = await resolveConfig({ data: 'rows.npy', encoder, labelsOut });
     const gpu = card === 'none' ? null : (card as keyof typeof GPUS);
 
     const planned = (workers: number) => {

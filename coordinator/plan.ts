@@ -91,9 +91,9 @@ export interface Plan {
 
 const MEGA = 1e6;
 /** Processes that have only begun, and buffers of a file that does not fit into them. */
-const [WORKER_BYTES, COORDINATOR_BYTES, BUFFER_BYTES] = [125 * MEGA, 250 * MEGA, 85 * MEGA];
-/** Of each row at the coordinator: its label, and what is known of its block. */
-const ROW_BYTES = 5;
+const [WORKER_BYTES, COORDINATOR_BYTES, BUFFER_BYTES] = [125 * MEGA, 225 * MEGA, 85 * MEGA];
+/** Of each row at the coordinator: what is known of its block, and of distances. */
+const ROW_BYTES = 1;
 /** Float32 numbers of a sampled row at a worker: the row, its y, and what the nets make of it. */
 const COPIES = 3;
 /** Copies of an encoder's weights and moments, of which both sides hold several while they are exchanged. */
@@ -131,6 +131,7 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
   const isEncoded = config.encoder !== 'none';
   const inner = isEncoded ? (config.latent ?? 10) : layout.dim;
   const graph = mayBeGraph(config, inner);
+  const inParts = config.labelsOut === 'shards';
   const workers = Math.min(cluster.workers, layout.shards);
   const own = rows / workers;
   const columns = inner;
@@ -222,6 +223,9 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
     }),
   );
 
+  // Parts go to the shared folder, from which the coordinator reads them back.
+  const written = inParts ? rows * ARRAY_ROW : 0;
+  const results = rows * (inParts ? ARRAY_ROW : SENT_ROW);
   const operations = graph ? 2 * (columns * d + d * hidden + hidden * clusters) : 2 * clusters * numbers;
   phases.push(
     phase(
@@ -230,15 +234,15 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
         products(own, operations, 2 * (columns + d + hidden + clusters)),
         own * (costs.labelRow + columns * costs.labelValue + (graph ? 0 : numbers * costs.readProduct)),
       ),
-      { link: pass / workers / link },
-      { coordinator: rows * costs.resultRow, 'coordinator-link': (rows * SENT_ROW) / link },
+      { link: (pass + written) / workers / link },
+      { coordinator: rows * (inParts ? costs.partRow : costs.resultRow), 'coordinator-link': results / link },
     ),
-    phase('files', { coordinator: costs.finish + rows * costs.fileRow }),
+    phase('files', { coordinator: costs.finish + rows * (inParts ? costs.indexRow : costs.fileRow) }),
   );
   bytes.read += 2 * pass;
   bytes.sent += out;
-  bytes.received += back + rows * SENT_ROW;
-  bytes.written += rows * (ARRAY_ROW + CSV_ROW);
+  bytes.received += back + results;
+  bytes.written += rows * (inParts ? ARRAY_ROW : ARRAY_ROW + CSV_ROW);
 
   const statistics = DOUBLE * Math.max(moments, clusters * numbers);
   const memory = {

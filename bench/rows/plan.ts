@@ -29,7 +29,7 @@ function cpuOf(pid: number): number | null {
 /** The most memory that a process has had so far, bytes. */
 function peakOf(pid: number): number {
   try {
-    return 1024 * Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    return 1024 * Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
   } catch {
     return 0;
   }
@@ -233,7 +233,7 @@ const checked = ({ name, what, data, ...job }: Checked): BenchmarkRow => ({
       `memory of a worker and of the coordinator: ${megabytes(memory)} MB, ${megabytes(phases.memory)} MB`,
     );
     return {
-      measured: `${seconds.toFixed(0)} s, ${measured.toFixed(0)} s (${off < 0 ? '−' : '+'}${Math.abs(100 * off).toFixed(0)} %)`,
+      measured: `${seconds.toPrecision(3)} s, ${measured.toPrecision(3)} s (${off < 0 ? '−' : '+'}${Math.abs(100 * off).toFixed(0)} %)`,
       met: Math.abs(off) <= MOST_OFF,
     };
   },

@@ -31,7 +31,7 @@ import {
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
-import { bytesOf, type Tensors, take } from '../../proto/tensors.ts';
+import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { sumOfNodes } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -234,12 +234,12 @@ export async function labelAllRows(
           if (flags[at++] && priorityOf(start + i) < below) sampledOutliers[shardOf(start)].push(start + i);
     }
     const index = places.get(placeOf(unit))!;
-    // Copies: they are overwritten, and the part may have yet to be saved.
+    // Copies: they are overwritten, the part may have yet to be saved, and a view would keep all that came with it.
     const own = { T: take(part, 'T', 'float64').slice(), columns: take(part, 'columns', 'float64').slice() };
     sums.add({ from: index, to: index + 1, sums: own });
     shown.add(part, rowAt(blocksOf(unit)));
     if (far > 0) farRows.add(part, rowAt(blocksOf(unit)));
-    seen.set(units[index], { seen: part.seen, seenLabels: part.seenLabels });
+    seen.set(units[index], { seen: copied(part.seen), seenLabels: copied(part.seenLabels) });
   }
   /** Takes what an earlier session has saved of the unit; false if there is nothing. */
   async function takeSaved(unit: WorkUnit): Promise<boolean> {
@@ -301,6 +301,8 @@ export async function labelAllRows(
     shown: shown.result(order),
   };
 }
+
+const copied = ({ shape, data }: Nd): Nd => ({ shape, data: data.slice() });
 
 /** What is new with all that labels depend on. */
 function keyOf(task: Task, layout: Layout, state: Dispatcher['state']): string {
