@@ -92,6 +92,8 @@ export interface Plan {
 const MEGA = 1e6;
 /** Processes that have only begun, and buffers of a file that does not fit into them. */
 const [WORKER_BYTES, COORDINATOR_BYTES, BUFFER_BYTES] = [125 * MEGA, 225 * MEGA, 85 * MEGA];
+/** What the graph takes at the coordinator, beside the covariances of shards. */
+const GRAPH_BYTES = 60 * MEGA;
 /** Of each row at the coordinator: what is known of its block, and of distances. */
 const ROW_BYTES = 1;
 /** Float32 numbers of a sampled row at a worker: the row, its y, and what the nets make of it. */
@@ -252,7 +254,12 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
       (COPIES * FLOAT * sample * columns) / workers +
       Math.ceil(layout.shards / workers) * statistics +
       states / 2,
-    coordinator: COORDINATOR_BYTES + ROW_BYTES * rows + layout.shards * statistics + states,
+    coordinator:
+      COORDINATOR_BYTES +
+      ROW_BYTES * rows +
+      layout.shards * (graph ? DOUBLE * Math.min(columns, MOST_EXACT) ** 2 : statistics) +
+      (graph ? GRAPH_BYTES : 0) +
+      states,
   };
   const spent: Spent = {};
   for (const { seconds, limit } of phases) spent[limit] = (spent[limit] ?? 0) + seconds;

@@ -22,6 +22,8 @@ interface Swarm {
   relays: number;
   k: number;
   d: number;
+  /** So many of the workers, with a relay of their own if there are any, are played by a process of their own. */
+  apart?: number;
 }
 
 /** The transform that leaves rows of d numbers as they are. */
@@ -39,8 +41,11 @@ const identity = (d: number): Tensors => ({
 /** Shards, of which there is at least one for each worker: a power of two, as `--shards auto` has it. */
 const shardsFor = (workers: number) => 2 ** Math.ceil(Math.log2(workers));
 
-/** Seconds of CPU and of wall time of a coordinator in a round of statistics of all shards, with keys. */
-async function roundsOf({ workers, relays, k, d }: Swarm) {
+/** Has `measure` compute rounds of statistics of all shards with such a swarm, with keys. */
+async function withSwarm<T>(
+  { workers, relays, k, d, apart = 0 }: Swarm,
+  measure: (play: { round(): Promise<{ cpu: number; wall: number }>; killApart(): void }) => Promise<T>,
+): Promise<T> {
   const layout = layoutOf(1000 * shardsFor(workers), d, shardsFor(workers), 0n);
   const [own, theirs] = [newKeyPair(), newKeyPair()];
   const log = () => {};
@@ -49,13 +54,20 @@ async function roundsOf({ workers, relays, k, d }: Swarm) {
     readBlocks: async () => new Float32Array(0),
     authenticator: createAuthenticator(own.secret, new Map([[theirs.public, 'swarm']]), log),
   });
-  const processes = relays ? Math.ceil(relays / RELAYS_EACH) : Math.ceil(workers / WORKERS_EACH);
   const key = JSON.stringify({ ...theirs, server: own.public });
+  const play = (workers: number, relays: number) =>
+    spawn(
+      process.execPath,
+      ['--import', 'tsx', 'bench/swarm.ts', server.address, String(workers), String(relays), key],
+      { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+    );
+  const others = { workers: workers - apart, relays: relays && apart ? relays - 1 : relays };
+  const processes = relays ? Math.ceil(relays / RELAYS_EACH) : Math.ceil(workers / WORKERS_EACH);
   const swarm = Array.from({ length: processes }, (_, i) => {
-    const share = (all: number) => String(Math.floor((all + i) / processes));
-    const args = ['--import', 'tsx', 'bench/swarm.ts', server.address, share(workers), share(relays), key];
-    return spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    const share = (all: number) => Math.floor((all + i) / processes);
+    return play(share(others.workers), share(others.relays));
   });
+  if (apart) swarm.push(play(apart, Math.min(1, relays)));
   const present = () =>
     server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
   try {
@@ -66,8 +78,7 @@ async function roundsOf({ workers, relays, k, d }: Swarm) {
     dispatcher.publish('transform', identity(d));
     const { shapes, params } = clusteringNet(0n, d, [50], k);
     const units = Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 }));
-    const found: { cpu: number; wall: number }[] = [];
-    for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+    const round = async () => {
       const net = { widths: nd(Int32Array.from(netWidths(shapes))), nets: nd(Int32Array.of(0)) };
       dispatcher.publish('net', { ...net, params: nd(concat(params, Float32Array)) });
       const [cpu, begun] = [process.cpuUsage(), performance.now()];
@@ -76,14 +87,10 @@ async function roundsOf({ workers, relays, k, d }: Swarm) {
         sampled: units.map(() => 1000),
       });
       const { user, system } = process.cpuUsage(cpu);
-      found.push({ cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 });
-    }
-    const warm = found.slice(WARM_UP);
-    return {
-      cpu: median(warm.map(({ cpu }) => cpu)),
-      wall: median(warm.map(({ wall }) => wall)),
-      memory: process.memoryUsage.rss(),
+      return { cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 };
     };
+    for (let i = 0; i < WARM_UP; i++) await round();
+    return await measure({ round, killApart: () => void swarm.at(-1)!.kill('SIGKILL') });
   } finally {
     for (const each of swarm) each.kill();
     await server.close();
@@ -96,14 +103,45 @@ const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
   target: `≤ ${1000 * most} ms`,
   onRequest: true,
   async measure() {
-    const { cpu, wall, memory } = await roundsOf(swarm);
-    const text = `${Math.round(1000 * cpu)} ms (${wall.toFixed(2)} s of wall time on this machine, which plays the workers too; ${Math.round(memory / 1e6)} MB)`;
+    const found = await withSwarm(swarm, async ({ round }) => {
+      const rounds: Awaited<ReturnType<typeof round>>[] = [];
+      for (let i = 0; i < ROUNDS; i++) rounds.push(await round());
+      return rounds;
+    });
+    const cpu = median(found.map(({ cpu }) => cpu));
+    const wall = median(found.map(({ wall }) => wall));
+    const memory = Math.round(process.memoryUsage.rss() / 1e6);
+    const text = `${Math.round(1000 * cpu)} ms (${wall.toFixed(2)} s of wall time on this machine, which plays the workers too; ${memory} MB)`;
     note(text);
     return { measured: text, met: cpu <= most };
   },
 });
 
+/** Closed connections are to be noticed, and then the round to be complete, within so many seconds each. */
+const [NOTICED, COMPLETE] = [2, 2];
+
+const lostRow = (name: string, swarm: Swarm & { apart: number }): BenchmarkRow => ({
+  name: `scale-${name}`,
+  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}: a round in which ${swarm.apart} of them${swarm.relays ? ', and their relay,' : ''} are killed, and one without`,
+  target: `≤ ${NOTICED + COMPLETE} s more`,
+  onRequest: true,
+  async measure() {
+    const { before, lost } = await withSwarm(swarm, async ({ round, killApart }) => {
+      const before = (await round()).wall;
+      const next = round();
+      killApart();
+      return { before, lost: (await next).wall };
+    });
+    return {
+      measured: `${lost.toFixed(2)} s, ${before.toFixed(2)} s`,
+      met: lost - before <= NOTICED + COMPLETE,
+    };
+  },
+});
+
 export const scaleRows: BenchmarkRow[] = [
+  lostRow('lost', { workers: 1000, relays: 0, k: 50, d: 32, apart: 100 }),
+  lostRow('lost-relay', { workers: 1000, relays: 32, k: 50, d: 32, apart: 32 }),
   swarmRow('direct', { workers: 1000, relays: 0, k: 50, d: 32 }, 1),
   swarmRow('relays', { workers: 1000, relays: 32, k: 50, d: 32 }, 0.05),
   swarmRow('relays-500', { workers: 1000, relays: 32, k: 500, d: 32 }, 0.25),
