@@ -59,13 +59,14 @@ describe('labels in parts', () => {
 
   test('are those of whole files, when a worker was killed, then the run, and it was resumed', async () => {
     const args = trainArgs(data, parts, '--workers', 2, '--labels-out', 'shards', ...flags);
-    // A disk that takes half a second for a part.
+    // A disk on which each process writes one part, and hangs at the next.
     const env = preloading(
       folder,
-      'slow',
+      'hangs',
       `const { renameSync } = fs;
+      let parts = 0;
       fs.renameSync = (from, to) => {
-        if (to.includes('distances-')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+        if (to.includes('distances-') && parts++ > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
         renameSync(from, to);
       };`,
     );
@@ -75,7 +76,8 @@ describe('labels in parts', () => {
     await until('another', () => partsOf(parts, 'sums').length > 1, running);
     await running.killAll();
     const saved = partsOf(parts, 'sums').map((name) => name.replace(/^.*sums-/, ''));
-    assert.ok(saved.length < PARTS, 'it was killed before it was done');
+    // Of two workers and the one that took the place of one.
+    assert.ok(saved.length === 2 || saved.length === 3, `${saved.length} parts`);
     const inodes = (saved: string[]) =>
       partsOf(parts, 'distances')
         .filter((name) => saved.some((rows) => name.endsWith(rows)))
