@@ -185,28 +185,39 @@ export function squaredNorm(inverse: Float64Array, x: Float64Array): number {
   return sum;
 }
 
-/** ‖inverse·x_q − at‖² of four vectors, x[4·D] with x_q in every fourth place from q, into `out`: four sums that do not wait for each other. */
+/** The rows of a lower triangular D×D matrix up to its diagonal, one after the other; a diagonal, given as such, as it is. */
+export function packedLower(a: Float64Array, d: number): Float64Array {
+  if (isDiagonal(a, d)) return a;
+  const out = new Float64Array((d * (d + 1)) / 2);
+  for (let i = 0, p = 0; i < d; i++) for (let j = 0; j <= i; j++) out[p++] = a[i * d + j];
+  return out;
+}
+
+/**
+ * ‖Rx_q − at‖² of four vectors, x[4·D] with x_q in every fourth place from q, into `out`: four sums that do not wait for each other. R, packed as by
+ * `packedLower`, begins at `from`.
+ */
 export function fourSquaredDistances(
-  inverse: Float64Array,
+  root: Float64Array | Float32Array,
+  from: number,
+  covariance: Covariance,
   at: Float64Array,
   x: Float64Array,
   out: Float64Array,
 ): void {
-  const d = at.length;
-  const isDiag = isDiagonal(inverse, d);
   out.fill(0);
-  for (let i = 0; i < d; i++) {
+  for (let i = 0, p = from; i < at.length; i++) {
     let u0 = -at[i];
     let u1 = u0;
     let u2 = u0;
     let u3 = u0;
     const end = 4 * i;
-    for (let q = isDiag ? end : 0, p = isDiag ? i : i * d; q <= end; q += 4, p++) {
-      const w = inverse[p];
-      u0 += w * x[q];
-      u1 += w * x[q + 1];
-      u2 += w * x[q + 2];
-      u3 += w * x[q + 3];
+    for (let j = covariance === 'full' ? 0 : end; j <= end; j += 4, p++) {
+      const r = root[p];
+      u0 += r * x[j];
+      u1 += r * x[j + 1];
+      u2 += r * x[j + 2];
+      u3 += r * x[j + 3];
     }
     out[0] += u0 * u0;
     out[1] += u1 * u1;

@@ -5,8 +5,8 @@ import { ALARMS } from '../model/stream/drift.ts';
 /** Lines of events.jsonl: what they have, and their reading, with distrust, as the file may be damaged, or that of somebody else. */
 
 /**
- * How workers leave. `exited`: also after a task failed; `disconnected`: its connection was closed, and it did not come back; `stalled`: did not read what it was sent; `cut`: the list of keys has
- * changed, or its own data file is no longer used; `refused`: sent a result that cannot be right.
+ * How workers leave. `exited`: also after a task failed; `disconnected`: its connection was closed, and it did not come back; `stalled`: did not
+ * read what it was sent; `cut`: the list of keys has changed, or its own data file is no longer used; `refused`: sent a result that cannot be right.
  */
 export const DEPARTURES = [
   'killed',

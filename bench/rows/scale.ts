@@ -38,15 +38,15 @@ const identity = (d: number): Tensors => ({
   below: nd(Float64Array.of(1)),
 });
 
-/** Shards, of which there is at least one for each worker: a power of two, as `--shards auto` has it. */
-const shardsFor = (workers: number) => 2 ** Math.ceil(Math.log2(workers));
+/** At least a shard for each worker, and a power of two, so that relays have aligned ranges of them. */
+const enoughShards = (workers: number) => 2 ** Math.ceil(Math.log2(workers));
 
 /** Has `measure` compute rounds of statistics of all shards with such a swarm, with keys. */
 async function withSwarm<T>(
   { workers, relays, k, d, apart = 0 }: Swarm,
   measure: (play: { round(): Promise<{ cpu: number; wall: number }>; killApart(): void }) => Promise<T>,
 ): Promise<T> {
-  const layout = layoutOf(1000 * shardsFor(workers), d, shardsFor(workers), 0n);
+  const layout = layoutOf(1000 * enoughShards(workers), d, enoughShards(workers), 0n);
   const [own, theirs] = [newKeyPair(), newKeyPair()];
   const log = () => {};
   const server = await startServer({

@@ -1,5 +1,5 @@
 import { asDistance } from '../gaussian/columns.ts';
-import { cholesky, invertLower } from '../linalg.ts';
+import { cholesky, fourSquaredDistances, invertLower, packedLower } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';
 import type { Covariance } from '../statistics.ts';
@@ -41,12 +41,9 @@ function precisionRoot(covariance: Float64Array, d: number, kind: Covariance): F
   const inverse = (variance: number) => (variance > 0 ? 1 / Math.sqrt(variance) : 0);
   if (kind === 'diag') return covariance.map(inverse);
   const factor = cholesky(covariance, d);
-  const full = factor && invertLower(factor, d);
-  const root = new Float64Array((d * (d + 1)) / 2);
-  for (let i = 0, p = 0; i < d; i++)
-    for (let j = 0; j <= i; j++, p++)
-      root[p] = full ? full[i * d + j] : i === j ? inverse(covariance[i * d + i]) : 0;
-  return root;
+  const root = factor ? invertLower(factor, d) : new Float64Array(d * d);
+  if (!factor) for (let p = 0; p < root.length; p += d + 1) root[p] = inverse(covariance[p]);
+  return packedLower(root, d);
 }
 
 /** The Mahalanobis distance ‖R(x − μ)‖ of the row x that starts at `at` from the centre of a cluster. */
@@ -102,6 +99,7 @@ export function distancesFrom(centres: Centres, rows: Float32Array, labels: Arra
   const out = new Float32Array(labels.length);
   const inOrder = rowsInOrder(labels, k);
   const x = new Float64Array(4 * d);
+  const origin = new Float64Array(d);
   const squares = new Float64Array(4);
   for (let first = 0, after = 0; first < out.length; first = after) {
     const cluster = labels[inOrder[first]];
@@ -110,7 +108,7 @@ export function distancesFrom(centres: Centres, rows: Float32Array, labels: Arra
     const mean = cluster * centreWidth(d, covariance);
     for (let q = 0; first + q < after; q++)
       for (let i = 0, at = inOrder[first + q] * d; i < d; i++) x[4 * i + q] = rows[at + i] - values[mean + i];
-    fourSquares(values, mean + d, covariance, x, squares);
+    fourSquaredDistances(values, mean + d, covariance, origin, x, squares);
     for (let q = 0; first + q < after; q++)
       out[inOrder[first + q]] = Math.min(Math.sqrt(squares[q]), MAX_FLOAT32);
   }
@@ -125,34 +123,6 @@ function rowsInOrder(labels: ArrayLike<number>, k: number): Int32Array {
   const out = new Int32Array(labels.length);
   for (let i = 0; i < labels.length; i++) out[next[labels[i]]++] = i;
   return out;
-}
-
-/** ‖Rx_q‖² of four vectors, x[4·D] with x_q in every fourth place from q; R begins at `at`. */
-function fourSquares(
-  values: Float32Array,
-  at: number,
-  covariance: Covariance,
-  x: Float64Array,
-  out: Float64Array,
-): void {
-  out.fill(0);
-  for (let i = 0, p = at; i < x.length; i += 4) {
-    let u0 = 0;
-    let u1 = 0;
-    let u2 = 0;
-    let u3 = 0;
-    for (let j = covariance === 'full' ? 0 : i; j <= i; j += 4, p++) {
-      const r = values[p];
-      u0 += r * x[j];
-      u1 += r * x[j + 1];
-      u2 += r * x[j + 2];
-      u3 += r * x[j + 3];
-    }
-    out[0] += u0 * u0;
-    out[1] += u1 * u1;
-    out[2] += u2 * u2;
-    out[3] += u3 * u3;
-  }
 }
 
 /** The centres in another order. */

@@ -3,7 +3,15 @@
  * Rows are [n,D], in float64.
  */
 
-import { dot, fourSquaredDistances, symmetricEigen, whitened, whitenedRows, whitener } from '../linalg.ts';
+import {
+  dot,
+  fourSquaredDistances,
+  packedLower,
+  symmetricEigen,
+  whitened,
+  whitenedRows,
+  whitener,
+} from '../linalg.ts';
 import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
@@ -83,7 +91,7 @@ export function responsibilities(
     let constant = Math.log(moments.weight) + own.constant;
     const step = covariance === 'full' ? d + 1 : 1;
     for (let i = 0; i < d; i++) constant += Math.log(inverse[i * step]);
-    return { at: whitened(inverse, own.mean), inverse, constant };
+    return { at: whitened(inverse, own.mean), root: packedLower(inverse, d), constant };
   });
   const r = new Float64Array(n * m);
   const x = new Float64Array(4 * d);
@@ -91,8 +99,8 @@ export function responsibilities(
   for (let i = 0; i < n; i += 4) {
     const here = Math.min(4, n - i);
     for (let q = 0; q < here; q++) for (let a = 0; a < d; a++) x[4 * a + q] = rows[(i + q) * d + a];
-    for (const [j, { at, inverse, constant }] of forms.entries()) {
-      fourSquaredDistances(inverse, at, x, distances);
+    for (const [j, { at, root, constant }] of forms.entries()) {
+      fourSquaredDistances(root, 0, covariance, at, x, distances);
       for (let q = 0; q < here; q++) r[(i + q) * m + j] = constant - distances[q] / 2;
     }
   }

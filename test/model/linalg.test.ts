@@ -5,6 +5,7 @@ import {
   fourSquaredDistances,
   invertLower,
   logDet,
+  packedLower,
   rank,
   squaredNorm,
   symmetricEigen,
@@ -60,7 +61,7 @@ describe('linalg', () => {
         const interleaved = rows.map((_, p) => rows[(p % 4) * d + Math.floor(p / 4)]);
         const found = new Float64Array(4);
         const noCentre = whitenedRows(at, new Float64Array(d), inverse);
-        fourSquaredDistances(inverse, noCentre, interleaved, found);
+        fourSquaredDistances(packedLower(inverse, d), 0, covariance, noCentre, interleaved, found);
         for (let q = 0; q < 4; q++) {
           const row = rows.slice(q * d, q * d + d).map((value, j) => value - at[j]);
           close(found[q], squaredNorm(inverse, row), 1e-12);

@@ -83,15 +83,15 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       confidence[at + i] = r[i * k + label];
       if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
     }
-    const isFar = bounds && distancesFrom(bounds, rows, z).map((value) => Number(value > reach));
+    const fromBounds = bounds && distancesFrom(bounds, rows, z);
     let first = 0;
     for (const block of batch) {
       const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
       seenRows.push(pick(rows, seen, dim));
       seenLabels.push(...seen.map((i) => z[i]));
-      if (isFar)
+      if (fromBounds)
         for (let i = first; i < first + block.count; i++)
-          if (isFar[i] && counted[i] >= 0)
+          if (fromBounds[i] > reach && counted[i] >= 0)
             far.add(rows, i, at + i, () => priorityOf(block.start + i - first));
       first += block.count;
     }
