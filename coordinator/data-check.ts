@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
 import { assertUnchanged, blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
-import { type Block, block, blockCount, type Layout, shardBlocks, unitBlocks } from '../model/layout.ts';
+import { type Block, block, blockCount, type Layout, unitBlocks } from '../model/layout.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 
 export interface DataCheckOptions {
@@ -22,10 +22,10 @@ export interface DataCheck {
   /** Starts to read, as the workers do. */
   begin(): void;
   /**
-   * Compares the hashes of all blocks, which the workers `by` have found for each shard. Returns the shards that have to be
+   * Compares the hashes of all blocks, which the workers `by` have found for each unit. Returns which units have to be
    * read again: those of workers that did not read the coordinator's rows. Rejects with a UserError if the file has changed.
    */
-  staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
+  staleUnits(hashes: Uint8Array, units: readonly (WorkUnit & { by: string })[]): Promise<number[]>;
   /** Stops reading. */
   stop(): void;
 }
@@ -61,14 +61,14 @@ export function createDataCheck({ source, layout, path, misread }: DataCheckOpti
       reading ??= read();
       reading.catch(() => {});
     },
-    async staleShards(found, by) {
+    async staleUnits(found, units) {
       check.begin();
       await reading;
       /** By worker, the first of its blocks that differs. */
       const stale = new Map<string, Block>();
-      for (const [shard, blocks] of shardBlocks(layout).entries()) {
-        const other = blocks.find((block) => !isHashOf(block, hashes[block.index], found));
-        if (other && !stale.has(by[shard])) stale.set(by[shard], other);
+      for (const unit of units) {
+        const other = blocksOf(unit, layout).find((block) => !isHashOf(block, hashes[block.index], found));
+        if (other && !stale.has(unit.by)) stale.set(unit.by, other);
       }
       for (const [worker, block] of stale) {
         const again = blockHash(await source.read(block.start, block.count));
@@ -76,7 +76,7 @@ export function createDataCheck({ source, layout, path, misread }: DataCheckOpti
           throw new UserError(`${path} has changed in ${describeBlock(block)}: start a new run`);
         misread(worker, `${describeBlock(block)} differs from that of ${path} at the coordinator`);
       }
-      return by.flatMap((worker, shard) => (stale.has(worker) ? [shard] : []));
+      return units.flatMap(({ by }, i) => (stale.has(by) ? [i] : []));
     },
     stop() {
       isStopped = true;

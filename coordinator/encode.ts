@@ -26,7 +26,10 @@ import { publishHashes } from './training/publish.ts';
 type Rows = Pick<RunState, 'source' | 'layout'>;
 
 /** The layout in which an encoder is trained, and all rows are encoded. */
-const inTraining = (layout: Layout): Layout => ({ ...layout, shards: encoderShards(layout) });
+const inTraining = ({ config }: Pick<RunContext, 'config'>, layout: Layout): Layout => ({
+  ...layout,
+  shards: encoderShards(config, layout),
+});
 
 /**
  * The stages of a run that learns features: the encoder's training, the latent vectors of all rows, and, after these are clustered, the
@@ -40,7 +43,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
 
   function serveRows(encoding: Encoding): void {
     if (served === 'rows in training') return;
-    const training = inTraining(layout);
+    const training = inTraining(context, layout);
     if (served === 'vectors' || training.shards !== layout.shards) serve(source, training);
     served = 'rows in training';
     publishInput(context, encoding);
@@ -77,7 +80,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
       const startedAt = performance.now();
       const before = server.traffic();
       const encoding = state.encoding!;
-      const trained = await trainer.encoderEpoch(config, inTraining(layout), encoding);
+      const trained = await trainer.encoderEpoch(config, inTraining(context, layout), encoding);
       const after = server.traffic();
       const { tasks, workers } = server.usage();
       const { epochs } = passesOf(config, encoding.alternation);
@@ -101,7 +104,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
         // Checkpoints of clusters are of other vectors.
         await checkpoints.clear();
         serveRows(encoding);
-        await encodeAll(dispatcher, inTraining(layout), encoding.state, out);
+        await encodeAll(dispatcher, inTraining(context, layout), encoding.state, out);
         encoding = { ...encoding, codes: out.hashes()[CODES] };
         checkpoints.offer(encoderCheckpoint(context, encoding), true);
       }
@@ -147,9 +150,9 @@ export async function encodeRows(
   name: string,
 ): Promise<Rows> {
   const { dispatcher, out, serve } = context;
-  serve(source, inTraining(layout));
+  serve(source, inTraining(context, layout));
   publishInput(context, encoding);
-  await encodeAll(dispatcher, inTraining(layout), encoding.state, out, name);
+  await encodeAll(dispatcher, inTraining(context, layout), encoding.state, out, name);
   return serveVectors(context, layout, name);
 }
 

@@ -7,7 +7,7 @@ import { statisticsLength } from '../model/statistics.ts';
 import type { RunConfig } from './config.ts';
 import { COSTS } from './costs.ts';
 import { encoderShards } from './encoder/train-encoder.ts';
-import { MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/moments.ts';
+import { isSent, MOST_EXACT, mayBeGraph, momentsCovariance } from './training/reading/moments.ts';
 import { rowsPerCluster } from './training/sample.ts';
 
 /** What a run will need, from what its pieces cost (docs/scale.md): for `dpmesh plan` and --dry-run. */
@@ -134,8 +134,9 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
   const inner = isEncoded ? (config.latent ?? 10) : layout.dim;
   const graph = mayBeGraph(config, inner);
   const inParts = config.labelsOut === 'shards';
+  /** Those that train; all read. */
   const workers = Math.min(cluster.workers, layout.shards);
-  const own = rows / workers;
+  const own = rows / cluster.workers;
   const columns = inner;
   const valueBytes = isEncoded ? FLOAT : job.valueBytes;
   const d = graph ? Math.min(columns, AXES) : (pcaAxes(config.transform) ?? columns);
@@ -163,8 +164,8 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
   if (isEncoded) {
     const widths = autoencoderWidths(layout.dim, config.encoderHidden, inner);
     const weights = parameters(widths);
-    const shards = encoderShards(layout);
-    const at = Math.min(workers, shards);
+    const shards = encoderShards(config, layout);
+    const at = Math.min(cluster.workers, shards);
     const state = 3 * FLOAT * weights;
     const rounds =
       config.encoderEpochs * Math.max(1, rows / shards / config.encoderBatch / config.encoderSteps);
@@ -184,7 +185,7 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
       phase(
         'encoding',
         andCore(products(own, (FORTH * weights) / 2, inner + layout.dim), own * layout.dim * costs.readValue),
-        { link: read / workers / link },
+        { link: read / cluster.workers / link },
         { coordinator: rows * costs.resultRow, 'coordinator-link': (rows * inner * FLOAT) / link },
       ),
     );
@@ -203,9 +204,13 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
         core: own * (columns * costs.readValue + moments * costs.readProduct),
         coordinator: graph ? Math.min(columns, MOST_EXACT) ** 2 * costs.axesPair : 0,
       },
-      { link: pass / workers / link },
+      { link: pass / cluster.workers / link },
     ),
   );
+  if (isSent({ ...layout, dim: columns }, job.sample / rows)) {
+    bytes.sent += FLOAT * job.sample * columns;
+    bytes.received += FLOAT * job.sample * columns;
+  }
 
   const epochs = PAIR * (Math.ceil(Math.log2(clusters)) + MORE_PAIRS);
   const net = 3 * FLOAT * parameters([d, hidden, clusters]);
@@ -236,7 +241,7 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
         products(own, operations, 2 * (columns + d + hidden + clusters)),
         own * (costs.labelRow + columns * costs.labelValue + (graph ? 0 : numbers * costs.readProduct)),
       ),
-      { link: (pass + written) / workers / link },
+      { link: (pass + written) / cluster.workers / link },
       { coordinator: rows * (inParts ? costs.partRow : costs.resultRow), 'coordinator-link': results / link },
     ),
     phase('files', { coordinator: costs.finish + rows * (inParts ? costs.indexRow : costs.fileRow) }),

@@ -3,7 +3,7 @@ import { sampledColumns } from '../data/sampled-columns.ts';
 import type { Source } from '../data/source.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { atomOf, gridStep } from '../model/grid.ts';
-import { block } from '../model/layout.ts';
+import { block, type Layout } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
 import {
@@ -20,7 +20,7 @@ import { runFile } from './storage/run-file.ts';
 import { sampleThreshold } from './training/preparation/limits.ts';
 import type { PrepareInput } from './training/preparation/prepare.ts';
 import { publishTransform } from './training/publish.ts';
-import { type DataMoments, FEW_COLUMNS, isGraph } from './training/reading/moments.ts';
+import { type DataMoments, FEW_COLUMNS, isGraph, momentsRound } from './training/reading/moments.ts';
 
 /**
  * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior
@@ -55,7 +55,10 @@ export function readStage(context: RunContext): RunStage {
       if (isInParts(context)) await showFolder(context);
       // Made before there were latent vectors, the file does not describe them yet.
       if (encoding) out.json('run.json', runFile(metadata, null));
-      if (isFirst) announce(context, clusters, clusters?.mixture.k ?? run.likelihood.initK, sampled);
+      if (isFirst) {
+        announce(context, clusters, clusters?.mixture.k ?? run.likelihood.initK, sampled);
+        noteIdle(context, layout);
+      }
       isFirst = false;
       const { why } = run;
       if (!isRead && why !== null) emit({ type: 'likelihood', likelihood: run.likelihood.name, why });
@@ -81,6 +84,15 @@ export function announce(
   const from = (clusters && resume?.from?.path) ?? null;
   if (resume) emit({ type: 'resume', epoch: clusters?.epoch ?? 0, k, from });
   else emit({ type: 'start', rows, dim, sample, shards });
+}
+
+/** Says so where there are more workers than can train. */
+function noteIdle({ server, warn }: RunContext, { shards }: Layout): void {
+  const all = server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
+  if (all > shards)
+    warn(
+      `all ${all} workers read and label rows, but clusters are trained by at most ${shards}, one for each shard; --shards ${2 ** Math.ceil(Math.log2(all))} would let all of them do so, with another result`,
+    );
 }
 
 /** Shows the clusters of a checkpoint, which is saved. */
@@ -141,9 +153,9 @@ export function assertUnchanged(
     );
 }
 
-/** Reads all rows for the first time: the moments round. Those with a priority below `sample` are kept by the workers. */
+/** Reads all rows for the first time: the moments round. */
 export async function firstReading(
-  { config, trainer, source: raw, check }: Pick<RunContext, 'config' | 'trainer' | 'source' | 'check'>,
+  { config, reading, source: raw, check }: Pick<RunContext, 'config' | 'reading' | 'source' | 'check'>,
   { source, layout }: Pick<RunState, 'source' | 'layout'>,
   sample = sampleThreshold(config, layout),
 ): Promise<DataMoments> {
@@ -152,5 +164,5 @@ export async function firstReading(
     Math.abs(value) <= MAX_MAGNITUDE ? value : 0,
   );
   if (source === raw) check?.begin();
-  return trainer.read({ config, layout, origin, sample });
+  return momentsRound(reading, { config, layout, origin, sample });
 }

@@ -26,7 +26,7 @@ import type { RunDirectory } from './storage/run-directory.ts';
 import { type RunMetadata, withAbsolutePaths } from './storage/run-file.ts';
 import type { Trainer, TrainerHost } from './trainer.ts';
 import type { FullPassResult } from './training/full-pass.ts';
-import type { DataMoments } from './training/reading/moments.ts';
+import type { DataMoments, Reading } from './training/reading/moments.ts';
 import type { Prepared } from './training/run-context.ts';
 import type { Observer } from './training/train.ts';
 
@@ -115,6 +115,7 @@ export interface RunInput {
 /** The input, and what its stages share. */
 export interface RunContext extends Omit<RunInput, 'trainerFor'> {
   trainer: Trainer;
+  reading: Reading;
   /** Its errors name the data. */
   dispatcher: Dispatcher;
   /** The totals of all sessions so far. */

@@ -13,7 +13,7 @@ import {
 } from './run-state.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
-import type { TrainerHost } from './trainer.ts';
+import type { Reading } from './training/reading/moments.ts';
 import { updateStages } from './update.ts';
 
 /**
@@ -27,14 +27,14 @@ export async function planOf(input: RunInput) {
   const dispatcher = aboutData(server.dispatcher, config.data);
   /** The rows that are read now. */
   let read = source;
-  const host: TrainerHost = {
-    ...{ publish: dispatcher.publish, round: dispatcher.round, emit, warn },
+  const { publish, round } = dispatcher;
+  const reading: Reading = {
+    ...{ publish, round, hold: server.hold, describe: server.describe },
     diagnose: (row, max) => diagnoseRow(read, row, max),
-    staleShards: async (hashes, by) => (read === source && check?.staleShards(hashes, by)) || [],
-    describe: async (worker) => server.describe(worker),
+    staleUnits: async (hashes, units) => (read === source && check?.staleUnits(hashes, units)) || [],
   };
   const context: RunContext = {
-    ...{ ...input, dispatcher, trainer: input.trainerFor(host) },
+    ...{ ...input, dispatcher, reading, trainer: input.trainerFor({ publish, round, emit, warn }) },
     serve(next, layout) {
       read = next;
       input.serve(next, layout);

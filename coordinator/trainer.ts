@@ -29,19 +29,14 @@ import {
   type Unchanged,
 } from './training/preparation/prepare.ts';
 import { prepareByClusters } from './training/preparation/reconsider.ts';
-import {
-  type DataMoments,
-  type MomentsRequest,
-  momentsRound,
-  type Reading,
-} from './training/reading/moments.ts';
+import type { DataMoments, MomentsRequest } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
 import type { Before, Prepared, Run } from './training/run-context.ts';
 import { runBy, type Training, trainingOf } from './training/train.ts';
 
 /** What the training has done by the main thread, which has the sockets, the files and the page. */
-export type TrainerHost = Reading & Preparing;
+export type TrainerHost = Preparing;
 
 /**
  * What a run computes of clusters and encoder, with one set of clusters in training at a time; only labels and latent vectors of all rows
@@ -60,8 +55,6 @@ export function createTrainer(host: TrainerHost) {
     return { ...rest, likelihood: { name: likelihood.name, initK: likelihood.initK } };
   }
   return {
-    /** Reads all rows for the first time. */
-    read: (request: MomentsRequest): Promise<DataMoments> => momentsRound(host, request),
     setOutliersApart: (request: Omit<MomentsRequest, 'origin'>, data: DataMoments): Promise<DataMoments> =>
       setOutliersApart({ ...request, dispatcher: host }, data),
     /** `known`: the likelihood that an earlier session has decided on. */

@@ -4,7 +4,7 @@ import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 9;
+export const PROTOCOL = 10;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));
@@ -104,7 +104,10 @@ export const fromWorker = z.discriminatedUnion('type', [
     local: z.optional(z.boolean()),
     message: text.check(z.overwrite(printable)),
   }),
-  /** Asks for the rows of blocks, as the worker cannot read the file. */
+  /**
+   * Asks for the rows of blocks, as the worker cannot read the file; or, with `sample`, for those of a shard whose priority is below
+   * `below`, as other workers read them.
+   */
   z.object({
     type: z.literal('fetch'),
     request: count,
@@ -112,6 +115,7 @@ export const fromWorker = z.discriminatedUnion('type', [
       .array(count)
       .check(z.maxLength(MOST_FETCHED))
       .check(z.refine((blocks) => new Set(blocks).size === blocks.length)),
+    sample: z.optional(z.object({ shard: count, below: z.number() })),
   }),
   /** Answers a `folder`. `problem`: why the worker cannot write there. */
   z.object({ type: z.literal('sees'), problem: z.optional(text.check(z.overwrite(oneLine))) }),
@@ -165,6 +169,7 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     /** Those of them that this worker does not have yet; their tensors are named `state/name`. */
     states: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
   }),
+  /** Answers a `fetch`; without rows if it was for a sample that the coordinator does not have. */
   z.object({
     type: z.literal('rows'),
     request: count,

@@ -58,8 +58,8 @@ export const uint8 = specOf('uint8');
 export const label = specOf('label');
 
 const finite: Values = { text: '', hold: (values) => every(values, Number.isFinite) };
-/** Also NaN and ±∞: of nets, whose training may diverge. */
-export const diverging: Values = { text: 'any', hold: () => true };
+/** Also NaN and ±∞: of nets, whose training may diverge, and of rows as they are in a file. */
+export const anyNumbers: Values = { text: 'any', hold: () => true };
 /** ±∞ where there are no rows. */
 export const extreme: Values = {
   text: 'not NaN',

@@ -8,10 +8,10 @@ import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
 import {
+  anyNumbers,
   between,
   bytesOfSpecs,
   counts,
-  diverging,
   extreme,
   float32,
   float64,
@@ -159,8 +159,8 @@ const stepResults = (
 ): TensorSpecs => {
   const names = average === 'gradients' ? ['gradients'] : ['params', 'first', 'second'];
   return {
-    ...Object.fromEntries(names.map((name) => [name, float64([size], diverging)])),
-    loss: float64([1], diverging),
+    ...Object.fromEntries(names.map((name) => [name, float64([size], anyNumbers)])),
+    loss: float64([1], anyNumbers),
     count: float64([nets], counts),
     shards: float64([1], counts),
   };
@@ -183,18 +183,24 @@ const clustersOfLatent = (task: { byMixture?: boolean | undefined }) => ({
 
 const TASKS = {
   moments: task({
-    parameters: { normalize: z.boolean(), diagonal: z.boolean(), sample: share },
+    parameters: {
+      ...{ normalize: z.boolean(), diagonal: z.boolean(), sample: share },
+      /** Rows of the sample are results; else the worker keeps them. */
+      sends: z.boolean(),
+    },
     ...{ rows: 'blocks', sums: false },
     reads: () => ({ origin: STATES.origin }),
     sizes: statistics('dim'),
-    results: () => ({
+    results: ({ sends }) => ({
       T: float64(['P']),
       min: float64(['dim'], extreme),
       max: float64(['dim'], extreme),
       hashes: uint8(['unitBlocks', HASH_BYTES]),
       /** Rows in the sample, bad rows, and the first of these; -1: there are none. */
       counts: float64([3], whole(-1, 'rows+1')),
+      ...(sends && { sampled: float32(['own', 'dim'], anyNumbers) }),
     }),
+    limits: ({ sample }, { n }) => ({ own: mostSampled(n, sample) }),
     isPossible({ counts: { data }, min, max }, { n, rows }) {
       const [kept, bad, first] = data;
       if (!(kept >= 0 && kept <= n && bad >= 0 && bad <= n && first < rows)) return false;
@@ -260,14 +266,14 @@ const TASKS = {
     reads: () => ({ ...sample, net }),
     sizes: statistics('D'),
     largest: ({ block }, { rows, widest, P }) => Math.min(block, rows) * Math.max(widest, P),
-    results: () => ({ T: float64(['K', 'P'], diverging) }),
+    results: () => ({ T: float64(['K', 'P'], anyNumbers) }),
   }),
   'pivoted-statistics': task({
     parameters: { diagonal: z.boolean(), least: share, byMixture },
     ...onSample,
     reads: (task) => ({ ...sample, ...readsOfClusters(task), means: STATES.means }),
     sizes: statistics('D'),
-    results: () => ({ T: float64(['K', 'P'], diverging) }),
+    results: () => ({ T: float64(['K', 'P'], anyNumbers) }),
   }),
   'sub-steps': task({
     parameters: { ...localSteps, byMixture },
@@ -284,7 +290,7 @@ const TASKS = {
     ...onSample,
     reads: () => ({ ...sample, net, subs, 'sub-pivots': rows('2*K') }),
     sizes: statistics('D'),
-    results: () => ({ T: float64(['2*K', 'P'], diverging), counts: float64(['2*K'], counts) }),
+    results: () => ({ T: float64(['2*K', 'P'], anyNumbers), counts: float64(['2*K'], counts) }),
   }),
   'sample-labels': task({
     parameters: { every: natural, byMixture, draw: z.optional(count) },
@@ -461,10 +467,10 @@ const TASKS = {
       return Math.max(E, Math.max(task.pull ? FORWARD_ROWS : 0, Math.min(task.batch, rows)) * widest);
     },
     results: () => ({
-      params: float32(['E'], diverging),
-      first: float32(['E'], diverging),
-      second: float32(['E'], diverging),
-      loss: float64([1], diverging),
+      params: float32(['E'], anyNumbers),
+      first: float32(['E'], anyNumbers),
+      second: float32(['E'], anyNumbers),
+      loss: float64([1], anyNumbers),
     }),
   }),
   encode: task({
@@ -497,7 +503,7 @@ const TASKS = {
         ? { hashes: uint8(['fenced' in transform ? 4 : 3, SHA256_BYTES], index(256)) }
         : {
             labels: label(['n'], index('K')),
-            confidence: float32(['n'], diverging),
+            confidence: float32(['n'], anyNumbers),
             distance: float32(['n'], positiveOrZero),
             ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
           }),
@@ -506,7 +512,7 @@ const TASKS = {
       exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
       border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
       rival: int32(['K', MOST_SHOWN], whole(-1, 'K')),
-      margin: float32(['K', MOST_SHOWN], diverging),
+      margin: float32(['K', MOST_SHOWN], anyNumbers),
       seenLabels: int32(['seen'], index('K')),
       seen: float32(['seen', 'D']),
       ...(far > 0 && {
@@ -514,7 +520,7 @@ const TASKS = {
         farRows: float32(['kept', 'D']),
         allFar: int32([1], counts),
       }),
-      ...(soft && { soft: float32(['n', 'K'], diverging) }),
+      ...(soft && { soft: float32(['n', 'K'], anyNumbers) }),
     }),
     limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),
     isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),

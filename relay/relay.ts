@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { UserError } from '../base/user-error.ts';
 import { FailedEverywhere } from '../coordinator/scheduler/scheduler.ts';
 import { type Server, type ServerOptions, startServer } from '../coordinator/scheduler/server.ts';
-import { block, type Layout } from '../model/layout.ts';
+import type { Layout } from '../model/layout.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
@@ -59,6 +59,7 @@ export async function startRelay(options: RelayOptions) {
   const server = await startServer({
     ...{ bind, authenticator, heartbeatTimeout, layout: NO_ROWS, file: null, relay: session, log },
     readBlocks: (blocks) => (uplink ? uplink.rows(blocks) : Promise.reject(new Superseded())),
+    sampleOf: (shard, below) => (uplink ? uplink.sample(shard, below) : Promise.reject(new Superseded())),
     emit(event) {
       if (event.type === 'worker' || event.type === 'worker-gone') setImmediate(counted);
     },
@@ -147,9 +148,7 @@ function openUplink(
     session,
   };
   const connection = openConnection(options, description, receive);
-  const fetches = createFetches(
-    (request, blocks) => void connection.send({ type: 'fetch', request, blocks }),
-  );
+  const fetches = createFetches(connection.send);
   const unwelcome = setTimeout(
     () =>
       options.log(
@@ -290,9 +289,7 @@ function openUplink(
     if (!mistake) connection.end(error as Error, sent);
   }
 
-  const rows = limited((blocks: number[]) =>
-    fetches.ask(blocks, blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim),
-  );
+  const take = limited(MOST_FETCHES);
 
   return {
     /** How the run has ended, or why the connection was closed. */
@@ -304,7 +301,10 @@ function openUplink(
         fetches.drop();
       }),
     /** The rows of these blocks, in the coordinator's file. */
-    rows,
+    rows: (blocks: number[]) => take(blocks.join(), () => fetches.blocks(blocks, layout)),
+    /** The rows of a shard's sample, if the coordinator has them. */
+    sample: (shard: number, below: number) =>
+      take(`sample ${shard} ${below}`, () => fetches.sample(shard, below, layout)),
     resize(workers: number): void {
       if (workers === size || left !== null || connection.isOver()) return;
       size = workers;
@@ -325,21 +325,17 @@ const sizeOf = (members: Present[]) => members.reduce((sum, { size }) => sum + s
 
 const isSame = (a: WorkUnit, b: WorkUnit) => a.shard === b.shard && a.from === b.from && a.to === b.to;
 
-/** At most MOST_FETCHES at a time, and each only once where several workers ask for the same. */
-function limited(
-  ask: (blocks: number[]) => Promise<Float32Array>,
-): (blocks: number[]) => Promise<Float32Array> {
-  const asked = new Map<string, Promise<Float32Array>>();
+/** At most so many requests at a time, and each only once where several workers ask for the same. */
+function limited(most: number) {
+  const asked = new Map<string, Promise<unknown>>();
   const queue: (() => void)[] = [];
   let running = 0;
-  const turn = () =>
-    running++ < MOST_FETCHES ? Promise.resolve() : new Promise<void>((go) => queue.push(go));
-  return (blocks) => {
-    const key = blocks.join();
-    const known = asked.get(key);
+  const turn = () => (running++ < most ? Promise.resolve() : new Promise<void>((go) => queue.push(go)));
+  return <T>(key: string, ask: () => Promise<T>): Promise<T> => {
+    const known = asked.get(key) as Promise<T> | undefined;
     if (known) return known;
     const rows = turn()
-      .then(() => ask(blocks))
+      .then(ask)
       .finally(() => {
         asked.delete(key);
         running--;

@@ -10,8 +10,8 @@ import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { SEEN } from '../data/saved/row-parts.ts';
 import type { Source } from '../data/source.ts';
-import type { Block, Layout } from '../model/layout.ts';
-import type { FromCoordinator } from '../proto/messages.ts';
+import { type Block, block, type Layout } from '../model/layout.ts';
+import type { FromCoordinator, FromWorker } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
 
 /**
@@ -85,37 +85,46 @@ export function* grouped<T>(items: T[], size: (item: T) => number, enough: numbe
 /** The coordinator's term has ended, so these rows will not come. Not reported as a failure. */
 export class Superseded extends Error {}
 
+type Fetch = Extract<FromWorker, { type: 'fetch' }>;
+
 /** The pending requests for rows over the wire. */
-export function createFetches(send: (request: number, blocks: number[]) => void) {
-  interface Fetch {
-    blocks: number[];
-    length: number;
-    resolve: (rows: Float32Array) => void;
+export function createFetches(send: (fetch: Fetch) => unknown) {
+  interface Pending {
+    fetch: Fetch;
+    fits: (numbers: number) => boolean;
+    resolve: (rows: Float32Array | null) => void;
     reject: (error: Error) => void;
   }
-  const waiting = new Map<number, Fetch>();
+  const waiting = new Map<number, Pending>();
   let requests = 0;
+  function ask(what: Pick<Fetch, 'blocks' | 'sample'>, fits: Pending['fits']): Promise<Float32Array | null> {
+    const fetch: Fetch = { type: 'fetch', request: requests++, ...what };
+    send(fetch);
+    return new Promise((resolve, reject) => waiting.set(fetch.request, { fetch, fits, resolve, reject }));
+  }
   return {
-    /** Requests the rows of these blocks, `length` numbers in all. UserError if the coordinator cannot read them. */
-    ask(blocks: number[], length: number): Promise<Float32Array> {
-      const request = requests++;
-      send(request, blocks);
-      return new Promise((resolve, reject) => waiting.set(request, { blocks, length, resolve, reject }));
+    /** Requests the rows of these blocks. UserError if the coordinator cannot read them. */
+    async blocks(blocks: number[], layout: Layout): Promise<Float32Array> {
+      const length = blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
+      return (await ask({ blocks }, (numbers) => numbers === length))!;
     },
+    /** Requests the raw sample rows of a shard, those of priority below `below`; null if the coordinator does not have them. */
+    sample: (shard: number, below: number, { dim }: Layout): Promise<Float32Array | null> =>
+      ask({ blocks: [], sample: { shard, below } }, (numbers) => numbers % dim === 0),
     /** Handles an answer. False if it was not requested or has the wrong length. */
     answered({ request, problem }: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean {
-      const fetch = waiting.get(request);
+      const pending = waiting.get(request);
       const rows = tensors.rows?.data;
-      const fits = rows instanceof Float32Array && rows.length === fetch?.length;
-      if (!fetch || !(problem || fits)) return false;
+      const fits = rows instanceof Float32Array ? pending?.fits(rows.length) : !rows && pending?.fetch.sample;
+      if (!pending || !(problem || fits)) return false;
       waiting.delete(request);
-      if (problem) fetch.reject(new UserError(problem));
-      else fetch.resolve(rows as Float32Array);
+      if (problem) pending.reject(new UserError(problem));
+      else pending.resolve((rows as Float32Array) ?? null);
       return true;
     },
     /** Repeats all requests, on a new connection. */
     repeat(): void {
-      for (const [request, { blocks }] of waiting) send(request, blocks);
+      for (const { fetch } of waiting.values()) send(fetch);
     },
     /** Rejects all pending requests as Superseded. */
     drop(): void {

@@ -39,11 +39,14 @@ export interface ShardSample {
   seeding?: { centres: Float64Array; weights: Float64Array };
 }
 
-/** A shard's raw sample rows, those of priority below `below`, and the hashes of its blocks. */
+/** Raw sample rows, those of priority below `below`, of the blocks `from … to−1` of a shard. */
 interface KeptRows {
+  from: number;
+  to: number;
   raw: Float32Array;
-  hashes: Uint8Array;
   below: number;
+  /** Of the blocks, as they were read; null once these are known to be those of the run. */
+  hashes: Uint8Array | null;
 }
 
 /** Maximum bytes of features φ that stay on the device, as they are the same in every epoch. */
@@ -55,6 +58,8 @@ export function createContext(
   readBlocks: ReadBlocks,
   layout: Layout,
   folder: () => string | null = () => null,
+  /** A shard's raw sample rows, if the coordinator has those of priority below `below`. */
+  sampleFrom: (shard: number, below: number) => Promise<Float32Array | null> = async () => null,
 ) {
   const { seed, dim } = layout;
   /** Blocks of each shard, and of the file. */
@@ -63,7 +68,7 @@ export function createContext(
   let rowsRead = 0;
 
   /** By shard: sample rows that have not been transformed yet. */
-  const untransformed = new Map<number, KeptRows>();
+  const untransformed = new Map<number, KeptRows[]>();
   const samples = new Map<number, ShardSample>();
   const parts = new Map<number, ShardSample>();
   /** The `transform` that all of this depends on. */
@@ -87,33 +92,43 @@ export function createContext(
     }
   };
 
-  /** Rereads the sample of a shard that another worker held before. */
-  async function recall(shard: number, below: number): Promise<KeptRows> {
+  /** Rereads sample rows that another worker read before. */
+  async function recall({ shard, from, to }: WorkUnit, below: number): Promise<Float32Array> {
     const sampled: Float32Array[] = [];
-    const all = hashesOfRun();
-    const hashes = shards[shard].map(({ index }) =>
-      all.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
-    );
-    for await (const [block, values] of readUnchanged(shards[shard]))
+    for await (const [block, values] of readUnchanged(shards[shard].slice(from, to)))
       sampled.push(pick(values, sampledRows(block, priorityOf, below), dim));
-    return { raw: concat(sampled, Float32Array), hashes: Uint8Array.from(Buffer.concat(hashes)), below };
+    return concat(sampled, Float32Array);
   }
 
   /** A shard's sample as it is in the file, not to be changed: the rows whose priority is below `below`. Only before `sample`. */
   async function rawSample(shard: number, below: number): Promise<Float32Array> {
-    let own = untransformed.get(shard);
-    // The run may have taken the moments of this shard from another worker, which read other rows.
-    if (own) {
-      const hashes = hashesOfRun();
-      for (const [i, block] of shards[shard].entries())
-        assertOfRun(block, own.hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
-    }
     // The sample may have grown since they were read.
-    if (own?.below !== below) {
-      own = await recall(shard, below);
-      untransformed.set(shard, own);
+    const kept = (untransformed.get(shard) ?? []).filter((range) => range.below === below);
+    const to = shards[shard].length;
+    if (kept.length === 1 && kept[0].to - kept[0].from === to && !kept[0].hashes) return kept[0].raw;
+    // The run may have taken the moments of these blocks from another worker, which read other rows.
+    const hashes = hashesOfRun();
+    for (const range of kept)
+      for (const [i, block] of shards[shard].slice(range.from, range.to).entries())
+        assertOfRun(block, range.hashes!.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hashes);
+    const raw =
+      (kept.length ? null : await sampleFrom(shard, below)) ?? (await completed(shard, below, kept));
+    untransformed.set(shard, [{ from: 0, to, raw, below, hashes: null }]);
+    return raw;
+  }
+
+  /** The rows of a shard of which there are those of some ranges of blocks; others are read again. */
+  async function completed(shard: number, below: number, kept: KeptRows[]): Promise<Float32Array> {
+    const parts: Float32Array[] = [];
+    let at = 0;
+    for (const { from, to, raw } of kept.sort((a, b) => a.from - b.from)) {
+      if (at < from) parts.push(await recall({ shard, from: at, to: from }, below));
+      parts.push(raw);
+      at = to;
     }
-    return own.raw;
+    const end = shards[shard].length;
+    if (at < end) parts.push(await recall({ shard, from: at, to: end }, below));
+    return parts.length === 1 ? parts[0] : concat(parts, Float32Array);
   }
 
   /** Forgets what depends on an older `transform`: all, or only the parts if just these are others. */
@@ -213,9 +228,10 @@ export function createContext(
     /** Where parts of results are written; null until the coordinator has shown it. */
     folder,
     blocks: ({ shard, from, to }: WorkUnit): Block[] => shards[shard].slice(from, to),
-    /** Stores a shard's raw sample rows, in the moments round, and the hashes of its blocks, by which they are recognised later. */
-    keep(shard: number, raw: Float32Array, hashes: Uint8Array, below: number): void {
-      untransformed.set(shard, { raw, hashes, below });
+    /** Stores the raw sample rows of a unit, in the moments round, and the hashes of its blocks, by which they are recognised later. */
+    keep({ shard, from, to }: WorkUnit, raw: Float32Array, hashes: Uint8Array, below: number): void {
+      const others = (untransformed.get(shard) ?? []).filter((one) => one.to <= from || one.from >= to);
+      untransformed.set(shard, [...others, { from, to, raw, below, hashes }]);
     },
     rawSample,
     sample,

@@ -2,7 +2,6 @@ import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { block } from '../model/layout.ts';
 import {
   type FromCoordinator,
   type FromWorker,
@@ -58,9 +57,7 @@ export function startWorker(options: WorkerOptions) {
   const { backend, dataRoots, log, meter } = options;
   const memory = memoryReader(backend);
   const connection = openConnection(options, describeWorker(options), receive);
-  const fetches = createFetches(
-    (request, blocks) => void connection.send({ type: 'fetch', request, blocks }),
-  );
+  const fetches = createFetches(connection.send);
   /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
   let joinedTerm: number | null = null;
   /** The welcome that is in force. */
@@ -115,12 +112,11 @@ export function startWorker(options: WorkerOptions) {
     if (latestWelcome !== welcome) return source?.close();
     if (source) closeFile = source.close;
     if (meter) meter.joined = true;
-    const lengthOf = (blocks: number[]) =>
-      blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
     const readBlocks = source
       ? fileBlocks(source)
-      : servedBlocks((blocks) => fetches.ask(blocks, lengthOf(blocks)), layout.dim);
-    context = createContext(backend, createStates(backend), readBlocks, layout, () => folder);
+      : servedBlocks((blocks) => fetches.blocks(blocks, layout), layout.dim);
+    const sampleFrom = (shard: number, below: number) => fetches.sample(shard, below, layout);
+    context = createContext(backend, createStates(backend), readBlocks, layout, () => folder, sampleFrom);
     log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
     work();
   }

@@ -7,8 +7,8 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
 import type { Dispatcher, RoundDispatcher } from '../scheduler/dispatcher.ts';
-import { type Output, unitsOf } from '../training/full-pass.ts';
-import { sumOf } from '../training/rounds.ts';
+import type { Output } from '../training/full-pass.ts';
+import { sumOf, unitsOf } from '../training/rounds.ts';
 import { ALTERNATION_EPOCHS, type EncoderState, type Encoding, passesOf } from './encoder.ts';
 
 export interface EncoderTraining {
@@ -29,11 +29,23 @@ function publishEncoder(dispatcher: RoundDispatcher, { widths, params }: Autoenc
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 
+/** Rows of a shard of an encoder, at least, before there are more shards by themselves: a pass over them is 256 steps or more. */
+const ROWS_PER_SHARD = 1 << 14;
+const MOST_SHARDS = 1 << 10;
+
 /**
  * Shards of the training of an encoder: half of the run's. Nets of fewer shards take more steps in a pass, and fewer nets are averaged:
- * with four shards in place of eight, three passes over MNIST leave .29 of the variance in place of .36 (LOG.md).
+ * with four shards in place of eight, three passes over MNIST leave .29 of the variance in place of .36 (LOG.md). With `auto` as many more as
+ * there are rows for, as nets of large shards have learned what they can in a part of a pass, and each shard is work for another worker.
  */
-export const encoderShards = ({ shards }: Pick<Layout, 'shards'>) => Math.ceil(shards / 2);
+export function encoderShards(
+  { shards: choice }: Pick<RunConfig, 'shards'>,
+  { rows, shards }: Layout,
+): number {
+  const half = Math.ceil(shards / 2);
+  if (choice !== 'auto') return half;
+  return Math.max(half, Math.min(MOST_SHARDS, 2 ** Math.floor(Math.log2(rows / ROWS_PER_SHARD))));
+}
 
 /** Steps on each shard in the first round. */
 const FIRST_STEPS = 4;

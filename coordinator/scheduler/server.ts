@@ -13,7 +13,7 @@ import {
   type RunEnd,
 } from '../../proto/messages.ts';
 import { bindRouter } from '../../proto/sockets.ts';
-import type { Tensors } from '../../proto/tensors.ts';
+import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { Departure } from '../../view/events.ts';
 import { type Counts, createRateLimit } from './accounting.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -23,7 +23,8 @@ import { createScheduler, type FetchMessage, type SchedulerOptions } from './sch
 interface RowServerOptions {
   /** Columns of the rows. */
   dim: number;
-  readBlocks: (blocks: number[]) => Promise<Float32Array>;
+  readBlocks: ServerOptions['readBlocks'];
+  sampleOf: NonNullable<ServerOptions['sampleOf']>;
   /** Resolves when the message was handed to the socket. */
   send(peer: string, message: FromCoordinator, tensors?: Tensors): Promise<void>;
   counts: Counts;
@@ -32,11 +33,11 @@ interface RowServerOptions {
 /** Requests in flight per connection. */
 const MAX_FETCHES = 16;
 
-/** Reads rows for workers that cannot read the data file, and responds with them, or with a `problem`. */
-function rowServer({ dim, readBlocks, send, counts }: RowServerOptions) {
+/** Reads rows for workers that cannot read the data file, and responds with them, or with a `problem`; sample rows for their shard's owner. */
+function rowServer({ dim, readBlocks, sampleOf, send, counts }: RowServerOptions) {
   /** Number of requests in flight, by connection. */
   const inFlight = new Map<string, number>();
-  return async (peer: string, { request, blocks }: FetchMessage): Promise<void> => {
+  return async (peer: string, { request, blocks, sample }: FetchMessage): Promise<void> => {
     const response = { type: 'rows' as const, request, blocks };
     const own = inFlight.get(peer) ?? 0;
     if (own >= MAX_FETCHES) {
@@ -45,8 +46,8 @@ function rowServer({ dim, readBlocks, send, counts }: RowServerOptions) {
     }
     inFlight.set(peer, own + 1);
     try {
-      const rows = await readBlocks(blocks);
-      await send(peer, response, { rows: { shape: [rows.length / dim, dim], data: rows } });
+      const rows = await (sample ? sampleOf(sample.shard, sample.below) : readBlocks(blocks));
+      await send(peer, response, rows ? { rows: nd(rows, rows.length / dim, dim) } : {});
     } catch (error) {
       await send(peer, { ...response, problem: (error as Error).message.slice(0, 4000) });
     } finally {
@@ -63,6 +64,14 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
   authenticator?: Authenticator;
   /** Rows of the given blocks, for workers that cannot read the data file. */
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
+  /** A shard's sample rows of priority below `below`, of a relay; null if its coordinator does not have them. */
+  sampleOf?: (shard: number, below: number) => Promise<Float32Array | null>;
+}
+
+/** The sample as it is in the file: rows of each shard, those of priority below `below`. */
+export interface HeldSample {
+  below: number;
+  shards: Float32Array[];
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */
@@ -99,7 +108,11 @@ export async function startServer(options: ServerOptions) {
     fetch: (peer, header) => void serveRows(peer, header),
   });
   const { dispatcher, registry, usage, counts, misread, serve, tick } = scheduler;
-  let serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
+  let held: HeldSample | null = null;
+  const { sampleOf = async (shard, below) => (held?.below === below && held.shards[shard]) || null } =
+    options;
+  const rowsOf = ({ dim }: Layout) => rowServer({ dim, readBlocks, sampleOf, send, counts });
+  let serveRows = rowsOf(layout);
 
   /** A message is being read, and others wait behind it. */
   let reading = false;
@@ -165,8 +178,13 @@ export async function startServer(options: ServerOptions) {
      * may read that themselves. Only between two rounds.
      */
     serve(layout: Layout, file: ServedRows['file'] = null): void {
-      serveRows = rowServer({ dim: layout.dim, readBlocks, send, counts });
+      serveRows = rowsOf(layout);
+      held = null;
       serve({ layout, file, term: newTerm() });
+    },
+    /** From now on workers that own a shard get its sample here. */
+    hold(sample: HeldSample | null): void {
+      held = sample;
     },
     /** As of the registry. */
     show: registry.show,

@@ -33,7 +33,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
 import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
-import { sumOfNodes } from './rounds.ts';
+import { sumOfNodes, unitsOf } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -403,18 +403,6 @@ function labelWriter(
       flags?.abort();
     },
   };
-}
-
-/** The units of a streaming round, of about so many rows each. */
-export function unitsOf(layout: Layout, shards: readonly { count: number }[][], rows: number): WorkUnit[] {
-  const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
-  return shards.flatMap((own, shard) =>
-    Array.from({ length: Math.ceil(own.length / blocks) }, (_, i) => ({
-      shard,
-      from: i * blocks,
-      to: Math.min(own.length, (i + 1) * blocks),
-    })),
-  );
 }
 
 function sampledRows(parts: Tensors[]): FullPassResult['sampled'] {

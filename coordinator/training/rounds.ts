@@ -82,6 +82,18 @@ export function rowsTensor(rows: Float64Array[], d: number): Nd {
 export const shardSizes = (layout: Layout): number[] =>
   shardBlocks(layout).map((blocks) => blocks.reduce((sum, { count }) => sum + count, 0));
 
+/** The units of a streaming round, of about so many rows each. */
+export function unitsOf(layout: Layout, shards: readonly { count: number }[][], rows: number): WorkUnit[] {
+  const blocks = Math.max(1, Math.floor(rows / layout.blockRows));
+  return shards.flatMap((own, shard) =>
+    Array.from({ length: Math.ceil(own.length / blocks) }, (_, i) => ({
+      shard,
+      from: i * blocks,
+      to: Math.min(own.length, (i + 1) * blocks),
+    })),
+  );
+}
+
 /** `shardRows`: those of `shardSizes`. */
 export function createRounds(
   dispatcher: RoundDispatcher,

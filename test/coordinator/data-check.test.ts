@@ -37,9 +37,12 @@ function setUp(rows: number, dim: number) {
     rowsRead = 0;
     return out;
   };
+  /** All shards, by the workers that have read them. */
+  const units = (by: string[]) =>
+    shardBlocks(layout).map((blocks, shard) => ({ shard, from: 0, to: blocks.length, by: by[shard] }));
   const shardOf = (index: number) =>
     shardBlocks(layout).findIndex((blocks) => blocks.some((own) => own.index === index));
-  return { check, hashes, misread, changed, layout, shardOf, source, rowsRead: () => rowsRead };
+  return { check, hashes, misread, changed, layout, shardOf, source, units, rowsRead: () => rowsRead };
 }
 
 for (const [rows, dim] of [
@@ -47,35 +50,35 @@ for (const [rows, dim] of [
   [20_000, 1024],
 ])
   test(`a file of ${rows} rows is compared as a whole, and read once`, async () => {
-    const { check, hashes, rowsRead, misread } = setUp(rows, dim);
+    const { check, hashes, rowsRead, misread, units } = setUp(rows, dim);
     const found = await hashes();
     check.begin();
-    assert.deepEqual(await check.staleShards(found, ['a', 'b', 'a', 'b']), []);
+    assert.deepEqual(await check.staleUnits(found, units(['a', 'b', 'a', 'b'])), []);
     assert.deepEqual([misread, rowsRead()], [[], rows]);
   });
 
 test('of a worker that has another copy, all shards are read again, from the coordinator', async () => {
-  const { check, hashes, misread, shardOf, layout } = setUp(3000, 4);
+  const { check, hashes, misread, shardOf, layout, units } = setUp(3000, 4);
   const index = 7;
   const by = ['a', 'a', 'a', 'a'];
   const other = (shardOf(index) + 1) % 4;
   by[shardOf(index)] = by[other] = 'b';
-  const stale = await check.staleShards(await hashes([index]), by);
+  const stale = await check.staleUnits(await hashes([index]), units(by));
   assert.deepEqual(stale, [shardOf(index), other].sort());
   const { start, count } = block(layout, index);
   const where = `block 7 (rows ${start} to ${start + count - 1}, counted from 0)`;
   assert.deepEqual(misread, [['b', `${where} differs from that of rows.npy at the coordinator`]]);
   // What it has then read is the coordinator's.
-  assert.deepEqual(await check.staleShards(await hashes(), by), []);
+  assert.deepEqual(await check.staleUnits(await hashes(), units(by)), []);
 });
 
 test('a file that changes meanwhile ends the run', async () => {
-  const { check, hashes, layout, changed, misread } = setUp(3000, 4);
+  const { check, hashes, layout, changed, misread, units } = setUp(3000, 4);
   const by = ['a', 'a', 'a', 'a'];
-  await check.staleShards(await hashes(), by);
+  await check.staleUnits(await hashes(), units(by));
   changed.add(block(layout, 7).start);
   await assert.rejects(
-    check.staleShards(await hashes(), by),
+    check.staleUnits(await hashes(), units(by)),
     /^UserError: rows.npy has changed in block 7 \(rows /,
   );
   assert.deepEqual(misread, []);

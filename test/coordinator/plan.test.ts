@@ -58,8 +58,10 @@ test('twice the workers halve what they share, and nothing of the coordinator', 
   assert.equal(secondsOf(few, 'labels'), 2 * secondsOf(many, 'labels'));
   assert.equal(secondsOf(few, 'files'), secondsOf(many, 'files'));
   assert.equal(few.limit, 'core');
-  // No more workers than shards are of use.
-  assert.deepEqual(await planned({ workers: 128 }), await planned({ workers: 256 }));
+  // All read, but only one for each shard trains.
+  const [each, more] = await Promise.all([128, 256].map((workers) => planned({ workers, link: 1e6 })));
+  assert.equal(secondsOf(each, 'reading'), 2 * secondsOf(more, 'reading'));
+  assert.equal(secondsOf(each, 'training'), secondsOf(more, 'training'));
 });
 
 test('a slow link limits, and a card takes over matrix products alone', async () => {

@@ -7,6 +7,7 @@ import { startThread, trainerIn } from '../../coordinator/start-trainer.ts';
 import { createTrainer, type TrainerHost } from '../../coordinator/trainer.ts';
 import { layoutOf } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
+import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { randomNumbers } from './support.ts';
 
 const mixtureOf = (k: number, d: number): Mixture => ({
@@ -18,7 +19,7 @@ const mixtureOf = (k: number, d: number): Mixture => ({
 });
 const request = {
   config: { data: 'rows.npy', covariance: 'full', transform: 'center' } as RunConfig,
-  ...{ layout: layoutOf(4, 2, 1, 1n), origin: Float64Array.of(1, 2), sample: 1 },
+  layout: layoutOf(4, 2, 1, 1n),
 };
 
 /** A host without workers, whose rounds reject with this error. */
@@ -29,9 +30,6 @@ function hostWith(error: Error) {
     round: () => Promise.reject(error),
     emit: () => {},
     warn: () => {},
-    diagnose: () => assert.fail(),
-    staleShards: async () => [],
-    describe: async (worker) => worker,
   };
   return { host, published };
 }
@@ -56,8 +54,16 @@ describe('a trainer in a thread', () => {
   });
 
   test('gives back the very error of a round; its own keep class, message and exit code', async () => {
-    await assert.rejects(there.read(request), (error) => error === ofWorker);
-    assert.deepEqual(published, ['origin']);
+    const encoder = initialAutoencoder(1n, [2, 1, 2]);
+    const [first, second] = [0, 0].map(() => new Float32Array(encoder.params.length));
+    const encoding = {
+      ...{ hashes: new Uint8Array(), input: { factor: first, shift: first }, variance: 1, alternation: 0 },
+      state: { ...encoder, first, second, steps: 0, epoch: 0, loss: null },
+      ...{ codes: null, clusters: null, brought: [] },
+    };
+    const config = { ...request.config, encoderBatch: 1, encoderSteps: 1, encoderEpochs: 1, encoderLr: 1 };
+    await assert.rejects(there.encoderEpoch(config, request.layout, encoding), (error) => error === ofWorker);
+    assert.deepEqual(published, ['encoder', 'encoder-moments']);
     const one = Float64Array.of(1, 1);
     const moments = { rows: 0, mean: one, covariance: one, min: one, max: one };
     const data = { moments, sampleRows: [0], hashes: new Uint8Array(16), fences: null };

@@ -472,6 +472,7 @@ const FREE: { [N in TaskName]?: string[] } = {
   statistics: ['T'],
   'pivoted-statistics': ['T'],
   'sub-statistics': ['T'],
+  moments: ['sampled'],
   'full-pass': ['confidence', 'margin', 'soft'],
 };
 
@@ -493,7 +494,7 @@ describe('a result', () => {
           const other = data instanceof Float64Array ? new Float32Array(data) : new Float64Array(data);
           assert.ok(found({ [name]: nd(other, ...shape) }), `${name} of another type`);
           // How many rows are for the silhouette, or in a shard's sample, only that worker knows.
-          if (!['seen', 'seenLabels', 'rows'].includes(name))
+          if (!['seen', 'seenLabels', 'rows', 'sampled'].includes(name))
             assert.ok(found({ [name]: nd(new Kind(data.length + 1)) }), `${name}, longer`);
           if (data instanceof Uint8Array || !data.length || FREE[task.task]?.includes(name)) continue;
           const wild = data.slice();

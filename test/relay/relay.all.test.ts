@@ -29,7 +29,12 @@ import {
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const easy = easyData(folder, 'easy', 2000);
-const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', 40, '--shards', 8, '--no-http', '--no-report'];
+/** A sample of so few rows comes from the coordinator. */
+const SAMPLE = ['--sample', 120];
+const FLAGS = [
+  ...[...QUICK, ...SAMPLE, '--no-early-stop', '--max-epochs', 40, '--shards', 8],
+  ...['--no-http', '--no-report'],
+];
 const MORE = { timeout: 120_000 };
 
 /** A relay of this coordinator or relay, on a port that it has again when it is started again. */

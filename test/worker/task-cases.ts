@@ -81,7 +81,7 @@ const clusterSteps: TaskOf<'cluster-steps'> = {
 
 /** A new task needs an entry here: without, this does not compile. */
 export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
-  moments: [{ task: 'moments', normalize: false, diagonal: false, sample: 0.6 }],
+  moments: [{ task: 'moments', normalize: false, diagonal: false, sample: 0.6, sends: true }],
   'column-histogram': [{ task: 'column-histogram', sample: 0.6, bins: 256 }],
   'fenced-moments': [{ task: 'fenced-moments', sample: 0.6, diagonal: true }],
   'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 1 }],

@@ -12,8 +12,8 @@ import { sampledRows } from '../context.ts';
 import { pick } from '../rows.ts';
 
 /**
- * Reads every row of the shard once. Returns statistics about `origin`, minima and maxima, the number of bad rows (with NaN,
- * infinite or too large values, which are left out), and a hash of each block. Keeps the shard's part of the sample.
+ * Reads every row of the unit once. Returns statistics about `origin`, minima and maxima, the number of bad rows (with NaN,
+ * infinite or too large values, which are left out), and a hash of each block. Rows of the sample are kept, or sent.
  */
 export const moments: TaskFunction<'moments'> = async (context, task, unit) => {
   const { dim, seed, kernel } = context;
@@ -41,14 +41,15 @@ export const moments: TaskFunction<'moments'> = async (context, task, unit) => {
     }
     statistics.add(rows, leaf);
   }
-  const sample = concat(kept, Float32Array);
-  context.keep(unit.shard, sample, hashes, task.sample);
+  const sampled = concat(kept, Float32Array);
+  if (!task.sends) context.keep(unit, sampled, hashes, task.sample);
   return {
     T: nd(statistics.read()),
     min: nd(extremes.min),
     max: nd(extremes.max),
     hashes: nd(hashes, blocks.length, HASH_BYTES),
-    counts: nd(Float64Array.of(sample.length / dim, bad, firstBad)),
+    counts: nd(Float64Array.of(sampled.length / dim, bad, firstBad)),
+    ...(task.sends && { sampled: nd(sampled, sampled.length / dim, dim) }),
   };
 };
 

@@ -2,13 +2,16 @@ import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import { isPca, type Moments, type TransformChoice } from '../../../data/transform.ts';
 import { formatNumber, MAX_FLOAT32 } from '../../../data/value-range.ts';
-import { MAX_MAGNITUDE } from '../../../model/arrays.ts';
-import { type Block, blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
-import { type Covariance, covarianceOf, mean } from '../../../model/statistics.ts';
+import { concat, MAX_MAGNITUDE } from '../../../model/arrays.ts';
+import { blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
+import { type Covariance, covarianceOf, mean, statisticsLength } from '../../../model/statistics.ts';
+import type { WorkUnit } from '../../../proto/messages.ts';
+import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
-import { sumOfParts } from '../rounds.ts';
+import type { HeldSample } from '../../scheduler/server.ts';
+import { sumOfParts, unitsOf } from '../rounds.ts';
 
 /** What the moments round yields; checkpoints have it too. */
 export interface DataMoments {
@@ -25,10 +28,12 @@ export interface DataMoments {
 export interface Reading extends RoundDispatcher {
   /** Locates the first value of a row that cannot be computed with: none above `max` can. */
   diagnose(row: number, max: number): Promise<{ where: string; isLarge: boolean; isValid: boolean }>;
-  /** Shards that have to be read again, as their workers (`by`, for each shard) did not read the coordinator's rows. */
-  staleShards(hashes: Uint8Array, by: string[]): Promise<number[]>;
+  /** Which of these units have to be read again, as their workers did not read the coordinator's rows. */
+  staleUnits(hashes: Uint8Array, units: readonly ReadUnit[]): Promise<number[]>;
   /** Names a worker in messages. */
-  describe(worker: string): Promise<string>;
+  describe(worker: string): string;
+  /** Keeps the sample for the workers that will own its shards; null: there is none. */
+  hold(sample: HeldSample | null): void;
 }
 
 export interface MomentsRequest {
@@ -40,56 +45,96 @@ export interface MomentsRequest {
   sample: number;
 }
 
+/** A unit of which a worker has read the rows, and what it has found. */
+export interface ReadUnit extends WorkUnit {
+  part: Tensors;
+  by: string;
+}
+
 /**
- * The moments round: reads every row once. The workers keep the rows of the sample. UserError if rows have NaN, infinite or too large values. The shards of workers that
- * read another copy of the file are read again.
+ * The moments round: reads every row once. The rows of the sample stay with the workers that will own their shards, or come here if they
+ * are few. UserError if rows have NaN, infinite or too large values. Units of workers that read another copy of the file are read again.
  */
 export async function momentsRound(
   reading: Reading,
   { config, layout, origin, sample }: MomentsRequest,
 ): Promise<DataMoments> {
-  const { dim } = layout;
+  const { rows, dim } = layout;
   const normalize = transformChoice(config, dim) === 'normalize';
   const covariance = momentsCovariance(config, dim);
-  const shards = shardBlocks(layout);
+  const sends = isSent(layout, sample);
+  const task: Task = { task: 'moments', normalize, diagonal: covariance === 'diag', sample, sends };
   reading.publish('origin', { row: nd(origin) });
-  const read = (wanted: number[]) =>
-    reading.round({
-      tasks: [{ task: 'moments', normalize, diagonal: covariance === 'diag', sample }],
-      units: wanted.map((shard) => ({ shard, from: 0, to: shards[shard].length })),
-    });
-  const parts: Tensors[] = [];
-  const by: string[] = [];
+  const units = readingUnits(layout, statisticsLength(dim, covariance));
+  const found: ReadUnit[] = [];
   let hashes = new Uint8Array();
-  for (let wanted = [...shards.keys()]; wanted.length; wanted = await reading.staleShards(hashes, by)) {
-    for (const [i, { tasks, worker }] of (await read(wanted)).entries()) {
-      [parts[wanted[i]]] = tasks;
-      by[wanted[i]] = worker;
-    }
-    hashes = hashesOf(parts, shards, blockCount(layout));
+  for (let wanted = [...units.keys()]; wanted.length; wanted = await reading.staleUnits(hashes, found)) {
+    // Rows that stay have to be read by the owner of their shard.
+    const round = { tasks: [task], units: wanted.map((i) => units[i]), streams: sends };
+    for (const [i, { tasks, worker }] of (await reading.round(round)).entries())
+      found[wanted[i]] = { ...units[wanted[i]], part: tasks[0], by: worker };
+    hashes = hashesOf(found, layout);
   }
-  await assertNoBadRows(parts, by, reading, config, layout);
-  const T = sumOfParts(parts.map((part) => take(part, 'T', 'float64')));
-  const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
-    Float64Array.from({ length: dim }, (_, d) =>
-      choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
-    );
-  const { rows } = layout;
+  await assertNoBadRows(found, reading, config, layout);
+  reading.hold(sends ? { below: sample, shards: sampleOf(found, layout) } : null);
+  const T = sumOfParts(found.map(({ part }) => take(part, 'T', 'float64')));
+  const sampleRows = Array<number>(layout.shards).fill(0);
+  for (const { shard, part } of found) sampleRows[shard] += countsOf(part).kept;
   return {
-    sampleRows: parts.map((part) => countsOf(part).kept),
-    hashes,
-    fences: null,
+    ...{ sampleRows, hashes, fences: null },
     moments: {
       rows,
       mean: mean(T, dim).map((value, d) => value + origin[d]),
       covariance: covarianceOf(T, dim, covariance, rows),
-      min: extreme('min', Math.min),
-      max: extreme('max', Math.max),
+      min: extreme(found, dim, 'min', Math.min),
+      max: extreme(found, dim, 'max', Math.max),
     },
   };
 }
 
-/** Counts of a shard: rows in the sample, bad rows, and the first of these. */
+/** A sample of so small a share of the rows, and of so many bytes, is sent rather than read by the owners of shards, who may be few. */
+const [MOST_SENT_SHARE, MOST_SENT] = [1 / 16, 1 << 28];
+
+/** Does a sample of this share of the rows go through the coordinator? */
+export const isSent = ({ rows, dim }: Pick<Layout, 'rows' | 'dim'>, sample: number) =>
+  sample <= MOST_SENT_SHARE && sample * rows * dim * Float32Array.BYTES_PER_ELEMENT <= MOST_SENT;
+
+/** Rows and bytes of a unit, at least: enough to be worth a message, few enough that a thousand workers have work. */
+const [UNIT_ROWS, UNIT_BYTES] = [1 << 13, 1 << 23];
+/** Units, and bytes of their statistics, that are held at a time, unless there are as many shards. */
+const [MOST_UNITS, MOST_BYTES] = [1 << 12, 1 << 28];
+
+/** The ranges of blocks whose `numbers` statistics are added up in this order: they do not depend on the workers. */
+export function readingUnits(layout: Layout, numbers: number): WorkUnit[] {
+  const { rows, dim, shards } = layout;
+  const least = Math.max(UNIT_ROWS, UNIT_BYTES / Float32Array.BYTES_PER_ELEMENT / dim);
+  const most = Math.max(shards, Math.min(MOST_UNITS, MOST_BYTES / Float64Array.BYTES_PER_ELEMENT / numbers));
+  return unitsOf(layout, shardBlocks(layout), 2 ** Math.ceil(Math.log2(Math.max(least, rows / most))));
+}
+
+function extreme(
+  found: ReadUnit[],
+  dim: number,
+  name: 'min' | 'max',
+  choose: (a: number, b: number) => number,
+): Float64Array {
+  const all = take(found[0].part, name, 'float64', dim).slice();
+  for (const { part } of found) {
+    const own = take(part, name, 'float64', dim);
+    for (let d = 0; d < dim; d++) all[d] = choose(all[d], own[d]);
+  }
+  return all;
+}
+
+/** The sampled rows of each shard. */
+function sampleOf(found: ReadUnit[], { shards, dim }: Layout): Float32Array[] {
+  const parts = Array.from({ length: shards }, (): Float32Array[] => []);
+  for (const { shard, part } of found)
+    parts[shard].push(take(part, 'sampled', 'float32', countsOf(part).kept * dim));
+  return parts.map((rows) => concat(rows, Float32Array));
+}
+
+/** Counts of a unit: rows in the sample, bad rows, and the first of these. */
 function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
   const [kept, bad, first] = take(part, 'counts', 'float64', 3);
   return { kept, bad, first };
@@ -97,13 +142,12 @@ function countsOf(part: Tensors): { kept: number; bad: number; first: number } {
 
 /** UserError if rows have values that cannot be computed with; it names the first as the coordinator's file has it. */
 async function assertNoBadRows(
-  parts: Tensors[],
-  by: string[],
+  units: ReadUnit[],
   { diagnose, describe }: Reading,
   config: RunConfig,
   { rows, dim }: Layout,
 ): Promise<void> {
-  const found = parts.map((part, shard) => ({ ...countsOf(part), worker: by[shard] }));
+  const found = units.map(({ part, by }) => ({ ...countsOf(part), worker: by }));
   const bad = found.filter((one) => one.bad > 0).sort((a, b) => a.first - b.first);
   if (!bad.length) return;
   const { data } = config;
@@ -113,7 +157,7 @@ async function assertNoBadRows(
   );
   if (isValid)
     throw new UserError(
-      `worker ${await describe(bad[0].worker)} found a bad value in ${where}, which is valid in ${data} here: replace its copy of the file`,
+      `worker ${describe(bad[0].worker)} found a bad value in ${where}, which is valid in ${data} here: replace its copy of the file`,
     );
   const [what, remedy] = isLarge
     ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
@@ -122,15 +166,18 @@ async function assertNoBadRows(
   throw new UserError(`${data}: ${total} of ${rows} rows have ${what}, the first is ${where}; ${remedy}`);
 }
 
-/** The hashes of all blocks in the order of the file, from those of each shard. */
-function hashesOf(parts: Tensors[], shards: readonly Block[][], blocks: number): Uint8Array<ArrayBuffer> {
-  const hashes = new Uint8Array(blocks * HASH_BYTES);
-  parts.forEach((part, s) => {
-    const shardHashes = take(part, 'hashes', 'uint8', shards[s].length * HASH_BYTES);
-    shards[s].forEach(({ index }, i) => {
-      hashes.set(shardHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), index * HASH_BYTES);
-    });
-  });
+/** The hashes of all blocks in the order of the file, from those of each unit. */
+function hashesOf(found: ReadUnit[], layout: Layout): Uint8Array<ArrayBuffer> {
+  const shards = shardBlocks(layout);
+  const hashes = new Uint8Array(blockCount(layout) * HASH_BYTES);
+  for (const { shard, from, to, part } of found) {
+    const own = take(part, 'hashes', 'uint8', (to - from) * HASH_BYTES);
+    for (let i = from; i < to; i++)
+      hashes.set(
+        own.subarray((i - from) * HASH_BYTES, (i - from + 1) * HASH_BYTES),
+        shards[shard][i].index * HASH_BYTES,
+      );
+  }
   return hashes;
 }
 

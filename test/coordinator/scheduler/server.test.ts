@@ -198,6 +198,26 @@ describe('the coordinator’s server', () => {
     );
   });
 
+  test('has the sample for the owners of shards, until other rows are served', async () => {
+    const worker = await joined();
+    const asked = async (sample: { shard: number; below: number }) => {
+      worker.send({ type: 'fetch', request: 5, blocks: [], sample });
+      const { request, problem, tensors } = await worker.receive('rows');
+      assert.deepEqual([request, problem], [5, undefined]);
+      return tensors.rows && [...tensors.rows.data];
+    };
+    const ofShard1 = { shard: 1, below: 0.5 };
+    assert.equal(await asked(ofShard1), undefined);
+    server.hold({ below: 0.5, shards: [Float32Array.of(1, 2), Float32Array.of(3, 4, 5, 6)] });
+    assert.deepEqual(await asked(ofShard1), [3, 4, 5, 6]);
+    assert.equal(await asked({ shard: 1, below: 0.25 }), undefined, 'of another size');
+    assert.equal(await asked({ shard: 7, below: 0.5 }), undefined);
+    server.serve(layout);
+    const again = await joined();
+    again.send({ type: 'fetch', request: 6, blocks: [], sample: ofShard1 });
+    assert.deepEqual(Object.keys((await again.receive('rows')).tensors), []);
+  });
+
   test('drops a worker that requests rows and never reads them, although it keeps sending pings', async () => {
     let read = 0;
     const seen: RunEvent[] = [];

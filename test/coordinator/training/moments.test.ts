@@ -4,9 +4,11 @@ import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { RoundDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
+import type { HeldSample } from '../../../coordinator/scheduler/server.ts';
 import {
   momentsRound,
   type Reading,
+  readingUnits,
   transformChoice,
 } from '../../../coordinator/training/reading/moments.ts';
 import { blockHash } from '../../../data/blocks.ts';
@@ -22,9 +24,10 @@ const config = (over: Partial<RunConfig> = {}) =>
 /** The coordinator's file is bad in these rows. */
 const inputOf = (dispatcher: RoundDispatcher, badRows: number[] = [], isLarge = false): Reading => ({
   ...dispatcher,
-  staleShards: async () => [],
+  staleUnits: async () => [],
+  hold: () => {},
   diagnose: async (row) => ({ where: `row ${row}`, isLarge, isValid: !badRows.includes(row) }),
-  describe: async (worker) => `${worker} on far`,
+  describe: (worker) => `${worker} on far`,
 });
 
 /** A dispatcher whose workers have these rows; each shard's result can be tampered with. */
@@ -113,7 +116,9 @@ describe('momentsRound', () => {
       sampleRows,
       shardBlocks(layout).map((blocks) => sampledIn(blocks, layout, 0.25)),
     );
-    assert.deepEqual(asked[0].tasks, [{ task: 'moments', normalize: false, diagonal: false, sample: 0.25 }]);
+    assert.deepEqual(asked[0].tasks, [
+      { task: 'moments', normalize: false, diagonal: false, sample: 0.25, sends: false },
+    ]);
     assert.deepEqual(
       asked[0].units,
       shardBlocks(layout).map((blocks, shard) => ({ shard, from: 0, to: blocks.length })),
@@ -181,19 +186,87 @@ describe('momentsRound', () => {
     );
   });
 
-  test('shards of a worker with a stale copy are read again, and their new sums count', async () => {
+  test('units of a worker with a stale copy are read again, and their new sums count', async () => {
     const { dispatcher, asked } = workersWith(rows, layout, (part, shard, time) => {
       if (shard === 2 && time === 0) part.counts = nd(Float64Array.of(part.counts.data[0], 1, 44));
     });
     const stale = [[2], []];
-    const staleShards = async () => stale.shift()!;
-    const input = { ...inputOf(dispatcher), staleShards };
+    const staleUnits = async () => stale.shift()!;
+    const input = { ...inputOf(dispatcher), staleUnits };
     const { moments } = await momentsRound(input, request(config(), 1));
     assertClose(moments.mean, mean, 1e-14);
     assert.deepEqual(
       asked.map(({ units }) => units.map(({ shard }) => shard)),
       [[0, 1, 2, 3], [2]],
     );
+  });
+
+  test('adds up ranges of blocks, and keeps a sample that workers send', async () => {
+    const large = layoutOf(5_000_000, 2, 2, 9n);
+    const shards = shardBlocks(large);
+    const units = readingUnits(large, 6);
+    assert.equal(units.length, 6);
+    const held: HeldSample[] = [];
+    const dispatcher = {
+      publish() {},
+      async round({ units: asked, tasks: [task], streams }: RoundSpec) {
+        assert.ok(streams && task.task === 'moments' && task.sends);
+        assert.deepEqual(asked, units);
+        return asked.map(({ shard, from, to }, i) => {
+          const blocks = shards[shard].slice(from, to);
+          const n = blocks.reduce((sum, { count }) => sum + count, 0);
+          const part: Tensors = {
+            T: nd(Float64Array.of(n, n * i, 0, n * i * i, 0, n)),
+            min: nd(Float64Array.of(-i, 1)),
+            max: nd(Float64Array.of(i, 1)),
+            hashes: nd(Uint8Array.from(blocks.flatMap(({ index }) => Array<number>(16).fill(index % 251)))),
+            counts: nd(Float64Array.of(1, 0, -1)),
+            sampled: nd(Float32Array.of(shard, i), 1, 2),
+          };
+          return { from: i, to: i + 1, tasks: [part], worker: 'w' };
+        });
+      },
+    } as unknown as RoundDispatcher;
+    const reading = { ...inputOf(dispatcher), hold: (sample: HeldSample | null) => void held.push(sample!) };
+    const found = await momentsRound(reading, {
+      ...{ config: config(), layout: large, origin: new Float64Array(2), sample: 0.01 },
+    });
+    const sizes = units.map(({ shard, from, to }) =>
+      shards[shard].slice(from, to).reduce((sum, { count }) => sum + count, 0),
+    );
+    const mean = sizes.reduce((sum, n, i) => sum + n * i, 0) / large.rows;
+    assertClose(found.moments.mean, [mean, 0], 1e-12);
+    assert.deepEqual([...found.moments.min, ...found.moments.max], [-5, 1, 5, 1]);
+    assert.deepEqual(found.sampleRows, [3, 3]);
+    assert.ok(found.hashes.every((byte, p) => byte === (p >> 4) % 251));
+    const rowsOf = (shard: number, all: number[]) => Float32Array.from(all.flatMap((i) => [shard, i]));
+    assert.deepEqual(held, [{ below: 0.01, shards: [rowsOf(0, [0, 1, 2]), rowsOf(1, [3, 4, 5])] }]);
+  });
+
+  test('units are aligned ranges of every shard, few enough to be held', () => {
+    for (const [size, columns, shards, numbers] of [
+      [1000, 3, 2, 10],
+      [1e7, 32, 8, 561],
+      [1e9, 768, 8, 1537],
+      [1e6, 768, 8, 296_065],
+      [1e5, 2, 1024, 6],
+    ]) {
+      const layout = layoutOf(size, columns, shards, 1n);
+      const units = readingUnits(layout, numbers);
+      assert.ok(units.length <= Math.max(shards, 4096 + shards), `${units.length} units`);
+      assert.ok(units.length * numbers * 8 <= Math.max(shards * numbers * 8, 2 ** 29));
+      let next = 0;
+      const length = units[0].to;
+      for (const { shard, from, to } of units) {
+        if (from === 0) next = 0;
+        assert.equal(from, next);
+        assert.ok(to - from <= length && from % length === 0);
+        next = to;
+        if (to === shardBlocks(layout)[shard].length) next = 0;
+      }
+    }
+    const thousand = readingUnits(layoutOf(1e8, 32, 8, 1n), 561);
+    assert.ok(thousand.length >= 1000, 'for as many workers');
   });
 
   test('rejects a malformed result', async () => {

@@ -20,7 +20,7 @@ import {
   transformState,
   weightsOf,
 } from '../support.ts';
-import { f64, momentSums, run, SHARDS, w } from './support.ts';
+import { f64, momentSums, READING, run, SHARDS, w } from './support.ts';
 
 const BINS = 16;
 const COLUMNS = [2, 0];
@@ -125,7 +125,7 @@ for (const backend of backends)
       const task: Task = { task: 'statistics', diagonal: false, block: 32 };
       for (const shard of SHARDS) {
         const worker = newWorker();
-        await run(worker, { task: 'moments', normalize: false, diagonal: false, sample: w.below }, shard);
+        await run(worker, READING, shard);
         await run(worker, HISTOGRAM, shard);
         const all = bytes(await run(worker, task, shard));
         worker.put('transform', fencedTransform());

@@ -10,24 +10,18 @@ import { runTask } from '../../../worker/tasks/index.ts';
 import { close } from '../../model/support.ts';
 import { backends } from '../present.ts';
 import { D, hashesState, memoryBlocks, momentsOf, transformFor, transformState } from '../support.ts';
-import { covarianceOf, f64, momentSums, SHARDS, w } from './support.ts';
+import { covarianceOf, f64, momentSums, READING, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`moments on ${backend.identity}`, () => {
     const ORIGIN = Float64Array.of(5.5, 3, 4.75);
-    const task = (change: Partial<TaskOf<'moments'>> = {}): TaskOf<'moments'> => ({
-      task: 'moments',
-      normalize: false,
-      diagonal: false,
-      sample: w.below,
-      ...change,
-    });
-    const worker = (raw = w.raw) => {
+    const task = (change: Partial<TaskOf<'moments'>> = {}): TaskOf<'moments'> => ({ ...READING, ...change });
+    const worker = (raw = w.raw, sampleFrom?: Parameters<typeof createContext>[5]) => {
       const states = createStates(backend);
       states.put('origin', 1, { row: nd(ORIGIN) });
       states.put('transform', 1, transformState(w.transform, w.below));
       states.put('hashes', 1, hashesState(raw, w.layout));
-      return createContext(backend, states, memoryBlocks(raw, D), w.layout);
+      return createContext(backend, states, memoryBlocks(raw, D), w.layout, undefined, sampleFrom);
     };
     const rowsOf = (shard: number, raw = w.raw) =>
       w.rowsOf(shard).map((row) => [...raw.subarray(row * D, (row + 1) * D)]);
@@ -95,5 +89,42 @@ for (const backend of backends)
         assert.deepEqual(kept.rows, recalled.rows);
         assert.deepEqual(await backend.read(kept.scaled), await backend.read(recalled.scaled));
       }
+    });
+
+    /** The blocks of shard 0, in three units. */
+    const units = [0, 2, 3].map((from, i) => ({
+      shard: 0,
+      from,
+      to: [2, 3, shardBlocks(w.layout)[0].length][i],
+    }));
+
+    test('of ranges that are kept, in any order, only those that are missing are read again', async () => {
+      const [before, after] = [worker(), worker()];
+      const missing = w.rowsOf(0).length - (await rowsKept(before, [units[2], units[0]]));
+      const { rows } = await before.sample(0);
+      assert.ok(missing > 0);
+      assert.equal(before.rowsRead(), missing);
+      assert.deepEqual(rows, (await after.sample(0)).rows);
+    });
+
+    async function rowsKept(context: ReturnType<typeof worker>, kept: typeof units): Promise<number> {
+      for (const unit of kept) await runTask(context, task(), unit);
+      return context.rowsRead();
+    }
+
+    test('a sample that is sent in ranges is that of its owner, which reads nothing', async () => {
+      const sent: number[] = [];
+      for (const unit of units) {
+        const { sampled } = await runTask(worker(), task({ sends: true }), unit);
+        sent.push(...(sampled.data as Float32Array));
+      }
+      const asked: unknown[][] = [];
+      const owner = worker(w.raw, async (...what) => {
+        asked.push(what);
+        return Float32Array.from(sent);
+      });
+      const { rows } = await owner.sample(0);
+      assert.deepEqual([asked, owner.rowsRead()], [[[0, w.below]], 0]);
+      assert.deepEqual(rows, (await worker().sample(0)).rows);
     });
   });

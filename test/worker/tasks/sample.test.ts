@@ -17,7 +17,7 @@ import {
   weightsOf,
   world,
 } from '../support.ts';
-import { run, SHARDS, w } from './support.ts';
+import { READING, run, SHARDS, w } from './support.ts';
 
 for (const backend of backends)
   describe(`the sample on ${backend.identity}`, () => {
@@ -63,7 +63,7 @@ for (const backend of backends)
 
     const momentsOf = (worker: TestWorker, shard: number) => {
       worker.put('origin', { row: nd(new Float64Array(D)) });
-      return run(worker, { task: 'moments', normalize: false, diagonal: false, sample: w.below }, shard);
+      return run(worker, READING, shard);
     };
 
     test('that has grown is read again, and is that of a worker that had it from the start', async () => {

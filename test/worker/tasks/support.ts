@@ -11,6 +11,11 @@ import { blobMixture, D, type Matrix, randomMatrix, range, type TestWorker, worl
 export const w = world();
 export const SHARDS = range(w.layout.shards);
 
+/** The reading of rows whose sample stays with the worker. */
+export const READING: TaskOf<'moments'> = {
+  ...{ task: 'moments', normalize: false, diagonal: false, sample: w.below, sends: false },
+};
+
 /** Σ weight·φ(row) in float64. */
 export function momentSums(rows: Matrix, cov: Covariance, weights = rows.map(() => 1)): number[] {
   const d = rows[0]?.length ?? D;

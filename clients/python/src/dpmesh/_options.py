@@ -224,8 +224,9 @@ class Options:
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int | str
-            number S of data shards, auto: 8, fewer below 4,000 rows; more workers than shards are idle;
-            changes the result. Default: auto (schedule paper: 1).
+            number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 16,384 rows;
+            at most so many workers train, but all of them read and label rows; changes the result. Default:
+            auto (schedule paper: 1).
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).
