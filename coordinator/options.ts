@@ -159,7 +159,7 @@ export const OPTIONS = {
       symbol: 'S',
       fast: 'auto',
       paper: 1,
-      help: 'number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 16,384 rows; at most so many workers train, but all of them read and label rows; changes the result',
+      help: 'number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows; at most so many workers train, but all of them read and label rows; changes the result',
     }),
   }),
   ...of('Model', {

@@ -193,7 +193,7 @@ export function fileVersion(path: string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
     // The times of a copy in the cache say when it was last used.
-    const times = isCopy(path) ? [] : [mtimeNs, ctimeNs];
+    const times = isCopy(realPath(path)) ? [] : [mtimeNs, ctimeNs];
     return JSON.stringify([resolve(path), ...[ino, size, ...times].map(String)]);
   } catch (error) {
     throw ioError(path, 'read', error);

@@ -7,8 +7,9 @@ import { isContainer, isContainerName, openArray } from './arrays/formats.ts';
 import { openIdx, openIdxGz } from './idx.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
+import { areParts } from './remote/address.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
-import { atPlace } from './remote/local-copy.ts';
+import { atPlace } from './remote/place.ts';
 import { LABELS } from './saved/row-parts.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
 import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
@@ -121,7 +122,7 @@ export async function labelColumnIn(
 function parseSpec(spec: string): { path: string; column?: string } {
   const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? /^(.+\.h(?:5ad|5|df5)):([^:]*)$/i.exec(spec) ?? [];
   if (path === undefined || existsSync(spec)) return { path: spec };
-  const isKnown = existsSync(path) || isTableName(path) || isContainerName(path);
+  const isKnown = existsSync(path) || areParts(path) || isTableName(path) || isContainerName(path);
   return isKnown ? { path, column } : { path: spec };
 }
 

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
+import { inARow } from './array-parts.ts';
 import type { ContainedArray } from './arrays/container.ts';
 import { decode, decodeInto, dtypeName } from './arrays/dtype.ts';
 import {
@@ -14,6 +15,7 @@ import {
 } from './arrays/formats.ts';
 import { assertVersion, fileVersion } from './cache.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
+import { hasImages } from './images/folder.ts';
 import type { ImageOptions } from './images/images.ts';
 import { withLogarithms } from './logarithm.ts';
 import {
@@ -27,8 +29,9 @@ import {
   isNpy,
   openNpy,
 } from './npy.ts';
-import { isRemote } from './remote/address.ts';
-import { atPlace } from './remote/local-copy.ts';
+import { arraysAt } from './parts.ts';
+import { areParts, isRemote } from './remote/address.ts';
+import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {
@@ -72,7 +75,7 @@ export const openSource = async (
 
 async function openPlain(path: string, options: OpenOptions): Promise<Source> {
   if (isRemote(path)) return openElsewhere(path, options);
-  if (!isFile(path)) return openSeveral(path, options);
+  if (isSeveral(path)) return openSeveral(path, options);
   const version = fileVersion(path);
   const source = await openOne(path, options);
   return { assertSameFile: () => assertVersion(path, version), ...source };
@@ -81,12 +84,18 @@ async function openPlain(path: string, options: OpenOptions): Promise<Source> {
 /** Of what is copied from elsewhere, workers read the copy, too. */
 const openElsewhere = (address: string, options: OpenOptions): Promise<Source> =>
   atPlace(address, { log: options.log, signal: options.images?.signal }, async (place) =>
-    isRemote(place)
-      ? (await import('./remote/remote-file.ts')).openRemoteNpy(place)
-      : { file: place, ...(await openSource(place, options)) },
+    isRemote(place) ? openRemoteRows(place) : { file: place, ...(await openSource(place, options)) },
   );
 
-const isFile = (path: string) => !isPattern(path) && !statusOf(path)?.isDirectory();
+/** Opens what is read in place at an address: an .npy, or those of a folder. */
+export async function openRemoteRows(address: string): Promise<Source> {
+  if (areParts(address)) return (await import('./remote/folder.ts')).openRemoteArrays(address);
+  return (await import('./remote/remote-file.ts')).openRemoteNpy(address);
+}
+
+/** Is this path that of a folder, or a pattern? */
+export const isSeveral = (path: string): boolean =>
+  !isRemote(path) && (isPattern(path) || statusOf(path)?.isDirectory() === true);
 
 /** A format of one file. */
 interface Reader {
@@ -207,6 +216,11 @@ async function openTableFile(file: TableFile, { table, log, status }: OpenOption
 async function openSeveral(path: string, options: OpenOptions): Promise<Source> {
   const tables = await tableFileAt(path);
   if (tables) return openTableFile(tables, options);
+  const arrays = arraysIn(path);
+  if (arrays.length) {
+    assertNoColumns(path, options);
+    return openArrays(path, arrays);
+  }
   if (isPattern(path))
     throw new UserError(`${path} is a pattern of no file's name: check it, and the folder`);
   if (!options.images) throw new UserError(`${path} is a folder: name a file inside it`);
@@ -214,6 +228,27 @@ async function openSeveral(path: string, options: OpenOptions): Promise<Source> 
   const { openImages } = await import('./images/images.ts');
   const { file, copy, names, assertSame } = await openImages(path, options.images);
   return { ...tableSource(file), images: names, file: copy, assertSameFile: assertSame };
+}
+
+/** The .npy files of a folder without images, or of a pattern. */
+const arraysIn = (path: string) => (isPattern(path) || !hasImages(path) ? arraysAt(path) : []);
+
+/** Opens .npy files as one, in this order. UserError if one is invalid, or their rows differ. */
+export function openArrays(path: string, files: readonly string[]): Source {
+  const versions = files.map((file) => fileVersion(file));
+  const opened: { name: string; source: Source }[] = [];
+  try {
+    for (const file of files) opened.push({ name: basename(file), source: tableSource(openNpy(file)) });
+  } catch (error) {
+    for (const { source } of opened) source.close();
+    throw error;
+  }
+  return {
+    ...inARow(path, opened),
+    assertSameFile() {
+      for (const [i, file] of files.entries()) assertVersion(file, versions[i]);
+    },
+  };
 }
 
 /** The table in a file, a folder or the files of a pattern; null where there is none. */
@@ -228,9 +263,9 @@ export async function tableFileAt(path: string): Promise<TableFile | null> {
 const isTable = (format: Format): format is TableFormat =>
   ['csv', 'parquet', 'arrow', 'json lines'].includes(format);
 
-/** Is there a folder of images, and not of tables? */
+/** Is there a folder of images, and not of tables or arrays? */
 export const isImageFolder = (path: string): boolean =>
-  formatOf(path) === 'folder' && tablesInFolder(path) === null;
+  formatOf(path) === 'folder' && tablesInFolder(path) === null && !arraysIn(path).length;
 
 /** The format of data. Throws a UserError if it is not supported. */
 export function formatOf(path: string): Format {

@@ -52,7 +52,7 @@ export interface ModelOptions {
   labelsOut?: 'file' | 'shards';
   /** Random seed; the same seed gives the same bytes. @defaultValue 0 */
   seed?: number | bigint | string;
-  /** Number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 16,384 rows; at most so many workers train, but all of them read and label rows; changes the result. @defaultValue auto */
+  /** Number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows; at most so many workers train, but all of them read and label rows; changes the result. @defaultValue auto */
   shards?: number | 'auto';
   /** What makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data. @defaultValue auto */
   likelihood?: 'auto' | 'gaussian' | 'graph';

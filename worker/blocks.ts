@@ -5,7 +5,8 @@ import { readWhole } from '../base/files.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { firstBlockHash } from '../data/blocks.ts';
-import { formatOf, openSource } from '../data/open.ts';
+import { formatOf, isSeveral, openArrays, openRemoteRows, openSource } from '../data/open.ts';
+import { arraysAt } from '../data/parts.ts';
 import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { SEEN } from '../data/saved/row-parts.ts';
@@ -174,10 +175,11 @@ export async function openVisible(
   let source: Source | null = null;
   const name = oneLine(file.path);
   try {
-    if (!isAllowed(roots, file.path)) return null;
+    const arrays = isSeveral(file.path) ? arraysAt(file.path) : null;
+    if (!(arrays ?? [file.path]).every((path) => isAllowed(roots, path))) return null;
     // Nothing is copied from elsewhere, or decoded, at the word of a coordinator.
-    if (isRemote(file.path))
-      source = await (await import('../data/remote/remote-file.ts')).openRemoteNpy(file.path);
+    if (isRemote(file.path)) source = await openRemoteRows(file.path);
+    else if (arrays) source = openArrays(file.path, arrays);
     else if (isReadInPlace(file.path))
       source = await openSource(file.path, { expected: layout, array: file.array });
     else throw new UserError('not in place');

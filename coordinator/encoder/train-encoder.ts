@@ -29,14 +29,14 @@ function publishEncoder(dispatcher: RoundDispatcher, { widths, params }: Autoenc
   dispatcher.publish('encoder', { params: nd(params), widths: nd(Int32Array.from(widths)) });
 }
 
-/** Rows of a shard of an encoder, at least, before there are more shards by themselves: a pass over them is 256 steps or more. */
-const ROWS_PER_SHARD = 1 << 14;
+/** Rows of a shard of an encoder, at least, before there are more shards by themselves: a pass over them is 2,048 steps. */
+const ROWS_PER_SHARD = 1 << 17;
 const MOST_SHARDS = 1 << 10;
 
 /**
  * Shards of the training of an encoder: half of the run's. Nets of fewer shards take more steps in a pass, and fewer nets are averaged:
- * with four shards in place of eight, three passes over MNIST leave .29 of the variance in place of .36 (LOG.md). With `auto` as many more as
- * there are rows for, as nets of large shards have learned what they can in a part of a pass, and each shard is work for another worker.
+ * with four shards in place of eight, three passes over MNIST leave .29 of the variance in place of .36 (LOG.md). With `auto` more where each has
+ * rows for many steps, as each is work for another worker.
  */
 export function encoderShards(
   { shards: choice }: Pick<RunConfig, 'shards'>,

@@ -19,6 +19,9 @@ const DOTS = /(^|\/)\.{1,2}(\/|$)/;
 /** Does this name a file elsewhere, with a scheme such as `https://`? */
 export const isRemote = (text: string): boolean => SCHEME.test(text);
 
+/** Does this address name several objects: a folder of an S3 store, by a / at its end, or a pattern of names in one? */
+export const areParts = (text: string): boolean => /^s3:\/\/.*(\/|[*[][^/]*)$/i.test(text);
+
 /** The absolute path; an address as it is. */
 export const absolute = (path: string): string => (isRemote(path) ? path : resolve(path));
 

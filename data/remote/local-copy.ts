@@ -5,7 +5,6 @@ import { type AtomicFile, attempted, createAtomicFile, statusOf } from '../../ba
 import { UserError } from '../../base/user-error.ts';
 import { cacheFolder, copyName, markUsed, prune } from '../cache.ts';
 import { isNpy } from '../npy.ts';
-import { isRemote } from './address.ts';
 import type { RemoteFile } from './remote-file.ts';
 
 /** Raised when a copy is made otherwise than before. */
@@ -50,18 +49,24 @@ export async function copyOf(file: RemoteFile, { log = () => {}, signal }: CopyO
 const kept = new Map<string, () => void>();
 
 /** Keeps a file of the cache until this process ends, and makes room for it. */
-function keepUsed(target: string): void {
+export function keepUsed(target: string): void {
   const folder = cacheFolder();
   if (!kept.size)
     process.once('exit', () => {
       for (const release of kept.values()) release();
     });
   if (!kept.has(target)) kept.set(target, markUsed(target));
+  if (performance.now() - prunedAt < PRUNED_MS) return;
+  prunedAt = performance.now();
   attempted(folder, 'read', () => prune(folder));
 }
 
+/** Between two looks at the whole folder: there may be thousands of copies in it. */
+const PRUNED_MS = 1000;
+let prunedAt = Number.NEGATIVE_INFINITY;
+
 /** Logs the first bytes, and then every few seconds how many there are. */
-function progressLine(
+export function progressLine(
   what: string,
   total: number | null,
   log: (line: string) => void,
@@ -140,27 +145,4 @@ function endingFor(head: Buffer): string {
   if (/^[{[]/.test(text)) return '.jsonl';
   const isBinary = head.some((byte) => byte < 9 || (byte > 13 && byte < 32)) || text.startsWith('PAR1');
   return isBinary ? '' : '.csv';
-}
-
-/**
- * What `work` makes of data at a path or an address. It gets a place to read from: the path itself; the address of an .npy that is read in
- * place, block by block; or the path of a copy in the cache, made once, of any other file, and with `whole` of each. A UserError names
- * the data as they were given.
- */
-export async function atPlace<T>(
-  data: string,
-  { whole = false, ...options }: CopyOptions & { whole?: boolean },
-  work: (place: string) => T | Promise<T>,
-): Promise<T> {
-  if (!isRemote(data)) return work(data);
-  const { isInPlace, openRemote } = await import('./remote-file.ts');
-  const file = await openRemote(data, { signal: options.signal });
-  if (!whole && isInPlace(file)) return work(data);
-  const place = await copyOf(file, options);
-  try {
-    return await work(place);
-  } catch (error) {
-    if (!(error instanceof UserError) || !error.message.includes(place)) throw error;
-    throw new UserError(error.message.replaceAll(place, file.name), { cause: error.cause });
-  }
 }

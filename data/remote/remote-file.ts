@@ -19,8 +19,8 @@ export function isInPlace(file: RemoteFile): boolean {
 }
 
 /** Opens the rows of an .npy in C order, which are read part by part. Rejects with a UserError as `openSource` does. */
-export async function openRemoteNpy(address: string): Promise<Source> {
-  const file = await openRemote(address);
+export async function openRemoteNpy(address: string, headBytes?: number): Promise<Source> {
+  const file = await openRemote(address, { headBytes });
   if (!isInPlace(file)) throw new UserError(`${file.name} is no .npy in C order any more: start again`);
   const array = arrayIn(file);
   assertNumeric(array);
@@ -111,12 +111,16 @@ interface Version {
 /** Opens `s3://bucket/key` or `https://…`. Rejects with a UserError, one line without secrets, if it cannot be read. */
 export async function openRemote(
   address: string,
-  { patience = PATIENCE, signal }: { patience?: Patience; signal?: AbortSignal } = {},
+  {
+    patience = PATIENCE,
+    signal,
+    headBytes = HEAD_BYTES,
+  }: { patience?: Patience; signal?: AbortSignal; headBytes?: number } = {},
 ): Promise<RemoteFile> {
   const store = storeOf(parseAddress(address));
   const { name } = store;
   const { head, version, hasRanges } = await persistently(name, patience, signal, () =>
-    firstBytes(store, patience, signal),
+    firstBytes(store, headBytes, patience, signal),
   );
   const { size } = version;
   if (size === 0) throw new UserError(`${name} is empty (0 bytes): upload it again`);
@@ -215,14 +219,14 @@ async function persistently<T>(
 }
 
 /** The first bytes of the file, which tell what it is, and its version. */
-const firstBytes = (store: Store, patience: Patience, signal: AbortSignal | undefined) =>
-  request(store, 0, HEAD_BYTES, null, patience, signal, async (response, chunks) => {
+const firstBytes = (store: Store, most: number, patience: Patience, signal: AbortSignal | undefined) =>
+  request(store, 0, most, null, patience, signal, async (response, chunks) => {
     const version = versionOf(response);
     // Of an empty file there is no first part.
     if (response.status === 416 && version.size === 0)
       return { head: new Uint8Array(), version, hasRanges: true };
     await assertAnswer(store, response, null);
-    const wanted = Math.min(HEAD_BYTES, version.size ?? HEAD_BYTES);
+    const wanted = Math.min(most, version.size ?? most);
     const pieces: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of chunks) {
@@ -231,7 +235,7 @@ const firstBytes = (store: Store, patience: Patience, signal: AbortSignal | unde
       if (length >= wanted) break;
     }
     if (version.size !== null && length < wanted) throw brokenOff(length, wanted);
-    const head = Buffer.concat(pieces).subarray(0, HEAD_BYTES);
+    const head = Buffer.concat(pieces).subarray(0, most);
     return { head, version, hasRanges: response.status === 206 && version.size !== null };
   });
 
@@ -323,7 +327,9 @@ async function assertAnswer(
       throw new UserError(`${name}: the credentials that were found are not valid (${said}): renew them`);
     if (status === 401 || status === 403) throw new UserError(`${name}: access denied (${said}); ${hint}`);
     if (status === 404 || status === 410)
-      throw new UserError(`${name}: there is no such file (${said}); check the address`);
+      throw new UserError(
+        `${name}: there is no such file (${said}); check the address${name.startsWith('s3:') ? ', which of a folder ends with /' : ''}`,
+      );
     throw new UserError(`${name} cannot be read: the server says ${said}; check address and credentials`);
   }
   if (response.headers.get('content-encoding')?.match(/gzip|br|deflate|zstd/))

@@ -129,11 +129,13 @@ function s3Requests(
 
 function objectUrl(bucket: string, key: string, region: string, endpoint: URL | null): URL {
   const path = key.split('/').map(encoded).join('/');
-  if (endpoint) return new URL(`${endpoint.pathname.replace(/\/+$/, '')}/${bucket}/${path}`, endpoint);
+  // Some stores take /BUCKET/ for an object without a name, not for the bucket.
+  const inBucket = path && `/${path}`;
+  if (endpoint) return new URL(`${endpoint.pathname.replace(/\/+$/, '')}/${bucket}${inBucket}`, endpoint);
   const host = `s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
   // A certificate for *.s3… does not cover a bucket with dots.
   const isCovered = !bucket.includes('.');
-  return new URL(isCovered ? `https://${bucket}.${host}/${path}` : `https://${host}/${bucket}/${path}`);
+  return new URL(isCovered ? `https://${bucket}.${host}/${path}` : `https://${host}/${bucket}${inBucket}`);
 }
 
 /** As it is signed: RFC 3986 has more reserved characters. */

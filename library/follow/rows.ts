@@ -1,9 +1,8 @@
 import { closeSync, createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAtomicFile, makeFolder, readFully } from '../../base/files.ts';
-import { yieldToEventLoop } from '../../base/slices.ts';
+import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { type ArrayFile, byteCount, createNpyBytes, openNpy } from '../../data/npy.ts';
+import { openNpy } from '../../data/npy.ts';
 import { formatOf, tableFileAt } from '../../data/open.ts';
 import type { FoundPart } from '../../data/parts.ts';
 import { isRemote } from '../../data/remote/address.ts';
@@ -13,8 +12,6 @@ import { isTableName } from '../../data/tables/formats.ts';
 import { areOneTable } from '../../data/tables/open-table.ts';
 
 /** The rows of an update: a folder with copies of its parts, in their order, so that these may change or go while it is computed. */
-
-const JOINED = 'rows.npy';
 
 /** The name of the copy of a part. `place`: among all parts. */
 export const copyName = (place: number, name: string): string =>
@@ -79,41 +76,15 @@ function typeOf(path: string): string {
   return JSON.stringify([dtype.descr, shape.slice(1), fortran && path]);
 }
 
-/** The path of all rows in the folder as one data set: of a single copy, the folder of tables, or an array of all. */
-export async function joined(folder: string): Promise<string> {
+/** The path of all rows in the folder as one data set: of a single copy, or the folder. */
+export function joined(folder: string): string {
   const copies = existsSync(folder) ? copiesIn(folder) : [];
   if (!copies.length)
     throw new UserError(
       `${folder} has no rows of the batch that its follow has begun: restore it, or follow into another --out`,
     );
-  if (copies.length === 1) return copies[0];
-  if (formatOf(copies[0]) !== 'npy') return folder;
-  const path = join(folder, JOINED);
-  const files: ArrayFile[] = [];
-  try {
-    for (const copy of copies) files.push(openNpy(copy));
-    const [{ dtype, shape }] = files;
-    const rows = files.reduce((sum, file) => sum + file.shape[0], 0);
-    const all = createNpyBytes(path, dtype.descr, [rows, ...shape.slice(1)]);
-    let at = 0;
-    for (const file of files) {
-      const bytes = byteCount(file);
-      for (let from = 0; from < bytes; from += PIECE) {
-        const piece = new Uint8Array(Math.min(PIECE, bytes - from));
-        readFully(file, piece, file.offset + from);
-        all.write(piece, at);
-        at += piece.length;
-        await yieldToEventLoop();
-      }
-    }
-    all.finish();
-  } finally {
-    for (const { fd } of files) closeSync(fd);
-  }
-  return path;
+  return copies.length === 1 ? copies[0] : folder;
 }
-
-const PIECE = 1 << 20;
 
 /** A problem with a copy, as one of the part that people know. */
 export const namingPart = (error: unknown, copy: string, path: string): unknown =>

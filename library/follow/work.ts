@@ -40,7 +40,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
   }
   const number = updates + 1;
   const out = state.directory(number);
-  const data = await joined(state.rowsOf(number));
+  const data = joined(state.rowsOf(number));
   const names = batch.parts.map(({ name }) => name).join(', ');
   const log = (line: string) => computing.log?.(line.replaceAll(data, () => names));
   if (!isComplete(out)) {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type CliArgs, MAIN } from '../../bench/processes.ts';
+import { npyFile } from '../data/files.ts';
 import { faultyProxy, motoCommand, type S3Server, startS3 } from '../data/remote/s3-server.ts';
 import {
   dpmesh,
@@ -147,6 +148,39 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
     assert.equal(sha256(predicted), expected);
   });
 
+  /** The rows in three arrays, the last of which is short. */
+  const PARTS = [
+    [0, 20_000],
+    [20_000, 49_000],
+    [49_000, 50_000],
+  ].map(([from, to]) =>
+    npyFile('<f4', [to - from, 3], Buffer.from(Float32Array.from(rows.slice(3 * from, 3 * to)).buffer)),
+  );
+
+  test('several arrays are read in place by workers, and several tables are copied: the same bytes', async () => {
+    for (const [i, part] of PARTS.entries()) await put(`part-${i}.npy`, part);
+    await put('_SUCCESS', '');
+    const arrays = await dpmesh([
+      ...trainArgs('s3://sets/part-*.npy', out('arrays'), '--workers', 2),
+      ...FLAGS,
+      ...WASM,
+    ]);
+    assert.equal(arrays.code, 0, arrays.stderr);
+    assert.doesNotMatch(arrays.stderr, /copied/);
+    assert.equal(labelsOf(out('arrays')), expected);
+    const [head, ...lines] = table().trimEnd().split('\n');
+    const halves = [lines.slice(0, 30_000), lines.slice(30_000)];
+    for (const [i, half] of halves.entries()) await put(`rows-${i}.csv`, `${[head, ...half].join('\n')}\n`);
+    const of = 's3://sets/rows-[0-9].csv';
+    const how = ['--labels', `${of}:class`, '--force', ...FLAGS, ...WASM];
+    const tables = await dpmesh([...trainArgs(of, out('tables'), '--workers', 2), ...how]);
+    assert.equal(tables.code, 0, tables.stderr);
+    assert.equal(labelsOf(out('tables')), expected);
+    assert.match(tables.stderr, /s3:\/\/sets\/rows-\[0-9\]\.csv: copied .* MB to the cache/);
+    const again = await dpmesh(['resume', out('tables'), '--no-http']);
+    assert.equal(again.code, 0, again.stderr);
+  });
+
   test('mistakes are one line, without secrets', async () => {
     const train = (data: string, more: Record<string, string | undefined>) =>
       dpmesh(trainArgs(data, out('refused'), '--workers', 1, ...FLAGS), {
@@ -155,6 +189,10 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
     assertMistake(
       await train('s3://sets/a/nope.npy', {}),
       /s3:\/\/sets\/a\/nope\.npy: there is no such file \(404/,
+    );
+    assertMistake(
+      await train('s3://sets/nothing*', {}),
+      /s3:\/\/sets\/nothing\* has no tables .* and no \.npy/,
     );
     assertMistake(await train(address, { AWS_SECRET_ACCESS_KEY: 'wrong' }), /credentials .* are not valid/);
     const nobody = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };

@@ -224,7 +224,7 @@ class Options:
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int | str
-            number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 16,384 rows;
+            number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows;
             at most so many workers train, but all of them read and label rows; changes the result. Default:
             auto (schedule paper: 1).
         likelihood : {"auto", "gaussian", "graph"}
