@@ -131,23 +131,18 @@ function openUplink(
   const { name: backend, why } = server.backend()!;
   let size = sizeOf(present());
   const { session } = options;
-  const relays = [session, ...present().flatMap(({ relays }) => relays)].slice(0, MOST_RELAYS);
   let left: string | null = null;
   const about = {
     name: options.name.slice(0, MOST_ABOUT),
     host: hostname().slice(0, MOST_ABOUT),
     pid: process.pid,
   };
-  const description = {
-    ...about,
-    identity: server.identity()!,
-    backend,
-    why,
-    workers: size,
-    relays,
-    session,
-  };
-  const connection = openConnection(options, description, receive);
+  // Of those that it has now, also where it says hello again.
+  const describe = () => ({
+    ...{ ...about, identity: server.identity()!, backend, why, workers: size, session },
+    relays: [session, ...present().flatMap(({ relays }) => relays)].slice(0, MOST_RELAYS),
+  });
+  const connection = openConnection(options, describe, receive);
   const fetches = createFetches(connection.send);
   const unwelcome = setTimeout(
     () =>

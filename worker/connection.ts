@@ -71,12 +71,12 @@ export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse'
 export const addressesOf = (places: readonly Place[]) => places.map(({ connect }) => connect).join(', ');
 
 /**
- * A worker's connection to its coordinator: says hello, pings, logs why the coordinator does not answer, reconnects or goes on to
+ * A worker's connection to its coordinator: says hello, as it is described then, pings, logs why the coordinator does not answer, reconnects or goes on to
  * the next address, and finally gives up.
  */
 export function openConnection(
   options: ConnectionOptions,
-  description: WorkerDescription,
+  describe: () => WorkerDescription,
   receive: (request: Request, tensors: Tensors) => void,
 ) {
   const { places, log, reconnectFor, giveUpAfter = reconnectFor } = options;
@@ -141,7 +141,7 @@ export function openConnection(
   function hello(): void {
     if (performance.now() - helloAt < PING_MS) return;
     helloAt = performance.now();
-    void send({ type: 'hello', protocol: PROTOCOL, version: buildId(), session, ...description });
+    void send({ type: 'hello', protocol: PROTOCOL, version: buildId(), session, ...describe() });
   }
 
   function received(frames: Buffer[]) {

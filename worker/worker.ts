@@ -56,7 +56,8 @@ const YIELD_MS = 0.06;
 export function startWorker(options: WorkerOptions) {
   const { backend, dataRoots, log, meter } = options;
   const memory = memoryReader(backend);
-  const connection = openConnection(options, describeWorker(options), receive);
+  const description = describeWorker(options);
+  const connection = openConnection(options, () => description, receive);
   const fetches = createFetches(connection.send);
   /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
   let joinedTerm: number | null = null;

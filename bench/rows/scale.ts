@@ -1,15 +1,10 @@
-import { spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { startServer } from '../../coordinator/scheduler/server.ts';
-import { concat } from '../../model/arrays.ts';
-import { blockCount, HASH_BYTES, layoutOf } from '../../model/layout.ts';
-import { clusteringNet, netWidths } from '../../model/nets/net.ts';
-import { createAuthenticator } from '../../proto/authenticator.ts';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { newKeyPair } from '../../proto/keys.ts';
-import { nd, type Tensors } from '../../proto/tensors.ts';
 import { median, note } from '../dpmesh.ts';
-import { ROOT } from '../processes.ts';
+import { freePort, ROOT } from '../processes.ts';
 import type { BenchmarkRow } from '../report.ts';
+import { openRoot } from '../root.ts';
 
 /** Rounds whose time counts, after those in which code is compiled. */
 const [WARM_UP, ROUNDS] = [3, 10];
@@ -26,39 +21,12 @@ interface Swarm {
   apart?: number;
 }
 
-/** The transform that leaves rows of d numbers as they are. */
-const identity = (d: number): Tensors => ({
-  shape: nd(Int32Array.of(0, d)),
-  ...{ weights: nd(new Float32Array(d).fill(1)), columns: nd(Int32Array.from({ length: d }, (_, i) => i)) },
-  ...{
-    bias: nd(new Float32Array(d)),
-    scale: nd(new Float64Array(d).fill(1)),
-    offset: nd(new Float64Array(d)),
-  },
-  below: nd(Float64Array.of(1)),
-});
-
-/** At least a shard for each worker, and a power of two, so that relays have aligned ranges of them. */
-const enoughShards = (workers: number) => 2 ** Math.ceil(Math.log2(workers));
-
-/** Has `measure` compute rounds of statistics of all shards with such a swarm, with keys. */
-async function withSwarm<T>(
-  { workers, relays, k, d, apart = 0 }: Swarm,
-  measure: (play: { round(): Promise<{ cpu: number; wall: number }>; killApart(): void }) => Promise<T>,
-): Promise<T> {
-  const layout = layoutOf(1000 * enoughShards(workers), d, enoughShards(workers), 0n);
-  const [own, theirs] = [newKeyPair(), newKeyPair()];
-  const log = () => {};
-  const server = await startServer({
-    ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 30_000, emit: log, log },
-    readBlocks: async () => new Float32Array(0),
-    authenticator: createAuthenticator(own.secret, new Map([[theirs.public, 'swarm']]), log),
-  });
-  const key = JSON.stringify({ ...theirs, server: own.public });
+/** Starts the processes of a swarm; the last of them plays those that are apart. */
+function startSwarm({ workers, relays, apart = 0 }: Swarm, address: string, key: string): ChildProcess[] {
   const play = (workers: number, relays: number) =>
     spawn(
       process.execPath,
-      ['--import', 'tsx', 'bench/swarm.ts', server.address, String(workers), String(relays), key],
+      ['--import', 'tsx', 'bench/swarm.ts', address, String(workers), String(relays), key],
       { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
     );
   const others = { workers: workers - apart, relays: relays && apart ? relays - 1 : relays };
@@ -68,33 +36,34 @@ async function withSwarm<T>(
     return play(share(others.workers), share(others.relays));
   });
   if (apart) swarm.push(play(apart, Math.min(1, relays)));
-  const present = () =>
-    server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
+  return swarm;
+}
+
+/** Has `measure` compute rounds of statistics of all shards with such a swarm, with keys. */
+async function withSwarm<T>(
+  swarm: Swarm,
+  measure: (play: Pick<Root, 'round'> & { killApart(): void }) => Promise<T>,
+): Promise<T> {
+  const { keys, key } = newKeys();
+  const root = await openRoot({ bind: 'tcp://127.0.0.1:*', keys, ...swarm });
+  const processes = startSwarm(swarm, root.address, key);
   try {
-    while (present() < workers) await sleep(100);
-    const { dispatcher } = server;
-    const blocks = blockCount(layout);
-    dispatcher.publish('hashes', { blocks: nd(new Uint8Array(blocks * HASH_BYTES), blocks, HASH_BYTES) });
-    dispatcher.publish('transform', identity(d));
-    const { shapes, params } = clusteringNet(0n, d, [50], k);
-    const units = Array.from({ length: layout.shards }, (_, shard) => ({ shard, from: 0, to: 0 }));
-    const round = async () => {
-      const net = { widths: nd(Int32Array.from(netWidths(shapes))), nets: nd(Int32Array.of(0)) };
-      dispatcher.publish('net', { ...net, params: nd(concat(params, Float32Array)) });
-      const [cpu, begun] = [process.cpuUsage(), performance.now()];
-      await dispatcher.round({
-        ...{ tasks: [{ task: 'statistics', diagonal: false, block: 1024 }], units, sum: true },
-        sampled: units.map(() => 1000),
-      });
-      const { user, system } = process.cpuUsage(cpu);
-      return { cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 };
-    };
-    for (let i = 0; i < WARM_UP; i++) await round();
-    return await measure({ round, killApart: () => void swarm.at(-1)!.kill('SIGKILL') });
+    await root.joined();
+    for (let i = 0; i < WARM_UP; i++) await root.round();
+    return await measure({ ...root, killApart: () => void processes.at(-1)!.kill('SIGKILL') });
   } finally {
-    for (const each of swarm) each.kill();
-    await server.close();
+    for (const each of processes) each.kill();
+    await root.close();
   }
+}
+
+type Root = Awaited<ReturnType<typeof openRoot>>;
+
+/** Keys of a coordinator, and, for the swarm, of its workers. */
+function newKeys() {
+  const [own, theirs] = [newKeyPair(), newKeyPair()];
+  const key = JSON.stringify({ ...theirs, server: own.public });
+  return { keys: { secret: own.secret, workers: theirs.public }, key };
 }
 
 const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
@@ -139,7 +108,46 @@ const lostRow = (name: string, swarm: Swarm & { apart: number }): BenchmarkRow =
   },
 });
 
+/** Seconds within which a coordinator that is started again has a round with all of its workers. */
+const BACK = 10;
+
+const rootRow = (name: string, swarm: Swarm): BenchmarkRow => ({
+  name: `scale-${name}`,
+  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}, whose coordinator is killed and started again: until a round with all of them is complete`,
+  target: `≤ ${BACK} s`,
+  onRequest: true,
+  async measure() {
+    const { keys, key } = newKeys();
+    const port = await freePort();
+    const options = JSON.stringify({ bind: `tcp://127.0.0.1:${port}`, keys, ...swarm });
+    /** The process, once it has had a round. */
+    const start = async () => {
+      const root = spawn(process.execPath, ['--import', 'tsx', 'bench/root.ts', options], {
+        ...{ cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+      });
+      roots.push(root);
+      await once(root.stdout!, 'data');
+      return root;
+    };
+    const roots: ChildProcess[] = [];
+    const processes = startSwarm(swarm, `tcp://127.0.0.1:${port}`, key);
+    try {
+      const first = await start();
+      first.kill('SIGKILL');
+      await once(first, 'exit');
+      const begun = performance.now();
+      await start();
+      const seconds = (performance.now() - begun) / 1000;
+      return { measured: `${seconds.toFixed(1)} s`, met: seconds <= BACK };
+    } finally {
+      for (const each of [...processes, ...roots]) each.kill('SIGKILL');
+    }
+  },
+});
+
 export const scaleRows: BenchmarkRow[] = [
+  rootRow('root', { workers: 1000, relays: 0, k: 50, d: 32 }),
+  rootRow('root-relays', { workers: 1000, relays: 32, k: 50, d: 32 }),
   lostRow('lost', { workers: 1000, relays: 0, k: 50, d: 32, apart: 100 }),
   lostRow('lost-relay', { workers: 1000, relays: 32, k: 50, d: 32, apart: 32 }),
   swarmRow('direct', { workers: 1000, relays: 0, k: 50, d: 32 }, 1),

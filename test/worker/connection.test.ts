@@ -32,7 +32,7 @@ function connectionTo(connect: string, reconnectFor: number, key?: WorkerKey) {
   const requests: Request[] = [];
   const connection = openConnection(
     { places: [{ connect, key }], reconnectFor, log: (line) => void logged.push(line) },
-    { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
+    () => ({ identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' }),
     (request) => void requests.push(request),
   );
   return { connection, logged, requests };

@@ -15,7 +15,7 @@ function connectionTo(addresses: string[], reconnectFor: number) {
       reconnectFor,
       log: (line) => void (line.startsWith('no answer') || logged.push(line)),
     },
-    { identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' },
+    () => ({ identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' }),
     () => {},
   );
   return { connection, logged };

@@ -1,6 +1,7 @@
-// A relay that its coordinator, a scripted one, refuses.
+// A relay and its coordinator, a scripted one, which refuses it or is started again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decode, encode } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
@@ -28,7 +29,7 @@ async function relayOf(refusal: Refusal) {
 const workerOf = (connect: string, identity: string) =>
   openConnection(
     { places: [{ connect }], reconnectFor: 10_000, log() {} },
-    { identity, backend: 'any', host: 'here', pid: 1, name: identity },
+    () => ({ identity, backend: 'any', host: 'here', pid: 1, name: identity }),
     () => {},
   );
 
@@ -54,4 +55,25 @@ test('it is of another version: it ends and says so', async () => {
   });
   worker.end();
   await Promise.all([worker.done, close()]);
+});
+
+test('a coordinator that is started again hears how many workers it has by then', async () => {
+  const heard: (number | undefined)[] = [];
+  const coordinator: RouterSocket = await bindRouter('tcp://127.0.0.1:*', (peer, frames) => {
+    const message = decode(fromWorker, frames).header;
+    if (message.type === 'hello' || message.type === 'workers') heard.push(message.workers);
+    // One that is started again does not know it.
+    if (heard.length === 2) void coordinator.send(peer, encode({ type: 'who' }));
+    if (heard.length === 3) void coordinator.send(peer, encode({ type: 'stop' }));
+  });
+  const relay = await startRelay({
+    ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
+    ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
+  });
+  const workers = [workerOf(relay.address, 'wasm/1')];
+  while (!heard.length) await sleep(10);
+  workers.push(workerOf(relay.address, 'wasm/1'));
+  await relay.done;
+  assert.deepEqual(heard, [1, 2, 2]);
+  await Promise.all([...workers.map(({ done }) => done), coordinator.close()]);
 });
