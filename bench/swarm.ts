@@ -4,10 +4,16 @@ import { statisticsLength } from '../model/statistics.ts';
 import { buildId } from '../proto/build-id.ts';
 import { decode, encode } from '../proto/codec.ts';
 import type { WorkerKey } from '../proto/keys.ts';
-import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromCoordinator,
+  LARGE_RESULT,
+  PROTOCOL,
+} from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
 import { covarianceOf } from '../proto/tasks.ts';
-import { nd, type Tensors } from '../proto/tensors.ts';
+import { byteLengthOf, nd, type Tensors } from '../proto/tensors.ts';
 
 const PING_MS = 1000;
 
@@ -32,6 +38,8 @@ function startSwarm(address: string, count: number, key?: WorkerKey): void {
       ...{ host: `host${i >> 5}`, pid: i + 1, name: `swarm/${i}` },
       session: (process.pid * 65536 + i).toString(16).padStart(32, '0'),
     };
+    /** Sends results that wait to be asked for. */
+    let held = () => {};
     const send = (message: FromWorker) => void socket.send(encode(message));
     const socket = connectDealer(
       address,
@@ -39,6 +47,7 @@ function startSwarm(address: string, count: number, key?: WorkerKey): void {
         const { header, tensors } = decode(fromCoordinator, frames);
         if (header.type === 'who') send(hello);
         if (header.type === 'refuse') throw new Error(header.reason);
+        if (header.type === 'send') held();
         if (header.type !== 'round') return;
         const widths = tensors['net/widths']?.data;
         if (widths) Object.assign(sizes, { d: widths[0], k: widths.at(-1) });
@@ -53,7 +62,11 @@ function startSwarm(address: string, count: number, key?: WorkerKey): void {
           },
           ...{ rowsRead: 0, memory: 1 },
         };
-        void socket.send(encode(message, resultsOf(header, sizes.k, sizes.d)));
+        const results = resultsOf(header, sizes.k, sizes.d);
+        const bytes = byteLengthOf(results);
+        if (bytes < LARGE_RESULT) return void socket.send(encode(message, results));
+        held = () => void socket.send(encode(message, results));
+        send({ type: 'ready', term, bytes, first: units[0].shard });
       },
       { key },
     );

@@ -83,9 +83,13 @@ async function openPlain(path: string, options: OpenOptions): Promise<Source> {
 
 /** Of what is copied from elsewhere, workers read the copy, too. */
 const openElsewhere = (address: string, options: OpenOptions): Promise<Source> =>
-  atPlace(address, { log: options.log, signal: options.images?.signal }, async (place) =>
-    isRemote(place) ? openRemoteRows(place) : { file: place, ...(await openSource(place, options)) },
-  );
+  atPlace(address, { log: options.log, signal: options.images?.signal }, async (place) => {
+    if (isRemote(place)) return openRemoteRows(place);
+    const naming = (say?: (text: string) => void) =>
+      say && ((text: string) => say(text.replaceAll(place, address)));
+    const told = { log: naming(options.log), status: naming(options.status) };
+    return { file: place, ...(await openSource(place, { ...options, ...told })) };
+  });
 
 /** Opens what is read in place at an address: an .npy, or those of a folder. */
 export async function openRemoteRows(address: string): Promise<Source> {

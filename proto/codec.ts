@@ -117,7 +117,8 @@ function* decoding<T>(
   if (!frames.length) throw new MalformedMessage('no frames');
   if (frames[0].byteLength > MAX_HEADER) throw new MalformedMessage('header too long');
   const bytes = frames.slice(1).reduce((sum, frame) => sum + frame.byteLength, 0);
-  if (frames[0].byteLength + bytes > MAX_MESSAGE) throw new MalformedMessage('message too long');
+  if (frames[0].byteLength + bytes > MAX_MESSAGE)
+    throw new MalformedMessage(`message too long: ${bytes} bytes in ${frames.length} frames`);
   const problem = whyNotPlain(frames[0]);
   if (problem) throw new MalformedMessage(`header is not plain msgpack: ${problem}`);
   let raw: unknown;

@@ -40,6 +40,9 @@ export const MOST_STATES = 256;
 export const MOST_DONE = 1 << 16;
 export const MOST_FETCHED = 1 << 15;
 
+/** Results of so many bytes, or more, wait until the coordinator asks for them. */
+export const LARGE_RESULT = 1 << 20;
+
 /** Seconds by task. The coordinator ignores names that are not tasks. */
 const seconds = z
   .record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative()))
@@ -91,6 +94,8 @@ export const fromWorker = z.discriminatedUnion('type', [
     /** Memory of the device, bytes. */
     gpuMemory: z.optional(z.object({ used: count, limit: count })),
   }),
+  /** Results of so many bytes, about the shards from `first` on, can be sent: those of a mebibyte or more wait for a `send`. */
+  z.object({ type: z.literal('ready'), term: count, bytes: count, first: count }),
   /**
    * A task failed. `mistake`: by the user's fault (for example a truncated file), not by a bug. `local`: by the fault of this
    * worker's machine (memory, disk), not of the task.
@@ -147,6 +152,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   }),
   /** No hello came on this connection: say it (again). */
   z.object({ type: z.literal('who') }),
+  /** Asks for the results that were `ready` first. */
+  z.object({ type: z.literal('send') }),
   /** Answers a ping. `rests`: this worker gets no units for now, and why. */
   z.object({ type: z.literal('pong'), rests: z.optional(text.check(z.overwrite(oneLine))) }),
   z.object({

@@ -39,6 +39,10 @@ export function dtypeOf(data: TypedArray): TensorDtype {
 export const bytesIn = (dtype: TensorDtype, shape: readonly number[]) =>
   elementCount(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
 
+/** The number of bytes of all of these. */
+export const byteLengthOf = (tensors: Tensors): number =>
+  Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0);
+
 /** The bytes of an array, not copied: it must not change until they are sent. */
 export function bytesOf(data: TypedArray): Buffer {
   return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);

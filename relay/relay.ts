@@ -267,7 +267,7 @@ function openUplink(
         const memory = present().reduce((sum, one) => sum + one.memory, 0);
         const results = prefixed(waiting.map(({ tensors }, i) => [i, tensors]));
         waiting = [];
-        void connection.send({ type: 'results', term, round, done, ...takeWork(), memory }, results);
+        connection.sendResults({ type: 'results', term, round, done, ...takeWork(), memory }, results);
       });
     };
   }

@@ -8,11 +8,12 @@ import {
   type FromCoordinator,
   type FromWorker,
   fromCoordinator,
+  LARGE_RESULT,
   PROTOCOL,
   type RunEnd,
 } from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
-import type { Tensors } from '../proto/tensors.ts';
+import { byteLengthOf, type Tensors } from '../proto/tensors.ts';
 import { LocalTrouble } from './trouble.ts';
 
 /** How often a worker pings the coordinator, ms. */
@@ -65,7 +66,9 @@ export type WorkerDescription = Omit<
 > & { session?: string };
 
 /** Messages of the coordinator that are not about the connection itself. */
-export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'refuse' | 'stop' }>;
+export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'send' | 'refuse' | 'stop' }>;
+
+type Results = Extract<FromWorker, { type: 'results' }>;
 
 /** Addresses for people. */
 export const addressesOf = (places: readonly Place[]) => places.map(({ connect }) => connect).join(', ');
@@ -120,6 +123,25 @@ export function openConnection(
     return socket.send(encode(message, tensors));
   }
 
+  /** Results that wait to be asked for. */
+  let held: { message: Results; tensors: Tensors; bytes: number }[] = [];
+  const announce = ({ message: { term, done }, bytes }: (typeof held)[number]) =>
+    void send({ type: 'ready', term, bytes, first: done[0][0].shard });
+
+  function sendResults(message: Results, tensors: Tensors): void {
+    const bytes = byteLengthOf(tensors);
+    if (bytes < LARGE_RESULT) return void send(message, tensors);
+    const own = { message, tensors, bytes };
+    held.push(own);
+    announce(own);
+  }
+
+  /** On a new connection nothing of this is known. Results of another term count no more. */
+  function announceAgain(term: number): void {
+    held = held.filter(({ message }) => message.term === term);
+    held.forEach(announce);
+  }
+
   /**
    * Closes the connection, after a last message is `sent`: `done` resolves, or rejects with this error. The first call
    * counts: a worker that has failed is refused from then on, which is not why it ends.
@@ -168,6 +190,11 @@ export function openConnection(
       case 'who':
         hello();
         break;
+      case 'send': {
+        const next = held.shift();
+        if (next) void send(next.message, next.tensors);
+        break;
+      }
       case 'refuse':
         if (header.retry) refusedForNow(header.reason);
         else if (header.identity === undefined) end(new RefusedByCoordinator(header.reason));
@@ -179,6 +206,7 @@ export function openConnection(
         end();
         break;
       default:
+        if (header.type === 'welcome') announceAgain(header.term);
         receive(header, tensors);
     }
   }
@@ -244,6 +272,8 @@ export function openConnection(
     refused,
     isOver: () => isOver,
     send,
+    /** Sends results; large ones once the coordinator asks for them. */
+    sendResults,
     goodbye,
     end,
     /** Ends the connection as soon as the coordinator is silent: neither `bye` nor requested rows would arrive. */

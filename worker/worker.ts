@@ -163,7 +163,7 @@ export function startWorker(options: WorkerOptions) {
         const rowsRead = own.rowsRead();
         meter?.count(done, seconds, rowsRead);
         const message = { term, round, done, seconds, rowsRead, ...memory() };
-        void connection.send({ type: 'results', ...message }, results);
+        connection.sendResults({ type: 'results', ...message }, results);
       },
     });
     if (failure && !(failure.error instanceof Superseded) && own === context)

@@ -67,6 +67,8 @@ interface WorkerProgress {
   inFlight: Set<number>;
   /** When its units were sent or its last result arrived, whichever is later. */
   silentSince: number;
+  /** It has results that wait to be asked for, since then; null: none. */
+  readySince: number | null;
   /** A round ended before it had finished: it gets no more units until a result arrives. */
   lagging: boolean;
   /** That round, and its silence in it. */
@@ -102,6 +104,10 @@ export function createDispatcher(options: DispatcherOptions) {
 
   const sizeOf = (worker: string) => progress.get(worker)!.size;
 
+  /** Ms without a result; none while results wait to be asked for. */
+  const silenceOf = ({ silentSince, readySince }: WorkerProgress) =>
+    readySince === null ? options.now() - silentSince : -1;
+
   function workers(): string[] {
     return [...progress.keys()];
   }
@@ -128,18 +134,17 @@ export function createDispatcher(options: DispatcherOptions) {
   function areMostLate(limit: number): boolean {
     const now = options.now();
     const all = [...progress.values()];
-    const late = all.filter(({ inFlight, silentSince }) => inFlight.size && now - silentSince > limit);
+    const late = all.filter((one) => one.inFlight.size && silenceOf(one) > limit);
     const stuck = late.filter(({ silentSince }) => now - silentSince > STUCK_FACTOR * limit);
     return late.length > all.length / 2 && !stuck.length;
   }
 
   /** Units without a result, held by workers that have been silent for longer than `limit`. */
   function unitsHeld(round: Round, limit: number): number[] {
-    const now = options.now();
     const held = new Set<number>();
-    for (const { inFlight, silentSince } of progress.values())
-      if (inFlight.size && now - silentSince > limit)
-        for (const index of inFlight) if (round.isMissing(index)) held.add(index);
+    for (const one of progress.values())
+      if (one.inFlight.size && silenceOf(one) > limit)
+        for (const index of one.inFlight) if (round.isMissing(index)) held.add(index);
     return [...held];
   }
 
@@ -297,6 +302,11 @@ export function createDispatcher(options: DispatcherOptions) {
       dispatch();
       return true;
     },
+    /** A worker has results that wait to be asked for, or will not send them. */
+    ready(worker: string, isReady: boolean): void {
+      const own = progress.get(worker);
+      if (own) own.readySince = isReady ? (own.readySince ?? options.now()) : null;
+    },
     /** A relay has another number of workers. */
     resize(worker: string, size: number): void {
       const own = progress.get(worker);
@@ -319,6 +329,7 @@ export function createDispatcher(options: DispatcherOptions) {
         stateVersions: new Map(),
         inFlight: new Set(),
         silentSince: options.now(),
+        readySince: null,
         lagging: false,
         owed: null,
       });
@@ -351,10 +362,10 @@ export function createDispatcher(options: DispatcherOptions) {
       if (verdict === 'not asked for' || verdict === 'wrong shape') return verdict;
       if (sender) {
         const now = options.now();
-        const silence = now - sender.silentSince;
+        const silence = (sender.readySince ?? now) - sender.silentSince;
         if (silence >= SAME_MESSAGE_MS) current.silences.push(silence);
         pace.answered(worker, kindOf(round), id, silence, indices.length);
-        Object.assign(sender, { silentSince: now, lagging: false, owed: null });
+        Object.assign(sender, { silentSince: now, readySince: null, lagging: false, owed: null });
         for (const index of indices) sender.inFlight.delete(index);
       }
       if (verdict === 'late') return verdict;
@@ -431,8 +442,9 @@ export function createDispatcher(options: DispatcherOptions) {
       const round = ongoing?.round;
       if (!round) return [];
       const tasks = round.spec.tasks.map(({ task }) => task);
-      return [...progress].flatMap(([worker, { inFlight, silentSince }]) => {
-        const silence = options.now() - silentSince;
+      return [...progress].flatMap(([worker, one]) => {
+        const { inFlight } = one;
+        const silence = silenceOf(one);
         const isLate = silence > Math.max(limit, pace.lateAfter(worker, kindOf(round)));
         const isAwaited = isLate && [...inFlight].some((index) => round.isMissing(index));
         return isAwaited ? [{ worker, silence, tasks }] : [];

@@ -1,9 +1,10 @@
 import { indentContinuation, oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { byPrefix } from '../../proto/codec.ts';
-import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
-import type { Tensors } from '../../proto/tensors.ts';
+import { type FromCoordinator, type FromWorker, LARGE_RESULT, type WorkUnit } from '../../proto/messages.ts';
+import { byteLengthOf, type Tensors } from '../../proto/tensors.ts';
 import { type Counts, createUsage, noCounts, type ResultsMessage } from './accounting.ts';
+import { createCredits } from './credits.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { createRegistry, type Member, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
@@ -81,7 +82,12 @@ export function createScheduler(options: SchedulerOptions) {
       );
     },
   });
-  const registry = createRegistry({ ...options, dispatcher, counts });
+  const registry = createRegistry({ ...options, dispatcher: { ...dispatcher, leave }, counts });
+  const credits = createCredits((worker) => send(registry.member(worker).peer, { type: 'send' }), now);
+  function leave(worker: string): string[] {
+    credits.forget(worker);
+    return dispatcher.leave(worker);
+  }
   /** Workers whose complaint about the data is being verified, or waits for that. */
   const complaining = new Set<Member>();
   /** The last of these verifications: they read the file, so there is one at a time. */
@@ -97,9 +103,16 @@ export function createScheduler(options: SchedulerOptions) {
     else if (header.type === 'fetch') fetch(member.peer, header);
     else if (header.type === 'sees') registry.sees(member, header.problem);
     else if (header.type === 'workers') registry.resize(member, header.workers);
+    else if (header.type === 'ready') announced(member, header);
     else if (header.term !== term) counts.resultsOfAnotherTerm++;
     else if (header.type === 'failure') onFailure(member, header);
     else collect(member, header, tensors);
+  }
+
+  /** Also those of another term have to be sent before a worker has others. */
+  function announced({ worker }: Member, { bytes, first }: Extract<FromWorker, { type: 'ready' }>): void {
+    dispatcher.ready(worker, true);
+    credits.ready({ worker, bytes, first });
   }
 
   /** A worker that fails leaves. What it says about the data counts if this process sees it too. */
@@ -147,6 +160,7 @@ export function createScheduler(options: SchedulerOptions) {
     // Before the results: the last one ends the round.
     const elapsed = dispatcher.elapsed();
     const parts = byPrefix(tensors);
+    if (byteLengthOf(tensors) >= LARGE_RESULT) credits.received(member.worker);
     let accepted = 0;
     let isWrong = false;
     for (const [i, units] of done.entries()) {
@@ -191,6 +205,9 @@ export function createScheduler(options: SchedulerOptions) {
     receive(peer: string, header: FromWorker, tensors: Tensors): void {
       if (header.type === 'hello') {
         registry.hello(peer, header);
+        const worker = registry.memberAt(peer)?.worker;
+        // It says again what it has.
+        if (worker !== undefined) credits.forget(worker);
         return;
       }
       const member = registry.memberAt(peer);
@@ -201,6 +218,7 @@ export function createScheduler(options: SchedulerOptions) {
     /** From now on the run has these rows, in as many shards. Only between two rounds. */
     serve(rows: ServedRows): void {
       term = rows.term;
+      credits.clear();
       registry.serve(rows);
     },
     /**
@@ -217,6 +235,7 @@ export function createScheduler(options: SchedulerOptions) {
       lastTick = now();
       if (wasSuspended) return;
       registry.dropSilent();
+      for (const worker of credits.expired(heartbeatTimeout)) dispatcher.ready(worker, false);
       counts.unitsRaced += dispatcher.race();
       nameAwaited();
     },

@@ -63,6 +63,7 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
   ],
   workers: [{ type: 'workers', workers: 32 }],
   failure: [{ type: 'failure', term: 7, round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
+  ready: [{ type: 'ready', term: 1, bytes: 2 ** 21, first: 0 }],
   fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
   sees: [{ type: 'sees' }, { type: 'sees', problem: 'no such file' }],
   ping: [{ type: 'ping' }],
@@ -110,5 +111,6 @@ export const FROM_COORDINATOR: ByKey<FromCoordinator, 'type'> = {
     { type: 'rows', request: 3, blocks: [1, 2] },
     { type: 'rows', request: 3, blocks: [99], problem: 'there is no such block' },
   ],
+  send: [{ type: 'send' }],
   stop: [{ type: 'stop' }],
 };

@@ -113,6 +113,35 @@ describe('a connection to the coordinator', () => {
     assert.equal(other.identity, 'cpu/1');
   });
 
+  test('large results wait until they are asked for, and are announced again where the coordinator does not know of them', async () => {
+    const heard: FromWorker[] = [];
+    let welcomes = 0;
+    const welcome = (term: number): FromCoordinator => ({
+      ...{ type: 'welcome', worker: 'w1', term, file: null },
+      layout: { rows: 10, dim: 1, shards: 2, blockRows: 5, seed: '0' },
+    });
+    const { connection } = await connected((message) => {
+      if (message.type === 'ping') return welcomes < 2 ? welcome(++welcomes && 7) : null;
+      if (message.type === 'hello') return null;
+      heard.push(message);
+      if (message.type === 'ready')
+        return heard.filter(({ type }) => type === 'ready').length === 3 ? { type: 'send' } : null;
+      return heard.at(-1)!.type === 'results' && heard.length > 4 ? { type: 'stop' } : null;
+    });
+    const results = (round: number) => ({
+      ...{ type: 'results' as const, term: 7, round, done: [[{ shard: round, from: 0, to: 0 }]] },
+      ...{ seconds: {}, rowsRead: 0, memory: 0 },
+    });
+    const numbers = (length: number) => ({ '0/0/x': { shape: [length], data: new Float64Array(length) } });
+    connection.sendResults(results(0), numbers(1));
+    connection.sendResults(results(1), numbers(2 ** 17));
+    await connection.done;
+    const [small, ...others] = heard;
+    assert.deepEqual(small, results(0));
+    const ready = { type: 'ready', term: 7, bytes: 2 ** 20, first: 1 };
+    assert.deepEqual(others, [ready, ready, ready, results(1)]);
+  });
+
   test('passes on requests only; goodbye ends the connection', async () => {
     const types: string[] = [];
     const rows: Request = { type: 'rows', request: 0, blocks: [], problem: 'there is no such block' };

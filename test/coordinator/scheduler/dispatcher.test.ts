@@ -204,6 +204,9 @@ describe('a round', () => {
     clock.now = 300;
     assert.equal(dispatcher.race(), 0, 'not a straggler yet');
     clock.now = 301;
+    dispatcher.ready(a.worker, true);
+    assert.equal(dispatcher.race(), 0, 'its results wait to be asked for');
+    dispatcher.ready(a.worker, false);
     assert.equal(dispatcher.race(), 2);
     assert.equal(dispatcher.race(), 0, 'not again');
     const raced = take();

@@ -63,6 +63,24 @@ test('a ping gets a pong; requests for rows are passed on', () => {
   assert.deepEqual(fetched, [[3, 4]]);
 });
 
+test('large results are asked for, one after the other, and those of a worker that leaves no more', () => {
+  const { receive, receiveFrom, sent } = setUp();
+  receiveFrom('q', helloOf(2, { name: 'two' }), {});
+  const ready = { type: 'ready' as const, term: 7, bytes: 2 ** 26, first: 0 };
+  const sends = () => sent.filter(({ type }) => type === 'send').length;
+  receive(ready);
+  receiveFrom('q', ready, {});
+  assert.equal(sends(), 1);
+  receive({ type: 'bye' });
+  assert.equal(sends(), 2);
+  // Of an earlier round, and small: it is not what was asked for.
+  receiveFrom('q', { ...RESULTS, round: 0 }, answer);
+  receiveFrom('q', ready, {});
+  assert.equal(sends(), 2);
+  receiveFrom('q', { ...RESULTS, round: 0 }, { '0/0/n': nd(new Float64Array(2 ** 17)) });
+  assert.equal(sends(), 3);
+});
+
 test('results go to the round, to the usage and to the listener', async () => {
   const { receive, start, usage, registry, observed, counts } = setUp();
   const round = start();
