@@ -207,10 +207,9 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
       { link: pass / cluster.workers / link },
     ),
   );
-  if (isSent({ ...layout, dim: columns }, job.sample / rows)) {
-    bytes.sent += FLOAT * job.sample * columns;
-    bytes.received += FLOAT * job.sample * columns;
-  }
+  const held = isSent({ rows, dim: columns }, job.sample / rows) ? FLOAT * job.sample * columns : 0;
+  bytes.sent += held;
+  bytes.received += held;
 
   const epochs = PAIR * (Math.ceil(Math.log2(clusters)) + MORE_PAIRS);
   const net = 3 * FLOAT * parameters([d, hidden, clusters]);
@@ -262,6 +261,7 @@ export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
     coordinator:
       COORDINATOR_BYTES +
       ROW_BYTES * rows +
+      held +
       layout.shards * (graph ? DOUBLE * Math.min(columns, MOST_EXACT) ** 2 : statistics) +
       (graph ? GRAPH_BYTES : 0) +
       states,

@@ -3,7 +3,7 @@ import { sampledColumns } from '../data/sampled-columns.ts';
 import type { Source } from '../data/source.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { atomOf, gridStep } from '../model/grid.ts';
-import { block, type Layout } from '../model/layout.ts';
+import { block, type Layout, mostShards } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
 import {
@@ -57,7 +57,7 @@ export function readStage(context: RunContext): RunStage {
       if (encoding) out.json('run.json', runFile(metadata, null));
       if (isFirst) {
         announce(context, clusters, clusters?.mixture.k ?? run.likelihood.initK, sampled);
-        noteIdle(context, layout);
+        sayWhoTrains(context, layout);
       }
       isFirst = false;
       const { why } = run;
@@ -87,9 +87,9 @@ export function announce(
 }
 
 /** Says so where there are more workers than can train. */
-function noteIdle({ server, warn }: RunContext, { shards }: Layout): void {
+function sayWhoTrains({ config, server, warn }: RunContext, { shards }: Layout): void {
   const all = server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
-  if (all > shards)
+  if (all > mostShards(config.shards))
     warn(
       `all ${all} workers read and label rows, but clusters are trained by at most ${shards}, one for each shard; --shards ${2 ** Math.ceil(Math.log2(all))} would let all of them do so, with another result`,
     );

@@ -20,11 +20,7 @@ type Log = (line: string) => void;
 /** Starts workers on this machine. They initialize while the coordinator opens its inputs. `stop` must be called, even if `start` was not. */
 export async function localWorkers(config: RunConfig, options: RunOptions, log: Log) {
   const { specs, backend: choice } = await plannedWorkers(config, options);
-  const shards = mostShards(config.shards);
-  const [all, idle] = [specs.length, specs.length - shards];
-  if (idle > 0)
-    log(`dpmesh: warning: ${all} workers for ${shards} shards; ${idle} of them will be idle (see --shards)`);
-  assertOpenFiles(COORDINATOR_FILES + WORKER_FILES * all, 'a run with its workers');
+  assertOpenFiles(COORDINATOR_FILES + WORKER_FILES * specs.length, 'a run with its workers');
   const { assertAddressSpaceFor, NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
   assertAddressSpaceFor(choice.backend);
   const { startLocalWorkers } = await import('../worker/host/local-workers.ts');

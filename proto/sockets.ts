@@ -59,12 +59,12 @@ function inTurn(send: (frames: Uint8Array[]) => Promise<void>) {
 }
 
 /**
- * Passes messages (or events) to `receive` until the socket is closed (or, for events, destroyed), which may be found out in the middle of a message (ENOTSOCK). An error of `receive` is a
- * bug and ends the process. Pauses after a number of them: reading what has arrived already does not let timers and files have
+ * Passes messages (or events) to `receive` until the socket is closed (or, for events, destroyed), which may be in the middle of a
+ * message. An error of `receive` is a bug and ends the process. Pauses after a number of them: reading what has arrived already does not let timers and files have
  * their turn, and libzmq reports thousands of events a second while there is no descriptor for a connection that waits.
  */
 async function listen<T>(
-  socket: AsyncIterable<T>,
+  socket: AsyncIterable<T> & { closed: boolean },
   receive: (message: T) => void | Promise<void>,
 ): Promise<void> {
   let left = MOST_AT_ONCE;
@@ -76,7 +76,7 @@ async function listen<T>(
       left = MOST_AT_ONCE;
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTSOCK') return;
+    if (socket.closed && (error as NodeJS.ErrnoException).code === 'ENOTSOCK') return;
     globalThis.setImmediate(() => {
       throw error;
     });

@@ -11,6 +11,7 @@ import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { SEEN } from '../data/saved/row-parts.ts';
 import type { Source } from '../data/source.ts';
+import { folderOf, isPattern } from '../data/tables/formats.ts';
 import { type Block, block, type Layout } from '../model/layout.ts';
 import type { FromCoordinator, FromWorker } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
@@ -148,6 +149,15 @@ function isAllowed(roots: readonly string[], path: string): boolean {
   return roots.some((root) => !isRemote(root) && isBelow(root, path));
 }
 
+/** The .npy files in a folder, or by a pattern. Not one entry is looked at unless a root allows the folder. */
+function allowedArrays(roots: readonly string[], path: string): string[] {
+  const folder = isPattern(path) ? folderOf(path) : path;
+  const isWithin = (root: string) =>
+    !isRemote(root) && (realpathSync(root) === realpathSync(folder) || isBelow(root, folder));
+  if (!roots.some(isWithin)) throw new UserError(`${folder} is below no --data-root`);
+  return arraysAt(path);
+}
+
 /** Why a worker cannot write into the folder that the coordinator names; null: it can. `seen`: a file with the token is there. */
 export function folderProblem(roots: readonly string[], path: string, token: string): string | null {
   const file = join(path, SEEN);
@@ -175,7 +185,7 @@ export async function openVisible(
   let source: Source | null = null;
   const name = oneLine(file.path);
   try {
-    const arrays = isSeveral(file.path) ? arraysAt(file.path) : null;
+    const arrays = isSeveral(file.path) ? allowedArrays(roots, file.path) : null;
     if (!(arrays ?? [file.path]).every((path) => isAllowed(roots, path))) return null;
     // Nothing is copied from elsewhere, or decoded, at the word of a coordinator.
     if (isRemote(file.path)) source = await openRemoteRows(file.path);

@@ -155,8 +155,9 @@ export function openConnection(
     void closed.then(() => (error ? settle.reject(error) : settle.resolve(stopped)));
   }
 
-  /** Sends `bye`, then ends the connection. */
+  /** Sends what is held, and `bye`, then ends the connection. */
   function goodbye(error?: Error): void {
+    for (const { message, tensors } of held.splice(0)) void send(message, tensors);
     void send({ type: 'bye' }).then(() => end(error));
   }
 

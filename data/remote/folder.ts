@@ -87,8 +87,15 @@ function folderOfLinks(address: string, copies: { name: string; copy: string }[]
   attempted(folder, 'written', () => {
     for (const { name, copy } of copies) {
       const link = join(folder, name);
-      if (lstatSync(link, { throwIfNoEntry: false }) && !isLinkTo(link, copy)) remove(link);
-      if (!lstatSync(link, { throwIfNoEntry: false })) symlinkSync(copy, link);
+      if (isLinkTo(link, copy)) continue;
+      // Its copy was removed from the cache, and made again.
+      if (lstatSync(link, { throwIfNoEntry: false })) remove(link);
+      try {
+        symlinkSync(copy, link);
+      } catch (error) {
+        // Another process has just done so.
+        if (!isLinkTo(link, copy)) throw error;
+      }
     }
   });
   return folder;

@@ -311,3 +311,17 @@ describe('options', { concurrency: 2 }, () => {
       if (!['pca:2', 'normalize'].includes(transform)) assertMixture(run, transform, data.rows, dim);
     });
 });
+
+test('of more workers than shards all read, which a warning says, and the bytes are the same', async () => {
+  const flags: CliArgs = [...QUICK, '--shards', 2, '--sample', 150, '--no-http'];
+  const runs = [1, 3].map(async (workers) => {
+    const out = path(`by-${workers}`);
+    const { code, stderr } = await dpmesh([...trainArgs(easy.data, out, '--workers', workers), ...flags]);
+    assert.equal(code, 0, stderr);
+    return { stderr, labels: sha256(join(out, 'labels.npy')) };
+  });
+  const [one, three] = await Promise.all(runs);
+  assert.equal(three.labels, one.labels);
+  assert.match(three.stderr, /all 3 workers read and label rows, but .* at most 2, .*--shards 4 would let/);
+  assert.doesNotMatch(one.stderr, /read and label rows/);
+});
