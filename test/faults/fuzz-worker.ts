@@ -3,7 +3,13 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { block, blockCount } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
-import { type FromCoordinator, fromCoordinator, fromWorker, type WorkUnit } from '../../proto/messages.ts';
+import {
+  type FromCoordinator,
+  type FromWorker,
+  fromCoordinator,
+  fromWorker,
+  type WorkUnit,
+} from '../../proto/messages.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -39,7 +45,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     if (header.type === 'hello') {
       peer = from;
       hellos?.();
-    } else if (header.type === 'fetch') serve(header.request, header.blocks);
+    } else if (header.type === 'fetch') serve(header);
     else if (header.type === 'ping') void send({ type: 'pong' });
     else if (header.type === 'failure') {
       seen.failures++;
@@ -89,7 +95,9 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     (error) => (ended = error),
   );
 
-  function serve(request: number, blocks: number[]): void {
+  function serve({ request, blocks, sample }: Extract<FromWorker, { type: 'fetch' }>): void {
+    // It has none.
+    if (sample) return void send({ type: 'rows', request, blocks });
     const exist = blocks.every((index) => index < blockCount(w.layout));
     const parts = exist ? blocks.map((index) => block(w.layout, index)) : [];
     const rows = parts.flatMap(({ start, count }) => [...w.raw.subarray(start * D, (start + count) * D)]);
