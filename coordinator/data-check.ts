@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../base/user-error.ts';
 import { assertUnchanged, blockHash, describeBlock, isHashOf } from '../data/blocks.ts';
 import type { Source } from '../data/source.ts';
-import { type Block, block, blockCount, type Layout, unitBlocks } from '../model/layout.ts';
+import { type Block, block, blockCount, type Layout, shardBlocks, unitBlocks } from '../model/layout.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 
 export interface DataCheckOptions {
@@ -66,9 +66,11 @@ export function createDataCheck({ source, layout, path, misread }: DataCheckOpti
       await reading;
       /** By worker, the first of its blocks that differs. */
       const stale = new Map<string, Block>();
-      for (const unit of units) {
-        const other = blocksOf(unit, layout).find((block) => !isHashOf(block, hashes[block.index], found));
-        if (other && !stale.has(unit.by)) stale.set(unit.by, other);
+      const shards = shardBlocks(layout);
+      for (const { shard, from, to, by } of units) {
+        const blocks = shards[shard].slice(from, to);
+        const other = blocks.find((block) => !isHashOf(block, hashes[block.index], found));
+        if (other && !stale.has(by)) stale.set(by, other);
       }
       for (const [worker, block] of stale) {
         const again = blockHash(await source.read(block.start, block.count));

@@ -91,7 +91,7 @@ function sayWhoTrains({ config, server, warn }: RunContext, { shards }: Layout):
   const all = server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
   if (all > mostShards(config.shards))
     warn(
-      `all ${all} workers read and label rows, but clusters are trained by at most ${shards}, one for each shard; --shards ${2 ** Math.ceil(Math.log2(all))} would let all of them do so, with another result`,
+      `all ${all} workers read and label rows, but clusters are trained by at most ${shards}, one for each shard; --shards ${2 ** Math.ceil(Math.log2(all))} would let all of them train, with another result`,
     );
 }
 

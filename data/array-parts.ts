@@ -53,8 +53,5 @@ export function inARow(path: string, parts: { name: string; source: Source }[]):
       const part = partWith(row, starts);
       return sources[part].stored(row - starts[part]);
     },
-    async assertSameFile() {
-      for (const source of sources) await source.assertSameFile?.();
-    },
   };
 }

@@ -19,11 +19,14 @@ export interface FoundPart {
 const ARRAYS = /\.(npy|npz|safetensors|h5ad|h5|hdf5)$/i;
 
 /** What is hidden, or begins with _, is not complete, or no data. */
-export const isPart = (name: string) => /^[^._]/.test(name) && (isTableName(name) || ARRAYS.test(name));
+const isPart = (name: string) => /^[^._]/.test(name) && (isTableName(name) || ARRAYS.test(name));
+
+/** Is this the name of an array that is read in place? */
+export const isArrayName = (name: string): boolean => /\.npy$/i.test(name);
 
 /** The .npy files in a folder or by a pattern, in the order of their names. */
 export const arraysAt = (path: string): string[] =>
-  (isPattern(path) ? filesLike(path) : partsIn(path)).filter((file) => /\.npy$/i.test(file));
+  (isPattern(path) ? filesLike(path) : partsIn(path)).filter(isArrayName);
 
 /** The parts that there are now, in the order of their names. UserError if there is no such folder. */
 export async function partsAt(data: string, signal?: AbortSignal): Promise<FoundPart[]> {

@@ -201,8 +201,9 @@ const TASKS = {
       ...(sends && { sampled: float32(['own', 'dim'], anyNumbers) }),
     }),
     limits: ({ sample }, { n }) => ({ own: mostSampled(n, sample) }),
-    isPossible({ counts: { data }, min, max }, { n, rows }) {
+    isPossible({ counts: { data }, min, max, sampled }, { n, rows, dim }) {
       const [kept, bad, first] = data;
+      if (sampled && sampled.data.length !== kept * dim) return false;
       if (!(kept >= 0 && kept <= n && bad >= 0 && bad <= n && first < rows)) return false;
       return bad > 0 === first >= 0 && (bad === n || areRanges(min, max));
     },

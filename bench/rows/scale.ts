@@ -152,6 +152,5 @@ export const scaleRows: BenchmarkRow[] = [
   lostRow('lost-relay', { workers: 1000, relays: 32, k: 50, d: 32, apart: 32 }),
   swarmRow('direct', { workers: 1000, relays: 0, k: 50, d: 32 }, 1),
   swarmRow('relays', { workers: 1000, relays: 32, k: 50, d: 32 }, 0.05),
-  swarmRow('direct-500', { workers: 1000, relays: 0, k: 500, d: 32 }, 3),
   swarmRow('relays-500', { workers: 1000, relays: 32, k: 500, d: 32 }, 0.25),
 ];

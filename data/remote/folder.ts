@@ -6,10 +6,9 @@ import { attempted, mkdirp, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { inARow } from '../array-parts.ts';
 import { cacheFolder, copyName } from '../cache.ts';
-import { isPart } from '../parts.ts';
+import { type FoundPart, isArrayName, partsAt } from '../parts.ts';
 import type { Source } from '../source.ts';
 import { isTableName } from '../tables/formats.ts';
-import { type ListedObject, objectsAt } from './list.ts';
 import { type CopyOptions, copyOf, keepUsed, progressLine } from './local-copy.ts';
 import { openRemote, openRemoteNpy } from './remote-file.ts';
 
@@ -21,11 +20,11 @@ const AT_ONCE = 16;
 const HEAD_BYTES = 1 << 12;
 
 /** The tables in the folder, not below it; without any, the arrays. UserError if there are neither. */
-async function partsAt(address: string, signal?: AbortSignal): Promise<ListedObject[]> {
-  const all = await objectsAt(address, isPart, signal);
+async function rowParts(address: string, signal?: AbortSignal): Promise<FoundPart[]> {
+  const all = await partsAt(address, signal);
   const parts = all.filter(({ name, bytes }) => !name.includes('/') && bytes > 0);
   const tables = parts.filter(({ name }) => isTableName(name));
-  const found = tables.length ? tables : parts.filter(({ name }) => isArray(name));
+  const found = tables.length ? tables : parts.filter(({ name }) => isArrayName(name));
   if (!found.length)
     throw new UserError(
       `${address} has no tables (.parquet, .csv, .jsonl …) and no .npy files: check the address; a folder ends with /, and what is below it in other folders is not read`,
@@ -33,11 +32,9 @@ async function partsAt(address: string, signal?: AbortSignal): Promise<ListedObj
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-const isArray = (name: string) => /\.npy$/i.test(name);
-
 /** Opens the arrays at the address, of which blocks are read in place. UserError if they are not .npy, or their rows differ. */
 export async function openRemoteArrays(address: string): Promise<Source> {
-  const parts = await partsAt(address);
+  const parts = await rowParts(address);
   const opened = await pMap(
     parts,
     async ({ name, path }) => ({ name, source: await openRemoteNpy(path, HEAD_BYTES) }),
@@ -58,8 +55,8 @@ export async function placeOfParts(
   { log = () => {}, signal }: CopyOptions,
   whole: boolean,
 ): Promise<string> {
-  const parts = await partsAt(address, signal);
-  if (!whole && parts.every(({ name }) => isArray(name))) return address;
+  const parts = await rowParts(address, signal);
+  if (!whole && parts.every(({ name }) => isArrayName(name))) return address;
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const progress = progressLine(`${address}: copied`, total, log);
   let done = 0;

@@ -557,9 +557,12 @@ describe('a result', () => {
     const alone = { ...w.layout, shards: 1 };
     const all = { ...(await result('moments')), counts: f64(alone.rows, 0, -1) };
     const blocks = Math.ceil(alone.rows / alone.blockRows);
-    const whole = { ...all, hashes: nd(new Uint8Array(blocks * HASH_BYTES)) };
+    const sampled = nd(new Float32Array(alone.rows * alone.dim), alone.rows, alone.dim);
+    const whole = { ...all, hashes: nd(new Uint8Array(blocks * HASH_BYTES)), sampled };
     const moments = resultCheck(alone, [caseOf('moments')], get(STATES));
     assert.equal(moments([whole], [{ shard: 0, from: 0, to: blocks }]), null);
+    const fewer = { ...whole, counts: f64(alone.rows - 1, 0, -1) };
+    assert.match(moments([fewer], [{ shard: 0, from: 0, to: blocks }])!, /no rows give it/);
     const { min, T } = await result('fenced-moments');
     assert.ok(await refused('moments', { min: nd(min.data.map(() => 1e9) as Float64Array) }));
     for (const n of [-5, 2.5, 1e9])
