@@ -77,7 +77,8 @@ export async function momentsRound(
   }
   await assertNoBadRows(found, reading, config, layout);
   reading.hold(sends ? { below: sample, shards: sampleOf(found, layout) } : null);
-  const T = sumOfParts(found.map(({ part }) => take(part, 'T', 'float64')));
+  const parts = found.map(({ part }) => part);
+  const T = sumOfParts(parts.map((part) => take(part, 'T', 'float64')));
   const sampleRows = Array<number>(layout.shards).fill(0);
   for (const { shard, part } of found) sampleRows[shard] += countsOf(part).kept;
   return {
@@ -86,8 +87,8 @@ export async function momentsRound(
       rows,
       mean: mean(T, dim).map((value, d) => value + origin[d]),
       covariance: covarianceOf(T, dim, covariance, rows),
-      min: extreme(found, dim, 'min', Math.min),
-      max: extreme(found, dim, 'max', Math.max),
+      min: extreme(parts, dim, 'min', Math.min),
+      max: extreme(parts, dim, 'max', Math.max),
     },
   };
 }
@@ -112,14 +113,15 @@ export function readingUnits(layout: Layout, numbers: number): WorkUnit[] {
   return unitsOf(layout, shardBlocks(layout), 2 ** Math.ceil(Math.log2(Math.max(least, rows / most))));
 }
 
-function extreme(
-  found: ReadUnit[],
+/** By column, the least or largest of the values in results, which have one for each. */
+export function extreme(
+  parts: readonly Tensors[],
   dim: number,
   name: 'min' | 'max',
   choose: (a: number, b: number) => number,
 ): Float64Array {
-  const all = take(found[0].part, name, 'float64', dim).slice();
-  for (const { part } of found) {
+  const all = take(parts[0], name, 'float64', dim).slice();
+  for (const part of parts) {
     const own = take(part, name, 'float64', dim);
     for (let d = 0; d < dim; d++) all[d] = choose(all[d], own[d]);
   }

@@ -18,7 +18,7 @@ import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { publishHashes } from '../publish.ts';
 import { sumOf, sumOfParts } from '../rounds.ts';
 import type { DataMoments } from './moments.ts';
-import { isUndecided, momentsCovariance } from './moments.ts';
+import { extreme, isUndecided, momentsCovariance } from './moments.ts';
 
 /** How far beyond the quartiles a bound is, in their distance from each other: 41 standard deviations of a normal column. */
 const DISTANCE = 30;
@@ -99,11 +99,7 @@ export async function setOutliersApart(input: OutliersInput, data: DataMoments):
     const { dim } = layout;
     const { fences, pivot } = limits;
     const columns = fences.map(({ column }) => column);
-    const extreme = (name: 'min' | 'max', choose: (...values: number[]) => number) =>
-      Float64Array.from({ length: dim }, (_, d) =>
-        choose(...parts.map((part) => take(part, name, 'float64', dim)[d])),
-      );
-    const [min, max] = [extreme('min', Math.min), extreme('max', Math.max)];
+    const [min, max] = [extreme(parts, dim, 'min', Math.min), extreme(parts, dim, 'max', Math.max)];
     const found: OutlierBounds = {
       columns: Int32Array.from(columns),
       low: valuesOf(fences, 'low'),
