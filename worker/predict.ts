@@ -3,7 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { readSavedCentres } from '../data/saved/row-files.ts';
 import { openForModel } from '../data/saved/rows-for-model.ts';
-import { columnWatch, readTrainedModel } from '../data/saved/trained-model.ts';
+import { columnWatch, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
@@ -35,42 +35,45 @@ export interface PredictInput {
   signal?: AbortSignal;
 }
 
-/** A run's model, ready to label rows. */
-export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
-/** A piece of its labels. */
-export type Labelled = ReturnType<Predictor['pieces']> extends AsyncGenerator<infer Piece> ? Piece : never;
+/** A run's model on a backend: labels raw rows. */
+export type Labeller = Awaited<ReturnType<typeof loadLabeller>>;
+/** Labels of rows, and what else was asked for. */
+export type RowLabels = Awaited<ReturnType<Labeller['label']>>;
 
-/** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
-export async function openPredictor(input: PredictInput) {
-  const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
-  const trained = readTrainedModel(run);
-  const { transform, encoder, classifier, byMixture, backendName, names, table, moments } = trained;
-  const name = typeof data === 'string' ? data : 'data';
-  const warn = (message: string) => log(`dpmesh: warning: ${message}`);
-  const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
-  try {
-    assertAddressSpaceFor('wasm');
-    const backend = await loadBackend(backendName).catch((error) => {
-      if (!(error instanceof UserError)) throw error;
-      log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
-      return loadBackend('wasm');
-    });
-    if (units !== undefined) classifier.at(-1)!.values.fill(CLOSED, units);
-    const k = classifier.at(-1)!.values.length;
-    const upload = (parts: typeof classifier) =>
-      parts.map(({ values, shape }) => backend.upload(values, shape));
-    const layers = upload(classifier);
-    const encoding = encoder && upload(encoder.layers);
-    const measured = details ? readSavedCentres(trained.files, k, transform.dim) : null;
-    const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
-      start: from,
-      count: to - from,
-    }));
-    // Columns that both have names for were found by them.
-    const watch = moments && !source.shape && !(source.names && names) ? columnWatch(moments) : null;
-    const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
-    /** Labels of raw rows; see `pieces`. */
-    const label = async (raw: Float32Array) => {
+/**
+ * Loads a trained model on the backend of its run, or on wasm where this machine has not got that one. `details`: also what measures distances.
+ * `units`: so many of the first clusters may have rows; all by default. The caller has to close it.
+ */
+export async function loadLabeller(
+  trained: TrainedModel,
+  { details, units, log }: { details: boolean; units?: number; log: (line: string) => void },
+) {
+  const { transform, encoder, classifier, byMixture, backendName } = trained;
+  assertAddressSpaceFor('wasm');
+  const backend = await loadBackend(backendName).catch((error) => {
+    if (!(error instanceof UserError)) throw error;
+    log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
+    return loadBackend('wasm');
+  });
+  if (units !== undefined) classifier.at(-1)!.values.fill(CLOSED, units);
+  const k = classifier.at(-1)!.values.length;
+  const upload = (parts: typeof classifier) =>
+    parts.map(({ values, shape }) => backend.upload(values, shape));
+  const measured = details ? readSavedCentres(trained.files, k, transform.dim) : null;
+  const layers = upload(classifier);
+  const encoding = encoder && upload(encoder.layers);
+  return {
+    /** The number of outputs of the model. */
+    k,
+    /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
+    quantiles: measured?.quantiles ?? null,
+    /** Numbers of larger magnitude cannot be labelled, nor NaN. */
+    largest: transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE,
+    /**
+     * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
+     * row; with `details` these, and distances from the centres of the rows' clusters, unless an earlier version trained the run.
+     */
+    async label(raw: Float32Array, soft: boolean) {
       const codes = encoding ? await encodeRows(backend, encoding, encoder!.input, raw) : raw;
       const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
       const outputs = clusterOutputs(backend, layers, byMixture, scaled);
@@ -84,7 +87,32 @@ export async function openPredictor(input: PredictInput) {
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
       const distance = measured && distancesFrom(measured.centres, rows, labels);
       return { labels, responsibilities, outliers, distance };
-    };
+    },
+    close: () => backend.free(...layers, ...(encoding ?? [])),
+  };
+}
+
+/** A run's model, and the rows of a file that it can label. */
+export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
+/** A piece of its labels. */
+export type Labelled = RowLabels & { start: number };
+
+/** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
+export async function openPredictor(input: PredictInput) {
+  const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
+  const trained = readTrainedModel(run);
+  const { transform, names, table, moments } = trained;
+  const name = typeof data === 'string' ? data : 'data';
+  const warn = (message: string) => log(`dpmesh: warning: ${message}`);
+  const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
+  try {
+    const { k, quantiles, largest, label, close } = await loadLabeller(trained, { details, units, log });
+    const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
+      start: from,
+      count: to - from,
+    }));
+    // Columns that both have names for were found by them.
+    const watch = moments && !source.shape && !(source.names && names) ? columnWatch(moments) : null;
     return {
       rows: source.rows,
       /** The paths of images below their folder, by row; null for other data. */
@@ -97,17 +125,12 @@ export async function openPredictor(input: PredictInput) {
       outliers: trained.outliers,
       /** The dimensions of Gaussian clusters, whose distances say how sure labels are; null with the graph likelihood. */
       gaussian: trained.isGaussian ? transform.dim : null,
-      /** Of the distances of the run's rows, by cluster; null if an earlier version trained it. */
-      quantiles: measured?.quantiles ?? null,
+      quantiles,
       k,
       /** The labels of clusters, by their numbers; null: these. */
       ids: trained.ids,
-      /**
-       * All rows, in pieces and in their order, those of rows `start …`: the same bits as the run's own on its own data, before these are ids. With
-       * responsibilities, K a row, if `soft` or `details`; which are outliers, 1 or 0, if the run has some; and with `details` distances from
-       * the centres of the rows' clusters, unless an earlier version trained the run.
-       */
-      async *pieces() {
+      /** All rows, in pieces and in their order: the same bits as the run's own on its own data, before these are ids. */
+      async *pieces(): AsyncGenerator<Labelled> {
         let start = 0;
         for await (const raw of readSpans(source, pieces)) {
           // Signals arrive between two turns of the event loop.
@@ -117,7 +140,7 @@ export async function openPredictor(input: PredictInput) {
           if (bad >= 0) throw await unusable(source, start + Math.floor(bad / source.dim), name, largest);
           watch?.add(raw);
           const rows = raw.length / source.dim;
-          yield { start, ...(await label(raw)) };
+          yield { start, ...(await label(raw, soft)) };
           start += rows;
         }
         await source.assertSameFile?.();
@@ -125,7 +148,7 @@ export async function openPredictor(input: PredictInput) {
         if (moved) warn(movedText(name, moved, run));
       },
       close() {
-        backend.free(...layers, ...(encoding ?? []));
+        close();
         source.close();
       },
     };
