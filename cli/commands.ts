@@ -3,7 +3,7 @@ import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
 import { plan } from './plan.ts';
 import { relay } from './relay.ts';
-import { cut, plot, predict, resolutions, view } from './results.ts';
+import { cut, exportCommand, plot, predict, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
 import { doctor, setup } from './setup.ts';
 import { watch } from './watch.ts';
@@ -25,6 +25,7 @@ export const commands: readonly Command[] = [
   keygen,
   predict,
   cut,
+  exportCommand,
   resolutions,
   evaluate,
   plot,

@@ -49,6 +49,30 @@ export const predict = defineCommand({
   },
 });
 
+export const exportCommand = defineCommand({
+  command: 'export [folder]',
+  words: ['run'],
+  describe: 'write the model of a finished run for other programs',
+  builder: {
+    run: RUN,
+    onnx: textFlag(
+      'output file: the model as ONNX, from raw rows to labels, probabilities, distances and outlier scores',
+      REQUIRED,
+    ),
+    force: switchFlag('overwrite an existing file'),
+  },
+  examples: [['export runs/x --onnx x.onnx', 'a model for ONNX Runtime, in any of its languages']],
+  async handler({ run, onnx, force }) {
+    const { exportModel } = await import('../library/export.ts');
+    const { columns, k } = await exportModel({ run, onnx, force });
+    console.log(
+      printable(
+        `${onnx}: rows of ${counted(columns, 'column')}, float32, to labels of ${counted(k, 'cluster')}`,
+      ),
+    );
+  },
+});
+
 /** Ids that are named one by one. */
 const MOST_IDS = 16;
 

@@ -9,6 +9,7 @@ import { CLIENT, environment, folder, python, pythons, TESTS } from './pythons.t
 const ALL = [
   ...['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'scikit-learn==1.9.1', 'mypy==2.4.1'],
   ...['hatchling==1.33.0', 'nbclient==0.11.0', 'ipykernel==7.4.0'],
+  ...['onnx==1.23.2', 'onnxruntime==1.32.0'],
 ];
 /** AnnData does not go with the pandas above. */
 const CELLS = ['numpy==2.4.6', 'pandas==2.3.3', 'scipy==1.17.1', 'anndata==0.12.19'];

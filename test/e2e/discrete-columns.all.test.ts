@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
-import { exportedLabels } from './exported.ts';
+import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import { dpmesh, jsonOf, refused, runFileOf, scratch, sha256, startAndReach, writeRows } from './support.ts';
 
 const folder = scratch();
@@ -121,7 +121,7 @@ test('ratings are spread over their steps in training alone, in the same way by 
   }
 });
 
-test('zero-inflated columns: shares of zeros and Gaussians of the others, in training, prediction and the exported model', async () => {
+test('zero-inflated columns: shares of zeros and Gaussians of the others, in training, prediction and the exported models', async () => {
   const values = rows.map((row) => row.map((value, j) => (j < 2 && rng.uniform() < 0.5 ? 0 : value)));
   const [data, one] = [writeRows(path('zeros.npy'), values), path('zeros')];
   const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
@@ -135,6 +135,7 @@ test('zero-inflated columns: shares of zeros and Gaussians of the others, in tra
   await assertSameLabels(data, one);
   const exported = await exportedLabels(one, Float32Array.from(values.flat()), D);
   assert.ok(exported.filter((label, i) => label !== found[i]).length <= 2);
+  await assertOnnxPredicts(one, Float32Array.from(values.flat()), D, 2);
 });
 
 test('cells with one value in few rows are unknown ones, filled in the same way by training, any worker and prediction', async () => {
@@ -146,6 +147,10 @@ test('cells with one value in few rows are unknown ones, filled in the same way 
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
   assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* taken for unknown/);
   await assertSameLabels(data, one);
+  refused(
+    await dpmesh(['export', one, '--onnx', path('imputed.onnx')]),
+    'fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict',
+  );
 });
 
 test('a heavy tail beside columns of two values is one cluster', async () => {

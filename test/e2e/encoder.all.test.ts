@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import type { RunEvent } from '../../view/events.ts';
-import { exportedLabels } from './exported.ts';
+import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -165,13 +165,14 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     refused(await resumed(out), /differs from what the run began with|has changed since the run began/);
   });
 
-  test('labels new rows as its own, and so does the exported model', async () => {
+  test('labels new rows as its own, and so do the exported models', async () => {
     const out = path('again.npy');
     await dpmesh(['predict', '--run', run, '--data', data, '--out', out]);
     assert.deepEqual(readNpy(out).data, labelsOf(run).data);
     const own = labelsOf(run).data;
     const same = (await exportedLabels(run, rows, 40)).filter((label, row) => label === own[row]).length;
     assert.ok(same >= 2398, `${same} of 2,400 labels`);
+    await assertOnnxPredicts(run, Float32Array.from(rows), 40, 2);
   });
 
   test('with an option that was removed is refused in one line, but predict takes it', async () => {

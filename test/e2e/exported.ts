@@ -1,10 +1,15 @@
-// The exported model of a run in TensorFlow.js, as docs/run-directory.md says that others may use it.
+// The models of a run for other programs: that of TensorFlow.js, as docs/run-directory.md says that others may use it, and ONNX.
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { parse } from 'csv-parse/sync';
+import * as ort from 'onnxruntime-web';
 import { normalizeRows } from '../../data/transform.ts';
+import { predict } from '../../library/predict.ts';
+import { dpmesh } from './support.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */
 export async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
@@ -22,4 +27,46 @@ export async function exportedLabels(run: string, rows: Float32Array, dim: numbe
   const labels = [...(await tf.argMax(output, -1).data())];
   model.dispose();
   return labels;
+}
+
+/** What the exported ONNX model says of raw rows; all of its outputs have one value a row, but `probabilities` K. */
+async function onnxOutputs(run: string, rows: Float32Array, dim: number) {
+  const onnx = `${run}.onnx`;
+  const { code, stderr } = await dpmesh(['export', run, '--onnx', onnx, '--force']);
+  assert.equal(code, 0, stderr);
+  const session = await ort.InferenceSession.create(readFileSync(onnx));
+  const given = new ort.Tensor('float32', rows.slice(), [rows.length / dim, dim]);
+  const outputs = await session.run({ rows: given });
+  await session.release();
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { data }]) => [name, Array.from(data as ArrayLike<number>, Number)]),
+  );
+}
+
+/** Fails unless the exported ONNX model says of rows what `predict` does, but for at most so many labels. */
+export async function assertOnnxPredicts(
+  run: string,
+  rows: Float32Array,
+  dim: number,
+  most = 0,
+): Promise<void> {
+  const found = await onnxOutputs(run, rows, dim);
+  const data = { values: rows, columns: dim };
+  const out = `${run}-predicted.csv`;
+  const { labels, responsibilities } = await predict({ run, data, out, soft: true, force: true });
+  const table = parse(readFileSync(out), { columns: true, cast: Number }) as Record<string, number>[];
+  const differ = [...labels].filter((label, row) => label !== found.label[row]).length;
+  assert.ok(differ <= most, `${differ} of ${labels.length} labels differ`);
+  const gap = (a: ArrayLike<number>, b: readonly number[]) =>
+    b.reduce((largest, value, i) => Math.max(largest, Math.abs(value - a[i])), 0);
+  assert.ok(
+    gap(responsibilities!, found.probabilities) < 1e-4,
+    `${gap(responsibilities!, found.probabilities)}`,
+  );
+  for (const name of ['confidence', 'distance', 'outlier_score']) {
+    const off = table.filter(
+      (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, row[name]),
+    );
+    assert.ok(off.length <= most, `${name} of ${off.length} rows`);
+  }
 }

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
+import { assertOnnxPredicts } from './exported.ts';
 import { dpmesh, jsonOf, refused, scratch, writeRows } from './support.ts';
 
 const cwd = scratch();
@@ -51,6 +52,7 @@ test('a table whose clusters differ by a logarithm: named, predicted and resumed
   };
   assert.deepEqual(await predicted('table', path('people.csv')), labels);
   assert.deepEqual(await predicted('memory', { values: Float32Array.from(rows.flat()), columns: 2 }), labels);
+  await assertOnnxPredicts(path('people'), Float32Array.from(rows.flat()), 2);
   writeFileSync(path('turned.csv'), `height,pay\n${rows.map(([a, b]) => `${b},${a}`).join('\n')}\n`);
   assert.deepEqual(await predicted('turned', path('turned.csv')), labels);
 

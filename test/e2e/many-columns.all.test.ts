@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { exportedLabels } from './exported.ts';
+import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   dpmesh,
   easyData,
@@ -122,9 +122,10 @@ for (const [kind, of, why] of [
       assert.deepEqual(notes, []);
     });
 
-    test('the exported model gives raw rows the labels of the run', async () => {
+    test('the exported models give raw rows the labels of the run', async () => {
       // Clusters are apart: no last bit decides.
       assert.deepEqual(await exportedLabels(run, of.rows, MANY), [...labelsOf(run).data]);
+      await assertOnnxPredicts(run, of.rows, MANY);
     });
 
     test('rows far off in one column are labelled, and hide nothing', async () => {

@@ -7,6 +7,7 @@ import { readNpy, writeNpy } from '../../data/npy.ts';
 import { openRun, predict } from '../../index.ts';
 import { generator } from '../../model/random.ts';
 import { normals } from '../model/support.ts';
+import { assertOnnxPredicts } from './exported.ts';
 import {
   dpmesh,
   eventsOf,
@@ -125,6 +126,7 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     const { stdout } = await dpmesh(['predict', '--run', run, '--data', few, '--out', path('p.npy')]);
     assert.match(stdout, /; 2 outliers$/m);
     const labels = (await predict({ run, data: few })).labels;
+    await assertOnnxPredicts(run, Float32Array.from([1e9, 10, 10, -1e5, 0, 0]), 2);
     // The nearest cluster, however far off.
     assert.equal(labels[0], found.labels[times(ROWS, classOf).indexOf(3)]);
     assert.equal(labels[1], found.labels[times(ROWS, classOf).indexOf(1)]);

@@ -57,7 +57,7 @@ export const start = (args: CliArgs, options: TestStartOptions = {}): RunningPro
   processes.spawnDpmesh(args, { timeout: 60_000, ...options });
 
 /** Commands that start nothing: they run in this process. */
-const IN_PROCESS = ['predict', 'cut', 'resolutions', 'evaluate', 'plot', 'synth', 'keygen'];
+const IN_PROCESS = ['predict', 'export', 'cut', 'resolutions', 'evaluate', 'plot', 'synth', 'keygen'];
 
 /** Runs the built tool, a command that starts nothing in this process. Fails if processes of it are left afterwards. */
 export async function dpmesh(args: CliArgs, options: TestStartOptions = {}): Promise<ProcessResult> {

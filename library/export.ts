@@ -1,0 +1,55 @@
+import { createAtomicFile } from '../base/files.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
+import { onnxModel } from '../data/saved/onnx-model.ts';
+import { readSavedCentres } from '../data/saved/row-files.ts';
+import { readTrainedModel } from '../data/saved/trained-model.ts';
+import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
+
+/** Options of `exportModel`. */
+export interface ExportOptions {
+  /** The directory of a finished run. */
+  run: string;
+  /** Write the model to this file, in the format of ONNX. */
+  onnx: string;
+  /** Overwrite an existing file. If false, it is an error. */
+  force?: boolean;
+}
+
+/** A model that was exported. */
+export interface ExportedModel {
+  /** Size of the file in bytes. */
+  readonly bytes: number;
+  /** Number of columns D of its input `rows`, float32, N×D: those of the run's data in their order, categories as their columns of 0 and 1. */
+  readonly columns: number;
+  /** Number K of outputs of the run's model, the columns of `probabilities`. */
+  readonly k: number;
+}
+
+/**
+ * Writes the model of a finished run for other programs: one graph with all that is done to rows, whose outputs are `label` (int64, N),
+ * `probabilities` (float32, N×K), `confidence`, and, unless an earlier version trained it, `distance` and `outlier_score` (float32, N).
+ *
+ * @throws {UserError} (rejection) if the run is not finished, it fills unknown cells by regression, for which ONNX has no operator, or
+ *   the file exists and `force` is not set
+ */
+export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
+  const kinds = { run: 'string', onnx: 'output', force: 'boolean' } as const;
+  assertOptions('exportModel', options, kinds, ['run', 'onnx']);
+  const { run, onnx, force = false } = options;
+  const paths = fixedPaths();
+  const [folder, path] = [paths.fix(run), paths.fix(onnx)];
+  return paths.naming(async () => {
+    const trained = readTrainedModel(folder);
+    assertNotOfRun(run, { '--onnx': onnx });
+    assertWritable({ '--onnx': onnx }, force);
+    const { classifier, encoder, transform, files } = trained;
+    const k = classifier.at(-1)!.values.length;
+    const measured = readSavedCentres(files, k, transform.dim);
+    const bytes = onnxModel(trained, measured, { run: folder, version: dpmeshVersion() });
+    const file = createAtomicFile(path, { replace: force });
+    file.write(bytes, 0);
+    file.finish();
+    return { bytes: bytes.length, columns: encoder?.input.factor.length ?? transform.input, k };
+  });
+}
