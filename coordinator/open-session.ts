@@ -159,9 +159,12 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
   const drawing = drawingProcess(closing);
   const monitor = options.http && (await createRunMonitor(options));
   if (monitor) progress.monitor = monitor;
+  const status = await kubeflowStatusOf(listener.log);
+  if (status) closing.defer(() => status.end(progress.ended?.how === 'done'));
   const emit = (event: RunEvent) => {
     listener.event(out.event(event));
     monitor?.event(event);
+    status?.event(event);
     if (event.type === 'start' && config.initK >= MANY_CLUSTERS)
       listener.log(`choosing ${config.initK} clusters to start from …`);
     // The process loads its modules during the full pass.
@@ -179,6 +182,13 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
   const earlier = options.resume?.run;
   const id = earlier ? (earlier.id ?? earlier.data.fingerprint.slice(0, 8)) : randomBytes(4).toString('hex');
   return { out, drawing, monitor, emit, warn, id };
+}
+
+/** Where the environment is that of a TrainJob. */
+async function kubeflowStatusOf(log: (line: string) => void) {
+  if (!process.env.KUBEFLOW_TRAINER_STATUS_URL) return null;
+  const { kubeflowStatus } = await import('./monitor/kubeflow-status.ts');
+  return kubeflowStatus(process.env, (message) => log(`dpmesh: warning: ${message}`));
 }
 
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */

@@ -5,7 +5,7 @@ import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, writeFileSy
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
-import { dpmesh, scratch, until } from '../e2e/support.ts';
+import { dpmesh, freePort, scratch, until } from '../e2e/support.ts';
 import {
   assertSurvivesKill,
   begin,
@@ -18,6 +18,8 @@ import {
 
 const folder = scratch();
 const OVERLAYS = ['cpu', 'gpu'];
+/** The pods of the first in one object. */
+const JOBSET = 'jobset';
 /** The first with relays. */
 const RELAYS = 'relays';
 /** Kubernetes versions: the oldest and newest in common use. */
@@ -51,7 +53,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     cpSync(join(base, 'relay.key'), join(relay, 'relay.key'));
     cpSync(join(tree, 'cpu'), join(tree, RELAYS), { recursive: true });
     appendFileSync(join(tree, RELAYS, 'kustomization.yaml'), 'components: [../relay]\n');
-    for (const overlay of [...OVERLAYS, RELAYS]) {
+    for (const overlay of [...OVERLAYS, RELAYS, JOBSET]) {
       const text = execFileSync('kustomize', ['build', join(tree, overlay)], { encoding: 'utf8' });
       writeFileSync(join(at.folder, `${overlay}.yaml`), text);
       rendered[overlay] = parseAllDocuments(text).map((document) => document.toJS());
@@ -72,6 +74,52 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
         execFileSync('kubernetes-validate', ['--strict', '-k', version, wrong], { stdio: 'ignore' }),
       );
     });
+
+  test('JobSet, runtime and TrainJob match the models of the trainer, no unknown field', {
+    skip: trainerModels(),
+  }, () => {
+    const files = ['runtime', 'trainjob'].map((name) => join(tree, 'trainer', `${name}.yaml`));
+    const check = (...paths: string[]) =>
+      execFileSync('python3', ['test/deploy/trainer_schemas.py', ...paths], { stdio: 'pipe' }).toString();
+    assert.equal(
+      check(join(at.folder, `${JOBSET}.yaml`), ...files),
+      'JobSet\nClusterTrainingRuntime\nTrainJob\n',
+    );
+    const wrong = join(at.folder, 'wrong.yaml');
+    writeFileSync(wrong, readFileSync(files[0], 'utf8').replace('maxRestarts', 'mostRestarts'));
+    assert.throws(() => check(wrong), /mostRestarts/);
+  });
+
+  test('a JobSet has the pods of the overlay, ends with its coordinator, and keeps the run', () => {
+    const [coordinator, worker] = one(JOBSET, 'JobSet').spec.replicatedJobs;
+    const pod = ({ template }: Resource) => template.spec.template.spec;
+    const [set, job] = ['StatefulSet', 'Job'].map((kind) => one('cpu', kind));
+    assert.deepEqual(pod(worker).containers, podOf(job).containers);
+    const { args, ...container } = pod(coordinator).containers[0];
+    assert.deepEqual({ ...container, args: podOf(set).containers[0].args }, podOf(set).containers[0]);
+    assert.deepEqual(
+      rendered[JOBSET].filter(({ kind }) => ['StatefulSet', 'Job'].includes(kind)),
+      [],
+    );
+    assert.deepEqual(one(JOBSET, 'JobSet').spec.successPolicy.targetReplicatedJobs, [coordinator.name]);
+    const { secretName } = pod(coordinator).volumes.find(({ name }: Resource) => name === 'secret').secret;
+    assert.ok(
+      rendered[JOBSET].some(({ kind, metadata }) => kind === 'Secret' && metadata.name === secretName),
+    );
+    const claim = one(JOBSET, 'PersistentVolumeClaim').metadata.name;
+    assert.equal(pod(coordinator).volumes.at(-1).persistentVolumeClaim.claimName, claim);
+    // Of a run that has ended, nothing is started again.
+    const runs = join(at.folder, 'ended');
+    mkdirSync(join(runs, 'run'), { recursive: true });
+    writeFileSync(join(runs, 'run/labels.npy'), '');
+    writeFileSync(join(runs, 'run/run.json'), '{}');
+    execFileSync('sh', ['-c', args[0].replaceAll('/runs', runs)]);
+    writeFileSync(join(runs, 'run/run.json'), '{"result": null}');
+    assert.throws(
+      () => execFileSync('sh', ['-c', args[0].replaceAll('/runs', runs)], { stdio: 'pipe' }),
+      /start-or-resume/,
+    );
+  });
 
   test('gpu gives each worker a GPU, cpu does not; they differ otherwise only in the image', () => {
     const [cpu, gpu] = OVERLAYS.map((overlay) => podOf(one(overlay, 'Job')).containers[0]);
@@ -210,4 +258,51 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     assert.equal(answer, 'finished\n');
     again.kill('SIGKILL');
   });
+
+  test('the nodes of a TrainJob, the first killed and started again: the same bytes as a local run', async () => {
+    const runs = join(at.folder, 'nodes');
+    const { container, keys } = nodeOf(tree);
+    const secret = join(at.folder, 'node-secret');
+    assert.equal((await dpmesh(['keygen', secret])).code, 0);
+    const workers = await freePort();
+    const http = await freePort();
+    const node = (index: number): DeployCommand => {
+      const own = join(at.folder, `node-${index}`);
+      mkdirSync(own);
+      const replacements = {
+        ...{
+          '/secret': secret,
+          '/keys': join(own, 'keys'),
+          '/runs': runs,
+          '$first:5555': `127.0.0.1:${workers}`,
+        },
+        ...{ '127.0.0.1:5555': `127.0.0.1:${workers}`, 'tcp://*:5555': `tcp://127.0.0.1:${workers}` },
+        '127.0.0.1:9464': `127.0.0.1:${http}`,
+      };
+      const [file, ...args] = localArgs({ argv: keys.command, replacements });
+      execFileSync(file, args, { timeout: 10_000 });
+      const env = { JOBSET: 'x', WORKERS: '--cpus 1', JOB_COMPLETION_INDEX: String(index) };
+      return { argv: [...container.command, '--config', join(runs, 'run.yaml')], replacements, env };
+    };
+    mkdirSync(runs);
+    writeFileSync(join(runs, 'run.yaml'), at.runYaml(at.data));
+    await assertSurvivesKill(node(0), node(1), join(runs, 'x'), at);
+  });
 });
+
+/** Container and keys of a node in the runtime of the trainer. */
+function nodeOf(tree: string) {
+  const { spec } = parse(readFileSync(join(tree, 'trainer/runtime.yaml'), 'utf8'), { merge: true });
+  const pod = spec.template.spec.replicatedJobs[0].template.spec.template.spec;
+  return { container: pod.containers[0], keys: pod.initContainers[0] };
+}
+
+/** Why the models of the trainer cannot be asked, or false. */
+function trainerModels(): string | false {
+  try {
+    execFileSync('python3', ['-c', 'import kubeflow_trainer_api, yaml'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'the Python package kubeflow-trainer-api is not installed (see .ci/install)';
+  }
+}
