@@ -13,8 +13,9 @@ if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--inter
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=60');
 
 const { INTERRUPTED } = await import('../base/user-error.ts');
-const { tolerateLostOutput } = await import('./process.ts');
+const { endWithStdin, tolerateLostOutput } = await import('./process.ts');
 const { main } = await import('./program.ts');
+endWithStdin();
 tolerateLostOutput();
 await main(process.argv.slice(2));
 // When Node ends by itself, it removes its signal handlers some milliseconds before the process exits. The second Ctrl-C, which

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { fileProblem, ioError } from '../base/files.ts';
 import { indentContinuation, printable } from '../base/text.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
@@ -56,6 +57,18 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     for (const signal of SIGNALS) process.off(signal, listener);
     if (received) process.kill(process.pid, received);
   }
+}
+
+/** Set by a program for a command that is to end with it, however that comes about: it holds the other end of standard input. */
+const HELD = 'DPMESH_ENDS_WITH_STDIN';
+
+/** Ends this process, but not those that it starts, once standard input closes, if that was asked for. */
+export function endWithStdin(): void {
+  if (!process.env[HELD]) return;
+  delete process.env[HELD];
+  process.stdin.on('close', () => process.exit(INTERRUPTED)).resume();
+  // An open pipe does not keep the process alive.
+  (process.stdin as unknown as Socket).unref();
 }
 
 /**

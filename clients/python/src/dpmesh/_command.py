@@ -91,11 +91,13 @@ def run_command(
     arguments: Sequence[str],
     on_event: Callable[[Event], None] = lambda event: None,
     readable: Callable[[str], str] = lambda message: message,
+    *,
+    held: bool = False,
 ) -> Event:
     """Runs dpmesh and passes the events that it prints to `on_event`. Returns the result, its last line, if that is JSON.
 
     An interrupt, or an exception of `on_event`, stops it and its workers first. `readable` makes of a message of the
-    command one for Python.
+    command one for Python. `held`: it ends with this process, also if that is killed.
 
     Raises ValueError with its message for a mistake in the data or the options, RuntimeError for anything else.
     """
@@ -106,7 +108,8 @@ def run_command(
         # In a session of its own, so that Ctrl-C on a terminal reaches this process alone, which then stops the run.
         subprocess.Popen(
             [*command, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if held else subprocess.DEVNULL,
+            env=held_environment() if held else None,
             stdout=subprocess.PIPE,
             stderr=errors,
             encoding="utf-8",
@@ -132,6 +135,11 @@ def run_command(
         if line.startswith(_WARNING):
             warnings.warn(line.removeprefix(_WARNING), stacklevel=4)
     return result
+
+
+def held_environment() -> dict[str, str]:
+    """With it a command ends once its standard input, a pipe of this process, closes."""
+    return {**os.environ, "DPMESH_ENDS_WITH_STDIN": "1"}
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
