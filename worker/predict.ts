@@ -67,6 +67,8 @@ export async function loadLabeller(
     k,
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
+    /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
+    isRowwise: backend.identity.startsWith('wasm/'),
     /** Numbers of larger magnitude cannot be labelled, nor NaN. */
     largest: transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE,
     /**
