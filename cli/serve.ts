@@ -7,7 +7,7 @@ export const serve = defineCommand({
   command: 'serve <runs..>',
   describe: 'label rows that come over HTTP with the models of finished runs (Open Inference Protocol)',
   builder: {
-    http: textFlag('HOST:PORT, port 0 for any free one', { default: '127.0.0.1:8080' }),
+    http: textFlag('HOST:PORT, port 0 for any free one', { defaultDescription: '127.0.0.1:8080' }),
     'http-token': textFlag('needed for all but metrics and health, as Authorization: Bearer TOKEN', {
       defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
     }),

@@ -39,7 +39,7 @@ export interface ModelServer {
   close(): Promise<void>;
 }
 
-export const DEFAULT_ADDRESS = '127.0.0.1:8080';
+const DEFAULT_ADDRESS = '127.0.0.1:8080';
 
 const KINDS: OptionKinds<ServeOptions> = {
   ...{ runs: 'any', http: 'string', httpToken: 'string', watch: 'boolean', log: 'function' },

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
 import { dpmeshVersion } from '../../base/version.ts';
 import { type Handle, isRead, NO_COMPILERS } from '../../coordinator/monitor/pages.ts';
+import { createBudget, readBody } from './bodies.ts';
 import type { ServeMetrics } from './metrics.ts';
 import type { Model } from './model.ts';
 import type { Models } from './models.ts';
@@ -11,8 +11,8 @@ import { OUTPUTS, readRequest, refusal, writeResponse } from './protocol.ts';
 
 /** The routes of the Open Inference Protocol, version 2, over HTTP. */
 
-/** Bytes of a request, and of all that are being answered, with their answers. */
-const [MOST_BYTES, MOST_HELD] = [64 << 20, 512 << 20];
+/** Bytes of all requests that are being answered, with their answers. */
+const MOST_HELD = 512 << 20;
 /** For those who come when there is no room, s. */
 const RETRY_AFTER = 1;
 /** That a name of a folder may have when it is part of an address. */
@@ -167,59 +167,4 @@ function jsonLengthOf({ headers }: FastifyRequest): number | null {
   if (typeof text !== 'string' || !/^\d{1,15}$/.test(text))
     throw refusal(400, 'the header Inference-Header-Content-Length must be a number of bytes');
   return Number(text);
-}
-
-/** Bytes that requests may hold together. */
-function createBudget(most: number) {
-  let held = 0;
-  return {
-    /** For a request. */
-    open() {
-      let own = 0;
-      return {
-        /** An error where there is no room. */
-        take(bytes: number): void {
-          if (held + bytes > most)
-            throw refusal(503, 'the server has too much to do: try it again in a second');
-          held += bytes;
-          own += bytes;
-        },
-        release(): void {
-          held -= own;
-          own = 0;
-        },
-      };
-    },
-  };
-}
-
-/** The body of a request. What is beyond a limit is read, but not kept, as clients look for an answer when they have sent all. */
-function readBody(request: IncomingMessage, take: (bytes: number) => void): Promise<Buffer> {
-  const tooLong = () => refusal(413, `the body has more than ${MOST_BYTES} bytes: send fewer rows at a time`);
-  const cutShort = () => refusal(400, 'the body ended early: send it again');
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const refuse = (error: Error) => {
-      chunks.length = 0;
-      request.off('data', add).resume();
-      reject(error);
-    };
-    const add = (chunk: Buffer) => {
-      bytes += chunk.length;
-      try {
-        if (bytes > MOST_BYTES) throw tooLong();
-        take(chunk.length);
-        chunks.push(chunk);
-      } catch (error) {
-        refuse(error as Error);
-      }
-    };
-    if (Number(request.headers['content-length']) > MOST_BYTES) return refuse(tooLong());
-    if (request.destroyed) return refuse(cutShort());
-    request.on('data', add);
-    request.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    request.once('close', () => reject(cutShort()));
-    request.once('error', reject);
-  });
 }
