@@ -127,7 +127,7 @@ export async function createApp({
       // The newest one, also if it came while the body was read.
       const model = modelOf(request);
       const answer = await model.use(async () => {
-        const asked = readRequest(body, jsonLength, model.signature);
+        const asked = await readRequest(body, jsonLength, model.signature);
         held.take(asked.values.byteLength);
         const outputs = await model.infer(asked, () => reply.raw.destroyed);
         const { id, rows } = asked;

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { decode, parseDtype } from '../../data/arrays/dtype.ts';
 
@@ -80,12 +81,16 @@ export interface InferRequest {
  * Reads a request. `jsonLength`: the bytes of its JSON, behind which are those of the rows; null: all is JSON. A UserError says what is wrong with
  * it; whether values can be labelled is not looked at.
  */
-export function readRequest(body: Buffer, jsonLength: number | null, signature: Signature): InferRequest {
+export async function readRequest(
+  body: Buffer,
+  jsonLength: number | null,
+  signature: Signature,
+): Promise<InferRequest> {
   if (jsonLength !== null && jsonLength > body.length)
     throw bad(
       `the header Inference-Header-Content-Length is ${jsonLength}, and the body has only ${body.length} bytes`,
     );
-  const { id, inputs, outputs, parameters } = parsed(body.subarray(0, jsonLength ?? body.length));
+  const { id, inputs, outputs, parameters } = await parsed(body.subarray(0, jsonLength ?? body.length));
   if (inputs.length !== 1) throw bad(`the request has ${inputs.length} inputs: send one, called rows`);
   const [input] = inputs;
   const rows = rowsOf(input, signature.columns, body.length);
@@ -101,10 +106,10 @@ export function readRequest(body: Buffer, jsonLength: number | null, signature: 
   return { id, rows, outputs: wanted, ...valuesOf(input, rows * signature.columns, body, jsonLength) };
 }
 
-function parsed(json: Buffer): z.infer<typeof request> {
+async function parsed(json: Buffer): Promise<z.infer<typeof request>> {
   let content: unknown;
   try {
-    content = JSON.parse(json.toString());
+    content = await parsedInPieces(json.toString());
   } catch {
     throw bad('the request is not JSON: send an object with inputs, as the Open Inference Protocol has it');
   }
@@ -112,6 +117,26 @@ function parsed(json: Buffer): z.infer<typeof request> {
   if (data) return data;
   const [{ path, message }] = error.issues;
   throw bad(`${path.length ? path.join('.') : 'the request'} ${message}`);
+}
+
+/** Characters of JSON that are read, and numbers that are written, without giving others their turn. */
+const [PIECE_CHARACTERS, PIECE_NUMBERS] = [1 << 18, 1 << 14];
+
+/** What JSON says. A long list of numbers, as the only `data` in it, becomes a list of lists: of pieces of it. */
+async function parsedInPieces(text: string): Promise<unknown> {
+  const [found, ...others] = text.length > PIECE_CHARACTERS ? text.matchAll(/\\?"data"\s*:\s*\[\s*/g) : [];
+  const from = found ? found.index + found[0].length : 0;
+  if (!found || others.length || found[0][0] === '\\' || text[from] === '[') return JSON.parse(text);
+  const to = text.indexOf(']', from);
+  const pieces: string[] = [];
+  for (let at = from; at < to; ) {
+    const comma = text.indexOf(',', at + PIECE_CHARACTERS);
+    const end = comma < 0 || comma > to ? to : comma;
+    await yieldToEventLoop();
+    pieces.push(JSON.parse(`[${text.slice(at, end)}]`));
+    at = end + 1;
+  }
+  return JSON.parse(text.slice(0, from) + text.slice(to), (key, value) => (key === 'data' ? pieces : value));
 }
 
 type Input = z.infer<typeof request>['inputs'][number];
@@ -158,7 +183,7 @@ function valuesOf(input: Input, count: number, body: Buffer, jsonLength: number 
       throw bad(`there are bytes behind the JSON: ${name} needs the parameter binary_data_size`);
     const values = new Float32Array(count);
     const sent = (at: number) => numberAt(data, at);
-    if (flatten(data, values, 0, name, input.shape.length) !== count) throw wrongCount(name, input.shape);
+    if (flatten(data, values, 0, name, MOST_DEPTH) !== count) throw wrongCount(name, input.shape);
     return { values, sent };
   }
   if (data !== undefined) throw bad(`${name} has both data and binary_data_size: leave one of them out`);
@@ -177,6 +202,8 @@ function valuesOf(input: Input, count: number, body: Buffer, jsonLength: number 
   return { values, sent: (at: number) => stored[at] };
 }
 
+/** Of lists in lists. */
+const MOST_DEPTH = 3;
 const wrongCount = (name: string, shape: number[]) =>
   bad(`${name} has not as much data as its shape [${shape}] says`);
 
@@ -203,22 +230,35 @@ export interface InferResponse {
 }
 
 /** The bytes of a response. `jsonLength`: of its JSON, where binary data are behind it; else null. */
-export function writeResponse({ model, version, id, rows, outputs }: InferResponse): {
+export async function writeResponse({ model, version, id, rows, outputs }: InferResponse): Promise<{
   body: Buffer;
   jsonLength: number | null;
-} {
-  const texts = outputs.map(({ name, binary, values }) => {
+}> {
+  const texts: string[] = [];
+  for (const { name, binary, values } of outputs) {
     const width = values.length / rows;
     const shape = name === 'probabilities' ? [rows, width] : [rows];
     const about = `"name":"${name}","datatype":"${OUTPUTS[name].datatype}","shape":[${shape}]`;
-    return binary
-      ? `{${about},"parameters":{"binary_data_size":${values.byteLength}}}`
-      : `{${about},"data":[${values.join()}]}`;
-  });
+    texts.push(
+      binary
+        ? `{${about},"parameters":{"binary_data_size":${values.byteLength}}}`
+        : `{${about},"data":[${await joined(values)}]}`,
+    );
+  }
   const head = JSON.stringify({ model_name: model, model_version: version, id });
   const json = Buffer.from(`${head.slice(0, -1)},"outputs":[${texts}]}`);
   const binary = outputs.filter((output) => output.binary);
   if (!binary.length) return { body: json, jsonLength: null };
   const parts = binary.map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength));
   return { body: Buffer.concat([json, ...parts]), jsonLength: json.length };
+}
+
+/** The numbers with commas in between. */
+async function joined(values: OutputArray): Promise<string> {
+  const pieces: string[] = [];
+  for (const { from, to } of ranges(values.length, PIECE_NUMBERS)) {
+    await yieldToEventLoop();
+    pieces.push(values.subarray(from, to).join());
+  }
+  return pieces.join();
 }

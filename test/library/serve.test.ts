@@ -13,6 +13,7 @@ import type { ModelServer, ServeOptions } from '../../index.ts';
 import { writeManifest } from '../../library/follow/manifest.ts';
 import { createBatches } from '../../library/serve/batches.ts';
 import { createBudget } from '../../library/serve/bodies.ts';
+import { readRequest } from '../../library/serve/protocol.ts';
 import { D, easyData, library, patience, runFileOf, scratch, times, until } from '../e2e/support.ts';
 
 const folder = scratch();
@@ -517,6 +518,27 @@ describe('parts', () => {
       [1, 'no room', 2, 0],
     );
     assert.equal(batches.waiting(), 0);
+  });
+
+  test('a long list of numbers is read in pieces, as if it were not', async () => {
+    const signature = { columns: 1, k: 1, outputs: ['label'] as const };
+    const values = Float32Array.from({ length: 50_000 }, (_, i) => Math.sin(i));
+    const text = JSON.stringify({ inputs: [input(Array.from(values), [50_000, 1])] });
+    const read = (json: string) => readRequest(Buffer.from(json), null, signature);
+    const request = await read(text);
+    assert.deepEqual(request.values, values);
+    assert.equal(request.sent(49_999), values[49_999]);
+    for (const spaced of ['"data" : [ ', '"data":[\n'])
+      assert.deepEqual((await read(text.replace('"data":[', spaced))).values, values);
+    const middle = text.indexOf(',', 400_000);
+    const changed = (more: string) => text.slice(0, middle) + more + text.slice(middle);
+    await assert.rejects(read(changed(',null')), /is not a number/);
+    await assert.rejects(read(changed(',1')), /not as much data/);
+    await assert.rejects(read(changed(',,')), /not JSON/);
+    await assert.rejects(read(changed(']')), /not JSON/);
+    await assert.rejects(read(changed(',"data":[')), /not JSON/);
+    const named = text.replace('"rows"', JSON.stringify('a "data":[1]'));
+    assert.deepEqual((await read(named)).values, values);
   });
 
   test('no more bytes are held than there may be', () => {
