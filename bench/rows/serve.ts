@@ -1,6 +1,7 @@
 // Requests for labels to `dpmesh serve`, whose process has one core.
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readNpy } from '../../data/npy.ts';
 import { note, synth, train } from '../dpmesh.ts';
 import { spawnDpmesh, until } from '../processes.ts';
@@ -31,38 +32,44 @@ function messageOf(rows: Float32Array, binary: boolean): Message {
   };
 }
 
-/** Seconds that one request takes. */
-function ask(url: URL, { body, headers }: Message, agent: Agent): Promise<number> {
-  const begun = performance.now();
+/** Resolves once the answer is there. */
+function ask(url: URL, { body, headers }: Message, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
     const sent = { method: 'POST', agent, headers: { ...headers, 'content-length': body.length } };
     request(url, sent, (response) => {
       if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`));
-      response.once('end', () => resolve((performance.now() - begun) / 1000)).resume();
+      response.once('end', resolve).resume();
     })
       .once('error', reject)
       .end(body);
   });
 }
 
-/** Rows a second, and of the latencies the 99th percentile, ms. */
+/** Rows a second of clients that do not wait, and the 99th percentile of latencies at the rate of the target, ms from when a request was due. */
 async function load(url: URL, message: Message): Promise<{ rate: number; p99: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
-  const times: number[] = [];
-  const client = async (until: number, kept: number[]) => {
-    while (performance.now() < until) kept.push(await ask(url, message, agent));
-  };
-  const all = (seconds: number, kept: number[]) => {
-    const end = performance.now() + 1000 * seconds;
-    return Promise.all(Array.from({ length: CLIENTS }, () => client(end, kept)));
-  };
-  await all(1, []);
-  const begun = performance.now();
-  await all(SECONDS, times);
-  const rate = (ROWS * times.length * 1000) / (performance.now() - begun);
+  /** The latencies of requests of which one is due every `interval` ms. */
+  async function during(seconds: number, interval: number): Promise<number[]> {
+    const times: number[] = [];
+    const begun = performance.now();
+    let requests = 0;
+    const client = async () => {
+      for (;;) {
+        const due = interval ? begun + interval * requests++ : performance.now();
+        if (due >= begun + 1000 * seconds) return;
+        await sleep(Math.max(0, due - performance.now()));
+        await ask(url, message, agent);
+        times.push(performance.now() - due);
+      }
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, client));
+    return times.sort((a, b) => a - b);
+  }
+  await during(1, 0);
+  const { length } = await during(SECONDS, 0);
+  const times = await during(SECONDS, (1000 * ROWS) / LEAST_RATE);
   agent.destroy();
-  times.sort((a, b) => a - b);
-  return { rate, p99: 1000 * times[Math.floor(0.99 * times.length)] };
+  return { rate: (ROWS * length) / SECONDS, p99: times[Math.floor(0.99 * times.length)] };
 }
 
 /** Connections without a request, one that sends its request slowly, and one that does not read its answers. */
@@ -84,7 +91,7 @@ function burden({ hostname, port, pathname }: URL, { body }: Message) {
 
 const serve: BenchmarkRow = {
   name: 'serve',
-  what: `\`dpmesh serve\` on one core, requests of ${ROWS} rows × ${DIM}, K ${CLUSTERS}, ${CLIENTS} at a time: rows a second and the 99th percentile of latencies, alone and beside ${IDLE.toLocaleString('en')} idle connections and two slow ones`,
+  what: `\`dpmesh serve\` on one core, requests of ${ROWS} rows × ${DIM}, K ${CLUSTERS}, ${CLIENTS} at a time: rows a second, and the 99th percentile of latencies at ${LEAST_RATE.toLocaleString('en')} rows a second, alone and beside ${IDLE.toLocaleString('en')} idle connections and two slow ones`,
   target: `≥ ${LEAST_RATE.toLocaleString('en')} rows/s, ≤ ${MOST_MS} ms`,
   async measure() {
     const { data } = await synth(CLUSTERS, POINTS, DIM, 0);
