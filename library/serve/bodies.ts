@@ -57,7 +57,6 @@ export function readBody(request: IncomingMessage, take: (bytes: number) => void
     if (request.destroyed) return refuse(cutShort());
     request.on('data', add);
     request.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    request.once('close', () => reject(cutShort()));
-    request.once('error', reject);
+    for (const event of ['close', 'error']) request.once(event, () => reject(cutShort()));
   });
 }

@@ -38,9 +38,11 @@ export async function loadModel(
       return { label, ...own, probabilities: found.responsibilities! };
     },
   });
-  let [inUse, isRetired] = [0, false];
+  let [inUse, isRetired, isFreed] = [0, false, false];
   const freeIfUnused = () => {
-    if (isRetired && !inUse) labeller.close();
+    if (!isRetired || inUse || isFreed) return;
+    isFreed = true;
+    labeller.close();
   };
 
   /** UserError where a value cannot be labelled. Puts logarithms in the place of some. */
@@ -84,6 +86,7 @@ export async function loadModel(
     },
     /** Keeps the model in memory while it works. */
     async use<T>(work: () => Promise<T>): Promise<T> {
+      if (isFreed) throw refusal(503, 'the server is ending: ask another one');
       inUse++;
       try {
         return await work();

@@ -58,11 +58,12 @@ export async function openModels(
   }
 
   async function renew(slot: Slot): Promise<void> {
-    if (stampOf(slot.path) === slot.stamp) return;
     try {
+      if (stampOf(slot.path) === slot.stamp) return;
       const before = slot.model;
       Object.assign(slot, await load(slot.name, slot.path), { problem: null });
       before.retire();
+      if (isClosed) slot.model.retire();
       log(`${slot.name}: now the model of ${slot.model.run}`);
     } catch (error) {
       // Tried again, as its files may still be on their way.

@@ -460,6 +460,7 @@ describe('under load', () => {
     await Promise.all([closed, once(socket, 'close')]);
     assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
     assert.match(answer, /connection: close/i);
+    await closing.close();
   });
 });
 
