@@ -34,6 +34,7 @@ export { type Prediction, type PredictOptions, predict } from './library/predict
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
+export { type ModelServer, type ServeOptions, serve } from './library/serve.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';

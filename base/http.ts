@@ -85,15 +85,16 @@ const MOST_WAITING = 16;
  * `onRequest`, which is also returned.
  *
  * @param stalled timeout for connections without traffic, ms
+ * @param receive timeout for receiving a request, ms
  * @param most limit of concurrent connections, which is also returned
  */
 export async function listen(
   { host, port }: BindAddress,
-  { stalled = STALLED_MS, most = connectionLimit() } = {},
+  { stalled = STALLED_MS, receive = REQUEST_MS, most = connectionLimit() } = {},
 ): Promise<{ server: HttpServer; onRequest(respond: RequestListener): void; port: number; most: number }> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: receive,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
   server.maxConnections = most;
@@ -118,7 +119,9 @@ export async function listen(
 const whileOpen = (server: HttpServer, respond: RequestListener) =>
   server.on('request', (request, response) => request.socket.destroyed || respond(request, response));
 
-const connectionLimit = () => Math.floor(Math.min(MAX_CONNECTIONS, DESCRIPTOR_SHARE * descriptorLimit()));
+/** At most so many, and no more than the process has descriptors for. */
+export const connectionLimit = (most = MAX_CONNECTIONS) =>
+  Math.floor(Math.min(most, DESCRIPTOR_SHARE * descriptorLimit()));
 
 /** As long as there are more than `most` connections, closes those that have been without a request for longest. */
 function makeRoom(server: HttpServer, most: number): void {

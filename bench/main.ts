@@ -7,6 +7,7 @@ import { encoderRows } from './rows/encoder.ts';
 import { knownRows } from './rows/known.ts';
 import { planRows } from './rows/plan.ts';
 import { scaleRows } from './rows/scale.ts';
+import { serveRows } from './rows/serve.ts';
 import { sizeRows } from './rows/size.ts';
 import { speedRows } from './rows/speed.ts';
 
@@ -15,6 +16,7 @@ const rows: BenchmarkRow[] = [
   ...speedRows,
   ...sizeRows,
   ...scaleRows,
+  ...serveRows,
   ...planRows,
   ...encoderRows,
 ];

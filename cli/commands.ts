@@ -5,6 +5,7 @@ import { plan } from './plan.ts';
 import { relay } from './relay.ts';
 import { cut, exportCommand, plot, predict, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
+import { serve } from './serve.ts';
 import { doctor, setup } from './setup.ts';
 import { watch } from './watch.ts';
 import { keygen, launch, worker } from './workers.ts';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   relay,
   keygen,
   predict,
+  serve,
   cut,
   exportCommand,
   resolutions,

@@ -28,12 +28,8 @@ export function withLogarithms(source: Source, columns: readonly number[], path:
     );
   };
   const take = <T extends Float32Array | Float64Array>(values: T, first: number): T => {
-    for (let o = 0; o < values.length; o += dim)
-      for (const column of columns) {
-        const value = values[o + column];
-        if (value <= 0) throw notPositive(value, first + o / dim, column);
-        values[o + column] = Math.log(value);
-      }
+    const at = takeLogarithms(values, dim, columns);
+    if (at !== null) throw notPositive(values[at], first + Math.floor(at / dim), at % dim);
     return values;
   };
   return {
@@ -42,6 +38,21 @@ export function withLogarithms(source: Source, columns: readonly number[], path:
     read: async (start, count, into) => take(await source.read(start, count, into), start),
     stored: async (row) => take(await source.stored(row), row),
   };
+}
+
+/** Puts logarithms in the place of these columns. Ends at the first value that is not positive, and returns where it is; else null. */
+export function takeLogarithms(
+  values: Float32Array | Float64Array,
+  dim: number,
+  columns: readonly number[],
+): number | null {
+  for (let o = 0; o < values.length; o += dim)
+    for (const column of columns) {
+      const value = values[o + column];
+      if (value <= 0) return o + column;
+      values[o + column] = Math.log(value);
+    }
+  return null;
 }
 
 /** The columns that `choice` means, ascending, from 0. UserError where there is none, or one has a value that is not positive. */

@@ -1,19 +1,19 @@
 import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
-import { labelColumns, namesOfRows } from '../coordinator/storage/descriptions.ts';
+import { namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
-import { type LabelColumn, nameOfRows } from '../data/saved/label-table.ts';
+import { nameOfRows } from '../data/saved/label-table.ts';
 import { imageLines } from '../data/saved/row-files.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
-import { confidenceOf } from '../model/description/distances.ts';
 import { renumberLabels } from '../model/state.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';
 import { assertOptions, assertWritable, fixedPaths, type OptionKinds, sourceOf } from './inputs.ts';
 import type { Data } from './options.ts';
+import { predictedColumns } from './predicted-columns.ts';
 import { createSink, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 
@@ -207,28 +207,19 @@ async function predictionTable(
   isJoined: boolean,
   force: boolean,
 ) {
-  const { images, quantiles, outliers, gaussian } = predictor;
-  const numbers = isJoined ? null : predictor.ids;
+  const { images, outliers, gaussian } = predictor;
+  const [quantiles, numbers] = isJoined ? [null, null] : [predictor.quantiles, predictor.ids];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const known = isJoined || !quantiles ? null : labelColumns(quantiles, outliers, numbers);
-  const columns: LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
+  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers });
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
-  const table = await createLabelTable(path, rowsName, columns, { hasIds, force });
+  const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });
   return {
-    async write({ start, labels, responsibilities, distance, outliers: flags }: Labelled): Promise<void> {
-      const k = responsibilities!.length / labels.length;
-      const confidence = Float32Array.from(labels, (label, i) => {
-        const r = responsibilities![i * k + label];
-        return known && gaussian !== null ? confidenceOf(r, distance![i], gaussian) : r;
-      });
-      const ids = names && (await names.next(labels.length));
-      const own = known
-        ? known.of({ labels, confidence, distance: distance!, outliers: flags })
-        : { cluster: numbers ? labels.map((label) => numbers[label]) : labels, confidence };
-      table.write({ start, ids, columns: own });
+    async write({ start, ...labelled }: Labelled): Promise<void> {
+      const ids = names && (await names.next(labelled.labels.length));
+      table.write({ start, ids, columns: columns.of(labelled) });
     },
     /** Everything is written. */
     async complete(): Promise<void> {

@@ -52,7 +52,7 @@ export async function loadLabeller(
   assertAddressSpaceFor('wasm');
   const backend = await loadBackend(backendName).catch((error) => {
     if (!(error instanceof UserError)) throw error;
-    log(`predict: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
+    log(`dpmesh: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
     return loadBackend('wasm');
   });
   if (units !== undefined) classifier.at(-1)!.values.fill(CLOSED, units);
@@ -67,6 +67,8 @@ export async function loadLabeller(
     k,
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
+    /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
+    isRowwise: backend.identity.startsWith('wasm/'),
     /** Numbers of larger magnitude cannot be labelled, nor NaN. */
     largest: transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE,
     /**

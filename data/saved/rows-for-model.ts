@@ -47,7 +47,8 @@ export async function openForModel(
   }
 }
 
-const columnsOf = ({ encoder, transform }: TrainedModel) =>
+/** The number of columns of a raw row. */
+export const columnsOf = ({ encoder, transform }: TrainedModel) =>
   encoder ? encoder.input.factor.length : transform.input;
 
 /** How a table of rows that are new to the model is read. */

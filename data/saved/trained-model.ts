@@ -20,6 +20,8 @@ interface Part {
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
+  /** The id of the run; null: an earlier version trained it. */
+  id: string | null;
   transform: Transform;
   /** What makes codes of raw rows, which the transform gets in their place; null: it gets the rows. */
   encoder: { input: ColumnMap; layers: Part[] } | null;
@@ -96,6 +98,7 @@ const savedTable = z.object({
 });
 /** What is needed of run.json. */
 const about = z.object({
+  id: text,
   identity: z.nullable(z.string()),
   data: z.prefault(
     z.object({
@@ -137,7 +140,7 @@ export function readTrainedModel(run: string): TrainedModel {
   for (const name of ['run.json', 'model/transform.json'])
     if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
   // With the same backend, labels have the same bits as those of the run.
-  const { identity, data, config, likelihood, files: hashes, replaces, ids } = aboutRun(run);
+  const { id, identity, data, config, likelihood, files: hashes, replaces, ids } = aboutRun(run);
   if (replaces) throw new UserError(missingModel(run));
   const files = runFiles(run, hashes);
   const saved = checked(files, 'model/transform.json', savedTransform);
@@ -172,7 +175,7 @@ export function readTrainedModel(run: string): TrainedModel {
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
-    ...{ classifier, byMixture },
+    ...{ id, classifier, byMixture },
     encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,

@@ -17,6 +17,9 @@ import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from
 export type FollowState = Awaited<ReturnType<typeof openState>>;
 
 const numbered = (what: string, number: number) => `${what}-${String(number).padStart(6, '0')}`;
+/** The run directory of an update; 0: the run that is followed. */
+export const directoryOf = (folder: string, run: string, update: number): string =>
+  update === 0 ? run : join(folder, numbered('update', update));
 const NUMBERED = /^(update|rows)-(\d{6,})$/;
 
 /** Opens the folder for this process. UserError if it is another's, or in use, or the run cannot be updated. */
@@ -65,7 +68,7 @@ function lockedState(folder: string, run: string) {
       if (isAbandoned(name)) remove(join(labels, name));
 
   function directory(update: number): string {
-    return update === 0 ? run : join(folder, numbered('update', update));
+    return directoryOf(folder, run, update);
   }
   function rowsOf(update: number): string {
     return join(folder, numbered('rows', update));

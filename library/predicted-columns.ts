@@ -1,0 +1,29 @@
+import { labelColumns } from '../coordinator/storage/descriptions.ts';
+import type { LabelColumn } from '../data/saved/label-table.ts';
+import { confidenceOf, reachOf } from '../model/description/distances.ts';
+import type { Predictor, RowLabels } from '../worker/predict.ts';
+
+/** The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. */
+export function predictedColumns({
+  quantiles,
+  outliers,
+  gaussian,
+  ids,
+}: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'>) {
+  const known = quantiles && labelColumns(quantiles, outliers, ids);
+  const names: readonly LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
+  const reach = gaussian === null ? 0 : reachOf(gaussian);
+  return {
+    names,
+    of({ labels, responsibilities, distance, outliers: flags }: RowLabels) {
+      const k = responsibilities!.length / labels.length;
+      const confidence = Float32Array.from(labels, (label, i) => {
+        const r = responsibilities![i * k + label];
+        return known && gaussian !== null ? confidenceOf(r, distance![i], gaussian, reach) : r;
+      });
+      return known
+        ? known.of({ labels, confidence, distance: distance!, outliers: flags })
+        : { cluster: ids ? labels.map((label) => ids[label]) : labels, confidence };
+    },
+  };
+}

@@ -1,0 +1,56 @@
+// `dpmesh serve` as a process: what it prints, and how it ends.
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  D,
+  dpmesh,
+  easyData,
+  jsonOf,
+  QUICK,
+  refused,
+  scratch,
+  start,
+  trainArgs,
+  until,
+} from '../e2e/support.ts';
+
+const folder = scratch();
+const { data, rows } = easyData(folder, 'easy', 300);
+const run = join(folder, 'x');
+
+test('serve: prints the address of each model, and at SIGTERM answers what is under way', async () => {
+  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, ...QUICK, '--max-epochs', 5)));
+  const serving = start(['serve', run, '--http', '127.0.0.1:0']);
+  const [, url, port] = await until(
+    'its address',
+    () => /: (http:\/\/127\.0\.0\.1:(\d+)\/v2\/models\/x)\n/.exec(serving.stderr()),
+    serving,
+  );
+  const body = JSON.stringify({
+    inputs: [{ name: 'rows', datatype: 'FP32', shape: [300, D], data: Array.from(rows) }],
+  });
+  const answer = JSON.parse(await (await fetch(`${url}/infer`, { method: 'POST', body })).text());
+  assert.equal(answer.outputs[0].data.length, 300);
+  const socket = connect(Number(port), '127.0.0.1');
+  let text = '';
+  socket.on('data', (piece) => {
+    text += piece;
+  });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const head = `POST /v2/models/x/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
+  socket.write(head + body.slice(0, 10));
+  await sleep(100);
+  serving.kill('SIGTERM');
+  await sleep(100);
+  socket.write(body.slice(10));
+  await closed;
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.deepEqual(JSON.parse(text.split('\r\n\r\n')[1]), answer);
+  const { code, stdout, stderr } = await serving.ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, '');
+  refused(await dpmesh(['serve', folder]), /is not the directory of a finished run/);
+});
