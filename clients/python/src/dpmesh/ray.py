@@ -86,10 +86,11 @@ def train(
         addresses = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
         host = "127.0.0.1" if len(addresses) == 1 else None
         called = f"dpmesh-{uuid.uuid4()}"
-        coordinator = _Coordinator.options(name=called, **_environment(servers)).remote(arguments, str(folder), host)
+        own = _Coordinator.options(name=called, **_environment(servers))  # type: ignore[attr-defined]
+        coordinator = own.remote(arguments, str(folder), host)
         resources = {"num_gpus": 1} if use_gpu else {"num_cpus": 1}
         # Those for which there is no room yet wait for it, and join the run then.
-        workers_of = _Worker.options(**resources, **_environment(workers))
+        workers_of = _Worker.options(**resources, **_environment(workers))  # type: ignore[attr-defined]
         roots = [given.path.rsplit("/", 1)[0], str(folder)]
         found = [workers_of.remote(called, number, roots, use_gpu) for number in range(most)]
         try:
@@ -131,7 +132,7 @@ def _assert_shared(folder: Path) -> None:
         )
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0)  # type: ignore[untyped-decorator]
 def _sees(path: str) -> bool:
     return Path(path).exists()
 
