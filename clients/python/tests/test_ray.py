@@ -80,8 +80,9 @@ class OnRay(unittest.TestCase):
         ):
             with self.subTest(said), self.assertRaisesRegex(ValueError, said):
                 train(data, **{"storage_path": self.folder, "name": said[:7].strip(), **options})
-        with self.assertRaisesRegex(ValueError, "taken exists already"):
-            (self.folder / "taken").mkdir()
+        (self.folder / "taken" / "run").mkdir(parents=True)
+        (self.folder / "taken" / "run" / "run.json").touch()
+        with self.assertRaisesRegex(ValueError, "taken has a run already"):
             self.train(path, "taken")
         frame = pandas.DataFrame({"a": [1.0, None, 3.0] * 20, "b": ["x", "y", "z"] * 20})
         with self.assertRaisesRegex(ValueError, r"has text in column 2 \(b\)"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -75,10 +76,9 @@ def train(
     if use_gpu and not ray.cluster_resources().get("GPU"):
         raise ValueError("use_gpu=True, but the cluster has no GPU: add a node with one, or leave it out")
     folder = Path(storage_path).expanduser().absolute() / (name or time.strftime("dpmesh_%Y-%m-%d_%H-%M-%S"))
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise ValueError(f"{folder} exists already: choose another name, or remove it") from None
+    if (folder / "run" / "run.json").exists():
+        raise ValueError(f"{folder} has a run already: choose another name, or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
     _assert_shared(folder)
     given = open_input(_written(data, folder), folder, model._table_options(), fits=True)
     arguments = train_arguments(model, given, folder / "run", folder)
@@ -110,8 +110,11 @@ def _written(data: Any, folder: Path) -> Any:
     """What a process of this machine reads in place of `data`: of a Dataset a folder of Parquet files."""
     if not hasattr(data, "write_parquet") or not hasattr(data, "iter_batches"):
         return str(Path(data).absolute()) if isinstance(data, (str, os.PathLike)) and os.path.exists(data) else data
-    data.write_parquet(str(folder / "rows"))
-    return str(folder / "rows")
+    rows = folder / "rows"
+    # Else new files would lie among those of a call that failed.
+    shutil.rmtree(rows, ignore_errors=True)
+    data.write_parquet(str(rows))
+    return str(rows)
 
 
 def _assert_shared(folder: Path) -> None:
