@@ -1,13 +1,15 @@
 import { UserError } from '../../base/user-error.ts';
+import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS, reachOf } from '../../model/description/distances.ts';
 import { type OnnxGraph, onnxGraph, type Value } from '../onnx.ts';
 import type { OutlierBounds } from '../outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
+import { MAX_FLOAT32 } from '../value-range.ts';
 import type { TrainedModel } from './trained-model.ts';
 
 /**
  * What labels rows as an ONNX model: from the rows of the data, float32 [rows, columns], to `label` (int64), `probabilities` [rows, K],
- * and of each row `confidence`, `distance` and `outlier_score`, as in labels.csv. The steps are those of `worker/rows.ts`.
+ * and of each row `confidence`, `distance` and `outlier_score`, as in labels.csv; -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
  */
 
 const ROWS = 'rows';
@@ -22,7 +24,7 @@ export function onnxModel(
   measured: { centres: Centres; quantiles: Float32Array } | null,
   { run, version }: { run: string; version: string },
 ): Uint8Array {
-  const { transform, encoder, classifier, byMixture, logged, names, ids, isGaussian } = trained;
+  const { transform, encoder, classifier, byMixture, logged, names, ids, isGaussian, table } = trained;
   if (transform.fill)
     throw new UserError(
       `${run} fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict`,
@@ -33,8 +35,16 @@ export function onnxModel(
   let rows = g.input(ROWS, 'float32', [ROWS, width]);
   if (logged.length) {
     const mask = g.flags(Array.from({ length: width }, (_, column) => logged.includes(column)));
-    rows = g.op('Where', [mask, g.op('Log', [rows]), rows]);
+    // The logarithm of 0 is NaN, too.
+    const positive = g.op('Where', [g.op('Greater', [rows, g.float(0)]), rows, g.float(-1)]);
+    rows = g.op('Where', [mask, g.op('Log', [positive]), rows]);
   }
+  const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
+  const numbers = g.cast(g.op('LessOrEqual', [g.op('Abs', [rows]), g.float(largest)]), 'float32');
+  /** Has the row only numbers that can be labelled? [rows, 1] and [rows]. */
+  const isValid = g.cast(g.op('ReduceMin', [numbers], { axes: [1], keepdims: 1 }), 'bool');
+  const isValidRow = g.op('Squeeze', [isValid, g.integers([1])]);
+  const known = (value: Value, is = isValidRow) => g.op('Where', [is, value, g.float(Number.NaN)]);
   if (encoder) rows = dense(g, mapped(g, rows, encoder.input), encoder.layers);
   const { moved, isOutlier } = fenced(g, rows, transform);
   const y = networkInput(g, moved, transform);
@@ -42,13 +52,13 @@ export function onnxModel(
 
   const label = g.op('ArgMax', [outputs], { axis: 1, keepdims: 0 });
   const byId = ids ? g.op('Gather', [g.integers(ids), label]) : label;
-  g.output(byId, 'label', 'int64', [ROWS]);
+  g.output(g.op('Where', [isValidRow, byId, g.integers([-1])]), 'label', 'int64', [ROWS]);
   const probabilities = g.op('Softmax', [outputs], { axis: 1 });
   // A row so far from all clusters that its densities are 0.
   const own = g.op('Unsqueeze', [label, g.integers([1])]);
   const isOwn = g.cast(g.op('Equal', [own, g.integers([...Array(k).keys()])]), 'float32');
   const sure = g.op('Where', [g.op('IsNaN', [probabilities]), isOwn, probabilities]);
-  g.output(sure, 'probabilities', 'float32', [ROWS, k]);
+  g.output(known(sure, isValid), 'probabilities', 'float32', [ROWS, k]);
   const responsibility = g.op('Squeeze', [g.op('GatherElements', [sure, own], { axis: 1 }), g.integers([1])]);
   if (measured) {
     const x = g.op('Mul', [y, g.floats(Float32Array.from(transform.scale))]);
@@ -64,17 +74,18 @@ export function onnxModel(
         ])
       : responsibility;
     const score = outlierScores(g, distance, label, measured.quantiles);
-    g.output(confidence, 'confidence', 'float32', [ROWS]);
-    g.output(distance, 'distance', 'float32', [ROWS]);
+    g.output(known(confidence), 'confidence', 'float32', [ROWS]);
+    g.output(known(distance), 'distance', 'float32', [ROWS]);
     const all = isOutlier ? g.op('Where', [isOutlier, g.float(1), score]) : score;
-    g.output(all, 'outlier_score', 'float32', [ROWS]);
-  } else g.output(responsibility, 'confidence', 'float32', [ROWS]);
+    g.output(known(all), 'outlier_score', 'float32', [ROWS]);
+  } else g.output(known(responsibility), 'confidence', 'float32', [ROWS]);
   return g.encode({
     version,
     doc: `Labels rows with the ${k} clusters of a dpmesh run. The input has the columns of its data, in their order.`,
     metadata: {
       'dpmesh.clusters': JSON.stringify(ids ?? [...Array(k).keys()]),
       ...(names && { 'dpmesh.columns': JSON.stringify(names) }),
+      ...(table.categories && { 'dpmesh.categories': JSON.stringify(table.categories) }),
     },
   });
 }

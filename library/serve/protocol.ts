@@ -31,6 +31,8 @@ export const OUTPUTS = {
 export type OutputName = keyof typeof OUTPUTS;
 export type OutputArray = Int32Array | Float32Array | Float64Array;
 
+/** Bytes of JSON, of which each takes tens of bytes of memory and much of the time of the one thread. */
+const MOST_JSON = 16 << 20;
 /** Characters of a number and what is between two, in JSON. */
 const TEXT_BYTES = 21;
 /** Bytes of a response. */
@@ -90,7 +92,13 @@ export async function readRequest(
     throw bad(
       `the header Inference-Header-Content-Length is ${jsonLength}, and the body has only ${body.length} bytes`,
     );
-  const { id, inputs, outputs, parameters } = await parsed(body.subarray(0, jsonLength ?? body.length));
+  const json = body.subarray(0, jsonLength ?? body.length);
+  if (json.length > MOST_JSON)
+    throw refusal(
+      413,
+      `the JSON has more than ${MOST_JSON} bytes: send fewer rows at a time, or binary data`,
+    );
+  const { id, inputs, outputs, parameters } = await parsed(json);
   if (inputs.length !== 1) throw bad(`the request has ${inputs.length} inputs: send one, called rows`);
   const [input] = inputs;
   const rows = rowsOf(input, signature.columns, body.length);
@@ -111,7 +119,9 @@ async function parsed(json: Buffer): Promise<z.infer<typeof request>> {
   try {
     content = await parsedInPieces(json.toString());
   } catch {
-    throw bad('the request is not JSON: send an object with inputs, as the Open Inference Protocol has it');
+    throw bad(
+      'the request is not JSON, which has no NaN nor Infinity: send an object with inputs, as the Open Inference Protocol has it',
+    );
   }
   const { error, data } = request.safeParse(content);
   if (data) return data;
@@ -122,15 +132,28 @@ async function parsed(json: Buffer): Promise<z.infer<typeof request>> {
 /** Characters of JSON that are read, and numbers that are written, without giving others their turn. */
 const [PIECE_CHARACTERS, PIECE_NUMBERS] = [1 << 18, 1 << 14];
 
-/** What JSON says. A long list of numbers, as the only `data` in it, becomes a list of lists: of pieces of it. */
+/** Marks a list of pieces of a list. */
+const PIECES = Symbol('pieces');
+
+/** What JSON says. A long list of numbers or rows, as the only `data` in it, becomes a list of lists: of pieces of it. */
 async function parsedInPieces(text: string): Promise<unknown> {
   const [found, ...others] = text.length > PIECE_CHARACTERS ? text.matchAll(/\\?"data"\s*:\s*\[\s*/g) : [];
   const from = found ? found.index + found[0].length : 0;
-  if (!found || others.length || found[0][0] === '\\' || text[from] === '[') return JSON.parse(text);
-  const to = text.indexOf(']', from);
-  const pieces: string[] = [];
+  const isNested = text[from] === '[';
+  // Of rows the end is that of the last one, too.
+  const to = isNested ? from + text.slice(from).search(/\]\s*\]/) + 1 : text.indexOf(']', from);
+  if (
+    !found ||
+    others.length ||
+    found[0][0] === '\\' ||
+    to <= from ||
+    /^\[\s*\[/.test(text.slice(from, from + 9))
+  )
+    return JSON.parse(text);
+  const pieces: unknown[] = Object.assign([], { [PIECES]: true });
   for (let at = from; at < to; ) {
-    const comma = text.indexOf(',', at + PIECE_CHARACTERS);
+    const after = isNested ? text.indexOf(']', at + PIECE_CHARACTERS) : at + PIECE_CHARACTERS;
+    const comma = after < 0 ? -1 : text.indexOf(',', after);
     const end = comma < 0 || comma > to ? to : comma;
     await yieldToEventLoop();
     pieces.push(JSON.parse(`[${text.slice(at, end)}]`));
@@ -183,7 +206,9 @@ function valuesOf(input: Input, count: number, body: Buffer, jsonLength: number 
       throw bad(`there are bytes behind the JSON: ${name} needs the parameter binary_data_size`);
     const values = new Float32Array(count);
     const sent = (at: number) => numberAt(data, at);
-    if (flatten(data, values, 0, name, MOST_DEPTH) !== count) throw wrongCount(name, input.shape);
+    const columns = input.shape.at(-1)!;
+    if (flatten(data, values, { name, columns }, 0, MOST_DEPTH) !== count)
+      throw wrongCount(name, input.shape);
     return { values, sent };
   }
   if (data !== undefined) throw bad(`${name} has both data and binary_data_size: leave one of them out`);
@@ -208,18 +233,29 @@ const wrongCount = (name: string, shape: number[]) =>
   bad(`${name} has not as much data as its shape [${shape}] says`);
 
 /** Copies the numbers of a list, of lists in it up to this depth, from place `at` on; returns the place after them. */
-function flatten(data: unknown, out: Float32Array, at: number, name: string, depth: number): number {
+function flatten(
+  data: unknown,
+  out: Float32Array,
+  of: { name: string; columns: number },
+  at: number,
+  depth: number,
+): number {
+  const { name, columns } = of;
   if (!Array.isArray(data)) throw bad(`${name} has no data: send a list of numbers`);
   let next = at;
   for (const item of data)
     if (typeof item === 'number') out[next++] = item;
-    else if (depth > 1 && Array.isArray(item)) next = flatten(item, out, next, name, depth - 1);
-    else throw bad(`${name}: value ${next} (counted from 0) is not a number`);
+    else if (depth > 1 && Array.isArray(item)) {
+      const before = next;
+      next = flatten(item, out, of, before, depth - 1);
+      if (!(PIECES in data || Array.isArray(item[0]) || next - before === columns))
+        throw bad(`${name}: a row has ${next - before} numbers, and must have ${columns}`);
+    } else throw bad(`${name}: value ${next} (counted from 0) is not a number`);
   return next;
 }
 
 /** The number at this place of a list, or of lists in it. */
-const numberAt = (data: unknown, at: number): number => (data as unknown[]).flat().at(at) as number;
+const numberAt = (data: unknown, at: number): number => (data as unknown[]).flat(MOST_DEPTH).at(at) as number;
 
 export interface InferResponse {
   model: string;

@@ -244,6 +244,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
     }
     const run = join(mounted('runs'), 'run');
     await assertSurvivesKill(commands[0], commands[1], run, at);
+    await assertDrained(commands[1], at.folder);
     const again = begin(commands[0], at.folder);
     let answer = '';
     await until('an answer', () => {
@@ -261,7 +262,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
 
   test('the nodes of a TrainJob, the first killed and started again: the same bytes as a local run', async () => {
     const runs = join(at.folder, 'nodes');
-    const { container, keys } = nodeOf(tree);
+    const container = nodeOf(tree);
     const secret = join(at.folder, 'node-secret');
     assert.equal((await dpmesh(['keygen', secret])).code, 0);
     const workers = await freePort();
@@ -279,22 +280,30 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
         ...{ '127.0.0.1:5555': `127.0.0.1:${workers}`, 'tcp://*:5555': `tcp://127.0.0.1:${workers}` },
         '127.0.0.1:9464': `127.0.0.1:${http}`,
       };
-      const [file, ...args] = localArgs({ argv: keys.command, replacements });
-      execFileSync(file, args, { timeout: 10_000 });
       const env = { JOBSET: 'x', WORKERS: '--cpus 1', JOB_COMPLETION_INDEX: String(index) };
       return { argv: [...container.command, '--config', join(runs, 'run.yaml')], replacements, env };
     };
     mkdirSync(runs);
     writeFileSync(join(runs, 'run.yaml'), at.runYaml(at.data));
-    await assertSurvivesKill(node(0), node(1), join(runs, 'x'), at);
+    const worker = node(1);
+    await assertSurvivesKill(node(0), worker, join(runs, 'x'), at);
+    await assertDrained(worker, at.folder);
   });
 });
 
-/** Container and keys of a node in the runtime of the trainer. */
+/** Asked to end, a worker must not count as completed. */
+async function assertDrained(command: DeployCommand, folder: string): Promise<void> {
+  const worker = begin(command, folder);
+  await until('the worker', () => worker.stderr().includes('connecting to'));
+  worker.kill('SIGTERM');
+  assert.equal(await worker.ended, 143, worker.stderr());
+}
+
+/** The container of a node in the runtime of the trainer. */
 function nodeOf(tree: string) {
   const { spec } = parse(readFileSync(join(tree, 'trainer/runtime.yaml'), 'utf8'), { merge: true });
   const pod = spec.template.spec.replicatedJobs[0].template.spec.template.spec;
-  return { container: pod.containers[0], keys: pod.initContainers[0] };
+  return pod.containers[0];
 }
 
 /** Why the models of the trainer cannot be asked, or false. */

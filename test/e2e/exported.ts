@@ -63,6 +63,17 @@ export async function assertOnnxPredicts(
     gap(responsibilities!, found.probabilities) < 1e-4,
     `${gap(responsibilities!, found.probabilities)}`,
   );
+  const broken = await onnxOutputs(
+    run,
+    Float32Array.from([...rows.subarray(0, dim - 1), Number.NaN, ...rows.subarray(0, dim)]),
+    dim,
+  );
+  assert.deepEqual(broken.label, [-1, found.label[0]]);
+  assert.ok(
+    ['probabilities', 'confidence', 'distance', 'outlier_score'].every((name) =>
+      Number.isNaN(broken[name][0]),
+    ),
+  );
   for (const name of ['confidence', 'distance', 'outlier_score']) {
     const off = table.filter(
       (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, row[name]),

@@ -272,6 +272,11 @@ describe('what is there', () => {
       [400, /not as much data/, of({ ...ok, data: [...row, 1] })],
       [400, /has no data/, of({ ...ok, data: 'abc' })],
       [400, /has no data/, of({ ...ok, data: undefined })],
+      [
+        400,
+        /a row has 1 numbers, and must have 5/,
+        of({ ...ok, shape: [2, D], data: [[1], [1, 1, 1, 1, 1, 1, 1, 1, 1]] }),
+      ],
       [400, /value 1 .* is not a number/, of({ ...ok, data: [1, null, 1, 1, 1] })],
       [400, /value 1 .* is not a number/, of({ ...ok, data: [1, '2', 1, 1, 1] })],
       [
@@ -538,6 +543,18 @@ describe('parts', () => {
     await assert.rejects(read(changed(',,')), /not JSON/);
     await assert.rejects(read(changed(']')), /not JSON/);
     await assert.rejects(read(changed(',"data":[')), /not JSON/);
+    const rows = Array.from({ length: 25_000 }, (_, i) => Array.from(values.subarray(2 * i, 2 * i + 2)));
+    const nested = JSON.stringify({ inputs: [input(rows, [25_000, 2])] }).replaceAll('],[', '] , [');
+    const two = (json: string) => readRequest(Buffer.from(json), null, { ...signature, columns: 2 });
+    const ofRows = await two(nested);
+    assert.deepEqual(ofRows.values, values);
+    assert.equal(ofRows.sent(49_999), values[49_999]);
+    await assert.rejects(
+      two(nested.replace(/] , \[.*?]/, '] , [1]')),
+      /a row has 1 numbers, and must have 2/,
+    );
+    await assert.rejects(two(nested.replace(']]', ']')), /not JSON/);
+    await assert.rejects(two(`${nested.slice(0, -1)}${' '.repeat(17 << 20)}}`), { statusCode: 413 });
     const named = text.replace('"rows"', JSON.stringify('a "data":[1]'));
     assert.deepEqual((await read(named)).values, values);
   });

@@ -74,6 +74,8 @@ class OnRay(unittest.TestCase):
         for said, data, options in (
             ("the cluster has no GPU", path, {"use_gpu": True}),
             ("num_workers=0 must be a number from 1 on", path, {"num_workers": 0}),
+            ("num_workers='2' must be", path, {"num_workers": "2"}),
+            ("without slashes", path, {"name": "../elsewhere"}),
             ("workers: on Ray, num_workers", path, {"workers": 2}),
             # Another folder in each process, or none.
             ("do not see /proc/self/fd/", path, {"storage_path": f"/proc/self/fd/{os.open(self.folder, os.O_RDONLY)}/seen"}),
@@ -92,6 +94,7 @@ class OnRay(unittest.TestCase):
         frame = pandas.DataFrame(X, columns=["a", "b", "c"])
         model = self.train(ray.data.from_pandas(frame), "dataset", num_workers=(1, 5), draw_report=False, **SHORT)
         self.assertEqual(model.n_clusters_, 3)
+        self.assertFalse((self.folder / "dataset" / "keys").exists())
         # Each true cluster is one.
         self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
+import sys
 import threading
 import time
 import uuid
@@ -35,8 +35,6 @@ from ._messages import readable
 
 #: What the caller decides here, not among the options of `DPMesh`.
 _OURS = ("workers", "gpus", "per_gpu", "require_gpu", "out", "force", "bind", "keys", "insecure", "http", "http_token")
-#: The variable of the environment of an actor that has the keys of its process, file by file.
-_KEYS = "DPMESH_RAY_KEYS"
 #: Seconds without the coordinator after which a worker asks where it is now.
 _SILENCE = 10
 #: Seconds between two starts of a process that ends at once.
@@ -45,6 +43,8 @@ _PAUSE = 1.0
 _MOST_FAILURES = 5
 #: Seconds for which each node is asked whether it sees the storage path.
 _PATIENCE = 60
+#: Seconds after which it is said that workers are missing.
+_IMPATIENCE = 15
 
 
 def train(
@@ -64,9 +64,12 @@ def train(
 
     Raises ValueError for a mistake in `data`, an option, or the cluster, RuntimeError if dpmesh cannot be run.
     """
-    least, most = (num_workers, num_workers) if isinstance(num_workers, int) else num_workers
-    if not 1 <= least <= most:
+    bounds = num_workers if isinstance(num_workers, tuple) else (num_workers, num_workers)
+    if not (len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds) and 1 <= bounds[0] <= bounds[1]):
         raise ValueError(f"num_workers={num_workers!r} must be a number from 1 on, or two, the least and the most of them")
+    least, most = bounds
+    if name is not None and name != Path(name).name:
+        raise ValueError(f"name={name!r} must be that of a folder, without slashes: storage_path says where it is")
     ours = [option for option in _OURS if options.get(option) is not None]
     if ours:
         raise ValueError(f"{', '.join(ours)}: on Ray, num_workers, use_gpu, storage_path and name decide that; leave it out")
@@ -82,19 +85,22 @@ def train(
     _assert_shared(folder)
     given = open_input(_written(data, folder), folder, model._table_options(), fits=True)
     arguments = train_arguments(model, given, folder / "run", folder)
-    with _keys() as (servers, workers):
-        addresses = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-        host = "127.0.0.1" if len(addresses) == 1 else None
+    addresses = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    host = "127.0.0.1" if len(addresses) == 1 else None
+    # Of this process; other nodes may have it elsewhere, or on their PATH.
+    where = {"runtime_env": {"env_vars": {"DPMESH": os.environ["DPMESH"]}}} if "DPMESH" in os.environ else {}
+    with _keys(folder) as keys:
         called = f"dpmesh-{uuid.uuid4()}"
-        own = _Coordinator.options(name=called, **_environment(servers))  # type: ignore[attr-defined]
-        coordinator = own.remote(arguments, str(folder), host)
+        own = _Coordinator.options(name=called, **where)  # type: ignore[attr-defined]
+        coordinator = own.remote(arguments, str(folder), str(keys), host)
         resources = {"num_gpus": 1} if use_gpu else {"num_cpus": 1}
         # Those for which there is no room yet wait for it, and join the run then.
-        workers_of = _Worker.options(**resources, **_environment(workers))  # type: ignore[attr-defined]
+        workers = _Worker.options(**resources, **where)  # type: ignore[attr-defined]
         roots = [given.path.rsplit("/", 1)[0], str(folder)]
-        found = [workers_of.remote(called, number, roots, use_gpu) for number in range(most)]
+        flags = [f"--key={keys / 'worker.key'}", *(f"--data-root={root}" for root in roots), *(["--require-gpu"] if use_gpu else [])]
+        found = [workers.remote(called, number, flags) for number in range(most)]
         try:
-            ray.wait([worker.ready.remote() for worker in found], num_returns=least)
+            _wait_for(found, least)
             ray.get(coordinator.run.remote())
         except ray.exceptions.RayTaskError as error:
             cause = error.as_instanceof_cause()
@@ -104,6 +110,14 @@ def train(
             for actor in (*found, coordinator):
                 ray.kill(actor)
     return DPMesh.load(folder / "run")
+
+
+def _wait_for(workers: list[Any], least: int) -> None:
+    ready = [worker.ready.remote() for worker in workers]
+    done, _ = ray.wait(ready, num_returns=least, timeout=_IMPATIENCE)
+    if len(done) < least:
+        print(f"dpmesh waits for {least} workers: the cluster has had room for {len(done)} so far", file=sys.stderr)
+        ray.wait(ready, num_returns=least)
 
 
 def _written(data: Any, folder: Path) -> Any:
@@ -141,39 +155,25 @@ def _sees(path: str) -> bool:
 
 
 @contextmanager
-def _keys() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """The key files of the coordinator and those of the workers of one run, by name."""
-    with tempfile.TemporaryDirectory(prefix="dpmesh-keys-") as temporary:
-        run_command(["keygen", f"{temporary}/keys"])
-        texts = {file.name: file.read_text() for file in Path(temporary, "keys").iterdir()}
-    yield {name: texts[name] for name in ("server.key", "allowed")}, {"worker.key": texts["worker.key"]}
-
-
-def _environment(keys: dict[str, str]) -> dict[str, Any]:
-    """Options of an actor whose process has these keys: arguments of actors are shown in the dashboard, and kept in the object store."""
-    variables = {_KEYS: json.dumps(keys)}
-    if "DPMESH" in os.environ:
-        variables["DPMESH"] = os.environ["DPMESH"]
-    return {"runtime_env": {"env_vars": variables}}
-
-
-def _key_folder() -> Path:
-    """The keys of this actor as files that its user alone can read; they are no longer in the environment of what it starts."""
-    folder = Path(tempfile.mkdtemp(prefix="dpmesh-keys-"))
-    for name, text in json.loads(os.environ.pop(_KEYS)).items():
-        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-    return folder
+def _keys(folder: Path) -> Iterator[Path]:
+    """A folder of keys for one run, which its user alone can read. Ray logs the environment of actors, so that keys do not go that way."""
+    keys = folder / "keys"
+    shutil.rmtree(keys, ignore_errors=True)
+    run_command(["keygen", str(keys)])
+    try:
+        yield keys
+    finally:
+        shutil.rmtree(keys, ignore_errors=True)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=8)
 class _Coordinator:
     """Holds the process of the coordinator; started again, that goes on from its last checkpoint."""
 
-    def __init__(self, arguments: list[str], folder: str, host: str | None) -> None:
+    def __init__(self, arguments: list[str], folder: str, keys: str, host: str | None) -> None:
         self.arguments = arguments
         self.folder = Path(folder)
-        self.keys = _key_folder()
+        self.keys = keys
         self.host = host or ray.util.get_node_ip_address()
         self.port = self._port()
         self.epochs = 0
@@ -249,11 +249,9 @@ class _Coordinator:
 class _Worker:
     """Holds the process of a worker, which it starts again for as long as it lives."""
 
-    def __init__(self, coordinator: str, number: int, roots: list[str], use_gpu: bool) -> None:
+    def __init__(self, coordinator: str, number: int, flags: list[str]) -> None:
         self.coordinator = coordinator
-        self.name = f"ray-{number}"
-        self.flags = [*(f"--data-root={root}" for root in roots), *(["--require-gpu"] if use_gpu else [])]
-        self.key = _key_folder() / "worker.key"
+        self.flags = [f"--name=ray-{number}", f"--reconnect-for={_SILENCE}", *flags]
         threading.Thread(target=self._work, daemon=True).start()
 
     def ready(self) -> bool:
@@ -262,9 +260,8 @@ class _Worker:
     def _work(self) -> None:
         while True:
             address = ray.get(ray.get_actor(self.coordinator).address.remote())
-            flags = [f"--connect={address}", f"--key={self.key}", f"--name={self.name}", f"--reconnect-for={_SILENCE}"]
             with subprocess.Popen(
-                [*find_command(), "worker", *flags, *self.flags],
+                [*find_command(), "worker", f"--connect={address}", *self.flags],
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
