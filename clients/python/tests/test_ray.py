@@ -22,7 +22,7 @@ from ray.cluster_utils import Cluster
 from support import blobs
 
 #: Of a run that takes as long as the kills do.
-LONG: dict[str, Any] = {"split_merge_every": 3, "batch_size": 16, "max_epochs": 700, "early_stop": False}
+LONG: dict[str, Any] = {"split_merge_every": 3, "batch_size": 16, "max_epochs": 150, "early_stop": False}
 SHORT: dict[str, Any] = {"split_merge_every": 3, "batch_size": 16}
 X, TRUTH = blobs(1500)
 
@@ -55,7 +55,10 @@ class OnRay(unittest.TestCase):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.folder = Path(cls.temporary.name)
         np.save(cls.folder / "x.npy", X)
-        cls.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        # A node that is gone is noticed after two seconds instead of thirty.
+        noticed = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 2}
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": noticed}
+        cls.cluster = Cluster(initialize_head=True, head_node_args=head)
         cls.nodes = [cls.cluster.add_node(num_cpus=1) for _ in range(2)]
         ray.init(address=cls.cluster.address, log_to_driver=False)
 
@@ -130,7 +133,7 @@ class OnRay(unittest.TestCase):
         killed("the process of the coordinator", lambda: processes("main.js", run, "--bind="))
         killed("the actor of the coordinator", lambda: processes("ray::_Coordinator"))
         self.cluster.remove_node(self.nodes[0], allow_graceful=False)
-        thread.join(120)
+        thread.join(240)
         self.assertIsInstance(ended[0], DPMesh, ended)
         first, second = (Path(m.run_directory_, "labels.npy").read_bytes() for m in (local, ended[0]))
         self.assertEqual(first, second)
