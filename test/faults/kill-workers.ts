@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsOf, ofType } from '../../bench/processes.ts';
 import type { OptionValues } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
@@ -38,6 +39,9 @@ const RARE: Task['task'][] = ['column-histogram', 'fenced-moments', 'sample-labe
 export const FURTHER_KINDS: Task['task'][] = [
   ...(['column-histogram', 'fenced-moments', 'sample-labels', 'pivoted-statistics'] as const),
 ];
+
+/** For a worker that can be killed, ms. */
+const PATIENCE_MS = 10_000;
 
 export interface KillOptions {
   /** The kinds of tasks to hit. */
@@ -85,15 +89,18 @@ export async function trainWithKills(
   const durations = new Map<string, number>();
   let next = 0;
 
-  /** Kills a worker; if `delay` is given, the one that has been there longest, which has rows, after so many ms of being stopped. */
-  const kill = (delay?: number) => {
+  /** Workers that have joined: to kill another one would test nothing. Before the first event any. */
+  const living = () => {
     const joined = ofType(eventsOf(out), 'worker').map(({ pid }) => pid);
-    // To kill a worker that has not joined yet would test nothing.
-    const living = workerProcesses(process.pid).filter(
+    return workerProcesses(process.pid).filter(
       (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
     );
-    if (!living.length) return;
-    const pid = delay === undefined ? living[rng.below(living.length)] : Math.min(...living);
+  };
+  /** Kills a worker; if `delay` is given, the one that has been there longest, which has rows, after so many ms of being stopped. */
+  const kill = (delay?: number) => {
+    const there = living();
+    if (!there.length) return;
+    const pid = delay === undefined ? there[rng.below(there.length)] : Math.min(...there);
     killed.add(pid);
     const signal = (name: 'SIGSTOP' | 'SIGKILL') => {
       try {
@@ -122,6 +129,8 @@ export async function trainWithKills(
       dispatcher.round = async (spec) => {
         const name = spec.tasks.map(({ task }) => task).join();
         const isNew = spec.tasks.some(({ task }) => isNotHit(task));
+        // On a busy machine those that take the place of killed ones may not be there yet, and some tasks come once.
+        for (let waited = 0; isNew && !living().length && waited < PATIENCE_MS; waited += 20) await sleep(20);
         const now = performance.now();
         // Before it gets the task.
         if (isNew && spec.tasks.some(({ task }) => RARE.includes(task))) kill(20);

@@ -7,6 +7,8 @@ import { log, numberFlag, report, seed, short, skip } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 
 const CHANGE_MS = 5000;
+/** Until then code is loaded and compiled, on a busy machine for most of a short run: that is no leak. */
+const WARM_EPOCHS = 100;
 const minutes = numberFlag('minutes', short ? 0.5 : 20);
 const about = {
   name: 'soak',
@@ -36,6 +38,8 @@ const watched = { coordinator: coordinator.pid, worker: stays.pid };
 const samples: Record<string, ResourceUse[]> = { coordinator: [], worker: [] };
 const unclean: (number | null)[] = [];
 let changes = 0;
+const epochs = () => eventsOf(out).filter(({ type }) => type === 'epoch').length;
+while (!over() && epochs() < WARM_EPOCHS) await sleep(500);
 const begun = performance.now();
 let next = begun + CHANGE_MS;
 while (performance.now() - begun < minutes * 60_000 && !over()) {
