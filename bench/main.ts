@@ -6,6 +6,7 @@ import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
 import { encoderRows } from './rows/encoder.ts';
 import { knownRows } from './rows/known.ts';
 import { planRows } from './rows/plan.ts';
+import { rayRows } from './rows/ray.ts';
 import { scaleRows } from './rows/scale.ts';
 import { serveRows } from './rows/serve.ts';
 import { sizeRows } from './rows/size.ts';
@@ -17,6 +18,7 @@ const rows: BenchmarkRow[] = [
   ...sizeRows,
   ...scaleRows,
   ...serveRows,
+  ...rayRows,
   ...planRows,
   ...encoderRows,
 ];
