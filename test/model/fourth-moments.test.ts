@@ -6,8 +6,10 @@ import { mean, scatter } from '../../model/statistics.ts';
 import { fourthMoments } from '../coordinator/support.ts';
 import { close, normalRows, normals, statisticsOf } from './support.ts';
 
-const rowsOf = (all: ArrayLike<number>, d: number) =>
-  Array.from({ length: all.length / d }, (_, i) => Array.from(all).slice(i * d, (i + 1) * d));
+function rowsOf(all: ArrayLike<number>, d: number): number[][] {
+  const numbers = Array.from(all);
+  return Array.from({ length: all.length / d }, (_, i) => numbers.slice(i * d, (i + 1) * d));
+}
 
 /** The shape axes of rows, and the rows' projections on each, from their mean. */
 function axesOf(all: ArrayLike<number>, d: number) {
@@ -19,8 +21,9 @@ function axesOf(all: ArrayLike<number>, d: number) {
     'full',
   );
   const axes = shapeAxes(fourthMoments(rowsOf(all, d), { centre, inverse }), d, inverse);
+  const rows = rowsOf(all, d);
   const projections = axes.map((axis) =>
-    rowsOf(all, d).map((row) => row.reduce((sum, value, j) => sum + axis[j] * (value - centre[j]), 0)),
+    rows.map((row) => row.reduce((sum, value, j) => sum + axis[j] * (value - centre[j]), 0)),
   );
   return { axes, projections };
 }
