@@ -106,7 +106,7 @@ ${tableOf(rows, lines)}
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
 rows whose data are missing are not measured. Rows of tables and embeddings have seeds 0 to 2, each of which must find that K; other
 scores are medians. Rows that compare with others create a Python venv in
-\`bench/.venv\`; Ray and PyTorch have venvs of their own, which \`TORCH_PYTHON\` replaces by a Python that has PyTorch.
+\`bench/.venv\`; Ray and PyTorch have venvs of their own (\`TORCH_PYTHON\` may name a Python that has PyTorch).
 Run nothing else at the same time.
 `;
 }

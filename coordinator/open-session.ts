@@ -25,6 +25,7 @@ import {
   openRows,
   type RunLocation,
 } from './inputs.ts';
+import { kubeflowStatus } from './monitor/kubeflow-status.ts';
 import type { Monitor } from './monitor/monitor.ts';
 import type { Http, HttpOptions } from './monitor/port.ts';
 import type { Drawing } from './report/drawing.ts';
@@ -159,7 +160,7 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
   const drawing = drawingProcess(closing);
   const monitor = options.http && (await createRunMonitor(options));
   if (monitor) progress.monitor = monitor;
-  const status = await kubeflowStatusOf(listener.log);
+  const status = kubeflowStatus(process.env, (message) => listener.log(`dpmesh: warning: ${message}`));
   if (status) closing.defer(() => status.end(progress.ended?.how === 'done'));
   const emit = (event: RunEvent) => {
     listener.event(out.event(event));
@@ -182,13 +183,6 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
   const earlier = options.resume?.run;
   const id = earlier ? (earlier.id ?? earlier.data.fingerprint.slice(0, 8)) : randomBytes(4).toString('hex');
   return { out, drawing, monitor, emit, warn, id };
-}
-
-/** Where the environment is that of a TrainJob. */
-async function kubeflowStatusOf(log: (line: string) => void) {
-  if (!process.env.KUBEFLOW_TRAINER_STATUS_URL) return null;
-  const { kubeflowStatus } = await import('./monitor/kubeflow-status.ts');
-  return kubeflowStatus(process.env, (message) => log(`dpmesh: warning: ${message}`));
 }
 
 /** Opens checkpoint, rows and labels, and checks that they fit each other and this machine's memory. */

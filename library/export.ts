@@ -3,7 +3,7 @@ import { dpmeshVersion } from '../base/version.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { onnxModel } from '../data/saved/onnx-model.ts';
 import { readSavedCentres } from '../data/saved/row-files.ts';
-import { readTrainedModel } from '../data/saved/trained-model.ts';
+import { columnsOf, readTrainedModel } from '../data/saved/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
 
 /** Options of `exportModel`. */
@@ -43,13 +43,13 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
     const trained = readTrainedModel(folder);
     assertNotOfRun(run, { '--onnx': onnx });
     assertWritable({ '--onnx': onnx }, force);
-    const { classifier, encoder, transform, files } = trained;
+    const { classifier, transform, files } = trained;
     const k = classifier.at(-1)!.values.length;
     const measured = readSavedCentres(files, k, transform.dim);
     const bytes = onnxModel(trained, measured, { run: folder, version: dpmeshVersion() });
     const file = createAtomicFile(path, { replace: force });
     file.write(bytes, 0);
     file.finish();
-    return { bytes: bytes.length, columns: encoder?.input.factor.length ?? transform.input, k };
+    return { bytes: bytes.length, columns: columnsOf(trained), k };
   });
 }

@@ -1,12 +1,12 @@
+import { backendOfIdentity } from '../base/identity.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { readSavedCentres } from '../data/saved/row-files.ts';
 import { openForModel } from '../data/saved/rows-for-model.ts';
-import { columnWatch, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
+import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
-import { diagnoseRow, formatNumber, MAX_FLOAT32 } from '../data/value-range.ts';
-import { MAX_MAGNITUDE } from '../model/arrays.ts';
+import { diagnoseRow, formatNumber } from '../data/value-range.ts';
 import { distancesFrom } from '../model/description/distances.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
@@ -68,9 +68,7 @@ export async function loadLabeller(
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
     /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
-    isRowwise: backend.identity.startsWith('wasm/'),
-    /** Numbers of larger magnitude cannot be labelled, nor NaN. */
-    largest: transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE,
+    isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
      * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
      * row; with `details` these, and distances from the centres of the rows' clusters, unless an earlier version trained the run.
@@ -108,7 +106,8 @@ export async function openPredictor(input: PredictInput) {
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);
   const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
   try {
-    const { k, quantiles, largest, label, close } = await loadLabeller(trained, { details, units, log });
+    const largest = largestOf(trained);
+    const { k, quantiles, label, close } = await loadLabeller(trained, { details, units, log });
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
       start: from,
       count: to - from,

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { request } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunEvent } from '../../view/events.ts';
 
@@ -76,7 +75,8 @@ function metricsOf(event: RunEvent): Record<string, number> {
   return event.type === 'done' ? { clusters: event.k } : {};
 }
 
-function send(url: string, env: NodeJS.ProcessEnv, body: string): Promise<void> {
+async function send(url: string, env: NodeJS.ProcessEnv, body: string): Promise<void> {
+  const { request } = await import('node:https');
   // Read each time: tokens are replaced while the pod lives.
   const token = readFileSync(env[TOKEN] ?? '', 'utf8').trim();
   const ca = readFileSync(env[CERTIFICATE] ?? '');

@@ -1,11 +1,9 @@
 import { UserError } from '../../base/user-error.ts';
-import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS, reachOf } from '../../model/description/distances.ts';
 import { type OnnxGraph, onnxGraph, type Value } from '../onnx.ts';
 import type { OutlierBounds } from '../outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
-import { MAX_FLOAT32 } from '../value-range.ts';
-import type { TrainedModel } from './trained-model.ts';
+import { columnsOf, largestOf, type TrainedModel } from './trained-model.ts';
 
 /**
  * What labels rows as an ONNX model: from the rows of the data, float32 [rows, columns], to `label` (int64), `probabilities` [rows, K],
@@ -30,7 +28,7 @@ export function onnxModel(
       `${run} fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict`,
     );
   const g = onnxGraph();
-  const width = encoder ? encoder.input.factor.length : transform.input;
+  const width = columnsOf(trained);
   const k = classifier.at(-1)!.values.length;
   let rows = g.input(ROWS, 'float32', [ROWS, width]);
   if (logged.length) {
@@ -39,8 +37,7 @@ export function onnxModel(
     const positive = g.op('Where', [g.op('Greater', [rows, g.float(0)]), rows, g.float(-1)]);
     rows = g.op('Where', [mask, g.op('Log', [positive]), rows]);
   }
-  const largest = transform.normalize && !transform.before ? MAX_FLOAT32 : MAX_MAGNITUDE;
-  const numbers = g.cast(g.op('LessOrEqual', [g.op('Abs', [rows]), g.float(largest)]), 'float32');
+  const numbers = g.cast(g.op('LessOrEqual', [g.op('Abs', [rows]), g.float(largestOf(trained))]), 'float32');
   /** Has the row only numbers that can be labelled? [rows, 1] and [rows]. */
   const isValid = g.cast(g.op('ReduceMin', [numbers], { axes: [1], keepdims: 1 }), 'bool');
   const isValidRow = g.op('Squeeze', [isValid, g.integers([1])]);

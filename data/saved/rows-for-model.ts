@@ -6,7 +6,7 @@ import { tuple } from '../npy.ts';
 import { isImageFolder, openSource } from '../open.ts';
 import type { Source } from '../source.ts';
 import type { TableOptions } from '../tables/open-table.ts';
-import type { TrainedModel } from './trained-model.ts';
+import { columnsOf, type TrainedModel } from './trained-model.ts';
 
 type Hooks = Required<Pick<ImageOptions, 'warn' | 'log'>> &
   Pick<ImageOptions, 'status' | 'signal'> & { skipBad: boolean };
@@ -46,10 +46,6 @@ export async function openForModel(
     throw error;
   }
 }
-
-/** The number of columns of a raw row. */
-export const columnsOf = ({ encoder, transform }: TrainedModel) =>
-  encoder ? encoder.input.factor.length : transform.input;
 
 /** How a table of rows that are new to the model is read. */
 export const tableForModel = (trained: TrainedModel, run: string): TableOptions => ({

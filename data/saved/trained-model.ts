@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { backendOfIdentity } from '../../base/identity.ts';
 import { UserError } from '../../base/user-error.ts';
-import { elementCount } from '../../model/arrays.ts';
+import { elementCount, MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { isFill } from '../fill.ts';
 import { boundsFrom } from '../outlier-bounds.ts';
 import type { DecodeOptions } from '../tables/decode-table.ts';
@@ -53,6 +53,14 @@ export interface TrainedModel {
   /** The other result files of the run. */
   files: RunFiles;
 }
+
+/** The number of columns of a raw row. */
+export const columnsOf = ({ encoder, transform }: TrainedModel) =>
+  encoder ? encoder.input.factor.length : transform.input;
+
+/** Numbers of raw rows that are larger cannot be labelled, nor NaN. */
+export const largestOf = ({ transform: { normalize, before } }: TrainedModel): number =>
+  normalize && !before ? MAX_FLOAT32 : MAX_MAGNITUDE;
 
 const orNull = <T>(schema: z.ZodMiniType<T>) => z._default(z.nullable(schema), null);
 const names = orNull(z.array(z.string()));

@@ -1,7 +1,6 @@
 import { oneLine } from '../../base/text.ts';
 import { takeLogarithms } from '../../data/logarithm.ts';
-import { columnsOf } from '../../data/saved/rows-for-model.ts';
-import { readTrainedModel } from '../../data/saved/trained-model.ts';
+import { columnsOf, largestOf, readTrainedModel } from '../../data/saved/trained-model.ts';
 import { columnCalled, formatNumber } from '../../data/value-range.ts';
 import { loadLabeller } from '../../worker/predict.ts';
 import { predictedColumns } from '../predicted-columns.ts';
@@ -19,7 +18,8 @@ export async function loadModel(
   const trained = readTrainedModel(run);
   const { ids, isGaussian, logged, names, transform } = trained;
   const labeller = await loadLabeller(trained, { details: true, log });
-  const { k, quantiles, largest } = labeller;
+  const { k, quantiles } = labeller;
+  const largest = largestOf(trained);
   const gaussian = isGaussian ? transform.dim : null;
   const described = predictedColumns({ quantiles, outliers: null, gaussian, ids });
   const columns = columnsOf(trained);

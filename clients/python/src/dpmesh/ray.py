@@ -30,7 +30,7 @@ except ImportError as error:
 from ._arguments import train_arguments
 from ._command import Event, find_command, held_environment, run_command
 from ._estimator import DPMesh
-from ._inputs import Input, open_input
+from ._inputs import open_input
 from ._messages import readable
 
 #: What the caller decides here, not among the options of `DPMesh`.
@@ -201,8 +201,8 @@ class _Coordinator:
             except (RuntimeError, ValueError) as error:
                 failures = 1 if self.epochs > before else failures + 1
                 # The process of an actor that was killed may still be about to end.
-                ours = isinstance(error, ValueError) and "is in use by another coordinator" not in str(error)
-                if ours or failures > _MOST_FAILURES:
+                is_mistake = isinstance(error, ValueError) and "is in use by another coordinator" not in str(error)
+                if is_mistake or failures > _MOST_FAILURES:
                     raise
                 print(f"the coordinator starts again: {error}", flush=True)
                 time.sleep(_PAUSE)
