@@ -6,6 +6,9 @@ import type {
 } from '../data/saved/saved-clusters.ts';
 import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
+import { type Name, nameClusters } from '../model/description/names.ts';
+import { type ColumnSample, columnNames, type Variable } from '../model/description/telling-columns.ts';
+import { LIST_ITEM } from './storage/column-sample.ts';
 import type { ClusterTexts } from './storage/descriptions.ts';
 import type { FullPassResult } from './training/full-pass.ts';
 
@@ -13,9 +16,6 @@ import type { FullPassResult } from './training/full-pass.ts';
 
 /** What is said of a cluster, at most. */
 const [MOST_NEAREST, MOST_COLUMNS] = [5, 10];
-
-/** A number of a list, as an embedding is one: it means nothing by itself. */
-const LIST_ITEM = /\[\d+\]$/;
 
 export interface DescriptionInput {
   /** Clusters that have rows. */
@@ -31,13 +31,36 @@ export interface DescriptionInput {
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;
   texts: ClusterTexts | null;
+  /** What clusters, and then joins of the tree, are called. */
+  called: readonly (Name | null)[];
   /** Of an update: the ids of the clusters. */
   clusterIds: readonly number[] | null;
 }
 
+export interface NamingInput {
+  variables: readonly Variable[];
+  sample: ColumnSample | null;
+  joins: SavedTree['joins'];
+  /** Of the clusters. */
+  labels: readonly number[];
+  /** Names that clusters had in the run before, by their labels. */
+  before: ReadonlyMap<number, Name>;
+}
+
+/** Names of clusters, then of the joins of the tree that anything sets apart. */
+export const namesOfClusters = ({ variables, sample, joins, labels, before }: NamingInput): (Name | null)[] =>
+  nameClusters(
+    sample && variables.length
+      ? columnNames(variables, sample, joins)
+      : Array.from({ length: labels.length + joins.length }, () => []),
+    'columns',
+    labels,
+    labels.map((label) => before.get(label) ?? null),
+  );
+
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
-  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, clusterIds } = input;
+  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, called, clusterIds } = input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
@@ -52,6 +75,7 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
     (size, cluster): ClusterDescription => ({
       cluster,
       ...(clusterIds && { id: clusterIds[cluster] }),
+      ...called[cluster],
       ...{ size, share: size / rows },
       exemplars: shown.exemplars[cluster].map(({ row, distance }) => ({
         ...named(row),
@@ -80,7 +104,8 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
       }),
     }),
   );
-  return { measure: tree?.measure ?? null, clusters };
+  const joins = called.slice(k).flatMap((name, i) => (name ? [{ join: k + i, ...name }] : []));
+  return { measure: tree?.measure ?? null, clusters, ...(tree && { joins }) };
 }
 
 /** To the digits that float32 has. */

@@ -4,11 +4,13 @@ import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
-import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
+import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
+import { CLUSTERS, readSavedClusters, savedNames, TREE } from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
 import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
+import type { Name } from '../model/description/names.ts';
 import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
@@ -22,6 +24,7 @@ import { keepForUpdates } from './keep-sample.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
+import { columnSample, namedVariables } from './storage/column-sample.ts';
 import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
@@ -105,8 +108,8 @@ export function describeStage(context: RunContext): RunStage {
         }
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
-        await writeDescriptions(context, state, reorderedCentres(centres, order));
-        await keepForUpdates(context, state);
+        const kept = await keepForUpdates(context, state);
+        await writeDescriptions(context, state, reorderedCentres(centres, order), kept);
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const labels = Array.from(placesOf(order), (place) => stream?.ids[place] ?? place);
@@ -235,24 +238,33 @@ async function writeDescriptions(
   context: RunContext,
   { run, layout, encoding, labelled }: RunState,
   centres: Centres,
+  kept: Stream,
 ): Promise<void> {
-  const { config, source, out, trainer, warn } = context;
+  const { config, source, out, trainer, warn, update } = context;
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
+  const { counts, T, columns } = found;
+  const k = counts.filter((count) => count > 0).length;
+  const areMeant = !encoding && !imageShape(source.shape);
+  const variables = areMeant ? namedVariables(source) : [];
+  const called = await trainer.names({
+    variables,
+    sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
+    joins: tree?.joins ?? [],
+    labels: kept.ids,
+    before: update ? namesBefore(update.run) : new Map(),
+  });
   // Parts have no table of all rows, nor names.
   const ids = isInParts(context)
     ? new Map<number, string>()
     : await writeLabelFiles(out, source, config, {
         quantiles,
         ...{ rows: layout.rows, ids: stream?.ids },
-        hasOutliers,
-        shown,
-        warn,
+        ...{ hasOutliers, called: called.slice(0, k), shown, warn },
       });
-  const k = found.counts.filter((count) => count > 0).length;
   const { text, data, seed } = config;
   const texts =
     text !== null && source.texts
@@ -263,14 +275,26 @@ async function writeDescriptions(
         )
       : null;
   const names = shownNames(source);
-  const areMeant = !encoding && !imageShape(source.shape);
-  const { counts, T, columns } = found;
   const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
   out.json(
     CLUSTERS,
-    await trainer.describe({ ...about, names, areMeant, ids, texts, clusterIds: stream?.ids ?? null }),
+    await trainer.describe({
+      ...about,
+      names,
+      areMeant,
+      ids,
+      texts,
+      called,
+      clusterIds: stream?.ids ?? null,
+    }),
   );
+}
+
+/** What clusters of the run that is updated are called; nothing of one of an earlier version. */
+function namesBefore(run: string): Map<number, Name> {
+  const saved = readSavedClusters(runFiles(run, recordedHashes(run)));
+  return saved ? savedNames(saved) : new Map();
 }
 
 /** With the resolution of the graph, if one was chosen. */

@@ -12,8 +12,11 @@ import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts'
 import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
 import { leastSample } from './training/preparation/limits.ts';
 
-/** Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or of their latent vectors. */
-export async function keepForUpdates(context: RunContext, state: RunState): Promise<void> {
+/**
+ * Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or of their latent vectors. Resolves with what
+ * is said of that.
+ */
+export async function keepForUpdates(context: RunContext, state: RunState): Promise<Stream> {
   const { out } = context;
   const { layout, run, data, labelled, update } = state;
   const stream = labelled!.stream ?? (await firstSample(context, state));
@@ -29,6 +32,7 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
     ended: state.ended,
     stream,
   });
+  return stream;
 }
 
 /** Rows whose priorities are looked at without yielding. */

@@ -14,7 +14,7 @@ import { unchangedClusters } from '../model/stream/changed.ts';
 import { explained, likeliest } from '../model/stream/drift.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
-import { type DescriptionInput, describeClusters } from './describe.ts';
+import { type DescriptionInput, describeClusters, type NamingInput, namesOfClusters } from './describe.ts';
 import { driftBetween } from './drift.ts';
 import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
 import { reconstructionErrors } from './encoder/residual.ts';
@@ -141,6 +141,7 @@ export function createTrainer(host: TrainerHost) {
     async latentClusters(rows: Float32Array, trained: State) {
       return clustersOf(rows, run.transform, run.config.schedule, await labellingState(run, trained));
     },
+    names: async (input: NamingInput) => namesOfClusters(input),
     describe: async (input: DescriptionInput) => describeClusters(input),
     /** The mixture of clusters with these statistics of all rows. */
     mixtureOf: async (prior: Niw, T: Float64Array[]) => mStep(prior, T, weightSmoothing(run.config.schedule)),

@@ -35,7 +35,9 @@ const files = readdirSync('test', { recursive: true })
   .map((name) => join('test', String(name)))
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => !fast || !(isSlow(name) || isRest(name)))
-  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : every || isRest(name) === rest))
+  .filter((name) =>
+    parts.length ? parts.some((part) => name.includes(part)) : every || isRest(name) === rest,
+  )
   .sort();
 if (!files.length) {
   console.error(`no ${fast ? 'fast ' : ''}test matches ${parts.join(' ')}`);

@@ -12,6 +12,7 @@ import type { Source } from '../../data/source.ts';
 import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
 import { type TellingWord, wordCounter } from '../../model/description/contrast.ts';
 import { outlierScore } from '../../model/description/distances.ts';
+import type { Name } from '../../model/description/names.ts';
 import type { Seed } from '../../model/random.ts';
 import { priority } from '../../model/random.ts';
 import type { RunConfig } from '../config.ts';
@@ -35,13 +36,22 @@ export function namesOfRows(
   return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
 }
 
-/** The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster; `ids`: of clusters, their numbers by default. */
+/**
+ * The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster; `ids`: of clusters, their numbers by default;
+ * `called`: what they are called. A column that only repeated the numbers is left out.
+ */
 export function labelColumns(
   quantiles: Float32Array,
   outliers: number | null,
   ids: readonly number[] | null = null,
+  called: readonly (Name | null)[] = [],
 ) {
-  const names: LabelColumn[] = ['cluster', 'confidence', 'distance', 'outlier_score'];
+  const isNamed = called.some((one) => one && one.namedBy !== 'number');
+  const names: LabelColumn[] = [
+    'cluster',
+    ...(isNamed ? (['cluster_name'] as const) : []),
+    ...(['confidence', 'distance', 'outlier_score'] as const),
+  ];
   if (outliers !== null) names.push('cluster_or_outlier');
   return {
     names,
@@ -53,6 +63,7 @@ export function labelColumns(
       const shown = ids ? labels.map((label) => ids[label]) : labels;
       return {
         ...{ cluster: shown, confidence, distance, outlier_score: score },
+        ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
         ...(outliers !== null && {
           cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
         }),
@@ -69,6 +80,8 @@ interface LabelFilesInput {
   ids?: readonly number[];
   /** Is there an outliers.npy? */
   hasOutliers: boolean;
+  /** What clusters are called, by their numbers. */
+  called: readonly (Name | null)[];
   shown: ReadonlySet<number>;
   warn(message: string): void;
 }
@@ -78,10 +91,10 @@ export async function writeLabelFiles(
   out: RunDirectory,
   source: Named,
   config: RunConfig,
-  { quantiles, rows, ids, hasOutliers, shown, warn }: LabelFilesInput,
+  { quantiles, rows, ids, hasOutliers, called, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
-  const columns = labelColumns(quantiles, outliers, ids);
+  const columns = labelColumns(quantiles, outliers, ids, called);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);

@@ -7,15 +7,18 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 /** Tables of labels, a row for each row of the data: CSV (RFC 4180) and Parquet, written slice by slice. */
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
-const LABEL_COLUMNS = ['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'] as const;
-export type LabelColumn = (typeof LABEL_COLUMNS)[number];
+const NUMBER_COLUMNS = ['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'] as const;
+/** What clusters are called. Not `name`, by which many tables name their rows. */
+const NAMES = 'cluster_name';
+type NumberColumn = (typeof NUMBER_COLUMNS)[number];
+export type LabelColumn = NumberColumn | typeof NAMES;
 
 /** Consecutive rows from row `start` on. */
 export interface LabelRows {
   start: number;
   /** What names them; null: their numbers. */
   ids: readonly string[] | null;
-  columns: { [Column in LabelColumn]?: ArrayLike<number> };
+  columns: { [Column in NumberColumn]?: ArrayLike<number> } & { [NAMES]?: readonly string[] };
 }
 
 /** Where the bytes of a table go, one piece after the other. */
@@ -34,7 +37,7 @@ const INTEGERS: readonly string[] = ['cluster', 'cluster_or_outlier'];
 
 /** The name of the first column: that of the column of ids, unless another column of the table has that name. */
 export const nameOfRows = (id: string | null): string =>
-  id === null ? 'row' : (LABEL_COLUMNS as readonly string[]).includes(id) ? 'id' : id;
+  id === null ? 'row' : [...NUMBER_COLUMNS, NAMES].some((own) => own === id) ? 'id' : id;
 
 /** Rounded to six decimals. */
 export const rounded = (value: number): number => Math.round(value * 1e6) / 1e6;
@@ -49,17 +52,18 @@ export function csvTable(
   out.text(`${[quoted(rowsName), ...columns].join()}\n`);
   return {
     write({ start, ids, columns: values }) {
-      const own = columns.map((name) => ({
-        values: values[name]!,
-        put: INTEGERS.includes(name) ? out.integer : out.decimal,
-      }));
+      const own = columns.map((name) => {
+        if (name === NAMES) return (i: number) => out.text(quoted(values[NAMES]![i]));
+        const [numbers, put] = [values[name]!, INTEGERS.includes(name) ? out.integer : out.decimal];
+        return (i: number) => put(numbers[i]);
+      });
       const rows = values.cluster!.length;
       for (let i = 0; i < rows; i++) {
         if (ids) out.text(quoted(ids[i]));
         else out.integer(start + i);
-        for (const { values, put } of own) {
+        for (const put of own) {
           out.byte(COMMA);
-          put(values[i]);
+          put(i);
         }
         out.byte(NEWLINE);
       }
@@ -140,18 +144,17 @@ export async function parquetTable(
   const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
   const bytes = new ByteWriter() as ByteWriter & { index: number };
   const required = { repetition_type: 'REQUIRED' } as const;
+  const text = { ...required, type: 'BYTE_ARRAY', converted_type: 'UTF8' } as const;
   const writer = new ParquetWriter({
     writer: bytes,
     schema: [
       { name: 'labels', num_children: 1 + columns.length },
-      hasIds
-        ? { ...required, name: rowsName, type: 'BYTE_ARRAY', converted_type: 'UTF8' }
-        : { ...required, name: rowsName, type: 'INT64' },
-      ...columns.map((name) => ({
-        ...required,
-        name,
-        type: INTEGERS.includes(name) ? ('INT32' as const) : ('FLOAT' as const),
-      })),
+      hasIds ? { ...text, name: rowsName } : { ...required, name: rowsName, type: 'INT64' },
+      ...columns.map((name) =>
+        name === NAMES
+          ? { ...text, name }
+          : { ...required, name, type: INTEGERS.includes(name) ? ('INT32' as const) : ('FLOAT' as const) },
+      ),
     ],
     createdBy: 'dpmesh',
   });
@@ -165,7 +168,11 @@ export async function parquetTable(
   const writeGroup = () => {
     if (!rows) return;
     const { start } = group[0];
-    const numbersOf = (name: LabelColumn) => group.flatMap((part) => Array.from(part.columns[name]!));
+    const valuesOf = (name: LabelColumn) => {
+      if (name === NAMES) return group.flatMap((part) => part.columns[NAMES]!);
+      const numbers = group.flatMap((part) => Array.from(part.columns[name]!));
+      return (INTEGERS.includes(name) ? Int32Array : Float32Array).from(numbers);
+    };
     const names = hasIds
       ? group.flatMap(({ ids }) => ids!)
       : BigInt64Array.from({ length: rows }, (_, i) => BigInt(start + i));
@@ -173,10 +180,7 @@ export async function parquetTable(
       rowGroupSize: rows,
       columnData: [
         { name: rowsName, data: names },
-        ...columns.map((name) => ({
-          name,
-          data: (INTEGERS.includes(name) ? Int32Array : Float32Array).from(numbersOf(name)),
-        })),
+        ...columns.map((name) => ({ name, data: valuesOf(name) })),
       ],
     });
     flush();

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
+import { NAMED_BY, type Name, type NamedBy } from '../../model/description/names.ts';
 import { type Dendrogram, type NextSplit, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
 import { checked, type RunFiles } from './run-files.ts';
 
@@ -58,6 +59,10 @@ export interface ClusterDescription {
   cluster: number;
   /** Of an update: its label, which lasts through updates. Of other runs that is its number. */
   id?: number;
+  /** What it is called, as no other cluster or join; absent in runs of earlier versions. */
+  name?: string;
+  /** By what it has its name: words of its texts, columns that set it apart, its number where nothing does, or `dpmesh rename`. */
+  namedBy?: NamedBy;
   /** Number of rows. */
   size: number;
   /** Share of all rows. */
@@ -84,15 +89,24 @@ export interface ClusterDescription {
   texts?: string[];
 }
 
+/** What is said of a join of the tree. */
+export interface JoinDescription extends Partial<Name> {
+  /** K and its place in `tree.json`. */
+  join: number;
+}
+
 /** The file. */
 export interface SavedClusters {
   /** What heights in `evidence` are, for people; null where there is no tree. */
   measure: string | null;
   clusters: ClusterDescription[];
+  /** Joins of the tree that have a name; absent where there is no tree. */
+  joins?: JoinDescription[];
 }
 
 const count = z.int().check(z.nonnegative());
 const shown = { row: count, id: z.optional(z.string()) };
+const named = { name: z.optional(z.string()), namedBy: z.optional(z.enum(NAMED_BY)) };
 const schema: z.ZodMiniType<SavedClusters> = z.object({
   measure: z.nullable(z.string()),
   clusters: z
@@ -100,6 +114,7 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
       z.object({
         cluster: count,
         id: z.optional(count),
+        ...named,
         size: count,
         share: z.number(),
         exemplars: z.array(z.object({ ...shown, distance: z.number() })),
@@ -125,11 +140,20 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
       }),
     )
     .check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
+  joins: z.optional(z.array(z.object({ join: count, ...named }))),
 });
 
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */
 export const readSavedClusters = (files: RunFiles): SavedClusters | null =>
   files.has(CLUSTERS) ? checked(files, CLUSTERS, schema) : null;
+
+/** The names of clusters by their labels, but for those that are only their numbers. */
+export const savedNames = ({ clusters }: SavedClusters): Map<number, Name> =>
+  new Map(
+    clusters.flatMap(({ cluster, id = cluster, name, namedBy = 'hand' }) =>
+      name === undefined || namedBy === 'number' ? [] : [[id, { name, namedBy }] as const],
+    ),
+  );
 
 /** The name of the file in a run directory. */
 export const TREE = 'tree.json';
