@@ -6,7 +6,7 @@ import type {
 } from '../data/saved/saved-clusters.ts';
 import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
-import type { ClusterTexts } from './storage/descriptions.ts';
+import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 import type { FullPassResult } from './training/full-pass.ts';
 
 /** `clusters.json`: what is said of each cluster. */
@@ -30,7 +30,7 @@ export interface DescriptionInput {
   areMeant: boolean;
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;
-  texts: ClusterTexts | null;
+  texts: DescribedTexts | null;
   /** Of an update: the ids of the clusters. */
   clusterIds: readonly number[] | null;
 }
@@ -74,14 +74,24 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
         rest: short(rest),
       })),
       evidence: tree && evidenceOf(cluster, tree),
-      ...(texts && {
-        words: texts.words[cluster].map(({ word, weight }) => ({ word, weight: short(weight) })),
-        texts: texts.exemplars[cluster],
-      }),
+      ...(texts && wordsOfNode(texts.nodes[cluster])),
     }),
   );
-  return { measure: tree?.measure ?? null, clusters };
+  return {
+    measure: tree?.measure ?? null,
+    clusters,
+    ...(texts && {
+      joins: texts.nodes.slice(counts.length).map((node, i) => ({ join: k + i, ...wordsOfNode(node) })),
+      wordsError: texts.error,
+    }),
+  };
 }
+
+const wordsOfNode = ({ words, texts, name }: NodeTexts) => ({
+  ...(name !== null && { name, namedBy: 'words' as const }),
+  words: words.map(({ word, weight }) => ({ word, weight: short(weight) })),
+  texts,
+});
 
 /** To the digits that float32 has. */
 const short = (value: number) => Number(value.toPrecision(7));

@@ -6,7 +6,6 @@ import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
-import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
@@ -16,13 +15,14 @@ import { alarmsOf } from '../model/stream/drift.ts';
 import type { Lineage } from '../model/stream/lineage.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
+import { countWords } from './count-words.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
 import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
-import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
+import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
@@ -231,11 +231,8 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 }
 
 /** Writes what is said of single rows, and of each cluster. */
-async function writeDescriptions(
-  context: RunContext,
-  { run, layout, encoding, labelled }: RunState,
-  centres: Centres,
-): Promise<void> {
+async function writeDescriptions(context: RunContext, state: RunState, centres: Centres): Promise<void> {
+  const { run, layout, encoding, labelled } = state;
   const { config, source, out, trainer, warn } = context;
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
@@ -253,15 +250,7 @@ async function writeDescriptions(
         warn,
       });
   const k = found.counts.filter((count) => count > 0).length;
-  const { text, data, seed } = config;
-  const texts =
-    text !== null && source.texts
-      ? await clusterTexts(
-          found,
-          { run: out.path, k, rows: layout.rows, seed, ids: stream?.ids },
-          rowTexts(source.texts(text), `column ${text} of ${data}`),
-        )
-      : null;
+  const texts = await countWords(context, state);
   const names = shownNames(source);
   const areMeant = !encoding && !imageShape(source.shape);
   const { counts, T, columns } = found;

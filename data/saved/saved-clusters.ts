@@ -78,10 +78,23 @@ export interface ClusterDescription {
   apart: ApartColumn[];
   /** How it hangs together and apart by the tree of merges; null where there is no tree. */
   evidence: ClusterEvidence | null;
-  /** With the option `text`: its most telling words, up to 10, by class-based tf-idf. */
+  /** What it is called, and by what it got that name; absent where nothing tells. */
+  name?: string;
+  namedBy?: NamedBy;
+  /** Of rows with texts: its most telling words and pairs of words, up to 10, by class-based tf-idf. */
   words?: { word: string; weight: number }[];
-  /** With the option `text`: the first three different texts of exemplars, up to 300 characters of each. */
+  /** Of rows with texts: up to three texts of exemplars that are unlike each other, up to 300 characters of each. */
   texts?: string[];
+}
+
+const NAMED_BY = ['words'] as const;
+/** By what a cluster got its name. */
+export type NamedBy = (typeof NAMED_BY)[number];
+
+/** What is said of a join of the tree. */
+export interface JoinDescription extends Pick<ClusterDescription, 'name' | 'namedBy' | 'words' | 'texts'> {
+  /** Its number: that of the first join of `tree.json` is the number of clusters. */
+  join: number;
 }
 
 /** The file. */
@@ -89,10 +102,20 @@ export interface SavedClusters {
   /** What heights in `evidence` are, for people; null where there is no tree. */
   measure: string | null;
   clusters: ClusterDescription[];
+  /** Of rows with texts: the joins of the tree, in their order. */
+  joins?: JoinDescription[];
+  /** Of rows with texts: how many times more a word may be in them than was counted, as there are too many different ones to keep all. */
+  wordsError?: number;
 }
 
 const count = z.int().check(z.nonnegative());
 const shown = { row: count, id: z.optional(z.string()) };
+const described = {
+  name: z.optional(z.string()),
+  namedBy: z.optional(z.enum(NAMED_BY)),
+  words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
+  texts: z.optional(z.array(z.string())),
+};
 const schema: z.ZodMiniType<SavedClusters> = z.object({
   measure: z.nullable(z.string()),
   clusters: z
@@ -120,11 +143,12 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
             split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
           }),
         ),
-        words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
-        texts: z.optional(z.array(z.string())),
+        ...described,
       }),
     )
     .check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
+  joins: z.optional(z.array(z.object({ join: count, ...described }))),
+  wordsError: z.optional(z.number()),
 });
 
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { areForms, namesByWords } from '../../../model/words/names.ts';
+
+const word = (word: string, weight: number, excess = 1) => ({ word, weight, excess });
+
+test('a name has the heaviest words that others lack, each once', () => {
+  const [name] = namesByWords([
+    [
+      word('library', 0.9, 0.1),
+      word('puzzle game', 0.8),
+      word('games', 0.7),
+      word('puzzle', 0.6),
+      word('arcade', 0.5),
+      word('joystick', 0.1),
+    ],
+  ]);
+  assert.equal(name, 'puzzle game, arcade');
+});
+
+test('names are unique: with a further word, then with a number', () => {
+  const own = [word('wine', 0.9), word('beer', 0.8), word('cider', 0.1)];
+  assert.deepEqual(namesByWords([own, own, own, own, []]), [
+    'wine, beer',
+    'wine, beer, cider',
+    'wine, beer, cider (2)',
+    'wine, beer, cider (3)',
+    null,
+  ]);
+});
+
+test('a name has at most 60 characters', () => {
+  const long = ['a', 'b', 'c'].map((letter, i) => word(letter.repeat(50), 3 - i));
+  assert.deepEqual(namesByWords([long, long]), ['a'.repeat(50), `${'a'.repeat(50)} (2)`]);
+});
+
+test('forms of a word differ by short endings', () => {
+  assert.ok(areForms('library', 'libraries') && areForms('game', 'games') && areForms('ab', 'ab'));
+  assert.ok(!areForms('test', 'text') && !areForms('inter', 'international'));
+});
