@@ -60,7 +60,7 @@ async function planRun(config: RunConfig, options: RunOptions, { log, status, si
       arrays,
       /** The columns of a table that name and describe rows, and those that are not used. */
       id: config.id ?? source.id ?? null,
-      text: config.text,
+      text: source.described?.name ?? null,
       leftOut: table?.leftOut ?? [],
       ...{ rows, columns: dim, names, type: dtype },
       labels: labels && { file: config.labels!, classes: labels.names.length, leftOut },
@@ -149,7 +149,7 @@ function printPlan(plan: Awaited<ReturnType<typeof planRun>>, json: boolean): vo
     ['rows × columns', `${count(rows)} × ${count(columns)}, ${type}${named}`],
     ['arrays', plan.arrays.length > 1 ? arraysText(plan.arrays) : null],
     ['names of rows', plan.id && `column ${plan.id}`],
-    ['texts of rows', plan.text && `column ${plan.text}`],
+    ['texts of rows', plan.text],
     ['labels', labels && `${labels.file}, ${count(labels.classes)} classes${isLabel}`],
     ['not used', unused ? `${counted(unused, 'column')}: ${firstNames(plan.leftOut, MOST_LEFT_OUT)}` : null],
     ['transform', plan.transform],

@@ -53,7 +53,7 @@ export function resolveConfig(
     throw new UserError(
       `${displayName('clusters')} and ${displayName('resolution')} exclude each other; leave one out`,
     );
-  const whole = (['soft', 'outliers', 'labelsParquet', 'text', 'id', 'encoder'] as const).find(
+  const whole = (['soft', 'outliers', 'labelsParquet', 'text', 'texts', 'id', 'encoder'] as const).find(
     (name) => config.labelsOut === 'shards' && config[name] !== defaultOf(OPTIONS[name], config.schedule),
   );
   if (whole)
@@ -134,6 +134,10 @@ function asText(value: unknown): string {
 
 /** How a table is read. `label`: its column of labels. */
 export const tableOptions = (
-  { columns, drop, id, text, impute, categorical, encoding, sep, decimal }: RunConfig,
+  { columns, drop, id, text, texts, impute, categorical, encoding, sep, decimal }: RunConfig,
   label: string | null,
-): TableOptions => ({ columns, drop, id, text, label, impute, categorical, encoding, sep, decimal });
+): TableOptions => ({
+  ...{ columns, drop, id, label, impute, categorical, encoding, sep, decimal },
+  // With a file of texts it is a column of that.
+  text: texts === null ? text : null,
+});

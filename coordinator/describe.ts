@@ -8,8 +8,8 @@ import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
 import { type ColumnSample, columnNames, type Variable } from '../model/description/telling-columns.ts';
+import type { DescribedTexts } from './describe-texts.ts';
 import { LIST_ITEM } from './storage/column-sample.ts';
-import type { ClusterTexts } from './storage/descriptions.ts';
 import type { FullPassResult } from './training/full-pass.ts';
 
 /** `clusters.json`: what is said of each cluster. */
@@ -30,7 +30,7 @@ export interface DescriptionInput {
   areMeant: boolean;
   /** What names the rows that are shown. */
   ids: ReadonlyMap<number, string>;
-  texts: ClusterTexts | null;
+  texts: DescribedTexts | null;
   /** What clusters, and then joins of the tree, are called. */
   called: readonly (Name | null)[];
   /** Of an update: the ids of the clusters. */
@@ -38,6 +38,7 @@ export interface DescriptionInput {
 }
 
 export interface NamingInput {
+  texts: DescribedTexts | null;
   variables: readonly Variable[];
   sample: ColumnSample | null;
   joins: SavedTree['joins'];
@@ -47,16 +48,26 @@ export interface NamingInput {
   before: ReadonlyMap<number, Name>;
 }
 
-/** Names of clusters, then of the joins of the tree that anything sets apart. */
-export const namesOfClusters = ({ variables, sample, joins, labels, before }: NamingInput): (Name | null)[] =>
-  nameClusters(
-    sample && variables.length
-      ? columnNames(variables, sample, joins)
-      : Array.from({ length: labels.length + joins.length }, () => []),
-    'columns',
+/** Names of clusters, then of the joins of the tree that anything sets apart: words of their texts, else columns. */
+export function namesOfClusters({
+  texts,
+  variables,
+  sample,
+  joins,
+  labels,
+  before,
+}: NamingInput): (Name | null)[] {
+  const byColumns = sample && variables.length ? columnNames(variables, sample, joins) : null;
+  const candidates = Array.from({ length: labels.length + joins.length }, (_, node): Name[] => [
+    ...(texts?.nodes[node].names ?? []).map((name) => ({ name, namedBy: 'words' as const })),
+    ...(byColumns?.[node] ?? []).map((name) => ({ name, namedBy: 'columns' as const })),
+  ]);
+  return nameClusters(
+    candidates,
     labels,
     labels.map((label) => before.get(label) ?? null),
   );
+}
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
@@ -71,6 +82,11 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
     const id = ids.get(row);
     return id === undefined ? { row } : { row, id };
   };
+  const wordsOfNode = (node: number) =>
+    texts && {
+      words: texts.nodes[node].words.map(({ word, weight }) => ({ word, weight: short(weight) })),
+      texts: texts.nodes[node].texts,
+    };
   const clusters = counts.slice(0, k).map(
     (size, cluster): ClusterDescription => ({
       cluster,
@@ -98,14 +114,19 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
         rest: short(rest),
       })),
       evidence: tree && evidenceOf(cluster, tree),
-      ...(texts && {
-        words: texts.words[cluster].map(({ word, weight }) => ({ word, weight: short(weight) })),
-        texts: texts.exemplars[cluster],
-      }),
+      ...wordsOfNode(cluster),
     }),
   );
-  const joins = called.slice(k).flatMap((name, i) => (name ? [{ join: k + i, ...name }] : []));
-  return { measure: tree?.measure ?? null, clusters, ...(tree && { joins }) };
+  const joins = called.slice(k).flatMap((name, i) => {
+    const texts = wordsOfNode(k + i);
+    return name || texts ? [{ join: k + i, ...name, ...texts }] : [];
+  });
+  return {
+    measure: tree?.measure ?? null,
+    clusters,
+    ...(tree && { joins }),
+    ...(texts && { wordsError: texts.error }),
+  };
 }
 
 /** To the digits that float32 has. */

@@ -7,7 +7,6 @@ import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, readSavedClusters, savedNames, TREE } from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
-import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
@@ -18,6 +17,7 @@ import { alarmsOf } from '../model/stream/drift.ts';
 import type { Lineage } from '../model/stream/lineage.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
+import { countWords } from './count-words.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
@@ -25,7 +25,7 @@ import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { columnSample, namedVariables } from './storage/column-sample.ts';
-import { clusterTexts, shownRows, writeLabelFiles } from './storage/descriptions.ts';
+import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
 import { summarize, writeCentres, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
@@ -236,10 +236,11 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
   context: RunContext,
-  { run, layout, encoding, labelled }: RunState,
+  state: RunState,
   centres: Centres,
   kept: Stream,
 ): Promise<void> {
+  const { run, layout, encoding, labelled } = state;
   const { config, source, out, trainer, warn, update } = context;
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
@@ -250,7 +251,10 @@ async function writeDescriptions(
   const k = counts.filter((count) => count > 0).length;
   const areMeant = !encoding && !imageShape(source.shape);
   const variables = areMeant ? namedVariables(source) : [];
+  const counted = await countWords(context, state);
+  const texts = counted && (await trainer.describeTexts(counted));
   const called = await trainer.names({
+    texts,
     variables,
     sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
     joins: tree?.joins ?? [],
@@ -265,15 +269,6 @@ async function writeDescriptions(
         ...{ rows: layout.rows, ids: stream?.ids },
         ...{ hasOutliers, called: called.slice(0, k), shown, warn },
       });
-  const { text, data, seed } = config;
-  const texts =
-    text !== null && source.texts
-      ? await clusterTexts(
-          found,
-          { run: out.path, k, rows: layout.rows, seed, ids: stream?.ids },
-          rowTexts(source.texts(text), `column ${text} of ${data}`),
-        )
-      : null;
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };

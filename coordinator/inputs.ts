@@ -123,7 +123,7 @@ export async function openRows(
     if (source.table?.filled) log(source.table.filled);
     await assertKept(source, config);
     const logged = await loggedIn(source, config, resume, log);
-    return { source: withLogarithms(source, logged, data), leftOut };
+    return { source: await withTexts(withLogarithms(source, logged, data), config), leftOut };
   } catch (error) {
     source.close();
     throw error;
@@ -132,16 +132,28 @@ export async function openRows(
 
 /** Opens rows that are to have the columns of the run that they update. */
 export async function openNewRows(
-  { data, skipBad }: RunConfig,
+  config: RunConfig,
   run: string,
   hooks: ReadingHooks,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { openForModel } = await import('../data/saved/rows-for-model.ts');
   const { readTrainedModel } = await import('../data/saved/trained-model.ts');
+  const { data, skipBad } = config;
   const trained = readTrainedModel(run);
   const source = await openForModel(trained, run, data, { ...hooks, skipBad });
   // Later ones have to have these names, too.
-  return { source: { ...source, names: source.names ?? trained.names }, leftOut: trained.leftOut };
+  const named = { ...source, names: source.names ?? trained.names };
+  return { source: await withTexts(named, config), leftOut: trained.leftOut };
+}
+
+/** With the texts that describe the rows: those of a column, or of another file. UserError if there is not one for each row. */
+async function withTexts(source: Source, { data, text, texts }: RunConfig): Promise<Source> {
+  if (texts !== null) {
+    const { openRowTexts } = await import('../data/row-texts.ts');
+    return { ...source, described: { name: texts, read: await openRowTexts(texts, text, data, source) } };
+  }
+  if (text === null || !source.texts) return source;
+  return { ...source, described: { name: `column ${text} of ${data}`, read: () => source.texts!(text) } };
 }
 
 /** Columns that are said one by one. */
@@ -164,15 +176,16 @@ async function loggedIn(
 /** UserError where a flag is for tables, and the data are none. */
 function assertNoTableFlags(config: RunConfig): void {
   for (const name of ['drop', 'id', 'text', 'impute', 'categorical', 'encoding', 'sep', 'decimal'] as const)
-    if (config[name] !== null)
+    if (config[name] !== null && !(name === 'text' && config.texts !== null))
       throw new UserError(
         `${flagName(name)}: ${config.data} is no table with columns to choose from: leave it out`,
       );
 }
 
 /** UserError unless the columns of names and texts can be read: they are needed at the end. */
-async function assertKept({ texts }: Source, { id, text }: RunConfig): Promise<void> {
-  for (const column of [id, text]) if (column !== null) for await (const _ of texts!(column)) break;
+async function assertKept({ texts }: Source, { id, text, texts: others }: RunConfig): Promise<void> {
+  for (const column of [id, others === null ? text : null])
+    if (column !== null) for await (const _ of texts!(column)) break;
 }
 
 /** Throws a UserError if an input of a resumed run no longer exists. */

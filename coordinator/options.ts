@@ -94,7 +94,22 @@ export const OPTIONS = {
       help: 'column of a table that names the rows: not clustered, kept in the output',
     }),
     text: optional(text(), 'none', {
-      help: 'column of a table with the text of each row: not clustered, used to describe clusters',
+      help: 'column of a table with the text of each row: not clustered, used to describe clusters by keywords, typical texts and names',
+    }),
+    texts: optional(text(), 'none', {
+      help: 'file with the texts of the rows, where the data have none: .txt with a line for each row, or a table, of which --text names the column',
+    }),
+    minDf: option(integer(1), {
+      fast: 1,
+      help: 'words in fewer texts are no keywords',
+    }),
+    bm25Weighting: option(yesOrNo(), {
+      fast: false,
+      help: 'weigh keywords by BM25, which has less of words that are in the texts of all clusters',
+    }),
+    reduceFrequentWords: option(yesOrNo(), {
+      fast: false,
+      help: 'weigh keywords by the square root of how often they are, so that frequent ones count less',
     }),
     impute: optional(oneOf('mean', 'median', 'drop'), 'none, an error', {
       help: 'missing values of a table: mean or median of their column in their place, or drop the rows that have them',

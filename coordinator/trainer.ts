@@ -12,9 +12,11 @@ import { accuracy, ari, type Contingency, nmi, silhouette } from '../model/score
 import type { State } from '../model/state.ts';
 import { unchangedClusters } from '../model/stream/changed.ts';
 import { explained, likeliest } from '../model/stream/drift.ts';
+import type { Tensors } from '../proto/tensors.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
 import { type DescriptionInput, describeClusters, type NamingInput, namesOfClusters } from './describe.ts';
+import { type TextsInput, termsOfParts } from './describe-texts.ts';
 import { driftBetween } from './drift.ts';
 import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
 import { reconstructionErrors } from './encoder/residual.ts';
@@ -47,6 +49,7 @@ export function createTrainer(host: TrainerHost) {
   let run: Run;
   let training: Training;
   let state: State;
+  let terms: ReturnType<typeof termsOfParts>;
   const stopping = new AbortController();
   function prepared(next: Run): Prepared {
     run = next;
@@ -141,6 +144,14 @@ export function createTrainer(host: TrainerHost) {
     async latentClusters(rows: Float32Array, trained: State) {
       return clustersOf(rows, run.transform, run.config.schedule, await labellingState(run, trained));
     },
+    /** From now on the terms of texts of so many clusters are added. */
+    async beginTerms(k: number): Promise<void> {
+      terms = termsOfParts(k);
+    },
+    async addTerms(part: Tensors): Promise<void> {
+      terms.add(part);
+    },
+    describeTexts: async (input: TextsInput) => terms.describe(input),
     names: async (input: NamingInput) => namesOfClusters(input),
     describe: async (input: DescriptionInput) => describeClusters(input),
     /** The mixture of clusters with these statistics of all rows. */

@@ -57,6 +57,8 @@ export interface Source {
   readonly logged?: readonly number[];
   /** Of a table: what became of its missing values and categories. */
   readonly table?: TableFacts;
+  /** What describes the rows, if there is such a thing: `read` gives it in their order, slice by slice, `name` is for messages. */
+  readonly described?: { readonly name: string; read(): AsyncGenerator<string[]> };
   /** The text in a column of a table, by its name or number, in the order of the rows, slice by slice. UserError without such a column. */
   texts?(column: string): AsyncGenerator<string[]>;
   /**

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { UserError } from '../base/user-error.ts';
 
 /** The texts of rows in pieces of any size, from slices of any other. */
@@ -54,35 +53,4 @@ export async function repeatCounter(most: number) {
     repeats: (): number =>
       hashes.sort().reduce((sum, hash, i) => sum + Number(i > 0 && hash === hashes[i - 1]), 0),
   };
-}
-
-/** The words of a text, in lower case: of any language, also of those without spaces. */
-
-/** Characters, from the start of a text, in which words are looked for. */
-const MOST_CHARACTERS = 2_000;
-
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
-
-/** Words of two letters or more; numbers are none. */
-export function wordsOf(text: string): string[] {
-  const words: string[] = [];
-  for (const { segment, isWordLike } of segmenter.segment(text.slice(0, MOST_CHARACTERS)))
-    if (isWordLike && segment.length > 1 && /\p{L}/u.test(segment)) words.push(segment.toLowerCase());
-  return words;
-}
-
-/**
- * The stop words of the language that a text is in: of the lists of stopwords-iso that which has the largest share of its words. Empty for
- * a language without a list.
- *
- * @param frequency how often each word, in lower case, is in the texts
- */
-export function stopWordsOf(frequency: ReadonlyMap<string, number>): ReadonlySet<string> {
-  const lists: Record<string, string[]> = createRequire(import.meta.url)('stopwords-iso');
-  let best: { list: readonly string[]; covered: number } = { list: [], covered: 0 };
-  for (const list of Object.values(lists)) {
-    const covered = list.reduce((sum, word) => sum + (frequency.get(word) ?? 0), 0);
-    if (covered > best.covered) best = { list, covered };
-  }
-  return new Set(best.list);
 }

@@ -8,8 +8,16 @@ export interface ModelOptions {
   drop?: string | readonly string[] | null;
   /** Column of a table that names the rows: not clustered, kept in the output. @defaultValue none */
   id?: string | null;
-  /** Column of a table with the text of each row: not clustered, used to describe clusters. @defaultValue none */
+  /** Column of a table with the text of each row: not clustered, used to describe clusters by keywords, typical texts and names. @defaultValue none */
   text?: string | null;
+  /** File with the texts of the rows, where the data have none: .txt with a line for each row, or a table, of which `text` names the column. @defaultValue none */
+  texts?: string | null;
+  /** Words in fewer texts are no keywords (a whole number, at least 1). @defaultValue 1 */
+  minDf?: number;
+  /** Weigh keywords by BM25, which has less of words that are in the texts of all clusters. @defaultValue false */
+  bm25Weighting?: boolean;
+  /** Weigh keywords by the square root of how often they are, so that frequent ones count less. @defaultValue false */
+  reduceFrequentWords?: boolean;
   /** Missing values of a table: mean or median of their column in their place, or drop the rows that have them. @defaultValue none, an error */
   impute?: 'mean' | 'median' | 'drop' | null;
   /** Of a text table: its characters, such as utf-8, cp1252 or utf-16le. @defaultValue UTF-8, or found out */

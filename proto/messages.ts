@@ -111,7 +111,7 @@ export const fromWorker = z.discriminatedUnion('type', [
   }),
   /**
    * Asks for the rows of blocks, as the worker cannot read the file; or, with `sample`, for those of a shard whose priority is below
-   * `below`, as other workers read them.
+   * `below`, as other workers read them; or, with `texts`, for the texts of the rows of blocks, and their labels.
    */
   z.object({
     type: z.literal('fetch'),
@@ -121,6 +121,7 @@ export const fromWorker = z.discriminatedUnion('type', [
       .check(z.maxLength(MOST_FETCHED))
       .check(z.refine((blocks) => new Set(blocks).size === blocks.length)),
     sample: z.optional(z.object({ shard: count, below: z.number() })),
+    texts: z.optional(z.literal(true)),
   }),
   /** Answers a `folder`. `problem`: why the worker cannot write there. */
   z.object({ type: z.literal('sees'), problem: z.optional(text.check(z.overwrite(oneLine))) }),

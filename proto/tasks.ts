@@ -6,6 +6,7 @@ import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, unitBlocks } from '../model/layout.ts';
 import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, statisticsLength } from '../model/statistics.ts';
+import { MOST_TERMS } from '../model/words/term-table.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
 import {
   anyNumbers,
@@ -65,6 +66,9 @@ const share = z.number().check(z.gte(0), z.lte(1));
 const positiveShare = z.number().check(z.gt(0), z.lte(1));
 const name = z.string().check(z.maxLength(64));
 const MOST_NEIGHBOURS = 1024;
+const MOST_LANGUAGES = 64;
+/** Numbers of terms by cluster, and of words, in the texts of a unit. */
+const MOST_ENTRIES = 1 << 25;
 const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
 /** Limits on a Gaussian without clusters, to which partitions are compared. */
 const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 12];
@@ -526,7 +530,38 @@ const TASKS = {
     limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),
     isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),
   }),
+  terms: task({
+    parameters: {
+      /** Clusters. */
+      k: natural,
+      /** The languages whose lists of stop words are used. */
+      languages: z.array(z.string().check(z.regex(/^[a-z]{2,3}$/))).check(z.maxLength(MOST_LANGUAGES)),
+    },
+    ...{ rows: 'blocks', sums: false },
+    reads: () => ({}),
+    results: () => ({
+      text: uint8(['bytes'], index(256)),
+      documents: int32(['terms'], between(1, 'n')),
+      credit: int32(['terms'], between(1, MOST_ENTRIES)),
+      entries: int32(['terms'], between(1, 'k')),
+      cluster: int32(['all'], index('k')),
+      count: int32(['all'], between(1, MOST_ENTRIES)),
+      totals: float64(['k'], whole(0, MOST_ENTRIES)),
+      error: float64([1], whole(0, MOST_ENTRIES)),
+    }),
+    limits: () => ({ bytes: MOST_TERMS << 9, terms: MOST_TERMS, all: MOST_ENTRIES }),
+    isPossible: ({ text, entries, cluster }) =>
+      sumOf(entries.data as Int32Array) === cluster.data.length &&
+      linesIn(text.data as Uint8Array) === entries.data.length,
+  }),
 };
+
+const sumOf = (values: Int32Array) => values.reduce((sum, value) => sum + value, 0);
+/** Lines of UTF-8, each with its line break; NaN if there is something after the last one. */
+function linesIn(bytes: Uint8Array): number {
+  const lines = bytes.reduce((sum, byte) => sum + Number(byte === 10), 0);
+  return bytes.length && bytes.at(-1) !== 10 ? Number.NaN : lines;
+}
 
 /** Of so many things that are dealt out to the shards in turn, those of one. */
 const ownOf = (all: number, shards: number, shard: number) => Math.max(0, Math.ceil((all - shard) / shards));

@@ -60,6 +60,7 @@ export async function startRelay(options: RelayOptions) {
     ...{ bind, authenticator, heartbeatTimeout, layout: NO_ROWS, file: null, relay: session, log },
     readBlocks: (blocks) => (uplink ? uplink.rows(blocks) : Promise.reject(new Superseded())),
     sampleOf: (shard, below) => (uplink ? uplink.sample(shard, below) : Promise.reject(new Superseded())),
+    textsOf: (blocks) => (uplink ? uplink.texts(blocks) : Promise.reject(new Superseded())),
     emit(event) {
       if (event.type === 'worker' || event.type === 'worker-gone') setImmediate(counted);
     },
@@ -300,6 +301,9 @@ function openUplink(
     /** The rows of a shard's sample, if the coordinator has them. */
     sample: (shard: number, below: number) =>
       take(`sample ${shard} ${below}`, () => fetches.sample(shard, below, layout)),
+    /** The texts of the rows of these blocks; workers check their labels. */
+    texts: (blocks: number[]) =>
+      take(`texts ${blocks.join()}`, () => fetches.texts(blocks, Number.POSITIVE_INFINITY, layout)),
     resize(workers: number): void {
       if (workers === size || left !== null || connection.isOver()) return;
       size = workers;

@@ -14,7 +14,7 @@ import type { Source } from '../data/source.ts';
 import { folderOf, isPattern } from '../data/tables/formats.ts';
 import { type Block, block, type Layout } from '../model/layout.ts';
 import type { FromCoordinator, FromWorker } from '../proto/messages.ts';
-import type { Tensors } from '../proto/tensors.ts';
+import type { Nd, Tensors } from '../proto/tensors.ts';
 
 /**
  * Reads blocks in the given order and yields each with its raw rows, which the caller may modify. They are valid until the next are
@@ -89,17 +89,32 @@ export class Superseded extends Error {}
 
 type Fetch = Extract<FromWorker, { type: 'fetch' }>;
 
+const rowsIn = (blocks: number[], layout: Layout) =>
+  blocks.reduce((sum, index) => sum + block(layout, index).count, 0);
+
+const isRows = (rows: Nd | undefined): rows is Nd<Float32Array> => rows?.data instanceof Float32Array;
+
+/** Are these texts of so many rows, one after the other in UTF-8, with the length of each in bytes, and labels below `k`? */
+function areTexts({ texts, lengths, labels }: Tensors, rows: number, k: number): boolean {
+  const isInt32 = (tensor: Nd | undefined) =>
+    tensor?.data instanceof Int32Array && tensor.data.length === rows;
+  if (!(texts?.data instanceof Uint8Array) || !isInt32(lengths) || !isInt32(labels)) return false;
+  let bytes = 0;
+  for (const length of lengths.data) bytes += length < 0 ? Number.NaN : length;
+  return bytes === texts.data.length && labels.data.every((label) => label >= 0 && label < k);
+}
+
 /** The pending requests for rows over the wire. */
 export function createFetches(send: (fetch: Fetch) => unknown) {
   interface Pending {
     fetch: Fetch;
-    fits: (numbers: number) => boolean;
-    resolve: (rows: Float32Array | null) => void;
+    fits: (tensors: Tensors) => boolean;
+    resolve: (tensors: Tensors) => void;
     reject: (error: Error) => void;
   }
   const waiting = new Map<number, Pending>();
   let requests = 0;
-  function ask(what: Pick<Fetch, 'blocks' | 'sample'>, fits: Pending['fits']): Promise<Float32Array | null> {
+  function ask(what: Pick<Fetch, 'blocks' | 'sample' | 'texts'>, fits: Pending['fits']): Promise<Tensors> {
     const fetch: Fetch = { type: 'fetch', request: requests++, ...what };
     send(fetch);
     return new Promise((resolve, reject) => waiting.set(fetch.request, { fetch, fits, resolve, reject }));
@@ -107,21 +122,26 @@ export function createFetches(send: (fetch: Fetch) => unknown) {
   return {
     /** Requests the rows of these blocks. UserError if the coordinator cannot read them. */
     async blocks(blocks: number[], layout: Layout): Promise<Float32Array> {
-      const length = blocks.reduce((sum, index) => sum + block(layout, index).count, 0) * layout.dim;
-      return (await ask({ blocks }, (numbers) => numbers === length))!;
+      const length = rowsIn(blocks, layout) * layout.dim;
+      const { rows } = await ask({ blocks }, ({ rows }) => isRows(rows) && rows.data.length === length);
+      return rows.data as Float32Array;
     },
+    /** Requests the texts of the rows of these blocks, and their labels, of which there are `k`. */
+    texts: (blocks: number[], k: number, layout: Layout): Promise<Tensors> =>
+      ask({ blocks, texts: true }, (tensors) => areTexts(tensors, rowsIn(blocks, layout), k)),
     /** Requests the raw sample rows of a shard, those of priority below `below`; null if the coordinator does not have them. */
-    sample: (shard: number, below: number, { dim }: Layout): Promise<Float32Array | null> =>
-      ask({ blocks: [], sample: { shard, below } }, (numbers) => numbers % dim === 0),
+    async sample(shard: number, below: number, { dim }: Layout): Promise<Float32Array | null> {
+      const fits = ({ rows }: Tensors) => !rows || (isRows(rows) && rows.data.length % dim === 0);
+      const { rows } = await ask({ blocks: [], sample: { shard, below } }, fits);
+      return rows ? (rows.data as Float32Array) : null;
+    },
     /** Handles an answer. False if it was not requested or has the wrong length. */
     answered({ request, problem }: Extract<FromCoordinator, { type: 'rows' }>, tensors: Tensors): boolean {
       const pending = waiting.get(request);
-      const rows = tensors.rows?.data;
-      const fits = rows instanceof Float32Array ? pending?.fits(rows.length) : !rows && pending?.fetch.sample;
-      if (!pending || !(problem || fits)) return false;
+      if (!pending || !(problem || pending.fits(tensors))) return false;
       waiting.delete(request);
       if (problem) pending.reject(new UserError(problem));
-      else pending.resolve((rows as Float32Array) ?? null);
+      else pending.resolve(tensors);
       return true;
     },
     /** Repeats all requests, on a new connection. */

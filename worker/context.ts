@@ -60,6 +60,8 @@ export function createContext(
   folder: () => string | null = () => null,
   /** A shard's raw sample rows, if the coordinator has those of priority below `below`. */
   sampleFrom: (shard: number, below: number) => Promise<Float32Array | null> = async () => null,
+  /** The texts of the rows of blocks, and their labels, which only the coordinator has (worker/blocks.ts). */
+  textsOf: (blocks: number[], k: number) => Promise<Tensors> = () => Promise.reject(new Mismatch('no texts')),
 ) {
   const { seed, dim } = layout;
   /** Blocks of each shard, and of the file. */
@@ -225,6 +227,7 @@ export function createContext(
     seed,
     read,
     readUnchanged,
+    textsOf,
     /** Where parts of results are written; null until the coordinator has shown it. */
     folder,
     blocks: ({ shard, from, to }: WorkUnit): Block[] => shards[shard].slice(from, to),

@@ -117,7 +117,11 @@ export function startWorker(options: WorkerOptions) {
       ? fileBlocks(source)
       : servedBlocks((blocks) => fetches.blocks(blocks, layout), layout.dim);
     const sampleFrom = (shard: number, below: number) => fetches.sample(shard, below, layout);
-    context = createContext(backend, createStates(backend), readBlocks, layout, () => folder, sampleFrom);
+    const textsOf = (blocks: number[], k: number) => fetches.texts(blocks, k, layout);
+    context = createContext(
+      ...([backend, createStates(backend), readBlocks, layout, () => folder] as const),
+      ...([sampleFrom, textsOf] as const),
+    );
     log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
     work();
   }

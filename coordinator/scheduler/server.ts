@@ -25,6 +25,7 @@ interface RowServerOptions {
   dim: number;
   readBlocks: ServerOptions['readBlocks'];
   sampleOf: NonNullable<ServerOptions['sampleOf']>;
+  textsOf: NonNullable<ServerOptions['textsOf']>;
   /** Resolves when the message was handed to the socket. */
   send(peer: string, message: FromCoordinator, tensors?: Tensors): Promise<void>;
   counts: Counts;
@@ -34,10 +35,10 @@ interface RowServerOptions {
 const MAX_FETCHES = 16;
 
 /** Reads rows for workers that cannot read the data file, and responds with them, or with a `problem`; sample rows for their shard's owner. */
-function rowServer({ dim, readBlocks, sampleOf, send, counts }: RowServerOptions) {
+function rowServer({ dim, readBlocks, sampleOf, textsOf, send, counts }: RowServerOptions) {
   /** Number of requests in flight, by connection. */
   const inFlight = new Map<string, number>();
-  return async (peer: string, { request, blocks, sample }: FetchMessage): Promise<void> => {
+  return async (peer: string, { request, blocks, sample, texts }: FetchMessage): Promise<void> => {
     const response = { type: 'rows' as const, request, blocks };
     const own = inFlight.get(peer) ?? 0;
     if (own >= MAX_FETCHES) {
@@ -46,6 +47,7 @@ function rowServer({ dim, readBlocks, sampleOf, send, counts }: RowServerOptions
     }
     inFlight.set(peer, own + 1);
     try {
+      if (texts) return await send(peer, response, await textsOf(blocks));
       const rows = await (sample ? sampleOf(sample.shard, sample.below) : readBlocks(blocks));
       await send(peer, response, rows ? { rows: nd(rows, rows.length / dim, dim) } : {});
     } catch (error) {
@@ -66,6 +68,8 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
   readBlocks: (blocks: number[]) => Promise<Float32Array>;
   /** A shard's sample rows of priority below `below`, of a relay; null if its coordinator does not have them. */
   sampleOf?: (shard: number, below: number) => Promise<Float32Array | null>;
+  /** The texts of the rows of the given blocks, their lengths and labels, of a relay. */
+  textsOf?: (blocks: number[]) => Promise<Tensors>;
 }
 
 /** The sample as it is in the file: rows of each shard, those of priority below `below`. */
@@ -111,7 +115,12 @@ export async function startServer(options: ServerOptions) {
   let held: HeldSample | null = null;
   const { sampleOf = async (shard, below) => (held?.below === below && held.shards[shard]) || null } =
     options;
-  const rowsOf = ({ dim }: Layout) => rowServer({ dim, readBlocks, sampleOf, send, counts });
+  let readTexts: ServerOptions['textsOf'] | null = options.textsOf ?? null;
+  const textsOf = async (blocks: number[]) => {
+    if (!readTexts) throw new Error('there are no texts now');
+    return readTexts(blocks);
+  };
+  const rowsOf = ({ dim }: Layout) => rowServer({ dim, readBlocks, sampleOf, textsOf, send, counts });
   let serveRows = rowsOf(layout);
 
   /** A message is being read, and others wait behind it. */
@@ -185,6 +194,10 @@ export async function startServer(options: ServerOptions) {
     /** From now on workers that own a shard get its sample here. */
     hold(sample: HeldSample | null): void {
       held = sample;
+    },
+    /** From now on workers get the texts of blocks here. */
+    serveTexts(read: ServerOptions['textsOf'] | null): void {
+      readTexts = read;
     },
     /** As of the registry. */
     show: registry.show,

@@ -1,4 +1,3 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
 import {
   csvTable,
   type LabelColumn,
@@ -9,12 +8,9 @@ import {
 } from '../../data/saved/label-table.ts';
 import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
 import type { Source } from '../../data/source.ts';
-import { inSlices, type RowTexts, repeatCounter, rowTexts, stopWordsOf, wordsOf } from '../../data/texts.ts';
-import { type TellingWord, wordCounter } from '../../model/description/contrast.ts';
+import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts.ts';
 import { outlierScore } from '../../model/description/distances.ts';
 import type { Name } from '../../model/description/names.ts';
-import type { Seed } from '../../model/random.ts';
-import { priority } from '../../model/random.ts';
 import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../training/full-pass.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
@@ -136,57 +132,6 @@ export async function writeLabelFiles(
   }
 }
 
-/** What is said of a cluster's texts, at most. */
-const [MOST_WORDS, MOST_TEXTS] = [10, 3];
-const TEXT_CHARACTERS = 300;
-/** Texts in which words are counted: about so many in all, but at least so many of each cluster. */
-const [COUNTED_TEXTS, LEAST_TEXTS] = [20_000, 100];
-
 /** The rows that are shown, of all clusters. */
 export const shownRows = ({ shown: { exemplars, border } }: FullPassResult): Set<number> =>
   new Set([...exemplars, ...border].flat().map(({ row }) => row));
-
-/** By cluster. */
-export interface ClusterTexts {
-  words: TellingWord[][];
-  exemplars: string[][];
-}
-
-/** Reads all texts once: those of exemplars, and the words of a sample that has some of each cluster. */
-export async function clusterTexts(
-  { counts, shown }: FullPassResult,
-  { run, k, rows, seed, ids }: { run: string; k: number; rows: number; seed: Seed; ids?: readonly number[] },
-  texts: RowTexts,
-): Promise<ClusterTexts> {
-  const counter = wordCounter(k);
-  const priorityOf = priority(seed);
-  const each = Math.max(LEAST_TEXTS, COUNTED_TEXTS / k);
-  const wanted = new Set(shown.exemplars.flat().map(({ row }) => row));
-  const kept = new Map<number, string>();
-  try {
-    for await (const { start, labels } of rowSlices(run, rows, { hasOutliers: false, ids })) {
-      for (const [i, text] of (await texts.next(labels.length)).entries()) {
-        const row = start + i;
-        if (wanted.has(row)) kept.set(row, shortened(text));
-        if (!(priorityOf(row) < each / counts[labels[i]])) continue;
-        counter.add(labels[i], wordsOf(text));
-        await yieldToEventLoop();
-      }
-    }
-    await texts.end();
-  } finally {
-    await texts.close();
-  }
-  return {
-    words: counter.telling(MOST_WORDS, stopWordsOf),
-    exemplars: shown.exemplars
-      .slice(0, k)
-      .map((rows) => [...new Set(rows.map(({ row }) => kept.get(row)!))].slice(0, MOST_TEXTS)),
-  };
-}
-
-function shortened(text: string): string {
-  const trimmed = text.trim();
-  if (trimmed.length <= TEXT_CHARACTERS) return trimmed;
-  return `${trimmed.slice(0, TEXT_CHARACTERS).replace(/[\ud800-\udbff]$/, '')}…`;
-}

@@ -204,7 +204,8 @@ export function runFile(
 
 /** The config with paths that are valid from any folder. */
 export function withAbsolutePaths(config: RunConfig): RunConfig {
-  return { ...config, data: absolute(config.data), labels: config.labels && absolute(config.labels) };
+  const [labels, texts] = [config.labels, config.texts].map((path) => path && absolute(path));
+  return { ...config, data: absolute(config.data), labels, texts };
 }
 
 /**

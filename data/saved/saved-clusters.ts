@@ -83,14 +83,14 @@ export interface ClusterDescription {
   apart: ApartColumn[];
   /** How it hangs together and apart by the tree of merges; null where there is no tree. */
   evidence: ClusterEvidence | null;
-  /** With the option `text`: its most telling words, up to 10, by class-based tf-idf. */
+  /** Of rows with texts: its most telling words and pairs of words, up to 10, by class-based tf-idf. */
   words?: { word: string; weight: number }[];
-  /** With the option `text`: the first three different texts of exemplars, up to 300 characters of each. */
+  /** Of rows with texts: up to three texts of exemplars that are unlike each other, up to 300 characters of each. */
   texts?: string[];
 }
 
 /** What is said of a join of the tree. */
-export interface JoinDescription extends Partial<Name> {
+export interface JoinDescription extends Partial<Name>, Pick<ClusterDescription, 'words' | 'texts'> {
   /** K and its place in `tree.json`. */
   join: number;
 }
@@ -100,13 +100,20 @@ export interface SavedClusters {
   /** What heights in `evidence` are, for people; null where there is no tree. */
   measure: string | null;
   clusters: ClusterDescription[];
-  /** Joins of the tree that have a name; absent where there is no tree. */
+  /** Joins of the tree that have a name, or words; absent where there is no tree. */
   joins?: JoinDescription[];
+  /** Of rows with texts: how many times more a word may be in them than was counted, as there are too many different ones to keep all. */
+  wordsError?: number;
 }
 
 const count = z.int().check(z.nonnegative());
 const shown = { row: count, id: z.optional(z.string()) };
-const named = { name: z.optional(z.string()), namedBy: z.optional(z.enum(NAMED_BY)) };
+const described = {
+  name: z.optional(z.string()),
+  namedBy: z.optional(z.enum(NAMED_BY)),
+  words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
+  texts: z.optional(z.array(z.string())),
+};
 const schema: z.ZodMiniType<SavedClusters> = z.object({
   measure: z.nullable(z.string()),
   clusters: z
@@ -114,7 +121,6 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
       z.object({
         cluster: count,
         id: z.optional(count),
-        ...named,
         size: count,
         share: z.number(),
         exemplars: z.array(z.object({ ...shown, distance: z.number() })),
@@ -135,12 +141,12 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
             split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
           }),
         ),
-        words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
-        texts: z.optional(z.array(z.string())),
+        ...described,
       }),
     )
     .check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
-  joins: z.optional(z.array(z.object({ join: count, ...named }))),
+  joins: z.optional(z.array(z.object({ join: count, ...described }))),
+  wordsError: z.optional(z.number()),
 });
 
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */

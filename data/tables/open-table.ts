@@ -179,7 +179,15 @@ export async function withReader<T>(
 }
 
 /** A first row with a name that the options have is a header. */
-function headerTest({ columns, drop, id, text, label, categorical, trained }: TableOptions): typeof isHeader {
+export function headerTest({
+  columns,
+  drop,
+  id,
+  text,
+  label,
+  categorical,
+  trained,
+}: TableOptions): typeof isHeader {
   const names = new Set([
     ...(columns ?? []),
     ...(drop ?? []),

@@ -30,12 +30,11 @@ export const numberName = (label: number): string => `cluster ${label}`;
 
 /**
  * A name for each of the nodes, clusters and then joins, no two the same in any letter case. `candidates`: those of each node, the best one
- * first; nodes choose in their order. `kept`: names that nodes have already, and which are nobody else's. `labels`: of clusters, by which
- * those are called that get none; joins then have null.
+ * first; nodes choose in their order, and one whose candidates are all taken numbers its first. `kept`: names that nodes have already, and
+ * which are nobody else's. `labels`: of clusters, by which those are called that have no candidates; joins then have null.
  */
 export function nameClusters(
-  candidates: readonly (readonly string[])[],
-  by: Exclude<NamedBy, 'number' | 'hand'>,
+  candidates: readonly (readonly Name[])[],
   labels: readonly number[],
   kept: readonly (Name | null)[] = [],
 ): (Name | null)[] {
@@ -44,14 +43,21 @@ export function nameClusters(
     ...kept.flatMap((own) => (own ? [key(own.name)] : [])),
     ...labels.map((label) => numberName(label)),
   ]);
-  return candidates.map((names, node): Name | null => {
+  const isFree = ({ name }: Name) => !taken.has(key(name));
+  return candidates.map((all, node): Name | null => {
     const before = kept[node];
     if (before) return before;
-    const tidied = names.map((name) => tidyName(name)).filter((name) => name !== '');
-    const name = tidied.find((one) => !taken.has(key(one)));
-    if (name === undefined)
-      return node < labels.length ? { name: numberName(labels[node]), namedBy: 'number' } : null;
-    taken.add(key(name));
-    return { name, namedBy: by };
+    const own = all.map((one) => ({ ...one, name: tidyName(one.name) })).filter(({ name }) => name !== '');
+    const found = own.find(isFree) ?? (own.length ? numbered(own[0], isFree) : null);
+    if (!found) return node < labels.length ? { name: numberName(labels[node]), namedBy: 'number' } : null;
+    taken.add(key(found.name));
+    return found;
   });
+}
+
+function numbered({ name, namedBy }: Name, isFree: (name: Name) => boolean): Name {
+  for (let number = 2; ; number++) {
+    const next = { name: `${name} (${number})`, namedBy };
+    if (isFree(next)) return next;
+  }
 }

@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'csv-parse/sync';
 import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
-import { rowTexts, wordsOf } from '../../data/texts.ts';
+import { rowTexts } from '../../data/texts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-label-table-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -135,9 +135,4 @@ test('texts of rows come in pieces of any length; more or fewer than rows are an
   const left = rowTexts(slices(), 'column x');
   await left.next(4);
   await assert.rejects(left.end(), /column x has another number of rows/);
-});
-
-test('words are those of any language, in lower case, without numbers and single letters', () => {
-  assert.deepEqual(wordsOf('The cat’s 3 KITTENS, a 2024 Größe!'), ['the', 'cat’s', 'kittens', 'größe']);
-  assert.ok(wordsOf('机器学习很有趣').length > 1);
 });

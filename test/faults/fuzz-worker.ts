@@ -15,7 +15,7 @@ import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { startWorker } from '../../worker/worker.ts';
-import { bytes, D, range } from '../worker/support.ts';
+import { bytes, D, range, textsOfBlocks } from '../worker/support.ts';
 import { STATES, TASKS, w } from '../worker/task-cases.ts';
 import { mutated } from './mutations.ts';
 
@@ -95,10 +95,11 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
     (error) => (ended = error),
   );
 
-  function serve({ request, blocks, sample }: Extract<FromWorker, { type: 'fetch' }>): void {
+  function serve({ request, blocks, sample, texts }: Extract<FromWorker, { type: 'fetch' }>): void {
     // It has none.
     if (sample) return void send({ type: 'rows', request, blocks });
     const exist = blocks.every((index) => index < blockCount(w.layout));
+    if (texts && exist) return void send({ type: 'rows', request, blocks }, textsOfBlocks(w.layout, blocks));
     const parts = exist ? blocks.map((index) => block(w.layout, index)) : [];
     const rows = parts.flatMap(({ start, count }) => [...w.raw.subarray(start * D, (start + count) * D)]);
     if (exist)

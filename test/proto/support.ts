@@ -64,7 +64,10 @@ export const FROM_WORKER: ByKey<FromWorker, 'type'> = {
   workers: [{ type: 'workers', workers: 32 }],
   failure: [{ type: 'failure', term: 7, round: 1, unit, mistake: true, message: 'rows.npy is truncated' }],
   ready: [{ type: 'ready', term: 1, bytes: 2 ** 21, first: 0 }],
-  fetch: [{ type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] }],
+  fetch: [
+    { type: 'fetch', request: 0, blocks: [0, 7, 65535, 2 ** 32] },
+    { type: 'fetch', request: 1, blocks: [3], texts: true },
+  ],
   sees: [{ type: 'sees' }, { type: 'sees', problem: 'no such file' }],
   ping: [{ type: 'ping' }],
   bye: [{ type: 'bye' }],

@@ -19,10 +19,9 @@ import {
   type TaskOf,
 } from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
-import { createContext } from '../../worker/context.ts';
 import { runTask } from '../../worker/tasks/index.ts';
 import { backends } from '../worker/present.ts';
-import { D, memoryBlocks } from '../worker/support.ts';
+import { contextOf, D, memoryBlocks } from '../worker/support.ts';
 import { caseOf, checkTask, SHARDS, STATES, statesWith, TASKS, unitFor, w } from '../worker/task-cases.ts';
 import { FROM_COORDINATOR } from './support.ts';
 
@@ -48,7 +47,7 @@ const refuses = (task: Task, change: Record<string, Tensors>, why = /./) =>
   );
 const runOn = (task: Task, shard: number, change: Record<string, Tensors> = {}) => {
   const states = statesWith(change);
-  const context = createContext(backend, states, memoryBlocks(w.raw, D), w.layout);
+  const context = contextOf(backend, states, memoryBlocks(w.raw, D), w.layout);
   return runTask(context, task, unitFor(task, shard));
 };
 

@@ -4,12 +4,11 @@ import { prefixed } from '../../proto/codec.ts';
 import { Mismatch } from '../../proto/shapes.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { dtypeOf } from '../../proto/tensors.ts';
-import { createContext } from '../../worker/context.ts';
 import { acceptRound, runUnits } from '../../worker/round.ts';
 import { createStates } from '../../worker/states.ts';
 import { runTask } from '../../worker/tasks/index.ts';
 import { backends } from './present.ts';
-import { bytes, D, memoryBlocks, range } from './support.ts';
+import { bytes, contextOf, D, memoryBlocks, range } from './support.ts';
 import { STATES, TASKS, w } from './task-cases.ts';
 
 const [backend] = backends;
@@ -17,7 +16,7 @@ const SHARDS = range(w.layout.shards);
 const names = Object.keys(STATES).map((name) => ({ name, version: 1 }));
 
 function accepted(task: Task, sum: boolean) {
-  const context = createContext(backend, createStates(backend), memoryBlocks(w.raw, D), w.layout);
+  const context = contextOf(backend, createStates(backend), memoryBlocks(w.raw, D), w.layout);
   const units = SHARDS.map((shard) => (task.task === 'moments' ? w.unit(shard) : { shard, from: 0, to: 0 }));
   const header = {
     ...{ type: 'round' as const, term: 1, round: 1, tasks: [task], units, sum },

@@ -14,7 +14,7 @@ import { transformTensors } from '../../proto/transform.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { type Context, createContext } from '../../worker/context.ts';
-import { createStates } from '../../worker/states.ts';
+import { createStates, type States } from '../../worker/states.ts';
 import { normals } from '../model/support.ts';
 
 export type Matrix = number[][];
@@ -110,6 +110,26 @@ export const memoryBlocks = (rows: Float32Array, dim: number): ReadBlocks =>
     for (const block of blocks)
       yield [block, rows.slice(block.start * dim, (block.start + block.count) * dim)];
   };
+
+/** A text for each row of these blocks, with the labels 0, 1, 2 in turn, as a coordinator serves them. */
+export function textsOfBlocks(layout: Layout, blocks: readonly number[]): Tensors {
+  const rows = blocks.flatMap((index) => {
+    const { start, count } = block(layout, index);
+    return range(count).map((i) => start + i);
+  });
+  const texts = rows.map((row) => Buffer.from(`the row ${['alpha', 'beta', 'gamma'][row % 3]} of ${row}`));
+  return {
+    texts: nd(new Uint8Array(Buffer.concat(texts))),
+    lengths: nd(Int32Array.from(texts, ({ length }) => length)),
+    labels: nd(Int32Array.from(rows, (row) => row % 3)),
+  };
+}
+
+/** The context of a worker with rows in memory, and with texts. */
+export const contextOf = (backend: Backend, states: States, readBlocks: ReadBlocks, layout: Layout) =>
+  createContext(backend, states, readBlocks, layout, undefined, undefined, async (blocks) =>
+    textsOfBlocks(layout, blocks),
+  );
 
 /** The transform of this choice, from float64 moments of the rows. */
 export function transformFor(choice: TransformChoice, raw: Float32Array, dim: number): Transform {
@@ -269,7 +289,7 @@ export function world({ k = 3, below = 0.6, hidden = [8], n = 300 } = {}): World
       put('net-moments', adamStateOf(net));
       put('subs', weightsOf(subs));
       put('subs-moments', adamStateOf(subs));
-      return { put, context: createContext(backend, states, memoryBlocks(raw, D), layout) };
+      return { put, context: contextOf(backend, states, memoryBlocks(raw, D), layout) };
     },
   };
 }

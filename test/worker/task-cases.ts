@@ -143,6 +143,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, byMixture: true },
   ],
+  terms: [{ task: 'terms', k: K, languages: ['en'] }],
 };
 
 export const TASKS: Task[] = Object.values(CASES).flat();
@@ -151,7 +152,7 @@ export const caseOf = <N extends TaskName>(name: N) => CASES[name][0] as TaskOf<
 
 /** Of a shard: all of its blocks, or none for tasks on the sample. */
 export const unitFor = ({ task }: Task, shard: number): WorkUnit =>
-  ['moments', 'encoder-steps', 'encode', 'full-pass'].includes(task)
+  ['moments', 'encoder-steps', 'encode', 'full-pass', 'terms'].includes(task)
     ? w.unit(shard)
     : { shard, from: 0, to: 0 };
 

@@ -7,6 +7,7 @@ import { tasks as graph } from './graph.ts';
 import { tasks as reading } from './reading.ts';
 import { tasks as statistics } from './statistics.ts';
 import { tasks as steps } from './steps.ts';
+import { tasks as terms } from './terms.ts';
 
 /** One function for each task of proto/tasks.ts: without, this does not compile. */
 const FUNCTIONS: { [N in TaskName]: TaskFunction<N> } = {
@@ -17,6 +18,7 @@ const FUNCTIONS: { [N in TaskName]: TaskFunction<N> } = {
   ...graph,
   ...encoder,
   ...fullPass,
+  ...terms,
 };
 
 /** Runs one task on one unit. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { stopWordsOf } from '../../../data/texts.ts';
-import { contrastsOf, wordCounter } from '../../../model/description/contrast.ts';
+import { contrastsOf } from '../../../model/description/contrast.ts';
 import {
   type Candidate,
   centresOf,
@@ -182,47 +181,6 @@ test('a list of the least candidates is the same in any order, of equal ones the
   );
   const expected = candidates.toSorted((a, b) => a.value - b.value || a.row - b.row).slice(0, 30);
   for (const list of lists) assert.deepEqual(list, expected);
-});
-
-test('telling words are those of one cluster, not those of all', () => {
-  const counter = wordCounter(2);
-  counter.add(0, 'the cat and the kitten and the cat'.split(' '));
-  counter.add(1, 'the market and the bank and the stock'.split(' '));
-  const [first, second] = counter.telling(2, () => new Set());
-  assert.deepEqual(
-    first.map(({ word }) => word),
-    ['cat', 'kitten'],
-  );
-  assert.equal(second.length, 2);
-  // f_wc / f_c · log(1 + A / f_w): twice in 8 words of the cluster, and of 8 on average.
-  assert.ok(Math.abs(first[0].weight - (2 / 8) * Math.log(1 + 8 / 2)) < 1e-12);
-});
-
-test('a stop word has to be far more frequent in a cluster; the language is that of most words', () => {
-  const counter = wordCounter(2);
-  const said = 'you and i have a loan from the bank and you pay you the interest'.split(' ');
-  const other = 'the museum and the painting that you can see from the river have a frame'.split(' ');
-  for (let i = 0; i < 3; i++) {
-    counter.add(0, said);
-    counter.add(1, other);
-  }
-  const wordsOf = (cluster: number) => counter.telling(20, stopWordsOf)[cluster].map(({ word }) => word);
-  assert.deepEqual(
-    wordsOf(0).filter((word) => ['you', 'and', 'the'].includes(word)),
-    [],
-  );
-  assert.ok(wordsOf(0).includes('loan') && wordsOf(1).includes('museum'));
-  assert.ok(counter.telling(20, () => new Set())[0].some(({ word }) => word === 'you'));
-  assert.ok(
-    stopWordsOf(
-      new Map([
-        ['und', 5],
-        ['die', 9],
-        ['bank', 3],
-      ]),
-    ).has('nicht'),
-  );
-  assert.equal(stopWordsOf(new Map([['xyzzy', 5]])).size, 0);
 });
 
 test('the reach of a cluster is about the distance that one row in a million exceeds', () => {

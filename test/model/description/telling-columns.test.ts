@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nameClusters, tidyName } from '../../../model/description/names.ts';
+import { type Name, nameClusters, tidyName } from '../../../model/description/names.ts';
 import { columnNames, type Variable } from '../../../model/description/telling-columns.ts';
 import { normals } from '../support.ts';
 
@@ -129,6 +129,9 @@ describe('names of clusters by columns', () => {
   });
 });
 
+const byColumns = (...nodes: string[][]): Name[][] =>
+  nodes.map((names) => names.map((name) => ({ name, namedBy: 'columns' })));
+
 describe('names', () => {
   test('are one line of what can be shown, of 60 characters at most', () => {
     assert.equal(tidyName(' a\u0000b\n\t c\u202e\ud800 '), 'ab c');
@@ -137,17 +140,17 @@ describe('names', () => {
   });
 
   test('are unlike each other, in order of preference; without any, numbers', () => {
-    const found = nameClusters([['a', 'b'], ['A', 'c'], ['a'], [], ['c', 'd'], []], 'columns', [7, 3, 5, 9]);
+    const found = nameClusters(byColumns(['a', 'b'], ['A', 'c'], ['a'], [], ['c', 'd'], []), [7, 3, 5, 9]);
     assert.deepEqual(
       found.map((one) => one?.name ?? null),
-      ['a', 'c', 'cluster 5', 'cluster 9', 'd', null],
+      ['a', 'c', 'a (2)', 'cluster 9', 'd', null],
     );
-    assert.deepEqual(found.map((one) => one?.namedBy).slice(1, 3), ['columns', 'number']);
+    assert.deepEqual(found.map((one) => one?.namedBy).slice(2, 4), ['columns', 'number']);
   });
 
   test('those that clusters have stay theirs', () => {
     const kept = [null, { name: 'Fiction', namedBy: 'hand' as const }];
-    const found = nameClusters([['fiction', 'other'], ['a']], 'columns', [0, 1], kept);
+    const found = nameClusters(byColumns(['fiction', 'other'], ['a']), [0, 1], kept);
     assert.deepEqual(found, [{ name: 'other', namedBy: 'columns' }, kept[1]]);
   });
 });

@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import type { Task } from '../../../proto/tasks.ts';
 import type { ReadBlocks } from '../../../worker/blocks.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
-import { createContext } from '../../../worker/context.ts';
 import { runTask } from '../../../worker/tasks/index.ts';
 import { backends } from '../present.ts';
 import {
   bytes,
+  contextOf,
   D,
   memoryBlocks,
   type TestWorker,
@@ -74,7 +74,7 @@ describe('purity', () => {
       }
     };
     const worker = joined(wasm);
-    const slow = { ...worker, context: createContext(wasm, worker.context.states, later, w.layout) };
+    const slow = { ...worker, context: contextOf(wasm, worker.context.states, later, w.layout) };
     assert.deepEqual(await results(SHARDS, TASKS, () => slow), fresh);
   });
 });

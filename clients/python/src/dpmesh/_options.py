@@ -17,6 +17,10 @@ RESULT_OPTIONS = {
     "drop": "drop",
     "id": "id",
     "text": "text",
+    "texts": "texts",
+    "min_df": "minDf",
+    "bm25_weighting": "bm25Weighting",
+    "reduce_frequent_words": "reduceFrequentWords",
     "impute": "impute",
     "encoding": "encoding",
     "sep": "sep",
@@ -98,6 +102,10 @@ class Options:
         drop: str | Sequence[str | int] | None = None,
         id: str | None = None,
         text: str | None = None,
+        texts: str | None = None,
+        min_df: int | None = None,
+        bm25_weighting: bool | None = None,
+        reduce_frequent_words: bool | None = None,
         impute: Literal["mean", "median", "drop"] | None = None,
         encoding: str | None = None,
         sep: str | None = None,
@@ -177,8 +185,19 @@ class Options:
         id : str
             column of a table that names the rows: not clustered, kept in the output. Default: none.
         text : str
-            column of a table with the text of each row: not clustered, used to describe clusters. Default:
-            none.
+            column of a table with the text of each row: not clustered, used to describe clusters by keywords,
+            typical texts and names. Default: none.
+        texts : str
+            file with the texts of the rows, where the data have none: .txt with a line for each row, or a
+            table, of which text names the column. Default: none.
+        min_df : int
+            words in fewer texts are no keywords; a whole number, at least 1. Default: 1.
+        bm25_weighting : bool
+            weigh keywords by BM25, which has less of words that are in the texts of all clusters. Default:
+            false.
+        reduce_frequent_words : bool
+            weigh keywords by the square root of how often they are, so that frequent ones count less.
+            Default: false.
         impute : {"mean", "median", "drop"}
             missing values of a table: mean or median of their column in their place, or drop the rows that
             have them. Default: none, an error.
@@ -354,6 +373,10 @@ class Options:
         self.drop = drop
         self.id = id
         self.text = text
+        self.texts = texts
+        self.min_df = min_df
+        self.bm25_weighting = bm25_weighting
+        self.reduce_frequent_words = reduce_frequent_words
         self.impute = impute
         self.encoding = encoding
         self.sep = sep

@@ -1,0 +1,43 @@
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { stopWordsOf } from '../../data/stop-words.ts';
+import { termCounter } from '../../model/words/term-counts.ts';
+import { bytesOf, nd, take } from '../../proto/tensors.ts';
+import type { TaskFunction } from '../context.ts';
+
+/**
+ * Counts the words of the texts of the unit's rows, and pairs of words, by cluster: a table of terms (model/words/term-table.ts), the
+ * same for whoever computes it.
+ */
+export const terms: TaskFunction<'terms'> = async (context, { k, languages }, unit) => {
+  const blocks = context.blocks(unit).map(({ index }) => index);
+  const fetched = await context.textsOf(blocks, k);
+  const bytes = bytesOf(take(fetched, 'texts', 'uint8'));
+  const lengths = take(fetched, 'lengths', 'int32');
+  const labels = take(fetched, 'labels', 'int32');
+  const ends = new Uint32Array(lengths.length);
+  for (let i = 0, end = 0; i < lengths.length; i++) ends[i] = end += lengths[i];
+  const counter = termCounter(k, stopWordsOf(languages));
+  for (const row of byLabel(labels, k)) {
+    counter.add(labels[row], bytes.toString('utf8', ends[row] - lengths[row], ends[row]));
+    await yieldToEventLoop();
+  }
+  const { text, documents, credit, entries, cluster, count, totals, error } = counter.table();
+  const arrays = { text, documents, credit, entries, cluster, count, totals };
+  return {
+    ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, nd(array)])),
+    error: nd(Float64Array.of(error)),
+  };
+};
+
+/** The rows, those of one label after those of another, in their order. */
+function byLabel(labels: Int32Array, k: number): Uint32Array {
+  const next = new Uint32Array(k + 1);
+  for (const label of labels) next[label + 1]++;
+  for (let c = 0; c < k; c++) next[c + 1] += next[c];
+  const rows = new Uint32Array(labels.length);
+  for (const [row, label] of labels.entries()) rows[next[label]++] = row;
+  return rows;
+}
+
+/** The tasks of this file, by name. */
+export const tasks = { terms };
