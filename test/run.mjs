@@ -1,6 +1,6 @@
-// node test/run.mjs [--fast | --rest | --every] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of
-// `npm test`, with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with --every both, with parts
-// all whose path contains one of them. --fast: builds what the quick tests need and runs only those.
+// node test/run.mjs [--fast | --rest] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
+// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with parts all whose path contains
+// one of them. --fast: builds what the quick tests need and runs only those.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -29,15 +29,12 @@ const BUILD_OUTPUTS = [
 const args = process.argv.slice(2);
 const fast = args.includes('--fast');
 const rest = args.includes('--rest');
-const every = args.includes('--every');
 const parts = args.filter((arg) => !arg.startsWith('--'));
 const files = readdirSync('test', { recursive: true })
   .map((name) => join('test', String(name)))
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => !fast || !(isSlow(name) || isRest(name)))
-  .filter((name) =>
-    parts.length ? parts.some((part) => name.includes(part)) : every || isRest(name) === rest,
-  )
+  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : isRest(name) === rest))
   .sort();
 if (!files.length) {
   console.error(`no ${fast ? 'fast ' : ''}test matches ${parts.join(' ')}`);
