@@ -3,6 +3,8 @@ import {
   csvTable,
   type LabelColumn,
   type LabelTableWriter,
+  MAP_COLUMNS,
+  mapColumns,
   nameOfRows,
   parquetTable,
   rounded,
@@ -40,12 +42,14 @@ export function labelColumns(
   quantiles: Float32Array,
   outliers: number | null,
   ids: readonly number[] | null = null,
+  hasMap = false,
 ) {
   const names: LabelColumn[] = ['cluster', 'confidence', 'distance', 'outlier_score'];
   if (outliers !== null) names.push('cluster_or_outlier');
+  if (hasMap) names.push(...MAP_COLUMNS);
   return {
     names,
-    of({ labels, confidence, distance, outliers: flags }: Omit<RowSlice, 'start'>) {
+    of({ labels, confidence, distance, map, outliers: flags }: Omit<RowSlice, 'start'>) {
       // Rows that were set apart are far from all clusters.
       const score = Float64Array.from(labels, (label, i) =>
         flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
@@ -56,6 +60,7 @@ export function labelColumns(
         ...(outliers !== null && {
           cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
         }),
+        ...(map && mapColumns(map)),
       };
     },
   };
@@ -81,7 +86,7 @@ export async function writeLabelFiles(
   { quantiles, rows, ids, hasOutliers, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
-  const columns = labelColumns(quantiles, outliers, ids);
+  const columns = labelColumns(quantiles, outliers, ids, true);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);
@@ -97,7 +102,7 @@ export async function writeLabelFiles(
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
-    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, ids })) {
+    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, hasMap: true, ids })) {
       const ids = names && (await names.next(slice.labels.length));
       for (const [i, name] of ids?.entries() ?? []) {
         counter?.add(name);
