@@ -27,7 +27,7 @@ import type { Checkpoints } from './storage/checkpoints.ts';
 import { columnSample, namedVariables } from './storage/column-sample.ts';
 import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
 import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
-import { summarize, writeCentres, writeModel } from './storage/results.ts';
+import { summarize, writeCentres, writeMap, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { removeDrawn } from './storage/stream-files.ts';
 import { copiesInData } from './training/sample.ts';
@@ -57,7 +57,8 @@ export function labelStage(context: RunContext): RunStage {
       if (context.resume?.how === 'beyond') writeResult(context, state, null);
       const { out } = context;
       const parts = isInParts(context) ? (key: string) => labelParts(out, key) : undefined;
-      const label = fullPasses({ ...context, parts }, state);
+      const map = await state.map!;
+      const label = fullPasses({ ...context, parts, map }, state);
       return orHint(context, async () => {
         const { found, trained, guess, centres } = await label();
         const { k } = state.clusters!.mixture;
@@ -108,6 +109,7 @@ export function describeStage(context: RunContext): RunStage {
         }
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
+        await writeMap(await state.map!, out);
         const kept = await keepForUpdates(context, state);
         await writeDescriptions(context, state, reorderedCentres(centres, order), kept);
         await checkpoints.flush();

@@ -1,4 +1,5 @@
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
+import type { MapNet } from '../model/graph/map-net.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
 import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../model/state.ts';
@@ -12,7 +13,7 @@ import {
   type Reviewed,
 } from './training/full-pass.ts';
 import { farRowsKept } from './training/missed.ts';
-import { publishCentres, publishClassifier } from './training/publish.ts';
+import { publishCentres, publishClassifier, publishMap } from './training/publish.ts';
 import type { Prepared } from './training/run-context.ts';
 
 /** All rows are labelled. */
@@ -37,10 +38,13 @@ export function fullPasses(
     labels,
     out,
     parts,
+    map,
     trainer,
     dispatcher,
   }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & {
     out: Output;
+    /** Places rows on the map. */
+    map?: MapNet;
     parts?: (key: string) => LabelParts;
   },
   { run: prepared, clusters, layout }: RunState,
@@ -72,6 +76,7 @@ export function fullPasses(
 
   return async () => {
     trained ??= await trainer.labelling(clusters!);
+    if (map) publishMap(run, map);
     for (;;) {
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
       // the numbers of training: from one of them, these bytes come out again.
@@ -91,7 +96,7 @@ export function fullPasses(
       try {
         const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
           below: clusters!.sample.below,
-          ...{ far, byMixture, parts },
+          ...{ far, byMixture, parts, map: map !== undefined },
           ...((far || missed) && { review }),
         });
         if (found) return { found, trained: used, centres, guess };
@@ -113,7 +118,8 @@ export async function labelWithIds(
     dispatcher,
     out,
     labels,
-  }: Pick<RunContext, 'dispatcher' | 'labels'> & { out: Output; run: Prepared },
+    map,
+  }: Pick<RunContext, 'dispatcher' | 'labels'> & { out: Output; run: Prepared; map?: MapNet },
   layout: Layout,
   state: State,
   centres: Centres,
@@ -122,6 +128,9 @@ export async function labelWithIds(
   const run = { ...prepared, dispatcher };
   publishCentres(run, 'cluster-centres', centres);
   const byMixture = publishClassifier(run, state);
+  if (map) publishMap(run, map);
   const { k } = state.mixture;
-  return (await labelAllRows(run, layout, k, labels?.codes ?? null, out, { byMixture, ids }))!;
+  return (await labelAllRows(run, layout, k, labels?.codes ?? null, out, {
+    ...{ byMixture, ids, map: map !== undefined },
+  }))!;
 }

@@ -6,6 +6,7 @@ import { atomOf, gridStep } from '../model/grid.ts';
 import { block, type Layout, mostShards } from '../model/layout.ts';
 import type { State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
+import { startMap } from './map.ts';
 import {
   isInParts,
   metadataOf,
@@ -49,7 +50,7 @@ export function readStage(context: RunContext): RunStage {
       if (!isRead) await source.assertSameFile?.();
       const sampled = data.sampleRows.reduce((a, b) => a + b, 0);
       observer?.prepared(run, sampled);
-      const next = { ...state, data, run };
+      const next = { ...state, data, run, map: startMap(context, source, run.transform) };
       const metadata = metadataOf(context, next, encoding?.hashes ?? data.hashes);
       await out.create(runFile(metadata, null));
       if (isInParts(context)) await showFolder(context);

@@ -5,6 +5,7 @@ import type { SavedTree } from '../data/saved/saved-clusters.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import type { Centres } from '../model/description/distances.ts';
+import type { MapNet } from '../model/graph/map-net.ts';
 import type { Layout } from '../model/layout.ts';
 import type { EndReason } from '../model/schedule.ts';
 import type { State } from '../model/state.ts';
@@ -135,6 +136,8 @@ export interface RunState {
   readonly isLastAlternation: boolean;
   /** The first reading of what is clustered. */
   readonly data: DataMoments | null;
+  /** The net of the map, which is made while clusters are trained; null before. */
+  readonly map: Promise<MapNet> | null;
   /** What is fixed for the training of clusters. */
   readonly run: Prepared | null;
   /** The clusters, in training. */

@@ -85,7 +85,7 @@ async function startOf(input: RunInput) {
     ...{ source, layout, encoding, update: null },
     isLastAlternation: false,
     data: clusters?.dataSummary ?? null,
-    run: null,
+    ...{ run: null, map: null },
     clusters: clusters?.state ?? null,
     ended: clusters && stillEnded(clusters, input),
     ...{ labelled: null, summary: null, isDone: false },

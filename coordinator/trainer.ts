@@ -1,8 +1,10 @@
+import { inSlices } from '../base/slices.ts';
 import { fromRaw, modelRows, type Transform } from '../data/transform.ts';
 import { concat } from '../model/arrays.ts';
 import { labelsByMixture } from '../model/classifier.ts';
 import { centresOf } from '../model/description/distances.ts';
 import type { Niw } from '../model/gaussian/niw.ts';
+import { forNets, type MapNet, mapNetOf, placesOnMap } from '../model/graph/map-net.ts';
 import { wholeShapes } from '../model/graph/whole-shapes.ts';
 import type { Layout } from '../model/layout.ts';
 import type { MissedCluster } from '../model/missed.ts';
@@ -161,6 +163,15 @@ export function createTrainer(host: TrainerHost) {
     findMissed: async (trained: State, { T, far }: Reviewed) => findMissed(run, trained, T, far),
     withMissed: async (trained: State, { T }: Reviewed, missed: MissedCluster[]) =>
       withMissed(run, trained, T, missed),
+    /**
+     * The net of the map that has learned where rows, as they are in the file, were laid out; or with `before` where that net places
+     * them, which gets them after its own transform.
+     */
+    async mapNet(transform: Transform, rows: Float32Array, before?: { net: MapNet; transform: Transform }) {
+      const known = before && placesOnMap(before.net, fromRaw(before.transform, rows));
+      const own = modelRows(transform, fromRaw(transform, rows));
+      return forNets(await inSlices(mapNetOf(own, transform.dim, known)), transform.scale);
+    },
     silhouette: async (rows: Float32Array, d: number, labels: number[]) => silhouette(rows, d, labels),
     wholeShapes: async (rows: Float32Array, d: number) => wholeShapes(rows, d, run.seed),
     scores: async (table: Contingency) => ({ nmi: nmi(table), ari: ari(table), acc: accuracy(table) }),

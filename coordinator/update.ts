@@ -18,6 +18,7 @@ import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { readForEncoder, residualOfRows } from './encode.ts';
 import { fullPasses, labelWithIds } from './full-passes.ts';
+import { updatedMap } from './map.ts';
 import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './read.ts';
 import { assertParts, relabel } from './relabel.ts';
 import {
@@ -115,7 +116,8 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         run = await trainer.prepare({ config: alone, layout, ...about, isQuiet: isRead }, data, likelihood);
       } else run = await trainer.prepareUpdate({ config, layout, ...same }, data);
       observer?.prepared(run, sample.rows);
-      const next = { ...state, data, run };
+      const map = updatedMap(context, state.update!, run.transform);
+      const next = { ...state, data, run, map };
       const { hashes } = state.encoding ?? read;
       out.json('run.json', runFile(metadataOf(context, next, hashes), null));
       announce(context, clusters, (clusters ?? base).mixture.k, sample.rows);
@@ -175,7 +177,10 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       serve(rows.source, rows.layout);
       publishHashes({ dispatcher }, read.hashes);
       publishTransform({ dispatcher, transform: run.transform }, 1);
-      const passed = await labelWithIds({ ...context, run }, rows.layout, closed, centres, named.ids);
+      const passed = await labelWithIds(
+        { ...context, run, map: await state.map! },
+        ...([rows.layout, closed, centres, named.ids] as const),
+      );
       observer?.labelled(found.counts, { state: closed, order, ids: named.ids }, tree);
       return {
         ...state,

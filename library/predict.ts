@@ -207,12 +207,12 @@ async function predictionTable(
   isJoined: boolean,
   force: boolean,
 ) {
-  const { images, outliers, gaussian } = predictor;
+  const { images, outliers, gaussian, hasMap } = predictor;
   const [quantiles, numbers] = isJoined ? [null, null] : [predictor.quantiles, predictor.ids];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers });
+  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, hasMap });
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

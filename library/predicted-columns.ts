@@ -1,5 +1,5 @@
 import { labelColumns } from '../coordinator/storage/descriptions.ts';
-import type { LabelColumn } from '../data/saved/label-table.ts';
+import { type LabelColumn, MAP_COLUMNS, mapColumns } from '../data/saved/label-table.ts';
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Predictor, RowLabels } from '../worker/predict.ts';
 
@@ -9,21 +9,28 @@ export function predictedColumns({
   outliers,
   gaussian,
   ids,
-}: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'>) {
-  const known = quantiles && labelColumns(quantiles, outliers, ids);
-  const names: readonly LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
+  hasMap = false,
+}: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'hasMap'>>) {
+  const known = quantiles && labelColumns(quantiles, outliers, ids, [], hasMap);
+  const names: readonly LabelColumn[] = known?.names ?? [
+    ...(['cluster', 'confidence'] as const),
+    ...(hasMap ? MAP_COLUMNS : []),
+  ];
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
     names,
-    of({ labels, responsibilities, distance, outliers: flags }: RowLabels) {
+    of({ labels, responsibilities, distance, map, outliers: flags }: RowLabels) {
       const k = responsibilities!.length / labels.length;
       const confidence = Float32Array.from(labels, (label, i) => {
         const r = responsibilities![i * k + label];
         return known && gaussian !== null ? confidenceOf(r, distance![i], gaussian, reach) : r;
       });
       return known
-        ? known.of({ labels, confidence, distance: distance!, outliers: flags })
-        : { cluster: ids ? labels.map((label) => ids[label]) : labels, confidence };
+        ? known.of({ labels, confidence, distance: distance!, map, outliers: flags })
+        : {
+            ...{ cluster: ids ? labels.map((label) => ids[label]) : labels, confidence },
+            ...(map && mapColumns(map)),
+          };
     },
   };
 }

@@ -231,6 +231,22 @@ export const STATES = {
   centres: rows('seeds'),
   'cluster-centres': plain({ rows: float32(['K', 'centre']) }),
   'far-bounds': plain({ rows: float32(['K', 'centre']) }),
+  /** The net that places rows on the map: of `units`, none where the coordinates along the axes are the places. */
+  map: {
+    tensors: () => ({
+      axes: float32(['D', 'axes']),
+      shift: float32(['axes']),
+      units: float32(['units', 'axes']),
+      places: float32(['units', 2]),
+    }),
+    sizes(tensors) {
+      const [axes, places] = ['shift', 'places'].map(
+        (name) => tensorOf(tensors, 'map', name, 'float32').data.length,
+      );
+      must(axes >= 1, 'map: it has no axes');
+      return { axes, units: places / 2 };
+    },
+  },
   points: plain({ rows: float32(['N', 'D']), starts: int32(['shards+1'], ascending('N')) }),
   graph,
   memberships: plain({

@@ -488,6 +488,8 @@ const TASKS = {
   'full-pass': task({
     parameters: {
       ...{ diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
+      /** Rows are placed on the map too. */
+      map: z.optional(z.boolean()),
       /** Where the worker writes what there is of each row: a folder in that of the run. `gaussian`: distances say how sure labels are. */
       parts: z.optional(
         z.object({ folder: z.string().check(z.regex(/^[0-9a-f]{16}$/)), gaussian: z.boolean() }),
@@ -497,19 +499,27 @@ const TASKS = {
     reads: (task) => ({
       ...{ ...sample, ...readsOfClusters(task), 'cluster-centres': STATES['cluster-centres'] },
       ...(task.far > 0 && { 'far-bounds': STATES['far-bounds'] }),
+      ...(task.map && { map: STATES.map }),
     }),
     sizes: (task, sizes) => ({
       ...statistics('D')(task, sizes),
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
-    largest: (task, sizes) => (FORWARD_ROWS / 2 + sizes.blockRows) * widestOf(task, sizes),
-    results: ({ soft, far, parts }, transform) => ({
+    largest: (task, sizes) =>
+      (FORWARD_ROWS / 2 + sizes.blockRows) * Math.max(widestOf(task, sizes), task.map ? sizes.units : 0),
+    results: ({ soft, far, map, parts }, transform) => ({
       ...(parts
-        ? { hashes: uint8(['fenced' in transform ? 4 : 3, SHA256_BYTES], index(256)) }
+        ? {
+            hashes: uint8(
+              [3 + Number(map ?? false) + Number('fenced' in transform), SHA256_BYTES],
+              index(256),
+            ),
+          }
         : {
             labels: label(['n'], index('K')),
             confidence: float32(['n'], anyNumbers),
             distance: float32(['n'], positiveOrZero),
+            ...(map && { map: float32(['n', 2]) }),
             ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
           }),
       T: float64(['K', 'P']),

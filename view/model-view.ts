@@ -1,5 +1,6 @@
 import { mean, median } from 'd3-array';
-import { mapOf, rowsOnMap } from '../model/graph/map.ts';
+import { atOnce } from '../model/graph/map.ts';
+import { LAID_OUT, mapNetOf, placesOnMap } from '../model/graph/map-net.ts';
 import type { MergeTree, StateOf } from './api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from './cluster-table.ts';
 import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';
@@ -157,17 +158,20 @@ export const curveHeight = (centres: Float64Array, covariances: Float64Array, c:
 /** A low-discrepancy sequence in [0, 1): any run of consecutive indices is evenly spread. */
 const goldenSequence = (index: number) => (index * 0.6180339887498949) % 1;
 
-/** Returns a function that puts a view's points on a map, which is made once: it depends on the sample alone. */
+/** Returns a function that puts a view's points on a map, which is made once: it depends on the sample alone. For runs that have no map of all rows yet. */
 export function createMap(): (view: ModelView, sample: DisplaySample, scale: readonly number[]) => ModelView {
-  let places: Float64Array | null = null;
+  let places: Float32Array | null = null;
   return (view, { rows, dim }, scale) => {
     if (dim <= 2 || !view.labels.length) return view;
-    const n = Math.min(view.labels.length, rowsOnMap(dim));
+    const n = Math.min(view.labels.length, LAID_OUT);
     // Evenly spaced: the rows are in the order of the file.
     const shown = Int32Array.from({ length: n }, (_, i) => Math.floor((i * view.labels.length) / n));
     const scaled = (_: unknown, p: number) =>
       rows[shown[Math.floor(p / dim)] * dim + (p % dim)] * scale[p % dim];
-    places ??= mapOf(Float32Array.from({ length: n * dim }, scaled), dim);
+    if (!places) {
+      const own = Float32Array.from({ length: n * dim }, scaled);
+      places = placesOnMap(atOnce(mapNetOf(own, dim)), own);
+    }
     const labels = Int32Array.from(shown, (row) => view.labels[row]);
     const xyz = new Float32Array(3 * n);
     for (let i = 0; i < n; i++) xyz.set(places.subarray(2 * i, 2 * i + 2), 3 * i);

@@ -2,7 +2,7 @@ import { backendOfIdentity } from '../base/identity.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
-import { readSavedCentres } from '../data/saved/row-files.ts';
+import { readSavedCentres, readSavedMap } from '../data/saved/row-files.ts';
 import { openForModel } from '../data/saved/rows-for-model.ts';
 import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
@@ -11,6 +11,7 @@ import { distancesFrom } from '../model/description/distances.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
 import { FORWARD_ROWS } from '../proto/tasks.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
+import { loadMap } from './compute/map.ts';
 import { clusterOutputs } from './compute/mlp.ts';
 import { transformRows } from './rows.ts';
 import { encodeRows } from './tasks/encoder.ts';
@@ -41,12 +42,18 @@ export type Labeller = Awaited<ReturnType<typeof loadLabeller>>;
 export type RowLabels = Awaited<ReturnType<Labeller['label']>>;
 
 /**
- * Loads a trained model on the backend of its run, or on wasm where this machine has not got that one. `details`: also what measures distances.
+ * Loads a trained model on the backend of its run, or on wasm where this machine has not got that one. `details`: also what measures distances. `map`: also
+ * what places rows on it.
  * `units`: so many of the first clusters may have rows; all by default. The caller has to close it.
  */
 export async function loadLabeller(
   trained: TrainedModel,
-  { details, units, log }: { details: boolean; units?: number; log: (line: string) => void },
+  {
+    details,
+    map: hasMap = false,
+    units,
+    log,
+  }: { details: boolean; map?: boolean; units?: number; log: (line: string) => void },
 ) {
   const { transform, encoder, classifier, byMixture, backendName } = trained;
   assertAddressSpaceFor('wasm');
@@ -61,12 +68,15 @@ export async function loadLabeller(
     parts.map(({ values, shape }) => backend.upload(values, shape));
   const measured = details ? readSavedCentres(trained.files, k, transform.dim) : null;
   const layers = upload(classifier);
+  const mapNet = hasMap ? readSavedMap(trained.files, transform.dim) : null;
+  const map = mapNet && loadMap(backend, mapNet);
   const encoding = encoder && upload(encoder.layers);
   return {
     /** The number of outputs of the model. */
     k,
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
+    hasMap: map !== null,
     /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
@@ -84,11 +94,15 @@ export async function loadLabeller(
       for (const [i, label] of responsibilities ? labels.entries() : [])
         if (Number.isNaN(responsibilities![i * k]))
           responsibilities!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
+      const places = map && (await map.place(scaled));
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
       const distance = measured && distancesFrom(measured.centres, rows, labels);
-      return { labels, responsibilities, outliers, distance };
+      return { labels, responsibilities, outliers, distance, map: places };
     },
-    close: () => backend.free(...layers, ...(encoding ?? [])),
+    close() {
+      map?.free();
+      backend.free(...layers, ...(encoding ?? []));
+    },
   };
 }
 
@@ -107,7 +121,9 @@ export async function openPredictor(input: PredictInput) {
   const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
   try {
     const largest = largestOf(trained);
-    const { k, quantiles, label, close } = await loadLabeller(trained, { details, units, log });
+    const { k, quantiles, hasMap, label, close } = await loadLabeller(trained, {
+      ...{ details, map: details, units, log },
+    });
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
       start: from,
       count: to - from,
@@ -127,6 +143,7 @@ export async function openPredictor(input: PredictInput) {
       /** The dimensions of Gaussian clusters, whose distances say how sure labels are; null with the graph likelihood. */
       gaussian: trained.isGaussian ? transform.dim : null,
       quantiles,
+      hasMap,
       k,
       /** The labels of clusters, by their numbers; null: these. */
       ids: trained.ids,

@@ -2,6 +2,8 @@ import {
   csvTable,
   type LabelColumn,
   type LabelTableWriter,
+  MAP_COLUMNS,
+  mapColumns,
   nameOfRows,
   parquetTable,
   rounded,
@@ -41,6 +43,7 @@ export function labelColumns(
   outliers: number | null,
   ids: readonly number[] | null = null,
   called: readonly (Name | null)[] = [],
+  hasMap = false,
 ) {
   const isNamed = called.some((one) => one && one.namedBy !== 'number');
   const names: LabelColumn[] = [
@@ -49,9 +52,10 @@ export function labelColumns(
     ...(['confidence', 'distance', 'outlier_score'] as const),
   ];
   if (outliers !== null) names.push('cluster_or_outlier');
+  if (hasMap) names.push(...MAP_COLUMNS);
   return {
     names,
-    of({ labels, confidence, distance, outliers: flags }: Omit<RowSlice, 'start'>) {
+    of({ labels, confidence, distance, map, outliers: flags }: Omit<RowSlice, 'start'>) {
       // Rows that were set apart are far from all clusters.
       const score = Float64Array.from(labels, (label, i) =>
         flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
@@ -63,6 +67,7 @@ export function labelColumns(
         ...(outliers !== null && {
           cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
         }),
+        ...(map && mapColumns(map)),
       };
     },
   };
@@ -90,7 +95,7 @@ export async function writeLabelFiles(
   { quantiles, rows, ids, hasOutliers, called, shown, warn }: LabelFilesInput,
 ): Promise<Map<number, string>> {
   const { outliers, labelsParquet } = config;
-  const columns = labelColumns(quantiles, outliers, ids, called);
+  const columns = labelColumns(quantiles, outliers, ids, called, true);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);
@@ -106,7 +111,7 @@ export async function writeLabelFiles(
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, names !== null));
-    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, ids })) {
+    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, hasMap: true, ids })) {
       const ids = names && (await names.next(slice.labels.length));
       for (const [i, name] of ids?.entries() ?? []) {
         counter?.add(name);

@@ -21,9 +21,11 @@ import {
   type PartsIndex,
   partName,
   rowFiles,
+  rowShape,
   rowsIn,
   SEEN,
 } from '../../data/saved/row-parts.ts';
+import { elementCount } from '../../model/arrays.ts';
 import { isUnchanged, renumberLabels } from '../../model/state.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
@@ -36,6 +38,9 @@ import type { RunDirectory } from './run-directory.ts';
  * What there is of each row in parts that workers write, `--labels-out shards`. Until all rows are labelled, parts lie in a folder of `labels`
  * whose name says what they were labelled by, each with the other results of its rows: a run that was killed goes on from them.
  */
+
+/** Columns of rows without that of outliers. */
+const MOST_WITHOUT_OUTLIERS = rowFiles({ map: true, outliers: false }).length;
 
 /** Lets workers see the folder that they write to. UserError if one does not. */
 export async function showFolder({
@@ -87,14 +92,16 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
     read(from, to, hashes) {
       const files: Record<string, { file: string; sha256: string }> = {};
       const tensors: Tensors = {};
-      for (const [i, [tensor, column, dtype]] of rowFiles(hashes.length / SHA256_BYTES).entries()) {
+      const columns = rowFiles({ map: true, outliers: hashes.length / SHA256_BYTES > MOST_WITHOUT_OUTLIERS });
+      for (const [i, [tensor, column, dtype]] of columns.entries()) {
         const file = partName(column, from, to);
         const bytes = readWhole(placeOf(file), MAX_MESSAGE, { within: out.path });
         const hash = createHash('sha256').update(bytes).digest();
         if (!hash.equals(hashes.subarray(i * SHA256_BYTES, (i + 1) * SHA256_BYTES)))
           throw new UserError(`${placeOf(file)} is not as it was written`);
         files[column.replace('.npy', '')] = { file, sha256: hash.toString('hex') };
-        tensors[tensor] = nd(rowsIn(bytes, dtype, to - from) as Int32Array);
+        const shape = rowShape(column, to - from);
+        tensors[tensor] = nd(rowsIn(bytes, dtype, elementCount(shape)) as Int32Array, ...shape);
       }
       parts.set(from, { from, to, ...files } as PartsIndex['parts'][number]);
       return tensors;

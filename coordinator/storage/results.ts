@@ -1,10 +1,11 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedBounds } from '../../data/outlier-bounds.ts';
-import { CENTRES, QUANTILES } from '../../data/saved/row-files.ts';
+import { CENTRES, MAP_AXES, MAP_UNITS, QUANTILES } from '../../data/saved/row-files.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import type { Densities } from '../../model/gaussian/estep.ts';
+import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -143,6 +144,23 @@ export async function writeCentres(
 ): Promise<void> {
   await out.npy(CENTRES, '<f8', [k, values.length / k], Float64Array.from(values));
   await out.npy(QUANTILES, '<f8', [k, quantiles.length / k], Float64Array.from(quantiles));
+}
+
+/** Writes the net that places rows on the map. */
+export async function writeMap(
+  { dim, axes, shift, units, places }: MapNet,
+  out: RunDirectory,
+): Promise<void> {
+  const p = shift.length;
+  await out.npy(MAP_AXES, '<f8', [dim + 1, p], Float64Array.of(...axes, ...shift));
+  const m = places.length / 2;
+  if (!m) return;
+  const table = new Float64Array(m * (p + 2));
+  for (let i = 0; i < m; i++) {
+    table.set(units.subarray(i * p, (i + 1) * p), i * (p + 2));
+    table.set(places.subarray(2 * i, 2 * i + 2), i * (p + 2) + p);
+  }
+  await out.npy(MAP_UNITS, '<f8', [m, p + 2], table);
 }
 
 interface SavedLayer {

@@ -20,6 +20,7 @@ export const RUN_FILES = [
   'labels.parquet',
   'confidences.npy',
   'distances.npy',
+  'map.npy',
   'responsibilities.npy',
   'outliers.npy',
   'copies.npy',

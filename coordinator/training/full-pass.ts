@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES, LABELS } from '../../data/saved/row-parts.ts';
+import { CONFIDENCES, DISTANCES, LABELS, MAP, rowShape } from '../../data/saved/row-parts.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import {
@@ -44,6 +44,7 @@ const SOFT_BYTES = 16 << 20;
 const ROW_COLUMNS = [
   ['confidence', CONFIDENCES],
   ['distance', DISTANCES],
+  ['map', MAP],
 ] as const;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
@@ -135,7 +136,7 @@ export class OutliersAlone extends Error {
  * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
  * numbered by size, and the files get their names. OutliersAlone instead if that has to be done again without some of the output
  * units. `below`: of the sample that training ended with. `byMixture`: of the workers' classifiers. `far`: how many rows that no cluster explains are kept for `review`; if that does
- * not find the labels good, they are not written, and the result is null. `ids`: of clusters that keep their numbers, and are written as these.
+ * not find the labels good, they are not written, and the result is null. `map`: rows are placed on the workers' map too. `ids`: of clusters that keep their numbers, and are written as these.
  * `parts`: where workers write what there is of each row, given what is new with all that labels depend on; else it goes to `out`.
  */
 export async function labelAllRows(
@@ -153,6 +154,7 @@ export async function labelAllRows(
     below = 1,
     far = 0,
     byMixture = false,
+    map = false,
     ids,
     parts: partsOf,
     review,
@@ -160,6 +162,7 @@ export async function labelAllRows(
     below?: number;
     far?: number;
     byMixture?: boolean;
+    map?: boolean;
     ids?: readonly number[];
     parts?: (key: string) => LabelParts;
     review?: (found: Reviewed) => Promise<boolean>;
@@ -179,7 +182,12 @@ export async function labelAllRows(
     partsOf ? { pieces: () => NO_FILE } : out,
     layout,
     k,
-    { soft, outliers: transform?.fences != null, d: likelihood.name === 'gaussian' ? transform.dim : null },
+    {
+      soft,
+      map,
+      outliers: transform?.fences != null,
+      d: likelihood.name === 'gaussian' ? transform.dim : null,
+    },
     (labels, start) => {
       for (const label of labels) counts[label]++;
       counter?.add(labels, truth!.subarray(start, start + labels.length));
@@ -205,6 +213,7 @@ export async function labelAllRows(
     silhouette,
     far,
     byMixture,
+    ...(map && { map }),
   };
   const key = partsOf && keyOf(task, layout, dispatcher.state);
   const parts = key ? partsOf(key) : undefined;
@@ -342,7 +351,7 @@ function rowAt(blocks: { start: number; count: number }[]): (place: number) => n
 }
 
 /**
- * Writes a unit's labels, largest responsibilities and distances, all responsibilities if `soft`, and which rows are `outliers`, to
+ * Writes a unit's labels, largest responsibilities, distances and places on the map, all responsibilities if `soft`, and which rows are `outliers`, to
  * their places; none of it stays in memory. Clusters get their numbers in the files once all rows are counted. `each` gets the
  * labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
  */
@@ -350,15 +359,15 @@ function labelWriter(
   out: Output,
   layout: Layout,
   k: number,
-  { soft, outliers, d }: { soft: boolean; outliers: boolean; d: number | null },
+  { soft, map, outliers, d }: { soft: boolean; map: boolean; outliers: boolean; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const labels = out.pieces(LABELS, '<i4', [layout.rows]);
   let unexplained = 0;
-  const columns = ROW_COLUMNS.map(([tensor, name]) => ({
-    tensor,
-    file: out.pieces(name, '<f4', [layout.rows]),
-  }));
+  const columns = ROW_COLUMNS.filter(([tensor]) => tensor !== 'map' || map).map(([tensor, name]) => {
+    const shape = rowShape(name, layout.rows);
+    return { tensor, width: shape[1] ?? 1, file: out.pieces(name, '<f4', shape) };
+  });
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
   const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
   return {
@@ -379,8 +388,8 @@ function labelWriter(
       for (const { start, count } of blocks) {
         const own = all.subarray(at, at + count);
         labels.write(own, start);
-        for (const { tensor, file } of columns)
-          file.write(take(part, tensor, 'float32').subarray(at, at + count), start);
+        for (const { tensor, width, file } of columns)
+          file.write(take(part, tensor, 'float32').subarray(at * width, (at + count) * width), start * width);
         if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
         flags?.write(take(part, 'outliers', 'uint8').subarray(at, at + count), start);
         each(own, start);

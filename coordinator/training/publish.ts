@@ -4,12 +4,14 @@ import { concat } from '../../model/arrays.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
+import type { MapNet } from '../../model/graph/map-net.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { type Net, netWidths } from '../../model/nets/net.ts';
 import type { Copies, State } from '../../model/state.ts';
 import { WIDEST_PHI } from '../../model/statistics.ts';
+import { mapTensors } from '../../proto/map.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
 import type { RunConfig } from '../config.ts';
@@ -91,6 +93,10 @@ export function publishCentres(
 ): void {
   dispatcher.publish(name, { rows: nd(values, k, values.length / k) });
 }
+
+/** The net that places rows on the map. */
+export const publishMap = ({ dispatcher }: Pick<Run, 'dispatcher'>, net: MapNet): void =>
+  dispatcher.publish('map', mapTensors(net));
 
 export function publishSubs({ dispatcher }: Run, subs: Net): void {
   const { weights, moments } = netStates(subs);

@@ -7,11 +7,21 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 /** Tables of labels, a row for each row of the data: CSV (RFC 4180) and Parquet, written slice by slice. */
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
-const NUMBER_COLUMNS = ['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'] as const;
+const NUMBER_COLUMNS = [
+  ...['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier', 'map_x', 'map_y'],
+] as const;
 /** What clusters are called. Not `name`, by which many tables name their rows. */
 const NAMES = 'cluster_name';
 type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 export type LabelColumn = NumberColumn | typeof NAMES;
+
+/** The columns of places on the map, which come last. */
+export const MAP_COLUMNS = ['map_x', 'map_y'] as const;
+/** They of places, two numbers a row. */
+export const mapColumns = (places: Float32Array) => ({
+  map_x: places.filter((_, i) => i % 2 === 0),
+  map_y: places.filter((_, i) => i % 2 === 1),
+});
 
 /** Consecutive rows from row `start` on. */
 export interface LabelRows {
@@ -115,8 +125,9 @@ function textBuffer(sink: ByteSink) {
   };
   /** Rounded to six decimals, without zeros at the end. */
   const decimal = (value: number) => {
-    const scaled = Math.round(value * 1e6);
-    if (!Number.isSafeInteger(scaled) || scaled < 0) return text(String(value));
+    const scaled = Math.round(Math.abs(value) * 1e6);
+    if (!Number.isSafeInteger(scaled)) return text(String(value));
+    if (value < 0 && scaled > 0) byte(MINUS);
     const whole = Math.floor(scaled / 1e6);
     integer(whole);
     let part = scaled - whole * 1e6;

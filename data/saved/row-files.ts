@@ -4,9 +4,10 @@ import { readFully, readWhole } from '../../base/files.ts';
 import { MOST_LIST_BYTES } from '../../base/limits.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { type Centres, centreWidth, QUANTILE_STEPS } from '../../model/description/distances.ts';
+import type { MapNet } from '../../model/graph/map-net.ts';
 import { decode } from '../arrays/dtype.ts';
 import { type ArrayFile, openNpy } from '../npy.ts';
-import { CONFIDENCES, DISTANCES, LABELS, OUTLIERS } from './row-parts.ts';
+import { CONFIDENCES, DISTANCES, LABELS, MAP, OUTLIERS } from './row-parts.ts';
 import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
 /** What there is of each row in whole files, and what else a run says of its rows. */
@@ -20,6 +21,8 @@ export interface RowSlice {
   labels: Int32Array;
   confidence: Float32Array;
   distance: Float32Array;
+  /** Places on the map, two numbers each. */
+  map: Float32Array | null;
   /** 1 for rows that were set apart; null where none were. */
   outliers: Uint8Array | null;
 }
@@ -28,7 +31,7 @@ export interface RowSlice {
 export async function* rowSlices(
   run: string,
   rows: number,
-  { hasOutliers, ids }: { hasOutliers: boolean; ids?: readonly number[] },
+  { hasOutliers, hasMap = false, ids }: { hasOutliers: boolean; hasMap?: boolean; ids?: readonly number[] },
 ): AsyncGenerator<RowSlice> {
   const numberOf = numberOfLabel(ids);
   const files: ArrayFile[] = [];
@@ -41,6 +44,7 @@ export async function* rowSlices(
     const labels = open(LABELS);
     const confidence = open(CONFIDENCES);
     const distance = open(DISTANCES);
+    const map = hasMap ? open(MAP) : null;
     const outliers = hasOutliers ? open(OUTLIERS) : null;
     for (let start = 0; start < rows; start += SLICE_ROWS) {
       await yieldToEventLoop();
@@ -50,6 +54,7 @@ export async function* rowSlices(
         labels: Int32Array.from(readAt(labels, start, count), numberOf),
         confidence: Float32Array.from(readAt(confidence, start, count)),
         distance: Float32Array.from(readAt(distance, start, count)),
+        map: map && Float32Array.from(readAt(map, 2 * start, 2 * count)),
         outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
       };
     }
@@ -123,6 +128,26 @@ export function readSavedCentres(
   return {
     centres: { k, d, covariance, values: Float32Array.from(centres.data) },
     quantiles: Float32Array.from(data),
+  };
+}
+
+/** What places rows on the map, float64, whose values are float32: the axes with the shift below them [D+1,P], and the units with their places [M,P+2]. */
+export const [MAP_AXES, MAP_UNITS] = ['model/map-axes.npy', 'model/map-units.npy'];
+
+/** The net of the map of a finished run; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
+export function readSavedMap(files: RunFiles, dim: number): MapNet | null {
+  if (!files.has(MAP_AXES)) return null;
+  const { shape, data } = finiteArray(files, MAP_AXES, [dim + 1, -1]);
+  const p = shape[1];
+  if (!p) throw files.damaged(MAP_AXES, 'it has no axes');
+  const table = files.has(MAP_UNITS) ? finiteArray(files, MAP_UNITS, [-1, p + 2]).data : new Float64Array(0);
+  const m = table.length / (p + 2);
+  return {
+    dim,
+    axes: Float32Array.from(data.subarray(0, dim * p)),
+    shift: Float32Array.from(data.subarray(dim * p)),
+    units: Float32Array.from({ length: m * p }, (_, at) => table[Math.floor(at / p) * (p + 2) + (at % p)]),
+    places: Float32Array.from({ length: 2 * m }, (_, at) => table[(at >> 1) * (p + 2) + p + (at & 1)]),
   };
 }
 

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { decode, type NumericArray, parseDtype } from '../arrays/dtype.ts';
 import type { WritableDtype } from '../npy.ts';
 
-/** What a run says of each row, in .npy files of one number a row. */
+/** What a run says of each row, in .npy files of one number a row, or two. */
 
 /** The cluster. */
 export const LABELS = 'labels.npy';
@@ -10,6 +10,8 @@ export const LABELS = 'labels.npy';
 export const CONFIDENCES = 'confidences.npy';
 /** From the centre of the row's cluster. */
 export const DISTANCES = 'distances.npy';
+/** Where it is on the map: two numbers. */
+export const MAP = 'map.npy';
 export const OUTLIERS = 'outliers.npy';
 
 /** What there is of each row in parts, each of consecutive rows: a file for each part and column. */
@@ -26,11 +28,16 @@ const COLUMNS = [
   ['labels', LABELS, '<i4'],
   ['confidence', CONFIDENCES, '<f4'],
   ['distance', DISTANCES, '<f4'],
+  ['map', MAP, '<f4'],
   ['outliers', OUTLIERS, '|b1'],
 ] as const satisfies readonly (readonly [string, string, WritableDtype])[];
 
-/** So many columns, in the order of their hashes: the last one is of runs with outliers. */
-export const rowFiles = (count: number) => COLUMNS.slice(0, count);
+/** Those columns that there are, in the order of their hashes: runs of earlier versions have no map, and only some have outliers. */
+export const rowFiles = (has: { map: boolean; outliers: boolean }) =>
+  COLUMNS.filter(([name]) => (name !== 'map' || has.map) && (name !== 'outliers' || has.outliers));
+
+/** The shape of a column with so many rows. */
+export const rowShape = (file: string, rows: number): number[] => (file === MAP ? [rows, 2] : [rows]);
 
 const DIGITS = 12;
 const place = (row: number) => String(row).padStart(DIGITS, '0');
@@ -39,10 +46,10 @@ const place = (row: number) => String(row).padStart(DIGITS, '0');
 export const partName = (column: string, from: number, to: number): string =>
   `${column.replace(/\.npy$/, '')}-${place(from)}-${place(to)}.npy`;
 
-/** The numbers of a part of so many rows, given its whole file. */
-export function rowsIn(bytes: Uint8Array, descr: WritableDtype, rows: number): NumericArray {
+/** The last numbers of a whole file, so many. */
+export function rowsIn(bytes: Uint8Array, descr: WritableDtype, count: number): NumericArray {
   const dtype = parseDtype(descr);
-  return decode(bytes.slice(bytes.length - rows * dtype.size), dtype);
+  return decode(bytes.slice(bytes.length - count * dtype.size), dtype);
 }
 
 const row = z.int().check(z.nonnegative());
@@ -55,7 +62,8 @@ export const partsIndex = z.object({
   parts: z.array(
     z.object({
       ...{ from: row, to: row },
-      ...{ labels: partFile, confidences: partFile, distances: partFile, outliers: z.optional(partFile) },
+      ...{ labels: partFile, confidences: partFile, distances: partFile },
+      ...{ map: z.optional(partFile), outliers: z.optional(partFile) },
     }),
   ),
 });

@@ -1,12 +1,9 @@
-import { roughLeadingEigen } from '../principal-axes.ts';
 import { generator } from '../random.ts';
-import { degrees, directedWeights, type Graph, symmetrized } from './weights.ts';
+import { directedWeights, type Graph, symmetrized } from './weights.ts';
 
 /** A map of rows: two coordinates for each, by which rows that are near each other stay so. */
 
 const NEIGHBOURS = 15;
-/** Steps in which rows of the start move towards their neighbours. */
-const SMOOTHINGS = 50;
 /** The larger standard deviation of the start, in units in which neighbours settle about 1 apart. */
 const START_SPREAD = 5;
 const EPOCHS = 150;
@@ -15,32 +12,44 @@ const PUSHES = 5;
 /** The longest step along an axis. */
 const LONGEST = 4;
 
-/** Rows on a map at most, and pairs of their numbers that are compared: together about a second. */
+/** Rows whose neighbours are looked for, and pairs of their numbers that are compared: together about half a second. */
 const MOST_ROWS = 2_500;
 const MOST_COMPARED = 5e8;
+/** Rows whose neighbours are found without yielding. */
+const ROWS_AT_ONCE = 32;
 
-/** How many rows of `dim` numbers fit on a map. */
+/** Rows of `dim` numbers whose neighbours are found quickly. */
 export const rowsOnMap = (dim: number) => Math.min(MOST_ROWS, Math.floor(Math.sqrt(MOST_COMPARED / dim)));
 
 /**
- * Places rows [n,dim] in the plane: [n,2], the same for the same rows. UMAP's graph and objective (McInnes, Healy & Melville 2018) with
- * the similarity 1/(1 + d²), by its sampled gradient descent. It starts from the leading axes of rows smoothed over the graph, which
- * are close to the graph Laplacian's eigenvectors, and, unlike these, are different for parts without an edge between them.
- * O(n²·dim): for `rowsOnMap` of them.
+ * Places rows in the plane: [n,2], the same for the same rows. UMAP's graph and objective (McInnes, Healy & Melville 2018) with the
+ * similarity 1/(1 + d²), by its sampled gradient descent from the leading two axes. O(n²·dim): for `rowsOnMap` of them. In steps that each take
+ * a few milliseconds.
+ *
+ * @param rows [n,dim], along principal axes, the leading ones first
  */
-export function mapOf(rows: Float32Array, dim: number): Float64Array {
+export function* mapOf(rows: Float32Array, dim: number): Generator<void, Float64Array> {
   const n = rows.length / dim;
   const k = Math.min(NEIGHBOURS, n - 1);
-  if (k < 1) return new Float64Array(2 * n);
-  const { index, distance } = nearestRows(rows, dim, k);
-  const graph = symmetrized(index, directedWeights(distance, k), k);
-  const places = leadingPlane(smoothed(rows, dim, graph), dim);
-  settle(places, graph);
+  const places = leadingPlane(rows, dim);
+  if (k < 1) return places;
+  const { index, distance } = yield* findNearest(rows, dim, k);
+  yield* settle(places, symmetrized(index, directedWeights(distance, k), k));
   return places;
 }
 
 /** The `k` nearest other rows of each, nearest first: [n,k]. */
-export function nearestRows(rows: Float32Array, dim: number, k: number) {
+export const nearestRows = (rows: Float32Array, dim: number, k: number) => atOnce(findNearest(rows, dim, k));
+
+/** What a computation in steps returns, without a pause. */
+export function atOnce<R>(steps: Generator<void, R>): R {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+function* findNearest(rows: Float32Array, dim: number, k: number) {
   const n = rows.length / dim;
   const index = new Int32Array(n * k);
   const distance = new Float32Array(n * k).fill(Infinity);
@@ -54,72 +63,38 @@ export function nearestRows(rows: Float32Array, dim: number, k: number) {
     distance[at] = squared;
     index[at] = j;
   };
-  for (let i = 0; i < n; i++)
+  for (let i = 0; i < n; i++) {
+    if (i % ROWS_AT_ONCE === 0) yield;
     for (let j = i + 1; j < n; j++) {
       let squared = 0;
       for (let p = i * dim, q = j * dim; p < (i + 1) * dim; p++, q++) squared += (rows[p] - rows[q]) ** 2;
       place(i, j, squared);
       place(j, i, squared);
     }
+  }
   return { index, distance: distance.map(Math.sqrt) };
 }
 
-/** Rows that have moved towards the mean of their neighbours, again and again. */
-function smoothed(rows: Float32Array, dim: number, graph: Graph): Float64Array {
-  const { starts, index, weight } = graph;
-  const degree = degrees(graph);
-  let from = Float64Array.from(rows);
-  let to = new Float64Array(rows.length);
-  for (let step = 0; step < SMOOTHINGS; step++) {
-    for (let i = 0; i < degree.length; i++) {
-      const own = to.subarray(i * dim, (i + 1) * dim);
-      for (let d = 0; d < dim; d++) own[d] = from[i * dim + d] / 2;
-      for (let e = starts[i]; e < starts[i + 1]; e++) {
-        const by = weight[e] / (2 * degree[i]);
-        for (let d = 0, p = index[e] * dim; d < dim; d++, p++) own[d] += by * from[p];
-      }
-    }
-    [from, to] = [to, from];
-  }
-  return from;
-}
-
-/** Rows projected onto their two leading axes: [n,2]. */
-function leadingPlane(rows: Float64Array, dim: number): Float64Array {
+/** The first two numbers of rows, about their mean and in the units of the map: [n,2]. */
+function leadingPlane(rows: Float32Array, dim: number): Float64Array {
   const n = rows.length / dim;
-  const mean = new Float64Array(dim);
-  for (let p = 0; p < rows.length; p++) mean[p % dim] += rows[p] / n;
-  const centred = rows.map((value, p) => value - mean[p % dim]);
-  const axes = Math.min(2, dim, n);
   const places = new Float64Array(2 * n);
-  // XᵀX and XXᵀ have the same leading eigenvalues: the smaller one is decomposed.
-  const isWide = dim > n;
-  const size = isWide ? n : dim;
-  const products = new Float64Array(size * size);
-  for (let a = 0; a < size; a++)
-    for (let b = 0; b <= a; b++) {
-      let sum = 0;
-      if (isWide) for (let d = 0; d < dim; d++) sum += centred[a * dim + d] * centred[b * dim + d];
-      else for (let o = 0; o < centred.length; o += dim) sum += centred[o + a] * centred[o + b];
-      products[a * size + b] = products[b * size + a] = sum / n;
-    }
-  const { values, vectors } = roughLeadingEigen(products, size, axes, 1e-6);
-  if (!(values[0] > 0)) return places;
-  const by = START_SPREAD / Math.sqrt(values[0]);
-  for (let axis = 0; axis < axes; axis++) {
-    const vector = vectors.subarray(axis * size, (axis + 1) * size);
-    const length = Math.sqrt(Math.max(0, values[axis]) * n);
+  let largest = 0;
+  for (let axis = 0; axis < Math.min(2, dim); axis++) {
+    let [mean, squares] = [0, 0];
+    for (let i = 0; i < n; i++) mean += rows[i * dim + axis] / n;
     for (let i = 0; i < n; i++) {
-      let along = isWide ? length * vector[i] : 0;
-      if (!isWide) for (let d = 0; d < dim; d++) along += centred[i * dim + d] * vector[d];
-      places[2 * i + axis] = by * along;
+      places[2 * i + axis] = rows[i * dim + axis] - mean;
+      squares += places[2 * i + axis] ** 2 / n;
     }
+    largest = Math.max(largest, squares);
   }
-  return places;
+  const by = largest > 0 ? START_SPREAD / Math.sqrt(largest) : 0;
+  return places.map((value) => by * value);
 }
 
 /** Moves the places of rows until neighbours are near each other and others are apart. */
-function settle(places: Float64Array, { starts, index, weight }: Graph): void {
+function* settle(places: Float64Array, { starts, index, weight }: Graph): Generator<void> {
   const n = starts.length - 1;
   const { uint32 } = generator(0n, 'map');
   const heaviest = weight.reduce((a, b) => Math.max(a, b), 0);
@@ -128,6 +103,7 @@ function settle(places: Float64Array, { starts, index, weight }: Graph): void {
   const next = every.slice();
   const bounded = (step: number) => Math.max(-LONGEST, Math.min(LONGEST, step));
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    yield;
     const rate = 1 - (epoch - 1) / EPOCHS;
     for (let i = 0; i < n; i++)
       for (let e = starts[i]; e < starts[i + 1]; e++) {

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted, SHA256_BYTES, WriteError } from '../../base/files.ts';
 import { createNpy } from '../../data/npy.ts';
-import { partName, rowFiles } from '../../data/saved/row-parts.ts';
+import { partName, rowFiles, rowShape } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
   type Candidate,
@@ -16,10 +16,12 @@ import {
 } from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
+import { mapFrom } from '../../proto/map.ts';
 import { must } from '../../proto/shapes.ts';
 import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
 import { labelDtype, type Nd, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import { transformFrom } from '../../proto/transform.ts';
+import { loadMap } from '../compute/map.ts';
 import { clusterOutputs } from '../compute/mlp.ts';
 import type { TaskFunction } from '../context.ts';
 import { sampledRows } from '../context.ts';
@@ -29,7 +31,7 @@ import { LocalTrouble } from '../trouble.ts';
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
  * distance from the centre of its cluster, hard float64 statistics of each cluster, and sums by column of its raw rows; the
- * responsibilities if requested, and some rows with their labels for the silhouette. With bounds also which rows are outliers,
+ * responsibilities if requested, the places on a map if requested, and some rows with their labels for the silhouette. With bounds also which rows are outliers,
  * 1 or 0: they have labels, but do not count in the statistics. Of each cluster also the rows nearest to its centre and those
  * nearest to another cluster, by their places in the unit. With `far` also so many of the rows that no cluster explains, those of the
  * least priorities, and how many there are in all. With `parts` what there is of each row goes to files, of which the hashes are returned.
@@ -51,6 +53,8 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const centres = { k, d: dim, covariance, values: take(states.get('cluster-centres'), 'rows', 'float32') };
   const confidence = new Float32Array(total);
   const distance = new Float32Array(total);
+  const map = task.map ? loadMap(backend, mapFrom(states.get('map'))) : null;
+  const places = new Float32Array(map ? 2 * total : 0);
   const columns = new Float64Array((k + 1) * context.dim);
   const shown = shownRows(k);
   const bounds =
@@ -83,6 +87,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       confidence[at + i] = r[i * k + label];
       if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
     }
+    if (map) places.set(await map.place(scaled), 2 * at);
     const fromBounds = bounds && distancesFrom(bounds, rows, z);
     let first = 0;
     for (const block of batch) {
@@ -98,11 +103,13 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     backend.free(scaled, ...layers);
     at += first;
   }
+  map?.free();
   const T = statistics.read();
   const rows = {
     labels: nd(labels),
     confidence: nd(confidence),
     distance: nd(distance),
+    ...(map && { map: nd(places, total, 2) }),
     ...(flags && { outliers: nd(flags) }),
   };
   if (task.parts?.gaussian) {
@@ -132,13 +139,13 @@ async function writePart(
   const [first, last] = [blocks[0], blocks.at(-1)!];
   const [from, to] = [first.start, last.start + last.count];
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
-  const columns = rowFiles(Object.keys(rows).length);
+  const columns = rowFiles({ map: 'map' in rows, outliers: 'outliers' in rows });
   const hashes = new Uint8Array(columns.length * SHA256_BYTES);
   try {
     if (attempted(place, 'written', () => realpathSync(place)) !== place)
       throw new LocalTrouble(`${place} is a link, and nothing is written through links`);
     for (const [i, [name, column, dtype]] of columns.entries()) {
-      const file = createNpy(join(place, partName(column, from, to)), dtype, [to - from]);
+      const file = createNpy(join(place, partName(column, from, to)), dtype, rowShape(column, to - from));
       file.write(rows[name].data, 0);
       hashes.set(Buffer.from(await file.sha256(), 'hex'), i * SHA256_BYTES);
       file.finish();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mapOf } from '../../../model/graph/map.ts';
+import { atOnce } from '../../../model/graph/map.ts';
+import { mapNetOf, placesOnMap } from '../../../model/graph/map-net.ts';
 import { generator } from '../../../model/random.ts';
 
 /** `each` rows around each of `centres`, in turn. */
@@ -12,8 +13,11 @@ function blobs(centres: number[][], each: number, sd = 1): Float32Array {
   return Float32Array.from(rows);
 }
 
+/** Where the net of these rows places them. */
+const mapOf = (rows: Float32Array, dim: number) => placesOnMap(atOnce(mapNetOf(rows, dim)), rows);
+
 /** The share of rows whose nearest one on the map is of the same blob. */
-function kept(map: Float64Array, count: number): number {
+function kept(map: ArrayLike<number>, count: number): number {
   const n = map.length / 2;
   let same = 0;
   for (let i = 0; i < n; i++) {

@@ -1,0 +1,50 @@
+import { rowsAt } from '../data/rows-at.ts';
+import { readSavedMap } from '../data/saved/row-files.ts';
+import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
+import type { Source } from '../data/source.ts';
+import type { Transform } from '../data/transform.ts';
+import { LAID_OUT, type MapNet } from '../model/graph/map-net.ts';
+import { generator, type Seed } from '../model/random.ts';
+import type { RunContext, Update } from './run-state.ts';
+
+/** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
+
+/** Numbers that are read at most. */
+const MOST_READ = 1 << 23;
+
+type MapContext = Pick<RunContext, 'config' | 'trainer' | 'update'>;
+
+/** Begins to lay out rows of `source`. Whoever needs the net gets the error if that fails. */
+export function startMap(
+  { config, trainer }: MapContext,
+  source: Source,
+  transform: Transform,
+  before?: { net: MapNet; transform: Transform },
+): Promise<MapNet> {
+  const net = rowsAt(source, strata(source, config.seed)).then((rows) =>
+    trainer.mapNet(transform, rows, before),
+  );
+  net.catch(() => {});
+  return net;
+}
+
+/** The numbers of rows, ascending: one by chance of each of as many equal parts. */
+function strata({ rows, dim }: Source, seed: Seed): number[] {
+  const count = Math.min(rows, LAID_OUT, Math.max(1, Math.floor(MOST_READ / dim)));
+  const { uniform } = generator(seed, 'map-rows');
+  return Array.from({ length: count }, (_, i) => {
+    const [from, to] = [i, i + 1].map((at) => Math.floor((at * rows) / count));
+    return from + Math.floor(uniform() * (to - from));
+  });
+}
+
+/**
+ * The net of the run that is updated, so that rows keep their places; after another transform one that has learned them. A run of an
+ * earlier version has none: its sample is laid out.
+ */
+export function updatedMap(context: MapContext, { sample, transform: old }: Update, transform: Transform) {
+  const { run, refit } = context.update!;
+  const net = readSavedMap(runFiles(run, recordedHashes(run)), old.dim);
+  if (!net) return startMap(context, sample, transform);
+  return refit ? startMap(context, sample, transform, { net, transform: old }) : Promise.resolve(net);
+}

@@ -1,0 +1,266 @@
+import { product } from '../nets/net.ts';
+import { columnSketch, roughLeadingEigen, sketched, unsketched } from '../principal-axes.ts';
+import { mapOf } from './map.ts';
+
+/**
+ * A net that places any row on a map: it has learned where a sample of them was laid out. Of a row's coordinates along the sample's principal
+ * axes, a layer of units, one at each of some laid-out rows, gives −½ of the squared distance in widths of a unit, but for what softmax
+ * takes away; after it, a row's place is the mean of those of the units. In two dimensions or fewer, coordinates are the places.
+ */
+export interface MapNet {
+  /** D numbers of a row. */
+  readonly dim: number;
+  /** [D,P] and [P]: coordinates of a row are row·axes + shift, in widths of a unit. */
+  readonly axes: Float32Array;
+  readonly shift: Float32Array;
+  /** [M,P]: coordinates of the units; none of a net whose places are the coordinates. */
+  readonly units: Float32Array;
+  /** [M,2] */
+  readonly places: Float32Array;
+}
+
+/** Units at most: each row is compared to all of them. */
+const MOST_UNITS = 1_024;
+/** Axes along which neighbours are looked for: beyond, there is mostly noise, and rows that are the neighbours of nearly all. */
+const LAYOUT_AXES = 50;
+/** Axes of the net. */
+const NET_AXES = 32;
+/** Columns of which principal axes are found as they are; more are sketched. */
+const MOST_COLUMNS = 512;
+/** Rows at most: their neighbours are found by comparing all pairs. */
+export const LAID_OUT = 2_000;
+/** Fewer different rows than these have no layout. */
+const FEWEST_ROWS = 4;
+/** Units that share a place: 1/Σw² of a unit's weights on the others, in the median. */
+const SHARING = 2;
+/** Units by which that is measured. */
+const MOST_PROBES = 256;
+/** Widths that are tried, in distances of a unit from the nearest other one, and how often their range is halved. */
+const [NARROWEST, WIDEST, HALVINGS] = [0.02, 2, 16];
+
+/**
+ * The net of a sample of rows [n,dim], which are laid out, in steps of a few milliseconds. O(n²): for `LAID_OUT` of them. `known`: the places
+ * that they have already [n,2].
+ */
+export function* mapNetOf(rows: Float32Array, dim: number, known?: Float32Array): Generator<void, MapNet> {
+  if (dim <= 2 && !known) return planeOf(identity(dim), new Float64Array(dim), dim);
+  const { axes, shift, count } = yield* principalAxes(rows, dim);
+  const coordinates = along(rows, dim, axes, shift, count);
+  yield;
+  const net = Math.min(count, NET_AXES);
+  const units = spreadRows(coordinates, count, net);
+  if (units.length < FEWEST_ROWS) return planeOf(axes, shift, dim, count);
+  const places = known ?? Float32Array.from(yield* mapOf(coordinates, count));
+  const own = Float64Array.from(
+    { length: units.length * net },
+    (_, p) => coordinates[units[Math.floor(p / net)] * count + (p % net)],
+  );
+  const width = yield* widthOf(own, net);
+  return {
+    dim,
+    axes: Float32Array.from(
+      { length: dim * net },
+      (_, p) => axes[Math.floor(p / net) * count + (p % net)] / width,
+    ),
+    shift: Float32Array.from({ length: net }, (_, p) => shift[p] / width),
+    units: Float32Array.from(own, (value) => value / width),
+    places: Float32Array.from({ length: 2 * units.length }, (_, p) => places[2 * units[p >> 1] + (p & 1)]),
+  };
+}
+
+const identity = (dim: number) =>
+  Float64Array.from({ length: dim * dim }, (_, p) => Number(p % (dim + 1) === 0));
+
+/** The net whose places are the coordinates along the first two of `count` axes. */
+const planeOf = (axes: Float64Array, shift: Float64Array, dim: number, count = dim): MapNet => {
+  const p = Math.min(2, count);
+  return {
+    dim,
+    axes: Float32Array.from({ length: dim * p }, (_, at) => axes[Math.floor(at / p) * count + (at % p)]),
+    shift: Float32Array.from(shift.subarray(0, p)),
+    units: new Float32Array(0),
+    places: new Float32Array(0),
+  };
+};
+
+/** Principal axes of rows [dim,count], and the shift to their mean. */
+function* principalAxes(rows: Float32Array, dim: number) {
+  const n = rows.length / dim;
+  const sketch = dim > MOST_COLUMNS ? columnSketch(0n, dim, MOST_COLUMNS) : null;
+  const own = sketch ? sketched(sketch, rows) : rows;
+  const d = sketch ? MOST_COLUMNS : dim;
+  const count = Math.min(d, LAYOUT_AXES);
+  const mean = meanOf(own, d);
+  const covariance = new Float64Array(d * d);
+  const row = new Float64Array(d);
+  for (let i = 0; i < n; i++) {
+    if (i % 32 === 0) yield;
+    for (let a = 0; a < d; a++) row[a] = own[i * d + a] - mean[a];
+    for (let a = 0; a < d; a++) {
+      const value = row[a] / n;
+      for (let b = 0, p = a * d; b <= a; b++, p++) covariance[p] += value * row[b];
+    }
+  }
+  for (let a = 0; a < d; a++) for (let b = 0; b < a; b++) covariance[b * d + a] = covariance[a * d + b];
+  const { vectors } = roughLeadingEigen(covariance, d, count, 1e-6);
+  yield;
+  const transposed = Float32Array.from(
+    { length: d * count },
+    (_, p) => vectors[(p % count) * d + Math.floor(p / count)],
+  );
+  const axes = Float64Array.from(sketch ? unsketched(sketch, transposed, count) : transposed);
+  const centre = meanOf(rows, dim);
+  const shift = new Float64Array(count);
+  for (let a = 0; a < dim; a++) for (let p = 0; p < count; p++) shift[p] -= centre[a] * axes[a * count + p];
+  return { axes, shift, count };
+}
+
+function meanOf(rows: Float32Array, dim: number): Float64Array {
+  const n = rows.length / dim;
+  const mean = new Float64Array(dim);
+  for (let p = 0; p < rows.length; p++) mean[p % dim] += rows[p] / n;
+  return mean;
+}
+
+/** Coordinates of rows along `count` axes [dim,count]: [n,count]. */
+function along(
+  rows: Float32Array,
+  dim: number,
+  axes: Float64Array,
+  shift: Float64Array,
+  count: number,
+): Float32Array {
+  const n = rows.length / dim;
+  const out = new Float32Array(n * count);
+  const sums = new Float64Array(count);
+  for (let i = 0; i < n; i++) {
+    sums.set(shift);
+    for (let a = 0, p = 0; a < dim; a++) {
+      const value = rows[i * dim + a];
+      for (let c = 0; c < count; c++, p++) sums[c] += value * axes[p];
+    }
+    out.set(sums, i * count);
+  }
+  return out;
+}
+
+/** The numbers of up to `MOST_UNITS` rows that differ along the first `net` axes, evenly. */
+function spreadRows(rows: Float32Array, dim: number, net: number): number[] {
+  const seen = new Set<string>();
+  const different: number[] = [];
+  for (let i = 0; i * dim < rows.length; i++) {
+    const key = rows.subarray(i * dim, i * dim + net).join();
+    if (!seen.has(key)) different.push(i);
+    seen.add(key);
+  }
+  const count = Math.min(MOST_UNITS, different.length);
+  return Array.from({ length: count }, (_, i) => different[Math.floor((i * different.length) / count)]);
+}
+
+/** The width of units [m,dim], which are all different. */
+function* widthOf(units: Float64Array, dim: number): Generator<void, number> {
+  const m = units.length / dim;
+  const probes = Math.min(m, MOST_PROBES);
+  const squared = new Float64Array(probes * m).fill(Infinity);
+  const nearest = new Float64Array(probes).fill(Infinity);
+  for (let p = 0; p < probes; p++) {
+    if (p % 32 === 0) yield;
+    const i = Math.floor((p * m) / probes);
+    for (let j = 0; j < m; j++) {
+      if (j === i) continue;
+      let sum = 0;
+      for (let a = i * dim, b = j * dim; a < (i + 1) * dim; a++, b++) sum += (units[a] - units[b]) ** 2;
+      squared[p * m + j] = sum;
+      nearest[p] = Math.min(nearest[p], sum);
+    }
+  }
+  const unit = Math.sqrt(medianOf(nearest));
+  let [low, high] = [Math.log(NARROWEST), Math.log(WIDEST)];
+  for (let halving = 0; halving < HALVINGS; halving++) {
+    yield;
+    const middle = (low + high) / 2;
+    const by = 2 * (unit * Math.exp(middle)) ** 2;
+    const shared = nearest.map((least, p) => {
+      let [sum, squares] = [0, 0];
+      for (let at = p * m; at < (p + 1) * m; at++) {
+        const weight = Math.exp((least - squared[at]) / by);
+        sum += weight;
+        squares += weight * weight;
+      }
+      return sum ** 2 / squares;
+    });
+    if (medianOf(shared) < SHARING) low = middle;
+    else high = middle;
+  }
+  return unit * Math.exp(low);
+}
+
+const medianOf = (values: Float64Array) => values.slice().sort()[values.length >> 1];
+
+/** The net for rows y = x/scale, as the other nets get them. */
+export const forNets = (net: MapNet, scale: Float64Array): MapNet => ({
+  ...net,
+  axes: net.axes.map((value, at) => value * scale[Math.floor(at / net.shift.length)]),
+});
+
+/** The places of rows [n,D]: [n,2]. Workers compute the same on their backends (worker/compute/map.ts). */
+export function placesOnMap(net: MapNet, rows: Float32Array): Float32Array {
+  const { dim, axes, shift, units, places } = net;
+  const [n, p] = [rows.length / dim, shift.length];
+  const z = new Float32Array(n * p);
+  product(rows, n, dim, axes, p, shift, false, z);
+  if (!units.length) return planePlaces(z, p);
+  const { weights, bias, low, high } = unitLayer(net);
+  const m = bias.length;
+  const out = new Float32Array(2 * n);
+  const logits = new Float32Array(m);
+  for (let i = 0; i < n; i++) {
+    const own = z.subarray(i * p, (i + 1) * p).map((value, a) => Math.max(low[a], Math.min(high[a], value)));
+    product(own, 1, p, weights, m, bias, false, logits);
+    const most = logits.reduce((a, b) => Math.max(a, b));
+    let [sum, x, y] = [0, 0, 0];
+    for (let j = 0; j < m; j++) {
+      const share = Math.exp(logits[j] - most);
+      sum += share;
+      x += share * places[2 * j];
+      y += share * places[2 * j + 1];
+    }
+    out.set([x / sum, y / sum], 2 * i);
+  }
+  return out;
+}
+
+/** Of one coordinate and 0, or of two. */
+export function planePlaces(z: Float32Array, p: number): Float32Array {
+  const out = new Float32Array((2 * z.length) / p);
+  for (let i = 0; i < out.length / 2; i++)
+    for (let a = 0; a < Math.min(2, p); a++) out[2 * i + a] = z[i * p + a];
+  return out;
+}
+
+/** What the layer of units has: −½ of the squared distances of coordinates z are z·weights + bias, but for −½‖z‖²; z stays between the limits. */
+export function unitLayer({ units, shift }: Pick<MapNet, 'units' | 'shift'>) {
+  const p = shift.length;
+  const m = units.length / p;
+  const weights = new Float32Array(p * m);
+  const bias = new Float32Array(m);
+  const low = new Float32Array(p).fill(Infinity);
+  const high = new Float32Array(p).fill(-Infinity);
+  for (let i = 0; i < m; i++) {
+    let squares = 0;
+    for (let a = 0; a < p; a++) {
+      const value = units[i * p + a];
+      weights[a * m + i] = value;
+      squares += value * value;
+      low[a] = Math.min(low[a], value);
+      high[a] = Math.max(high[a], value);
+    }
+    bias[i] = -squares / 2;
+  }
+  for (let a = 0; a < p; a++) {
+    const margin = (high[a] - low[a]) / 2;
+    low[a] -= margin;
+    high[a] += margin;
+  }
+  return { weights, bias, low, high };
+}
