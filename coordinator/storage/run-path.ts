@@ -34,6 +34,7 @@ export const RUN_FILES = [
   'mixture',
   'checkpoints',
   'stream',
+  'map',
   'report',
 ];
 
