@@ -43,6 +43,7 @@ import { foreignTo, type RunFile, readRunFile } from '../storage/run-file.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';
 import { howRead, openUnchanged } from './rows.ts';
+import { sampledMapOf } from './whole-map.ts';
 
 export interface ReportInputs {
   version: string;
@@ -90,6 +91,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     history,
     view: views?.view ?? null,
     map: views?.map ?? null,
+    whole: done ? await sampledMapOf(path, run, notes) : null,
     exemplars: views?.exemplars ?? null,
     described,
     confusion: counts && crosstab(counts.counts, counts.names, run.ids),
