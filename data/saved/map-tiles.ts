@@ -64,11 +64,12 @@ export interface SavedMap {
 }
 
 /** The tiles of a run, which are made if there are none, or of another map; null of a run without map. UserError if files are damaged, or cannot be written. */
-export async function openMap(of: MappedRun): Promise<SavedMap | null> {
+export async function openMap(of: MappedRun, isToBeMade = true): Promise<SavedMap | null> {
   const files = runFiles(of.run);
   const { rows, k } = of;
   if (!files.has(MAP) || rows > MOST_MAP_ROWS || k > MOST_MAP_CLUSTERS) return null;
-  const index = currentIndex(of, files) ?? (await writeTiles(of, files));
+  const index = currentIndex(of, files) ?? (isToBeMade ? await writeTiles(of, files) : null);
+  if (!index) return null;
   const starts = [0];
   for (const { count } of index.tiles) starts.push(starts.at(-1)! + count * RECORD);
   return {
