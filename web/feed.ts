@@ -30,8 +30,8 @@ export interface Feed {
   described(): Promise<Described | null>;
   /** Of an update, once it is done: those up to it. */
   updates(): Promise<PastUpdate[] | null>;
-  /** The map of all rows, once the run is done; null where there is none. */
-  map(): Promise<MapSource | null>;
+  /** The map of all rows, once the run is done; null where there is none. `later`: it is being made. */
+  map(): Promise<MapSource | 'later' | null>;
   /** Reads the run's facts again. */
   info(): Promise<RunInfo | null>;
 }
@@ -178,19 +178,19 @@ async function fetchJson<T>(path: string): Promise<T> {
 /** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
 const fetched = <T>(path: string): Promise<T | null> => fetchJson<T>(path).catch(() => null);
 
-async function fetchedMap(): Promise<MapSource | null> {
-  const about = await fetched<WholeMap>('api/map');
+async function fetchedMap(): ReturnType<Feed['map']> {
+  const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
+  if (answer?.status !== 200) return answer?.status === 202 ? 'later' : null;
+  const about: WholeMap = await answer.json();
   const bytes = async (path: string) => {
     const response = await fetch(path);
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
   };
-  return (
-    about && {
-      about,
-      density: () => bytes('api/map/density'),
-      tile: (number) => bytes(`api/map/rows?tile=${number}`),
-    }
-  );
+  return {
+    about,
+    density: () => bytes('api/map/density'),
+    tile: (number) => bytes(`api/map/rows?tile=${number}`),
+  };
 }
 
 const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);

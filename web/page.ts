@@ -127,17 +127,15 @@ export function startPage(feed: Feed): void {
   }
 
   async function showMap() {
-    for (let i = 0; i < MAP_TRIES && !whole; i++) {
-      const source = await feed.map();
-      if (source) {
-        whole = wholeMap(highlight, feed.rows, source);
-        showModel();
-        return;
-      }
-      if (store?.run.controls !== true) return;
-      // The report of a run that has just ended makes it.
+    let source = await feed.map();
+    // The report of a run that has just ended makes it.
+    for (let i = 0; i < MAP_TRIES && source === 'later'; i++) {
       await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
+      source = await feed.map();
     }
+    if (!source || source === 'later') return;
+    whole = wholeMap(highlight, feed.rows, source);
+    showModel();
   }
 
   function showDescribed(saved: Described | null) {

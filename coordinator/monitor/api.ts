@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
+import { MAP } from '../../data/saved/map-tiles.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
@@ -166,7 +167,7 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
     // The report makes it, in a process of its own.
     const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
     map ??= await wholeMapOf(run.out, of(), false);
-    return map;
+    return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
   });
   addStream(app, stream);
 }
