@@ -3,16 +3,31 @@ import { join } from 'node:path';
 import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
+import { mapPicture } from '../view/map-picture.ts';
 import { pointsPicture } from '../view/points.ts';
 import { riverPicture } from '../view/river.ts';
+import { inDark } from '../view/svg.ts';
 import { treePicture } from '../view/tree-picture.ts';
 import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
 
-const NAMES = ['clusters', 'map', 'exemplars', 'river', 'dendrogram', 'k', 'losses'] as const;
+const NAMES = [
+  'clusters',
+  'clusters-dark',
+  'map',
+  'exemplars',
+  'river',
+  'dendrogram',
+  'k',
+  'losses',
+] as const;
 /** Of reports of earlier versions, which this one replaces. */
 const EARLIER = ['sizes', 'confusion', 'sub-clusters'] as const;
+/** Pixels a unit of the map with names, for print: 300 an inch where it is 9 inches wide. */
+const PRINT_ZOOM = 3;
+const WHOLE_CAPTION =
+  'All rows on a map (a sample is drawn), and names of clusters. Rows that are near each other in all dimensions are near each other here; distances between far ones mean little.';
 type PictureName = (typeof NAMES)[number];
 
 export type Report = Awaited<ReturnType<typeof drawReport>>;
@@ -31,7 +46,7 @@ export async function drawReport(folder: string, contents: ReportContents, befor
   const drawn: (CaptionedPicture & { pixels: ReturnType<typeof pngOf> })[] = [];
   // PNGs are rendered on other threads while the next picture is composed here.
   for (const picture of picturesOf(contents)) {
-    const pixels = pngOf(picture.svg);
+    const pixels = pngOf(picture.svg, picture.zoom);
     pixels.catch(() => {});
     drawn.push({ ...picture, pixels });
   }
@@ -68,9 +83,14 @@ export function assertReportFolder(folder: string): void {
 
 /** The pictures of a report, drawn one after the other. */
 export function* picturesOf(contents: ReportContents): Generator<CaptionedPicture> {
-  const { history, view, map, exemplars, classes, updates } = contents;
+  const { history, view, map, whole, exemplars, classes, updates } = contents;
   const picture = (name: PictureName, svg: string, caption: string) => ({ name, svg, caption });
-  if (view)
+  if (whole) {
+    const svg = mapPicture(whole);
+    const print = { zoom: PRINT_ZOOM };
+    yield { ...picture('clusters', svg, WHOLE_CAPTION), ...print };
+    yield { ...picture('clusters-dark', inDark(svg), ''), ...print };
+  } else if (view)
     yield picture(
       'clusters',
       pointsPicture(view),
@@ -78,7 +98,7 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
         : 'Rows in the colour of their cluster, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, and the few that are far from all others have no say in these, and may lie outside: their numbers are at the edge.',
     );
-  if (map)
+  if (map && !whole)
     yield picture(
       'map',
       pointsPicture(map),

@@ -22,6 +22,7 @@ import {
 import { axesText } from '../view/points.ts';
 import { updateTexts } from '../view/river.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
+import { packedMap, type SampledMap } from '../view/whole-map.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages, type ExemplarView } from './exemplars.ts';
 
@@ -43,6 +44,8 @@ export interface ReportContents {
   /** Points and clusters, on axes and on a map. */
   view: ModelView | null;
   map: ModelView | null;
+  /** All rows on a map, with names. */
+  whole: SampledMap | null;
   /** Of images. */
   exemplars: ExemplarView | null;
   /** The content of clusters.json. */
@@ -62,6 +65,8 @@ export interface CaptionedPicture {
   name: string;
   svg: string;
   caption: string;
+  /** Pixels a unit of its PNG; without, as of other pictures. */
+  zoom?: number;
 }
 
 /** `isServed`: not a file of its own, but with its script and style beside it, and rows of the data to be asked for. */
@@ -112,6 +117,7 @@ export function reportPage(
     history: shortened(history, isServed),
     view: view && packedView(view),
     map: map && packedView({ ...map, typical: [] }),
+    whole: contents.whole && !isServed ? packedMap(contents.whole) : null,
   };
   const script = `<script type="application/json" id="saved-run">${JSON.stringify(saved).replaceAll('<', '\\u003c')}</script>`;
   let page = readFileSync(`${PAGE_FILES}index.html`, 'utf8').replace(

@@ -23,6 +23,8 @@ export interface ClusterDetails {
   border: (NamedRow & { other: number })[];
   /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
   apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
+  /** What it is called. */
+  name?: string;
   words?: { word: string }[];
   texts?: string[];
   /** What the tree of merges says of it. */
@@ -38,6 +40,8 @@ export interface Described {
   clusters: readonly ClusterDetails[];
   /** What heights in the tree are; null without a tree. */
   measure: string | null;
+  /** What joins of the tree are called: K + j is join j. */
+  joins?: readonly { join: number; name?: string }[];
 }
 
 /** A row of the data: `GET /api/rows`. */
@@ -73,10 +77,10 @@ const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 10];
 const LEAST_DIFFERENCE = 0.1;
 
 /** The same with labels in place of the numbers of clusters. */
-export function byLabels({ clusters, measure }: Described): Described {
+export function byLabels({ clusters, ...about }: Described): Described {
   const labelOf = (cluster: number) => clusters[cluster]?.id ?? cluster;
   return {
-    measure,
+    ...about,
     clusters: clusters.map(({ cluster, border, evidence, ...rest }) => ({
       ...rest,
       cluster: labelOf(cluster),

@@ -261,7 +261,12 @@ export function pointsPicture(view: ModelView): string {
   );
 }
 
-function dots({ xs, ys, radius }: PointScene, rowsOf: readonly number[][], ids: readonly number[]): string {
+/** Points in the colours and shapes of their clusters. `rowsOf`: of each cluster its points; `ids`: its label. */
+export function dots(
+  { xs, ys, radius }: Pick<PointScene, 'xs' | 'ys' | 'radius'>,
+  rowsOf: readonly number[][],
+  ids: readonly number[],
+): string {
   const layers = Array.from({ length: LAYERS }, (_, layer) =>
     rowsOf.map((rows, c) => {
       const places = rows.flatMap((row, i) =>

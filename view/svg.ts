@@ -7,6 +7,8 @@ const INK = '#1b1e23';
 const MUTE = '#59606b';
 const GRID = '#e4e6ea';
 const PAPER = '#ffffff';
+/** What stands for these on a dark page: as in base.css. Texts have no quotes that are not escaped. */
+const DARK = { [INK]: '#e8eaed', [MUTE]: '#a4abb6', [GRID]: '#262b32', [PAPER]: '#181b20' };
 export const FONT = 'Open Sans';
 /** Width of a picture in a file, in user units: at 600 px the smallest text is 11 px. */
 export const WIDTH = 600;
@@ -19,6 +21,10 @@ export function num(value: number): string {
     );
   return String(Math.round(value * 10) / 10 + 0);
 }
+
+/** The same picture for a dark background. */
+export const inDark = (svg: string): string =>
+  Object.entries(DARK).reduce((drawn, [light, dark]) => drawn.replaceAll(`="${light}"`, `="${dark}"`), svg);
 
 interface PictureAttributes {
   /** Prefix of the ids in the picture. */

@@ -1,8 +1,10 @@
 import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
-import { type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
+import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
+import type { PackedMap, WholeMap } from '../view/whole-map.ts';
 import type { AnalysisRequest } from './analysis.ts';
+import type { MapSource } from './map-tiles.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
 
 /** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
@@ -28,6 +30,8 @@ export interface Feed {
   described(): Promise<Described | null>;
   /** Of an update, once it is done: those up to it. */
   updates(): Promise<PastUpdate[] | null>;
+  /** The map of all rows, once the run is done; null where there is none. `later`: it is being made. */
+  map(): Promise<MapSource | 'later' | null>;
   /** Reads the run's facts again. */
   info(): Promise<RunInfo | null>;
 }
@@ -42,6 +46,8 @@ export interface SavedRun {
   outcome: Outcome | null;
   described: Described | null;
   updates: PastUpdate[] | null;
+  /** A sample of the rows; null: there is no map, or it is served. */
+  whole: PackedMap | null;
   /** `dpmesh view` serves the page, and rows of the data. */
   isServed: boolean;
 }
@@ -70,8 +76,14 @@ export function savedFeed(saved: SavedRun): Feed {
     outcome: async () => saved.outcome,
     described: async () => saved.described,
     updates: async () => saved.updates,
+    map: saved.isServed ? fetchedMap : async () => saved.whole && mapInPage(saved.whole),
     info: async () => saved.run,
   };
+}
+
+function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
+  const [records, cells] = [bytesIn(sample), bytesIn(density)];
+  return { about, tile: async () => records, density: async () => cells };
 }
 
 /** Of these rows those whose image the page has in a picture. */
@@ -103,6 +115,7 @@ export function liveFeed(analysis: Worker): Feed {
     outcome: () => fetched<Outcome>('api/result'),
     described: () => fetched<Described>('api/clusters'),
     updates: () => fetched<PastUpdate[]>('api/updates'),
+    map: fetchedMap,
     info: () => fetched<RunInfo>('api/run'),
   };
 }
@@ -164,6 +177,21 @@ async function fetchJson<T>(path: string): Promise<T> {
 
 /** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
 const fetched = <T>(path: string): Promise<T | null> => fetchJson<T>(path).catch(() => null);
+
+async function fetchedMap(): ReturnType<Feed['map']> {
+  const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
+  if (answer?.status !== 200) return answer?.status === 202 ? 'later' : null;
+  const about: WholeMap = await answer.json();
+  const bytes = async (path: string) => {
+    const response = await fetch(path);
+    return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+  };
+  return {
+    about,
+    density: () => bytes('api/map/density'),
+    tile: (number) => bytes(`api/map/rows?tile=${number}`),
+  };
+}
 
 const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);
 

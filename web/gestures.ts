@@ -75,9 +75,9 @@ const STEP = 1.4;
 
 type Size = readonly [width: number, height: number];
 
-/** Magnified further by `by`, so that what is at (x, y) stays there. */
-export function zoomAt(zoom: Zoom, by: number, [x, y]: Place, size: Size): Zoom {
-  const factor = Math.min(MOST, Math.max(1, zoom.factor * by));
+/** Magnified further by `by`, at the most `most` times the whole, so that what is at (x, y) stays there. */
+export function zoomAt(zoom: Zoom, by: number, [x, y]: Place, size: Size, most = MOST): Zoom {
+  const factor = Math.min(most, Math.max(1, zoom.factor * by));
   const ratio = factor / zoom.factor;
   return inside({ factor, x: x - ratio * (x - zoom.x), y: y - ratio * (y - zoom.y) }, size);
 }
@@ -93,9 +93,14 @@ function inside({ factor, x, y }: Zoom, [width, height]: Size): Zoom {
 }
 
 /** What a key does to the zoom: +, −, 0, and with Shift the arrows; null for all others. */
-export function zoomByKey(zoom: Zoom, { key, shiftKey }: KeyboardEvent, size: Size): Zoom | null {
+export function zoomByKey(
+  zoom: Zoom,
+  { key, shiftKey }: KeyboardEvent,
+  size: Size,
+  most = MOST,
+): Zoom | null {
   const middle = [size[0] / 2, size[1] / 2] as const;
-  if (key === '+' || key === '=') return zoomAt(zoom, STEP, middle, size);
+  if (key === '+' || key === '=') return zoomAt(zoom, STEP, middle, size, most);
   if (key === '-') return zoomAt(zoom, 1 / STEP, middle, size);
   if (key === '0') return WHOLE;
   const arrow = arrowOf(key);

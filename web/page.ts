@@ -24,6 +24,7 @@ import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
 import type { Store, StorePart } from './store.ts';
 import { clusterTableView, makeSortable } from './table.ts';
+import { wholeMap } from './whole-map.ts';
 
 type DrawnPart = StorePart | 'model';
 
@@ -31,6 +32,8 @@ type DrawnPart = StorePart | 'model';
 const REDRAW_INTERVAL = 100;
 /** The report is drawn after the run is done. */
 const WAIT_FOR_REPORT = 1500;
+/** So many times it is looked for the map. */
+const MAP_TRIES = 20;
 
 /** Starts the page of a run. */
 export function startPage(feed: Feed): void {
@@ -58,6 +61,7 @@ export function startPage(feed: Feed): void {
 
   const pressMap = mapButton(feed.showMap);
   let view: ModelView | null = null;
+  let whole: ReturnType<typeof wholeMap> = null;
 
   function showModel() {
     if (!view) return;
@@ -65,6 +69,7 @@ export function startPage(feed: Feed): void {
     plot.show(shown);
     table.show(shown);
     rows.show(shown);
+    whole?.show(shown);
   }
 
   feed.follow({
@@ -105,6 +110,7 @@ export function startPage(feed: Feed): void {
   async function showResult({ status, run }: Store) {
     if (status !== 'done' || isOutcomeShown) return;
     isOutcomeShown = true;
+    void showMap();
     void feed.described().then(showDescribed);
     void feed.updates().then(river.show);
     const outcome = await feed.outcome();
@@ -118,6 +124,18 @@ export function startPage(feed: Feed): void {
     await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
     const later = await feed.outcome();
     if (later) setHtml(byId('outcome-list'), outcomeEntries(later, run.config));
+  }
+
+  async function showMap() {
+    let source = await feed.map();
+    // The report of a run that has just ended makes it.
+    for (let i = 0; i < MAP_TRIES && source === 'later'; i++) {
+      await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
+      source = await feed.map();
+    }
+    if (!source || source === 'later') return;
+    whole = wholeMap(highlight, feed.rows, source);
+    showModel();
   }
 
   function showDescribed(saved: Described | null) {

@@ -16,18 +16,18 @@ import type { Feed } from './feed.ts';
 
 export type Highlight = ReturnType<typeof createHighlight>;
 
-/** A cluster that is pointed out, by its slot, which survives renumbering; perhaps a point of it. */
+/** A cluster that is pointed out, by its slot, which survives renumbering; perhaps a row of it. */
 export function createHighlight() {
   let hovered: number | null = null;
   let pinned: number | null = null;
-  let point: number | null = null;
+  let row: number | null = null;
   const listeners: (() => void)[] = [];
   const notify = () => {
     for (const listener of listeners) listener();
   };
-  /** Pins the slot, and a point of it; unpins what is pinned already. */
+  /** Pins the slot, and a row of it; unpins what is pinned already. */
   const pin = (slot: number, at: number | null) => {
-    [pinned, point] = pinned === slot && point === at ? [null, null] : [slot, at];
+    [pinned, row] = pinned === slot && row === at ? [null, null] : [slot, at];
     notify();
   };
   return {
@@ -38,9 +38,9 @@ export function createHighlight() {
     get pinned() {
       return pinned;
     },
-    /** The point of the plot that was clicked; null if it was the cluster. */
-    get point() {
-      return point;
+    /** The row whose point was clicked; null if it was the cluster. */
+    get row() {
+      return row;
     },
     hover(slot: number | null) {
       if (slot === hovered) return;
@@ -49,7 +49,7 @@ export function createHighlight() {
     },
     pin,
     /** Pins the slot, or unpins it if it is pinned. */
-    togglePin: (slot: number) => pin(slot, slot === pinned ? point : null),
+    togglePin: (slot: number) => pin(slot, slot === pinned ? row : null),
     onChange: (listener: () => void) => void listeners.push(listener),
   };
 }
@@ -82,7 +82,7 @@ export function rowsPanel(highlight: Highlight, load: Feed['rows']) {
       details: details[cluster] ?? null,
       sampled: view.typical[cluster] ?? [],
     };
-    const row = highlight.point === null ? null : (view.rows[highlight.point] ?? null);
+    const { row } = highlight;
     const key = JSON.stringify([card, row]);
     if (key === shown) return;
     shown = key;

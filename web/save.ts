@@ -43,7 +43,8 @@ function saveButtons(of: string, { name, png, csv }: Savable): HTMLElement {
   return box;
 }
 
-function offer(name: string, content: Blob): void {
+/** Offers a file to the user. */
+export function offer(name: string, content: Blob): void {
   const link = make('a');
   link.href = URL.createObjectURL(content);
   link.download = name;

@@ -71,7 +71,8 @@ export function scatterPlot(
     click(at) {
       if (!view) return;
       const { cluster, point } = whatIsAt(at);
-      if (cluster !== null) highlight.pin(view.clusters[cluster].slot, point);
+      if (cluster !== null)
+        highlight.pin(view.clusters[cluster].slot, point === null ? null : (view.rows[point] ?? null));
       else if (highlight.pinned !== null) highlight.togglePin(highlight.pinned);
     },
     hover: (at) => (at ? hoverAt(at) : leave()),
@@ -237,7 +238,8 @@ export function scatterPlot(
       whole = shownAsAWhole(next);
       byId('scatter-empty').hidden = true;
       byId('turn-hint').hidden = !canRotate();
-      byId('on-map').hidden = next.dim <= 2;
+      // There is a better one.
+      byId('on-map').hidden = next.dim <= 2 || !byId('panel-whole').hidden;
       byId('ellipse-hint').hidden = next.isMap;
       byId('map-hint').hidden = !next.isMap;
       reset.hidden = zoom === WHOLE && turned() === IDENTITY;

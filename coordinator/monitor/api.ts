@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
+import { MAP } from '../../data/saved/map-tiles.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
@@ -26,6 +27,7 @@ import { addPages, createGuardedApp, type Handle, pageFile } from './pages.ts';
 import type { Recorder } from './recorder.ts';
 import { type DisplaySample, readRows, readSample, rowNumbers } from './rows.ts';
 import type { Stream } from './stream.ts';
+import { addMap, type FoundMap, type MappedRunFile, wholeMapOf } from './whole-map.ts';
 
 /** What the HTTP port of a run answers. */
 
@@ -159,6 +161,14 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
       return found ?? reply.code(204).send();
     });
   addRows(app, async () => run.raw());
+  let map: FoundMap | null = null;
+  addMap(app, async () => {
+    if (recorder.status() !== 'done') return null;
+    // The report makes it, in a process of its own.
+    const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
+    map ??= await wholeMapOf(run.out, of(), false);
+    return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
+  });
   addStream(app, stream);
 }
 

@@ -36,6 +36,7 @@ import type { RunConfig } from '../config.ts';
 import { modelOf } from '../monitor/api.ts';
 import { readSample } from '../monitor/rows.ts';
 import { splitRatiosIn } from '../monitor/split-ratios.ts';
+import { sampledMapOf } from '../monitor/whole-map.ts';
 import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf, readHistory } from '../storage/event-log.ts';
@@ -74,12 +75,14 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
   if (!fitted && !history)
     throw new UserError(`${path} has no events, checkpoint or results: there is nothing to draw yet`);
   const described = files && readSavedClusters(files);
+  const whole = done ? await sampledMapOf(path, run, notes) : null;
   const views =
     fitted &&
     (await viewsOf(path, {
       ...{ run, fitted, checkpoint, history, done, notes, described },
       tree: files && readSavedTree(files),
       points: inputs.points ?? SHOWN,
+      hasMap: whole !== null,
     }));
   const table = done && fitted ? await classTable(path, run, inputs) : null;
   if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
@@ -90,6 +93,7 @@ export async function gatherContents(path: string, inputs: ReportInputs): Promis
     history,
     view: views?.view ?? null,
     map: views?.map ?? null,
+    whole,
     exemplars: views?.exemplars ?? null,
     described,
     confusion: counts && crosstab(counts.counts, counts.names, run.ids),
@@ -192,6 +196,8 @@ interface ViewInputs {
   described: Described | null;
   tree: MergeTree | null;
   points: number;
+  /** All rows have places on a map: the sample needs none. */
+  hasMap: boolean;
 }
 
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
@@ -217,7 +223,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
       ids: done ? run.ids : undefined,
     };
     const view = createViewer()(state, sample, labels, true);
-    const map = sample && createMap()(view, sample, state.scale);
+    const map = sample && !inputs.hasMap ? createMap()(view, sample, state.scale) : null;
     const exemplars = source && (await imagesOf(path, inputs, source, view));
     return { view, map: map?.isMap ? map : null, exemplars };
   } finally {

@@ -73,7 +73,7 @@ export interface RunDirectoryOptions {
 }
 
 /** Folders in which a run writes files. */
-const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'report'];
+const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'map', 'report'];
 
 /**
  * The directory of a new run. UserError if it cannot be created, is in use, or is not empty. With `force` it may contain an

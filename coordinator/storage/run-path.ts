@@ -35,6 +35,7 @@ export const RUN_FILES = [
   'mixture',
   'checkpoints',
   'stream',
+  'map',
   'report',
 ];
 

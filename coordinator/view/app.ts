@@ -9,6 +9,7 @@ import type { RunComparison } from '../../view/api.ts';
 import { addRows, addStream } from '../monitor/api.ts';
 import { addPages, createGuardedApp, type Handle, htmlPage } from '../monitor/pages.ts';
 import type { Stream } from '../monitor/stream.ts';
+import { addMap, wholeMapOf } from '../monitor/whole-map.ts';
 import { gatherContents } from '../report/gather.ts';
 import { openUnchanged } from '../report/rows.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
@@ -48,9 +49,11 @@ export async function createViewApp(
 function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   const page = once(() => pageOf(viewed));
   const rows = once(() => rowsOf(viewed));
+  const map = once(() => mapOf(viewed));
   addPages(app, page);
   // Of latent vectors there is nothing to look at.
   addRows(app, async () => (viewed.run.data.codes ? null : rows()));
+  addMap(app, map);
   addStream(app, stream);
 }
 
@@ -59,6 +62,14 @@ async function pageOf({ path }: ViewedRun) {
   // Where the run was when it ended does not matter here.
   const here = { ...contents, run: { ...contents.run, out: path } };
   return htmlPage(reportPage(here, [...picturesOf(here)], true));
+}
+
+/** Null where it is damaged, or cannot be written: the notes of the page say so. */
+async function mapOf({ path, run }: ViewedRun) {
+  return wholeMapOf(path, run).catch((error) => {
+    if (error instanceof UserError) return null;
+    throw error;
+  });
 }
 
 function rowsOf({ path, run }: ViewedRun): Promise<Source | null> {

@@ -1,8 +1,10 @@
 // A finished run that nothing computed, with texts that would be markup if they were not escaped.
 
+import { DENSITY_CELLS, RECORD, writeRecord } from '../../model/map-tiles.ts';
 import type { PastUpdate } from '../../model/stream/history.ts';
 import { type Crosstab, crosstab } from '../../report/crosstab.ts';
 import type { ReportContents } from '../../report/page.ts';
+import type { Described } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import type { RunHistory } from '../../view/history.ts';
 import {
@@ -12,7 +14,8 @@ import {
   type ModelView,
   sampledRows,
 } from '../../view/model-view.ts';
-import { treeOf, world } from '../web/world.ts';
+import { aboutMap, type SampledMap } from '../../view/whole-map.ts';
+import { normal, treeOf, uniform, world } from '../web/world.ts';
 
 /** A name that breaks nowhere, and one that would be a script. */
 export const LONG = 'a_name_that_is_wider_than_a_telephone_and_has_no_place_to_break_'.repeat(3);
@@ -28,6 +31,43 @@ export function viewOf(k: number, dim: number, n = 600, onMap = false): ModelVie
   const tree = k > 1 ? treeOf(state.means, counts) : null;
   const view = createViewer()({ ...state, counts, tree }, rows, labels, true);
   return onMap ? createMap()(view, rows, scale) : view;
+}
+
+/** All rows of such clusters on a map: n as a sample of ten times as many, with names that would be markup. */
+export function sampledMap(k: number, n: number): SampledMap {
+  const random = uniform(3);
+  const sample = new Uint8Array(n * RECORD);
+  const view = new DataView(sample.buffer);
+  const centre = (cluster: number) => ({
+    x: 0.15 + (0.7 * (cluster % 4)) / 4,
+    y: 0.15 + (0.1 * cluster) / k,
+  });
+  for (let i = 0; i < n; i++) {
+    const cluster = i % k;
+    const { x, y } = centre(cluster);
+    const place = { x: x + 0.02 * normal(random), y: y + 0.02 * normal(random) };
+    writeRecord(view, i * RECORD, {
+      row: 10 * i,
+      ...place,
+      cluster,
+      confidence: random(),
+      outlier: random(),
+    });
+  }
+  const index = {
+    ...{ rows: 10 * n, of: { map: null, labels: null }, box: { x: -3, y: -4, side: 9 } },
+    home: [0.05, 0.05, 0.95, 0.6],
+    places: Array.from({ length: k }, (_, c) => (c === 1 ? null : { rows: (10 * n) / k, ...centre(c) })),
+    tiles: [{ level: 0, column: 0, row: 0, from: 0, below: 1, count: n }],
+    sample: n,
+  };
+  const clusters = index.places.map((_, cluster) => ({ cluster, name: `${HOSTILE}${cluster}` }));
+  const described = { measure: null, clusters } as unknown as Described;
+  return {
+    about: aboutMap(index, null, described),
+    sample,
+    density: new Uint8Array(DENSITY_CELLS ** 2).fill(9),
+  };
 }
 
 function nearestMean(means: number[][], rows: Float32Array, i: number, scale: readonly number[]): number {
@@ -104,6 +144,7 @@ export function contentsOf(): ReportContents {
     history: historyOf(40, 3),
     view,
     map: viewOf(K, 5, 600, true),
+    whole: null,
     exemplars: {
       shape: { height: 4, width: 4, channels: 1, planar: false },
       range: [0, 255],

@@ -18,16 +18,17 @@ import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
 import { byLabels, clusterCards } from '../../view/cluster-details.ts';
+import { mapPicture } from '../../view/map-picture.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';
 import { pointsPicture } from '../../view/points.ts';
 import { riverPicture } from '../../view/river.ts';
-import { num, picture, text } from '../../view/svg.ts';
+import { inDark, num, picture, text } from '../../view/svg.ts';
 import { escaped } from '../../view/text.ts';
 import { treePicture } from '../../view/tree-picture.ts';
 import { scratchFolder } from '../data/files.ts';
-import { contentsOf, historyOf, K, updatesOf, viewOf } from './contents.ts';
+import { contentsOf, historyOf, K, sampledMap, updatesOf, viewOf } from './contents.ts';
 
 const { folder } = scratchFolder();
 const MOST_BYTES = 1e6;
@@ -105,6 +106,9 @@ describe('pictures are sound', () => {
     ['10 clusters', () => pointsPicture(viewOf(10, 5))],
     ['60 clusters', () => pointsPicture(viewOf(60, 5, 4000))],
     ['on a map', () => pointsPicture(viewOf(10, 5, 600, true))],
+    ['all rows on a map', () => mapPicture(sampledMap(12, 20_000))],
+    ['one row on a map', () => inDark(mapPicture(sampledMap(1, 1)))],
+    ['2,000 clusters on a map', () => mapPicture(sampledMap(2000, 4000))],
     ['one cluster', () => pointsPicture(viewOf(1, 5))],
     ['one row', () => pointsPicture(viewOf(1, 2, 1))],
     ['no rows to show', () => pointsPicture(viewOf(4, 3, 0))],

@@ -19,7 +19,12 @@ function browser(): Promise<Browser> {
   running ??= chromium.launch({
     executablePath: PATH,
     headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+    args: [
+      '--no-sandbox',
+      // WebGL in software.
+      ...['--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
+      ...['--no-first-run', '--disable-background-networking'],
+    ],
   });
   return running;
 }

@@ -131,6 +131,7 @@ export async function mock(options: MockOptions = {}) {
       '/api/result': options.outcome,
       '/api/clusters': options.described,
       '/api/updates': options.updates,
+      '/api/map': null,
     };
     if (path in whenDone) return status === 'done' && whenDone[path] ? json(whenDone[path]) : nothing(204);
     if (path === '/api/stream') {

@@ -1,0 +1,54 @@
+import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
+import type { MapIndex } from '../model/map-tiles.ts';
+import type { Described } from './cluster-details.ts';
+import { type MapName, mapNames } from './map-labels.ts';
+
+/** The map of all rows of a finished run, as the page has it: `GET /api/map`. */
+export interface WholeMap {
+  index: MapIndex;
+  names: MapName[];
+  /** The label of each cluster, and what it is called; where it has no name, its label. */
+  clusters: { label: number; name: string }[];
+}
+
+/** The same in a file: a sample of the rows as one tile (`RECORD` of model/map-tiles.ts), and the density, in base64. */
+export interface PackedMap extends WholeMap {
+  sample: string;
+  density: string;
+}
+
+/** What a report has of the map. */
+export interface SampledMap {
+  about: WholeMap;
+  sample: Uint8Array;
+  density: Uint8Array;
+}
+
+/** `ids`: labels of clusters where these are not their numbers. */
+export function aboutMap(
+  index: MapIndex,
+  tree: Dendrogram | null,
+  described: Described | null,
+  ids?: readonly number[],
+): WholeMap {
+  const clusters = index.places.map((_, cluster) => {
+    const label = ids?.[cluster] ?? cluster;
+    return { label, name: described?.clusters[cluster]?.name ?? String(label) };
+  });
+  const joins = new Map(described?.joins?.map(({ join, name }) => [join, name]));
+  const nameOf = (node: number) => clusters[node]?.name ?? joins.get(node) ?? null;
+  return { index, clusters, names: mapNames(index.places, tree, nameOf) };
+}
+
+/** In a file there are no tiles but the sample. */
+export function packedMap({ about, sample, density }: SampledMap): PackedMap {
+  const { index } = about;
+  const whole = { level: 0, column: 0, row: 0, from: 0, below: 1, count: index.sample };
+  const base64 = (bytes: Uint8Array) => {
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 1 << 15)
+      text += String.fromCharCode(...bytes.subarray(at, at + (1 << 15)));
+    return btoa(text);
+  };
+  return { ...about, index: { ...index, tiles: [whole] }, sample: base64(sample), density: base64(density) };
+}

@@ -1,0 +1,279 @@
+import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
+import { nameOf, rowText } from '../view/cluster-details.ts';
+import { type PlacedLabel, placeLabels } from '../view/map-labels.ts';
+import { labelSize } from '../view/map-picture.ts';
+import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map-view.ts';
+import type { ModelView } from '../view/model-view.ts';
+import { colourOf, rgbOf } from '../view/palette.ts';
+import { WHOLE, type Zoom } from '../view/points.ts';
+import { counted, escaped } from '../view/text.ts';
+import { cssRgb, onThemeChange } from './controls.ts';
+import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
+import type { Feed } from './feed.ts';
+import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
+import { type ColourBy, glPoints } from './gl-points.ts';
+import { type MapSource, tileStore } from './map-tiles.ts';
+import type { Highlight } from './rows.ts';
+import { selectionPanel } from './selection.ts';
+
+/** The strongest magnification: a thousand smallest tiles beside each other are the map. */
+const MOST_ZOOM = 8192;
+/** Points that are drawn while the map moves: at first, and at least and most, by how long frames take. */
+const [FIRST, FEWEST, MOST] = [60_000, 15_000, 500_000];
+/** As many times more when it stands still, after so many ms. */
+const [STILL_TIMES, STILL_MS] = [4, 160];
+/** Frames that take longer, ms, have too many points; those that take less could have more. */
+const [SLOW, FAST] = [36, 20];
+/** Diameters of points, pixels. */
+const [SMALLEST, LARGEST] = [1.7, 7];
+/** Pixels up to which a cell of the density is shown in full. */
+const MOST_CELL = 4;
+/** How far from a point the pointer may be, pixels; and when its row is asked for, ms. */
+const [NEAR, ASK_MS] = [9, 120];
+
+/** The panel of the map of all rows. `source`: null until there is one. */
+export function wholeMap(
+  highlight: Highlight,
+  rows: Feed['rows'],
+  source: MapSource,
+): { show(view: ModelView): void } | null {
+  const { index, clusters, names } = source.about;
+  const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
+  const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
+  const colourBy = byId<HTMLSelectElement>('whole-colour');
+  const points = glPoints(canvas, () => store.clear(), restored);
+  if (!points) return null;
+  const store = tileStore(source, points, () => request());
+  byId('panel-whole').hidden = false;
+  let view: ModelView | null = null;
+  let zoom: Zoom = WHOLE;
+  let isHome = true;
+  let drawn: { number: number; rows: number }[] = [];
+  let frame: Frame = frameOf(1, 1, WHOLE);
+  let [budget, isMoving, lastMove] = [FIRST, false, 0];
+  let still: ReturnType<typeof setTimeout> | undefined;
+  let isRequested = false;
+
+  const size = () => [box.clientWidth, box.clientHeight] as const;
+  const selection = selectionPanel(source, () => request());
+  const spans = placedNames();
+
+  /** The names as elements, with their sizes. Texts are those of users. */
+  function placedNames(): { label: PlacedLabel; span: HTMLElement }[] {
+    const made = names.map((name) => {
+      const span = make('span', name.layer ? 'upper' : '');
+      span.style.fontSize = `${labelSize(name.layer)}px`;
+      for (const line of name.lines) span.append(make('bdi', '', line));
+      return span;
+    });
+    labels.replaceChildren(...made);
+    const sized = names.map((name, i) => ({
+      ...name,
+      width: made[i].offsetWidth,
+      height: made[i].offsetHeight,
+    }));
+    const [width, height] = size();
+    const { side } = frameOf(width, height, zoomTo(index.home, width, height));
+    return placeLabels(sized, side).map((label, i) => ({ label, span: made[i] }));
+  }
+
+  function zoomOn(next: Zoom, home = false) {
+    zoom = next;
+    isHome = home;
+    reset.hidden = home;
+    canvas.style.touchAction = home ? '' : 'none';
+    tooltip.hidden = true;
+    isMoving = true;
+    clearTimeout(still);
+    still = setTimeout(() => {
+      isMoving = false;
+      lastMove = 0;
+      request();
+    }, STILL_MS);
+    request();
+  }
+  const goHome = () => zoomOn(zoomTo(index.home, ...size()), true);
+
+  function request() {
+    if (isRequested) return;
+    isRequested = true;
+    requestAnimationFrame(draw);
+  }
+
+  function draw(now: number) {
+    isRequested = false;
+    const [width, height] = size();
+    if (!width || !height) return;
+    if (isMoving) {
+      const took = lastMove && now - lastMove;
+      if (took > SLOW) budget = Math.max(FEWEST, budget * Math.max(0.5, SLOW / took));
+      else if (took > 0 && took < FAST) budget = Math.min(MOST, budget * 1.1);
+      lastMove = now;
+    }
+    const ratio = fitCanvas(canvas, width, height);
+    frame = frameOf(width, height, zoom);
+    const part = shownPart(frame);
+    const tiles = tilesFor(index, part, isMoving ? budget : STILL_TIMES * budget);
+    drawn = tiles.drawn;
+    store.want(drawn.map(({ number }) => number));
+    const there = drawn.flatMap(({ number, rows }) => {
+      const tile = store.get(number);
+      return tile ? [{ buffer: tile.buffer, rows, ...onScreen(number, ratio) }] : [];
+    });
+    const shown = there.reduce((sum, { rows }) => sum + rows, 0);
+    const apart = Math.sqrt((width * height) / Math.max(1, tiles.rows));
+    // Magnified further, its cells would be seen.
+    const cell = frame.side / DENSITY_CELLS;
+    points!.draw(
+      {
+        tiles: there,
+        whole: { x: ratio * frame.left, y: ratio * (height - frame.bottom), side: ratio * frame.side },
+        density: 0.45 * (1 - tiles.share) * Math.min(1, MOST_CELL / cell),
+        size: ratio * Math.min(LARGEST, Math.max(SMALLEST, 0.5 * apart)),
+        opacity: 0.75,
+        colourBy: colourBy.value as ColourBy,
+      },
+      cssRgb('second'),
+      colourBy.value === 'cluster' ? cssRgb('soft') : cssRgb('accent'),
+    );
+    drawLabels(part);
+    selection.draw(frame);
+    canvas.dataset.points = String(shown);
+  }
+
+  /** Where a tile is, in device pixels from the lower left. */
+  function onScreen(number: number, ratio: number) {
+    const { level, column, row } = index.tiles[number];
+    const side = frame.side / 2 ** level;
+    return {
+      x: ratio * (frame.left + column * side),
+      y: ratio * (frame.height - frame.bottom + row * side),
+      side: ratio * side,
+    };
+  }
+
+  function drawLabels([left, bottom, right, top]: readonly number[]) {
+    const { side } = frame;
+    for (const { label, span } of spans) {
+      const { x, y, dx, dy, width, height, from } = label;
+      const [w, h] = [width / side, height / side];
+      const isShown = side >= from && x + w > left && x - w < right && y + h > bottom && y - h < top;
+      span.hidden = !isShown;
+      if (!isShown) continue;
+      const [px, py] = [x * side + frame.left + dx - width / 2, frame.bottom - y * side + dy - height / 2];
+      span.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px)`;
+    }
+  }
+
+  function paint() {
+    const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
+    points!.colours(
+      clusters.map(({ label }) => ({
+        colour: rgbOf(colourOf(label)),
+        opacity: lit === null || lit === label ? 1 : 0.12,
+      })),
+    );
+    request();
+  }
+
+  async function restored() {
+    const cells = await source.density();
+    if (cells) points!.density(cells);
+    paint();
+  }
+
+  /** The row whose point is nearest to a place on the screen; null: there is none near it. */
+  function rowAt([px, py]: Place): MapRow | null {
+    let [least, found]: [number, { number: number; at: number } | null] = [NEAR ** 2, null];
+    for (const { number, rows } of drawn) {
+      const tile = store.get(number);
+      if (!tile) continue;
+      const { x, y, side } = onScreen(number, 1);
+      const [tx, ty] = [px - x, frame.height - py - y];
+      if (tx < -NEAR || ty < -NEAR || tx > side + NEAR || ty > side + NEAR) continue;
+      const [unit, half] = [side / 65_536, AT.x / 2];
+      for (let i = 0, at = half; i < rows; i++, at += RECORD / 2) {
+        const squared = (tile.words[at] * unit - tx) ** 2 + (tile.words[at + 1] * unit - ty) ** 2;
+        if (squared <= least) [least, found] = [squared, { number, at: i * RECORD }];
+      }
+    }
+    if (!found) return null;
+    const { buffer, byteOffset } = store.get(found.number)!.records;
+    return readRecord(new DataView(buffer, byteOffset), found.at);
+  }
+
+  const slotOf = (cluster: number) =>
+    view?.clusters.find(({ id }) => id === clusters[cluster]?.label)?.slot ?? null;
+
+  let hovered: number | null = null;
+  function hover(at: Place | null) {
+    const row = at && !selection.isOn() ? rowAt(at) : null;
+    if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
+    hovered = row?.row ?? null;
+    if (!row || !at) return void (tooltip.hidden = true);
+    const { label, name } = clusters[row.cluster] ?? { label: row.cluster, name: '' };
+    const title = name && name !== String(label) ? `Cluster ${label} · ${name}` : `Cluster ${label}`;
+    const scores = `confidence ${row.confidence.toFixed(2)} · outlier score ${row.outlier.toFixed(2)}`;
+    const show = (content: string) => {
+      setHtml(tooltip, `<strong>${escaped(title)}</strong>${content}<p>${scores}</p>`);
+      placeTooltip(tooltip, at[0], at[1], box.clientWidth, box.clientHeight);
+    };
+    show(`<p>${escaped(nameOf(row))}</p>`);
+    setTimeout(async () => {
+      if (hovered !== row.row) return;
+      const found = await rows([row.row]);
+      const content = found?.rows[0];
+      if (!content || hovered !== row.row) return;
+      const image = content.image ? `<img class="row-image" src="${escaped(content.image)}" alt="">` : null;
+      show(rowText(content, found.names, image));
+    }, ASK_MS);
+  }
+
+  const placeOf = ([x, y]: Place): Point => [(x - frame.left) / frame.side, (frame.bottom - y) / frame.side];
+  onGestures(canvas, {
+    drag(dx, dy, event) {
+      const { left, top } = canvas.getBoundingClientRect();
+      if (selection.isOn()) selection.add(placeOf([event.clientX - left, event.clientY - top]));
+      else zoomOn(moved(zoom, dx, dy, size()));
+    },
+    zoom: (by, at) => zoomOn(zoomAt(zoom, by, at, size(), MOST_ZOOM)),
+    click(at) {
+      const row = rowAt(at);
+      const slot = row && slotOf(row.cluster);
+      if (row && slot !== null) highlight.pin(slot, row.row);
+      else if (highlight.pinned !== null) highlight.togglePin(highlight.pinned);
+    },
+    hover,
+  });
+  canvas.addEventListener('pointerup', () => selection.close());
+  canvas.onkeydown = (event) => {
+    if (event.key === 'Home' || event.key === '0') {
+      event.preventDefault();
+      return goHome();
+    }
+    if (event.key === 'Enter' && selection.isOn()) return selection.take(shownPart(frame));
+    if (event.key === 'Escape') return selection.clear();
+    const arrow = arrowOf(event.key);
+    const next = zoomByKey(zoom, event, size(), MOST_ZOOM);
+    if (!next && !arrow) return;
+    event.preventDefault();
+    zoomOn(next ?? moved(zoom, (-arrow![0] * size()[0]) / 10, (-arrow![1] * size()[1]) / 10, size()));
+  };
+  reset.onclick = () => {
+    canvas.focus();
+    goHome();
+  };
+  colourBy.onchange = request;
+  highlight.onChange(paint);
+  onThemeChange(request);
+  new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);
+  const k = index.places.filter(Boolean).length;
+  canvas.setAttribute('aria-label', `Map of ${counted(index.rows, 'row')} in ${counted(k, 'cluster')}`);
+  goHome();
+  void restored();
+  return {
+    show(next) {
+      view = next;
+    },
+  };
+}
