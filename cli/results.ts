@@ -52,24 +52,45 @@ export const predict = defineCommand({
 export const exportCommand = defineCommand({
   command: 'export [folder]',
   words: ['run'],
-  describe: 'write the model of a finished run for other programs',
+  describe: 'write the model or the map of a finished run for other programs',
   builder: {
     run: RUN,
     onnx: textFlag(
       'output file: the model as ONNX, from raw rows to labels, probabilities, distances and outlier scores',
-      REQUIRED,
     ),
-    force: switchFlag('overwrite an existing file'),
+    atlas: textFlag(
+      'output folder: the map for Embedding Atlas, rows.parquet with all rows and labels.parquet with names and their places',
+    ),
+    datamapplot: textFlag(
+      'output file: the map for DataMapPlot, .npz with places, labels and names by layer',
+    ),
+    force: switchFlag('overwrite existing files'),
   },
-  examples: [['export runs/x --onnx x.onnx', 'a model for ONNX Runtime, in any of its languages']],
-  async handler({ run, onnx, force }) {
-    const { exportModel } = await import('../library/export.ts');
-    const { columns, k } = await exportModel({ run, onnx, force });
-    console.log(
-      printable(
-        `${onnx}: rows of ${counted(columns, 'column')}, float32, to labels of ${counted(k, 'cluster')}`,
-      ),
-    );
+  examples: [
+    ['export runs/x --onnx x.onnx', 'a model for ONNX Runtime, in any of its languages'],
+    [
+      'export runs/x --atlas x',
+      'then: embedding-atlas x/rows.parquet --labels x/labels.parquet --x map_x --y map_y',
+    ],
+    ['export runs/x --datamapplot x.npz', 'the map, and labels from the clusters up, layer by layer'],
+  ],
+  async handler({ run, onnx, atlas, datamapplot, force }) {
+    if (onnx === undefined && atlas === undefined && datamapplot === undefined)
+      throw new UserError(
+        'nothing to export: say what with --onnx FILE, --atlas FOLDER or --datamapplot FILE',
+      );
+    if (onnx !== undefined) {
+      const { exportModel } = await import('../library/export.ts');
+      const { columns, k } = await exportModel({ run, onnx, force });
+      const input = `rows of ${counted(columns, 'column')}, float32`;
+      console.log(printable(`${onnx}: ${input}, to labels of ${counted(k, 'cluster')}`));
+    }
+    if (atlas === undefined && datamapplot === undefined) return;
+    const { exportMap } = await import('../library/export-map.ts');
+    const { rows, layers } = await exportMap({ run, atlas, datamapplot, force });
+    for (const path of [atlas, datamapplot])
+      if (path !== undefined)
+        console.log(printable(`${path}: ${counted(rows, 'row')}, names in layers of ${layers.join(', ')}`));
   },
 });
 

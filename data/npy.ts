@@ -277,7 +277,8 @@ export function createNpyBytes(
   };
 }
 
-function npyHeader(descr: string, shape: readonly number[]): Buffer {
+/** The header of an array of this type, in C order. */
+export function npyHeader(descr: string, shape: readonly number[]): Buffer {
   const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple(shape)}, }`;
   const length = Math.ceil((dict.length + 11) / 64) * 64;
   const head = Buffer.from(`\x93NUMPY\x01\0\0\0${dict.padEnd(length - 11)}\n`, 'latin1');

@@ -55,7 +55,7 @@ export function optionTypes(): string {
 
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string> = {
-  Functions: 'train update follow resume predict serve exportModel cut evaluate openRun synth',
+  Functions: 'train update follow resume predict serve exportModel exportMap cut evaluate openRun synth',
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
     ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,

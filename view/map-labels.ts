@@ -1,4 +1,5 @@
-import { type Dendrogram, groupsAt, nodeSizes } from '../model/hierarchy/dendrogram.ts';
+import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
+import { layersOf } from '../model/hierarchy/layers.ts';
 
 /**
  * Labels on a map: which of them are shown at which magnification, and where, so that no two overlap. Labels have a fixed size on
@@ -37,8 +38,6 @@ export interface Anchor {
   readonly y: number;
 }
 
-/** From one layer to the next, groups are joined to so many times fewer. */
-const FEWER = 4;
 /** Most characters of a line, and lines of a label. */
 const [LINE, MOST_LINES] = [22, 2];
 
@@ -58,7 +57,7 @@ export function mapNames(
     return name ? [{ node, layer, rows, x, y, lines: labelLines(name) }] : [];
   };
   const leaves = anchors.flatMap((anchor, cluster) => (anchor ? named(cluster, 0, anchor) : []));
-  const joins = [...(tree ? layersOf(tree) : [])].flatMap(([node, { layer, from }]) => {
+  const joins = [...(tree ? joinsOf(tree) : [])].flatMap(([node, { layer, from }]) => {
     const own = from.flatMap((cluster) => anchors[cluster] ?? []);
     const rows = own.reduce((sum, anchor) => sum + anchor.rows, 0);
     return own.length ? named(node, layer, { rows, x: median(own, 'x'), y: median(own, 'y') }) : [];
@@ -68,15 +67,12 @@ export function mapNames(
     .map(({ rows: _, ...name }) => name);
 }
 
-/** The joins that a map names: the groups of cuts into a quarter of the clusters, a sixteenth, …, down to two; by node. */
-function layersOf(tree: Dendrogram): Map<number, { layer: number; from: readonly number[] }> {
-  const k = tree.sizes.length;
-  const layers = new Map<number, { layer: number; from: readonly number[] }>();
-  const count = nodeSizes(tree).length;
-  for (let layer = 1, groups = Math.ceil(k / FEWER); groups >= 2; layer++, groups = Math.ceil(groups / FEWER))
-    for (const [node, { from }] of groupsAt(tree, groups))
-      if (node >= k && node < count) layers.set(node, { layer, from });
-  return layers;
+/** The joins in the layers above the clusters: the uppermost layer of each, and its clusters. */
+function joinsOf(tree: Dendrogram): Map<number, { layer: number; from: readonly number[] }> {
+  const joins = new Map<number, { layer: number; from: readonly number[] }>();
+  for (const [layer, groups] of layersOf(tree).entries())
+    for (const [node, { from }] of groups) if (node >= tree.sizes.length) joins.set(node, { layer, from });
+  return joins;
 }
 
 /** The median of clusters' places, each as often as it has rows. */
