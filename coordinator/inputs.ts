@@ -147,7 +147,7 @@ export async function openNewRows(
 }
 
 /** With the texts that describe the rows: those of a column, or of another file. UserError if there is not one for each row. */
-async function withTexts(source: Source, { data, text, texts }: RunConfig): Promise<Source> {
+export async function withTexts(source: Source, { data, text, texts }: RunConfig): Promise<Source> {
   if (texts !== null) {
     const { openRowTexts } = await import('../data/row-texts.ts');
     return { ...source, described: { name: texts, read: await openRowTexts(texts, text, data, source) } };

@@ -1,4 +1,4 @@
-import type { ByteWriter } from 'hyparquet-writer';
+import { type ByteSink, type ParquetColumn, parquetFile } from './parquet.ts';
 
 /** The formats of files of labels, by their endings. */
 export const LABEL_FORMATS = ['.npy', '.csv', '.parquet'] as const;
@@ -29,11 +29,6 @@ export interface LabelRows {
   /** What names them; null: their numbers. */
   ids: readonly string[] | null;
   columns: { [Column in NumberColumn]?: ArrayLike<number> } & { [NAMES]?: readonly string[] };
-}
-
-/** Where the bytes of a table go, one piece after the other. */
-export interface ByteSink {
-  write(bytes: Uint8Array): void;
 }
 
 export interface LabelTableWriter {
@@ -151,31 +146,15 @@ export async function parquetTable(
   columns: readonly LabelColumn[],
   hasIds: boolean,
 ): Promise<LabelTableWriter> {
-  // Most runs write none.
-  const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
-  const bytes = new ByteWriter() as ByteWriter & { index: number };
-  const required = { repetition_type: 'REQUIRED' } as const;
-  const text = { ...required, type: 'BYTE_ARRAY', converted_type: 'UTF8' } as const;
-  const writer = new ParquetWriter({
-    writer: bytes,
-    schema: [
-      { name: 'labels', num_children: 1 + columns.length },
-      hasIds ? { ...text, name: rowsName } : { ...required, name: rowsName, type: 'INT64' },
-      ...columns.map((name) =>
-        name === NAMES
-          ? { ...text, name }
-          : { ...required, name, type: INTEGERS.includes(name) ? ('INT32' as const) : ('FLOAT' as const) },
-      ),
-    ],
-    createdBy: 'dpmesh',
-  });
+  const table = await parquetFile(sink, [
+    { name: rowsName, type: hasIds ? 'text' : 'long integer' },
+    ...columns.map((name): ParquetColumn => {
+      if (name === NAMES) return { name, type: 'text' };
+      return { name, type: INTEGERS.includes(name) ? 'integer' : 'number' };
+    }),
+  ]);
   let group: LabelRows[] = [];
   let rows = 0;
-  /** Hands over what the package has put into its buffer, as its own writer of files does. */
-  const flush = () => {
-    sink.write(new Uint8Array(bytes.buffer, 0, bytes.index));
-    bytes.index = 0;
-  };
   const writeGroup = () => {
     if (!rows) return;
     const { start } = group[0];
@@ -187,14 +166,7 @@ export async function parquetTable(
     const names = hasIds
       ? group.flatMap(({ ids }) => ids!)
       : BigInt64Array.from({ length: rows }, (_, i) => BigInt(start + i));
-    writer.write({
-      rowGroupSize: rows,
-      columnData: [
-        { name: rowsName, data: names },
-        ...columns.map((name) => ({ name, data: valuesOf(name) })),
-      ],
-    });
-    flush();
+    table.write([names, ...columns.map(valuesOf)], rows);
     group = [];
     rows = 0;
   };
@@ -206,8 +178,7 @@ export async function parquetTable(
     },
     end() {
       writeGroup();
-      writer.finish();
-      flush();
+      table.end();
     },
   };
 }
