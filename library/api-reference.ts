@@ -57,9 +57,9 @@ export function optionTypes(): string {
 const SECTIONS: Record<string, string> = {
   Functions: 'train update follow resume predict serve exportModel exportMap cut evaluate openRun synth',
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
-    ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
+    ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel ExportedMap Cut JoinedCluster NextSplit Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
-  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions CutOptions EvaluateOptions
+  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions ExportMapOptions CutOptions EvaluateOptions
     SynthOptions Data Rows LabelData`,
   Events: 'TimedEvent RunEvent Departure Likelihood Change EndReason',
   Errors: 'UserError AbortError',
