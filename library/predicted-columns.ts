@@ -1,16 +1,18 @@
 import { labelColumns } from '../coordinator/storage/descriptions.ts';
 import type { LabelColumn } from '../data/saved/label-table.ts';
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
+import type { Name } from '../model/description/names.ts';
 import type { Predictor, RowLabels } from '../worker/predict.ts';
 
-/** The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. */
-export function predictedColumns({
-  quantiles,
-  outliers,
-  gaussian,
-  ids,
-}: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'>) {
-  const known = quantiles && labelColumns(quantiles, outliers, ids);
+/**
+ * The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. `called`: what
+ * clusters are called.
+ */
+export function predictedColumns(
+  { quantiles, outliers, gaussian, ids }: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'>,
+  called: readonly (Name | null)[] = [],
+) {
+  const known = quantiles && labelColumns(quantiles, outliers, ids, called);
   const names: readonly LabelColumn[] = known?.names ?? ['cluster', 'confidence'];
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
