@@ -32,6 +32,7 @@ export type {
   UpdateOptions,
 } from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
+export { type Renamed, type RenameOptions, renameCluster } from './library/rename.ts';
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';

@@ -191,6 +191,32 @@ export const resolutions = defineCommand({
   },
 });
 
+export const rename = defineCommand({
+  command: 'rename [folder] [label] [text]',
+  words: ['run', 'cluster', 'name'],
+  describe: 'give a cluster of a finished run another name: in its files and its report',
+  builder: {
+    run: RUN,
+    cluster: numberFlag('label of the cluster: its number, of an update its id', REQUIRED),
+    name: textFlag('what it is to be called, at most 60 characters', REQUIRED),
+  },
+  examples: [['rename runs/x 3 "Fiction"', 'updates of the run keep the name']],
+  async handler({ run, cluster, name: given }) {
+    const { renameCluster } = await import('../library/rename.ts');
+    const { before, name, notes } = await renameCluster({
+      run,
+      cluster: Number(cluster),
+      name: String(given),
+    });
+    for (const note of notes) console.error(oneLine(`dpmesh: ${note}`));
+    console.log(
+      oneLine(
+        `${run}: cluster ${cluster} is called ${name}${before === null ? '' : `, no longer ${before}`}`,
+      ),
+    );
+  },
+});
+
 export const plot = defineCommand({
   command: 'plot [folder]',
   words: ['run'],

@@ -1,9 +1,21 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { printable } from '../base/text.ts';
+import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import type { RunResult } from '../library/result.ts';
 import { alternationsText, cameBackText, certaintyText, evidenceText } from '../view/summary.ts';
 
 /** As a word of a shell's command line. */
 const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/** Clusters that are named, the largest ones. */
+const MOST_NAMED = 5;
+
+/** None of a run of an earlier version, which describes no clusters. */
+const named = (result: RunResult) =>
+  (existsSync(join(result.directory, CLUSTERS)) ? result.clusters : [])
+    .filter(({ name, namedBy }) => name !== undefined && namedBy !== 'number')
+    .slice(0, MOST_NAMED);
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
@@ -44,6 +56,8 @@ export function print(result: RunResult, json: boolean): void {
     // The address of the live page ends with the run.
     ['page', `dpmesh view ${word(out)}`],
   ];
+  for (const { cluster, id = cluster, name, size } of named(result))
+    rows.push([`cluster ${id}`, `${name} (${size.toLocaleString('en')} rows)`]);
   for (const [name, value] of rows)
     if (value !== null) console.log(printable(`${name.padEnd(18)}  ${value}`));
   for (const note of result.notes) console.log(printable(`note: ${note}`));

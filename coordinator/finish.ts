@@ -269,7 +269,7 @@ async function writeDescriptions(
     : await writeLabelFiles(out, source, config, {
         quantiles,
         ...{ rows: layout.rows, ids: stream?.ids },
-        ...{ hasOutliers, called: called.slice(0, k), shown, warn },
+        ...{ hasOutliers, hasMap: true, called: called.slice(0, k), shown, warn },
       });
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);

@@ -274,7 +274,7 @@ async function writeCutTable(
 }
 
 /** The first column of the run's labels.csv, its title apart; null where that only numbers the rows, or is not there. */
-async function rowNames(files: RunFiles) {
+export async function rowNames(files: RunFiles) {
   const path = join(files.run, 'labels.csv');
   if (!existsSync(path)) return null;
   files.assertIntact('labels.csv');

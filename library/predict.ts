@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { namesOfRows } from '../coordinator/storage/descriptions.ts';
@@ -6,6 +8,8 @@ import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { nameOfRows } from '../data/saved/label-table.ts';
 import { imageLines } from '../data/saved/row-files.ts';
+import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
+import { CLUSTERS, readClusterNames } from '../data/saved/saved-clusters.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import { renumberLabels } from '../model/state.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
@@ -202,7 +206,7 @@ function imagesSink(path: string, names: readonly string[] | null, replace: bool
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { data, log }: PredictInput,
+  { run, data, log }: PredictInput,
   /** Labels of clusters that are joined, from whose centres no distances are known. */
   isJoined: boolean,
   force: boolean,
@@ -212,7 +216,10 @@ async function predictionTable(
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, hasMap });
+  const columns = predictedColumns(
+    { quantiles, outliers, gaussian, ids: numbers, hasMap },
+    quantiles && existsSync(join(run, CLUSTERS)) ? readClusterNames(runFiles(run, recordedHashes(run))) : [],
+  );
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

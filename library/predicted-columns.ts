@@ -1,17 +1,24 @@
 import { labelColumns } from '../coordinator/storage/descriptions.ts';
 import { type LabelColumn, MAP_COLUMNS, mapColumns } from '../data/saved/label-table.ts';
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
+import type { Name } from '../model/description/names.ts';
 import type { Predictor, RowLabels } from '../worker/predict.ts';
 
-/** The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. */
-export function predictedColumns({
-  quantiles,
-  outliers,
-  gaussian,
-  ids,
-  hasMap = false,
-}: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'hasMap'>>) {
-  const known = quantiles && labelColumns(quantiles, outliers, ids, [], hasMap);
+/**
+ * The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. `called`: what
+ * clusters are called.
+ */
+export function predictedColumns(
+  {
+    quantiles,
+    outliers,
+    gaussian,
+    ids,
+    hasMap = false,
+  }: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'hasMap'>>,
+  called: readonly (Name | null)[] = [],
+) {
+  const known = quantiles && labelColumns(quantiles, outliers, ids, called, hasMap);
   const names: readonly LabelColumn[] = known?.names ?? [
     ...(['cluster', 'confidence'] as const),
     ...(hasMap ? MAP_COLUMNS : []),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
+import { nodeNames } from '../view/cluster-details.ts';
 import { mapPicture } from '../view/map-picture.ts';
 import { pointsPicture } from '../view/points.ts';
 import { riverPicture } from '../view/river.ts';
@@ -111,7 +112,12 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
       `The images that are nearest to the centre of each cluster${contents.described ? '' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
   if (updates) yield picture('river', riverPicture(updates), '');
-  if (view?.tree && view.tree.sizes.length > 1) yield picture('dendrogram', treePicture(view.tree), '');
+  if (view?.tree && view.tree.sizes.length > 1)
+    yield picture(
+      'dendrogram',
+      treePicture(view.tree, null, contents.described ? nodeNames(contents.described) : undefined),
+      '',
+    );
   if (history?.epochs.epoch.length) {
     yield picture('k', kChart(history, classes), '');
     yield picture('losses', lossChart(history.epochs), '');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { PAGE_FILES } from '../base/page-files.ts';
 import type { PastUpdate } from '../model/stream/history.ts';
 import type { Outcome, RunInfo } from '../view/api.ts';
-import { byLabels, cardsLegend, clusterCards, type Described } from '../view/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described, nameText } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
@@ -93,7 +93,7 @@ export function reportPage(
     'score-legend': outcome ? scoreLegend(outcome.result) : '',
     axes: view ? escaped(axesText(view)) : '',
     stills: ['clusters', 'map'].map((name) => figure(picture(name))).join(''),
-    rows: view ? tableRows(view) : '',
+    rows: view ? tableRows(view, (c) => ({ name: nameText(clusters[c]) })) : '',
     'table-legend': view ? legend(view) : '',
     cards: clusterCards(clusters, view, (row) => images.get(row) ?? null),
     'cards-legend': described ? escaped(cardsLegend(described)) : '',

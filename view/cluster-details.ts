@@ -23,8 +23,9 @@ export interface ClusterDetails {
   border: (NamedRow & { other: number })[];
   /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
   apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
-  /** What it is called. */
+  /** What it is called, and by what it has that name: `number` where nothing tells it apart. */
   name?: string;
+  namedBy?: string;
   words?: { word: string }[];
   texts?: string[];
   /** What the tree of merges says of it. */
@@ -57,6 +58,16 @@ export interface RowContents {
   /** Names of the first columns; null where they have none. */
   names: string[] | null;
   rows: RowContent[];
+}
+
+/** What a cluster is called beside its number; empty where that is all. */
+export const nameText = (details: ClusterDetails | undefined): string =>
+  details?.namedBy === 'number' ? '' : (details?.name ?? '');
+
+/** What clusters and joins of the tree are called, by their nodes; empty where that is not known. */
+export function nodeNames({ clusters, joins = [] }: Described): (node: number) => string {
+  const ofJoins = new Map(joins.map(({ join, name = '' }) => [join, name]));
+  return (node) => nameText(clusters[node]) || (ofJoins.get(node) ?? '');
 }
 
 /** The telling words of a cluster, by which it is found; empty where there are none. */
@@ -125,7 +136,7 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
   };
   const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
   const { texts = [], exemplars = [], border = [], apart = [], evidence } = details ?? {};
-  const words = wordsText(details ?? undefined);
+  const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
   const columns = apart.filter(
     ({ difference, name }) => Math.abs(difference) >= LEAST_DIFFERENCE && (name !== undefined || !areImages),
   );
@@ -139,7 +150,7 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     ['nearest, by separation', nearest ? [escaped(nearest)] : []],
     ['tree', evidence ? treeSentences(evidence) : []],
   ];
-  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster} <small>${about.filter(Boolean).join(', ')}</small></h3><dl>${entries
+  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster}${name && `: <bdi>${escaped(name)}</bdi>`} <small>${about.filter(Boolean).join(', ')}</small></h3><dl>${entries
     .filter(([, values]) => values.length)
     .map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${value}</dd>`).join('')}`)
     .join('')}</dl></article>`;

@@ -87,6 +87,8 @@ export interface RowLooks {
   colour?: string;
   /** The group that it is joined in. */
   group?: string | null;
+  /** What it is called; empty where that is its number. */
+  name?: string;
   /** Words by which it is found. */
   words?: string;
 }
@@ -101,10 +103,10 @@ export function tableRows(
   const spreads = columnTexts(clusters.map(({ spread }) => spread));
   return clusters
     .map(({ id, rows, nearest: [nearest], logRatio }, c) => {
-      const { colour, group, words = '' } = looks(c);
-      const name = `Cluster ${id}${group ? `, joined as ${group}` : ''}`;
+      const { colour, group, name: called = '', words = '' } = looks(c);
+      const name = `Cluster ${id}${called && `, ${called}`}${group ? `, joined as ${group}` : ''}`;
       const bar = `<svg class="bar" viewBox="0 0 40 8" width="40" height="8" aria-hidden="true"><rect width="${((40 * rows) / most).toFixed(1)}" height="8"/></svg>`;
-      return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(id, colour)}<span>${id}</span></button></th>${[
+      return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row" data-value="${id}"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(id, colour)}<span>${id}</span></button>${called && `<bdi>${escaped(called)}</bdi>`}</th>${[
         count(rows),
         `${bar}${percent(total ? rows / total : 0)}`,
         spreads[c],

@@ -30,6 +30,8 @@ export interface Branch {
 export interface TreeLayout {
   /** Clusters, or groups of them, from top to bottom. */
   readonly leaves: readonly Group[];
+  /** The nodes of the tree that they are. */
+  readonly nodes: readonly number[];
   /** The last joins, in their order. */
   readonly branches: readonly Branch[];
 }
@@ -51,7 +53,7 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
     places.set(2 * k - groups.size + i, at);
     return { at, ends, left: shown.length - i };
   });
-  return { leaves: nodes.map((node) => groups.get(node)!), branches };
+  return { leaves: nodes.map((node) => groups.get(node)!), nodes, branches };
 }
 
 /** The nodes of the groups, from top to bottom. */

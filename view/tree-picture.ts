@@ -23,11 +23,25 @@ export interface TreeCut {
   width: number;
 }
 
-/** The tree of merges of at least two clusters, its root on the left. The larger branch of each join is above the other. */
-export function treePicture(tree: MergeTree, cut: TreeCut | null = null): string {
+/** Characters of a name: the joins are to have some room. */
+const MOST_CHARACTERS = 32;
+
+/**
+ * The tree of merges of at least two clusters, its root on the left. The larger branch of each join is above the other. `called`: what clusters
+ * and joins are called, by their nodes; empty where that is not known.
+ */
+export function treePicture(
+  tree: MergeTree,
+  cut: TreeCut | null = null,
+  called: (node: number) => string = () => '',
+): string {
   const layout = treeLayout(tree);
-  const { leaves, branches } = layout;
-  const names = leaves.map((leaf) => groupName(leaf, tree));
+  const { leaves, nodes, branches } = layout;
+  const names = leaves.map((leaf, i) => {
+    const name = [...called(nodes[i])];
+    const short = name.length > MOST_CHARACTERS ? [...name.slice(0, MOST_CHARACTERS - 1), '…'] : name;
+    return `${groupName(leaf, tree)} ${short.join('')}`.trimEnd();
+  });
   const rows = leaves.map((leaf) => compactCount(leaf.rows));
   const labels = GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
   const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + labels));

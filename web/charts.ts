@@ -1,5 +1,6 @@
 import type { PastUpdate } from '../model/stream/history.ts';
 import { type ChartFrame, epochAt, hasLogAxis, kChart, lossChart } from '../view/charts.ts';
+import { type Described, nodeNames } from '../view/cluster-details.ts';
 import { cutText, inCut, nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { kAfterEpochs } from '../view/history.ts';
 import type { ModelView } from '../view/model-view.ts';
@@ -165,6 +166,7 @@ export function treePanel(turned: () => void) {
   const dial = byId<HTMLInputElement>('dial');
   const box = byId('tree-scroll');
   const splits = byId('next-split');
+  let called: ReturnType<typeof nodeNames> | undefined;
   let drawn: (width: number) => string = () => '';
 
   dial.oninput = turned;
@@ -176,6 +178,10 @@ export function treePanel(turned: () => void) {
   }
 
   return {
+    describe(described: Described): void {
+      called = nodeNames(described);
+      draw();
+    },
     /** Shows the tree of a view, if it has one. Returns the view in the colours of the cut that the dial is at. */
     show(view: ModelView): ModelView {
       const { tree } = view;
@@ -196,7 +202,7 @@ export function treePanel(turned: () => void) {
       byId('dial-box').hidden = box.hidden = k === 1;
       setText(byId('tree-legend'), k > 1 ? treeLegend(tree) : '');
       const colours = clusters.map(({ colour }) => colour);
-      drawn = (width) => (k > 1 ? treePicture(tree, { left, colours, width }) : '');
+      drawn = (width) => (k > 1 ? treePicture(tree, { left, colours, width }, called) : '');
       draw();
       return { ...view, clusters };
     },

@@ -143,6 +143,7 @@ export function startPage(feed: Feed): void {
     const described = byLabels(saved);
     rows.describe(described.clusters);
     table.describe(described.clusters);
+    tree.describe(described);
     const cards = byId('cards-body');
     // A file has them already, with images.
     if (cards.firstElementChild) return;

@@ -1,4 +1,4 @@
-import { type ClusterDetails, wordsText } from '../view/cluster-details.ts';
+import { type ClusterDetails, nameText, wordsText } from '../view/cluster-details.ts';
 import { legend, tableRows } from '../view/cluster-table.ts';
 import type { ModelView } from '../view/model-view.ts';
 import { colourOf } from '../view/palette.ts';
@@ -58,6 +58,7 @@ export function clusterTableView(highlight: Highlight) {
     made.innerHTML = tableRows(view, (c) => ({
       colour: colourOf(clusters[c].colour),
       group: clusters[c].group,
+      name: nameText(details[c]),
       words: wordsText(details[c]),
     }));
     const known = new Map([...body.rows].map((row) => [clusterOf(row), row]));

@@ -151,6 +151,10 @@ export function readSavedMap(files: RunFiles, dim: number): MapNet | null {
   };
 }
 
+/** The quantiles alone, of which there is a line for each cluster. */
+export const readSavedQuantiles = (files: RunFiles): Float32Array =>
+  Float32Array.from(finiteArray(files, QUANTILES, [-1, QUANTILE_STEPS + 1]).data);
+
 /** An array of finite numbers of one of these shapes, of which −1 is any length. */
 function finiteArray(files: RunFiles, name: string, ...shapes: number[][]) {
   const found = files.array(

@@ -161,6 +161,16 @@ export const savedNames = ({ clusters }: SavedClusters): Map<number, Name> =>
     ),
   );
 
+/** What clusters are called, by their numbers; none in a run of an earlier version. UserError if the file is damaged. */
+export const readClusterNames = (files: RunFiles): (Name | null)[] => {
+  const saved = readSavedClusters(files);
+  return saved ? clusterNames(saved) : [];
+};
+
+/** The same of descriptions that are read. */
+export const clusterNames = ({ clusters }: SavedClusters): (Name | null)[] =>
+  clusters.map(({ name, namedBy = 'hand' }) => (name === undefined ? null : { name, namedBy }));
+
 /** The name of the file in a run directory. */
 export const TREE = 'tree.json';
 

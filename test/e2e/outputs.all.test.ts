@@ -54,7 +54,8 @@ describe('a table with names and texts', () => {
 
   test('labels.csv has each row with its name, and says what the .npy files say', () => {
     assert.deepEqual(Object.keys(labels[0]), [
-      ...['name', 'cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier'],
+      ...['name', 'cluster', 'cluster_name', 'confidence', 'distance', 'outlier_score'],
+      'cluster_or_outlier',
     ]);
     const column = (name: string) => readNpy(join(run, name)).data;
     const [cluster, confidence, distance] = ['labels.npy', 'confidences.npy', 'distances.npy'].map(column);
@@ -62,6 +63,7 @@ describe('a table with names and texts', () => {
     for (const [i, row] of labels.entries()) {
       assert.equal(row.name, `person, ${i}`);
       assert.equal(Number(row.cluster), cluster[i]);
+      assert.equal(row.cluster_name, clusters[cluster[i]].name);
       assert.ok(Math.abs(Number(row.confidence) - confidence[i]) < 1e-6);
       assert.ok(Math.abs(Number(row.distance) - distance[i]) < 1e-6);
       assert.ok(confidence[i] > 1 / 3 && confidence[i] <= 1);
