@@ -9,8 +9,10 @@ import type { TextsInput } from './describe-texts.ts';
 import type { RunContext, RunState } from './run-state.ts';
 import { spoolTexts, type TextSpool } from './storage/text-spool.ts';
 
-/** Texts of a unit, at most: enough that most terms that matter come several times, few enough for a worker's memory. */
-const [UNIT_ROWS, UNIT_BYTES] = [1 << 17, 8 << 20];
+/** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */
+const [MOST_ROWS, MOST_BYTES, LEAST_BYTES] = [1 << 17, 8 << 20, 1 << 20];
+/** Units in all, about, where their texts are neither too many nor too few for that. */
+const UNITS = 32;
 /** Texts, about so many, by which languages are told. */
 const TOLD_BY = 2000;
 /** Characters of a text that may be shown. */
@@ -44,7 +46,7 @@ export async function countWords(
     await trainer.beginTerms(k);
     server.serveTexts(spool.read);
     const units = textUnits(layout, spool);
-    const task: TaskOf<'terms'> = { task: 'terms', k, languages };
+    const task: TaskOf<'terms'> = { task: 'terms', k, languages, icu: process.versions.icu ?? '' };
     const inOrder = orderOf(units);
     let merging = Promise.resolve();
     await dispatcher.round({
@@ -73,15 +75,16 @@ export async function countWords(
   }
 }
 
-/** Consecutive blocks, of so many rows and bytes at most where that is not one block. */
+/** Consecutive blocks, of about so many rows and bytes at most where that is not one block. */
 function textUnits(layout: Layout, { starts }: Pick<TextSpool, 'starts'>): WorkUnit[] {
   const shard = layout.shards;
   const blocks = unitBlocks(layout)[shard].length;
-  const most = Math.max(1, Math.floor(UNIT_ROWS / layout.blockRows));
+  const most = Math.max(1, Math.floor(MOST_ROWS / layout.blockRows));
+  const bytes = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, starts[blocks] / UNITS));
   const units: WorkUnit[] = [];
   for (let from = 0; from < blocks; ) {
     let to = from + 1;
-    while (to < blocks && to - from < most && starts[to + 1] - starts[from] <= UNIT_BYTES) to++;
+    while (to < blocks && to - from < most && starts[to + 1] - starts[from] <= bytes) to++;
     units.push({ shard, from, to });
     from = to;
   }

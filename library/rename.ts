@@ -8,8 +8,7 @@ import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../coordinator/sto
 import { reopenRunDirectory } from '../coordinator/storage/run-directory.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { readSavedQuantiles } from '../data/saved/row-files.ts';
-import { MAP, OUTLIERS } from '../data/saved/row-parts.ts'';
-
+import { MAP, OUTLIERS } from '../data/saved/row-parts.ts';
 import { type FileHashes, readRunJson, runFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, clusterNames, readSavedClusters } from '../data/saved/saved-clusters.ts';
 import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';

@@ -546,6 +546,8 @@ const TASKS = {
       k: natural,
       /** The languages whose lists of stop words are used. */
       languages: z.array(z.string().check(z.regex(/^[a-z]{2,3}$/))).check(z.maxLength(MOST_LANGUAGES)),
+      /** The version of the library that finds words in texts of other than simple scripts. */
+      icu: name,
     },
     ...{ rows: 'blocks', sums: false },
     reads: () => ({}),

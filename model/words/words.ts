@@ -42,6 +42,9 @@ const WORDS =
   /[\p{L}\p{Nd}_]+(?:(?:(?<=\p{L})['.\u00b7\u0387\u2018\u2019](?=\p{L})|(?<=\p{Nd})[',.;\u2018\u2019](?=\p{Nd}))[\p{L}\p{Nd}_]+)*/gu;
 const LETTER_OR_DIGIT = /[\p{L}\p{Nd}]/u;
 
+/** Are its words found by the expression? Else they depend on the version of the library that has the rules and dictionaries. */
+export const isSimple = (text: string): boolean => SIMPLE.test(foldedText(text));
+
 /** The parts of a folded text, in order, that Unicode takes for words or numbers; without a letter or digit it is none. */
 export const segmentsOf = (folded: string): string[] =>
   SIMPLE.test(folded) ? (folded.match(WORDS) ?? []).filter(isSomething) : segmentsByUnicode(folded);

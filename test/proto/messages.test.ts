@@ -24,7 +24,16 @@ for (const { name, schema, messages } of directions) {
     });
 
     test('require every field but the optional ones', () => {
-      const optional = ['problem', 'gpu', 'gpuMemory', 'relays', 'workers of hello', 'streams', 'sampled'];
+      const optional = [
+        'problem',
+        'gpu',
+        'gpuMemory',
+        'relays',
+        'workers of hello',
+        'streams',
+        'sampled',
+        'texts',
+      ];
       for (const message of messages) {
         for (const field of Object.keys(message)) {
           const { [field]: _, ...rest } = message as Record<string, unknown>;

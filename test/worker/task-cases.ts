@@ -143,7 +143,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, byMixture: true },
   ],
-  terms: [{ task: 'terms', k: K, languages: ['en'] }],
+  terms: [{ task: 'terms', k: K, languages: ['en'], icu: process.versions.icu ?? '' }],
 };
 
 export const TASKS: Task[] = Object.values(CASES).flat();

@@ -1,14 +1,16 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { stopWordsOf } from '../../data/stop-words.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
+import { isSimple } from '../../model/words/words.ts';
 import { bytesOf, nd, take } from '../../proto/tensors.ts';
 import type { TaskFunction } from '../context.ts';
+import { LocalTrouble } from '../trouble.ts';
 
 /**
  * Counts the words of the texts of the unit's rows, and pairs of words, by cluster: a table of terms (model/words/term-table.ts), the
  * same for whoever computes it.
  */
-export const terms: TaskFunction<'terms'> = async (context, { k, languages }, unit) => {
+export const terms: TaskFunction<'terms'> = async (context, { k, languages, icu }, unit) => {
   const blocks = context.blocks(unit).map(({ index }) => index);
   const fetched = await context.textsOf(blocks, k);
   const bytes = bytesOf(take(fetched, 'texts', 'uint8'));
@@ -18,7 +20,12 @@ export const terms: TaskFunction<'terms'> = async (context, { k, languages }, un
   for (let i = 0, end = 0; i < lengths.length; i++) ends[i] = end += lengths[i];
   const counter = termCounter(k, stopWordsOf(languages));
   for (const row of byLabel(labels, k)) {
-    counter.add(labels[row], bytes.toString('utf8', ends[row] - lengths[row], ends[row]));
+    const text = bytes.toString('utf8', ends[row] - lengths[row], ends[row]);
+    if (icu !== (process.versions.icu ?? '') && !isSimple(text))
+      throw new LocalTrouble(
+        `Node.js has ICU ${process.versions.icu} here, the coordinator's ICU ${icu}: they may find other words in texts of this script`,
+      );
+    counter.add(labels[row], text);
     await yieldToEventLoop();
   }
   const { text, documents, credit, entries, cluster, count, totals, error } = counter.table();
