@@ -10,9 +10,10 @@ import type { Rgb } from '../view/palette.ts';
 export type ColourBy = 'cluster' | 'confidence' | 'outlier';
 const COLOUR_BY: readonly ColourBy[] = ['cluster', 'confidence', 'outlier'];
 
-export interface DrawnPoints {
+/** `Buffer`: what the painter has of a tile. */
+export interface DrawnPoints<Buffer> {
   /** Of a tile: its lower left corner and side, in pixels from the lower left of the screen, and how many of its rows are drawn. */
-  tiles: readonly { buffer: WebGLBuffer; x: number; y: number; side: number; rows: number }[];
+  tiles: readonly { buffer: Buffer; x: number; y: number; side: number; rows: number }[];
   /** The same of the map as a whole, and how dark its density is, 0 … 1. */
   whole: { x: number; y: number; side: number };
   density: number;
@@ -20,6 +21,24 @@ export interface DrawnPoints {
   size: number;
   opacity: number;
   colourBy: ColourBy;
+}
+
+/** The colour of a cluster and how opaque it is, 0 … 1. */
+export interface ClusterPaint {
+  colour: Rgb;
+  opacity: number;
+}
+
+export interface PointPainter<Buffer> {
+  /** The rows of a tile, as it draws them. */
+  buffer(records: Uint8Array): Buffer;
+  remove(buffer: Buffer): void;
+  /** That of the map, of as many cells as `densityOf` has. */
+  density(cells: Uint8Array): void;
+  /** Of each cluster. */
+  colours(of: readonly ClusterPaint[]): void;
+  /** `low`, `high`: the colours of scores 0 and 1; the density has the latter. */
+  draw(drawn: DrawnPoints<Buffer>, low: Rgb, high: Rgb): void;
 }
 
 const POINTS = `#version 300 es
@@ -72,10 +91,12 @@ void main() {
   pixel = vec4(high * alpha, alpha);
 }`;
 
-export type GlPoints = NonNullable<ReturnType<typeof glPoints>>;
-
 /** Draws on this canvas; null where the browser has no WebGL 2. `lost`: all buffers are gone; `restored`: it can be drawn again. */
-export function glPoints(canvas: HTMLCanvasElement, lost: () => void, restored: () => void) {
+export function glPoints(
+  canvas: HTMLCanvasElement,
+  lost: () => void,
+  restored: () => void,
+): PointPainter<WebGLBuffer> | null {
   const gl = canvas.getContext('webgl2', { antialias: false, depth: false, premultipliedAlpha: true });
   if (!gl) return null;
   let made = prepared(gl);
@@ -88,30 +109,27 @@ export function glPoints(canvas: HTMLCanvasElement, lost: () => void, restored: 
     restored();
   });
   return {
-    /** The rows of a tile on the device. */
-    buffer(records: Uint8Array): WebGLBuffer {
+    buffer(records) {
       const buffer = gl.createBuffer()!;
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
       gl.bufferData(gl.ARRAY_BUFFER, records, gl.STATIC_DRAW);
       return buffer;
     },
     remove: (buffer: WebGLBuffer) => gl.deleteBuffer(buffer),
-    density(cells: Uint8Array): void {
+    density(cells) {
       gl.bindTexture(gl.TEXTURE_2D, made.dense);
       const side = DENSITY_CELLS;
       gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, side, side, 0, gl.RED, gl.UNSIGNED_BYTE, cells);
     },
-    /** The colour of each cluster and how opaque it is, 0 … 1. */
-    colours(of: readonly { colour: Rgb; opacity: number }[]): void {
+    colours(of) {
       const height = Math.max(1, Math.ceil(of.length / 256));
       const texels = new Uint8Array(256 * height * 4);
       for (const [i, { colour, opacity }] of of.entries()) texels.set([...colour, 255 * opacity], 4 * i);
       gl.bindTexture(gl.TEXTURE_2D, made.palette);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
     },
-    /** `low`, `high`: the colours of scores 0 and 1; the density has the latter. */
-    draw({ tiles, whole, density, size, opacity, colourBy }: DrawnPoints, low: Rgb, high: Rgb): void {
+    draw({ tiles, whole, density, size, opacity, colourBy }, low, high) {
       const { points, below } = made;
       const [w, h] = [canvas.width, canvas.height];
       gl.viewport(0, 0, w, h);

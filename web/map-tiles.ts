@@ -1,5 +1,5 @@
 import type { WholeMap } from '../view/whole-map.ts';
-import type { GlPoints } from './gl-points.ts';
+import type { PointPainter } from './gl-points.ts';
 
 /** From where the page has the map of all rows: tile by tile from a server, or a sample that is in the file. Null: it cannot be had. */
 export interface MapSource {
@@ -9,19 +9,19 @@ export interface MapSource {
   tile(number: number): Promise<Uint8Array | null>;
 }
 
-export interface LoadedTile {
+export interface LoadedTile<Buffer> {
   records: Uint8Array;
   /** The same by two bytes. */
   words: Uint16Array;
-  buffer: WebGLBuffer;
+  buffer: Buffer;
 }
 
 /** Tiles on the device, and requests at a time. */
 const [MOST_KEPT, AT_ONCE] = [400, 4];
 
 /** The tiles that have been loaded. `arrived`: there is one more. */
-export function tileStore(source: MapSource, points: GlPoints, arrived: () => void) {
-  const kept = new Map<number, LoadedTile>();
+export function tileStore<Buffer>(source: MapSource, points: PointPainter<Buffer>, arrived: () => void) {
+  const kept = new Map<number, LoadedTile<Buffer>>();
   const asked = new Set<number>();
   const missing = new Set<number>();
   let wanted: readonly number[] = [];
@@ -47,7 +47,7 @@ export function tileStore(source: MapSource, points: GlPoints, arrived: () => vo
   }
 
   return {
-    get(number: number): LoadedTile | undefined {
+    get(number: number): LoadedTile<Buffer> | undefined {
       const tile = kept.get(number);
       // Those that were used last are the last in the map.
       if (tile && kept.delete(number)) kept.set(number, tile);

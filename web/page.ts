@@ -61,7 +61,7 @@ export function startPage(feed: Feed): void {
 
   const pressMap = mapButton(feed.showMap);
   let view: ModelView | null = null;
-  let whole: ReturnType<typeof wholeMap> = null;
+  let whole: ReturnType<typeof wholeMap> | null = null;
 
   function showModel() {
     if (!view) return;

@@ -10,8 +10,9 @@ import { counted, escaped } from '../view/text.ts';
 import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';
+import { flatPoints } from './flat-points.ts';
 import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
-import { type ColourBy, glPoints } from './gl-points.ts';
+import { type ColourBy, glPoints, type PointPainter } from './gl-points.ts';
 import { type MapSource, tileStore } from './map-tiles.ts';
 import type { Highlight } from './rows.ts';
 import { selectionPanel } from './selection.ts';
@@ -36,13 +37,12 @@ export function wholeMap(
   highlight: Highlight,
   rows: Feed['rows'],
   source: MapSource,
-): { show(view: ModelView): void } | null {
+): { show(view: ModelView): void } {
   const { index, clusters, names } = source.about;
   const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
   const colourBy = byId<HTMLSelectElement>('whole-colour');
-  const points = glPoints(canvas, () => store.clear(), restored);
-  if (!points) return null;
+  const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
   const store = tileStore(source, points, () => request());
   byId('panel-whole').hidden = false;
   let view: ModelView | null = null;
@@ -124,7 +124,7 @@ export function wholeMap(
     const apart = Math.sqrt((width * height) / Math.max(1, tiles.rows));
     // Magnified further, its cells would be seen.
     const cell = frame.side / DENSITY_CELLS;
-    points!.draw(
+    points.draw(
       {
         tiles: there,
         whole: { x: ratio * frame.left, y: ratio * (height - frame.bottom), side: ratio * frame.side },
@@ -167,7 +167,7 @@ export function wholeMap(
 
   function paint() {
     const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
-    points!.colours(
+    points.colours(
       clusters.map(({ label }) => ({
         colour: rgbOf(colourOf(label)),
         opacity: lit === null || lit === label ? 1 : 0.12,
@@ -178,7 +178,7 @@ export function wholeMap(
 
   async function restored() {
     const cells = await source.density();
-    if (cells) points!.density(cells);
+    if (cells) points.density(cells);
     paint();
   }
 

@@ -165,6 +165,52 @@ test('colours change the picture; axe reports no faults, in both themes; nothing
   assert.deepEqual(opened.complaints, [`requested ${page.url()}`]);
 });
 
+test('without WebGL the picture is nearly the same', async () => {
+  /** Of the canvas in a grid of 8 × 5, how many pixels are coloured. */
+  const coloured = async (of: Page) => {
+    const url = (await of.locator('#whole').screenshot()).toString('base64');
+    return of.evaluate(async (png) => {
+      const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
+      const context = new OffscreenCanvas(image.width, image.height).getContext('2d')!;
+      context.drawImage(image, 0, 0);
+      const { data } = context.getImageData(0, 0, image.width, image.height);
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4)
+        if (
+          Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) >
+          40
+        )
+          count++;
+      return count;
+    }, url);
+  };
+  const [withGl, without] = await Promise.all(
+    [false, true].map(async (isRefused) => {
+      const own = isRefused
+        ? await open(url, { bypassCSP: true }, () => {
+            const get = HTMLCanvasElement.prototype.getContext as (
+              this: unknown,
+              ...all: unknown[]
+            ) => unknown;
+            HTMLCanvasElement.prototype.getContext = function (
+              this: unknown,
+              kind: string,
+              ...all: unknown[]
+            ) {
+              return kind === 'webgl2' ? null : get.call(this, kind, ...all);
+            } as never;
+          })
+        : await open(url, { bypassCSP: true });
+      await shows(own.page, ROWS);
+      await own.page.locator('#whole-labels').evaluate((labels) => labels.remove());
+      const count = await coloured(own.page);
+      await own.close();
+      return count;
+    }),
+  );
+  assert.ok(withGl > 2000 && Math.abs(withGl - without) < 0.25 * withGl, `${withGl} and ${without} pixels`);
+});
+
 test('a server has the map, its density, and tiles', async () => {
   const run = mappedRun(join(folder, 'run'), Float32Array.of(0, 0, 1, 1, 2, 0), Int32Array.of(0, 1, 1));
   const saved = (await openMap({ run, rows: 3, k: 2 }))!;

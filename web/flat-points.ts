@@ -1,0 +1,84 @@
+import { AT, DENSITY_CELLS, RECORD } from '../model/map-tiles.ts';
+import { mix, type Rgb } from '../view/palette.ts';
+import { dotOf } from './dots.ts';
+import type { ClusterPaint, DrawnPoints, PointPainter } from './gl-points.ts';
+
+/** The same as gl-points.ts without WebGL, which browsers without a graphics device may refuse: pixel by pixel. */
+export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> {
+  const context = canvas.getContext('2d')!;
+  let paints: readonly ClusterPaint[] = [];
+  let density: Uint8Array | null = null;
+
+  return {
+    buffer: (records) => records,
+    remove() {},
+    density: (cells) => void (density = cells),
+    colours: (of) => void (paints = of),
+    draw(drawn, low, high) {
+      const image = context.createImageData(canvas.width, canvas.height);
+      if (density && drawn.density > 0) shade(image, density, drawn, high);
+      for (const tile of drawn.tiles) dab(image, tile, drawn, [low, high]);
+      context.putImageData(image, 0, 0);
+    },
+  };
+
+  function dab(
+    { data, width, height }: ImageData,
+    { buffer, x, y, side, rows }: DrawnPoints<Uint8Array>['tiles'][number],
+    { size, opacity, colourBy }: DrawnPoints<Uint8Array>,
+    [low, high]: readonly [Rgb, Rgb],
+  ) {
+    const from = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    const { offsets, coverage, extent } = dotOf(size / 2, width);
+    const unit = side / 65_536;
+    for (let i = 0, at = 0; i < rows; i++, at += RECORD) {
+      const px = Math.round(x + unit * from.getUint16(at + AT.x, true));
+      const py = Math.round(height - y - unit * from.getUint16(at + AT.y, true));
+      if (!(px >= extent && py >= extent && px < width - extent && py < height - extent)) continue;
+      const paint = paints[from.getUint16(at + AT.cluster, true)];
+      if (!paint) continue;
+      const score = colourBy === 'cluster' ? 0 : from.getUint8(at + AT[colourBy]) / 255;
+      const colour = colourBy === 'cluster' ? paint.colour : mix(low, high, score);
+      blend(data, 4 * (py * width + px), colour, opacity * paint.opacity, offsets, coverage);
+    }
+  }
+}
+
+/** Blends a dot into pixels, which may be transparent. */
+function blend(
+  pixels: Uint8ClampedArray,
+  centre: number,
+  [r, g, b]: Rgb,
+  opacity: number,
+  offsets: Int32Array,
+  coverage: Float32Array,
+): void {
+  for (let p = 0; p < offsets.length; p++) {
+    const at = centre + offsets[p];
+    const alpha = opacity * coverage[p];
+    const below = (pixels[at + 3] / 255) * (1 - alpha);
+    const all = alpha + below;
+    pixels[at] = (r * alpha + pixels[at] * below) / all;
+    pixels[at + 1] = (g * alpha + pixels[at + 1] * below) / all;
+    pixels[at + 2] = (b * alpha + pixels[at + 2] * below) / all;
+    pixels[at + 3] = 255 * all;
+  }
+}
+
+function shade(
+  { data, width, height }: ImageData,
+  cells: Uint8Array,
+  { whole, density }: DrawnPoints<Uint8Array>,
+  [r, g, b]: Rgb,
+): void {
+  const cell = DENSITY_CELLS / whole.side;
+  for (let py = 0; py < height; py++) {
+    const row = Math.floor((height - py - whole.y) * cell);
+    if (row < 0 || row >= DENSITY_CELLS) continue;
+    for (let px = 0; px < width; px++) {
+      const column = Math.floor((px - whole.x) * cell);
+      const dense = column < 0 || column >= DENSITY_CELLS ? 0 : cells[row * DENSITY_CELLS + column];
+      if (dense) data.set([r, g, b, density * dense], 4 * (py * width + px));
+    }
+  }
+}
