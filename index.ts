@@ -15,6 +15,7 @@ export { type ExportedModel, type ExportOptions, exportModel } from './library/e
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export-map.ts';
 export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';
 export { follow } from './library/follow.ts';
+export { type NamedClusters, type NameOptions, nameClusters } from './library/name.ts';
 export {
   type DrawnReport,
   type DrawOptions,

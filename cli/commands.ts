@@ -3,7 +3,7 @@ import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
 import { plan } from './plan.ts';
 import { relay } from './relay.ts';
-import { cut, exportCommand, plot, predict, rename, resolutions, view } from './results.ts';
+import { cut, exportCommand, name, plot, predict, rename, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
 import { serve } from './serve.ts';
 import { doctor, setup } from './setup.ts';
@@ -27,6 +27,7 @@ export const commands: readonly Command[] = [
   predict,
   serve,
   cut,
+  name,
   rename,
   exportCommand,
   resolutions,

@@ -191,6 +191,35 @@ export const resolutions = defineCommand({
   },
 });
 
+export const name = defineCommand({
+  command: 'name [folder]',
+  words: ['run'],
+  describe: 'ask a language model for names of the clusters of a finished run',
+  builder: {
+    run: RUN,
+    'name-with': textFlag(
+      'address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there, and kept in names.jsonl',
+      REQUIRED,
+    ),
+    'name-model': textFlag('the model that is asked', REQUIRED),
+    json: switchFlag('print one JSON object instead of text'),
+  },
+  examples: [
+    ['name runs/x --name-with http://localhost:11434/v1 --name-model llama3.2', 'by a model on this machine'],
+    ['name runs/x --name-with https://api.openai.com/v1 --name-model gpt-5-mini', 'by a service'],
+  ],
+  async handler({ run, nameWith, nameModel, json }) {
+    const { nameClusters, namesText } = await import('../library/name.ts');
+    const { createDisplay } = await import('./progress.ts');
+    const { status, end } = createDisplay(0);
+    const found = await interruptible((signal) =>
+      nameClusters({ run, nameWith, nameModel, status, signal }),
+    ).finally(end);
+    for (const note of found.notes) console.error(oneLine(`dpmesh: ${note}`));
+    console.log(json ? JSON.stringify({ run, ...found }) : namesText(found));
+  },
+});
+
 export const rename = defineCommand({
   command: 'rename [folder] [label] [text]',
   words: ['run', 'cluster', 'name'],

@@ -68,6 +68,10 @@ export function endpointAt(base: string, model: string, key: string | null): End
 export interface NamingRequest {
   clusters: number;
   joins: readonly Pick<Join, 'a' | 'b'>[];
+  /** Is a node left out? */
+  skip?(node: number): boolean;
+  /** What nodes are called so far: nobody else gets that name. */
+  before?: ReadonlyMap<number, string>;
   /** What is known of a node, given the names so far. */
   node(node: number, names: ReadonlyMap<number, string>): NamedNode;
 }
@@ -97,14 +101,16 @@ export interface NamesByModel {
 /** Asks for the name of each node. Never rejects because of an endpoint: nodes without an answer are left out. */
 export async function namesByModel(
   endpoint: Endpoint,
-  { clusters, joins, node: about }: NamingRequest,
+  { clusters, joins, skip, before: called, node: about }: NamingRequest,
   { log, signal, progress, answerMs = ANSWER_MS }: NamingEffects,
 ): Promise<NamesByModel> {
   const known = answersIn(log);
   const found: NamesByModel = { names: new Map(), asked: 0, cached: 0, tokens: 0, problem: null };
   const ended = new AbortController();
   const all = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]);
-  const used = new Set<string>();
+  const layers = layersOf(clusters, joins).map((layer) => layer.filter((node) => !skip?.(node)));
+  const used = new Map([...(called ?? [])].map(([node, name]) => [name.toLowerCase(), node]));
+  const isFree = (name: string, node: number) => (used.get(name.toLowerCase()) ?? node) === node;
   let [silent, done] = [0, 0];
 
   async function answerTo(node: number, messages: ChatMessage[]): Promise<string> {
@@ -139,7 +145,7 @@ export async function namesByModel(
     // An answer that is no name, or another node's, is asked for once more.
     for (let attempt = 0; attempt < 2; attempt++) {
       const name = nameIn(await answerTo(node, namingMessages(facts, taken)));
-      if (name && !used.has(name.toLowerCase())) return name;
+      if (name && isFree(name, node)) return name;
       if (!name) return null;
       taken.push(name);
     }
@@ -151,8 +157,9 @@ export async function namesByModel(
     try {
       const own = await nameOf(node);
       silent = 0;
-      if (own) {
-        used.add(own.toLowerCase());
+      // Another answer may have been faster.
+      if (own && isFree(own, node)) {
+        used.set(own.toLowerCase(), node);
         found.names.set(node, own);
       }
     } catch (error) {
@@ -162,10 +169,10 @@ export async function namesByModel(
       found.problem ??= error.message;
       ended.abort();
     } finally {
-      progress?.(++done, clusters + joins.length);
+      progress?.(++done, layers.flat().length);
     }
   };
-  for (const layer of layersOf(clusters, joins)) await pMap(layer, name, { concurrency: AT_ONCE });
+  for (const layer of layers) await pMap(layer, name, { concurrency: AT_ONCE });
   return found;
 }
 

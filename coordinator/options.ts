@@ -407,6 +407,14 @@ export const RUN_OPTIONS = {
       fast: true,
     }),
   }),
+  ...of('Names', {
+    nameWith: how(text(), {
+      commands: ALL,
+      help: 'after the run, ask a language model for names of the clusters: the address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there',
+      defaultText: 'none, nothing is sent',
+    }),
+    nameModel: how(text(), { commands: ALL, help: 'the model that --name-with asks', defaultText: 'none' }),
+  }),
   ...of('Monitoring', {
     http: how(address(), {
       commands: ALL,

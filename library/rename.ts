@@ -10,7 +10,12 @@ import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { readSavedQuantiles } from '../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../data/saved/row-parts.ts';
 import { type FileHashes, readRunJson, runFiles } from '../data/saved/run-files.ts';
-import { CLUSTERS, clusterNames, readSavedClusters } from '../data/saved/saved-clusters.ts';
+import {
+  CLUSTERS,
+  clusterNames,
+  readSavedClusters,
+  type SavedClusters,
+} from '../data/saved/saved-clusters.ts';
 import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
 import { rowNames } from './cut.ts';
 import { assertOptions, fixedPaths } from './inputs.ts';
@@ -58,13 +63,32 @@ export async function renameCluster(options: RenameOptions): Promise<Renamed> {
   if ([...name].length > MOST_CHARACTERS)
     throw new UserError(`the name has ${[...name].length} characters, more than ${MOST_CHARACTERS}`);
   return paths.naming(async () => {
-    const before = await renamed(run, label, name);
+    const before = await rewriteNames(run, (saved) => renameIn(saved, run, label, name));
     return { before, name, notes: (await redrawn(run)).map(paths.asGiven) };
   });
 }
 
-/** Writes the files of the run but the report; returns the name before. */
-async function renamed(run: string, label: number, name: string): Promise<string | null> {
+/** Returns the name before. */
+function renameIn(saved: SavedClusters, run: string, label: number, name: string): string | null {
+  const labelOf = ({ id, cluster }: { id?: number; cluster: number }) => id ?? cluster;
+  const own = saved.clusters.find((one) => labelOf(one) === label);
+  if (!own) {
+    const labels = saved.clusters.map(labelOf).sort((a, b) => a - b);
+    throw new UserError(`${run} has no cluster ${label}, but ${labels[0]} to ${labels.at(-1)}`);
+  }
+  const key = name.toLocaleLowerCase('en');
+  const isSame = (one: { name?: string }) => one !== own && one.name?.toLocaleLowerCase('en') === key;
+  const other = saved.clusters.find(isSame);
+  if (other) throw new UserError(`cluster ${labelOf(other)} is called ${other.name}: choose another name`);
+  if (saved.joins?.some(isSame))
+    throw new UserError(`a join of the tree is called ${name}: choose another name`);
+  const before = own.name ?? null;
+  Object.assign(own, { name, namedBy: 'hand' } satisfies Name);
+  return before;
+}
+
+/** Has `change` set names in `clusters.json`, and writes the files of the run that have them, but for the report. UserError if it is not finished or in use. */
+export async function rewriteNames<T>(run: string, change: (saved: SavedClusters) => T): Promise<T> {
   if (!readRunFile(run, dpmeshVersion()).result)
     throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
   const out = await reopenRunDirectory(run);
@@ -74,22 +98,10 @@ async function renamed(run: string, label: number, name: string): Promise<string
     const saved = readSavedClusters(files);
     if (!saved)
       throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
-    const labelOf = ({ id, cluster }: { id?: number; cluster: number }) => id ?? cluster;
-    const own = saved.clusters.find((one) => labelOf(one) === label);
-    if (!own) {
-      const labels = saved.clusters.map(labelOf).sort((a, b) => a - b);
-      throw new UserError(`${run} has no cluster ${label}, but ${labels[0]} to ${labels.at(-1)}`);
-    }
-    const key = name.toLocaleLowerCase('en');
-    const isSame = (one: { name?: string }) => one !== own && one.name?.toLocaleLowerCase('en') === key;
-    const other = saved.clusters.find(isSame);
-    if (other) throw new UserError(`cluster ${labelOf(other)} is called ${other.name}: choose another name`);
-    if (saved.joins?.some(isSame))
-      throw new UserError(`a join of the tree is called ${name}: choose another name`);
-    const before = own.name ?? null;
-    Object.assign(own, { name, namedBy: 'hand' } satisfies Name);
-    const titles = existsSync(join(run, LABELS_CSV)) ? await rowNames(files) : null;
-    const quantiles = existsSync(join(run, LABELS_CSV)) ? readSavedQuantiles(files) : null;
+    const result = change(saved);
+    const hasTable = existsSync(join(run, LABELS_CSV));
+    const titles = hasTable ? await rowNames(files) : null;
+    const quantiles = hasTable ? readSavedQuantiles(files) : null;
     // Without hashes of these, the files are right at any moment, whichever of them are new.
     const { files: _, ...about } = readRunJson(run) as { files: FileHashes };
     const changed = [CLUSTERS, LABELS_CSV, LABELS_PARQUET];
@@ -104,14 +116,14 @@ async function renamed(run: string, label: number, name: string): Promise<string
         hasMap: existsSync(join(run, MAP)),
       }).finally(() => titles?.close());
     write({ ...Object.fromEntries(others), ...out.hashes() });
-    return before;
+    return result;
   } finally {
     out.close();
   }
 }
 
 /** Draws the report again, if there is one and nothing that it shows would be lost. */
-async function redrawn(run: string): Promise<string[]> {
+export async function redrawn(run: string): Promise<string[]> {
   if (reportOf(run) === null) return [];
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-report-'));
   try {

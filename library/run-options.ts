@@ -146,6 +146,10 @@ export interface ProgramOptions {
   mixed?: boolean;
   /** Let workers read the data file themselves if they can; `sharedFiles: false`: never. @defaultValue true */
   sharedFiles?: boolean;
+  /** After the run, ask a language model for names of the clusters: the address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there. @defaultValue none, nothing is sent */
+  nameWith?: string;
+  /** The model that `nameWith` asks. @defaultValue none */
+  nameModel?: string;
   /** HOST:PORT of the live page and metrics; `http: false`: none. @defaultValue off; true opens it at the usual address */
   http?: boolean | string;
   /** Token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless `http` is a loopback address. @defaultValue none */

@@ -12,6 +12,7 @@ import {
 } from '../coordinator/config.ts';
 import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/port.ts';
+import type { Endpoint } from '../coordinator/naming.ts';
 import { options as modelOptions } from '../coordinator/options.ts';
 import type { UpdateRequest } from '../coordinator/run-state.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';
@@ -210,6 +211,7 @@ export async function runSession(
     resolveRunOptions(options);
   const settings = { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger };
   const http = httpOf(options);
+  const naming = await namingOf(options);
   const { stop, ...workers } =
     bind === undefined
       ? await localWorkers(config, options, log)
@@ -217,6 +219,7 @@ export async function runSession(
   const earlyFinish = createEarlyFinish();
   hooks.onFinish(earlyFinish.ask);
   let result: RunResult | null = null;
+  let directory = '';
   try {
     const { session } = await import('../coordinator/session.ts');
     const end = await session(config, {
@@ -229,7 +232,7 @@ export async function runSession(
         log,
         status: options.status && ((text) => options.status!(withNames(text))),
         result(summary, report) {
-          const directory = placed?.() ?? summary.out;
+          directory = placed?.() ?? summary.out;
           result = resultOf(summary, directory, {
             soft: config.soft,
             report: report && withNames(report),
@@ -250,7 +253,36 @@ export async function runSession(
   } finally {
     await stop();
   }
+  if (naming) await nameAfter(directory, naming, { log, status: options.status, signal });
   hooks.result(result!);
+}
+
+/** Null: no model is asked. UserError for an address that is none. */
+async function namingOf({ nameWith, nameModel }: RunOptions): Promise<Endpoint | null> {
+  if (nameWith === undefined && nameModel === undefined) return null;
+  if (nameWith === undefined)
+    throw new UserError('--name-model needs --name-with, the address that it is asked at');
+  if (nameModel === undefined)
+    throw new UserError('--name-with needs --name-model, such as --name-model llama3.2');
+  return (await import('./name.ts')).endpointOf(nameWith, nameModel);
+}
+
+/** The results are complete without names of a model: whatever is wrong is only said. */
+async function nameAfter(
+  run: string,
+  endpoint: Endpoint,
+  { log, ...how }: { log: (line: string) => void; status?: (text: string) => void; signal?: AbortSignal },
+): Promise<void> {
+  const { namedByModel, namesText } = await import('./name.ts');
+  const again = `dpmesh name ${run} does it again`;
+  try {
+    const found = await namedByModel(run, endpoint, how);
+    for (const note of found.notes) log(`warning: ${note}`);
+    log(`${namesText(found)}${found.notes.length ? `; ${again}` : ''}`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    log(`warning: no names by a model: ${error.message}; ${again}`);
+  }
 }
 
 /** The options with absolute paths. */

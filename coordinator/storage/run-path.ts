@@ -29,6 +29,7 @@ export const RUN_FILES = [
   'codes.npy',
   'tree.json',
   'clusters.json',
+  'names.jsonl',
   'lineage.json',
   'relabelled',
   'model',

@@ -1,7 +1,7 @@
 /** What clusters, and joins of the tree above them, are called. */
 
-/** By what a cluster has its name: words of its texts, columns, its number alone, or people. */
-export const NAMED_BY = ['words', 'columns', 'number', 'hand'] as const;
+/** By what a cluster has its name: words of its texts, columns, its number alone, a language model, or people. */
+export const NAMED_BY = ['words', 'columns', 'number', 'model', 'hand'] as const;
 export type NamedBy = (typeof NAMED_BY)[number];
 
 export interface Name {

@@ -1,3 +1,5 @@
+import { MOST_CHARACTERS, tidyName } from './names.ts';
+
 /** What a language model is asked for the name of a cluster, and the name in its answer. Pure text: nothing here is sent. */
 
 /** What is known of a cluster, or of a join of several, that gets a name. */
@@ -22,8 +24,7 @@ export interface ChatMessage {
   content: string;
 }
 
-/** Characters of a name, at most; of a text in a question. */
-export const MOST_NAME_CHARACTERS = 60;
+/** Of a text in a question. */
 const MOST_TEXT_CHARACTERS = 300;
 
 const TASK = [
@@ -68,21 +69,17 @@ const flat = (text: string) =>
 const THOUGHT = /^.*<\/(think|thinking|reasoning)>/is;
 const MARKUP = /^[\s"'“”‘’«»„*_#`>:-]+|[\s"'“”‘’«»*_`.,;:-]+$/gu;
 const INTRODUCTION = /^(the )?(group|cluster|name|label|title|answer)( name| is)?\s*[:=]\s*/i;
-/** Control characters, and marks that change the direction of text. */
-const CONTROL = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu;
-
 /**
  * The name in an answer: its only line with letters, without quotes, markup and what introduces it. Null where there is none of at most
- * `MOST_NAME_CHARACTERS` characters.
+ * 60 characters.
  */
 export function nameIn(answer: string): string | null {
   const lines = answer
     .replace(THOUGHT, '')
     .split(/[\r\n]+/)
-    .map((line) => line.replace(CONTROL, ' ').replace(MARKUP, '').replace(INTRODUCTION, ''))
-    .map((line) => line.replace(MARKUP, '').replace(/\s+/g, ' '))
+    .map((line) => line.replace(MARKUP, '').replace(INTRODUCTION, '').replace(MARKUP, ''))
     .filter((line) => /\p{L}/u.test(line));
   // A name and an explanation: no way to tell which is which.
-  const name = lines.length === 1 ? lines[0] : null;
-  return name && [...name].length <= MOST_NAME_CHARACTERS ? name : null;
+  const name = lines.length === 1 ? tidyName(lines[0], Number.POSITIVE_INFINITY) : null;
+  return name && [...name].length <= MOST_CHARACTERS ? name : null;
 }

@@ -80,6 +80,8 @@ RUN_OPTIONS = {
     "checkpoint_every": "--checkpoint-every",
     "mixed": "--mixed",
     "shared_files": "--shared-files",
+    "name_with": "--name-with",
+    "name_model": "--name-model",
     "http": "--http",
     "http_token": "--http-token",
     "bind": "--bind",
@@ -162,6 +164,8 @@ class Options:
         checkpoint_every: float | None = None,
         mixed: bool | None = None,
         shared_files: bool | None = None,
+        name_with: str | None = None,
+        name_model: str | None = None,
         http: bool | str | None = None,
         http_token: str | None = None,
         bind: str | None = None,
@@ -350,6 +354,12 @@ class Options:
             false.
         shared_files : bool
             let workers read the data file themselves if they can; shared_files=False: never. Default: true.
+        name_with : str
+            after the run, ask a language model for names of the clusters: the address of an endpoint like
+            OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are
+            sent there. Default: none, nothing is sent.
+        name_model : str
+            the model that name_with asks. Default: none.
         http : bool | str
             HOST:PORT of the live page and metrics; http=False: none. Default: off; True opens it at the usual
             address.
@@ -433,6 +443,8 @@ class Options:
         self.checkpoint_every = checkpoint_every
         self.mixed = mixed
         self.shared_files = shared_files
+        self.name_with = name_with
+        self.name_model = name_model
         self.http = http
         self.http_token = http_token
         self.bind = bind
