@@ -120,6 +120,26 @@ test('a Parquet of labels has what DuckDB reads there, by the same bytes in part
   }
 });
 
+test('names of clusters are a column of text, in both formats', async () => {
+  const names = ['high age', 'a, "b"', 'שלום'];
+  const columns = { cluster: [0, 1, 2], cluster_name: names, confidence: [1, 1, 1] };
+  const part = { start: 0, ids: null, columns };
+  const own = ['cluster', 'cluster_name', 'confidence'] as const;
+  const [csv, parquet] = [collector(), collector()];
+  for (const table of [csvTable(csv, 'row', own), await parquetTable(parquet, 'row', own, false)]) {
+    table.write(part);
+    table.end();
+  }
+  assert.equal(csv.all().toString().split('\n')[2], '1,1,"a, ""b""",1');
+  const path = join(folder, 'names.parquet');
+  writeFileSync(path, parquet.all());
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  const read = await connection.runAndReadAll(`SELECT cluster_name FROM '${path}'`);
+  assert.deepEqual(read.getColumns()[0], names);
+  connection.closeSync();
+  assert.equal(nameOfRows('cluster_name'), 'id');
+});
+
 test('texts of rows come in pieces of any length; more or fewer than rows are an error', async () => {
   async function* slices() {
     yield ['a', 'b', 'c'];

@@ -13,11 +13,12 @@ import type { PastUpdate } from '../../model/stream/history.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { drawReport } from '../../report/draw.ts';
 import { exemplarPicture, exemplarView } from '../../report/exemplars.ts';
+import { reportPage } from '../../report/page.ts';
 import { pngOf } from '../../report/png.ts';
 import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
-import { byLabels, clusterCards } from '../../view/cluster-details.ts';
+import { byLabels, clusterCards, nodeNames } from '../../view/cluster-details.ts';
 import { mapPicture } from '../../view/map-picture.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
@@ -248,6 +249,24 @@ test('cards go by labels, where these are not the numbers of clusters', () => {
   assert.match(cards[2], /Cluster 5 .*\(to 8\).*joins 3 at/);
   const plain = contentsOf().described!;
   assert.deepEqual(byLabels(plain), plain);
+});
+
+test('cards, table and tree have the names of clusters, shown and never executed', () => {
+  const plain = contentsOf();
+  const { described, view } = plain;
+  const clusters = described!.clusters.map((one, c) => ({
+    ...one,
+    ...(c === 0
+      ? { name: '<img src=x> & שלום', namedBy: 'hand' }
+      : { name: `cluster ${c}`, namedBy: 'number' }),
+  }));
+  const named = { ...plain, described: { ...described!, clusters } };
+  const page = reportPage(named, [], false);
+  assert.ok(!page.includes('<img src=x>'));
+  assert.equal(page.split('<bdi>&lt;img src=x&gt; &amp; שלום</bdi>').length - 1, 2);
+  assert.ok(!/<bdi>cluster [0-9]/.test(page), 'a number is no name');
+  const tree = treePicture(view!.tree!, null, nodeNames(named.described));
+  assert.ok(tree.includes('>0 &lt;img src=x&gt; &amp; שלום</text>'));
 });
 
 describe('a line that is not an event', () => {

@@ -96,6 +96,8 @@ class Fitted(unittest.TestCase):
         for number, cluster in enumerate(model.clusters_):
             self.assertEqual({number}, {*model.labels_[[row["row"] for row in cluster["exemplars"]]].tolist()})
         np.testing.assert_allclose(model.probabilities_, model.responsibilities_.max(1), rtol=1e-6)
+        # Columns of an array have no names.
+        self.assertEqual(model.names_, {label: f"cluster {label}" for label in range(3)})
 
     def test_outliers_have_high_scores(self) -> None:
         model = self.model
@@ -231,6 +233,9 @@ class Forms(unittest.TestCase):
         model = DPMesh(**QUICK, out=str(kept), labels=TRUTH).fit(table)
         self.assertEqual(model.run_directory_, str(kept))
         self.assertEqual(model.result_["acc"], 1)
+        self.assertEqual({*model.names_}, {0, 1, 2})
+        # Each cluster is high in one column.
+        self.assertIn("high a", model.names_[model.labels_[X[:, 0].argmax()]])
         loaded = DPMesh.load(kept)
         np.testing.assert_array_equal(loaded.predict(table), model.labels_)
         self.assertEqual(loaded.result_, model.result_)

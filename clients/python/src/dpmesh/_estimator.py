@@ -49,6 +49,9 @@ class DPMesh(Parameters, Options):
     clusters_ : list of dict
         What each cluster is: its size, the rows that are typical of it, the columns in which it differs from all
         others, the clusters nearest to it, and with ``text`` its words.
+    names_ : dict of int to str
+        What each cluster is called, by its label: the columns that set it apart, such as ``high income, low age``; where nothing does, or columns
+        have no names, ``cluster 3``.
     probabilities_ : ndarray of float32, shape (n_samples,)
         How much of each row belongs to its cluster, 0 to 1.
     outlier_scores_ : ndarray of float64, shape (n_samples,)
@@ -272,6 +275,10 @@ class DPMesh(Parameters, Options):
         self.labels_: NDArray[np.int32] = run.rows("labels.npy", -1)
         self.n_clusters_: int = result["k"]
         self.clusters_ = run.clusters()
+        labels = [cluster.get("id", cluster["cluster"]) for cluster in self.clusters_]
+        self.names_: dict[int, str] = {
+            label: cluster.get("name", f"cluster {label}") for label, cluster in zip(labels, self.clusters_, strict=True)
+        }
         self.probabilities_: NDArray[np.float32] = run.rows("confidences.npy", np.nan)
         has_outliers = (run.path / "outliers.npy").exists()
         self.outliers_: NDArray[np.bool_] = (

@@ -1,0 +1,127 @@
+// What clusters of a table are called: by its columns, in an update by what they were called, and as people say.
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
+import { normals } from '../model/support.ts';
+import { dpmesh, jsonOf, library, preloading, refused, scratch, trainArgs } from './support.ts';
+import { updateArgs } from './updates.ts';
+
+const ROWS = 900;
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+const NAMES = [/income, .*region = north$/, /^very high age/, /^very low age/];
+
+function table(name: string, seed: number): string {
+  const next = normals(seed);
+  const lines = Array.from({ length: ROWS }, (_, i) => {
+    const c = i % 9 < 4 ? 0 : i % 9 < 7 ? 1 : 2;
+    const [age, income] = [[40, 60, 20][c] + 2 * next(), [80, 30, 30][c] + 2 * next()];
+    return `${age},${income},${next()},${c === 0 ? 'north' : 'south'},"person ${i}, ${seed}"`;
+  });
+  writeFileSync(path(name), `age,income,noise,region,who\n${lines.join('\n')}\n`);
+  return path(name);
+}
+
+describe('names of clusters', () => {
+  const run = path('run');
+  const tables = ['labels.csv', 'labels.parquet'];
+  const clustersOf = (of: string) => JSON.parse(readFileSync(join(of, 'clusters.json'), 'utf8'));
+  const namesOf = (of: string): string[] => clustersOf(of).clusters.map(({ name }: { name: string }) => name);
+  const rename = (of: string, ...words: (string | number)[]) => dpmesh(['rename', of, ...words]);
+  let data: string;
+  before(async () => {
+    data = table('people.csv', 1);
+    const flags = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', '--workers', 1];
+    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...flags))).k, 3);
+  });
+
+  test('are columns that set them apart, the same for any number of workers', async () => {
+    for (const [i, name] of namesOf(run).entries()) assert.match(name, NAMES[i]);
+    assert.ok(
+      !JSON.stringify(clustersOf(run).clusters.map(({ name }: { name: string }) => name)).includes('noise'),
+    );
+    const flags = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', '--workers', 3];
+    jsonOf(await dpmesh(trainArgs(data, path('three'), ...flags)));
+    for (const file of ['clusters.json', ...tables])
+      assert.ok(readFileSync(join(run, file)).equals(readFileSync(join(path('three'), file))), file);
+  });
+
+  test('of columns without names are numbers, and are no column of labels.csv', async () => {
+    const next = normals(2);
+    const lines = Array.from({ length: 300 }, (_, i) => `${10 * (i % 2) + next()},${next()}`);
+    writeFileSync(path('plain.csv'), lines.join('\n'));
+    jsonOf(await dpmesh(trainArgs(path('plain.csv'), path('plain'), '--no-http', '--workers', 1)));
+    assert.deepEqual(namesOf(path('plain')), ['cluster 0', 'cluster 1']);
+    assert.match(readFileSync(join(path('plain'), 'labels.csv'), 'utf8'), /^row,cluster,confidence/);
+  });
+
+  test('are changed by hand in all files, which predict writes too', async () => {
+    const own = path('renamed');
+    cpSync(run, own, { recursive: true });
+    assert.equal((await rename(own, 1, 'The <b>old</b>\u0007 שלום')).code, 0);
+    assert.equal(namesOf(own)[1], 'The <b>old</b> שלום');
+    assert.equal(clustersOf(own).clusters[1].namedBy, 'hand');
+    assert.equal((await (await library()).openRun(own)).result!.clusters[1].name, namesOf(own)[1]);
+    for (const file of tables) {
+      const out = path(`new-${file}`);
+      assert.equal((await dpmesh(['predict', own, data, '--out', out])).code, 0);
+      assert.ok(readFileSync(out).equals(readFileSync(join(own, file))), file);
+    }
+    assert.match(readFileSync(join(own, 'labels.csv'), 'utf8'), /^"person 4, 1",1,The <b>old<\/b> שלום,/m);
+  });
+
+  test('stay with a cluster’s id over updates', async () => {
+    const own = path('kept');
+    cpSync(run, own, { recursive: true });
+    assert.equal((await rename(own, 2, 'Young')).code, 0);
+    jsonOf(await dpmesh(updateArgs(own, table('more.csv', 5), path('updated'), '--workers', 1)));
+    const { clusters } = clustersOf(path('updated'));
+    const byId = new Map(clusters.map(({ id, name }: { id: number; name: string }) => [id, name]));
+    assert.deepEqual(
+      [0, 1, 2].map((id) => byId.get(id)),
+      [...namesOf(run).slice(0, 2), 'Young'],
+    );
+    assert.equal((await rename(path('updated'), 2, 'Younger')).code, 0);
+  });
+
+  test('are not changed where that cannot be', async () => {
+    refused(await rename(run, 3, 'x'), /has no cluster 3, but 0 to 2/);
+    refused(await rename(run, 'x', 'y'), /has no cluster/);
+    refused(await rename(run, 0, ' \u0007'), /must have a character/);
+    refused(await rename(run, 0, 'x'.repeat(61)), /61 characters, more than 60/);
+    refused(await rename(run, 0, namesOf(run)[1].toUpperCase()), /cluster 1 is called/);
+    refused(await rename(path('nowhere'), 0, 'x'), /nowhere/);
+    const release = await lockDirectory(run);
+    refused(await rename(run, 0, 'x'), /in use/);
+    release();
+  });
+
+  test('killed at any change of a file, the run opens, and the same command makes it whole', async () => {
+    const whole = path('whole');
+    cpSync(run, whole, { recursive: true });
+    assert.equal((await rename(whole, 0, 'Rich')).code, 0);
+    let kills = 0;
+    for (; ; kills++) {
+      const own = path(`killed-${kills}`);
+      cpSync(run, own, { recursive: true });
+      const env = preloading(
+        folder,
+        `kill-${kills}`,
+        `const { renameSync } = fs;
+        let changes = 0;
+        fs.renameSync = (from, to) => (changes++ === ${kills} ? process.kill(process.pid, 'SIGKILL') : renameSync(from, to));`,
+      );
+      const ended = await dpmesh(['rename', own, 0, 'Rich'], { env });
+      const saved = await (await library()).openRun(own);
+      assert.equal(saved.result!.labels.length, ROWS);
+      assert.ok([namesOf(run)[0], 'Rich'].includes(saved.result!.clusters[0].name!));
+      if (ended.signal !== 'SIGKILL') break;
+      assert.equal((await rename(own, 0, 'Rich')).code, 0);
+      for (const file of ['run.json', 'clusters.json', ...tables])
+        assert.ok(readFileSync(join(own, file)).equals(readFileSync(join(whole, file))), `${kills} ${file}`);
+    }
+    assert.equal(kills, 5);
+  });
+});
