@@ -12,7 +12,7 @@ import { spoolTexts, type TextSpool } from './storage/text-spool.ts';
 /** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */
 const [MOST_ROWS, MOST_BYTES, LEAST_BYTES] = [1 << 17, 8 << 20, 1 << 20];
 /** Units in all, about, where their texts are neither too many nor too few for that. */
-const UNITS = 32;
+const UNITS = 16;
 /** Texts, about so many, by which languages are told. */
 const TOLD_BY = 2000;
 /** Characters of a text that may be shown. */

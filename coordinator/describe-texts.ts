@@ -60,7 +60,9 @@ function describeTexts(table: MergedTerms, input: TextsInput): DescribedTexts {
   const { joins, exemplars } = input;
   const stopWords = stopWordsOf(input.languages);
   const keywords = keywordsOf(table, { ...input, stopWords, most: NAMED_BY });
-  const documents = new Map(table.terms.map((term, i) => [term, table.documents[i]]));
+  const documents = new Map<string, number>();
+  for (const [i, term] of table.terms.entries())
+    if (!term.includes(' ')) documents.set(term, table.documents[i]);
   const all = input.sizes.reduce((sum, own) => sum + own, 0);
   const idf = (word: string) => (stopWords.has(word) ? 0 : Math.log(1 + all / (documents.get(word) ?? 1)));
   const texts: string[][] = [];

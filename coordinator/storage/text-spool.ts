@@ -15,7 +15,9 @@ import type { RunDirectory } from './run-directory.ts';
  */
 export type TextSpool = Awaited<ReturnType<typeof spoolTexts>>;
 
-const BUFFER_BYTES = 1 << 22;
+const BUFFER_BYTES = 1 << 20;
+/** Texts that are in memory at once. */
+const AT_ONCE = 1 << 10;
 /** Of a message to a worker, which asks for the blocks of a unit. */
 const MOST_BYTES = 1 << 28;
 /** The length in bytes, and the label. */
@@ -49,17 +51,20 @@ export async function spoolTexts(
   try {
     for await (const { start, labels } of rowSlices(out.path, rows, { hasOutliers: false, ids })) {
       const numbers = new Int32Array(NUMBERS_OF_ROW * labels.length);
-      for (const [i, text] of (await texts.next(labels.length)).entries()) {
-        const row = start + i;
-        if (row % blockRows === 0) starts[row / blockRows] = written + used;
-        const counted = text.slice(0, MOST_CHARACTERS);
-        if (used + 3 * counted.length > buffer.length) flush();
-        const length = buffer.write(counted, used);
-        used += length;
-        numbers.set([length, labels[i]], NUMBERS_OF_ROW * i);
-        each(row, counted);
-        await yieldToEventLoop();
-      }
+      for (let from = 0; from < labels.length; from += AT_ONCE)
+        for (const [i, text] of (await texts.next(Math.min(AT_ONCE, labels.length - from))).entries()) {
+          const at = from + i;
+          const row = start + at;
+          if (row % blockRows === 0) starts[row / blockRows] = written + used;
+          const counted = text.slice(0, MOST_CHARACTERS);
+          if (used + 3 * counted.length > buffer.length) flush();
+          const length = buffer.write(counted, used);
+          used += length;
+          numbers[NUMBERS_OF_ROW * at] = length;
+          numbers[NUMBERS_OF_ROW * at + 1] = labels[at];
+          each(row, counted);
+          await yieldToEventLoop();
+        }
       about.write(new Uint8Array(numbers.buffer), start * NUMBERS_OF_ROW * numbers.BYTES_PER_ELEMENT);
     }
     await texts.end();

@@ -137,7 +137,7 @@ function countsOfNodes(table: MergedTerms, joins: readonly Join[], minDf: number
   for (const own of cluster) starts[own + 1]++;
   for (let c = 0; c < k; c++) starts[c + 1] += starts[c];
   const next = starts.slice();
-  const [term, number] = [new Int32Array(cluster.length), new Float64Array(cluster.length)];
+  const [term, number] = [new Int32Array(cluster.length), new Uint32Array(cluster.length)];
   for (let t = 0; t < terms.length; t++) {
     const isRare = documents[t] < minDf;
     for (let i = lists[t]; i < lists[t + 1]; i++) {

@@ -19,7 +19,7 @@ export interface TermTable {
   entries: Int32Array;
   /** These clusters, ascending, of one term after the other, and how often each has it. */
   cluster: Int32Array;
-  count: Int32Array | Float64Array;
+  count: Int32Array | Uint32Array;
   /** By cluster: words that are no stop words and pairs of them, whether their terms were kept or not. */
   totals: Float64Array;
   error: number;
@@ -29,20 +29,25 @@ export interface TermTable {
 export const thresholdOf = (credits: Float64Array, most: number): number =>
   credits.length > most ? credits.slice().sort()[credits.length - 1 - most] : 0;
 
+/** What is counted more often in a cluster, of 2³² texts or so, stays at that. */
+const MOST_COUNTED = 2 ** 32 - 1;
 const LINE_BREAK = 10;
 
 /** Merges tables. The result depends on their order only where there are more than `most` terms. */
 export function termMerger(k: number, most = MOST_TERMS) {
+  // Arrays may be longer than what is in them: new ones for each table would be garbage of a hundred megabytes.
   let terms = 0;
   let text = new Uint8Array(1 << 16);
   /** Where each term begins in `text`, and where the last one ends. */
   let starts = new Int32Array(1);
   let documents = new Float64Array(0);
   let credit = new Float64Array(0);
-  /** Where the clusters of each term begin. */
+  /** Where the clusters of each term begin, and those of the last one end. */
   let lists = new Int32Array(1);
   let cluster = new Int32Array(0);
-  let count = new Float64Array(0);
+  let count = new Uint32Array(0);
+  /** Of the table before: the next one is written there. */
+  let spare = { lists: new Int32Array(1), cluster: new Int32Array(0), count: new Uint32Array(0) };
   let slots = new Int32Array(1 << 10);
   const totals = new Float64Array(k);
   let error = 0;
@@ -71,9 +76,8 @@ export function termMerger(k: number, most = MOST_TERMS) {
   /** The number of each term of a table, of new ones the next. */
   function numbersOf(table: TermTable): Int32Array {
     const own = table.entries.length;
-    const longest = starts[terms] + table.text.length;
-    if (longest > text.length) text = extended(text, Math.max(longest, 2 * text.length));
-    starts = extended(starts, terms + own + 1);
+    text = withRoom(text, starts[terms] + table.text.length);
+    starts = withRoom(starts, terms + own + 1);
     let size = slots.length;
     while (size < 2 * (terms + own)) size *= 2;
     if (size > slots.length) rehash(size);
@@ -92,21 +96,21 @@ export function termMerger(k: number, most = MOST_TERMS) {
     return numbers;
   }
 
-  /** Adds the counts by cluster of terms with these numbers. */
-  function addCounts(table: TermTable, numbers: Int32Array): void {
-    const before = lists.length - 1;
+  /** Adds the counts by cluster of terms with these numbers; `before`: the number of terms that have some. */
+  function addCounts(table: TermTable, numbers: Int32Array, before: number): void {
     const where = new Int32Array(terms).fill(-1);
     const theirs = new Int32Array(numbers.length + 1);
     for (let i = 0; i < numbers.length; i++) {
       where[numbers[i]] = i;
       theirs[i + 1] = theirs[i] + table.entries[i];
     }
-    const both = cluster.length + table.cluster.length;
+    const both = lists[before] + table.cluster.length;
     const next = {
-      lists: new Int32Array(terms + 1),
-      cluster: new Int32Array(both),
-      count: new Float64Array(both),
+      lists: withRoom(spare.lists, terms + 1),
+      cluster: withRoom(spare.cluster, both),
+      count: withRoom(spare.count, both),
     };
+    next.lists[0] = 0;
     let at = 0;
     for (let term = 0; term < terms; term++) {
       let [a, aEnd] = term < before ? [lists[term], lists[term + 1]] : [0, 0];
@@ -115,19 +119,19 @@ export function termMerger(k: number, most = MOST_TERMS) {
         const ours = a < aEnd ? cluster[a] : k;
         const other = b < bEnd ? table.cluster[b] : k;
         next.cluster[at] = Math.min(ours, other);
-        next.count[at] = (ours <= other ? count[a++] : 0) + (other <= ours ? table.count[b++] : 0);
+        const sum = (ours <= other ? count[a++] : 0) + (other <= ours ? table.count[b++] : 0);
+        next.count[at] = Math.min(sum, MOST_COUNTED);
         at++;
       }
       next.lists[term + 1] = at;
     }
-    lists = next.lists;
-    cluster = next.cluster.slice(0, at);
-    count = next.count.slice(0, at);
+    spare = { lists, cluster, count };
+    ({ lists, cluster, count } = next);
   }
 
   /** Takes the threshold from all credits, and leaves out what has none left. */
   function compact(): void {
-    const threshold = thresholdOf(credit, most);
+    const threshold = thresholdOf(credit.subarray(0, terms), most);
     error += threshold;
     let [kept, bytes, at] = [0, 0, 0];
     for (let term = 0; term < terms; term++) {
@@ -144,22 +148,20 @@ export function termMerger(k: number, most = MOST_TERMS) {
       lists[kept] = at;
     }
     terms = kept;
-    [starts, lists] = [starts.slice(0, kept + 1), lists.slice(0, kept + 1)];
-    [credit, documents] = [credit.slice(0, kept), documents.slice(0, kept)];
-    [cluster, count] = [cluster.slice(0, at), count.slice(0, at)];
     rehash(slots.length);
   }
 
   return {
     add(table: TermTable): void {
+      const before = terms;
       const numbers = numbersOf(table);
-      credit = extended(credit, terms);
-      documents = extended(documents, terms);
+      credit = withRoom(credit, terms).fill(0, before, terms);
+      documents = withRoom(documents, terms).fill(0, before, terms);
       for (const [i, term] of numbers.entries()) {
         credit[term] += table.credit[i];
         documents[term] += table.documents[i];
       }
-      addCounts(table, numbers);
+      addCounts(table, numbers, before);
       for (let c = 0; c < k; c++) totals[c] += table.totals[c];
       error += table.error;
       if (terms > most) compact();
@@ -170,7 +172,16 @@ export function termMerger(k: number, most = MOST_TERMS) {
       const names = Array.from({ length: terms }, (_, term) =>
         decoder.decode(text.subarray(starts[term], starts[term + 1])),
       );
-      return { terms: names, documents, lists, cluster, count, totals, error };
+      const size = lists[terms];
+      return {
+        terms: names,
+        documents: documents.subarray(0, terms),
+        lists: lists.subarray(0, terms + 1),
+        cluster: cluster.subarray(0, size),
+        count: count.subarray(0, size),
+        totals,
+        error,
+      };
     },
   };
 }
@@ -178,9 +189,13 @@ export function termMerger(k: number, most = MOST_TERMS) {
 /** What a merger has found. */
 export type MergedTerms = ReturnType<ReturnType<typeof termMerger>['result']>;
 
-/** An array that begins like this one, of another length. */
-function extended<A extends Uint8Array | Int32Array | Float64Array>(array: A, length: number): A {
-  const other = new (array.constructor as new (length: number) => A)(length);
-  other.set(array.subarray(0, length));
-  return other;
+/** The array, or a longer one that begins like it, if it has less than `length` elements. */
+function withRoom<A extends Uint8Array | Int32Array | Uint32Array | Float64Array>(
+  array: A,
+  length: number,
+): A {
+  if (length <= array.length) return array;
+  const longer = new (array.constructor as new (length: number) => A)(Math.ceil(1.25 * length));
+  longer.set(array);
+  return longer;
 }
