@@ -4,7 +4,7 @@ import { layoutProblem } from '../model/layout.ts';
 import { taskSchema } from './tasks.ts';
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 10;
+export const PROTOCOL = 11;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));

@@ -21,10 +21,8 @@ export interface MapNet {
 
 /** Units at most: each row is compared to all of them. */
 const MOST_UNITS = 1_024;
-/** Axes along which neighbours are looked for: beyond, there is mostly noise, and rows that are the neighbours of nearly all. */
-const LAYOUT_AXES = 50;
-/** Axes of the net. */
-const NET_AXES = 32;
+/** Axes at most: beyond, there is mostly noise, and rows that are the neighbours of nearly all. */
+const MOST_AXES = 32;
 /** Columns of which principal axes are found as they are; more are sketched. */
 const MOST_COLUMNS = 512;
 /** Rows at most: their neighbours are found by comparing all pairs. */
@@ -35,6 +33,10 @@ const FEWEST_ROWS = 4;
 const SHARING = 2;
 /** Units by which that is measured. */
 const MOST_PROBES = 256;
+/** The largest coordinate, in widths: half of its square has the last digit of float32 at 1/32. */
+const REACH = 1_000;
+/** How exact principal axes are, relative to the largest eigenvalue. */
+const TOLERANCE = 0.03;
 /** Widths that are tried, in distances of a unit from the nearest other one, and how often their range is halved. */
 const [NARROWEST, WIDEST, HALVINGS] = [0.02, 2, 16];
 
@@ -45,43 +47,46 @@ const [NARROWEST, WIDEST, HALVINGS] = [0.02, 2, 16];
 export function* mapNetOf(rows: Float32Array, dim: number, known?: Float32Array): Generator<void, MapNet> {
   if (dim <= 2 && !known) return planeOf(identity(dim), new Float64Array(dim), dim);
   const { axes, shift, count } = yield* principalAxes(rows, dim);
-  const coordinates = along(rows, dim, axes, shift, count);
-  yield;
-  const net = Math.min(count, NET_AXES);
-  const units = spreadRows(coordinates, count, net);
-  if (units.length < FEWEST_ROWS) return planeOf(axes, shift, dim, count);
-  const places = known ?? Float32Array.from(yield* mapOf(coordinates, count));
-  const own = Float64Array.from(
-    { length: units.length * net },
-    (_, p) => coordinates[units[Math.floor(p / net)] * count + (p % net)],
-  );
-  const width = yield* widthOf(own, net);
+  const coordinates = along(rows, dim, axes, shift);
+  const units = spreadRows(coordinates, count);
+  if (units.length < FEWEST_ROWS) return planeOf(axes, shift, dim);
+  const laidOut = known ?? (yield* mapOf(coordinates, count));
+  const own = rowsOf(coordinates, count, units);
+  const width = yield* widthOf(own, count);
+  if (!(width > 0)) return planeOf(axes, shift, dim);
+  const centre = shift.map((_, p) => medianOf(own.filter((_, at) => at % count === p)));
   return {
     dim,
-    axes: Float32Array.from(
-      { length: dim * net },
-      (_, p) => axes[Math.floor(p / net) * count + (p % net)] / width,
-    ),
-    shift: Float32Array.from({ length: net }, (_, p) => shift[p] / width),
-    units: Float32Array.from(own, (value) => value / width),
-    places: Float32Array.from({ length: 2 * units.length }, (_, p) => places[2 * units[p >> 1] + (p & 1)]),
+    axes: Float32Array.from(axes, (value) => value / width),
+    shift: Float32Array.from(shift, (value, p) => (value - centre[p]) / width),
+    units: Float32Array.from(own, (value, at) => within((value - centre[at % count]) / width)),
+    places: Float32Array.from(rowsOf(laidOut, 2, units)),
   };
 }
+
+/** A coordinate, in widths, no farther out than where differences of distances would be lost to rounding. */
+export const within = (coordinate: number) => Math.max(-REACH, Math.min(REACH, coordinate));
+
+/** Rows `numbers` of [n,width]. */
+const rowsOf = (rows: ArrayLike<number>, width: number, numbers: readonly number[]) =>
+  Float64Array.from(
+    { length: numbers.length * width },
+    (_, p) => rows[numbers[Math.floor(p / width)] * width + (p % width)],
+  );
 
 const identity = (dim: number) =>
   Float64Array.from({ length: dim * dim }, (_, p) => Number(p % (dim + 1) === 0));
 
-/** The net whose places are the coordinates along the first two of `count` axes. */
-const planeOf = (axes: Float64Array, shift: Float64Array, dim: number, count = dim): MapNet => {
-  const p = Math.min(2, count);
+/** The net whose places are the coordinates along the first two axes. */
+function planeOf(axes: Float64Array, shift: Float64Array, dim: number): MapNet {
+  const [count, p] = [shift.length, Math.min(2, shift.length)];
   return {
     dim,
     axes: Float32Array.from({ length: dim * p }, (_, at) => axes[Math.floor(at / p) * count + (at % p)]),
     shift: Float32Array.from(shift.subarray(0, p)),
-    units: new Float32Array(0),
-    places: new Float32Array(0),
+    ...{ units: new Float32Array(0), places: new Float32Array(0) },
   };
-};
+}
 
 /** Principal axes of rows [dim,count], and the shift to their mean. */
 function* principalAxes(rows: Float32Array, dim: number) {
@@ -89,7 +94,7 @@ function* principalAxes(rows: Float32Array, dim: number) {
   const sketch = dim > MOST_COLUMNS ? columnSketch(0n, dim, MOST_COLUMNS) : null;
   const own = sketch ? sketched(sketch, rows) : rows;
   const d = sketch ? MOST_COLUMNS : dim;
-  const count = Math.min(d, LAYOUT_AXES);
+  const count = Math.min(d, MOST_AXES);
   const mean = meanOf(own, d);
   const covariance = new Float64Array(d * d);
   const row = new Float64Array(d);
@@ -102,7 +107,7 @@ function* principalAxes(rows: Float32Array, dim: number) {
     }
   }
   for (let a = 0; a < d; a++) for (let b = 0; b < a; b++) covariance[b * d + a] = covariance[a * d + b];
-  const { vectors } = roughLeadingEigen(covariance, d, count, 1e-6);
+  const { vectors } = roughLeadingEigen(covariance, d, count, TOLERANCE);
   yield;
   const transposed = Float32Array.from(
     { length: d * count },
@@ -122,34 +127,20 @@ function meanOf(rows: Float32Array, dim: number): Float64Array {
   return mean;
 }
 
-/** Coordinates of rows along `count` axes [dim,count]: [n,count]. */
-function along(
-  rows: Float32Array,
-  dim: number,
-  axes: Float64Array,
-  shift: Float64Array,
-  count: number,
-): Float32Array {
-  const n = rows.length / dim;
+/** Coordinates of rows [n,dim] along P axes [dim,P]: [n,P]. */
+function along(rows: Float32Array, dim: number, axes: Float64Array, shift: Float64Array): Float32Array {
+  const [n, count] = [rows.length / dim, shift.length];
   const out = new Float32Array(n * count);
-  const sums = new Float64Array(count);
-  for (let i = 0; i < n; i++) {
-    sums.set(shift);
-    for (let a = 0, p = 0; a < dim; a++) {
-      const value = rows[i * dim + a];
-      for (let c = 0; c < count; c++, p++) sums[c] += value * axes[p];
-    }
-    out.set(sums, i * count);
-  }
+  product(rows, n, dim, Float32Array.from(axes), count, Float32Array.from(shift), false, out);
   return out;
 }
 
-/** The numbers of up to `MOST_UNITS` rows that differ along the first `net` axes, evenly. */
-function spreadRows(rows: Float32Array, dim: number, net: number): number[] {
+/** The numbers of up to `MOST_UNITS` rows that differ, evenly. */
+function spreadRows(rows: Float32Array, dim: number): number[] {
   const seen = new Set<string>();
   const different: number[] = [];
   for (let i = 0; i * dim < rows.length; i++) {
-    const key = rows.subarray(i * dim, i * dim + net).join();
+    const key = rows.subarray(i * dim, (i + 1) * dim).join();
     if (!seen.has(key)) different.push(i);
     seen.add(key);
   }
@@ -210,12 +201,12 @@ export function placesOnMap(net: MapNet, rows: Float32Array): Float32Array {
   const z = new Float32Array(n * p);
   product(rows, n, dim, axes, p, shift, false, z);
   if (!units.length) return planePlaces(z, p);
-  const { weights, bias, low, high } = unitLayer(net);
+  const { weights, bias } = unitLayer(net);
   const m = bias.length;
   const out = new Float32Array(2 * n);
   const logits = new Float32Array(m);
   for (let i = 0; i < n; i++) {
-    const own = z.subarray(i * p, (i + 1) * p).map((value, a) => Math.max(low[a], Math.min(high[a], value)));
+    const own = z.subarray(i * p, (i + 1) * p).map(within);
     product(own, 1, p, weights, m, bias, false, logits);
     const most = logits.reduce((a, b) => Math.max(a, b));
     let [sum, x, y] = [0, 0, 0];
@@ -238,29 +229,20 @@ export function planePlaces(z: Float32Array, p: number): Float32Array {
   return out;
 }
 
-/** What the layer of units has: −½ of the squared distances of coordinates z are z·weights + bias, but for −½‖z‖²; z stays between the limits. */
+/** The layer of units: −½ of the squared distances of coordinates z are z·weights + bias, but for −½‖z‖². */
 export function unitLayer({ units, shift }: Pick<MapNet, 'units' | 'shift'>) {
   const p = shift.length;
   const m = units.length / p;
   const weights = new Float32Array(p * m);
   const bias = new Float32Array(m);
-  const low = new Float32Array(p).fill(Infinity);
-  const high = new Float32Array(p).fill(-Infinity);
   for (let i = 0; i < m; i++) {
     let squares = 0;
     for (let a = 0; a < p; a++) {
       const value = units[i * p + a];
       weights[a * m + i] = value;
       squares += value * value;
-      low[a] = Math.min(low[a], value);
-      high[a] = Math.max(high[a], value);
     }
     bias[i] = -squares / 2;
   }
-  for (let a = 0; a < p; a++) {
-    const margin = (high[a] - low[a]) / 2;
-    low[a] -= margin;
-    high[a] += margin;
-  }
-  return { weights, bias, low, high };
+  return { weights, bias };
 }

@@ -55,17 +55,22 @@ describe('a table with names and texts', () => {
   test('labels.csv has each row with its name, and says what the .npy files say', () => {
     assert.deepEqual(Object.keys(labels[0]), [
       ...['name', 'cluster', 'cluster_name', 'confidence', 'distance', 'outlier_score'],
-      'cluster_or_outlier',
+      ...['cluster_or_outlier', 'map_x', 'map_y'],
     ]);
     const column = (name: string) => readNpy(join(run, name)).data;
     const [cluster, confidence, distance] = ['labels.npy', 'confidences.npy', 'distances.npy'].map(column);
     assert.equal(labels.length, ROWS);
+    const map = column('map.npy');
     for (const [i, row] of labels.entries()) {
       assert.equal(row.name, `person, ${i}`);
       assert.equal(Number(row.cluster), cluster[i]);
       assert.equal(row.cluster_name, clusters[cluster[i]].name);
       assert.ok(Math.abs(Number(row.confidence) - confidence[i]) < 1e-6);
       assert.ok(Math.abs(Number(row.distance) - distance[i]) < 1e-6);
+      assert.ok(
+        Math.abs(Number(row.map_x) - map[2 * i]) < 1e-6 &&
+          Math.abs(Number(row.map_y) - map[2 * i + 1]) < 1e-6,
+      );
       assert.ok(confidence[i] > 1 / 3 && confidence[i] <= 1);
     }
   });
@@ -137,7 +142,7 @@ describe('a table with names and texts', () => {
     assert.deepEqual(resultHashes(again), resultHashes(run));
     const { files } = runFileOf(run);
     for (const name of [
-      ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy'],
+      ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy', 'map.npy'],
       ...['model/centres.npy', 'model/distances.npy'],
     ]) {
       assert.match(files[name], /^[0-9a-f]{64}$/, name);

@@ -21,7 +21,7 @@ export function checkpointsOf(run: string): string[] {
   }
 }
 
-const ROW_FILES = ['labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy'];
+const ROW_FILES = ['labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy', 'map.npy'];
 
 /** Hashes of the results that must be reproducible: labels and what is said of rows and clusters, tree, model, mixture. */
 export function resultHashes(run: string): string[] {

@@ -83,6 +83,12 @@ describe('an update', () => {
     const kept = before.labels.filter((label, i) => label === after[i]).length;
     assert.ok(kept >= 0.99 * before.rows, `${kept} of ${before.rows} rows`);
     assert.deepEqual(hashesIn(path('run')), untouched);
+    // The net of the map is the same, so rows have the places that the run before gives them.
+    for (const name of ['model/map-axes.npy', 'model/map-units.npy'])
+      assert.equal(sha256(join(path('run-a'), name)), sha256(join(path('run'), name)));
+    await predict({ run: path('run'), data: same.data, out: path('places.csv') });
+    const places = (file: string) => readFileSync(file, 'utf8').replaceAll(/.*?,(?=[^,]*,[^,]*$)/gm, '');
+    assert.equal(places(path('places.csv')), places(join(path('run-a'), 'labels.csv')));
   });
 
   test('finds a new cluster, whose id is new; labels, tables, predictions and descriptions have ids', async () => {

@@ -7,7 +7,7 @@ import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../mod
 import type { Mixture } from '../../model/mixture.ts';
 import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
-import { priority } from '../../model/random.ts';
+import { generator, priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
@@ -215,6 +215,14 @@ export function blobMixture(covariance: 'full' | 'diag'): Mixture {
 }
 
 /** The state `cluster-centres` of clusters about the blobs, of which the fourth and later ones repeat the first three. */
+/** A net of the map with eleven units along two axes. */
+export function mapState(): Tensors {
+  const rng = generator(3n, 'map-state');
+  const numbers = (...shape: number[]) =>
+    nd(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, rng.normal), ...shape);
+  return { axes: numbers(D, 2), shift: numbers(2), units: numbers(11, 2), places: numbers(11, 2) };
+}
+
 export function centresState(k: number, covariance: 'full' | 'diag' = 'full'): Tensors {
   const { values, k: own } = centresOf(blobMixture(covariance));
   const width = values.length / own;

@@ -14,6 +14,7 @@ import {
   D,
   encoderStates,
   hashesState,
+  mapState,
   range,
   transformState,
   weightsOf,
@@ -56,6 +57,7 @@ export const STATES: Record<string, Tensors> = {
   centres: { rows: f64(2, D) },
   'cluster-centres': centresState(K),
   'far-bounds': centresState(K),
+  map: mapState(),
   ...sampleGraphOf(w, K).states,
   ...encoderStates(),
 };
@@ -142,6 +144,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, byMixture: true },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, map: true },
   ],
   terms: [{ task: 'terms', k: K, languages: ['en'], icu: process.versions.icu ?? '' }],
 };

@@ -1,4 +1,4 @@
-import { type MapNet, planePlaces, unitLayer } from '../../model/graph/map-net.ts';
+import { type MapNet, planePlaces, unitLayer, within } from '../../model/graph/map-net.ts';
 import type { Backend, Tensor } from './backends/backend.ts';
 
 /** The net of the map on a backend. */
@@ -6,7 +6,7 @@ export function loadMap(backend: Backend, net: MapNet) {
   const { dim, shift, places } = net;
   const [p, m] = [shift.length, places.length / 2];
   const axes = [backend.upload(net.axes, [dim, p]), backend.upload(shift, [p])];
-  const { weights, bias, low, high } = unitLayer(net);
+  const { weights, bias } = unitLayer(net);
   const layers = m
     ? [
         ...[backend.upload(weights, [p, m]), backend.upload(bias, [m])],
@@ -21,9 +21,7 @@ export function loadMap(backend: Backend, net: MapNet) {
       backend.free(along);
       const n = z.length / p;
       if (!m) return planePlaces(z, p);
-      // Far from all units, differences of distances would be lost to rounding.
-      for (let i = 0; i < z.length; i++) z[i] = Math.max(low[i % p], Math.min(high[i % p], z[i]));
-      const inside = backend.upload(z, [n, p]);
+      const inside = backend.upload(z.map(within), [n, p]);
       const logits = backend.affine(inside, layers[0], layers[1], false);
       const shares = backend.softmaxRows(logits, 0);
       const placed = backend.affine(shares, layers[2], layers[3], false);

@@ -64,3 +64,54 @@ describe('the map of rows', () => {
       assert.ok(mapOf(rows, 3).every(Number.isFinite));
   });
 });
+
+describe('the net of a map', () => {
+  const rng = generator(7n, 'clusters');
+  const centres = Array.from({ length: 8 }, () => Array.from({ length: 40 }, () => 6 * rng.normal()));
+  const all = blobs(centres, 90);
+  const learned = all.slice(0, 320 * 40);
+  const others = all.slice(320 * 40);
+
+  test('places rows that it has not seen beside those of their kind, also by a sketch of many columns', () => {
+    const net = atOnce(mapNetOf(learned, 40));
+    assert.deepEqual([net.units.length / net.shift.length, net.shift.length], [320, 32]);
+    assert.ok(kept(placesOnMap(net, others), 8) > 0.99);
+    const wide = (rows: Float32Array) => {
+      const out = new Float32Array((rows.length / 40) * 600);
+      for (let i = 0; i < rows.length; i++) out[Math.floor(i / 40) * 600 + 15 * (i % 40)] = rows[i];
+      return out;
+    };
+    const sketched = atOnce(mapNetOf(wide(learned), 600));
+    assert.ok(kept(placesOnMap(sketched, wide(others)), 8) > 0.99);
+  });
+
+  test('after another transform has learned the places that rows had', () => {
+    const before = atOnce(mapNetOf(learned, 40));
+    const places = placesOnMap(before, learned);
+    const scaled = (rows: Float32Array) => rows.map((value) => 2 * value - 3);
+    const after = atOnce(mapNetOf(scaled(learned), 40, places));
+    const [old, now] = [placesOnMap(before, others), placesOnMap(after, scaled(others))];
+    const off = Array.from(old, (value, i) => Math.abs(value - now[i])).sort((a, b) => a - b);
+    assert.ok(off[off.length >> 1] < 0.3, `${off[off.length >> 1]}`);
+  });
+
+  test('of one and two columns has these as coordinates', () => {
+    const one = atOnce(mapNetOf(Float32Array.of(3, 1, 2), 1));
+    assert.deepEqual([...placesOnMap(one, Float32Array.of(7, -2))], [7, 0, -2, 0]);
+    const two = atOnce(mapNetOf(Float32Array.of(3, 1, 2, 2), 2));
+    assert.deepEqual([...placesOnMap(two, Float32Array.of(7, -2))], [7, -2]);
+  });
+
+  test('gives finite places to rows far from all, and of samples with few, equal or far rows', () => {
+    const far = learned.slice(0, 40 * 40);
+    far.fill(1e15, 0, 3);
+    const samples = [far, new Float32Array(400).fill(2), learned.slice(0, 40), learned.slice(0, 200)];
+    const rows = Float32Array.of(
+      ...learned.slice(0, 400),
+      ...new Float32Array(40).fill(1e18),
+      ...new Float32Array(40),
+    );
+    for (const sample of samples)
+      assert.ok(placesOnMap(atOnce(mapNetOf(sample, 40)), rows).every(Number.isFinite));
+  });
+});

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { distanceFrom, reachOf } from '../../../model/description/distances.ts';
+import { placesOnMap } from '../../../model/graph/map-net.ts';
 import { cholesky, invertLower } from '../../../model/linalg.ts';
 import { priority } from '../../../model/random.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
+import { mapFrom } from '../../../proto/map.ts';
 import type { TaskOf } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { Backend } from '../../../worker/compute/backends/backend.ts';
@@ -16,6 +18,7 @@ import {
   centresState,
   D,
   logitsOf,
+  mapState,
   matrixOf,
   range,
   SEED,
@@ -77,6 +80,18 @@ for (const backend of backends)
           );
         }
       });
+
+    test('places of rows on the map, those of the same net in JavaScript', async () => {
+      const worker = w.newWorker(backend);
+      worker.put('map', mapState());
+      for (const shard of SHARDS) {
+        const { map, labels } = await run(worker, task({ map: true }), shard);
+        assert.deepEqual(map.shape, [labels.data.length, 2]);
+        const rows = Float32Array.from(w.rowsOf(shard).flatMap((row) => [...w.y(row)]));
+        close(take({ map }, 'map', 'float32'), placesOnMap(mapFrom(mapState()), rows), 1e-4);
+      }
+      assert.ok(!('map' in (await run(worker, task()))));
+    });
 
     test('the same by the mixture, of which the net is not needed', async () => {
       const worker = w.newWorker(backend);
