@@ -3,7 +3,7 @@ import { mix, type Rgb } from '../view/palette.ts';
 import { dotOf } from './dots.ts';
 import type { ClusterPaint, DrawnPoints, PointPainter } from './gl-points.ts';
 
-/** The same as gl-points.ts without WebGL, which browsers without a graphics device may refuse: pixel by pixel. */
+/** The same as gl-points.ts without a graphics device: pixel by pixel. */
 export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> {
   const context = canvas.getContext('2d')!;
   let paints: readonly ClusterPaint[] = [];

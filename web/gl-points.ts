@@ -91,13 +91,17 @@ void main() {
   pixel = vec4(high * alpha, alpha);
 }`;
 
-/** Draws on this canvas; null where the browser has no WebGL 2. `lost`: all buffers are gone; `restored`: it can be drawn again. */
+/** Draws on this canvas; null where the browser has no WebGL 2, or no device for it. `lost`: all buffers are gone; `restored`: it can be drawn again. */
 export function glPoints(
   canvas: HTMLCanvasElement,
   lost: () => void,
   restored: () => void,
 ): PointPainter<WebGLBuffer> | null {
-  const gl = canvas.getContext('webgl2', { antialias: false, depth: false, premultipliedAlpha: true });
+  const gl = canvas.getContext('webgl2', {
+    ...{ antialias: false, depth: false, premultipliedAlpha: true },
+    // Software that acts as a device takes two to three times as long as `flatPoints`.
+    failIfMajorPerformanceCaveat: true,
+  });
   if (!gl) return null;
   let made = prepared(gl);
   canvas.addEventListener('webglcontextlost', (event) => {
