@@ -1,55 +1,21 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { endpointAt, type NamingRequest, namesByModel } from '../../coordinator/naming.ts';
 import { type NamedNode, nameIn, namingMessages } from '../../model/description/naming-prompt.ts';
 import { scratchFolder } from '../data/files.ts';
+import { type Asked, endpoint as fakeEndpoint } from './endpoint.ts';
 
 const node = (changes: Partial<NamedNode> = {}): NamedNode => ({
   ...{ share: 0.25, keywords: ['loan', 'bank'], texts: [], columns: [], children: [], siblings: [] },
   ...changes,
 });
 
-interface Asked {
-  model: string;
-  messages: { content: string }[];
-  headers: IncomingMessage['headers'];
-}
-
-/** An endpoint that answers question i as `answer` says: with a text, or a status and a body. */
-async function endpoint(
-  answer: (asked: Asked, i: number) => string | { status: number; body: string } | null,
-) {
-  const questions: Asked[] = [];
-  const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += chunk;
-    const asked = { ...JSON.parse(text), headers: request.headers };
-    questions.push(asked);
-    const own = answer(asked, questions.length - 1);
-    if (own === null) return;
-    const { status, body } =
-      typeof own === 'object'
-        ? own
-        : {
-            status: 200,
-            body: JSON.stringify({ choices: [{ message: { content: own } }], usage: { total_tokens: 7 } }),
-          };
-    response.writeHead(status).end(body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    at: endpointAt(`http://127.0.0.1:${port}/v1`, 'tiny', 'secret'),
-    questions,
-    [Symbol.dispose]() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
+/** The fake endpoint, as `namesByModel` takes it. */
+async function endpoint(answer: Parameters<typeof fakeEndpoint>[0]) {
+  const server = await fakeEndpoint(answer);
+  return { ...server, at: endpointAt(server.base, 'tiny', 'secret') };
 }
 
 /** Three clusters: 1 and 2 join to node 3, then 0 and 3 to node 4. */
@@ -90,6 +56,14 @@ suite('names by a language model', () => {
     assert.ok(text.includes('word4') && !text.includes('secret'));
     const again = await namesByModel(server.at, request, { log });
     assert.deepEqual([again.names, again.asked, again.cached], [found.names, 0, 5]);
+  });
+
+  test('names that nodes have already are nobody else’s, and nodes can be left out', async () => {
+    using server = await endpoint((asked) => (numberIn(asked) === '1' ? 'Kept' : `Name ${numberIn(asked)}`));
+    const before = new Map([[0, 'Kept']]);
+    const asked = { ...request, joins: [], before, skip: (own: number) => own === 0 };
+    const { names } = await namesByModel(server.at, asked, { log: newLog() });
+    assert.deepEqual([...names], [[2, 'Name 2']]);
   });
 
   test('a name that is taken is asked for again, with those that are', async () => {

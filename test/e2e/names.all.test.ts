@@ -4,6 +4,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
+import { endpoint } from '../coordinator/endpoint.ts';
 import { normals } from '../model/support.ts';
 import { dpmesh, jsonOf, library, preloading, refused, scratch, trainArgs } from './support.ts';
 import { updateArgs } from './updates.ts';
@@ -84,6 +85,47 @@ describe('names of clusters', () => {
       [...namesOf(run).slice(0, 2), 'Young'],
     );
     assert.equal((await rename(path('updated'), 2, 'Younger')).code, 0);
+  });
+
+  test('come from a language model, where one is asked: at the end of a run, or later', async () => {
+    using model = await endpoint((_, i) => (i === 0 ? 'Rich <b>& northern</b>' : `Name ${i}`));
+    const own = path('by-model');
+    const asking = ['--name-with', model.base, '--name-model', 'tiny'];
+    const flags = ['--categorical', 'region', '--id', 'who', '--no-http', '--workers', 1];
+    const trained = await dpmesh(trainArgs(data, own, ...flags, ...asking));
+    assert.equal(jsonOf(trained).k, 3);
+    assert.match(trained.stderr, /5 of 5 names by the model, 5 questions, 35 tokens/);
+    assert.ok(namesOf(own).includes('Rich <b>& northern</b>'));
+    assert.match(readFileSync(join(own, 'labels.csv'), 'utf8'), /,Rich <b>& northern<\/b>,/);
+    assert.match(model.questions[0].messages[1].content, /What sets it apart: .*(income|age)/);
+    assert.match(model.questions[4].messages[1].content, /union of: .*Name/);
+    // What is known is not asked again; a name by hand stays.
+    assert.equal((await rename(own, 0, 'Mine')).code, 0);
+    const again = await dpmesh(['name', own, ...asking, '--json']);
+    assert.equal(again.code, 0);
+    assert.equal(JSON.parse(again.stdout).of, 4);
+    assert.equal(namesOf(own)[0], 'Mine');
+    const sent = readFileSync(join(own, 'names.jsonl'), 'utf8').trim().split('\n');
+    assert.equal(sent.length, model.questions.length);
+  });
+
+  test('by a model that is not there: the run is complete, and says how to ask again', async () => {
+    const flags = ['--no-http', '--workers', 1, '--name-with', 'http://127.0.0.1:9/v1', '--name-model', 'x'];
+    const trained = await dpmesh(
+      trainArgs(data, path('alone'), '--categorical', 'region', '--id', 'who', ...flags),
+    );
+    assert.equal(jsonOf(trained).k, 3);
+    assert.match(trained.stderr, /127\.0\.0\.1:9: .*dpmesh name .*alone does it again/s);
+    refused(
+      await dpmesh(
+        trainArgs(data, path('none'), '--categorical', 'region', '--name-with', 'http://x.example'),
+      ),
+      /needs --name-model/,
+    );
+    refused(
+      await dpmesh(['name', path('alone'), '--name-with', 'nowhere', '--name-model', 'x']),
+      /is no address/,
+    );
   });
 
   test('are not changed where that cannot be', async () => {
