@@ -30,7 +30,7 @@ export const numberName = (label: number): string => `cluster ${label}`;
 
 /**
  * A name for each of the nodes, clusters and then joins, no two the same in any letter case. `candidates`: those of each node, the best one
- * first; nodes choose in their order. `kept`: names that nodes have already, and which are nobody else's. `labels`: of clusters, by which
+ * first, but those that are too long last; nodes choose in their order. `kept`: names that nodes have already, and which are nobody else's. `labels`: of clusters, by which
  * those are called that get none; joins then have null.
  */
 export function nameClusters(
@@ -47,8 +47,11 @@ export function nameClusters(
   return candidates.map((names, node): Name | null => {
     const before = kept[node];
     if (before) return before;
-    const tidied = names.map((name) => tidyName(name)).filter((name) => name !== '');
-    const name = tidied.find((one) => !taken.has(key(one)));
+    const [fitting, cut] = [[], []] as string[][];
+    for (const name of names.map((one) => tidyName(one, Number.POSITIVE_INFINITY)).filter(Boolean))
+      if ([...name].length <= MOST_CHARACTERS) fitting.push(name);
+      else cut.push(tidyName(name));
+    const name = [...fitting, ...cut].find((one) => !taken.has(key(one)));
     if (name === undefined)
       return node < labels.length ? { name: numberName(labels[node]), namedBy: 'number' } : null;
     taken.add(key(name));

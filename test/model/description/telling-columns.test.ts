@@ -145,6 +145,15 @@ describe('names', () => {
     assert.deepEqual(found.map((one) => one?.namedBy).slice(1, 3), ['columns', 'number']);
   });
 
+  test('are rather another than cut', () => {
+    const [long, short] = ['x'.repeat(70), 'y'];
+    const found = nameClusters([[long, short], [long, short], [long]], 'columns', [0, 1, 2]);
+    assert.deepEqual(
+      found.map((one) => one!.name),
+      [short, `${'x'.repeat(59)}…`, 'cluster 2'],
+    );
+  });
+
   test('those that clusters have stay theirs', () => {
     const kept = [null, { name: 'Fiction', namedBy: 'hand' as const }];
     const found = nameClusters([['fiction', 'other'], ['a']], 'columns', [0, 1], kept);
