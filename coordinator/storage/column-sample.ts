@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { openSource } from '../../data/open.ts';
 import { rowsAt } from '../../data/rows-at.ts';
 import type { Source } from '../../data/source.ts';
@@ -8,6 +9,8 @@ import { SAMPLE } from './stream-files.ts';
 
 /** What clusters get names from: columns that mean something, and rows of each cluster. */
 
+/** Rows whose keys are looked at without yielding. */
+const ROWS_AT_ONCE = 1 << 18;
 /** Rows of a cluster, at most and at least, and numbers in all. */
 const [MOST_ROWS, LEAST_ROWS, MOST_NUMBERS] = [500, 20, 1 << 22];
 /** A number of a list, as an embedding is one: it means nothing by itself. */
@@ -55,13 +58,17 @@ export async function columnSample(
     if (most < LEAST_ROWS) return null;
     const places = new Map(ids.map((id, cluster) => [id, cluster]));
     const drawn = sizes.map((): number[] => []);
-    const byKey = [...keys.keys()].sort((a, b) => keys[a] - keys[b] || a - b);
-    for (const row of byKey) {
-      const own = drawn[places.get(labels[row]) ?? -1];
-      if (own && own.length < most) own.push(row);
+    const least = (own: number[]) => own.sort((a, b) => keys[a] - keys[b] || a - b).slice(0, most);
+    for (const { from, to } of ranges(keys.length, ROWS_AT_ONCE)) {
+      for (let row = from; row < to; row++) {
+        const cluster = places.get(labels[row]);
+        if (cluster === undefined || drawn[cluster].push(row) < 2 * most) continue;
+        drawn[cluster] = least(drawn[cluster]);
+      }
+      await yieldToEventLoop();
     }
     const rows = drawn
-      .flatMap((own, cluster) => own.map((row) => ({ row, cluster })))
+      .flatMap((own, cluster) => least(own).map((row) => ({ row, cluster })))
       .sort((a, b) => a.row - b.row);
     const values = await rowsAt(
       source,

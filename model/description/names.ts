@@ -30,8 +30,9 @@ export const numberName = (label: number): string => `cluster ${label}`;
 
 /**
  * A name for each of the nodes, clusters and then joins, no two the same in any letter case. `candidates`: those of each node, the best one
- * first; nodes choose in their order, and one whose candidates are all taken numbers its first. `kept`: names that nodes have already, and
- * which are nobody else's. `labels`: of clusters, by which those are called that have no candidates; joins then have null.
+ * first, but those that are too long last; nodes choose in their order, and one whose candidates are all taken numbers its first. `kept`:
+ * names that nodes have already, and which are nobody else's. `labels`: of clusters, by which those are called that have no candidates;
+ * joins then have null.
  */
 export function nameClusters(
   candidates: readonly (readonly Name[])[],
@@ -47,7 +48,14 @@ export function nameClusters(
   return candidates.map((all, node): Name | null => {
     const before = kept[node];
     if (before) return before;
-    const own = all.map((one) => ({ ...one, name: tidyName(one.name) })).filter(({ name }) => name !== '');
+    const [fitting, cut] = [[], []] as Name[][];
+    for (const { name, namedBy } of all) {
+      const whole = tidyName(name, Number.POSITIVE_INFINITY);
+      if (!whole) continue;
+      if ([...whole].length <= MOST_CHARACTERS) fitting.push({ name: whole, namedBy });
+      else cut.push({ name: tidyName(whole), namedBy });
+    }
+    const own = [...fitting, ...cut];
     const found = own.find(isFree) ?? (own.length ? numbered(own[0], isFree) : null);
     if (!found) return node < labels.length ? { name: numberName(labels[node]), namedBy: 'number' } : null;
     taken.add(key(found.name));
@@ -57,7 +65,8 @@ export function nameClusters(
 
 function numbered({ name, namedBy }: Name, isFree: (name: Name) => boolean): Name {
   for (let number = 2; ; number++) {
-    const next = { name: `${name} (${number})`, namedBy };
+    const suffix = ` (${number})`;
+    const next = { name: `${tidyName(name, MOST_CHARACTERS - suffix.length)}${suffix}`, namedBy };
     if (isFree(next)) return next;
   }
 }

@@ -27,7 +27,7 @@ export interface ColumnSample {
 }
 
 /** Values that are told apart; more are grouped by quantiles of the sample. */
-const BINS = 256;
+const BINS = 128;
 /**
  * The largest difference of two distribution functions, from which a column sets rows apart: that of two normal distributions whose means
  * are a standard deviation apart, 2Φ(1/2) − 1.
@@ -81,14 +81,14 @@ export function columnNames(
     codes.push(coded.codes);
     const nodes = histograms(coded, sample, weights, joins);
     const all = sumOf(nodes.slice(0, k));
-    const scale = coded.values ? spreadOf(all.weights, coded.values) : 1;
-    const present = 1 - all.weights[coded.missing] / total(all.weights);
-    if (!(scale > 0) || !(present > 0)) continue;
+    const scale = coded.values ? spreadOf(all, coded.values) : 1;
+    if (!(scale > 0 && all.present > 0)) continue;
+    const name = tidyName(about.name, MOST_OF_COLUMN);
     for (const [node, own] of nodes.entries()) {
-      const others = difference(all, own);
-      if (!(total(own.weights) > 0 && total(others.weights) > 1e-9 * total(all.weights))) continue;
+      const others = without(all, own);
+      if (!(own.all > 0 && others.all > 1e-9 * all.all)) continue;
       const beside = sibling[node] === null ? null : nodes[sibling[node]];
-      const telling = tellingOf(about.name, coded, own, others, beside, scale, tests);
+      const telling = tellingOf(name, coded, own, others, beside, scale, tests);
       if (telling) found[node].push({ variable, ...telling });
     }
   }
@@ -125,25 +125,37 @@ function codedNumbers(column: number, { values, dim, clusters }: ColumnSample): 
   for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[i - 1]) starts.push(i);
   const groupOf = (start: number, place: number) =>
     starts.length <= BINS ? place : Math.floor((start * BINS) / sorted.length);
-  const codeOf = new Map<number, number>();
   const bounds: number[] = [];
   let last = -1;
   for (const [place, start] of starts.entries()) {
     const group = groupOf(start, place);
     if (group !== last) bounds.push(start);
     last = group;
-    codeOf.set(sorted[start], bounds.length - 1);
   }
+  const lows = Float64Array.from(bounds, (from) => sorted[from]);
   const middles = Float64Array.from(
     bounds,
     (from, i) => sorted[(from + (bounds[i + 1] ?? sorted.length)) >> 1],
   );
   return {
-    codes: Uint16Array.from(own, (value) => codeOf.get(value) ?? bounds.length),
+    codes: Uint16Array.from(
+      own.map((value) => (Number.isNaN(value) ? lows.length : placeAmong(lows, value))),
+    ),
     missing: bounds.length,
     values: middles,
     categories: null,
   };
+}
+
+/** The last of the ascending `lows` that is not above `value`. */
+function placeAmong(lows: Float64Array, value: number): number {
+  let [from, to] = [0, lows.length];
+  while (to - from > 1) {
+    const middle = (from + to) >> 1;
+    if (lows[middle] <= value) from = middle;
+    else to = middle;
+  }
+  return from;
 }
 
 function codedCategories(
@@ -159,9 +171,11 @@ function codedCategories(
   return { codes, missing, values: null, categories };
 }
 
-/** Rows by code: what they weigh in all rows, and the sum of the squares of that. */
+/** Rows by code: what they weigh in all rows, in all and those with a value, and the sum of the squares of that. */
 interface Histogram {
   weights: Float64Array;
+  all: number;
+  present: number;
   squares: number;
 }
 
@@ -172,35 +186,52 @@ function histograms(
   weights: readonly number[],
   joins: readonly { a: number; b: number }[],
 ): Histogram[] {
-  const nodes = weights.map((): Histogram => ({ weights: new Float64Array(missing + 1), squares: 0 }));
-  for (const [i, code] of codes.entries()) {
-    const own = nodes[clusters[i]];
-    own.weights[code] += weights[clusters[i]];
-    own.squares += weights[clusters[i]] ** 2;
+  const nodes = weights.map(() => emptyHistogram(missing));
+  for (let i = 0; i < codes.length; i++) {
+    const [own, weight] = [nodes[clusters[i]], weights[clusters[i]]];
+    own.weights[codes[i]] += weight;
+    own.all += weight;
+    if (codes[i] < missing) own.present += weight;
+    own.squares += weight * weight;
   }
   for (const { a, b } of joins) nodes.push(sumOf([nodes[a], nodes[b]]));
   return nodes;
 }
 
-function sumOf(all: readonly Histogram[]): Histogram {
-  const weights = new Float64Array(all[0].weights.length);
-  for (const own of all) for (let i = 0; i < weights.length; i++) weights[i] += own.weights[i];
-  return { weights, squares: all.reduce((sum, own) => sum + own.squares, 0) };
-}
-
-const difference = (all: Histogram, own: Histogram): Histogram => ({
-  weights: all.weights.map((weight, i) => Math.max(0, weight - own.weights[i])),
-  squares: Math.max(0, all.squares - own.squares),
+const emptyHistogram = (missing: number): Histogram => ({
+  weights: new Float64Array(missing + 1),
+  ...{ all: 0, present: 0, squares: 0 },
 });
 
-/** How many equally drawn rows tell as much (Kish 1965). */
-const drawnRows = ({ weights, squares }: Histogram) => (squares > 0 ? total(weights) ** 2 / squares : 0);
+function sumOf(parts: readonly Histogram[]): Histogram {
+  const sum = emptyHistogram(parts[0].weights.length - 1);
+  for (const { weights, all, present, squares } of parts) {
+    for (let i = 0; i < weights.length; i++) sum.weights[i] += weights[i];
+    sum.all += all;
+    sum.present += present;
+    sum.squares += squares;
+  }
+  return sum;
+}
 
-const total = (weights: Float64Array) => weights.reduce((a, b) => a + b, 0);
+/** The rows of `whole` that are not in `own`. */
+function without(whole: Histogram, own: Histogram): Histogram {
+  const weights = new Float64Array(whole.weights.length);
+  for (let i = 0; i < weights.length; i++) weights[i] = Math.max(0, whole.weights[i] - own.weights[i]);
+  return {
+    weights,
+    all: whole.all - own.all,
+    present: Math.max(0, whole.present - own.present),
+    squares: Math.max(0, whole.squares - own.squares),
+  };
+}
+
+/** How many equally drawn rows tell as much (Kish 1965). */
+const drawnRows = ({ all, squares }: Histogram) => (squares > 0 ? all ** 2 / squares : 0);
 
 /** The value below which this share of those present are. */
-function quantile(weights: Float64Array, values: Float64Array, share: number): number {
-  let left = share * total(weights.subarray(0, values.length));
+function quantile({ weights, present }: Histogram, values: Float64Array, share: number): number {
+  let left = share * present;
   for (let i = 0; i < values.length; i++) {
     left -= weights[i];
     if (left < 0) return values[i];
@@ -209,17 +240,17 @@ function quantile(weights: Float64Array, values: Float64Array, share: number): n
 }
 
 /** The interquartile range; where most values are the same, a wider one. 0 of a constant. */
-function spreadOf(weights: Float64Array, values: Float64Array): number {
+function spreadOf(all: Histogram, values: Float64Array): number {
   for (const tail of [0.25, 0.05, 0]) {
-    const spread = quantile(weights, values, 1 - tail) - quantile(weights, values, tail);
+    const spread = quantile(all, values, 1 - tail) - quantile(all, values, tail);
     if (spread > 0) return spread;
   }
   return values.length ? values.at(-1)! - values[0] : 0;
 }
 
-/** What a column says of some rows; null: nothing. */
+/** What a column, called so, says of some rows; null: nothing. */
 function tellingOf(
-  column: string,
+  name: string,
   coded: Coded,
   own: Histogram,
   others: Histogram,
@@ -227,17 +258,16 @@ function tellingOf(
   scale: number,
   tests: number,
 ): Omit<Telling, 'variable'> | null {
-  const name = tidyName(column, MOST_OF_COLUMN);
   const { missing, values, categories } = coded;
   /** `gapTo`: how far these rows are from others, above 0 on the side that `text` says. */
   const said = (text: string, gapTo: (other: Histogram) => number, size: number) => {
     const gap = gapTo(others);
     if (gap < LEAST_GAP || chanceOf(gap, drawnRows(own), drawnRows(others)) > MOST_CHANCE / tests)
       return null;
-    const beyond = beside && total(beside.weights) > 0 ? Math.max(0, gapTo(beside)) : 0;
+    const beyond = beside && beside.all > 0 ? Math.max(0, gapTo(beside)) : 0;
     return { text, score: tenths(gap) + tenths(beyond), difference: size };
   };
-  const shareIn = ({ weights }: Histogram, code: number) => weights[code] / total(weights);
+  const shareIn = ({ weights, all }: Histogram, code: number) => weights[code] / all;
   const lead = (code: number) => (other: Histogram) => shareIn(own, code) - shareIn(other, code);
   if (shareIn(own, missing) > 0.5) return said(`${name} unknown`, lead(missing), lead(missing)(others));
   if (categories || values!.length === 2) {
@@ -248,14 +278,14 @@ function tellingOf(
     const value = tidyName(categories ? categories[code] : numberText(values![code]), MOST_OF_COLUMN);
     return said(`${name} = ${value}`, lead(code), lead(code)(others));
   }
-  const [middle, rest] = [own, others].map(({ weights }) => quantile(weights, values!, 0.5));
+  const [middle, rest] = [own, others].map((rows) => quantile(rows, values!, 0.5));
   const isHigh = middle > rest;
-  const above = shareBeyond(own.weights, values!, rest, isHigh);
-  const below = shareBeyond(others.weights, values!, middle, !isHigh);
+  const above = shareBeyond(own, values!, rest, isHigh);
+  const below = shareBeyond(others, values!, middle, !isHigh);
   if (middle === rest || Math.min(above, below) < LEAST_ABOVE) return null;
-  const tail = quantile(others.weights, values!, isHigh ? 0.95 : 0.05);
+  const tail = quantile(others, values!, isHigh ? 0.95 : 0.05);
   const isVery = isHigh ? middle > tail : middle < tail;
-  const gapTo = ({ weights }: Histogram) => largestGap(own.weights, weights, missing, isHigh);
+  const gapTo = (other: Histogram) => largestGap(own, other, missing, isHigh);
   return said(
     `${isVery ? 'very ' : ''}${isHigh ? 'high' : 'low'} ${name}`,
     gapTo,
@@ -264,12 +294,12 @@ function tellingOf(
 }
 
 /** The share of the values that are above `bound`, or below it; of those equal to it, half. */
-function shareBeyond(weights: Float64Array, values: Float64Array, bound: number, isAbove: boolean): number {
-  const beyond = values.reduce((sum, value, i) => {
-    if (value === bound) return sum + weights[i] / 2;
-    return value > bound === isAbove ? sum + weights[i] : sum;
-  }, 0);
-  return beyond / total(weights.subarray(0, values.length));
+function shareBeyond({ weights, present }: Histogram, values: Float64Array, bound: number, isAbove: boolean) {
+  let beyond = 0;
+  for (let i = 0; i < values.length; i++)
+    if (values[i] === bound) beyond += weights[i] / 2;
+    else if (values[i] > bound === isAbove) beyond += weights[i];
+  return beyond / present;
 }
 
 const tenths = (gap: number) => Math.round(gap / ALIKE);
@@ -278,13 +308,12 @@ const tenths = (gap: number) => Math.round(gap / ALIKE);
 const numberText = (value: number) => String(Number(value.toPrecision(7)));
 
 /** The largest by which the first distribution function is below the second, or above it, over the codes before `missing`. */
-function largestGap(own: Float64Array, other: Float64Array, missing: number, isHigh: boolean): number {
-  const [all, rest] = [total(own.subarray(0, missing)), total(other.subarray(0, missing))];
-  if (!(all > 0 && rest > 0)) return 0;
+function largestGap(own: Histogram, other: Histogram, missing: number, isHigh: boolean): number {
+  if (!(own.present > 0 && other.present > 0)) return 0;
   let [largest, below, among] = [0, 0, 0];
   for (let i = 0; i < missing; i++) {
-    below += own[i] / all;
-    among += other[i] / rest;
+    below += own.weights[i] / own.present;
+    among += other.weights[i] / other.present;
     largest = Math.max(largest, isHigh ? among - below : below - among);
   }
   return largest;

@@ -12,6 +12,7 @@ import { updateArgs } from './updates.ts';
 const ROWS = 900;
 const folder = scratch();
 const path = (name: string) => join(folder, name);
+const FLAGS = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http'];
 const NAMES = [/income, .*region = north$/, /^very high age/, /^very low age/];
 
 function table(name: string, seed: number): string {
@@ -34,8 +35,7 @@ describe('names of clusters', () => {
   let data: string;
   before(async () => {
     data = table('people.csv', 1);
-    const flags = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', '--workers', 1];
-    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...flags))).k, 3);
+    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...FLAGS, '--workers', 1))).k, 3);
   });
 
   test('are columns that set them apart, the same for any number of workers', async () => {
@@ -43,8 +43,7 @@ describe('names of clusters', () => {
     assert.ok(
       !JSON.stringify(clustersOf(run).clusters.map(({ name }: { name: string }) => name)).includes('noise'),
     );
-    const flags = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', '--workers', 3];
-    jsonOf(await dpmesh(trainArgs(data, path('three'), ...flags)));
+    jsonOf(await dpmesh(trainArgs(data, path('three'), ...FLAGS, '--workers', 3)));
     for (const file of ['clusters.json', ...tables])
       assert.ok(readFileSync(join(run, file)).equals(readFileSync(join(path('three'), file))), file);
   });
@@ -76,7 +75,7 @@ describe('names of clusters', () => {
   test('stay with a cluster’s id over updates', async () => {
     const own = path('kept');
     cpSync(run, own, { recursive: true });
-    assert.equal((await rename(own, 2, 'Young')).code, 0);
+    await (await library()).renameCluster({ run: own, cluster: 2, name: 'Young' });
     jsonOf(await dpmesh(updateArgs(own, table('more.csv', 5), path('updated'), '--workers', 1)));
     const { clusters } = clustersOf(path('updated'));
     const byId = new Map(clusters.map(({ id, name }: { id: number; name: string }) => [id, name]));
@@ -84,7 +83,6 @@ describe('names of clusters', () => {
       [0, 1, 2].map((id) => byId.get(id)),
       [...namesOf(run).slice(0, 2), 'Young'],
     );
-    assert.equal((await rename(path('updated'), 2, 'Younger')).code, 0);
   });
 
   test('come from a language model, where one is asked: at the end of a run, or later', async () => {
@@ -129,21 +127,25 @@ describe('names of clusters', () => {
   });
 
   test('are not changed where that cannot be', async () => {
-    refused(await rename(run, 3, 'x'), /has no cluster 3, but 0 to 2/);
-    refused(await rename(run, 'x', 'y'), /has no cluster/);
-    refused(await rename(run, 0, ' \u0007'), /must have a character/);
-    refused(await rename(run, 0, 'x'.repeat(61)), /61 characters, more than 60/);
-    refused(await rename(run, 0, namesOf(run)[1].toUpperCase()), /cluster 1 is called/);
-    refused(await rename(path('nowhere'), 0, 'x'), /nowhere/);
+    const { renameCluster } = await library();
+    const refuses = (cluster: number, name: string, says: RegExp, of = run) =>
+      assert.rejects(renameCluster({ run: of, cluster, name }), says);
+    await refuses(3, 'x', /has no cluster 3, but 0 to 2/);
+    await refuses(0, ' \u0007', /must have a character/);
+    await refuses(0, 'x'.repeat(61), /61 characters, more than 60/);
+    await refuses(0, namesOf(run)[1].toUpperCase(), /cluster 1 is called/);
+    await refuses(0, 'x', /nowhere/, path('nowhere'));
     const release = await lockDirectory(run);
-    refused(await rename(run, 0, 'x'), /in use/);
+    await refuses(0, 'x', /in use/);
     release();
+    refused(await rename(run, 'x', 'y'), /has no cluster/);
   });
 
   test('killed at any change of a file, the run opens, and the same command makes it whole', async () => {
     const whole = path('whole');
     cpSync(run, whole, { recursive: true });
-    assert.equal((await rename(whole, 0, 'Rich')).code, 0);
+    const { renameCluster } = await library();
+    await renameCluster({ run: whole, cluster: 0, name: 'Rich' });
     let kills = 0;
     for (; ; kills++) {
       const own = path(`killed-${kills}`);
@@ -160,7 +162,7 @@ describe('names of clusters', () => {
       assert.equal(saved.result!.labels.length, ROWS);
       assert.ok([namesOf(run)[0], 'Rich'].includes(saved.result!.clusters[0].name!));
       if (ended.signal !== 'SIGKILL') break;
-      assert.equal((await rename(own, 0, 'Rich')).code, 0);
+      await renameCluster({ run: own, cluster: 0, name: 'Rich' });
       for (const file of ['run.json', 'clusters.json', ...tables])
         assert.ok(readFileSync(join(own, file)).equals(readFileSync(join(whole, file))), `${kills} ${file}`);
     }

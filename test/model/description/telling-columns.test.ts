@@ -148,6 +148,15 @@ describe('names', () => {
     assert.deepEqual(found.map((one) => one?.namedBy).slice(2, 4), ['columns', 'number']);
   });
 
+  test('are rather another than cut', () => {
+    const [long, short] = ['x'.repeat(70), 'y'];
+    const found = nameClusters(byColumns([long, short], [long, short], [long]), [0, 1, 2]);
+    assert.deepEqual(
+      found.map((one) => one!.name),
+      [short, `${'x'.repeat(59)}…`, `${'x'.repeat(55)}… (2)`],
+    );
+  });
+
   test('those that clusters have stay theirs', () => {
     const kept = [null, { name: 'Fiction', namedBy: 'hand' as const }];
     const found = nameClusters(byColumns(['fiction', 'other'], ['a']), [0, 1], kept);
