@@ -4,7 +4,7 @@ import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
-import { CLUSTERS, TREE } from '../data/saved/saved-clusters.ts';
+import { CLUSTERS, type SavedClusters, TREE } from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
@@ -19,7 +19,7 @@ import { countWords } from './count-words.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
-import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
+import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from './notes.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
@@ -105,7 +105,7 @@ export function describeStage(context: RunContext): RunStage {
         }
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
-        await writeDescriptions(context, state, reorderedCentres(centres, order));
+        const { wordsError = 0 } = await writeDescriptions(context, state, reorderedCentres(centres, order));
         await keepForUpdates(context, state);
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
@@ -130,8 +130,8 @@ export function describeStage(context: RunContext): RunStage {
             out: out.path,
             evidence,
           },
-          notes: (k) =>
-            notesOfRun(state, {
+          notes: (k) => [
+            ...notesOfRun(state, {
               k,
               silhouette,
               sizes: Array.from(found.counts),
@@ -140,6 +140,8 @@ export function describeStage(context: RunContext): RunStage {
               skewed,
               alike,
             }),
+            ...uncountedWords(wordsError, layout.rows / k),
+          ],
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -231,7 +233,11 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 }
 
 /** Writes what is said of single rows, and of each cluster. */
-async function writeDescriptions(context: RunContext, state: RunState, centres: Centres): Promise<void> {
+async function writeDescriptions(
+  context: RunContext,
+  state: RunState,
+  centres: Centres,
+): Promise<SavedClusters> {
   const { run, layout, encoding, labelled } = state;
   const { config, source, out, trainer, warn } = context;
   const { found, tree, stream } = labelled!;
@@ -256,10 +262,10 @@ async function writeDescriptions(context: RunContext, state: RunState, centres: 
   const { counts, T, columns } = found;
   const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
-  out.json(
-    CLUSTERS,
-    await trainer.describe({ ...about, names, areMeant, ids, texts, clusterIds: stream?.ids ?? null }),
-  );
+  const clusterIds = stream?.ids ?? null;
+  const described = await trainer.describe({ ...about, names, areMeant, ids, texts, clusterIds });
+  out.json(CLUSTERS, described);
+  return described;
 }
 
 /** With the resolution of the graph, if one was chosen. */

@@ -49,7 +49,7 @@ export function createTrainer(host: TrainerHost) {
   let run: Run;
   let training: Training;
   let state: State;
-  let terms: ReturnType<typeof termsOfParts>;
+  let terms: ReturnType<typeof termsOfParts> | null = null;
   const stopping = new AbortController();
   function prepared(next: Run): Prepared {
     run = next;
@@ -149,10 +149,13 @@ export function createTrainer(host: TrainerHost) {
       terms = termsOfParts(k);
     },
     async addTerms(part: Tensors): Promise<void> {
-      terms.add(part);
+      terms!.add(part);
     },
-    describe: async ({ texts, ...input }: Omit<DescriptionInput, 'texts'> & { texts: TextsInput | null }) =>
-      describeClusters({ ...input, texts: texts && terms.describe(texts) }),
+    async describe({ texts, ...input }: Omit<DescriptionInput, 'texts'> & { texts: TextsInput | null }) {
+      const described = texts && terms!.describe(texts);
+      terms = null;
+      return describeClusters({ ...input, texts: described });
+    },
     /** The mixture of clusters with these statistics of all rows. */
     mixtureOf: async (prior: Niw, T: Float64Array[]) => mStep(prior, T, weightSmoothing(run.config.schedule)),
     centresOf: async (mixture: Mixture) => centresOf(mixture),
