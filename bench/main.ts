@@ -11,11 +11,13 @@ import { scaleRows } from './rows/scale.ts';
 import { serveRows } from './rows/serve.ts';
 import { sizeRows } from './rows/size.ts';
 import { speedRows } from './rows/speed.ts';
+import { wordRows } from './rows/words.ts';
 
 const rows: BenchmarkRow[] = [
   ...knownRows,
   ...speedRows,
   ...sizeRows,
+  ...wordRows,
   ...scaleRows,
   ...serveRows,
   ...rayRows,

@@ -5,7 +5,13 @@ import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
 import { IMAGES, imageLines } from '../data/saved/row-files.ts';
 import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
-import { CLUSTERS, readSavedClusters, savedNames, TREE } from '../data/saved/saved-clusters.ts';
+import {
+  CLUSTERS,
+  readSavedClusters,
+  type SavedClusters,
+  savedNames,
+  TREE,
+} from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
@@ -21,7 +27,7 @@ import { countWords } from './count-words.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
-import { notesOn, notesOnReplicates, type Outcome } from './notes.ts';
+import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from './notes.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { columnSample, namedVariables } from './storage/column-sample.ts';
@@ -111,7 +117,8 @@ export function describeStage(context: RunContext): RunStage {
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
         await writeMap(await state.map!, out);
         const kept = await keepForUpdates(context, state);
-        await writeDescriptions(context, state, reorderedCentres(centres, order), kept);
+        const described = await writeDescriptions(context, state, reorderedCentres(centres, order), kept);
+        const { wordsError = 0 } = described;
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const labels = Array.from(placesOf(order), (place) => stream?.ids[place] ?? place);
@@ -135,8 +142,8 @@ export function describeStage(context: RunContext): RunStage {
             out: out.path,
             evidence,
           },
-          notes: (k) =>
-            notesOfRun(state, {
+          notes: (k) => [
+            ...notesOfRun(state, {
               k,
               silhouette,
               sizes: Array.from(found.counts),
@@ -145,6 +152,8 @@ export function describeStage(context: RunContext): RunStage {
               skewed,
               alike,
             }),
+            ...uncountedWords(wordsError, layout.rows / k),
+          ],
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
         writeResult(context, state, result);
@@ -241,7 +250,7 @@ async function writeDescriptions(
   state: RunState,
   centres: Centres,
   kept: Stream,
-): Promise<void> {
+): Promise<SavedClusters> {
   const { run, layout, encoding, labelled } = state;
   const { config, source, out, trainer, warn, update } = context;
   const { found, tree, stream } = labelled!;
@@ -274,18 +283,10 @@ async function writeDescriptions(
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
-  out.json(
-    CLUSTERS,
-    await trainer.describe({
-      ...about,
-      names,
-      areMeant,
-      ids,
-      texts,
-      called,
-      clusterIds: stream?.ids ?? null,
-    }),
-  );
+  const clusterIds = stream?.ids ?? null;
+  const described = await trainer.describe({ ...about, names, areMeant, ids, texts, called, clusterIds });
+  out.json(CLUSTERS, described);
+  return described;
 }
 
 /** What clusters of the run that is updated are called; nothing of one of an earlier version. */

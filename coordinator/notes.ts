@@ -117,6 +117,17 @@ export function notesOn(outcome: Outcome): string[] {
   ];
 }
 
+/** A word that was not counted in fewer of a cluster's texts would hardly be one of its keywords. */
+const FEW_TEXTS = 0.01;
+
+/** Where there were too many different words to keep all, and keywords may be missing. `error`: by how much counts may be too low. */
+export const uncountedWords = (error: number, textsOfCluster: number): string[] =>
+  error > FEW_TEXTS * textsOfCluster
+    ? [
+        `the texts have more different words and pairs of words than are kept: each may be in them up to ${error.toLocaleString('en')} times more than was counted, and keywords of small clusters may be missing; clean the texts of what is in one of them only, such as codes and addresses`,
+      ]
+    : [];
+
 /** Clusters that may be pieces of moons, rings and the like. */
 function slicedShapes({ k, shapes }: Outcome): string[] {
   if (shapes === null || k < 2 * shapes) return [];

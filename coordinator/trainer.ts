@@ -51,7 +51,7 @@ export function createTrainer(host: TrainerHost) {
   let run: Run;
   let training: Training;
   let state: State;
-  let terms: ReturnType<typeof termsOfParts>;
+  let terms: ReturnType<typeof termsOfParts> | null = null;
   const stopping = new AbortController();
   function prepared(next: Run): Prepared {
     run = next;
@@ -151,9 +151,13 @@ export function createTrainer(host: TrainerHost) {
       terms = termsOfParts(k);
     },
     async addTerms(part: Tensors): Promise<void> {
-      terms.add(part);
+      terms!.add(part);
     },
-    describeTexts: async (input: TextsInput) => terms.describe(input),
+    async describeTexts(input: TextsInput) {
+      const described = terms!.describe(input);
+      terms = null;
+      return described;
+    },
     names: async (input: NamingInput) => namesOfClusters(input),
     describe: async (input: DescriptionInput) => describeClusters(input),
     /** The mixture of clusters with these statistics of all rows. */

@@ -55,10 +55,15 @@ export function termCounter(k: number, stopWords: ReadonlySet<string>, most = MO
       }
       totals[cluster] += terms;
     },
-    /** All terms, or the `most` heaviest ones by Misra and Gries. */
-    table(): TermTable {
+    /** All terms, or the `most` heaviest ones by Misra and Gries; in steps, as there may be millions of them. */
+    *table(): Generator<void, TermTable> {
       endCluster();
-      const found = [ofWords, ofPairs].map((each) => each.byTerm());
+      const found: Counted[] = [];
+      for (const each of [ofWords, ofPairs]) {
+        yield;
+        found.push(each.byTerm());
+      }
+      yield;
       const credits = new Float64Array(found.reduce((sum, { credit }) => sum + credit.length, 0));
       credits.set(found[0].credit);
       credits.set(found[1].credit, found[0].credit.length);
@@ -68,20 +73,23 @@ export function termCounter(k: number, stopWords: ReadonlySet<string>, most = MO
         (term: number) => words[term],
         (term: number) => `${words[pairAt[2 * term]]} ${words[pairAt[2 * term + 1]]}`,
       ];
-      return joined(found, nameOf, error, totals);
+      return yield* joined(found, nameOf, error, totals);
     },
   };
 }
 
+/** Terms that are collected between two steps. */
+const TERMS_AT_ONCE = 1 << 12;
+
 type Counted = ReturnType<ReturnType<typeof tally>['byTerm']>;
 
 /** The terms with more than the threshold, those of the words first. */
-function joined(
+function* joined(
   found: Counted[],
   nameOf: ((term: number) => string)[],
   error: number,
   totals: Float64Array,
-): TermTable {
+): Generator<void, TermTable> {
   const names: string[] = [];
   const [documents, credit, entries]: number[][] = [[], [], []];
   const size = found.reduce((sum, { cluster }) => sum + cluster.length, 0);
@@ -90,6 +98,7 @@ function joined(
   for (const [i, part] of found.entries())
     for (const [term, own] of part.credit.entries()) {
       if (own <= error) continue;
+      if (names.length % TERMS_AT_ONCE === 0) yield;
       const [from, to] = [part.starts[term], part.starts[term + 1]];
       names.push(nameOf[i](term));
       documents.push(part.documents[term]);

@@ -1,7 +1,7 @@
 /** How often terms are in the texts of each cluster: tables of parts of the rows, which are merged into one of all. */
 
-/** The most terms of a table. */
-export const MOST_TERMS = 1 << 18;
+/** The most terms of a table: far more than there are keywords of a thousand clusters, in 100 MB. */
+export const MOST_TERMS = 1 << 17;
 
 /**
  * A summary by Misra and Gries: of more than M terms only the heaviest are kept. Each has a credit, the least number of times that it is in
@@ -166,8 +166,10 @@ export function termMerger(k: number, most = MOST_TERMS) {
       error += table.error;
       if (terms > most) compact();
     },
-    /** The terms as strings, with where the clusters of each begin; it shares the merger's memory. */
+    /** The terms as strings, with where the clusters of each begin. It has the merger's memory: nothing can be added any more. */
     result() {
+      spare = { lists: new Int32Array(0), cluster: new Int32Array(0), count: new Uint32Array(0) };
+      slots = new Int32Array(0);
       const decoder = new TextDecoder();
       const names = Array.from({ length: terms }, (_, term) =>
         decoder.decode(text.subarray(starts[term], starts[term + 1])),

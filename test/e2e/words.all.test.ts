@@ -22,7 +22,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const ROWS = 40_000;
+const ROWS = 30_000;
 const FLAGS = [...QUICK, '--max-epochs', 30, '--no-http', '--no-report'];
 const TOPICS = [
   'red wine and cheese',
@@ -50,7 +50,7 @@ describe('words of texts', { concurrency: 2 }, () => {
     const lines = Array.from(codes, (code, row) =>
       row % 10 === 3
         ? ''
-        : `${TOPICS[code]} ${Array.from({ length: 12 }, () => `w${rng.below(3000)}`).join(' ')} once${row}`,
+        : `${TOPICS[code]} and in the ${Array.from({ length: 12 }, () => `w${rng.below(3000)}`).join(' ')} once${row}`,
     );
     writeFileSync(texts, `${lines.join('\n')}\n`);
     jsonOf(await dpmesh([...trainArgs(data, path('two'), ...FLAGS), '--texts', texts, '--workers', 2]));
@@ -62,7 +62,7 @@ describe('words of texts', { concurrency: 2 }, () => {
     assert.equal(clusters.length, 5);
     assert.equal(joins.length, 4);
     // There are more pairs than are kept.
-    assert.ok(wordsError > 0 && wordsError < 10, `${wordsError}`);
+    assert.ok(wordsError > 0 && wordsError < 20, `${wordsError}`);
     const own = clusters.map(({ words }: { words: { word: string }[] }) =>
       words.slice(0, 5).map(({ word }) => word),
     );
@@ -131,6 +131,6 @@ describe('words of texts', { concurrency: 2 }, () => {
     writeFileSync(table, '{"id":1,"body":"one"}\n');
     const { code, stderr } = await dpmesh([...trainArgs(data, path('fewer')), '--texts', table]);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /texts\.jsonl has 1 texts, but .*data\.npy has 40,000 rows/);
+    assert.match(stderr, /texts\.jsonl has 1 texts, but .*data\.npy has 30,000 rows/);
   });
 });

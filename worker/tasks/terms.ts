@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from '../../base/slices.ts';
+import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
 import { stopWordsOf } from '../../data/stop-words.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { isSimple } from '../../model/words/words.ts';
@@ -28,7 +28,7 @@ export const terms: TaskFunction<'terms'> = async (context, { k, languages, icu 
     counter.add(labels[row], text);
     await yieldToEventLoop();
   }
-  const { text, documents, credit, entries, cluster, count, totals, error } = counter.table();
+  const { text, documents, credit, entries, cluster, count, totals, error } = await inSlices(counter.table());
   const arrays = { text, documents, credit, entries, cluster, count, totals };
   return {
     ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, nd(array)])),

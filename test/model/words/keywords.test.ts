@@ -5,6 +5,7 @@ import { generator } from '../../../model/random.ts';
 import { type Join, keywordsOf, leafIntervals } from '../../../model/words/keywords.ts';
 import { termCounter } from '../../../model/words/term-counts.ts';
 import { termMerger } from '../../../model/words/term-table.ts';
+import { inSteps } from './support.ts';
 
 function countedBy(
   texts: readonly string[],
@@ -15,7 +16,7 @@ function countedBy(
   const [counter, merger] = [termCounter(k, stopWords), termMerger(k)];
   const rows = [...labels.keys()].sort((a, b) => labels[a] - labels[b]);
   for (const row of rows) counter.add(labels[row], texts[row]);
-  merger.add(counter.table());
+  merger.add(inSteps(counter.table()));
   const sizes = Array.from({ length: k }, (_, c) => labels.filter((label) => label === c).length);
   return { table: merger.result(), about: { sizes, stopWords, joins: [] as Join[], most: 10 } };
 }

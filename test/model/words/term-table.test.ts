@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { generator } from '../../../model/random.ts';
 import { termCounter } from '../../../model/words/term-counts.ts';
 import { type MergedTerms, termMerger } from '../../../model/words/term-table.ts';
+import { inSteps } from './support.ts';
 
 interface Text {
   cluster: number;
@@ -12,7 +13,7 @@ interface Text {
 function counted(texts: Text[], k: number, stopWords: string[] = [], most?: number) {
   const counter = termCounter(k, new Set(stopWords), most);
   for (const { cluster, text } of texts.toSorted((a, b) => a.cluster - b.cluster)) counter.add(cluster, text);
-  return counter.table();
+  return inSteps(counter.table());
 }
 
 /** By term and cluster. */

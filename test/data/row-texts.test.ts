@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { openRowTexts } from '../../data/row-texts.ts';
+import { languagesOf, stopWordsOf } from '../../data/stop-words.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'dpmesh-row-texts-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const file = (name: string, content: string) => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+const ofRows = (rows: number, dropped: number[] = []) => ({ rows, table: { dropped } as never });
+
+async function textsIn(path: string, column: string | null, data: ReturnType<typeof ofRows>) {
+  const read = await openRowTexts(path, column, 'x.npy', data);
+  const texts: string[] = [];
+  for await (const slice of read()) texts.push(...slice);
+  return texts;
+}
+
+test('lines of a text file are texts, empty ones too, with or without a break at the end', async () => {
+  const lines = ['Größe', '', 'two words', ''];
+  assert.deepEqual(await textsIn(file('a.txt', `${lines.join('\n')}\n`), null, ofRows(4)), lines);
+  assert.deepEqual(await textsIn(file('b.txt', 'one\r\ntwo'), null, ofRows(2)), ['one', 'two']);
+  // Characters on the border of what is read at once.
+  const long = 'ä'.repeat(200_000);
+  assert.deepEqual(await textsIn(file('c.txt', `x${long}\ny\n`), null, ofRows(2)), [`x${long}`, 'y']);
+});
+
+test('so is the column of a table: the one that is named, or the only one with text', async () => {
+  const table = file('a.csv', 'id,body\n1,"red, wine"\n2,\n3,beer\n');
+  for (const column of ['body', null])
+    assert.deepEqual(await textsIn(table, column, ofRows(3)), ['red, wine', '', 'beer']);
+  assert.deepEqual(await textsIn(table, 'body', ofRows(2, [1])), ['red, wine', 'beer']);
+  const two = file('b.csv', 'a,b\nx,y\nz,w\n');
+  await assert.rejects(
+    textsIn(two, null, ofRows(2)),
+    /b\.csv has 2 columns with text: name the one with --text/,
+  );
+  await assert.rejects(textsIn(two, 'c', ofRows(2)), /--text: .* has no column c/);
+});
+
+test('there has to be a text for each row', async () => {
+  const path = file('d.txt', 'one\n');
+  await assert.rejects(textsIn(path, null, ofRows(2)), /--texts .*d\.txt has 1 texts, but x\.npy has 2 rows/);
+});
+
+test('languages are those of a real share of the texts', () => {
+  const english = 'it is not the same as that which you and I have had before';
+  const german = 'das ist nicht dasselbe wie das, was wir und ihr vorher hattet';
+  assert.deepEqual(languagesOf([english, german, 'xyzzy', '']), ['de', 'en']);
+  assert.deepEqual(languagesOf([...Array(30).fill(english), german]), ['en']);
+  assert.deepEqual(languagesOf(['xyzzy']), []);
+  assert.ok(stopWordsOf(['de']).has('nicht') && !stopWordsOf(['en']).has('nicht'));
+  assert.equal(stopWordsOf([]).size, 0);
+});
