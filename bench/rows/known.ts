@@ -6,6 +6,7 @@ import { posteriorMode, randomMixture } from '../../data/synth.ts';
 import { ari, contingency } from '../../model/scores.ts';
 import {
   type DataFiles,
+  dpmesh,
   embedding,
   formatScore,
   median,
@@ -368,6 +369,38 @@ function peersRow(name: string, what: string, told: number, files: Known['files'
   };
 }
 
+/** By how much the trustworthiness of a map of all rows may be below that of UMAP's layout of some of them, which most were not in the sample. */
+const MAP_SHORTFALL = 0.03;
+
+function mapRow(name: string, what: string, files: Known['files']): BenchmarkRow {
+  return {
+    name: `map-${name}`,
+    what: `${what}: trustworthiness (k 15) of the map of up to 5,000 rows, beside umap-learn on these`,
+    target: `at most ${MAP_SHORTFALL} less`,
+    async measure() {
+      const { data } = await files();
+      const run = tempPath('run');
+      await dpmesh([
+        'train',
+        '--data',
+        data,
+        '--out',
+        run,
+        '--workers',
+        2,
+        '--no-http',
+        '--no-report',
+        '--json',
+      ]);
+      const { own, umap } = await python<Record<'own' | 'umap', number>>('map_trust.py', [data, run], 2);
+      return {
+        measured: `${own.toFixed(3)}, umap-learn ${umap.toFixed(3)}`,
+        met: own >= umap - MAP_SHORTFALL,
+      };
+    },
+  };
+}
+
 /** Rows, clusters, columns, the share of rows of which the true posterior is wrong, and the power by which sizes fall. */
 type Overlap = [rows: number, k: number, columns: number, errors: number, power: number];
 const overlaps: Overlap[] = [
@@ -432,6 +465,9 @@ export const knownRows: BenchmarkRow[] = [
   ...embeddings.map(wide),
   peersRow('digits', 'scikit-learn’s digits, 1,797 × 64', 10, made('embeddings', 'digits')),
   peersRow('reuters', 'Reuters, 8,882 × 384', 20, reuters),
+  mapRow('digits', 'scikit-learn’s digits, 1,797 × 64', made('embeddings', 'digits')),
+  mapRow('reuters', 'Reuters, 8,882 × 384', reuters),
+  mapRow('mnist', 'MNIST', () => embedding('mnist')),
   knownRow(paper('usps', 0.797, 0.661, 0.66, 'K 9, NMI .88, ARI .86, ACC .89')),
   knownRow(paper('mnist', 0.934, 0.925, 0.968, 'K 10, NMI .94, ARI .95, ACC .98')),
   knownRow(paper('fashion', 0.68, 0.51, 0.62, 'K 10, NMI .68, ARI .51, ACC .62')),

@@ -190,7 +190,9 @@ describe('a table with names and texts', () => {
     assert.ok(!existsSync(join(folder, 'new.txt')));
     // Clusters that are joined have no centre.
     await predict('joined.csv', '--clusters', '2');
-    assert.deepEqual(Object.keys(records(join(folder, 'joined.csv'))[0]), ['name', 'cluster', 'confidence']);
+    assert.deepEqual(Object.keys(records(join(folder, 'joined.csv'))[0]), [
+      ...['name', 'cluster', 'confidence', 'map_x', 'map_y'],
+    ]);
   });
 
   test('rows without that name have their numbers', async () => {

@@ -86,9 +86,9 @@ describe('an update', () => {
     // The net of the map is the same, so rows have the places that the run before gives them.
     for (const name of ['model/map-axes.npy', 'model/map-units.npy'])
       assert.equal(sha256(join(path('run-a'), name)), sha256(join(path('run'), name)));
-    await predict({ run: path('run'), data: same.data, out: path('places.csv') });
+    await predict({ run: path('run'), data: same.data, out: path('mapped.csv') });
     const places = (file: string) => readFileSync(file, 'utf8').replaceAll(/.*?,(?=[^,]*,[^,]*$)/gm, '');
-    assert.equal(places(path('places.csv')), places(join(path('run-a'), 'labels.csv')));
+    assert.equal(places(path('mapped.csv')), places(join(path('run-a'), 'labels.csv')));
   });
 
   test('finds a new cluster, whose id is new; labels, tables, predictions and descriptions have ids', async () => {
