@@ -207,7 +207,7 @@ export function wholeMap(
 
   let hovered: number | null = null;
   function hover(at: Place | null) {
-    const row = at && !selection.isOn() ? rowAt(at) : null;
+    const row = at && !isMoving && !selection.isOn() ? rowAt(at) : null;
     if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
     hovered = row?.row ?? null;
     if (!row || !at) return void (tooltip.hidden = true);
