@@ -42,6 +42,7 @@ export function wholeMap(
   const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
   const colourBy = byId<HTMLSelectElement>('whole-colour');
+  const search = byId<HTMLInputElement>('whole-search');
   const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
   const store = tileStore(source, points, () => request());
   byId('panel-whole').hidden = false;
@@ -165,12 +166,20 @@ export function wholeMap(
     }
   }
 
+  /** Has a cluster the words that are looked for in its name, or this number? */
+  function isFound(label: number, name: string): boolean {
+    const wanted = search.value.trim().toLowerCase();
+    return (
+      !wanted || String(label) === wanted || (name !== String(label) && name.toLowerCase().includes(wanted))
+    );
+  }
+
   function paint() {
     const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
     points.colours(
-      clusters.map(({ label }) => ({
+      clusters.map(({ label, name }) => ({
         colour: rgbOf(colourOf(label)),
-        opacity: lit === null || lit === label ? 1 : 0.12,
+        opacity: (lit === null ? isFound(label, name) : lit === label) ? 1 : 0.12,
       })),
     );
     request();
@@ -264,6 +273,7 @@ export function wholeMap(
     goHome();
   };
   colourBy.onchange = request;
+  search.oninput = paint;
   highlight.onChange(paint);
   onThemeChange(request);
   new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);
