@@ -156,12 +156,12 @@ export function wholeMap(
   function drawLabels([left, bottom, right, top]: readonly number[]) {
     const { side } = frame;
     for (const { label, span } of spans) {
-      const { x, y, dx, dy, width, height, from } = label;
+      const { x, y, dy, width, height, from } = label;
       const [w, h] = [width / side, height / side];
       const isShown = side >= from && x + w > left && x - w < right && y + h > bottom && y - h < top;
       span.hidden = !isShown;
       if (!isShown) continue;
-      const [px, py] = [x * side + frame.left + dx - width / 2, frame.bottom - y * side + dy - height / 2];
+      const [px, py] = [x * side + frame.left - width / 2, frame.bottom - y * side + dy - height / 2];
       span.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px)`;
     }
   }
