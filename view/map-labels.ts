@@ -23,11 +23,10 @@ export interface SizedLabel extends MapName {
   readonly height: number;
 }
 
-/** A label that is shown from a magnification on, `dx`, `dy` pixels from its place (y downwards). */
+/** A label that is shown from a magnification on, `dy` pixels below its place. */
 export interface PlacedLabel extends SizedLabel {
   /** In pixels of the side of the map; ∞: never. */
   readonly from: number;
-  readonly dx: number;
   readonly dy: number;
 }
 
@@ -149,30 +148,28 @@ export function placeLabels(labels: readonly SizedLabel[], whole: number): Place
 
 /** The label so many pixels below its place; it gives up where that is shown no earlier than `most`. */
 function at(label: SizedLabel, dy: number, placed: readonly PlacedLabel[], most: number): PlacedLabel {
-  const own = { ...label, dx: 0, dy, from: 0 };
+  const own = { ...label, dy, from: 0 };
   let from = 0;
   for (const other of placed) {
-    const until = overlapUntil(own, other);
-    if (until > from && until > other.from) from = until;
+    const until = overlapUntil(own, other, Math.max(from, other.from));
+    if (until > 0) from = until;
     if (from >= most) break;
   }
   return { ...own, from };
 }
 
-/** The magnification from which on two labels do not overlap any more; 0: they never do. */
-function overlapUntil(a: PlacedLabel, b: PlacedLabel): number {
-  const [x0, x1] = meeting(b.x - a.x, b.dx - a.dx, (a.width + b.width) / 2 + GAP);
-  // On the screen y points down.
-  const [y0, y1] = meeting(a.y - b.y, b.dy - a.dy, (a.height + b.height) / 2 + GAP);
-  const [from, to] = [Math.max(0, x0, y0), Math.min(x1, y1)];
-  return to > from ? to : 0;
-}
-
-/** Between which magnifications s two things are less than `reach` apart along an axis: |apart·s + shift| < reach. */
-function meeting(apart: number, shift: number, reach: number): [number, number] {
-  if (apart === 0) return Math.abs(shift) < reach ? [0, Number.POSITIVE_INFINITY] : [0, 0];
-  const ends = [(-reach - shift) / apart, (reach - shift) / apart];
-  return [Math.min(...ends), Math.max(...ends)];
+/** The magnification from which on two labels do not overlap any more; 0: they do not overlap above `from`. */
+function overlapUntil(a: PlacedLabel, b: PlacedLabel, from: number): number {
+  const beside = ((a.width + b.width) / 2 + GAP) / Math.abs(b.x - a.x);
+  // Most pairs of many labels.
+  if (beside <= from) return 0;
+  // On the screen y points down: |apart·s + shift| < reach.
+  const [apart, shift] = [a.y - b.y, b.dy - a.dy];
+  const reach = (a.height + b.height) / 2 + GAP;
+  if (apart === 0) return Math.abs(shift) < reach ? beside : 0;
+  const [one, other] = [(-reach - shift) / apart, (reach - shift) / apart];
+  const until = Math.min(beside, Math.max(one, other));
+  return until > Math.max(from, Math.min(one, other)) ? until : 0;
 }
 
 /** Where a label of a picture stands: its middle, in pixels; `isAside`: not at its place, to which an arrow leads. */

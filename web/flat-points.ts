@@ -8,6 +8,7 @@ export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> 
   const context = canvas.getContext('2d')!;
   let paints: readonly ClusterPaint[] = [];
   let density: Uint8Array | null = null;
+  let image: ImageData | null = null;
 
   return {
     buffer: (records) => records,
@@ -15,8 +16,10 @@ export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> 
     density: (cells) => void (density = cells),
     colours: (of) => void (paints = of),
     draw(drawn, low, high) {
-      const image = context.createImageData(canvas.width, canvas.height);
-      if (density && drawn.density > 0) shade(image, density, drawn, high);
+      const { width, height } = canvas;
+      if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
+      const pixels = new Uint32Array(image.data.buffer).fill(0);
+      if (density && drawn.density > 0) shade(pixels, [width, height], density, drawn, high);
       for (const tile of drawn.tiles) dab(image, tile, drawn, [low, high]);
       context.putImageData(image, 0, 0);
     },
@@ -65,20 +68,23 @@ function blend(
   }
 }
 
+/** `pixels`: RGBA, a number each. */
 function shade(
-  { data, width, height }: ImageData,
+  pixels: Uint32Array,
+  [width, height]: readonly [number, number],
   cells: Uint8Array,
   { whole, density }: DrawnPoints<Uint8Array>,
   [r, g, b]: Rgb,
 ): void {
+  const colour = (b << 16) | (g << 8) | r;
   const cell = DENSITY_CELLS / whole.side;
   for (let py = 0; py < height; py++) {
     const row = Math.floor((height - py - whole.y) * cell);
     if (row < 0 || row >= DENSITY_CELLS) continue;
     for (let px = 0; px < width; px++) {
       const column = Math.floor((px - whole.x) * cell);
-      const dense = column < 0 || column >= DENSITY_CELLS ? 0 : cells[row * DENSITY_CELLS + column];
-      if (dense) data.set([r, g, b, density * dense], 4 * (py * width + px));
+      if (column < 0 || column >= DENSITY_CELLS) continue;
+      pixels[py * width + px] = (Math.round(density * cells[row * DENSITY_CELLS + column]) << 24) | colour;
     }
   }
 }

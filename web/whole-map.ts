@@ -42,6 +42,7 @@ export function wholeMap(
   const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
   const colourBy = byId<HTMLSelectElement>('whole-colour');
+  const search = byId<HTMLInputElement>('whole-search');
   const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
   const store = tileStore(source, points, () => request());
   byId('panel-whole').hidden = false;
@@ -155,22 +156,30 @@ export function wholeMap(
   function drawLabels([left, bottom, right, top]: readonly number[]) {
     const { side } = frame;
     for (const { label, span } of spans) {
-      const { x, y, dx, dy, width, height, from } = label;
+      const { x, y, dy, width, height, from } = label;
       const [w, h] = [width / side, height / side];
       const isShown = side >= from && x + w > left && x - w < right && y + h > bottom && y - h < top;
       span.hidden = !isShown;
       if (!isShown) continue;
-      const [px, py] = [x * side + frame.left + dx - width / 2, frame.bottom - y * side + dy - height / 2];
+      const [px, py] = [x * side + frame.left - width / 2, frame.bottom - y * side + dy - height / 2];
       span.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px)`;
     }
+  }
+
+  /** Has a cluster the words that are looked for in its name, or this number? */
+  function isFound(label: number, name: string): boolean {
+    const wanted = search.value.trim().toLowerCase();
+    return (
+      !wanted || String(label) === wanted || (name !== String(label) && name.toLowerCase().includes(wanted))
+    );
   }
 
   function paint() {
     const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
     points.colours(
-      clusters.map(({ label }) => ({
+      clusters.map(({ label, name }) => ({
         colour: rgbOf(colourOf(label)),
-        opacity: lit === null || lit === label ? 1 : 0.12,
+        opacity: (lit === null ? isFound(label, name) : lit === label) ? 1 : 0.12,
       })),
     );
     request();
@@ -207,7 +216,7 @@ export function wholeMap(
 
   let hovered: number | null = null;
   function hover(at: Place | null) {
-    const row = at && !selection.isOn() ? rowAt(at) : null;
+    const row = at && !isMoving && !selection.isOn() ? rowAt(at) : null;
     if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
     hovered = row?.row ?? null;
     if (!row || !at) return void (tooltip.hidden = true);
@@ -264,6 +273,7 @@ export function wholeMap(
     goHome();
   };
   colourBy.onchange = request;
+  search.oninput = paint;
   highlight.onChange(paint);
   onThemeChange(request);
   new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);

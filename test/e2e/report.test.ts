@@ -93,7 +93,7 @@ describe('a report', { concurrency: 2 }, () => {
       assert.ok(html.includes(text), text);
     const titles = [...still.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, title]) => title).filter(Boolean);
     assert.deepEqual(titles, [
-      ...['Sample points', 'Clusters', 'Rows', 'What sets clusters apart'],
+      ...['Map of all rows', 'Sample points', 'Clusters', 'Rows', 'What sets clusters apart'],
       ...['Clusters over updates', 'Tree of clusters'],
       ...['Clusters and classes', 'K over epochs', 'Losses', 'Workers', 'Events', 'Configuration', 'Result'],
     ]);
@@ -154,6 +154,22 @@ describe('a report', { concurrency: 2 }, () => {
     });
     drawn(await plot(at), ['clusters', 'map', 'dendrogram'], /events\.jsonl is missing/);
     assert.deepEqual(listed(join(at, 'report')), files(['clusters', 'map', 'dendrogram']));
+  });
+
+  test('with places of all rows, the clusters are on this map, in dark too, and the page has a sample', async () => {
+    const pictures = ['clusters', 'clusters-dark', 'dendrogram', 'k', 'losses'];
+    const xy = Float32Array.from({ length: 2 * N }, (_, i) => easy.rows[5 * (i >> 1) + (i % 2)]);
+    const at = copy('mapped', (at) => writeNpy(join(at, 'map.npy'), '<f4', [N, 2], xy));
+    drawn(await plot(at), pictures);
+    assert.deepEqual(listed(join(at, 'report')), files(pictures));
+    assert.deepEqual(listed(join(at, 'map')), ['density.bin', 'index.json', 'sample.bin', 'tiles.bin']);
+    const html = readFileSync(join(at, 'report/report.html'), 'utf8');
+    const { whole } = JSON.parse(/id="saved-run">(.*?)<\/script>/s.exec(html)![1]);
+    assert.deepEqual([whole.index.rows, Buffer.from(whole.sample, 'base64').length], [N, 12 * N]);
+    assert.match(readFileSync(join(at, 'report/clusters-dark.svg'), 'utf8'), /fill="#181b20"/);
+    rmSync(join(at, 'map'), { recursive: true });
+    writeNpy(join(at, 'map.npy'), '<f4', [N, 2], xy.fill(Number.NaN));
+    drawn(await plot(at), ALL, /map\.npy is damaged \(row 0 has NaN\).*: the map of all rows is left out/);
   });
 
   test('missing or changed data: no points', async () => {

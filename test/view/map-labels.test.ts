@@ -31,9 +31,9 @@ const sized = (all: readonly { x: number; y: number; letters: number; count: num
   });
 
 /** Where a label is on the screen, where the map is so many pixels wide. */
-const boxAt = ({ x, y, dx, dy, width, height }: PlacedLabel, side: number) => ({
+const boxAt = ({ x, y, dy, width, height }: PlacedLabel, side: number) => ({
   ...{ width, height },
-  x: x * side + dx,
+  x: x * side,
   y: -y * side + dy,
 });
 type Box = ReturnType<typeof boxAt>;
@@ -86,7 +86,7 @@ test('labels of a picture stand apart, inside it, and arrows do not cross', () =
       const boxes = sized(all).map((label) => ({ ...label, x: 150 + 600 * label.x, y: 60 + 500 * label.y }));
       const stand = standLabels(boxes, { width, height });
       const shown = stand.flatMap((at, i) => (at ? [{ ...boxes[i], ...at }] : []));
-      assertApart(shown.map((label) => ({ ...label, dx: 0, dy: 0 })));
+      assertApart(shown.map((label) => ({ ...label, dy: 0 })));
       for (const { x, y, width: w, height: h } of shown)
         assert.ok(x >= w / 2 && x <= width - w / 2 && y >= h / 2 && y <= height - h / 2);
       for (const [i, at] of stand.entries())

@@ -151,12 +151,18 @@ test('a line around points, and Enter, select rows, which are counted by cluster
   await page.locator('#whole-select').click();
 });
 
-test('colours change the picture; axe reports no faults, in both themes; nothing is asked for', async () => {
+test('colours and words that are found change the picture; axe reports no faults, in both themes; nothing is asked for', async () => {
   const picture = async () => (await page.locator('#whole-box').screenshot()).toString('base64');
-  const byCluster = await picture();
-  await page.locator('#whole-colour').selectOption('outlier');
-  await framesPassed(page);
-  assert.notEqual(await picture(), byCluster);
+  for (const change of [
+    () => page.locator('#whole-colour').selectOption('outlier'),
+    () => page.locator('#whole-search').fill('3'),
+  ]) {
+    const before = await picture();
+    await change();
+    await framesPassed(page);
+    assert.notEqual(await picture(), before);
+  }
+  await page.locator('#whole-search').fill('');
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     await framesPassed(page);
