@@ -40,15 +40,19 @@ export function aboutMap(
   return { index, clusters, names: mapNames(index.places, tree, nameOf) };
 }
 
-/** In a file there are no tiles but the sample. */
-export function packedMap({ about, sample, density }: SampledMap): PackedMap {
+/** The sample as the only tile: in a file, and of a server that ends before all tiles can be asked for. */
+export function ofSample(about: WholeMap): WholeMap {
   const { index } = about;
   const whole = { level: 0, column: 0, row: 0, from: 0, below: 1, count: index.sample };
+  return { ...about, index: { ...index, tiles: [whole] } };
+}
+
+export function packedMap({ about, sample, density }: SampledMap): PackedMap {
   const base64 = (bytes: Uint8Array) => {
     let text = '';
     for (let at = 0; at < bytes.length; at += 1 << 15)
       text += String.fromCharCode(...bytes.subarray(at, at + (1 << 15)));
     return btoa(text);
   };
-  return { ...about, index: { ...index, tiles: [whole] }, sample: base64(sample), density: base64(density) };
+  return { ...ofSample(about), sample: base64(sample), density: base64(density) };
 }

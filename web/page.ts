@@ -32,8 +32,8 @@ type DrawnPart = StorePart | 'model';
 const REDRAW_INTERVAL = 100;
 /** The report is drawn after the run is done. */
 const WAIT_FOR_REPORT = 1500;
-/** So many times it is looked for the map. */
-const MAP_TRIES = 20;
+/** How often it is looked for the map, ms apart: it is there shortly before the coordinator ends. */
+const [MAP_TRIES, WAIT_FOR_MAP] = [100, 300];
 
 /** Starts the page of a run. */
 export function startPage(feed: Feed): void {
@@ -130,7 +130,7 @@ export function startPage(feed: Feed): void {
     let source = await feed.map();
     // The report of a run that has just ended makes it.
     for (let i = 0; i < MAP_TRIES && source === 'later'; i++) {
-      await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_REPORT));
+      await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_MAP));
       source = await feed.map();
     }
     if (!source || source === 'later') return;

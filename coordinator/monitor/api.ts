@@ -19,6 +19,7 @@ import { weightSmoothing } from '../../model/schedule.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Outcome, RunInfo, StateOf } from '../../view/api.ts';
 import type { Summary } from '../../view/summary.ts';
+import { ofSample } from '../../view/whole-map.ts';
 import type { RunConfig } from '../config.ts';
 import type { Server } from '../scheduler/server.ts';
 import { withAbsolutePaths } from '../storage/run-file.ts';
@@ -166,7 +167,10 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
     if (recorder.status() !== 'done') return null;
     // The report makes it, in a process of its own.
     const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
-    map ??= await wholeMapOf(run.out, of(), false);
+    map ??= await wholeMapOf(run.out, of(), false).then(
+      (found) =>
+        found && { about: ofSample(found.about), saved: { ...found.saved, tile: found.saved.sample } },
+    );
     return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
   });
   addStream(app, stream);

@@ -10,7 +10,7 @@ import { addMap } from '../../coordinator/monitor/whole-map.ts';
 import { openMap } from '../../data/saved/map-tiles.ts';
 import { RECORD } from '../../model/map-tiles.ts';
 import { drawReport } from '../../report/draw.ts';
-import { aboutMap } from '../../view/whole-map.ts';
+import { aboutMap, ofSample } from '../../view/whole-map.ts';
 import { scratchFolder } from '../data/files.ts';
 import { contentsOf, K, sampledMap } from '../report/contents.ts';
 import { mappedRun } from '../report/mapped.ts';
@@ -227,6 +227,20 @@ test('a server has the map, its density, and tiles', async () => {
   assert.equal((await app.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);
   for (const query of ['', '?tile=1', '?tile=-1', '?tile=x', '?tile=0.5', '?tile=__proto__'])
     assert.equal((await app.inject(`/api/map/rows${query}`)).statusCode, 404, query);
+  const sampled = fastify();
+  const aboutSample = ofSample(aboutMap(saved.index, null, null));
+  addMap(sampled, async () => ({ about: aboutSample, saved: { ...saved, tile: saved.sample } }));
+  assert.equal((await sampled.inject('/api/map')).json().index.tiles.length, 1);
+  assert.equal((await sampled.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);
+  const waiting = fastify();
+  addMap(waiting, async () => 'later');
+  assert.deepEqual(
+    [
+      (await waiting.inject('/api/map')).statusCode,
+      (await waiting.inject('/api/map/rows?tile=0')).statusCode,
+    ],
+    [202, 404],
+  );
   const none = fastify();
   addMap(none, async () => null);
   assert.deepEqual(
