@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
-import { MAP } from '../../data/saved/map-tiles.ts';
+import { MAP } from '../../data/saved/row-parts.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readPastUpdates } from '../../data/saved/saved-lineage.ts';

@@ -21,13 +21,11 @@ import { priority } from '../../model/random.ts';
 import { decode, parseDtype } from '../arrays/dtype.ts';
 import { openNpy, tuple } from '../npy.ts';
 import { QUANTILES } from './row-files.ts';
-import { CONFIDENCES, DISTANCES, LABELS, OUTLIERS, PARTS_INDEX } from './row-parts.ts';
+import { CONFIDENCES, DISTANCES, LABELS, MAP, OUTLIERS, PARTS_INDEX } from './row-parts.ts';
 import { checked, numberOfLabel, openRows, type RunFiles, recordedHashes, runFiles } from './run-files.ts';
 
 /** The map of all rows of a run in tiles: made from `map.npy`, kept in `map/` of the run directory. */
 
-/** Where all rows are on the map, float32 [N, 2]. */
-export const MAP = 'map.npy';
 /** The folder of the tiles. */
 export const MAP_TILES = 'map';
 const file = (name: string) => `${MAP_TILES}/${name}`;
@@ -260,12 +258,14 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
     }
     await writeFile(join(run, SAMPLE), [inOrder(sample, priorityOf)]);
     await writeFile(join(run, DENSITY), [densityOf(cells)]);
+    // In the order of the schema: read again, it is the same in the page.
     const index: MapIndex = {
-      ...{ rows, box, home: homeOf(sampleView), of: hashesOf(run), sample: sampled },
+      ...{ rows, of: hashesOf(run), box, home: homeOf(sampleView) },
       places: kept.map(([x, y], cluster) =>
         x.length ? { rows: sizes[cluster], x: quantile(x, 0.5), y: quantile(y, 0.5) } : null,
       ),
       tiles: tiles.map((tile, number) => ({ ...tile, count: counts[number] })),
+      sample: sampled,
     };
     await writeFile(join(run, INDEX), [Buffer.from(`${JSON.stringify(index)}\n`)]);
     return index;
