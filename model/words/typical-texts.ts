@@ -53,7 +53,7 @@ function cosine(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>):
   return sum;
 }
 
-const sentences = new Intl.Segmenter(undefined, { granularity: 'sentence' });
+const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
 
 /** A text as it is shown: plain, and of a long one the sentence with the most weight of keywords and what follows, up to 300 characters. */
 export function excerpt(text: string, keywords: readonly Keyword[]): string {

@@ -5,7 +5,7 @@ export const MOST_CHARACTERS = 20_000;
 /** What is longer is an address, a key or other data rather than a word. */
 const MOST_LETTERS = 64;
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
+const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 
 /** Elements whose content is not for readers, comments, then any other tag; what begins like none, as in `a < b`, is text. */
 const TAGS = /<(script|style)\b[^>]*>[\s\S]*?<\/\1\s*>|<!--[\s\S]*?-->|<[a-z/!?][^<>]*>/gi;
