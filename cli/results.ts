@@ -139,21 +139,19 @@ export const cut = defineCommand({
 
 /** Of more clusters, a row of the table names only the first. */
 const MOST_NAMED = 16;
-/** Of the words of a cluster. */
-const SHOWN_WORDS = 6;
 
 function tableOf({ clusters }: Cut): string[] {
   // Of an update, those of all rows so far.
   const rows = clusters.reduce((sum, own) => sum + own.rows, 0);
-  const hasWords = clusters.some(({ words }) => words);
-  const cells = clusters.map(({ rows: own, from, words = [] }, cluster) => [
+  const isNamed = clusters.some(({ name }) => name !== undefined);
+  const cells = clusters.map(({ rows: own, from, name = '' }, cluster) => [
     String(cluster),
     own.toLocaleString('en'),
     `${((100 * own) / rows).toFixed(2)} %`,
     from.slice(0, MOST_NAMED).join(', ') + (from.length > MOST_NAMED ? `, … (${from.length} clusters)` : ''),
-    ...(hasWords ? [words.slice(0, SHOWN_WORDS).join(', ')] : []),
+    ...(isNamed ? [name] : []),
   ]);
-  const table = [['cluster', 'rows', 'share', 'joined from', ...(hasWords ? ['words'] : [])], ...cells];
+  const table = [['cluster', 'rows', 'share', 'joined from', ...(isNamed ? ['name'] : [])], ...cells];
   const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
   const aligned = (cell: string, i: number) =>
     i < 3 ? cell.padStart(widths[i]) : i < widths.length - 1 ? cell.padEnd(widths[i]) : cell;

@@ -19,9 +19,9 @@ import { LABELS } from '../data/saved/row-parts.ts';
 import { numberOfLabel, openRows, type RunFiles, runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
-  type ClusterDescription,
   readSavedClusters,
   readSavedTree,
+  type SavedClusters,
   TREE,
 } from '../data/saved/saved-clusters.ts';
 import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
@@ -51,9 +51,11 @@ export interface JoinedCluster {
   readonly from: readonly number[];
   /** The height in the tree of the last of these joins (docs/run-directory.md); null for a cluster that is one of the run. */
   readonly height: number | null;
-  /** In runs with texts: its most telling words, by the weights in the clusters that it was joined from. */
+  /** What it is called; absent where nothing sets it apart. */
+  readonly name?: string;
+  /** In runs with texts: its most telling words. */
   readonly words?: readonly string[];
-  /** In runs with texts: typical ones, of the largest of these clusters first. */
+  /** In runs with texts: typical ones. */
   readonly texts?: readonly string[];
 }
 
@@ -159,31 +161,26 @@ export function cutOfRun(run: string, clusters: number) {
   }
   const { groups, place } = cutAt(tree, clusters);
   // A pickled estimator has only the files that labels need.
-  const descriptions = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files)?.clusters : undefined;
+  const described = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files) : null;
   return {
     ...{ files, rows: data.rows, k, next, place, numberOf: numberOfLabel(ids) },
     groups: groups.map(
-      ({ from, ...group }): JoinedCluster => ({
+      ({ node, from, ...group }): JoinedCluster => ({
         ...group,
         from: from.map(labelOf).sort((a, b) => a - b),
-        ...textsOf(from, descriptions),
+        ...descriptionOf(node, described),
       }),
     ),
   };
 }
 
-const [MOST_WORDS, MOST_TEXTS] = [10, 3];
-
-/** What `clusters.json` says of the texts of these clusters, as of one; a word counts by the rows of the clusters that have it. */
-function textsOf(from: readonly number[], descriptions: readonly ClusterDescription[] | undefined) {
-  const own = from.flatMap((cluster) => descriptions?.[cluster] ?? []).sort((a, b) => b.size - a.size);
-  if (!own.some(({ words }) => words)) return {};
-  const weights = new Map<string, number>();
-  for (const { size, words = [] } of own)
-    for (const { word, weight } of words) weights.set(word, (weights.get(word) ?? 0) + size * weight);
-  const words = [...weights].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([word]) => word);
-  const texts = own.flatMap(({ texts: [first] = [] }) => first ?? []);
-  return { words: words.slice(0, MOST_WORDS), texts: [...new Set(texts)].slice(0, MOST_TEXTS) };
+/** What `clusters.json` says of a node of the tree. */
+function descriptionOf(node: number, described: SavedClusters | null) {
+  const own = described?.clusters[node] ?? described?.joins?.find(({ join }) => join === node);
+  return {
+    ...(own?.name !== undefined && { name: own.name }),
+    ...(own?.words && { words: own.words.map(({ word }) => word), texts: own.texts }),
+  };
 }
 
 /** Says which cluster would split next. Only evidence may be against that. */

@@ -115,7 +115,12 @@ async function openMapped(path: string): Promise<MappedRun> {
 
 /** Clusters that no tree joins. */
 const layerOf = (k: number): Layer =>
-  new Map(Array.from({ length: k }, (_, cluster) => [cluster, { rows: 0, from: [cluster], height: null }]));
+  new Map(
+    Array.from({ length: k }, (_, cluster) => [
+      cluster,
+      { node: cluster, rows: 0, from: [cluster], height: null },
+    ]),
+  );
 
 function nameOfNodes(described: SavedClusters | null, ids?: readonly number[]): (node: number) => string {
   const joins = new Map(described?.joins?.map(({ join, name }) => [join, name]));

@@ -18,6 +18,8 @@ export interface Dendrogram {
 
 /** A cluster of a cut: some clusters of the partition as one. */
 export interface Group {
+  /** In the tree: K + j is what join j made. */
+  readonly node: number;
   readonly rows: number;
   /** The clusters that it was joined from, ascending. */
   readonly from: readonly number[];
@@ -51,11 +53,11 @@ export function groupsAt({ sizes, joins }: Dendrogram, count: number): Map<numbe
   // The node that each ends in, from the last join down.
   const end = Array.from({ length: k + made.length }, (_, node) => node);
   for (let i = made.length - 1; i >= 0; i--) end[made[i].a] = end[made[i].b] = end[k + i];
-  const left = new Map<number, { rows: number; from: number[]; height: number | null }>();
+  const left = new Map<number, { node: number; rows: number; from: number[]; height: number | null }>();
   for (const [cluster, rows] of sizes.entries()) {
     const node = end[cluster];
     const group = left.get(node);
-    if (!group) left.set(node, { rows, from: [cluster], height: made[node - k]?.height ?? null });
+    if (!group) left.set(node, { node, rows, from: [cluster], height: made[node - k]?.height ?? null });
     else {
       group.rows += rows;
       group.from.push(cluster);

@@ -39,7 +39,7 @@ test('places of joins: the larger branch above, each in the middle of its two', 
     ],
   );
   assert.equal(branches[2].ends[1], branches[1].at);
-  const alone = { leaves: [{ rows: 9, from: [0], height: null }], nodes: [0], branches: [] };
+  const alone = { leaves: [{ node: 0, rows: 9, from: [0], height: null }], nodes: [0], branches: [] };
   assert.deepEqual(treeLayout({ sizes: [9], joins: [] }), alone);
 });
 

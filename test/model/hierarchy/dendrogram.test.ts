@@ -18,10 +18,10 @@ describe('a cut', () => {
     // 1 and 3 have 60 rows together, more than cluster 0.
     assert.deepEqual(cutAt(tree, 4), {
       groups: [
-        { rows: 60, from: [1, 3], height: 0.1 },
-        { rows: 50, from: [0], height: null },
-        { rows: 30, from: [2], height: null },
-        { rows: 5, from: [4], height: null },
+        { node: 5, rows: 60, from: [1, 3], height: 0.1 },
+        { node: 0, rows: 50, from: [0], height: null },
+        { node: 2, rows: 30, from: [2], height: null },
+        { node: 4, rows: 5, from: [4], height: null },
       ],
       place: Int32Array.of(1, 0, 2, 0, 3),
     });
