@@ -118,7 +118,7 @@ for (const [kind, of, why] of [
       const wanted = kind === 'graph' ? [K, MANY, K * MANY] : [K, 3, K * 9];
       assert.deepEqual([mixture.k, mixture.dim, mixture.covariances.length], wanted);
       const { pictures, notes } = await saved.draw({ out: path(`${kind}-drawn`) });
-      assert.deepEqual(pictures, ['clusters', 'map', 'dendrogram', 'k', 'losses']);
+      assert.deepEqual(pictures, ['clusters', 'clusters-dark', 'dendrogram', 'k', 'losses']);
       assert.deepEqual(notes, []);
     });
 
