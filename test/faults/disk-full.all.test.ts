@@ -37,7 +37,7 @@ function mount(name: string, ...args: string[]): [string, boolean] {
   if (done) mounted.push(at);
   return [at, done];
 }
-const [small, canMount] = mount('small', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs');
+const [small, canMount] = mount('small', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs');
 // Not a tmpfs: the kernel does not make it read-only while a file is open for writing, as in a run.
 const image = join(folder, 'image');
 writeFileSync(image, Buffer.alloc(16 << 20));
@@ -58,7 +58,7 @@ test('a full disk delays the results but loses none', {
   const run = join(small, 'run');
   const running = await startAndReach(10, data, run, ...FLAGS, '--checkpoint-every', 0.2);
   const ballast = join(small, 'ballast');
-  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=2000']);
+  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=4000']);
   await until('a second attempt', () => running.stderr().includes('trying again in 2 s'), running);
   rmSync(ballast);
   const ended = await running.ended;
@@ -81,7 +81,7 @@ test('a disk that stays full: the reason at once, exit code 75, and the trained 
   const running = start(trainArgs(data, run, '--workers', 2, ...flags), { env, timeout: 300_000 });
   await until('epoch 10', () => epochOf(run) >= 10, running);
   const ballast = join(small, 'ballast');
-  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=2000']);
+  spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=4000']);
   await until('the last attempt', () => running.stderr().includes('trying again in 30 s'), running);
   await until('the reason', () => /\ndpmesh: (?!warning)/.test(running.stderr()), running);
   assert.match(
