@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { freePort } from '../../bench/processes.ts';
+import { freePort, until } from '../../bench/processes.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
@@ -96,6 +96,8 @@ describe('a connection to the coordinator', () => {
     assert.match(error.message, /^cannot read a message of the coordinator \(header: .*\): left/);
     assert.equal(exitCodeOf(error), 1);
     assert.deepEqual(requests, []);
+    // What was sent before the connection was closed may still be on its way.
+    await until('the bye', () => heard.length > 1);
     assert.deepEqual(heard, ['hello', 'bye']);
   });
 
