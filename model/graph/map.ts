@@ -6,7 +6,7 @@ import { directedWeights, type Graph, symmetrized } from './weights.ts';
 const NEIGHBOURS = 15;
 /** The larger standard deviation of the start, in units in which neighbours settle about 1 apart. */
 const START_SPREAD = 5;
-const EPOCHS = 150;
+const EPOCHS = 100;
 /** Rows that each row is pushed away from, for each neighbour that it is drawn to. */
 const PUSHES = 5;
 /** The longest step along an axis. */
@@ -97,6 +97,7 @@ function leadingPlane(rows: Float32Array, dim: number): Float64Array {
 function* settle(places: Float64Array, { starts, index, weight }: Graph): Generator<void> {
   const n = starts.length - 1;
   const { uint32 } = generator(0n, 'map');
+  const share = n / 2 ** 32;
   const heaviest = weight.reduce((a, b) => Math.max(a, b), 0);
   // An edge takes part in as many epochs as its weight says.
   const every = weight.map((w) => heaviest / w);
@@ -110,15 +111,17 @@ function* settle(places: Float64Array, { starts, index, weight }: Graph): Genera
         if (next[e] > epoch) continue;
         next[e] += every[e];
         const j = 2 * index[e];
-        let [dx, dy] = [places[2 * i] - places[j], places[2 * i + 1] - places[j + 1]];
+        let dx = places[2 * i] - places[j];
+        let dy = places[2 * i + 1] - places[j + 1];
         const pull = (-2 * rate) / (1 + dx * dx + dy * dy);
-        const [px, py] = [bounded(pull * dx), bounded(pull * dy)];
+        const px = bounded(pull * dx);
+        const py = bounded(pull * dy);
         places[2 * i] += px;
         places[2 * i + 1] += py;
         places[j] -= px;
         places[j + 1] -= py;
         for (let push = 0; push < PUSHES; push++) {
-          const other = uint32() % n;
+          const other = Math.floor(uint32() * share);
           if (other === i) continue;
           dx = places[2 * i] - places[2 * other];
           dy = places[2 * i + 1] - places[2 * other + 1];

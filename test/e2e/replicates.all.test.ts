@@ -47,8 +47,8 @@ describe('replicates', () => {
       const events = eventsOf(run);
       const done = events.at(-1)!;
       assert.ok(done.type === 'done');
-      // They read nothing.
-      assert.equal(done.rowsRead, 4000);
+      // They read nothing; of several workers an idle one may read again what another is slow with.
+      if (workers === 1) assert.equal(done.rowsRead, 4000);
       assert.deepEqual(done.replicates, result.replicates);
       assert.deepEqual(
         ofType(events, 'replicate').map(({ replicate, of, k }) => [replicate, of, k]),

@@ -22,7 +22,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const ROWS = 30_000;
+const ROWS = 12_000;
 const FLAGS = [...QUICK, '--max-epochs', 30, '--no-http', '--no-report'];
 const TOPICS = [
   'red wine and cheese',
@@ -131,6 +131,6 @@ describe('words of texts', { concurrency: 2 }, () => {
     writeFileSync(table, '{"id":1,"body":"one"}\n');
     const { code, stderr } = await dpmesh([...trainArgs(data, path('fewer')), '--texts', table]);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /texts\.jsonl has 1 texts, but .*data\.npy has 30,000 rows/);
+    assert.match(stderr, /texts\.jsonl has 1 texts, but .*data\.npy has 12,000 rows/);
   });
 });
