@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import pRetry, { AbortError } from 'p-retry';
 import * as z from 'zod/mini';
-import { attempted } from '../base/files.ts';
+import { attempted, readWhole } from '../base/files.ts';
+import { MOST_LIST_BYTES } from '../base/limits.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import {
@@ -111,6 +113,7 @@ export async function namesByModel(
   const layers = layersOf(clusters, joins).map((layer) => layer.filter((node) => !skip?.(node)));
   const used = new Map([...(called ?? [])].map(([node, name]) => [name.toLowerCase(), node]));
   const isFree = (name: string, node: number) => (used.get(name.toLowerCase()) ?? node) === node;
+  const wanted = layers.flat().length;
   let [silent, done] = [0, 0];
 
   async function answerTo(node: number, messages: ChatMessage[]): Promise<string> {
@@ -126,15 +129,9 @@ export async function namesByModel(
       sent: () => found.asked++,
     });
     found.tokens += tokens;
-    const line = {
-      time: new Date().toISOString(),
-      node,
-      question,
-      ...endpointOf(endpoint),
-      messages,
-      answer,
-      tokens,
-    };
+    // Without the key.
+    const { url, model } = endpoint;
+    const line = { time: new Date().toISOString(), node, question, url, model, messages, answer, tokens };
     attempted(log, 'written', () => appendFileSync(log, `${JSON.stringify(line)}\n`));
     return answer;
   }
@@ -142,7 +139,7 @@ export async function namesByModel(
   async function nameOf(node: number): Promise<string | null> {
     const facts = about(node, found.names);
     const taken: string[] = [];
-    // An answer that is no name, or another node's, is asked for once more.
+    // Where the answer is the name of another node, it is asked once more.
     for (let attempt = 0; attempt < 2; attempt++) {
       const name = nameIn(await answerTo(node, namingMessages(facts, taken)));
       if (name && isFree(name, node)) return name;
@@ -169,15 +166,12 @@ export async function namesByModel(
       found.problem ??= error.message;
       ended.abort();
     } finally {
-      progress?.(++done, layers.flat().length);
+      progress?.(++done, wanted);
     }
   };
   for (const layer of layers) await pMap(layer, name, { concurrency: AT_ONCE });
   return found;
 }
-
-/** What the log says of who was asked: no key. */
-const endpointOf = ({ url, model }: Endpoint) => ({ url, model });
 
 const hashOf = (model: string, messages: ChatMessage[]) =>
   createHash('sha256')
@@ -199,7 +193,7 @@ const logLine = z.object({ question: z.string(), answer: z.string() });
 function answersIn(log: string): Map<string, string> {
   const answers = new Map<string, string>();
   if (!existsSync(log)) return answers;
-  for (const line of readFileSync(log, 'utf8').split('\n')) {
+  for (const line of readWhole(log, MOST_LIST_BYTES).toString().split('\n')) {
     try {
       const { question, answer } = logLine.parse(JSON.parse(line));
       answers.set(question, answer);
@@ -235,7 +229,7 @@ async function ask(
   let wait = 0;
   return pRetry(
     async () => {
-      if (wait) await pause(wait, signal);
+      if (wait) await sleep(wait, undefined, { signal });
       sent();
       const { status, text, retryAfter } = await post(endpoint, messages, signal, answerMs);
       wait = Math.min(MOST_WAIT_MS, 1000 * retryAfter);
@@ -280,9 +274,3 @@ async function post({ url, model, key }: Endpoint, messages: ChatMessage[], sign
     throw new EndpointError(`${new URL(url).origin}: ${oneLine(why)}`);
   }
 }
-
-const pause = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => [clearTimeout(timer), resolve()], { once: true });
-  });

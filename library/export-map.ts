@@ -19,7 +19,9 @@ import { readSavedClusters, readSavedTree, type SavedClusters } from '../data/sa
 import { readTrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
 import { rowTexts } from '../data/texts.ts';
+import { numberName } from '../model/description/names.ts';
 import { type Layer, layersOf } from '../model/hierarchy/layers.ts';
+import { nodeNames } from '../view/cluster-details.ts';
 import type { WholeMap } from '../view/whole-map.ts';
 import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
 
@@ -122,9 +124,10 @@ const layerOf = (k: number): Layer =>
     ]),
   );
 
+/** Where nothing sets a cluster apart, its number. */
 function nameOfNodes(described: SavedClusters | null, ids?: readonly number[]): (node: number) => string {
-  const joins = new Map(described?.joins?.map(({ join, name }) => [join, name]));
-  return (node) => described?.clusters[node]?.name ?? joins.get(node) ?? `cluster ${ids?.[node] ?? node}`;
+  const names = described ? nodeNames(described) : () => '';
+  return (node) => names(node) || numberName(ids?.[node] ?? node);
 }
 
 async function writeLayers(

@@ -3,6 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../coordinator/naming.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { assertNoLink } from '../coordinator/storage/run-path.ts';
 import { runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
@@ -93,6 +94,8 @@ export async function namedByModel(
   if (!saved)
     throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
   const tree = readSavedTree(files);
+  const log = join(run, NAMING_LOG);
+  assertNoLink(log);
   const nodes = nodesOf(saved, tree);
   const wanted = [...nodes.keys()].filter((node) => nodes[node].namedBy !== 'hand');
   const { names, problem, ...counts } = await namesByModel(
@@ -106,7 +109,7 @@ export async function namedByModel(
         factsOf(nodes, tree, node, (other) => found.get(other) ?? nodes[other].name ?? null),
     },
     {
-      log: join(run, NAMING_LOG),
+      log,
       signal,
       progress: (done, all) => status?.(`names: ${done} of ${all}`),
     },

@@ -1,6 +1,6 @@
 // What clusters of a table are called: by its columns, in an update by what they were called, and as people say.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
@@ -124,6 +124,10 @@ describe('names of clusters', () => {
       await dpmesh(['name', path('alone'), '--name-with', 'nowhere', '--name-model', 'x']),
       /is no address/,
     );
+    // What is sent is not written through a link.
+    symlinkSync(path('elsewhere'), join(path('alone'), 'names.jsonl'));
+    const linked = ['name', path('alone'), '--name-with', 'http://127.0.0.1:9', '--name-model', 'x'];
+    refused(await dpmesh(linked), /names\.jsonl is a symbolic link/);
   });
 
   test('are not changed where that cannot be', async () => {
