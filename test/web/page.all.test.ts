@@ -263,7 +263,7 @@ test('the map: by its button, without rotation, and back', () =>
     assert.equal(await isVisible(page, 'map-hint'), true);
     for (const id of ['turn-hint', 'ellipse-hint', 'reset'])
       assert.equal(await isVisible(page, id), false, id);
-    assert.match(await labelOf(page, 'scatter'), /^2,500 sample points/);
+    assert.match(await labelOf(page, 'scatter'), /^2,000 sample points/);
     await page.locator('#on-map').click();
     await becomes(page, 'axes', /between-cluster scatter/);
     assert.equal(await isVisible(page, 'reset'), true);
