@@ -38,7 +38,7 @@ export interface Anchor {
 }
 
 /** Most characters of a line, and lines of a label. */
-const [LINE, MOST_LINES] = [22, 2];
+const [LINE, MOST_LINES] = [22, 3];
 
 /**
  * The labels of a map in the order of their importance: upper joins of the tree first, the larger first. Joins without a name have no label.
@@ -88,7 +88,7 @@ const clip = (text: string, most: number) => {
   return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : text;
 };
 
-/** A name in at most two lines of up to 22 characters. Control characters, and those that turn the direction, become spaces. */
+/** A name in at most three lines of up to 22 characters. Control characters, and those that turn the direction, become spaces. */
 export function labelLines(name: string): string[] {
   const words = name
     .slice(0, 1000)

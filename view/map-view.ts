@@ -12,9 +12,12 @@ export interface Frame {
   readonly bottom: number;
 }
 
+/** What the side of the map takes of the shorter side of the screen at zoom WHOLE: points and names at its edge are not cut. */
+const FILLED = 0.92;
+
 /** The map as a whole is in the middle of the screen at zoom WHOLE. */
 export function frameOf(width: number, height: number, { factor, x, y }: Zoom): Frame {
-  const whole = Math.min(width, height);
+  const whole = FILLED * Math.min(width, height);
   return {
     ...{ width, height },
     side: whole * factor,
@@ -25,7 +28,7 @@ export function frameOf(width: number, height: number, { factor, x, y }: Zoom): 
 
 /** The zoom at which this part of the map, left, bottom, right, top, fills the screen. */
 export function zoomTo([left, bottom, right, top]: readonly number[], width: number, height: number): Zoom {
-  const whole = Math.min(width, height);
+  const whole = FILLED * Math.min(width, height);
   const side = Math.min(width / (right - left), height / (top - bottom));
   const factor = Math.max(1, side / whole);
   const frame = frameOf(width, height, { factor, x: 0, y: 0 });

@@ -10,7 +10,9 @@ const near = (a: readonly number[], b: readonly number[]) =>
   });
 
 test('the whole map is in the middle; a part that is zoomed to fills the screen', () => {
-  near(shownPart(frameOf(1200, 600, WHOLE)), [-0.5, 0, 1.5, 1]);
+  const [left, bottom, right, top] = shownPart(frameOf(1200, 600, WHOLE));
+  near([left + right, bottom + top, (right - left) / (top - bottom)], [1, 1, 2]);
+  assert.ok(bottom < -0.02, `room below the map: ${-bottom}`);
   const home = [0.2, 0.3, 0.4, 0.4];
   near(shownPart(frameOf(1200, 600, zoomTo(home, 1200, 600))), home);
   near(shownPart(frameOf(600, 600, zoomTo(home, 600, 600))), [0.2, 0.25, 0.4, 0.45]);
