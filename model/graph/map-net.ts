@@ -88,11 +88,32 @@ function planeOf(axes: Float64Array, shift: Float64Array, dim: number): MapNet {
   };
 }
 
-/** Principal axes of rows [dim,count], and the shift to their mean. */
+/**
+ * What columns count in distances: one of two values at most as much as one standard deviation of the others. Standardized, the values are
+ * 1/√(p(1 − p)) apart, and what few rows have would put these on islands of their own, whatever else they have.
+ */
+function columnWeights(rows: Float32Array, dim: number): Float32Array {
+  const n = rows.length / dim;
+  return Float32Array.from({ length: dim }, (_, column) => {
+    const first = rows[column];
+    let other = first;
+    for (let i = 1; i < n; i++) {
+      const value = rows[i * dim + column];
+      if (value === first || value === other) continue;
+      if (other !== first) return 1;
+      other = value;
+    }
+    return Math.min(1, 1 / Math.abs(other - first));
+  });
+}
+
+/** Principal axes of rows with weighted columns [dim,count], and the shift to their mean. */
 function* principalAxes(rows: Float32Array, dim: number) {
   const n = rows.length / dim;
+  const weights = columnWeights(rows, dim);
+  const weighted = rows.map((value, at) => value * weights[at % dim]);
   const sketch = dim > MOST_COLUMNS ? columnSketch(0n, dim, MOST_COLUMNS) : null;
-  const own = sketch ? sketched(sketch, rows) : rows;
+  const own = sketch ? sketched(sketch, weighted) : weighted;
   const d = sketch ? MOST_COLUMNS : dim;
   const count = Math.min(d, MOST_AXES);
   const mean = meanOf(own, d);
@@ -113,7 +134,10 @@ function* principalAxes(rows: Float32Array, dim: number) {
     { length: d * count },
     (_, p) => vectors[(p % count) * d + Math.floor(p / count)],
   );
-  const axes = Float64Array.from(sketch ? unsketched(sketch, transposed, count) : transposed);
+  const axes = Float64Array.from(
+    sketch ? unsketched(sketch, transposed, count) : transposed,
+    (value, at) => value * weights[Math.floor(at / count)],
+  );
   const centre = meanOf(rows, dim);
   const shift = new Float64Array(count);
   for (let a = 0; a < dim; a++) for (let p = 0; p < count; p++) shift[p] -= centre[a] * axes[a * count + p];

@@ -53,6 +53,26 @@ describe('the map of rows', () => {
     }
   });
 
+  test('categories do not tear apart what numbers hold together', () => {
+    const [each, count] = [100, 4];
+    const rng = generator(3n, 'categories');
+    const centres = [0, 1, 2, 3].map((b) => [0, 1, 2].map((d) => (b === d ? 2 : 0)));
+    const numbers = blobs(centres, each, 0.5);
+    // Three categories of four values, which say nothing of blobs: standardized columns of what a tenth to two fifths of the rows have.
+    const shares = [0.1, 0.2, 0.3, 0.4];
+    const rows: number[] = [];
+    for (let i = 0; i < each * count; i++) {
+      rows.push(...numbers.subarray(3 * i, 3 * i + 3));
+      for (let category = 0; category < 3; category++) {
+        const at = rng.uniform();
+        const value = at < 0.1 ? 0 : at < 0.3 ? 1 : at < 0.6 ? 2 : 3;
+        rows.push(...shares.map((p, v) => (Number(v === value) - p) / Math.sqrt(p * (1 - p))));
+      }
+    }
+    const same = kept(mapOf(Float32Array.from(rows), 15), count);
+    assert.ok(same > 0.9, `${same}`);
+  });
+
   test('of one, two, equal and huge rows is finite', () => {
     assert.deepEqual([...mapOf(Float32Array.of(1, 2, 3), 3)], [0, 0]);
     for (const rows of [
