@@ -198,7 +198,10 @@ function* widthOf(units: Float64Array, dim: number): Generator<void, number> {
     const shared = nearest.map((least, p) => {
       let [sum, squares] = [0, 0];
       for (let at = p * m; at < (p + 1) * m; at++) {
-        const weight = Math.exp((least - squared[at]) / by);
+        const exponent = (least - squared[at]) / by;
+        // Less than the last digit of the sums, in which the nearest has weight 1.
+        if (exponent < -45) continue;
+        const weight = Math.exp(exponent);
         sum += weight;
         squares += weight * weight;
       }

@@ -55,7 +55,6 @@ function* findNearest(rows: Float32Array, dim: number, k: number) {
   const distance = new Float32Array(n * k).fill(Infinity);
   const place = (i: number, j: number, squared: number) => {
     let at = (i + 1) * k - 1;
-    if (!(squared < distance[at])) return;
     for (; at > i * k && squared < distance[at - 1]; at--) {
       distance[at] = distance[at - 1];
       index[at] = index[at - 1];
@@ -63,14 +62,18 @@ function* findNearest(rows: Float32Array, dim: number, k: number) {
     distance[at] = squared;
     index[at] = j;
   };
-  for (let i = 0; i < n; i++) {
-    if (i % ROWS_AT_ONCE === 0) yield;
+  // A function of its own, as generators are compiled late.
+  const compare = (i: number) => {
     for (let j = i + 1; j < n; j++) {
       let squared = 0;
       for (let p = i * dim, q = j * dim; p < (i + 1) * dim; p++, q++) squared += (rows[p] - rows[q]) ** 2;
-      place(i, j, squared);
-      place(j, i, squared);
+      if (squared < distance[(i + 1) * k - 1]) place(i, j, squared);
+      if (squared < distance[(j + 1) * k - 1]) place(j, i, squared);
     }
+  };
+  for (let i = 0; i < n; i++) {
+    if (i % ROWS_AT_ONCE === 0) yield;
+    compare(i);
   }
   return { index, distance: distance.map(Math.sqrt) };
 }
@@ -103,8 +106,7 @@ function* settle(places: Float64Array, { starts, index, weight }: Graph): Genera
   const every = weight.map((w) => heaviest / w);
   const next = every.slice();
   const bounded = (step: number) => Math.max(-LONGEST, Math.min(LONGEST, step));
-  for (let epoch = 1; epoch <= EPOCHS; epoch++) {
-    yield;
+  const move = (epoch: number) => {
     const rate = 1 - (epoch - 1) / EPOCHS;
     for (let i = 0; i < n; i++)
       for (let e = starts[i]; e < starts[i + 1]; e++) {
@@ -131,5 +133,9 @@ function* settle(places: Float64Array, { starts, index, weight }: Graph): Genera
           places[2 * i + 1] += bounded(away * dy);
         }
       }
+  };
+  for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    yield;
+    move(epoch);
   }
 }

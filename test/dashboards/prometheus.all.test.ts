@@ -170,7 +170,7 @@ test('a coordinator that is killed is missed; one whose run is done waits until 
   await run.killAll();
   await missed(['watched']);
   const { data } = easyData(folder, 'easy-too', 3000);
-  const flags = ['--workers', 2, '--http', `127.0.0.1:${port}`, '--no-early-stop', '--max-epochs', 400];
+  const flags = ['--workers', 2, '--http', `127.0.0.1:${port}`, '--no-early-stop', '--max-epochs', 100];
   run = start(trainArgs(data, `${folder}/short`, ...flags, ...QUICK), { timeout: 600_000 });
   assert.equal((await run.ended).code, 0);
   assert.deepEqual(await runsWhere('last_over_time(dpmesh_run_state{state="done",run="short"}[1h]) == 1'), [

@@ -53,12 +53,12 @@ export interface TestSetup {
 export async function setUp(folder: string): Promise<TestSetup> {
   const { data } = easyData(folder, 'rows', 1500);
   // Longer than the two seconds that a worker may wait between two attempts to connect: else it misses the run, and waits for another.
-  const flags = 'split-merge-every: 3\nbatch-size: 16\nmax-epochs: 250\nearly-stop: false\n';
+  const flags = 'split-merge-every: 10\nbatch-size: 16\nmax-epochs: 250\nearly-stop: false\n';
   const runYaml = (path: string) => `data: ${path}\n${flags}`;
   const config = join(folder, 'local.yaml');
   writeFileSync(config, runYaml(data));
   const local = join(folder, 'local');
-  jsonOf(await dpmesh(['train', '--config', config, '--out', local, '--json', '--workers', 1]));
+  jsonOf(await dpmesh(['train', '--config', config, '--out', local, '--json', '--no-report', '--workers', 1]));
   return {
     folder,
     data,

@@ -7,7 +7,17 @@ import { readNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import { assertOnnxPredicts, exportedLabels } from './exported.ts';
-import { dpmesh, jsonOf, refused, runFileOf, scratch, sha256, startAndReach, writeRows } from './support.ts';
+import {
+  dpmesh,
+  jsonOf,
+  refused,
+  runFileOf,
+  scratch,
+  sha256,
+  startAndReach,
+  trainArgs,
+  writeRows,
+} from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -24,8 +34,8 @@ const plans = rows.map(() => PLANS[Math.min(2, rng.below(4))]);
 describe('four Gaussians beside flags and categories that tell nothing', () => {
   const data = path('table.csv');
   const run = path('run');
-  const train = (out: string, ...more: unknown[]) =>
-    dpmesh(['train', '--data', data, '--categorical', 'plan', '--out', out, '--json', ...more.map(String)]);
+  const train = (out: string, ...more: (string | number)[]) =>
+    dpmesh(trainArgs(data, out, '--categorical', 'plan', ...more));
   before(async () => {
     const line = (row: number[], i: number) => [...row, ...flags[i], plans[i]].join(',');
     writeFileSync(data, ['a,b,c,d,member,vip,plan', ...rows.map(line)].join('\n'));
@@ -54,7 +64,7 @@ describe('four Gaussians beside flags and categories that tell nothing', () => {
       0.05,
     );
     await running.killAll();
-    await dpmesh(['resume', path('dies')]);
+    await dpmesh(['resume', path('dies'), '--no-report']);
     await dpmesh(['predict', '--run', run, '--data', data, '--out', path('predicted.npy')]);
     const hashes = [labels(run), labels(path('three')), labels(path('dies')), sha256(path('predicted.npy'))];
     assert.equal(new Set(hashes).size, 1, hashes.join());
@@ -95,7 +105,7 @@ async function assertSameLabels(data: string, run: string): Promise<void> {
   const [dies, predicted] = [`${run}-dies`, `${run}-predicted.npy`];
   const running = await startAndReach(12, data, dies, '--checkpoint-every', 0.05);
   await running.killAll();
-  await dpmesh(['resume', dies]);
+  await dpmesh(['resume', dies, '--no-report']);
   await dpmesh(['predict', '--run', run, '--data', data, '--out', predicted]);
   const files = [...[run, dies].map((at) => join(at, 'labels.npy')), predicted];
   assert.equal(new Set(files.map(sha256)).size, 1);
@@ -107,7 +117,7 @@ test('ratings are spread over their steps in training alone, in the same way by 
     centres[c].map((centre) => Math.max(1, Math.min(5, Math.round(centre + 0.8 * rng.normal())))),
   );
   const [data, one] = [writeRows(path('ratings.npy'), ratings), path('ratings')];
-  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
@@ -124,7 +134,7 @@ test('ratings are spread over their steps in training alone, in the same way by 
 test('zero-inflated columns: shares of zeros and Gaussians of the others, in training, prediction and the exported models', async () => {
   const values = rows.map((row) => row.map((value, j) => (j < 2 && rng.uniform() < 0.5 ? 0 : value)));
   const [data, one] = [writeRows(path('zeros.npy'), values), path('zeros')];
-  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
@@ -141,7 +151,7 @@ test('zero-inflated columns: shares of zeros and Gaussians of the others, in tra
 test('cells with one value in few rows are unknown ones, filled in the same way by training, any worker and prediction', async () => {
   const shared = rows.map((row) => row.map((value, j) => (rng.uniform() < 0.06 ? j - 0.5 : value)));
   const [data, one] = [writeRows(path('imputed.npy'), shared), path('imputed')];
-  const ended = await dpmesh(['train', '--data', data, '--out', one, '--json', '--workers', 1]);
+  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
@@ -162,5 +172,5 @@ test('a heavy tail beside columns of two values is one cluster', async () => {
     path('tail.npy'),
     tail.map((row, i) => [...row, ...flags[i]]),
   );
-  assert.equal(jsonOf(await dpmesh(['train', '--data', data, '--out', path('tail'), '--json'])).k, 1);
+  assert.equal(jsonOf(await dpmesh(trainArgs(data, path('tail')))).k, 1);
 });

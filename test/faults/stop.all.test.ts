@@ -13,7 +13,6 @@ import {
   jsonOf,
   ofType,
   patience,
-  QUICK,
   resultHashes,
   scratch,
   start,
@@ -28,7 +27,7 @@ const folder = scratch();
 const easy = easyData(folder, 'easy', 3000);
 /** Enough for the run to last until a frozen worker is suspected. */
 const EPOCHS = 250;
-const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, ...QUICK];
+const FLAGS = ['--no-early-stop', '--max-epochs', EPOCHS, '--split-merge-every', 10, '--batch-size', 16];
 
 /** A child process of the run whose arguments contain this text. */
 function processOf(text: string, run: string): number | undefined {
@@ -78,7 +77,7 @@ describe('the same bytes', () => {
 
   test('after a worker was frozen: first raced, then suspected, then back at work', async () => {
     const run = join(folder, 'frozen');
-    const running = await startAndReach(5, easy.data, run, '--heartbeat-timeout', 3, ...FLAGS);
+    const running = await startAndReach(5, easy.data, run, '--heartbeat-timeout', 2, ...FLAGS);
     const [{ pid, worker }] = ofType(eventsOf(run), 'worker');
     process.kill(pid, 'SIGSTOP');
     const frozenAt = epochOf(run);
@@ -89,7 +88,7 @@ describe('the same bytes', () => {
     const json = jsonOf(await running.ended);
     await assertNoneLeft(running.pid);
     const [gone] = ofType(eventsOf(run), 'worker-gone');
-    assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 3 s']);
+    assert.deepEqual([gone.worker, gone.reason], [worker, 'silent for 2 s']);
     assert.equal(json.epochs, EPOCHS);
     assert.deepEqual(resultHashes(run), expected);
   });
