@@ -58,7 +58,9 @@ export async function setUp(folder: string): Promise<TestSetup> {
   const config = join(folder, 'local.yaml');
   writeFileSync(config, runYaml(data));
   const local = join(folder, 'local');
-  jsonOf(await dpmesh(['train', '--config', config, '--out', local, '--json', '--no-report', '--workers', 1]));
+  jsonOf(
+    await dpmesh(['train', '--config', config, '--out', local, '--json', '--no-report', '--workers', 1]),
+  );
   return {
     folder,
     data,
