@@ -3,7 +3,7 @@ import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
-import { IMAGES, imageLines, rowSlices } from '../data/saved/row-files.ts';
+import { IMAGES, imageLines, KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
 import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
@@ -41,8 +41,6 @@ import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { removeDrawn } from './storage/stream-files.ts';
 import { copiesInData } from './training/sample.ts';
 
-/** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
-const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
 /** Columns up to which clusters are looked at for pieces of curved shapes. */

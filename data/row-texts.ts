@@ -12,6 +12,9 @@ import { firstNames, type Table } from './tables/table.ts';
 
 /** Texts of rows in a file of their own: a line of a .txt, which may be compressed, for each row, or a column of a table. */
 
+/** The rows, and those of the file that are not among them. */
+type RowsWithTexts = Pick<Source, 'rows'> & { table?: { dropped: readonly number[] } };
+
 /**
  * The texts of these rows, which may be asked for several times, '' where one is missing. `column`: that of a table; by default the only
  * one with text. Rejects with a UserError if there is not one for each row.
@@ -20,7 +23,7 @@ export const openRowTexts = (
   path: string,
   column: string | null,
   data: string,
-  source: Pick<Source, 'rows' | 'table'>,
+  source: RowsWithTexts,
 ): Promise<() => AsyncGenerator<string[]>> =>
   atPlace(path, { whole: true }, (place) => textsAt(place, path, column, data, source));
 
@@ -30,7 +33,7 @@ async function textsAt(
   path: string,
   column: string | null,
   data: string,
-  { rows, table }: Pick<Source, 'rows' | 'table'>,
+  { rows, table }: RowsWithTexts,
 ): Promise<() => AsyncGenerator<string[]>> {
   const areLines = isLines(path);
   const file = areLines ? null : await tableFileAt(place);

@@ -21,7 +21,7 @@ const file = (name: string, content: string | Uint8Array) => {
   writeFileSync(path, content);
   return path;
 };
-const ofRows = (rows: number, dropped: number[] = []) => ({ rows, table: { dropped } as never });
+const ofRows = (rows: number, dropped: number[] = []) => ({ rows, table: { dropped } });
 
 async function textsIn(path: string, column: string | null, data: ReturnType<typeof ofRows>) {
   const read = await openRowTexts(path, column, 'x.npy', data);

@@ -37,8 +37,8 @@ interface Cluster {
   words: { word: string }[];
   texts: string[];
 }
-const clustersOf = (run: string): Cluster[] =>
-  JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')).clusters;
+const readJson = (run: string) => JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8'));
+const clustersOf = (run: string): Cluster[] => readJson(run).clusters;
 const hashOf = (run: string) => sha256(join(run, 'clusters.json'));
 
 /** Rows of the first topics: a table with texts and one without, and the texts alone. */
@@ -120,6 +120,35 @@ describe('words of updates', () => {
     assert.deepEqual(readdirSync(join(killed, 'stream')).sort(), ['sample.npy', 'state.ckpt', 'texts.txt']);
     const { files } = JSON.parse(readFileSync(join(killed, 'run.json'), 'utf8'));
     assert.equal(files['stream/texts.txt'], sha256(join(one, 'stream', 'texts.txt')));
+  });
+
+  test('may be given to a run that was trained without texts, and updated then', async () => {
+    const run = path('later');
+    const name = (...more: string[]) => dpmesh(['name', run, ...more]);
+    jsonOf(await dpmesh(trainArgs(first.bare, run, ...FLAGS)));
+    const { clusters: before } = readJson(run);
+    refused(await name(), /names come from texts, --text COLUMN or --texts FILE, or from a language model/);
+    refused(await name('--texts', second.texts), /second\.txt has 400 texts, but .* has 600 rows/);
+    refused(await name('--text', 'body'), /has no column body; it has a, b/);
+    assert.deepEqual(readJson(run).clusters, before);
+    assert.deepEqual(readdirSync(run).sort(), readdirSync(path('none')).sort());
+    const { code, stdout, stderr } = await name('--text', 'body', '--data', first.data);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^5 of 5 names by words/);
+    assert.deepEqual(readJson(run), readJson(file));
+    for (const same of ['labels.csv', 'stream/texts.txt'])
+      assert.equal(sha256(join(run, same)), sha256(join(file, same)));
+    // Again, with a name by hand; the hashes of run.json are those of the files.
+    await (await library()).renameCluster({ run, cluster: 1, name: 'Mine' });
+    assert.equal((await name('--texts', first.texts)).code, 0);
+    assert.equal(clustersOf(run)[1].name, 'Mine');
+    jsonOf(await dpmesh(updateArgs(run, second.bare, path('later-2'), '--texts', second.texts)));
+    const born = clustersOf(path('later-2')).find(({ id }) => id === 3)!;
+    assert.equal(born.namedBy, 'words');
+    refused(
+      await dpmesh(['name', path('later-2'), '--texts', second.texts]),
+      /later-2 is an update, .* give them to the first run/,
+    );
   });
 
   test('of a follow are in its parts, or stay those of earlier rows', async () => {
