@@ -41,6 +41,7 @@ export { type ModelServer, type ServeOptions, serve } from './library/serve.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';
+export { type AddedWords, addWords, type WordsOptions } from './library/words.ts';
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';

@@ -192,29 +192,50 @@ export const resolutions = defineCommand({
 export const name = defineCommand({
   command: 'name [folder]',
   words: ['run'],
-  describe: 'ask a language model for names of the clusters of a finished run',
+  describe: 'give the clusters of a finished run words and names of texts, or names by a language model',
   builder: {
     run: RUN,
+    text: textFlag('column with the texts of the rows, of the table that is the data, or of --texts', {
+      defaultDescription: 'none',
+    }),
+    texts: textFlag('file with the texts of the rows: .txt (also .txt.gz) with a line for each, or a table', {
+      defaultDescription: 'none',
+    }),
+    data: textFlag('the data of the run at another path, for --text', {
+      defaultDescription: 'that of the run',
+    }),
     'name-with': textFlag(
       'address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there, and kept in names.jsonl',
-      REQUIRED,
+      { defaultDescription: 'none, nothing is sent' },
     ),
-    'name-model': textFlag('the model that is asked', REQUIRED),
+    'name-model': textFlag('the model that is asked', { defaultDescription: 'none' }),
     json: switchFlag('print one JSON object instead of text'),
   },
   examples: [
+    ['name runs/x --texts sentences.txt', 'words and names, of a run that was trained without texts'],
     ['name runs/x --name-with http://localhost:11434/v1 --name-model llama3.2', 'by a model on this machine'],
     ['name runs/x --name-with https://api.openai.com/v1 --name-model gpt-5-mini', 'by a service'],
   ],
-  async handler({ run, nameWith, nameModel, json }) {
-    const { nameClusters, namesText } = await import('../library/name.ts');
+  async handler({ run, text, texts, data, nameWith, nameModel, json }) {
+    const { givenModel, nameClusters, namesText } = await import('../library/name.ts');
+    const { addWords } = await import('../library/words.ts');
     const { createDisplay } = await import('./progress.ts');
+    const hasTexts = text !== undefined || texts !== undefined;
+    if (!hasTexts && nameWith === undefined && nameModel === undefined)
+      throw new UserError(
+        'names come from texts, --text COLUMN or --texts FILE, or from a language model, --name-with ADDRESS --name-model NAME',
+      );
+    const model = givenModel({ nameWith, nameModel });
     const { status, end } = createDisplay(0);
-    const found = await interruptible((signal) =>
-      nameClusters({ run, nameWith, nameModel, status, signal }),
-    ).finally(end);
-    for (const note of found.notes) console.error(oneLine(`dpmesh: ${note}`));
-    console.log(json ? JSON.stringify({ run, ...found }) : namesText(found));
+    const { words, names } = await interruptible(async (signal) => ({
+      words: hasTexts ? await addWords({ run, text, texts, data, status, signal }) : null,
+      names: model && (await nameClusters({ run, ...model, status, signal })),
+    })).finally(end);
+    for (const note of [words, names].flatMap((found) => found?.notes ?? []))
+      console.error(oneLine(`dpmesh: ${note}`));
+    if (json) return void console.log(JSON.stringify({ run, ...(words && { words }), ...names }));
+    if (words) console.log(`${words.named} of ${words.of} names by words`);
+    if (names) console.log(namesText(names));
   },
 });
 

@@ -149,6 +149,21 @@ export const update: Command = {
       describe: 'true classes of the new rows, for evaluation only',
       defaultDescription: 'none',
     },
+    text: {
+      type: 'string',
+      group: 'Data:',
+      requiresArg: true,
+      describe: 'column of a table with the texts of the new rows, for words of clusters',
+      defaultDescription: 'that of the run',
+    },
+    texts: {
+      type: 'string',
+      group: 'Data:',
+      requiresArg: true,
+      describe:
+        'file with the texts of the new rows: .txt (also .txt.gz) with a line for each, or a table, of which --text names the column; also an address',
+      defaultDescription: 'none',
+    },
     'half-life': {
       type: 'number',
       group: 'Data:',
@@ -184,13 +199,26 @@ export const update: Command = {
     ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
     ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
   ],
-  async handler({ run, data, labels, halfLife, refitTransform, relabel, inPlace, ...values }: UpdateValues) {
+  async handler({
+    run,
+    data,
+    labels,
+    text,
+    texts,
+    halfLife,
+    refitTransform,
+    relabel,
+    inPlace,
+    ...values
+  }: UpdateValues) {
     const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
     const rows = {
       run: String(run),
       data: await dataPathOf(data),
       labels,
+      ...(text !== undefined && { text }),
+      ...(texts !== undefined && { texts }),
       halfLife,
       refitTransform,
       relabel,
@@ -207,6 +235,8 @@ interface UpdateValues extends RunValues {
   run: string;
   data: string;
   labels?: string;
+  text?: string;
+  texts?: string;
   halfLife?: number;
   refitTransform?: boolean;
   relabel?: boolean;

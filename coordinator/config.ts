@@ -49,6 +49,7 @@ export function resolveConfig(
     );
   assertAddress(String(config.data));
   assertAddress(config.labels as string | null);
+  assertAddress(config.texts as string | null);
   if (config.clusters !== null && config.resolution !== null)
     throw new UserError(
       `${displayName('clusters')} and ${displayName('resolution')} exclude each other; leave one out`,

@@ -1,13 +1,18 @@
+import type { SavedTree } from '../data/saved/saved-clusters.ts';
 import { languagesOf } from '../data/stop-words.ts';
-import { rowTexts } from '../data/texts.ts';
+import type { RowTexts } from '../data/texts.ts';
 import { type Layout, unitBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
+import type { Join, WeightOptions } from '../model/words/keywords.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import type { TaskOf } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import type { TextsInput } from './describe-texts.ts';
-import type { RunContext, RunState } from './run-state.ts';
-import { spoolTexts, type TextSpool } from './storage/text-spool.ts';
+import type { RunConfig } from './config.ts';
+import type { DescribedTexts, TextsInput } from './describe-texts.ts';
+import type { RunContext } from './run-state.ts';
+import type { RunDirectory } from './storage/run-directory.ts';
+import { spoolTexts, type TextLabels, type TextSpool } from './storage/text-spool.ts';
+import type { FullPassResult } from './training/full-pass.ts';
 
 /** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */
 const [MOST_ROWS, MOST_BYTES, LEAST_BYTES] = [1 << 17, 8 << 20, 1 << 20];
@@ -18,59 +23,90 @@ const TOLD_BY = 2000;
 /** Characters of a text that may be shown. */
 const MOST_KEPT = 4000;
 
+/** Rows whose words are counted. */
+export interface TextRows extends Pick<TextLabels, 'labels'> {
+  layout: Layout;
+  texts: RowTexts;
+  /** By cluster that has rows: how many, and those nearest to its centre. */
+  sizes: readonly number[];
+  exemplars: readonly (readonly { row: number }[])[];
+  /** Of the tree above these; none where there is no tree. */
+  joins: readonly Join[];
+  /** Gets every text. */
+  each?(row: number, text: string): void;
+}
+
+/** What is counted of the clusters that a full pass has found: those without rows, which come last, are not in the tree either. */
+export const aboutClusters = (
+  { counts, shown }: Pick<FullPassResult, 'counts' | 'shown'>,
+  tree: SavedTree | null,
+): Pick<TextRows, 'sizes' | 'exemplars' | 'joins'> => {
+  const sizes = counts.filter((rows) => rows > 0);
+  return { sizes, exemplars: shown.exemplars.slice(0, sizes.length), joins: tree?.joins ?? [] };
+};
+
+/** What the texts of these rows are about: workers count their words, and the trainer merges the counts in the order of the rows. */
+export async function wordsOf(
+  { config, out, dispatcher, server, trainer }: RunContext,
+  rows: TextRows,
+): Promise<DescribedTexts> {
+  const counted = await countWords(out, config, rows, async (units, task, read) => {
+    await trainer.beginTerms(task.k);
+    server.serveTexts(read);
+    const inOrder = orderOf(units);
+    let merging = Promise.resolve();
+    try {
+      await dispatcher.round({
+        tasks: [task],
+        units,
+        streams: true,
+        each(unit, [part]) {
+          for (const next of inOrder(unit, part)) merging = merging.then(() => trainer.addTerms(next));
+          merging.catch(dispatcher.abort);
+        },
+      });
+      await merging;
+    } finally {
+      server.serveTexts(null);
+    }
+  });
+  return trainer.describeTexts(counted);
+}
+
 /**
- * Counts the words of all texts at the workers, and has the trainer merge the counts in the order of the rows. Returns what else words
- * and typical texts are chosen by; null where there are no texts.
+ * Has `count` count the words of all texts and merge the counts in the order of the units. Returns what else words and typical texts are
+ * chosen by.
  */
 export async function countWords(
-  { config, source: { described }, out, dispatcher, server, trainer }: RunContext,
-  { layout, labelled }: RunState,
-): Promise<TextsInput | null> {
-  if (!described) return null;
-  const { found, stream, tree } = labelled!;
-  const k = found.counts.length;
-  // Clusters without rows are not in the tree.
-  const nodeOf = (node: number, clusters: number) => (node < clusters ? node : node - clusters + k);
-  const { exemplars } = found.shown;
+  out: RunDirectory,
+  config: Pick<RunConfig, 'seed' | keyof WeightOptions>,
+  { layout, texts, labels, sizes, exemplars, joins, each }: TextRows,
+  count: (units: WorkUnit[], task: TaskOf<'terms'>, read: TextSpool['read']) => Promise<void>,
+): Promise<TextsInput> {
+  const k = sizes.length;
   const wanted = new Set(exemplars.flat().map(({ row }) => row));
   const kept = new Map<number, string>();
   const sampled: string[] = [];
   const priorityOf = priority(config.seed);
-  const texts = rowTexts(described.read(), described.name);
-  const spool = await spoolTexts(out, layout, texts, stream?.ids, (row, text) => {
+  const spool = await spoolTexts(out, layout, { texts, labels }, (row, text) => {
     if (wanted.has(row)) kept.set(row, text.slice(0, MOST_KEPT));
     if (priorityOf(row) < TOLD_BY / layout.rows) sampled.push(text);
+    each?.(row, text);
   });
   try {
     const languages = languagesOf(sampled);
-    await trainer.beginTerms(k);
-    server.serveTexts(spool.read);
-    const units = textUnits(layout, spool);
-    const task: TaskOf<'terms'> = { task: 'terms', k, languages, icu: process.versions.icu ?? '' };
-    const inOrder = orderOf(units);
-    let merging = Promise.resolve();
-    await dispatcher.round({
-      tasks: [task],
-      units,
-      streams: true,
-      each(unit, [part]) {
-        for (const next of inOrder(unit, part)) merging = merging.then(() => trainer.addTerms(next));
-        merging.catch(dispatcher.abort);
-      },
-    });
-    await merging;
+    const icu = process.versions.icu ?? '';
+    await count(textUnits(layout, spool), { task: 'terms', k, languages, icu }, spool.read);
     return {
       languages,
-      joins:
-        tree?.joins.map(({ a, b }) => ({ a: nodeOf(a, tree.clusters), b: nodeOf(b, tree.clusters) })) ?? [],
-      sizes: Array.from(found.counts),
-      exemplars: exemplars.slice(0, k).map((rows) => rows.map(({ row }) => kept.get(row)!)),
+      joins,
+      sizes,
+      exemplars: exemplars.map((rows) => rows.map(({ row }) => kept.get(row)!)),
       bm25Weighting: config.bm25Weighting,
       reduceFrequentWords: config.reduceFrequentWords,
       minDf: config.minDf,
     };
   } finally {
-    server.serveTexts(null);
     spool.remove();
   }
 }

@@ -8,7 +8,7 @@ import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
 import { type ColumnSample, columnNames, type Variable } from '../model/description/telling-columns.ts';
-import type { DescribedTexts } from './describe-texts.ts';
+import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 import { LIST_ITEM } from './storage/column-sample.ts';
 import type { FullPassResult } from './training/full-pass.ts';
 
@@ -69,6 +69,12 @@ export function namesOfClusters({
   );
 }
 
+/** What `clusters.json` has of a node with texts. */
+export const textsOfNode = ({ words, texts }: NodeTexts) => ({
+  words: words.map(({ word, weight }) => ({ word, weight: short(weight) })),
+  texts,
+});
+
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
   const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, called, clusterIds } = input;
@@ -82,11 +88,7 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
     const id = ids.get(row);
     return id === undefined ? { row } : { row, id };
   };
-  const wordsOfNode = (node: number) =>
-    texts && {
-      words: texts.nodes[node].words.map(({ word, weight }) => ({ word, weight: short(weight) })),
-      texts: texts.nodes[node].texts,
-    };
+  const wordsOfNode = (node: number) => texts && textsOfNode(texts.nodes[node]);
   const clusters = counts.slice(0, k).map(
     (size, cluster): ClusterDescription => ({
       cluster,

@@ -3,7 +3,7 @@ import { WriteError } from '../base/files.ts';
 import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
 import { imageShape } from '../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../data/logarithm.ts';
-import { IMAGES, imageLines } from '../data/saved/row-files.ts';
+import { IMAGES, imageLines, KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
 import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
@@ -13,17 +13,19 @@ import {
   TREE,
 } from '../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../data/saved/saved-lineage.ts';
+import { rowTexts } from '../data/texts.ts';
 import { alikeColumns } from '../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
 import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../model/linalg.ts';
+import { priority } from '../model/random.ts';
 import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
 import type { Lineage } from '../model/stream/lineage.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import type { Replicates, Summary } from '../view/summary.ts';
-import { countWords } from './count-words.ts';
+import { aboutClusters, wordsOf } from './count-words.ts';
 import { encoderOf } from './encoder/encoder.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
@@ -32,14 +34,13 @@ import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } 
 import type { Checkpoints } from './storage/checkpoints.ts';
 import { columnSample, namedVariables } from './storage/column-sample.ts';
 import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
+import { keepTexts } from './storage/kept-texts.ts';
 import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from './storage/results.ts';
 import { type RunMetadata, runFile } from './storage/run-file.ts';
 import { removeDrawn } from './storage/stream-files.ts';
 import { copiesInData } from './training/sample.ts';
 
-/** Which row of the data each row of the run is; of a table from which rows with missing values were left out. */
-const KEPT_ROWS = 'kept-rows.npy';
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
 /** Columns up to which clusters are looked at for pieces of curved shapes. */
@@ -152,7 +153,7 @@ export function describeStage(context: RunContext): RunStage {
               skewed,
               alike,
             }),
-            ...uncountedWords(wordsError, layout.rows / k),
+            ...uncountedWords(wordsError, (state.update?.layout ?? layout).rows / k),
           ],
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
@@ -262,8 +263,7 @@ async function writeDescriptions(
   const k = counts.filter((count) => count > 0).length;
   const areMeant = !encoding && !imageShape(source.shape);
   const variables = areMeant ? namedVariables(source) : [];
-  const counted = await countWords(context, state);
-  const texts = counted && (await trainer.describeTexts(counted));
+  const texts = update ? (labelled!.texts ?? null) : await describedTexts(context, state);
   const called = await trainer.names({
     texts,
     variables,
@@ -287,6 +287,32 @@ async function writeDescriptions(
   const described = await trainer.describe({ ...about, names, areMeant, ids, texts, called, clusterIds });
   out.json(CLUSTERS, described);
   return described;
+}
+
+/** What the texts are about, if there are some: those of the sample are kept for updates. */
+async function describedTexts(context: RunContext, { layout, clusters, labelled }: RunState) {
+  const { config, source, out } = context;
+  if (!source.described) return null;
+  const { found, tree } = labelled!;
+  const priorityOf = priority(config.seed);
+  const { below } = clusters!.sample;
+  const kept = keepTexts(out);
+  try {
+    const described = await wordsOf(context, {
+      ...aboutClusters(found, tree),
+      layout,
+      texts: rowTexts(source.described.read(), source.described.name),
+      labels: rowSlices(out.path, layout.rows, { hasOutliers: false }),
+      each(row, text) {
+        if (priorityOf(row) < below) kept.add(text);
+      },
+    });
+    kept.finish();
+    return described;
+  } catch (error) {
+    kept.abort();
+    throw error;
+  }
 }
 
 /** What clusters of the run that is updated are called; nothing of one of an earlier version. */

@@ -143,7 +143,13 @@ export async function openNewRows(
   const source = await openForModel(trained, run, data, { ...hooks, skipBad });
   // Later ones have to have these names, too.
   const named = { ...source, names: source.names ?? trained.names };
-  return { source: await withTexts(named, config), leftOut: trained.leftOut };
+  try {
+    await assertKept(source, config);
+    return { source: await withTexts(named, config), leftOut: trained.leftOut };
+  } catch (error) {
+    source.close();
+    throw error;
+  }
 }
 
 /** With the texts that describe the rows: those of a column, or of another file. UserError if there is not one for each row. */
@@ -152,7 +158,11 @@ export async function withTexts(source: Source, { data, text, texts }: RunConfig
     const { openRowTexts } = await import('../data/row-texts.ts');
     return { ...source, described: { name: texts, read: await openRowTexts(texts, text, data, source) } };
   }
-  if (text === null || !source.texts) return source;
+  if (text === null) return source;
+  if (!source.texts)
+    throw new UserError(
+      `${data} is no table, and so has no column ${text} with the texts of the rows: pass these with --texts FILE`,
+    );
   return { ...source, described: { name: `column ${text} of ${data}`, read: () => source.texts!(text) } };
 }
 
@@ -185,7 +195,7 @@ function assertNoTableFlags(config: RunConfig): void {
 /** UserError unless the columns of names and texts can be read: they are needed at the end. */
 async function assertKept({ texts }: Source, { id, text, texts: others }: RunConfig): Promise<void> {
   for (const column of [id, others === null ? text : null])
-    if (column !== null) for await (const _ of texts!(column)) break;
+    if (column !== null) for await (const _ of texts?.(column) ?? []) break;
 }
 
 /** Throws a UserError if an input of a resumed run no longer exists. */

@@ -97,7 +97,7 @@ export const OPTIONS = {
       help: 'column of a table with the text of each row: not clustered, used to describe clusters by keywords, typical texts and names',
     }),
     texts: optional(text(), 'none', {
-      help: 'file with the texts of the rows, where the data have none: .txt with a line for each row, or a table, of which --text names the column',
+      help: 'file with the texts of the rows, where the data have none: .txt (also .txt.gz) with a line for each row, or a table, of which --text names the column; also an address',
     }),
     minDf: option(integer(1), {
       fast: 1,

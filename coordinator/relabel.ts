@@ -69,13 +69,13 @@ async function openPart(
   part: Part,
 ): Promise<Source> {
   const how = { warn, log: () => {}, signal };
-  const { source } = await openNewRows({ ...config, data: part.data }, update!.run, how).catch(
-    (error: unknown) => {
-      throw error instanceof UserError
-        ? new UserError(`--relabel: ${error.message}`, { cause: error })
-        : error;
-    },
-  );
+  const { source } = await openNewRows(
+    { ...config, data: part.data, text: null, texts: null },
+    update!.run,
+    how,
+  ).catch((error: unknown) => {
+    throw error instanceof UserError ? new UserError(`--relabel: ${error.message}`, { cause: error }) : error;
+  });
   if (source.rows === part.rows) return source;
   source.close();
   throw gone(part, `has ${source.rows} rows, not the ${part.rows} that were taken in`);

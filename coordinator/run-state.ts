@@ -15,6 +15,7 @@ import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import type { DataCheck } from './data-check.ts';
+import type { DescribedTexts } from './describe-texts.ts';
 import type { Encoding } from './encoder/encoder.ts';
 import type { Continuation } from './inputs.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';
@@ -171,6 +172,8 @@ export interface Labelled {
   /** Of an update: the stream after it, and what became of clusters. */
   stream?: Stream;
   lineage?: Lineage[];
+  /** What the texts of its sample are about; null without texts. */
+  texts?: DescribedTexts | null;
 }
 
 /**

@@ -4,6 +4,7 @@ import { openSource } from '../data/open.ts';
 import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
+import { rowTexts } from '../data/texts.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
 import { priority } from '../model/random.ts';
 import { ofUnits, onSample, renumbered, withoutClusters } from '../model/state.ts';
@@ -14,6 +15,7 @@ import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
+import { aboutClusters, wordsOf } from './count-words.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 import { readForEncoder, residualOfRows } from './encode.ts';
@@ -31,6 +33,7 @@ import {
   type UpdateRequest,
 } from './run-state.ts';
 import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
+import { hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts } from './storage/kept-texts.ts';
 import { runFile } from './storage/run-file.ts';
 import {
   knownPart,
@@ -163,6 +166,14 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const after = request!.refit ? refitted(next, run, found.counts, all.found.T) : next;
       for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
+      const texts = hasKeptTexts(out.path)
+        ? await wordsOf(context, {
+            ...aboutClusters(all.found, tree),
+            layout: state.layout,
+            texts: rowTexts(keptTexts(out.path), join(out.path, KEPT_TEXTS)),
+            labels: [{ start: 0, labels }],
+          })
+        : null;
       const silhouette = found.sampled.rows.length
         ? await trainer.silhouette(found.sampled.rows, run.d, found.sampled.labels)
         : null;
@@ -193,7 +204,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
           },
           ...{ silhouette, shapes: null, centres: all.centres, state: closed, order, tree, added: [] },
           stream: after,
-          lineage,
+          ...{ lineage, texts },
         },
       };
     },
@@ -324,10 +335,39 @@ async function drawRows(
     file.write(old, 0);
     file.write(fresh, old.length);
     await file.finish();
+    await drawTexts(context, run, kept, drawn.joining);
     await writeDrawn(out, after);
     return after;
   } finally {
     before.close();
+  }
+}
+
+/** Keeps the texts of the rows that are drawn, if the run has texts: none of rows whose texts are unknown. */
+async function drawTexts(
+  { out, source: { described } }: RunContext,
+  run: string,
+  before: readonly number[],
+  joining: readonly number[],
+): Promise<void> {
+  if (!described && !hasKeptTexts(run)) return;
+  const file = keepTexts(out);
+  try {
+    for (const [texts, rows] of [
+      [hasKeptTexts(run) ? keptTexts(run) : null, before],
+      [described?.read() ?? null, joining],
+    ] as const) {
+      let [next, start] = [0, 0];
+      for await (const slice of texts ?? []) {
+        for (; rows[next] < start + slice.length; next++) file.add(slice[rows[next] - start]);
+        start += slice.length;
+      }
+      for (; next < rows.length; next++) file.add('');
+    }
+    file.finish();
+  } catch (error) {
+    file.abort();
+    throw error;
   }
 }
 

@@ -1,36 +1,49 @@
-import { createReadStream } from 'node:fs';
 import { UserError } from '../base/user-error.ts';
 import { assertVersion, fileVersion } from './cache.ts';
 import { tableFileAt } from './open.ts';
-import { isRemote } from './remote/address.ts';
+import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
+import { unpacked } from './streams.ts';
 import { ANY_DIALECT } from './tables/csv-table.ts';
-import { openReader } from './tables/formats.ts';
+import { openReader, type TableFile } from './tables/formats.ts';
 import { headerTest, PLAIN_TABLE, withReader } from './tables/open-table.ts';
 import { columnIn } from './tables/select-columns.ts';
 import { firstNames, type Table } from './tables/table.ts';
 
-/** Texts of rows in a file of their own: a line of a .txt for each row, or a column of a table. */
+/** Texts of rows in a file of their own: a line of a .txt, which may be compressed, for each row, or a column of a table. */
 
-/** Bytes that are read at once. */
-const CHUNK_BYTES = 1 << 18;
+/** The rows, and those of the file that are not among them. */
+type RowsWithTexts = Pick<Source, 'rows'> & { table?: { dropped: readonly number[] } };
 
 /**
  * The texts of these rows, which may be asked for several times, '' where one is missing. `column`: that of a table; by default the only
  * one with text. Rejects with a UserError if there is not one for each row.
  */
-export async function openRowTexts(
+export const openRowTexts = (
   path: string,
   column: string | null,
   data: string,
-  { rows, table }: Pick<Source, 'rows' | 'table'>,
+  source: RowsWithTexts,
+): Promise<() => AsyncGenerator<string[]>> =>
+  atPlace(path, { whole: true }, (place) => textsAt(place, path, column, data, source));
+
+/** `path`: what the place is called. */
+async function textsAt(
+  place: string,
+  path: string,
+  column: string | null,
+  data: string,
+  { rows, table }: RowsWithTexts,
 ): Promise<() => AsyncGenerator<string[]>> {
-  if (isRemote(path)) throw new UserError(`--texts ${path}: copy it to this machine first`);
-  const version = fileVersion(path);
-  const isLines = /\.txt$/i.test(path);
-  const { read, count } = isLines
-    ? { read: () => linesOf(path), count: await lineCount(path) }
-    : await tableTexts(path, column);
+  const areLines = isLines(path);
+  const file = areLines ? null : await tableFileAt(place);
+  if (!file && !areLines)
+    throw new UserError(`--texts ${path} has no texts: pass a .txt with a line for each row, or a table`);
+  const versionNow = () => (file ? file.version() : fileVersion(place));
+  const version = versionNow();
+  const { read, count } = file
+    ? await tableTexts(file, column)
+    : { read: () => linesOf(place), count: await lineCount(place) };
   // Rows that are left out of the data have texts as well.
   const dropped = new Set(table?.dropped);
   if (count !== rows + dropped.size)
@@ -38,45 +51,46 @@ export async function openRowTexts(
       `--texts ${path} has ${count.toLocaleString('en')} texts, but ${data} has ${(rows + dropped.size).toLocaleString('en')} rows: there has to be one for each`,
     );
   return async function* () {
-    assertVersion(path, version);
+    assertVersion(path, version, versionNow);
     let row = 0;
     for await (const slice of read()) {
       const start = row;
       row += slice.length;
       yield dropped.size ? slice.filter((_, i) => !dropped.has(start + i)) : slice;
     }
-    assertVersion(path, version);
+    assertVersion(path, version, versionNow);
   };
 }
+
+const isLines = (path: string) => /\.txt(\.gz|\.zst)?$/i.test(path);
 
 const LINE_BREAK = 10;
 
 /** The number of lines; the last one may lack its break. */
 async function lineCount(path: string): Promise<number> {
   let [lines, last] = [0, LINE_BREAK];
-  for await (const bytes of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+  for await (const bytes of unpacked(path)) {
     for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) lines++;
-    last = bytes.at(-1);
+    last = bytes.at(-1) ?? last;
   }
   return lines + Number(last !== LINE_BREAK);
 }
 
-async function* linesOf(path: string): AsyncGenerator<string[]> {
+/** The lines of a text file, slice by slice. */
+export async function* linesOf(path: string): AsyncGenerator<string[]> {
   const withoutReturn = (line: string) => (line.endsWith('\r') ? line.slice(0, -1) : line);
+  const decoder = new TextDecoder();
   let left = '';
-  const stream = createReadStream(path, { encoding: 'utf8', highWaterMark: CHUNK_BYTES });
-  for await (const chunk of stream) {
-    const lines = `${left}${chunk}`.split('\n');
+  for await (const bytes of unpacked(path)) {
+    const lines = `${left}${decoder.decode(bytes, { stream: true })}`.split('\n');
     left = lines.pop()!;
     yield lines.map(withoutReturn);
   }
+  left += decoder.decode();
   if (left) yield [withoutReturn(left)];
 }
 
-async function tableTexts(path: string, column: string | null) {
-  const file = await tableFileAt(path);
-  if (!file)
-    throw new UserError(`--texts ${path} has no texts: pass a .txt with a line for each row, or a table`);
+async function tableTexts(file: TableFile, column: string | null) {
   const isHeaderRow = headerTest({ ...PLAIN_TABLE, text: column });
   const how = { isHeaderRow, dialect: ANY_DIALECT, hasTexts: true };
   async function* texts(table: Table) {

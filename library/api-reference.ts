@@ -56,11 +56,11 @@ export function optionTypes(): string {
 /** The names in order, under their headings. A name that is exported but not listed here is an error. */
 const SECTIONS: Record<string, string> = {
   Functions:
-    'train update follow resume predict serve exportModel exportMap cut nameClusters renameCluster evaluate openRun synth',
+    'train update follow resume predict serve exportModel exportMap cut addWords nameClusters renameCluster evaluate openRun synth',
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
-    ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel ExportedMap Cut JoinedCluster NextSplit NamedClusters Renamed Evaluation SavedRun FittedMixture DrawOptions
+    ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel ExportedMap Cut JoinedCluster NextSplit AddedWords NamedClusters Renamed Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
-  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions ExportMapOptions CutOptions NameOptions RenameOptions EvaluateOptions
+  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions ExportMapOptions CutOptions WordsOptions NameOptions RenameOptions EvaluateOptions
     SynthOptions Data Rows LabelData`,
   Events: 'TimedEvent RunEvent Departure Likelihood Change EndReason',
   Errors: 'UserError AbortError',

@@ -1,5 +1,6 @@
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
 import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
 import { nextBatch, nextLines } from './follow/gather.ts';
@@ -87,6 +88,8 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
     told(
       `follows ${typeof data === 'string' ? data : 'standard input'}: ${rowsIn(manifest().parts)} rows taken so far, in ${manifest().updates} updates`,
     );
+    if (!newest().hasTexts && hasKeptTexts(newest().path))
+      told('parts have no column of texts: words stay those of earlier rows');
     const names = newest().trained.names ?? [];
     const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
     const reading = { rows: batchRows, every, signal };

@@ -77,6 +77,19 @@ export function namesText({ named, of, asked, cached, tokens }: NamedClusters): 
   return `${named} of ${of} names by the model, ${counted(asked + cached, 'question')}${known}, ${counted(tokens, 'token')}`;
 }
 
+/** The model that is asked and where; null: none is. UserError for one without the other. */
+export function givenModel({
+  nameWith,
+  nameModel,
+}: Partial<Pick<NameOptions, 'nameWith' | 'nameModel'>>): Pick<NameOptions, 'nameWith' | 'nameModel'> | null {
+  if (nameWith === undefined && nameModel === undefined) return null;
+  if (nameWith === undefined)
+    throw new UserError('--name-model needs --name-with, the address that it is asked at');
+  if (nameModel === undefined)
+    throw new UserError('--name-with needs --name-model, such as --name-model llama3.2');
+  return { nameWith, nameModel };
+}
+
 /** With the key of the environment. UserError if the address is none. */
 export const endpointOf = (nameWith: string, nameModel: string): Endpoint =>
   endpointAt(nameWith, nameModel, process.env.OPENAI_API_KEY || null);
@@ -134,7 +147,7 @@ type Node = ClusterDescription | JoinDescription;
 const hasContent = ({ name, words }: JoinDescription) => name !== undefined || words !== undefined;
 
 /** What is said of clusters, then of all joins of the tree. */
-function nodesOf({ clusters, joins = [] }: SavedClusters, tree: SavedTree | null): Node[] {
+export function nodesOf({ clusters, joins = [] }: SavedClusters, tree: SavedTree | null): Node[] {
   const byNumber = new Map(joins.map((own) => [own.join, own]));
   const ofJoins = (tree?.joins ?? []).map((_, j): JoinDescription => {
     const join = clusters.length + j;

@@ -76,6 +76,16 @@ export interface UpdateOptions extends RunOptions {
   /** The true classes of the new rows, for evaluation only. */
   labels?: LabelData | null;
   /**
+   * Column of a table with the texts of the new rows, for words of clusters.
+   * @defaultValue that of the run
+   */
+  text?: string;
+  /**
+   * File with the texts of the new rows, as of `train`, which an update of a run with such a file needs; null: they have none.
+   * @defaultValue none
+   */
+  texts?: string | null;
+  /**
    * Rows after which one counts half as much as a new one.
    * @defaultValue none: all count the same
    */

@@ -5,7 +5,7 @@ import { createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../coordinator/storage/descriptions.ts';
-import { reopenRunDirectory } from '../coordinator/storage/run-directory.ts';
+import { type RunDirectory, reopenRunDirectory } from '../coordinator/storage/run-directory.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { readSavedQuantiles } from '../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../data/saved/row-parts.ts';
@@ -88,7 +88,10 @@ function renameIn(saved: SavedClusters, run: string, label: number, name: string
 }
 
 /** Has `change` set names in `clusters.json`, and writes the files of the run that have them, but for the report. UserError if it is not finished or in use. */
-export async function rewriteNames<T>(run: string, change: (saved: SavedClusters) => T): Promise<T> {
+export async function rewriteNames<T>(
+  run: string,
+  change: (saved: SavedClusters, out: RunDirectory) => T | Promise<T>,
+): Promise<T> {
   if (!readRunFile(run, dpmeshVersion()).result)
     throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
   const out = await reopenRunDirectory(run);
@@ -98,14 +101,16 @@ export async function rewriteNames<T>(run: string, change: (saved: SavedClusters
     const saved = readSavedClusters(files);
     if (!saved)
       throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
-    const result = change(saved);
+    const result = await change(saved, out);
     const hasTable = existsSync(join(run, LABELS_CSV));
     const titles = hasTable ? await rowNames(files) : null;
     const quantiles = hasTable ? readSavedQuantiles(files) : null;
     // Without hashes of these, the files are right at any moment, whichever of them are new.
     const { files: _, ...about } = readRunJson(run) as { files: FileHashes };
     const changed = [CLUSTERS, LABELS_CSV, LABELS_PARQUET];
-    const others = Object.entries(hashes).filter(([file]) => !changed.includes(file));
+    const others = Object.entries(hashes).filter(
+      ([file]) => !changed.includes(file) && !(file in out.hashes()),
+    );
     const write = (now: FileHashes) => out.json('run.json', { ...about, files: now });
     write(Object.fromEntries(others));
     out.json(CLUSTERS, saved);

@@ -10,7 +10,7 @@ export interface ModelOptions {
   id?: string | null;
   /** Column of a table with the text of each row: not clustered, used to describe clusters by keywords, typical texts and names. @defaultValue none */
   text?: string | null;
-  /** File with the texts of the rows, where the data have none: .txt with a line for each row, or a table, of which `text` names the column. @defaultValue none */
+  /** File with the texts of the rows, where the data have none: .txt (also .txt.gz) with a line for each row, or a table, of which `text` names the column; also an address. @defaultValue none */
   texts?: string | null;
   /** Words in fewer texts are no keywords (a whole number, at least 1). @defaultValue 1 */
   minDf?: number;

@@ -258,13 +258,11 @@ export async function runSession(
 }
 
 /** Null: no model is asked. UserError for an address that is none. */
-async function namingOf({ nameWith, nameModel }: RunOptions): Promise<Endpoint | null> {
-  if (nameWith === undefined && nameModel === undefined) return null;
-  if (nameWith === undefined)
-    throw new UserError('--name-model needs --name-with, the address that it is asked at');
-  if (nameModel === undefined)
-    throw new UserError('--name-with needs --name-model, such as --name-model llama3.2');
-  return (await import('./name.ts')).endpointOf(nameWith, nameModel);
+async function namingOf(options: RunOptions): Promise<Endpoint | null> {
+  if (options.nameWith === undefined && options.nameModel === undefined) return null;
+  const { endpointOf, givenModel } = await import('./name.ts');
+  const { nameWith, nameModel } = givenModel(options)!;
+  return endpointOf(nameWith, nameModel);
 }
 
 /** The results are complete without names of a model: whatever is wrong is only said. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
+import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import {
   assertOptions,
@@ -19,6 +20,8 @@ const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',
   data: 'any',
   labels: 'any',
+  text: 'string',
+  texts: 'any',
   halfLife: 'number',
   refitTransform: 'boolean',
   relabel: 'boolean',
@@ -69,7 +72,9 @@ export function update(options: UpdateOptions): Run {
     const out = place?.beside ?? options.out ?? nextPath(path);
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options), out }, paths);
     const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
-      const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs });
+      const { data } = inputs;
+      const texts = textsFor(run.config, { ...options, run: path, data, texts: paths.fix(options.texts) });
+      const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs, ...texts });
       const request = {
         config,
         update: { run: at, halfLife, ...(refit && { refit }), ...(relabel && { relabel }) },
@@ -100,8 +105,29 @@ export function update(options: UpdateOptions): Run {
 /** What is different in the config of an update: rows of each have priorities of their own, there may be few, and an encoder stays as it is. */
 const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
   seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
-  ...{ initK: 1, replicates: null, shards: 'auto', alternations: 0, texts: null },
+  ...{ initK: 1, replicates: null, shards: 'auto', alternations: 0 },
 });
+
+/** Where the texts of the new rows are. UserError if the run has texts, and these are not known, or if it has none. */
+function textsFor(
+  { text: column, texts: file }: RunConfig,
+  { run, data, text, texts }: Pick<UpdateOptions, 'run' | 'text' | 'texts'> & { data: string },
+): OptionValues {
+  if (texts === null) return { text: null, texts: null };
+  const isColumn = column !== null && file === null;
+  if (text === undefined && texts === undefined) {
+    if (!isColumn && hasKeptTexts(run))
+      throw new UserError(`${run} has words of texts: pass those of the new rows with --texts FILE`);
+    return { texts: null };
+  }
+  if (column === null && file === null && !hasKeptTexts(run))
+    throw new UserError(
+      `${run} has no texts of its rows, and words are those of all: pass them first, with dpmesh name ${run} --texts FILE`,
+    );
+  // Tables of the run have no other column of texts.
+  const isOwn = isColumn && (text ?? column) === column;
+  return { text: text ?? column, texts: texts ?? (isOwn ? null : data) };
+}
 
 /** The first free one of `<run>-2`, `<run>-3` and so on. */
 function nextPath(run: string): string {

@@ -12,6 +12,7 @@ import type { RunConfig } from '../config.ts';
 import type { Encoding } from '../encoder/encoder.ts';
 import { type ClusterCheckpoint, encodeCheckpoint, fingerprint } from './checkpoint.ts';
 import { readCheckpoint, readEncoderIn } from './checkpoints.ts';
+import { KEPT_TEXTS } from './kept-texts.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /**
@@ -70,7 +71,7 @@ export const removeDrawn = ({ path }: RunDirectory): void => remove(join(path, D
 export function readDrawn({ path: run, adopt }: RunDirectory): ClusterCheckpoint | null {
   const path = join(run, DRAWN);
   if (!existsSync(path) || !existsSync(join(run, SAMPLE))) return null;
-  adopt(SAMPLE);
+  for (const name of [SAMPLE, KEPT_TEXTS]) if (existsSync(join(run, name))) adopt(name);
   const saved = readCheckpoint(path);
   return 'checkpoint' in saved && saved.checkpoint.stream ? saved.checkpoint : null;
 }
@@ -83,6 +84,7 @@ export function readStream(run: string): ClusterCheckpoint {
     throw refused('it has kept no sample of its rows, as runs of earlier versions');
   const files = runFiles(run, recordedHashes(run));
   for (const name of [SAMPLE, STATE]) files.assertIntact(name);
+  if (files.has(KEPT_TEXTS)) files.assertIntact(KEPT_TEXTS);
   const saved = readCheckpoint(path);
   if ('problem' in saved) throw refused(saved.problem);
   if (!saved.checkpoint.stream || !saved.checkpoint.transform)

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createAtomicFile } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { rowSlices } from '../../data/saved/row-files.ts';
+import type { RowSlice } from '../../data/saved/row-files.ts';
 import { CLUSTERS } from '../../data/saved/saved-clusters.ts';
 import type { RowTexts } from '../../data/texts.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
@@ -23,12 +23,18 @@ const MOST_BYTES = 1 << 28;
 /** The length in bytes, and the label. */
 const NUMBERS_OF_ROW = 2;
 
+/** Texts in the order of their rows, and the clusters of these. */
+export interface TextLabels {
+  texts: RowTexts;
+  /** Of consecutive rows. */
+  labels: AsyncIterable<Pick<RowSlice, 'start' | 'labels'>> | Iterable<Pick<RowSlice, 'start' | 'labels'>>;
+}
+
 /** `each`: gets every text. UserError if there is not one for each row; WriteError. */
 export async function spoolTexts(
   out: RunDirectory,
   layout: Layout,
-  texts: RowTexts,
-  ids: readonly number[] | undefined,
+  { texts, labels: slices }: TextLabels,
   each: (row: number, text: string) => void,
 ) {
   const { rows, blockRows } = layout;
@@ -49,7 +55,7 @@ export async function spoolTexts(
     used = 0;
   };
   try {
-    for await (const { start, labels } of rowSlices(out.path, rows, { hasOutliers: false, ids })) {
+    for await (const { start, labels } of slices) {
       const numbers = new Int32Array(NUMBERS_OF_ROW * labels.length);
       for (let from = 0; from < labels.length; from += AT_ONCE)
         for (const [i, text] of (await texts.next(Math.min(AT_ONCE, labels.length - from))).entries()) {

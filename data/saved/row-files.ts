@@ -91,6 +91,9 @@ function readAt(file: ArrayFile, start: number, count: number) {
 export const readRowColumn = (run: string, name: string, rows: number): Float32Array =>
   readRows(run, name, '<f4', rows) as Float32Array;
 
+/** Which row of the data each row of a run is; of a table from which rows with missing values were left out. */
+export const KEPT_ROWS = 'kept-rows.npy';
+
 /** Which image each row of a run is. */
 
 /** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */

@@ -40,9 +40,11 @@ export async function openState(folder: string, run: string) {
 
 /** From what an update of the run at this path goes on. UserError if it cannot be updated. */
 function openBase(path: string) {
-  readRunFile(path, dpmeshVersion());
+  const { text, texts } = readRunFile(path, dpmeshVersion()).config;
   const base = readStream(path);
-  return { path, base, stream: base.stream!, trained: readTrainedModel(path) };
+  // Parts have no texts but those in a column.
+  const hasTexts = text !== null && texts === null;
+  return { path, base, stream: base.stream!, trained: readTrainedModel(path), hasTexts };
 }
 
 function lockedState(folder: string, run: string) {

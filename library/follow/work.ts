@@ -18,7 +18,7 @@ import type { FollowState } from './state.ts';
 /** Options of an update that a follow hands on. */
 export type Computing = Omit<
   UpdateOptions,
-  'run' | 'data' | 'labels' | 'halfLife' | 'out' | 'signal' | 'http'
+  'run' | 'data' | 'labels' | 'text' | 'texts' | 'halfLife' | 'out' | 'signal' | 'http'
 >;
 
 /** What a batch has changed. */
@@ -48,6 +48,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
     remove(out);
     const run = update({
       ...{ ...computing, run: state.newest().path, data, out, log, report: false },
+      ...(!state.newest().hasTexts && { texts: null }),
       ...(batch.halfLife !== null && { halfLife: batch.halfLife }),
     });
     for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);

@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { resolveConfig } from '../../coordinator/config.ts';
 import { openRowTexts } from '../../data/row-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/stop-words.ts';
+import { npyFile } from './files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-row-texts-'));
+process.env.DPMESH_CACHE = folder;
 after(() => rmSync(folder, { recursive: true }));
 
-const file = (name: string, content: string) => {
+const file = (name: string, content: string | Uint8Array) => {
   const path = join(folder, name);
   writeFileSync(path, content);
   return path;
 };
-const ofRows = (rows: number, dropped: number[] = []) => ({ rows, table: { dropped } as never });
+const ofRows = (rows: number, dropped: number[] = []) => ({ rows, table: { dropped } });
 
 async function textsIn(path: string, column: string | null, data: ReturnType<typeof ofRows>) {
   const read = await openRowTexts(path, column, 'x.npy', data);
@@ -30,6 +37,33 @@ test('lines of a text file are texts, empty ones too, with or without a break at
   // Characters on the border of what is read at once.
   const long = 'ä'.repeat(200_000);
   assert.deepEqual(await textsIn(file('c.txt', `x${long}\ny\n`), null, ofRows(2)), [`x${long}`, 'y']);
+});
+
+test('of a compressed file too; one that is damaged is an error', async () => {
+  const packed = gzipSync('one\ntwo\n');
+  assert.deepEqual(await textsIn(file('e.txt.gz', packed), null, ofRows(2)), ['one', 'two']);
+  await assert.rejects(
+    textsIn(file('f.txt.gz', packed.subarray(0, 20)), null, ofRows(2)),
+    /f\.txt\.gz is damaged or truncated/,
+  );
+});
+
+test('may be at an address, without secrets; a file without texts is an error', async () => {
+  const server = createServer((_, response) => response.end('one\ntwo\n')).listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    assert.deepEqual(await textsIn(`${at}/texts.txt`, null, ofRows(2)), ['one', 'two']);
+    await assert.rejects(textsIn(`${at}/texts.txt`, null, ofRows(3)), /:\d+\/texts\.txt has 2 texts/);
+  } finally {
+    server.close();
+  }
+  const texts = 'https://example.com/t.txt?token=secret';
+  assert.throws(() => resolveConfig({ data: 'x.npy', texts }), /has a query/);
+  await assert.rejects(
+    textsIn(file('g.npy', npyFile('<f4', [1, 1], new Uint8Array(4))), null, ofRows(1)),
+    /g\.npy has no texts: pass a \.txt/,
+  );
 });
 
 test('so is the column of a table: the one that is named, or the only one with text', async () => {

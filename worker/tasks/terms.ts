@@ -2,17 +2,25 @@ import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
 import { stopWordsOf } from '../../data/stop-words.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { isSimple } from '../../model/words/words.ts';
-import { bytesOf, nd, take } from '../../proto/tensors.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import { bytesOf, nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { TaskFunction } from '../context.ts';
 import { LocalTrouble } from '../trouble.ts';
 
-/**
- * Counts the words of the texts of the unit's rows, and pairs of words, by cluster: a table of terms (model/words/term-table.ts), the
- * same for whoever computes it.
- */
-export const terms: TaskFunction<'terms'> = async (context, { k, languages, icu }, unit) => {
+/** Counts the words of the texts of the unit's rows. */
+export const terms: TaskFunction<'terms'> = async (context, task, unit) => {
   const blocks = context.blocks(unit).map(({ index }) => index);
-  const fetched = await context.textsOf(blocks, k);
+  return tableOfTexts(await context.textsOf(blocks, task.k), task);
+};
+
+/**
+ * The words of these texts, and pairs of words, by cluster: a table of terms (model/words/term-table.ts), the same for whoever computes
+ * it.
+ */
+export async function tableOfTexts(
+  fetched: Tensors,
+  { k, languages, icu }: Pick<TaskOf<'terms'>, 'k' | 'languages' | 'icu'>,
+): Promise<Tensors> {
   const bytes = bytesOf(take(fetched, 'texts', 'uint8'));
   const lengths = take(fetched, 'lengths', 'int32');
   const labels = take(fetched, 'labels', 'int32');
@@ -34,7 +42,7 @@ export const terms: TaskFunction<'terms'> = async (context, { k, languages, icu 
     ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, nd(array)])),
     error: nd(Float64Array.of(error)),
   };
-};
+}
 
 /** The rows, those of one label after those of another, in their order. */
 function byLabel(labels: Int32Array, k: number): Uint32Array {

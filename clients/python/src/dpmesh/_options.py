@@ -192,8 +192,8 @@ class Options:
             column of a table with the text of each row: not clustered, used to describe clusters by keywords,
             typical texts and names. Default: none.
         texts : str
-            file with the texts of the rows, where the data have none: .txt with a line for each row, or a
-            table, of which text names the column. Default: none.
+            file with the texts of the rows, where the data have none: .txt (also .txt.gz) with a line for
+            each row, or a table, of which text names the column; also an address. Default: none.
         min_df : int
             words in fewer texts are no keywords; a whole number, at least 1. Default: 1.
         bm25_weighting : bool
