@@ -2,7 +2,7 @@ import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
 import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
-import type { PackedMap, WholeMap } from '../view/whole-map.ts';
+import type { MapData, PackedMap, WholeMap } from '../view/whole-map.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import type { MapSource } from './map-tiles.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
@@ -83,7 +83,13 @@ export function savedFeed(saved: SavedRun): Feed {
 
 function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
   const [records, cells] = [bytesIn(sample), bytesIn(density)];
-  return { about, tile: async () => records, density: async () => cells };
+  return {
+    about,
+    tile: async () => records,
+    density: async () => cells,
+    data: async () => null,
+    search: async () => null,
+  };
 }
 
 /** Of these rows those whose image the page has in a picture. */
@@ -190,6 +196,11 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     about,
     density: () => bytes('api/map/density'),
     tile: (number) => bytes(`api/map/rows?tile=${number}`),
+    data: () => fetched<MapData>('api/map/data'),
+    async search(words, signal) {
+      const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
+      return answer.ok ? answer.json() : null;
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import type { WholeMap } from '../view/whole-map.ts';
+import type { FoundRows, MapData, WholeMap } from '../view/whole-map.ts';
 import type { PointPainter } from './gl-points.ts';
 
 /** From where the page has the map of all rows: tile by tile from a server, or a sample that is in the file. Null: it cannot be had. */
@@ -7,6 +7,10 @@ export interface MapSource {
   density(): Promise<Uint8Array | null>;
   /** The rows of a tile, as `RECORD` of model/map-tiles.ts says. */
   tile(number: number): Promise<Uint8Array | null>;
+  /** What else is known of rows; null: nothing. */
+  data(): Promise<MapData | null>;
+  /** Rows with these words in their texts; null: they could not be looked for. Rejects once `signal` aborts. */
+  search(words: string, signal: AbortSignal): Promise<FoundRows | null>;
 }
 
 export interface LoadedTile<Buffer> {
