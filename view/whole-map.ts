@@ -15,6 +15,8 @@ export interface WholeMap {
 export interface MapData {
   /** Can words be looked for in them? */
   hasTexts: boolean;
+  /** The names of the columns by which it can be coloured. */
+  columns: string[];
 }
 
 /** `GET /api/map/search?words=…`: the first rows with these words, as `FOUND` of model/map-tiles.ts, in base64. */

@@ -1,3 +1,4 @@
+import type { Legend } from '../model/shades.ts';
 import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
@@ -88,6 +89,8 @@ function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
     tile: async () => records,
     density: async () => cells,
     data: async () => null,
+    legend: async () => null,
+    shades: async () => null,
     search: async () => null,
   };
 }
@@ -197,6 +200,8 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     density: () => bytes('api/map/density'),
     tile: (number) => bytes(`api/map/rows?tile=${number}`),
     data: () => fetched<MapData>('api/map/data'),
+    legend: (column) => fetched<Legend>(`api/map/legend?column=${column}`),
+    shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
     async search(words, signal) {
       const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
       return answer.ok ? answer.json() : null;

@@ -12,7 +12,8 @@ import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { flatPoints } from './flat-points.ts';
 import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
-import { type ColourBy, glPoints, type PointPainter } from './gl-points.ts';
+import { glPoints, type PointPainter } from './gl-points.ts';
+import { mapColours } from './map-colours.ts';
 import { type MapSource, tileStore } from './map-tiles.ts';
 import { foundRows } from './marks.ts';
 import type { Highlight } from './rows.ts';
@@ -42,7 +43,6 @@ export function wholeMap(
   const { index, clusters, names } = source.about;
   const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
-  const colourBy = byId<HTMLSelectElement>('whole-colour');
   const search = byId<HTMLInputElement>('whole-search');
   const above = byId<HTMLCanvasElement>('whole-above').getContext('2d')!;
   const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
@@ -60,6 +60,11 @@ export function wholeMap(
   const size = () => [box.clientWidth, box.clientHeight] as const;
   const selection = selectionPanel(source, () => request());
   const found = foundRows(source, () => request());
+  const colours = mapColours(source, (shading) => {
+    store.shadeBy(shading);
+    points.scale(colours.scale());
+    request();
+  });
   let details = new Map<number, ClusterDetails>();
   let hasTexts = false;
   const spans = placedNames();
@@ -124,7 +129,7 @@ export function wholeMap(
     store.want(drawn.map(({ number }) => number));
     const there = drawn.flatMap(({ number, rows }) => {
       const tile = store.get(number);
-      return tile ? [{ buffer: tile.buffer, rows, ...onScreen(number, ratio) }] : [];
+      return tile ? [{ buffer: tile.buffer, shades: tile.shades, rows, ...onScreen(number, ratio) }] : [];
     });
     const shown = there.reduce((sum, { rows }) => sum + rows, 0);
     const apart = Math.sqrt((width * height) / Math.max(1, tiles.rows));
@@ -137,10 +142,9 @@ export function wholeMap(
         density: 0.45 * (1 - tiles.share) * Math.min(1, MOST_CELL / cell),
         size: ratio * Math.min(LARGEST, Math.max(SMALLEST, 0.5 * apart)),
         opacity: 0.75,
-        colourBy: colourBy.value as ColourBy,
+        isShaded: colours.isShaded(),
       },
-      cssRgb('second'),
-      colourBy.value === 'cluster' ? cssRgb('soft') : cssRgb('accent'),
+      cssRgb('soft'),
     );
     drawLabels(part);
     fitCanvas(above.canvas, width, height);
@@ -198,6 +202,7 @@ export function wholeMap(
   async function restored() {
     const cells = await source.density();
     if (cells) points.density(cells);
+    points.scale(colours.scale());
     paint();
   }
 
@@ -284,7 +289,6 @@ export function wholeMap(
     canvas.focus();
     goHome();
   };
-  colourBy.onchange = request;
   search.oninput = () => {
     if (hasTexts) found.search(search.value.trim());
     paint();
@@ -292,10 +296,15 @@ export function wholeMap(
   void source.data().then((data) => {
     if (!data) return;
     hasTexts = data.hasTexts;
+    colours.offer(data.columns);
     if (hasTexts) search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
   });
   highlight.onChange(paint);
-  onThemeChange(request);
+  onThemeChange(() => {
+    points.scale(colours.scale());
+    colours.showLegend();
+    request();
+  });
   new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);
   const k = index.places.filter(Boolean).length;
   canvas.setAttribute('aria-label', `Map of ${counted(index.rows, 'row')} in ${counted(k, 'cluster')}`);

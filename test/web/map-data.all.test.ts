@@ -1,4 +1,4 @@
-// What the data say of rows, on the map of a finished run in a real browser, and at its server: texts that are looked for.
+// What the data say of rows, on the map of a finished run in a real browser, and at its server: columns that colour it, texts that are looked for.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -104,6 +104,51 @@ describe('data of rows on the map', { skip: noBrowser }, () => {
     assert.equal(await above(), bare);
     assert.equal(await textOf(page, 'whole-found'), '');
     assert.deepEqual(complaints, []);
+  });
+
+  test('columns colour points: numbers by a scale, categories by the most frequent ones, the order of rows', async () => {
+    const { page, complaints } = opened;
+    const choice = page.locator('#whole-colour');
+    const picture = async () => {
+      await framesPassed(page);
+      return (await page.locator('#whole').screenshot()).toString('base64');
+    };
+    const pictures = new Set([await picture()]);
+    for (const [column, legend] of [
+      ['number', /^0 +1199 \(quartiles 300, 600, 899\)$/],
+      ['region', /^north \(400\) south \(400\)missing \(400\)$/],
+      ['order of rows', /^0 +1199$/],
+      ['confidence', /^0 +1$/],
+    ] as const) {
+      await choice.selectOption({ label: column });
+      await becomes(page, 'whole-legend', legend);
+      await page.waitForTimeout(300);
+      pictures.add(await picture());
+    }
+    assert.equal(pictures.size, 5);
+    await choice.selectOption('cluster');
+    assert.equal(await page.locator('#whole-legend').isHidden(), true);
+    assert.ok(pictures.has(await picture()));
+    await choice.selectOption({ label: 'body' });
+    await becomes(page, 'whole-legend', /<img src=x onerror/);
+    assert.doesNotMatch(await page.title(), /^run/);
+    await choice.selectOption('cluster');
+    assert.deepEqual(complaints, []);
+    const about = JSON.parse((await answer('map/data')).body);
+    assert.deepEqual(about.columns, ['body', 'a', 'b', 'c', 'region', 'number']);
+    assert.equal((await answer('map/shades?column=4&tile=0')).body.length > 0, true);
+    for (const query of [
+      '',
+      '?column=6',
+      '?column=-1',
+      '?column=__proto__',
+      '?column=1.5',
+      '?column=',
+      '?column=1&column=2',
+    ])
+      assert.equal((await answer(`map/legend${query}`)).status, 404, query);
+    for (const query of ['?column=1', '?column=1&tile=99', '?column=1&tile=-1', '?column=9&tile=0'])
+      assert.equal((await answer(`map/shades${query}`)).status, 404, query);
   });
 
   test('the server refuses other words than it takes', async () => {
