@@ -8,6 +8,7 @@ import type { Labels } from '../data/labels.ts';
 import { asLogFlag, loggedColumns, withLogarithms } from '../data/logarithm.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
+import { withTexts } from '../data/texts.ts';
 import { type RunConfig, tableOptions } from './config.ts';
 import { flagName } from './options.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';
@@ -150,20 +151,6 @@ export async function openNewRows(
     source.close();
     throw error;
   }
-}
-
-/** With the texts that describe the rows: those of a column, or of another file. UserError if there is not one for each row. */
-export async function withTexts(source: Source, { data, text, texts }: RunConfig): Promise<Source> {
-  if (texts !== null) {
-    const { openRowTexts } = await import('../data/row-texts.ts');
-    return { ...source, described: { name: texts, read: await openRowTexts(texts, text, data, source) } };
-  }
-  if (text === null) return source;
-  if (!source.texts)
-    throw new UserError(
-      `${data} is no table, and so has no column ${text} with the texts of the rows: pass these with --texts FILE`,
-    );
-  return { ...source, described: { name: `column ${text} of ${data}`, read: () => source.texts!(text) } };
 }
 
 /** Columns that are said one by one. */

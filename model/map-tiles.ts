@@ -140,6 +140,22 @@ export const readRecord = (from: DataView, at: number): MapRow => ({
   outlier: from.getUint8(at + AT.outlier) / MOST_BYTE,
 });
 
+/** A row that was looked for: as in a tile of the whole map, and its x and y there as float32, which are exact enough for the strongest magnification. */
+export const FOUND = RECORD + 8;
+const [FOUND_X, FOUND_Y] = [RECORD, RECORD + 4];
+
+export function writeFound(into: DataView, at: number, row: MapRow): void {
+  writeRecord(into, at, row);
+  into.setFloat32(at + FOUND_X, row.x, true);
+  into.setFloat32(at + FOUND_Y, row.y, true);
+}
+
+export const readFound = (from: DataView, at: number): MapRow => ({
+  ...readRecord(from, at),
+  x: from.getFloat32(at + FOUND_X, true),
+  y: from.getFloat32(at + FOUND_Y, true),
+});
+
 /** What the tiles of a map are: `map/index.json` of a run directory. */
 export interface MapIndex {
   readonly rows: number;

@@ -51,6 +51,8 @@ export interface RowContent extends NamedRow {
   image?: string;
   /** The first columns; of no image. */
   values?: number[];
+  /** What describes it. */
+  text?: string;
 }
 
 /** `GET /api/rows?rows=1,2,3` */
@@ -210,17 +212,21 @@ export function cardsLegend({ clusters, measure }: Described): string {
 
 /** A row of the data by its first values, as HTML. */
 export function rowText(
-  { row, id, values = [] }: RowContent,
+  { row, id, values = [], text }: RowContent,
   names: readonly string[] | null,
   image: string | null,
 ): string {
-  const shown = values.slice(0, MOST_VALUES).map((value, i) => {
+  // Beside a text, numbers without names are most likely its embedding.
+  const shown = (text && !names ? [] : values).slice(0, MOST_VALUES).map((value, i) => {
     const text = significant(value);
     return names?.[i] === undefined ? text : `${names[i]} ${text}`;
   });
-  const more = values.length > MOST_VALUES ? ', …' : '';
-  return `<p class="one-row">${image ?? ''}<strong>${escaped(nameOf({ row, id }))}</strong>${shown.length ? escaped(`: ${shown.join(', ')}${more}`) : ''}</p>`;
+  const more = shown.length < values.length && shown.length ? ', …' : '';
+  const said = text ? `<p class="row-said"><bdi>${escaped(clipped(text))}</bdi></p>` : '';
+  return `<p class="one-row">${image ?? ''}<strong>${escaped(nameOf({ row, id }))}</strong>${shown.length ? escaped(`: ${shown.join(', ')}${more}`) : ''}</p>${said}`;
 }
 
-/** Values that are shown of one row. */
-const MOST_VALUES = 12;
+const clipped = (text: string) => (text.length > MOST_OF_TEXT ? `${text.slice(0, MOST_OF_TEXT)}…` : text);
+
+/** Values that are shown of one row, and characters of its text. */
+const [MOST_VALUES, MOST_OF_TEXT] = [12, 300];

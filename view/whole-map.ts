@@ -11,7 +11,22 @@ export interface WholeMap {
   clusters: { label: number; name: string }[];
 }
 
-/** The same in a file: a sample of the rows as one tile (`RECORD` of model/map-tiles.ts), and the density, in base64. */
+/** What the server knows of the rows on the map beside that: `GET /api/map/data`. */
+export interface MapData {
+  /** Can words be looked for in them? */
+  hasTexts: boolean;
+  /** The names of the columns by which it can be coloured. */
+  columns: string[];
+}
+
+/** `GET /api/map/search?words=…`: the first rows with these words, as `FOUND` of model/map-tiles.ts, in base64. */
+export interface FoundRows {
+  /** There are no more of them. */
+  isAll: boolean;
+  rows: string;
+}
+
+/** The map in a file: a sample of the rows as one tile (`RECORD` of model/map-tiles.ts), and the density, in base64. */
 export interface PackedMap extends WholeMap {
   sample: string;
   density: string;

@@ -1,8 +1,9 @@
+import type { Legend } from '../model/shades.ts';
 import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
 import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
-import type { PackedMap, WholeMap } from '../view/whole-map.ts';
+import type { MapData, PackedMap, WholeMap } from '../view/whole-map.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import type { MapSource } from './map-tiles.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
@@ -83,7 +84,15 @@ export function savedFeed(saved: SavedRun): Feed {
 
 function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
   const [records, cells] = [bytesIn(sample), bytesIn(density)];
-  return { about, tile: async () => records, density: async () => cells };
+  return {
+    about,
+    tile: async () => records,
+    density: async () => cells,
+    data: async () => null,
+    legend: async () => null,
+    shades: async () => null,
+    search: async () => null,
+  };
 }
 
 /** Of these rows those whose image the page has in a picture. */
@@ -190,6 +199,13 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     about,
     density: () => bytes('api/map/density'),
     tile: (number) => bytes(`api/map/rows?tile=${number}`),
+    data: () => fetched<MapData>('api/map/data'),
+    legend: (column) => fetched<Legend>(`api/map/legend?column=${column}`),
+    shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
+    async search(words, signal) {
+      const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
+      return answer.ok ? answer.json() : null;
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { AT, DENSITY_CELLS, RECORD } from '../model/map-tiles.ts';
-import { mix, type Rgb } from '../view/palette.ts';
+import { MISSING_SHADE } from '../model/shades.ts';
+import type { Rgb } from '../view/palette.ts';
 import { dotOf } from './dots.ts';
 import type { ClusterPaint, DrawnPoints, PointPainter } from './gl-points.ts';
 
@@ -7,29 +8,30 @@ import type { ClusterPaint, DrawnPoints, PointPainter } from './gl-points.ts';
 export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> {
   const context = canvas.getContext('2d')!;
   let paints: readonly ClusterPaint[] = [];
+  let scale: readonly Rgb[] = [];
   let density: Uint8Array | null = null;
   let image: ImageData | null = null;
 
   return {
-    buffer: (records) => records,
+    buffer: (bytes) => bytes,
     remove() {},
     density: (cells) => void (density = cells),
     colours: (of) => void (paints = of),
-    draw(drawn, low, high) {
+    scale: (of) => void (scale = of),
+    draw(drawn, dense) {
       const { width, height } = canvas;
       if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
       const pixels = new Uint32Array(image.data.buffer).fill(0);
-      if (density && drawn.density > 0) shade(pixels, [width, height], density, drawn, high);
-      for (const tile of drawn.tiles) dab(image, tile, drawn, [low, high]);
+      if (density && drawn.density > 0) shade(pixels, [width, height], density, drawn, dense);
+      for (const tile of drawn.tiles) dab(image, tile, drawn);
       context.putImageData(image, 0, 0);
     },
   };
 
   function dab(
     { data, width, height }: ImageData,
-    { buffer, x, y, side, rows }: DrawnPoints<Uint8Array>['tiles'][number],
-    { size, opacity, colourBy }: DrawnPoints<Uint8Array>,
-    [low, high]: readonly [Rgb, Rgb],
+    { buffer, shades, x, y, side, rows }: DrawnPoints<Uint8Array>['tiles'][number],
+    { size, opacity, isShaded }: DrawnPoints<Uint8Array>,
   ) {
     const from = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
     const { offsets, coverage, extent } = dotOf(size / 2, width);
@@ -40,8 +42,7 @@ export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> 
       if (!(px >= extent && py >= extent && px < width - extent && py < height - extent)) continue;
       const paint = paints[from.getUint16(at + AT.cluster, true)];
       if (!paint) continue;
-      const score = colourBy === 'cluster' ? 0 : from.getUint8(at + AT[colourBy]) / 255;
-      const colour = colourBy === 'cluster' ? paint.colour : mix(low, high, score);
+      const colour = isShaded ? scale[shades?.[i] ?? MISSING_SHADE] : paint.colour;
       blend(data, 4 * (py * width + px), colour, opacity * paint.opacity, offsets, coverage);
     }
   }

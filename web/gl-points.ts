@@ -1,4 +1,5 @@
 import { AT, DENSITY_CELLS, RECORD } from '../model/map-tiles.ts';
+import { MISSING_SHADE } from '../model/shades.ts';
 import type { Rgb } from '../view/palette.ts';
 
 /**
@@ -6,21 +7,28 @@ import type { Rgb } from '../view/palette.ts';
  * on which it is built, makes functions of texts, which the page's content security policy forbids.)
  */
 
-/** By what points are coloured. */
-export type ColourBy = 'cluster' | 'confidence' | 'outlier';
-const COLOUR_BY: readonly ColourBy[] = ['cluster', 'confidence', 'outlier'];
-
 /** `Buffer`: what the painter has of a tile. */
 export interface DrawnPoints<Buffer> {
-  /** Of a tile: its lower left corner and side, in pixels from the lower left of the screen, and how many of its rows are drawn. */
-  tiles: readonly { buffer: Buffer; x: number; y: number; side: number; rows: number }[];
+  /**
+   * Of a tile: its rows and their shades (model/shades.ts), null if these are not there yet, its lower left corner and side, in pixels from the lower left of
+   * the screen, and how many of its rows are drawn.
+   */
+  tiles: readonly {
+    buffer: Buffer;
+    shades: Buffer | null;
+    x: number;
+    y: number;
+    side: number;
+    rows: number;
+  }[];
   /** The same of the map as a whole, and how dark its density is, 0 … 1. */
   whole: { x: number; y: number; side: number };
   density: number;
   /** Diameter of a point in device pixels, and how opaque it is. */
   size: number;
   opacity: number;
-  colourBy: ColourBy;
+  /** By shades, else by cluster. */
+  isShaded: boolean;
 }
 
 /** The colour of a cluster and how opaque it is, 0 … 1. */
@@ -30,33 +38,34 @@ export interface ClusterPaint {
 }
 
 export interface PointPainter<Buffer> {
-  /** The rows of a tile, as it draws them. */
-  buffer(records: Uint8Array): Buffer;
+  /** The rows of a tile, or their shades, as it draws them. */
+  buffer(bytes: Uint8Array): Buffer;
   remove(buffer: Buffer): void;
   /** That of the map, of as many cells as `densityOf` has. */
   density(cells: Uint8Array): void;
   /** Of each cluster. */
   colours(of: readonly ClusterPaint[]): void;
-  /** `low`, `high`: the colours of scores 0 and 1; the density has the latter. */
-  draw(drawn: DrawnPoints<Buffer>, low: Rgb, high: Rgb): void;
+  /** Of each of 256 shades. */
+  scale(of: readonly Rgb[]): void;
+  /** `dense`: the colour of the density. */
+  draw(drawn: DrawnPoints<Buffer>, dense: Rgb): void;
 }
 
 const POINTS = `#version 300 es
 in vec2 place;
 in uint cluster;
-in vec2 scores;
+in uint shade;
 uniform vec3 tile;
 uniform vec2 screen;
 uniform float size;
-uniform int by;
-uniform vec3 low, high;
-uniform highp sampler2D colours;
+uniform bool isShaded;
+uniform highp sampler2D colours, scale;
 flat out vec4 colour;
 void main() {
   gl_Position = vec4(2.0 * (tile.xy + tile.z * place) / screen - 1.0, 0.0, 1.0);
   gl_PointSize = size;
   vec4 own = texelFetch(colours, ivec2(cluster & 255u, cluster >> 8u), 0);
-  colour = by == 0 ? own : vec4(mix(low, high, by == 1 ? scores.x : scores.y), own.a);
+  colour = isShaded ? vec4(texelFetch(scale, ivec2(shade, 0), 0).rgb, own.a) : own;
 }`;
 
 const POINT = `#version 300 es
@@ -104,6 +113,13 @@ export function glPoints(
   });
   if (!gl) return null;
   let made = prepared(gl);
+  const texels = (texture: WebGLTexture, of: readonly ClusterPaint[]) => {
+    const height = Math.max(1, Math.ceil(of.length / 256));
+    const texels = new Uint8Array(256 * height * 4);
+    for (const [i, { colour, opacity }] of of.entries()) texels.set([...colour, 255 * opacity], 4 * i);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
+  };
   canvas.addEventListener('webglcontextlost', (event) => {
     event.preventDefault();
     lost();
@@ -113,10 +129,10 @@ export function glPoints(
     restored();
   });
   return {
-    buffer(records) {
+    buffer(bytes) {
       const buffer = gl.createBuffer()!;
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, records, gl.STATIC_DRAW);
+      gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW);
       return buffer;
     },
     remove: (buffer: WebGLBuffer) => gl.deleteBuffer(buffer),
@@ -126,14 +142,13 @@ export function glPoints(
       gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, side, side, 0, gl.RED, gl.UNSIGNED_BYTE, cells);
     },
-    colours(of) {
-      const height = Math.max(1, Math.ceil(of.length / 256));
-      const texels = new Uint8Array(256 * height * 4);
-      for (const [i, { colour, opacity }] of of.entries()) texels.set([...colour, 255 * opacity], 4 * i);
-      gl.bindTexture(gl.TEXTURE_2D, made.palette);
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
-    },
-    draw({ tiles, whole, density, size, opacity, colourBy }, low, high) {
+    colours: (of) => texels(made.palette, of),
+    scale: (of) =>
+      texels(
+        made.scale,
+        of.map((colour) => ({ colour, opacity: 1 })),
+      ),
+    draw({ tiles, whole, density, size, opacity, isShaded }, dense) {
       const { points, below } = made;
       const [w, h] = [canvas.width, canvas.height];
       gl.viewport(0, 0, w, h);
@@ -147,7 +162,7 @@ export function glPoints(
         gl.bindTexture(gl.TEXTURE_2D, made.dense);
         gl.uniform2f(below.at('screen'), w, h);
         gl.uniform3f(below.at('tile'), whole.x, whole.y, whole.side);
-        gl.uniform3f(below.at('high'), ...one(high));
+        gl.uniform3f(below.at('high'), ...one(dense));
         gl.uniform1f(below.at('opacity'), density);
         gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
       }
@@ -157,14 +172,23 @@ export function glPoints(
       gl.uniform2f(points.at('screen'), w, h);
       gl.uniform1f(points.at('size'), size);
       gl.uniform1f(points.at('opacity'), opacity);
-      gl.uniform1i(points.at('by'), COLOUR_BY.indexOf(colourBy));
-      gl.uniform3f(points.at('low'), ...one(low));
-      gl.uniform3f(points.at('high'), ...one(high));
-      for (const { buffer, x, y, side, rows } of tiles) {
+      gl.uniform1i(points.at('isShaded'), Number(isShaded));
+      gl.uniform1i(points.at('scale'), 1);
+      gl.activeTexture(gl.TEXTURE1);
+      gl.bindTexture(gl.TEXTURE_2D, made.scale);
+      gl.activeTexture(gl.TEXTURE0);
+      for (const { buffer, shades, x, y, side, rows } of tiles) {
         gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
         gl.vertexAttribPointer(0, 2, gl.UNSIGNED_SHORT, true, RECORD, AT.x);
         gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_SHORT, RECORD, AT.cluster);
-        gl.vertexAttribPointer(2, 2, gl.UNSIGNED_BYTE, true, RECORD, AT.confidence);
+        if (shades) {
+          gl.enableVertexAttribArray(2);
+          gl.bindBuffer(gl.ARRAY_BUFFER, shades);
+          gl.vertexAttribIPointer(2, 1, gl.UNSIGNED_BYTE, 1, 0);
+        } else {
+          gl.disableVertexAttribArray(2);
+          gl.vertexAttribI4ui(2, MISSING_SHADE, 0, 0, 0);
+        }
         gl.uniform3f(points.at('tile'), x, y, side);
         gl.drawArrays(gl.POINTS, 0, rows);
       }
@@ -185,7 +209,7 @@ function prepared(gl: WebGL2RenderingContext) {
     const program = gl.createProgram()!;
     gl.attachShader(program, shader(gl.VERTEX_SHADER, vertex));
     gl.attachShader(program, shader(gl.FRAGMENT_SHADER, fragment));
-    for (const [i, name] of ['place', 'cluster', 'scores'].entries()) gl.bindAttribLocation(program, i, name);
+    for (const [i, name] of ['place', 'cluster', 'shade'].entries()) gl.bindAttribLocation(program, i, name);
     gl.linkProgram(program);
     const places = new Map<string, WebGLUniformLocation | null>();
     return {
@@ -207,13 +231,14 @@ function prepared(gl: WebGL2RenderingContext) {
   };
   const attributes = gl.createVertexArray();
   gl.bindVertexArray(attributes);
-  for (const i of [0, 1, 2]) gl.enableVertexAttribArray(i);
+  for (const i of [0, 1]) gl.enableVertexAttribArray(i);
   gl.bindVertexArray(null);
   return {
     attributes,
     points: linked(POINTS, POINT),
     below: linked(WHOLE, DENSITY),
     palette: texture(gl.NEAREST),
+    scale: texture(gl.NEAREST),
     dense: texture(gl.LINEAR),
   };
 }

@@ -62,6 +62,7 @@ export function startPage(feed: Feed): void {
   const pressMap = mapButton(feed.showMap);
   let view: ModelView | null = null;
   let whole: ReturnType<typeof wholeMap> | null = null;
+  let described: Described | null = null;
 
   function showModel() {
     if (!view) return;
@@ -135,12 +136,14 @@ export function startPage(feed: Feed): void {
     }
     if (!source || source === 'later') return;
     whole = wholeMap(highlight, feed.rows, source);
+    if (described) whole.describe(described.clusters);
     showModel();
   }
 
   function showDescribed(saved: Described | null) {
     if (!saved) return;
-    const described = byLabels(saved);
+    described = byLabels(saved);
+    whole?.describe(described.clusters);
     rows.describe(described.clusters);
     table.describe(described.clusters);
     tree.describe(described);

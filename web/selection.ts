@@ -3,7 +3,7 @@ import { type Frame, isInside, type Point, tilesAround } from '../view/map-view.
 import { swatch } from '../view/palette.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
 import { cssColour } from './controls.ts';
-import { byId, fitCanvas, setHtml, setText } from './dom.ts';
+import { byId, setHtml, setText } from './dom.ts';
 import type { MapSource } from './map-tiles.ts';
 import { csvOf, offer } from './save.ts';
 
@@ -17,12 +17,7 @@ const MOST_LISTED = 20;
 /** `changed`: the line is to be drawn again. */
 export function selectionPanel(source: MapSource, changed: () => void) {
   const { index, clusters } = source.about;
-  const [button, panel, canvas] = [
-    byId<HTMLButtonElement>('whole-select'),
-    byId('whole-selected'),
-    byId<HTMLCanvasElement>('whole-line'),
-  ];
-  const context = canvas.getContext('2d')!;
+  const [button, panel] = [byId<HTMLButtonElement>('whole-select'), byId('whole-selected')];
   let isOn = false;
   let line: Point[] = [];
   let isClosed = false;
@@ -127,10 +122,7 @@ export function selectionPanel(source: MapSource, changed: () => void) {
       ];
       close();
     },
-    draw({ width, height, side, left, bottom }: Frame) {
-      const ratio = fitCanvas(canvas, width, height);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, width, height);
+    draw(context: CanvasRenderingContext2D, { side, left, bottom }: Frame) {
       if (!line.length) return;
       context.beginPath();
       for (const [x, y] of line) context.lineTo(left + x * side, bottom - y * side);

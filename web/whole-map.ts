@@ -1,5 +1,5 @@
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
-import { nameOf, rowText } from '../view/cluster-details.ts';
+import { type ClusterDetails, nameOf, rowText, wordsText } from '../view/cluster-details.ts';
 import { type PlacedLabel, placeLabels } from '../view/map-labels.ts';
 import { labelSize } from '../view/map-picture.ts';
 import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map-view.ts';
@@ -12,8 +12,10 @@ import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { flatPoints } from './flat-points.ts';
 import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
-import { type ColourBy, glPoints, type PointPainter } from './gl-points.ts';
+import { glPoints, type PointPainter } from './gl-points.ts';
+import { mapColours } from './map-colours.ts';
 import { type MapSource, tileStore } from './map-tiles.ts';
+import { foundRows } from './marks.ts';
 import type { Highlight } from './rows.ts';
 import { selectionPanel } from './selection.ts';
 
@@ -37,12 +39,12 @@ export function wholeMap(
   highlight: Highlight,
   rows: Feed['rows'],
   source: MapSource,
-): { show(view: ModelView): void } {
+): { show(view: ModelView): void; describe(known: readonly ClusterDetails[]): void } {
   const { index, clusters, names } = source.about;
   const [box, canvas, tooltip] = [byId('whole-box'), byId<HTMLCanvasElement>('whole'), byId('whole-tip')];
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
-  const colourBy = byId<HTMLSelectElement>('whole-colour');
   const search = byId<HTMLInputElement>('whole-search');
+  const above = byId<HTMLCanvasElement>('whole-above').getContext('2d')!;
   const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
   const store = tileStore(source, points, () => request());
   byId('panel-whole').hidden = false;
@@ -57,6 +59,14 @@ export function wholeMap(
 
   const size = () => [box.clientWidth, box.clientHeight] as const;
   const selection = selectionPanel(source, () => request());
+  const found = foundRows(source, () => request());
+  const colours = mapColours(source, (shading) => {
+    store.shadeBy(shading);
+    points.scale(colours.scale());
+    request();
+  });
+  let details = new Map<number, ClusterDetails>();
+  let hasTexts = false;
   const spans = placedNames();
 
   /** The names as elements, with their sizes. Texts are those of users. */
@@ -119,7 +129,7 @@ export function wholeMap(
     store.want(drawn.map(({ number }) => number));
     const there = drawn.flatMap(({ number, rows }) => {
       const tile = store.get(number);
-      return tile ? [{ buffer: tile.buffer, rows, ...onScreen(number, ratio) }] : [];
+      return tile ? [{ buffer: tile.buffer, shades: tile.shades, rows, ...onScreen(number, ratio) }] : [];
     });
     const shown = there.reduce((sum, { rows }) => sum + rows, 0);
     const apart = Math.sqrt((width * height) / Math.max(1, tiles.rows));
@@ -132,13 +142,16 @@ export function wholeMap(
         density: 0.45 * (1 - tiles.share) * Math.min(1, MOST_CELL / cell),
         size: ratio * Math.min(LARGEST, Math.max(SMALLEST, 0.5 * apart)),
         opacity: 0.75,
-        colourBy: colourBy.value as ColourBy,
+        isShaded: colours.isShaded(),
       },
-      cssRgb('second'),
-      colourBy.value === 'cluster' ? cssRgb('soft') : cssRgb('accent'),
+      cssRgb('soft'),
     );
     drawLabels(part);
-    selection.draw(frame);
+    fitCanvas(above.canvas, width, height);
+    above.setTransform(ratio, 0, 0, ratio, 0, 0);
+    above.clearRect(0, 0, width, height);
+    found.draw(above, frame, isMoving);
+    selection.draw(above, frame);
     canvas.dataset.points = String(shown);
   }
 
@@ -166,12 +179,13 @@ export function wholeMap(
     }
   }
 
-  /** Has a cluster the words that are looked for in its name, or this number? */
+  /** Has a cluster the words that are looked for in its name, its keywords or its typical texts; or this number? */
   function isFound(label: number, name: string): boolean {
     const wanted = search.value.trim().toLowerCase();
-    return (
-      !wanted || String(label) === wanted || (name !== String(label) && name.toLowerCase().includes(wanted))
-    );
+    if (!wanted || String(label) === wanted) return true;
+    const own = details.get(label);
+    const said = [name === String(label) ? '' : name, wordsText(own), ...(own?.texts ?? [])];
+    return said.some((text) => text.toLowerCase().includes(wanted));
   }
 
   function paint() {
@@ -188,12 +202,15 @@ export function wholeMap(
   async function restored() {
     const cells = await source.density();
     if (cells) points.density(cells);
+    points.scale(colours.scale());
     paint();
   }
 
   /** The row whose point is nearest to a place on the screen; null: there is none near it. */
   function rowAt([px, py]: Place): MapRow | null {
-    let [least, found]: [number, { number: number; at: number } | null] = [NEAR ** 2, null];
+    const marked = found.nearest(...placeOf([px, py]), NEAR / frame.side);
+    if (marked) return marked;
+    let [least, nearest]: [number, { number: number; at: number } | null] = [NEAR ** 2, null];
     for (const { number, rows } of drawn) {
       const tile = store.get(number);
       if (!tile) continue;
@@ -203,12 +220,12 @@ export function wholeMap(
       const [unit, half] = [side / 65_536, AT.x / 2];
       for (let i = 0, at = half; i < rows; i++, at += RECORD / 2) {
         const squared = (tile.words[at] * unit - tx) ** 2 + (tile.words[at + 1] * unit - ty) ** 2;
-        if (squared <= least) [least, found] = [squared, { number, at: i * RECORD }];
+        if (squared <= least) [least, nearest] = [squared, { number, at: i * RECORD }];
       }
     }
-    if (!found) return null;
-    const { buffer, byteOffset } = store.get(found.number)!.records;
-    return readRecord(new DataView(buffer, byteOffset), found.at);
+    if (!nearest) return null;
+    const { buffer, byteOffset } = store.get(nearest.number)!.records;
+    return readRecord(new DataView(buffer, byteOffset), nearest.at);
   }
 
   const slotOf = (cluster: number) =>
@@ -230,11 +247,11 @@ export function wholeMap(
     show(`<p>${escaped(nameOf(row))}</p>`);
     setTimeout(async () => {
       if (hovered !== row.row) return;
-      const found = await rows([row.row]);
-      const content = found?.rows[0];
+      const answer = await rows([row.row]);
+      const content = answer?.rows[0];
       if (!content || hovered !== row.row) return;
       const image = content.image ? `<img class="row-image" src="${escaped(content.image)}" alt="">` : null;
-      show(rowText(content, found.names, image));
+      show(rowText(content, answer.names, image));
     }, ASK_MS);
   }
 
@@ -272,10 +289,22 @@ export function wholeMap(
     canvas.focus();
     goHome();
   };
-  colourBy.onchange = request;
-  search.oninput = paint;
+  search.oninput = () => {
+    if (hasTexts) found.search(search.value.trim());
+    paint();
+  };
+  void source.data().then((data) => {
+    if (!data) return;
+    hasTexts = data.hasTexts;
+    colours.offer(data.columns);
+    if (hasTexts) search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
+  });
   highlight.onChange(paint);
-  onThemeChange(request);
+  onThemeChange(() => {
+    points.scale(colours.scale());
+    colours.showLegend();
+    request();
+  });
   new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);
   const k = index.places.filter(Boolean).length;
   canvas.setAttribute('aria-label', `Map of ${counted(index.rows, 'row')} in ${counted(k, 'cluster')}`);
@@ -284,6 +313,10 @@ export function wholeMap(
   return {
     show(next) {
       view = next;
+    },
+    /** What is known of clusters, by which they are found as well. */
+    describe(known) {
+      details = new Map(known.map((one) => [one.cluster, one]));
     },
   };
 }

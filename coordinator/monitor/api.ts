@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
 import { coalesce } from '../../base/http.ts';
+import type { KeptTexts } from '../../data/kept-texts.ts';
 import { MAP } from '../../data/saved/row-parts.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
@@ -173,18 +175,35 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
     );
     return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
   });
+  // The server ends before there is time for more than that.
+  app.get('/api/map/data', (_request, reply) => reply.code(204).send());
   addStream(app, stream);
 }
 
-/** Single rows of the data; null: they cannot be read. */
-export function addRows(app: FastifyInstance, source: () => Promise<Source | null>): void {
+/** For a text that has to be decoded first nobody waits longer, ms; and what is sent of it, characters. */
+const [TEXT_MS, MOST_OF_TEXT] = [2000, 1000];
+
+/** Single rows of the data; null: they cannot be read. `texts`: what describes them. */
+export function addRows(
+  app: FastifyInstance,
+  source: () => Promise<Source | null>,
+  texts: () => Promise<Pick<KeptTexts, 'at'> | null> = async () => null,
+): void {
   app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
     const raw = await source();
     if (!raw) return reply.code(204).send();
     const rows = rowNumbers(query.rows, raw.rows);
     if (!rows)
       return reply.code(400).send({ error: `rows=0,1,… takes at most 24 numbers below ${raw.rows}` });
-    return readRows(raw, rows);
+    const [content, kept] = await Promise.all([
+      readRows(raw, rows),
+      Promise.race([texts().catch(() => null), sleep(TEXT_MS, null, { ref: false })]),
+    ]);
+    const own = (await kept?.at(rows)) ?? [];
+    return {
+      ...content,
+      rows: content.rows.map((row, i) => (own[i] ? { ...row, text: own[i].slice(0, MOST_OF_TEXT) } : row)),
+    };
   });
 }
 

@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import type { Source } from '../../data/source.ts';
 import { picturesOf } from '../../report/draw.ts';
 import { reportPage } from '../../report/page.ts';
 import type { RunComparison } from '../../view/api.ts';
@@ -11,9 +10,9 @@ import { addPages, createGuardedApp, type Handle, htmlPage } from '../monitor/pa
 import type { Stream } from '../monitor/stream.ts';
 import { addMap, wholeMapOf } from '../monitor/whole-map.ts';
 import { gatherContents } from '../report/gather.ts';
-import { openUnchanged } from '../report/rows.ts';
-import { newestCheckpoint } from '../storage/checkpoints.ts';
-import { foreignTo } from '../storage/run-file.ts';
+import { addMapRows } from './map-rows.ts';
+import { once } from './once.ts';
+import { rowData } from './row-data.ts';
 import { compareRuns, runTable, type ViewedRun } from './runs.ts';
 
 /** Comparisons that are kept. */
@@ -48,12 +47,12 @@ export async function createViewApp(
 /** The report of a run, made when it is first asked for, and its rows. */
 function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   const page = once(() => pageOf(viewed));
-  const rows = once(() => rowsOf(viewed));
   const map = once(() => mapOf(viewed));
+  const data = rowData(viewed);
   addPages(app, page);
-  // Of latent vectors there is nothing to look at.
-  addRows(app, async () => (viewed.run.data.codes ? null : rows()));
+  addRows(app, data.source, data.texts);
   addMap(app, map);
+  addMapRows(app, map, data);
   addStream(app, stream);
 }
 
@@ -70,24 +69,6 @@ async function mapOf({ path, run }: ViewedRun) {
     if (error instanceof UserError) return null;
     throw error;
   });
-}
-
-function rowsOf({ path, run }: ViewedRun): Promise<Source | null> {
-  const checkpoint =
-    newestCheckpoint(path, foreignTo(run, run.config), () => {}, { mayBeOld: true })?.checkpoint ?? null;
-  return openUnchanged(path, { run, checkpoint, notes: [] });
-}
-
-/** The value of `make`, which is called once unless it fails. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | null = null;
-  return () => {
-    made ??= make().catch((error) => {
-      made = null;
-      throw error;
-    });
-    return made;
-  };
 }
 
 function addComparisons(app: FastifyInstance, runs: readonly ViewedRun[]): void {

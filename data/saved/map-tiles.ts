@@ -9,12 +9,14 @@ import {
   CELLS,
   DENSITY_CELLS,
   densityOf,
+  FOUND,
   type MapIndex,
   MOST_MAP_CLUSTERS,
   MOST_MAP_ROWS,
   planTiles,
   RECORD,
   readRecord,
+  writeFound,
   writeRecord,
 } from '../../model/map-tiles.ts';
 import { priority } from '../../model/random.ts';
@@ -59,6 +61,8 @@ export interface SavedMap {
   /** A random sample of all rows, as a tile of the whole map. */
   sample(): Uint8Array;
   density(): Uint8Array;
+  /** These rows, ascending, as `FOUND` says. */
+  rowsAt(rows: readonly number[]): Promise<Uint8Array>;
 }
 
 /** The tiles of a run, which are made if there are none, or of another map; null of a run without map. UserError if files are damaged, or cannot be written. */
@@ -74,6 +78,7 @@ export async function openMap(of: MappedRun, isToBeMade = true): Promise<SavedMa
     index,
     sample: () => files.bytes(SAMPLE, index.sample * RECORD),
     density: () => files.bytes(DENSITY, DENSITY_CELLS ** 2),
+    rowsAt: (wanted) => findRows(of, files, index, wanted),
     tile: (number) =>
       withFile(
         join(of.run, TILES),
@@ -86,6 +91,35 @@ export async function openMap(of: MappedRun, isToBeMade = true): Promise<SavedMa
       ),
   };
 }
+
+async function findRows(of: MappedRun, files: RunFiles, { box }: MapIndex, wanted: readonly number[]) {
+  const columns = openColumns(of, files);
+  const found = new Uint8Array(FOUND * wanted.length);
+  const view = new DataView(found.buffer);
+  let next = 0;
+  const isNext = (from: number, to: number) => wanted[next] >= from && wanted[next] < to;
+  try {
+    // Of slices without any of them nothing is read.
+    for await (const { from, xy } of placesOf(of, files, isNext)) {
+      const first = wanted[next];
+      const last = wanted.findLast((row) => row < from + xy.length / 2)!;
+      const { clusters, confidence, outlier } = columns.read(first, last - first + 1);
+      for (; wanted[next] <= last; next++) {
+        const [row, i, at] = [wanted[next], wanted[next] - first, 2 * (wanted[next] - from)];
+        const [x, y] = [within(xy[at], box.x, box.side), within(xy[at + 1], box.y, box.side)];
+        const rest = { cluster: clusters[i], confidence: confidence[i], outlier: outlier[i] };
+        writeFound(view, FOUND * next, { row, x, y, ...rest });
+      }
+    }
+    return found;
+  } finally {
+    columns.close();
+  }
+}
+
+/** A place in units of the side of the map. */
+const within = (value: number, start: number, side: number) =>
+  Math.min(1 - 2 ** -32, Math.max(0, (value - start) / side));
 
 const count = z.int().check(z.nonnegative());
 const unit = z.number().check(z.gte(0), z.lte(1));
@@ -115,8 +149,12 @@ function currentIndex({ run, rows, k }: MappedRun, files: RunFiles): MapIndex | 
   return isCurrent && index.places.length === k ? index : null;
 }
 
-/** Places in slices of rows, x and y in turn. UserError unless they are finite numbers, two a row. */
-async function* placesOf({ run, rows }: MappedRun, files: RunFiles) {
+/** Places in slices of rows, x and y in turn; all slices, or those that are wanted. UserError unless they are finite numbers, two a row. */
+async function* placesOf(
+  { run, rows }: MappedRun,
+  files: RunFiles,
+  isWanted: (from: number, to: number) => boolean = () => true,
+) {
   const opened = openNpy(join(run, MAP), MAP, { within: run });
   try {
     const { shape, dtype, fortran } = opened;
@@ -126,6 +164,7 @@ async function* placesOf({ run, rows }: MappedRun, files: RunFiles) {
         `${dtype.descr} of shape ${tuple(shape)} instead of <f4 of ${tuple([rows, 2])}`,
       );
     for (const { from, to } of ranges(rows, SLICE)) {
+      if (!isWanted(from, to)) continue;
       await yieldToEventLoop();
       const bytes = new Uint8Array(8 * (to - from));
       readFully(opened, bytes, opened.offset + 8 * from);
@@ -197,8 +236,6 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
     // A little more, so that all places are below 1.
     const side = Math.max(right - left, high - low) * (1 + 1e-6) || 1;
     const box = { x: (left + right - side) / 2, y: (low + high - side) / 2, side };
-    const within = (value: number, start: number) =>
-      Math.min(1 - 2 ** -32, Math.max(0, (value - start) / side));
     const cellOf = (place: number) => Math.floor(place * CELLS);
     const priorityOf = priority(0n);
 
@@ -208,7 +245,7 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
       const clusters = columns.clusters(from, xy.length / 2);
       for (let i = 0; i < clusters.length; i++) {
         const cluster = clusters[i];
-        const [x, y] = [within(xy[2 * i], box.x), within(xy[2 * i + 1], box.y)];
+        const [x, y] = [within(xy[2 * i], box.x, side), within(xy[2 * i + 1], box.y, side)];
         cells[cellOf(y) * CELLS + cellOf(x)]++;
         if (priorityOf(from + i) * sizes[cluster] >= CLUSTER_ROWS) continue;
         kept[cluster][0].push(x);
@@ -220,7 +257,7 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
     let sampled = 0;
     for await (const { from, xy } of placesOf(of, files))
       for (let i = 0; i < xy.length; i += 2) {
-        const [x, y] = [within(xy[i], box.x), within(xy[i + 1], box.y)];
+        const [x, y] = [within(xy[i], box.x, side), within(xy[i + 1], box.y, side)];
         const own = priorityOf(from + (i >> 1));
         counts[tileOf(cellOf(x), cellOf(y), own)]++;
         if (own * rows < SAMPLE_ROWS) sampled++;
@@ -236,7 +273,7 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
       for await (const { from, xy } of placesOf(of, files)) {
         const { clusters, confidence, outlier } = columns.read(from, xy.length / 2);
         for (let i = 0; i < clusters.length; i++) {
-          const [x, y, row] = [within(xy[2 * i], box.x), within(xy[2 * i + 1], box.y), from + i];
+          const [x, y, row] = [within(xy[2 * i], box.x, side), within(xy[2 * i + 1], box.y, side), from + i];
           const own = priorityOf(row);
           const number = tileOf(cellOf(x), cellOf(y), own);
           const tile = tiles[number];

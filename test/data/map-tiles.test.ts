@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { openMap } from '../../data/saved/map-tiles.ts';
-import { DEEPEST, DENSITY_CELLS, RECORD, readRecord, TILE_ROWS } from '../../model/map-tiles.ts';
+import {
+  DEEPEST,
+  DENSITY_CELLS,
+  FOUND,
+  RECORD,
+  readFound,
+  readRecord,
+  TILE_ROWS,
+} from '../../model/map-tiles.ts';
 import { mappedRun } from '../report/mapped.ts';
 import { uniform } from '../web/world.ts';
 import { scratchFolder } from './files.ts';
@@ -80,6 +88,28 @@ test('rows at one place, a single row, and rows in a line', async () => {
     (await rowsIn(mappedRun(join(folder, 'line'), line, new Int32Array(1000)), 1000, 1)).found.length,
     1000,
   );
+});
+
+test('rows that are asked for are where the tiles have them, as exactly as the strongest magnification shows', async () => {
+  const n = 70_000;
+  const random = uniform(6);
+  const xy = Float32Array.from({ length: 2 * n }, () => 10 * random());
+  const run = mappedRun(join(folder, 'asked'), xy, new Int32Array(n));
+  const { map, found } = await rowsIn(run, n, 1);
+  const wanted = [0, 5, 65_535, 65_536, n - 1];
+  const bytes = await map.rowsAt(wanted);
+  assert.equal(bytes.length, FOUND * wanted.length);
+  for (const [i, row] of wanted.entries()) {
+    const own = readFound(new DataView(bytes.buffer), FOUND * i);
+    const { tile, record } = found.find((one) => one.record.row === row)!;
+    const { x, y, ...rest } = own;
+    const { x: tileX, y: tileY, ...inTile } = record;
+    assert.deepEqual(rest, inTile);
+    const across = 2 ** tile.level;
+    assert.ok(Math.abs(x - (tile.column + tileX) / across) < 2e-5 / across);
+    assert.ok(Math.abs(y - (tile.row + tileY) / across) < 2e-5 / across);
+  }
+  assert.equal((await map.rowsAt([])).length, 0);
 });
 
 test('tiles are made once, and again for another map; damaged files and none', async () => {

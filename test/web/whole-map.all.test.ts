@@ -205,12 +205,17 @@ test('with WebGL and without, the picture is nearly the same', async () => {
       await shows(own.page, ROWS);
       await own.page.locator('#whole-labels').evaluate((labels) => labels.remove());
       if (hasGl) assert.equal(await own.page.locator('#whole').getAttribute('data-kind'), 'webgl2');
-      const count = await coloured(own.page);
+      const byCluster = await coloured(own.page);
+      await own.page.locator('#whole-colour').selectOption('row');
+      await framesPassed(own.page);
+      const byRow = await coloured(own.page);
+      assert.deepEqual(own.complaints.slice(1), []);
       await own.close();
-      return count;
+      return [byCluster, byRow];
     }),
   );
-  assert.ok(withGl > 2000 && Math.abs(withGl - without) < 0.25 * withGl, `${withGl} and ${without} pixels`);
+  for (const [i, count] of withGl.entries())
+    assert.ok(count > 2000 && Math.abs(count - without[i]) < 0.25 * count, `${withGl} and ${without} pixels`);
 });
 
 test('a server has the map, its density, and tiles', async () => {

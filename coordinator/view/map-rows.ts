@@ -1,0 +1,81 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { AT, RECORD } from '../../model/map-tiles.ts';
+import type { FoundRows, MapData } from '../../view/whole-map.ts';
+import type { FoundMap } from '../monitor/whole-map.ts';
+import type { RowData } from './row-data.ts';
+import { type Shaded, shadeStore, shadesOf } from './shades.ts';
+
+/** What the page asks about rows of the map that only the data know: what they have in a column, and which have some words. */
+
+/** Rows that a search finds, and characters that it takes. */
+const [MOST_FOUND, MOST_SOUGHT] = [20_000, 200];
+/** Columns that a page offers. */
+const MOST_COLUMNS = 2000;
+
+export function addMapRows(app: FastifyInstance, map: () => Promise<FoundMap | null>, data: RowData): void {
+  app.get('/api/map/data', async (_request, reply): Promise<MapData> => {
+    if (!(await map())) return reply.code(204).send();
+    const columns = ((await data.fields())?.fields ?? []).slice(0, MOST_COLUMNS);
+    return { hasTexts: await data.haveTexts(), columns: columns.map(({ name }) => name) };
+  });
+
+  const next = inTurn();
+  const shaded = shadeStore((column) =>
+    next(async () => shadesOf((await data.fields())!, column, (await map())!.about.index.rows)),
+  );
+  const shadesIn = async (column: unknown): Promise<Shaded | null> => {
+    const [about, fields] = [await map(), await data.fields()];
+    const isOne =
+      about && typeof column === 'string' && /^\d+$/.test(column) && fields?.fields[Number(column)];
+    return isOne ? shaded(Number(column), about.about.index.rows) : null;
+  };
+  const NONE = { error: 'there is no such column' };
+  app.get<{ Querystring: { column?: unknown } }>('/api/map/legend', async ({ query }, reply) => {
+    const found = await shadesIn(query.column);
+    return found ? found.legend : reply.code(404).send(NONE);
+  });
+  app.get<{ Querystring: { column?: unknown; tile?: string } }>(
+    '/api/map/shades',
+    async ({ query }, reply) => {
+      const tile = Number(query.tile ?? Number.NaN);
+      const about = await map();
+      const found = about?.about.index.tiles[tile] ? await shadesIn(query.column) : null;
+      if (!found) return reply.code(404).send(NONE);
+      const records = about!.saved.tile(tile);
+      const view = new DataView(records.buffer, records.byteOffset, records.length);
+      const shades = Buffer.alloc(records.length / RECORD);
+      for (let i = 0; i < shades.length; i++)
+        shades[i] = found.shades[view.getUint32(i * RECORD + AT.row, true)];
+      return reply.type('application/octet-stream').send(shades);
+    },
+  );
+
+  app.get<{ Querystring: { words?: unknown } }>('/api/map/search', async ({ query }, reply) => {
+    const words = typeof query.words === 'string' ? query.words.trim() : '';
+    if (!words || words.length > MOST_SOUGHT)
+      return reply.code(400).send({ error: `words=… takes 1 to ${MOST_SOUGHT} characters` });
+    const isWanted = () => isWaiting(reply.raw);
+    const found = await next(async () => {
+      const [about, texts] = [await map(), isWanted() ? await data.texts() : null];
+      const rows = about && (await texts?.find(words, MOST_FOUND, isWanted));
+      return rows ? { isAll: rows.isAll, places: await about.saved.rowsAt(rows.rows) } : null;
+    });
+    if (!found) return reply.code(404).send({ error: 'there are no texts' });
+    const { isAll, places } = found;
+    return { isAll, rows: Buffer.from(places).toString('base64') } satisfies FoundRows;
+  });
+}
+
+/** Is somebody still waiting for this answer? A page that goes on to other words ends the request. */
+const isWaiting = ({ destroyed, closed }: ServerResponse) => !destroyed && !closed;
+
+/** Work that reads all rows, one piece after the other: a second one would only slow down the first. */
+function inTurn() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const own = last.then(work);
+    last = own.catch(() => {});
+    return own;
+  };
+}

@@ -1,0 +1,66 @@
+import { fileVersion } from '../../data/cache.ts';
+import { type KeptTexts, keepTexts } from '../../data/kept-texts.ts';
+import { tableFileAt } from '../../data/open.ts';
+import { isRemote } from '../../data/remote/address.ts';
+import { type FieldValues, openRowFields, type RowFields } from '../../data/row-fields.ts';
+import type { Source } from '../../data/source.ts';
+import { withTexts } from '../../data/texts.ts';
+import { howRead, openUnchanged } from '../report/rows.ts';
+import { newestCheckpoint } from '../storage/checkpoints.ts';
+import { foreignTo } from '../storage/run-file.ts';
+import { once } from './once.ts';
+import type { ViewedRun } from './runs.ts';
+
+/** What the data of a finished run say of its rows, each part of which is opened when it is first asked for. */
+export type RowData = ReturnType<typeof rowData>;
+
+export function rowData({ path, run }: ViewedRun) {
+  const { config, data } = run;
+  const options = howRead(path, run).table!;
+  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
+  const source = once(async (): Promise<Source | null> => {
+    const checkpoint = data.codes
+      ? null
+      : newestCheckpoint(path, foreignTo(run, config), () => {}, { mayBeOld: true })?.checkpoint;
+    const raw = { ...run, data: { ...data, codes: undefined } };
+    const opened = await openUnchanged(path, { run: raw, checkpoint: checkpoint ?? null, notes: [] });
+    // Without its texts, which are elsewhere, a row still has its columns.
+    return opened && withTexts(opened, config).catch(() => opened);
+  });
+  const fields = once(async (): Promise<RowFields | null> => {
+    const rows = await source();
+    return rows && openRowFields(rows, config.data, options);
+  });
+  const textFields = once(async () => {
+    const columns = (await fields())?.fields ?? [];
+    return [...columns.keys()].filter((column) => columns[column].kind === 'text');
+  });
+  /** Do rows have texts: those that describe them, else columns of text? */
+  const haveTexts = async () => Boolean((await source())?.described) || (await textFields()).length > 0;
+  const texts = once(async (): Promise<KeptTexts | null> => {
+    const rows = await source();
+    if (!rows || !(await haveTexts())) return null;
+    const { described } = rows;
+    const from = (described && config.texts) || config.data;
+    const file = isRemote(from) ? null : await tableFileAt(from);
+    const versionOf = isRemote(from) ? () => data.fingerprint : (file?.version ?? fileVersion);
+    const kind = JSON.stringify(described ? [config.text, from, options] : [null, from, options]);
+    const write = async (each: (slices: AsyncGenerator<string[]>) => Promise<void>) =>
+      described
+        ? each(described.read())
+        : (await fields())!.read(await textFields(), (slices) => each(joined(slices())));
+    return keepTexts(from, kind, data.rows, write, versionOf);
+  });
+  return { source, fields, haveTexts, texts };
+}
+
+/** What rows have in all columns of text, as one text. */
+async function* joined(slices: AsyncGenerator<FieldValues[]>): AsyncGenerator<string[]> {
+  for await (const columns of slices)
+    yield Array.from({ length: columns[0].length }, (_, i) =>
+      columns
+        .map((column) => column[i] ?? '')
+        .filter(Boolean)
+        .join(' · '),
+    );
+}
