@@ -7,7 +7,13 @@ import type {
 import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
-import { type ColumnSample, columnNames, type Variable } from '../model/description/telling-columns.ts';
+import {
+  type ColumnSample,
+  namesOf,
+  type TellingColumn,
+  tellingColumns,
+  type Variable,
+} from '../model/description/telling-columns.ts';
 import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 import { LIST_ITEM } from './storage/column-sample.ts';
 import type { FullPassResult } from './training/full-pass.ts';
@@ -33,6 +39,8 @@ export interface DescriptionInput {
   texts: DescribedTexts | null;
   /** What clusters, and then joins of the tree, are called. */
   called: readonly (Name | null)[];
+  /** The columns that tell each of the clusters from all others; null where they have no names. */
+  telling: readonly (readonly TellingColumn[])[] | null;
   /** Of an update: the ids of the clusters. */
   clusterIds: readonly number[] | null;
 }
@@ -48,7 +56,7 @@ export interface NamingInput {
   before: ReadonlyMap<number, Name>;
 }
 
-/** Names of clusters, then of the joins of the tree that anything sets apart: words of their texts, else columns. */
+/** Names of clusters, then of the joins of the tree that anything sets apart: words of their texts, else columns; and the columns that tell clusters. */
 export function namesOfClusters({
   texts,
   variables,
@@ -56,17 +64,17 @@ export function namesOfClusters({
   joins,
   labels,
   before,
-}: NamingInput): (Name | null)[] {
-  const byColumns = sample && variables.length ? columnNames(variables, sample, joins) : null;
+}: NamingInput): Pick<DescriptionInput, 'called' | 'telling'> {
+  const telling = sample && variables.length ? tellingColumns(variables, sample, joins) : null;
   const candidates = Array.from({ length: labels.length + joins.length }, (_, node): Name[] => [
     ...(texts?.nodes[node].names ?? []).map((name) => ({ name, namedBy: 'words' as const })),
-    ...(byColumns?.[node] ?? []).map((name) => ({ name, namedBy: 'columns' as const })),
+    ...(telling ? namesOf(telling[node]) : []).map((name) => ({ name, namedBy: 'columns' as const })),
   ]);
-  return nameClusters(
-    candidates,
-    labels,
-    labels.map((label) => before.get(label) ?? null),
-  );
+  const kept = labels.map((label) => before.get(label) ?? null);
+  return {
+    called: nameClusters(candidates, labels, kept),
+    telling: telling?.slice(0, labels.length) ?? null,
+  };
 }
 
 /** What `clusters.json` has of a node with texts. */
@@ -77,7 +85,8 @@ export const textsOfNode = ({ words, texts }: NodeTexts) => ({
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
-  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, called, clusterIds } = input;
+  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, called, telling, clusterIds } =
+    input;
   const { counts, T, columns, shown } = labelled;
   const inner = T.slice(0, k).map(([own]) => own);
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
@@ -115,6 +124,13 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
         mean: short(mean),
         rest: short(rest),
       })),
+      ...(telling && {
+        telling: telling[cluster].map(({ own, others, ...about }) => ({
+          ...about,
+          own: short(own),
+          others: short(others),
+        })),
+      }),
       evidence: tree && evidenceOf(cluster, tree),
       ...wordsOfNode(cluster),
     }),

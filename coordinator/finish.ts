@@ -264,7 +264,7 @@ async function writeDescriptions(
   const areMeant = !encoding && !imageShape(source.shape);
   const variables = areMeant ? namedVariables(source) : [];
   const texts = update ? (labelled!.texts ?? null) : await describedTexts(context, state);
-  const called = await trainer.names({
+  const { called, telling } = await trainer.names({
     texts,
     variables,
     sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
@@ -283,8 +283,8 @@ async function writeDescriptions(
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
-  const clusterIds = stream?.ids ?? null;
-  const described = await trainer.describe({ ...about, names, areMeant, ids, texts, called, clusterIds });
+  const said = { names, areMeant, ids, texts, called, telling, clusterIds: stream?.ids ?? null };
+  const described = await trainer.describe({ ...about, ...said });
   out.json(CLUSTERS, described);
   return described;
 }

@@ -23,37 +23,48 @@ interface Exemplars {
   images: Float32Array[];
   /** Which these are. */
   at: number[];
+  /** Rows that are nearest to another cluster. */
+  border: { images: Float32Array[]; at: number[] };
 }
 
 /** Clusters in the picture, and those whose cards have images. */
 const MOST_CLUSTERS = 40;
 const MOST_CARDS = 200;
-const MOST_IMAGES = 8;
+const [MOST_IMAGES, MOST_BORDER] = [8, 4];
 
 export interface ExemplarInput {
   view: ModelView;
   /** For each cluster its rows that are nearest to the centre. */
   typical: (cluster: number) => readonly number[];
+  /** Those that are nearest to another cluster. */
+  border?: (cluster: number) => readonly number[];
   images: { source: Source; shape: ImageShape };
   /** What was clustered, and raw rows from that; null without an encoder. */
   codes: { source: Source; decode(codes: Float32Array): Float32Array } | null;
 }
 
 /** Reads the images of the largest clusters. */
-export async function exemplarView({ view, typical, images, codes }: ExemplarInput) {
+export async function exemplarView({ view, typical, border, images, codes }: ExemplarInput) {
   const rowsOf = (cluster: number) => view.clusters[cluster].rows;
   const largest = [...view.clusters.keys()]
     .filter((cluster) => rowsOf(cluster) > 1e-6)
     .sort((a, b) => rowsOf(b) - rowsOf(a) || a - b);
   const means = codes && (await meanRows(codes.source, view));
   const clusters: Exemplars[] = [];
-  for (const cluster of largest.slice(0, MOST_CARDS)) {
-    const at = typical(cluster).slice(0, MOST_IMAGES);
+  const read = async (at: readonly number[]) => {
     const pixels: Float32Array[] = [];
     for (const row of at) pixels.push(await images.source.read(row, 1));
+    return { images: pixels, at: [...at] };
+  };
+  for (const cluster of largest.slice(0, MOST_CARDS)) {
+    const nearest = await read(typical(cluster).slice(0, MOST_IMAGES));
+    const others = (border?.(cluster) ?? []).filter((row) => !nearest.at.includes(row));
     const mean = clusters.length < MOST_CLUSTERS && means?.[cluster];
     const decoded = codes && mean ? codes.decode(mean) : null;
-    clusters.push({ cluster: view.clusters[cluster].id, rows: rowsOf(cluster), decoded, images: pixels, at });
+    clusters.push({
+      ...{ cluster: view.clusters[cluster].id, rows: rowsOf(cluster), decoded, ...nearest },
+      border: await read(others.slice(0, MOST_BORDER)),
+    });
   }
   const range = rangeOf(images.source.dtype, clusters);
   return { shape: images.shape, range, clusters, k: largest.length };
@@ -93,6 +104,7 @@ export function exemplarPicture(view: ExemplarView): string {
   const hasDecoded = clusters.some(({ decoded }) => decoded);
   const step = SIDE + GAP;
   const nearest = LABELS + (hasDecoded ? SIDE + 3 * GAP : 0);
+  const doubtful = nearest + MOST_IMAGES * step + 2 * GAP;
   const image = (values: Float32Array, x: number, y: number, row?: number) =>
     `<g transform="translate(${num(x)} ${num(y)})">${pixelsOf(values, view, row)}</g>`;
   return picture(
@@ -104,7 +116,10 @@ export function exemplarPicture(view: ExemplarView): string {
     },
     ...(hasDecoded ? [text(LABELS, 17, 'decoded', { tone: 'mute', size: 11 })] : []),
     text(nearest, 17, 'nearest to the centre', { tone: 'mute', size: 11 }),
-    ...clusters.flatMap(({ cluster, rows, decoded, images, at }, i) => {
+    ...(clusters.some(({ border }) => border.at.length)
+      ? [text(doubtful, 17, 'nearest to another cluster', { tone: 'mute', size: 11 })]
+      : []),
+    ...clusters.flatMap(({ cluster, rows, decoded, images, at, border }, i) => {
       const y = TOP + step * i;
       const { colour, shape } = markerStyle(cluster);
       const size = rows < 1e6 ? Math.round(rows).toLocaleString('en') : shortNumber(rows);
@@ -114,6 +129,7 @@ export function exemplarPicture(view: ExemplarView): string {
         text(LABELS - 12, y + SIDE / 2 + 4, size, { anchor: 'end', tone: 'mute', size: 11.5 }),
         ...(decoded ? [image(decoded, LABELS, y)] : []),
         ...images.map((values, j) => image(values, nearest + step * j, y, at[j])),
+        ...border.images.map((values, j) => image(values, doubtful + step * j, y, border.at[j])),
       ];
     }),
   );
@@ -129,11 +145,12 @@ function pixelsOf(values: Float32Array, { shape, range }: ExemplarView, row?: nu
 
 /** For cards: a small picture of each row, by its number. Each image is in a file once: cards show those of the picture again. */
 export function cardImages(view: ExemplarView): Map<number, string> {
-  const inPicture = view.clusters.slice(0, MOST_CLUSTERS).flatMap(({ at }) => at);
+  const inPicture = view.clusters.slice(0, MOST_CLUSTERS).flatMap(({ at, border }) => [...at, ...border.at]);
   const images = new Map(inPicture.map((row) => [row, `<use href="#row-${row}"/>`]));
-  for (const { at, images: pixels } of view.clusters)
-    for (const [i, row] of at.entries())
-      if (!images.has(row)) images.set(row, pixelsOf(pixels[i], view, row));
+  for (const { border, ...nearest } of view.clusters)
+    for (const { at, images: pixels } of [nearest, border])
+      for (const [i, row] of at.entries())
+        if (!images.has(row)) images.set(row, pixelsOf(pixels[i], view, row));
   return new Map(
     [...images].map(([row, content]) => [
       row,

@@ -1,4 +1,4 @@
-import { type ClusterTable, neighboursText } from './cluster-table.ts';
+import { type ClusterTable, type Neighbour, separationText } from './cluster-table.ts';
 import { swatch } from './palette.ts';
 import { counted, escaped, percent, significant } from './text.ts';
 
@@ -23,6 +23,8 @@ export interface ClusterDetails {
   border: (NamedRow & { other: number })[];
   /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
   apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
+  /** The columns of its name, and more: medians, or shares of rows, in it and elsewhere. */
+  telling?: { text: string; measure: 'median' | 'share'; own: number; others: number }[];
   /** What it is called, and by what it has that name: `number` where nothing tells it apart. */
   name?: string;
   namedBy?: string;
@@ -84,8 +86,10 @@ function treeSentences({ join, split }: NonNullable<ClusterDetails['evidence']>)
   ];
 }
 
-/** Of the columns and rows of a cluster, so many are shown. */
-const [SHOWN_COLUMNS, SHOWN_ROWS] = [5, 10];
+/** Of the columns, rows, numbers of rows and names of neighbours of a cluster, so many are shown; and so many cards, unless one asks for the others. */
+const [SHOWN_COLUMNS, SHOWN_ROWS, SHOWN_NUMBERS, SHOWN_NAMES, SHOWN_CARDS] = [5, 10, 5, 3, 30];
+/** Clusters with a smaller separation are hardly two: together they have one mode. */
+const LEAST_SEPARATION = 1;
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
 
@@ -129,25 +133,34 @@ export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sa
   return shown.map(({ row }) => row);
 }
 
-/** What is known of a cluster, as HTML. Of images, columns without a name mean nothing. */
+/** What is known of a cluster, as HTML. Of images and texts, columns without a name mean nothing, and rows are these, not numbers. */
 export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
   const about = [rows !== null && counted(Math.round(rows), 'row'), share !== null && percent(share)];
   const row = (one: NamedRow, more = '') => {
-    const name = nameOf(one);
+    const name = areImages ? (one.id ?? nameOf(one)) : nameOf(one);
     return `<span class="row">${image(one.row) ?? ''}<span>${escaped(name + more)}</span></span>`;
   };
   const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
-  const { texts = [], exemplars = [], border = [], apart = [], evidence } = details ?? {};
+  const { texts = [], exemplars = [], border = [], apart = [], telling = [], evidence } = details ?? {};
+  const areSeen = <Row extends NamedRow>(all: readonly Row[]) =>
+    areImages
+      ? all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null)
+      : all.slice(0, texts.length ? 0 : SHOWN_NUMBERS);
   const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
   const columns = apart.filter(
-    ({ difference, name }) => Math.abs(difference) >= LEAST_DIFFERENCE && (name !== undefined || !areImages),
+    ({ difference, name }) =>
+      Math.abs(difference) >= LEAST_DIFFERENCE && (name !== undefined || !(areImages || texts.length)),
   );
   const entries: [string, string[]][] = [
     ['words', words ? [escaped(words)] : []],
     ['typical texts', texts.map((one) => escaped(`“${one}”`))],
-    ['typical rows', inRow(exemplars.slice(0, SHOWN_ROWS).map((one) => row(one)))],
-    ['columns that set it apart', columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one)))],
-    ['border rows', inRow(border.slice(0, SHOWN_ROWS).map((one) => row(one, ` (to ${one.other})`)))],
+    ['columns that tell it from the others', telling.map((one) => escaped(tellingText(one)))],
+    [
+      'columns that set it apart',
+      telling.length ? [] : columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one))),
+    ],
+    ['typical rows', inRow(areSeen(exemplars).map((one) => row(one)))],
+    ['border rows', inRow(areSeen(border).map((one) => row(one, ` (to ${one.other})`)))],
     ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
     ['nearest, by separation', nearest ? [escaped(nearest)] : []],
     ['tree', evidence ? treeSentences(evidence) : []],
@@ -164,12 +177,31 @@ export function clusterCards(
   view: Pick<ClusterTable, 'clusters'> | null,
   image: CardInput['image'] = () => null,
 ): string {
+  const names = new Map(clusters.map((details) => [details.cluster, nameText(details)]));
   const cards = clusters.map((details, c) => {
     const { cluster, size: rows, share } = details;
-    const nearest = neighboursText(view?.clusters[c]?.nearest ?? []);
+    const nearest = nearestText(view?.clusters[c]?.nearest ?? [], names);
     return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
   });
-  return cards.join('\n');
+  const more = cards.splice(SHOWN_CARDS);
+  return [
+    ...cards,
+    ...(more.length
+      ? [
+          `<details><summary>${counted(more.length, 'smaller cluster')}</summary><div class="cards-body">${more.join('\n')}</div></details>`,
+        ]
+      : []),
+  ].join('\n');
+}
+
+/** Such as `3 low income (0.7: they hardly differ), 5 (2.0)`. */
+function nearestText(nearest: readonly Neighbour[], names: ReadonlyMap<number, string>): string {
+  const texts = nearest.map((one, i) => {
+    const name = i < SHOWN_NAMES ? names.get(one.cluster) : '';
+    const warning = one.separation < LEAST_SEPARATION ? ': they hardly differ' : '';
+    return `${one.cluster}${name ? ` ${name}` : ''} (${separationText(one)}${warning})`;
+  });
+  return texts.join(nearest.some((one) => names.get(one.cluster)) ? '; ' : ', ');
 }
 
 const inRow = (rows: readonly string[]) =>
@@ -185,6 +217,12 @@ function columnText(one: ClusterDetails['apart'][number]): string {
   return `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
 }
 
+function tellingText({ text, measure, own, others }: NonNullable<ClusterDetails['telling']>[number]): string {
+  return measure === 'median'
+    ? `${text}: median ${short(own)}, elsewhere ${short(others)}`
+    : `${text}: ${percent(own)} of its rows, ${percent(others)} elsewhere`;
+}
+
 /** Three significant digits, with grouped thousands. */
 function short(value: number): string {
   const shown = Number(value.toPrecision(3));
@@ -197,8 +235,8 @@ function short(value: number): string {
 export function cardsLegend({ clusters, measure }: Described): string {
   const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
   return [
-    has(({ apart }) => apart.length > 0) &&
-      'Columns: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
+    has(({ apart, telling = [] }) => apart.length > 0 && !telling.length) &&
+      'Columns that set apart: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
     has(({ words = [] }) => words.length > 0) && 'Words: by class-based tf-idf.',
     'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
     measure !== null &&

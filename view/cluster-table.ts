@@ -108,7 +108,7 @@ export function tableRows(
       const bar = `<svg class="bar" viewBox="0 0 40 8" width="40" height="8" aria-hidden="true"><rect width="${((40 * rows) / most).toFixed(1)}" height="8"/></svg>`;
       return `<tr data-cluster="${c}"${words && ` title="${escaped(words)}"`}><th scope="row" data-value="${id}"><button type="button" class="cluster small" tabindex="-1" aria-pressed="false" aria-label="${escaped(name)}">${swatch(id, colour)}<span>${id}</span></button>${called && `<bdi>${escaped(called)}</bdi>`}</th>${[
         count(rows),
-        `${bar}${percent(total ? rows / total : 0)}`,
+        `${bar}<span>${percent(total ? rows / total : 0)}</span>`,
         spreads[c],
       ]
         .map((cell) => `<td class="n">${cell}</td>`)

@@ -270,6 +270,7 @@ async function imagesOf(
       view,
       images: { source, shape },
       codes: decode && { source: clustered, decode },
+      border: (cluster) => described?.clusters[cluster]?.border.map(({ row }) => row) ?? [],
       typical: (cluster) =>
         (described?.clusters[cluster]?.exemplars.map(({ row }) => row) ?? view.typical[cluster] ?? []).filter(
           (row) => row < data.rows,

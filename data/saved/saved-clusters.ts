@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { NAMED_BY, type Name, type NamedBy } from '../../model/description/names.ts';
+import type { TellingColumn } from '../../model/description/telling-columns.ts';
 import { type Dendrogram, type NextSplit, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
 import { checked, type RunFiles } from './run-files.ts';
 
@@ -81,6 +82,8 @@ export interface ClusterDescription {
    * codes means nothing by itself, and for a single cluster. Numbers of lists, as embeddings are, are left out.
    */
   apart: ApartColumn[];
+  /** Of a table with named columns: those that tell it from all others by ranks and shares, up to 5, of which it has its name; the most telling one first. */
+  telling?: TellingColumn[];
   /** How it hangs together and apart by the tree of merges; null where there is no tree. */
   evidence: ClusterEvidence | null;
   /** Of rows with texts: its most telling words and pairs of words, up to 10, by class-based tf-idf. */
@@ -134,6 +137,16 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
             mean: z.number(),
             rest: z.number(),
           }),
+        ),
+        telling: z.optional(
+          z.array(
+            z.object({
+              text: z.string(),
+              measure: z.enum(['median', 'share']),
+              own: z.number(),
+              others: z.number(),
+            }),
+          ),
         ),
         evidence: z.nullable(
           z.object({

@@ -48,25 +48,37 @@ const [MOST_KEPT, MOST_NAMED] = [5, 3];
 /** Characters of a column's name, or of a category, in that of a cluster. */
 const MOST_OF_COLUMN = 24;
 
-interface Telling {
-  variable: number;
+/** What a column says of the rows of a node: the median of its values there and in all other rows, or the shares of rows with a value. */
+export interface TellingColumn {
+  /** Such as `high income`, or `region = north`. */
   text: string;
+  measure: 'median' | 'share';
+  own: number;
+  others: number;
+}
+
+interface Telling extends TellingColumn {
+  variable: number;
   /** The gap to all others, and that to the branch beside it, each to a tenth. */
   score: number;
   /** Difference of the medians in interquartile ranges, or of shares. */
   difference: number;
 }
 
+/** Names for each cluster, then for each join, in order of preference; none where nothing sets it apart. */
+export const columnNames = (...input: Parameters<typeof tellingColumns>): string[][] =>
+  tellingColumns(...input).map(namesOf);
+
 /**
- * Names for each cluster, then for each join, in order of preference; none where nothing sets it apart.
+ * The columns that tell each cluster, then each join, from all others, up to five, the most telling one first.
  *
  * @param joins of two nodes each: clusters, or K + j of join j
  */
-export function columnNames(
+export function tellingColumns(
   variables: readonly Variable[],
   sample: ColumnSample,
   joins: readonly { a: number; b: number }[],
-): string[][] {
+): TellingColumn[][] {
   const k = sample.sizes.length;
   const sibling = siblingsOf(k, joins);
   const drawn = countsOf(sample, k);
@@ -93,7 +105,9 @@ export function columnNames(
     }
   }
   const areCopies = copiesAmong(codes, variables, sample, k);
-  return found.map((all) => namesOf(chosen(all, areCopies)));
+  return found.map((all) =>
+    chosen(all, areCopies).map(({ text, measure, own, others }) => ({ text, measure, own, others })),
+  );
 }
 
 /** The other branch of the join that each node is in; null for the root. */
@@ -260,23 +274,27 @@ function tellingOf(
 ): Omit<Telling, 'variable'> | null {
   const { missing, values, categories } = coded;
   /** `gapTo`: how far these rows are from others, above 0 on the side that `text` says. */
-  const said = (text: string, gapTo: (other: Histogram) => number, size: number) => {
+  const said = (about: TellingColumn, gapTo: (other: Histogram) => number, size: number) => {
     const gap = gapTo(others);
     if (gap < LEAST_GAP || chanceOf(gap, drawnRows(own), drawnRows(others)) > MOST_CHANCE / tests)
       return null;
     const beyond = beside && beside.all > 0 ? Math.max(0, gapTo(beside)) : 0;
-    return { text, score: tenths(gap) + tenths(beyond), difference: size };
+    return { ...about, score: tenths(gap) + tenths(beyond), difference: size };
   };
   const shareIn = ({ weights, all }: Histogram, code: number) => weights[code] / all;
   const lead = (code: number) => (other: Histogram) => shareIn(own, code) - shareIn(other, code);
-  if (shareIn(own, missing) > 0.5) return said(`${name} unknown`, lead(missing), lead(missing)(others));
+  const shareOf = (text: string, code: number) => {
+    const shares = { own: shareIn(own, code), others: shareIn(others, code) };
+    return said({ text, measure: 'share', ...shares }, lead(code), shares.own - shares.others);
+  };
+  if (shareIn(own, missing) > 0.5) return shareOf(`${name} unknown`, missing);
   if (categories || values!.length === 2) {
     const code = own.weights
       .subarray(0, missing)
       .reduce((most, weight, i, all) => (weight > all[most] ? i : most), 0);
     if (shareIn(own, code) < 0.5 || shareIn(own, code) < LEAST_RATIO * shareIn(others, code)) return null;
     const value = tidyName(categories ? categories[code] : numberText(values![code]), MOST_OF_COLUMN);
-    return said(`${name} = ${value}`, lead(code), lead(code)(others));
+    return shareOf(`${name} = ${value}`, code);
   }
   const [middle, rest] = [own, others].map((rows) => quantile(rows, values!, 0.5));
   const isHigh = middle > rest;
@@ -286,11 +304,8 @@ function tellingOf(
   const tail = quantile(others, values!, isHigh ? 0.95 : 0.05);
   const isVery = isHigh ? middle > tail : middle < tail;
   const gapTo = (other: Histogram) => largestGap(own, other, missing, isHigh);
-  return said(
-    `${isVery ? 'very ' : ''}${isHigh ? 'high' : 'low'} ${name}`,
-    gapTo,
-    Math.abs(middle - rest) / scale,
-  );
+  const text = `${isVery ? 'very ' : ''}${isHigh ? 'high' : 'low'} ${name}`;
+  return said({ text, measure: 'median', own: middle, others: rest }, gapTo, Math.abs(middle - rest) / scale);
 }
 
 /** The share of the values that are above `bound`, or below it; of those equal to it, half. */
@@ -338,7 +353,7 @@ function chosen(all: Telling[], areCopies: (a: number, b: number) => boolean): T
 }
 
 /** Two columns; others where those are another's name. */
-function namesOf(columns: readonly Telling[]): string[] {
+export function namesOf(columns: readonly TellingColumn[]): string[] {
   const texts = columns.map(({ text }) => text);
   const [first, ...rest] = texts;
   if (first === undefined) return [];

@@ -152,6 +152,7 @@ export function contentsOf(): ReportContents {
       clusters: [0, 1].map((cluster) => ({
         ...{ cluster, rows: view.clusters[cluster].rows, decoded: null, at: rows[cluster] },
         images: [1, 2].map((i) => new Float32Array(16).fill(90 * i)),
+        border: { images: [], at: [] },
       })),
     },
     described: {

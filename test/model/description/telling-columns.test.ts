@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Name, nameClusters, tidyName } from '../../../model/description/names.ts';
-import { columnNames, type Variable } from '../../../model/description/telling-columns.ts';
+import { columnNames, tellingColumns, type Variable } from '../../../model/description/telling-columns.ts';
 import { normals } from '../support.ts';
 
 /** Rows of each cluster, by a function of its number that makes one. */
@@ -42,6 +42,18 @@ describe('names of clusters by columns', () => {
     const own = (sizes: number[]) => drawn([100, 100, 100], (c) => [next() + [6, 12, 0][c]], sizes);
     assert.deepEqual(columnNames(numbers('x'), own([10, 10, 1000]), [])[0], ['very high x']);
     assert.deepEqual(columnNames(numbers('x'), own([10, 1000, 10]), [])[0], ['very low x']);
+  });
+
+  test('medians, and shares of rows, in the cluster and elsewhere', () => {
+    const sample = drawn([100, 300], (c) => [c ? 5 : 40 + next(), Number(c === 0)], [1000, 300]);
+    const [first] = tellingColumns(numbers('age', 'member'), sample, []);
+    assert.deepEqual(
+      first.map(({ text, measure, own, others }) => [text, measure, Math.round(own), others]),
+      [
+        ['very high age', 'median', 40, 5],
+        ['member = 1', 'share', 1, 0],
+      ],
+    );
   });
 
   test('few rows tell nothing, nor do equal columns, nor one cluster', () => {
