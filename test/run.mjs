@@ -14,6 +14,15 @@ const SLOW = [...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'we
   (folder) => join('test', folder, '/'),
 );
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
+/** The longest, which begin first: one that began last would have the machine to itself. */
+const LONGEST = [
+  'clients/python',
+  'e2e/many-columns',
+  'faults/stop',
+  'relay/relay',
+  'worker/compute/webgpu',
+].map((name) => join('test', `${name}.all.test.ts`));
+const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
 /** Quick tests that need a process of their own: they count what their process holds, or fill it. */
 const ALONE = ['test/coordinator/monitor/http.test.ts'];
 /** The build outputs that the quick tests need: output, source folder, build script. */
@@ -35,7 +44,8 @@ const files = readdirSync('test', { recursive: true })
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => !fast || !(isSlow(name) || isRest(name)))
   .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : isRest(name) === rest))
-  .sort();
+  .sort()
+  .sort((a, b) => placeOf(a) - placeOf(b));
 if (!files.length) {
   console.error(`no ${fast ? 'fast ' : ''}test matches ${parts.join(' ')}`);
   process.exit(1);

@@ -9,12 +9,10 @@ import { CLIENT, environment, folder, python, pythons, TESTS } from './pythons.t
 const ALL = [
   ...['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'scikit-learn==1.9.1', 'mypy==2.4.1'],
   ...['hatchling==1.33.0', 'nbclient==0.11.0', 'ipykernel==7.4.0'],
-  ...['onnx==1.23.2', 'onnxruntime==1.32.0'],
+  ...['onnx==1.23.2', 'onnxruntime==1.32.0', 'ray[default]==2.60.0'],
 ];
 /** AnnData does not go with the pandas above. */
 const CELLS = ['numpy==2.4.6', 'pandas==2.3.3', 'scipy==1.17.1', 'anndata==0.12.19'];
-/** Ray takes as much room as all others. */
-const RAY = ['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'ray[default]==2.60.0'];
 /** There are none of these for Python 3.10: there the last ones that there are. */
 const packagesFor = (version: string, packages = ALL) =>
   version === '3.10' ? packages.map((name) => name.split('==')[0]) : packages;
@@ -31,8 +29,8 @@ describe('Python client', {
 
   for (const name of readdirSync(TESTS).filter((name) => /^test_.*\.py$/.test(name)))
     test(`${name} on Python ${first}`, async () => {
-      const own = { 'test_cells.py': CELLS, 'test_ray.py': RAY }[name];
-      const path = own ? await environment(firstPath, first, packagesFor(first, own)) : main;
+      const isOfCells = name === 'test_cells.py';
+      const path = isOfCells ? await environment(firstPath, first, packagesFor(first, CELLS)) : main;
       const printed = await python(path, '-m', 'unittest', name);
       assert.match(printed, /^Ran [1-9]\d* tests? /m);
       assert.match(printed, /^OK$/m, printed);

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
-import { dpmesh, jsonOf, scratch, startCoordinator, synth } from './support.ts';
+import { dpmesh, jsonOf, scratch, startCoordinator, synth, trainArgs } from './support.ts';
 
 const isUsable = (installed: object | null) => installed !== null && !('problem' in installed);
 const dataHome = process.env.XDG_DATA_HOME;
@@ -24,8 +24,8 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
   const results: Buffer[] = [];
   for (const workers of counts) {
     const out = join(folder, `${backend}-${workers}`);
-    const args = ['--data', data, '--labels', labels, '--out', out, '--json', '--force'];
-    const run = await dpmesh(['train', ...args, '--workers', workers, '--backend', backend, ...flags]);
+    const args = ['--labels', labels, '--force', '--workers', workers, '--backend', backend, ...flags];
+    const run = await dpmesh(trainArgs(data, out, ...args));
     const summary = jsonOf(run);
     if (!flags.length) assert.ok(summary.nmi > 0.8, `NMI ${summary.nmi}, K ${summary.k}`);
     const about = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'));

@@ -72,7 +72,7 @@ function incoming(name: string): string {
 }
 
 const followArgs = (run: string, data: string, ...more: (string | number)[]) => [
-  ...['follow', run, '--data', data, '--workers', 2, '--json'],
+  ...['follow', run, '--data', data, '--workers', 1, '--json'],
   ...more,
 ];
 const batchesOf = ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number | null }) => {

@@ -6,7 +6,6 @@ import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/stor
 import {
   changedCopy,
   checkpointsOf,
-  dpmesh,
   easyData,
   epochOf,
   eventsOf,
@@ -14,6 +13,7 @@ import {
   killedWhen,
   ofType,
   resultHashes,
+  resumed,
   scratch,
   undisturbedHashes,
   unfinish,
@@ -56,7 +56,7 @@ describe('a run whose sample grows', () => {
       const isSaved = () => checkpointsOf(run).length > 0 && isThen(run);
       await killedWhen(`a checkpoint ${when} its growth`, isSaved, data, run, ...FLAGS);
       assert.equal(hasGrown(run), when === 'after');
-      jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
+      jsonOf(await resumed(run));
       assert.deepEqual(resultHashes(run), expected);
     });
 
@@ -65,7 +65,7 @@ describe('a run whose sample grows', () => {
     const run = changedCopy(path('one'), path('one-again'), (at) =>
       unfinish(at, 'labels.npy', 'tree.json', 'model', 'mixture'),
     );
-    jsonOf(await dpmesh(['resume', run, '--json', '--workers', 2]));
+    jsonOf(await resumed(run, '--workers', 2));
     assert.deepEqual(resultHashes(run), expected);
   });
 });

@@ -141,7 +141,7 @@ describe('keys', { concurrency: 2 }, () => {
     const keys = await keygen();
     const [out, plain] = ['resumed', 'undisturbed'].map((name) => join(folder, name));
     const flags = [...QUICK, '--no-early-stop', '--max-epochs', 60];
-    const saves = ['--keys', keys, '--checkpoint-every', 0];
+    const saves = ['--keys', keys, '--checkpoint-every', 0, '--no-report'];
     const { running: first, address } = await startCoordinator(easy.data, out, ...saves, ...flags);
     const helper = worker(address, '--key', join(keys, 'worker.key'), '--reconnect-for', '40');
     await until('epoch 8', () => epochOf(out) >= 8, first);

@@ -11,7 +11,7 @@ import { dpmesh, jsonOf, refused, scratch, writeRows } from './support.ts';
 
 const cwd = scratch();
 const path = (name: string) => join(cwd, name);
-const flags = ['--workers', 2, '--no-report', '--no-http', '--json'];
+const flags = ['--workers', 1, '--no-report', '--no-http', '--json'];
 
 test('log-normal rows: a note, and one cluster by logarithms', async () => {
   const rng = generator('3', 'log-normal');

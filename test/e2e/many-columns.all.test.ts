@@ -37,9 +37,9 @@ const folder = scratch();
 const path = (name: string) => join(folder, name);
 const QUICK = ['--no-http', '--split-merge-every', 3] as const;
 
-/** A run without a page, by default with two workers. */
+/** A run without a page. */
 const train = (data: string, name: string, ...flags: (string | number)[]) =>
-  dpmesh(trainArgs(data, path(name), '--workers', 2, ...QUICK, ...flags));
+  dpmesh(trainArgs(data, path(name), ...QUICK, ...flags));
 
 /** Outliers in one column, as many as may be set apart. */
 function withOutliers({ rows }: TestData, name: string, count: number) {
@@ -501,6 +501,7 @@ describe('clusters of unlike covariances, which no graph of neighbours tells apa
       3,
       '--json',
       '--no-http',
+      '--no-report',
     ]);
     assert.equal(jsonOf(ended).k, 3);
     assert.deepEqual(resultHashes(path('unlike-early')), resultHashes(path('unlike')));

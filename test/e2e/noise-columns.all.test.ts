@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
-import { dpmesh, jsonOf, scratch, times } from './support.ts';
+import { dpmesh, jsonOf, scratch, times, trainArgs } from './support.ts';
 
 const ROWS = 3000;
 const folder = scratch();
@@ -24,9 +24,7 @@ function beside(columns: number, k: number, d: number, spread: number) {
 
 async function found({ data, classes }: ReturnType<typeof beside>) {
   const out = `${data}-run`;
-  const { k, notes } = jsonOf(
-    await dpmesh(['train', '--data', data, '--out', out, '--json', '--workers', 2]),
-  );
+  const { k, notes } = jsonOf(await dpmesh(trainArgs(data, out)));
   const labels = readNpy(join(out, 'labels.npy')).data as Int32Array;
   return { k, notes, ari: ariOfLabels(Int32Array.from(labels), classes) };
 }

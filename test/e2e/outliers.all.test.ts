@@ -195,9 +195,7 @@ describe('odd data', () => {
 test('1,500 rows, 750 per shard, are enough to find eight clusters with the default flags', async () => {
   const { data, labels } = await synth(folder, 'x', { clusters: 8, points: 1500, dim: 5, seed: 1 });
   const out = join(folder, 'eight');
-  const { k, nmi } = jsonOf(
-    await dpmesh(['train', '--data', data, '--labels', labels, '--out', out, '--json']),
-  );
+  const { k, nmi } = jsonOf(await dpmesh(trainArgs(data, out, '--labels', labels)));
   assert.equal(k, 8);
   assert.ok(nmi > 0.98, `NMI ${nmi}`);
 });

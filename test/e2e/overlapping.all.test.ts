@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
-import { dpmesh, eventsOf, jsonOf, scratch, sha256, startAndReach } from './support.ts';
+import { dpmesh, eventsOf, jsonOf, resumed, scratch, sha256, startAndReach, trainArgs } from './support.ts';
 
 const D = 5;
 /** Sizes by a power law: their halves by Lloyd's algorithm, or by a hyperplane, have no evidence. */
@@ -30,8 +30,7 @@ test('clusters that overlap are found, by any number of workers and after a kill
     [one, 1],
     [three, 3],
   ] as const) {
-    const train = ['train', '--data', data, '--out', out, '--json', '--workers', workers];
-    assert.equal(jsonOf(await dpmesh(train)).k, SIZES.length);
+    assert.equal(jsonOf(await dpmesh(trainArgs(data, out, '--workers', workers))).k, SIZES.length);
   }
   const labels = readNpy(join(one, 'labels.npy')).data as Int32Array;
   const agreement = ariOfLabels(Int32Array.from(labels), classes);
@@ -41,7 +40,7 @@ test('clusters that overlap are found, by any number of workers and after a kill
   assert.ok(epoch?.type === 'split');
   const running = await startAndReach(epoch.epoch + 5, data, dies, '--checkpoint-every', 0.1);
   await running.killAll();
-  await dpmesh(['resume', dies]);
+  await resumed(dies);
   const predicted = join(folder, 'predicted.npy');
   await dpmesh(['predict', '--run', one, '--data', data, '--out', predicted]);
   const hashes = [predicted, ...[one, three, dies].map((run) => join(run, 'labels.npy'))].map(sha256);

@@ -116,19 +116,7 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
     const of = await put('a/table.csv', table());
     const endpoint = { AWS_ENDPOINT_URL: proxy.url };
     const ended = await dpmesh(
-      [
-        'train',
-        '--data',
-        of,
-        '--labels',
-        `${of}:class`,
-        '--out',
-        out('table'),
-        '--workers',
-        2,
-        ...FLAGS,
-        ...WASM,
-      ],
+      trainArgs(of, out('table'), '--labels', `${of}:class`, '--workers', 2, ...FLAGS, ...WASM),
       { env: endpoint },
     );
     assert.equal(ended.code, 0, ended.stderr);

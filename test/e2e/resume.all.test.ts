@@ -59,7 +59,7 @@ async function killed(name: string, epoch: number, data = easy.data): Promise<st
 }
 
 const resume = (run: string, ...more: (string | number)[]) =>
-  dpmesh(['resume', run, '--json', '--checkpoint-every', 0.2, ...more]);
+  dpmesh(['resume', run, '--json', '--no-report', '--checkpoint-every', 0.2, ...more]);
 
 function flip(file: string, at = statSync(file).size >> 1): void {
   const bytes = readFileSync(file);

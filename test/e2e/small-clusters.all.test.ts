@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
-import { dpmesh, jsonOf, scratch, sha256 } from './support.ts';
+import { dpmesh, jsonOf, scratch, sha256, trainArgs } from './support.ts';
 
 /** Round clusters on a grid in the plane, so small beside all of it that a Gaussian prior learned from all rows takes them for noise. */
 const [SIDE, ROWS, GAP] = [12, 40, 9];
@@ -26,9 +26,7 @@ test('hundreds of small clusters in two columns are found from one, by any numbe
   const hashes: string[] = [];
   for (const workers of [1, 3]) {
     const out = join(folder, `run-${workers}`);
-    const { k } = jsonOf(
-      await dpmesh(['train', '--data', data, '--out', out, '--json', '--workers', workers]),
-    );
+    const { k } = jsonOf(await dpmesh(trainArgs(data, out, '--workers', workers)));
     assert.equal(k, SIDE * SIDE);
     const labels = readNpy(join(out, 'labels.npy')).data as Int32Array;
     assert.ok(ariOfLabels(Int32Array.from(labels), classes) > 0.99);

@@ -103,10 +103,16 @@ export const QUICK = ['--split-merge-every', '3', '--batch-size', '16'];
 /** Runs until it is stopped. */
 export const ENDLESS = ['--no-early-stop', '--max-epochs', 1_000_000];
 
+/** Flags, with that for one worker if they do not say how many: each takes half a second of a core to start. */
+export const byOne = (flags: CliArgs): CliArgs =>
+  ['--workers', '--gpus', '--config'].some((flag) => flags.includes(flag))
+    ? flags
+    : [...flags, '--workers', 1];
+
 /** Without a report, which report.test.ts tests. */
 export const trainArgs = (data: string, out: string, ...more: CliArgs) => [
   ...['train', '--data', data, '--out', out, '--json', '--no-report'],
-  ...more,
+  ...byOne(more),
 ];
 
 /** Parses stdout, which must be one line with a JSON object, of a successful process. */
@@ -205,11 +211,12 @@ export async function startAndReach(
   return running;
 }
 
-/** Starts a coordinator, by default on a free port. */
+/** Starts a coordinator without a report, by default on a free port. */
 export async function startCoordinator(data: string, out: string, ...flags: CliArgs) {
   // Not an ephemeral port, which another program could take before the coordinator is started again.
   const bind = ['--bind', `tcp://127.0.0.1:${await processes.freePort()}`];
-  const running = start(['coordinator', '--data', data, '--out', out, '--json', ...bind, ...flags]);
+  const args = ['coordinator', '--data', data, '--out', out, '--json', '--no-report'];
+  const running = start([...args, ...bind, ...flags]);
   return { run: out, running, address: await addressOf(running) };
 }
 
@@ -240,6 +247,6 @@ export async function killedWhen(
 
 /** Continues a run, which saves its state as often as it can. */
 export const resumed = (run: string, ...flags: CliArgs): Promise<ProcessResult> =>
-  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...flags]);
+  dpmesh(['resume', run, '--json', '--no-report', '--no-http', '--checkpoint-every', 0, ...byOne(flags)]);
 
 export const labelsOf = (run: string) => readNpy(join(run, 'labels.npy'));

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkpointsOf, jsonOf, resultHashes, resumed, sha256, start, until } from './support.ts';
+import { byOne, checkpointsOf, jsonOf, resultHashes, resumed, sha256, start, until } from './support.ts';
 
 export const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
   ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
-  ...more,
+  ...byOne(more),
 ];
 
 export const lineageOf = (run: string) => JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8'));

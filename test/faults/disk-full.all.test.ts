@@ -94,7 +94,7 @@ test('a disk that stays full: the reason at once, exit code 75, and the trained 
   assert.equal(code, 75, stderr);
   rmSync(ballast);
   const before = eventsOf(run).length;
-  jsonOf(await dpmesh(['resume', run, '--no-http', '--json'], { env }));
+  jsonOf(await dpmesh(['resume', run, '--no-http', '--no-report', '--json'], { env }));
   assert.deepEqual(ofType(eventsOf(run).slice(before), 'epoch'), []);
   assert.deepEqual(resultHashes(run), expected);
   assert.deepEqual(readdirSync(state), []);
@@ -130,6 +130,6 @@ test('training continues on a disk that becomes read-only, and the results can b
   const rejected = await dpmesh(['resume', run]);
   assert.equal(rejected.code, 2);
   assert.match(rejected.stderr, /read-only; use --out ELSEWHERE to continue in another directory/);
-  jsonOf(await dpmesh(['resume', run, '--out', other, '--json']));
+  jsonOf(await dpmesh(['resume', run, '--out', other, '--no-report', '--json']));
   assert.deepEqual(resultHashes(other), expected);
 });

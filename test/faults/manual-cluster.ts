@@ -16,7 +16,7 @@ export async function startCluster(
 ) {
   const { bind = 'tcp://127.0.0.1:*', within } = placement;
   const { folder: keys, server, workers } = makeKeys(`${out}-keys`, ['worker']);
-  const common = ['--data', data, '--out', out, '--bind', bind, '--keys', keys];
+  const common = ['--data', data, '--out', out, '--bind', bind, '--keys', keys, '--no-report'];
   const coordinator = spawnDpmesh(['coordinator', ...common, ...flags], { within });
   let over = false;
   void coordinator.ended.then(() => {

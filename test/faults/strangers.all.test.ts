@@ -24,7 +24,7 @@ import { startHostilePeers } from './start-hostile-peers.ts';
 test('a run with hostile peers: none is accepted, few log lines, the same bytes', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 3000);
-  const flags = ['--no-early-stop', '--max-epochs', 150, '--split-merge-every', 3];
+  const flags = ['--no-early-stop', '--max-epochs', 150, '--split-merge-every', 10];
   const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
   const expected = await undisturbedHashes(data, quiet, ...flags);
   const { coordinator, address, serverKey, worker } = await startCluster(data, out, flags);
@@ -54,7 +54,7 @@ const STRANGERS = 400;
 test('idle connections that take all descriptors do not end a run, and checkpoints are written meanwhile', async () => {
   const folder = scratch();
   const { data } = easyData(folder, 'easy', 3000);
-  const flags = ['--no-early-stop', '--max-epochs', 200, '--split-merge-every', 3, '--checkpoint-every', 0];
+  const flags = ['--no-early-stop', '--max-epochs', 100, '--split-merge-every', 3, '--checkpoint-every', 0];
   const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
   const expected = await undisturbedHashes(data, quiet, ...flags);
   const within = ['bash', '-c', `ulimit -n ${LIMIT}; exec "$0" "$@"`];
