@@ -36,6 +36,8 @@ export interface PredictOptions {
   out?: string;
   /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;
+  /** Also say where rows are on the map of the run. */
+  map?: boolean;
   /**
    * Write the paths of the images to this text file, one a line, in the order of the labels. Only where `data` is a folder of
    * images.
@@ -80,6 +82,8 @@ export interface Prediction {
   readonly labels: Int32Array;
   /** Responsibilities, N×K, row-major; null without `soft`. If `soft` is a path, read from that file on first access. */
   readonly responsibilities: Float32Array | null;
+  /** Where each row is on the map of the run, N×2; null without `map`, and of a run of an earlier version. */
+  readonly map: Float32Array | null;
 }
 
 const KINDS: OptionKinds<PredictOptions> = {
@@ -88,6 +92,7 @@ const KINDS: OptionKinds<PredictOptions> = {
   skipBad: 'boolean',
   out: 'output',
   soft: ['boolean', 'output'],
+  map: 'boolean',
   images: 'output',
   clusters: 'number',
   force: 'boolean',
@@ -107,7 +112,7 @@ const KINDS: OptionKinds<PredictOptions> = {
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
   const { run, data, skipBad = false, out, soft = false, images, clusters } = options;
-  const { force = false, log = () => {}, status, signal } = options;
+  const { map = false, force = false, log = () => {}, status, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut, '--images': images };
   const paths = fixedPaths();
@@ -123,18 +128,19 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     assertNotOfRun(run, outputs);
     assertWritable(outputs, force);
     const format = out === undefined ? null : labelFormatOf(out);
+    const isTable = format !== null && format !== '.npy';
     const input = {
       run: folder,
       data: rowsAt,
       soft: soft !== false,
-      details: format !== null && format !== '.npy',
+      ...{ details: isTable, map: map || isTable },
       skipBad,
       log: (line: string) => log(asGiven(line)),
       status: status && ((text: string) => status(asGiven(text))),
       signal,
     };
     const joined = clusters === undefined ? null : cutOfRun(folder, clusters);
-    return label(input, joined, files);
+    return label(input, joined, { ...files, keepsMap: map });
   });
 }
 
@@ -142,7 +148,13 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
 async function label(
   input: PredictInput,
   joined: RunCut | null,
-  { out, softOut, imagesOut, force }: { out?: string; softOut?: string; imagesOut?: string; force: boolean },
+  {
+    out,
+    softOut,
+    imagesOut,
+    keepsMap,
+    force,
+  }: { out?: string; softOut?: string; imagesOut?: string; keepsMap: boolean; force: boolean },
 ): Promise<Prediction> {
   const { soft, details = false, status, signal } = input;
   const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
@@ -160,7 +172,8 @@ async function label(
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
-    const { ids } = predictor;
+    const { ids, hasMap } = predictor;
+    const map = keepsMap && hasMap ? new Float32Array(2 * rows) : null;
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
@@ -169,6 +182,7 @@ async function label(
       if (joined && piece.responsibilities)
         piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
+      if (map) map.set(piece.map!, 2 * piece.start);
       await table?.write(piece);
       const done = piece.start + piece.labels.length;
       status?.(`labelling ${Math.floor((100 * done) / rows)} %`);
@@ -176,7 +190,7 @@ async function label(
     await table?.complete();
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
-    return withArrays({ rows, outliers, k, ids: joined ? null : ids, images }, arrays);
+    return withArrays({ rows, outliers, k, ids: joined ? null : ids, images }, { ...arrays, map: () => map });
   } catch (error) {
     for (const { abort } of sinks) abort();
     throw signal?.aborted ? new AbortError('predict was stopped', { cause: signal.reason }) : error;

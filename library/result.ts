@@ -4,10 +4,11 @@ import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
 import { readRowColumn } from '../data/saved/row-files.ts';
-import { CONFIDENCES, DISTANCES, PARTS_INDEX } from '../data/saved/row-parts.ts';
+import { CONFIDENCES, DISTANCES, MAP, PARTS_INDEX } from '../data/saved/row-parts.ts';
 import {
   type FileHashes,
   readRunLabels,
+  readRunMap,
   readRunResponsibilities,
   recordedHashes,
   runFiles,
@@ -35,6 +36,8 @@ export interface RunResult {
   readonly confidences: Float32Array;
   /** The Mahalanobis distance of each row from the centre of its cluster, N. Read from `distances.npy` on first access. */
   readonly distances: Float32Array;
+  /** Where each row is on the map, N×2, row-major; null of a run of an earlier version. Read from `map.npy` on first access. */
+  readonly map: Float32Array | null;
   /** What each cluster is, by its number. Read from `clusters.json` on first access. */
   readonly clusters: readonly ClusterDescription[];
   /** Of an update, the ids of clusters, what became of them, and drift; null of another run. Read from `lineage.json` on first access. */
@@ -139,6 +142,10 @@ export function resultOf(
     },
     confidences: () => rowColumn(CONFIDENCES),
     distances: () => rowColumn(DISTANCES),
+    map() {
+      own().assertIntact(MAP);
+      return readRunMap(path, rows);
+    },
     update: () => readUpdateSummary(own()),
     clusters() {
       const saved = readSavedClusters(own());

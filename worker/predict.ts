@@ -23,8 +23,10 @@ export interface PredictInput {
   data: string | Source;
   /** Responsibilities too. */
   soft: boolean;
-  /** How sure the labels are, and how far rows lie from the centres. */
+  /** How sure the labels are, and how far rows lie from the centres; and where they are on the map. */
   details?: boolean;
+  /** Where rows are on the map. */
+  map?: boolean;
   /** So many of the first clusters may have rows, which others then never get; all by default. */
   units?: number;
   /** Images that cannot be decoded are left out. */
@@ -81,9 +83,10 @@ export async function loadLabeller(
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
      * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
-     * row; with `details` these, and distances from the centres of the rows' clusters, unless an earlier version trained the run.
+     * row; with `details` these, and distances from the centres of the rows' clusters, unless an earlier version trained the run. `placed`: also where
+     * rows are on the map.
      */
-    async label(raw: Float32Array, soft: boolean) {
+    async label(raw: Float32Array, soft: boolean, placed = true) {
       const codes = encoding ? await encodeRows(backend, encoding, encoder!.input, raw) : raw;
       const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
       const outputs = clusterOutputs(backend, layers, byMixture, scaled);
@@ -94,7 +97,7 @@ export async function loadLabeller(
       for (const [i, label] of responsibilities ? labels.entries() : [])
         if (Number.isNaN(responsibilities![i * k]))
           responsibilities!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
-      const places = map && (await map.place(scaled));
+      const places = map && placed ? await map.place(scaled) : null;
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
       const distance = measured && distancesFrom(measured.centres, rows, labels);
       return { labels, responsibilities, outliers, distance, map: places };
@@ -113,7 +116,18 @@ export type Labelled = RowLabels & { start: number };
 
 /** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
 export async function openPredictor(input: PredictInput) {
-  const { run, data, soft, details = false, units, skipBad = false, log, status, signal } = input;
+  const {
+    run,
+    data,
+    soft,
+    details = false,
+    map = details,
+    units,
+    skipBad = false,
+    log,
+    status,
+    signal,
+  } = input;
   const trained = readTrainedModel(run);
   const { transform, names, table, moments } = trained;
   const name = typeof data === 'string' ? data : 'data';
@@ -122,7 +136,7 @@ export async function openPredictor(input: PredictInput) {
   try {
     const largest = largestOf(trained);
     const { k, quantiles, hasMap, label, close } = await loadLabeller(trained, {
-      ...{ details, map: details, units, log },
+      ...{ details, map, units, log },
     });
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
       start: from,

@@ -6,7 +6,16 @@ import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { decode, type NumericArray, parseDtype } from '../arrays/dtype.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../npy.ts';
-import { LABELS, PARTS, PARTS_INDEX, type PartsIndex, partName, partsIndex } from './row-parts.ts';
+import {
+  LABELS,
+  MAP,
+  PARTS,
+  PARTS_INDEX,
+  type PartsIndex,
+  partName,
+  partsIndex,
+  rowShape,
+} from './row-parts.ts';
 
 /**
  * The result files of a run, read with distrust: they may be damaged, and the run directory may come from elsewhere. So only
@@ -164,11 +173,11 @@ function filesOf(
     return [{ from: 0, to: rows, file: name }];
   return readPartsIndex(run, rows).parts.map(({ from, to, ...columns }) => {
     const file = join(PARTS, partName(name, from, to));
-    return { from, to, file, hash: columns[name.replace('.npy', '') as 'labels'].sha256 };
+    return { from, to, file, hash: columns[name.replace('.npy', '') as 'labels']?.sha256 };
   });
 }
 
-/** Opens a column of a run. UserError unless it has an element of this type for each of these rows. */
+/** Opens a column of a run. UserError unless it has an element of this type for each of these rows, or as many as `rowShape` says. */
 export function openRows(
   run: string,
   name: string,
@@ -176,8 +185,10 @@ export function openRows(
   rows: number,
   files = filesOf(run, name, rows),
 ): RowReader {
-  const open = (path: string, length: number) =>
-    openOfRun(path, descr, (shape) => String(shape) === String(length), tuple([length]), run);
+  const open = (path: string, length: number) => {
+    const expected = rowShape(name, length);
+    return openOfRun(path, descr, (shape) => String(shape) === String(expected), tuple(expected), run);
+  };
   /** The part that was read last: rows are mostly asked for in their order. */
   let last: { from: number; to: number; file: ArrayFile } | null = null;
   const close = () => {
@@ -195,7 +206,7 @@ export function openRows(
   return {
     close,
     read(start, count) {
-      const size = parseDtype(descr).size;
+      const size = parseDtype(descr).size * (rowShape(name, 1)[1] ?? 1);
       const bytes = new Uint8Array(count * size);
       for (let done = 0; done < count; ) {
         const { from, to, file } = partOf(start + done);
@@ -245,6 +256,13 @@ export function readRunResponsibilities(path: string, rows: number, k: number): 
   closeSync(openOfRun(path, '<f4', fits, `(${rows}, K) with K ≥ ${k}`).fd);
   return readNpy(path, { within: dirname(path) }).data as Float32Array;
 }
+
+/** Where rows are on the map, two numbers each; null where a run of an earlier version has no map. UserError unless it has all of these rows. */
+export const readRunMap = (run: string, rows: number): Float32Array | null =>
+  existsSync(join(run, MAP)) ||
+  (existsSync(join(run, PARTS_INDEX)) && readPartsIndex(run, rows).parts[0]?.map)
+    ? (readRows(run, MAP, '<f4', rows) as Float32Array)
+    : null;
 
 /** All labels of a run. UserError unless there is one for each of these rows. */
 export const readRunLabels = (run: string, rows: number): Int32Array =>

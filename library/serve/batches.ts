@@ -32,8 +32,8 @@ export function createBatches(
     isRowwise,
     labelled,
   }: {
-    /** What is said of rows, of which nothing is used afterwards. */
-    label(values: Float32Array): Promise<Columns>;
+    /** What is said of rows, of which nothing is used afterwards; of outputs that take time only those that are `asked` for. */
+    label(values: Float32Array, asked: ReadonlySet<string>): Promise<Columns>;
     /** Rows of several requests may be labelled at once, with the same bits. */
     isRowwise: boolean;
     /** Called after each batch. */
@@ -69,7 +69,8 @@ export function createBatches(
     const values = new Float32Array(rows * columns);
     for (const { one, from, count, at } of parts)
       values.set(one.values.subarray(from * columns, (from + count) * columns), at * columns);
-    const found = await label(values);
+    const asked = new Set(parts.flatMap(({ one }) => Object.keys(one.outputs)));
+    const found = await label(values, asked);
     labelled(rows, found);
     for (const { one, from, count, at } of parts) {
       for (const [name, out] of Object.entries(one.outputs)) {

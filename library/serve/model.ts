@@ -1,11 +1,14 @@
 import { oneLine } from '../../base/text.ts';
 import { takeLogarithms } from '../../data/logarithm.ts';
+import { MAP_COLUMNS } from '../../data/saved/label-table.ts';
 import { columnsOf, largestOf, readTrainedModel } from '../../data/saved/trained-model.ts';
 import { columnCalled, formatNumber } from '../../data/value-range.ts';
 import { loadLabeller } from '../../worker/predict.ts';
 import { predictedColumns } from '../predicted-columns.ts';
 import { type Columns, createBatches } from './batches.ts';
 import { type InferRequest, OUTPUTS, type OutputName, refusal, type Signature } from './protocol.ts';
+
+const isOfMap = (output: OutputName) => MAP_COLUMNS.some((name) => name === output);
 
 /** A run's model in memory, and the requests that it answers. */
 export type Model = Awaited<ReturnType<typeof loadModel>>;
@@ -17,23 +20,27 @@ export async function loadModel(
 ) {
   const trained = readTrainedModel(run);
   const { ids, isGaussian, logged, names, transform } = trained;
-  const labeller = await loadLabeller(trained, { details: true, log });
-  const { k, quantiles } = labeller;
+  const labeller = await loadLabeller(trained, { details: true, map: true, log });
+  const { k, quantiles, hasMap } = labeller;
   const largest = largestOf(trained);
   const gaussian = isGaussian ? transform.dim : null;
-  const described = predictedColumns({ quantiles, outliers: null, gaussian, ids });
+  const described = predictedColumns({ quantiles, outliers: null, gaussian, ids, hasMap });
   const columns = columnsOf(trained);
   const signature: Signature = {
     ...{ columns, k },
     outputs: (Object.keys(OUTPUTS) as OutputName[]).filter(
-      (name) => quantiles || !['distance', 'outlier_score'].includes(name),
+      (name) => (quantiles || !['distance', 'outlier_score'].includes(name)) && (hasMap || !isOfMap(name)),
     ),
   };
   const batches = createBatches(columns, {
     isRowwise: labeller.isRowwise,
     labelled,
-    async label(values) {
-      const found = await labeller.label(values, true);
+    async label(values, asked) {
+      const found = await labeller.label(
+        values,
+        true,
+        MAP_COLUMNS.some((name) => asked.has(name)),
+      );
       const { cluster: label, ...own } = described.of(found);
       return { label, ...own, probabilities: found.responsibilities! };
     },

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { decode, parseDtype } from '../../data/arrays/dtype.ts';
+import { MAP_COLUMNS } from '../../data/saved/label-table.ts';
 
 /** Requests and responses of the Open Inference Protocol, version 2, with binary data: pure functions of their bytes. */
 
@@ -27,7 +28,11 @@ export const OUTPUTS = {
   outlier_score: { datatype: 'FP64', array: Float64Array, bytes: 8 },
   distance: { datatype: 'FP32', array: Float32Array, bytes: 4 },
   probabilities: { datatype: 'FP32', array: Float32Array, bytes: 4 },
+  map_x: { datatype: 'FP32', array: Float32Array, bytes: 4 },
+  map_y: { datatype: 'FP32', array: Float32Array, bytes: 4 },
 } as const;
+/** Those that take time or room, and are given only where they are asked for. */
+const ONLY_ASKED: readonly OutputName[] = ['probabilities', ...MAP_COLUMNS];
 export type OutputName = keyof typeof OUTPUTS;
 export type OutputArray = Int32Array | Float32Array | Float64Array;
 
@@ -64,7 +69,7 @@ export interface Signature {
   columns: number;
   /** K. */
   k: number;
-  /** In the order in which they are given where none is asked for; the last, `probabilities`, is left out then. */
+  /** In the order in which they are given where none is asked for. */
   outputs: readonly OutputName[];
 }
 
@@ -107,7 +112,7 @@ export async function readRequest(
     binary: one.parameters?.binary_data ?? parameters?.binary_data_output ?? false,
   }));
   const usual = signature.outputs
-    .filter((output) => output !== 'probabilities')
+    .filter((output) => !ONLY_ASKED.includes(output))
     .map((output) => ({ name: output, binary: parameters?.binary_data_output ?? false }));
   const wanted = asked ?? usual;
   assertAnswerable(rows, wanted, signature);

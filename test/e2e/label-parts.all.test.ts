@@ -123,6 +123,7 @@ describe('labels in parts', () => {
     const { result } = await openRun(parts);
     assert.deepEqual(result!.labels, labelsOf(whole).data);
     assert.deepEqual(result!.distances, readNpy(join(whole, 'distances.npy')).data);
+    assert.deepEqual(result!.map, readNpy(join(whole, 'map.npy')).data);
     assert.match(readFileSync(join(parts, 'report/report.html'), 'utf8'), /<svg/);
   });
 

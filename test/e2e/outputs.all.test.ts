@@ -216,6 +216,7 @@ describe('a table with names and texts', () => {
     const { result } = await openRun(run);
     assert.deepEqual(result!.clusters, clusters);
     assert.deepEqual(result!.distances, readNpy(join(run, 'distances.npy')).data);
+    assert.deepEqual(result!.map, readNpy(join(run, 'map.npy')).data);
     assert.deepEqual(result!.confidences, readNpy(join(run, 'confidences.npy')).data);
   });
 });

@@ -99,7 +99,7 @@ async function asked(url: string, values: ArrayLike<number>, columns = D, more =
   );
 }
 
-const ALL = ['label', 'confidence', 'outlier_score', 'distance', 'probabilities'];
+const ALL = ['label', 'confidence', 'outlier_score', 'distance', 'probabilities', 'map_x', 'map_y'];
 const everything = { outputs: ALL.map((name) => ({ name })) };
 
 describe('labels', () => {
@@ -119,8 +119,20 @@ describe('labels', () => {
         lines.map((line) => Number(line.split(',')[column])),
       );
       const data = { values: easy.rows, columns: D };
-      const { labels, responsibilities } = await predict({ run: path(name), data, soft: true });
+      const { labels, responsibilities, map } = await predict({
+        run: path(name),
+        data,
+        soft: true,
+        map: true,
+      });
       assert.deepEqual(found.label, Array.from(labels));
+      const places = own('map.npy');
+      assert.deepEqual(Array.from(map!), places);
+      for (const [i, axis] of ['map_x', 'map_y'].entries())
+        assert.deepEqual(
+          found[axis],
+          places.filter((_, at) => at % 2 === i),
+        );
       assert.deepEqual(found.probabilities, Array.from(responsibilities!));
     }
   });

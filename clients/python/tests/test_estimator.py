@@ -71,6 +71,19 @@ class Updated(unittest.TestCase):
                 again.update(X[:100] + np.float32(0.01))
 
 
+    def test_words_need_the_texts_of_new_rows(self) -> None:
+        new = X[:60] + np.float32(0.01)
+        with tempfile.TemporaryDirectory() as folder:
+            texts = Path(folder, "texts.txt")
+            texts.write_text("wine and cheese\n" * len(X))
+            model = DPMesh(**QUICK, texts=str(texts)).fit(X)
+            with self.assertRaisesRegex(ValueError, "pass those of the new rows with"):
+                model.update(new)
+            texts.write_text("wine and bread\n" * len(new))
+            model.update(new, texts=str(texts))
+            self.assertIn("bread", {word["word"] for cluster in model.clusters_ for word in cluster["words"]})
+
+
 class Fitted(unittest.TestCase):
     model: DPMesh
 
@@ -87,6 +100,8 @@ class Fitted(unittest.TestCase):
         self.assertFalse(hasattr(model, "feature_names_in_"))
         self.assertFalse(model.outliers_.any())
         self.assertTrue((model.copies_ == -1).all())
+        self.assertEqual((model.map_.shape, model.map_.dtype), ((len(X), 2), np.float32))
+        self.assertTrue(np.isfinite(model.map_).all())
         means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]
         np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-5)
 

@@ -29,7 +29,7 @@ def train_arguments(options: Options, data: Input, out: Path, folder: Path) -> l
 
 
 def update_arguments(
-    options: Options, data: Input, run: Path, out: Path | None, half_life: float | None
+    options: Options, data: Input, run: Path, out: Path | None, half_life: float | None, texts: str | None
 ) -> list[str]:
     """The arguments that take `data` into a run."""
     if options.bind is not None:
@@ -39,6 +39,8 @@ def update_arguments(
         arguments.append(f"--out={out}")
     if half_life is not None:
         arguments.append(f"--half-life={half_life}")
+    if texts is not None:
+        arguments.append(f"--texts={texts}")
     return [*arguments, *_run_arguments(options, but=("out", "force"))]
 
 

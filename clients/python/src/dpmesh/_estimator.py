@@ -64,6 +64,8 @@ class DPMesh(Parameters, Options):
         Rows so far from all others that they were set apart. They are labelled, but were not trained on.
     copies_ : ndarray of int32, shape (n_samples,)
         The first row of the group of near copies that a row is in, with which it is one row of the graph; -1 for rows without copies.
+    map_ : ndarray of float32, shape (n_samples, 2), or None
+        Where each row is on the map of the report; None for a run of an earlier version.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
         How much of each row belongs to each cluster; only with ``soft=True``.
     n_features_in_ : int
@@ -111,18 +113,19 @@ class DPMesh(Parameters, Options):
         labels: NDArray[np.int32] = self.fit(X).labels_
         return labels
 
-    def update(self, X: Any, *, half_life: float | None = None) -> Self:
+    def update(self, X: Any, *, half_life: float | None = None, texts: str | None = None) -> Self:
         """Takes the new rows `X` into the fitted run: clusters go on, and keep their labels; new ones get new labels.
 
         ``labels_`` and what else is said of rows are those of `X`. With `half_life`, rows count half once so many have come after
-        them. The run of an estimator with ``out`` stays, and the new one lies beside it, in ``out``-2, -3 and so on.
+        them. `texts`: a file with the texts of `X`, which an estimator with the parameter ``texts`` needs. The run of one with ``out`` stays, and the new one lies beside it, in ``out``-2, -3 and so on.
         """
         before = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
             data = self._new_rows(X, folder)
             run = SavedRun() if before.is_temporary else None
-            arguments = update_arguments(self, data, before.path, None if run is None else run.path, half_life)
+            out = None if run is None else run.path
+            arguments = update_arguments(self, data, before.path, out, half_life, texts)
             result = self._followed(arguments, folder, before.path)
             self._keep(data, run or SavedRun(result["out"]), result)
         return self
@@ -280,6 +283,9 @@ class DPMesh(Parameters, Options):
             label: cluster.get("name", f"cluster {label}") for label, cluster in zip(labels, self.clusters_, strict=True)
         }
         self.probabilities_: NDArray[np.float32] = run.rows("confidences.npy", np.nan)
+        self.map_: NDArray[np.float32] | None = (
+            run.rows("map.npy", np.nan) if (run.path / "map.npy").exists() else None
+        )
         has_outliers = (run.path / "outliers.npy").exists()
         self.outliers_: NDArray[np.bool_] = (
             run.rows("outliers.npy", False) if has_outliers else np.zeros(len(self.labels_), bool)
