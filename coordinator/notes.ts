@@ -387,7 +387,7 @@ function nearCopies({ sampled, graph }: Outcome): string[] {
   const { of } = graph.copies;
   const others = of.filter((first, row) => first !== row);
   return [
-    `${count(others.length)} of the ${count(sampled)} rows in the sample are near copies of ${count(new Set(others).size)} others, with which they are one row of the graph: copies.npy says which; if they are not copies, use --keep-copies`,
+    `${count(others.length)} of the ${count(sampled)} rows in the sample are near copies of ${count(new Set(others).size)} others and count as one row with these (copies.npy lists them); to count each, use --keep-copies`,
   ];
 }
 

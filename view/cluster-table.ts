@@ -77,8 +77,8 @@ export const legend = ({ counted, isUpdate }: Pick<ClusterTable, 'counted' | 'is
   [
     `Rows: ${!counted ? 'soft counts in the training sample' : isUpdate ? 'all rows so far, by the sample' : 'all rows of the data, by their label'}.`,
     'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
-    'Nearest: the cluster with the smallest separation, and that: the distance between the centres divided by the sum of both standard deviations in that direction.',
-    'Split: log Hastings ratio of the last proposal to split it, or what it gains with the graph likelihood; above 0 it is accepted.',
+    'Nearest: the least separated cluster, and the distance between both centres in sums of their standard deviations that way; below 1 the two hardly differ.',
+    'Split: what speaks for splitting it in two (a log Hastings ratio, or what the graph likelihood gains); above 0 it would be split.',
   ].join(' ');
 
 /** What the page adds to a row. */

@@ -147,7 +147,7 @@ export function shownJoins(tree: Dendrogram): string {
 export function treeLegend(tree: MergeTree): string {
   const shown = shownJoins(tree);
   return [
-    'On the right, clusters and their rows; at the last joins stands how many clusters they leave.',
+    'On the right, clusters and their rows; the numbers at the last joins are how many clusters each leaves.',
     ...(shown ? [`Shown are ${shown}; in brackets, the clusters of a group.`] : []),
     `Axis: ${tree.measure}.`,
     'dpmesh cut writes the labels of fewer clusters.',

@@ -71,7 +71,7 @@ export const scoreLegend = ({ nmi, silhouette }: Summary): string =>
     nmi !== null &&
       'NMI, ARI and ACC: agreement with the true classes; 1 is the same, near 0 is chance (of ACC, the share of the largest class).',
     silhouette !== null &&
-      'Silhouette: how much nearer rows are to their own cluster than to the next, from −1 to 1; above 0.5 clusters stand well apart, near 0 they touch, as those of embeddings of many columns mostly do.',
+      'Silhouette: how much nearer rows are to their own cluster than to the next, from −1 to 1. Above 0.5 clusters are well apart; near 0 they touch, which is usual for embeddings of many columns.',
     'Loss: of the clustering net, by default near 0 once it has learned the clusters.',
   ]
     .filter(Boolean)

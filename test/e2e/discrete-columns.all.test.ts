@@ -155,7 +155,7 @@ test('cells with one value in few rows are unknown ones, filled in the same way 
   assert.equal(jsonOf(ended).k, 4);
   const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
   assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
-  assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* taken for unknown/);
+  assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* treated as unknown/);
   await assertSameLabels(data, one);
   refused(
     await dpmesh(['export', one, '--onnx', path('imputed.onnx')]),

@@ -85,7 +85,7 @@ export function fillOf(
   if (atoms.length > MOST_NAMED) said.push(`${atoms.length - MOST_NAMED} more columns have such a value`);
   return {
     fill: isEnough ? { ...which, donors } : null,
-    why: `${said.join(', ')}: ${isEnough ? 'such cells are taken for unknown, as where a missing value was imputed, and get what rows like theirs have' : 'where a missing value was imputed, such rows may become clusters of their own'}`,
+    why: `${said.join(', ')}: ${isEnough ? 'such cells look like missing values that were filled in, so they are treated as unknown and take their values from similar rows' : 'where a missing value was imputed, such rows may become clusters of their own'}`,
   };
 }
 
