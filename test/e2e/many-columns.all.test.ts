@@ -340,7 +340,7 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
     assert.equal(k, K);
     assert.match(
       notes[0],
-      /^1,200 of the 2,400 rows in the sample are near copies of 240 others, .* copies\.npy says which; .*--keep-copies$/,
+      /^1,200 of the 2,400 rows in the sample are near copies of 240 others .* \(copies\.npy lists them\); .*--keep-copies$/,
     );
     const found = readNpy(join(path('near'), 'copies.npy')).data;
     const expected = times(rows.length, (row) => {
