@@ -119,7 +119,7 @@ describe('notes on a result', () => {
     const copies = { of: Int32Array.of(0, 0, 2, 0, 4, 4), starts: Int32Array.of(0, 6) };
     says(
       { graph: { stability: 0.8, copies }, sampled: 6000 },
-      /^3 of the 6,000 rows in the sample are near copies of 2 others .* copies\.npy .* --keep-copies$/,
+      /^3 of the 6,000 rows in the sample are near copies of 2 others .*copies\.npy .* --keep-copies$/,
     );
     says({ graph: { stability: 0.8, copies: null } });
   });
