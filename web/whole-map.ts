@@ -58,7 +58,8 @@ export function wholeMap(
   let isRequested = false;
 
   const size = () => [box.clientWidth, box.clientHeight] as const;
-  const selection = selectionPanel(source, () => request());
+  const data = source.data();
+  const selection = selectionPanel(source, data, () => request());
   const found = foundRows(source, () => request());
   const colours = mapColours(source, (shading) => {
     store.shadeBy(shading);
@@ -293,10 +294,10 @@ export function wholeMap(
     if (hasTexts) found.search(search.value.trim());
     paint();
   };
-  void source.data().then((data) => {
-    if (!data) return;
-    hasTexts = data.hasTexts;
-    colours.offer(data.columns);
+  void data.then((known) => {
+    if (!known) return;
+    hasTexts = known.hasTexts;
+    colours.offer(known.columns);
     if (hasTexts) search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
   });
   highlight.onChange(paint);
