@@ -172,6 +172,32 @@ function overlapUntil(a: PlacedLabel, b: PlacedLabel, from: number): number {
   return until > Math.max(from, Math.min(one, other)) ? until : 0;
 }
 
+/**
+ * Where labels stand on a screen of this size, their upper left corners: those whose place is on it, wholly inside. One that had to be moved
+ * for that gives way to more important ones, and the others to it. `labels`: with their places in pixels, the most important first. Null: not shown.
+ */
+export function insideLabels(
+  labels: readonly (Box & { dy: number })[],
+  { width, height }: { width: number; height: number },
+): ([left: number, top: number] | null)[] {
+  const shown: Box[] = [];
+  const moved: Box[] = [];
+  const within = (at: number, half: number, most: number) => Math.min(most - half, Math.max(half, at));
+  return labels.map((label) => {
+    if (label.x < 0 || label.y < 0 || label.x > width || label.y > height) return null;
+    const [x, y] = [
+      within(label.x, label.width / 2, width),
+      within(label.y + label.dy, label.height / 2, height),
+    ];
+    const box = { ...label, x, y };
+    const isMoved = x !== label.x || y !== label.y + label.dy;
+    if ((isMoved ? shown : moved).some((other) => overlap(box, other))) return null;
+    shown.push(box);
+    if (isMoved) moved.push(box);
+    return [x - label.width / 2, y - label.height / 2];
+  });
+}
+
 /** Where a label of a picture stands: its middle, in pixels; `isAside`: not at its place, to which an arrow leads. */
 export interface StandingLabel {
   readonly x: number;

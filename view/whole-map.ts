@@ -26,6 +26,31 @@ export interface FoundRows {
   rows: string;
 }
 
+/** `GET /api/map/telling?rows=…`: what sets rows apart from all others. */
+export interface Telling {
+  /** Words of their texts, the most telling first; null: they have none. */
+  words: string[] | null;
+  /** Such as `high income, low age`; null: none. */
+  columns: string | null;
+}
+
+/** Rows that stand for a selection. */
+export const MOST_SELECTED = 2000;
+const BASE = 36;
+
+/** Ascending numbers of rows, short enough for an address: each by how much it is more than the one before. */
+export const selectedText = (rows: readonly number[]): string =>
+  rows.map((row, i) => (row - (rows[i - 1] ?? 0)).toString(BASE)).join('.');
+
+/** The rows in such a text; null: it is none of rows below `all`, or has too many. */
+export function selectedRows(text: unknown, all: number): number[] | null {
+  if (typeof text !== 'string' || !/^[\da-z]{1,7}(\.[\da-z]{1,7})*$/.test(text)) return null;
+  let last = 0;
+  const rows = text.split('.').map((gap) => (last += Number.parseInt(gap, BASE)));
+  const areAscending = rows.every((row, i) => i === 0 || row > rows[i - 1]);
+  return rows.length <= MOST_SELECTED && areAscending && last < all ? rows : null;
+}
+
 /** The map in a file: a sample of the rows as one tile (`RECORD` of model/map-tiles.ts), and the density, in base64. */
 export interface PackedMap extends WholeMap {
   sample: string;

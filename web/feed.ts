@@ -3,7 +3,13 @@ import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
 import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
-import type { MapData, PackedMap, WholeMap } from '../view/whole-map.ts';
+import {
+  type MapData,
+  type PackedMap,
+  selectedText,
+  type Telling,
+  type WholeMap,
+} from '../view/whole-map.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import type { MapSource } from './map-tiles.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
@@ -91,6 +97,7 @@ function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
     data: async () => null,
     legend: async () => null,
     shades: async () => null,
+    telling: async () => null,
     search: async () => null,
   };
 }
@@ -202,6 +209,7 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     data: () => fetched<MapData>('api/map/data'),
     legend: (column) => fetched<Legend>(`api/map/legend?column=${column}`),
     shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
+    telling: (rows) => fetched<Telling>(`api/map/telling?rows=${selectedText(rows)}`),
     async search(words, signal) {
       const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
       return answer.ok ? answer.json() : null;

@@ -1,5 +1,5 @@
 import { type Legend, MISSING_SHADE } from '../model/shades.ts';
-import type { FoundRows, MapData, WholeMap } from '../view/whole-map.ts';
+import type { FoundRows, MapData, Telling, WholeMap } from '../view/whole-map.ts';
 import type { PointPainter } from './gl-points.ts';
 
 /** From where the page has the map of all rows: tile by tile from a server, or a sample that is in the file. Null: it cannot be had. */
@@ -13,6 +13,8 @@ export interface MapSource {
   /** What the shades of a column stand for, and those of a tile; null: they cannot be had. */
   legend(column: number): Promise<Legend | null>;
   shades(column: number, tile: number): Promise<Uint8Array | null>;
+  /** What sets these rows, ascending, apart from all others; null: it cannot be told. */
+  telling(rows: readonly number[]): Promise<Telling | null>;
   /** Rows with these words in their texts; null: they could not be looked for. Rejects once `signal` aborts. */
   search(words: string, signal: AbortSignal): Promise<FoundRows | null>;
 }

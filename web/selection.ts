@@ -1,7 +1,9 @@
 import { RECORD, readRecord } from '../model/map-tiles.ts';
+import { priority } from '../model/random.ts';
 import { type Frame, isInside, type Point, tilesAround } from '../view/map-view.ts';
 import { swatch } from '../view/palette.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
+import { type MapData, MOST_SELECTED } from '../view/whole-map.ts';
 import { cssColour } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { MapSource } from './map-tiles.ts';
@@ -14,8 +16,30 @@ const [MOST_SAVED, LEAST_STEP] = [2_000_000, 1e-6];
 /** Clusters in the table. */
 const MOST_LISTED = 20;
 
-/** `changed`: the line is to be drawn again. */
-export function selectionPanel(source: MapSource, changed: () => void) {
+/** A random sample of the rows that are added, the same for the same rows. */
+function rowSample() {
+  const priorityOf = priority(0n);
+  let kept: { row: number; at: number }[] = [];
+  let below = 1;
+  const cut = () => {
+    kept = kept.sort((a, b) => a.at - b.at).slice(0, MOST_SELECTED);
+    if (kept.length === MOST_SELECTED) below = kept.at(-1)!.at;
+  };
+  return {
+    add(row: number): void {
+      const at = priorityOf(row);
+      if (at < below && kept.push({ row, at }) === 2 * MOST_SELECTED) cut();
+    },
+    /** Ascending. */
+    rows(): number[] {
+      cut();
+      return kept.map(({ row }) => row).sort((a, b) => a - b);
+    },
+  };
+}
+
+/** `data`: what the server knows of rows; `changed`: the line is to be drawn again. */
+export function selectionPanel(source: MapSource, data: Promise<MapData | null>, changed: () => void) {
   const { index, clusters } = source.about;
   const [button, panel] = [byId<HTMLButtonElement>('whole-select'), byId('whole-selected')];
   let isOn = false;
@@ -52,7 +76,9 @@ export function selectionPanel(source: MapSource, changed: () => void) {
     const own = ++current;
     saved = [];
     panel.hidden = false;
+    setHtml(byId('whole-telling'), '');
     const counts = new Float64Array(clusters.length);
+    const sample = rowSample();
     let all = 0;
     const { x: left, y: bottom, side } = index.box;
     const numbers = tilesAround(index, line);
@@ -70,6 +96,7 @@ export function selectionPanel(source: MapSource, changed: () => void) {
         if (!isInside(line, x, y)) continue;
         all++;
         counts[row.cluster]++;
+        sample.add(row.row);
         if (all > MOST_SAVED) continue;
         const { label, name } = clusters[row.cluster];
         const scores = [row.confidence, row.outlier].map((score) => Number(score.toFixed(3)));
@@ -91,6 +118,20 @@ export function selectionPanel(source: MapSource, changed: () => void) {
     const more =
       found.length > MOST_LISTED ? `<tr><th scope="row">${found.length - MOST_LISTED} others</th></tr>` : '';
     setHtml(byId('whole-counts'), lines.join('') + more);
+    if (all) await tellApart(sample.rows(), own);
+  }
+
+  /** Words and columns that set these rows apart, where the server knows them. Texts are those of users. */
+  async function tellApart(rows: number[], own: number) {
+    const told = (await data) && (await source.telling(rows).catch(() => null));
+    if (own !== current || !told) return;
+    const list = (title: string, texts: readonly string[]) =>
+      texts.length ? [`${title}: ${texts.map((text) => `<bdi>${escaped(text)}</bdi>`).join(', ')}`] : [];
+    const parts = [
+      ...list('Words', told.words ?? []),
+      ...list('Columns', told.columns ? [told.columns] : []),
+    ];
+    setHtml(byId('whole-telling'), parts.join(' · ') || 'No word or column sets them apart');
   }
 
   function close() {

@@ -1,6 +1,6 @@
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
 import { type ClusterDetails, nameOf, rowText, wordsText } from '../view/cluster-details.ts';
-import { type PlacedLabel, placeLabels } from '../view/map-labels.ts';
+import { insideLabels, type PlacedLabel, placeLabels } from '../view/map-labels.ts';
 import { labelSize } from '../view/map-picture.ts';
 import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map-view.ts';
 import type { ModelView } from '../view/model-view.ts';
@@ -58,7 +58,8 @@ export function wholeMap(
   let isRequested = false;
 
   const size = () => [box.clientWidth, box.clientHeight] as const;
-  const selection = selectionPanel(source, () => request());
+  const data = source.data();
+  const selection = selectionPanel(source, data, () => request());
   const found = foundRows(source, () => request());
   const colours = mapColours(source, (shading) => {
     store.shadeBy(shading);
@@ -146,7 +147,7 @@ export function wholeMap(
       },
       cssRgb('soft'),
     );
-    drawLabels(part);
+    drawLabels();
     fitCanvas(above.canvas, width, height);
     above.setTransform(ratio, 0, 0, ratio, 0, 0);
     above.clearRect(0, 0, width, height);
@@ -166,16 +167,18 @@ export function wholeMap(
     };
   }
 
-  function drawLabels([left, bottom, right, top]: readonly number[]) {
-    const { side } = frame;
-    for (const { label, span } of spans) {
-      const { x, y, dy, width, height, from } = label;
-      const [w, h] = [width / side, height / side];
-      const isShown = side >= from && x + w > left && x - w < right && y + h > bottom && y - h < top;
-      span.hidden = !isShown;
-      if (!isShown) continue;
-      const [px, py] = [x * side + frame.left - width / 2, frame.bottom - y * side + dy - height / 2];
-      span.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px)`;
+  function drawLabels() {
+    const { side, left, bottom } = frame;
+    const due = spans.filter(({ label }) => side >= label.from);
+    const places = insideLabels(
+      due.map(({ label }) => ({ ...label, x: label.x * side + left, y: bottom - label.y * side })),
+      frame,
+    );
+    const corners = new Map(due.map(({ span }, i) => [span, places[i]]));
+    for (const { span } of spans) {
+      const place = corners.get(span);
+      span.hidden = !place;
+      if (place) span.style.transform = `translate(${Math.round(place[0])}px, ${Math.round(place[1])}px)`;
     }
   }
 
@@ -293,10 +296,10 @@ export function wholeMap(
     if (hasTexts) found.search(search.value.trim());
     paint();
   };
-  void source.data().then((data) => {
-    if (!data) return;
-    hasTexts = data.hasTexts;
-    colours.offer(data.columns);
+  void data.then((known) => {
+    if (!known) return;
+    hasTexts = known.hasTexts;
+    colours.offer(known.columns);
     if (hasTexts) search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
   });
   highlight.onChange(paint);

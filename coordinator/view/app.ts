@@ -52,7 +52,7 @@ function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   addPages(app, page);
   addRows(app, data.source, data.texts);
   addMap(app, map);
-  addMapRows(app, map, data);
+  addMapRows(app, map, data, viewed.run.config);
   addStream(app, stream);
 }
 

@@ -1,19 +1,32 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { AT, RECORD } from '../../model/map-tiles.ts';
-import type { FoundRows, MapData } from '../../view/whole-map.ts';
+import {
+  type FoundRows,
+  type MapData,
+  MOST_SELECTED,
+  selectedRows,
+  type Telling,
+} from '../../view/whole-map.ts';
+import type { RunConfig } from '../config.ts';
 import type { FoundMap } from '../monitor/whole-map.ts';
 import type { RowData } from './row-data.ts';
+import { rowsOfAll, tellingColumns, tellingWords } from './selected.ts';
 import { type Shaded, shadeStore, shadesOf } from './shades.ts';
 
-/** What the page asks about rows of the map that only the data know: what they have in a column, and which have some words. */
+/** What the page asks about rows of the map that only the data know: what they have in a column, which have some words, and what sets some apart. */
 
 /** Rows that a search finds, and characters that it takes. */
 const [MOST_FOUND, MOST_SOUGHT] = [20_000, 200];
 /** Columns that a page offers. */
 const MOST_COLUMNS = 2000;
 
-export function addMapRows(app: FastifyInstance, map: () => Promise<FoundMap | null>, data: RowData): void {
+export function addMapRows(
+  app: FastifyInstance,
+  map: () => Promise<FoundMap | null>,
+  data: RowData,
+  config: Pick<RunConfig, 'bm25Weighting' | 'reduceFrequentWords' | 'seed'>,
+): void {
   app.get('/api/map/data', async (_request, reply): Promise<MapData> => {
     if (!(await map())) return reply.code(204).send();
     const columns = ((await data.fields())?.fields ?? []).slice(0, MOST_COLUMNS);
@@ -64,6 +77,24 @@ export function addMapRows(app: FastifyInstance, map: () => Promise<FoundMap | n
     if (!found) return reply.code(404).send({ error: 'there are no texts' });
     const { isAll, places } = found;
     return { isAll, rows: Buffer.from(places).toString('base64') } satisfies FoundRows;
+  });
+
+  app.get<{ Querystring: { rows?: unknown } }>('/api/map/telling', async ({ query }, reply) => {
+    const [about, source] = [await map(), await data.source()];
+    if (!about || !source) return reply.code(404).send({ error: 'there are no rows' });
+    const rows = selectedRows(query.rows, source.rows);
+    if (!rows)
+      return reply.code(400).send({ error: `rows=… takes at most ${MOST_SELECTED} ascending numbers` });
+    return next(async (): Promise<Telling> => {
+      const own = new Set(rows);
+      const all = rowsOfAll(source.rows, MOST_SELECTED, config.seed);
+      const others = all.filter((row) => !own.has(row));
+      const texts = await data.texts().catch(() => null);
+      return {
+        words: texts && (await tellingWords(texts, [rows, all], config)),
+        columns: await tellingColumns(source, [rows, others]),
+      };
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  insideLabels,
   labelExtent,
   labelLines,
   mapNames,
@@ -138,4 +139,28 @@ test('upper joins come first, then clusters by size; those without a name or row
     ['join 12', 'join 13', 'c0', 'c1', 'c2', 'c3', 'c4', 'c7'],
   );
   assert.equal(names[0].x, 1 / 8, 'the median of its rows');
+});
+
+test('labels at the edge of the screen are moved inside, unless a more important one is there', () => {
+  const label = (x: number, y: number, dy = 0) => ({ x, y, dy, width: 40, height: 10 });
+  const screen = { width: 200, height: 100 };
+  assert.deepEqual(insideLabels([label(100, 50), label(5, 2), label(199, 99, 12)], screen), [
+    ...[
+      [80, 45],
+      [0, 0],
+      [160, 90],
+    ],
+  ]);
+  assert.deepEqual(
+    insideLabels([label(-1, 50), label(100, 101)], screen),
+    [null, null],
+    'places off the screen',
+  );
+  assert.deepEqual(insideLabels([label(30, 50), label(5, 52), label(5, 20)], screen), [
+    [10, 45],
+    null,
+    [0, 15],
+  ]);
+  // The moved one is more important, the other would not have moved.
+  assert.deepEqual(insideLabels([label(5, 52), label(30, 50)], screen), [[0, 47], null]);
 });

@@ -1,4 +1,4 @@
-// What the data say of rows, on the map of a finished run in a real browser, and at its server: columns that colour it, texts that are looked for.
+// What the data say of rows, on the map of a finished run in a real browser, and at its server: columns that colour it, texts that are looked for, what sets a selection apart.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import {
   until,
 } from '../e2e/support.ts';
 import { becomes, closeBrowser, framesPassed, noBrowser, type OpenedPage, open, textOf } from './browser.ts';
+import { uniform } from './world.ts';
 
 const folder = scratch();
 const ROWS = 1200;
@@ -26,12 +27,14 @@ const HOSTILE = '<img src=x onerror="document.title=\'run\'"> \u202etxet';
 
 /** Three topics in turn; row 7 has a text that is to be shown, not run. */
 function table(): string {
+  const random = uniform(1);
   const lines = Array.from({ length: ROWS }, (_, i) => {
     const topic = i % 3;
     const words = TOPICS[topic].split(' ');
     const text = Array.from({ length: 8 }, (_, j) => words[(i * 7 + j * j) % words.length]).join(' ');
     const said = i === 7 ? HOSTILE : i % 100 === 3 ? `${text} zebra` : text;
-    const near = (j: number) => 5 * Number(j === topic) + Math.sin(i * (j + 1) * 12.9898) / 2;
+    const noise = () => random() + random() - 1;
+    const near = (j: number) => 6 * Number(j === topic) + noise() + noise();
     const region = ['north', 'south', ''][(i >> 2) % 3];
     return [`"${said.replaceAll('"', '""')}"`, near(0), near(1), near(2), region, i].join(',');
   });
@@ -149,6 +152,43 @@ describe('data of rows on the map', { skip: noBrowser }, () => {
       assert.equal((await answer(`map/legend${query}`)).status, 404, query);
     for (const query of ['?column=1', '?column=1&tile=99', '?column=1&tile=-1', '?column=9&tile=0'])
       assert.equal((await answer(`map/shades${query}`)).status, 404, query);
+  });
+
+  test('a selection has words and columns that set it apart; all rows have none', async () => {
+    const { page, complaints } = opened;
+    await page.locator('#whole-select').click();
+    await page.keyboard.press('Enter');
+    await becomes(page, 'whole-telling', /^No word or column sets them apart$/);
+    // A line around the name of the engines is around their points.
+    const name = page.locator('#whole-labels span:not(.upper):visible', {
+      hasText: /engine|wheel|brake|diesel|gear/,
+    });
+    const { x, y, width, height } = (await name.first().boundingBox())!;
+    const [middle, centre] = [x + width / 2, y + height / 2];
+    await page.mouse.move(middle - 60, centre - 60);
+    await page.mouse.down();
+    for (const [dx, dy] of [
+      [60, -60],
+      [60, 60],
+      [-60, 60],
+    ])
+      await page.mouse.move(middle + dx, centre + dy, { steps: 4 });
+    await page.mouse.up();
+    await becomes(page, 'whole-telling', /^Words: .*Columns: .*high c/);
+    const told = await textOf(page, 'whole-telling');
+    for (const word of ['engine', 'gear']) assert.ok(told.includes(word), told);
+    assert.doesNotMatch(told, /tide|oven/);
+    await page.locator('#whole-select').click();
+    assert.deepEqual(complaints, []);
+    for (const query of [
+      '',
+      '?rows=',
+      '?rows=0..1',
+      '?rows=5.0',
+      `?rows=${'zz.'.repeat(3)}z`,
+      `?rows=${'1.'.repeat(2000)}1`,
+    ])
+      assert.equal((await answer(`map/telling${query}`)).status, 400, query);
   });
 
   test('the server refuses other words than it takes', async () => {

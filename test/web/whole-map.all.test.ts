@@ -56,7 +56,7 @@ const shows = (page: Page, points: number) =>
     points,
   );
 
-/** Pairs of labels that overlap on the screen, and how many are shown. */
+/** Labels that are shown, how many pairs of them overlap, and how many are cut off at the edge. */
 const labelsOf = (page: Page) =>
   page.locator('#whole-labels span:visible').evaluateAll((spans) => {
     const boxes = spans.map((span) => span.getBoundingClientRect());
@@ -65,7 +65,12 @@ const labelsOf = (page: Page) =>
         .slice(0, i)
         .filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom),
     );
-    return { shown: spans.map(({ textContent }) => textContent), overlaps: pairs.length };
+    const map = document.getElementById('whole')!.getBoundingClientRect();
+    const cut = boxes.filter(
+      ({ left, right, top, bottom }) =>
+        left < map.left - 1 || right > map.right + 1 || top < map.top - 1 || bottom > map.bottom + 1,
+    );
+    return { shown: spans.map(({ textContent }) => textContent), overlaps: pairs.length, cut: cut.length };
   });
 
 const centre = async (page: Page) => {
@@ -78,14 +83,14 @@ for (const [width, height] of [
   [1280, 800],
   [390, 844],
 ])
-  test(`names do not overlap at ${width} × ${height}, far out and near`, async () => {
+  test(`names do not overlap, nor leave the map, at ${width} × ${height}, far out and near`, async () => {
     const own = await open(url, { viewport: { width, height } });
     await shows(own.page, ROWS);
     assert.equal(await own.page.evaluate(() => document.scrollingElement!.scrollWidth), width);
     await own.page.locator('#whole').focus();
     for (let i = 0; i < 6; i++) {
-      const { shown, overlaps } = await labelsOf(own.page);
-      assert.equal(overlaps, 0);
+      const { shown, overlaps, cut } = await labelsOf(own.page);
+      assert.deepEqual([overlaps, cut], [0, 0]);
       if (i === 0) assert.ok(shown.length >= 2, `${shown.length} names`);
       await own.page.keyboard.press('+');
       await framesPassed(own.page);
