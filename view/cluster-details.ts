@@ -137,15 +137,16 @@ export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sa
 export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
   const about = [rows !== null && counted(Math.round(rows), 'row'), share !== null && percent(share)];
   const row = (one: NamedRow, more = '') => {
-    const name = areImages ? (one.id ?? nameOf(one)) : nameOf(one);
-    return `<span class="row">${image(one.row) ?? ''}<span>${escaped(name + more)}</span></span>`;
+    const picture = image(one.row);
+    const name = (picture && one.id) ?? nameOf(one);
+    return `<span class="row" title="${escaped(nameOf(one))}">${picture ?? ''}<span>${escaped(name + more)}</span></span>`;
   };
   const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
   const { texts = [], exemplars = [], border = [], apart = [], telling = [], evidence } = details ?? {};
-  const areSeen = <Row extends NamedRow>(all: readonly Row[]) =>
-    areImages
-      ? all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null)
-      : all.slice(0, texts.length ? 0 : SHOWN_NUMBERS);
+  const areSeen = <Row extends NamedRow>(all: readonly Row[]) => {
+    const pictured = all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null);
+    return pictured.length ? pictured : all.slice(0, texts.length && !areImages ? 0 : SHOWN_NUMBERS);
+  };
   const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
   const columns = apart.filter(
     ({ difference, name }) =>
