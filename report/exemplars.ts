@@ -110,6 +110,7 @@ export function exemplarPicture(view: ExemplarView): string {
   return picture(
     {
       id: 'exemplars',
+      width: doubtful + MOST_BORDER * step + 8,
       height: TOP + step * clusters.length + 4,
       title: 'What clusters look like',
       description: `Images of ${clusters.length === view.k ? counted(view.k, 'cluster') : `the ${clusters.length} largest of ${counted(view.k, 'cluster')}`}: the rows nearest to their centres${hasDecoded ? ', after what the decoder makes of the mean code' : ''}.`,

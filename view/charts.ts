@@ -89,12 +89,13 @@ export function kChart(
       [
         curve(d.digits(1)(points)!, undefined, areMany ? 1.2 : 2),
         areMany ? strokes(changes, x, box) : marks(changes, x, y),
-        ...labels.map(({ epoch, kind, k }) =>
-          text(x(epoch) - (kind === 'split' ? 7 : -7), y(k) + (kind === 'split' ? -8 : 16), String(k), {
-            anchor: kind === 'split' ? 'end' : 'start',
+        ...labels.map(({ epoch, kind, k }) => {
+          const isLeft = kind === 'split' && x(epoch) > box.left + 30;
+          return text(x(epoch) + (isLeft ? -7 : 7), y(k) + (kind === 'split' ? -8 : 16), String(k), {
+            anchor: isLeft ? 'end' : 'start',
             halo: true,
-          }),
-        ),
+          });
+        }),
         at === null ? '' : pointer(x(epochs.epoch[at]), box, [y(ks[at])]),
       ].join(''),
     ),

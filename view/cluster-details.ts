@@ -147,6 +147,7 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     const pictured = all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null);
     return pictured.length ? pictured : all.slice(0, texts.length && !areImages ? 0 : SHOWN_NUMBERS);
   };
+  const isOther = ({ row }: NamedRow) => !exemplars.some((one) => one.row === row);
   const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
   const columns = apart.filter(
     ({ difference, name }) =>
@@ -161,7 +162,7 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
       telling.length ? [] : columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one))),
     ],
     ['typical rows', inRow(areSeen(exemplars).map((one) => row(one)))],
-    ['border rows', inRow(areSeen(border).map((one) => row(one, ` (to ${one.other})`)))],
+    ['border rows', inRow(areSeen(border.filter(isOther)).map((one) => row(one, ` (to ${one.other})`)))],
     ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
     ['nearest, by separation', nearest ? [escaped(nearest)] : []],
     ['tree', evidence ? treeSentences(evidence) : []],
@@ -221,7 +222,7 @@ function columnText(one: ClusterDetails['apart'][number]): string {
 function tellingText({ text, measure, own, others }: NonNullable<ClusterDetails['telling']>[number]): string {
   return measure === 'median'
     ? `${text}: median ${short(own)}, elsewhere ${short(others)}`
-    : `${text}: ${percent(own)} of its rows, ${percent(others)} elsewhere`;
+    : `${text}: ${percent(own)} of its rows, ${percent(others)} elsewhere`.replaceAll(' %', '\u00a0%');
 }
 
 /** Three significant digits, with grouped thousands. */
@@ -236,10 +237,11 @@ function short(value: number): string {
 export function cardsLegend({ clusters, measure }: Described): string {
   const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
   return [
-    has(({ apart, telling = [] }) => apart.length > 0 && !telling.length) &&
+    has(({ apart, telling = [], texts = [] }) => apart.length > 0 && !telling.length && !texts.length) &&
       'Columns that set apart: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
     has(({ words = [] }) => words.length > 0) && 'Words: by class-based tf-idf.',
-    'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
+    has(({ texts = [] }) => !texts.length) &&
+      'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
     measure !== null &&
       has(({ evidence }) => Boolean(evidence?.join ?? evidence?.split)) &&
       `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,

@@ -40,6 +40,9 @@ export interface Anchor {
 /** Most characters of a line, and lines of a label. */
 const [LINE, MOST_LINES] = [22, 3];
 
+/** So many clusters have room for their own names, which those of joins would cover. */
+const FEW_CLUSTERS = 12;
+
 /**
  * The labels of a map in the order of their importance: upper joins of the tree first, the larger first. Joins without a name have no label.
  *
@@ -56,7 +59,8 @@ export function mapNames(
     return name ? [{ node, layer, rows, x, y, lines: labelLines(name) }] : [];
   };
   const leaves = anchors.flatMap((anchor, cluster) => (anchor ? named(cluster, 0, anchor) : []));
-  const joins = [...(tree ? joinsOf(tree) : [])].flatMap(([node, { layer, from }]) => {
+  const groups = tree && anchors.length > FEW_CLUSTERS ? joinsOf(tree) : [];
+  const joins = [...groups].flatMap(([node, { layer, from }]) => {
     const own = from.flatMap((cluster) => anchors[cluster] ?? []);
     const rows = own.reduce((sum, anchor) => sum + anchor.rows, 0);
     return own.length ? named(node, layer, { rows, x: median(own, 'x'), y: median(own, 'y') }) : [];

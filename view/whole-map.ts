@@ -1,3 +1,4 @@
+import { numberName } from '../model/description/names.ts';
 import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
 import type { MapIndex } from '../model/map-tiles.ts';
 import type { Described } from './cluster-details.ts';
@@ -73,7 +74,7 @@ export function aboutMap(
 ): WholeMap {
   const clusters = index.places.map((_, cluster) => {
     const label = ids?.[cluster] ?? cluster;
-    return { label, name: described?.clusters[cluster]?.name ?? String(label) };
+    return { label, name: described?.clusters[cluster]?.name ?? numberName(label) };
   });
   const joins = new Map(described?.joins?.map(({ join, name }) => [join, name]));
   const nameOf = (node: number) => clusters[node]?.name ?? joins.get(node) ?? null;

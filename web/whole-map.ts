@@ -1,3 +1,4 @@
+import { numberName } from '../model/description/names.ts';
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
 import { type ClusterDetails, nameOf, rowText, wordsText } from '../view/cluster-details.ts';
 import { insideLabels, type PlacedLabel, placeLabels } from '../view/map-labels.ts';
@@ -241,7 +242,7 @@ export function wholeMap(
     hovered = row?.row ?? null;
     if (!row || !at) return void (tooltip.hidden = true);
     const { label, name } = clusters[row.cluster] ?? { label: row.cluster, name: '' };
-    const title = name && name !== String(label) ? `Cluster ${label} · ${name}` : `Cluster ${label}`;
+    const title = name && name !== numberName(label) ? `Cluster ${label} · ${name}` : `Cluster ${label}`;
     const scores = `confidence ${row.confidence.toFixed(2)} · outlier score ${row.outlier.toFixed(2)}`;
     const show = (content: string) => {
       setHtml(tooltip, `<strong>${escaped(title)}</strong>${content}<p>${scores}</p>`);

@@ -24,7 +24,7 @@ test('a card says by which columns a cluster has its name, and names its neighbo
   ];
   const html = clusterCards([details(0, { telling, apart }), details(1), details(2)], view(near));
   assert.match(html, /high income: median 57,700, elsewhere 34,100/);
-  assert.match(html, /region = &lt;b&gt;: 84.6 % of its rows, 17.2 % elsewhere/);
+  assert.match(html, /region = &lt;b&gt;: 84.6\u00a0% of its rows, 17.2\u00a0% elsewhere/);
   assert.match(html, /1 name 1 \(0.5: they hardly differ\); 2 name 2 \(2.0\)/);
   assert.doesNotMatch(html, /age/);
   assert.match(clusterCards([details(0, { telling: [], apart })], null), /age 1, elsewhere 0 \(\+2.00 sd\)/);

@@ -119,26 +119,30 @@ test('names in lines: long, foreign, hostile and empty ones', () => {
 });
 
 test('upper joins come first, then clusters by size; those without a name or rows have no label', () => {
-  // Eight clusters: 0–3 and 4–7 are joined to two groups.
-  const pairs = [
-    [0, 1],
-    [2, 3],
-    [4, 5],
-    [6, 7],
-    [8, 9],
-    [10, 11],
-    [12, 13],
-  ];
-  const tree = { sizes: [8, 7, 6, 5, 4, 3, 2, 1], joins: pairs.map(([a, b], height) => ({ a, b, height })) };
-  const anchors = tree.sizes.map((rows, i) => (i === 5 ? null : { rows, x: i / 8, y: 0.5 }));
+  // Clusters, each two neighbours of which are joined, and each two of these joins, to the root.
+  const treeOf = (k: number) => ({
+    sizes: Array.from({ length: k }, (_, i) => k - i),
+    joins: Array.from({ length: k - 1 }, (_, i) => ({ a: 2 * i, b: 2 * i + 1, height: i })),
+  });
+  const anchorsOf = (k: number) =>
+    treeOf(k).sizes.map((rows, i) => (i === 5 ? null : { rows, x: i / k, y: 0.5 }));
+  const [tree, anchors] = [treeOf(16), anchorsOf(16)];
   const names = mapNames(anchors, tree, (node) =>
-    node === 6 ? null : node < 8 ? `c${node}` : `join ${node}`,
+    node === 6 ? null : node < 16 ? `c${node}` : `join ${node}`,
   );
   assert.deepEqual(
     names.map(({ lines }) => lines[0]),
-    ['join 12', 'join 13', 'c0', 'c1', 'c2', 'c3', 'c4', 'c7'],
+    [
+      ...['join 24', 'join 25', 'join 26', 'join 27'],
+      ...[0, 1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15].map((cluster) => `c${cluster}`),
+    ],
   );
-  assert.equal(names[0].x, 1 / 8, 'the median of its rows');
+  assert.equal(names[0].x, 1 / 16, 'the median of its rows');
+  const few = mapNames(anchorsOf(8), treeOf(8), String);
+  assert.ok(
+    few.every(({ node }) => node < 8),
+    'the names of few clusters have room',
+  );
 });
 
 test('labels at the edge of the screen are moved inside, unless a more important one is there', () => {
