@@ -80,7 +80,8 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
     const tree = readSavedTree(runFiles(run, about.files));
     const named = await rewriteNames(run, async (saved, out) => {
       const described = await wordsOf(out, about, saved, tree, {
-        ...{ file: texts ?? data ?? about.config.data, text, ...options },
+        ...{ file: texts ?? data ?? about.config.data, text },
+        ...{ status: options.status, signal: options.signal },
       });
       return setWords(saved, tree, described);
     });
@@ -105,7 +106,7 @@ async function wordsOf(
   }: { file: string; text: string | null } & Pick<WordsOptions, 'status' | 'signal'>,
 ): Promise<DescribedTexts> {
   const run = out.path;
-  const dropped = table?.dropped ? droppedRows(run, rows) : [];
+  const dropped = table?.dropped ? droppedRows(run, rows, table.dropped) : [];
   const read = await openRowTexts(file, text, config.data, { rows, table: { dropped } });
   const terms = termsOfParts(clusters.length);
   const layout = layoutOf(rows, dim, shardsFor(config.shards, rows), config.seed);
@@ -155,11 +156,13 @@ async function wordsOf(
   }
 }
 
-/** The rows of the data that the run has left out. */
-function droppedRows(run: string, rows: number): number[] {
+/** The rows of the data that the run has left out, of which there are `count`. */
+function droppedRows(run: string, rows: number, count: number): number[] {
   const kept = readRows(run, KEPT_ROWS, '<i4', rows);
   const dropped: number[] = [];
-  for (let i = 0, row = 0; i < rows; i++, row++) while (row < kept[i]) dropped.push(row++);
+  for (let i = 0, row = 0; row < rows + count; row++)
+    if (row === kept[i]) i++;
+    else dropped.push(row);
   return dropped;
 }
 
