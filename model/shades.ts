@@ -48,11 +48,14 @@ function placeOf(sorted: Float64Array, value: number, orSame: boolean): number {
   return from;
 }
 
-/** A day, or a time of one, as tables have them. */
-const DATE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?$/;
+/** A day, or a time of one and its zone, as tables have them. */
+const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?: ?(Z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
-/** The time of a date, ms since 1970; NaN of none. */
-export const timeOf = (text: string): number => (DATE.test(text) ? Date.parse(text.replace(' ', 'T')) : NaN);
+/** The time of a date, ms since 1970; NaN of none. Without a zone it is in UTC, as it is shown. */
+export function timeOf(text: string): number {
+  const [, day = '', time, zone = 'Z'] = DATE.exec(text) ?? [];
+  return Date.parse(time ? `${day}T${time}${zone.length === 3 ? `${zone}:00` : zone}` : day);
+}
 
 /** Counts texts, and whether all of them are dates. Of very many different ones only those that came first are counted. */
 export function textCounter() {
