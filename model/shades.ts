@@ -57,6 +57,9 @@ export function timeOf(text: string): number {
   return Date.parse(time ? `${day}T${time}${zone.length === 3 ? `${zone}:00` : zone}` : day);
 }
 
+/** A part of a text keeps all of it in memory, a copy does not. */
+const copyOf = (text: string) => Buffer.from(text, 'utf16le').toString('utf16le');
+
 /** Counts texts, and whether all of them are dates. Of very many different ones only those that came first are counted. */
 export function textCounter() {
   const counts = new Map<string, number>();
@@ -69,7 +72,8 @@ export function textCounter() {
       if (dates === all - 1 && !Number.isNaN(timeOf(text))) dates++;
       const key = text.slice(0, MOST_CHARACTERS);
       const known = counts.get(key);
-      if (known !== undefined || counts.size < MOST_COUNTED) counts.set(key, (known ?? 0) + 1);
+      if (known !== undefined) counts.set(key, known + 1);
+      else if (counts.size < MOST_COUNTED) counts.set(copyOf(key), 1);
     },
     areTimes: () => all > 0 && dates === all,
     missing: () => missing,
