@@ -4,7 +4,7 @@ import { tableFileAt } from './open.ts';
 import { atPlace } from './remote/place.ts';
 import type { Source } from './source.ts';
 import { unpacked } from './streams.ts';
-import { ANY_DIALECT } from './tables/csv-table.ts';
+import { ANY_DIALECT, type TextDialect } from './tables/csv-table.ts';
 import { openReader, type TableFile } from './tables/formats.ts';
 import { headerTest, PLAIN_TABLE, withReader } from './tables/open-table.ts';
 import { columnIn } from './tables/select-columns.ts';
@@ -17,15 +17,16 @@ type RowsWithTexts = Pick<Source, 'rows'> & { table?: { dropped: readonly number
 
 /**
  * The texts of these rows, which may be asked for several times, '' where one is missing. `column`: that of a table; by default the only
- * one with text. Rejects with a UserError if there is not one for each row.
+ * one with text. `dialect`: of a table that is the data themselves. Rejects with a UserError if there is not one for each row.
  */
 export const openRowTexts = (
   path: string,
   column: string | null,
   data: string,
   source: RowsWithTexts,
+  dialect?: TextDialect,
 ): Promise<() => AsyncGenerator<string[]>> =>
-  atPlace(path, { whole: true }, (place) => textsAt(place, path, column, data, source));
+  atPlace(path, { whole: true }, (place) => textsAt(place, path, column, data, source, dialect));
 
 /** `path`: what the place is called. */
 async function textsAt(
@@ -34,6 +35,7 @@ async function textsAt(
   column: string | null,
   data: string,
   { rows, table }: RowsWithTexts,
+  dialect?: TextDialect,
 ): Promise<() => AsyncGenerator<string[]>> {
   const areLines = isLines(path);
   const file = areLines ? null : await tableFileAt(place);
@@ -42,7 +44,7 @@ async function textsAt(
   const versionNow = () => (file ? file.version() : fileVersion(place));
   const version = versionNow();
   const { read, count } = file
-    ? await tableTexts(file, column)
+    ? await tableTexts(file, column, dialect)
     : { read: () => linesOf(place), count: await lineCount(place) };
   // Rows that are left out of the data have texts as well.
   const dropped = new Set(table?.dropped);
@@ -90,9 +92,9 @@ export async function* linesOf(path: string): AsyncGenerator<string[]> {
   if (left) yield [withoutReturn(left)];
 }
 
-async function tableTexts(file: TableFile, column: string | null) {
+async function tableTexts(file: TableFile, column: string | null, dialect = ANY_DIALECT) {
   const isHeaderRow = headerTest({ ...PLAIN_TABLE, text: column });
-  const how = { isHeaderRow, dialect: ANY_DIALECT, hasTexts: true };
+  const how = { isHeaderRow, dialect, hasTexts: true };
   async function* texts(table: Table) {
     const index = column === null ? onlyText(table) : columnIn(table, column, '--text');
     for await (const batch of table.read({ numbers: [], texts: [index] }))

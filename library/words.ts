@@ -13,6 +13,7 @@ import { openRowTexts } from '../data/row-texts.ts';
 import { KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
 import { type FileHashes, readRows, readRunJson, runFiles } from '../data/saved/run-files.ts';
 import { readSavedTree, type SavedClusters, type SavedTree } from '../data/saved/saved-clusters.ts';
+import type { TextDialect } from '../data/tables/csv-table.ts';
 import { rowTexts } from '../data/texts.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
 import { layoutOf, shardsFor, unitBlocks } from '../model/layout.ts';
@@ -80,7 +81,8 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
     const tree = readSavedTree(runFiles(run, about.files));
     const named = await rewriteNames(run, async (saved, out) => {
       const described = await wordsOf(out, about, saved, tree, {
-        ...{ file: texts ?? data ?? about.config.data, text, ...options },
+        ...{ file: texts ?? data ?? about.config.data, text, dialect: texts ? undefined : about.config },
+        ...{ status: options.status, signal: options.signal },
       });
       return setWords(saved, tree, described);
     });
@@ -100,13 +102,14 @@ async function wordsOf(
   {
     file,
     text,
+    dialect,
     status,
     signal,
-  }: { file: string; text: string | null } & Pick<WordsOptions, 'status' | 'signal'>,
+  }: { file: string; text: string | null; dialect?: TextDialect } & Pick<WordsOptions, 'status' | 'signal'>,
 ): Promise<DescribedTexts> {
   const run = out.path;
-  const dropped = table?.dropped ? droppedRows(run, rows) : [];
-  const read = await openRowTexts(file, text, config.data, { rows, table: { dropped } });
+  const dropped = table?.dropped ? droppedRows(run, rows, table.dropped) : [];
+  const read = await openRowTexts(file, text, config.data, { rows, table: { dropped } }, dialect);
   const terms = termsOfParts(clusters.length);
   const layout = layoutOf(rows, dim, shardsFor(config.shards, rows), config.seed);
   const keys = existsSync(join(run, SAMPLE)) ? readStream(run).stream!.keys : [];
@@ -155,11 +158,13 @@ async function wordsOf(
   }
 }
 
-/** The rows of the data that the run has left out. */
-function droppedRows(run: string, rows: number): number[] {
+/** The rows of the data that the run has left out, of which there are `count`. */
+function droppedRows(run: string, rows: number, count: number): number[] {
   const kept = readRows(run, KEPT_ROWS, '<i4', rows);
   const dropped: number[] = [];
-  for (let i = 0, row = 0; i < rows; i++, row++) while (row < kept[i]) dropped.push(row++);
+  for (let i = 0, row = 0; row < rows + count; row++)
+    if (row === kept[i]) i++;
+    else dropped.push(row);
   return dropped;
 }
 

@@ -48,11 +48,17 @@ function placeOf(sorted: Float64Array, value: number, orSame: boolean): number {
   return from;
 }
 
-/** A day, or a time of one, as tables have them. */
-const DATE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?$/;
+/** A day, or a time of one and its zone, as tables have them. */
+const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?: ?(Z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
-/** The time of a date, ms since 1970; NaN of none. */
-export const timeOf = (text: string): number => (DATE.test(text) ? Date.parse(text.replace(' ', 'T')) : NaN);
+/** The time of a date, ms since 1970; NaN of none. Without a zone it is in UTC, as it is shown. */
+export function timeOf(text: string): number {
+  const [, day = '', time, zone = 'Z'] = DATE.exec(text) ?? [];
+  return Date.parse(time ? `${day}T${time}${zone.length === 3 ? `${zone}:00` : zone}` : day);
+}
+
+/** A part of a text keeps all of it in memory, a copy does not. */
+const copyOf = (text: string) => Buffer.from(text, 'utf16le').toString('utf16le');
 
 /** Counts texts, and whether all of them are dates. Of very many different ones only those that came first are counted. */
 export function textCounter() {
@@ -66,7 +72,8 @@ export function textCounter() {
       if (dates === all - 1 && !Number.isNaN(timeOf(text))) dates++;
       const key = text.slice(0, MOST_CHARACTERS);
       const known = counts.get(key);
-      if (known !== undefined || counts.size < MOST_COUNTED) counts.set(key, (known ?? 0) + 1);
+      if (known !== undefined) counts.set(key, known + 1);
+      else if (counts.size < MOST_COUNTED) counts.set(copyOf(key), 1);
     },
     areTimes: () => all > 0 && dates === all,
     missing: () => missing,

@@ -185,14 +185,15 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
   }
 }
 
-async function fetchJson<T>(path: string): Promise<T> {
-  const response = await fetch(path, { cache: 'no-store' });
+async function fetchJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store', signal });
   if (response.status !== 200) throw new Error(`${path}: HTTP ${response.status}`);
   return response.json();
 }
 
 /** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
-const fetched = <T>(path: string): Promise<T | null> => fetchJson<T>(path).catch(() => null);
+const fetched = <T>(path: string, signal?: AbortSignal): Promise<T | null> =>
+  fetchJson<T>(path, signal).catch(() => null);
 
 async function fetchedMap(): ReturnType<Feed['map']> {
   const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
@@ -207,9 +208,9 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     density: () => bytes('api/map/density'),
     tile: (number) => bytes(`api/map/rows?tile=${number}`),
     data: () => fetched<MapData>('api/map/data'),
-    legend: (column) => fetched<Legend>(`api/map/legend?column=${column}`),
+    legend: (column, signal) => fetched<Legend>(`api/map/legend?column=${column}`, signal),
     shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
-    telling: (rows) => fetched<Telling>(`api/map/telling?rows=${selectedText(rows)}`),
+    telling: (rows, signal) => fetched<Telling>(`api/map/telling?rows=${selectedText(rows)}`, signal),
     async search(words, signal) {
       const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
       return answer.ok ? answer.json() : null;

@@ -25,6 +25,7 @@ export function mapColours(source: MapSource, shadeBy: (shading: Shading | null)
   const choice = byId<HTMLSelectElement>('whole-colour');
   const { rows } = source.about.index;
   let legend: Legend | null = null;
+  let reading = new AbortController();
 
   /** What shades stand for, and those of a tile's rows. */
   const ways: Record<string, { legend: Legend; shading: Shading }> = {
@@ -40,14 +41,17 @@ export function mapColours(source: MapSource, shadeBy: (shading: Shading | null)
 
   choice.onchange = async () => {
     const { value } = choice;
+    reading.abort();
+    reading = new AbortController();
+    const { signal } = reading;
     legend = null;
     shadeBy(null);
     showLegend();
     if (value === 'cluster') return;
     const column = Number(value);
-    const found = ways[value] ? ways[value].legend : await source.legend(column).catch(() => null);
+    const found = ways[value] ? ways[value].legend : await source.legend(column, signal).catch(() => null);
     // Somebody may have chosen another one meanwhile.
-    if (choice.value !== value) return;
+    if (signal.aborted) return;
     if (!found) return void setHtml(byId('whole-legend'), 'The column cannot be read');
     legend = found;
     shadeBy(ways[value]?.shading ?? ((tile) => source.shades(column, tile)));

@@ -11,10 +11,10 @@ export interface MapSource {
   /** What else is known of rows; null: nothing. */
   data(): Promise<MapData | null>;
   /** What the shades of a column stand for, and those of a tile; null: they cannot be had. */
-  legend(column: number): Promise<Legend | null>;
+  legend(column: number, signal: AbortSignal): Promise<Legend | null>;
   shades(column: number, tile: number): Promise<Uint8Array | null>;
   /** What sets these rows, ascending, apart from all others; null: it cannot be told. */
-  telling(rows: readonly number[]): Promise<Telling | null>;
+  telling(rows: readonly number[], signal: AbortSignal): Promise<Telling | null>;
   /** Rows with these words in their texts; null: they could not be looked for. Rejects once `signal` aborts. */
   search(words: string, signal: AbortSignal): Promise<FoundRows | null>;
 }

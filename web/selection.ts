@@ -45,8 +45,8 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
   let isOn = false;
   let line: Point[] = [];
   let isClosed = false;
-  /** Which selection is being counted. */
-  let current = 0;
+  /** Ends the counting of a selection. */
+  let counting = new AbortController();
   let saved: (string | number)[][] = [];
 
   button.onclick = () => {
@@ -66,14 +66,16 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
   };
 
   function clear() {
-    current++;
+    counting.abort();
     [line, isClosed, saved] = [[], false, []];
     panel.hidden = true;
     changed();
   }
 
   async function tell() {
-    const own = ++current;
+    counting.abort();
+    counting = new AbortController();
+    const { signal } = counting;
     saved = [];
     panel.hidden = false;
     setHtml(byId('whole-telling'), '');
@@ -85,7 +87,7 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
     for (const [done, number] of numbers.entries()) {
       setText(byId('whole-count'), `Counting, ${percent(done / numbers.length, 0)}`);
       const records = await source.tile(number);
-      if (own !== current) return;
+      if (signal.aborted) return;
       if (!records) return setText(byId('whole-count'), 'The rows cannot be read: the server has ended');
       const view = new DataView(records.buffer, records.byteOffset, records.length);
       const tile = index.tiles[number];
@@ -118,13 +120,13 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
     const more =
       found.length > MOST_LISTED ? `<tr><th scope="row">${found.length - MOST_LISTED} others</th></tr>` : '';
     setHtml(byId('whole-counts'), lines.join('') + more);
-    if (all) await tellApart(sample.rows(), own);
+    if (all) await tellApart(sample.rows(), signal);
   }
 
   /** Words and columns that set these rows apart, where the server knows them. Texts are those of users. */
-  async function tellApart(rows: number[], own: number) {
-    const told = (await data) && (await source.telling(rows).catch(() => null));
-    if (own !== current || !told) return;
+  async function tellApart(rows: number[], signal: AbortSignal) {
+    const told = (await data) && (await source.telling(rows, signal).catch(() => null));
+    if (signal.aborted || !told) return;
     const list = (title: string, texts: readonly string[]) =>
       texts.length ? [`${title}: ${texts.map((text) => `<bdi>${escaped(text)}</bdi>`).join(', ')}`] : [];
     const parts = [

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { AT, RECORD } from '../../model/map-tiles.ts';
 import {
   type FoundRows,
@@ -34,18 +34,18 @@ export function addMapRows(
   });
 
   const next = inTurn();
-  const shaded = shadeStore((column) =>
-    next(async () => shadesOf((await data.fields())!, column, (await map())!.about.index.rows)),
+  const shaded = shadeStore((column, isWanted) =>
+    next(async () => shadesOf((await data.fields())!, column, (await map())!.about.index.rows, isWanted)),
   );
-  const shadesIn = async (column: unknown): Promise<Shaded | null> => {
+  const shadesIn = async (column: unknown, { raw }: FastifyReply): Promise<Shaded | null> => {
     const [about, fields] = [await map(), await data.fields()];
     const isOne =
       about && typeof column === 'string' && /^\d+$/.test(column) && fields?.fields[Number(column)];
-    return isOne ? shaded(Number(column), about.about.index.rows) : null;
+    return isOne ? shaded(Number(column), about.about.index.rows, () => isWaiting(raw)) : null;
   };
   const NONE = { error: 'there is no such column' };
   app.get<{ Querystring: { column?: unknown } }>('/api/map/legend', async ({ query }, reply) => {
-    const found = await shadesIn(query.column);
+    const found = await shadesIn(query.column, reply);
     return found ? found.legend : reply.code(404).send(NONE);
   });
   app.get<{ Querystring: { column?: unknown; tile?: string } }>(
@@ -53,7 +53,7 @@ export function addMapRows(
     async ({ query }, reply) => {
       const tile = Number(query.tile ?? Number.NaN);
       const about = await map();
-      const found = about?.about.index.tiles[tile] ? await shadesIn(query.column) : null;
+      const found = about?.about.index.tiles[tile] ? await shadesIn(query.column, reply) : null;
       if (!found) return reply.code(404).send(NONE);
       const records = about!.saved.tile(tile);
       const view = new DataView(records.buffer, records.byteOffset, records.length);
@@ -85,7 +85,8 @@ export function addMapRows(
     const rows = selectedRows(query.rows, source.rows);
     if (!rows)
       return reply.code(400).send({ error: `rows=… takes at most ${MOST_SELECTED} ascending numbers` });
-    return next(async (): Promise<Telling> => {
+    return next(async (): Promise<Telling | null> => {
+      if (!isWaiting(reply.raw)) return null;
       const own = new Set(rows);
       const all = rowsOfAll(source.rows, MOST_SELECTED, config.seed);
       const others = all.filter((row) => !own.has(row));
@@ -98,7 +99,7 @@ export function addMapRows(
   });
 }
 
-/** Is somebody still waiting for this answer? A page that goes on to other words ends the request. */
+/** Is somebody still waiting for this answer? A page that goes on to other words, or to another column or selection, ends the request. */
 const isWaiting = ({ destroyed, closed }: ServerResponse) => !destroyed && !closed;
 
 /** Work that reads all rows, one piece after the other: a second one would only slow down the first. */

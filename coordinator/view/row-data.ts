@@ -44,7 +44,8 @@ export function rowData({ path, run }: ViewedRun) {
     const from = (described && config.texts) || config.data;
     const file = isRemote(from) ? null : await tableFileAt(from);
     const versionOf = isRemote(from) ? () => data.fingerprint : (file?.version ?? fileVersion);
-    const kind = JSON.stringify(described ? [config.text, from, options] : [null, from, options]);
+    // Which rows of a file of texts are left out depends on the data.
+    const kind = JSON.stringify([described ? config.text : null, from, options, data.fingerprint]);
     const write = async (each: (slices: AsyncGenerator<string[]>) => Promise<void>) =>
       described
         ? each(described.read())

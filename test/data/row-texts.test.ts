@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { resolveConfig } from '../../coordinator/config.ts';
+import { openSource } from '../../data/open.ts';
 import { openRowTexts } from '../../data/row-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/stop-words.ts';
+import { PLAIN_TABLE } from '../../data/tables/open-table.ts';
+import { withTexts } from '../../data/texts.ts';
 import { npyFile } from './files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-row-texts-'));
@@ -46,6 +49,21 @@ test('of a compressed file too; one that is damaged is an error', async () => {
     textsIn(file('f.txt.gz', packed.subarray(0, 20)), null, ofRows(2)),
     /f\.txt\.gz is damaged or truncated/,
   );
+});
+
+test('in the table of the data are read as that is', async () => {
+  const data = file('g.csv', Buffer.from('a;text\n1,5;\xeb\xe5\xf2\xee\n2,5;\xf1\xed\xe5\xe3\n', 'latin1'));
+  const dialect = { encoding: 'cp1251', sep: ';', decimal: ',' as const };
+  const { described } = await withTexts(
+    await openSource(data, { table: { ...PLAIN_TABLE, ...dialect, text: 'text' } }),
+    {
+      ...{ data, text: 'text', texts: data },
+      ...dialect,
+    },
+  );
+  const texts: string[] = [];
+  for await (const slice of described!.read()) texts.push(...slice);
+  assert.deepEqual(texts, ['лето', 'снег']);
 });
 
 test('may be at an address, without secrets; a file without texts is an error', async () => {

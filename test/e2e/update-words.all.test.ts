@@ -151,6 +151,20 @@ describe('words of updates', () => {
     );
   });
 
+  test('skip the texts of rows that were left out, also of the last one', async () => {
+    const [lines, data] = [readFileSync(first.data, 'utf8').trimEnd().split('\n'), path('gaps.csv')];
+    for (const row of [3, 599]) lines[row + 1] = lines[row + 1].replace(/^[^,]*/, '');
+    writeFileSync(data, `${lines.join('\n')}\n`);
+    const [trained, later] = [path('gaps'), path('gaps-later')];
+    const args = [...FLAGS, '--columns', 'a,b', '--impute', 'drop'];
+    jsonOf(await dpmesh(trainArgs(data, trained, ...args, '--text', 'body')));
+    jsonOf(await dpmesh(trainArgs(data, later, ...args)));
+    // The only column with text needs no name.
+    const { code, stderr } = await dpmesh(['name', later, '--texts', first.data]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readJson(later), readJson(trained));
+  });
+
   test('of a follow are in its parts, or stay those of earlier rows', async () => {
     cpSync(file, path('followed'), { recursive: true });
     for (const [run, data] of [

@@ -47,6 +47,8 @@ test('texts are dates only if all are; of very many texts those that came first 
   dates.add('soon');
   assert.equal(dates.areTimes(), false);
   assert.equal(timeOf('1970-01-02'), 86_400_000);
+  const zones = ['03:00', '03:00Z', '05:00:00+02', '05:00 +02:00', '05:00+0200', '00:30-02:30'];
+  for (const time of zones) assert.equal(timeOf(`1970-01-02 ${time}`), 97_200_000, time);
   for (const text of ['2024', '5', '2024-13-01', '02/01/2024']) assert.ok(Number.isNaN(timeOf(text)), text);
   const many = textCounter();
   for (let i = 0; i < 150_000; i++) many.add(`t${i % 140_000}`);

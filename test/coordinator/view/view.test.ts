@@ -6,6 +6,7 @@ import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keepOpen, openView, viewedRuns } from '../../../coordinator/view/open-view.ts';
 import { runTable, type ViewedRun } from '../../../coordinator/view/runs.ts';
+import type { RowContents } from '../../../view/cluster-details.ts';
 import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
 
 const folder = scratch();
@@ -42,6 +43,24 @@ describe('the page of a finished run', () => {
     assert.equal(answer.status, 409);
     assert.match(await answer.text(), /tree\.json is damaged/);
     await page.close();
+  });
+
+  test('has the texts of its own rows, whichever rows another run has left out of the same texts', async () => {
+    const texts = join(folder, 'texts.txt');
+    writeFileSync(texts, Array.from({ length: 300 }, (_, i) => `text ${i}\n`).join(''));
+    const told: string[] = [];
+    for (const gap of [2, 7]) {
+      const [data, own] = [join(folder, `gap-${gap}.csv`), join(folder, `gap-${gap}`)];
+      const lines = Array.from({ length: 300 }, (_, i) => `${i === gap ? '' : 9 * (i % 2)},${Math.sin(i)}\n`);
+      writeFileSync(data, `a,b\n${lines.join('')}`);
+      const args = ['--texts', texts, '--impute', 'drop', '--workers', 1, '--max-epochs', 2];
+      jsonOf(await dpmesh(trainArgs(data, own, ...args)));
+      const page = await openView(viewedRuns([own], assert.fail), address);
+      const { rows } = (await (await fetch(`${page.url}api/rows?rows=4`)).json()) as RowContents;
+      told.push(rows[0].text!);
+      await page.close();
+    }
+    assert.deepEqual(told, ['text 5', 'text 4']);
   });
 
   test('of several, in a table: only options in which they differ', () => {
