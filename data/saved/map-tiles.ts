@@ -146,6 +146,9 @@ function currentIndex({ run, rows, k }: MappedRun, files: RunFiles): MapIndex | 
   const index = checked(files, INDEX, schema);
   const { map, labels } = hashesOf(run);
   const isCurrent = index.of.map === map && index.of.labels === labels && index.rows === rows;
+  // As much memory is taken for a tile as it is said to have rows.
+  if (index.tiles.reduce((sum, tile) => sum + tile.count, 0) !== index.rows)
+    throw files.damaged(INDEX, `its tiles have another number of rows than ${index.rows}`);
   return isCurrent && index.places.length === k ? index : null;
 }
 

@@ -113,7 +113,8 @@ test('rows that are asked for are where the tiles have them, as exactly as the s
 });
 
 test('tiles are made once, and again for another map; damaged files and none', async () => {
-  const run = mappedRun(join(folder, 'again'), Float32Array.of(0, 0, 1, 1), Int32Array.of(0, 1));
+  const TWO_ROWS = [Float32Array.of(0, 0, 1, 1), Int32Array.of(0, 1)] as const;
+  const run = mappedRun(join(folder, 'again'), ...TWO_ROWS);
   const of = { run, rows: 2, k: 2 };
   await openMap(of);
   const { mtimeMs } = statSync(join(run, 'map/index.json'));
@@ -126,6 +127,10 @@ test('tiles are made once, and again for another map; damaged files and none', a
     assert.rejects(openMap(of), (error) => error instanceof UserError && pattern.test(error.message));
   writeFileSync(join(run, 'map/index.json'), '{"rows": 2}');
   await refused(/map\/index.json is damaged/);
+  const { index } = (await openMap({ ...of, run: mappedRun(join(folder, 'much'), ...TWO_ROWS) }))!;
+  const tiles = index.tiles.map((tile) => ({ ...tile, count: 1e8 }));
+  writeFileSync(join(run, 'map/index.json'), JSON.stringify({ ...index, tiles }));
+  await refused(/map\/index.json is damaged \(its tiles have another number of rows than 2\)/);
   for (const [xy, pattern] of [
     [Float32Array.of(0, 0, Number.NaN, 1), /map.npy is damaged \(row 1 has NaN\)/],
     [Float32Array.of(0, 0), /map.npy is damaged .*shape \(1, 2\)/],
@@ -137,7 +142,7 @@ test('tiles are made once, and again for another map; damaged files and none', a
     openMap({
       ...of,
       k: 1,
-      run: mappedRun(join(folder, 'label'), Float32Array.of(0, 0, 1, 1), Int32Array.of(0, 1)),
+      run: mappedRun(join(folder, 'label'), ...TWO_ROWS),
     }),
     /the label 1/,
   );
