@@ -11,8 +11,8 @@ export type {
 export type { UpdateSummary } from './data/saved/saved-lineage.ts';
 export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
-export { type ExportedModel, type ExportOptions, exportModel } from './library/export.ts';
-export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export-map.ts';
+export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
+export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
 export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';
 export { follow } from './library/follow.ts';
 export { type NamedClusters, type NameOptions, nameClusters } from './library/name.ts';

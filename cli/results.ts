@@ -80,13 +80,13 @@ export const exportCommand = defineCommand({
         'nothing to export: say what with --onnx FILE, --atlas FOLDER or --datamapplot FILE',
       );
     if (onnx !== undefined) {
-      const { exportModel } = await import('../library/export.ts');
+      const { exportModel } = await import('../library/export/export.ts');
       const { columns, k } = await exportModel({ run, onnx, force });
       const input = `rows of ${counted(columns, 'column')}, float32`;
       console.log(printable(`${onnx}: ${input}, to labels of ${counted(k, 'cluster')}`));
     }
     if (atlas === undefined && datamapplot === undefined) return;
-    const { exportMap } = await import('../library/export-map.ts');
+    const { exportMap } = await import('../library/export/export-map.ts');
     const { rows, layers } = await exportMap({ run, atlas, datamapplot, force });
     for (const path of [atlas, datamapplot])
       if (path !== undefined)

@@ -8,7 +8,7 @@ import type { Labels } from '../data/labels.ts';
 import { asLogFlag, loggedColumns, withLogarithms } from '../data/logarithm.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
-import { withTexts } from '../data/texts.ts';
+import { withTexts } from '../data/texts/texts.ts';
 import { type RunConfig, tableOptions } from './config.ts';
 import { flagName } from './options.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';

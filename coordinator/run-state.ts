@@ -15,7 +15,7 @@ import type { Emit } from '../view/events.ts';
 import type { Summary } from '../view/summary.ts';
 import type { RunConfig } from './config.ts';
 import type { DataCheck } from './data-check.ts';
-import type { DescribedTexts } from './describe-texts.ts';
+import type { DescribedTexts } from './description/describe-texts.ts';
 import type { Encoding } from './encoder/encoder.ts';
 import type { Continuation } from './inputs.ts';
 import type { Dispatcher } from './scheduler/dispatcher.ts';

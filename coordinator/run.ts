@@ -1,8 +1,4 @@
 import { diagnoseRow } from '../data/value-range.ts';
-import { clusterStage } from './cluster.ts';
-import { encoderStages, withVectors } from './encode.ts';
-import { describeStage, labelStage, replicateStage } from './finish.ts';
-import { readStage } from './read.ts';
 import {
   aboutData,
   type RunContext,
@@ -11,6 +7,10 @@ import {
   type RunState,
   totalsSince,
 } from './run-state.ts';
+import { clusterStage } from './stages/cluster.ts';
+import { encoderStages, withVectors } from './stages/encode.ts';
+import { describeStage, labelStage, replicateStage } from './stages/finish.ts';
+import { readStage } from './stages/read.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
 import type { Reading } from './training/reading/moments.ts';

@@ -17,8 +17,13 @@ import { explained, likeliest } from '../model/stream/drift.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Likelihood } from '../view/events.ts';
 import type { RunConfig } from './config.ts';
-import { type DescriptionInput, describeClusters, type NamingInput, namesOfClusters } from './describe.ts';
-import { type TextsInput, termsOfParts } from './describe-texts.ts';
+import {
+  type DescriptionInput,
+  describeClusters,
+  type NamingInput,
+  namesOfClusters,
+} from './description/describe.ts';
+import { type TextsInput, termsOfParts } from './description/describe-texts.ts';
 import { driftBetween } from './drift.ts';
 import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
 import { reconstructionErrors } from './encoder/residual.ts';

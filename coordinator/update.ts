@@ -4,7 +4,7 @@ import { openSource } from '../data/open.ts';
 import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
-import { rowTexts } from '../data/texts.ts';
+import { rowTexts } from '../data/texts/texts.ts';
 import { reorderedCentres } from '../model/description/distances.ts';
 import { priority } from '../model/random.ts';
 import { ofUnits, onSample, renumbered, withoutClusters } from '../model/state.ts';
@@ -15,14 +15,9 @@ import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
-import { aboutClusters, wordsOf } from './count-words.ts';
+import { aboutClusters, wordsOf } from './description/count-words.ts';
+import { changedColumn, driftText } from './description/drift-text.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
-import { changedColumn, driftText } from './drift-text.ts';
-import { readForEncoder, residualOfRows } from './encode.ts';
-import { fullPasses, labelWithIds } from './full-passes.ts';
-import { updatedMap } from './map.ts';
-import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './read.ts';
-import { assertParts, relabel } from './relabel.ts';
 import {
   aboutCheckpoint,
   metadataOf,
@@ -32,6 +27,11 @@ import {
   type Update,
   type UpdateRequest,
 } from './run-state.ts';
+import { readForEncoder, residualOfRows } from './stages/encode.ts';
+import { fullPasses, labelWithIds } from './stages/full-passes.ts';
+import { updatedMap } from './stages/map.ts';
+import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './stages/read.ts';
+import { assertParts, relabel } from './stages/relabel.ts';
 import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
 import { hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts } from './storage/kept-texts.ts';
 import { runFile } from './storage/run-file.ts';

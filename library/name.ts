@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../coordinator/naming.ts';
+import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../coordinator/description/naming.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
 import { assertNoLink } from '../coordinator/storage/run-path.ts';
 import { runFiles } from '../data/saved/run-files.ts';

@@ -10,9 +10,9 @@ import {
   resolveConfig,
   resolveRunOptions,
 } from '../coordinator/config.ts';
+import type { Endpoint } from '../coordinator/description/naming.ts';
 import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
 import type { HttpOptions } from '../coordinator/monitor/port.ts';
-import type { Endpoint } from '../coordinator/naming.ts';
 import { options as modelOptions } from '../coordinator/options.ts';
 import type { UpdateRequest } from '../coordinator/run-state.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';

@@ -4,7 +4,7 @@ import { attempted, makeFolder, statusOf, writeFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { kChart, lossChart } from '../view/charts.ts';
 import { nodeNames } from '../view/cluster-details.ts';
-import { mapPicture } from '../view/map-picture.ts';
+import { mapPicture } from '../view/map/map-picture.ts';
 import { pointsPicture } from '../view/points.ts';
 import { riverPicture } from '../view/river.ts';
 import { inDark } from '../view/svg.ts';

@@ -7,6 +7,7 @@ import { byLabels, cardsLegend, clusterCards, type Described, nameText } from '.
 import { legend, tableRows } from '../view/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../view/dendrogram.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../view/history.ts';
+import { packedMap, type SampledMap } from '../view/map/whole-map.ts';
 import { type ModelView, packedView } from '../view/model-view.ts';
 import {
   configEntries,
@@ -22,7 +23,6 @@ import {
 import { axesText } from '../view/points.ts';
 import { updateTexts } from '../view/river.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
-import { packedMap, type SampledMap } from '../view/whole-map.ts';
 import type { Crosstab } from './crosstab.ts';
 import { cardImages, type ExemplarView } from './exemplars.ts';
 

@@ -133,7 +133,7 @@ export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sa
   return shown.map(({ row }) => row);
 }
 
-/** What is known of a cluster, as HTML. Of images and texts, columns without a name mean nothing, and rows are these, not numbers. */
+/** What is known of a cluster, as HTML. Of images and texts, columns without a name mean nothing, nor do numbers of rows. */
 export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
   const about = [rows !== null && counted(Math.round(rows), 'row'), share !== null && percent(share)];
   const row = (one: NamedRow, more = '') => {
@@ -145,7 +145,9 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
   const { texts = [], exemplars = [], border = [], apart = [], telling = [], evidence } = details ?? {};
   const areSeen = <Row extends NamedRow>(all: readonly Row[]) => {
     const pictured = all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null);
-    return pictured.length ? pictured : all.slice(0, texts.length && !areImages ? 0 : SHOWN_NUMBERS);
+    if (pictured.length) return pictured;
+    const isKnown = ({ id }: NamedRow) => areImages || !texts.length || id !== undefined;
+    return all.slice(0, SHOWN_NUMBERS).filter(isKnown);
   };
   const isOther = ({ row }: NamedRow) => !exemplars.some((one) => one.row === row);
   const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];

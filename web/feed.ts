@@ -2,14 +2,14 @@ import type { Legend } from '../model/shades.ts';
 import type { PastUpdate } from '../model/stream/history.ts';
 import { type History, isOver, type Message, type Outcome, type RunInfo } from '../view/api.ts';
 import type { Described, RowContent, RowContents } from '../view/cluster-details.ts';
-import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
 import {
   type MapData,
   type PackedMap,
   selectedText,
   type Telling,
   type WholeMap,
-} from '../view/whole-map.ts';
+} from '../view/map/whole-map.ts';
+import { bytesIn, type ModelView, type PackedView, unpackedView } from '../view/model-view.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import type { MapSource } from './map-tiles.ts';
 import { applyMessage, createStore, type Store, type StorePart } from './store.ts';

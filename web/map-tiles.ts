@@ -1,5 +1,5 @@
 import { type Legend, MISSING_SHADE } from '../model/shades.ts';
-import type { FoundRows, MapData, Telling, WholeMap } from '../view/whole-map.ts';
+import type { FoundRows, MapData, Telling, WholeMap } from '../view/map/whole-map.ts';
 import type { PointPainter } from './gl-points.ts';
 
 /** From where the page has the map of all rows: tile by tile from a server, or a sample that is in the file. Null: it cannot be had. */

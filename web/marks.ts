@@ -1,5 +1,5 @@
 import { FOUND, type MapRow, readFound } from '../model/map-tiles.ts';
-import type { Frame } from '../view/map-view.ts';
+import type { Frame } from '../view/map/map-view.ts';
 import { bytesIn } from '../view/model-view.ts';
 import { colourOf } from '../view/palette.ts';
 import { counted } from '../view/text.ts';

@@ -1,9 +1,9 @@
 import { RECORD, readRecord } from '../model/map-tiles.ts';
 import { priority } from '../model/random.ts';
-import { type Frame, isInside, type Point, tilesAround } from '../view/map-view.ts';
+import { type Frame, isInside, type Point, tilesAround } from '../view/map/map-view.ts';
+import { type MapData, MOST_SELECTED } from '../view/map/whole-map.ts';
 import { swatch } from '../view/palette.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
-import { type MapData, MOST_SELECTED } from '../view/whole-map.ts';
 import { cssColour } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { MapSource } from './map-tiles.ts';

@@ -1,9 +1,9 @@
 import { numberName } from '../model/description/names.ts';
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
 import { type ClusterDetails, nameOf, rowText, wordsText } from '../view/cluster-details.ts';
-import { insideLabels, type PlacedLabel, placeLabels } from '../view/map-labels.ts';
-import { labelSize } from '../view/map-picture.ts';
-import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map-view.ts';
+import { insideLabels, type PlacedLabel, placeLabels } from '../view/map/map-labels.ts';
+import { labelSize } from '../view/map/map-picture.ts';
+import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map/map-view.ts';
 import type { ModelView } from '../view/model-view.ts';
 import { colourOf, rgbOf } from '../view/palette.ts';
 import { WHOLE, type Zoom } from '../view/points.ts';

@@ -4,7 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { MAP_TILES, openMap, type SavedMap } from '../../data/saved/map-tiles.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
-import { aboutMap, type WholeMap } from '../../view/whole-map.ts';
+import { aboutMap, type WholeMap } from '../../view/map/whole-map.ts';
 import type { RunFile } from '../storage/run-file.ts';
 import { assertNoLink } from '../storage/run-path.ts';
 

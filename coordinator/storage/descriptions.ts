@@ -10,7 +10,7 @@ import {
 } from '../../data/saved/label-table.ts';
 import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
 import type { Source } from '../../data/source.ts';
-import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts.ts';
+import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts/texts.ts';
 import { outlierScore } from '../../model/description/distances.ts';
 import type { Name } from '../../model/description/names.ts';
 import type { RunConfig } from '../config.ts';

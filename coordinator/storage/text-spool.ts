@@ -3,7 +3,7 @@ import { createAtomicFile } from '../../base/files.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import type { RowSlice } from '../../data/saved/row-files.ts';
 import { CLUSTERS } from '../../data/saved/saved-clusters.ts';
-import type { RowTexts } from '../../data/texts.ts';
+import type { RowTexts } from '../../data/texts/texts.ts';
 import { blockCount, type Layout } from '../../model/layout.ts';
 import { MOST_CHARACTERS } from '../../model/words/words.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';

@@ -7,7 +7,7 @@ import {
   MOST_SELECTED,
   selectedRows,
   type Telling,
-} from '../../view/whole-map.ts';
+} from '../../view/map/whole-map.ts';
 import type { RunConfig } from '../config.ts';
 import type { FoundMap } from '../monitor/whole-map.ts';
 import type { RowData } from './row-data.ts';

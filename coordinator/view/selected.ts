@@ -1,8 +1,8 @@
 import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
-import type { KeptTexts } from '../../data/kept-texts.ts';
 import { rowsAt } from '../../data/rows-at.ts';
 import type { Source } from '../../data/source.ts';
-import { languagesOf, stopWordsOf } from '../../data/stop-words.ts';
+import type { KeptTexts } from '../../data/texts/kept-texts.ts';
+import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
 import { columnNames } from '../../model/description/telling-columns.ts';
 import { generator, type Seed } from '../../model/random.ts';
 import { keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';

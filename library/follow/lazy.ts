@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { changedColumn, driftText } from '../../coordinator/description/drift-text.ts';
 import { drawnRows, driftBetween, earlierRows, rowsFor } from '../../coordinator/drift.ts';
-import { changedColumn, driftText } from '../../coordinator/drift-text.ts';
 import { SAMPLE } from '../../coordinator/storage/stream-files.ts';
 import { openSource } from '../../data/open.ts';
 import { rowsAt } from '../../data/rows-at.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type TextsInput, termsOfParts } from '../../coordinator/describe-texts.ts';
+import { type TextsInput, termsOfParts } from '../../coordinator/description/describe-texts.ts';
 import { nd } from '../../proto/tensors.ts';
 import { tableOfTexts } from '../../worker/tasks/terms.ts';
 

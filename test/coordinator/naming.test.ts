@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { endpointAt, type NamingRequest, namesByModel } from '../../coordinator/naming.ts';
+import { endpointAt, type NamingRequest, namesByModel } from '../../coordinator/description/naming.ts';
 import { type NamedNode, nameIn, namingMessages } from '../../model/description/naming-prompt.ts';
 import { scratchFolder } from '../data/files.ts';
 import { type Asked, endpoint as fakeEndpoint } from './endpoint.ts';

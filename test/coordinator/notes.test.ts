@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { notesOn, notesOnReplicates, type Outcome } from '../../coordinator/notes.ts';
+import { notesOn, notesOnReplicates, type Outcome } from '../../coordinator/description/notes.ts';
 import type { Step } from '../../model/schedule.ts';
 
 const step = (kind: Step['kind'], k: number, changed = 0): Step => ({ kind, k, changed, progress: null });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterStage } from '../../coordinator/cluster.ts';
 import type { RunContext, RunState } from '../../coordinator/run-state.ts';
 import { createEarlyFinish, runStages, type Stage } from '../../coordinator/stage.ts';
+import { clusterStage } from '../../coordinator/stages/cluster.ts';
 
 interface State {
   at: number;

@@ -1,8 +1,8 @@
 // Texts of rows in the cache: the same again, found by words as they stand, and no more than are asked for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keepTexts } from '../../data/kept-texts.ts';
-import { inSlices } from '../../data/texts.ts';
+import { keepTexts } from '../../data/texts/kept-texts.ts';
+import { inSlices } from '../../data/texts/texts.ts';
 import { scratchFolder } from './files.ts';
 
 const { put } = scratchFolder();

@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'csv-parse/sync';
 import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
-import { rowTexts } from '../../data/texts.ts';
+import { rowTexts } from '../../data/texts/texts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-label-table-'));
 after(() => rmSync(folder, { recursive: true }));

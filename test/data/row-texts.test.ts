@@ -9,10 +9,10 @@ import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { resolveConfig } from '../../coordinator/config.ts';
 import { openSource } from '../../data/open.ts';
-import { openRowTexts } from '../../data/row-texts.ts';
-import { languagesOf, stopWordsOf } from '../../data/stop-words.ts';
 import { PLAIN_TABLE } from '../../data/tables/open-table.ts';
-import { withTexts } from '../../data/texts.ts';
+import { openRowTexts } from '../../data/texts/row-texts.ts';
+import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
+import { withTexts } from '../../data/texts/texts.ts';
 import { npyFile } from './files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-row-texts-'));

@@ -97,7 +97,7 @@ for (const [kind, of, why] of [
       }
       assert.ok(resolution > 0 && stability > 0.9 && stability <= 1, JSON.stringify(likelihood));
       assert.match(page, /resolution γ [\d.]+; stability (1\.00|0\.9\d)/);
-      assert.match(page, /what it gains with the graph likelihood/);
+      assert.match(page, /what the graph likelihood gains/);
     });
 
     test('predict gives the rows of the run its labels, and the same responsibilities', async () => {

@@ -164,7 +164,7 @@ describe('a table with names and texts', () => {
       for (const shown of [exemplars[0].id!, words![0].word]) assert.ok(page.includes(shown), shown);
     assert.match(
       page,
-      /<article .*<dl><dt>words<.*<dt>typical texts<.*<dt>typical rows<.*<dt>columns that set it apart</,
+      /<article .*<dl><dt>words<.*<dt>typical texts<.*<dt>columns that tell it from the others<.*<dt>typical rows</,
     );
   });
 

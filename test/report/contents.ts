@@ -7,6 +7,7 @@ import type { ReportContents } from '../../report/page.ts';
 import type { Described } from '../../view/cluster-details.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import type { RunHistory } from '../../view/history.ts';
+import { aboutMap, type SampledMap } from '../../view/map/whole-map.ts';
 import {
   createMap,
   createViewer,
@@ -14,7 +15,6 @@ import {
   type ModelView,
   sampledRows,
 } from '../../view/model-view.ts';
-import { aboutMap, type SampledMap } from '../../view/whole-map.ts';
 import { normal, treeOf, uniform, world } from '../web/world.ts';
 
 /** A name that breaks nowhere, and one that would be a script. */

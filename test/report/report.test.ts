@@ -19,7 +19,7 @@ import type { MergeTree } from '../../view/api.ts';
 import { lossScale } from '../../view/axes.ts';
 import { kChart, lossChart } from '../../view/charts.ts';
 import { byLabels, clusterCards, nodeNames } from '../../view/cluster-details.ts';
-import { mapPicture } from '../../view/map-picture.ts';
+import { mapPicture } from '../../view/map/map-picture.ts';
 import type { ModelView } from '../../view/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../view/palette.ts';
 import { pairsTable } from '../../view/panels.ts';

@@ -10,7 +10,7 @@ import {
   placeLabels,
   type SizedLabel,
   standLabels,
-} from '../../view/map-labels.ts';
+} from '../../view/map/map-labels.ts';
 
 const seed = Number(process.env.DPMESH_TEST_SEED ?? 33);
 

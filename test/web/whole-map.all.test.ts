@@ -10,7 +10,7 @@ import { addMap } from '../../coordinator/monitor/whole-map.ts';
 import { openMap } from '../../data/saved/map-tiles.ts';
 import { RECORD } from '../../model/map-tiles.ts';
 import { drawReport } from '../../report/draw.ts';
-import { aboutMap, ofSample } from '../../view/whole-map.ts';
+import { aboutMap, ofSample } from '../../view/map/whole-map.ts';
 import { scratchFolder } from '../data/files.ts';
 import { contentsOf, K, sampledMap } from '../report/contents.ts';
 import { mappedRun } from '../report/mapped.ts';
@@ -230,8 +230,8 @@ test('a server has the map, its density, and tiles', async () => {
   addMap(app, async () => ({ about: aboutMap(saved.index, null, null), saved }));
   const about = (await app.inject('/api/map')).json();
   assert.deepEqual(about.clusters, [
-    { label: 0, name: '0' },
-    { label: 1, name: '1' },
+    { label: 0, name: 'cluster 0' },
+    { label: 1, name: 'cluster 1' },
   ]);
   assert.equal((await app.inject('/api/map/density')).rawPayload.length, 512 * 512);
   assert.equal((await app.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);

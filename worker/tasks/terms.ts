@@ -1,5 +1,5 @@
 import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
-import { stopWordsOf } from '../../data/stop-words.ts';
+import { stopWordsOf } from '../../data/texts/stop-words.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { isSimple } from '../../model/words/words.ts';
 import type { TaskOf } from '../../proto/tasks.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { retryWrites } from '../../../coordinator/finish.ts';
+import { retryWrites } from '../../../coordinator/stages/finish.ts';
 import { createEventLog, linesOf } from '../../../coordinator/storage/event-log.ts';
 import { lockDirectory, lockFile } from '../../../coordinator/storage/run-lock.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rowsOfAll, tellingColumns, tellingWords } from '../../../coordinator/view/selected.ts';
 import type { Source } from '../../../data/source.ts';
-import { MOST_SELECTED, selectedRows, selectedText } from '../../../view/whole-map.ts';
+import { MOST_SELECTED, selectedRows, selectedText } from '../../../view/map/whole-map.ts';
 import { uniform } from '../../web/world.ts';
 
 const OPTIONS = { bm25Weighting: false, reduceFrequentWords: false };

@@ -7,7 +7,7 @@ import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
 import { categoriesSchema } from '../../../data/tables/select-columns.ts';
-import { rowTexts } from '../../../data/texts.ts';
+import { rowTexts } from '../../../data/texts/texts.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
 /** Files of pandas, pyarrow and zstandard: see make_fixtures.py. */

@@ -1,11 +1,11 @@
-import { rowsAt } from '../data/rows-at.ts';
-import { readSavedMap } from '../data/saved/row-files.ts';
-import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
-import type { Source } from '../data/source.ts';
-import type { Transform } from '../data/transform.ts';
-import { LAID_OUT, type MapNet } from '../model/graph/map-net.ts';
-import { generator, type Seed } from '../model/random.ts';
-import type { RunContext, Update } from './run-state.ts';
+import { rowsAt } from '../../data/rows-at.ts';
+import { readSavedMap } from '../../data/saved/row-files.ts';
+import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
+import type { Source } from '../../data/source.ts';
+import type { Transform } from '../../data/transform.ts';
+import { LAID_OUT, type MapNet } from '../../model/graph/map-net.ts';
+import { generator, type Seed } from '../../model/random.ts';
+import type { RunContext, Update } from '../run-state.ts';
 
 /** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
 

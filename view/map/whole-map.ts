@@ -1,7 +1,7 @@
-import { numberName } from '../model/description/names.ts';
-import type { Dendrogram } from '../model/hierarchy/dendrogram.ts';
-import type { MapIndex } from '../model/map-tiles.ts';
-import type { Described } from './cluster-details.ts';
+import { numberName } from '../../model/description/names.ts';
+import type { Dendrogram } from '../../model/hierarchy/dendrogram.ts';
+import type { MapIndex } from '../../model/map-tiles.ts';
+import type { Described } from '../cluster-details.ts';
 import { type MapName, mapNames } from './map-labels.ts';
 
 /** The map of all rows of a finished run, as the page has it: `GET /api/map`. */

@@ -1,8 +1,8 @@
-import { RECORD, readRecord } from '../model/map-tiles.ts';
+import { RECORD, readRecord } from '../../model/map-tiles.ts';
+import { dots } from '../points.ts';
+import { num, picture, text } from '../svg.ts';
+import { counted } from '../text.ts';
 import { LINE_HEIGHT, labelExtent, type SizedLabel, type StandingLabel, standLabels } from './map-labels.ts';
-import { dots } from './points.ts';
-import { num, picture, text } from './svg.ts';
-import { counted } from './text.ts';
 import type { SampledMap } from './whole-map.ts';
 
 /** The map with names on it, for print. */

@@ -1,10 +1,10 @@
-import { createAtomicFile } from '../base/files.ts';
-import { dpmeshVersion } from '../base/version.ts';
-import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
-import { onnxModel } from '../data/saved/onnx-model.ts';
-import { readSavedCentres } from '../data/saved/row-files.ts';
-import { columnsOf, readTrainedModel } from '../data/saved/trained-model.ts';
-import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
+import { createAtomicFile } from '../../base/files.ts';
+import { dpmeshVersion } from '../../base/version.ts';
+import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
+import { onnxModel } from '../../data/saved/onnx-model.ts';
+import { readSavedCentres } from '../../data/saved/row-files.ts';
+import { columnsOf, readTrainedModel } from '../../data/saved/trained-model.ts';
+import { assertOptions, assertWritable, fixedPaths } from '../inputs.ts';
 
 /** Options of `exportModel`. */
 export interface ExportOptions {

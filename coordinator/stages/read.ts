@@ -1,12 +1,11 @@
-import { UserError } from '../base/user-error.ts';
-import { sampledColumns } from '../data/sampled-columns.ts';
-import type { Source } from '../data/source.ts';
-import { MAX_MAGNITUDE } from '../model/arrays.ts';
-import { atomOf, gridStep } from '../model/grid.ts';
-import { block, type Layout, mostShards } from '../model/layout.ts';
-import type { State } from '../model/state.ts';
-import type { RunConfig } from './config.ts';
-import { startMap } from './map.ts';
+import { UserError } from '../../base/user-error.ts';
+import { sampledColumns } from '../../data/sampled-columns.ts';
+import type { Source } from '../../data/source.ts';
+import { MAX_MAGNITUDE } from '../../model/arrays.ts';
+import { atomOf, gridStep } from '../../model/grid.ts';
+import { block, type Layout, mostShards } from '../../model/layout.ts';
+import type { State } from '../../model/state.ts';
+import type { RunConfig } from '../config.ts';
 import {
   isInParts,
   metadataOf,
@@ -14,14 +13,15 @@ import {
   type RunInput,
   type RunStage,
   type RunState,
-} from './run-state.ts';
-import { fingerprint } from './storage/checkpoint.ts';
-import { showFolder } from './storage/label-parts.ts';
-import { runFile } from './storage/run-file.ts';
-import { sampleThreshold } from './training/preparation/limits.ts';
-import type { PrepareInput } from './training/preparation/prepare.ts';
-import { publishTransform } from './training/publish.ts';
-import { type DataMoments, FEW_COLUMNS, isGraph, momentsRound } from './training/reading/moments.ts';
+} from '../run-state.ts';
+import { fingerprint } from '../storage/checkpoint.ts';
+import { showFolder } from '../storage/label-parts.ts';
+import { runFile } from '../storage/run-file.ts';
+import { sampleThreshold } from '../training/preparation/limits.ts';
+import type { PrepareInput } from '../training/preparation/prepare.ts';
+import { publishTransform } from '../training/publish.ts';
+import { type DataMoments, FEW_COLUMNS, isGraph, momentsRound } from '../training/reading/moments.ts';
+import { startMap } from './map.ts';
 
 /**
  * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior

@@ -1,18 +1,18 @@
-import type { SavedTree } from '../data/saved/saved-clusters.ts';
-import { languagesOf } from '../data/stop-words.ts';
-import type { RowTexts } from '../data/texts.ts';
-import { type Layout, unitBlocks } from '../model/layout.ts';
-import { priority } from '../model/random.ts';
-import type { Join, WeightOptions } from '../model/words/keywords.ts';
-import type { WorkUnit } from '../proto/messages.ts';
-import type { TaskOf } from '../proto/tasks.ts';
-import type { Tensors } from '../proto/tensors.ts';
-import type { RunConfig } from './config.ts';
+import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import { languagesOf } from '../../data/texts/stop-words.ts';
+import type { RowTexts } from '../../data/texts/texts.ts';
+import { type Layout, unitBlocks } from '../../model/layout.ts';
+import { priority } from '../../model/random.ts';
+import type { Join, WeightOptions } from '../../model/words/keywords.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
+import type { Tensors } from '../../proto/tensors.ts';
+import type { RunConfig } from '../config.ts';
+import type { RunContext } from '../run-state.ts';
+import type { RunDirectory } from '../storage/run-directory.ts';
+import { spoolTexts, type TextLabels, type TextSpool } from '../storage/text-spool.ts';
+import type { FullPassResult } from '../training/full-pass.ts';
 import type { DescribedTexts, TextsInput } from './describe-texts.ts';
-import type { RunContext } from './run-state.ts';
-import type { RunDirectory } from './storage/run-directory.ts';
-import { spoolTexts, type TextLabels, type TextSpool } from './storage/text-spool.ts';
-import type { FullPassResult } from './training/full-pass.ts';
 
 /** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */
 const [MOST_ROWS, MOST_BYTES, LEAST_BYTES] = [1 << 17, 8 << 20, 1 << 20];

@@ -1,9 +1,9 @@
-import { type Centres, reorderedCentres } from '../model/description/distances.ts';
-import type { MapNet } from '../model/graph/map-net.ts';
-import type { Layout } from '../model/layout.ts';
-import type { MissedCluster } from '../model/missed.ts';
-import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../model/state.ts';
-import type { RunContext, RunState } from './run-state.ts';
+import { type Centres, reorderedCentres } from '../../model/description/distances.ts';
+import type { MapNet } from '../../model/graph/map-net.ts';
+import type { Layout } from '../../model/layout.ts';
+import type { MissedCluster } from '../../model/missed.ts';
+import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../../model/state.ts';
+import type { RunContext, RunState } from '../run-state.ts';
 import {
   type FullPassResult,
   type LabelParts,
@@ -11,10 +11,10 @@ import {
   OutliersAlone,
   type Output,
   type Reviewed,
-} from './training/full-pass.ts';
-import { farRowsKept } from './training/missed.ts';
-import { publishCentres, publishClassifier, publishMap } from './training/publish.ts';
-import type { Prepared } from './training/run-context.ts';
+} from '../training/full-pass.ts';
+import { farRowsKept } from '../training/missed.ts';
+import { publishCentres, publishClassifier, publishMap } from '../training/publish.ts';
+import type { Prepared } from '../training/run-context.ts';
 
 /** All rows are labelled. */
 export interface FullPasses {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { foldedText, wordsOf } from '../model/words/words.ts';
+import { foldedText, wordsOf } from '../../model/words/words.ts';
 
 /** Words that are in texts whatever these are about: the lists of stopwords-iso, by the code of the language (ISO 639). */
 const lists = (): Record<string, string[]> => createRequire(import.meta.url)('stopwords-iso');

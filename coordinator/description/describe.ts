@@ -3,20 +3,20 @@ import type {
   ClusterEvidence,
   SavedClusters,
   SavedTree,
-} from '../data/saved/saved-clusters.ts';
-import { contrastsOf } from '../model/description/contrast.ts';
-import { type Centres, nearestCentres } from '../model/description/distances.ts';
-import { type Name, nameClusters } from '../model/description/names.ts';
+} from '../../data/saved/saved-clusters.ts';
+import { contrastsOf } from '../../model/description/contrast.ts';
+import { type Centres, nearestCentres } from '../../model/description/distances.ts';
+import { type Name, nameClusters } from '../../model/description/names.ts';
 import {
   type ColumnSample,
   namesOf,
   type TellingColumn,
   tellingColumns,
   type Variable,
-} from '../model/description/telling-columns.ts';
+} from '../../model/description/telling-columns.ts';
+import { LIST_ITEM } from '../storage/column-sample.ts';
+import type { FullPassResult } from '../training/full-pass.ts';
 import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
-import { LIST_ITEM } from './storage/column-sample.ts';
-import type { FullPassResult } from './training/full-pass.ts';
 
 /** `clusters.json`: what is said of each cluster. */
 

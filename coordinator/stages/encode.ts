@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256OfFile } from '../base/files.ts';
-import { openSource } from '../data/open.ts';
-import { rowsAt } from '../data/rows-at.ts';
-import type { Layout } from '../model/layout.ts';
-import { type Residual, residualOf } from '../model/stream/residual.ts';
-import { nd } from '../proto/tensors.ts';
+import { sha256OfFile } from '../../base/files.ts';
+import { openSource } from '../../data/open.ts';
+import { rowsAt } from '../../data/rows-at.ts';
+import type { Layout } from '../../model/layout.ts';
+import { type Residual, residualOf } from '../../model/stream/residual.ts';
+import { nd } from '../../proto/tensors.ts';
 import {
   afterClustering,
   checkEncoder,
@@ -15,13 +15,13 @@ import {
   passesOf,
   someVectors,
   widthsOf,
-} from './encoder/encoder.ts';
-import { CODES, encodeAll, encoderShards } from './encoder/train-encoder.ts';
+} from '../encoder/encoder.ts';
+import { CODES, encodeAll, encoderShards } from '../encoder/train-encoder.ts';
+import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import type { Checkpoint } from '../storage/checkpoint.ts';
+import { runFile } from '../storage/run-file.ts';
+import { publishHashes } from '../training/publish.ts';
 import { arePixels, assertUnchanged, firstReading } from './read.ts';
-import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
-import type { Checkpoint } from './storage/checkpoint.ts';
-import { runFile } from './storage/run-file.ts';
-import { publishHashes } from './training/publish.ts';
 
 type Rows = Pick<RunState, 'source' | 'layout'>;
 

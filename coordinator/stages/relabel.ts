@@ -1,19 +1,19 @@
-import { UserError } from '../base/user-error.ts';
-import type { Source } from '../data/source.ts';
-import type { Centres } from '../model/description/distances.ts';
-import { layoutOf } from '../model/layout.ts';
-import type { State } from '../model/state.ts';
-import type { Part } from '../model/stream/stream.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { Source } from '../../data/source.ts';
+import type { Centres } from '../../model/description/distances.ts';
+import { layoutOf } from '../../model/layout.ts';
+import type { State } from '../../model/state.ts';
+import type { Part } from '../../model/stream/stream.ts';
+import type { Encoding } from '../encoder/encoder.ts';
+import { openNewRows } from '../inputs.ts';
+import type { RunContext } from '../run-state.ts';
+import { fingerprint } from '../storage/checkpoint.ts';
+import { labelsOnly } from '../training/full-pass.ts';
+import { publishHashes, publishTransform } from '../training/publish.ts';
+import type { Prepared } from '../training/run-context.ts';
 import { encodeRows, readForEncoder } from './encode.ts';
-import type { Encoding } from './encoder/encoder.ts';
 import { labelWithIds } from './full-passes.ts';
-import { openNewRows } from './inputs.ts';
 import { firstReading } from './read.ts';
-import type { RunContext } from './run-state.ts';
-import { fingerprint } from './storage/checkpoint.ts';
-import { labelsOnly } from './training/full-pass.ts';
-import { publishHashes, publishTransform } from './training/publish.ts';
-import type { Prepared } from './training/run-context.ts';
 
 /**
  * The rows of earlier updates and of the first run, which an update does not read, labelled by its clusters: `relabelled/N.npy` of the N-th

@@ -1,9 +1,9 @@
-import { stopWordsOf } from '../data/stop-words.ts';
-import { type Join, type Keyword, keywordsOf, type WeightOptions } from '../model/words/keywords.ts';
-import { wordNames } from '../model/words/names.ts';
-import { type MergedTerms, type TermTable, termMerger } from '../model/words/term-table.ts';
-import { excerpt, typicalTexts } from '../model/words/typical-texts.ts';
-import { type Tensors, take } from '../proto/tensors.ts';
+import { stopWordsOf } from '../../data/texts/stop-words.ts';
+import { type Join, type Keyword, keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';
+import { wordNames } from '../../model/words/names.ts';
+import { type MergedTerms, type TermTable, termMerger } from '../../model/words/term-table.ts';
+import { excerpt, typicalTexts } from '../../model/words/typical-texts.ts';
+import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** What is said of a node, at most. */
 const [MOST_WORDS, MOST_TEXTS] = [10, 3];

@@ -1,13 +1,13 @@
-import { asLogFlag } from '../data/logarithm.ts';
-import { isPca } from '../data/transform.ts';
-import { CLOSE, type Decision } from '../model/gaussian/evidence-for-k.ts';
-import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
-import type { GraphState } from '../model/state.ts';
-import { statisticsLength } from '../model/statistics.ts';
-import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../view/summary.ts';
-import type { RunConfig } from './config.ts';
-import { OPTIONS } from './options.ts';
-import { mostClusters } from './training/rounds.ts';
+import { asLogFlag } from '../../data/logarithm.ts';
+import { isPca } from '../../data/transform.ts';
+import { CLOSE, type Decision } from '../../model/gaussian/evidence-for-k.ts';
+import { type EndReason, isCycling, quietSteps, type Step } from '../../model/schedule.ts';
+import type { GraphState } from '../../model/state.ts';
+import { statisticsLength } from '../../model/statistics.ts';
+import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../../view/summary.ts';
+import type { RunConfig } from '../config.ts';
+import { OPTIONS } from '../options.ts';
+import { mostClusters } from '../training/rounds.ts';
 
 /** What notes are taken from. */
 export interface Outcome {

@@ -1,7 +1,7 @@
-import type { EndReason } from '../model/schedule.ts';
-import { aboutCheckpoint, type RunContext, type RunStage } from './run-state.ts';
-import { trainingEnd } from './training/train.ts';
-import { clustersBefore } from './update.ts';
+import type { EndReason } from '../../model/schedule.ts';
+import { aboutCheckpoint, type RunContext, type RunStage } from '../run-state.ts';
+import { trainingEnd } from '../training/train.ts';
+import { clustersBefore } from '../update.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {

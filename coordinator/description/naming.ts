@@ -4,17 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import pRetry, { AbortError } from 'p-retry';
 import * as z from 'zod/mini';
-import { attempted, readWhole } from '../base/files.ts';
-import { MOST_LIST_BYTES } from '../base/limits.ts';
-import { oneLine } from '../base/text.ts';
-import { UserError } from '../base/user-error.ts';
+import { attempted, readWhole } from '../../base/files.ts';
+import { MOST_LIST_BYTES } from '../../base/limits.ts';
+import { oneLine } from '../../base/text.ts';
+import { UserError } from '../../base/user-error.ts';
 import {
   type ChatMessage,
   type NamedNode,
   nameIn,
   namingMessages,
-} from '../model/description/naming-prompt.ts';
-import type { Join } from '../model/hierarchy/dendrogram.ts';
+} from '../../model/description/naming-prompt.ts';
+import type { Join } from '../../model/hierarchy/dendrogram.ts';
 
 /**
  * Names of clusters by a language model, over the HTTP interface that OpenAI, llama.cpp, Ollama and vLLM share: layer by layer, clusters

@@ -1,9 +1,9 @@
-import { readFully } from '../base/files.ts';
-import { yieldToEventLoop } from '../base/slices.ts';
-import { UserError } from '../base/user-error.ts';
-import { MOST_CHARACTERS } from '../model/words/words.ts';
-import { openCached } from './cache.ts';
-import { closeArray, createNpyBytes, openNpy, readAppendix } from './npy.ts';
+import { readFully } from '../../base/files.ts';
+import { yieldToEventLoop } from '../../base/slices.ts';
+import { UserError } from '../../base/user-error.ts';
+import { MOST_CHARACTERS } from '../../model/words/words.ts';
+import { openCached } from '../cache.ts';
+import { closeArray, createNpyBytes, openNpy, readAppendix } from '../npy.ts';
 
 /** The texts of all rows in a file of the cache, in which they are found by words, and read row by row. */
 export interface KeptTexts {

@@ -1,5 +1,5 @@
-import type { MapIndex, MapTile } from '../model/map-tiles.ts';
-import type { Zoom } from './points.ts';
+import type { MapIndex, MapTile } from '../../model/map-tiles.ts';
+import type { Zoom } from '../points.ts';
 
 /** Which part of the map of all rows is on the screen, which tiles of it are drawn, and what a line around points selects. */
 

@@ -1,45 +1,45 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WriteError } from '../base/files.ts';
-import { DISK_TROUBLE, UserError } from '../base/user-error.ts';
-import { imageShape } from '../data/images/folder.ts';
-import { shownNames, skewedColumns } from '../data/logarithm.ts';
-import { IMAGES, imageLines, KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
-import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
+import { WriteError } from '../../base/files.ts';
+import { DISK_TROUBLE, UserError } from '../../base/user-error.ts';
+import { imageShape } from '../../data/images/folder.ts';
+import { shownNames, skewedColumns } from '../../data/logarithm.ts';
+import { IMAGES, imageLines, KEPT_ROWS, rowSlices } from '../../data/saved/row-files.ts';
+import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
 import {
   CLUSTERS,
   readSavedClusters,
   type SavedClusters,
   savedNames,
   TREE,
-} from '../data/saved/saved-clusters.ts';
-import { LINEAGE } from '../data/saved/saved-lineage.ts';
-import { rowTexts } from '../data/texts.ts';
-import { alikeColumns } from '../model/description/contrast.ts';
-import { type Centres, reorderedCentres } from '../model/description/distances.ts';
-import type { Name } from '../model/description/names.ts';
-import { evidenceForK } from '../model/gaussian/evidence-for-k.ts';
-import { diagonalOf } from '../model/linalg.ts';
-import { priority } from '../model/random.ts';
-import { isUnchanged, placesOf, renumbered, type State } from '../model/state.ts';
-import { alarmsOf } from '../model/stream/drift.ts';
-import type { Lineage } from '../model/stream/lineage.ts';
-import type { Stream } from '../model/stream/stream.ts';
-import type { Replicates, Summary } from '../view/summary.ts';
-import { aboutClusters, wordsOf } from './count-words.ts';
-import { encoderOf } from './encoder/encoder.ts';
+} from '../../data/saved/saved-clusters.ts';
+import { LINEAGE } from '../../data/saved/saved-lineage.ts';
+import { rowTexts } from '../../data/texts/texts.ts';
+import { alikeColumns } from '../../model/description/contrast.ts';
+import { type Centres, reorderedCentres } from '../../model/description/distances.ts';
+import type { Name } from '../../model/description/names.ts';
+import { evidenceForK } from '../../model/gaussian/evidence-for-k.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import { priority } from '../../model/random.ts';
+import { isUnchanged, placesOf, renumbered, type State } from '../../model/state.ts';
+import { alarmsOf } from '../../model/stream/drift.ts';
+import type { Lineage } from '../../model/stream/lineage.ts';
+import type { Stream } from '../../model/stream/stream.ts';
+import type { Replicates, Summary } from '../../view/summary.ts';
+import { aboutClusters, wordsOf } from '../description/count-words.ts';
+import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../description/notes.ts';
+import { encoderOf } from '../encoder/encoder.ts';
+import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import type { Checkpoints } from '../storage/checkpoints.ts';
+import { columnSample, namedVariables } from '../storage/column-sample.ts';
+import { shownRows, writeLabelFiles } from '../storage/descriptions.ts';
+import { keepTexts } from '../storage/kept-texts.ts';
+import { labelParts, removeUnfinishedParts } from '../storage/label-parts.ts';
+import { summarize, writeCentres, writeMap, writeModel } from '../storage/results.ts';
+import { type RunMetadata, runFile } from '../storage/run-file.ts';
+import { removeDrawn } from '../storage/stream-files.ts';
+import { copiesInData } from '../training/sample.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
-import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from './notes.ts';
-import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from './run-state.ts';
-import type { Checkpoints } from './storage/checkpoints.ts';
-import { columnSample, namedVariables } from './storage/column-sample.ts';
-import { shownRows, writeLabelFiles } from './storage/descriptions.ts';
-import { keepTexts } from './storage/kept-texts.ts';
-import { labelParts, removeUnfinishedParts } from './storage/label-parts.ts';
-import { summarize, writeCentres, writeMap, writeModel } from './storage/results.ts';
-import { type RunMetadata, runFile } from './storage/run-file.ts';
-import { removeDrawn } from './storage/stream-files.ts';
-import { copiesInData } from './training/sample.ts';
 
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';

@@ -1,16 +1,16 @@
-import { ranges, yieldToEventLoop } from '../base/slices.ts';
-import { rowsAt } from '../data/rows-at.ts';
-import { labelsAt } from '../data/saved/row-files.ts';
-import { priority } from '../model/random.ts';
-import { ofFirst, onSample } from '../model/state.ts';
-import { scaleStatistics } from '../model/statistics.ts';
-import { withUpdate } from '../model/stream/history.ts';
-import type { Stream } from '../model/stream/stream.ts';
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
+import { rowsAt } from '../../data/rows-at.ts';
+import { labelsAt } from '../../data/saved/row-files.ts';
+import { priority } from '../../model/random.ts';
+import { ofFirst, onSample } from '../../model/state.ts';
+import { scaleStatistics } from '../../model/statistics.ts';
+import { withUpdate } from '../../model/stream/history.ts';
+import type { Stream } from '../../model/stream/stream.ts';
+import { gapOf } from '../encoder/encoder.ts';
+import { aboutCheckpoint, type RunContext, type RunState } from '../run-state.ts';
+import { partOf, SAMPLE, writeState } from '../storage/stream-files.ts';
+import { leastSample } from '../training/preparation/limits.ts';
 import { residualOfRows } from './encode.ts';
-import { gapOf } from './encoder/encoder.ts';
-import { aboutCheckpoint, type RunContext, type RunState } from './run-state.ts';
-import { partOf, SAMPLE, writeState } from './storage/stream-files.ts';
-import { leastSample } from './training/preparation/limits.ts';
 
 /**
  * Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or of their latent vectors. Resolves with what
