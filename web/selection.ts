@@ -1,7 +1,7 @@
 import { RECORD, readRecord } from '../model/map-tiles.ts';
 import { priority } from '../model/random.ts';
 import { type Frame, isInside, type Point, tilesAround } from '../view/map/map-view.ts';
-import { type MapData, MOST_SELECTED } from '../view/map/whole-map.ts';
+import { type MapData, MOST_SELECTED, nameBeside } from '../view/map/whole-map.ts';
 import { swatch } from '../view/palette.ts';
 import { count, counted, escaped, percent } from '../view/text.ts';
 import { cssColour } from './controls.ts';
@@ -113,8 +113,8 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
     setText(byId('whole-count'), `${counted(all, 'row')}${ofAll}${onlySome}`);
     const found = [...counts.keys()].filter((c) => counts[c]).sort((a, b) => counts[b] - counts[a]);
     const lines = found.slice(0, MOST_LISTED).map((c) => {
-      const { label, name } = clusters[c];
-      const named = name === String(label) ? '' : ` <bdi>${escaped(name)}</bdi>`;
+      const [{ label }, name] = [clusters[c], nameBeside(clusters[c])];
+      const named = name && ` <bdi>${escaped(name)}</bdi>`;
       return `<tr><th scope="row">${swatch(label)}${label}${named}</th><td class="n">${count(counts[c])}</td><td class="n">${percent(counts[c] / all)}</td></tr>`;
     });
     const more =

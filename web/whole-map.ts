@@ -1,9 +1,9 @@
-import { numberName } from '../model/description/names.ts';
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../model/map-tiles.ts';
 import { type ClusterDetails, nameOf, rowText, wordsText } from '../view/cluster-details.ts';
 import { insideLabels, type PlacedLabel, placeLabels } from '../view/map/map-labels.ts';
 import { labelSize } from '../view/map/map-picture.ts';
 import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../view/map/map-view.ts';
+import { nameBeside, type WholeMap } from '../view/map/whole-map.ts';
 import type { ModelView } from '../view/model-view.ts';
 import { colourOf, rgbOf } from '../view/palette.ts';
 import { WHOLE, type Zoom } from '../view/points.ts';
@@ -184,20 +184,21 @@ export function wholeMap(
   }
 
   /** Has a cluster the words that are looked for in its name, its keywords or its typical texts; or this number? */
-  function isFound(label: number, name: string): boolean {
+  function isFound(cluster: WholeMap['clusters'][number]): boolean {
+    const { label } = cluster;
     const wanted = search.value.trim().toLowerCase();
     if (!wanted || String(label) === wanted) return true;
     const own = details.get(label);
-    const said = [name === String(label) ? '' : name, wordsText(own), ...(own?.texts ?? [])];
+    const said = [nameBeside(cluster), wordsText(own), ...(own?.texts ?? [])];
     return said.some((text) => text.toLowerCase().includes(wanted));
   }
 
   function paint() {
     const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
     points.colours(
-      clusters.map(({ label, name }) => ({
-        colour: rgbOf(colourOf(label)),
-        opacity: (lit === null ? isFound(label, name) : lit === label) ? 1 : 0.12,
+      clusters.map((cluster) => ({
+        colour: rgbOf(colourOf(cluster.label)),
+        opacity: (lit === null ? isFound(cluster) : lit === cluster.label) ? 1 : 0.12,
       })),
     );
     request();
@@ -241,8 +242,8 @@ export function wholeMap(
     if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
     hovered = row?.row ?? null;
     if (!row || !at) return void (tooltip.hidden = true);
-    const { label, name } = clusters[row.cluster] ?? { label: row.cluster, name: '' };
-    const title = name && name !== numberName(label) ? `Cluster ${label} · ${name}` : `Cluster ${label}`;
+    const cluster = clusters[row.cluster] ?? { label: row.cluster, name: '' };
+    const title = [`Cluster ${cluster.label}`, nameBeside(cluster)].filter(Boolean).join(' · ');
     const scores = `confidence ${row.confidence.toFixed(2)} · outlier score ${row.outlier.toFixed(2)}`;
     const show = (content: string) => {
       setHtml(tooltip, `<strong>${escaped(title)}</strong>${content}<p>${scores}</p>`);

@@ -10,7 +10,7 @@ import { addMap } from '../../coordinator/monitor/whole-map.ts';
 import { openMap } from '../../data/saved/map-tiles.ts';
 import { RECORD } from '../../model/map-tiles.ts';
 import { drawReport } from '../../report/draw.ts';
-import { aboutMap, ofSample } from '../../view/map/whole-map.ts';
+import { aboutMap, nameBeside, ofSample } from '../../view/map/whole-map.ts';
 import { scratchFolder } from '../data/files.ts';
 import { contentsOf, K, sampledMap } from '../report/contents.ts';
 import { mappedRun } from '../report/mapped.ts';
@@ -233,6 +233,8 @@ test('a server has the map, its density, and tiles', async () => {
     { label: 0, name: 'cluster 0' },
     { label: 1, name: 'cluster 1' },
   ]);
+  const named = [...about.clusters, { label: 3, name: 'cluster of ships' }];
+  assert.deepEqual(named.map(nameBeside), ['', '', 'cluster of ships']);
   assert.equal((await app.inject('/api/map/density')).rawPayload.length, 512 * 512);
   assert.equal((await app.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);
   for (const query of ['', '?tile=1', '?tile=-1', '?tile=x', '?tile=0.5', '?tile=__proto__'])

@@ -8,7 +8,7 @@ import { type MapName, mapNames } from './map-labels.ts';
 export interface WholeMap {
   index: MapIndex;
   names: MapName[];
-  /** The label of each cluster, and what it is called; where it has no name, its label. */
+  /** The label of each cluster, and what it is called, if only by its label. */
   clusters: { label: number; name: string }[];
 }
 
@@ -80,6 +80,10 @@ export function aboutMap(
   const nameOf = (node: number) => clusters[node]?.name ?? joins.get(node) ?? null;
   return { index, clusters, names: mapNames(index.places, tree, nameOf) };
 }
+
+/** What a cluster is called beside its label; empty where that is all. */
+export const nameBeside = ({ label, name }: WholeMap['clusters'][number]): string =>
+  name === numberName(label) ? '' : name;
 
 /** The sample as the only tile: in a file, and of a server that ends before all tiles can be asked for. */
 export function ofSample(about: WholeMap): WholeMap {
