@@ -1,4 +1,5 @@
-import { type ClusterTable, type Neighbour, separationText } from './cluster-table.ts';
+import type { TellingColumn } from '../model/description/telling-columns.ts';
+import { type ClusterTable, neighboursText } from './cluster-table.ts';
 import { swatch } from './palette.ts';
 import { counted, escaped, percent, significant } from './text.ts';
 
@@ -24,7 +25,7 @@ export interface ClusterDetails {
   /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
   apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
   /** The columns of its name, and more: medians, or shares of rows, in it and elsewhere. */
-  telling?: { text: string; measure: 'median' | 'share'; own: number; others: number }[];
+  telling?: TellingColumn[];
   /** What it is called, and by what it has that name: `number` where nothing tells it apart. */
   name?: string;
   namedBy?: string;
@@ -86,10 +87,8 @@ function treeSentences({ join, split }: NonNullable<ClusterDetails['evidence']>)
   ];
 }
 
-/** Of the columns, rows, numbers of rows and names of neighbours of a cluster, so many are shown; and so many cards, unless one asks for the others. */
-const [SHOWN_COLUMNS, SHOWN_ROWS, SHOWN_NUMBERS, SHOWN_NAMES, SHOWN_CARDS] = [5, 10, 5, 3, 30];
-/** Clusters with a smaller separation are hardly two: together they have one mode. */
-const LEAST_SEPARATION = 1;
+/** Of the columns, rows and numbers of rows of a cluster, so many are shown; and so many cards, unless one asks for the others. */
+const [SHOWN_COLUMNS, SHOWN_ROWS, SHOWN_NUMBERS, SHOWN_CARDS] = [5, 10, 5, 30];
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
 
@@ -142,27 +141,20 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     return `<span class="row" title="${escaped(nameOf(one))}">${picture ?? ''}<span>${escaped(name + more)}</span></span>`;
   };
   const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
-  const { texts = [], exemplars = [], border = [], apart = [], telling = [], evidence } = details ?? {};
+  const { texts = [], exemplars = [], border = [], telling = [], evidence } = details ?? {};
   const areSeen = <Row extends NamedRow>(all: readonly Row[]) => {
     const pictured = all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null);
     if (pictured.length) return pictured;
-    const isKnown = ({ id }: NamedRow) => areImages || !texts.length || id !== undefined;
-    return all.slice(0, SHOWN_NUMBERS).filter(isKnown);
+    return all.slice(0, SHOWN_NUMBERS).filter((one) => areImages || isTold(one, texts));
   };
   const isOther = ({ row }: NamedRow) => !exemplars.some((one) => one.row === row);
   const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
-  const columns = apart.filter(
-    ({ difference, name }) =>
-      Math.abs(difference) >= LEAST_DIFFERENCE && (name !== undefined || !(areImages || texts.length)),
-  );
+  const columns = details ? contrastsShown(details, areImages) : [];
   const entries: [string, string[]][] = [
     ['words', words ? [escaped(words)] : []],
     ['typical texts', texts.map((one) => escaped(`“${one}”`))],
     ['columns that tell it from the others', telling.map((one) => escaped(tellingText(one)))],
-    [
-      'columns that set it apart',
-      telling.length ? [] : columns.slice(0, SHOWN_COLUMNS).map((one) => escaped(columnText(one))),
-    ],
+    ['columns that set it apart', columns.map((one) => escaped(columnText(one)))],
     ['typical rows', inRow(areSeen(exemplars).map((one) => row(one)))],
     ['border rows', inRow(areSeen(border.filter(isOther)).map((one) => row(one, ` (to ${one.other})`)))],
     ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
@@ -175,6 +167,18 @@ export function clusterCard({ cluster, rows, share, nearest, details, sampled, i
     .join('')}</dl></article>`;
 }
 
+/** For want of columns that tell it from the others, those whose means differ; without names these mean nothing beside images and texts. */
+function contrastsShown({ apart, telling = [], texts = [] }: ClusterDetails, areImages: boolean) {
+  if (telling.length) return [];
+  const isMeant = (name: string | undefined) => name !== undefined || !(areImages || texts.length);
+  return apart
+    .filter(({ difference, name }) => Math.abs(difference) >= LEAST_DIFFERENCE && isMeant(name))
+    .slice(0, SHOWN_COLUMNS);
+}
+
+/** Beside texts, the number alone says nothing of a row. */
+const isTold = ({ id }: NamedRow, texts: readonly string[]) => !texts.length || id !== undefined;
+
 /** The cards of clusters of a run that is over, in their order and by their labels. `view`: null without points. */
 export function clusterCards(
   clusters: readonly ClusterDetails[],
@@ -184,7 +188,7 @@ export function clusterCards(
   const names = new Map(clusters.map((details) => [details.cluster, nameText(details)]));
   const cards = clusters.map((details, c) => {
     const { cluster, size: rows, share } = details;
-    const nearest = nearestText(view?.clusters[c]?.nearest ?? [], names);
+    const nearest = neighboursText(view?.clusters[c]?.nearest ?? [], (other) => names.get(other) ?? '');
     return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
   });
   const more = cards.splice(SHOWN_CARDS);
@@ -196,16 +200,6 @@ export function clusterCards(
         ]
       : []),
   ].join('\n');
-}
-
-/** Such as `3 low income (0.7: they hardly differ), 5 (2.0)`. */
-function nearestText(nearest: readonly Neighbour[], names: ReadonlyMap<number, string>): string {
-  const texts = nearest.map((one, i) => {
-    const name = i < SHOWN_NAMES ? names.get(one.cluster) : '';
-    const warning = one.separation < LEAST_SEPARATION ? ': they hardly differ' : '';
-    return `${one.cluster}${name ? ` ${name}` : ''} (${separationText(one)}${warning})`;
-  });
-  return texts.join(nearest.some((one) => names.get(one.cluster)) ? '; ' : ', ');
 }
 
 const inRow = (rows: readonly string[]) =>
@@ -221,7 +215,7 @@ function columnText(one: ClusterDetails['apart'][number]): string {
   return `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
 }
 
-function tellingText({ text, measure, own, others }: NonNullable<ClusterDetails['telling']>[number]): string {
+function tellingText({ text, measure, own, others }: TellingColumn): string {
   return measure === 'median'
     ? `${text}: median ${short(own)}, elsewhere ${short(others)}`
     : `${text}: ${percent(own)} of its rows, ${percent(others)} elsewhere`.replaceAll(' %', '\u00a0%');
@@ -239,10 +233,10 @@ function short(value: number): string {
 export function cardsLegend({ clusters, measure }: Described): string {
   const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
   return [
-    has(({ apart, telling = [], texts = [] }) => apart.length > 0 && !telling.length && !texts.length) &&
+    has((cluster) => contrastsShown(cluster, false).length > 0) &&
       'Columns that set apart: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
     has(({ words = [] }) => words.length > 0) && 'Words: by class-based tf-idf.',
-    has(({ texts = [] }) => !texts.length) &&
+    has(({ exemplars, texts = [] }) => exemplars.some((row) => isTold(row, texts))) &&
       'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
     measure !== null &&
       has(({ evidence }) => Boolean(evidence?.join ?? evidence?.split)) &&

@@ -125,9 +125,23 @@ export function tableRows(
 export const shareOf = ({ clusters }: Pick<ClusterTable, 'clusters'>, cluster: number): number =>
   clusters[cluster].rows / clusters.reduce((sum, { rows }) => sum + rows, 0);
 
-/** Such as `3 (1.2), 5 (2.0)`. */
-export const neighboursText = (nearest: readonly Neighbour[]): string =>
-  nearest.map((one) => `${one.cluster} (${separationText(one)})`).join(', ');
+/** Clusters with a smaller separation are hardly two: together they have one mode. */
+const LEAST_SEPARATION = 1;
+/** Of the nearest clusters so many are named. */
+const MOST_NAMED = 3;
+
+/** Such as `3 (1.2), 5 (2.0)`, or `3 low income (0.7: they hardly differ); 5 (2.0)`. */
+export function neighboursText(
+  nearest: readonly Neighbour[],
+  nameOf: (cluster: number) => string = () => '',
+): string {
+  const texts = nearest.map((one, i) => {
+    const name = i < MOST_NAMED ? nameOf(one.cluster) : '';
+    const warning = one.separation < LEAST_SEPARATION ? ': they hardly differ' : '';
+    return `${one.cluster}${name && ` ${name}`} (${separationText(one)}${warning})`;
+  });
+  return texts.join(nearest.some(({ cluster }) => nameOf(cluster)) ? '; ' : ', ');
+}
 
 /** With one decimal; large values are capped. */
 export const separationText = ({ separation }: Neighbour) =>

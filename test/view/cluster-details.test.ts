@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ClusterDetails, clusterCards } from '../../view/cluster-details.ts';
+import { type ClusterDetails, cardsLegend, clusterCards } from '../../view/cluster-details.ts';
 
 const details = (cluster: number, more: Partial<ClusterDetails> = {}): ClusterDetails => ({
   ...{ cluster, size: 100, share: 0.01, name: `name ${cluster}`, namedBy: 'columns' },
@@ -51,4 +51,16 @@ test('the cards of many clusters are folded beyond the largest', () => {
     [open, folded].map((part) => part.match(/<article/g)?.length),
     [30, 17],
   );
+});
+
+test('the legend explains what cards show, and nothing else', () => {
+  const legendOf = (more: Partial<ClusterDetails>) =>
+    cardsLegend({ clusters: [details(0, more)], measure: null });
+  const apart = [{ column: 3, name: 'age', difference: 2, mean: 1, rest: 0 }];
+  const texts = ['a text'];
+  assert.match(legendOf({ apart, texts }), /^Columns that set apart: the mean(?!.*Typical rows)/);
+  assert.match(legendOf({ apart: [{ ...apart[0], name: undefined }], texts }), /^All of it/);
+  const telling = [{ text: 'high age', measure: 'median' as const, own: 1, others: 0 }];
+  assert.match(legendOf({ apart, telling }), /^Typical rows/);
+  assert.match(legendOf({ texts, exemplars: [{ row: 1, id: 'a.png' }] }), /^Typical rows/);
 });

@@ -38,6 +38,9 @@ test('spread, rows, and the nearest cluster in standard deviations', () => {
   );
   assert.equal(clusters[2].nearest[0]?.separation, 4 / (1 + 1));
   assert.equal(neighboursText(clusters[0].nearest), '1 (1.8), 2 (2.0)');
+  const near = [{ cluster: 4, separation: 0.7 }, ...clusters[0].nearest];
+  const nameOf = (cluster: number) => (cluster === 4 ? 'low income' : '');
+  assert.equal(neighboursText(near, nameOf), '4 low income (0.7: they hardly differ); 1 (1.8); 2 (2.0)');
   assert.equal(clusters[1].spread, Math.sqrt(5));
   assert.deepEqual([clusters[1].rows, clusters[1].logRatio, clusters[2].logRatio], [8, null, -2]);
   const full = three.covariances.map((diagonal) => [diagonal[0], 0, 0, diagonal[1]]);
