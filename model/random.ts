@@ -175,3 +175,10 @@ export const SEED_RANGE = 'a whole number from 0 to 2^64 − 1';
 
 /** Is this the decimal text of a 64-bit seed? */
 export const isSeed = (text: string) => /^\d{1,20}$/.test(text) && BigInt(text) < 2n ** 64n;
+
+/** The numbers of `count` of `rows` rows, ascending: one by chance of each of as many equal parts. */
+export const stratified = (rows: number, count: number, { uniform }: Pick<Rng, 'uniform'>): number[] =>
+  Array.from({ length: count }, (_, i) => {
+    const [from, to] = [i, i + 1].map((at) => Math.floor((at * rows) / count));
+    return from + Math.floor(uniform() * (to - from));
+  });

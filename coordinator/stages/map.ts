@@ -4,7 +4,7 @@ import { recordedHashes, runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
 import { LAID_OUT, type MapNet } from '../../model/graph/map-net.ts';
-import { generator, type Seed } from '../../model/random.ts';
+import { generator, stratified } from '../../model/random.ts';
 import type { RunContext, Update } from '../run-state.ts';
 
 /** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
@@ -21,21 +21,12 @@ export function startMap(
   transform: Transform,
   before?: { net: MapNet; transform: Transform },
 ): Promise<MapNet> {
-  const net = rowsAt(source, strata(source, config.seed)).then((rows) =>
-    trainer.mapNet(transform, rows, before),
-  );
+  const { rows, dim } = source;
+  const count = Math.min(rows, LAID_OUT, Math.max(1, Math.floor(MOST_READ / dim)));
+  const numbers = stratified(rows, count, generator(config.seed, 'map-rows'));
+  const net = rowsAt(source, numbers).then((laidOut) => trainer.mapNet(transform, laidOut, before));
   net.catch(() => {});
   return net;
-}
-
-/** The numbers of rows, ascending: one by chance of each of as many equal parts. */
-function strata({ rows, dim }: Source, seed: Seed): number[] {
-  const count = Math.min(rows, LAID_OUT, Math.max(1, Math.floor(MOST_READ / dim)));
-  const { uniform } = generator(seed, 'map-rows');
-  return Array.from({ length: count }, (_, i) => {
-    const [from, to] = [i, i + 1].map((at) => Math.floor((at * rows) / count));
-    return from + Math.floor(uniform() * (to - from));
-  });
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 import type { RunConfig } from '../config.ts';
 import type { FoundMap } from '../monitor/whole-map.ts';
 import type { RowData } from './row-data.ts';
-import { rowsOfAll, tellingColumns, tellingWords } from './selected.ts';
+import { columnsOfSelection, rowsOfAll, wordsOfSelection } from './selected.ts';
 import { type Shaded, shadeStore, shadesOf } from './shades.ts';
 
 /** What the page asks about rows of the map that only the data know: what they have in a column, which have some words, and what sets some apart. */
@@ -92,8 +92,8 @@ export function addMapRows(
       const others = all.filter((row) => !own.has(row));
       const texts = await data.texts().catch(() => null);
       return {
-        words: texts && (await tellingWords(texts, [rows, all], config)),
-        columns: await tellingColumns(source, [rows, others]),
+        words: texts && (await wordsOfSelection(texts, [rows, all], config)),
+        columns: await columnsOfSelection(source, [rows, others]),
       };
     });
   });

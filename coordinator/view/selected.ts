@@ -4,7 +4,7 @@ import type { Source } from '../../data/source.ts';
 import type { KeptTexts } from '../../data/texts/kept-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
 import { columnNames } from '../../model/description/telling-columns.ts';
-import { generator, type Seed } from '../../model/random.ts';
+import { generator, type Seed, stratified } from '../../model/random.ts';
 import { keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { type MergedTerms, termMerger } from '../../model/words/term-table.ts';
@@ -21,15 +21,12 @@ const LEAST_RATIO = 15.13;
 /** Columns without names that say something by their numbers. */
 const MOST_NUMBERED = 64;
 
-/** Rows that stand for all: one by chance of each of as many equal parts. Ascending. */
-export function rowsOfAll(rows: number, most: number, seed: Seed): number[] {
-  const count = Math.min(rows, most);
-  const { uniform } = generator(seed, 'map-selection');
-  return Array.from({ length: count }, (_, i) => Math.floor(((i + uniform()) * rows) / count));
-}
+/** Rows that stand for all, ascending. */
+export const rowsOfAll = (rows: number, most: number, seed: Seed): number[] =>
+  stratified(rows, Math.min(rows, most), generator(seed, 'map-selection'));
 
 /** The words of the selected rows that are less frequent in all rows, of which there is a sample, the most telling first, by class-based tf-idf. */
-export async function tellingWords(
+export async function wordsOfSelection(
   texts: Pick<KeptTexts, 'at'>,
   [selected, all]: readonly [number[], number[]],
   options: Omit<WeightOptions, 'minDf'>,
@@ -65,7 +62,7 @@ function ratioOf({ terms, lists, cluster, count, totals }: MergedTerms, word: st
 }
 
 /** The columns that set the selected rows apart from others, such as `high income, low age`; null: none. */
-export async function tellingColumns(
+export async function columnsOfSelection(
   source: Source,
   rows: readonly [number[], number[]],
 ): Promise<string | null> {

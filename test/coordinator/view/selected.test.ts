@@ -1,7 +1,7 @@
 // What sets selected rows apart: words against all texts, columns against all other rows; and rows in an address.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rowsOfAll, tellingColumns, tellingWords } from '../../../coordinator/view/selected.ts';
+import { columnsOfSelection, rowsOfAll, wordsOfSelection } from '../../../coordinator/view/selected.ts';
 import type { Source } from '../../../data/source.ts';
 import { MOST_SELECTED, selectedRows, selectedText } from '../../../view/map/whole-map.ts';
 import { uniform } from '../../web/world.ts';
@@ -19,14 +19,14 @@ test('words of a selection are frequent in it, not in all rows; of a random part
   const store = { at: async (rows: readonly number[]) => rows.map((row) => texts[row]) };
   const all = rowsOfAll(3000, 1000, '0');
   const rows = Array.from({ length: 200 }, (_, row) => row);
-  const words = await tellingWords(store, [rows, all], OPTIONS);
+  const words = await wordsOfSelection(store, [rows, all], OPTIONS);
   assert.deepEqual(words.slice(0, 2).sort(), ['harbour', 'tide']);
   assert.ok(!words.some((word) => /oven|flour|the$|and$/.test(word)), words.join());
   const part = all.filter((_, i) => i % 3 === 0);
   for (const none of [part, rowsOfAll(3000, 1000, '1'), all])
-    assert.deepEqual(await tellingWords(store, [none, all], OPTIONS), []);
+    assert.deepEqual(await wordsOfSelection(store, [none, all], OPTIONS), []);
   assert.ok(
-    (await tellingWords(store, [[0], all], OPTIONS)).every((word) =>
+    (await wordsOfSelection(store, [[0], all], OPTIONS)).every((word) =>
       word.split(' ').every((part) => texts[0].includes(part)),
     ),
   );
@@ -42,11 +42,14 @@ test('columns of a selection, by names or numbers', async () => {
     close() {},
   });
   const [own, rest] = [rowsOfAll(200, 100, '0'), rowsOfAll(1000, 500, '0').filter((row) => row >= 200)];
-  assert.equal(await tellingColumns(source(['age', 'income']), [own, rest]), 'very high income');
-  assert.equal(await tellingColumns(source(null), [own, rest]), 'very high column 2');
-  assert.equal(await tellingColumns({ ...source(null), shape: [1, 2] }, [own, rest]), null);
-  assert.equal(await tellingColumns(source(['age', 'income']), [rest.slice(0, 200), rest.slice(200)]), null);
-  assert.equal(await tellingColumns(source(['age', 'income']), [own, []]), null);
+  assert.equal(await columnsOfSelection(source(['age', 'income']), [own, rest]), 'very high income');
+  assert.equal(await columnsOfSelection(source(null), [own, rest]), 'very high column 2');
+  assert.equal(await columnsOfSelection({ ...source(null), shape: [1, 2] }, [own, rest]), null);
+  assert.equal(
+    await columnsOfSelection(source(['age', 'income']), [rest.slice(0, 200), rest.slice(200)]),
+    null,
+  );
+  assert.equal(await columnsOfSelection(source(['age', 'income']), [own, []]), null);
 });
 
 test('rows are the same again from their text; other texts are none', () => {
