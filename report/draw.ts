@@ -28,7 +28,7 @@ const EARLIER = ['sizes', 'confusion', 'sub-clusters'] as const;
 /** Pixels a unit of the map with names, for print: 300 an inch where it is 9 inches wide. */
 const PRINT_ZOOM = 3;
 const WHOLE_CAPTION =
-  'All rows on a map (a sample is drawn), and names of clusters. Rows that are near each other in all dimensions are near each other here; distances between far ones mean little.';
+  'All rows on a map (a sample is drawn), and names of clusters. Similar rows lie close together; large distances mean little.';
 type PictureName = (typeof NAMES)[number];
 
 export type Report = Awaited<ReturnType<typeof drawReport>>;
@@ -103,13 +103,13 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
     yield picture(
       'map',
       pointsPicture(map),
-      'Rows that are near each other in all dimensions are near each other here (UMAP’s objective on a sample); distances between far ones mean little.',
+      'Similar rows lie close together (UMAP’s objective on a sample); large distances mean little.',
     );
   if (exemplars)
     yield picture(
       'exemplars',
       exemplarPicture(exemplars),
-      `The images that are nearest to the centre of each cluster${contents.described ? '' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
+      `The images that are nearest to the centre of each cluster${contents.described ? ', and those nearest to another one' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
   if (updates) yield picture('river', riverPicture(updates), '');
   if (view?.tree && view.tree.sizes.length > 1)

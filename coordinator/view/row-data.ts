@@ -1,9 +1,9 @@
 import { fileVersion } from '../../data/cache.ts';
 import { tableFileAt } from '../../data/open.ts';
 import { isRemote } from '../../data/remote/address.ts';
+import { type FieldValues, openRowFields, type RowFields } from '../../data/row-fields.ts';
 import type { Source } from '../../data/source.ts';
 import { type KeptTexts, keepTexts } from '../../data/texts/kept-texts.ts';
-import { type FieldValues, openRowFields, type RowFields } from '../../data/texts/row-fields.ts';
 import { withTexts } from '../../data/texts/texts.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';

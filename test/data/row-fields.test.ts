@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { openSource } from '../../data/open.ts';
+import { openRowFields } from '../../data/row-fields.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../data/tables/open-table.ts';
-import { openRowFields } from '../../data/texts/row-fields.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();

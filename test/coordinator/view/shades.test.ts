@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Shaded, shadeStore, shadesOf } from '../../../coordinator/view/shades.ts';
-import type { RowFields } from '../../../data/texts/row-fields.ts';
+import type { RowFields } from '../../../data/row-fields.ts';
 
 test('a column is read while anybody waits for it, and again once somebody asks after that', async () => {
   let begun = 0;
