@@ -36,8 +36,10 @@ import { DISK_TROUBLE, UserError } from './user-error.ts';
 
 /** Most bytes of one read or write call. */
 const MAX_CALL_BYTES = 1 << 30;
-/** Errors of a file system without hard links. */
-const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Errors of a file system that has no links. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Errors of a file system that has no sync: it writes when it likes, and nothing can be done about it. */
+const NO_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 /** Of a disk that is full or has failed. It may have room again, or be there again. */
 const TROUBLE = ['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE'];
 /** System error codes in words. */
@@ -304,7 +306,7 @@ export function createAtomicFile(
       }),
     finish() {
       attempt((file) => {
-        fsyncSync(file);
+        syncOpened(file);
         if (replace) renameSync(draft, path);
         else renameToFree(draft, path);
         syncFolder(dirname(path));
@@ -314,20 +316,37 @@ export function createAtomicFile(
   };
 }
 
+/** Has a call that makes a link failed because this file system has none? */
+export const hasNoLinks = (error: unknown): boolean => NO_LINKS.includes(String(errorCode(error)));
+
+/** Throws the error of a failed sync, unless the file system has none. */
+function unlessNoSync(error: unknown): void {
+  if (!NO_SYNC.includes(String(errorCode(error)))) throw error;
+}
+
+function syncOpened(fd: number): void {
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    unlessNoSync(error);
+  }
+}
+
 /** Renames a file; throws EEXIST if there is one of that name, also if it has just appeared. */
 function renameToFree(draft: string, path: string): void {
   try {
     linkSync(draft, path);
     unlinkSync(draft);
   } catch (error) {
-    if (!NO_HARD_LINKS.includes(String((error as NodeJS.ErrnoException).code))) throw error;
+    if (!hasNoLinks(error)) throw error;
     closeSync(openSync(path, 'wx'));
     renameSync(draft, path);
   }
 }
 
 const append = promisify(appendTo);
-const sync = promisify(fsync);
+const flush = promisify(fsync);
+const sync = (fd: number) => flush(fd).catch(unlessNoSync);
 
 /**
  * Writes the concatenated parts as a file, atomically and durably, without blocking the event loop. Resolves to the number
@@ -406,7 +425,7 @@ export function syncFolder(folder: string): void {
   if (!hasFolderSync) return;
   const fd = openWithSpares(() => openSync(folder, 'r'));
   try {
-    fsyncSync(fd);
+    syncOpened(fd);
   } finally {
     closeSync(fd);
     refillSpareDescriptors();

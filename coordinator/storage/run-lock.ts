@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  copyFileSync,
   existsSync,
   fstatSync,
   linkSync,
@@ -13,7 +14,7 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { isProcessAlive } from '../../base/drafts.ts';
-import { attempted, errorCode, ioError, readWhole, remove } from '../../base/files.ts';
+import { attempted, errorCode, hasNoLinks, ioError, readWhole, remove } from '../../base/files.ts';
 import { openWithSpares } from '../../base/limits.ts';
 import { UserError } from '../../base/user-error.ts';
 
@@ -63,7 +64,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     writeFileSync(draft, String(process.pid), { flag: 'wx' });
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
-        linkSync(draft, path);
+        take(draft, path);
         // The folder may have been replaced by one that another process has locked.
         return () => {
           if (existsSync(path) && readFileSync(path, 'utf8') === String(process.pid)) remove(path);
@@ -77,7 +78,7 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
       const stale = `${draft}.stale`;
       renameSync(path, stale);
       const moved = readFileSync(stale, 'utf8');
-      if (moved !== owner) linkSync(stale, path);
+      if (moved !== owner) take(stale, path);
       remove(stale);
     }
   } catch (error) {
@@ -86,6 +87,16 @@ export function lockFile(folder: string, by = 'coordinator'): () => void {
     attempted(draft, 'removed', () => remove(draft));
   }
   throw inUse(folder, by);
+}
+
+/** Gives what lies at `from` the name `path` too; throws EEXIST where something has it. */
+function take(from: string, path: string): void {
+  try {
+    linkSync(from, path);
+  } catch (error) {
+    if (!hasNoLinks(error)) throw error;
+    copyFileSync(from, path, constants.COPYFILE_EXCL);
+  }
 }
 
 /** Which folder it is, wherever it lies: device and inode, in decimal. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, realpathSync, symlinkSync } from 'node:fs';
+import { copyFileSync, lstatSync, renameSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import pMap from 'p-map';
-import { attempted, mkdirp, remove } from '../../base/files.ts';
+import { draftOf } from '../../base/drafts.ts';
+import { attempted, hasNoLinks, mkdirp, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { inARow } from '../array-parts.ts';
 import { cacheFolder, copyName } from '../cache.ts';
@@ -70,11 +71,11 @@ export async function placeOfParts(
     },
     { concurrency: AT_ONCE, signal },
   );
-  return folderOfLinks(address, copies);
+  return folderOfCopies(address, copies);
 }
 
 /** A folder of the cache in which these copies have their names. The same copies have the same folder. */
-function folderOfLinks(address: string, copies: { name: string; copy: string }[]): string {
+function folderOfCopies(address: string, copies: { name: string; copy: string }[]): string {
   const key = createHash('sha256')
     .update(JSON.stringify([address, copies]))
     .digest('hex');
@@ -83,25 +84,38 @@ function folderOfLinks(address: string, copies: { name: string; copy: string }[]
   keepUsed(folder);
   attempted(folder, 'written', () => {
     for (const { name, copy } of copies) {
-      const link = join(folder, name);
-      if (isLinkTo(link, copy)) continue;
+      const path = join(folder, name);
+      if (isSameFile(path, copy)) continue;
       // Its copy was removed from the cache, and made again.
-      if (lstatSync(link, { throwIfNoEntry: false })) remove(link);
+      if (lstatSync(path, { throwIfNoEntry: false })) remove(path);
       try {
-        symlinkSync(copy, link);
+        nameAlso(copy, path);
       } catch (error) {
         // Another process has just done so.
-        if (!isLinkTo(link, copy)) throw error;
+        if (!isSameFile(path, copy)) throw error;
       }
     }
   });
   return folder;
 }
 
-function isLinkTo(link: string, copy: string): boolean {
+/** Gives the copy this path too, on a file system without links by a copy of its own. */
+function nameAlso(copy: string, path: string): void {
   try {
-    return realpathSync(link) === realpathSync(copy);
-  } catch {
-    return false;
+    symlinkSync(copy, path);
+  } catch (error) {
+    if (!hasNoLinks(error)) throw error;
+    const draft = draftOf(path);
+    copyFileSync(copy, draft);
+    renameSync(draft, path);
   }
+}
+
+/** Are both one file, or copies? What differs in content is in another folder, so that a copy is known by its size. */
+function isSameFile(path: string, copy: string): boolean {
+  const [a, b] = [path, copy].map((one) => statSync(one, { throwIfNoEntry: false }));
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
+  return (
+    a !== undefined && b !== undefined && (isLink ? a.dev === b.dev && a.ino === b.ino : a.size === b.size)
+  );
 }

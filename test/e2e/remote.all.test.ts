@@ -11,6 +11,7 @@ import {
   easyData,
   jsonOf,
   type ProcessResult,
+  plainDisk,
   scratch,
   sha256,
   start,
@@ -161,7 +162,9 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
     for (const [i, half] of halves.entries()) await put(`rows-${i}.csv`, `${[head, ...half].join('\n')}\n`);
     const of = 's3://sets/rows-[0-9].csv';
     const how = ['--labels', `${of}:class`, '--force', ...FLAGS, ...WASM];
-    const tables = await dpmesh([...trainArgs(of, out('tables'), '--workers', 2), ...how]);
+    const tables = await dpmesh([...trainArgs(of, out('tables'), '--workers', 2), ...how], {
+      env: plainDisk(folder),
+    });
     assert.equal(tables.code, 0, tables.stderr);
     assert.equal(labelsOf(out('tables')), expected);
     assert.match(tables.stderr, /s3:\/\/sets\/rows-\[0-9\]\.csv: copied .* MB to the cache/);

@@ -193,6 +193,20 @@ export function preloading(folder: string, name: string, source: string): { NODE
   return { NODE_OPTIONS: `--import ${pathToFileURL(file).href}` };
 }
 
+/** Environment in which the file system has no links and no sync, as on some removable disks and network drives. */
+export const plainDisk = (folder: string) =>
+  preloading(
+    folder,
+    'plain-disk',
+    `const codes = { link: 'EPERM', symlink: 'EPERM', fsync: 'EINVAL', fdatasync: 'EINVAL' };
+for (const [syscall, code] of Object.entries(codes)) {
+  const error = () => Object.assign(new Error(code), { code, syscall });
+  fs[syscall] = (...args) => queueMicrotask(() => args.at(-1)(error()));
+  fs[syscall + 'Sync'] = () => { throw error(); };
+  if (fs.promises[syscall]) fs.promises[syscall] = async () => { throw error(); };
+}`,
+  );
+
 /** Result hashes of an undisturbed run with one worker. */
 export async function undisturbedHashes(data: string, out: string, ...flags: CliArgs): Promise<string[]> {
   jsonOf(await dpmesh(trainArgs(data, out, '--workers', 1, ...flags)));
