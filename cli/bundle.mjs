@@ -2,7 +2,7 @@
 // hundreds of small modules took half of the start-up time, also of every worker that is restarted (LOG.md). Not bundled:
 // packages with native code or as large as TensorFlow.js; modules that locate files next to themselves or are separate
 // programs; and modules whose classes must exist only once, such as errors that are compared by `instanceof`.
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { hashOfSources } from '../dist/proto/build-id.js';
@@ -70,6 +70,7 @@ for (const entryPoints of PROGRAMS)
       },
     ],
   });
+cpSync('worker/host/setup/locks', 'dist/worker/host/setup/locks', { recursive: true });
 writeFileSync('dist/build-id', `${hashOfSources(new URL('../', import.meta.url))}\n`);
 // The package's `bin` is dist/cli/main.js, so that file loads the bundle.
 const main = resolve(`dist/${PROGRAMS[0].main.replace(/\.ts$/, '.js')}`);

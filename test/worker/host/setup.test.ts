@@ -212,7 +212,7 @@ describe('setting up and removing', () => {
     await withPath('', () => setupWebgpu({}));
   });
 
-  test('downloads have exact versions, and run no code of packages', {
+  test('every download has an exact version and a hash, and no code of packages runs', {
     skip: process.platform === 'win32' && 'shell scripts stand in for the programs',
   }, async () => {
     const bin = mkdtempSync(join(home, 'bin-'));
@@ -221,12 +221,12 @@ describe('setting up and removing', () => {
     const fake = (name: string, script: string) =>
       writeFileSync(
         join(bin, name),
-        `#!/bin/sh\ncase " $* " in *" install "*) echo "$*" >>${calls}; ${script} ;; esac\n`,
+        `#!/bin/sh\ncase " $* " in *" install "*|" ci "*) echo "$*" >>${calls}; ${script} ;; esac\n`,
         {
           mode: 0o755,
         },
       );
-    fake('npm', 'exit 1');
+    fake('npm', `cp package-lock.json ${bin}/$(wc -l <${calls}).json; exit 1`);
     fake('python3', `[ "$(wc -l <${calls})" = 2 ]`);
     fake('g++', '');
     for (const setup of [
@@ -237,14 +237,25 @@ describe('setting up and removing', () => {
       await assert.rejects(withPath(`${bin}:${process.env.PATH}`, setup), /failed \(exit 1\)/);
     const lines = readFileSync(calls, 'utf8').trim().split('\n');
     assert.equal(lines.length, 4, lines.join('\n'));
+    const locks = readdirSync(bin).filter((name) => name.endsWith('.json'));
+    assert.equal(locks.length, 2);
+    for (const lock of locks) {
+      const { '': own, ...packages } = JSON.parse(readFileSync(join(bin, lock), 'utf8')).packages;
+      for (const version of Object.values<string>(own.dependencies)) assert.match(version, /^\d+\.\d+\.\d+$/);
+      for (const [name, { integrity }] of Object.entries<{ integrity: string }>(packages))
+        assert.match(integrity, /^sha512-/, name);
+    }
     for (const line of lines) {
-      const isNpm = line.startsWith('install');
-      assert.match(line, isNpm ? / --ignore-scripts / : / --only-binary :all: /);
-      const packages = line
-        .split(' ')
-        .filter((word) => /^[@a-z]/.test(word) && !/^(install|pip)$/.test(word));
-      assert.ok(packages.length);
-      for (const each of packages) assert.match(each, isNpm ? /.@\d+\.\d+\.\d+$/ : /==\d+\.\d+\.\d+$/);
+      if (line.startsWith('ci ')) {
+        assert.match(line, / --ignore-scripts /);
+        continue;
+      }
+      assert.match(line, / --require-hashes --no-deps --only-binary :all: /);
+      const requirements = readFileSync(/ --requirement (\S+)/.exec(line)![1], 'utf8');
+      const names = requirements.split('\n').filter((line) => /^\S/.test(line));
+      assert.ok(names.length);
+      for (const name of names) assert.match(name, /^[a-z0-9-]+==\d+(\.\d+)+ .*\\$/);
+      for (const hashes of requirements.split(/^(?=\S)/m)) assert.match(hashes, /--hash=sha256:[0-9a-f]{64}/);
     }
   });
 

@@ -2,30 +2,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../../../base/user-error.ts';
-
-/**
- * The versions that setups download: those that the tests ran with. Others give other bits (another numeric identity) or may
- * not compile together, so test before you change them.
- */
-export const TENSORFLOW = '2.21.0';
-export const TFJS_NODE = '@tensorflow/tfjs-node-gpu@4.22.0';
-export const NODE_API = 'node-api-headers@1.9.0';
-export const WEBGPU = [
-  'webgpu@0.6.2',
-  '@tensorflow/tfjs-backend-webgpu@4.22.0',
-  '@tensorflow/tfjs-core@4.22.0',
-];
-
-/** No code of a package runs during the setup: no install scripts, and wheels only, so no build either. */
-export const PIP = ['--only-binary', ':all:'];
-export const NPM = [
-  'install',
-  '--save-exact',
-  '--ignore-scripts',
-  '--no-audit',
-  '--no-fund',
-  '--no-package-lock',
-];
+import type { SetupName } from '../../compute/installed.ts';
+import { copyNpmLock, NPM, npmPackages } from './locks.ts';
 
 /** Lines of a failed program's output that go into the error. */
 const LAST_LINES = 12;
@@ -86,6 +64,14 @@ export function runProgram(
       reject(new UserError(`${command} failed (${signal ?? `exit ${code}`}); ${remedy}\n    ${last}`));
     });
   });
+}
+
+/** Installs the packages of npm that a setup needs in `folder`/node_modules. UserError if that fails. */
+export function installFromNpm(name: SetupName, folder: string): Promise<void> {
+  copyNpmLock(name, folder);
+  return withProgress(`${npmPackages(name).join(', ')} from npm`, () =>
+    runProgram('npm', NPM, { cwd: folder, remedy: 'see the output of npm below' }),
+  );
 }
 
 /** Does this command exit with 0? */

@@ -3,17 +3,8 @@ import { join } from 'node:path';
 import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { BINDING, QUIET, setUpTensorflow } from '../../compute/installed.ts';
-import {
-  loadCheck,
-  NODE_API,
-  NPM,
-  PIP,
-  runProgram,
-  TENSORFLOW,
-  TFJS_NODE,
-  withProgress,
-  works,
-} from './programs.ts';
+import { pipArguments, tensorflowVersion } from './locks.ts';
+import { installFromNpm, loadCheck, runProgram, withProgress, works } from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
 
 /** Bytes of disk space needed during the setup; the result takes a third of it. */
@@ -158,28 +149,18 @@ async function download(staging: string, python: string, cuda: boolean): Promise
     );
     pip = join(staging, 'venv/bin/python');
   }
-  const plain = process.platform === 'linux' && process.arch === 'x64' ? 'tensorflow-cpu' : 'tensorflow';
-  const name = `${cuda ? 'tensorflow[and-cuda]' : plain}==${TENSORFLOW}`;
-  const wanted = cuda ? [name] : ['--no-deps', name];
   const quietly = [
-    ...PIP,
-    '--quiet',
-    '--no-input',
-    '--no-compile',
-    '--disable-pip-version-check',
-    '--root-user-action=ignore',
+    ...['--quiet', '--no-input', '--no-compile', '--disable-pip-version-check'],
+    ...['--root-user-action=ignore', '--target', join(staging, 'py')],
   ];
-  await withProgress(`${name} from PyPI`, () =>
-    runProgram(pip, ['-m', 'pip', 'install', ...quietly, '--target', join(staging, 'py'), ...wanted], {
+  const version = tensorflowVersion();
+  await withProgress(`TensorFlow ${version}${cuda ? ' and CUDA' : ''} from PyPI`, () =>
+    runProgram(pip, ['-m', 'pip', ...pipArguments(cuda), ...quietly], {
       env,
-      remedy: `see the output of pip below; TensorFlow ${TENSORFLOW} needs a wheel for this Python (choose another with PYTHON=python3.x) and access to PyPI`,
+      remedy: `see the output of pip below; TensorFlow ${version} needs a wheel for this Python (choose another with PYTHON=python3.x) and access to PyPI`,
     }),
   );
-  writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
-  const packages = [TFJS_NODE, NODE_API];
-  await withProgress(`${packages.join(' and ')} from npm`, () =>
-    runProgram('npm', [...NPM, ...packages], { cwd: staging, remedy: 'see the output of npm below' }),
-  );
+  await installFromNpm('tensorflow', staging);
 }
 
 /** Compiles both addons. They look for TensorFlow relative to themselves, so that the folder may be moved. */

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { findWebgpu } from '../../compute/installed.ts';
-import { NPM, runProgram, WEBGPU, webgpuLoadCheck, withProgress, works } from './programs.ts';
+import { installFromNpm, webgpuLoadCheck, withProgress, works } from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
 
 const DISK_SPACE = 1e9;
@@ -17,10 +17,7 @@ export async function setupWebgpu({ dir }: { dir?: string }): Promise<void> {
   assertDiskSpace(folder, DISK_SPACE);
   const staging = makeStagingFolder(folder);
   try {
-    writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
-    await withProgress(`${WEBGPU.join(', ')} from npm`, () =>
-      runProgram('npm', [...NPM, ...WEBGPU], { cwd: staging, remedy: 'see the output of npm below' }),
-    );
+    await installFromNpm('webgpu', staging);
     install('webgpu', staging, folder);
   } catch (error) {
     remove(staging);
