@@ -11,7 +11,7 @@ import { imageLines } from '../data/saved/row-files.ts';
 import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, readClusterNames } from '../data/saved/saved-clusters.ts';
 import { readTrainedModel } from '../data/saved/trained-model.ts';
-import { renumberLabels } from '../model/state.ts';
+import { renumberLabels } from '../model/order.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
 import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';

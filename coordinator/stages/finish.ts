@@ -19,8 +19,9 @@ import { type Centres, reorderedCentres } from '../../model/description/distance
 import type { Name } from '../../model/description/names.ts';
 import { evidenceForK } from '../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../model/linalg.ts';
+import { isUnchanged, placesOf } from '../../model/order.ts';
 import { priority } from '../../model/random.ts';
-import { isUnchanged, placesOf, renumbered, type State } from '../../model/state.ts';
+import { renumbered, type State } from '../../model/state.ts';
 import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/lineage.ts';
 import type { Stream } from '../../model/stream/stream.ts';

@@ -26,7 +26,7 @@ import {
   SEEN,
 } from '../../data/saved/row-parts.ts';
 import { elementCount } from '../../model/arrays.ts';
-import { isUnchanged, renumberLabels } from '../../model/state.ts';
+import { isUnchanged, renumberLabels } from '../../model/order.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';

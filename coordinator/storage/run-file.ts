@@ -9,7 +9,7 @@ import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
-import { isOrder } from '../../model/state.ts';
+import { isOrder } from '../../model/order.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, removedFrom, removedOptions, resolveConfig } from '../config.ts';

@@ -17,8 +17,6 @@ import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { blockCount, type Layout, shardBlocks, unitBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { FarRows } from '../../model/missed.ts';
-import { priority } from '../../model/random.ts';
-import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import {
   bySize,
   isUnchanged,
@@ -26,8 +24,10 @@ import {
   placesOf,
   renumberLabels,
   reorderColumns,
-  type State,
-} from '../../model/state.ts';
+} from '../../model/order.ts';
+import { priority } from '../../model/random.ts';
+import { type Contingency, contingencyCounter } from '../../model/scores.ts';
+import type { State } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
