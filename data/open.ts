@@ -14,6 +14,8 @@ import {
   presentIn,
 } from './arrays/formats.ts';
 import { assertVersion, fileVersion } from './cache.ts';
+import { isPattern } from './file-patterns.ts';
+import type { TableFormat } from './format-names.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import { hasImages } from './images/folder.ts';
 import type { ImageOptions } from './images/images.ts';
@@ -36,10 +38,8 @@ import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {
   isPackedText,
-  isPattern,
   oneFile,
   type TableFile,
-  type TableFormat,
   tableFormatOf,
   tablesInFolder,
   tablesLike,

@@ -11,7 +11,7 @@ import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { SEEN } from '../data/saved/row-parts.ts';
 import type { Source } from '../data/source.ts';
-import { folderOf, isPattern } from '../data/tables/formats.ts';
+import { folderOf, isPattern } from '../data/file-patterns.ts';
 import { type Block, block, type Layout } from '../model/layout.ts';
 import type { FromCoordinator, FromWorker } from '../proto/messages.ts';
 import type { Nd, Tensors } from '../proto/tensors.ts';

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { isPca } from '../../data/transform.ts';
+import { isPca } from '../../data/transform-choice.ts';
 import { concat } from '../../model/arrays.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { likeName } from '../file-patterns.ts';
 import { nearest } from '../value-range.ts';
-import { likeName } from './formats.ts';
 import { type Column, firstNames, MIXED, type Table } from './table.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */

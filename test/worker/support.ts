@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { netStates } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
-import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
+import { planTransform, type Transform } from '../../data/transform.ts';
+import type { TransformChoice } from '../../data/transform-choice.ts';
 import { centresOf } from '../../model/description/distances.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';

@@ -1,6 +1,7 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
-import { isPca, type Moments, type TransformChoice } from '../../../data/transform.ts';
+import type { Moments } from '../../../data/transform.ts';
+import { isPca, type TransformChoice } from '../../../data/transform-choice.ts';
 import { formatNumber, MAX_FLOAT32 } from '../../../data/value-range.ts';
 import { concat, MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
