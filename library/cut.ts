@@ -25,7 +25,7 @@ import {
   TREE,
 } from '../data/saved/saved-clusters.ts';
 import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
-import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
 
 import { createSink, sameFile, withArrays } from './result.ts';
 

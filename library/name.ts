@@ -16,7 +16,7 @@ import {
 } from '../data/saved/saved-clusters.ts';
 import type { NamedNode } from '../model/description/naming-prompt.ts';
 import { counted } from '../view/text.ts';
-import { assertOptions, fixedPaths } from './inputs.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
 import { redrawn, rewriteNames } from './rename.ts';
 
 /** Options of `nameClusters`. */

@@ -19,7 +19,7 @@ import { type Name, nameClusters } from '../model/description/names.ts';
 import { layoutOf, shardsFor, unitBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import { tableOfTexts } from '../worker/tasks/terms.ts';
-import { assertOptions, fixedPaths } from './inputs.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
 import { nodesOf } from './name.ts';
 import { redrawn, rewriteNames } from './rename.ts';
 import { AbortError } from './run.ts';

@@ -22,7 +22,7 @@ import { numberName } from '../../model/description/names.ts';
 import { type Layer, layersOf } from '../../model/hierarchy/layers.ts';
 import { nodeNames } from '../../view/cluster-details.ts';
 import type { WholeMap } from '../../view/map/whole-map.ts';
-import { assertOptions, assertWritable, fixedPaths } from '../inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 
 /** The map of a finished run with its names, for programs that draw maps: Embedding Atlas and DataMapPlot. */
 
