@@ -80,7 +80,7 @@ export async function openCheckpoint(
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
-  const { foreignTo } = await import('./storage/run-file.ts');
+  const { foreignTo } = await import('./storage/foreign.ts');
   const foreign = foreignTo(run, config);
   if (from === undefined) return newestCheckpoint(path, foreign, warn, { id: run.id });
   if (inPlace) newestCheckpoint(path, foreign, () => {});

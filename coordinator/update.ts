@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
+import { fingerprint } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
@@ -32,7 +33,7 @@ import { fullPasses, labelWithIds } from './stages/full-passes.ts';
 import { updatedMap } from './stages/map.ts';
 import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './stages/read.ts';
 import { assertParts, relabel } from './stages/relabel.ts';
-import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
+import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts } from './storage/kept-texts.ts';
 import { runFile } from './storage/run-file.ts';
 import {

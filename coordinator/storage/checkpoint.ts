@@ -462,11 +462,6 @@ function latentClustersFrom(tensors: Tensors): LatentClusters | null {
   };
 }
 
-/** The fingerprint of the data: a hash over the hashes of all blocks. */
-export function fingerprint(hashes: Uint8Array): string {
-  return createHash('sha256').update(hashes).digest('hex').slice(0, 32);
-}
-
 /** The file is corrupt, or is not a checkpoint. */
 export class DamagedCheckpoint extends Error {}
 /** The file is intact, but was written in another format version. */

@@ -11,7 +11,7 @@ import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
-import type { HeldSample } from '../../scheduler/server.ts';
+import type { HeldSample } from '../../scheduler/round.ts';
 import { sumOfParts, unitsOf } from '../rounds.ts';
 
 /** What the moments round yields; checkpoints have it too. */
