@@ -19,6 +19,7 @@ import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/strea
 import { aboutClusters, wordsOf } from './description/count-words.ts';
 import { changedColumn, driftText } from './description/drift-text.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
+import type { FullPassResult } from './full-pass-result.ts';
 import {
   aboutCheckpoint,
   metadataOf,
@@ -45,10 +46,10 @@ import {
   trainedEncoder,
   writeDrawn,
 } from './storage/stream-files.ts';
-import { type FullPassResult, labelsOnly } from './training/full-pass.ts';
+import { labelsOnly } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
-import type { DataMoments } from './training/reading/moments.ts';
+import type { DataMoments } from './training/reading/data-moments.ts';
 import type { Prepared } from './training/run-context.ts';
 
 /**

@@ -8,10 +8,10 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import type { RunContext } from '../run-state.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import { spoolTexts, type TextLabels, type TextSpool } from '../storage/text-spool.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
 import type { DescribedTexts, TextsInput } from './describe-texts.ts';
 
 /** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */

@@ -14,8 +14,8 @@ import {
   tellingColumns,
   type Variable,
 } from '../../model/description/telling-columns.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import { LIST_ITEM } from '../storage/column-sample.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
 import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 
 /** `clusters.json`: what is said of each cluster. */

@@ -11,18 +11,18 @@ import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Source } from '../../data/source.ts';
 import type { KeptTexts } from '../../data/texts/kept-texts.ts';
-import type { Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
-import { diagonalOf } from '../../model/linalg.ts';
-import { type Mixture, softCounts } from '../../model/mixture.ts';
+import { softCounts } from '../../model/mixture.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Outcome, RunInfo, StateOf } from '../../view/api.ts';
 import { ofSample } from '../../view/map/whole-map.ts';
+import { modelOf } from '../../view/mixture-state.ts';
 import type { Summary } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
+import { type FoundMap, type MappedRunFile, wholeMapOf } from '../report/found-map.ts';
 import type { Server } from '../scheduler/server.ts';
 import { withAbsolutePaths } from '../storage/run-file.ts';
 import type { Counters } from './counters.ts';
@@ -30,7 +30,7 @@ import { addPages, createGuardedApp, type Handle, pageFile } from './pages.ts';
 import type { Recorder } from './recorder.ts';
 import { type DisplaySample, readRows, readSample, rowNumbers } from './rows.ts';
 import type { Stream } from './stream.ts';
-import { addMap, type FoundMap, type MappedRunFile, wholeMapOf } from './whole-map.ts';
+import { addMap } from './whole-map.ts';
 
 /** What the HTTP port of a run answers. */
 
@@ -244,9 +244,6 @@ function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): v
   });
 }
 
-/** If all covariances together have more numbers than this, only their diagonals are sent. */
-const MAX_COVARIANCE_NUMBERS = 100_000;
-
 /** The body of `/api/run`. */
 function runInfo(run: MonitoredRun): RunInfo {
   const { name, out, config, versions, layout, server, recorder } = run;
@@ -279,22 +276,6 @@ function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'con
     sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
     ...modelOf(state.mixture, run.transform),
     classifier: inBase64(classifierOf(config.schedule, state, run.transform.scale)),
-  };
-}
-
-type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'scale';
-
-/** The mixture as in the body of `/api/state`. */
-export function modelOf(mixture: Mixture, { scale }: Transform): Pick<StateOf, Model> {
-  const { k, d, weights, means, covariances, covariance } = mixture;
-  const full = covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
-  return {
-    k,
-    weights: [...weights],
-    means: means.map((mean) => [...mean]),
-    covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
-    covariance: full ? 'full' : 'diag',
-    scale: [...scale],
   };
 }
 

@@ -24,6 +24,7 @@ import type { ReportContents } from '../../report/page.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
 import type { Described } from '../../view/cluster-details.ts';
 import type { RunHistory } from '../../view/history.ts';
+import { modelOf } from '../../view/mixture-state.ts';
 import {
   createMap,
   createViewer,
@@ -34,10 +35,8 @@ import {
 import type { Entry } from '../../view/panels.ts';
 import { significant } from '../../view/text.ts';
 import type { RunConfig } from '../config.ts';
-import { modelOf } from '../monitor/api.ts';
 import { readSample } from '../monitor/rows.ts';
 import { splitRatiosIn } from '../monitor/split-ratios.ts';
-import { sampledMapOf } from '../monitor/whole-map.ts';
 import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf, readHistory } from '../storage/event-log.ts';
@@ -45,6 +44,7 @@ import { foreignTo } from '../storage/foreign.ts';
 import { type RunFile, readRunFile } from '../storage/run-file.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';
+import { sampledMapOf } from './found-map.ts';
 import { howRead, openUnchanged } from './rows.ts';
 
 export interface ReportInputs {

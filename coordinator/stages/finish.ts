@@ -28,7 +28,7 @@ import type { Stream } from '../../model/stream/stream.ts';
 import type { Replicates, Summary } from '../../view/summary.ts';
 import { aboutClusters, wordsOf } from '../description/count-words.ts';
 import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../description/notes.ts';
-import { encoderOf } from '../encoder/encoder.ts';
+import { encoderOf } from '../encoder/encoding.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import { columnSample, namedVariables } from '../storage/column-sample.ts';

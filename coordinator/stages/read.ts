@@ -20,7 +20,8 @@ import { runFile } from '../storage/run-file.ts';
 import { sampleThreshold } from '../training/preparation/limits.ts';
 import type { PrepareInput } from '../training/preparation/prepare.ts';
 import { publishTransform } from '../training/publish.ts';
-import { type DataMoments, FEW_COLUMNS, isGraph, momentsRound } from '../training/reading/moments.ts';
+import type { DataMoments } from '../training/reading/data-moments.ts';
+import { FEW_COLUMNS, isGraph, momentsRound } from '../training/reading/moments.ts';
 import { startMap } from './map.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { Centres } from '../../model/description/distances.ts';
 import { layoutOf } from '../../model/layout.ts';
 import type { State } from '../../model/state.ts';
 import type { Part } from '../../model/stream/stream.ts';
-import type { Encoding } from '../encoder/encoder.ts';
+import type { Encoding } from '../encoder/encoding.ts';
 import { openNewRows } from '../inputs.ts';
 import type { RunContext } from '../run-state.ts';
 import { labelsOnly } from '../training/full-pass.ts';

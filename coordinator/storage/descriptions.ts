@@ -14,7 +14,7 @@ import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/tex
 import { outlierScore } from '../../model/description/distances.ts';
 import type { Name } from '../../model/description/names.ts';
 import type { RunConfig } from '../config.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
 
 /** `labels.csv` and `labels.parquet`: what the .npy files say of each row, side by side, with what names it. */

@@ -9,7 +9,7 @@ import type { Source } from '../../data/source.ts';
 import { type Layout, layoutOf } from '../../model/layout.ts';
 import type { Part, Stream } from '../../model/stream/stream.ts';
 import type { RunConfig } from '../config.ts';
-import type { Encoding } from '../encoder/encoder.ts';
+import type { Encoding } from '../encoder/encoding.ts';
 import { type ClusterCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { readCheckpoint, readEncoderIn } from './checkpoints.ts';
 import { KEPT_TEXTS } from './kept-texts.ts';

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { wholeMapOf } from '../../coordinator/monitor/whole-map.ts';
+import { wholeMapOf } from '../../coordinator/report/found-map.ts';
 import { openUnchanged } from '../../coordinator/report/rows.ts';
 import { labelColumns } from '../../coordinator/storage/descriptions.ts';
 import { type RunFile, readRunFile } from '../../coordinator/storage/run-file.ts';

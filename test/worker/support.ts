@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { netStates } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
 import { planTransform, type Transform } from '../../data/transform.ts';
 import type { TransformChoice } from '../../data/transform-choice.ts';
@@ -10,6 +9,7 @@ import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { generator, priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
+import { netStates } from '../../proto/net.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';

@@ -20,7 +20,7 @@ import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import { publishTransform } from '../publish.ts';
-import type { DataMoments } from '../reading/moments.ts';
+import type { DataMoments } from '../reading/data-moments.ts';
 import {
   FEW_COLUMNS,
   isGraph,

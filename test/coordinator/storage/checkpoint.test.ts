@@ -15,7 +15,7 @@ import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import type { Encoding } from '../../../coordinator/encoder/encoder.ts';
+import type { Encoding } from '../../../coordinator/encoder/encoding.ts';
 import {
   type Checkpoint,
   type ClusterCheckpoint,
