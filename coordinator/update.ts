@@ -16,7 +16,7 @@ import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
-import { aboutClusters, wordsOf } from './description/count-words.ts';
+import { aboutClusters } from './description/count-words.ts';
 import { changedColumn, driftText } from './description/drift-text.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
 import type { FullPassResult } from './full-pass-result.ts';
@@ -51,6 +51,7 @@ import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
 import type { DataMoments } from './training/reading/data-moments.ts';
 import type { Prepared } from './training/run-context.ts';
+import { wordsOf } from './words.ts';
 
 /**
  * Updates: a run whose clusters go on from those of an earlier run, trained on a bounded sample of all rows so far, and which labels new rows

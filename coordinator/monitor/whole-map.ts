@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { FoundMap } from '../report/found-map.ts';
+import type { FoundMap } from '../storage/found-map.ts';
 
 /** The map of all rows, its density, and its tiles one by one; `found`: null where there is none, or not yet. */
 export function addMap(app: FastifyInstance, found: () => Promise<FoundMap | 'later' | null>): void {

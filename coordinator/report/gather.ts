@@ -41,10 +41,10 @@ import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../storage/checkpoints.ts';
 import { eventsIn, linesOf, readHistory } from '../storage/event-log.ts';
 import { foreignTo } from '../storage/foreign.ts';
+import { sampledMapOf } from '../storage/found-map.ts';
 import { type RunFile, readRunFile } from '../storage/run-file.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';
-import { sampledMapOf } from './found-map.ts';
 import { howRead, openUnchanged } from './rows.ts';
 
 export interface ReportInputs {

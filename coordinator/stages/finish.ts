@@ -26,7 +26,7 @@ import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/lineage.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import type { Replicates, Summary } from '../../view/summary.ts';
-import { aboutClusters, wordsOf } from '../description/count-words.ts';
+import { aboutClusters } from '../description/count-words.ts';
 import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../description/notes.ts';
 import { encoderOf } from '../encoder/encoding.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
@@ -39,6 +39,7 @@ import { summarize, writeCentres, writeMap, writeModel } from '../storage/result
 import { type RunMetadata, runFile } from '../storage/run-file.ts';
 import { removeDrawn } from '../storage/stream-files.ts';
 import { copiesInData } from '../training/sample.ts';
+import { wordsOf } from '../words.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
 

@@ -14,7 +14,7 @@ import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import { decode, encode, prefixed, unprefixed } from '../../proto/codec.ts';
-import { layout } from '../../proto/messages.ts';
+import { layout } from '../../proto/layout.ts';
 import { netStates } from '../../proto/net.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';

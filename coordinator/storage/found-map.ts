@@ -4,8 +4,8 @@ import { MAP_TILES, openMap, type SavedMap } from '../../data/saved/map-tiles.ts
 import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
 import { aboutMap, type WholeMap } from '../../view/map/whole-map.ts';
-import type { RunFile } from '../storage/run-file.ts';
-import { assertNoLink } from '../storage/run-path.ts';
+import type { RunFile } from './run-file.ts';
+import { assertNoLink } from './run-path.ts';
 
 /** What run.json says of the map. */
 export type MappedRunFile = Pick<RunFile, 'data' | 'result' | 'ids' | 'files'>;
