@@ -1,7 +1,7 @@
 import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Labels } from '../data/labels.ts';
-import type { SavedTree } from '../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../data/saved/saved-tree.ts';
 import type { Source } from '../data/source.ts';
 import type { Transform } from '../data/transform.ts';
 import type { Centres } from '../model/description/distances.ts';

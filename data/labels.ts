@@ -11,11 +11,12 @@ import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/place.ts';
 import { LABELS } from './saved/row-parts.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
-import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
+import { isHeader } from './tables/csv-table.ts';
 import type { TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
 import { columnIn } from './tables/select-columns.ts';
 import { firstNames, fromZero, type Table } from './tables/table.ts';
+import { ANY_DIALECT, type TextDialect } from './tables/table-options.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {

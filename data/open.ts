@@ -44,7 +44,8 @@ import {
   tablesInFolder,
   tablesLike,
 } from './tables/formats.ts';
-import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
+import type { Telling } from './tables/open-table.ts';
+import type { TableOptions, TrainedColumns } from './tables/table-options.ts';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { SHA256_BYTES } from '../base/files.ts';
+import { SHA256_BYTES } from '../base/hash.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { centreWidth, MOST_SHOWN } from '../model/description/distances.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';

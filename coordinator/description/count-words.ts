@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { languagesOf } from '../../data/texts/stop-words.ts';
 import type { RowTexts } from '../../data/texts/texts.ts';
 import { type Layout, unitBlocks } from '../../model/layout.ts';

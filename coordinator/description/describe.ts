@@ -1,9 +1,5 @@
-import type {
-  ClusterDescription,
-  ClusterEvidence,
-  SavedClusters,
-  SavedTree,
-} from '../../data/saved/saved-clusters.ts';
+import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../../model/description/distances.ts';
 import { type Name, nameClusters } from '../../model/description/names.ts';

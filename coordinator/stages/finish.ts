@@ -10,9 +10,9 @@ import {
   readSavedClusters,
   type SavedClusters,
   savedNames,
-  TREE,
 } from '../../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../../data/saved/saved-lineage.ts';
+import { TREE } from '../../data/saved/saved-tree.ts';
 import { rowTexts } from '../../data/texts/texts.ts';
 import { alikeColumns } from '../../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../../model/description/distances.ts';

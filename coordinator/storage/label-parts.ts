@@ -3,15 +3,8 @@ import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { isDraft } from '../../base/drafts.ts';
-import {
-  attempted,
-  makeFolder,
-  readWhole,
-  realPath,
-  remove,
-  SHA256_BYTES,
-  writeFile,
-} from '../../base/files.ts';
+import { attempted, makeFolder, readWhole, realPath, remove, writeFile } from '../../base/files.ts';
+import { SHA256_BYTES } from '../../base/hash.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';

@@ -3,7 +3,7 @@ import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES, LABELS, MAP, rowShape } from '../../data/saved/row-parts.ts';
-import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
 import {
   type Candidate,

@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { closestProposal } from '../../model/gaussian/evidence-for-k.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
 import type { Order } from '../../model/order.ts';

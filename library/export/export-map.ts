@@ -14,7 +14,8 @@ import { type ParquetColumn, type ParquetValues, parquetFile } from '../../data/
 import { type RowSlice, readSavedCentres, rowSlices } from '../../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../../data/saved/row-parts.ts';
 import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
-import { readSavedClusters, readSavedTree, type SavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { Source } from '../../data/source.ts';
 import { rowTexts, withTexts } from '../../data/texts/texts.ts';

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempted, SHA256_BYTES, WriteError } from '../../base/files.ts';
+import { attempted, WriteError } from '../../base/files.ts';
+import { SHA256_BYTES } from '../../base/hash.ts';
 import { createNpy } from '../../data/npy.ts';
 import { partName, rowFiles, rowShape } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
