@@ -5,14 +5,8 @@ import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES, LABELS, MAP, rowShape } from '../../data/saved/row-parts.ts';
 import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
-import {
-  type Candidate,
-  confidenceOf,
-  distanceCounts,
-  keepLeast,
-  MOST_SHOWN,
-  reachOf,
-} from '../../model/description/distances.ts';
+import { confidenceOf, distanceCounts, reachOf } from '../../model/description/distances.ts';
+import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/least-rows.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { blockCount, type Layout, shardBlocks, unitBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';

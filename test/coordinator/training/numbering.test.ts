@@ -10,7 +10,8 @@ import { openRunDirectory, type RunDirectory } from '../../../coordinator/storag
 import { labelAllRows, OutliersAlone, type Reviewed } from '../../../coordinator/training/full-pass.ts';
 import { sumOfParts } from '../../../coordinator/training/rounds.ts';
 import { readNpy } from '../../../data/npy.ts';
-import { confidenceOf, MOST_SHOWN } from '../../../model/description/distances.ts';
+import { confidenceOf } from '../../../model/description/distances.ts';
+import { MOST_SHOWN } from '../../../model/description/least-rows.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';
