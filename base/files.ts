@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   writeFile as appendTo,
   closeSync,
@@ -28,8 +27,8 @@ import { constants as systemConstants } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { draftOf } from './drafts.ts';
+import { sha256InSlices } from './hash.ts';
 import { openWithSpares, refillSpareDescriptors } from './limits.ts';
-import { yieldToEventLoop } from './slices.ts';
 import { DISK_TROUBLE, UserError } from './user-error.ts';
 
 /** File primitives: complete reads, atomic writes, folders. */
@@ -458,18 +457,6 @@ export function assertDistinctFiles(outputs: FilesByFlag, inputs: FilesByFlag): 
   }
 }
 
-/** Bytes that are read and hashed at a time. */
-const CHUNK_BYTES = 1 << 20;
-
-export const SHA256_BYTES = 32;
-
-/** SHA-256 of an open file from its start to its end, in hexadecimal. Throws the error of a failed read. */
-export function sha256(fd: number): string {
-  const hash = createHash('sha256');
-  for (const chunk of chunksOf(fd)) hash.update(chunk);
-  return hash.digest('hex');
-}
-
 /** The SHA-256 of a file, in hexadecimal. UserError if it cannot be read. */
 export async function sha256OfFile(path: string): Promise<string> {
   const { fd } = openFile(path, { canBeEmpty: true });
@@ -478,20 +465,4 @@ export async function sha256OfFile(path: string): Promise<string> {
   } finally {
     closeSync(fd);
   }
-}
-
-/** Like `sha256`, but yields to the event loop in between. */
-async function sha256InSlices(fd: number): Promise<string> {
-  const hash = createHash('sha256');
-  for (const chunk of chunksOf(fd)) {
-    hash.update(chunk);
-    await yieldToEventLoop();
-  }
-  return hash.digest('hex');
-}
-
-function* chunksOf(fd: number): Generator<Buffer> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  for (let at = 0, count = 0; (count = readSync(fd, chunk, 0, chunk.length, at)); at += count)
-    yield chunk.subarray(0, count);
 }

@@ -1,7 +1,7 @@
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertAddress } from '../data/remote/address.ts';
-import type { TableOptions } from '../data/tables/open-table.ts';
+import type { TableOptions } from '../data/tables/table-options.ts';
 import { type Domain, isWord, limitFor } from './domains.ts';
 import {
   flagName,

@@ -1,4 +1,4 @@
-import type { TransformChoice } from '../data/transform.ts';
+import type { TransformChoice } from '../data/transform-choice.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 
 /** What options accept: the values themselves, in words, and as types of programs. */

@@ -4,6 +4,7 @@ import { realPath } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isCopy } from '../data/cache.ts';
 import type { ImageOptions } from '../data/images/images.ts';
+import { areInData, labelsFile } from '../data/label-spec.ts';
 import type { Labels } from '../data/labels.ts';
 import { asLogFlag, loggedColumns, withLogarithms } from '../data/logarithm.ts';
 import { isRemote } from '../data/remote/address.ts';
@@ -48,7 +49,6 @@ export async function openDirectory(
     './storage/run-directory.ts'
   );
   const { eventsIn } = await import('./storage/event-log.ts');
-  const { labelsFile } = await import('../data/labels.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
   const inputs = {
@@ -80,7 +80,7 @@ export async function openCheckpoint(
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
   const { newestCheckpoint, readCheckpoint } = await import('./storage/checkpoints.ts');
-  const { foreignTo } = await import('./storage/run-file.ts');
+  const { foreignTo } = await import('./storage/foreign.ts');
   const foreign = foreignTo(run, config);
   if (from === undefined) return newestCheckpoint(path, foreign, warn, { id: run.id });
   if (inPlace) newestCheckpoint(path, foreign, () => {});
@@ -215,7 +215,7 @@ export async function openLabels(
 ): Promise<Labels | null> {
   const { data, labels: spec } = config;
   if (spec === null) return null;
-  const { areInData, labelsFile, readLabels } = await import('../data/labels.ts');
+  const { readLabels } = await import('../data/labels.ts');
   if (resume) assertStillThere('--labels', labelsFile(spec));
   const isSame = areInData(spec, data);
   const labelled = {

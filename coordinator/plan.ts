@@ -1,4 +1,4 @@
-import { pcaAxes } from '../data/transform.ts';
+import { pcaAxes } from '../data/transform-choice.ts';
 import { elementCount } from '../model/arrays.ts';
 import type { Layout } from '../model/layout.ts';
 import { autoencoderWidths } from '../model/nets/autoencoder.ts';

@@ -35,7 +35,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     if (!opened) return interruptedEnd(progress);
     const { workers, checkpoints, labels, drawing, out } = opened;
     // Loaded while the workers start.
-    const loaded = Promise.all([import('./run.ts'), import('./storage/run-file.ts'), workers.ready]);
+    const loaded = Promise.all([import('./run.ts'), import('./storage/foreign.ts'), workers.ready]);
     const finished = loaded.then(async ([{ planOf }, { foreignTo }]) => {
       const { stages, start, driver } = await planOf({
         ...opened,

@@ -25,11 +25,13 @@ import {
 } from './description/describe.ts';
 import { type TextsInput, termsOfParts } from './description/describe-texts.ts';
 import { driftBetween } from './drift.ts';
-import { clustersOf, type Encoder, type Encoding } from './encoder/encoder.ts';
+import { clustersOf } from './encoder/encoder.ts';
+import type { Encoder, Encoding } from './encoder/encoding.ts';
 import { reconstructionErrors } from './encoder/residual.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
+import type { FullPassResult } from './full-pass-result.ts';
 import { initialState, labellingState } from './training/epoch.ts';
-import { type FullPassResult, type Reviewed, resultTree } from './training/full-pass.ts';
+import { type Reviewed, resultTree } from './training/full-pass.ts';
 import { farBounds, findMissed, withMissed } from './training/missed.ts';
 import {
   type PrepareInput,
@@ -38,7 +40,8 @@ import {
   type Unchanged,
 } from './training/preparation/prepare.ts';
 import { prepareByClusters } from './training/preparation/reconsider.ts';
-import type { DataMoments, MomentsRequest } from './training/reading/moments.ts';
+import type { DataMoments } from './training/reading/data-moments.ts';
+import type { MomentsRequest } from './training/reading/moments.ts';
 import { setOutliersApart } from './training/reading/outliers.ts';
 import { replicate } from './training/replicates.ts';
 import type { Before, Prepared, Run } from './training/run-context.ts';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
+import { fingerprint } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
@@ -15,9 +16,10 @@ import { namedClusters } from '../model/stream/lineage.ts';
 import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
-import { aboutClusters, wordsOf } from './description/count-words.ts';
+import { aboutClusters } from './description/count-words.ts';
 import { changedColumn, driftText } from './description/drift-text.ts';
 import { drawnRows, earlierRows, rowsFor } from './drift.ts';
+import type { FullPassResult } from './full-pass-result.ts';
 import {
   aboutCheckpoint,
   metadataOf,
@@ -32,7 +34,7 @@ import { fullPasses, labelWithIds } from './stages/full-passes.ts';
 import { updatedMap } from './stages/map.ts';
 import { aboutColumns, announce, assertUnchanged, firstReading, goOn } from './stages/read.ts';
 import { assertParts, relabel } from './stages/relabel.ts';
-import { type ClusterCheckpoint, fingerprint } from './storage/checkpoint.ts';
+import type { ClusterCheckpoint } from './storage/checkpoint.ts';
 import { hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts } from './storage/kept-texts.ts';
 import { runFile } from './storage/run-file.ts';
 import {
@@ -44,11 +46,12 @@ import {
   trainedEncoder,
   writeDrawn,
 } from './storage/stream-files.ts';
-import { type FullPassResult, labelsOnly } from './training/full-pass.ts';
+import { labelsOnly } from './training/full-pass.ts';
 import { layoutFor } from './training/preparation/limits.ts';
 import { publishHashes, publishTransform } from './training/publish.ts';
-import type { DataMoments } from './training/reading/moments.ts';
+import type { DataMoments } from './training/reading/data-moments.ts';
 import type { Prepared } from './training/run-context.ts';
+import { wordsOf } from './words.ts';
 
 /**
  * Updates: a run whose clusters go on from those of an earlier run, trained on a bounded sample of all rows so far, and which labels new rows

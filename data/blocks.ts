@@ -22,6 +22,11 @@ export async function blockHashes(source: Source, layout: Layout): Promise<Uint8
   return hashes;
 }
 
+/** The fingerprint of the data: a hash over the hashes of all blocks. */
+export function fingerprint(hashes: Uint8Array): string {
+  return createHash('sha256').update(hashes).digest('hex').slice(0, 32);
+}
+
 /** A block for people. */
 export const describeBlock = ({ index, start, count }: Block) =>
   `block ${index} (rows ${start} to ${start + count - 1}, counted from 0)`;

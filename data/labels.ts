@@ -1,22 +1,22 @@
-import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { readFully, realPath } from '../base/files.ts';
+import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from './arrays/dtype.ts';
-import { isContainer, isContainerName, openArray } from './arrays/formats.ts';
+import { isContainer, openArray } from './arrays/formats.ts';
 import { openIdx, openIdxGz } from './idx.ts';
+import { areInData, parseLabelSpec } from './label-spec.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from './npy.ts';
 import { formatOf, tableFileAt } from './open.ts';
-import { areParts } from './remote/address.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/place.ts';
 import { LABELS } from './saved/row-parts.ts';
 import { recordedHashes, runFiles } from './saved/run-files.ts';
-import { ANY_DIALECT, isHeader, type TextDialect } from './tables/csv-table.ts';
-import { isTableName, type TableFile } from './tables/formats.ts';
+import { isHeader } from './tables/csv-table.ts';
+import type { TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
 import { columnIn } from './tables/select-columns.ts';
 import { firstNames, fromZero, type Table } from './tables/table.ts';
+import { ANY_DIALECT, type TextDialect } from './tables/table-options.ts';
 
 /** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
 export interface Labels {
@@ -51,7 +51,7 @@ export async function readLabels(
   rows: LabelledRows = {},
   { dialect = ANY_DIALECT, ...options }: LabelOptions = {},
 ): Promise<Labels> {
-  const { path, column } = parseSpec(spec);
+  const { path, column } = parseLabelSpec(spec);
   if (column === '')
     throw new UserError(`${spec} has no column after the colon: write ${path}:NAME or ${path}:NUMBER`);
   return atPlace(path, { ...options, whole: true }, (place) => labelsAt(place, column, rows, dialect));
@@ -96,34 +96,19 @@ function assertOfRun(path: string): void {
   if (basename(path) === LABELS) runFiles(dirname(path), recordedHashes(dirname(path))).assertIntact(LABELS);
 }
 
-/** The path of the file in a `spec` of `readLabels`. */
-export const labelsFile = (spec: string): string => parseSpec(spec).path;
-
-/** Are the labels of a `spec` of `readLabels` in the file, or the folder, of the rows? By the paths at the end of links. */
-export const areInData = (spec: string, data: string): boolean =>
-  realPath(labelsFile(spec)) === realPath(data);
-
 /** The name or number of the column of the table `data` that a `spec` of `readLabels` refers to; null for another file. */
 export async function labelColumnIn(
   spec: string,
   data: string,
   { dialect = ANY_DIALECT, ...options }: LabelOptions = {},
 ): Promise<string | null> {
-  const { column } = parseSpec(spec);
+  const { column } = parseLabelSpec(spec);
   const file = areInData(spec, data) ? await atPlace(data, options, tableFileAt) : null;
   if (!file) return null;
   return withReader(file, { isHeaderRow: headerTestFor(column), dialect }, async (table) => {
     const index = labelColumn(table, column);
     return (table.isNamed && table.columns[index].name) || String(index + 1);
   });
-}
-
-/** A file whose name contains the colon takes precedence over a column after the last colon. */
-function parseSpec(spec: string): { path: string; column?: string } {
-  const [, path, column] = /^(.+):([^:/]*)$/.exec(spec) ?? /^(.+\.h(?:5ad|5|df5)):([^:]*)$/i.exec(spec) ?? [];
-  if (path === undefined || existsSync(spec)) return { path: spec };
-  const isKnown = existsSync(path) || areParts(path) || isTableName(path) || isContainerName(path);
-  return isKnown ? { path, column } : { path: spec };
 }
 
 /** Closes the file. */

@@ -1,10 +1,10 @@
 import { inSlices, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { isSkewed } from '../model/skewness.ts';
+import { likeName } from './file-patterns.ts';
 import { readSpans } from './remote/read-ahead.ts';
 import { sampledColumns } from './sampled-columns.ts';
 import type { Source } from './source.ts';
-import { likeName } from './tables/formats.ts';
 import { firstNames } from './tables/table.ts';
 import { formatNumber } from './value-range.ts';
 

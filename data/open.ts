@@ -14,6 +14,8 @@ import {
   presentIn,
 } from './arrays/formats.ts';
 import { assertVersion, fileVersion } from './cache.ts';
+import { isPattern } from './file-patterns.ts';
+import type { TableFormat } from './format-names.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import { hasImages } from './images/folder.ts';
 import type { ImageOptions } from './images/images.ts';
@@ -36,15 +38,14 @@ import type { Source } from './source.ts';
 import { compressionOf, headOf } from './streams.ts';
 import {
   isPackedText,
-  isPattern,
   oneFile,
   type TableFile,
-  type TableFormat,
   tableFormatOf,
   tablesInFolder,
   tablesLike,
 } from './tables/formats.ts';
-import type { TableOptions, Telling, TrainedColumns } from './tables/open-table.ts';
+import type { Telling } from './tables/open-table.ts';
+import type { TableOptions, TrainedColumns } from './tables/table-options.ts';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;

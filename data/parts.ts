@@ -2,8 +2,9 @@ import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { attempted, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { filesLike, folderOf, isPattern } from './file-patterns.ts';
+import { isTableName } from './format-names.ts';
 import { isRemote } from './remote/address.ts';
-import { filesLike, folderOf, isPattern, isTableName } from './tables/formats.ts';
 
 /** Files of rows that come one after another, in a folder, by a pattern, or below an address. */
 

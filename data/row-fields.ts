@@ -3,8 +3,9 @@ import { imageShape } from './images/folder.ts';
 import { tableFileAt } from './open.ts';
 import type { Source } from './source.ts';
 import { openReader } from './tables/formats.ts';
-import { headerTest, type TableOptions, withReader } from './tables/open-table.ts';
+import { headerTest, withReader } from './tables/open-table.ts';
 import { MIXED, type Table } from './tables/table.ts';
+import type { TableOptions } from './tables/table-options.ts';
 
 /** All that the data say of rows, by column: also what is not clustered, such as names and dates of a table. */
 

@@ -4,6 +4,7 @@ import { product } from '../model/nets/net.ts';
 import { isNegligible, leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
 import { type Fill, fillCells } from './fill.ts';
 import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
+import { isPca, pcaAxes, pcaShare, type TransformChoice } from './transform-choice.ts';
 
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first moved by `before` if there is one, and
@@ -57,28 +58,6 @@ export interface Moments {
   readonly min: Float64Array;
   readonly max: Float64Array;
 }
-
-export type TransformChoice =
-  | 'auto'
-  | 'center'
-  | 'none'
-  | 'normalize'
-  | 'standard'
-  | 'min-max'
-  | 'min-max-global'
-  | `pca:${number}`;
-
-/** Is it `pca:<d>` or `pca:<share>`? */
-export const isPca = (choice: TransformChoice) => choice.startsWith('pca:');
-
-/** The number of axes d of `pca:<d>`; null for the other choices. */
-export const pcaAxes = (choice: TransformChoice) => pcaNumber(choice, (number) => number >= 1);
-
-/** The share of the variance, below 1, that is to be on the axes of `pca:<share>`, such as pca:0.95; null for the other choices. */
-export const pcaShare = (choice: TransformChoice) => pcaNumber(choice, (number) => number < 1);
-
-const pcaNumber = (choice: TransformChoice, isIts: (number: number) => boolean): number | null =>
-  isPca(choice) && isIts(Number(choice.slice(4))) ? Number(choice.slice(4)) : null;
 
 /** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros does not change. */
 export function normalizeRows(rows: Float32Array, dim: number): void {

@@ -17,15 +17,10 @@ import {
 } from '../data/saved/label-table.ts';
 import { LABELS } from '../data/saved/row-parts.ts';
 import { numberOfLabel, openRows, type RunFiles, runFiles } from '../data/saved/run-files.ts';
-import {
-  CLUSTERS,
-  readSavedClusters,
-  readSavedTree,
-  type SavedClusters,
-  TREE,
-} from '../data/saved/saved-clusters.ts';
+import { CLUSTERS, readSavedClusters, type SavedClusters } from '../data/saved/saved-clusters.ts';
+import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
-import { assertOptions, assertWritable, fixedPaths } from './inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
 
 import { createSink, sameFile, withArrays } from './result.ts';
 

@@ -1,6 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
-import { assertOptions, fixedPaths, labelsOf } from './inputs.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
+import { labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
 
 /** Options of `evaluate`. */

@@ -2,6 +2,7 @@ import { WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
+import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
 import { nextBatch, nextLines } from './follow/gather.ts';
 import { isTopic, openTopic, type Topic } from './follow/kafka.ts';
@@ -13,8 +14,8 @@ import type { FollowedBatch, FollowOptions } from './follow/options.ts';
 import { type FollowState, openState } from './follow/state.ts';
 import { createTopicLines } from './follow/topic-lines.ts';
 import { takeIn } from './follow/work.ts';
-import { assertOptions, fixedPaths, type OptionKinds, RUN_OPTION_KINDS } from './inputs.ts';
 import type { RunOptions } from './options.ts';
+import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
 
 const COMPUTING = ['workers', 'gpus', 'perGpu', 'backend', 'requireGpu', 'gpu'] as const;
 const OF_RUN = [...COMPUTING, 'signal', 'log'] as const;

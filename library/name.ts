@@ -10,13 +10,12 @@ import {
   type ClusterDescription,
   type JoinDescription,
   readSavedClusters,
-  readSavedTree,
   type SavedClusters,
-  type SavedTree,
 } from '../data/saved/saved-clusters.ts';
+import { readSavedTree, type SavedTree } from '../data/saved/saved-tree.ts';
 import type { NamedNode } from '../model/description/naming-prompt.ts';
 import { counted } from '../view/text.ts';
-import { assertOptions, fixedPaths } from './inputs.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
 import { redrawn, rewriteNames } from './rename.ts';
 
 /** Options of `nameClusters`. */

@@ -5,7 +5,8 @@ import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
 import { readSavedMixture } from '../data/saved/row-files.ts';
 import { hasLabels, runFiles } from '../data/saved/run-files.ts';
 import { eventIn, type TimedEvent } from '../view/events.ts';
-import { assertOptions, fixedPaths, labelsOf } from './inputs.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
+import { labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 

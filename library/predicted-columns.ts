@@ -1,4 +1,4 @@
-import { labelColumns } from '../coordinator/storage/descriptions.ts';
+import { labelColumns } from '../data/saved/label-columns.ts';
 import { type LabelColumn, MAP_COLUMNS, mapColumns } from '../data/saved/label-table.ts';
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';

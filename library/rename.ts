@@ -17,8 +17,8 @@ import {
   type SavedClusters,
 } from '../data/saved/saved-clusters.ts';
 import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
+import { assertOptions, fixedPaths } from './arguments.ts';
 import { rowNames } from './cut.ts';
-import { assertOptions, fixedPaths } from './inputs.ts';
 import { openRun } from './open-run.ts';
 import { reportOf } from './result.ts';
 

@@ -1,7 +1,7 @@
 import { assertSecret, isLoopback, parseBindAddress, urlOf } from '../base/address.ts';
 import { connectionLimit, listen, listenError } from '../base/http.ts';
 import { UserError } from '../base/user-error.ts';
-import { assertOptions, fixedPaths, type OptionKinds } from './inputs.ts';
+import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { createApp } from './serve/app.ts';
 import { createMetrics } from './serve/metrics.ts';
 import { openModels } from './serve/models.ts';

@@ -17,22 +17,15 @@ import { options as modelOptions } from '../coordinator/options.ts';
 import type { UpdateRequest } from '../coordinator/run-state.ts';
 import { createEarlyFinish } from '../coordinator/stage.ts';
 import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
-import { foreignTo, type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { foreignTo } from '../coordinator/storage/foreign.ts';
+import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
 import { hasLabels, runFiles } from '../data/saved/run-files.ts';
-import {
-  assertNotInMemory,
-  assertOptions,
-  type FixedPaths,
-  fixedPaths,
-  type InputPaths,
-  type OptionKinds,
-  RUN_OPTION_KINDS,
-  seedText,
-  withFiles,
-} from './inputs.ts';
+import { assertOptions, type FixedPaths, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
+import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
+import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
 import { localWorkers, remoteWorkers } from './workers.ts';
 
 const TRAIN_KINDS = {

@@ -4,16 +4,11 @@ import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { readRunFile } from '../coordinator/storage/run-file.ts';
-import {
-  assertOptions,
-  fixedPaths,
-  type InputPaths,
-  type OptionKinds,
-  RUN_OPTION_KINDS,
-  withFiles,
-} from './inputs.ts';
+import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
+import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
+import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
 import { assertCompatible, backendOf, runSession, withFixedPaths } from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {

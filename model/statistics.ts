@@ -133,3 +133,7 @@ export function shift(T: Float64Array, d: number, cov: Covariance, by: Float64Ar
   }
   return out;
 }
+
+/** W, the numbers of a cluster's centre: its mean, and the root of its precision (model/description/distances.ts). */
+export const centreWidth = (d: number, covariance: Covariance): number =>
+  d + (covariance === 'full' ? (d * (d + 1)) / 2 : d);

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { oneLine, printable } from '../base/text.ts';
-import { layoutProblem } from '../model/layout.ts';
+import { layout } from './layout.ts';
 import { taskSchema } from './tasks.ts';
 
 /** Increased with every change that an older peer would misread. */
@@ -19,17 +19,6 @@ const unit = z.object({ shard: count, from: count, to: count });
 export type WorkUnit = z.infer<typeof unit>;
 
 const named = { name: z.string().check(z.maxLength(64)), version: count };
-
-/** How rows are divided into blocks, and blocks assigned to shards (model/layout.ts). */
-export const layout = z
-  .object({
-    rows: count,
-    dim: count,
-    shards: count,
-    blockRows: count,
-    seed: z.string().check(z.regex(/^\d{1,20}$/)),
-  })
-  .check(z.refine((value) => layoutProblem(value) === null));
 
 /** In one round; no coordinator sends more. */
 const MOST_TASKS = 64;

@@ -1,4 +1,4 @@
-import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { languagesOf } from '../../data/texts/stop-words.ts';
 import type { RowTexts } from '../../data/texts/texts.ts';
 import { type Layout, unitBlocks } from '../../model/layout.ts';
@@ -6,13 +6,11 @@ import { priority } from '../../model/random.ts';
 import type { Join, WeightOptions } from '../../model/words/keywords.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { TaskOf } from '../../proto/tasks.ts';
-import type { Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../config.ts';
-import type { RunContext } from '../run-state.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import type { RunDirectory } from '../storage/run-directory.ts';
 import { spoolTexts, type TextLabels, type TextSpool } from '../storage/text-spool.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
-import type { DescribedTexts, TextsInput } from './describe-texts.ts';
+import type { TextsInput } from './describe-texts.ts';
 
 /** Texts of a unit: few enough for a worker's memory, but enough that most terms that matter come several times, and to be worth a message. */
 const [MOST_ROWS, MOST_BYTES, LEAST_BYTES] = [1 << 17, 8 << 20, 1 << 20];
@@ -44,34 +42,6 @@ export const aboutClusters = (
   const sizes = counts.filter((rows) => rows > 0);
   return { sizes, exemplars: shown.exemplars.slice(0, sizes.length), joins: tree?.joins ?? [] };
 };
-
-/** What the texts of these rows are about: workers count their words, and the trainer merges the counts in the order of the rows. */
-export async function wordsOf(
-  { config, out, dispatcher, server, trainer }: RunContext,
-  rows: TextRows,
-): Promise<DescribedTexts> {
-  const counted = await countWords(out, config, rows, async (units, task, read) => {
-    await trainer.beginTerms(task.k);
-    server.serveTexts(read);
-    const inOrder = orderOf(units);
-    let merging = Promise.resolve();
-    try {
-      await dispatcher.round({
-        tasks: [task],
-        units,
-        streams: true,
-        each(unit, [part]) {
-          for (const next of inOrder(unit, part)) merging = merging.then(() => trainer.addTerms(next));
-          merging.catch(dispatcher.abort);
-        },
-      });
-      await merging;
-    } finally {
-      server.serveTexts(null);
-    }
-  });
-  return trainer.describeTexts(counted);
-}
 
 /**
  * Has `count` count the words of all texts and merge the counts in the order of the units. Returns what else words and typical texts are
@@ -125,17 +95,4 @@ function textUnits(layout: Layout, { starts }: Pick<TextSpool, 'starts'>): WorkU
     from = to;
   }
   return units;
-}
-
-/** Given results as they come, returns those that are next in the order of the units. */
-function orderOf(units: readonly WorkUnit[]) {
-  const waiting = new Map<number, Tensors>();
-  let next = 0;
-  return function* (unit: WorkUnit, part: Tensors) {
-    waiting.set(unit.from, part);
-    for (let own = waiting.get(units[next]?.from); own; own = waiting.get(units[next]?.from)) {
-      waiting.delete(units[next++].from);
-      yield own;
-    }
-  };
 }

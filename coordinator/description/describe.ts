@@ -1,9 +1,5 @@
-import type {
-  ClusterDescription,
-  ClusterEvidence,
-  SavedClusters,
-  SavedTree,
-} from '../../data/saved/saved-clusters.ts';
+import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { contrastsOf } from '../../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../../model/description/distances.ts';
 import { type Name, nameClusters } from '../../model/description/names.ts';
@@ -14,8 +10,8 @@ import {
   tellingColumns,
   type Variable,
 } from '../../model/description/telling-columns.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import { LIST_ITEM } from '../storage/column-sample.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
 import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 
 /** `clusters.json`: what is said of each cluster. */

@@ -1,5 +1,5 @@
 import { asLogFlag } from '../../data/logarithm.ts';
-import { isPca } from '../../data/transform.ts';
+import { isPca } from '../../data/transform-choice.ts';
 import { CLOSE, type Decision } from '../../model/gaussian/evidence-for-k.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../../model/schedule.ts';
 import type { GraphState } from '../../model/state.ts';

@@ -7,61 +7,19 @@ import { type ColumnMap, fromRaw, type Moments, type Transform } from '../../dat
 import { classifierOf, classify } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
-import { type Autoencoder, autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
+import { autoencoderWidths, initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
+import { netStates } from '../../proto/net.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
-import type { Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
-import type { Alternation } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import { columnsOf } from '../training/preparation/likelihood.ts';
-import { densityTensors, netStates } from '../training/publish.ts';
+import { densityTensors } from '../training/publish.ts';
 import { FEW_COLUMNS } from '../training/reading/moments.ts';
-
-/** The state of an encoder's training between two epochs. */
-export interface EncoderState extends Autoencoder {
-  /** Adam's moments of the params. */
-  readonly first: Float32Array;
-  readonly second: Float32Array;
-  /** Steps of Adam that each shard has taken. */
-  readonly steps: number;
-  /** Complete epochs. */
-  readonly epoch: number;
-  /** Mean over the last epoch's steps of ‖output − input‖², as a share of the variance of the inputs; null before the first. */
-  readonly loss: number | null;
-}
-
-/** What is done to raw rows before they are clustered. */
-export interface Encoder extends Autoencoder {
-  /** Before the net. */
-  readonly input: ColumnMap;
-}
-
-/** An encoder, how far its training is, and what has been made with it. Every number is kept bit for bit in a checkpoint. */
-export interface Encoding {
-  /** Hashes of the blocks of the raw rows, in the order of the file. */
-  readonly hashes: Uint8Array;
-  /** What is done to raw rows before the encoder. */
-  readonly input: ColumnMap;
-  /** Sum of the variances of the encoder's inputs. */
-  readonly variance: number;
-  readonly state: EncoderState;
-  /** 0: before the first clustering. */
-  readonly alternation: number;
-  /** SHA-256 of `codes.npy`, if it has the latent vectors of this encoder, whose training is complete; else null. */
-  readonly codes: string | null;
-  /** The clusters that it learns from; null before the first clustering. */
-  readonly clusters: LatentClusters | null;
-  /** What the clusterings before found. */
-  readonly brought: Alternation[];
-}
-
-export const encoderOf = ({ state: { widths, params }, input }: Encoding): Encoder => ({
-  ...{ widths, params, input },
-});
+import type { Encoding, LatentClusters } from './encoding.ts';
 
 /** Numbers in a latent vector, if there are enough columns. */
 const MOST_LATENT = 10;
@@ -194,19 +152,6 @@ export function afterClustering(
   // The gradient has another size now, so Adam begins anew.
   const state = { ...encoding.state, ...untrained(encoding.state.params.length) };
   return { ...encoding, state, alternation, codes: null, clusters, brought };
-}
-
-/** Clusters of latent vectors, to whose centres an encoder draws those of their rows. */
-export interface LatentClusters {
-  /** From latent vectors to what labels them, and that, as workers get them: the clustering net, or the mixture. */
-  readonly transform: Tensors;
-  readonly classifier: Tensors;
-  /** The mean of each cluster, [K,L]; of one without rows, NaN. */
-  readonly centres: Float32Array;
-  /** The mean over the numbers of a latent vector of their variances. */
-  readonly variance: number;
-  /** The clusters of some of the rows, always the same. */
-  readonly labels: Int32Array;
 }
 
 /** Rows of which centres are made, and by which clusterings are compared. */

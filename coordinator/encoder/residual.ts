@@ -1,7 +1,7 @@
 import { mapColumns } from '../../data/transform.ts';
 import { codeLayer } from '../../model/nets/autoencoder.ts';
 import { layersOf, logits, netShapes, unflatten } from '../../model/nets/net.ts';
-import type { Encoder } from './encoder.ts';
+import type { Encoder } from './encoding.ts';
 
 /** ‖output − input‖² of each raw row. */
 export function reconstructionErrors({ widths, params, input }: Encoder, raw: Float32Array): Float64Array {

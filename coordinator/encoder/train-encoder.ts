@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { CODES } from '../../data/saved/row-parts.ts';
 import { areFinite } from '../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { type Autoencoder, codeWidth } from '../../model/nets/autoencoder.ts';
@@ -9,7 +10,8 @@ import type { RunConfig } from '../config.ts';
 import type { Dispatcher, RoundDispatcher } from '../scheduler/dispatcher.ts';
 import type { Output } from '../training/full-pass.ts';
 import { sumOf, unitsOf } from '../training/rounds.ts';
-import { ALTERNATION_EPOCHS, type EncoderState, type Encoding, passesOf } from './encoder.ts';
+import { ALTERNATION_EPOCHS, passesOf } from './encoder.ts';
+import type { EncoderState, Encoding } from './encoding.ts';
 
 export interface EncoderTraining {
   config: RunConfig;
@@ -143,9 +145,6 @@ function quotient(sum: Float32Array, count: number): Float32Array {
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 14;
-/** The latent vectors of all rows, in a run directory: [rows,latent] float32. */
-export const CODES = 'codes.npy';
-
 /** Computes the latent vectors of all rows and writes them as they arrive, as `name`. */
 export async function encodeAll(
   dispatcher: Dispatcher,

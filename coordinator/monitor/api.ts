@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { BindAddress } from '../../base/address.ts';
@@ -10,27 +9,27 @@ import { runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readPastUpdates } from '../../data/saved/saved-lineage.ts';
 import type { Source } from '../../data/source.ts';
-import type { KeptTexts } from '../../data/texts/kept-texts.ts';
-import type { Transform } from '../../data/transform.ts';
 import { type Classifier, classifierOf } from '../../model/classifier.ts';
 import type { Layout } from '../../model/layout.ts';
-import { diagonalOf } from '../../model/linalg.ts';
-import { type Mixture, softCounts } from '../../model/mixture.ts';
+import { softCounts } from '../../model/mixture.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { Outcome, RunInfo, StateOf } from '../../view/api.ts';
 import { ofSample } from '../../view/map/whole-map.ts';
+import { modelOf } from '../../view/mixture-state.ts';
 import type { Summary } from '../../view/summary.ts';
 import type { RunConfig } from '../config.ts';
 import type { Server } from '../scheduler/server.ts';
+import { type FoundMap, type MappedRunFile, wholeMapOf } from '../storage/found-map.ts';
 import { withAbsolutePaths } from '../storage/run-file.ts';
 import type { Counters } from './counters.ts';
 import { addPages, createGuardedApp, type Handle, pageFile } from './pages.ts';
 import type { Recorder } from './recorder.ts';
-import { type DisplaySample, readRows, readSample, rowNumbers } from './rows.ts';
+import { addRows, type DisplaySample, readSample } from './rows.ts';
 import type { Stream } from './stream.ts';
-import { addMap, type FoundMap, type MappedRunFile, wholeMapOf } from './whole-map.ts';
+import { addStream } from './stream.ts';
+import { addMap } from './whole-map.ts';
 
 /** What the HTTP port of a run answers. */
 
@@ -180,40 +179,6 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
   addStream(app, stream);
 }
 
-/** For a text that has to be decoded first nobody waits longer, ms; and what is sent of it, characters. */
-const [TEXT_MS, MOST_OF_TEXT] = [2000, 1000];
-
-/** Single rows of the data; null: they cannot be read. `texts`: what describes them. */
-export function addRows(
-  app: FastifyInstance,
-  source: () => Promise<Source | null>,
-  texts: () => Promise<Pick<KeptTexts, 'at'> | null> = async () => null,
-): void {
-  app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
-    const raw = await source();
-    if (!raw) return reply.code(204).send();
-    const rows = rowNumbers(query.rows, raw.rows);
-    if (!rows)
-      return reply.code(400).send({ error: `rows=0,1,… takes at most 24 numbers below ${raw.rows}` });
-    const [content, kept] = await Promise.all([
-      readRows(raw, rows),
-      Promise.race([texts().catch(() => null), sleep(TEXT_MS, null, { ref: false })]),
-    ]);
-    const own = (await kept?.at(rows)) ?? [];
-    return {
-      ...content,
-      rows: content.rows.map((row, i) => (own[i] ? { ...row, text: own[i].slice(0, MOST_OF_TEXT) } : row)),
-    };
-  });
-}
-
-export function addStream(app: FastifyInstance, stream: Stream): void {
-  app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
-    reply.hijack();
-    stream.add(reply.raw);
-  });
-}
-
 /** Returns a function for the rows of the plot, which are others after each alternation; null: there are none yet. */
 function currentSample(run: MonitoredRun): () => Promise<DisplaySample> | null {
   let sample: Promise<DisplaySample> | null = null;
@@ -243,9 +208,6 @@ function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): v
     return 'what' in answer ? { message: answer.what } : reply.code(409).send({ error: answer.problem });
   });
 }
-
-/** If all covariances together have more numbers than this, only their diagonals are sent. */
-const MAX_COVARIANCE_NUMBERS = 100_000;
 
 /** The body of `/api/run`. */
 function runInfo(run: MonitoredRun): RunInfo {
@@ -279,22 +241,6 @@ function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'con
     sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
     ...modelOf(state.mixture, run.transform),
     classifier: inBase64(classifierOf(config.schedule, state, run.transform.scale)),
-  };
-}
-
-type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'scale';
-
-/** The mixture as in the body of `/api/state`. */
-export function modelOf(mixture: Mixture, { scale }: Transform): Pick<StateOf, Model> {
-  const { k, d, weights, means, covariances, covariance } = mixture;
-  const full = covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
-  return {
-    k,
-    weights: [...weights],
-    means: means.map((mean) => [...mean]),
-    covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
-    covariance: full ? 'full' : 'diag',
-    scale: [...scale],
   };
 }
 

@@ -1,5 +1,5 @@
+import type { Order } from '../../model/order.ts';
 import type { Change } from '../../model/schedule.ts';
-import type { Order } from '../../model/state.ts';
 import type { RunEvent } from '../../view/events.ts';
 
 type Ratio = number | null;

@@ -1,9 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
 import { SECURITY_HEADERS } from '../../base/http.ts';
-import { isOver, type Message } from '../../view/api.ts';
-import type { Recorder } from './recorder.ts';
+import { isOver, type Message, type Status, type WorkSpan } from '../../view/api.ts';
+
+/** What there is to send. */
+export interface MessageSource {
+  status(): Status;
+  /** Work since the entry of this number, and the number of the next one. */
+  workSince(from: number): { work: WorkSpan[]; next: number };
+  /** Calls `listener` with each message from now on; null: nobody. */
+  listen(listener: ((message: Message) => void) | null): void;
+}
 
 export type Stream = ReturnType<typeof createStream>;
 
@@ -25,7 +34,7 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
 /** Sends server-sent events to pages and other clients. `most`: clients at one time; further ones get 503. */
-export function createStream(recorder: Recorder, most = MAX_CLIENTS) {
+export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
   const now = () => performance.now();
   const clients = new Set<ServerResponse>();
   const sockets = new WeakSet<Socket>();
@@ -151,4 +160,11 @@ export function createStream(recorder: Recorder, most = MAX_CLIENTS) {
       }
     },
   };
+}
+
+export function addStream(app: FastifyInstance, stream: Stream): void {
+  app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
+    reply.hijack();
+    stream.add(reply.raw);
+  });
 }

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
-import { blockHash, isHashOf } from '../../data/blocks.ts';
+import { blockHash, fingerprint, isHashOf } from '../../data/blocks.ts';
 import { type OpenOptions, openSource } from '../../data/open.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
+import { CODES } from '../../data/saved/row-parts.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
 import type { Source } from '../../data/source.ts';
 import type { Layout } from '../../model/layout.ts';
 import { block, blockCount, shardsFor } from '../../model/layout.ts';
 import { generator, shuffledPrefix } from '../../model/random.ts';
 import { tableOptions } from '../config.ts';
-import { CODES } from '../encoder/train-encoder.ts';
-import { type ClusterCheckpoint, fingerprint } from '../storage/checkpoint.ts';
+import type { ClusterCheckpoint } from '../storage/checkpoint.ts';
 import type { RunFile } from '../storage/run-file.ts';
 
 /** The rows of a run that is over: whether they are still there, and the same. */

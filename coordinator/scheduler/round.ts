@@ -160,3 +160,9 @@ function resultOf({ from, to, sums }: PartialSum, count: number): Result {
   const tensors = Object.fromEntries(Object.entries(sums).map(([name, data]) => [name, nd(data)]));
   return { from, to, tasks: Array.from({ length: count }, (_, i) => unprefixed(tensors, i)), worker: '' };
 }
+
+/** The sample as it is in the file: rows of each shard, those of priority below `below`. */
+export interface HeldSample {
+  below: number;
+  shards: Float32Array[];
+}

@@ -18,6 +18,7 @@ import type { Departure } from '../../view/events.ts';
 import { type Counts, createRateLimit } from './accounting.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { ServedRows } from './registry.ts';
+import type { HeldSample } from './round.ts';
 import { createScheduler, type FetchMessage, type SchedulerOptions } from './scheduler.ts';
 
 interface RowServerOptions {
@@ -70,12 +71,6 @@ export interface ServerOptions extends Omit<SchedulerOptions, 'term' | 'send' | 
   sampleOf?: (shard: number, below: number) => Promise<Float32Array | null>;
   /** The texts of the rows of the given blocks, their lengths and labels, of a relay. */
   textsOf?: (blocks: number[]) => Promise<Tensors>;
-}
-
-/** The sample as it is in the file: rows of each shard, those of priority below `below`. */
-export interface HeldSample {
-  below: number;
-  shards: Float32Array[];
 }
 
 /** The scheduler and its socket, as the rest of the coordinator uses them. */

@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { sha256OfFile } from '../../base/files.ts';
 import { openSource } from '../../data/open.ts';
 import { rowsAt } from '../../data/rows-at.ts';
+import { CODES } from '../../data/saved/row-parts.ts';
 import type { Layout } from '../../model/layout.ts';
 import { type Residual, residualOf } from '../../model/stream/residual.ts';
 import { nd } from '../../proto/tensors.ts';
 import {
   afterClustering,
   checkEncoder,
-  type Encoding,
-  encoderOf,
   newEncoding,
   passesOf,
   someVectors,
   widthsOf,
 } from '../encoder/encoder.ts';
-import { CODES, encodeAll, encoderShards } from '../encoder/train-encoder.ts';
+import { type Encoding, encoderOf } from '../encoder/encoding.ts';
+import { encodeAll, encoderShards } from '../encoder/train-encoder.ts';
 import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { runFile } from '../storage/run-file.ts';

@@ -10,24 +10,25 @@ import {
   readSavedClusters,
   type SavedClusters,
   savedNames,
-  TREE,
 } from '../../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../../data/saved/saved-lineage.ts';
+import { TREE } from '../../data/saved/saved-tree.ts';
 import { rowTexts } from '../../data/texts/texts.ts';
 import { alikeColumns } from '../../model/description/contrast.ts';
 import { type Centres, reorderedCentres } from '../../model/description/distances.ts';
 import type { Name } from '../../model/description/names.ts';
 import { evidenceForK } from '../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../model/linalg.ts';
+import { isUnchanged, placesOf } from '../../model/order.ts';
 import { priority } from '../../model/random.ts';
-import { isUnchanged, placesOf, renumbered, type State } from '../../model/state.ts';
+import { renumbered, type State } from '../../model/state.ts';
 import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/lineage.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import type { Replicates, Summary } from '../../view/summary.ts';
-import { aboutClusters, wordsOf } from '../description/count-words.ts';
+import { aboutClusters } from '../description/count-words.ts';
 import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../description/notes.ts';
-import { encoderOf } from '../encoder/encoder.ts';
+import { encoderOf } from '../encoder/encoding.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import { columnSample, namedVariables } from '../storage/column-sample.ts';
@@ -38,6 +39,7 @@ import { summarize, writeCentres, writeMap, writeModel } from '../storage/result
 import { type RunMetadata, runFile } from '../storage/run-file.ts';
 import { removeDrawn } from '../storage/stream-files.ts';
 import { copiesInData } from '../training/sample.ts';
+import { wordsOf } from '../words.ts';
 import { fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
 

@@ -2,10 +2,11 @@ import { type Centres, reorderedCentres } from '../../model/description/distance
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { MissedCluster } from '../../model/missed.ts';
-import { bySize, type Order, placesOf, renumbered, type State, withoutClusters } from '../../model/state.ts';
+import { bySize, type Order, placesOf } from '../../model/order.ts';
+import { renumbered, type State, withoutClusters } from '../../model/state.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import type { RunContext, RunState } from '../run-state.ts';
 import {
-  type FullPassResult,
   type LabelParts,
   labelAllRows,
   OutliersAlone,

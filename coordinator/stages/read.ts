@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { fingerprint } from '../../data/blocks.ts';
 import { sampledColumns } from '../../data/sampled-columns.ts';
 import type { Source } from '../../data/source.ts';
 import { MAX_MAGNITUDE } from '../../model/arrays.ts';
@@ -14,13 +15,13 @@ import {
   type RunStage,
   type RunState,
 } from '../run-state.ts';
-import { fingerprint } from '../storage/checkpoint.ts';
 import { showFolder } from '../storage/label-parts.ts';
 import { runFile } from '../storage/run-file.ts';
 import { sampleThreshold } from '../training/preparation/limits.ts';
 import type { PrepareInput } from '../training/preparation/prepare.ts';
 import { publishTransform } from '../training/publish.ts';
-import { type DataMoments, FEW_COLUMNS, isGraph, momentsRound } from '../training/reading/moments.ts';
+import type { DataMoments } from '../training/reading/data-moments.ts';
+import { FEW_COLUMNS, isGraph, momentsRound } from '../training/reading/moments.ts';
 import { startMap } from './map.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { UserError } from '../../base/user-error.ts';
+import { fingerprint } from '../../data/blocks.ts';
 import type { Source } from '../../data/source.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { layoutOf } from '../../model/layout.ts';
 import type { State } from '../../model/state.ts';
 import type { Part } from '../../model/stream/stream.ts';
-import type { Encoding } from '../encoder/encoder.ts';
+import type { Encoding } from '../encoder/encoding.ts';
 import { openNewRows } from '../inputs.ts';
 import type { RunContext } from '../run-state.ts';
-import { fingerprint } from '../storage/checkpoint.ts';
 import { labelsOnly } from '../training/full-pass.ts';
 import { publishHashes, publishTransform } from '../training/publish.ts';
 import type { Prepared } from '../training/run-context.ts';

@@ -14,15 +14,15 @@ import type { State } from '../../model/state.ts';
 import { COVARIANCES, statisticsLength } from '../../model/statistics.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import { decode, encode, prefixed, unprefixed } from '../../proto/codec.ts';
-import { layout } from '../../proto/messages.ts';
+import { layout } from '../../proto/layout.ts';
+import { netStates } from '../../proto/net.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../../proto/tensors.ts';
 import { transformFrom, transformTensors } from '../../proto/transform.ts';
 import { drift, proposal } from '../../view/events.ts';
 import type { RunConfig } from '../config.ts';
-import type { Encoding, LatentClusters } from '../encoder/encoder.ts';
-import { netStates } from '../training/publish.ts';
-import type { DataMoments } from '../training/reading/moments.ts';
+import type { Encoding, LatentClusters } from '../encoder/encoding.ts';
+import type { DataMoments } from '../training/reading/data-moments.ts';
 import { assertConsistent } from './consistent.ts';
 
 /**
@@ -460,11 +460,6 @@ function latentClustersFrom(tensors: Tensors): LatentClusters | null {
     variance: take(tensors, 'code-variance', 'float64', 1)[0],
     labels: take(tensors, 'labels', 'int32'),
   };
-}
-
-/** The fingerprint of the data: a hash over the hashes of all blocks. */
-export function fingerprint(hashes: Uint8Array): string {
-  return createHash('sha256').update(hashes).digest('hex').slice(0, 32);
 }
 
 /** The file is corrupt, or is not a checkpoint. */

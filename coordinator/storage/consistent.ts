@@ -6,7 +6,7 @@ import { diagonalOf } from '../../model/linalg.ts';
 import { netWidths } from '../../model/nets/net.ts';
 import type { Copies, State } from '../../model/state.ts';
 import type { RunConfig } from '../config.ts';
-import type { DataMoments } from '../training/reading/moments.ts';
+import type { DataMoments } from '../training/reading/data-moments.ts';
 
 interface CheckpointParts {
   config: Partial<RunConfig>;

@@ -1,20 +1,11 @@
-import {
-  csvTable,
-  type LabelColumn,
-  type LabelTableWriter,
-  MAP_COLUMNS,
-  mapColumns,
-  nameOfRows,
-  parquetTable,
-  rounded,
-} from '../../data/saved/label-table.ts';
-import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
+import { labelColumns } from '../../data/saved/label-columns.ts';
+import { csvTable, type LabelTableWriter, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
+import { rowSlices } from '../../data/saved/row-files.ts';
 import type { Source } from '../../data/source.ts';
 import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts/texts.ts';
-import { outlierScore } from '../../model/description/distances.ts';
 import type { Name } from '../../model/description/names.ts';
 import type { RunConfig } from '../config.ts';
-import type { FullPassResult } from '../training/full-pass.ts';
+import type { FullPassResult } from '../full-pass-result.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
 
 /** `labels.csv` and `labels.parquet`: what the .npy files say of each row, side by side, with what names it. */
@@ -32,45 +23,6 @@ export function namesOfRows(
   if (images) return rowTexts(inSlices(images), data);
   const column = id ?? usual;
   return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
-}
-
-/**
- * The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster; `ids`: of clusters, their numbers by default;
- * `called`: what they are called. A column that only repeated the numbers is left out.
- */
-export function labelColumns(
-  quantiles: Float32Array,
-  outliers: number | null,
-  ids: readonly number[] | null = null,
-  called: readonly (Name | null)[] = [],
-  hasMap = false,
-) {
-  const isNamed = called.some((one) => one && one.namedBy !== 'number');
-  const names: LabelColumn[] = [
-    'cluster',
-    ...(isNamed ? (['cluster_name'] as const) : []),
-    ...(['confidence', 'distance', 'outlier_score'] as const),
-  ];
-  if (outliers !== null) names.push('cluster_or_outlier');
-  if (hasMap) names.push(...MAP_COLUMNS);
-  return {
-    names,
-    of({ labels, confidence, distance, map, outliers: flags }: Omit<RowSlice, 'start'>) {
-      // Rows that were set apart are far from all clusters.
-      const score = Float64Array.from(labels, (label, i) =>
-        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
-      );
-      const shown = ids ? labels.map((label) => ids[label]) : labels;
-      return {
-        ...{ cluster: shown, confidence, distance, outlier_score: score },
-        ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
-        ...(outliers !== null && {
-          cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
-        }),
-        ...(map && mapColumns(map)),
-      };
-    },
-  };
 }
 
 interface LabelTablesInput {

@@ -3,15 +3,8 @@ import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { isDraft } from '../../base/drafts.ts';
-import {
-  attempted,
-  makeFolder,
-  readWhole,
-  realPath,
-  remove,
-  SHA256_BYTES,
-  writeFile,
-} from '../../base/files.ts';
+import { attempted, makeFolder, readWhole, realPath, remove, writeFile } from '../../base/files.ts';
+import { SHA256_BYTES } from '../../base/hash.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
@@ -26,7 +19,7 @@ import {
   SEEN,
 } from '../../data/saved/row-parts.ts';
 import { elementCount } from '../../model/arrays.ts';
-import { isUnchanged, renumberLabels } from '../../model/state.ts';
+import { isUnchanged, renumberLabels } from '../../model/order.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { fingerprint } from '../../data/blocks.ts';
 import { type OutlierBounds, savedBounds } from '../../data/outlier-bounds.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
-import { isOrder } from '../../model/state.ts';
+import { isOrder } from '../../model/order.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
-import { type OptionValues, type RunConfig, removedFrom, removedOptions, resolveConfig } from '../config.ts';
-import { type Checkpoint, fingerprint, hashesOf } from './checkpoint.ts';
+import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from '../config.ts';
 
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
@@ -254,6 +254,9 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
   return { ...parsed.data, config };
 }
 
+/** Characters of what is wrong in a message. */
+const MOST_SHOWN = 40;
+
 /** Validates the content. UserError if it is nested too deeply for that. */
 function parse(content: unknown, path: string) {
   try {
@@ -271,38 +274,9 @@ function isNewer(version: string, than: string): boolean {
 }
 
 /** Inputs that may have moved, and do not tell runs from each other: the fingerprint of the rows does. */
-const PATHS = ['data', 'labels'];
-/** With a limit, which decides where training ends, not how it gets there. */
-const NOT_COMPARED = [...PATHS, 'maxEpochs'];
-/** Characters of a value in a message. */
-const MOST_SHOWN = 40;
-
-/**
- * What a checkpoint has that differs from the run, for people; null if it belongs to the run: the fingerprint of the rows,
- * the numeric identity and all options that determine its training, but for its limit, agree. `config`: the run's, with the defaults of options
- * that an earlier version did not write.
- */
-export function foreignTo(
-  { data, identity }: Pick<RunFile, 'data' | 'identity'>,
-  config: RunConfig,
-): (checkpoint: Checkpoint) => string | null {
-  return (checkpoint) => {
-    const { layout, stage } = checkpoint;
-    const rows = stage === 'encode' ? data : { ...data, ...data.codes, ...data.sample };
-    if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
-      return 'it was computed from other rows than those of run.json';
-    const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
-    const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
-    const [first, ...others] = differing(found, expected, NOT_COMPARED);
-    if (!first) return null;
-    const more = others.length ? ` (and ${others.length} more differ)` : '';
-    const [name, value, other] = first;
-    return `its ${name} is ${shown(value)}, that of run.json is ${shown(other)}${more}`;
-  };
-}
-
+export const PATHS = ['data', 'labels'];
 /** The names and the two values of what differs, but for these. */
-const differing = (found: object, expected: object, but: string[]): [string, unknown, unknown][] =>
+export const differing = (found: object, expected: object, but: string[]): [string, unknown, unknown][] =>
   Object.entries(found)
     .map(([name, value]): [string, unknown, unknown] => [
       name,
@@ -318,8 +292,3 @@ export const isSameRun = (a: RunFile, b: RunFile): boolean =>
   a.data.fingerprint === b.data.fingerprint &&
   a.identity === b.identity &&
   !differing(a.config, b.config, PATHS).length;
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing';
-  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
-}

@@ -4,8 +4,8 @@ import { isDraft } from '../../base/drafts.ts';
 import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { originalName } from '../../data/cache.ts';
+import { folderOf, isPattern } from '../../data/file-patterns.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { folderOf, isPattern } from '../../data/tables/formats.ts';
 import { assertOwnFile, EVENTS } from './event-log.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

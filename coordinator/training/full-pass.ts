@@ -3,22 +3,14 @@ import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { MutableNumbers } from '../../data/npy.ts';
 import { CONFIDENCES, DISTANCES, LABELS, MAP, rowShape } from '../../data/saved/row-parts.ts';
-import { type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
+import { type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { concat, splitEvenly } from '../../model/arrays.ts';
-import {
-  type Candidate,
-  confidenceOf,
-  distanceCounts,
-  keepLeast,
-  MOST_SHOWN,
-  reachOf,
-} from '../../model/description/distances.ts';
+import { confidenceOf, distanceCounts, reachOf } from '../../model/description/distances.ts';
+import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/least-rows.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { blockCount, type Layout, shardBlocks, unitBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { FarRows } from '../../model/missed.ts';
-import { priority } from '../../model/random.ts';
-import { type Contingency, contingencyCounter } from '../../model/scores.ts';
 import {
   bySize,
   isUnchanged,
@@ -26,12 +18,15 @@ import {
   placesOf,
   renumberLabels,
   reorderColumns,
-  type State,
-} from '../../model/state.ts';
+} from '../../model/order.ts';
+import { priority } from '../../model/random.ts';
+import { contingencyCounter } from '../../model/scores.ts';
+import type { State } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
 import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
+import type { FullPassResult, ShownRows } from '../full-pass-result.ts';
 import type { Dispatcher } from '../scheduler/dispatcher.ts';
 import { sumOfNodes, unitsOf } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';
@@ -82,36 +77,6 @@ export interface LabelParts {
   save(from: number, to: number, results: Tensors, failed: (error: Error) => void): void;
   /** Gives the files their places and clusters their `numbers`, and writes the index. May be repeated. */
   finish(numbers: readonly number[]): Promise<void>;
-}
-
-export interface ColumnSums {
-  /** Σx of the rows of each cluster. */
-  sums: Float64Array[];
-  /** Σx² of all rows. */
-  squares: Float64Array;
-}
-
-/** By the clusters' numbers by size. */
-export interface FullPassResult {
-  /** For each of these numbers that of the net or mixture that the workers had, the unit. */
-  order: Order;
-  /** Statistics of each cluster over all rows but outliers, by hard assignment. */
-  T: Float64Array[];
-  /** Rows with each label, outliers included. */
-  counts: number[];
-  /** Rows of which the silhouette is computed, with their labels. */
-  sampled: { rows: Float32Array; labels: number[] };
-  /** Clusters against classes; null where true labels are not known. */
-  table: Contingency | null;
-  /** Rows that are outliers: they have labels, but do not count in the statistics. */
-  outliers: number;
-  /** Others that are beyond the reach of the cluster that they are labelled with; 0 with the graph likelihood. */
-  unexplained: number;
-  /** The rows of each shard with a priority below `below` that are outliers. */
-  sampledOutliers: number[][];
-  /** By column, over the raw rows but outliers. */
-  columns: ColumnSums;
-  shown: ClusterRows;
 }
 
 /** What a review is given, by output unit. */
@@ -452,23 +417,6 @@ function farRowsCollector(most: number, priorityOf: (row: number) => number) {
   };
 }
 
-/** A row that is nearly as well in another cluster: `margin` is what its largest responsibility exceeds that one's by. */
-export interface BorderRow {
-  row: number;
-  margin: number;
-  rival: number;
-}
-
-/** What the full pass found out about the rows of each cluster, by the clusters' numbers by size. */
-export interface ClusterRows {
-  /** The rows nearest to the centre, the nearest first. */
-  exemplars: { row: number; distance: number }[][];
-  /** The rows that are nearest to another cluster. */
-  border: BorderRow[][];
-  /** Of the distances of rows from the centre: [K, 1001] (model/description/distances.ts). */
-  quantiles: Float32Array;
-}
-
 /** Collects them from the parts of the full pass, whose order does not matter. Outliers do not count. */
 function clusterRowsCollector(k: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
@@ -495,7 +443,7 @@ function clusterRowsCollector(k: number) {
       }
     },
     /** `order`: for each number by size the output unit. */
-    result(order: Order): ClusterRows {
+    result(order: Order): ShownRows {
       const places = placesOf(order);
       return {
         exemplars: order.map((unit) => exemplars[unit].map(({ row, value }) => ({ row, distance: value }))),

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { isPca } from '../../data/transform.ts';
-import { concat } from '../../model/arrays.ts';
+import { isPca } from '../../data/transform-choice.ts';
 import { labelsByMixture } from '../../model/classifier.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
@@ -8,10 +7,11 @@ import type { MapNet } from '../../model/graph/map-net.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { type Net, netWidths } from '../../model/nets/net.ts';
+import type { Net } from '../../model/nets/net.ts';
 import type { Copies, State } from '../../model/state.ts';
 import { WIDEST_PHI } from '../../model/statistics.ts';
 import { mapTensors } from '../../proto/map.ts';
+import { netStates } from '../../proto/net.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
 import type { RunConfig } from '../config.ts';
@@ -132,17 +132,3 @@ export async function publishParts(run: Run, state: State): Promise<void> {
 }
 
 /** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
-
-/** States with a net's weights and with its Adam moments. `nets`: how many nets are stacked, 0 for a single net. */
-export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
-  const stacked = net.shapes[0].length === 3;
-  const flat = (arrays: Float32Array[]) => nd(concat(arrays, Float32Array));
-  return {
-    weights: {
-      widths: nd(Int32Array.from(netWidths(net.shapes))),
-      nets: nd(Int32Array.of(stacked ? net.shapes[0][0] : 0)),
-      params: flat(net.params),
-    },
-    moments: { first: flat(net.first), second: flat(net.second) },
-  };
-}

@@ -1,6 +1,7 @@
-import type { SavedTree } from '../../data/saved/saved-clusters.ts';
+import type { SavedTree } from '../../data/saved/saved-tree.ts';
 import { closestProposal } from '../../model/gaussian/evidence-for-k.ts';
 import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
+import type { Order } from '../../model/order.ts';
 import {
   type Change,
   type EndReason,
@@ -11,7 +12,7 @@ import {
   type Step,
   withStep,
 } from '../../model/schedule.ts';
-import type { Order, State } from '../../model/state.ts';
+import type { State } from '../../model/state.ts';
 import type { Emit } from '../../view/events.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';

@@ -9,7 +9,7 @@ import {
   type Telling,
 } from '../../view/map/whole-map.ts';
 import type { RunConfig } from '../config.ts';
-import type { FoundMap } from '../monitor/whole-map.ts';
+import type { FoundMap } from '../storage/found-map.ts';
 import type { RowData } from './row-data.ts';
 import { columnsOfSelection, rowsOfAll, wordsOfSelection } from './selected.ts';
 import { type Shaded, shadeStore, shadesOf } from './shades.ts';

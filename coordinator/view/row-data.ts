@@ -7,7 +7,7 @@ import { type KeptTexts, keepTexts } from '../../data/texts/kept-texts.ts';
 import { withTexts } from '../../data/texts/texts.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
-import { foreignTo } from '../storage/run-file.ts';
+import { foreignTo } from '../storage/foreign.ts';
 import { once } from './once.ts';
 import type { ViewedRun } from './runs.ts';
 

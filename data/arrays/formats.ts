@@ -20,9 +20,6 @@ export type ContainerFormat = keyof typeof CONTAINERS;
 
 export const isContainer = (format: string): format is ContainerFormat => format in CONTAINERS;
 
-/** Is this the name of a container? */
-export const isContainerName = (path: string) => /\.(npz|safetensors|h5ad|h5|hdf5)$/i.test(path);
-
 /** Bytes at the start of a file by which its format is recognized. */
 export const HEAD_BYTES = 16;
 

@@ -7,9 +7,9 @@ import { attempted, hasNoLinks, mkdirp, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { inARow } from '../array-parts.ts';
 import { cacheFolder, copyName } from '../cache.ts';
+import { isTableName } from '../format-names.ts';
 import { type FoundPart, isArrayName, partsAt } from '../parts.ts';
 import type { Source } from '../source.ts';
-import { isTableName } from '../tables/formats.ts';
 import { type CopyOptions, copyOf, keepUsed, progressLine } from './local-copy.ts';
 import { openRemote, openRemoteNpy } from './remote-file.ts';
 

@@ -1,5 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
-import { type Centres, centreWidth, QUANTILE_STEPS, reachOf } from '../../model/description/distances.ts';
+import { type Centres, QUANTILE_STEPS, reachOf } from '../../model/description/distances.ts';
+import { centreWidth } from '../../model/statistics.ts';
 import { type OnnxGraph, onnxGraph, type Value } from '../onnx.ts';
 import type { OutlierBounds } from '../outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../transform.ts';

@@ -13,6 +13,8 @@ export const DISTANCES = 'distances.npy';
 /** Where it is on the map: two numbers. */
 export const MAP = 'map.npy';
 export const OUTLIERS = 'outliers.npy';
+/** The latent vectors of all rows, in a run directory: [rows,latent] float32. */
+export const CODES = 'codes.npy';
 
 /** What there is of each row in parts, each of consecutive rows: a file for each part and column. */
 

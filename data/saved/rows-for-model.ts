@@ -5,7 +5,7 @@ import { withLogarithms } from '../logarithm.ts';
 import { tuple } from '../npy.ts';
 import { isImageFolder, openSource } from '../open.ts';
 import type { Source } from '../source.ts';
-import type { TableOptions } from '../tables/open-table.ts';
+import type { TableOptions } from '../tables/table-options.ts';
 import { columnsOf, type TrainedModel } from './trained-model.ts';
 
 type Hooks = Required<Pick<ImageOptions, 'warn' | 'log'>> &

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type * as z from 'zod/mini';
-import { attempted, readFully, readWhole, sha256, withFile } from '../../base/files.ts';
+import { attempted, readFully, readWhole, withFile } from '../../base/files.ts';
+import { sha256 } from '../../base/hash.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { decode, type NumericArray, parseDtype } from '../arrays/dtype.ts';

@@ -14,6 +14,7 @@ import {
 } from '../streams.ts';
 import { batchesOf, fileLiteral, orNaN, QueryFailed, quoted } from './duckdb.ts';
 import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
+import type { Decimal, TextDialect } from './table-options.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
 
@@ -243,9 +244,6 @@ function notANumber(where: string, field: string, { type }: Column): UserError {
   return new UserError(`${where}: ${shown(field)} is ${what}`);
 }
 
-/** What is before the decimals of a number. */
-export type Decimal = '.' | ',';
-
 const INFINITE = /^([+-]?)inf(inity)?$/i;
 
 /** By the sign before decimals: digits in groups of three, with one sign between them. */
@@ -433,16 +431,6 @@ async function* parseStream(
     parser.destroy();
   }
 }
-
-/** How a text is written, where people have said it; null: it is found out. */
-export interface TextDialect {
-  encoding: string | null;
-  /** One character, `tab`, or `blanks` for runs of them. */
-  sep: string | null;
-  decimal: Decimal | null;
-}
-
-export const ANY_DIALECT: TextDialect = { encoding: null, sep: null, decimal: null };
 
 interface TextFormat {
   encoding: string;

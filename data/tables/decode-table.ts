@@ -7,7 +7,6 @@ import { NoRows, type TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, tellingNames } from '../value-range.ts';
 import { isNumbered } from './csv-table.ts';
 import {
-  type Categories,
   categoriesOf,
   categoryOf,
   INDEX_NAMES,
@@ -16,9 +15,7 @@ import {
 } from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
 import { type Batch, type Column, firstNames, fromZero, shown, type Table } from './table.ts';
-
-/** What stands in the place of missing numbers: the mean or the median of their column; or their rows are dropped. */
-export type Imputation = 'mean' | 'median' | 'drop';
+import type { Categories, Imputation } from './table-options.ts';
 
 export interface DecodeOptions {
   /** Called with the number of rows that have been read, again and again. */

@@ -1,16 +1,16 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
+import { filesLike } from '../file-patterns.ts';
+import { BINARY_TABLES, isTableName, isTextName, type TableFormat, textFormatOf } from '../format-names.ts';
 import { hasImages } from '../images/folder.ts';
 import { NoRows } from '../source.ts';
 import { compressionOf, headOf, unpacked } from '../streams.ts';
 import { csvTable, type TextOptions } from './csv-table.ts';
 import { partsTable, type Table } from './table.ts';
-
-export type TableFormat = 'csv' | 'parquet' | 'arrow' | 'json lines';
 
 /** A file with a table, or several that follow each other. */
 export interface TableFile {
@@ -33,39 +33,24 @@ const JSON_OPTIONS =
 /** Compressed bytes from which it is told what is in a file. */
 const PEEKED_BYTES = 1024;
 
-/** How the formats are recognized: by the first bytes of a file, or text by the file's name. */
-const BINARY: { format: TableFormat; magic: string; names: RegExp; called: string }[] = [
-  { format: 'parquet', magic: 'PAR1', names: /\.(parquet|pq)$/i, called: 'Parquet' },
-  { format: 'arrow', magic: 'ARROW1', names: /\.(feather|arrow|ipc)$/i, called: 'Arrow (Feather version 2)' },
-];
-const TEXT: [RegExp, TableFormat][] = [
-  [/\.(csv|tsv|txt)(\.(gz|zst|zstd))?$/i, 'csv'],
-  [/\.(jsonl|ndjson|json)(\.(gz|zst|zstd))?$/i, 'json lines'],
-];
-
 /** The format of a table; null for another file. UserError for one that should have other first bytes. */
 export function tableFormatOf(path: string, head: Uint8Array): TableFormat | null {
   const text = Buffer.from(head).toString('latin1');
-  const binary = BINARY.find(({ magic }) => text.startsWith(magic));
+  const binary = BINARY_TABLES.find(({ magic }) => text.startsWith(magic));
   if (binary) return binary.format;
-  for (const { names, magic, called } of BINARY)
+  for (const { names, magic, called } of BINARY_TABLES)
     if (names.test(path))
       throw new UserError(
         `${path} is not a ${called} file: it does not begin with ${magic}; save or copy it again`,
       );
-  return TEXT.find(([name]) => name.test(path))?.[1] ?? null;
+  return textFormatOf(path);
 }
 
-/** Is this the name of a table? */
-export const isTableName = (path: string): boolean =>
-  BINARY.some(({ names }) => names.test(path)) || isText(path);
-
-const isText = (path: string) => TEXT.some(([name]) => name.test(path));
 const isEmpty = (path: string) => statusOf(path)?.size === 0;
 
 /** Is a file compressed by gzip, by its name or what is in it, a table? Else it may be a compressed IDX file. */
 export function isPackedText(path: string): boolean {
-  if (isText(path)) return true;
+  if (isTextName(path)) return true;
   try {
     const head = gunzipSync(headOf(path, PEEKED_BYTES), { finishFlush: constants.Z_SYNC_FLUSH });
     return head.length > 0 && !head.includes(0);
@@ -97,7 +82,10 @@ export const tablesLike = (pattern: string): TableFile | null => severalFiles(pa
 function severalFiles(path: string, files: string[]): TableFile | null {
   const found = files.flatMap((file) => {
     // Text of no rows, as where each process has written what it had.
-    const format = tableFormatOf(file, isEmpty(file) && isText(file) ? new Uint8Array() : headOf(file, 8));
+    const format = tableFormatOf(
+      file,
+      isEmpty(file) && isTextName(file) ? new Uint8Array() : headOf(file, 8),
+    );
     return format ? [{ file, format }] : [];
   });
   if (!found.length) return null;
@@ -168,97 +156,4 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
   const json = (columns: string) =>
     `read_json(${fileLiteral(path)}, ${JSON_OPTIONS}, compression=${named}${columns})`;
   return duckdbTable(path, 'JSON lines', json(''), (columns) => json(`, columns={${columns}}`));
-}
-
-const IS_PATTERN = /[*?{[]/;
-/** The most patterns that the alternatives in braces may stand for. */
-const MOST_PATTERNS = 1000;
-
-/** Does a path that leads nowhere look like a pattern of file names? */
-export const isPattern = (path: string) => IS_PATTERN.test(path) && statusOf(path) === undefined;
-
-/** The folder of a pattern: all of it before the first part with a wildcard. */
-export function folderOf(pattern: string): string {
-  const parts = pattern.split('/');
-  const fixed = parts.findIndex((_, i) => isPattern(parts.slice(0, i + 1).join('/')));
-  return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
-}
-
-/** The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. */
-export function filesLike(pattern: string): string[] {
-  const found = alternatives(pattern).flatMap((one) =>
-    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean)),
-  );
-  return [...new Set(found)].filter((path) => statusOf(path)?.isFile()).sort();
-}
-
-/** A pattern for each way to choose from its braces. */
-function alternatives(pattern: string): string[] {
-  const chosen: string[] = [];
-  const left = [pattern];
-  for (let one = left.pop(); one !== undefined; one = left.pop()) {
-    const [, before, choices, after] = /^(.*?)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(one) ?? [];
-    if (choices === undefined) chosen.push(one);
-    else for (const choice of choices.split(',')) left.push(before + choice + after);
-    if (chosen.length + left.length > MOST_PATTERNS)
-      throw new UserError(
-        `${pattern} stands for more than ${MOST_PATTERNS} patterns: name the folder, or use *`,
-      );
-  }
-  return chosen;
-}
-
-function below(folder: string, [name, ...rest]: string[]): string[] {
-  if (name === undefined) return [folder];
-  if (!statusOf(folder || '.')?.isDirectory()) return [];
-  if (!isPattern(join(folder, name))) return below(join(folder, name), rest);
-  const isDeep = name === '**';
-  const names = attempted(folder, 'read', () => readdirSync(folder || '.')).filter(likeFile(name));
-  const found = names.map((own) => join(folder, own));
-  if (!isDeep) return found.flatMap((path) => below(path, rest));
-  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest]));
-  return [...below(folder, rest.length ? rest : ['*']), ...deeper];
-}
-
-/** No link, which may lead in circles. */
-const isOwnFolder = (path: string) => attempted(path, 'read', () => lstatSync(path)).isDirectory();
-
-/** Patterns of names, matched without going back more than to the last `*`: a regular expression could take years. */
-
-/** What one character may be; null: any number of any characters. */
-type Token = ((character: string) => boolean) | null;
-
-/** A matcher of names in which each `*` stands for any text. */
-export const likeName = (pattern: string): ((name: string) => boolean) =>
-  matcher([...pattern].map((own) => (own === '*' ? null : (character) => character === own)));
-
-/** A matcher of file names: `*`, `?`, `[a-z]`, `[!a-z]`. What is hidden, only if the pattern begins with a dot too. */
-export function likeFile(pattern: string): (name: string) => boolean {
-  const parts = pattern.match(/\[[!^]?\]?[^\]]*\]|./gsu) ?? [];
-  const matches = matcher(parts.map(fileToken));
-  return (name) => matches(name) && (!name.startsWith('.') || pattern.startsWith('.'));
-}
-
-function fileToken(part: string): Token {
-  if (part === '*') return null;
-  if (part === '?') return () => true;
-  if (part.length < 3) return (character) => character === part;
-  const [, not, set] = /^\[([!^]?)(.*)\]$/su.exec(part)!;
-  const ranges = [...set.matchAll(/(.)-(.)|(.)/gsu)].map(([, from, to, one]) => [from ?? one, to ?? one]);
-  return (character) => ranges.some(([from, to]) => character >= from && character <= to) !== (not !== '');
-}
-
-function matcher(tokens: readonly Token[]): (text: string) => boolean {
-  return (text) => {
-    const characters = [...text];
-    let [at, star, from] = [0, -1, 0];
-    for (let i = 0; i < characters.length; ) {
-      const token = tokens[at];
-      if (token === null) [star, from] = [at++, i];
-      else if (token?.(characters[i])) [at, i] = [at + 1, i + 1];
-      else if (star < 0) return false;
-      else [at, i] = [star + 1, ++from];
-    }
-    return tokens.slice(at).every((token) => token === null);
-  };
 }

@@ -3,55 +3,24 @@ import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
 import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
 import { tellingNames } from '../value-range.ts';
-import {
-  ANY_DIALECT,
-  isHeader,
-  isNumbered,
-  NotPlain,
-  type TextDialect,
-  type TextOptions,
-} from './csv-table.ts';
-import {
-  type DecodedTable,
-  type DecodeOptions,
-  decodeTable,
-  type Imputation,
-  OtherColumns,
-} from './decode-table.ts';
+import { isHeader, isNumbered, NotPlain, type TextOptions } from './csv-table.ts';
+import { type DecodedTable, type DecodeOptions, decodeTable, OtherColumns } from './decode-table.ts';
 import { openReader, type TableFile } from './formats.ts';
 import {
   assertClusterable,
   assertText,
-  type ColumnChoice,
   columnIn,
-  EVERY_COLUMN,
   type SelectedColumns,
   selectColumns,
 } from './select-columns.ts';
 import { firstNames, type Table } from './table.ts';
-
-/** How a table becomes rows to cluster. */
-export interface TableOptions extends ColumnChoice, TextDialect {
-  impute: Imputation | null;
-  /** Of a trained model: rows become those that it was trained on. */
-  trained?: TrainedColumns;
-}
-
-export interface TrainedColumns extends Pick<DecodeOptions, 'fill' | 'categories'> {
-  /** The names of its columns; null where they had none. */
-  names: readonly string[] | null;
-  /** Their number. */
-  width: number;
-  /** The run, for messages. */
-  run: string;
-}
+import type { TableOptions, TrainedColumns } from './table-options.ts';
+import { type ColumnChoice, EVERY_COLUMN, PLAIN_TABLE } from './table-options.ts';
 
 /** A table of more bytes takes a while to read. */
 const LARGE_BYTES = 32 << 20;
 
 const bytesOf = ({ parts }: TableFile) => parts.reduce((sum, part) => sum + (statusOf(part)?.size ?? 0), 0);
-
-export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, ...ANY_DIALECT, impute: null };
 
 export interface OpenedTable extends DecodedTable {
   file: ArrayFile;

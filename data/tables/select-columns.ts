@@ -1,27 +1,12 @@
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { likeName } from '../file-patterns.ts';
 import { nearest } from '../value-range.ts';
-import { likeName } from './formats.ts';
 import { type Column, firstNames, MIXED, type Table } from './table.ts';
+import type { Categories, ColumnChoice } from './table-options.ts';
 
 /** Which columns of a table are clustered, and which are kept beside them. */
-
-export interface ColumnChoice {
-  /** Columns to cluster by, and to leave out: names, patterns with `*`, or numbers from 1. */
-  columns: readonly string[] | null;
-  drop: readonly string[] | null;
-  /** The columns of the rows' names, texts and classes: not clustered. */
-  id: string | null;
-  text: string | null;
-  label: string | null;
-  /** Columns of categories. */
-  categorical: readonly string[] | null;
-}
-
-export const EVERY_COLUMN: ColumnChoice = {
-  ...{ columns: null, drop: null, id: null, text: null, label: null, categorical: null },
-};
 
 export interface SelectedColumns {
   /** The indices of columns with numbers or lists of them, in the order in which they are clustered. */
@@ -102,8 +87,6 @@ function matching(table: Table, list: readonly string[] | null, flag: string | n
 }
 
 /** Columns of categories, of which each category but the first becomes a column of 0 and 1. */
-
-export type Categories = Readonly<Record<string, readonly string[]>>;
 
 const lists = z.array(z.array(z.string()));
 

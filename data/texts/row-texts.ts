@@ -4,11 +4,11 @@ import { tableFileAt } from '../open.ts';
 import { atPlace } from '../remote/place.ts';
 import type { Source } from '../source.ts';
 import { unpacked } from '../streams.ts';
-import { ANY_DIALECT, type TextDialect } from '../tables/csv-table.ts';
 import { openReader, type TableFile } from '../tables/formats.ts';
-import { headerTest, PLAIN_TABLE, withReader } from '../tables/open-table.ts';
+import { headerTest, withReader } from '../tables/open-table.ts';
 import { columnIn } from '../tables/select-columns.ts';
 import { firstNames, type Table } from '../tables/table.ts';
+import { ANY_DIALECT, PLAIN_TABLE, type TextDialect } from '../tables/table-options.ts';
 
 /** Texts of rows in a file of their own: a line of a .txt, which may be compressed, for each row, or a column of a table. */
 

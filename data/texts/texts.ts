@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import type { Source } from '../source.ts';
-import type { TextDialect } from '../tables/csv-table.ts';
+import type { TextDialect } from '../tables/table-options.ts';
 
 /** With the texts that describe the rows: those of a column, or of another file. UserError if there is not one for each row. */
 export async function withTexts(

@@ -3,18 +3,19 @@ import { Readable } from 'node:stream';
 import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { wholeMapOf } from '../../coordinator/monitor/whole-map.ts';
 import { openUnchanged } from '../../coordinator/report/rows.ts';
-import { labelColumns } from '../../coordinator/storage/descriptions.ts';
+import { wholeMapOf } from '../../coordinator/storage/found-map.ts';
 import { type RunFile, readRunFile } from '../../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
 import { npyHeader } from '../../data/npy.ts';
+import { labelColumns } from '../../data/saved/label-columns.ts';
 import { mapColumns } from '../../data/saved/label-table.ts';
 import { type ParquetColumn, type ParquetValues, parquetFile } from '../../data/saved/parquet.ts';
 import { type RowSlice, readSavedCentres, rowSlices } from '../../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../../data/saved/row-parts.ts';
 import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
-import { readSavedClusters, readSavedTree, type SavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
+import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { Source } from '../../data/source.ts';
 import { rowTexts, withTexts } from '../../data/texts/texts.ts';
@@ -22,7 +23,7 @@ import { numberName } from '../../model/description/names.ts';
 import { type Layer, layersOf } from '../../model/hierarchy/layers.ts';
 import { nodeNames } from '../../view/cluster-details.ts';
 import type { WholeMap } from '../../view/map/whole-map.ts';
-import { assertOptions, assertWritable, fixedPaths } from '../inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 
 /** The map of a finished run with its names, for programs that draw maps: Embedding Atlas and DataMapPlot. */
 

@@ -4,7 +4,7 @@ import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
 import { onnxModel } from '../../data/saved/onnx-model.ts';
 import { readSavedCentres } from '../../data/saved/row-files.ts';
 import { columnsOf, readTrainedModel } from '../../data/saved/trained-model.ts';
-import { assertOptions, assertWritable, fixedPaths } from '../inputs.ts';
+import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 
 /** Options of `exportModel`. */
 export interface ExportOptions {

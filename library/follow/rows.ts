@@ -2,13 +2,13 @@ import { closeSync, createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { isTableName } from '../../data/format-names.ts';
 import { openNpy } from '../../data/npy.ts';
 import { formatOf, tableFileAt } from '../../data/open.ts';
 import type { FoundPart } from '../../data/parts.ts';
 import { isRemote } from '../../data/remote/address.ts';
 import { tableForModel } from '../../data/saved/rows-for-model.ts';
 import type { TrainedModel } from '../../data/saved/trained-model.ts';
-import { isTableName } from '../../data/tables/formats.ts';
 import { areOneTable } from '../../data/tables/open-table.ts';
 
 /** The rows of an update: a folder with copies of its parts, in their order, so that these may change or go while it is computed. */

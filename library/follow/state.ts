@@ -8,6 +8,7 @@ import { readRunFile } from '../../coordinator/storage/run-file.ts';
 import { lockDirectory } from '../../coordinator/storage/run-lock.ts';
 import { readStream } from '../../coordinator/storage/stream-files.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
+import { directoryOf, numbered } from './directories.ts';
 import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from './manifest.ts';
 
 /**
@@ -16,10 +17,6 @@ import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from
  */
 export type FollowState = Awaited<ReturnType<typeof openState>>;
 
-const numbered = (what: string, number: number) => `${what}-${String(number).padStart(6, '0')}`;
-/** The run directory of an update; 0: the run that is followed. */
-export const directoryOf = (folder: string, run: string, update: number): string =>
-  update === 0 ? run : join(folder, numbered('update', update));
 const NUMBERED = /^(update|rows)-(\d{6,})$/;
 
 /** Opens the folder for this process. UserError if it is another's, or in use, or the run cannot be updated. */

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
+import { directoryOf } from '../follow/directories.ts';
 import { readManifest } from '../follow/manifest.ts';
-import { directoryOf } from '../follow/state.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { loadModel, type Model } from './model.ts';
 

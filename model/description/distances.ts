@@ -3,6 +3,7 @@ import { cholesky, fourSquaredDistances, invertLower, packedLower } from '../lin
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';
 import type { Covariance } from '../statistics.ts';
+import { centreWidth } from '../statistics.ts';
 
 /** The centres of clusters, distances of rows from them, and what is shown of these: nearest rows, quantiles. */
 
@@ -18,10 +19,6 @@ export interface Centres {
 }
 
 const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
-
-/** W, the numbers of a cluster. */
-export const centreWidth = (d: number, covariance: Covariance): number =>
-  d + (covariance === 'full' ? (d * (d + 1)) / 2 : d);
 
 /** Along a direction in which a cluster has no extent, distances are not measured. */
 export function centresOf({ k, d, covariance, means, covariances, kinds }: Mixture): Centres {
@@ -149,28 +146,6 @@ export function nearestCentres(
     .filter(({ cluster: other }) => other !== cluster)
     .sort((a, b) => a.distance - b.distance || a.cluster - b.cluster)
     .slice(0, most);
-}
-
-/** The rows with the least values, of which a list holds a few: the same ones in whatever order rows come. */
-
-export interface Candidate {
-  row: number;
-  value: number;
-}
-
-/** Rows of each cluster that are its exemplars, and of those at its border. */
-export const MOST_SHOWN = 10;
-
-/** Puts the candidate into the list of the `most` least ones, of equal values those of the first rows, if it is one of them. */
-export function keepLeast<C extends Candidate>(list: C[], candidate: C, most = MOST_SHOWN): void {
-  const isBefore = (a: Candidate, b: Candidate) =>
-    a.value < b.value || (a.value === b.value && a.row < b.row);
-  const last = list.at(-1);
-  if (list.length >= most && !isBefore(candidate, last!)) return;
-  let at = list.length;
-  while (at > 0 && isBefore(candidate, list[at - 1])) at--;
-  list.splice(at, 0, candidate);
-  if (list.length > most) list.pop();
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The tree of merges above a partition, and the partitions into fewer clusters that it contains. */
-import { bySize } from '../state.ts';
+import { bySize } from '../order.ts';
 
 /** Two clusters that are joined: 0 … K−1 are those of the partition, K + j is what join j made. a < b. */
 export interface Join {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Means } from '../../coordinator/training/halves.ts';
 import type { Partition, Rounds } from '../../coordinator/training/rounds.ts';
 import type { Run } from '../../coordinator/training/run-context.ts';
-import { MOST_SHOWN } from '../../model/description/distances.ts';
+import { MOST_SHOWN } from '../../model/description/least-rows.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../model/gaussian/niw.ts';
 import { binOf } from '../../model/gaussian/splits.ts';
 import { mStep } from '../../model/mixture.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { openSource } from '../../data/open.ts';
 import { openRowFields } from '../../data/row-fields.ts';
-import { PLAIN_TABLE, type TableOptions } from '../../data/tables/open-table.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../data/tables/table-options.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();

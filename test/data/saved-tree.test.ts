@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedTree, type SavedTree, savedTree } from '../../data/saved/saved-clusters.ts';
+import { readSavedTree, type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder } = scratchFolder();

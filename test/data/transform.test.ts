@@ -6,13 +6,11 @@ import {
   type Moments,
   modelRows,
   normalizeRows,
-  pcaAxes,
-  pcaShare,
   planTransform,
   type Transform,
-  type TransformChoice,
   unitRows,
 } from '../../data/transform.ts';
+import { pcaAxes, pcaShare, type TransformChoice } from '../../data/transform-choice.ts';
 import { close, forAll, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
 

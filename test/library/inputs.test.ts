@@ -6,14 +6,8 @@ import { UserError } from '../../base/user-error.ts';
 import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { evaluate, openRun, predict, resume, synth, train } from '../../index.ts';
-import {
-  assertOptions,
-  fixedPaths,
-  labelsOf,
-  type OptionKinds,
-  sourceOf,
-  withFiles,
-} from '../../library/inputs.ts';
+import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
+import { labelsOf, sourceOf, withFiles } from '../../library/inputs.ts';
 
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
 

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusteringNet, layersOf, logits, subNets } from '../../model/nets/net.ts';
+import { bySize, isOrder, placesOf, renumberLabels, reorderColumns } from '../../model/order.ts';
 import { contingencyCounter } from '../../model/scores.ts';
-import {
-  bySize,
-  isOrder,
-  placesOf,
-  renumbered,
-  renumberLabels,
-  reorderColumns,
-  type State,
-  withoutClusters,
-} from '../../model/state.ts';
+import { renumbered, type State, withoutClusters } from '../../model/state.ts';
 
 const [D, K] = [3, 5];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { netStates } from '../../coordinator/training/publish.ts';
 import { blockHash } from '../../data/blocks.ts';
-import { planTransform, type Transform, type TransformChoice } from '../../data/transform.ts';
+import { planTransform, type Transform } from '../../data/transform.ts';
+import type { TransformChoice } from '../../data/transform-choice.ts';
 import { centresOf } from '../../model/description/distances.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';
@@ -9,6 +9,7 @@ import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { generator, priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
+import { netStates } from '../../proto/net.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';

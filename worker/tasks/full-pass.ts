@@ -1,19 +1,18 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempted, SHA256_BYTES, WriteError } from '../../base/files.ts';
+import { attempted, WriteError } from '../../base/files.ts';
+import { SHA256_BYTES } from '../../base/hash.ts';
 import { createNpy } from '../../data/npy.ts';
 import { partName, rowFiles, rowShape } from '../../data/saved/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
-  type Candidate,
   type Centres,
   confidenceOf,
   distanceFrom,
   distancesFrom,
-  keepLeast,
-  MOST_SHOWN,
   reachOf,
 } from '../../model/description/distances.ts';
+import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/least-rows.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { mapFrom } from '../../proto/map.ts';

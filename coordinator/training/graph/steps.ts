@@ -12,9 +12,10 @@ import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.t
 import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import { diagonalOf, dot } from '../../../model/linalg.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
+import { bySize } from '../../../model/order.ts';
 import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { Change } from '../../../model/schedule.ts';
-import { bySize, type State } from '../../../model/state.ts';
+import type { State } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
 import { byCluster, createRounds, mostClusters, shardSizes, withinLimit } from '../rounds.ts';
 import type { Run } from '../run-context.ts';

@@ -1,16 +1,12 @@
 import { type Fill, nearDonors, wholeRows } from '../../../data/fill.ts';
 import { type OutlierBounds, withoutOutliers } from '../../../data/outlier-bounds.ts';
-import {
-  type Moments,
-  momentsWithAtoms,
-  planTransform,
-  type Transform,
-  type TransformChoice,
-} from '../../../data/transform.ts';
+import { type Moments, momentsWithAtoms, planTransform, type Transform } from '../../../data/transform.ts';
+import type { TransformChoice } from '../../../data/transform-choice.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/gaussian/columns.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { type DataMoments, FEW_COLUMNS } from '../reading/moments.ts';
+import type { DataMoments } from '../reading/data-moments.ts';
+import { FEW_COLUMNS } from '../reading/moments.ts';
 
 /** Which columns are not continuous, and so not Gaussian (docs/algorithm.md, section 3). */
 

@@ -5,12 +5,12 @@ import {
   featureColumns,
   MOST_FEATURE_AXES,
   type Moments,
-  pcaShare,
   planFeatures,
   planSignal,
   planTransform,
   type Transform,
 } from '../../../data/transform.ts';
+import { pcaShare } from '../../../data/transform-choice.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';
@@ -20,7 +20,7 @@ import { nd } from '../../../proto/tensors.ts';
 import type { Likelihood } from '../../../view/events.ts';
 import type { RunConfig } from '../../config.ts';
 import { publishTransform } from '../publish.ts';
-import type { DataMoments } from '../reading/moments.ts';
+import type { DataMoments } from '../reading/data-moments.ts';
 import {
   FEW_COLUMNS,
   isGraph,

@@ -2,7 +2,7 @@ import { freemem } from 'node:os';
 import { gigabytes, roughDuration } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import type { Source } from '../../../data/source.ts';
-import { pcaAxes, pcaShare } from '../../../data/transform.ts';
+import { pcaAxes, pcaShare } from '../../../data/transform-choice.ts';
 import { type Layout, layoutOf, layoutProblem, shardsFor } from '../../../model/layout.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { RunConfig } from '../../config.ts';

@@ -1,6 +1,5 @@
 import { UserError } from '../../../base/user-error.ts';
-import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
-import { isPca, type Moments, type TransformChoice } from '../../../data/transform.ts';
+import { isPca, type TransformChoice } from '../../../data/transform-choice.ts';
 import { formatNumber, MAX_FLOAT32 } from '../../../data/value-range.ts';
 import { concat, MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
@@ -10,19 +9,9 @@ import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../config.ts';
 import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
-import type { HeldSample } from '../../scheduler/server.ts';
+import type { HeldSample } from '../../scheduler/round.ts';
 import { sumOfParts, unitsOf } from '../rounds.ts';
-
-/** What the moments round yields; checkpoints have it too. */
-export interface DataMoments {
-  moments: Moments;
-  /** Sample rows of each shard. */
-  sampleRows: number[];
-  /** Content hashes of all blocks, concatenated in the order of the file. */
-  hashes: Uint8Array;
-  /** With `fences`, moments and sample rows are without the outliers beyond them. */
-  fences: OutlierBounds | null;
-}
+import type { DataMoments } from './data-moments.ts';
 
 /** What the moments round is computed by, and what is asked of the coordinator's own file. */
 export interface Reading extends RoundDispatcher {

@@ -17,7 +17,7 @@ import type { RunConfig } from '../../config.ts';
 import type { RoundDispatcher } from '../../scheduler/dispatcher.ts';
 import { publishHashes } from '../publish.ts';
 import { sumOf, sumOfParts } from '../rounds.ts';
-import type { DataMoments } from './moments.ts';
+import type { DataMoments } from './data-moments.ts';
 import { extreme, isUndecided, momentsCovariance } from './moments.ts';
 
 /** How far beyond the quartiles a bound is, in their distance from each other: 41 standard deviations of a normal column. */

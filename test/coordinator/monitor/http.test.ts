@@ -15,7 +15,7 @@ import { type Http, openHttp } from '../../../coordinator/monitor/port.ts';
 import { createRecorder, type Recorder } from '../../../coordinator/monitor/recorder.ts';
 import { readSample } from '../../../coordinator/monitor/rows.ts';
 import { noCounts } from '../../../coordinator/scheduler/accounting.ts';
-import { savedTree } from '../../../data/saved/saved-clusters.ts';
+import { savedTree } from '../../../data/saved/saved-tree.ts';
 import type { Source } from '../../../data/source.ts';
 import { planTransform } from '../../../data/transform.ts';
 import type { State } from '../../../model/state.ts';

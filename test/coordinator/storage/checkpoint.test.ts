@@ -15,7 +15,7 @@ import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
-import type { Encoding } from '../../../coordinator/encoder/encoder.ts';
+import type { Encoding } from '../../../coordinator/encoder/encoding.ts';
 import {
   type Checkpoint,
   type ClusterCheckpoint,
@@ -23,7 +23,6 @@ import {
   decodeCheckpoint,
   type EncoderCheckpoint,
   encodeCheckpoint,
-  fingerprint,
 } from '../../../coordinator/storage/checkpoint.ts';
 import {
   checkpointFolder,
@@ -34,7 +33,9 @@ import {
   readEncoder,
   saveCheckpoint,
 } from '../../../coordinator/storage/checkpoints.ts';
-import { foreignTo, type RunFile } from '../../../coordinator/storage/run-file.ts';
+import { foreignTo } from '../../../coordinator/storage/foreign.ts';
+import type { RunFile } from '../../../coordinator/storage/run-file.ts';
+import { fingerprint } from '../../../data/blocks.ts';
 import type { Transform } from '../../../data/transform.ts';
 import { columnKinds } from '../../../model/gaussian/columns.ts';
 import { niwPrior, POINT_ESTIMATES } from '../../../model/gaussian/niw.ts';

@@ -4,12 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { layersModel } from '../../../coordinator/storage/results.ts';
-import {
-  planFeatures,
-  planTransform,
-  type Transform,
-  type TransformChoice,
-} from '../../../data/transform.ts';
+import { planFeatures, planTransform, type Transform } from '../../../data/transform.ts';
+import type { TransformChoice } from '../../../data/transform-choice.ts';
 import type { Classifier } from '../../../model/classifier.ts';
 import { eStepOf } from '../../../model/gaussian/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';

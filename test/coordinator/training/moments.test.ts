@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { RoundDispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
-import type { HeldSample } from '../../../coordinator/scheduler/server.ts';
+import type { HeldSample, RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import {
   momentsRound,
   type Reading,

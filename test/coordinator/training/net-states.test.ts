@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { netStates } from '../../../coordinator/training/publish.ts';
 import type { ResultArrays } from '../../../coordinator/training/rounds.ts';
 import { concat } from '../../../model/arrays.ts';
 import { averageGradients, averageNets, clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
+import { netStates } from '../../../proto/net.ts';
 import { assertClose } from '../support.ts';
 
 const D = 2;

@@ -4,17 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
+import type { FullPassResult } from '../../../coordinator/full-pass-result.ts';
 import type { RoundSpec } from '../../../coordinator/scheduler/round.ts';
 import { openRunDirectory, type RunDirectory } from '../../../coordinator/storage/run-directory.ts';
-import {
-  type FullPassResult,
-  labelAllRows,
-  OutliersAlone,
-  type Reviewed,
-} from '../../../coordinator/training/full-pass.ts';
+import { labelAllRows, OutliersAlone, type Reviewed } from '../../../coordinator/training/full-pass.ts';
 import { sumOfParts } from '../../../coordinator/training/rounds.ts';
 import { readNpy } from '../../../data/npy.ts';
-import { confidenceOf, MOST_SHOWN } from '../../../model/description/distances.ts';
+import { confidenceOf } from '../../../model/description/distances.ts';
+import { MOST_SHOWN } from '../../../model/description/least-rows.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { contingency } from '../../../model/scores.ts';

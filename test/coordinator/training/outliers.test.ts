@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { RunConfig } from '../../../coordinator/config.ts';
 import type { Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
 import { createRound, type RoundSpec } from '../../../coordinator/scheduler/round.ts';
-import type { DataMoments } from '../../../coordinator/training/reading/moments.ts';
+import type { DataMoments } from '../../../coordinator/training/reading/data-moments.ts';
 import { setOutliersApart } from '../../../coordinator/training/reading/outliers.ts';
 import { sampledCounts } from '../../../coordinator/training/sample.ts';
 import { countFlags, outliersIn } from '../../../data/outlier-bounds.ts';

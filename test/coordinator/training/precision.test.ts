@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { checkColumns } from '../../../coordinator/training/reading/precision.ts';
-import type { TransformChoice } from '../../../data/transform.ts';
+import type { TransformChoice } from '../../../data/transform-choice.ts';
 
 /** Warnings for columns with these means and standard deviations; 0: constant. */
 function warningsOf(

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createDispatcher, type Dispatcher } from '../../../coordinator/scheduler/dispatcher.ts';
-import { netStates } from '../../../coordinator/training/publish.ts';
 import { createRounds, type Partition } from '../../../coordinator/training/rounds.ts';
 import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { prefixed, unprefixed } from '../../../proto/codec.ts';
+import { netStates } from '../../../proto/net.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { ReadBlocks } from '../../../worker/blocks.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readLabels } from '../../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../../data/open.ts';
-import { PLAIN_TABLE } from '../../../data/tables/open-table.ts';
+import { PLAIN_TABLE } from '../../../data/tables/table-options.ts';
 import { elements, npyFile, refuses, scratchFolder } from '../files.ts';
 import { classes, fixture, pca, rows, safetensorsOf, zipOf } from './fixtures.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSource } from '../../../data/open.ts';
-import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
 /** Text tables as other programs write them: encodings, separators, decimal commas and groups of digits. */

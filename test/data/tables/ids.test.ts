@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { tableFromArrays, tableToIPC } from 'apache-arrow';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { openSource } from '../../../data/open.ts';
-import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { scratchFolder } from '../files.ts';
 
 /** Names of rows come out byte for byte, whatever they look like. */

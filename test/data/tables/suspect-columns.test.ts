@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { openSource } from '../../../data/open.ts';
-import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { generator } from '../../../model/random.ts';
 import { scratchFolder } from '../files.ts';
 

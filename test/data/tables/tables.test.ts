@@ -5,8 +5,8 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
-import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/open-table.ts';
 import { categoriesSchema } from '../../../data/tables/select-columns.ts';
+import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { rowTexts } from '../../../data/texts/texts.ts';
 import { refuses, scratchFolder } from '../files.ts';
 

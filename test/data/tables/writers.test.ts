@@ -3,9 +3,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
+import type { TableFormat } from '../../../data/format-names.ts';
 import { formatOf } from '../../../data/open.ts';
-import { ANY_DIALECT, isHeader } from '../../../data/tables/csv-table.ts';
-import { oneFile, openReader, type TableFormat } from '../../../data/tables/formats.ts';
+import { isHeader } from '../../../data/tables/csv-table.ts';
+import { oneFile, openReader } from '../../../data/tables/formats.ts';
+import { ANY_DIALECT } from '../../../data/tables/table-options.ts';
 import { scratchFolder } from '../files.ts';
 
 /** Every type of column × codec × writer, as the writers' own readers see it: see writers.py. */

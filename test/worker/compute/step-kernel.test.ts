@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { netStates } from '../../../coordinator/training/publish.ts';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, netShapes, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
+import { netStates } from '../../../proto/net.ts';
 import { take } from '../../../proto/tensors.ts';
 import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';

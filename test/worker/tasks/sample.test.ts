@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { TransformChoice } from '../../../data/transform.ts';
+import type { TransformChoice } from '../../../data/transform-choice.ts';
 import { nd } from '../../../proto/tensors.ts';
 import { backends } from '../present.ts';
 import {
