@@ -19,6 +19,8 @@ import {
 export interface Flag extends Options {
   /** The flag takes a value, but `--no-<flag>` is also valid. */
   canBeOff?: boolean;
+  /** Its value is a list with commas between: given twice, it adds up. */
+  isList?: boolean;
 }
 export type Flags = Record<string, Flag>;
 
@@ -74,10 +76,11 @@ type Positional<Name extends string> = Name extends `${string} <${infer Word}..>
 
 export const nameOf = ({ command }: Pick<Command, 'command'>) => command.split(' ')[0];
 
-const flagFrom = ({ type, group, help, choices, alias }: Option): Flag => ({
+const flagFrom = ({ type, group, help, choices, alias, isList }: Option): Flag => ({
   ...{ type, group: `${group}:`, describe: help, requiresArg: type !== 'boolean' },
   ...(choices && { choices }),
   ...(alias && { alias }),
+  ...(isList && { isList }),
 });
 
 /** Flags that determine the result. Their defaults are only shown, not set, because those of a config file take precedence. */

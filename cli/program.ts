@@ -17,15 +17,19 @@ const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:
 
 /**
  * The flags with numbers read as text and then converted: as numbers, yargs counts a value of 1 that is given after another one up
- * (`--epochs 5 --epochs 1` would be 6).
+ * (`--epochs 5 --epochs 1` would be 6). Of a flag that is given twice the last value counts; lists add up.
  */
-const withNumbersAsText = (flags: Flags): Flags => {
-  const asText = (flag: Flag): Flag => ({ ...flag, type: 'string', coerce: numberOf });
-  const entries = Object.entries(flags);
-  return Object.fromEntries(
-    entries.map(([name, flag]) => [name, flag.type === 'number' ? asText(flag) : flag]),
+const asRead = (flags: Flags): Flags =>
+  Object.fromEntries(
+    Object.entries(flags).map(([name, flag]): [string, Flag] => {
+      if (flag.type === 'boolean' || flag.array) return [name, flag];
+      if (flag.isList) return [name, { ...flag, coerce: together }];
+      const coerce = flag.type === 'number' ? (value: unknown) => numberOf(lastOf(value)) : lastOf;
+      return [name, { ...flag, type: 'string', coerce }];
+    }),
   );
-};
+const lastOf = (value: unknown) => (Array.isArray(value) ? value.at(-1) : value);
+const together = (value: unknown) => (Array.isArray(value) ? value.join(',') : value);
 /** NaN for what is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
 const numberOf = (value: unknown) =>
   typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
@@ -41,9 +45,7 @@ const withChecks = (command: Command, args: readonly string[]) => ({
     // A word is described by the flag that it stands for.
     if (command.words)
       for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
-    yargs.options(isHelp ? command.builder : withNumbersAsText(command.builder));
-    // All of several words, but of a flag that is given twice the last value.
-    if (command.command.endsWith('..>')) yargs.parserConfiguration({ 'duplicate-arguments-array': true });
+    yargs.options(isHelp ? command.builder : asRead(command.builder));
     // A line that a shell completes may have mistakes.
     if (!isHelp && args[0] !== '--get-yargs-completions')
       return yargs.middleware((parsed) => {
@@ -70,7 +72,6 @@ function parserOf(args: readonly string[]): Argv {
     .usage(
       '$0 <command>\n\nClusters the rows of a file when you do not know how many clusters there are: finds K, a label for each row, and a model that labels new rows.',
     )
-    .parserConfiguration({ 'duplicate-arguments-array': false })
     .command(commands.map((command) => withChecks(command, args)) as unknown as CommandModule[])
     .example('$0 train x.npy', 'cluster x.npy; labels and a report are in runs/x')
     .example('$0 cut runs/x --clusters 7', 'join its clusters to fewer')

@@ -27,12 +27,13 @@ import { onSignal } from './process.ts';
 export const joinFlags = {
   connect: textFlag(
     'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
-    REQUIRED,
+    { ...REQUIRED, isList: true },
   ),
   key: textFlag(
     'key file of this worker, made by dpmesh keygen, for all addresses; or one for each, with commas between',
     {
       defaultDescription: 'none, no encryption',
+      isList: true,
     },
   ),
   'data-root': textFlag(
@@ -166,7 +167,10 @@ export const keygen = defineCommand({
   command: 'keygen <folder>',
   describe: 'create a folder of keys for a coordinator and its workers, or add workers to it',
   builder: {
-    workers: textFlag('comma-separated names of workers; more can be added later', { default: 'worker' }),
+    workers: textFlag('comma-separated names of workers; more can be added later', {
+      default: 'worker',
+      isList: true,
+    }),
     json: switchFlag('print one JSON object instead of text'),
   },
   examples: [

@@ -8,6 +8,8 @@ export interface Domain<T> {
   /** The values in words, to complete "must be …". */
   limit: string;
   choices?: readonly string[];
+  /** The flag's argument is a list with commas between. */
+  isList?: boolean;
   /** What a program may pass, in TypeScript and in Python. */
   types: { ts: string; py: string };
   /** The value as a run has it; undefined where it is not accepted. */
@@ -142,6 +144,7 @@ export function widths(): Domain<number[]> {
   return {
     type: 'string',
     limit: 'layer widths such as 50 or 50,50',
+    isList: true,
     types: { ts: 'readonly number[] | number | string', py: 'int | str | Sequence[int]' },
     read: (value) => (isList(value) ? String(value).split(',').map(Number) : undefined),
   };
@@ -154,6 +157,7 @@ export function columnNames(): Domain<string[]> {
   return {
     type: 'string',
     limit: 'names of columns such as age,income or emb*',
+    isList: true,
     types: { ts: 'string | readonly string[]', py: 'str | Sequence[str | int]' },
     read(value) {
       if (!isList(value)) return undefined;

@@ -122,6 +122,7 @@ export async function openRows(
     if (!source.table) assertNoTableFlags(config);
     if (source.table?.note) warn(source.table.note);
     if (source.table?.filled) log(source.table.filled);
+    if (!resume) warnOfSameNames(source, data, warn);
     await assertKept(source, config);
     const logged = await loggedIn(source, config, resume, log);
     return { source: await withTexts(withLogarithms(source, logged, data), config), leftOut };
@@ -130,6 +131,24 @@ export async function openRows(
     throw error;
   }
 }
+
+/** Says so where columns that are clustered have the same name. */
+function warnOfSameNames({ names }: Source, data: string, warn: (message: string) => void): void {
+  const counts = new Map<string, number>();
+  for (const name of names ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const same = [...counts].filter(([, count]) => count > 1);
+  if (!same.length) return;
+  const called = same
+    .slice(0, MOST_SAME)
+    .map(([name, count]) => `${count} columns are called ${JSON.stringify(name)}`);
+  const more = same.length > MOST_SAME ? `, and ${same.length - MOST_SAME} more names are repeated` : '';
+  warn(
+    `${data}: ${called.join(', ')}${more}: each of them is clustered, and what is said of clusters does not tell them apart; rename them, or leave out what is there twice`,
+  );
+}
+
+/** Names that are said one by one. */
+const MOST_SAME = 5;
 
 /** Opens rows that are to have the columns of the run that they update. */
 export async function openNewRows(

@@ -334,11 +334,14 @@ export const RUN_OPTIONS = {
       help: 'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
       defaultText: 'one per core, at most --shards',
     }),
-    gpus: how(text(), {
-      commands: [...LOCAL, 'launch'],
-      help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
-      defaultText: 'none',
-    }),
+    gpus: how(
+      { ...text(), isList: true },
+      {
+        commands: [...LOCAL, 'launch'],
+        help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
+        defaultText: 'none',
+      },
+    ),
     perGpu: how(integer(1, 64), {
       commands: [...LOCAL, 'launch'],
       help: 'number of workers on each GPU',

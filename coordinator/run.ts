@@ -1,4 +1,4 @@
-import { diagnoseRow } from '../data/value-range.ts';
+import { columnsWithoutValues, diagnoseRow } from '../data/value-range.ts';
 import {
   aboutData,
   type RunContext,
@@ -30,7 +30,10 @@ export async function planOf(input: RunInput) {
   const { publish, round } = dispatcher;
   const reading: Reading = {
     ...{ publish, round, hold: server.hold, describe: server.describe },
-    diagnose: (row, max) => diagnoseRow(read, row, max),
+    diagnose: async (row, max, isEveryRow) => ({
+      ...(await diagnoseRow(read, row, max)),
+      empty: isEveryRow ? await columnsWithoutValues(read) : null,
+    }),
     staleUnits: async (hashes, units) => (read === source && check?.staleUnits(hashes, units)) || [],
   };
   const context: RunContext = {

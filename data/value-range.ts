@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { yieldToEventLoop } from '../base/slices.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import type { Source } from './source.ts';
 import { isNumbered } from './tables/csv-table.ts';
@@ -40,6 +41,32 @@ export async function diagnoseRow(
     isValid: false,
   };
 }
+
+/** Numbers that are read at a time. */
+const AT_A_TIME = 1 << 22;
+
+/** The columns that have no value in any row, in words; null if there are none, or no others. */
+export async function columnsWithoutValues(source: Source): Promise<string | null> {
+  const { rows, dim, names = null } = source;
+  const empty = new Set(Array(dim).keys());
+  const step = Math.max(1, Math.floor(AT_A_TIME / dim));
+  for (let start = 0; start < rows && empty.size; start += step) {
+    const values = await source.read(start, Math.min(step, rows - start));
+    for (const column of empty) {
+      let at = column;
+      while (at < values.length && Number.isNaN(values[at])) at += dim;
+      if (at < values.length) empty.delete(column);
+    }
+    await yieldToEventLoop();
+  }
+  if (!empty.size || empty.size === dim) return null;
+  const shown = [...empty].slice(0, MOST_EMPTY).map((column) => names?.[column] ?? column);
+  const more = empty.size > MOST_EMPTY ? `, and ${empty.size - MOST_EMPTY} others` : '';
+  return `${empty.size > 1 ? 'columns' : 'column'} ${shown.join(', ')}${more}${names ? '' : ' (counted from 0)'}`;
+}
+
+/** Columns that are named one by one. */
+const MOST_EMPTY = 12;
 
 /** A column in a message, by its name, or by its number from 0, which has to be said. */
 export const columnCalled = (names: readonly string[] | null, column: number): string =>

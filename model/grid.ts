@@ -4,6 +4,8 @@
 const MOST_STEPS = 64;
 /** How far from a point of the grid a value may be, in steps: values are rounded to float32. */
 const ROUNDING = 1e-3;
+/** The same for numbers that have been rounded to fewer bits, at most: of one decimal in float16, a twenty-fifth. */
+const MOST_ROUNDING = 0.1;
 /** Rows for each value, at least, without which few rows are not told from continuous ones. */
 const ROWS_PER_VALUE = 2;
 
@@ -28,16 +30,33 @@ export function atomOf(values: ArrayLike<number>): { value: number; others: numb
     : null;
 }
 
-/** The step of the grid; 0 where there is none, and for columns of one or two values. */
-export function gridStep(values: ArrayLike<number>): number {
+/**
+ * The step of the grid; 0 where there is none, and for columns of one or two values. `error`: the relative rounding error of values
+ * that were of fewer bits than float32 has.
+ */
+export function gridStep(values: ArrayLike<number>, error = 0): number {
   const distinct = Float64Array.from(new Set(Array.from(values))).sort();
   const { length } = distinct;
   if (length < 3 || length > MOST_STEPS + 1 || length * ROWS_PER_VALUE > values.length) return 0;
-  const step = distinct.reduce(
+  const least = distinct.reduce(
     (least, value, i) => (i ? Math.min(least, value - distinct[i - 1]) : least),
     Infinity,
   );
-  const places = distinct.map((value) => (value - distinct[0]) / step);
-  if (!(places[length - 1] <= MOST_STEPS + ROUNDING)) return 0;
-  return places.every((place) => Math.abs(place - Math.round(place)) <= ROUNDING) ? step : 0;
+  // Of the distance of two values.
+  const off = 2 * error * Math.max(Math.abs(distinct[0]), Math.abs(distinct[length - 1]));
+  if (off > MOST_ROUNDING * least) return 0;
+  const isStep = (step: number) => {
+    const slack = Math.max(ROUNDING, off / step);
+    const places = distinct.map((value) => (value - distinct[0]) / step);
+    if (!(places[length - 1] <= MOST_STEPS + slack)) return false;
+    return places.every((place) => Math.abs(place - Math.round(place)) <= slack);
+  };
+  return candidates(distinct[length - 1] - distinct[0], least, off).find(isStep) ?? 0;
+}
+
+/** Steps that the least distance of two values may be, which is that far off: parts of the range, which is exact enough. */
+function candidates(range: number, least: number, off: number): number[] {
+  if (!off) return [least];
+  const [fewest, most] = [Math.ceil(range / (least + off)), Math.floor(range / (least - off))];
+  return Array.from({ length: Math.max(0, most - fewest + 1) }, (_, i) => range / (fewest + i));
 }

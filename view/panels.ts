@@ -100,7 +100,8 @@ export function configEntries({ config, data, out }: RunInfo, more: readonly Ent
     ['rows × dimensions', `${count(data.rows)} × ${data.dim}`],
     ...options,
     ...more,
-    ['results', out],
+    // The report of an estimator of Python is all that is left of its run.
+    ...(out ? [['results', out] as const] : []),
   ]);
 }
 
@@ -138,8 +139,8 @@ export function outcomeEntries({ result, directory, report }: Outcome, config: R
     ['rounds', result.rounds === undefined ? '' : count(result.rounds)],
     ['training', duration(result.seconds)],
     ['results', directory],
-    ['labels', `${directory}/labels.npy, labels.csv${parquet}`],
-    ['report', report ?? ''],
+    ['labels', directory && `${directory}/labels.npy, labels.csv${parquet}`],
+    ['report', directory && (report ?? '')],
   ];
   return definitions(entries.filter(([, value]) => value));
 }
@@ -150,7 +151,7 @@ export function endText({ status, out }: Pick<RunInfo, 'status' | 'out'>, { epoc
   const epoch = epochs.epoch.at(-1);
   const after = epoch ? ` after ${counted(epoch, 'epoch')}` : '';
   if (status === 'done')
-    return `The run finished${after}. The page shows its final state; dpmesh view ${out} opens it again.`;
+    return `The run finished${after}. The page shows its final state${out ? `; dpmesh view ${out} opens it again` : ''}.`;
   if (status === 'stopped')
     return `The run was stopped${after}; dpmesh resume ${out} continues it. The page shows its last state.`;
   return `The run failed${after}; its terminal shows the reason. The page shows its last state.`;

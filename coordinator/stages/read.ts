@@ -125,10 +125,14 @@ function dummiesOf({ dim, table }: Source): Map<string, number[]> {
   );
 }
 
+/** The relative rounding error of numbers of 16 bits. */
+const FLOAT16 = 2 ** -11;
+
 /** The exact values of columns: the step of the grid that each is on, 0 for none; and those that a share of the rows has. */
 async function exactValues(source: Source): Promise<Pick<PrepareInput, 'grid' | 'atoms' | 'drawn'>> {
   const sampled = await sampledColumns(source);
-  const grid = Float32Array.from(sampled, gridStep);
+  const error = source.dtype === 'float16' ? FLOAT16 : 0;
+  const grid = Float32Array.from(sampled, (values) => gridStep(values, error));
   const atoms = sampled.flatMap((values, column) => {
     const atom = grid[column] > 0 ? null : atomOf(values);
     return atom ? [{ column, ...atom }] : [];

@@ -1,3 +1,4 @@
+import { optionText } from '../../base/option-text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HOST_ORDER } from '../arrays/dtype.ts';
@@ -12,6 +13,7 @@ import {
   INDEX_NAMES,
   notesOnCategories,
   type SelectedColumns,
+  withColumns,
 } from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
 import { type Batch, type Column, firstNames, fromZero, shown, type Table } from './table.ts';
@@ -38,6 +40,12 @@ export interface DecodedTable extends Omit<TableFacts, 'parts'> {
   names: string[] | null;
   /** Which reader of text tables took it. */
   isPlain: boolean;
+}
+
+/** A number in column `c` of those that are clustered. */
+interface BadValue {
+  c: number;
+  value: number;
 }
 
 /** What the rows have shows that other columns are to be clustered. */
@@ -90,13 +98,16 @@ export async function decodeTable(
     written += filled * 4;
     filled = 0;
   };
-  const badValue = (batch: Batch, i: number, c: number, value: number): UserError => {
+  const badValue = async (batch: Batch, i: number, { c, value }: BadValue): Promise<UserError> => {
     const field = batch.field?.(i, lead + c);
     const where = `${path} ${rowName(batch, i)}, column ${own[c].name}:${field === undefined ? '' : ` ${shown(field)}`}`;
-    return new UserError(`${where} ${problemOf(value, own[c].type, run)}`);
+    const empty = Number.isNaN(value) ? await withoutValues(table, numbers, options) : null;
+    return new UserError(
+      `${where} ${empty ? `is a missing value; there is ${empty}` : problemOf(value, own[c].type, run)}`,
+    );
   };
-  /** False if the row is to be left out. */
-  const addNumbers = (batch: Batch, i: number): boolean => {
+  /** False if the row is to be left out; the first of its numbers that cannot be computed with, if there is one. */
+  const addNumbers = (batch: Batch, i: number): boolean | BadValue => {
     let missing = 0;
     for (let c = 0, at = i * (lead + own.length) + lead; c < own.length; c++, at++) {
       const value = batch.values[at];
@@ -104,8 +115,7 @@ export async function decodeTable(
       if (Math.abs(value) <= MAX_FLOAT32) {
         sums[c] += value;
         counts[c]++;
-      } else if (!Number.isNaN(value) || (impute === null && options.fill?.[c] == null))
-        throw badValue(batch, i, c, value);
+      } else if (!Number.isNaN(value) || (impute === null && options.fill?.[c] == null)) return { c, value };
       else if (impute === 'drop') return false;
       else missing++;
       watched?.add(c, value);
@@ -142,7 +152,9 @@ export async function decodeTable(
             throw new OtherColumns({ ...selected, numbers: wanted.numbers, index: null });
         }
         if (filled + width > chunk.length) flush();
-        if (!addNumbers(batch, i)) {
+        const isKept = addNumbers(batch, i);
+        if (typeof isKept === 'object') throw await badValue(batch, i, isKept);
+        if (!isKept) {
           dropped.push(rows + i);
           continue;
         }
@@ -154,7 +166,12 @@ export async function decodeTable(
       options.onRows?.(rows);
     }
     if (!rows) throw new NoRows(`${path} has a header but no rows: save it again with data`);
-    if (!kept) throw new UserError(`${path} has missing values in every row: impute them with --impute mean`);
+    if (!kept) {
+      const found = await withoutValues(table, numbers, options);
+      throw new UserError(
+        `${path} has ${found ?? 'missing values in every row: impute them with --impute mean'}`,
+      );
+    }
     flush();
     const suspects = await watched?.found((c) => areDifferent(table, numbers[c]));
     const { sure, unsure } = suspects ?? { sure: [], unsure: [] };
@@ -176,6 +193,10 @@ export async function decodeTable(
       notes.push(
         `rows without any value, which are filled in whole: ${blank.count}, the first is ${blank.first}`,
       );
+    // Where all are so, there is nothing else to cluster by.
+    const isEmpty = counts.some((count) => !count) && (counts.some((count) => count > 0) || made.length > 0);
+    const empty = isEmpty && impute !== null ? await withoutValues(table, numbers, options) : null;
+    if (empty) throw new UserError(`${path} has ${empty}`);
     const decoded = { path, read: writer.read, write: writer.write, rows: kept, width };
     const names = [...own.map(({ name }) => name), ...made];
     const fill = filling(decoded, names, sums, counts, options);
@@ -246,6 +267,34 @@ async function areDifferent(table: Table, column: number): Promise<boolean> {
     .sort()
     .every((value, i, sorted) => value !== sorted[i - 1]);
 }
+
+/** Which columns have no value in any row, and what to do; null where none or all of them are so, or a trained model decides. */
+async function withoutValues(
+  table: Table,
+  numbers: readonly number[],
+  { run, asks }: DecodeOptions,
+): Promise<string | null> {
+  if (run !== undefined) return null;
+  const { columns, isNamed } = table;
+  const empty = new Set(numbers);
+  const widths = numbers.map((column) => columns[column].width);
+  for await (const { values, rows } of table.read({ numbers, texts: [] })) {
+    for (let i = 0, at = 0; i < rows; i++)
+      for (const [c, width] of widths.entries())
+        for (let d = 0; d < width; d++, at++) if (!Number.isNaN(values[at])) empty.delete(numbers[c]);
+    if (!empty.size) return null;
+  }
+  if (empty.size === numbers.length) return null;
+  const found = [...empty];
+  const names = found.slice(0, MOST_NAMED).map((c) => (isNamed && columns[c].name) || c + 1);
+  const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} others` : '';
+  const [which, they] = found.length > 1 ? ['columns', 'them'] : ['column', 'it'];
+  const how = asks ? `with ${withColumns('drop', found, columns)}` : `of ${optionText('columns')}`;
+  return `no value in ${which} ${names.join(', ')}${more}: leave ${they} out ${how}`;
+}
+
+/** Columns that are named one by one. */
+const MOST_NAMED = 12;
 
 function without(table: Table, selected: SelectedColumns, suspects: readonly Suspect[]): OtherColumns {
   const { numbers, leftOut } = selected;
@@ -332,8 +381,8 @@ function filling(
     if (c >= sums.length) return null;
     if (!counts[c])
       throw new UserError(
-        width > sums.length || counts.some((count) => count > 0)
-          ? `${path} has no value in column ${name}: leave it out with --drop ${name}`
+        counts.some((count) => count > 0) || width > sums.length
+          ? `${path} has no value for ${name} in any row: there is nothing to fill it with`
           : `${path} has no value in any column that is clustered: there is nothing to fill them with`,
       );
     return impute === 'median' ? medianOf(decoded, c) : Math.fround(sums[c] / counts[c]);

@@ -249,11 +249,11 @@ const MOST_HEADER_BYTES = 1 << 24;
 const MOST_DIGITS = 38;
 
 /**
- * Compares the checksum of each page that has one. Resolves to the names of columns with decimals of too many digits, with their types.
- * UserError if the file is damaged; none for a footer that is, as DuckDB says what is wrong with it.
+ * Compares the checksum of each page that has one. Resolves to the names of columns with decimals of too many digits, with their types,
+ * and the names of all as the file has them, of which DuckDB renames those that differ from another in case alone, or not at all. UserError if the file is damaged; none for a footer that is, as DuckDB says what is wrong with it.
  */
-export async function checkPages(path: string): Promise<Map<string, string>> {
-  const { parquetMetadataAsync } = await import('hyparquet');
+export async function checkPages(path: string): Promise<{ refused: Map<string, string>; names: string[] }> {
+  const { parquetMetadataAsync, parquetSchema } = await import('hyparquet');
   const { parquetHeader } = await import('hyparquet/src/column.js');
   const { fd, size } = openFile(path);
   const read = (start: number, length: number) => {
@@ -277,7 +277,7 @@ export async function checkPages(path: string): Promise<Map<string, string>> {
   try {
     const slice = async (start: number, end = size) => read(start, end - start).buffer;
     const metadata = await parquetMetadataAsync({ byteLength: size, slice }).catch(() => null);
-    if (!metadata) return new Map();
+    if (!metadata) return { refused: new Map(), names: [] };
     let hasChecksums = false;
     for (const [group, { columns }] of metadata.row_groups.entries())
       for (const { meta_data: chunk } of columns) {
@@ -308,7 +308,8 @@ export async function checkPages(path: string): Promise<Map<string, string>> {
         ? [[meta_data!.path_in_schema[0], `decimal(${precision},${scale})`]]
         : [];
     });
-    return new Map(wide);
+    const names = parquetSchema(metadata).children.map(({ element }) => element.name);
+    return { refused: new Map(wide), names };
   } finally {
     closeSync(fd);
   }

@@ -10,7 +10,7 @@ import { hasImages } from '../images/folder.ts';
 import { NoRows } from '../source.ts';
 import { compressionOf, headOf, unpacked } from '../streams.ts';
 import { csvTable, type TextOptions } from './csv-table.ts';
-import { partsTable, type Table } from './table.ts';
+import { type Column, partsTable, type Table } from './table.ts';
 
 /** A file with a table, or several that follow each other. */
 export interface TableFile {
@@ -129,6 +129,20 @@ async function assertUnpacks(path: string): Promise<void> {
   unpackedOnce.add(version);
 }
 
+/** Names that are said one by one. */
+const MOST_RENAMED = 5;
+
+/** Columns that are called otherwise than in the file, as others have their names there. */
+function notesOnRenamed(columns: readonly Column[], names: readonly string[]): string[] {
+  if (columns.length !== names.length) return [];
+  const renamed = columns.flatMap(({ name }, i) =>
+    name === names[i] ? [] : [`column ${i + 1}, ${names[i]}, is called ${name}`],
+  );
+  if (!renamed.length) return [];
+  const more = renamed.length > MOST_RENAMED ? `, and ${renamed.length - MOST_RENAMED} others likewise` : '';
+  return [`${renamed.slice(0, MOST_RENAMED).join(', ')}${more}, as another has its name`];
+}
+
 async function openOne(path: string, format: TableFormat, options: TextOptions): Promise<Table> {
   if (format === 'csv') {
     // The other reader unpacks it itself.
@@ -138,7 +152,7 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
   if (format === 'arrow') return (await import('./arrow-table.ts')).arrowTable(path);
   const { checkPages, duckdbTable, fileLiteral, quoted } = await import('./duckdb.ts');
   if (format === 'parquet') {
-    const refused = await checkPages(path);
+    const { refused, names } = await checkPages(path);
     const table = await duckdbTable(
       path,
       'Parquet',
@@ -148,7 +162,7 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
       const type = refused.get(column.name);
       return type === undefined ? column : { ...column, kind: 'other' as const, type };
     });
-    return { ...table, columns };
+    return { ...table, columns, notes: notesOnRenamed(columns, names) };
   }
   await assertUnpacks(path);
   const compression = compressionOf(headOf(path, 4));

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { optionsTogether, optionText, optionWithColumns } from '../../base/option-text.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { likeName } from '../file-patterns.ts';
@@ -152,7 +153,6 @@ export const notesOnCategories = (categories: Categories): string[] =>
 /** Columns that cannot be clustered as they are: all are named at once, with what can be done. */
 
 const MOST_LISTED = 12;
-const MOST_DROPPED = 40;
 /** Rows, from the start, from which it is told whether a column has few different texts, and how many are few. */
 const SNIFFED_ROWS = 1000;
 const FEW = 20;
@@ -175,37 +175,39 @@ export async function assertClusterable(
   const bad = [...texts, ...others].sort((a, b) => a - b);
   const isMixed = lists.length > 0 && indices.length > 1 && !choice.columns;
   if (!bad.length && !isMixed) return;
+  const looks = await looksOf(table, texts);
+  const looking = (look: Look) => texts.filter((_, t) => looks[t].look === look);
   const types = [...new Set(others.map((i) => columns[i].type))];
   const what = [
-    ...(texts.length ? [`text in ${described(texts, columns)}`] : []),
-    ...types.map((type) => {
-      const some = others.filter((i) => columns[i].type === type);
-      return `${type} in ${described(some, columns)}`;
-    }),
-  ].join(', and ');
+    ...LOOKS.map((look) => [look, looking(look)] as const),
+    ...types.map((type) => [type, others.filter((i) => columns[i].type === type)] as const),
+  ]
+    .filter(([, some]) => some.length)
+    .map(([type, some]) => `${type} in ${described(some, columns)}`)
+    .join(', and ');
   if (run !== undefined)
     throw new UserError(
       `${path} has ${what || `lists of numbers in ${described(lists, columns)}`}, not what the run ${run} was trained on: pass rows with its columns`,
     );
-  const keep = keptBy(table, texts, choice);
+  const keep = keptBy(table, looking('text'), choice);
   if (isMixed) {
     const found = lists.map((i) => `${described([i], columns)} has lists of ${columns[i].width} numbers`);
     const naming = keep ? `; ${keep.flags} ${keep.does} the rows` : '';
     throw new UserError(
-      `${path}: ${found.join(', ')}: --columns ${listed(lists.slice(0, 1), columns)} clusters by ${lists.length > 1 ? 'the first' : 'it'}${naming}${what && ` (${what} cannot be clustered)`}`,
+      `${path}: ${found.join(', ')}: ${withColumns('columns', lists.slice(0, 1), columns)} clusters by ${lists.length > 1 ? 'the first' : 'it'}${naming}${what && ` (${what} cannot be clustered)`}`,
     );
   }
-  const few = await ofFewCategories(table, texts);
-  const hot = few.length ? `--categorical ${listed(few, columns)}` : '';
+  const few = texts.filter((_, t) => looks[t].look === 'text' && looks[t].isOfFew);
+  const hot = few.length ? withColumns('categorical', few, columns) : '';
   // To leave them out would leave nothing.
   const isAll = bad.length === indices.length;
   const rest = bad.filter((i) => !few.includes(i));
   const [them, their] = [bad.length > 1 ? 'them' : 'it', few.length > 1 ? 'their' : 'its'];
   const fix = choice.columns
-    ? `: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} --columns${hot && `, or cluster by ${their} categories with ${hot}`}`
+    ? `: ${isAll ? 'name columns of numbers with' : `leave ${them} out of`} ${optionText('columns')}${hot && `, or cluster by ${their} categories with ${hot}`}`
     : isAll
-      ? `, and no numbers: ${hot && `cluster by few categories with ${hot}${rest.length ? ` --drop ${listed(rest, columns)}` : ''}, or `}add columns of numbers, such as embeddings of the texts`
-      : `: leave out with --drop ${listed(bad, columns)}${keep ? `, or keep with ${keep.flags}` : ''}${hot && `; ${hot} clusters by ${their} categories`}`;
+      ? `, and no numbers: ${hot && `cluster by few categories with ${optionsTogether(hot, ...(rest.length ? [withColumns('drop', rest, columns)] : []))}, or `}add columns of numbers${looking('text').length ? ', such as embeddings of the texts' : ''}`
+      : `: leave out with ${withColumns('drop', bad, columns)}${keep ? `, or keep with ${keep.either}` : ''}${hot && `; ${hot} clusters by ${their} categories`}`;
   throw new UserError(`${path} has ${what}, which cannot be clustered${fix}`);
 }
 
@@ -223,7 +225,7 @@ function keptBy(
   { columns }: Table,
   texts: readonly number[],
   { id, text }: Pick<ColumnChoice, 'id' | 'text'>,
-): { flags: string; does: string } | null {
+): { flags: string; either: string; does: string } | null {
   if (!texts.length || (id !== null && text !== null)) return null;
   const like = (patterns: readonly RegExp[]) =>
     texts.filter((i) => patterns.some((pattern) => pattern.test(columns[i].name)));
@@ -231,44 +233,71 @@ function keptBy(
   const [telling] = text === null ? like(TEXT_NAMES).filter((i) => i !== named) : [];
   const isGuessed = named !== undefined || telling !== undefined;
   const roles = [
-    { flag: '--id', does: 'name', isFree: id === null, column: named },
-    { flag: '--text', does: 'describe', isFree: text === null, column: telling },
+    { option: 'id' as const, does: 'name', isFree: id === null, column: named },
+    { option: 'text' as const, does: 'describe', isFree: text === null, column: telling },
   ].filter(({ isFree, column }) => (isGuessed ? column !== undefined : isFree));
-  const flags = roles.map(({ flag, column }) =>
-    column === undefined ? flag : `${flag} ${listed([column], columns)}`,
+  const flags = roles.map(({ option, column }) =>
+    column === undefined ? optionText(option) : withColumns(option, [column], columns),
   );
   const does = roles.map((role) => role.does).join(' and ');
-  return { flags: flags.join(' and '), does: roles.length > 1 ? does : `${does}s` };
+  return {
+    flags: flags.join(' and '),
+    // One column has one role.
+    either: flags.join(isGuessed ? ' and ' : ' or '),
+    does: roles.length > 1 ? does : `${does}s`,
+  };
 }
 
-/** Those of the columns that have few different texts, each of them often. */
-async function ofFewCategories(table: Table, texts: readonly number[]): Promise<number[]> {
-  if (!texts.length) return [];
+/** What the texts of a column may be. */
+const LOOKS = ['text', 'dates', 'times', 'durations'] as const;
+type Look = (typeof LOOKS)[number];
+const CLOCK = '\\d\\d:\\d\\d(:\\d\\d([.,]\\d+)?)?';
+const DAY = `\\d{4}-\\d\\d(-\\d\\d([T ]${CLOCK} ?(Z|UTC|[+-]\\d\\d:?\\d\\d)?)?)?`;
+/** As ISO 8601, pandas and Python write them. */
+const PATTERNS: [Look, RegExp][] = [
+  ['dates', new RegExp(`^(${DAY}(/${DAY})?|\\d{4}Q[1-4])$`)],
+  ['times', new RegExp(`^${CLOCK}$`)],
+  [
+    'durations',
+    /^(-?\d+ days?(,? [+-]?\d+:\d\d:\d\d([.,]\d+)?)?|\d+:\d\d:\d\d([.,]\d+)?|-?P(?=[\dT])(\d+D)?(T[\d.HMS]+)?)$/,
+  ],
+];
+
+/** What the columns have, and whether they have few different texts, each of them often, as their first rows show. */
+async function looksOf(table: Table, texts: readonly number[]): Promise<{ look: Look; isOfFew: boolean }[]> {
   const found = texts.map(() => new Set<string | null>());
   let rows = 0;
   try {
-    for await (const batch of table.read({ numbers: [], texts })) {
-      for (const [t, values] of batch.texts.entries())
-        for (const value of values.slice(0, SNIFFED_ROWS - rows)) found[t].add(value);
-      rows += batch.rows;
-      if (rows >= SNIFFED_ROWS) break;
-    }
+    if (texts.length)
+      for await (const batch of table.read({ numbers: [], texts })) {
+        for (const [t, values] of batch.texts.entries())
+          for (const value of values.slice(0, SNIFFED_ROWS - rows)) found[t].add(value);
+        rows += batch.rows;
+        if (rows >= SNIFFED_ROWS) break;
+      }
   } catch {
     // What is wrong with the rows is said once the columns are chosen.
-    return [];
+    return texts.map(() => ({ look: 'text', isOfFew: false }));
   }
-  return texts.filter((_, t) => found[t].size <= Math.min(FEW, rows / 2));
+  return found.map((values) => {
+    const known = [...values].filter((value): value is string => value !== null && value.trim() !== '');
+    const are = (pattern: RegExp) => known.length > 0 && known.every((value) => pattern.test(value.trim()));
+    const [look] = PATTERNS.find(([, pattern]) => are(pattern)) ?? ['text' as const];
+    return { look, isOfFew: values.size <= Math.min(FEW, rows / 2) };
+  });
 }
 
-/** Names for a flag, as they are typed in a shell; what a shell or a list would take apart by its number. */
-function listed(indices: readonly number[], columns: readonly Column[]): string {
-  const names = indices
-    .slice(0, MOST_DROPPED)
-    .map((i) => (/^$|[,'*\p{Cc}]/u.test(columns[i].name) ? String(i + 1) : columns[i].name))
-    .join(',');
-  const all = indices.length > MOST_DROPPED ? `${names},…` : names;
-  return /^[\p{L}\p{N}_.,:=@%+…-]+$/u.test(all) ? all : `'${all}'`;
-}
+/** An option with these columns for its value, as it can be typed. */
+export const withColumns = (
+  option: Parameters<typeof optionWithColumns>[0],
+  indices: readonly number[],
+  columns: readonly Column[],
+): string =>
+  optionWithColumns(
+    option,
+    indices.map((i) => columns[i].name),
+    indices.map((i) => i + 1),
+  );
 
 function described(indices: readonly number[], columns: readonly Column[]): string {
   const nameOf = (i: number) => (columns[i].name === String(i + 1) ? '' : ` (${oneLine(columns[i].name)})`);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { openRun } from '../../library/open-run.ts';
@@ -73,3 +73,49 @@ describe('an address where something is to be written', () => {
     assert.equal(existsSync('s3:'), false);
   });
 });
+
+describe('a flag that is given twice', () => {
+  const says = async (...args: string[]) => called(args, cwd);
+  writeFileSync(join(cwd, 'abc.csv'), `a,b,c\n${easyRows(60)}`);
+
+  test('adds up, if its value is a list', async () => {
+    const dry = ['train', 'abc.csv', '--dry-run', '--json'];
+    const { stdout } = await says(...dry, '--drop', 'a', '--drop=c', '--workers', '2', '--workers', '1');
+    const { names, workers } = JSON.parse(stdout);
+    assert.deepEqual([names, workers], [['b'], 1]);
+    const logs = await says('train', 'abc.csv', '--dry-run', '--log', 'b', '--logarithm', '3');
+    assert.match(logs.stderr, /--log b,c\n/);
+    const all = await says('train', data, '--dry-run', '--gpus', 'all', '--gpus', 'none');
+    assert.match(all.stderr, /--gpus all,none/);
+    const keys = JSON.parse(
+      (await says('keygen', 'keys', '--workers', 'al', '--workers', 'bo', '--json')).stdout,
+    );
+    assert.deepEqual(
+      keys.workers.map(({ name }: { name: string }) => name),
+      ['al', 'bo'],
+    );
+    for (const roots of [
+      ['.', '/no/where'],
+      ['/no/where', '.'],
+    ]) {
+      const flags = roots.flatMap((root) => ['--data-root', root]);
+      const { stderr } = await says('worker', '--connect', 'tcp://127.0.0.1:1', ...flags);
+      assert.match(stderr, /^dpmesh: --data-root \/no\/where does not exist/);
+    }
+    const connect = ['--connect', 'tcp://127.0.0.1:1', '--connect', 'nowhere'];
+    assert.match((await says('worker', ...connect)).stderr, /^dpmesh: --connect nowhere must look/);
+  });
+
+  test('has the last value, if that is no list, also of commands of several words', async () => {
+    const { stderr } = await says('view', 'run', '--http', '0.0.0.0:1', '--http', '127.0.0.1:x');
+    assert.match(stderr, /^dpmesh: --http 127\.0\.0\.1:x/);
+  });
+});
+
+/** Rows of three columns of positive numbers. */
+function easyRows(rows: number): string {
+  return Array.from(
+    { length: rows },
+    (_, i) => `${1 + Math.sin(i) ** 2},${2 + (i % 7)},${3 + Math.cos(i)}\n`,
+  ).join('');
+}

@@ -24,6 +24,18 @@ test('ratings, counts, rounded numbers are on a grid', () => {
   );
 });
 
+test('numbers of one decimal in float16 are on a grid, which float32 alone does not show', () => {
+  const half = (value: number) => {
+    const ulp = 2 ** (Math.floor(Math.log2(value)) - 10);
+    return Math.round(value / ulp) * ulp;
+  };
+  const values = Float64Array.from({ length: 500 }, () => half((43 + rng.below(37)) / 10));
+  assert.equal(gridStep(values), 0);
+  assert.ok(Math.abs(gridStep(values, 2 ** -11) - 0.1) < 2e-4);
+  const continuous = Float64Array.from({ length: 500 }, () => half(4 + rng.uniform()));
+  assert.equal(gridStep(continuous, 2 ** -11), 0);
+});
+
 test('two values, continuous ones, many, unequal steps, and few rows are not', () => {
   assert.equal(
     of(500, () => rng.below(2)),

@@ -54,5 +54,18 @@ class Cells(unittest.TestCase):
             self.assertEqual(again.result_["ari"], 1)
 
 
+    def test_genes_name_clusters(self) -> None:
+        cells = anndata.AnnData(X, var=pd.DataFrame(index=["CD3", "CD4", "CD8"]))
+        cells.layers["scaled"] = sparse.csr_array(2 * X)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cells.h5ad"
+            cells.write_h5ad(path)
+            for array in ("X", "scaled"):
+                model = DPMesh(**QUICK, columns=array).fit(cells)
+                self.assertEqual(model.names_, DPMesh(**QUICK, columns=array).fit(path).names_)
+                self.assertRegex(model.names_[0], "CD[348]")
+                np.testing.assert_array_equal(model.predict(cells), model.labels_)
+
+
 if __name__ == "__main__":
     unittest.main()

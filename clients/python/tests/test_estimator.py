@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import os
 import pickle
 import shutil
@@ -71,6 +72,12 @@ class Updated(unittest.TestCase):
                 again.update(X[:100] + np.float32(0.01))
 
 
+    def test_a_path_with_dots_is_the_one_of_the_command(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            model = DPMesh(**QUICK, out=f"{folder}/no-such/../run").fit(X)
+            self.assertEqual(Path(model.run_directory_), Path(folder) / "run")
+            self.assertEqual(DPMesh.load(f"{folder}/no-such/../run").n_clusters_, 3)
+
     def test_words_need_the_texts_of_new_rows(self) -> None:
         new = X[:60] + np.float32(0.01)
         with tempfile.TemporaryDirectory() as folder:
@@ -126,6 +133,14 @@ class Fitted(unittest.TestCase):
         self.assertEqual({*joined.tolist()}, {0, 1})
         with self.assertRaisesRegex(ValueError, r'^n_clusters=7: the estimator has K = 3.*with likelihood="graph", clusters=7, as'):
             self.model.cut(7)
+        names = self.model.cut_names(2)
+        self.assertEqual({*names}, {0, 1})
+        own = next(label for label in range(2) if len({*self.model.labels_[joined == label].tolist()}) == 1)
+        self.assertEqual(names[own].split()[0], "cluster")
+        np.testing.assert_array_equal(self.model.predict(X, clusters=2), joined)
+        self.assertEqual(self.model.predict_proba(X[:5], clusters=2).shape, (5, 2))
+        with self.assertRaisesRegex(ValueError, "^clusters=7: the estimator has K = 3"):
+            self.model.predict(X, clusters=7)
 
     def test_predict_gives_the_labels_of_the_training_rows(self) -> None:
         np.testing.assert_array_equal(self.model.predict(X), self.model.labels_)
@@ -145,6 +160,13 @@ class Fitted(unittest.TestCase):
             np.testing.assert_array_equal(other.cut(2), self.model.cut(2))
             np.testing.assert_array_equal(other.cluster_or_outlier_, self.model.cluster_or_outlier_)
             self.assertEqual(other.clusters_, self.model.clusters_)
+            with tempfile.TemporaryDirectory() as folder:
+                other.save(Path(folder) / "saved")
+                loaded = DPMesh.load(Path(folder) / "saved")
+            self.assertEqual(loaded.clusters_, self.model.clusters_)
+            new = X[::2] + np.float32(0.01)
+            expected = other.predict(new)
+            np.testing.assert_array_equal(other.update(new).labels_, expected)
 
     def test_the_temporary_run_goes_with_the_estimator(self) -> None:
         other = copy.deepcopy(self.model)
@@ -158,7 +180,9 @@ class Fitted(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             page = self.model.report(Path(folder) / "page.html")
             self.assertRegex(page.read_text("utf-8"), "<html[^$]*<title>DPMesh")
-            self.assertNotIn(tempfile.gettempdir(), page.read_text("utf-8"))
+            said = page.read_text("utf-8")
+            self.assertNotIn(tempfile.gettempdir(), said)
+            self.assertNotIn("<dt>results</dt>", said)
             self.assertTrue(page._repr_html_().startswith('<iframe sandbox="allow-scripts allow-downloads" srcdoc='))
             self.assertEqual(self.model.plot()._repr_png_()[:4], b"\x89PNG")
             with self.assertRaisesRegex(ValueError, "^there is no picture maps, but clusters, "):
@@ -402,6 +426,9 @@ class Mistakes(unittest.TestCase):
             model = DPMesh(**QUICK, max_epochs=1).fit(X)
         self.assertRegex(str(said[-1].message), r"^training ended at max_epochs=1 .*; fit again with max_epochs=\d+$")
         self.assertEqual(len(said), len(model.result_["notes"]))
+        page = model.report().read_text("utf-8")
+        self.assertIn("training ended at max_epochs=1 ", page)
+        self.assertNotIn("--max-epochs", page)
 
     def test_an_interrupted_bar_says_so(self) -> None:
         shown: list[tuple[float, str]] = []
@@ -448,6 +475,34 @@ class Mistakes(unittest.TestCase):
                 installed.parent.mkdir()
                 installed.touch(0o755)
                 self.assertEqual(_command.find_command(), [str(installed)])
+
+    def test_the_command_of_a_checkout(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            checkouts = [Path(folder, name) for name in ("installed from", "here")]
+            for checkout in checkouts:
+                (checkout / "dist" / "cli").mkdir(parents=True)
+                (checkout / "dist" / "cli" / "main.js").touch()
+                (checkout / "clients" / "python").mkdir(parents=True)
+                (checkout / "package.json").write_text('{"name": "dpmesh"}')
+            first, second = (str(checkout / "dist" / "cli" / "main.js") for checkout in checkouts)
+            on_path = Path(folder, "bin", "dpmesh")
+            on_path.parent.mkdir()
+            on_path.touch(0o755)
+            path = os.pathsep.join((str(on_path.parent), str(Path(shutil.which("node") or "").parent)))
+            note = mock.Mock()
+            note.read_text.return_value = json.dumps({"url": (checkouts[0] / "clients" / "python").as_uri(), "dir_info": {}})
+            with (
+                mock.patch.dict("os.environ", DPMESH="", PATH=path),
+                mock.patch("importlib.metadata.distribution", return_value=note),
+                mock.patch("pathlib.Path.cwd", return_value=checkouts[1] / "clients" / "python"),
+            ):
+                self.assertEqual(_command.find_command()[1:], [first])
+                checkouts[0].chmod(0o777)
+                self.assertEqual(_command.find_command()[1:], [second])
+                (checkouts[1] / "package.json").write_text('{"name": "other"}')
+                self.assertEqual(_command.find_command(), [str(on_path)])
+                note.read_text.return_value = None
+                self.assertEqual(_command.find_command(), [str(on_path)])
 
     @unittest.skipUnless(hasattr(os, "getuid"), "there are no owners")
     def test_a_command_that_others_can_replace_is_not_run(self) -> None:

@@ -101,6 +101,15 @@ class OnRay(unittest.TestCase):
         # Each true cluster is one.
         self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
 
+    def test_workers_read_the_file_themselves(self) -> None:
+        # Elsewhere than the run, which they may read below too.
+        with tempfile.TemporaryDirectory() as elsewhere:
+            np.save(path := Path(elsewhere, "rows.npy"), X)
+            self.train(path, "own", draw_report=False, **SHORT)
+        session = Path(ray._private.worker._global_node.get_session_dir_path(), "logs")
+        said = "".join(log.read_text(errors="replace") for log in session.glob("worker-*"))
+        self.assertIn(f"rows come from {path}", said)
+
     def test_whatever_is_killed_the_labels_are_those_of_a_local_run(self) -> None:
         path = self.folder / "x.npy"
         local = DPMesh(workers=1, draw_report=False, out=str(self.folder / "local"), **LONG).fit(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import decimal
 import json
 import tempfile
@@ -16,6 +17,7 @@ import dpmesh
 import numpy as np
 import pandas as pd
 from sklearn.base import ClusterMixin, clone, is_clusterer
+from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
@@ -141,6 +143,60 @@ class Together(unittest.TestCase):
         for row in dpmesh.DPMesh(**QUICK).fit(some).clusters_[0]["exemplars"]:
             self.assertEqual(some.index[row["row"]], int(row["id"]))
 
+    def test_a_split_frame_is_updated(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        shuffled = frame.sample(frac=1, random_state=0)
+        first, second = shuffled[:400], shuffled[400:]
+        named = first.rename_axis("who"), second.rename_axis("who")
+        grouped = [part.set_index([part.index % 7, part.index]) for part in (first, second)]
+        for before, new in (
+            (first, second.set_index(second.index % 5)),
+            (first, second[["c", "a", "b"]].assign(more="x")),
+            (named[0], named[1].reset_index()),
+            (frame[:400], second),
+            grouped,
+        ):
+            model = dpmesh.DPMesh(**QUICK).fit(before)
+            expected = model.predict(new)
+            np.testing.assert_array_equal(model.update(new).labels_, expected)
+        table = dpmesh.DPMesh(**QUICK).fit(first).partial_fit(second)
+        ids = [row["id"] for cluster in table.clusters_ for row in cluster["exemplars"]]
+        self.assertLessEqual({*ids}, {*map(str, second.index)})
+
+    def test_what_columns_are(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        expected = dpmesh.DPMesh(**QUICK).fit(frame).labels_
+        noise = np.random.default_rng(0).normal(size=len(X)) * 1e-33
+        with self.assertWarnsRegex(UserWarning, r"^X: dropped 1 column that hardly varies \(d\): "):
+            model = dpmesh.DPMesh(**QUICK).fit(frame.assign(d=noise))
+        np.testing.assert_array_equal(model.labels_, expected)
+        np.testing.assert_array_equal(model.predict(frame.assign(d=noise)), expected)
+        for missing in (frame.assign(d=np.nan), frame.assign(d=None)):
+            for impute in (None, "median", "drop"):
+                with self.assertRaisesRegex(ValueError, r'no value in column d: leave it out( with drop=\["d"\])?$'):
+                    dpmesh.DPMesh(**QUICK, impute=impute).fit(missing)
+        kinds = frame.assign(d=pd.Categorical([3, 1, 2] * 200))
+        with self.assertRaisesRegex(ValueError, r'text in column 4 \(d\), .*; categorical=\["d"\] clusters by its categories$'):
+            dpmesh.DPMesh(**QUICK).fit(kinds)
+        texts = frame.assign(d=pd.Categorical(["3", "1", "2"] * 200))
+        by_numbers, by_texts = (dpmesh.DPMesh(**QUICK, categorical=["d"]).fit(form) for form in (kinds, texts))
+        np.testing.assert_array_equal(by_numbers.labels_, by_texts.labels_)
+        np.testing.assert_array_equal(by_numbers.predict(kinds), by_numbers.labels_)
+        twice = frame.set_axis(["a", "b", "a"], axis=1)
+        with self.assertWarnsRegex(UserWarning, '^X: 2 columns are called "a": each of them is clustered, '):
+            np.testing.assert_array_equal(dpmesh.DPMesh(**QUICK).fit(twice).labels_, expected)
+        with self.assertRaisesRegex(ValueError, '^X has several columns called "a": rename them'):
+            dpmesh.DPMesh(**QUICK).fit(twice.assign(d="x"))
+
+    def test_what_is_no_table_is_said(self) -> None:
+        with self.assertRaisesRegex(TypeError, "^X is a dict: pass a DataFrame of it$"):
+            dpmesh.DPMesh(**QUICK).fit({"a": [1, 2]})
+
+    def test_rounded_numbers_have_the_same_clusters_in_16_bits(self) -> None:
+        iris = load_iris(as_frame=True).data
+        counts = [dpmesh.DPMesh(**QUICK).fit(iris.astype(kind)).n_clusters_ for kind in ("float64", "float32", "float16")]
+        self.assertEqual(counts, [3, 3, 3])
+
     def test_a_frame_with_text_is_read_as_a_table(self) -> None:
         numbers = pd.DataFrame(X, columns=["a", "b", "c"])
         frame = numbers.assign(name=[f"row {i}" for i in range(len(X))])
@@ -178,12 +234,19 @@ class Together(unittest.TestCase):
             text_of_day="2026-01-01",
             week=pd.period_range("2020", periods=len(X), freq="W"),
             mixed=[1, "x"] * (len(X) // 2),
+            at=[datetime.time(i % 24, 5) for i in row],
+            spent=pd.to_timedelta(row % 7 - 3, "h"),
+            waited=pd.Series([datetime.timedelta(hours=int(i) % 30) for i in row], dtype=object),
         )
-        columns = ["code", "day", "text_of_day", "week", "mixed"]
+        columns = ["code", "day", "text_of_day", "week", "mixed", "at", "spent", "waited"]
         said, labels = [], []
         for form in with_and_without_pyarrow():
             with form:
-                with self.assertRaisesRegex(ValueError, "^X has text in columns 8 .code., 9 .day.,.*, 12 .mixed.,") as raised:
+                with self.assertRaisesRegex(
+                    ValueError,
+                    r"^X has text in columns 8 \(code\), 12 \(mixed\), and dates in columns 9 \(day\), 10 \(text_of_day\), 11 \(week\), "
+                    r"and times in column 13 \(at\), and durations in columns 14 \(spent\), 15 \(waited\), which",
+                ) as raised:
                     dpmesh.DPMesh(**QUICK, impute="mean").fit(unusable)
                 said.append(str(raised.exception))
                 labels.append(dpmesh.DPMesh(**QUICK, impute="mean", drop=columns).fit(unusable).labels_)

@@ -15,7 +15,7 @@ import { graph } from '../graph/graph.ts';
 import { publishHashes, publishTransform } from '../publish.ts';
 import type { DataMoments } from '../reading/data-moments.ts';
 import { FEW_COLUMNS } from '../reading/moments.ts';
-import { checkColumns } from '../reading/precision.ts';
+import { checkColumns, withConstants } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
 import type { LikelihoodKind, Run } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
@@ -60,11 +60,13 @@ export interface Preparing extends RoundDispatcher {
  * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
  * UserError if data, sample and config do not go together.
  */
-export async function prepare(input: PrepareInput, dispatcher: Preparing, data: DataMoments): Promise<Run> {
-  const { moments, sampleRows, hashes, fences } = data;
+export async function prepare(input: PrepareInput, dispatcher: Preparing, read: DataMoments): Promise<Run> {
+  const { sampleRows, hashes, fences } = read;
   const { layout } = input;
   const warn = input.isQuiet ? () => {} : dispatcher.warn;
-  checkColumns(input.config, moments, input.names, warn);
+  checkColumns(input.config, read.moments, input.names, warn);
+  const moments = withConstants(read.moments);
+  const data = { ...read, moments };
   const n = sampleRows.reduce((a, b) => a + b, 0);
   if (n === 0)
     throw new UserError(
@@ -74,7 +76,8 @@ export async function prepare(input: PrepareInput, dispatcher: Preparing, data: 
   const decided = await chooseLikelihood({ ...input, dispatcher }, data);
   const { likelihood: name } = decided;
   const isMixture = name === 'gaussian' && input.config.schedule !== 'paper';
-  const { categories = new Map(), grid = null, atoms = [], drawn, names } = input;
+  const { categories = new Map(), grid = null, drawn, names } = input;
+  const atoms = (input.atoms ?? []).filter(({ column }) => moments.max[column] > moments.min[column]);
   const rows = fences ? n : moments.rows;
   const chosen = isMixture
     ? withAtoms(decided, data, atoms.filter(isSpike), rows, input.config.transform)

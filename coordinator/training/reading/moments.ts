@@ -15,8 +15,12 @@ import type { DataMoments } from './data-moments.ts';
 
 /** What the moments round is computed by, and what is asked of the coordinator's own file. */
 export interface Reading extends RoundDispatcher {
-  /** Locates the first value of a row that cannot be computed with: none above `max` can. */
-  diagnose(row: number, max: number): Promise<{ where: string; isLarge: boolean; isValid: boolean }>;
+  /** Locates the first value of a row that cannot be computed with: none above `max` can. `empty`: the columns that have no value, where that is so of every row. */
+  diagnose(
+    row: number,
+    max: number,
+    isEveryRow: boolean,
+  ): Promise<{ where: string; isLarge: boolean; isValid: boolean; empty?: string | null }>;
   /** Which of these units have to be read again, as their workers did not read the coordinator's rows. */
   staleUnits(hashes: Uint8Array, units: readonly ReadUnit[]): Promise<number[]>;
   /** Names a worker in messages. */
@@ -142,9 +146,11 @@ async function assertNoBadRows(
   const bad = found.filter((one) => one.bad > 0).sort((a, b) => a.first - b.first);
   if (!bad.length) return;
   const { data } = config;
-  const { where, isLarge, isValid } = await diagnose(
+  const total = bad.reduce((sum, one) => sum + one.bad, 0);
+  const { where, isLarge, isValid, empty } = await diagnose(
     bad[0].first,
     transformChoice(config, dim) === 'normalize' ? MAX_FLOAT32 : MAX_MAGNITUDE,
+    total === rows,
   );
   if (isValid)
     throw new UserError(
@@ -153,7 +159,7 @@ async function assertNoBadRows(
   const [what, remedy] = isLarge
     ? [`values larger than the supported maximum (${formatNumber(MAX_MAGNITUDE)})`, 'scale the data']
     : ['NaN or infinite values', 'remove or fill them'];
-  const total = bad.reduce((sum, one) => sum + one.bad, 0);
+  if (empty) throw new UserError(`${data} has no value in ${empty}: leave it out`);
   throw new UserError(`${data}: ${total} of ${rows} rows have ${what}, the first is ${where}; ${remedy}`);
 }
 

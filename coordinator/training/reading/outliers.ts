@@ -1,5 +1,6 @@
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments } from '../../../data/transform.ts';
+import { MIN_DEVIATION } from '../../../data/value-range.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import {
@@ -130,7 +131,9 @@ function suspectColumns({ mean, covariance, min, max }: Moments): number[] {
   const variance = diagonalOf(covariance, mean.length);
   const isSuspect = (d: number) => {
     const farthest = Math.max(max[d] - mean[d], mean[d] - min[d]);
-    return farthest > 0 && farthest >= FAR * Math.sqrt(Math.max(0, variance[d]));
+    const sd = Math.sqrt(Math.max(0, variance[d]));
+    // Of columns that count as constant no row is far off.
+    return sd >= MIN_DEVIATION && farthest >= FAR * sd;
   };
   return [...mean.keys()].filter(isSuspect);
 }

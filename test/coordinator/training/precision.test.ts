@@ -46,6 +46,19 @@ describe('columns for which float32 is too coarse', () => {
     assertRejected([[0, 1e-20]], /column 0 .* standard deviation 1e-20.*scale the data/);
   });
 
+  test('count as constant where their squares are 0, unless all are so', () => {
+    const columns: [number, number][] = [
+      [3, 1],
+      [0, 1e-33],
+    ];
+    const [warning, ...more] = warningsOf(columns, 'center', ['a', 'noise']);
+    assert.deepEqual(more, []);
+    assert.match(
+      warning,
+      /^x\.npy: dropped 1 column that hardly varies \(noise\): .*deviation 1e-33, .*scale it/,
+    );
+  });
+
   test('cause a warning if they may be acceptable', () => {
     const [warning, ...more] = warningsOf([
       [3, 1],

@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from '
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
 import { categoriesSchema } from '../../../data/tables/select-columns.ts';
@@ -103,7 +104,7 @@ describe('tables of other libraries', () => {
   test('JSON lines have text that looks like a date, and all columns that cannot be used are named at once', async () => {
     const line = '{"day":"2026-01-02","at":"2026-01-02T03:04:05","place":{"x":1},"a":1}';
     const path = put('dates.jsonl', `${line}\n${line.replace('"a":1', '"a":2')}\n`);
-    await refuses(() => read(path), 'text in columns 1 (day), 2 (at), and struct', '--drop day,at,place');
+    await refuses(() => read(path), 'dates in columns 1 (day), 2 (at), and struct', '--drop day,at,place');
     assert.deepEqual(await texts(path, 'at', { id: 'at', drop: ['day', 'place'] }), [
       '2026-01-02T03:04:05',
       '2026-01-02T03:04:05',
@@ -151,6 +152,13 @@ describe('missing values', () => {
     );
   });
   test('in every row, or a whole column', async () => {
+    const whole = put('whole.csv', 'a,b,c\n1,,2\n,,3\n');
+    for (const impute of [null, 'mean', 'median', 'drop'] as const)
+      await refuses(() => read(whole, { impute }), 'no value in column b: leave it out with --drop b');
+    await refuses(
+      () => read(whole, { columns: ['c', 'b'] }),
+      'no value in column b: leave it out of --columns',
+    );
     await refuses(() => read(put('all.csv', 'a,b\n,1\n,2\n'), { impute: 'mean' }), 'no value in column a');
     await refuses(
       () => read(put('every.csv', 'a,b\n,1\n2,\n'), { impute: 'drop' }),
@@ -169,6 +177,12 @@ describe('columns', () => {
       [3, 6],
     );
     assert.deepEqual((await read(table(), { id: 'id', label: 'kind' })).names, ['emb1', 'emb2', 'age']);
+  });
+  test('of one name in Parquet are said, as are others that are renamed', async () => {
+    const columnData = ['a', 'b', 'a', 'B'].map((name, i) => ({ name, data: Float64Array.of(i, i + 1) }));
+    const { names, note } = await read(put('same.parquet', Buffer.from(parquetWriteBuffer({ columnData }))));
+    assert.deepEqual(names, ['a', 'b', 'a_1', 'B_1']);
+    assert.match(note!, /column 3, a, is called a_1, column 4, B, is called B_1, as another has its name$/);
   });
   test('that do not exist', async () => {
     await refuses(() => read(table(), { columns: ['agee'] }), 'no column agee; did you mean age?');
@@ -220,7 +234,10 @@ describe('columns', () => {
       'dates.jsonl',
       '{"who":"a b","on":"2024-01-02","x":1}\n{"who":"c","on":"2024-01-03","x":2}\n',
     );
-    await refuses(() => read(dates), 'text in columns 1 (who), 2 (on), which cannot be clustered');
+    await refuses(
+      () => read(dates),
+      'text in column 1 (who), and dates in column 2 (on), which cannot be clustered',
+    );
   });
   test('categories become columns of 0 and 1, the first left out', async () => {
     const options = { drop: ['id', 'emb*'], categorical: ['kind'] };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -10,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,14 +38,17 @@ _MISSING = (
 
 
 def find_command() -> list[str]:
-    """The words that start dpmesh: of the variable DPMESH, in this package, on the PATH, in node_modules above this folder, or npm's
-    global one."""
+    """The words that start dpmesh: of the variable DPMESH, in this package, of the checkout that it was installed from, of a checkout or in
+    node_modules above this folder, on the PATH, or npm's global one."""
     given = os.environ.get("DPMESH")
     if given:
         return _given_command(Path(given).expanduser())
     if _CARRIED.exists():
         return _carried_command()
-    found = shutil.which("dpmesh") or _local_command() or _global_command()
+    local = _installed_command() or _local_command()
+    if local:
+        return local
+    found = shutil.which("dpmesh") or _global_command()
     if not found:
         raise RuntimeError(_MISSING)
     return [found]
@@ -88,11 +94,40 @@ def main() -> None:
     os.execve(command[0], [*command, *sys.argv[1:]], environment)
 
 
-def _local_command() -> str | None:
+def _installed_command() -> list[str] | None:
+    """Of the checkout whose `clients/python` pip has installed, as it notes beside the package."""
+    try:
+        note = importlib.metadata.distribution("dpmesh").read_text("direct_url.json")
+        address = urllib.parse.urlsplit(json.loads(note)["url"]) if note else None
+    except (importlib.metadata.PackageNotFoundError, KeyError, TypeError, ValueError):
+        return None
+    if address is None or address.scheme != "file":
+        return None
+    package = Path(urllib.request.url2pathname(address.path))
+    return _checkout_command(package.parent.parent) if package.parts[-2:] == ("clients", "python") else None
+
+
+def _local_command() -> list[str] | None:
     """Of the folders above this one the nearest that nobody else can change: anybody may make one in /tmp."""
     here = Path.cwd()
-    found = (shutil.which("dpmesh", path=str(folder / "node_modules" / ".bin")) for folder in (here, *here.parents))
-    return next((command for command in found if command and is_trusted(command)), None)
+    for folder in (here, *here.parents):
+        command = shutil.which("dpmesh", path=str(folder / "node_modules" / ".bin"))
+        if command and is_trusted(command):
+            return [command]
+        checkout = _checkout_command(folder)
+        if checkout:
+            return checkout
+    return None
+
+
+def _checkout_command(folder: Path) -> list[str] | None:
+    """Of a checkout of dpmesh that is built, and that nobody else can change."""
+    script = folder / "dist" / "cli" / "main.js"
+    try:
+        is_ours = script.exists() and json.loads((folder / "package.json").read_text("utf-8"))["name"] == "dpmesh"
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+    return [_node(), str(script)] if is_ours and is_trusted(str(script)) else None
 
 
 def _global_command() -> str | None:
@@ -137,7 +172,7 @@ def run_command(
         subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.PIPE if held else subprocess.DEVNULL,
-            env=held_environment() if held else None,
+            env=held_environment() if held else _environment(),
             stdout=subprocess.PIPE,
             stderr=errors,
             encoding="utf-8",
@@ -167,7 +202,12 @@ def run_command(
 
 def held_environment() -> dict[str, str]:
     """With it a command ends once its standard input, a pipe of this process, closes."""
-    return {**os.environ, "DPMESH_ENDS_WITH_STDIN": "1"}
+    return {**_environment(), "DPMESH_ENDS_WITH_STDIN": "1"}
+
+
+def _environment() -> dict[str, str]:
+    """With it messages of a command have options as they are called here."""
+    return {**os.environ, "DPMESH_MESSAGES": "python"}
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

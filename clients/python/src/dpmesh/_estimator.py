@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -122,7 +123,9 @@ class DPMesh(Parameters, Options):
         before = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
-            data = self._new_rows(X, folder)
+            # What names the rows in the run has to name these; of an array that has no names, as in `fit`.
+            named = before.json("run.json")["config"]["id"] if self._by_names else None
+            data = self._new_rows(X, folder, named)
             run = SavedRun() if before.is_temporary else None
             out = None if run is None else run.path
             arguments = update_arguments(self, data, before.path, out, half_life, texts)
@@ -176,14 +179,14 @@ class DPMesh(Parameters, Options):
         model._by_numbers = is_table and names is None and chosen == [None, None, None]
         return model
 
-    def predict(self, X: Any) -> NDArray[np.int32]:
-        """The cluster of each row of `X`; of the rows of `fit` the same as ``labels_``."""
-        labels: NDArray[np.int32] = self._apply(X, "labels.npy")
+    def predict(self, X: Any, clusters: int | None = None) -> NDArray[np.int32]:
+        """The cluster of each row of `X`; of the rows of `fit` the same as ``labels_``, or with so many `clusters` as `cut`."""
+        labels: NDArray[np.int32] = self._apply(X, "labels.npy", clusters)
         return labels
 
-    def predict_proba(self, X: Any) -> NDArray[np.float32]:
-        """How much of each row of `X` belongs to each cluster, rows × clusters."""
-        responsibilities: NDArray[np.float32] = self._apply(X, "responsibilities.npy")
+    def predict_proba(self, X: Any, clusters: int | None = None) -> NDArray[np.float32]:
+        """How much of each row of `X` belongs to each cluster, rows × clusters; `clusters` as in `predict`."""
+        responsibilities: NDArray[np.float32] = self._apply(X, "responsibilities.npy", clusters)
         return responsibilities
 
     def score(self, X: Any, y: Any) -> float:
@@ -220,8 +223,15 @@ class DPMesh(Parameters, Options):
             folder = Path(temporary)
             written = folder / "cut.npy"
             arguments = ["cut", f"--run={run.path}", f"--clusters={n_clusters}", f"--out={written}"]
-            run_command(arguments, readable=lambda message: readable(message, folder, run.path))
+            run_command(arguments, readable=lambda message: _of_cut(readable(message, folder, run.path)))
             return run.with_all_rows(np.load(written), -1)
+
+    def cut_names(self, n_clusters: int) -> dict[int, str]:
+        """What each cluster of `cut` with `n_clusters` is called, by its label there, as ``names_``."""
+        run = self._fitted_run()
+        arguments = ["cut", f"--run={run.path}", f"--clusters={n_clusters}", "--json"]
+        found = run_command(arguments, readable=lambda message: _of_cut(readable(message, run.path, run.path)))
+        return {label: cluster.get("name", f"cluster {label}") for label, cluster in enumerate(found["clusters"])}
 
     @property
     def run_directory_(self) -> str:
@@ -260,7 +270,7 @@ class DPMesh(Parameters, Options):
             def on_event(event: Event) -> None:
                 if event["type"] == "warning":
                     said.append(event["message"])
-                show(event)
+                show({**event, "message": readable(event["message"], *hidden)} if event["type"] == "log" else event)
 
             try:
                 result = run_command(arguments, on_event, lambda message: readable(message, *hidden))
@@ -321,12 +331,13 @@ class DPMesh(Parameters, Options):
             raise not_fitted(self)
         return run
 
-    def _arranged(self, X: Any) -> Any:
-        """A DataFrame that has the columns of `fit`, with these in its order."""
+    def _arranged(self, X: Any, named: str | None = None) -> Any:
+        """A DataFrame that has the columns of `fit`, with these in its order, and the one that names its rows, if it has that."""
         columns = self._columns
         if columns is None or not hasattr(X, "columns") or len({*columns}) < len(columns):
             return X
-        return X[columns] if {*columns} <= {*X.columns} else X
+        more = [name for name in X.columns if str(name) == named and name not in columns]
+        return X[[*columns, *more]] if {*columns} <= {*X.columns} else X
 
     def _new_options(self, X: Any) -> dict[str, Any]:
         """Those by which new rows become a file like that of `fit`."""
@@ -337,9 +348,9 @@ class DPMesh(Parameters, Options):
             return {**options, "id": ""} if self._by_names else {}
         return options if self._by_numbers or hasattr(X, "obsm") else {}
 
-    def _new_rows(self, X: Any, folder: Path) -> Input:
-        """Rows that are to have the columns of `fit`."""
-        data = open_input(self._arranged(X), folder, self._new_options(X))
+    def _new_rows(self, X: Any, folder: Path, named: str | None = None) -> Input:
+        """Rows that are to have the columns of `fit`. `named`: the column that has to name them."""
+        data = open_input(self._arranged(X, named), folder, self._new_options(X), named=named)
         if data.columns is not None and (data.names is None or not self._by_names):
             check_names(getattr(self, "feature_names_in_", None), data.names)
         # Of a table dpmesh knows which of the columns it needs.
@@ -347,7 +358,7 @@ class DPMesh(Parameters, Options):
             check_count(self.n_features_in_, data.columns)
         return data
 
-    def _apply(self, X: Any, output: str) -> Any:
+    def _apply(self, X: Any, output: str, clusters: int | None) -> Any:
         """Runs predict and returns one of the arrays that it writes."""
         run = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
@@ -360,8 +371,15 @@ class DPMesh(Parameters, Options):
                 arguments.append(f"--soft={written / output}")
             if self.skip_bad:
                 arguments.append("--skip-bad")
+            if clusters is not None:
+                arguments.append(f"--clusters={clusters}")
             run_command(arguments, readable=lambda message: readable(message, folder, run.path))
             return np.load(written / output)
+
+
+def _of_cut(message: str) -> str:
+    """A message of the command cut, whose number of clusters is called otherwise here."""
+    return re.sub(r"^(dpmesh: )?clusters=", r"\1n_clusters=", message)
 
 
 def _rows_of(X: Any) -> int:

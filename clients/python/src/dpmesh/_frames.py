@@ -40,10 +40,19 @@ def index_name(frame: Any, wanted: str | None) -> str | None:
     return name if wanted in (None, name) else None
 
 
+def named_index(frame: Any, name: str) -> str | None:
+    """The column as which the index has to name the rows; None if there is such a column, or no index."""
+    is_there = name in {str(column) for column in frame.columns}
+    return None if is_there or not hasattr(getattr(frame, "index", None), "is_unique") else name
+
+
 def numbers_of(frame: Any) -> NDArray[Any] | None:
     """The values of a DataFrame of numbers; None if there are other columns."""
     kinds = {getattr(dtype, "kind", None) for dtype in frame.dtypes}
     if None in kinds:  # Not of pandas.
+        # Else dates and durations of polars would be numbers, too.
+        if not all(dtype.is_numeric() or str(dtype) == "Boolean" for dtype in frame.dtypes if hasattr(dtype, "is_numeric")):
+            return None
         values: NDArray[Any] = frame.to_numpy()
         return values if values.dtype.kind in NUMBERS else None
     if not kinds <= set(NUMBERS):
@@ -79,9 +88,18 @@ def written_table(frame: Any, folder: Path, index: str | None) -> str:
     """Writes a DataFrame as a table with names, the same to dpmesh with and without pyarrow. `index`: a column for that."""
     parquet, text = folder / "X.parquet", folder / "X.jsonl"
     if not hasattr(frame, "to_parquet"):
+        for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+            # Parquet has no such type, and dpmesh would read numbers.
+            if str(dtype).startswith("Duration"):
+                texts = [None if value is None else str(value) for value in frame[name].to_list()]
+                frame = frame.with_columns(type(frame[name])(name, texts))
         frame.write_parquet(parquet)
         return str(parquet)
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1).apply(_plain)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    if not frame.columns.is_unique:
+        same = next(name for name, is_same in zip(frame.columns, frame.columns.duplicated(), strict=True) if is_same)
+        raise ValueError(f"X has several columns called {json.dumps(same)}: rename them, or leave some out")
+    frame = frame.apply(_plain)
     if index is not None:
         frame = frame.assign(**{index: frame.index.map(str)})
     try:
@@ -96,6 +114,8 @@ def _plain(column: Any) -> Any:
     """A column of pandas as one of numbers, bools, text or lists: all else as text, which dpmesh can name or leave out."""
     from pandas.api import types
 
+    if column.dtype == "category":
+        return column.astype(object).map(str, na_action="ignore")
     if column.dtype == object:
         kind = types.infer_dtype(column, skipna=True)
         column = column.astype(float) if kind == "decimal" else column.convert_dtypes()

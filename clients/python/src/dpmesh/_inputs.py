@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._frames import NUMBERS, index_name, may_name_rows, names_of, numbers_of, written_table
+from ._frames import NUMBERS, index_name, may_name_rows, named_index, names_of, numbers_of, written_table
 
 #: Bytes that are brought into order, or compared, at a time.
 _AT_A_TIME = 1 << 24
@@ -38,19 +38,25 @@ class Input(NamedTuple):
     frame: Any = None
 
 
-def open_input(X: Any, folder: Path, options: Mapping[str, Any], fits: bool = False) -> Input:
+def open_input(
+    X: Any, folder: Path, options: Mapping[str, Any], fits: bool = False, named: str | None = None
+) -> Input:
     """The file of `X`; one in `folder` if it has none. `options`: those that mean columns of it, as far as they are given.
 
-    `fits`: columns that name rows may be left out of it.
+    `fits`: columns that name rows may be left out of it. `named`: the column that has to name its rows, which may be the index of a DataFrame.
     """
     if isinstance(X, (str, os.PathLike)):
         path = os.fspath(X)
         rows = np.load(path, mmap_mode="r") if _is_npy(path) else None
         return Input(path, rows, None, None, rows is None)
+    if isinstance(X, Mapping):
+        raise TypeError(f"X is a {type(X).__name__}: pass a DataFrame of it")
+    if hasattr(X, "collect_schema") and not hasattr(X, "to_numpy"):
+        raise TypeError(f"X is a {type(X).__name__}, of which nothing is computed yet: pass X.collect()")
     if hasattr(X, "obsm") and hasattr(X, "obs_names"):
         return _of_cells(X, folder, options.get("columns"))
     if hasattr(X, "columns") and hasattr(X, "to_numpy"):
-        return _of_frame(X, folder, options, fits)
+        return _of_frame(X, folder, options, fits, named)
     rows = checked(X)
     if options:
         return _of_frame(_frame_of(rows, next(iter(options))), folder, options)
@@ -73,6 +79,8 @@ def _frame_of(rows: Any, option: str) -> Any:
 def _of_cells(cells: Any, folder: Path, array: Any) -> Input:
     """An AnnData: one of its arrays, and the names of its cells."""
     name = array if isinstance(array, str) else array[0] if array else "X_pca"
+    # Where they lie in a file, which has names for the columns of these two.
+    place = f"obsm/{name}" if name in cells.obsm else name if name == "X" else f"layers/{name}"
     arrays = {key: value for key, value in {"X": cells.X, **cells.layers, **cells.obsm}.items() if value is not None}
     if name not in arrays:
         there = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
@@ -82,10 +90,13 @@ def _of_cells(cells: Any, folder: Path, array: Any) -> Input:
     import h5py  # Which AnnData needs.
 
     with h5py.File(path, "w") as file:
-        file.create_group("var")
+        variables = file.create_group("var")
+        if not place.startswith("obsm/"):
+            variables.attrs["_index"] = "_index"
+            variables["_index"] = [str(variable) for variable in cells.var_names]
         file.create_group("obs").attrs["_index"] = "_index"
         file["obs/_index"] = [str(cell) for cell in cells.obs_names]
-        array = file.create_dataset(f"obsm/{name}", rows.shape, rows.dtype)
+        array = file.create_dataset(place, rows.shape, rows.dtype)
         for start, stop in _slices(rows):
             array[start:stop] = rows[start:stop].toarray() if _is_sparse(rows) else rows[start:stop]
     return Input(str(path), None if _is_sparse(rows) else rows, rows.shape[1], None, False, {"columns": name})
@@ -100,9 +111,11 @@ def _is_npy(path: str) -> bool:
     return array is not None and array.ndim > 1 and array.dtype.kind in NUMBERS
 
 
-def _of_frame(frame: Any, folder: Path, options: Mapping[str, Any], fits: bool = False) -> Input:
+def _of_frame(
+    frame: Any, folder: Path, options: Mapping[str, Any], fits: bool = False, named: str | None = None
+) -> Input:
     names = names_of(frame)
-    index = index_name(frame, options.get("id"))
+    index = named_index(frame, named) if named else index_name(frame, options.get("id"))
     values = None if options or index is not None else numbers_of(frame)
     # Which columns name rows, dpmesh knows of tables.
     if values is not None and not (fits and names is not None and may_name_rows(values)):

@@ -28,6 +28,7 @@ _PARAMETERS = {
     **{flag.removeprefix("--"): name for name, flag in RUN_OPTIONS.items()},
     "data": "X",
     "log": "logarithm",
+    "half-life": "half_life",
 }
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
@@ -35,6 +36,8 @@ _ASSIGNMENT = re.compile(
     r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder"
     r"|wasm|webgpu|mean|median|drop)(?!\w|[.:]\d)"
 )
+#: Values beside each other, as arguments have commas between them.
+_BESIDE = re.compile(r'(\w+=(?:"[^"]*"|[\d.]+)) (?=\w+=)')
 #: What to do, in the words of the command line and of Python.
 _ADVICE = (
     (r"(?:resume|train again) with --max-epochs (\d+)(?: to go on| \(resume cannot[^)]*\))", r"fit again with max_epochs=\1"),
@@ -43,8 +46,11 @@ _ADVICE = (
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
     (r"(outliers|copies)\.npy says", r"\1_ says"),
     (r"(counted from 0: NaN\)); remove or fill them$", r'\1; remove or fill them: impute="median" does so'),
-    (r"^(dpmesh: )?--clusters (\d+)(?=: the estimator has )", r"\1n_clusters=\2"),
-    (r"(--[a-z-]+ [\w.:]+) (?=--[a-z])", r"\1, "),
+)
+#: Names of columns, where all of what is behind the flag are such; else the command itself calls options as here (DPMESH_MESSAGES).
+_COLUMNS = (
+    (re.compile(r"--categorical (.+?)(?= makes \d+ columns)"), "categorical", lambda name: [name]),
+    (re.compile(r"--log (\S+)(?= \(counted from 1\)|$)"), "logarithm", lambda names: "auto" if names == "auto" else names.split(",")),
 )
 
 
@@ -57,23 +63,11 @@ def readable(message: str, folder: Path, run: Path | None = None) -> str:
     message = re.sub(rf"(--config )?{re.escape(str(folder / 'options.json'))}:? ?", "", message)
     for pattern, words in _ADVICE:
         message = re.sub(pattern, words, message)
-    message = re.sub(
-        r"--(drop|categorical|columns|log) ('[^']+'|[^\s']+?)(?=, or (?:keep|cluster)|; --| (?:clusters|makes) | \(counted|$)", _columns, message
-    )
-    message = re.sub(r"(keep with | and |; )--(id|text) (?!and )('[^']+'|[^\s']+?)(?=[ ;,]|$)", _column, message)
-    message = _FLAG.sub(_parameter, _ASSIGNMENT.sub(_assignment, message))
+    for columns, parameter, value in _COLUMNS:
+        message = columns.sub(lambda match: f"{parameter}={json.dumps(value(match[1]), ensure_ascii=False)}", message)
+    message = _FLAG.sub(_parameter, _BESIDE.sub(r"\1, ", _ASSIGNMENT.sub(_assignment, message)))
     # A message names an option and its file, which here have one name.
     return re.sub(r"\b(X|labels) \1\b", r"\1", message)
-
-
-def _columns(match: re.Match[str]) -> str:
-    names = match[2].strip("'").split(",")
-    return f"{_PARAMETERS[match[1]]}={json.dumps(names, ensure_ascii=False)}"
-
-
-def _column(match: re.Match[str]) -> str:
-    name = match[3].strip("'")
-    return f"{match[1]}{match[2]}={json.dumps(name, ensure_ascii=False)}"
 
 
 def _assignment(match: re.Match[str]) -> str:

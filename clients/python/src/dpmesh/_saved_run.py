@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._command import run_command
+from ._messages import readable
 
-#: Files that predict, report, cut and scores need; and those that an estimator of the run needs besides.
-_KEPT = ("run.json", "tree.json", "labels.*", "kept-rows.npy", "model/*", "report/report.html", "report/*.png")
-_SAVED = (*_KEPT, "*.json", "*.npy", "mixture/*", "stream/*", "report/*")
+#: Files that an estimator of the run needs: to predict, to describe clusters, and to be updated.
+_SAVED = ("*.json", "*.npy", "labels.*", "model/*", "mixture/*", "stream/*", "report/*")
 #: Bytes of a JSON file, at most.
 _MOST_JSON = 64 << 20
 
@@ -40,7 +40,8 @@ class SavedRun:
             # A path has one slash less.
             if re.match(r"[A-Za-z][\w+.-]+:/", str(out)):
                 raise ValueError(f"out: {out} is an address, and nothing is written to one: choose a path of this machine")
-            self.path = Path(out).absolute()
+            # As the command has it, to which a/../b is b, whatever a is.
+            self.path = Path(os.path.abspath(out))
             return
         folder = tempfile.mkdtemp(prefix="dpmesh-run-")
         # The report has its name for a title.
@@ -138,17 +139,22 @@ class SavedRun:
         return file
 
     def report(self) -> Path:
-        """The report, without paths of temporary files, which nobody can follow."""
+        """The report, with notes in the words of Python, and without paths of temporary files, which nobody can follow."""
         page = self.picture("report.html")
         with self.open("report/report.html") as file:
             text = file.read().decode("utf-8")
-        data = self.json("run.json")["config"]["data"]
-        dead = {data: "X"} if os.path.isabs(data) and not os.path.exists(data) else {}
-        if self.is_temporary:
-            dead |= {f"{self.path}{os.sep}": "", str(self.path): "in a temporary folder"}
+        stored = self.json("run.json")
+        data = stored["config"]["data"]
         mended = text
-        for path, words in dead.items():
-            mended = mended.replace(html.escape(path), words)
+        for note in (stored["result"] or {}).get("notes", []):
+            mended = _replaced(mended, note, readable(note, self.path))
+        if os.path.isabs(data) and not os.path.exists(data):
+            mended = _replaced(mended, data, "X")
+        if self.is_temporary:
+            # What is said of its files, and then where the data of the page have its path.
+            mended = re.sub(rf"<div><dt>[^<]*</dt><dd>{re.escape(html.escape(str(self.path)))}[^<]*</dd></div>", "", mended)
+            mended = re.sub(r"<div><dt>report</dt><dd>report/report\.html</dd></div>", "", mended)
+            mended = _replaced(_replaced(mended, f"{self.path}{os.sep}", ""), str(self.path), "")
         if mended != text:
             # By another name first: the file may have more than one.
             handle, draft = tempfile.mkstemp(dir=page.parent)
@@ -173,7 +179,14 @@ class SavedRun:
         _write(self.files(_SAVED), folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpacked, (self.files(_KEPT),)
+        return _unpacked, (self.files(_SAVED),)
+
+
+def _replaced(page: str, old: str, new: str) -> str:
+    """The page with another text, as HTML and as JSON in it have it."""
+    for form in (html.escape, lambda text: html.escape(text, quote=False), lambda text: json.dumps(text, ensure_ascii=False)[1:-1]):
+        page = page.replace(form(old), form(new))
+    return page
 
 
 def _unpacked(files: dict[str, bytes]) -> SavedRun:

@@ -96,9 +96,9 @@ def train(
         resources = {"num_gpus": 1} if use_gpu else {"num_cpus": 1}
         # Those for which there is no room yet wait for it, and join the run then.
         workers = _Worker.options(**resources, **where)  # type: ignore[attr-defined]
-        roots = [given.path.rsplit("/", 1)[0], str(folder)]
-        flags = [f"--key={keys / 'worker.key'}", *(f"--data-root={root}" for root in roots), *(["--require-gpu"] if use_gpu else [])]
-        found = [workers.remote(called, number, flags) for number in range(most)]
+        flags = [f"--key={keys / 'worker.key'}", *(["--require-gpu"] if use_gpu else [])]
+        roots = [_folder_of(given.path), str(folder)]
+        found = [workers.remote(called, number, flags, roots) for number in range(most)]
         try:
             _wait_for(found, least)
             ray.get(coordinator.run.remote())
@@ -110,6 +110,13 @@ def train(
             for actor in (*found, coordinator):
                 ray.kill(actor)
     return DPMesh.load(folder / "run")
+
+
+def _folder_of(path: str) -> str:
+    """What a worker may read below, for it to read this file, folder, pattern or address itself."""
+    if "://" in path:
+        return path.rpartition("/")[0]
+    return str(next(above for above in Path(path).parents if above.is_dir()))
 
 
 def _wait_for(workers: list[Any], least: int) -> None:
@@ -249,9 +256,11 @@ class _Coordinator:
 class _Worker:
     """Holds the process of a worker, which it starts again for as long as it lives."""
 
-    def __init__(self, coordinator: str, number: int, flags: list[str]) -> None:
+    def __init__(self, coordinator: str, number: int, flags: list[str], roots: list[str]) -> None:
         self.coordinator = coordinator
-        self.flags = [f"--name=ray-{number}", f"--reconnect-for={_SILENCE}", *flags]
+        # A node that has no such folder gets the rows from the coordinator.
+        there = [root for root in roots if "://" in root or os.path.isdir(root)]
+        self.flags = [f"--name=ray-{number}", f"--reconnect-for={_SILENCE}", *flags, *(f"--data-root={root}" for root in there)]
         threading.Thread(target=self._work, daemon=True).start()
 
     def ready(self) -> bool:
