@@ -17,7 +17,7 @@ import type { Order } from '../../model/state.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { assertReportFolder, drawReport, type Report } from '../../report/draw.ts';
 import { exemplarView } from '../../report/exemplars.ts';
-import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
+import { type FittedModel, hasFittedModel, readFittedModel } from '../../report/fitted-model.ts';
 import { type ContingencyTable, sampledLabels, tabulate } from '../../report/labels.ts';
 import type { ReportContents } from '../../report/page.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
@@ -62,7 +62,7 @@ const SHOWN = 4_000;
 export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
-  const done = isFinished(path);
+  const done = hasFittedModel(path, run.result);
   const history = historyOf(path, notes);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');
