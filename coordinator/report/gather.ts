@@ -4,6 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { gatheredOfOneRun } from '../../data/saved/finished-run.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
 import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, readSavedTree } from '../../data/saved/saved-clusters.ts';
@@ -59,7 +60,10 @@ export interface ReportInputs {
 const SHOWN = 4_000;
 
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
-export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
+export const gatherContents = (path: string, inputs: ReportInputs): Promise<ReportContents> =>
+  gatheredOfOneRun(path, (at) => contentsOf(at, inputs));
+
+async function contentsOf(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
   const done = hasFittedModel(path, run.result);

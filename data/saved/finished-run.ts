@@ -55,10 +55,9 @@ const MOST_CHANGES = 10;
 /** What `read` reads of the run at this path, once it was the same run, with the same run.json, from start to end. */
 export function ofOneRun<T>(run: string, read: (at: string) => T): T {
   for (let changes = 0; ; changes++) {
-    const at = placeOf(run);
-    const before = stampOf(at);
+    const { at, hasChanged } = watched(run);
     // It is the one that is there by now whose files are missing, or not as its run.json says.
-    const isOther = () => changes < MOST_CHANGES && (stampOf(at) !== before || placeOf(run) !== at);
+    const isOther = () => changes < MOST_CHANGES && hasChanged();
     try {
       const found = read(at);
       if (!isOther()) return found;
@@ -66,6 +65,27 @@ export function ofOneRun<T>(run: string, read: (at: string) => T): T {
       if (!isOther()) throw error;
     }
   }
+}
+
+/** The same for what is read in steps. */
+export async function gatheredOfOneRun<T>(run: string, read: (at: string) => Promise<T>): Promise<T> {
+  for (let changes = 0; ; changes++) {
+    const { at, hasChanged } = watched(run);
+    const isOther = () => changes < MOST_CHANGES && hasChanged();
+    try {
+      const found = await read(at);
+      if (!isOther()) return found;
+    } catch (error) {
+      if (!isOther()) throw error;
+    }
+  }
+}
+
+/** Where the run lies, and whether there has been another since then, or another run.json. */
+function watched(run: string) {
+  const at = placeOf(run);
+  const before = stampOf(at);
+  return { at, hasChanged: () => stampOf(at) !== before || placeOf(run) !== at };
 }
 
 /** Changes when run.json is replaced, by the same run or another. */
