@@ -85,7 +85,8 @@ export async function gatheredOfOneRun<T>(run: string, read: (at: string) => Pro
 function watched(run: string) {
   const at = placeOf(run);
   const before = stampOf(at);
-  return { at, hasChanged: () => stampOf(at) !== before || placeOf(run) !== at };
+  // In this order: where there is none at the moment, `placeOf` waits for it.
+  return { at, hasChanged: () => placeOf(run) !== at || stampOf(at) !== before };
 }
 
 /** Changes when run.json is replaced, by the same run or another. */
@@ -117,7 +118,7 @@ export function displacedRuns(path: string): string[] {
 }
 
 /** How often, and how long each time, is waited for a process that is between its two renames, ms. */
-const [WAITS, WAIT_MS] = [200, 5];
+const [WAITS, WAIT_MS] = [100, 5];
 
 /**
  * Where the run of this path lies: there, unless a process was killed as it replaced it by its update, between two renames. Then the

@@ -108,6 +108,38 @@ describe('a run that was killed before it had its result', () => {
   });
 });
 
+describe('a finished run', () => {
+  test('of an earlier version, without hashes, is opened', async () => {
+    const run = copied('new', 'earlier');
+    changeRunFile(run, (file) => {
+      delete file.files;
+    });
+    assert.equal(await labelsBy(run), ofNew);
+    assert.equal((await cut({ run, clusters: 2 })).clusters.length, 2);
+  });
+
+  test('whose ids are not those of its clusters is damaged', async () => {
+    const changes: [RegExp, (ids: number[]) => number[]][] = [
+      [/damaged \(it has \d+ ids of \d+ clusters/, (ids) => ids.slice(1)],
+      [/damaged \(it has \d+ ids of \d+ clusters/, (ids) => [...ids, 99]],
+      [/damaged \(two of its clusters have the same id/, ([, ...ids]) => [ids[0], ...ids]],
+    ];
+    for (const [message, change] of changes) {
+      const run = copied('new', 'damaged');
+      changeRunFile(run, (file) => {
+        file.ids = change(file.ids);
+      });
+      for (const attempt of [
+        () => predict({ run, data: easy.data }),
+        () => cut({ run, clusters: 2 }),
+        () => openRun(run),
+        async () => update({ run, data: late, out: path('never') }),
+      ])
+        await assert.rejects(attempt(), { name: 'UserError', message });
+    }
+  });
+});
+
 describe('an update in place that is killed', () => {
   const run = path('place');
   const args = [
@@ -136,6 +168,7 @@ describe('an update in place that is killed', () => {
   ];
   for (const [at, what] of MOMENTS)
     test(`at ${at} leaves the ${what} run, and the same command makes it whole`, async () => {
+      rmSync(`${run}.update`, { recursive: true, force: true });
       copied('old', 'place');
       const killed = await dpmesh(inPlace(), killing(at));
       assert.equal(killed.code, null, killed.stderr);
