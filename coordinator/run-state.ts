@@ -57,6 +57,8 @@ export interface UpdateRequest {
   refit?: boolean;
   /** The rows before are labelled too. */
   relabel?: boolean;
+  /** It is made to take the place of that run. */
+  inPlace?: boolean;
 }
 
 /** What an update begins with. */

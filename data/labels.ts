@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readFully } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from './arrays/dtype.ts';
@@ -9,8 +9,9 @@ import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tup
 import { formatOf, tableFileAt } from './open.ts';
 import type { CopyOptions } from './remote/local-copy.ts';
 import { atPlace } from './remote/place.ts';
+import { isFinished, notFinished, ofOneRun, placeOf, savedRun } from './saved/finished-run.ts';
 import { LABELS } from './saved/row-parts.ts';
-import { recordedHashes, runFiles } from './saved/run-files.ts';
+import { runFiles } from './saved/run-files.ts';
 import { isHeader } from './tables/csv-table.ts';
 import type { TableFile } from './tables/formats.ts';
 import { withReader } from './tables/open-table.ts';
@@ -58,11 +59,14 @@ export async function readLabels(
 }
 
 async function labelsAt(
-  path: string,
+  given: string,
   column: string | undefined,
   { images, dropped }: LabelledRows,
   dialect: TextDialect,
 ): Promise<Labels> {
+  const folder = dirname(given);
+  const at = basename(given) === LABELS ? placeOf(folder) : folder;
+  const path = at === folder ? given : join(at, LABELS);
   const table = images ? null : await tableFileAt(path);
   if (table) return tableLabels(table, column, new Set(dropped), dialect);
   const format = formatOf(path);
@@ -85,16 +89,26 @@ async function labelsAt(
     for (const label of folderLabels(path, images ?? readImageFolder(path).names)) encoder.add(label, String);
     return encoder.finish();
   }
-  assertOfRun(path);
+  if (basename(path) === LABELS) return arrayLabels(openOfRun(path));
   return arrayLabels(
     format === 'npy' ? openNpy(path) : format === 'idx' ? openIdx(path) : await openIdxGz(path),
   );
 }
 
-/** UserError if the file is the `labels.npy` of a run, and not as the run wrote it. */
-function assertOfRun(path: string): void {
-  if (basename(path) === LABELS) runFiles(dirname(path), recordedHashes(dirname(path))).assertIntact(LABELS);
-}
+/** Opens a file of this name. UserError if it is of a run, and that is not finished, or has written another one. */
+const openOfRun = (path: string): ArrayFile =>
+  ofOneRun(dirname(path), (run) => {
+    const about = savedRun(run);
+    if (about && !isFinished(about)) throw notFinished(run);
+    const file = openNpy(path);
+    try {
+      if (about) runFiles(run, about.files).assertIntact(LABELS);
+      return file;
+    } catch (error) {
+      closeArray(file);
+      throw error;
+    }
+  });
 
 /** The name or number of the column of the table `data` that a `spec` of `readLabels` refers to; null for another file. */
 export async function labelColumnIn(

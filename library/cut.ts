@@ -5,9 +5,10 @@ import { createAtomicFile } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { type RunFile, readFinishedRun } from '../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
+import type { FinishedRun } from '../data/saved/finished-run.ts';
 import {
   csvTable,
   LABEL_FORMATS,
@@ -16,7 +17,7 @@ import {
   parquetTable,
 } from '../data/saved/label-table.ts';
 import { LABELS } from '../data/saved/row-parts.ts';
-import { numberOfLabel, openRows, type RunFiles, runFiles } from '../data/saved/run-files.ts';
+import { numberOfLabel, openRows, type RunFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, readSavedClusters, type SavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
 import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
@@ -90,7 +91,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     const { files, rows, groups, next } = own;
     const properties = { rows, clusters: groups, next };
     if (path === undefined || format !== '.npy') {
-      const assertSame = sameFile(join(folder, 'labels.npy'), 'the cut was made');
+      const assertSame = sameFile(join(files.run, 'labels.npy'), 'the cut was made');
       if (path !== undefined) await writeCutTable(path, files, force, joinedLabels(own));
       return withArrays(properties, {
         labels() {
@@ -128,9 +129,11 @@ export type RunCut = ReturnType<typeof cutOfRun>;
 export function cutOfRun(run: string, clusters: number) {
   if (!(Number.isInteger(clusters) && clusters >= 1))
     throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
-  const { result, data, config, files: hashes, ids } = readRunFile(run, dpmeshVersion());
-  if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
-  const files = runFiles(run, hashes);
+  return readFinishedRun(run, dpmeshVersion(), (opened) => cutOf(opened, clusters));
+}
+
+function cutOf({ at: run, about, files }: FinishedRun<RunFile>, clusters: number) {
+  const { result, data, config, ids } = about;
   const tree = readSavedTree(files);
   if (!tree)
     throw new UserError(
@@ -187,9 +190,10 @@ export function nextSplitText({ cluster, sizes, height }: NextSplit): string {
 
 /** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
 function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
-  files.assertIntact('labels.npy');
   const labels = openRows(files.run, LABELS, '<i4', rows);
   try {
+    // Once it is open, as another may take its place.
+    files.assertIntact('labels.npy');
     for (const { from, to } of ranges(rows, CHUNK_ELEMENTS)) {
       const own = Int32Array.from(labels.read(from, to - from), (label) => place[numberOf(label)] ?? -1);
       if (own.includes(-1)) throw files.damaged('labels.npy', 'it has clusters that the tree has not');

@@ -2,9 +2,8 @@ import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../coordinator/description/naming.ts';
-import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { readFinishedRun } from '../coordinator/storage/run-file.ts';
 import { assertNoLink } from '../coordinator/storage/run-path.ts';
-import { runFiles } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
   type ClusterDescription,
@@ -99,13 +98,12 @@ export async function namedByModel(
   endpoint: Endpoint,
   { status, signal }: Pick<NameOptions, 'status' | 'signal'>,
 ): Promise<NamedClusters> {
-  const { result, files: hashes } = readRunFile(run, dpmeshVersion());
-  if (!result) throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
-  const files = runFiles(run, hashes);
-  const saved = readSavedClusters(files);
+  const { saved, tree } = readFinishedRun(run, dpmeshVersion(), ({ files }) => ({
+    saved: readSavedClusters(files),
+    tree: readSavedTree(files),
+  }));
   if (!saved)
     throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
-  const tree = readSavedTree(files);
   const log = join(run, NAMING_LOG);
   assertNoLink(log);
   const nodes = nodesOf(saved, tree);

@@ -2,6 +2,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
 import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
+import { notFinished, placeOf } from '../data/saved/finished-run.ts';
 import { readSavedMixture } from '../data/saved/row-files.ts';
 import { hasLabels, runFiles } from '../data/saved/run-files.ts';
 import { eventIn, type TimedEvent } from '../view/events.ts';
@@ -84,15 +85,15 @@ export interface SavedRun {
 export async function openRun(directory: string): Promise<SavedRun> {
   if (typeof directory !== 'string') throw new UserError('openRun needs the path of a run directory');
   const version = dpmeshVersion();
-  const opened = readRunFile(directory, version);
-  const { dpmesh, config, data, result, files } = opened;
   const paths = fixedPaths();
-  const run = paths.fix(directory);
+  const run = placeOf(paths.fix(directory));
+  const opened = readRunFile(run === paths.fix(directory) ? directory : run, version);
+  const { dpmesh, config, data, result, files } = opened;
   const assertSame = () => {
     if (!isSameRun(opened, readRunFile(run, version)))
       throw new UserError(`${directory} has another run than when it was opened: open it again`);
   };
-  const finished = result !== null && hasLabels(directory);
+  const finished = result !== null && hasLabels(run);
   return {
     directory,
     version: dpmesh,
@@ -100,7 +101,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
     rows: data.rows,
     columns: data.dim,
     result: finished
-      ? resultOf(result, directory, { files, soft: config.soft, report: reportOf(directory) })
+      ? resultOf(result, run, { files, soft: config.soft, report: reportOf(run), shown: directory })
       : null,
     *events() {
       assertSame();
@@ -117,8 +118,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       }
     },
     mixture() {
-      if (!finished)
-        throw new UserError(`${directory} is not finished; continue it with: dpmesh resume ${directory}`);
+      if (!finished) throw notFinished(directory);
       assertSame();
       const { k, dim, weights, means, covariances, counts } = readSavedMixture(runFiles(run, files));
       return { k, dim, weights, means, covariances, counts };

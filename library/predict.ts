@@ -6,11 +6,11 @@ import { namesOfRows } from '../coordinator/storage/descriptions.ts';
 import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
+import { ofOneRun } from '../data/saved/finished-run.ts';
 import { nameOfRows } from '../data/saved/label-table.ts';
 import { imageLines } from '../data/saved/row-files.ts';
-import { recordedHashes, runFiles } from '../data/saved/run-files.ts';
 import { CLUSTERS, readClusterNames } from '../data/saved/saved-clusters.ts';
-import { readTrainedModel } from '../data/saved/trained-model.ts';
+import { readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import { renumberLabels } from '../model/order.ts';
 import type { Labelled, Predictor } from '../worker/predict.ts';
 import { openPredictor, type PredictInput } from '../worker/predict.ts';
@@ -140,15 +140,35 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
       status: status && ((text: string) => status(asGiven(text))),
       signal,
     };
-    const joined = clusters === undefined ? null : cutOfRun(folder, clusters);
-    return label(input, joined, { ...files, keepsMap: map });
+    const { details } = input;
+    // All of the same run, also if another takes its place meanwhile.
+    const opened = ofOneRun(folder, (at) => {
+      const trained = readTrainedModel(at, { details, map: input.map });
+      return {
+        trained,
+        joined: clusters === undefined ? null : cutOfRun(at, clusters),
+        names:
+          details && trained.measured && existsSync(join(at, CLUSTERS))
+            ? readClusterNames(trained.files)
+            : [],
+      };
+    });
+    return label(input, opened, { ...files, keepsMap: map });
   });
+}
+
+/** What is read of the run. */
+interface OpenedRun {
+  trained: TrainedModel;
+  joined: RunCut | null;
+  /** What its clusters are called, where that is written. */
+  names: ReturnType<typeof readClusterNames>;
 }
 
 /** Labels the rows and writes the files, whose paths are absolute. */
 async function label(
   input: PredictInput,
-  joined: RunCut | null,
+  { trained, joined, names }: OpenedRun,
   {
     out,
     softOut,
@@ -158,7 +178,7 @@ async function label(
   }: { out?: string; softOut?: string; imagesOut?: string; keepsMap: boolean; force: boolean },
 ): Promise<Prediction> {
   const { soft, details = false, status, signal } = input;
-  const predictor = await openPredictor(joined ? { ...input, units: joined.k } : input);
+  const predictor = await openPredictor({ ...input, trained, ...(joined && { units: joined.k }) });
   const { rows, images } = predictor;
   const k = joined ? joined.groups.length : predictor.k;
   const sinks: { finish(): void; abort(): void }[] = [];
@@ -169,7 +189,7 @@ async function label(
   try {
     const labels = opened(createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force));
     const table = details
-      ? opened(await predictionTable(out!, predictor, input, joined !== null, force))
+      ? opened(await predictionTable(out!, predictor, input, joined ? null : names, force))
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
@@ -221,20 +241,17 @@ function imagesSink(path: string, names: readonly string[] | null, replace: bool
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { run, data, log }: PredictInput,
-  /** Labels of clusters that are joined, from whose centres no distances are known. */
-  isJoined: boolean,
+  { data, log }: PredictInput,
+  /** Of the clusters; null: they are joined, and no distances from their centres are known. */
+  called: OpenedRun['names'] | null,
   force: boolean,
 ) {
   const { images, outliers, gaussian, hasMap } = predictor;
-  const [quantiles, numbers] = isJoined ? [null, null] : [predictor.quantiles, predictor.ids];
+  const [quantiles, numbers] = called ? [predictor.quantiles, predictor.ids] : [null, null];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns(
-    { quantiles, outliers, gaussian, ids: numbers, hasMap },
-    quantiles && existsSync(join(run, CLUSTERS)) ? readClusterNames(runFiles(run, recordedHashes(run))) : [],
-  );
+  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, hasMap }, called ?? []);
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

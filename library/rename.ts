@@ -6,10 +6,10 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../coordinator/storage/descriptions.ts';
 import { type RunDirectory, reopenRunDirectory } from '../coordinator/storage/run-directory.ts';
-import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { readFinishedRun } from '../coordinator/storage/run-file.ts';
 import { readSavedQuantiles } from '../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../data/saved/row-parts.ts';
-import { type FileHashes, readRunJson, runFiles } from '../data/saved/run-files.ts';
+import { type FileHashes, readRunJson } from '../data/saved/run-files.ts';
 import {
   CLUSTERS,
   clusterNames,
@@ -92,12 +92,11 @@ export async function rewriteNames<T>(
   run: string,
   change: (saved: SavedClusters, out: RunDirectory) => T | Promise<T>,
 ): Promise<T> {
-  if (!readRunFile(run, dpmeshVersion()).result)
-    throw new UserError(`${run} is not finished; continue it with: dpmesh resume ${run}`);
+  readFinishedRun(run, dpmeshVersion());
   const out = await reopenRunDirectory(run);
   try {
-    const { config, data, ids, files: hashes = {} } = readRunFile(run, dpmeshVersion());
-    const files = runFiles(run, hashes);
+    const { about: before, files } = readFinishedRun(run, dpmeshVersion());
+    const { config, data, ids, files: hashes = {} } = before;
     const saved = readSavedClusters(files);
     if (!saved)
       throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);

@@ -3,7 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
-import { readRunFile } from '../coordinator/storage/run-file.ts';
+import { readFinishedRun } from '../coordinator/storage/run-file.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
@@ -51,11 +51,12 @@ export function update(options: UpdateOptions): Run {
       throw new UserError(
         '--in-place and --out exclude each other: the one replaces the run, the other leaves it',
       );
-    const { replaceable, restored } = await import('../coordinator/storage/in-place.ts');
-    restored(path);
-    const run = readRunFile(path, dpmeshVersion());
+    const { replaceable } = await import('../coordinator/storage/in-place.ts');
     const { readStream, trainedEncoder } = await import('../coordinator/storage/stream-files.ts');
-    const { state, stream } = readStream(path);
+    const { run, state, stream } = readFinishedRun(path, dpmeshVersion(), ({ at, about }) => ({
+      run: about,
+      ...readStream(at),
+    }));
     if (refit && state.graph)
       throw new UserError(
         `--refit-transform: ${path} has the graph likelihood, whose clusters have to be found anew by all rows; train anew with dpmesh train`,
@@ -72,7 +73,12 @@ export function update(options: UpdateOptions): Run {
       const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs, ...texts });
       const request = {
         config,
-        update: { run: at, halfLife, ...(refit && { refit }), ...(relabel && { relabel }) },
+        update: {
+          ...{ run: at, halfLife },
+          ...(refit && { refit }),
+          ...(relabel && { relabel }),
+          ...(inPlace && { inPlace }),
+        },
         withNames,
         inMemory,
       };

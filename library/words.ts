@@ -7,10 +7,10 @@ import { textsOfNode } from '../coordinator/description/describe.ts';
 import { type DescribedTexts, termsOfParts } from '../coordinator/description/describe-texts.ts';
 import { KEPT_TEXTS, keepTexts } from '../coordinator/storage/kept-texts.ts';
 import type { RunDirectory } from '../coordinator/storage/run-directory.ts';
-import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
+import { type RunFile, readFinishedRun } from '../coordinator/storage/run-file.ts';
 import { readStream, SAMPLE } from '../coordinator/storage/stream-files.ts';
 import { KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
-import { type FileHashes, readRows, readRunJson, runFiles } from '../data/saved/run-files.ts';
+import { type FileHashes, readRows, readRunJson } from '../data/saved/run-files.ts';
 import type { SavedClusters } from '../data/saved/saved-clusters.ts';
 import { readSavedTree, type SavedTree } from '../data/saved/saved-tree.ts';
 import type { TextDialect } from '../data/tables/table-options.ts';
@@ -70,7 +70,7 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
   const paths = fixedPaths();
   const [run, texts, data] = [paths.fix(options.run), paths.fix(options.texts), paths.fix(options.data)];
   return paths.naming(async () => {
-    const about = readRunFile(run, dpmeshVersion());
+    const { about, files } = readFinishedRun(run, dpmeshVersion());
     if (about.update)
       throw new UserError(
         `${run} is an update, and words need the texts of all rows so far: give them to the first run, and update that`,
@@ -79,7 +79,7 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
       throw new UserError(
         `${run} has its labels in parts (--labels-out shards), for which there are no words`,
       );
-    const tree = readSavedTree(runFiles(run, about.files));
+    const tree = readSavedTree(files);
     const named = await rewriteNames(run, async (saved, out) => {
       const described = await wordsOf(out, about, saved, tree, {
         ...{ file: texts ?? data ?? about.config.data, text, dialect: texts ? undefined : about.config },

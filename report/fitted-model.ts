@@ -44,6 +44,8 @@ function labelCounts(files: RunFiles, k: number): Float64Array | null {
   return described && Float64Array.from({ length: k }, (_, c) => described.clusters[c]?.size ?? 0);
 }
 
-export const isFinished = (run: string) =>
+/** Does the run have a model that is drawn? `result`: of its run.json. */
+export const hasFittedModel = (run: string, result: object | null) =>
+  result !== null &&
   hasLabels(run) &&
   ['model/transform.json', 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));

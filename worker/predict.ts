@@ -2,7 +2,6 @@ import { backendOfIdentity } from '../base/identity.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
-import { readSavedCentres, readSavedMap } from '../data/saved/row-files.ts';
 import { openForModel } from '../data/saved/rows-for-model.ts';
 import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../data/saved/trained-model.ts';
 import type { Source } from '../data/source.ts';
@@ -19,6 +18,8 @@ import { encodeRows } from './tasks/encoder.ts';
 export interface PredictInput {
   /** The directory of a finished run. */
   run: string;
+  /** Its model, if that has been read, with what `details` and `map` need. */
+  trained?: TrainedModel;
   /** Rows that are in a file, or the source of others. */
   data: string | Source;
   /** Responsibilities too. */
@@ -44,8 +45,8 @@ export type Labeller = Awaited<ReturnType<typeof loadLabeller>>;
 export type RowLabels = Awaited<ReturnType<Labeller['label']>>;
 
 /**
- * Loads a trained model on the backend of its run, or on wasm where this machine has not got that one. `details`: also what measures distances. `map`: also
- * what places rows on it.
+ * Loads a trained model on the backend of its run, or on wasm where this machine has not got that one. `details`: also what measures distances, `map`: also
+ * what places rows on it, if they were read.
  * `units`: so many of the first clusters may have rows; all by default. The caller has to close it.
  */
 export async function loadLabeller(
@@ -68,10 +69,9 @@ export async function loadLabeller(
   const k = classifier.at(-1)!.values.length;
   const upload = (parts: typeof classifier) =>
     parts.map(({ values, shape }) => backend.upload(values, shape));
-  const measured = details ? readSavedCentres(trained.files, k, transform.dim) : null;
+  const measured = details ? trained.measured : null;
   const layers = upload(classifier);
-  const mapNet = hasMap ? readSavedMap(trained.files, transform.dim) : null;
-  const map = mapNet && loadMap(backend, mapNet);
+  const map = hasMap && trained.mapNet ? loadMap(backend, trained.mapNet) : null;
   const encoding = encoder && upload(encoder.layers);
   return {
     /** The number of outputs of the model. */
@@ -128,7 +128,7 @@ export async function openPredictor(input: PredictInput) {
     status,
     signal,
   } = input;
-  const trained = readTrainedModel(run);
+  const trained = input.trained ?? readTrainedModel(run, { details, map });
   const { transform, names, table, moments } = trained;
   const name = typeof data === 'string' ? data : 'data';
   const warn = (message: string) => log(`dpmesh: warning: ${message}`);

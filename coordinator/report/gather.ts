@@ -5,6 +5,7 @@ import { imageShape } from '../../data/images/folder.ts';
 import { areInData } from '../../data/label-spec.ts';
 import { type Labels, readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { gatheredOfOneRun } from '../../data/saved/finished-run.ts';
 import { readImageList } from '../../data/saved/row-files.ts';
 import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters } from '../../data/saved/saved-clusters.ts';
@@ -19,7 +20,7 @@ import { weightSmoothing } from '../../model/schedule.ts';
 import { crosstab } from '../../report/crosstab.ts';
 import { assertReportFolder, drawReport, type Report } from '../../report/draw.ts';
 import { exemplarView } from '../../report/exemplars.ts';
-import { type FittedModel, isFinished, readFittedModel } from '../../report/fitted-model.ts';
+import { type FittedModel, hasFittedModel, readFittedModel } from '../../report/fitted-model.ts';
 import { type ContingencyTable, sampledLabels, tabulate } from '../../report/labels.ts';
 import type { ReportContents } from '../../report/page.ts';
 import type { MergeTree, Outcome, RunInfo } from '../../view/api.ts';
@@ -62,10 +63,13 @@ export interface ReportInputs {
 const SHOWN = 4_000;
 
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
-export async function gatherContents(path: string, inputs: ReportInputs): Promise<ReportContents> {
+export const gatherContents = (path: string, inputs: ReportInputs): Promise<ReportContents> =>
+  gatheredOfOneRun(path, (at) => contentsOf(at, inputs));
+
+async function contentsOf(path: string, inputs: ReportInputs): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
-  const done = isFinished(path);
+  const done = hasFittedModel(path, run.result);
   const history = historyOf(path, notes);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');

@@ -1,17 +1,17 @@
-import { existsSync, readdirSync, realpathSync, renameSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { draftOf, isAbandoned } from '../../base/drafts.ts';
-import { attempted, remove, syncFolder } from '../../base/files.ts';
+import { attempted, realPath, remove, syncFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { besideOf, displacedRuns } from '../../data/saved/finished-run.ts';
 import { readRunJson } from '../../data/saved/run-files.ts';
-import { displacedRun, holdDirectory } from './run-lock.ts';
+import { displacedRun, holdDirectory, leadsTo } from './run-lock.ts';
+import { isUnfinished } from './run-path.ts';
 
 /**
  * An update in place: it is made in `<run>.update`, beside the run, and takes its place once it is complete. Until then the run is as it was,
- * and nobody else can update it in place.
+ * and nobody else can update it in place. Where a process is killed between the two renames, whoever opens the run finds it (`placeOf`).
  */
-
-const besideOf = (run: string) => `${run}.update`;
 
 export type Replaceable = Awaited<ReturnType<typeof replaceable>>;
 
@@ -19,63 +19,75 @@ export type Replaceable = Awaited<ReturnType<typeof replaceable>>;
 export async function replaceable(run: string) {
   const path = attempted(run, 'opened', () => realpathSync(run));
   const beside = besideOf(path);
-  if (existsSync(beside) && !isAttempt(beside))
+  if (existsSync(beside) && !isAttempt(beside, path))
     throw new UserError(`${beside} is where an update in place is made, and has other files: move it away`);
   const held = await holdDirectory(path);
-  for (const left of leftOf(path)) remove(left);
+  try {
+    await discard();
+    for (const left of [...displacedRuns(path), ...displacedRuns(beside)])
+      if (isAbandoned(basename(left))) removeRun(left);
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+
+  /** Removes what was made, unless another process works on it. At any moment it is either an attempt or under the name of a draft. */
+  async function discard(): Promise<void> {
+    if (!existsSync(beside)) return;
+    const own = await holdDirectory(beside).catch(() => null);
+    try {
+      if (!own || !isAttempt(beside, path)) return;
+      const aside = draftOf(beside);
+      attempted(beside, 'removed', () => renameSync(beside, aside));
+      removeRun(aside);
+    } finally {
+      own?.release();
+    }
+  }
+
   return {
     /** Where its update is made. */
     beside,
-    /** By two renames: between them there is no run at its path. `restored` ends what a process did that was killed there. */
+    /** By two renames: between them there is no run at its path. */
     replace(): void {
       if (!held.isThere()) throw displacedRun(path);
+      const { dev, ino } = attempted(beside, 'read', () => statSync(beside, { bigint: true }));
       const aside = draftOf(path);
       attempted(path, 'replaced', () => renameSync(path, aside));
       attempted(path, 'replaced', () => {
         try {
           renameSync(beside, path);
         } catch (error) {
+          // One that found no run at the path has moved it there already.
+          if (leadsTo(path, { device: String(dev), inode: String(ino) })) return;
           renameSync(aside, path);
           throw error;
         }
       });
       syncFolder(dirname(path));
-      remove(aside);
+      removeRun(aside);
     },
-    /** Removes what was made, unless another process works on it. */
-    async discard(): Promise<void> {
-      if (!existsSync(beside)) return;
-      const own = await holdDirectory(beside).catch(() => null);
-      if (own && isAttempt(beside)) remove(beside);
-      own?.release();
-    },
+    discard,
     release: held.release,
   };
 }
 
-/** Is there an update that is not finished? */
-function isAttempt(path: string): boolean {
+/** Removes a run; what is left of it where that is not finished is not taken for one. */
+function removeRun(path: string): void {
+  const file = join(path, 'run.json');
+  if (existsSync(file)) attempted(file, 'removed', () => unlinkSync(file));
+  remove(path);
+}
+
+/** Is there what an update in place of the run at `path` has made before it was killed? */
+function isAttempt(beside: string, path: string): boolean {
   try {
-    const { update, result } = readRunJson(path) as { update?: unknown; result?: unknown };
-    return update !== undefined && !result;
+    // Before it has a run.json.
+    if (readdirSync(beside).every((name) => name === 'lock' || isUnfinished(name))) return true;
+    const { update, result } = readRunJson(beside) as { update?: Record<string, unknown>; result?: unknown };
+    if (typeof update?.run !== 'string') return false;
+    return update.inPlace === true ? realPath(update.run) === path : !result;
   } catch {
     return false;
   }
-}
-
-/** Puts a run back in its place if a process was killed as it replaced it, by its update. */
-export function restored(path: string): void {
-  const run = resolve(path);
-  if (existsSync(run) || !leftOf(run).length || !existsSync(besideOf(run))) return;
-  attempted(run, 'replaced', () => renameSync(besideOf(run), run));
-}
-
-/** The replaced runs of processes that have ended. */
-function leftOf(run: string): string[] {
-  const [folder, name] = [dirname(run), basename(run)];
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((other) => other.startsWith(name) && isAbandoned(other.slice(name.length)))
-    .filter((other) => other.slice(name.length).split('.').length === draftOf('').split('.').length)
-    .map((other) => join(folder, other));
 }

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fingerprint } from '../../data/blocks.ts';
 import { type OutlierBounds, savedBounds } from '../../data/outlier-bounds.ts';
 import { absolute } from '../../data/remote/address.ts';
-import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
+import { type FinishedRun, openFinished, placeOf, problemOfLists } from '../../data/saved/finished-run.ts';
+import { type FileHashes, readRunJson, runFiles } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
@@ -83,6 +84,8 @@ const schema = z.object({
       halfLife: z.nullable(z.number().check(z.positive())),
       refit: z.optional(z.boolean()),
       relabel: z.optional(z.boolean()),
+      /** It is made to take the place of that run. */
+      inPlace: z.optional(z.boolean()),
     }),
   ),
   /** The other files are still those of an earlier run, which this one replaces. */
@@ -214,14 +217,14 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
  * run, unless they `mayBeEarlier`.
  */
 export function readRunFile(run: string, version: string, { mayBeEarlier = false } = {}): RunFile {
-  const path = join(run, 'run.json');
+  const path = join(placeOf(run), 'run.json');
   if (!existsSync(path))
     throw new UserError(
       `${run} is not a run directory (${path} does not exist); pass the --out directory of a run`,
     );
   let content: unknown;
   try {
-    content = readRunJson(run);
+    content = readRunJson(dirname(path));
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -239,6 +242,8 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
   if (!parsed.success)
     throw invalid(oneLine(parsed.error.issues[0].path.join('.').slice(0, MOST_SHOWN)) || 'not an object');
   const { data, replaces } = parsed.data;
+  const wrong = problemOfLists(parsed.data);
+  if (wrong) throw runFiles(run).damaged('run.json', wrong);
   if (replaces && !mayBeEarlier)
     throw new UserError(
       `${run} is of a run that was stopped as it took the place of an earlier one; continue it with: dpmesh resume ${run}`,
@@ -252,6 +257,24 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);
   return { ...parsed.data, config };
+}
+
+/**
+ * What `read` reads of a finished run, all of it of the same one; by default what it is, and where. UserError as by `readRunFile`, and if it is
+ * not finished.
+ */
+export function readFinishedRun(run: string, version: string): FinishedRun<RunFile>;
+export function readFinishedRun<T>(
+  run: string,
+  version: string,
+  read: (opened: FinishedRun<RunFile>) => T,
+): T;
+export function readFinishedRun(
+  run: string,
+  version: string,
+  read: (opened: FinishedRun<RunFile>) => unknown = (opened) => opened,
+): unknown {
+  return openFinished(run, (at) => readRunFile(at, version), read);
 }
 
 /** Characters of what is wrong in a message. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLoopback } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
+import { placeOf } from '../../data/saved/finished-run.ts';
 import { hasLabels } from '../../data/saved/run-files.ts';
 import { type Http, type HttpOptions, openPort } from '../monitor/port.ts';
 import { createRecorder } from '../monitor/recorder.ts';
@@ -18,7 +19,8 @@ export function viewedRuns(paths: readonly string[], warn: (message: string) => 
   const version = dpmeshVersion();
   const runs = paths.flatMap((path): ViewedRun[] => {
     try {
-      return [{ path, run: readRunFile(path, version) }];
+      const at = placeOf(path);
+      return [{ path: at, run: readRunFile(at, version) }];
     } catch (error) {
       if (!(error instanceof UserError) || paths.length === 1) throw error;
       warn(`${error.message}: it is left out`);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type * as z from 'zod/mini';
@@ -64,6 +65,8 @@ export interface RunFiles {
     fits: (shape: readonly number[]) => boolean,
     expected: string,
   ): { shape: number[]; data: Float64Array };
+  /** SHA-256 of the files that were read by `json`, `bytes` and `array`, as they were read. */
+  hashesRead(): FileHashes;
   /** The error for a file with this problem. */
   damaged(name: string, problem: string): UserError;
 }
@@ -81,22 +84,27 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
     if (!existsSync(path)) throw damaged(name, 'it is missing');
     return path;
   }
-  /** Its path, if the content has the hash of run.json. */
-  function intact(name: string): string {
-    const path = pathOf(name);
-    if (Object.hasOwn(hashes, name) && sha256Of(path, run) !== hashes[name])
+  function assertHash(name: string, hash: string): void {
+    if (Object.hasOwn(hashes, name) && hash !== hashes[name])
       throw damaged(name, 'its SHA-256 is not the one that run.json has');
-    return path;
+  }
+  const read: FileHashes = {};
+  /** What is read and what is hashed are the same bytes: the file may be replaced meanwhile. */
+  function known<Bytes extends Uint8Array>(name: string, bytes: Bytes): Bytes {
+    read[name] = createHash('sha256').update(bytes).digest('hex');
+    assertHash(name, read[name]);
+    return bytes;
   }
   return {
     run,
     damaged,
+    hashesRead: () => ({ ...read }),
     has: (name) => Object.hasOwn(hashes, name) || existsSync(join(run, name)),
     assertIntact(name) {
-      if (Object.hasOwn(hashes, name)) intact(name);
+      if (Object.hasOwn(hashes, name)) assertHash(name, sha256Of(pathOf(name), run));
     },
     json(name) {
-      const text = readWhole(intact(name), MOST_JSON, { within: run }).toString();
+      const text = known(name, readWhole(pathOf(name), MOST_JSON, { within: run })).toString();
       try {
         return JSON.parse(text);
       } catch (error) {
@@ -107,7 +115,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       const path = pathOf(name);
       const size = withFile(path, (file) => file.size, { within: run });
       if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
-      return readWhole(intact(name), length, { within: run });
+      return known(name, readWhole(path, length, { within: run }));
     },
     array(name, fits, expected) {
       const path = pathOf(name);
@@ -116,11 +124,13 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
         const length = file.offset + byteCount(file);
         const { size } = attempted(path, 'read', () => fstatSync(file.fd));
         if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
+        const bytes = Buffer.alloc(size);
+        readFully(file, bytes, 0);
+        const data = decode(new Uint8Array(known(name, bytes).subarray(file.offset)), file.dtype);
+        return { shape: [...file.shape], data: data as Float64Array };
       } finally {
         closeSync(file.fd);
       }
-      const { shape, data } = readNpy(intact(name), { within: run });
-      return { shape, data: data as Float64Array };
     },
   };
 }

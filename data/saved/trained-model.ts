@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
@@ -11,7 +12,9 @@ import { categoriesSchema } from '../tables/select-columns.ts';
 import type { TableOptions } from '../tables/table-options.ts';
 import type { ColumnMap, Transform } from '../transform.ts';
 import { MAX_FLOAT32 } from '../value-range.ts';
-import { checked, type RunFiles, readRunJson, runFiles } from './run-files.ts';
+import { openFinished, problemOfLists } from './finished-run.ts';
+import { readSavedCentres, readSavedMap } from './row-files.ts';
+import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
 interface Part {
   values: Float32Array;
@@ -20,8 +23,8 @@ interface Part {
 
 /** What is needed to apply the model of a finished run to other data. */
 export interface TrainedModel {
-  /** The id of the run; null: an earlier version trained it. */
-  id: string | null;
+  /** What it is, in hexadecimal: models of the same version give the same labels. */
+  version: string;
   transform: Transform;
   /** What makes codes of raw rows, which the transform gets in their place; null: it gets the rows. */
   encoder: { input: ColumnMap; layers: Part[] } | null;
@@ -50,8 +53,20 @@ export interface TrainedModel {
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
   isGaussian: boolean;
+  /** What distances are measured by; null if an earlier version trained it, or without `details`. */
+  measured: ReturnType<typeof readSavedCentres>;
+  /** What places rows on the map; null if an earlier version trained it, or without `map`. */
+  mapNet: ReturnType<typeof readSavedMap>;
   /** The other result files of the run. */
   files: RunFiles;
+}
+
+/** What is read of a model besides what labels rows. */
+export interface ModelParts {
+  /** What says how sure labels are, and how far rows lie from the centres. */
+  details?: boolean;
+  /** What places rows on the map. */
+  map?: boolean;
 }
 
 /** The number of columns of a raw row. */
@@ -105,8 +120,7 @@ const savedTable = z.object({
   aside: z._default(z.array(z.string()), []),
 });
 /** What is needed of run.json. */
-const about = z.object({
-  id: text,
+const aboutSchema = z.object({
   identity: z.nullable(z.string()),
   data: z.prefault(
     z.object({
@@ -137,6 +151,10 @@ const about = z.object({
   likelihood: orNull(z.object({ name: z.string() })),
   files: z.optional(z.record(z.string(), z.string())),
   ids: orNull(z.array(column)),
+  order: orNull(z.array(column)),
+  result: orNull(
+    z.object({ k: column, replicates: orNull(z.object({ clusters: z._default(z.array(z.unknown()), []) })) }),
+  ),
   replaces: z.optional(z.boolean()),
 });
 
@@ -144,13 +162,16 @@ const about = z.object({
  * Reads transform and classifier from `model/` of a run directory. UserError if the run is not finished, or if a file is damaged:
  * of another length than its parts have, or of another SHA-256 than run.json says.
  */
-export function readTrainedModel(run: string): TrainedModel {
-  for (const name of ['run.json', 'model/transform.json'])
-    if (!existsSync(join(run, name))) throw new UserError(missingModel(run));
+export const readTrainedModel = (run: string, parts: ModelParts = {}): TrainedModel =>
+  openFinished(run, aboutRun, ({ about, files }) => modelOf(about, files, parts));
+
+function modelOf(
+  about: z.infer<typeof aboutSchema>,
+  files: RunFiles,
+  { details = false, map = false }: ModelParts,
+): TrainedModel {
   // With the same backend, labels have the same bits as those of the run.
-  const { id, identity, data, config, likelihood, files: hashes, replaces, ids } = aboutRun(run);
-  if (replaces) throw new UserError(missingModel(run));
-  const files = runFiles(run, hashes);
+  const { identity, data, config, likelihood, ids, result } = about;
   const saved = checked(files, 'model/transform.json', savedTransform);
   const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments, atoms } =
     saved;
@@ -180,10 +201,15 @@ export function readTrainedModel(run: string): TrainedModel {
   const { layers, byMixture } = readWeights(files, widths, dim, before !== null, flags);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
   const [kernel, bias, ...classifier] = layers;
+  const k = classifier.at(-1)!.values.length;
+  if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
+  const measured = details ? readSavedCentres(files, k, dim) : null;
+  const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
-    ...{ id, classifier, byMixture },
+    version: versionOf(about, files),
+    ...{ classifier, byMixture, measured, mapNet },
     encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,
@@ -223,10 +249,27 @@ const columnMap = ({ factor, shift }: { factor: number[]; shift: number[] }): Co
   shift: Float32Array.from(shift),
 });
 
-function aboutRun(run: string): z.infer<typeof about> {
+/** Of what was read of it, and what run.json says of its labels and of how rows are read. */
+function versionOf(about: z.infer<typeof aboutSchema>, files: RunFiles): string {
+  const { identity, data, config, likelihood, ids } = about;
+  const content = [Object.entries(files.hashesRead()).sort(), identity, data, config, likelihood, ids];
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, VERSION_DIGITS);
+}
+
+/** They tell models apart, and are short enough for an address. */
+const VERSION_DIGITS = 32;
+
+function aboutRun(run: string): z.infer<typeof aboutSchema> {
   const path = join(run, 'run.json');
+  if (!existsSync(path))
+    throw new UserError(
+      `--run ${run} is not the directory of a finished run (${path} does not exist): give the --out of a run`,
+    );
   try {
-    return about.parse(readRunJson(run));
+    const about = aboutSchema.parse(readRunJson(run));
+    const problem = problemOfLists(about);
+    if (problem) throw new UserError(`${path} is damaged (${problem}): restore it from a copy of the run`);
+    return about;
   } catch (error) {
     const why = error instanceof UserError ? error.message : `${path} is damaged`;
     throw new UserError(`--run ${run} is not the directory of a finished run: ${why}`);
@@ -292,12 +335,6 @@ function readWeights(
     return { values, shape };
   });
   return { layers, byMixture };
-}
-
-function missingModel(run: string): string {
-  if (existsSync(join(run, 'run.json')))
-    return `--run ${run} is not finished: continue it with dpmesh resume ${run}`;
-  return `--run ${run} is not the directory of a finished run (${join(run, 'run.json')} does not exist): give the --out of a run`;
 }
 
 /** Whether columns without names are in another order than those that a model was trained on. */

@@ -5,15 +5,15 @@ import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
 import { openUnchanged } from '../../coordinator/report/rows.ts';
 import { wholeMapOf } from '../../coordinator/storage/found-map.ts';
-import { type RunFile, readRunFile } from '../../coordinator/storage/run-file.ts';
+import { type RunFile, readFinishedRun } from '../../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
 import { npyHeader } from '../../data/npy.ts';
 import { labelColumns } from '../../data/saved/label-columns.ts';
 import { mapColumns } from '../../data/saved/label-table.ts';
 import { type ParquetColumn, type ParquetValues, parquetFile } from '../../data/saved/parquet.ts';
-import { type RowSlice, readSavedCentres, rowSlices } from '../../data/saved/row-files.ts';
+import { type RowSlice, rowSlices } from '../../data/saved/row-files.ts';
 import { MAP, OUTLIERS } from '../../data/saved/row-parts.ts';
-import { type RunFiles, runFiles } from '../../data/saved/run-files.ts';
+import type { RunFiles } from '../../data/saved/run-files.ts';
 import { readSavedClusters, type SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { readSavedTree } from '../../data/saved/saved-tree.ts';
 import { readTrainedModel } from '../../data/saved/trained-model.ts';
@@ -98,11 +98,9 @@ interface MappedRun {
 
 /** UserError if the run is not finished, or has no map in one file. */
 async function openMapped(path: string): Promise<MappedRun> {
-  const run = readRunFile(path, dpmeshVersion());
+  const { at, about: run, files } = readFinishedRun(path, dpmeshVersion());
   const { data, result, ids } = run;
-  if (!result) throw new UserError(`${path} is not finished; continue it with: dpmesh resume ${path}`);
-  const files = runFiles(path, run.files);
-  const found = await wholeMapOf(path, run);
+  const found = await wholeMapOf(at, run);
   if (!found)
     throw new UserError(
       `${path} has no ${MAP}, as an earlier version trained it or --labels-out shards has it in parts; to repeat the run: dpmesh train --config ${join(path, 'run.json')} --labels-out file --out ELSEWHERE`,
@@ -111,7 +109,7 @@ async function openMapped(path: string): Promise<MappedRun> {
   const clusters = readSavedClusters(files);
   const tree = readSavedTree(files) ?? { sizes: Array.from({ length: result.k }, () => 1), joins: [] };
   const layers = tree.joins.length ? layersOf(tree) : [layerOf(result.k)];
-  const slices = () => rowSlices(path, data.rows, { hasOutliers: files.has(OUTLIERS), hasMap: true, ids });
+  const slices = () => rowSlices(at, data.rows, { hasOutliers: files.has(OUTLIERS), hasMap: true, ids });
   return { run, files, about: found.about, layers, nameOf: nameOfNodes(clusters, ids), slices };
 }
 
@@ -193,8 +191,7 @@ async function writeRows(
   force: boolean,
 ): Promise<void> {
   const { ids, config } = run;
-  const { transform, classifier } = readTrainedModel(files.run);
-  const { quantiles } = readSavedCentres(files, classifier.at(-1)!.values.length, transform.dim)!;
+  const { quantiles } = readTrainedModel(files.run, { details: true }).measured!;
   const scores = labelColumns(quantiles, null);
   const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] });
   const described = source && (await withTexts(source, config)).described;

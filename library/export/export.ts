@@ -2,7 +2,6 @@ import { createAtomicFile } from '../../base/files.ts';
 import { dpmeshVersion } from '../../base/version.ts';
 import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
 import { onnxModel } from '../../data/saved/onnx-model.ts';
-import { readSavedCentres } from '../../data/saved/row-files.ts';
 import { columnsOf, readTrainedModel } from '../../data/saved/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 
@@ -40,13 +39,11 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(onnx)];
   return paths.naming(async () => {
-    const trained = readTrainedModel(folder);
+    const trained = readTrainedModel(folder, { details: true });
     assertNotOfRun(run, { '--onnx': onnx });
     assertWritable({ '--onnx': onnx }, force);
-    const { classifier, transform, files } = trained;
-    const k = classifier.at(-1)!.values.length;
-    const measured = readSavedCentres(files, k, transform.dim);
-    const bytes = onnxModel(trained, measured, { run: folder, version: dpmeshVersion() });
+    const k = trained.classifier.at(-1)!.values.length;
+    const bytes = onnxModel(trained, trained.measured, { run: folder, version: dpmeshVersion() });
     const file = createAtomicFile(path, { replace: force });
     file.write(bytes, 0);
     file.finish();

@@ -18,7 +18,7 @@ export async function loadModel(
   run: string,
   { labelled, log }: { labelled(rows: number, columns: Columns): void; log(line: string): void },
 ) {
-  const trained = readTrainedModel(run);
+  const trained = readTrainedModel(run, { details: true, map: true });
   const { ids, isGaussian, logged, names, transform } = trained;
   const labeller = await loadLabeller(trained, { details: true, map: true, log });
   const { k, quantiles, hasMap } = labeller;
@@ -75,8 +75,8 @@ export async function loadModel(
   return {
     run,
     signature,
-    /** That of the run. */
-    version: trained.id ?? '1',
+    /** That of its content: the same labels under the same version. */
+    version: trained.version,
     /** The names of columns; null where they have none. */
     names,
     /** The labels of clusters in the order of the columns of probabilities. */

@@ -54,7 +54,7 @@ describe('a run that is killed as it takes the place of an earlier one, with --f
         continue;
       }
       found.other++;
-      assert.match(again.stderr, /is not finished: continue it with dpmesh resume/, `operation ${at}`);
+      assert.match(again.stderr, /is not finished; continue it with: dpmesh resume/, `operation ${at}`);
       assert.equal((await dpmesh(trainArgs(data.data, run))).code, 2, 'not without --force');
       jsonOf(await dpmesh(['resume', run, '--json', '--no-report']));
       assert.deepEqual(resultHashes(run), other, `operation ${at}`);

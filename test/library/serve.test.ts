@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { readNpy } from '../../data/npy.ts';
+import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { ModelServer, ServeOptions } from '../../index.ts';
 import { writeManifest } from '../../library/follow/manifest.ts';
 import { createBatches } from '../../library/serve/batches.ts';
@@ -240,7 +241,7 @@ describe('what is there', () => {
     assert.deepEqual(await get('v2/health/live'), { live: true });
     assert.deepEqual(await get('v2/health/ready'), { ready: true });
     const about = await get('v2/models/x');
-    const { id } = runFileOf(path('x'));
+    const id = versionOf(path('x'));
     assert.deepEqual([about.name, about.versions, about.platform], ['x', [id], 'dpmesh']);
     assert.deepEqual(about.inputs, [{ name: 'rows', datatype: 'FP32', shape: [-1, D] }]);
     assert.deepEqual(
@@ -404,7 +405,7 @@ describe('under load', () => {
     const expected = new Map<string, number[]>();
     for (const name of ['x', 'graph']) {
       const { data } = readNpy(join(path(name), 'confidences.npy'));
-      expected.set(runFileOf(path(name)).id, Array.from(data.slice(0, 200) as Float32Array));
+      expected.set(versionOf(path(name)), Array.from(data.slice(0, 200) as Float32Array));
     }
     assert.notDeepEqual(...([...expected.values()] as [number[], number[]]));
     const seen = new Set<string>();
@@ -446,7 +447,7 @@ describe('under load', () => {
     writeManifest(follow, none);
     const following = await started({ runs: follow, watch: true });
     const version = async () => json(await send(`${following.url}v2/models/x-follow`, null)).versions[0];
-    assert.equal(await version(), runFileOf(path('x')).id);
+    assert.equal(await version(), versionOf(path('x')));
     cpSync(path('graph'), join(follow, 'update-000001'), { recursive: true });
     writeManifest(follow, { ...none, updates: 1 });
     let newest = '';
@@ -454,7 +455,7 @@ describe('under load', () => {
       void version().then((found) => {
         newest = found;
       });
-      return newest === runFileOf(path('graph')).id;
+      return newest === versionOf(path('graph'));
     });
   });
 
@@ -480,6 +481,9 @@ describe('under load', () => {
     await closing.close();
   });
 });
+
+/** The version under which the model of a run is served. */
+const versionOf = (run: string) => readTrainedModel(run, { details: true, map: true }).version;
 
 /** Puts the files of a run in the place of those of another, run.json last. */
 function replaceRun(from: string, to: string): void {

@@ -151,7 +151,7 @@ async function saved(
     { mean: new Float64Array(of.input), covariance: new Float64Array(of.input) } as never,
     out,
   );
-  out.json('run.json', { identity });
+  out.json('run.json', { identity, result: { k: 1 } });
   return path;
 }
 

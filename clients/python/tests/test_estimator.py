@@ -354,6 +354,12 @@ class Foreign(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "labels.npy is no regular file"):
             DPMesh.load(self.run_)
 
+    def test_what_a_killed_update_in_place_has_left_is_found(self) -> None:
+        # Of a process that is no more.
+        self.run_.rename(f"{self.run_}.{2**22 + 1}-1.0123abcd.tmp")
+        labels = DPMesh.load(self.run_).labels_
+        np.testing.assert_array_equal(labels, np.load(self.run_ / "labels.npy"))
+
     def test_damage_is_found(self) -> None:
         labels = np.load(self.run_ / "labels.npy")
         np.save(self.run_ / "labels.npy", labels[::-1])

@@ -152,6 +152,7 @@ class DPMesh(Parameters, Options):
         A `fit` that was interrupted is finished first, by ``dpmesh finish`` or ``dpmesh resume``.
         """
         run = SavedRun(str(run_directory))
+        run.bring_back()
         if not (run.path / "run.json").exists():
             raise ValueError(f"{run_directory} is not a run directory: it has no run.json")
         try:

@@ -5,7 +5,9 @@ It may come from somebody else: only regular files that lie in it are read, and 
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import glob
 import hashlib
 import html
 import io
@@ -47,6 +49,13 @@ class SavedRun:
         # The report has its name for a title.
         self.path = Path(folder) / "DPMesh"
         weakref.finalize(self, _remove, folder, os.getpid())
+
+    def bring_back(self) -> None:
+        """Has dpmesh bring the run to its path where an update in place was killed as it replaced it, between two renames."""
+        if not self.path.exists() and any(self.path.parent.glob(f"{glob.escape(self.path.name)}.*.tmp")):
+            # Every command that opens a run does that; this one writes nothing.
+            with contextlib.suppress(ValueError):
+                run_command(["resolutions", f"--run={self.path}", "--json"])
 
     def open(self, name: str) -> BinaryIO:
         """A file of the run. Raises ValueError unless it is a regular one in it, and has the hash that run.json has of it."""
