@@ -2,6 +2,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
+import { type OnNotUtf8, readableNames } from '../../base/names.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
 import { hasImages } from '../images/folder.ts';
@@ -85,10 +86,13 @@ export const oneFile = (path: string, format: TableFormat): TableFile => ({
  * have different formats.
  */
 export function tablesInFolder(path: string): TableFile | null {
-  const names = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }))
-    .filter((entry) => /^[^._]/.test(entry.name) && !entry.isDirectory() && isTableName(entry.name))
-    .map(({ name }) => join(path, name));
-  return names.length && !hasImages(path) ? severalFiles(path, names.sort()) : null;
+  const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map(({ name }) => name);
+  const isOne = (name: string) => /^[^._]/.test(name) && isTableName(name);
+  if (!entries.some(isOne) || hasImages(path)) return null;
+  const names = readableNames(path, entries, isOne).map((name) => join(path, name));
+  return severalFiles(path, names.sort());
 }
 
 /** The files that a pattern such as `parts/*.parquet` names, in the order of their names; null if there are none. */
@@ -184,10 +188,13 @@ export function folderOf(pattern: string): string {
   return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
 }
 
-/** The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. */
-export function filesLike(pattern: string): string[] {
+/**
+ * The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. `refuse`: as of
+ * `readableNames`.
+ */
+export function filesLike(pattern: string, refuse?: OnNotUtf8): string[] {
   const found = alternatives(pattern).flatMap((one) =>
-    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean)),
+    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean), refuse),
   );
   return [...new Set(found)].filter((path) => statusOf(path)?.isFile()).sort();
 }
@@ -208,16 +215,17 @@ function alternatives(pattern: string): string[] {
   return chosen;
 }
 
-function below(folder: string, [name, ...rest]: string[]): string[] {
+function below(folder: string, [name, ...rest]: string[], refuse?: OnNotUtf8): string[] {
   if (name === undefined) return [folder];
   if (!statusOf(folder || '.')?.isDirectory()) return [];
-  if (!isPattern(join(folder, name))) return below(join(folder, name), rest);
+  if (!isPattern(join(folder, name))) return below(join(folder, name), rest, refuse);
   const isDeep = name === '**';
-  const names = attempted(folder, 'read', () => readdirSync(folder || '.')).filter(likeFile(name));
+  const all = attempted(folder, 'read', () => readdirSync(folder || '.'));
+  const names = readableNames(folder, all, likeFile(name), refuse, isDeep || rest.length > 0);
   const found = names.map((own) => join(folder, own));
-  if (!isDeep) return found.flatMap((path) => below(path, rest));
-  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest]));
-  return [...below(folder, rest.length ? rest : ['*']), ...deeper];
+  if (!isDeep) return found.flatMap((path) => below(path, rest, refuse));
+  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest], refuse));
+  return [...below(folder, rest.length ? rest : ['*'], refuse), ...deeper];
 }
 
 /** No link, which may lead in circles. */

@@ -248,6 +248,23 @@ describe('parts', () => {
     assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
   });
 
+  test('whose names cannot be taken end it by what they are called, and once renamed it goes on', async () => {
+    const { data, out } = fresh('names');
+    const odd = Buffer.concat([Buffer.from(`${data}/`), Buffer.from('b\xff.npy', 'latin1')]);
+    for (const [name, says] of [
+      [join(data, 'b\nb.npy'), 'b\\nb.npy: its name has control characters; rename it'],
+      [odd, 'b\\xff.npy: its name is not UTF-8; rename it'],
+    ] as const) {
+      renameSync(join(data, 'b.npy'), name);
+      const refusal = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+      refused(refusal, says);
+      assert.ok(refusal.stderr.trimEnd().split('\n').at(-1)!.includes(says), refusal.stderr);
+      renameSync(name, join(data, 'b.npy'));
+    }
+    const [{ parts }] = await takeAll(path('run'), data, ...outOf(out));
+    assert.deepEqual(parts, ['b.npy', 'c.npy', 'd.npy']);
+  });
+
   test('of several formats are batches of their own, and tables are read by their names', async () => {
     const data = path('formats-in');
     mkdirSync(data);
