@@ -92,7 +92,8 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       told('parts have no column of texts: words stay those of earlier rows');
     const names = newest().trained.names ?? [];
     const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
-    const reading = { rows: batchRows, every, signal };
+    const separator = newest().trained.table.sep;
+    const reading = { rows: batchRows, every, separator, signal };
     let lines: Lines | null = null;
     if (topic)
       lines = createTopicLines(topic, { ...reading, from: offsetsOf(topic, state), once, pause, log: told });

@@ -9,6 +9,7 @@ import {
   CLUSTERS,
   readSavedClusters,
   type SavedClusters,
+  savedClusters,
   savedNames,
   TREE,
 } from '../../data/saved/saved-clusters.ts';
@@ -285,7 +286,7 @@ async function writeDescriptions(
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
   const said = { names, areMeant, ids, texts, called, telling, clusterIds: stream?.ids ?? null };
   const described = await trainer.describe({ ...about, ...said });
-  out.json(CLUSTERS, described);
+  out.json(CLUSTERS, savedClusters(described));
   return described;
 }
 

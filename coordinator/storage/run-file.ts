@@ -5,7 +5,7 @@ import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { type OutlierBounds, savedBounds } from '../../data/outlier-bounds.ts';
 import { absolute } from '../../data/remote/address.ts';
-import { type FileHashes, readRunJson } from '../../data/saved/run-files.ts';
+import { type FileHashes, readable, readRunJson } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
@@ -165,7 +165,7 @@ export function runFile(
 ): RunFile {
   const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
   const { hashes, codes, sample, update, fences, likelihood } = metadata;
-  return {
+  const content: RunFile = {
     dpmesh: versions.dpmesh,
     id,
     versions,
@@ -200,6 +200,7 @@ export function runFile(
     ...(written?.ids && { ids: [...written.ids] }),
     result,
   };
+  return readable('run.json', content, schema);
 }
 
 /** The config with paths that are valid from any folder. */

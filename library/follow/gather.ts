@@ -177,7 +177,10 @@ export async function nextLines(
       file.finish();
       const name = `${lines.source}-${copy.slice(0, 8)}.${ending}`;
       const about = { name, copy, bytes, modified: '', sha256, rows: 0, update: updates + 1 };
-      const part = await checked(about, lines.where?.() ?? name, [], { state, log });
+      const from = lines.where?.() ?? name;
+      const part = await checked(about, from, [], { state, log }).catch((error) => {
+        throw withLines(error, from, lines);
+      });
       if (part.update !== null) return [part];
       state.save({ parts: [...parts, part], ...lines.position?.() });
       remove(to);
@@ -187,6 +190,14 @@ export async function nextLines(
     }
   }
 }
+
+/** An error of rows that names the line of the input, not that of the piece. */
+const withLines = (error: unknown, from: string, { lineOf }: Lines): unknown => {
+  if (!lineOf || !(error instanceof UserError)) return error;
+  const [before, ...others] = error.message.split(`${from} line `);
+  const after = others.map((text) => text.replace(/^\d+/, (line) => String(lineOf(Number(line)))));
+  return new UserError([before, ...after].join(`${from} line `), { cause: error });
+};
 
 /** Are these the rows of the first run, or of an update? */
 async function isInStream(path: string, rows: number, { newest, run }: FollowState): Promise<boolean> {

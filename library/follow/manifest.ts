@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
+import { readable } from '../../data/saved/run-files.ts';
 
 /**
  * The manifest of a follow: which parts it has taken, and the batch that it is working on. A batch is written here before anything is computed with it,
@@ -77,7 +78,7 @@ export function readManifest(folder: string): Manifest | null {
 
 /** Throws an error, a fault of ours, unless it can be read again. */
 export function writeManifest(folder: string, manifest: Manifest): void {
-  const content = Buffer.from(`${JSON.stringify(schema.parse(manifest))}\n`);
+  const content = Buffer.from(`${JSON.stringify(readable(FILE, manifest, schema))}\n`);
   const file = createAtomicFile(join(folder, FILE));
   file.write(content, 0);
   file.finish();

@@ -317,6 +317,25 @@ describe('standard input', () => {
     assert.deepEqual(batchesOf(again), []);
     assert.equal(again.stderr.match(/it is the same as stdin-0000000\d\.csv: left out/g)?.length, 3);
   });
+
+  test('of lines that end with carriage returns is taken; of a stray quote the line is named, and no row is lost without a word', async () => {
+    const rows = readFileSync(table(path('plain.csv'), numbers.slice(3000, 3300)), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const old = path('returns.csv');
+    writeFileSync(old, rows.join('\r'));
+    const [{ rows: taken }, ...others] = batchesOf(await piped(old, '--out', path('returns')));
+    assert.deepEqual([taken, others], [300, []]);
+    for (const [stray, says] of [
+      [rows[10].replace(',', ',"'), 'line 11 has a quote that does not close to the end'],
+      [rows[10].replace('.', '"'), 'line 11 is not valid CSV'],
+    ]) {
+      const file = path('stray.csv');
+      writeFileSync(file, [...rows.slice(0, 10), stray, ...rows.slice(11), ''].join('\n'));
+      refused(await piped(file, '--out', path('stray')), `standard input ${says}`);
+      assert.deepEqual(manifestOf(path('stray')).parts, []);
+    }
+  });
 });
 
 test('standard input that goes on: Ctrl-C takes in what has been read', async () => {
