@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted } from './files.ts';
-import { escaped } from './text.ts';
+import { escapedName } from './text.ts';
 import { UserError } from './user-error.ts';
 
 /** Names of files that are not UTF-8, as from an archive of another system: Node.js shows other characters for their bytes, and so finds no file. */
@@ -39,7 +39,7 @@ function isFolder(folder: string, name: Buffer): boolean {
 }
 
 function refuseName(path: string): never {
-  throw new UserError(`${escaped(path)}: ${NAME_NOT_UTF8}; rename it`);
+  throw new UserError(`${escapedName(path)}: ${NAME_NOT_UTF8}; rename it`);
 }
 
 export const NAME_NOT_UTF8 = 'its name is not UTF-8';

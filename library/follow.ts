@@ -1,4 +1,5 @@
 import { WriteError } from '../base/files.ts';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
@@ -63,7 +64,7 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
   const computing = Object.fromEntries(COMPUTING.map((name) => [name, options[name]]));
   const { fix, naming, asGiven } = fixedPaths();
   const told = (line: string) => log(asGiven(line));
-  const path = run.replace(/(?<=.)[\\/]+$/, '');
+  const path = withoutEnd(run, /[\\/]/, 1);
   const folder = fix(out ?? `${path}-follow`);
   const topic = isTopic(data) ? await openTopic(data) : null;
   const state = await naming(() => openState(folder, fix(path)));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, parse, resolve } from 'node:path';
 import { distance } from 'fastest-levenshtein';
 import { attempted, type FilesByFlag, statusOf } from '../base/files.ts';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { runOptions } from '../coordinator/options.ts';
 import { type Labels, labelsFile, readLabels } from '../data/labels.ts';
@@ -113,7 +114,7 @@ export function fixedPaths() {
     if (!path || isRemote(path)) return path;
     const absolute = resolve(path);
     if (absolute !== path && absolute !== parse(absolute).root)
-      given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));
+      given.set(absolute, withoutEnd(path, /[\\/]/, 1));
     return absolute as Path;
   };
   return {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAtomicFile, makeFolder, remove } from '../../base/files.ts';
-import { escaped } from '../../base/text.ts';
+import { escapedName } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { knownPart } from '../../coordinator/storage/stream-files.ts';
 import { Unreachable } from '../../data/remote/address.ts';
@@ -80,7 +80,7 @@ export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
     const now = performance.now();
     if (parts.length && now - since >= 1000 * every) return parts;
     if (once && (!left.size || now - changedAt > GROWING_MS)) {
-      for (const path of left) log(`${escaped(path)} is still being written: left for the next time`);
+      for (const path of left) log(`${escapedName(path)} is still being written: left for the next time`);
       return parts.length ? parts : null;
     }
     await sleep(pause, undefined, { signal }).catch(() => {});
@@ -94,7 +94,7 @@ async function take(found: FoundPart, batch: readonly Part[], gathering: Gatheri
   const { name, path, bytes, modified, age } = found;
   const { parts, updates } = state.manifest();
   const problem = found.problem ?? nameProblem(name);
-  if (problem !== null) throw new UserError(`${escaped(path)}: ${problem}; rename it`);
+  if (problem !== null) throw new UserError(`${escapedName(path)}: ${problem}; rename it`);
   const copy = copyName(parts.length + batch.length, name);
   const to = state.pathOf({ copy });
   const about = { name, copy, bytes, modified, sha256: '', rows: 0, update: updates + 1 };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readableNames } from '../../base/names.ts';
-import { escaped } from '../../base/text.ts';
+import { escapedName } from '../../base/text.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-names-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -43,6 +43,6 @@ test('a name that is not UTF-8 is refused by what it is called, a folder only as
 });
 
 test('control characters of a name are escaped, and it is one line', () => {
-  assert.equal(escaped('a\nb\r\t\x1b[2J\x9b\u202e.npy'), 'a\\nb\\r\\t\\x1b[2J\\x9b\\u202e.npy');
-  assert.equal(escaped('künstler ä.csv'), 'künstler ä.csv');
+  assert.equal(escapedName('a\nb\r\t\x1b[2J\x9b\u202e.npy'), 'a\\nb\\r\\t\\x1b[2J\\x9b\\u202e.npy');
+  assert.equal(escapedName('künstler ä.csv'), 'künstler ä.csv');
 });
