@@ -14,6 +14,7 @@ import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, removedFrom, removedOptions, resolveConfig } from '../config.ts';
 import { type Checkpoint, fingerprint, hashesOf } from './checkpoint.ts';
+import { type ShownFiles, shownSchema } from './shown-files.ts';
 
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
@@ -61,6 +62,8 @@ const schema = z.object({
     shape: z.optional(z.array(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The files with what is shown of rows, at the end of the run. Files of earlier versions lack it. */
+    shown: z.optional(shownSchema),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
@@ -155,6 +158,7 @@ export interface RunMetadata {
   update: RunFile['update'] | null;
   fences: OutlierBounds | null;
   likelihood: RunFile['likelihood'] | null;
+  shown?: ShownFiles;
 }
 
 /** `written`: at the end of the run, with the hashes of all result files. */
@@ -164,7 +168,7 @@ export function runFile(
   written?: { files: FileHashes; order: number[]; ids?: readonly number[] },
 ): RunFile {
   const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
-  const { hashes, codes, sample, update, fences, likelihood } = metadata;
+  const { hashes, codes, sample, update, fences, likelihood, shown } = metadata;
   const content: RunFile = {
     dpmesh: versions.dpmesh,
     id,
@@ -180,6 +184,7 @@ export function runFile(
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(shown && Object.keys(shown).length && { shown }),
       ...(table && {
         table: {
           fill: table.fill,

@@ -8,6 +8,7 @@ import { openUnchanged } from '../../coordinator/report/rows.ts';
 import { labelColumns } from '../../coordinator/storage/descriptions.ts';
 import { type RunFile, readRunFile } from '../../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
+import { shownProblem } from '../../coordinator/storage/shown-files.ts';
 import { npyHeader } from '../../data/npy.ts';
 import { mapColumns } from '../../data/saved/label-table.ts';
 import { type ParquetColumn, type ParquetValues, parquetFile } from '../../data/saved/parquet.ts';
@@ -196,6 +197,13 @@ async function writeRows(
   const { quantiles } = readSavedCentres(files, classifier.at(-1)!.values.length, transform.dim)!;
   const scores = labelColumns(quantiles, null);
   const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] });
+  const problem = source && (await shownProblem(run, ['data', 'texts']));
+  if (problem) {
+    source.close();
+    throw new UserError(
+      `${problem}: restore it, or move it away for an export without texts, as these may be those of other rows`,
+    );
+  }
   const described = source && (await withTexts(source, config)).described;
   const texts = described ? rowTexts(described.read(), described.name) : null;
   const shown = shownColumns(source, run);
