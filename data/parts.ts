@@ -43,7 +43,7 @@ export async function partsAt(data: string, signal?: AbortSignal): Promise<Found
     // It may have been removed since.
     const status = statusOf(path);
     const name = nameOf(path);
-    return status
+    return status && !status.isDirectory()
       ? [{ name, path, bytes: status.size, modified: new Date(status.mtimeMs).toISOString() }]
       : [];
   });

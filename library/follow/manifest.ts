@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { isDraft } from '../../base/drafts.ts';
 import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
@@ -89,7 +90,13 @@ const MOST_NAME = 200;
 
 /** Why a part of this name cannot be taken; null if it can. */
 export function nameProblem(name: string): string | null {
-  if (name.split('/').some((step) => Buffer.byteLength(step) > MOST_NAME))
+  const steps = name.split('/');
+  // They would be removed as what a process has left that was killed.
+  if (steps.some(isDraft)) return 'its name is one of files that are being written';
+  // There may be a file of labels of that name.
+  if (steps.slice(0, -1).some((step) => /\.npy$/i.test(step)))
+    return 'it is in a folder whose name ends with .npy, as those of labels do';
+  if (steps.some((step) => Buffer.byteLength(step) > MOST_NAME))
     return `its name is longer than the ${MOST_NAME} bytes that leave room for that of its labels`;
   return partName.safeParse(name).success ? null : 'its name has control characters';
 }

@@ -1,6 +1,6 @@
 // Which files of a folder or pattern are parts, and what they are called.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -51,4 +51,9 @@ test('a name that is not UTF-8 is a part with a problem', async (context) => {
   assert.throws(() => arraysAt(join(folder, '2026/11/*')), /0\\xff\.csv: its name is not UTF-8; rename it/);
   assert.throws(() => tablesInFolder(join(folder, '2026/11')), /0\\xff\.csv: its name is not UTF-8/);
   rmSync(odd);
+});
+
+test('a link to a folder is no part, whatever it is called', async () => {
+  symlinkSync(join(folder, '2026'), join(folder, '2026/12/c.csv'));
+  assert.deepEqual(await names('2026/12'), ['a.csv', 'b.csv']);
 });

@@ -71,6 +71,9 @@ test('names that could not be read again are refused before anything is written'
     writeManifest(folder, manifest(name));
     assert.equal(readManifest(folder)?.parts[0].name, name);
   }
+  // Their labels would be in the way of others, or be removed.
+  for (const name of ['a.csv.npy/b.csv', 'x.12-34.0123abcd.tmp/a.csv', 'a.csv.1-2.0123abcd.tmp'])
+    assert.notEqual(nameProblem(name), null, name);
   const before = readManifest(folder);
   for (const name of ['a\nb.npy', 'a\x1f.npy', '../a.npy', 'a//b.npy', `a/${'b'.repeat(201)}/c.npy`]) {
     assert.notEqual(nameProblem(name), null, name);
