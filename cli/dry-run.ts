@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
-import { printable, roughDuration } from '../base/text.ts';
+import { indentContinuation, roughDuration } from '../base/text.ts';
 import type { RunConfig } from '../coordinator/config.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
 import { plan } from '../coordinator/plan.ts';
@@ -169,6 +169,6 @@ function printPlan(plan: Awaited<ReturnType<typeof planRun>>, json: boolean): vo
     ['time', `about ${roughDuration(seconds)}: a rough guess, a third or three times as long is possible`],
     ['results', `${out} (a dry run: nothing was written)`],
   ];
-  for (const [name, text] of lines) if (text) console.log(printable(`${name.padEnd(14)}  ${text}`));
-  for (const warning of plan.warnings) console.log(printable(`warning: ${warning}`));
+  for (const [name, text] of lines) if (text) console.log(indentContinuation(`${name.padEnd(14)}  ${text}`));
+  for (const warning of plan.warnings) console.log(indentContinuation(`warning: ${warning}`));
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { fileProblem, ioError } from '../base/files.ts';
-import { indentContinuation, printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
 
 /** What commands have of their process: signals, output that may be lost, standard input. */
@@ -98,5 +98,5 @@ export function reportProblem(error: unknown): boolean {
 export async function dataPathOf(data: string): Promise<string> {
   if (data !== '-') return data;
   const { spoolStdin } = await import('../data/remote/local-copy.ts');
-  return spoolStdin({ log: (line) => console.error(printable(line)) });
+  return spoolStdin({ log: (line) => console.error(indentContinuation(line)) });
 }

@@ -1,4 +1,4 @@
-import { oneLine, printable } from '../base/text.ts';
+import { indentContinuation, oneLine } from '../base/text.ts';
 import type { RunEvent } from '../view/events.ts';
 import { lineageText } from '../view/lineage.ts';
 import { counted, likelihoodText } from '../view/text.ts';
@@ -54,7 +54,9 @@ export function createDisplay(maxEpochs: number, stream: NodeJS.WriteStream = pr
   };
   const line = (text: string) => {
     clear();
-    stream.write(`${isStamped ? `${new Date().toISOString().slice(0, 19)}Z ` : ''}${printable(text)}\n`);
+    stream.write(
+      `${isStamped ? `${new Date().toISOString().slice(0, 19)}Z ` : ''}${indentContinuation(text)}\n`,
+    );
   };
   const eventLine = (text: string) => line(oneLine(text.slice(0, MOST_LINE)));
   /** Shows as many of the items as fit into the status line. */

@@ -1,5 +1,5 @@
 import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { defineCommand, numberFlag, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';
 import { joinFlags, placesOf, secondsOf } from './workers.ts';
@@ -32,7 +32,7 @@ export const relay = defineCommand({
     const { readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
-    const log = (line: string) => console.error(printable(`relay: ${line}`));
+    const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
     assertOpenFiles(COORDINATOR_FILES, 'a relay');
     const places = await placesOf(connect, key);
     const started = await startRelay({

@@ -1,4 +1,4 @@
-import { oneLine, printable } from '../base/text.ts';
+import { indentContinuation, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Cut } from '../library/cut.ts';
 import { counted } from '../view/text.ts';
@@ -44,7 +44,9 @@ export const predict = defineCommand({
     ).finally(end);
     const apart = outliers ? `; ${counted(outliers, 'outlier')}` : '';
     console.log(
-      printable(`${out}: labels of ${rows} rows, clusters ${ids ? listed(ids) : `0 to ${k - 1}`}${apart}`),
+      indentContinuation(
+        `${out}: labels of ${rows} rows, clusters ${ids ? listed(ids) : `0 to ${k - 1}`}${apart}`,
+      ),
     );
   },
 });
@@ -83,14 +85,16 @@ export const exportCommand = defineCommand({
       const { exportModel } = await import('../library/export/export.ts');
       const { columns, k } = await exportModel({ run, onnx, force });
       const input = `rows of ${counted(columns, 'column')}, float32`;
-      console.log(printable(`${onnx}: ${input}, to labels of ${counted(k, 'cluster')}`));
+      console.log(indentContinuation(`${onnx}: ${input}, to labels of ${counted(k, 'cluster')}`));
     }
     if (atlas === undefined && datamapplot === undefined) return;
     const { exportMap } = await import('../library/export/export-map.ts');
     const { rows, layers } = await exportMap({ run, atlas, datamapplot, force });
     for (const path of [atlas, datamapplot])
       if (path !== undefined)
-        console.log(printable(`${path}: ${counted(rows, 'row')}, names in layers of ${layers.join(', ')}`));
+        console.log(
+          indentContinuation(`${path}: ${counted(rows, 'row')}, names in layers of ${layers.join(', ')}`),
+        );
   },
 });
 
@@ -127,7 +131,7 @@ export const cut = defineCommand({
     const { rows, next } = result;
     if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));
     else if (out !== undefined)
-      console.log(printable(`${out}: labels of ${rows} rows, clusters 0 to ${clusters - 1}`));
+      console.log(indentContinuation(`${out}: labels of ${rows} rows, clusters 0 to ${clusters - 1}`));
     else {
       for (const line of tableOf(result)) console.log(line);
       // With fewer clusters, the next split would be the last join.
@@ -155,7 +159,7 @@ function tableOf({ clusters }: Cut): string[] {
   const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
   const aligned = (cell: string, i: number) =>
     i < 3 ? cell.padStart(widths[i]) : i < widths.length - 1 ? cell.padEnd(widths[i]) : cell;
-  return table.map((row) => printable(row.map(aligned).join('  ')));
+  return table.map((row) => oneLine(row.map(aligned).join('  ')));
 }
 
 /** Prints the resolutions in the events of a run. UserError where none were tried. */

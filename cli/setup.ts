@@ -1,5 +1,5 @@
 import { BACKENDS } from '../base/identity.ts';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { counted } from '../view/text.ts';
 import type { CheckResult } from '../worker/host/doctor/machine.ts';
@@ -86,6 +86,6 @@ export const doctor = defineCommand({
 const MARKS = { ok: 'ok', warning: 'warning', failure: 'FAILURE' };
 
 function show({ name, status, detail, remedy }: CheckResult): void {
-  console.log(printable(`${MARKS[status].padEnd(8)} ${name.padEnd(12)} ${detail}`));
-  if (remedy) console.log(printable(`${' '.repeat(21)} → ${remedy}`));
+  console.log(indentContinuation(`${MARKS[status].padEnd(8)} ${name.padEnd(12)} ${detail}`));
+  if (remedy) console.log(indentContinuation(`${' '.repeat(21)} → ${remedy}`));
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import type { RunResult } from '../library/result.ts';
 import { alternationsText, cameBackText, certaintyText, evidenceText } from '../view/summary.ts';
@@ -59,6 +59,6 @@ export function print(result: RunResult, json: boolean): void {
   for (const { cluster, id = cluster, name, size } of named(result))
     rows.push([`cluster ${id}`, `${name} (${size.toLocaleString('en')} rows)`]);
   for (const [name, value] of rows)
-    if (value !== null) console.log(printable(`${name.padEnd(18)}  ${value}`));
-  for (const note of result.notes) console.log(printable(`note: ${note}`));
+    if (value !== null) console.log(indentContinuation(`${name.padEnd(18)}  ${value}`));
+  for (const note of result.notes) console.log(indentContinuation(`note: ${note}`));
 }

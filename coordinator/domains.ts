@@ -109,7 +109,7 @@ export const shards = (): Domain<number | 'auto'> =>
 export function transform(): Domain<TransformChoice> {
   const names = ['auto', 'center', 'normalize', 'standard', 'min-max', 'min-max-global', 'none'];
   const isTransform = (value: string): value is TransformChoice =>
-    names.includes(value) || /^pca:([1-9]\d*|0?\.\d*[1-9]\d*)$/.test(value);
+    names.includes(value) || (/^pca:([1-9]\d*|0?\.\d+)$/.test(value) && /[1-9]/.test(value));
   const types = { ts: `${names.map((name) => `'${name}'`).join(' | ')} | \`pca:\${number}\``, py: 'str' };
   return textual(
     `${names.join(', ')}, pca:<axes> such as pca:16, or pca:<share> such as pca:0.95`,

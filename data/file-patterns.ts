@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted, statusOf } from '../base/files.ts';
+import { type OnNotUtf8, readableNames } from '../base/names.ts';
 import { UserError } from '../base/user-error.ts';
 
 /** Patterns of file names, such as `parts/*.csv`: which files they name. */
@@ -19,10 +20,13 @@ export function folderOf(pattern: string): string {
   return parts.slice(0, fixed).join('/') || (pattern.startsWith('/') ? '/' : '.');
 }
 
-/** The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. */
-export function filesLike(pattern: string): string[] {
+/**
+ * The files that a pattern names, such as `parts/*.csv`, `{a,b}/[0-9]?.csv` or `**` for folders at any depth; sorted. `refuse`: as of
+ * `readableNames`.
+ */
+export function filesLike(pattern: string, refuse?: OnNotUtf8): string[] {
   const found = alternatives(pattern).flatMap((one) =>
-    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean)),
+    below(one.startsWith('/') ? '/' : '', one.split('/').filter(Boolean), refuse),
   );
   return [...new Set(found)].filter((path) => statusOf(path)?.isFile()).sort();
 }
@@ -43,16 +47,17 @@ function alternatives(pattern: string): string[] {
   return chosen;
 }
 
-function below(folder: string, [name, ...rest]: string[]): string[] {
+function below(folder: string, [name, ...rest]: string[], refuse?: OnNotUtf8): string[] {
   if (name === undefined) return [folder];
   if (!statusOf(folder || '.')?.isDirectory()) return [];
-  if (!isPattern(join(folder, name))) return below(join(folder, name), rest);
+  if (!isPattern(join(folder, name))) return below(join(folder, name), rest, refuse);
   const isDeep = name === '**';
-  const names = attempted(folder, 'read', () => readdirSync(folder || '.')).filter(likeFile(name));
+  const all = attempted(folder, 'read', () => readdirSync(folder || '.'));
+  const names = readableNames(folder, all, likeFile(name), refuse, isDeep || rest.length > 0);
   const found = names.map((own) => join(folder, own));
-  if (!isDeep) return found.flatMap((path) => below(path, rest));
-  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest]));
-  return [...below(folder, rest.length ? rest : ['*']), ...deeper];
+  if (!isDeep) return found.flatMap((path) => below(path, rest, refuse));
+  const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest], refuse));
+  return [...below(folder, rest.length ? rest : ['*'], refuse), ...deeper];
 }
 
 /** No link, which may lead in circles. */

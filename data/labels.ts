@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { readFully } from '../base/files.ts';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { decode } from './arrays/dtype.ts';
 import { isContainer, openArray } from './arrays/formats.ts';
@@ -175,14 +176,14 @@ function addStrings({ add }: LabelEncoder, bytes: Buffer, { dtype }: ArrayFile):
 
 /** A fixed-width NumPy string without its padding zeros. */
 function text(bytes: Buffer, kind: string, order: string): string {
-  if (kind === 'S') return bytes.toString('utf8').replace(/\0+$/, '');
+  if (kind === 'S') return withoutEnd(bytes.toString('utf8'), PADDING);
   if (order === '>') bytes.swap32();
   const points = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readUInt32LE(4 * i));
-  return points
-    .map((point) => String.fromCodePoint(point > 0x10ffff ? 0xfffd : point))
-    .join('')
-    .replace(/\0+$/, '');
+  const padded = points.map((point) => String.fromCodePoint(point > 0x10ffff ? 0xfffd : point)).join('');
+  return withoutEnd(padded, PADDING);
 }
+
+const PADDING = /\0/;
 
 async function tableLabels(
   file: TableFile,

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { attempted, statusOf } from '../base/files.ts';
+import { NAME_NOT_UTF8, type OnNotUtf8, readableNames } from '../base/names.ts';
 import { UserError } from '../base/user-error.ts';
 import { filesLike, folderOf, isPattern } from './file-patterns.ts';
 import { isTableName } from './format-names.ts';
@@ -15,6 +16,8 @@ export interface FoundPart {
   bytes: number;
   /** When it was last changed, in ISO 8601. */
   modified: string;
+  /** Why it cannot be taken, where it is known. */
+  problem?: string;
 }
 
 const ARRAYS = /\.(npy|npz|safetensors|h5ad|h5|hdf5)$/i;
@@ -32,19 +35,26 @@ export const arraysAt = (path: string): string[] =>
 /** The parts that there are now, in the order of their names. UserError if there is no such folder. */
 export async function partsAt(data: string, signal?: AbortSignal): Promise<FoundPart[]> {
   if (isRemote(data)) return (await import('./remote/list.ts')).objectsAt(data, isPart, signal);
-  const files = isPattern(data) ? filesLike(data) : partsIn(data);
+  const refused = new Set<string>();
+  const refuse = (path: string) => void refused.add(path);
+  const files = isPattern(data) ? filesLike(data, refuse) : partsIn(data, refuse);
   const folder = isPattern(data) ? folderOf(data) : statusOf(data)?.isDirectory() ? data : join(data, '..');
-  return files.flatMap((path) => {
+  const nameOf = (path: string) => relative(folder, path).split(sep).join('/');
+  const parts = files.flatMap((path) => {
     // It may have been removed since.
     const status = statusOf(path);
-    const name = relative(folder, path).split(sep).join('/');
-    return status
+    const name = nameOf(path);
+    return status && !status.isDirectory()
       ? [{ name, path, bytes: status.size, modified: new Date(status.mtimeMs).toISOString() }]
       : [];
   });
+  if (!refused.size) return parts;
+  const about = { bytes: 0, modified: new Date(0).toISOString(), problem: NAME_NOT_UTF8 };
+  const others = [...refused].map((path) => ({ name: nameOf(path), path, ...about }));
+  return [...parts, ...others].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function partsIn(path: string): string[] {
+function partsIn(path: string, refuse?: OnNotUtf8): string[] {
   const status = statusOf(path);
   if (!status)
     throw new UserError(
@@ -52,8 +62,8 @@ function partsIn(path: string): string[] {
     );
   if (!status.isDirectory()) return [path];
   const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }));
-  return entries
-    .filter((entry) => isPart(entry.name) && !entry.isDirectory())
-    .map(({ name }) => join(path, name))
+  const names = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  return readableNames(path, names, isPart, refuse)
+    .map((name) => join(path, name))
     .sort();
 }

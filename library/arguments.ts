@@ -1,6 +1,7 @@
 import { parse, resolve } from 'node:path';
 import { distance } from 'fastest-levenshtein';
 import { type FilesByFlag, statusOf } from '../base/files.ts';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { labelsFile } from '../data/label-spec.ts';
 import { assertLocal, isRemote } from '../data/remote/address.ts';
@@ -94,7 +95,7 @@ export function fixedPaths() {
     if (!path || isRemote(path)) return path;
     const absolute = resolve(path);
     if (absolute !== path && absolute !== parse(absolute).root)
-      given.set(absolute, path.replace(/(?<=.)[\\/]+$/, ''));
+      given.set(absolute, withoutEnd(path, /[\\/]/, 1));
     return absolute as Path;
   };
   return {

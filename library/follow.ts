@@ -1,4 +1,5 @@
 import { WriteError } from '../base/files.ts';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
@@ -64,7 +65,7 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
   const computing = Object.fromEntries(COMPUTING.map((name) => [name, options[name]]));
   const { fix, naming, asGiven } = fixedPaths();
   const told = (line: string) => log(asGiven(line));
-  const path = run.replace(/(?<=.)[\\/]+$/, '');
+  const path = withoutEnd(run, /[\\/]/, 1);
   const folder = fix(out ?? `${path}-follow`);
   const topic = isTopic(data) ? await openTopic(data) : null;
   const state = await naming(() => openState(folder, fix(path)));
@@ -93,7 +94,8 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       told('parts have no column of texts: words stay those of earlier rows');
     const names = newest().trained.names ?? [];
     const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
-    const reading = { rows: batchRows, every, signal };
+    const separator = newest().trained.table.sep;
+    const reading = { rows: batchRows, every, separator, signal };
     let lines: Lines | null = null;
     if (topic)
       lines = createTopicLines(topic, { ...reading, from: offsetsOf(topic, state), once, pause, log: told });

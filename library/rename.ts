@@ -15,6 +15,7 @@ import {
   clusterNames,
   readSavedClusters,
   type SavedClusters,
+  savedClusters,
 } from '../data/saved/saved-clusters.ts';
 import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
@@ -112,7 +113,7 @@ export async function rewriteNames<T>(
     );
     const write = (now: FileHashes) => out.json('run.json', { ...about, files: now });
     write(Object.fromEntries(others));
-    out.json(CLUSTERS, saved);
+    out.json(CLUSTERS, savedClusters(saved));
     if (quantiles)
       await writeLabelTables(out, titles, config, {
         ...{ quantiles, rows: data.rows, ids, called: clusterNames(saved) },

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
@@ -132,6 +133,6 @@ function textsFor(
 
 /** The first free one of `<run>-2`, `<run>-3` and so on. */
 function nextPath(run: string): string {
-  const stem = run.replace(/[\\/]+$/, '').replace(/-\d+$/, '');
+  const stem = withoutEnd(run, /[\\/]/).replace(/-\d+$/, '');
   for (let i = 2; ; i++) if (!existsSync(`${stem}-${i}`)) return `${stem}-${i}`;
 }

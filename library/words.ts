@@ -8,6 +8,7 @@ import { type DescribedTexts, termsOfParts } from '../coordinator/description/de
 import { KEPT_TEXTS, keepTexts } from '../coordinator/storage/kept-texts.ts';
 import type { RunDirectory } from '../coordinator/storage/run-directory.ts';
 import { type RunFile, readFinishedRun } from '../coordinator/storage/run-file.ts';
+import { shownProblem } from '../coordinator/storage/shown-files.ts';
 import { readStream, SAMPLE } from '../coordinator/storage/stream-files.ts';
 import { KEPT_ROWS, rowSlices } from '../data/saved/row-files.ts';
 import { type FileHashes, readRows, readRunJson } from '../data/saved/run-files.ts';
@@ -97,7 +98,7 @@ const nodesIn = (tree: SavedTree | null, { result }: RunFile) => result!.k + (tr
 /** Counts the words of all texts in this process, with the results of a run, and keeps the texts of the sample. */
 async function wordsOf(
   out: RunDirectory,
-  { config, data: { rows, dim, table } }: RunFile,
+  about: RunFile,
   { clusters }: SavedClusters,
   tree: SavedTree | null,
   {
@@ -108,7 +109,16 @@ async function wordsOf(
     signal,
   }: { file: string; text: string | null; dialect?: TextDialect } & Pick<WordsOptions, 'status' | 'signal'>,
 ): Promise<DescribedTexts> {
+  const { config, data } = about;
+  const { rows, dim, table } = data;
   const run = out.path;
+  // With a dialect it is the data of the run, wherever they are by now.
+  const isData = dialect !== undefined;
+  const problem = isData ? await shownProblem({ config: { ...config, data: file }, data }, ['data']) : null;
+  if (problem)
+    throw new UserError(
+      `${problem}, and its texts may be those of other rows: restore it; if they are those of the rows of the run, pass it as --texts too`,
+    );
   const dropped = table?.dropped ? droppedRows(run, rows, table.dropped) : [];
   const read = await openRowTexts(file, text, config.data, { rows, table: { dropped } }, dialect);
   const terms = termsOfParts(clusters.length);

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { inspect } from 'node:util';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { createAuthenticator } from '../proto/authenticator.ts';
 import { addressesOf, type RelayPlace } from '../worker/connection.ts';
@@ -19,7 +19,7 @@ interface RelayArguments {
 }
 
 const { name, reconnectFor, giveUpAfter }: RelayArguments = JSON.parse(process.argv[2]);
-const log = (line: string) => console.error(printable(`relay: ${line}`));
+const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
 
 async function serve({ places, bind, keys }: RelayPlace): Promise<void> {
   const { address, done } = await startRelay({

@@ -175,7 +175,7 @@ const isMissing = (text: string) => text === '' || text === '–';
 /** The number that the text is, with grouped digits, a true minus sign, `> ` or ` %`; null if it is none. */
 export function numberIn(text: string): number | null {
   const plain = text.replace(/^> /, '').replace(/ %$/, '').replaceAll(',', '').replace('−', '-');
-  return /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : null;
+  return /^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : null;
 }
 
 /** Whether each of the words is the beginning of one in the row. */

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import type { BindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { assertOpenFiles } from '../base/limits.ts';
-import { printable } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Backend } from './compute/backends/backend.ts';
@@ -59,7 +59,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
   for (const root of options.dataRoots)
     if (!isRemote(root) && !existsSync(root)) throw new UserError(`--data-root ${root} does not exist`);
   if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
-  const log = (line: string) => void (options.quiet || console.error(printable(`worker: ${line}`)));
+  const log = (line: string) => void (options.quiet || console.error(indentContinuation(`worker: ${line}`)));
   const meter = options.http && new Meter();
   let worker: ReturnType<typeof startWorker> | null = null;
   process.on('SIGINT', () => void (options.child || process.exit(130)));
@@ -119,7 +119,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const begin = (place: Coordinator) =>
     serve({ ...options, ...place }, loading).catch((error: Error) => {
       const mistake = error instanceof UserError;
-      console.error(printable(mistake ? `worker: error: ${error.message}` : inspect(error)));
+      console.error(indentContinuation(mistake ? `worker: error: ${error.message}` : inspect(error)));
       process.exit(exitCodeOf(error));
     });
   let leave = () => {};

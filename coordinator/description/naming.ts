@@ -6,10 +6,11 @@ import pRetry, { AbortError } from 'p-retry';
 import * as z from 'zod/mini';
 import { attempted, readWhole } from '../../base/files.ts';
 import { MOST_LIST_BYTES } from '../../base/limits.ts';
-import { oneLine } from '../../base/text.ts';
+import { oneLine, withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import {
   type ChatMessage,
+  MOST_ANSWER,
   type NamedNode,
   nameIn,
   namingMessages,
@@ -61,7 +62,7 @@ export function endpointAt(base: string, model: string, key: string | null): End
     throw new UserError(
       `${flag}: OPENAI_API_KEY would be sent unencrypted to another machine; use https, or unset it for an endpoint without a key`,
     );
-  const path = url.pathname.replace(/\/+$/, '');
+  const path = withoutEnd(url.pathname, /\//);
   url.pathname = path.endsWith('/chat/completions') ? path : `${path || '/v1'}/chat/completions`;
   return { url: url.href, model, key };
 }
@@ -239,8 +240,13 @@ async function ask(
         throw new AbortError(new EndpointError(`the endpoint answers ${status}: ${said}`, true));
       try {
         const { choices, usage } = completion.parse(JSON.parse(text));
-        return { answer: choices[0].message.content ?? '', tokens: usage?.total_tokens ?? 0 };
-      } catch {
+        const answer = choices[0].message.content ?? '';
+        // Before it is kept, or read: it would be there the next time too.
+        if (answer.length > MOST_ANSWER) throw new RangeError();
+        return { answer, tokens: usage?.total_tokens ?? 0 };
+      } catch (error) {
+        if (error instanceof RangeError)
+          throw new EndpointError(`the endpoint’s answer has more than ${MOST_ANSWER} characters: ${said}`);
         throw new EndpointError(`the endpoint’s answer is not one of chat completions: ${said}`);
       }
     },

@@ -47,6 +47,7 @@ import { sampledMapOf } from '../storage/found-map.ts';
 import { type RunFile, readRunFile } from '../storage/run-file.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../storage/run-lock.ts';
 import { assertNoLink } from '../storage/run-path.ts';
+import { shownProblem } from '../storage/shown-files.ts';
 import { howRead, openUnchanged } from './rows.ts';
 
 export interface ReportInputs {
@@ -301,6 +302,8 @@ async function classTable(
   const file = run.config.labels;
   try {
     const isSame = file !== null && areInData(file, run.config.data);
+    const problem = inputs.labels ? null : await shownProblem(run, [isSame ? 'data' : 'labels']);
+    if (problem) return problem;
     const images = isSame ? readImageList(runFiles(path, run.files)) : undefined;
     const dropped = isSame && run.config.impute === 'drop' ? await droppedRows(path, run) : undefined;
     const labels = inputs.labels ?? (file === null ? null : await readLabels(file, { images, dropped }));

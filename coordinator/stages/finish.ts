@@ -9,6 +9,7 @@ import {
   CLUSTERS,
   readSavedClusters,
   type SavedClusters,
+  savedClusters,
   savedNames,
 } from '../../data/saved/saved-clusters.ts';
 import { LINEAGE } from '../../data/saved/saved-lineage.ts';
@@ -37,6 +38,7 @@ import { keepTexts } from '../storage/kept-texts.ts';
 import { labelParts, removeUnfinishedParts } from '../storage/label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../storage/results.ts';
 import { type RunMetadata, runFile } from '../storage/run-file.ts';
+import { shownFiles } from '../storage/shown-files.ts';
 import { removeDrawn } from '../storage/stream-files.ts';
 import { copiesInData } from '../training/sample.ts';
 import { wordsOf } from '../words.ts';
@@ -63,7 +65,7 @@ export function labelStage(context: RunContext): RunStage {
     async step(state) {
       const run = state.run!;
       // From now on the results of a run that went on beyond its end are replaced.
-      if (context.resume?.how === 'beyond') writeResult(context, state, null);
+      if (context.resume?.how === 'beyond') await writeResult(context, state, null);
       const { out } = context;
       const parts = isInParts(context) ? (key: string) => labelParts(out, key) : undefined;
       const map = await state.map!;
@@ -159,7 +161,7 @@ export function describeStage(context: RunContext): RunStage {
           ],
           alternations: encoding && run.config.alternations ? encoding.brought : undefined,
         });
-        writeResult(context, state, result);
+        await writeResult(context, state, result);
         if (state.update) removeDrawn(out);
         removeUnfinishedParts(out);
         return result;
@@ -209,10 +211,12 @@ const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly
 });
 
 /** `summary`: null before there is one. */
-function writeResult(context: RunContext, state: RunState, summary: Summary | null): void {
+async function writeResult(context: RunContext, state: RunState, summary: Summary | null): Promise<void> {
   const { data, encoding, clusters, labelled, update } = state;
   const hashes = (encoding ?? update?.read ?? data!).hashes;
-  const metadata = metadataOf(context, state, hashes);
+  const { config, source } = context;
+  const shown = summary ? await shownFiles(config, source) : undefined;
+  const metadata = { ...metadataOf(context, state, hashes), shown };
   const written = labelled && {
     ...{ files: context.out.hashes(), order: labelled.order },
     ids: labelled.stream?.ids,
@@ -287,7 +291,7 @@ async function writeDescriptions(
   const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
   const said = { names, areMeant, ids, texts, called, telling, clusterIds: stream?.ids ?? null };
   const described = await trainer.describe({ ...about, ...said });
-  out.json(CLUSTERS, described);
+  out.json(CLUSTERS, savedClusters(described));
   return described;
 }
 

@@ -7,7 +7,7 @@ import { fingerprint } from '../../data/blocks.ts';
 import { type OutlierBounds, savedBounds } from '../../data/outlier-bounds.ts';
 import { absolute } from '../../data/remote/address.ts';
 import { type FinishedRun, openFinished, placeOf, problemOfLists } from '../../data/saved/finished-run.ts';
-import { type FileHashes, readRunJson, runFiles } from '../../data/saved/run-files.ts';
+import { type FileHashes, readable, readRunJson, runFiles } from '../../data/saved/run-files.ts';
 import type { TableFacts } from '../../data/source.ts';
 import { categoriesSchema } from '../../data/tables/select-columns.ts';
 import { type Layout, layoutProblem, shardsFor } from '../../model/layout.ts';
@@ -15,6 +15,7 @@ import { isOrder } from '../../model/order.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from '../config.ts';
+import { type ShownFiles, shownSchema } from './shown-files.ts';
 
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
@@ -62,6 +63,8 @@ const schema = z.object({
     shape: z.optional(z.array(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
+    /** The files with what is shown of rows, at the end of the run. Files of earlier versions lack it. */
+    shown: z.optional(shownSchema),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
@@ -158,6 +161,7 @@ export interface RunMetadata {
   update: RunFile['update'] | null;
   fences: OutlierBounds | null;
   likelihood: RunFile['likelihood'] | null;
+  shown?: ShownFiles;
 }
 
 /** `written`: at the end of the run, with the hashes of all result files. */
@@ -167,8 +171,8 @@ export function runFile(
   written?: { files: FileHashes; order: number[]; ids?: readonly number[] },
 ): RunFile {
   const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
-  const { hashes, codes, sample, update, fences, likelihood } = metadata;
-  return {
+  const { hashes, codes, sample, update, fences, likelihood, shown } = metadata;
+  const content: RunFile = {
     dpmesh: versions.dpmesh,
     id,
     versions,
@@ -183,6 +187,7 @@ export function runFile(
       blockRows: layout.blockRows,
       fingerprint: fingerprint(hashes),
       ...(leftOut !== null && { leftOut }),
+      ...(shown && Object.keys(shown).length && { shown }),
       ...(table && {
         table: {
           fill: table.fill,
@@ -203,6 +208,7 @@ export function runFile(
     ...(written?.ids && { ids: [...written.ids] }),
     result,
   };
+  return readable('run.json', content, schema);
 }
 
 /** The config with paths that are valid from any folder. */

@@ -14,7 +14,7 @@ import { gatherContents } from '../report/gather.ts';
 import { wholeMapOf } from '../storage/found-map.ts';
 import { addMapRows } from './map-rows.ts';
 import { once } from './once.ts';
-import { rowData } from './row-data.ts';
+import { type RowData, rowData } from './row-data.ts';
 import { compareRuns, runTable, type ViewedRun } from './runs.ts';
 
 /** Comparisons that are kept. */
@@ -48,9 +48,9 @@ export async function createViewApp(
 
 /** The report of a run, made when it is first asked for, and its rows. */
 function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
-  const page = once(() => pageOf(viewed));
-  const map = once(() => mapOf(viewed));
   const data = rowData(viewed);
+  const page = once(() => pageOf(viewed, data));
+  const map = once(() => mapOf(viewed));
   addPages(app, page);
   addRows(app, data.source, data.texts);
   addMap(app, map);
@@ -58,8 +58,10 @@ function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   addStream(app, stream);
 }
 
-async function pageOf({ path }: ViewedRun) {
+async function pageOf({ path }: ViewedRun, data: RowData) {
   const contents = await gatherContents(path, { version: dpmeshVersion(), points: MOST_POINTS });
+  const problem = await data.problem();
+  if (problem !== null) contents.notes.push(problem);
   // Where the run was when it ended does not matter here.
   const here = { ...contents, run: { ...contents.run, out: path } };
   return htmlPage(reportPage(here, [...picturesOf(here)], true));

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { lineOf } from '../../data/texts/kept-texts.ts';
 import { AT, RECORD } from '../../model/map-tiles.ts';
 import {
   type FoundRows,
@@ -65,7 +66,8 @@ export function addMapRows(
   );
 
   app.get<{ Querystring: { words?: unknown } }>('/api/map/search', async ({ query }, reply) => {
-    const words = typeof query.words === 'string' ? query.words.trim() : '';
+    // As they are sought: what is a blank then would be in every text.
+    const words = typeof query.words === 'string' ? lineOf(query.words).trim() : '';
     if (!words || words.length > MOST_SOUGHT)
       return reply.code(400).send({ error: `words=… takes 1 to ${MOST_SOUGHT} characters` });
     const isWanted = () => isWaiting(reply.raw);
@@ -74,7 +76,7 @@ export function addMapRows(
       const rows = about && (await texts?.find(words, MOST_FOUND, isWanted));
       return rows ? { isAll: rows.isAll, places: await about.saved.rowsAt(rows.rows) } : null;
     });
-    if (!found) return reply.code(404).send({ error: 'there are no texts' });
+    if (!found) return reply.code(404).send({ error: (await data.problem()) ?? 'there are no texts' });
     const { isAll, places } = found;
     return { isAll, rows: Buffer.from(places).toString('base64') } satisfies FoundRows;
   });

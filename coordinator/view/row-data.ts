@@ -8,6 +8,7 @@ import { withTexts } from '../../data/texts/texts.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { foreignTo } from '../storage/foreign.ts';
+import { shownProblem } from '../storage/shown-files.ts';
 import { once } from './once.ts';
 import type { ViewedRun } from './runs.ts';
 
@@ -27,17 +28,24 @@ export function rowData({ path, run }: ViewedRun) {
     // Without its texts, which are elsewhere, a row still has its columns.
     return opened && withTexts(opened, config).catch(() => opened);
   });
-  const fields = once(async (): Promise<RowFields | null> => {
+  /** Why texts and other columns are not shown: of the files that have them one has changed; null if none has. */
+  const problem = async () => {
+    const found = await shownProblem(run, ['data', 'texts']);
+    return found && `${found}: texts and columns of its rows are not shown, as they may be those of others`;
+  };
+  const openedFields = once(async (): Promise<RowFields | null> => {
     const rows = await source();
     return rows && openRowFields(rows, config.data, options);
   });
+  const fields = async () => ((await problem()) === null ? openedFields() : null);
   const textFields = once(async () => {
-    const columns = (await fields())?.fields ?? [];
+    const columns = (await openedFields())?.fields ?? [];
     return [...columns.keys()].filter((column) => columns[column].kind === 'text');
   });
   /** Do rows have texts: those that describe them, else columns of text? */
-  const haveTexts = async () => Boolean((await source())?.described) || (await textFields()).length > 0;
-  const texts = once(async (): Promise<KeptTexts | null> => {
+  const haveTexts = async () =>
+    (await problem()) === null && (Boolean((await source())?.described) || (await textFields()).length > 0);
+  const openedTexts = once(async (): Promise<KeptTexts | null> => {
     const rows = await source();
     if (!rows || !(await haveTexts())) return null;
     const { described } = rows;
@@ -49,10 +57,12 @@ export function rowData({ path, run }: ViewedRun) {
     const write = async (each: (slices: AsyncGenerator<string[]>) => Promise<void>) =>
       described
         ? each(described.read())
-        : (await fields())!.read(await textFields(), (slices) => each(joined(slices())));
+        : (await openedFields())!.read(await textFields(), (slices) => each(joined(slices())));
     return keepTexts(from, kind, data.rows, write, versionOf);
   });
-  return { source, fields, haveTexts, texts };
+  // Also where they have changed since they were opened.
+  const texts = async () => ((await problem()) === null ? openedTexts() : null);
+  return { source, fields, haveTexts, texts, problem };
 }
 
 /** What rows have in all columns of text, as one text. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { isLoopback } from '../../base/address.ts';
-import { oneLine } from '../../base/text.ts';
+import { oneLine, withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 
 /** Where a remote file is: an object of an S3 store, or an address of the web. `name` has no secrets and may be printed. */
@@ -20,7 +20,8 @@ const DOTS = /(^|\/)\.{1,2}(\/|$)/;
 export const isRemote = (text: string): boolean => SCHEME.test(text);
 
 /** Does this address name several objects: a folder of an S3 store, by a / at its end, or a pattern of names in one? */
-export const areParts = (text: string): boolean => /^s3:\/\/.*(\/|[*[][^/]*)$/i.test(text);
+export const areParts = (text: string): boolean =>
+  /^s3:\/\/./i.test(text) && (text.endsWith('/') || /[*[]/.test(text.slice(text.lastIndexOf('/'))));
 
 /** The absolute path; an address as it is. */
 export const absolute = (path: string): string => (isRemote(path) ? path : resolve(path));
@@ -75,7 +76,7 @@ export const withoutSecrets = (text: string): string =>
 
 /** Does this address lie below the prefix `root`, both complete: `s3://bucket/folder`? Throws a UserError if either is invalid. */
 export function isBelowAddress(root: string, text: string): boolean {
-  const folder = parsePrefix(root).replace(/\/+$/, '');
+  const folder = withoutEnd(parsePrefix(root), /\//);
   const { name } = parseAddress(text);
   return name === folder || name.startsWith(`${folder}/`);
 }

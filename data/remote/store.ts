@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { AwsV4Signer } from 'aws4fetch';
 import { assertSecret, isLoopback } from '../../base/address.ts';
 import { readWhole, statusOf } from '../../base/files.ts';
+import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { RemoteAddress } from './address.ts';
 
@@ -131,7 +132,7 @@ function objectUrl(bucket: string, key: string, region: string, endpoint: URL | 
   const path = key.split('/').map(encoded).join('/');
   // Some stores take /BUCKET/ for an object without a name, not for the bucket.
   const inBucket = path && `/${path}`;
-  if (endpoint) return new URL(`${endpoint.pathname.replace(/\/+$/, '')}/${bucket}${inBucket}`, endpoint);
+  if (endpoint) return new URL(`${withoutEnd(endpoint.pathname, /\//)}/${bucket}${inBucket}`, endpoint);
   const host = `s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
   // A certificate for *.s3… does not cover a bucket with dots.
   const isCovered = !bucket.includes('.');

@@ -58,7 +58,7 @@ export function csvTable(
   return {
     write({ start, ids, columns: values }) {
       const own = columns.map((name) => {
-        if (name === NAMES) return (i: number) => out.text(quoted(values[NAMES]![i]));
+        if (name === NAMES) return (i: number) => out.text(quoted(notFormula(values[NAMES]![i])));
         const [numbers, put] = [values[name]!, INTEGERS.includes(name) ? out.integer : out.decimal];
         return (i: number) => put(numbers[i]);
       });
@@ -76,6 +76,9 @@ export function csvTable(
     end: out.flush,
   };
 }
+
+/** A name that a spreadsheet would compute, as a text: names come from strangers' texts, people and models. What names rows stays as in the data. */
+const notFormula = (name: string) => (/^[=+\-@\t\r]/.test(name) ? `'${name}` : name);
 
 const quoted = (field: string) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
 

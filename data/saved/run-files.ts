@@ -135,6 +135,13 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
   };
 }
 
+/** What is written as JSON, which this schema has to read again. Throws an error, a fault of ours, where it would not. */
+export function readable<T>(name: string, value: T, schema: z.ZodMiniType): T {
+  const { error } = schema.safeParse(JSON.parse(JSON.stringify(value)));
+  if (error) throw new Error(`${name} could not be read again: ${error.issues[0].path.join('.')}`);
+  return value;
+}
+
 /** What a file has by this schema. UserError if it is damaged. */
 export function checked<T>(files: RunFiles, name: string, schema: z.ZodMiniType<T>): T {
   const parsed = schema.safeParse(files.json(name));

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { NAMED_BY, type Name, type NamedBy } from '../../model/description/names.ts';
 import type { TellingColumn } from '../../model/description/telling-columns.ts';
-import { checked, type RunFiles } from './run-files.ts';
+import { checked, type RunFiles, readable } from './run-files.ts';
 
 /** `clusters.json` of a run directory: what its clusters are. */
 
@@ -163,6 +163,10 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
 /** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */
 export const readSavedClusters = (files: RunFiles): SavedClusters | null =>
   files.has(CLUSTERS) ? checked(files, CLUSTERS, schema) : null;
+
+/** What is written as `clusters.json`. */
+export const savedClusters = (described: SavedClusters): SavedClusters =>
+  readable(CLUSTERS, described, schema);
 
 /** The names of clusters by their labels, but for those that are only their numbers. */
 export const savedNames = ({ clusters }: SavedClusters): Map<number, Name> =>

@@ -1,5 +1,6 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
 import { ioError } from '../../base/files.ts';
+import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { NoRows } from '../source.ts';
 import {
@@ -471,7 +472,7 @@ async function sniffFormat(
       ? '\t'
       : (sep ?? said?.[1] ?? ['\t', ';', ',', '|'].find((candidate) => first.includes(candidate)));
   const isBlank = delimiter === 'blanks' || (!delimiter && words.length > 1 && !words.every(isText));
-  const trims = lines.some((line) => /(^|[\t;,|])[ \t]*[ ]"|"[ \t]*[ ]($|[\t;,|])/.test(line));
+  const trims = lines.some(hasBlanksAtQuotes);
   return {
     encoding,
     delimiter: isBlank ? BLANKS : (delimiter ?? ','),
@@ -479,3 +480,21 @@ async function sniffFormat(
     saysSep: said !== null,
   };
 }
+
+/** Are there blanks between the start or end of a line, or what separates fields, and a quote? They may be tabs but for the one next to what is no tab. */
+export function hasBlanksAtQuotes(line: string): boolean {
+  const pieces = line.split('"');
+  const last = pieces.length - 1;
+  return pieces.some((piece, i) => {
+    const before = withoutEnd(piece, BLANK);
+    const blanks = piece.slice(before.length);
+    const begins = before === '' ? i === 0 : SEPARATOR.test(before.slice(-1));
+    if (i < last && blanks.endsWith(' ') && (begins || blanks.includes('\t'))) return true;
+    const [leading] = /^[ \t]*/.exec(piece)!;
+    const next = piece[leading.length];
+    const ends = next === undefined ? i === last : SEPARATOR.test(next);
+    return i > 0 && (leading.includes(' \t') || (leading.endsWith(' ') && ends));
+  });
+}
+
+const [BLANK, SEPARATOR] = [/[ \t]/, /[;,|]/];

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
 import { attempted, statusOf } from '../../base/files.ts';
+import { readableNames } from '../../base/names.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
 import { filesLike } from '../file-patterns.ts';
@@ -70,10 +71,13 @@ export const oneFile = (path: string, format: TableFormat): TableFile => ({
  * have different formats.
  */
 export function tablesInFolder(path: string): TableFile | null {
-  const names = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }))
-    .filter((entry) => /^[^._]/.test(entry.name) && !entry.isDirectory() && isTableName(entry.name))
-    .map(({ name }) => join(path, name));
-  return names.length && !hasImages(path) ? severalFiles(path, names.sort()) : null;
+  const entries = attempted(path, 'read', () => readdirSync(path, { withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map(({ name }) => name);
+  const isOne = (name: string) => /^[^._]/.test(name) && isTableName(name);
+  if (!entries.some(isOne) || hasImages(path)) return null;
+  const names = readableNames(path, entries, isOne).map((name) => join(path, name));
+  return severalFiles(path, names.sort());
 }
 
 /** The files that a pattern such as `parts/*.parquet` names, in the order of their names; null if there are none. */

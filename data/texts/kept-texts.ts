@@ -27,7 +27,7 @@ const [BLOCK, CHUNK_BYTES] = [128, 1 << 20];
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const BREAKS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 /** As texts are kept: on one line, with accents and letters as one character. */
-const lineOf = (text: string) => text.slice(0, MOST_CHARACTERS).replace(BREAKS, ' ').normalize();
+export const lineOf = (text: string) => text.slice(0, MOST_CHARACTERS).replace(BREAKS, ' ').normalize();
 
 /**
  * Opens the texts of `rows` rows, which are written to the cache unless they are there. `write`: hands slices of them, from the start whenever it
@@ -73,6 +73,8 @@ export async function keepTexts(
     async find(words, most, isWanted) {
       const sought = lineOf(words).toLowerCase();
       const found: number[] = [];
+      // A blank is in all of them.
+      if (!sought.trim()) return { rows: found, isAll: true };
       for (let from = 0, to = 0; from < starts.length - 1; from = to) {
         await yieldToEventLoop();
         if (!isWanted()) return null;

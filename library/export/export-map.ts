@@ -7,6 +7,7 @@ import { openUnchanged } from '../../coordinator/report/rows.ts';
 import { wholeMapOf } from '../../coordinator/storage/found-map.ts';
 import { type RunFile, readFinishedRun } from '../../coordinator/storage/run-file.ts';
 import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
+import { shownProblem } from '../../coordinator/storage/shown-files.ts';
 import { npyHeader } from '../../data/npy.ts';
 import { labelColumns } from '../../data/saved/label-columns.ts';
 import { mapColumns } from '../../data/saved/label-table.ts';
@@ -194,6 +195,13 @@ async function writeRows(
   const { quantiles } = readTrainedModel(files.run, { details: true }).measured!;
   const scores = labelColumns(quantiles, null);
   const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] });
+  const problem = source && (await shownProblem(run, ['data', 'texts']));
+  if (problem) {
+    source.close();
+    throw new UserError(
+      `${problem}: restore it, or move it away for an export without texts, as these may be those of other rows`,
+    );
+  }
   const described = source && (await withTexts(source, config)).described;
   const texts = described ? rowTexts(described.read(), described.name) : null;
   const shown = shownColumns(source, run);

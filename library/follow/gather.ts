@@ -1,6 +1,7 @@
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAtomicFile, makeFolder, remove } from '../../base/files.ts';
+import { escapedName } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { knownPart } from '../../coordinator/storage/stream-files.ts';
 import { Unreachable } from '../../data/remote/address.ts';
@@ -9,7 +10,7 @@ import { NoRows } from '../../data/source.ts';
 import { predict } from '../predict.ts';
 import type { FoundPart, Lookout } from './arrivals.ts';
 import type { Lines } from './lines.ts';
-import { GROWING_MS, type Part, waitingIn } from './manifest.ts';
+import { GROWING_MS, nameProblem, type Part, waitingIn } from './manifest.ts';
 import { copyName, copyPart, fitTogether, namingPart } from './rows.ts';
 import type { FollowState } from './state.ts';
 
@@ -29,9 +30,6 @@ export interface Gathering {
   log: (line: string) => void;
 }
 
-/** Bytes of a name, of 255 that a file's may have: that of its labels ends with .npy, and while they are written with a draft's ending. */
-const MOST_NAME = 200;
-
 /** The next batch, whose parts are copied; empty if those that wait for an update have to go first; null if there is none, or it is to end. UserError for a part that does not fit the run. */
 export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
   const { state, lookout, pause, batchRows, every, once, signal, log } = gathering;
@@ -43,7 +41,13 @@ export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
   let since = 0;
   while (!signal?.aborted) {
     const seen = new Map([...state.manifest().parts, ...parts].map((part) => [part.name, part]));
-    const { complete, growing } = await lookout(seen);
+    const arrivals = await lookout(seen).catch((error) => {
+      if (parts.length && error instanceof UserError) return null;
+      throw error;
+    });
+    // A problem with others is that of the next batch.
+    if (!arrivals) return parts;
+    const { complete, growing } = arrivals;
     const left = new Set([...complete, ...growing].map(({ path }) => path));
     for (const found of complete) {
       if (signal?.aborted) return null;
@@ -76,7 +80,7 @@ export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
     const now = performance.now();
     if (parts.length && now - since >= 1000 * every) return parts;
     if (once && (!left.size || now - changedAt > GROWING_MS)) {
-      for (const path of left) log(`${path} is still being written: left for the next time`);
+      for (const path of left) log(`${escapedName(path)} is still being written: left for the next time`);
       return parts.length ? parts : null;
     }
     await sleep(pause, undefined, { signal }).catch(() => {});
@@ -89,16 +93,14 @@ async function take(found: FoundPart, batch: readonly Part[], gathering: Gatheri
   const { state, once, signal, log } = gathering;
   const { name, path, bytes, modified, age } = found;
   const { parts, updates } = state.manifest();
+  const problem = found.problem ?? nameProblem(name);
+  if (problem !== null) throw new UserError(`${escapedName(path)}: ${problem}; rename it`);
   const copy = copyName(parts.length + batch.length, name);
   const to = state.pathOf({ copy });
   const about = { name, copy, bytes, modified, sha256: '', rows: 0, update: updates + 1 };
   const isComplete = age >= GROWING_MS;
   if (bytes === 0) return isComplete ? leftOut(about, path, 'it has no rows', log) : null;
   if (state.isOfRun(found)) return leftOut(about, path, 'it is one of the files of the run', log);
-  if (Buffer.byteLength(basename(name)) > MOST_NAME)
-    throw new UserError(
-      `${path}: its name is longer than the ${MOST_NAME} bytes that leave room for that of its labels; rename it`,
-    );
   let part: Part | null = null;
   try {
     const copied = await copyPart(found, to, signal);
@@ -175,7 +177,10 @@ export async function nextLines(
       file.finish();
       const name = `${lines.source}-${copy.slice(0, 8)}.${ending}`;
       const about = { name, copy, bytes, modified: '', sha256, rows: 0, update: updates + 1 };
-      const part = await checked(about, lines.where?.() ?? name, [], { state, log });
+      const from = lines.where?.() ?? name;
+      const part = await checked(about, from, [], { state, log }).catch((error) => {
+        throw withLines(error, from, lines);
+      });
       if (part.update !== null) return [part];
       state.save({ parts: [...parts, part], ...lines.position?.() });
       remove(to);
@@ -185,6 +190,14 @@ export async function nextLines(
     }
   }
 }
+
+/** An error of rows that names the line of the input, not that of the piece. */
+const withLines = (error: unknown, from: string, { lineOf }: Lines): unknown => {
+  if (!lineOf || !(error instanceof UserError)) return error;
+  const [before, ...others] = error.message.split(`${from} line `);
+  const after = others.map((text) => text.replace(/^\d+/, (line) => String(lineOf(Number(line)))));
+  return new UserError([before, ...after].join(`${from} line `), { cause: error });
+};
 
 /** Are these the rows of the first run, or of an update? */
 async function isInStream(path: string, rows: number, { newest, run }: FollowState): Promise<boolean> {

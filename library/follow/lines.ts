@@ -1,5 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import type { Manifest } from './manifest.ts';
+import { createRowEnds, type RowEnds } from './row-ends.ts';
 
 /** Rows as lines of CSV or JSON that come as a stream of bytes, which is read no further than to the end of a piece. */
 export interface Lines {
@@ -9,19 +10,23 @@ export interface Lines {
   ending(): Promise<'csv' | 'jsonl' | null>;
   /** Writes the next lines as such a file. The number of rows; 0 at the end. */
   next(write: (bytes: Uint8Array) => void): Promise<number>;
+  /** The line of the input on which a line of the file is, from 1, where the input is one. */
+  lineOf?(line: number): number;
   /** Where the last lines came from, for messages, and where those after them begin, for the manifest, if they can be read again. */
   where?(): string;
   position?(): Pick<Manifest, 'kafka'>;
 }
 
-/** Bytes of a line. */
-const MOST_BYTES = 64 << 20;
-const [NEWLINE, QUOTE] = [...Buffer.from('\n"')];
+/** Bytes of a line; and within quotes, that a stray one does not hold up all that comes. */
+const [MOST_BYTES, MOST_QUOTED] = [64 << 20, 4 << 20];
+const NEWLINE = 10;
+const MARK = Buffer.from('\ufeff');
 
 /**
  * @param rows that are enough for a piece
  * @param every seconds after which fewer are enough
  * @param names of columns: a first line with one of them is a header, and that of each piece
+ * @param separator of fields, besides the usual ones
  */
 export function createLines(
   input: AsyncIterable<Uint8Array>,
@@ -29,17 +34,28 @@ export function createLines(
     rows,
     every,
     names,
+    separator = null,
     signal,
-  }: { rows: number; every: number; names: readonly string[]; signal?: AbortSignal },
+  }: {
+    rows: number;
+    every: number;
+    names: readonly string[];
+    separator?: string | null;
+    signal?: AbortSignal;
+  },
 ): Lines {
   const chunks = input[Symbol.asyncIterator]();
   let coming: Promise<IteratorResult<Uint8Array>> | null = null;
-  /** What was read and belongs to the next lines. */
-  let rest = Buffer.alloc(0);
+  /** What was read and belongs to the next lines, of which those up to `scanned` have no end. */
+  const rest = createBuffer();
+  let scanned = 0;
+  let ends: RowEnds | null = null;
   let ended = false;
   let ending: 'csv' | 'jsonl' | null = null;
   /** Null before it is known whether there is one. */
   let header: Buffer | null = null;
+  /** Lines of the header; and the lines of the input on which the last piece begins, and the next one. */
+  let [headerLines, begins, next] = [0, 1, 1];
 
   /** Reads on; false if nothing has come until then, ms on the clock of the process. */
   async function read(until: number): Promise<boolean> {
@@ -59,8 +75,8 @@ export function createLines(
     if (chunk === null) return false;
     coming = null;
     if (chunk.done) ended = true;
-    else rest = Buffer.concat([rest, chunk.value]);
-    if (rest.length > MOST_BYTES + (chunk.value?.length ?? 0))
+    else rest.add(chunk.value);
+    if (rest.length() > MOST_BYTES + (chunk.value?.length ?? 0))
       throw new UserError(
         `standard input has a line of more than ${MOST_BYTES} bytes: it must be lines of CSV or JSON`,
       );
@@ -70,32 +86,38 @@ export function createLines(
   async function begin() {
     while (ending === null && !ended && !signal?.aborted) {
       await read(Number.POSITIVE_INFINITY);
-      const text = rest.toString('utf8', 0, 1024).trimStart();
-      if (rest.subarray(0, 1024).some((byte) => byte < 9 || (byte > 13 && byte < 32)))
+      const head = rest.bytes().subarray(0, 1024);
+      const text = head.toString().trimStart();
+      if (head.some((byte) => byte < 9 || (byte > 13 && byte < 32)))
         throw new UserError(
           'standard input is binary, and must be lines of CSV or JSON: save files to a folder, and follow that',
         );
-      if (text) ending = /^[{[]/.test(text) ? 'jsonl' : 'csv';
+      if (!text) continue;
+      ending = /^[{[]/.test(text) ? 'jsonl' : 'csv';
+      ends = createRowEnds(ending, separator);
+      if (rest.bytes().subarray(0, MARK.length).equals(MARK)) rest.take(MARK.length);
     }
     return ending;
   }
 
-  /** The ends of the complete lines in `rest` that have more than blanks. In CSV a line may end within quotes, and then goes on. */
-  function* ends(): Generator<number> {
-    let [isQuoted, isBlank] = [false, true];
-    for (let i = 0; i < rest.length; i++) {
-      if (rest[i] === QUOTE && ending === 'csv') isQuoted = !isQuoted;
-      if (rest[i] > 32) isBlank = false;
-      if (rest[i] !== NEWLINE || isQuoted) continue;
-      if (!isBlank) yield i + 1;
-      isBlank = true;
+  /** The place after the next line in `rest`; null if none of them is complete. */
+  function endOfNext(): number | null {
+    const end = ends!.next(rest.bytes(), scanned);
+    if (end !== null) next = ends!.line();
+    scanned = end ?? rest.length();
+    const open = ends!.open();
+    if (end === null && open && (ended || open.bytes > MOST_QUOTED)) {
+      const where = ended ? 'to the end' : `in ${MOST_QUOTED} bytes`;
+      throw new UserError(
+        `standard input line ${open.line} has a quote that does not close ${where}: close it, or double it where it is text within quotes`,
+      );
     }
+    return end;
   }
 
   function take(length: number): Buffer {
-    const taken = rest.subarray(0, length);
-    rest = rest.subarray(length);
-    return taken;
+    scanned -= length;
+    return rest.take(length);
   }
 
   return {
@@ -103,23 +125,24 @@ export function createLines(
     ending: begin,
     async next(write) {
       if ((await begin()) === null) return 0;
+      begins = next;
       let [count, until] = [0, Number.POSITIVE_INFINITY];
       for (;;) {
         // The last line may have no end.
-        if (ended && rest.length && rest.at(-1) !== NEWLINE) rest = Buffer.concat([rest, Buffer.from('\n')]);
-        const own = ends();
-        if (header === null) {
-          const first = own.next();
-          if (!first.done) {
-            const isHeader = ending === 'csv' && isHeaderOf(names, rest.toString('utf8', 0, first.value));
-            header = isHeader ? take(first.value) : Buffer.alloc(0);
-            continue;
-          }
-        }
+        if (ended && rest.length() && rest.bytes().at(-1) !== NEWLINE) rest.add(Buffer.from('\n'));
         let end = 0;
-        for (const place of own) {
+        for (let place = endOfNext(); place !== null; place = endOfNext()) {
+          if (header === null) {
+            const isHeader = ending === 'csv' && isHeaderOf(names, rest.bytes().toString('utf8', 0, place));
+            header = isHeader ? Buffer.from(take(place)) : Buffer.alloc(0);
+            if (isHeader) {
+              headerLines = next - 1;
+              begins = next;
+              continue;
+            }
+          }
           end = place;
-          if (count === 0) write(header!);
+          if (count === 0) write(header);
           if (++count === rows) break;
         }
         if (end) write(take(end));
@@ -127,6 +150,34 @@ export function createLines(
         if (count) until = Math.min(until, performance.now() + 1000 * every);
         if (!(await read(until)) && count) return count;
       }
+    },
+    lineOf: (line) => (line <= headerLines ? line : begins + line - headerLines - 1),
+    where: () => 'standard input',
+  };
+}
+
+/** Bytes that grow at their end and are taken from their start. */
+function createBuffer() {
+  let space = Buffer.alloc(0);
+  let [from, to] = [0, 0];
+  return {
+    length: () => to - from,
+    bytes: () => space.subarray(from, to),
+    add(chunk: Uint8Array) {
+      const length = to - from;
+      if (to + chunk.length > space.length) {
+        // Twice as much each time: a line of many chunks is copied few times.
+        const grown = Buffer.allocUnsafe(2 * (length + chunk.length));
+        space.copy(grown, 0, from, to);
+        [space, from, to] = [grown, 0, length];
+      }
+      space.set(chunk, to);
+      to += chunk.length;
+    },
+    /** Valid until more are added. */
+    take(length: number): Buffer {
+      from += length;
+      return space.subarray(from - length, from);
     },
   };
 }

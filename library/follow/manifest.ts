@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { isDraft } from '../../base/drafts.ts';
 import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
+import { readable } from '../../data/saved/run-files.ts';
 
 /**
  * The manifest of a follow: which parts it has taken, and the batch that it is working on. A batch is written here before anything is computed with it,
@@ -11,14 +13,14 @@ import type { FoundPart } from '../../data/parts.ts';
  */
 
 const count = z.int().check(z.nonnegative());
-/** Such as leads to no other folder, and fits one line. */
-const inFolder = z.string().check(
+/** Such as leads to no other folder, and fits one line. What is written here is read by this. */
+const partName = z.string().check(
   z.refine((name) => name.split('/').every((step) => !['', '.', '..'].includes(step))),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
   z.regex(/^[^\u0000-\u001f]+$/),
 );
 const part = z.object({
-  name: inFolder,
+  name: partName,
   /** Its name in the folder of rows of that update. */
   copy: z.string().check(z.regex(/^\d{8}-[\w.-]+$/)),
   bytes: count,
@@ -75,10 +77,28 @@ export function readManifest(folder: string): Manifest | null {
   return data;
 }
 
+/** Throws an error, a fault of ours, unless it can be read again. */
 export function writeManifest(folder: string, manifest: Manifest): void {
+  const content = Buffer.from(`${JSON.stringify(readable(FILE, manifest, schema))}\n`);
   const file = createAtomicFile(join(folder, FILE));
-  file.write(Buffer.from(`${JSON.stringify(manifest)}\n`), 0);
+  file.write(content, 0);
   file.finish();
+}
+
+/** Bytes of a name, of 255 that a file's may have: that of its labels ends with .npy, and while they are written with a draft's ending. */
+const MOST_NAME = 200;
+
+/** Why a part of this name cannot be taken; null if it can. */
+export function nameProblem(name: string): string | null {
+  const steps = name.split('/');
+  // They would be removed as what a process has left that was killed.
+  if (steps.some(isDraft)) return 'its name is one of files that are being written';
+  // There may be a file of labels of that name.
+  if (steps.slice(0, -1).some((step) => /\.npy$/i.test(step)))
+    return 'it is in a folder whose name ends with .npy, as those of labels do';
+  if (steps.some((step) => Buffer.byteLength(step) > MOST_NAME))
+    return `its name is longer than the ${MOST_NAME} bytes that leave room for that of its labels`;
+  return partName.safeParse(name).success ? null : 'its name has control characters';
 }
 
 /** A part counts as complete if it has not changed for this long, ms. */

@@ -3,6 +3,7 @@ import { UserError } from '../../base/user-error.ts';
 import { Unreachable } from '../../data/remote/address.ts';
 import type { Message, Topic } from './kafka.ts';
 import type { Lines } from './lines.ts';
+import { createRowEnds } from './row-ends.ts';
 
 /**
  * The lines of the messages of a topic, which is read one fetch ahead. A piece ends where a message does.
@@ -11,6 +12,7 @@ import type { Lines } from './lines.ts';
  * @param every seconds after which fewer are enough
  * @param from the offsets to go on from; partitions that it lacks are read from their beginning
  * @param once ends where the topic ended at first
+ * @param separator of fields, besides the usual ones
  * @param pause ms before a broker that could not be reached is asked again
  */
 export function createTopicLines(
@@ -23,6 +25,7 @@ export function createTopicLines(
     signal,
     log,
     pause,
+    separator = null,
   }: {
     rows: number;
     every: number;
@@ -31,6 +34,7 @@ export function createTopicLines(
     signal?: AbortSignal;
     log: (line: string) => void;
     pause: number;
+    separator?: string | null;
   },
 ): Lines {
   /** The offsets after what was taken, and after what was read. */
@@ -95,10 +99,7 @@ export function createTopicLines(
         const { partition, offset, value } = messages[place];
         if (endingOf(messages[place], topic.address) !== kind) break;
         pieces.push(value, NEWLINE);
-        count += value
-          .toString()
-          .split('\n')
-          .filter((line) => line.trim()).length;
+        count += rowsIn(messages[place], kind, { address: topic.address, separator });
         taken = read.map((_, i) => (i === partition ? offset + 1 : (taken[i] ?? 0)));
         place++;
         until = Math.min(until, performance.now() + 1000 * every);
@@ -112,6 +113,23 @@ export function createTopicLines(
 }
 
 const NEWLINE = Buffer.from('\n');
+
+/** The number of rows of a message. UserError if it ends within quotes: those of the next one would close them. */
+function rowsIn(
+  { partition, offset, value }: Message,
+  kind: 'csv' | 'jsonl',
+  { address, separator }: { address: string; separator: string | null },
+): number {
+  const ends = createRowEnds(kind, separator);
+  const bytes = Buffer.concat([value, NEWLINE]);
+  let count = 0;
+  for (let end = ends.next(bytes, 0); end !== null; end = ends.next(bytes, end)) count++;
+  const open = ends.open();
+  if (!open) return count;
+  throw new UserError(
+    `${address}: the message at offset ${offset} of partition ${partition} has a quote in line ${open.line} that does not close`,
+  );
+}
 
 function endingOf({ partition, offset, value }: Message, address: string): 'csv' | 'jsonl' {
   if (value.some((byte) => byte < 9 || (byte > 13 && byte < 32)))

@@ -67,17 +67,30 @@ const flat = (text: string) =>
 
 /** What a model that thinks aloud says before its answer. */
 const THOUGHT = /^.*<\/(think|thinking|reasoning)>/is;
-const MARKUP = /^[\s"'“”‘’«»„*_#`>:-]+|[\s"'“”‘’«»*_`.,;:-]+$/gu;
+const [MARKUP_BEFORE, MARKUP_AFTER] = [/^[\s"'“”‘’«»„*_#`>:-]+/u, /[\s"'“”‘’«»*_`.,;:-]/u];
+/** Its end character by character: an expression for it would look at each run of markup anew. */
+function withoutMarkup(line: string): string {
+  const text = line.replace(MARKUP_BEFORE, '');
+  let end = text.length;
+  while (end > 0 && MARKUP_AFTER.test(text[end - 1])) end--;
+  return text.slice(0, end);
+}
+
 const INTRODUCTION = /^(the )?(group|cluster|name|label|title|answer)( name| is)?\s*[:=]\s*/i;
+
+/** Of an answer: what a model thinks aloud may be long. Characters. */
+export const MOST_ANSWER = 100_000;
+
 /**
  * The name in an answer: its only line with letters, without quotes, markup and what introduces it. Null where there is none of at most
- * 60 characters.
+ * 60 characters, or the answer is too long.
  */
 export function nameIn(answer: string): string | null {
+  if (answer.length > MOST_ANSWER) return null;
   const lines = answer
     .replace(THOUGHT, '')
     .split(/[\r\n]+/)
-    .map((line) => line.replace(MARKUP, '').replace(INTRODUCTION, '').replace(MARKUP, ''))
+    .map((line) => withoutMarkup(withoutMarkup(line).replace(INTRODUCTION, '')))
     .filter((line) => /\p{L}/u.test(line));
   // A name and an explanation: no way to tell which is which.
   const name = lines.length === 1 ? tidyName(lines[0], Number.POSITIVE_INFINITY) : null;

@@ -7,8 +7,6 @@ const MOST_LETTERS = 64;
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 
-/** Elements whose content is not for readers, comments, then any other tag; what begins like none, as in `a < b`, is text. */
-const TAGS = /<(script|style)\b[^>]*>[\s\S]*?<\/\1\s*>|<!--[\s\S]*?-->|<[a-z/!?][^<>]*>/gi;
 const ENTITIES = /&(?:[a-z][a-z0-9]{1,31}|#\d{1,7}|#x[0-9a-f]{1,6});/gi;
 /** They only direct how text is set: hyphens that may be, directions, marks of byte order. */
 const UNSEEN = /[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
@@ -20,10 +18,74 @@ const ASCII = /^[\u0000-\u007f]*$/;
 /** A text without tags, entities and characters that nobody sees. */
 export function plainText(text: string): string {
   let plain = text;
-  if (plain.includes('<')) plain = plain.replace(TAGS, ' ');
+  if (plain.includes('<')) plain = withoutTags(plain);
   if (plain.includes('&')) plain = plain.replace(ENTITIES, ' ');
   plain = plain.replace(CONTROLS, ' ');
   return ASCII.test(plain) ? plain : plain.replace(UNSEEN, '');
+}
+
+/** Whose content is not for readers. */
+const UNREAD = /(script|style)\b/iy;
+const [OF_TAG, COMMENT, END_OF_COMMENT] = [/[a-z/!?]/i, '<!--', '-->'];
+
+/**
+ * A blank in place of each element whose content is not for readers, comment and other tag; what begins like none, as in `a < b`, is text. Each
+ * character is looked at a few times, whatever the text: a regular expression would look for the end of each tag anew.
+ */
+function withoutTags(text: string): string {
+  const found: string[] = [];
+  const closed = endFinder(text, '>');
+  const commented = endFinder(text, END_OF_COMMENT);
+  const elements: Record<string, (from: number) => number> = {
+    script: endFinder(text, /<\/script\s*>/gi),
+    style: endFinder(text, /<\/style\s*>/gi),
+  };
+  /** The end of what is to be removed there; -1 if that is text. */
+  function endOf(at: number): number {
+    UNREAD.lastIndex = at + 1;
+    const [, name] = UNREAD.exec(text) ?? [];
+    if (name) {
+      const end = closed(UNREAD.lastIndex);
+      const all = end < 0 ? -1 : elements[name.toLowerCase()](end);
+      if (all >= 0) return all;
+    }
+    if (text.startsWith(COMMENT, at)) {
+      const end = commented(at + COMMENT.length);
+      if (end >= 0) return end;
+    }
+    if (!OF_TAG.test(text[at + 1] ?? '')) return -1;
+    const [end, next] = [closed(at + 2), text.indexOf('<', at + 2)];
+    return next >= 0 && next < end ? -1 : end;
+  }
+  let kept = 0;
+  for (let at = text.indexOf('<'); at >= 0; ) {
+    const end = endOf(at);
+    if (end >= 0) {
+      found.push(text.slice(kept, at));
+      kept = end;
+    }
+    at = text.indexOf('<', end >= 0 ? end : at + 1);
+  }
+  return found.length ? `${found.join(' ')} ${text.slice(kept)}` : text;
+}
+
+/** Finds the end of the first of these from a place on, -1 if there is none, and remembers it for places that come later. */
+function endFinder(text: string, sought: string | RegExp): (from: number) => number {
+  let [start, end] = [-1, -1];
+  let isLast = false;
+  return (from) => {
+    if (start >= from || isLast) return end;
+    if (typeof sought === 'string') {
+      start = text.indexOf(sought, from);
+      end = start < 0 ? -1 : start + sought.length;
+    } else {
+      sought.lastIndex = from;
+      start = sought.exec(text)?.index ?? -1;
+      end = start < 0 ? -1 : sought.lastIndex;
+    }
+    isLast = start < 0;
+    return end;
+  };
 }
 
 /** As its words are compared: plain, in lower case, with characters that look alike as one (NFKC). A colon ends a word in all languages. */

@@ -83,6 +83,19 @@ suite('names by a language model', () => {
     assert.deepEqual([[...names], problem], [[[2, 'Fine']], null]);
   });
 
+  test('an answer that is too long is neither read nor kept', async () => {
+    const log = newLog();
+    using server = await endpoint((asked) =>
+      numberIn(asked) === '0' ? `a${'*'.repeat(300_000)}a` : `Name ${numberIn(asked)}`,
+    );
+    const { names, problem } = await namesByModel(server.at, { ...request, joins: [] }, { log });
+    assert.deepEqual(
+      [names.get(0), names.get(1), names.get(2), problem],
+      [undefined, 'Name 1', 'Name 2', null],
+    );
+    assert.ok(readFileSync(log, 'utf8').length < 10_000);
+  });
+
   test('an endpoint that is busy is asked again; one that has no such model, no more', async () => {
     const log = newLog();
     using busy = await endpoint((_, i) => (i === 0 ? { status: 503, body: 'loading' } : 'Fine'));
@@ -143,6 +156,12 @@ test('names in answers', () => {
   assert.equal(nameIn('Kredite\u202e und\u0007 Banken'), 'Kredite und Banken');
   assert.equal(nameIn('<b>bold</b>'), '<b>bold</b>');
   for (const answer of ['', '...', 'One\nTwo', 'x'.repeat(61)]) assert.equal(nameIn(answer), null);
+  // In time that grows with the length alone: with its square, each of these would take more than ten seconds.
+  const before = process.cpuUsage().user;
+  const [stars, blanks] = ['*'.repeat(80_000), ' '.repeat(80_000)];
+  assert.equal(nameIn(`Bank${stars} ${stars.slice(70_000)}.`), 'Bank');
+  for (const answer of [`a${stars}a`, `a${blanks}a${blanks}`, `name is${blanks}x`]) nameIn(answer);
+  assert.ok(process.cpuUsage().user - before < 8e6);
 });
 
 test('a text cannot pass for another part of the question', () => {

@@ -30,7 +30,8 @@ test('words are found as they stand, in any case, over blocks and chunks; a patt
   assert.deepEqual(await first.find('tide', 3, always), { rows: [0, 127, 128], isAll: false });
   assert.deepEqual(await first.find('.*', 3, always), { rows: [128], isAll: true });
   assert.deepEqual(await first.find('row 12345 ', 3, always), { rows: [12_345], isAll: true });
-  assert.deepEqual(await first.find('zebra', 3, always), { rows: [], isAll: true });
+  for (const words of ['zebra', '', ' ', '\0', '\n\u2028'])
+    assert.deepEqual(await first.find(words, 3, always), { rows: [], isAll: true });
   assert.deepEqual(await first.at([300, 128, 19_999, 127]), ['', 'the TIDE.*', 'a tide', 'tide tide']);
   first.close();
   const again = await open();

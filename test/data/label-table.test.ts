@@ -66,6 +66,23 @@ describe('a CSV of labels', () => {
     );
   });
 
+  test('has names of clusters that a spreadsheet would compute as texts, but what names rows as it is', () => {
+    const names = ['=cmd|"/c calc"!A1', '+1', '-x', '@SUM(A1)', '\t=1', '\r=1', "it's", 'a=b', ''];
+    const sink = collector();
+    const table = csvTable(sink, 'id', ['cluster', 'cluster_name']);
+    table.write({ start: 0, ids: names, columns: { cluster: names.map(() => 0), cluster_name: names } });
+    table.end();
+    const rows: string[][] = parse(sink.all(), { from: 2 });
+    assert.deepEqual(
+      rows.map(([id]) => id),
+      names,
+    );
+    assert.deepEqual(
+      rows.map(([, , name]) => name),
+      names.map((name, i) => (i < 6 ? `'${name}` : name)),
+    );
+  });
+
   test('has numbers of up to six decimals', () => {
     const values = [0, 0.5, 6e-7, 0.123456789, 12.3, 999_999.9999999, 1e20, 3e38];
     const columns = {

@@ -1,10 +1,11 @@
 // Which files of a folder or pattern are parts, and what they are called.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { partsAt } from '../../data/parts.ts';
+import { arraysAt, partsAt } from '../../data/parts.ts';
+import { tablesInFolder } from '../../data/tables/formats.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-parts-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -33,4 +34,26 @@ test('of a pattern, by their paths from its first wildcard on', async () => {
 
 test('one file is a part', async () => {
   assert.deepEqual(await names('b.npy'), ['b.npy']);
+});
+
+test('a name that is not UTF-8 is a part with a problem', async (context) => {
+  const odd = Buffer.concat([Buffer.from(`${join(folder, '2026/11')}/`), Buffer.from('0\xff.csv', 'latin1')]);
+  try {
+    writeFileSync(odd, 'x');
+  } catch {
+    return context.skip('the file system takes no such names');
+  }
+  for (const data of ['2026/11', '2026/11/*.csv', '2026/**/*.csv']) {
+    const found = (await partsAt(join(folder, data))).filter(({ problem }) => problem !== undefined);
+    const path = join(folder, '2026/11/0\\xff.csv');
+    assert.deepEqual([found.length, found[0].path, found[0].problem], [1, path, 'its name is not UTF-8']);
+  }
+  assert.throws(() => arraysAt(join(folder, '2026/11/*')), /0\\xff\.csv: its name is not UTF-8; rename it/);
+  assert.throws(() => tablesInFolder(join(folder, '2026/11')), /0\\xff\.csv: its name is not UTF-8/);
+  rmSync(odd);
+});
+
+test('a link to a folder is no part, whatever it is called', async () => {
+  symlinkSync(join(folder, '2026'), join(folder, '2026/12/c.csv'));
+  assert.deepEqual(await names('2026/12'), ['a.csv', 'b.csv']);
 });

@@ -248,6 +248,23 @@ describe('parts', () => {
     assert.deepEqual((await takeAll(path('run'), data, ...outOf(out)))[0].parts, ['c.npy', 'd.npy']);
   });
 
+  test('whose names cannot be taken end it by what they are called, and once renamed it goes on', async () => {
+    const { data, out } = fresh('names');
+    const odd = Buffer.concat([Buffer.from(`${data}/`), Buffer.from('b\xff.npy', 'latin1')]);
+    for (const [name, says] of [
+      [join(data, 'b\nb.npy'), 'b\\nb.npy: its name has control characters; rename it'],
+      [odd, 'b\\xff.npy: its name is not UTF-8; rename it'],
+    ] as const) {
+      renameSync(join(data, 'b.npy'), name);
+      const refusal = await dpmesh(followArgs(path('run'), data, '--once', ...outOf(out)));
+      refused(refusal, says);
+      assert.ok(refusal.stderr.trimEnd().split('\n').at(-1)!.includes(says), refusal.stderr);
+      renameSync(name, join(data, 'b.npy'));
+    }
+    const [{ parts }] = await takeAll(path('run'), data, ...outOf(out));
+    assert.deepEqual(parts, ['b.npy', 'c.npy', 'd.npy']);
+  });
+
   test('of several formats are batches of their own, and tables are read by their names', async () => {
     const data = path('formats-in');
     mkdirSync(data);
@@ -299,6 +316,25 @@ describe('standard input', () => {
     const again = await piped(file, '--out', out);
     assert.deepEqual(batchesOf(again), []);
     assert.equal(again.stderr.match(/it is the same as stdin-0000000\d\.csv: left out/g)?.length, 3);
+  });
+
+  test('of lines that end with carriage returns is taken; of a stray quote the line is named, and no row is lost without a word', async () => {
+    const rows = readFileSync(table(path('plain.csv'), numbers.slice(3000, 3300)), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const old = path('returns.csv');
+    writeFileSync(old, rows.join('\r'));
+    const [{ rows: taken }, ...others] = batchesOf(await piped(old, '--out', path('returns')));
+    assert.deepEqual([taken, others], [300, []]);
+    for (const [stray, says] of [
+      [rows[10].replace(',', ',"'), 'line 11 has a quote that does not close to the end'],
+      [rows[10].replace('.', '"'), 'line 11 is not valid CSV'],
+    ]) {
+      const file = path('stray.csv');
+      writeFileSync(file, [...rows.slice(0, 10), stray, ...rows.slice(11), ''].join('\n'));
+      refused(await piped(file, '--out', path('stray')), `standard input ${says}`);
+      assert.deepEqual(manifestOf(path('stray')).parts, []);
+    }
   });
 });
 

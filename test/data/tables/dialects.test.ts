@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSource } from '../../../data/open.ts';
+import { hasBlanksAtQuotes } from '../../../data/tables/csv-table.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
@@ -156,4 +157,19 @@ test('commas that may be decimal are told of wherever they are', async () => {
   assert.equal(note!.match(/taken for those of thousands/g)!.length, 1);
   assert.equal((await read(rows('1,500'), { decimal: '.' })).note, null);
   assert.equal((await read(rows('1,500.5'))).note, null);
+});
+
+test('blanks at quotes are those between them and what separates fields', () => {
+  const found = ['1, "a"', ' "a"', '"a" ;2', '\t "a"', '"a" \tb', '"a" "b"'];
+  const none = ['1,"a"', '"a"', '1 "a"', '"a" b,2', 'a\t"b"', ' \t"b"x', '"a"\tb', ''];
+  assert.deepEqual(found.map(hasBlanksAtQuotes), [true, true, true, true, true, false]);
+  assert.deepEqual(
+    none.map(hasBlanksAtQuotes),
+    none.map(() => false),
+  );
+  // In time that grows with the length alone.
+  const before = process.cpuUsage().user;
+  for (const own of ['\t', ' ', ' \t', ', '])
+    for (const end of ['x', 'x"']) hasBlanksAtQuotes(own.repeat(1 << 19) + end);
+  assert.ok(process.cpuUsage().user - before < 10e6);
 });

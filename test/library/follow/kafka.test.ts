@@ -94,6 +94,16 @@ describe('lines of a topic', () => {
     assert.equal(await lines.ending(), null);
   });
 
+  test('are whole in their message: one that ends within quotes is refused by its offset', async () => {
+    const { linesFrom } = await started([partition(['1,"a\nb"\r2,c', '3,"d', 'e",4'])]);
+    const lines = linesFrom([], { rows: 2 });
+    assert.deepEqual(await pieceOf(lines), { count: 2, lines: ['1,"a', 'b"\r2,c'], offsets: [1] });
+    await assert.rejects(
+      pieceOf(lines),
+      /the message at offset 1 of partition 0 has a quote in line 1 that does not close/,
+    );
+  });
+
   test('of JSON and of CSV are pieces of their own', async () => {
     const { linesFrom } = await started([partition(['1,2', ' {"a": 1}', '[2]'])]);
     const lines = linesFrom([]);

@@ -66,6 +66,75 @@ describe('lines are cut into pieces', () => {
       [1, 1],
     );
   });
+  test('that end with carriage returns, alone or before newlines, wherever chunks end', async () => {
+    const text = 'x,y\r\n1,2\r\n3,4\r5,6\n\r\n7,8\r\n9,"a\r\nb"\r10,11';
+    const expected = [
+      ['x,y\r\n1,2\r\n3,4\r', 2],
+      ['x,y\r\n5,6\n\r\n7,8\r\n', 2],
+      ['x,y\r\n9,"a\r\nb"\r10,11\n', 2],
+    ];
+    assert.deepEqual((await pieces(chunked(text), 2, ['x'])).found, expected);
+    const { found } = await pieces(chunked(...text), 2, ['x']);
+    // A newline that came late is not with its carriage return.
+    const withoutBreaks = (all: unknown[][]) =>
+      all.map(([own, count]) => [
+        String(own)
+          .split(/[\r\n]+/)
+          .filter(Boolean),
+        count,
+      ]);
+    assert.deepEqual(withoutBreaks(found), withoutBreaks(expected));
+    const rows = Array.from({ length: 300 }, (_, i) => `${i},${i}`);
+    const old = await pieces(chunked(`x,y\r${rows.join('\r')}`), 1000, ['x']);
+    assert.deepEqual(
+      old.found.map(([, count]) => count),
+      [300],
+    );
+  });
+  test('with quotes that are part of a text', async () => {
+    const stray = await pieces(chunked('1,2\n3,4"5\n6,7"\n"8" x,9\n'), 1);
+    assert.deepEqual(
+      stray.found.map(([text]) => text),
+      ['1,2\n', '3,4"5\n', '6,7"\n', '"8" x,9\n'],
+    );
+    const odd = await pieces(chunked('1, "a\n""b" ,2\n"x" "y\nz" 3\n"";4\n'), 1, ['q']);
+    assert.deepEqual(
+      odd.found.map(([text]) => text),
+      ['1, "a\n""b" ,2\n', '"x" "y\nz" 3\n', '"";4\n'],
+    );
+    const lines = createLines(chunked('1:"a\nb"\n2:c\n'), {
+      rows: 1,
+      every: 60,
+      names: ['q'],
+      separator: ':',
+    });
+    assert.equal(
+      await lines.next((bytes) => assert.equal(String(bytes), bytes.length ? '1:"a\nb"\n' : '')),
+      1,
+    );
+  });
+  test('without the mark at the beginning, which is no part of a name', async () => {
+    const { found } = await pieces(chunked('\ufeffx\n1\n2\n'), 1, ['x']);
+    assert.deepEqual(
+      found.map(([text]) => text),
+      ['x\n1\n', 'x\n2\n'],
+    );
+  });
+  test('and lines of a piece are those of the input', async () => {
+    const lines = createLines(chunked('\n"x\ny",z\n1,2\n\n3,"4\n', '5"\n6,7\n8,"9'), {
+      ...{ rows: 2, every: 60, names: ['z'] },
+    });
+    await lines.next(() => {});
+    assert.deepEqual([1, 4, 5, 6, 7].map(lines.lineOf!), [1, 4, 5, 6, 7]);
+    await assert.rejects(
+      lines.next(() => {}),
+      /standard input line 9 has a quote that does not close to the end/,
+    );
+    const second = createLines(chunked('x,y\n1,2\n3,4\n5,6\n7,8\n'), { rows: 2, every: 60, names: ['x'] });
+    await second.next(() => {});
+    await second.next(() => {});
+    assert.deepEqual([1, 2, 3].map(second.lineOf!), [1, 4, 5]);
+  });
   test('of none', async () => {
     assert.deepEqual(await pieces(chunked(), 2), { found: [], ending: null });
     assert.deepEqual(await pieces(chunked('\n \n'), 2), { found: [], ending: null });
@@ -108,4 +177,28 @@ test('bytes that are no text, and lines without end, are refused', async () => {
     for (;;) yield Buffer.alloc(16 << 20, '1');
   }
   await assert.rejects(next(endless()), /a line of more than 67108864 bytes/);
+});
+
+test('a quote that does not close is an error at the end of the input, or after some bytes', async () => {
+  const rows = Array.from({ length: 300 }, (_, i) => (i === 9 ? `"${i},1` : `${i},1`));
+  await assert.rejects(pieces(chunked(`x,y\n${rows.join('\n')}`), 100, ['x']), /line 11 has a quote/);
+  async function* endless() {
+    yield Buffer.from('1,"');
+    for (;;) yield Buffer.from('2,3\n'.repeat(1 << 14));
+  }
+  await assert.rejects(pieces(endless(), 10), /line 1 has a quote that does not close in 4194304 bytes/);
+});
+
+test('a long line that comes in many chunks is looked at once', async () => {
+  const bytes = 1 << 24;
+  async function* long() {
+    for (let at = 0; at < bytes; at += 1 << 10) yield Buffer.alloc(1 << 10, '1');
+    yield Buffer.from('\n');
+  }
+  const before = process.cpuUsage();
+  const [[text]] = (await pieces(long(), 1)).found;
+  const looked = process.cpuUsage(before).user / 1e6;
+  assert.equal(text.length, bytes + 1);
+  // Looked at from its start with each chunk, it would take minutes.
+  assert.ok(looked < 10, `${looked} s`);
 });

@@ -1,7 +1,18 @@
 // What a follow takes of what it finds: parts that are complete, and not taken yet.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { createSettling, type Part, sortOut } from '../../../library/follow/manifest.ts';
+import {
+  createSettling,
+  type Manifest,
+  nameProblem,
+  type Part,
+  readManifest,
+  sortOut,
+  writeManifest,
+} from '../../../library/follow/manifest.ts';
 
 const at = (ms: number) => new Date(ms).toISOString();
 const found = (name: string, bytes: number, modified: number) => ({
@@ -46,4 +57,27 @@ test('parts are fresh, known or changed; of what had no rows nothing was taken',
       ['touched', 10],
     ],
   );
+});
+
+test('names that could not be read again are refused before anything is written', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'dpmesh-manifest-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const manifest = (name: string): Manifest => ({
+    ...{ dpmesh: '1', run: 'runs/x', updates: 0, batch: null },
+    parts: [{ ...taken('x', 1, 1), name, copy: '00000000-x' }],
+  });
+  for (const name of ['a.npy', '2026/11/a b.npy', 'ä\u{1f600}.csv']) {
+    assert.equal(nameProblem(name), null);
+    writeManifest(folder, manifest(name));
+    assert.equal(readManifest(folder)?.parts[0].name, name);
+  }
+  // Their labels would be in the way of others, or be removed.
+  for (const name of ['a.csv.npy/b.csv', 'x.12-34.0123abcd.tmp/a.csv', 'a.csv.1-2.0123abcd.tmp'])
+    assert.notEqual(nameProblem(name), null, name);
+  const before = readManifest(folder);
+  for (const name of ['a\nb.npy', 'a\x1f.npy', '../a.npy', 'a//b.npy', `a/${'b'.repeat(201)}/c.npy`]) {
+    assert.notEqual(nameProblem(name), null, name);
+    if (name.length < 200) assert.throws(() => writeManifest(folder, manifest(name)));
+  }
+  assert.deepEqual(readManifest(folder), before);
 });

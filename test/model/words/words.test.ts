@@ -51,3 +51,23 @@ test('markup, entities and what nobody sees are no words', () => {
 test('addresses and other long strings are no words', () => {
   assert.deepEqual(wordsOf(`key ${'a'.repeat(65)} ${'b'.repeat(64)}`), ['key', 'b'.repeat(64)]);
 });
+
+/** What tags are. On text of many beginnings of tags it takes time that grows with the square of the length, or worse. */
+const TAGS = /<(script|style)\b[^>]*>[\s\S]*?<\/\1\s*>|<!--[\s\S]*?-->|<[a-z/!?][^<>]*>/gi;
+
+test('tags are those of a regular expression, and are found in time that grows with the length alone', () => {
+  const { uniform: rng } = generator(2n, 'tags');
+  const parts = [
+    ...['<', '>', '<script', '<STYLE', '</script', '</Style', '<script>', '</style >', '<!--', '-->', '--'],
+    ...['/', '!', 'x y', '<b', 'a', '_', ' '],
+  ];
+  for (let i = 0; i < 50_000; i++) {
+    const length = Math.floor(rng() * 14);
+    const text = Array.from({ length }, () => parts[Math.floor(rng() * parts.length)]).join('');
+    assert.equal(plainText(text), text.replace(TAGS, ' '), JSON.stringify(text));
+  }
+  const before = process.cpuUsage().user;
+  for (const own of ['<script', '<script>', '<!--', '<a', '</style ', '<style>x'])
+    plainText(own.repeat(100_000));
+  assert.ok(process.cpuUsage().user - before < 10e6);
+});
