@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list } from '../../base/schema.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { nearest } from '../value-range.ts';
@@ -105,7 +106,7 @@ function matching(table: Table, list: readonly string[] | null, flag: string | n
 
 export type Categories = Readonly<Record<string, readonly string[]>>;
 
-const lists = z.array(z.array(z.string()));
+const lists = list(list(z.string()));
 
 /** A schema: a record of the library loses a column that is called `__proto__`. */
 export const categoriesSchema = z.custom<Record<string, string[]>>(
