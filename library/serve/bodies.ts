@@ -44,14 +44,14 @@ export interface Body {
  * Collects bytes, in pieces of one size: what arrives may be single bytes, each of which would take a hundred as a buffer of its own. `length`: of the
  * whole, where that is known.
  */
-export function collectBody(length = PIECE_BYTES) {
+export function collectBody(length = Number.POSITIVE_INFINITY) {
   const pieces: Buffer[] = [];
   let bytes = 0;
   return {
     add(chunk: Buffer): void {
       for (let from = 0; from < chunk.length; ) {
         const at = bytes % PIECE_BYTES;
-        if (!at) pieces.push(Buffer.allocUnsafeSlow(Math.max(1, Math.min(PIECE_BYTES, length - bytes))));
+        if (!at) pieces.push(Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length - bytes)));
         const copied = chunk.copy(pieces.at(-1)!, at, from);
         from += copied;
         bytes += copied;

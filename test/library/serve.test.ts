@@ -578,6 +578,28 @@ describe('parts', () => {
     assert.deepEqual((await read(named)).values, values);
   });
 
+  test('a body is what arrived, however it is cut', () => {
+    const bytes = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
+    for (const [size, length] of [
+      [7, undefined],
+      [65_536, undefined],
+      [600_000, undefined],
+      [1000, 600_000],
+    ]) {
+      const { add, body } = collectBody(length);
+      for (let at = 0; at < bytes.length; at += size!) add(bytes.subarray(at, at + size!));
+      const whole = body();
+      assert.equal(whole.length, bytes.length);
+      for (const [from, to] of [
+        [0, 600_000],
+        [262_140, 262_150],
+        [5, 5],
+        [524_288, 600_000],
+      ])
+        assert.ok(whole.copy(from, to).equals(bytes.subarray(from, to)));
+    }
+  });
+
   test('no more bytes are held than there may be', () => {
     const budget = createBudget(100);
     const [first, second] = [budget.open(), budget.open()];
