@@ -123,9 +123,9 @@ async function readNumbers(
     // There is a comma before each piece but the first.
     if (length < 1 || (mark === ',') !== pieces.length > 0) throw notNumbers(count);
     const place = { from: at + skipped, to: at + skipped + length };
-    const numbers = parse(json.toString('latin1', place.from, place.to), count, columns);
+    const numbers = parse(text.slice(skipped, skipped + length), count, columns);
     take(Float32Array.BYTES_PER_ELEMENT * numbers.length);
-    pieces.push(Float32Array.from(numbers));
+    pieces.push(new Float32Array(numbers));
     places.push(place);
     count += numbers.length;
     at = place.to;
