@@ -6,7 +6,7 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import { isIP, Server as NetServer, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BindAddress, bracketed, isLoopback } from './address.ts';
@@ -77,12 +77,15 @@ const CHECK_INTERVAL_MS = 5000;
 const STALLED_MS = 15_000;
 /** A connection whose client has not read a finished response after this time is closed, ms. */
 const RESPONSE_MS = 60_000;
-/** Requests on one connection that wait for their responses; with more, it is closed. Browsers send one at a time. */
+/** Requests on one connection that wait for their responses; those behind them are refused. Browsers send one at a time. */
 const MOST_WAITING = 16;
+/** Of these, with those that were refused: with more, the connection is closed. A piece of what it sends may have some thousands. */
+const MOST_REFUSED = 4096;
 
 /**
  * Starts an HTTP server at this address; rejects with the error of Node's `listen`. Requests are passed to what is given to
- * `onRequest`, which is also returned.
+ * `onRequest`, which is also returned. `close` takes no new connections, and resolves when the others have ended: those without a request
+ * at once, others behind their last answer, and all of them after so many ms.
  *
  * @param stalled timeout for connections without traffic, ms
  * @param receive timeout for receiving a request, ms
@@ -91,14 +94,21 @@ const MOST_WAITING = 16;
 export async function listen(
   { host, port }: BindAddress,
   { stalled = STALLED_MS, receive = REQUEST_MS, most = connectionLimit() } = {},
-): Promise<{ server: HttpServer; onRequest(respond: RequestListener): void; port: number; most: number }> {
+): Promise<{
+  server: HttpServer;
+  onRequest(respond: RequestListener): void;
+  port: number;
+  most: number;
+  close(within: number): Promise<void>;
+}> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
     requestTimeout: receive,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
   server.maxConnections = most;
-  dropUnread(server, stalled);
+  const connections = trackConnections(server);
+  dropUnread(server, connections, stalled);
   makeRoom(server, Math.floor(CROWDED * most));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -112,12 +122,16 @@ export async function listen(
     onRequest: (respond) => void whileOpen(server, respond),
     port: (server.address() as { port: number }).port,
     most,
+    close: (within) => closeInOrder(server, connections, within),
   };
 }
 
-/** All requests that have arrived together are reported, also those after the one at which their connection was closed. */
+/** All requests that have arrived together are reported, also those after the one at which their connection was closed, and those that are refused. */
 const whileOpen = (server: HttpServer, respond: RequestListener) =>
-  server.on('request', (request, response) => request.socket.destroyed || respond(request, response));
+  server.on(
+    'request',
+    (request, response) => request.socket.destroyed || response.writableEnded || respond(request, response),
+  );
 
 /** At most so many, and no more than the process has descriptors for. */
 export const connectionLimit = (most = MAX_CONNECTIONS) =>
@@ -154,35 +168,82 @@ function makeRoom(server: HttpServer, most: number): void {
   });
 }
 
-/** Closes the connections of clients that do not read, or ask too fast, as their unsent responses occupy memory. */
-function dropUnread(server: HttpServer, stalled: number): void {
-  /** Open responses of each connection, and when each was completely written; Infinity while it is not. */
-  const connections = new Map<Socket, Map<ServerResponse, number>>();
+interface Connection {
+  /** Open responses, and when each was completely written; Infinity while it is not. */
+  responses: Map<ServerResponse, number>;
+  /** Bytes that had been received when there was no request last. */
+  received: number;
+}
+
+function trackConnections(server: HttpServer): Map<Socket, Connection> {
+  const connections = new Map<Socket, Connection>();
   server.on('connection', (socket) => {
-    connections.set(socket, new Map());
+    connections.set(socket, { responses: new Map(), received: 0 });
     socket.once('close', () => connections.delete(socket));
   });
-  whileOpen(server, ({ socket }, response) => {
-    const responses = connections.get(socket)!;
-    if (responses.size >= MOST_WAITING) {
+  whileOpen(server, (request, response) => {
+    const { socket } = request;
+    const connection = connections.get(socket)!;
+    const { responses } = connection;
+    if (responses.size >= MOST_REFUSED) {
       socket.destroy();
       return;
     }
+    const isRefused = responses.size >= MOST_WAITING;
     responses.set(response, Number.POSITIVE_INFINITY);
-    response.once('close', () => responses.delete(response));
+    response.once('close', () => {
+      responses.delete(response);
+      connection.received = socket.bytesRead;
+    });
+    if (isRefused) refuse(request, response);
   });
+  return connections;
+}
+
+/** Says, behind the answers to those before it, that a request gets none, and ends the connection. */
+function refuse(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const error = `more than ${MOST_WAITING} requests wait for their answers on this connection: send the next one when an answer has come`;
+  response
+    .writeHead(503, { ...SECURITY_HEADERS, connection: 'close', 'content-type': 'application/json' })
+    .end(JSON.stringify({ error }));
+}
+
+/** Closes the connections of clients that do not read, as their unsent responses occupy memory. */
+function dropUnread(server: HttpServer, connections: Map<Socket, Connection>, stalled: number): void {
   // Called after a time without traffic. If we are still producing the response, the client is not at fault.
   server.setTimeout(stalled, (socket) => {
-    if (!connections.get(socket)?.size || socket.writableLength) socket.destroy();
+    if (!connections.get(socket)?.responses.size || socket.writableLength) socket.destroy();
   });
   const timer = setInterval(() => {
     const now = performance.now();
-    for (const [socket, responses] of connections)
+    for (const [socket, { responses }] of connections)
       for (const [response, writtenAt] of responses)
         if (now - writtenAt > RESPONSE_MS) socket.destroy();
         else if (response.writableEnded) responses.set(response, Math.min(writtenAt, now));
   }, CHECK_INTERVAL_MS).unref();
   server.once('close', () => clearInterval(timer));
+}
+
+async function closeInOrder(
+  server: HttpServer,
+  connections: Map<Socket, Connection>,
+  within: number,
+): Promise<void> {
+  const endIfIdle = (socket: Socket, { responses, received }: Connection) => {
+    if (!responses.size && socket.bytesRead === received) socket.destroySoon();
+  };
+  // That of HTTP servers also cuts off answers that are on their way, and no longer looks how long requests take to arrive.
+  const closed = new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
+  const timer = setTimeout(() => server.closeAllConnections(), within);
+  for (const [socket, connection] of connections) {
+    endIfIdle(socket, connection);
+    for (const response of connection.responses.keys())
+      response.once('close', () => endIfIdle(socket, connection));
+  }
+  await closed;
+  clearTimeout(timer);
+  server.close();
 }
 
 /** The error for an address that `flag` asked for and that cannot be bound; a UserError where the user can fix it. */

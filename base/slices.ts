@@ -8,11 +8,17 @@ const PIECE = 1 << 17;
 
 /** When work last let the event loop go on. Shared by all of it, as an `await` of a computed value is not a turn. */
 let turned = performance.now();
+/** The turn after which the last of those that wait goes on. */
+let last: Promise<unknown> = Promise.resolve();
 
-/** Lets the event loop go on if that was last done more than 20 ms ago. To be awaited between pieces of work. */
+/**
+ * Lets the event loop go on if that was last done more than 20 ms ago. To be awaited between pieces of work. Of several that wait, one goes
+ * on in each turn: all in one turn would keep the event loop for as long as all of them may.
+ */
 export async function yieldToEventLoop(): Promise<void> {
   if (performance.now() - turned <= SLICE_MS) return;
-  await nextTurn();
+  last = last.then(() => nextTurn());
+  await last;
   turned = performance.now();
 }
 
@@ -25,17 +31,21 @@ export async function inSlices<R>(steps: Generator<void, R>): Promise<R> {
   }
 }
 
-/** All numbers of `parts`, in order. */
-export async function concatInSlices(parts: readonly Float64Array[]): Promise<Float64Array> {
-  const out = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+/** Copies `parts` into `out`, one behind the other. */
+export async function concatenated<T extends NodeJS.TypedArray>(parts: readonly T[], out: T): Promise<T> {
   let offset = 0;
   for (const part of parts)
     for (const { from, to } of ranges(part.length, PIECE)) {
-      await yieldToEventLoop();
-      out.set(part.subarray(from, to), offset);
+      if (offset) await yieldToEventLoop();
+      out.set(part.subarray(from, to) as never, offset);
       offset += to - from;
     }
   return out;
+}
+
+/** All numbers of `parts`, in order. */
+export async function concatInSlices(parts: readonly Float64Array[]): Promise<Float64Array> {
+  return concatenated(parts, new Float64Array(parts.reduce((sum, { length }) => sum + length, 0)));
 }
 
 /** Consecutive ranges `from … to−1` of at most `most` that cover 0 … length−1; at least one. */

@@ -49,8 +49,8 @@ const KINDS: OptionKinds<ServeOptions> = {
 const MOST_CONNECTIONS = 4096;
 /** How long a request may take to arrive: 64 MiB over a slow line, ms. */
 const RECEIVE_MS = 60_000;
-/** How long clients may take to read the last answers, and how often it is looked whether they have, ms. */
-const [CLOSE_MS, SWEEP_MS] = [10_000, 50];
+/** At the end, how long requests may take to arrive, and clients to read their answers, ms. */
+const CLOSE_MS = 60_000;
 
 /**
  * Serves the models of finished runs by the Open Inference Protocol, version 2, over HTTP. The labels are those of `predict`.
@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<ModelServer> {
   const metrics = createMetrics();
   const models = await naming(() => openModels(folders, { metrics, log: told }));
   const most = connectionLimit(MOST_CONNECTIONS);
-  const { server, onRequest, port } = await listen(requested, { receive: RECEIVE_MS, most }).catch(
+  const { server, onRequest, port, close } = await listen(requested, { receive: RECEIVE_MS, most }).catch(
     (error) => {
       models.close();
       throw listenError('--http', requested, error);
@@ -102,12 +102,7 @@ export async function serve(options: ServeOptions): Promise<ModelServer> {
     })),
     async close() {
       isClosing = true;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(timer);
+      await close(CLOSE_MS);
       models.close();
     },
   };

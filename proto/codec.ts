@@ -1,16 +1,17 @@
 import { Packr } from 'msgpackr';
 import * as z from 'zod/mini';
+import { list } from '../base/schema.ts';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { oneLine } from '../base/text.ts';
 import { whyNotPlain } from './msgpack.ts';
 import { MAX_MESSAGE } from './task-limits.ts';
 import { arrayOf, bytesIn, bytesOf, DTYPES, dtypeOf, type Tensors } from './tensors.ts';
 
-const tensorsSchema = z.array(
+const tensorsSchema = list(
   z.object({
     name: z.string().check(z.maxLength(64)),
     dtype: z.enum(DTYPES),
-    shape: z.array(z.int().check(z.nonnegative())).check(z.maxLength(4)),
+    shape: list(z.int().check(z.nonnegative()), z.maxLength(4)),
     /** The frame in which the tensor starts (the header is 0), and the byte offset in it. */
     frame: z.int().check(z.positive()),
     at: z.int().check(z.nonnegative()),

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list, record } from '../base/schema.ts';
 import { oneLine, printable } from '../base/text.ts';
 import { layout } from './layout.ts';
 import { taskSchema } from './tasks.ts';
@@ -33,17 +34,18 @@ export const MOST_FETCHED = 1 << 15;
 export const LARGE_RESULT = 1 << 20;
 
 /** Seconds by task. The coordinator ignores names that are not tasks. */
-const seconds = z
-  .record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative()))
-  .check(z.refine((value) => Object.keys(value).length <= MOST_TASKS));
+const seconds = record(z.string().check(z.maxLength(64)), z.number().check(z.nonnegative())).check(
+  z.refine((value) => Object.keys(value).length <= MOST_TASKS),
+);
 const session = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 export const MOST_RELAYS = 1024;
 /** Behind a relay. */
 const workers = z.int().check(z.gte(1), z.lte(1 << 16));
-const done = z
-  .array(z.array(unit).check(z.minLength(1), z.maxLength(MOST_DONE)))
-  .check(z.minLength(1), z.maxLength(MOST_DONE))
-  .check(z.refine((value) => value.reduce((sum, { length }) => sum + length, 0) <= MOST_DONE));
+const done = list(
+  list(unit, z.minLength(1), z.maxLength(MOST_DONE)),
+  z.minLength(1),
+  z.maxLength(MOST_DONE),
+).check(z.refine((value) => value.reduce((sum, { length }) => sum + length, 0) <= MOST_DONE));
 
 export const fromWorker = z.discriminatedUnion('type', [
   z.object({
@@ -64,7 +66,7 @@ export const fromWorker = z.discriminatedUnion('type', [
     gpu: z.optional(about),
     /** Of a relay, the number of its workers, and the sessions of it and of the relays behind it. */
     workers: z.optional(workers),
-    relays: z.optional(z.array(session).check(z.maxLength(MOST_RELAYS))),
+    relays: z.optional(list(session, z.maxLength(MOST_RELAYS))),
   }),
   /** A relay has another number of workers now. */
   z.object({ type: z.literal('workers'), workers }),
@@ -105,10 +107,9 @@ export const fromWorker = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('fetch'),
     request: count,
-    blocks: z
-      .array(count)
-      .check(z.maxLength(MOST_FETCHED))
-      .check(z.refine((blocks) => new Set(blocks).size === blocks.length)),
+    blocks: list(count, z.maxLength(MOST_FETCHED)).check(
+      z.refine((blocks) => new Set(blocks).size === blocks.length),
+    ),
     sample: z.optional(z.object({ shard: count, below: z.number() })),
     texts: z.optional(z.literal(true)),
   }),
@@ -150,8 +151,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     type: z.literal('round'),
     term: count,
     round: count,
-    tasks: z.array(taskSchema).check(z.maxLength(MOST_TASKS)),
-    units: z.array(unit).check(z.maxLength(MOST_UNITS)),
+    tasks: list(taskSchema, z.maxLength(MOST_TASKS)),
+    units: list(unit, z.maxLength(MOST_UNITS)),
     /**
      * Only sums of the results are needed, all float64 or float32: a worker may sum aligned power-of-two ranges of shards
      * (model/tree.ts).
@@ -160,17 +161,17 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     /** Units read their rows from the source: any worker of a relay may take them. */
     streams: z.optional(z.boolean()),
     /** Of each unit, the rows of its shard’s sample, by which a relay checks results. */
-    sampled: z.optional(z.array(count).check(z.maxLength(MOST_UNITS))),
+    sampled: z.optional(list(count, z.maxLength(MOST_UNITS))),
     /** All states that the tasks read. */
-    uses: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
+    uses: list(z.object(named), z.maxLength(MOST_STATES)),
     /** Those of them that this worker does not have yet; their tensors are named `state/name`. */
-    states: z.array(z.object(named)).check(z.maxLength(MOST_STATES)),
+    states: list(z.object(named), z.maxLength(MOST_STATES)),
   }),
   /** Answers a `fetch`; without rows if it was for a sample that the coordinator does not have. */
   z.object({
     type: z.literal('rows'),
     request: count,
-    blocks: z.array(count).check(z.maxLength(MOST_FETCHED)),
+    blocks: list(count, z.maxLength(MOST_FETCHED)),
     problem: z.optional(text.check(z.overwrite(oneLine))),
   }),
   z.object({

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list, record } from '../base/schema.ts';
 import { END_REASONS } from '../model/schedule.ts';
 import { ALARMS } from '../model/stream/drift.ts';
 
@@ -31,12 +32,12 @@ const text = z.string();
 const number = z.number();
 const count = z.int().check(z.nonnegative());
 /** By task, or by worker. */
-const seconds = z.record(text, number);
+const seconds = record(text, number);
 export const proposal = z.object({
   /** The cluster to split, or both to merge. */
-  clusters: z.array(count),
+  clusters: list(count),
   /** Points of each part of a split, or of both clusters of a merge. */
-  points: z.array(number),
+  points: list(number),
   /** Null stands for ∞: an empty cluster always merges. */
   logRatio: z.nullable(number),
   /** What it has to exceed, if that is not 0. */
@@ -67,7 +68,7 @@ const SCHEMAS = {
    * `chosen`: null where none has clusters.
    */
   resolutions: z.object({
-    points: z.array(z.object({ resolution: number, k: number, stability: number })),
+    points: list(z.object({ resolution: number, k: number, stability: number })),
     chosen: z.nullable(number),
   }),
   /** The start of a new session; earlier events of later epochs belong to discarded work. */
@@ -96,7 +97,7 @@ const SCHEMAS = {
     /** The same for people, with more detail. */
     reason: text,
     /** Tasks of the round that it was working on. */
-    tasks: z.array(text),
+    tasks: list(text),
   }),
   warning: z.object({ message: text }),
   'encoder-epoch': z.object({
@@ -126,13 +127,13 @@ const SCHEMAS = {
     workers: seconds,
   }),
   /** Of this update, before it changes anything; `alarms`: what of it matters. */
-  drift: z.intersection(drift, z.object({ update: count, alarms: z.array(z.enum(ALARMS)) })),
+  drift: z.intersection(drift, z.object({ update: count, alarms: list(z.enum(ALARMS)) })),
   /** What became of a cluster in an update, by ids. */
   lineage: z.object({
     what: z.enum(FATES),
     id: count,
-    from: z.optional(z.array(count)),
-    into: z.optional(z.array(count)),
+    from: z.optional(list(count)),
+    into: z.optional(list(count)),
   }),
   split: proposed,
   merge: proposed,
@@ -144,14 +145,14 @@ const SCHEMAS = {
   done: z.object({
     k: count,
     outliers: z.optional(count),
-    notes: z.optional(z.array(text)),
+    notes: z.optional(list(text)),
     replicates: z.optional(
       z.object({
         count,
         k: z.tuple([count, count]),
-        ks: z.array(count),
+        ks: list(count),
         agreement: number,
-        clusters: z._default(z.array(z.nullable(number)), []),
+        clusters: z._default(list(z.nullable(number)), []),
       }),
     ),
     stability: z.optional(z.object({ count, k: z.tuple([count, count]), agreement: number })),

@@ -6,6 +6,7 @@ import pRetry, { AbortError } from 'p-retry';
 import * as z from 'zod/mini';
 import { attempted, readWhole } from '../../base/files.ts';
 import { MOST_LIST_BYTES } from '../../base/limits.ts';
+import { list } from '../../base/schema.ts';
 import { oneLine, withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import {
@@ -215,9 +216,7 @@ class EndpointError extends Error {
 }
 
 const completion = z.object({
-  choices: z
-    .array(z.object({ message: z.object({ content: z.nullable(z.string()) }) }))
-    .check(z.minLength(1)),
+  choices: list(z.object({ message: z.object({ content: z.nullable(z.string()) }) }), z.minLength(1)),
   usage: z.optional(z.nullable(z.object({ total_tokens: z.optional(z.number()) }))),
 });
 

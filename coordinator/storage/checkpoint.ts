@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
+import { list, record } from '../../base/schema.ts';
 import { concatInSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import type { OutlierBounds } from '../../data/outlier-bounds.ts';
 import { pastUpdates } from '../../data/saved/saved-lineage.ts';
@@ -90,7 +91,7 @@ const VERSION = 3;
 const count = z.int().check(z.nonnegative());
 const totals = z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count });
 const common = {
-  config: z.record(z.string(), z.json()),
+  config: record(z.string(), z.json()),
   identity: z.string(),
   layout,
   epoch: count,
@@ -101,14 +102,12 @@ const encoderHeader = z.object({
   ...common,
   alternation: count,
   codes: z.nullable(z.string()),
-  brought: z.array(z.object({ k: count, agreement: z.nullable(z.number()) })),
+  brought: list(z.object({ k: count, agreement: z.nullable(z.number()) })),
 });
 const kinds = z.object({
-  continuous: z.array(count),
-  categories: z.array(
-    z.object({ columns: z.array(count), low: z.array(z.number()), step: z.array(z.number()) }),
-  ),
-  spikes: z.array(z.object({ column: count, flag: count, at: z.number() })),
+  continuous: list(count),
+  categories: list(z.object({ columns: list(count), low: list(z.number()), step: list(z.number()) })),
+  spikes: list(z.object({ column: count, flag: count, at: z.number() })),
 });
 const clusterHeader = z.object({
   stage: z.literal('cluster'),
@@ -119,7 +118,7 @@ const clusterHeader = z.object({
   patience: count,
   untilStep: count,
   overlaps: z.optional(z.boolean()),
-  steps: z.array(
+  steps: list(
     z.object({
       kind: z.enum(['split', 'merge']),
       changed: count,
@@ -146,8 +145,8 @@ const clusterHeader = z.object({
   stream: z.optional(
     z.object({
       ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
-      ...{ ids: z.array(count), next: count, looked: z.array(z.int()) },
-      ...{ peaks: z.array(z.number()), gone: z.array(z.object({ id: count, since: count })) },
+      ...{ ids: list(count), next: count, looked: list(z.int()) },
+      ...{ peaks: list(z.number()), gone: list(z.object({ id: count, since: count })) },
       ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
       residual: z.optional(
         z.object({ rows: z.number(), mean: z.number(), variance: z.number(), gap: z.number() }),
@@ -264,7 +263,7 @@ const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history, 
 
 const pastOf = z.object({
   history: pastUpdates,
-  parts: z.array(
+  parts: list(
     z.object({ update: count, data: z.string(), rows: count, shards: count, fingerprint: z.string() }),
   ),
 });

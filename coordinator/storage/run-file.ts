@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
+import { list, record } from '../../base/schema.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fingerprint } from '../../data/blocks.ts';
@@ -24,8 +25,8 @@ const line = z.string().check(z.refine((text) => oneLine(text) === text));
 const hex = z.string().check(z.regex(/^[0-9a-f]+$/));
 const score = z.nullable(z.number());
 const decision = z.object({
-  clusters: z.optional(z.array(count)),
-  sizes: z.array(z.number()),
+  clusters: z.optional(list(count)),
+  sizes: list(z.number()),
   nats: z.number(),
   needed: z.number(),
   reason: z.optional(line),
@@ -36,11 +37,11 @@ const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
 const tableFacts = z.object({
-  fill: z.nullable(z.array(z.nullable(z.number()))),
+  fill: z.nullable(list(z.nullable(z.number()))),
   categories: categoriesSchema,
   dropped: count,
-  parts: z._default(z.array(z.object({ name: line, bytes: count })), []),
-  aside: z.optional(z.array(z.string())),
+  parts: z._default(list(z.object({ name: line, bytes: count })), []),
+  aside: z.optional(list(z.string())),
 });
 
 /** `run.json`: the run's inputs and configuration, and its result. */
@@ -48,11 +49,11 @@ const schema = z.object({
   dpmesh: line,
   /** Random: tells runs of one name apart. Files of earlier versions lack it. */
   id: z.optional(hex),
-  versions: z.record(z.string(), z.string()),
+  versions: record(z.string(), z.string()),
   identity: z.nullable(line),
   /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
   backend: z.optional(z.object({ name: line, why: line, mixed: z.boolean() })),
-  config: z.record(z.string(), z.json()),
+  config: record(z.string(), z.json()),
   data: z.object({
     rows: count,
     dim: count,
@@ -60,7 +61,7 @@ const schema = z.object({
     blockRows: count,
     fingerprint: hex,
     /** The shape of a row in the file, where it is not flat: of an image. Files of earlier versions lack it. */
-    shape: z.optional(z.array(count)),
+    shape: z.optional(list(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
     /** The files with what is shown of rows, at the end of the run. Files of earlier versions lack it. */
@@ -68,14 +69,14 @@ const schema = z.object({
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
-    logged: z.optional(z.array(count)),
+    logged: z.optional(list(count)),
     /** Of an update: the sample that it is trained on. */
     sample: z.optional(z.object({ fingerprint: line })),
     /** The latent vectors of the rows by an encoder: these are clustered. */
     codes: z.optional(z.object({ dim: count, fingerprint: line })),
     /** The limits of columns beyond which rows are outliers; absent if there are none. */
     fences: z.optional(
-      z.array(
+      list(
         z.object({ column: count, low: z.number(), high: z.number(), least: z.number(), most: z.number() }),
       ),
     ),
@@ -104,11 +105,11 @@ const schema = z.object({
     }),
   ),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
-  files: z.optional(z.record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  files: z.optional(record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
   /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
-  order: z.optional(z.array(count).check(z.refine(isOrder))),
+  order: z.optional(list(count).check(z.refine(isOrder))),
   /** Of an update: the id of each cluster, which is what labels are; of other runs the clusters' numbers. */
-  ids: z.optional(z.array(count)),
+  ids: z.optional(list(count)),
   result: z.nullable(
     z.object({
       k: count,
@@ -127,9 +128,9 @@ const schema = z.object({
       seconds: z.number(),
       out: z.string(),
       /** Files of earlier versions lack it. */
-      notes: z._default(z.array(z.string()), []),
+      notes: z._default(list(z.string()), []),
       replicates: z._default(
-        z.nullable(z.object({ ...agreement, ks: z.array(count), clusters: z._default(z.array(score), []) })),
+        z.nullable(z.object({ ...agreement, ks: list(count), clusters: z._default(list(score), []) })),
         null,
       ),
       stability: z._default(z.nullable(z.object(agreement)), null),

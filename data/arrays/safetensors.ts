@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { openedFile, readFully, truncated, withFile } from '../../base/files.ts';
+import { list, record } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { type ArrayFile, assertComplete, byteCount } from '../npy.ts';
@@ -16,7 +17,7 @@ const LENGTH_BYTES = 8;
 const METADATA = '__metadata__';
 /** The names of the columns, a list in JSON: the metadata of the format are texts. The Python client writes them. */
 const metadataSchema = z.object({ columns: z.string() });
-const columnsSchema = z.array(z.string());
+const columnsSchema = list(z.string());
 
 const DTYPES: Record<string, NpyDtype> = {
   BF16: BFLOAT16,
@@ -32,11 +33,11 @@ const DTYPES: Record<string, NpyDtype> = {
 const size = z.int().check(z.nonnegative());
 const tensorSchema = z.object({
   dtype: z.string().check(z.maxLength(16)),
-  shape: z.array(size).check(z.maxLength(32)),
+  shape: list(size, z.maxLength(32)),
   data_offsets: z.tuple([size, size]),
 });
 type Tensor = z.infer<typeof tensorSchema>;
-const headerSchema = z.record(z.string(), z.unknown());
+const headerSchema = record(z.string(), z.unknown());
 
 /** Do these first bytes of a file, at least 9 of them, look like a safetensors header? */
 export const isSafetensors = (head: Buffer) =>

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { createAtomicFile, makeFolder, readFully, remove, withFile, writeFile } from '../../base/files.ts';
+import { list } from '../../base/schema.ts';
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { outlierScore, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import {
@@ -128,9 +129,9 @@ const schema = z.object({
   rows: count,
   of: z.object({ map: sha, labels: sha }),
   box: z.object({ x: z.number(), y: z.number(), side: z.number().check(z.positive()) }),
-  home: z.array(z.number()).check(z.length(4)),
-  places: z.array(z.nullable(z.object({ rows: count, x: unit, y: unit }))),
-  tiles: z.array(z.object({ level: count, column: count, row: count, from: unit, below: unit, count })),
+  home: list(z.number(), z.length(4)),
+  places: list(z.nullable(z.object({ rows: count, x: unit, y: unit }))),
+  tiles: list(z.object({ level: count, column: count, row: count, from: unit, below: unit, count })),
   sample: count,
 });
 

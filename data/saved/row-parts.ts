@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list } from '../../base/schema.ts';
 import { decode, type NumericArray, parseDtype } from '../arrays/dtype.ts';
 import type { WritableDtype } from '../npy.ts';
 
@@ -61,7 +62,7 @@ const partFile = z.object({ file: z.string(), sha256: z.string() });
 /** The index: parts in the order of their rows. */
 export const partsIndex = z.object({
   rows: row,
-  parts: z.array(
+  parts: list(
     z.object({
       ...{ from: row, to: row },
       ...{ labels: partFile, confidences: partFile, distances: partFile },

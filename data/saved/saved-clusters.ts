@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list } from '../../base/schema.ts';
 import { NAMED_BY, type Name, type NamedBy } from '../../model/description/names.ts';
 import type { TellingColumn } from '../../model/description/telling-columns.ts';
 import { checked, type RunFiles, readable } from './run-files.ts';
@@ -112,51 +113,49 @@ const shown = { row: count, id: z.optional(z.string()) };
 const described = {
   name: z.optional(z.string()),
   namedBy: z.optional(z.enum(NAMED_BY)),
-  words: z.optional(z.array(z.object({ word: z.string(), weight: z.number() }))),
-  texts: z.optional(z.array(z.string())),
+  words: z.optional(list(z.object({ word: z.string(), weight: z.number() }))),
+  texts: z.optional(list(z.string())),
 };
 const schema: z.ZodMiniType<SavedClusters> = z.object({
   measure: z.nullable(z.string()),
-  clusters: z
-    .array(
-      z.object({
-        cluster: count,
-        id: z.optional(count),
-        size: count,
-        share: z.number(),
-        exemplars: z.array(z.object({ ...shown, distance: z.number() })),
-        border: z.array(z.object({ ...shown, other: count, margin: z.number() })),
-        nearest: z.array(z.object({ cluster: count, distance: z.number() })),
-        apart: z.array(
+  clusters: list(
+    z.object({
+      cluster: count,
+      id: z.optional(count),
+      size: count,
+      share: z.number(),
+      exemplars: list(z.object({ ...shown, distance: z.number() })),
+      border: list(z.object({ ...shown, other: count, margin: z.number() })),
+      nearest: list(z.object({ cluster: count, distance: z.number() })),
+      apart: list(
+        z.object({
+          column: z.int().check(z.positive()),
+          name: z.optional(z.string()),
+          difference: z.number(),
+          mean: z.number(),
+          rest: z.number(),
+        }),
+      ),
+      telling: z.optional(
+        list(
           z.object({
-            column: z.int().check(z.positive()),
-            name: z.optional(z.string()),
-            difference: z.number(),
-            mean: z.number(),
-            rest: z.number(),
+            text: z.string(),
+            measure: z.enum(['median', 'share']),
+            own: z.number(),
+            others: z.number(),
           }),
         ),
-        telling: z.optional(
-          z.array(
-            z.object({
-              text: z.string(),
-              measure: z.enum(['median', 'share']),
-              own: z.number(),
-              others: z.number(),
-            }),
-          ),
-        ),
-        evidence: z.nullable(
-          z.object({
-            join: z.nullable(z.object({ clusters: z.array(count), height: z.number() })),
-            split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
-          }),
-        ),
-        ...described,
-      }),
-    )
-    .check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
-  joins: z.optional(z.array(z.object({ join: count, ...described }))),
+      ),
+      evidence: z.nullable(
+        z.object({
+          join: z.nullable(z.object({ clusters: list(count), height: z.number() })),
+          split: z.nullable(z.object({ sizes: z.readonly(z.tuple([count, count])), height: z.number() })),
+        }),
+      ),
+      ...described,
+    }),
+  ).check(z.refine((all) => all.every(({ cluster }, i) => cluster === i), 'its clusters are out of order')),
+  joins: z.optional(list(z.object({ join: count, ...described }))),
   wordsError: z.optional(z.number()),
 });
 

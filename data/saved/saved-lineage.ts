@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list, record } from '../../base/schema.ts';
 import { ALARMS, type Alarm, type Drift } from '../../model/stream/drift.ts';
 import type { PastUpdate } from '../../model/stream/history.ts';
 import type { Lineage } from '../../model/stream/lineage.ts';
@@ -10,7 +11,7 @@ import { checked, type RunFiles } from './run-files.ts';
 export const LINEAGE = 'lineage.json';
 
 const count = z.int().check(z.nonnegative());
-const ids = z.array(count);
+const ids = list(count);
 const entry = z.discriminatedUnion('what', [
   z.object({ what: z.literal('born'), id: count }),
   z.object({ what: z.literal('split'), id: count, from: ids }),
@@ -20,21 +21,19 @@ const entry = z.discriminatedUnion('what', [
 ]);
 
 /** Updates, the oldest first. */
-export const pastUpdates: z.ZodMiniType<PastUpdate[]> = z
-  .array(
-    z.object({
-      update: count,
-      rows: z.number().check(z.positive()),
-      sizes: z.record(z.string().check(z.regex(/^\d{1,15}$/)), z.number().check(z.nonnegative())),
-      lineage: z.array(entry),
-    }),
-  )
-  .check(
-    z.refine(
-      (all) => all.every(({ update }, i) => update === all[0].update + i),
-      'its updates are out of order',
-    ),
-  );
+export const pastUpdates: z.ZodMiniType<PastUpdate[]> = list(
+  z.object({
+    update: count,
+    rows: z.number().check(z.positive()),
+    sizes: record(z.string().check(z.regex(/^\d{1,15}$/)), z.number().check(z.nonnegative())),
+    lineage: list(entry),
+  }),
+).check(
+  z.refine(
+    (all) => all.every(({ update }, i) => update === all[0].update + i),
+    'its updates are out of order',
+  ),
+);
 
 /** What an update has found. */
 export interface UpdateSummary {
@@ -49,8 +48,8 @@ export interface UpdateSummary {
 }
 
 const summary = z.object({
-  ...{ update: count, ids, lineage: z.array(entry) },
-  drift: z.nullable(z.looseObject({ rows: count, alarms: z.array(z.enum(ALARMS)) })),
+  ...{ update: count, ids, lineage: list(entry) },
+  drift: z.nullable(z.looseObject({ rows: count, alarms: list(z.enum(ALARMS)) })),
 });
 
 /** Reads what an update has found; null of another run. UserError if the file is damaged. */

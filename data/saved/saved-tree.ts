@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { list } from '../../base/schema.ts';
 import { oneLine } from '../../base/text.ts';
 import { type Dendrogram, type NextSplit, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
 import { checked, type RunFiles } from './run-files.ts';
@@ -18,12 +19,12 @@ const treeSchema = z.object({
   /** K, the number of clusters with rows. */
   clusters: z.int().check(z.positive()),
   /** Rows of each cluster. */
-  sizes: z.array(rows),
+  sizes: list(rows),
   /** `size`: rows of the union. */
-  joins: z.array(z.object({ a: count, b: count, height: z.number(), size: count })),
+  joins: list(z.object({ a: count, b: count, height: z.number(), size: count })),
   /** Which clusters would split next, and into what; files of earlier versions lack it. */
   next: z.optional(
-    z.array(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
+    list(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
   ),
 });
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { backendOfIdentity } from '../../base/identity.ts';
+import { list, record } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import { elementCount, MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { isFill } from '../fill.ts';
@@ -78,17 +79,17 @@ export const largestOf = ({ transform: { normalize, before } }: TrainedModel): n
   normalize && !before ? MAX_FLOAT32 : MAX_MAGNITUDE;
 
 const orNull = <T>(schema: z.ZodMiniType<T>) => z._default(z.nullable(schema), null);
-const names = orNull(z.array(z.string()));
+const names = orNull(list(z.string()));
 const text = orNull(z.string());
 const size = z.int().check(z.positive());
 const column = z.int().check(z.nonnegative());
-const numbers = z.array(z.number());
-const floats = z.array(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
+const numbers = list(z.number());
+const floats = list(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
 const savedTransform = z.object({
   normalize: z.boolean(),
   input: size,
   dim: size,
-  columns: z.nullable(z.array(column)),
+  columns: z.nullable(list(column)),
   scale: numbers,
   offset: numbers,
   names,
@@ -97,27 +98,25 @@ const savedTransform = z.object({
   before: orNull(z.object({ factor: floats, shift: floats })),
   /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
   encoder: orNull(
-    z.object({ widths: z.array(size).check(z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
+    z.object({ widths: list(size, z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
   ),
   /** Exact values of columns, each of which has a further column; most runs have none. */
-  atoms: orNull(z.object({ columns: z.array(column), values: floats })),
+  atoms: orNull(z.object({ columns: list(column), values: floats })),
   /** Values that stand for unknown ones, and whole rows by which these are filled; most runs have none. */
-  fill: orNull(z.object({ columns: z.array(column), values: floats, donors: floats })),
+  fill: orNull(z.object({ columns: list(column), values: floats, donors: floats })),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z._default(
-    z.array(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
+    list(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
     [],
   ),
 });
 const savedModel = z.object({
-  weightsManifest: z.tuple([
-    z.object({ weights: z.array(z.object({ name: z.string(), shape: z.array(size) })) }),
-  ]),
+  weightsManifest: z.tuple([z.object({ weights: list(z.object({ name: z.string(), shape: list(size) })) })]),
 });
 const savedTable = z.object({
-  fill: z.nullable(z.array(z.nullable(z.number()))),
+  fill: z.nullable(list(z.nullable(z.number()))),
   categories: categoriesSchema,
-  aside: z._default(z.array(z.string()), []),
+  aside: z._default(list(z.string()), []),
 });
 /** What is needed of run.json. */
 const aboutSchema = z.object({
@@ -126,9 +125,9 @@ const aboutSchema = z.object({
     z.object({
       dtype: text,
       leftOut: text,
-      shape: orNull(z.array(size)),
+      shape: orNull(list(size)),
       table: orNull(savedTable),
-      logged: z._default(z.array(column), []),
+      logged: z._default(list(column), []),
     }),
     {},
   ),
@@ -149,11 +148,11 @@ const aboutSchema = z.object({
     {},
   ),
   likelihood: orNull(z.object({ name: z.string() })),
-  files: z.optional(z.record(z.string(), z.string())),
-  ids: orNull(z.array(column)),
-  order: orNull(z.array(column)),
+  files: z.optional(record(z.string(), z.string())),
+  ids: orNull(list(column)),
+  order: orNull(list(column)),
   result: orNull(
-    z.object({ k: column, replicates: orNull(z.object({ clusters: z._default(z.array(z.unknown()), []) })) }),
+    z.object({ k: column, replicates: orNull(z.object({ clusters: z._default(list(z.unknown()), []) })) }),
   ),
   replaces: z.optional(z.boolean()),
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { isDraft } from '../../base/drafts.ts';
 import { createAtomicFile, readWhole } from '../../base/files.ts';
+import { list } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
 import { readable } from '../../data/saved/run-files.ts';
@@ -37,11 +38,11 @@ const schema = z.object({
   /** Updates that are complete. */
   updates: count,
   /** Parts whose labels are written, in the order in which they were taken. */
-  parts: z.array(part),
+  parts: list(part),
   /** The one that is being worked on. */
   batch: z.nullable(
     z.object({
-      parts: z.array(part),
+      parts: list(part),
       /** It is the last one of an update; else its rows get labels, and wait for that. */
       trains: z.boolean(),
       /** How the rows are unlike those before, where that was looked at. */
@@ -50,7 +51,7 @@ const schema = z.object({
     }),
   ),
   /** The topic, and the offset of each of its partitions after the parts and the batch. */
-  kafka: z.optional(z.object({ topic: z.string(), offsets: z.array(count) })),
+  kafka: z.optional(z.object({ topic: z.string(), offsets: list(count) })),
 });
 
 export type Part = z.infer<typeof part>;

@@ -1,13 +1,15 @@
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
+import { oneLine } from '../../base/text.ts';
 import { dpmeshVersion } from '../../base/version.ts';
 import { type Handle, isRead, NO_COMPILERS } from '../../coordinator/monitor/pages.ts';
 import { createBudget, readBody } from './bodies.ts';
 import type { ServeMetrics } from './metrics.ts';
 import type { Model } from './model.ts';
 import type { Models } from './models.ts';
-import { OUTPUTS, readRequest, refusal, writeResponse } from './protocol.ts';
+import { OUTPUTS, readRequest, writeResponse } from './protocol.ts';
+import { refusal } from './refusal.ts';
 
 /** The routes of the Open Inference Protocol, version 2, over HTTP. */
 
@@ -31,6 +33,9 @@ export interface AppOptions {
   log(line: string): void;
 }
 
+/** What an error is answered with: one line, also where it quotes what was asked. */
+const problem = (message: string) => ({ error: oneLine(message) });
+
 type ModelRequest = FastifyRequest<{ Params: { name: string; version?: string } }>;
 
 export async function createApp({
@@ -45,7 +50,7 @@ export async function createApp({
     logger: false,
     routerOptions: { maxParamLength: NAME_CHARACTERS },
     frameworkErrors: (_error, _request, reply: FastifyReply) =>
-      reply.headers(SECURITY_HEADERS).code(400).send({ error: 'the address is malformed' }),
+      reply.headers(SECURITY_HEADERS).code(400).send(problem('the address is malformed')),
     schemaController: { compilersFactory: NO_COMPILERS as never },
   });
   app.addHook('onRequest', async (request, reply) => {
@@ -70,14 +75,14 @@ export async function createApp({
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const { statusCode = 500, message } = error;
     if (statusCode === 503) reply.header('retry-after', RETRY_AFTER);
-    if (statusCode < 500 || statusCode === 503) return reply.code(statusCode).send({ error: message });
+    if (statusCode < 500 || statusCode === 503) return reply.code(statusCode).send(problem(message));
     log(`dpmesh: warning: a request failed: ${message}`);
-    return reply.code(500).send({ error: 'the server could not answer this request: try it again' });
+    return reply.code(500).send(problem('the server could not answer this request: try it again'));
   });
   app.setNotFoundHandler(({ method, url }, reply) =>
     reply
       .code(404)
-      .send({ error: `there is no ${method} ${url.slice(0, NAME_CHARACTERS)}: see docs/serve.md` }),
+      .send(problem(`there is no ${method} ${url.slice(0, NAME_CHARACTERS)}: see docs/serve.md`)),
   );
 
   app.get('/v2', async () => ({
@@ -127,13 +132,11 @@ export async function createApp({
       // The newest one, also if it came while the body was read.
       const model = modelOf(request);
       const answer = await model.use(async () => {
-        const asked = await readRequest(body, jsonLength, model.signature);
-        held.take(asked.values.byteLength);
+        const asked = await readRequest(body, jsonLength, model.signature, held.take);
         const outputs = await model.infer(asked, () => reply.raw.destroyed);
         const { id, rows } = asked;
         return writeResponse({ model: name, version: model.version, id, rows, outputs });
       });
-      held.take(answer.body.length);
       metrics.of(name).took((performance.now() - startTime) / 1000);
       if (answer.jsonLength === null) return reply.type('application/json').send(answer.body);
       return reply.type('application/octet-stream').header(JSON_LENGTH, answer.jsonLength).send(answer.body);

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { refusal } from './protocol.ts';
+import { refusal } from './refusal.ts';
 
 /** The bodies of requests, within limits. */
 
@@ -31,15 +31,56 @@ export function createBudget(most: number) {
   };
 }
 
+/** Bytes of a piece in which a body is kept. */
+const PIECE_BYTES = 1 << 18;
+
+export interface Body {
+  readonly length: number;
+  /** A copy of some of its bytes. */
+  copy(from: number, to: number): Buffer<ArrayBuffer>;
+}
+
+/**
+ * Collects bytes, in pieces of one size: what arrives may be single bytes, each of which would take a hundred as a buffer of its own. `length`: of the
+ * whole, where that is known.
+ */
+export function collectBody(length = Number.POSITIVE_INFINITY) {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  return {
+    add(chunk: Buffer): void {
+      for (let from = 0; from < chunk.length; ) {
+        const at = bytes % PIECE_BYTES;
+        if (!at) pieces.push(Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length - bytes)));
+        const copied = chunk.copy(pieces.at(-1)!, at, from);
+        from += copied;
+        bytes += copied;
+      }
+    },
+    body: (): Body => ({
+      length: bytes,
+      copy(from, to) {
+        const out = Buffer.allocUnsafeSlow(to - from);
+        for (let at = from; at < to; ) {
+          const begin = at % PIECE_BYTES;
+          at += pieces[Math.floor(at / PIECE_BYTES)].copy(out, at - from, begin, begin + to - at);
+        }
+        return out;
+      },
+    }),
+  };
+}
+
 /** The body of a request. `take`: called for each piece. What is beyond a limit is read, but not kept, as clients look for an answer when they have sent all. */
-export function readBody(request: IncomingMessage, take: (bytes: number) => void): Promise<Buffer> {
+export function readBody(request: IncomingMessage, take: (bytes: number) => void): Promise<Body> {
   const tooLong = () => refusal(413, `the body has more than ${MOST_BYTES} bytes: send fewer rows at a time`);
   const cutShort = () => refusal(400, 'the body ended early: send it again');
+  const header = request.headers['content-length'];
+  const length = header === undefined ? undefined : Number(header);
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const collected = collectBody(length);
     let bytes = 0;
     const refuse = (error: Error) => {
-      chunks.length = 0;
       request.off('data', add).resume();
       reject(error);
     };
@@ -48,15 +89,15 @@ export function readBody(request: IncomingMessage, take: (bytes: number) => void
       try {
         if (bytes > MOST_BYTES) throw tooLong();
         take(chunk.length);
-        chunks.push(chunk);
+        collected.add(chunk);
       } catch (error) {
         refuse(error as Error);
       }
     };
-    if (Number(request.headers['content-length']) > MOST_BYTES) return refuse(tooLong());
+    if (length !== undefined && length > MOST_BYTES) return refuse(tooLong());
     if (request.destroyed) return refuse(cutShort());
     request.on('data', add);
-    request.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    request.once('end', () => resolve(collected.body()));
     for (const event of ['close', 'error']) request.once(event, () => reject(cutShort()));
   });
 }

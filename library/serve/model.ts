@@ -1,3 +1,4 @@
+import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { oneLine } from '../../base/text.ts';
 import { takeLogarithms } from '../../data/logarithm.ts';
 import { MAP_COLUMNS } from '../../data/saved/label-table.ts';
@@ -6,7 +7,8 @@ import { columnCalled, formatNumber } from '../../data/value-range.ts';
 import { loadLabeller } from '../../worker/predict.ts';
 import { predictedColumns } from '../predicted-columns.ts';
 import { type Columns, createBatches } from './batches.ts';
-import { type InferRequest, OUTPUTS, type OutputName, refusal, type Signature } from './protocol.ts';
+import { type InferRequest, OUTPUTS, type OutputName, PIECE_NUMBERS, type Signature } from './protocol.ts';
+import { refusal } from './refusal.ts';
 
 const isOfMap = (output: OutputName) => MAP_COLUMNS.some((name) => name === output);
 
@@ -53,10 +55,18 @@ export async function loadModel(
   };
 
   /** UserError where a value cannot be labelled. Puts logarithms in the place of some. */
-  function prepare({ values, sent }: InferRequest): void {
+  async function prepare({ rows, values, sent }: InferRequest): Promise<void> {
+    for (const { from, to } of ranges(rows, Math.ceil(PIECE_NUMBERS / columns))) {
+      if (from) await yieldToEventLoop();
+      prepareRows(values.subarray(from * columns, to * columns), from * columns, sent);
+    }
+  }
+
+  /** `first`: the place of the first value among those of the request. */
+  function prepareRows(values: Float32Array, first: number, sent: InferRequest['sent']): void {
     const place = (at: number) =>
       oneLine(
-        `row ${Math.floor(at / columns)} (counted from 0), ${columnCalled(names, at % columns)}: ${formatNumber(sent(at))}`,
+        `row ${Math.floor((first + at) / columns)} (counted from 0), ${columnCalled(names, at % columns)}: ${formatNumber(sent(first + at))}`,
       );
     const at = takeLogarithms(values, columns, logged);
     if (at !== null)
@@ -66,7 +76,7 @@ export async function loadModel(
       );
     const wrong = values.findIndex((value) => !(Math.abs(value) <= largest));
     if (wrong < 0) return;
-    const what = Number.isFinite(sent(wrong))
+    const what = Number.isFinite(sent(first + wrong))
       ? `is larger than the supported maximum (${formatNumber(largest)}): leave the row out`
       : 'is no number that can be labelled: fill it, or leave the row out';
     throw refusal(400, `${place(wrong)} ${what}`);
@@ -84,7 +94,7 @@ export async function loadModel(
     waiting: batches.waiting,
     /** What is asked for, output by output. */
     async infer(request: InferRequest, isGone: () => boolean) {
-      prepare(request);
+      await prepare(request);
       const outputs: Columns = {};
       for (const { name } of request.outputs)
         outputs[name] ??= new OUTPUTS[name].array(request.rows * (name === 'probabilities' ? k : 1));

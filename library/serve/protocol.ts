@@ -1,14 +1,14 @@
 import * as z from 'zod/mini';
-import { ranges, yieldToEventLoop } from '../../base/slices.ts';
-import { UserError } from '../../base/user-error.ts';
+import { list } from '../../base/schema.ts';
+import { concatenated, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { decode, parseDtype } from '../../data/arrays/dtype.ts';
 import { MAP_COLUMNS } from '../../data/saved/label-table.ts';
+import type { Body } from './bodies.ts';
+import { refusal } from './refusal.ts';
+import { type NumberList, readRequestJson } from './request-json.ts';
 
 /** Requests and responses of the Open Inference Protocol, version 2, with binary data: pure functions of their bytes. */
 
-/** A UserError that is answered with this status. */
-export const refusal = (statusCode: number, message: string) =>
-  Object.assign(new UserError(message), { statusCode });
 const bad = (message: string) => refusal(400, message);
 
 /** The element types of rows, in NumPy's notation. */
@@ -36,8 +36,10 @@ const ONLY_ASKED: readonly OutputName[] = ['probabilities', ...MAP_COLUMNS];
 export type OutputName = keyof typeof OUTPUTS;
 export type OutputArray = Int32Array | Float32Array | Float64Array;
 
-/** Bytes of JSON, of which each takes tens of bytes of memory and much of the time of the one thread. */
+/** Bytes of JSON, which take much of the time of the one thread. */
 const MOST_JSON = 16 << 20;
+/** Numbers that are read or written without giving others their turn. */
+export const PIECE_NUMBERS = 1 << 14;
 /** Characters of a number and what is between two, in JSON. */
 const TEXT_BYTES = 21;
 /** Bytes of a response. */
@@ -46,7 +48,6 @@ const MOST_RESPONSE = 64 << 20;
 const size = z.int('must be a whole number').check(z.nonnegative('must not be negative'));
 const isOn = z.optional(z.boolean('must be true or false'));
 const name = z.string('must be text').check(z.maxLength(1000, 'is longer than 1,000 characters'));
-const list = <T extends z.ZodMiniType>(of: T) => z.array(of, 'must be a list');
 const object = <T extends z.core.$ZodLooseShape>(shape: T) => z.object(shape, 'must be an object');
 const request = object({
   id: z.optional(name),
@@ -55,8 +56,8 @@ const request = object({
       name,
       shape: list(size),
       datatype: name,
-      // Not looked at here: it may have millions of numbers.
-      data: z.optional(z.unknown()),
+      // The index of the numbers among those that were read.
+      data: z.optional(z.tuple([size], 'must be a list of numbers')),
       parameters: z.optional(object({ binary_data_size: z.optional(size) })),
     }),
   ),
@@ -84,26 +85,35 @@ export interface InferRequest {
   outputs: { name: OutputName; binary: boolean }[];
 }
 
+/** Is told how many bytes will be needed, before they are; an error if there is no room. */
+type Take = (bytes: number) => void;
+
 /**
- * Reads a request. `jsonLength`: the bytes of its JSON, behind which are those of the rows; null: all is JSON. A UserError says what is wrong with
- * it; whether values can be labelled is not looked at.
+ * Reads a request. `jsonLength`: the bytes of its JSON, behind which are those of the rows; null: all is JSON. `take`: of memory, also for
+ * the answer. A UserError says what is wrong with it; whether values can be labelled is not looked at.
  */
 export async function readRequest(
-  body: Buffer,
+  body: Body,
   jsonLength: number | null,
   signature: Signature,
+  take: Take,
 ): Promise<InferRequest> {
   if (jsonLength !== null && jsonLength > body.length)
     throw bad(
       `the header Inference-Header-Content-Length is ${jsonLength}, and the body has only ${body.length} bytes`,
     );
-  const json = body.subarray(0, jsonLength ?? body.length);
-  if (json.length > MOST_JSON)
+  const length = jsonLength ?? body.length;
+  if (length > MOST_JSON)
     throw refusal(
       413,
       `the JSON has more than ${MOST_JSON} bytes: send fewer rows at a time, or binary data`,
     );
-  const { id, inputs, outputs, parameters } = await parsed(json);
+  take(length);
+  const { id, inputs, outputs, parameters, lists } = await parsed(
+    body.copy(0, length),
+    signature.columns,
+    take,
+  );
   if (inputs.length !== 1) throw bad(`the request has ${inputs.length} inputs: send one, called rows`);
   const [input] = inputs;
   const rows = rowsOf(input, signature.columns, body.length);
@@ -115,56 +125,19 @@ export async function readRequest(
     .filter((output) => !ONLY_ASKED.includes(output))
     .map((output) => ({ name: output, binary: parameters?.binary_data_output ?? false }));
   const wanted = asked ?? usual;
-  assertAnswerable(rows, wanted, signature);
-  return { id, rows, outputs: wanted, ...valuesOf(input, rows * signature.columns, body, jsonLength) };
+  takeAnswer(rows, wanted, signature, take);
+  const count = rows * signature.columns;
+  const stored = { body, jsonLength, list: input.data && lists[input.data[0]] };
+  return { id, rows, outputs: wanted, ...(await valuesOf(input, count, stored, take)) };
 }
 
-async function parsed(json: Buffer): Promise<z.infer<typeof request>> {
-  let content: unknown;
-  try {
-    content = await parsedInPieces(json.toString());
-  } catch {
-    throw bad(
-      'the request is not JSON, which has no NaN nor Infinity: send an object with inputs, as the Open Inference Protocol has it',
-    );
-  }
+/** The request in JSON, and the numbers in it. */
+async function parsed(json: Buffer, columns: number, take: Take) {
+  const { content, lists } = await readRequestJson(json, columns, take);
   const { error, data } = request.safeParse(content);
-  if (data) return data;
+  if (data) return { ...data, lists };
   const [{ path, message }] = error.issues;
   throw bad(`${path.length ? path.join('.') : 'the request'} ${message}`);
-}
-
-/** Characters of JSON that are read, and numbers that are written, without giving others their turn. */
-const [PIECE_CHARACTERS, PIECE_NUMBERS] = [1 << 18, 1 << 14];
-
-/** Marks a list of pieces of a list. */
-const PIECES = Symbol('pieces');
-
-/** What JSON says. A long list of numbers or rows, as the only `data` in it, becomes a list of lists: of pieces of it. */
-async function parsedInPieces(text: string): Promise<unknown> {
-  const [found, ...others] = text.length > PIECE_CHARACTERS ? text.matchAll(/\\?"data"\s*:\s*\[\s*/g) : [];
-  const from = found ? found.index + found[0].length : 0;
-  const isNested = text[from] === '[';
-  // Of rows the end is that of the last one, too.
-  const to = isNested ? from + text.slice(from).search(/\]\s*\]/) + 1 : text.indexOf(']', from);
-  if (
-    !found ||
-    others.length ||
-    found[0][0] === '\\' ||
-    to <= from ||
-    /^\[\s*\[/.test(text.slice(from, from + 9))
-  )
-    return JSON.parse(text);
-  const pieces: unknown[] = Object.assign([], { [PIECES]: true });
-  for (let at = from; at < to; ) {
-    const after = isNested ? text.indexOf(']', at + PIECE_CHARACTERS) : at + PIECE_CHARACTERS;
-    const comma = after < 0 ? -1 : text.indexOf(',', after);
-    const end = comma < 0 || comma > to ? to : comma;
-    await yieldToEventLoop();
-    pieces.push(JSON.parse(`[${text.slice(at, end)}]`));
-    at = end + 1;
-  }
-  return JSON.parse(text.slice(0, from) + text.slice(to), (key, value) => (key === 'data' ? pieces : value));
 }
 
 type Input = z.infer<typeof request>['inputs'][number];
@@ -185,36 +158,43 @@ function outputNamed(wanted: string, { outputs }: Signature): OutputName {
   return found;
 }
 
-function assertAnswerable(rows: number, outputs: InferRequest['outputs'], { k }: Signature): void {
-  const rowBytes = outputs.reduce(
-    (sum, { name, binary }) =>
-      sum + (binary ? OUTPUTS[name].bytes : TEXT_BYTES) * (name === 'probabilities' ? k : 1),
-    0,
-  );
-  if (rows * rowBytes > MOST_RESPONSE)
+/** UserError if the answer would be too long. */
+function takeAnswer(rows: number, outputs: InferRequest['outputs'], { k }: Signature, take: Take): void {
+  const bytesOf = (ofNumber: (output: InferRequest['outputs'][number]) => number) =>
+    outputs.reduce((sum, one) => sum + ofNumber(one) * (one.name === 'probabilities' ? k : 1), 0);
+  const stored = bytesOf(({ name }) => OUTPUTS[name].bytes);
+  const written = bytesOf(({ name, binary }) => (binary ? OUTPUTS[name].bytes : TEXT_BYTES));
+  if (rows * written > MOST_RESPONSE)
     throw bad(
-      `the answer for ${rows} rows would be too long: send ${Math.floor(MOST_RESPONSE / rowBytes)} rows at most, or ask for binary data`,
+      `the answer for ${rows} rows would be too long: send ${Math.floor(MOST_RESPONSE / written)} rows at most, or ask for binary data`,
     );
+  // Its pieces are put together.
+  take(rows * (stored + 2 * written));
 }
 
 /** The numbers of an input, which are `count`. */
-function valuesOf(input: Input, count: number, body: Buffer, jsonLength: number | null) {
-  const { name, datatype, data, parameters } = input;
+async function valuesOf(
+  { name, datatype, shape, data, parameters }: Input,
+  count: number,
+  { body, jsonLength, list }: { body: Body; jsonLength: number | null; list: NumberList | undefined },
+  take: Take,
+): Promise<Pick<InferRequest, 'values' | 'sent'>> {
   const descr = INPUT_TYPES.get(datatype);
   if (!descr)
     throw bad(
       `${name} has the datatype ${datatype}, and must have one of ${[...INPUT_TYPES.keys()].join(', ')}`,
     );
+  const wrongCount = () => bad(`${name} has not as much data as its shape [${shape}] says`);
   const bytes = parameters?.binary_data_size;
   if (bytes === undefined) {
     if (jsonLength !== null && jsonLength < body.length)
       throw bad(`there are bytes behind the JSON: ${name} needs the parameter binary_data_size`);
-    const values = new Float32Array(count);
-    const sent = (at: number) => numberAt(data, at);
-    const columns = input.shape.at(-1)!;
-    if (flatten(data, values, { name, columns }, 0, MOST_DEPTH) !== count)
-      throw wrongCount(name, input.shape);
-    return { values, sent };
+    if (!list) throw bad(`${name} has no data: send a list of numbers`);
+    if (list.count !== count) throw wrongCount();
+    if (list.pieces.length === 1) return { values: list.pieces[0], sent: list.sent };
+    take(Float32Array.BYTES_PER_ELEMENT * count);
+    const values = await concatenated(list.pieces, new Float32Array(count));
+    return { values, sent: list.sent };
   }
   if (data !== undefined) throw bad(`${name} has both data and binary_data_size: leave one of them out`);
   const dtype = parseDtype(descr);
@@ -225,42 +205,17 @@ function valuesOf(input: Input, count: number, body: Buffer, jsonLength: number 
         ? `${name} has binary_data_size, which needs the header Inference-Header-Content-Length`
         : `${name} has the binary_data_size ${bytes}, and ${body.length - start} bytes follow the JSON`,
     );
-  if (bytes !== count * dtype.size) throw wrongCount(name, input.shape);
-  // A copy, where the numbers are aligned.
-  const stored = decode(Uint8Array.from(body.subarray(start)), dtype);
-  const values = stored instanceof Float32Array ? stored.slice() : Float32Array.from(stored);
-  return { values, sent: (at: number) => stored[at] };
+  if (bytes !== count * dtype.size) throw wrongCount();
+  take(Float32Array.BYTES_PER_ELEMENT * count);
+  const values = new Float32Array(count);
+  const stored = (from: number, to: number) =>
+    decode(body.copy(start + from * dtype.size, start + to * dtype.size), dtype);
+  for (const { from, to } of ranges(count, PIECE_NUMBERS)) {
+    if (from) await yieldToEventLoop();
+    values.set(stored(from, to), from);
+  }
+  return { values, sent: (at) => stored(at, at + 1)[0] };
 }
-
-/** Of lists in lists. */
-const MOST_DEPTH = 3;
-const wrongCount = (name: string, shape: number[]) =>
-  bad(`${name} has not as much data as its shape [${shape}] says`);
-
-/** Copies the numbers of a list, of lists in it up to this depth, from place `at` on; returns the place after them. */
-function flatten(
-  data: unknown,
-  out: Float32Array,
-  of: { name: string; columns: number },
-  at: number,
-  depth: number,
-): number {
-  const { name, columns } = of;
-  if (!Array.isArray(data)) throw bad(`${name} has no data: send a list of numbers`);
-  let next = at;
-  for (const item of data)
-    if (typeof item === 'number') out[next++] = item;
-    else if (depth > 1 && Array.isArray(item)) {
-      const before = next;
-      next = flatten(item, out, of, before, depth - 1);
-      if (!(PIECES in data || Array.isArray(item[0]) || next - before === columns))
-        throw bad(`${name}: a row has ${next - before} numbers, and must have ${columns}`);
-    } else throw bad(`${name}: value ${next} (counted from 0) is not a number`);
-  return next;
-}
-
-/** The number at this place of a list, or of lists in it. */
-const numberAt = (data: unknown, at: number): number => (data as unknown[]).flat(MOST_DEPTH).at(at) as number;
 
 export interface InferResponse {
   model: string;
@@ -275,31 +230,29 @@ export async function writeResponse({ model, version, id, rows, outputs }: Infer
   body: Buffer;
   jsonLength: number | null;
 }> {
-  const texts: string[] = [];
-  for (const { name, binary, values } of outputs) {
+  const head = JSON.stringify({ model_name: model, model_version: version, id });
+  const parts: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"outputs":[`)];
+  for (const [at, { name, binary, values }] of outputs.entries()) {
     const width = values.length / rows;
     const shape = name === 'probabilities' ? [rows, width] : [rows];
-    const about = `"name":"${name}","datatype":"${OUTPUTS[name].datatype}","shape":[${shape}]`;
-    texts.push(
-      binary
-        ? `{${about},"parameters":{"binary_data_size":${values.byteLength}}}`
-        : `{${about},"data":[${await joined(values)}]}`,
-    );
+    const about = `${at ? ',' : ''}{"name":"${name}","datatype":"${OUTPUTS[name].datatype}","shape":[${shape}]`;
+    if (binary) {
+      parts.push(Buffer.from(`${about},"parameters":{"binary_data_size":${values.byteLength}}}`));
+      continue;
+    }
+    parts.push(Buffer.from(`${about},"data":[`));
+    for (const { from, to } of ranges(values.length, PIECE_NUMBERS)) {
+      if (from) await yieldToEventLoop();
+      parts.push(Buffer.from(`${from ? ',' : ''}${values.subarray(from, to).join()}`, 'latin1'));
+    }
+    parts.push(Buffer.from(']}'));
   }
-  const head = JSON.stringify({ model_name: model, model_version: version, id });
-  const json = Buffer.from(`${head.slice(0, -1)},"outputs":[${texts}]}`);
-  const binary = outputs.filter((output) => output.binary);
-  if (!binary.length) return { body: json, jsonLength: null };
-  const parts = binary.map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength));
-  return { body: Buffer.concat([json, ...parts]), jsonLength: json.length };
+  parts.push(Buffer.from(']}'));
+  const jsonLength = outputs.some(({ binary }) => binary) ? byteLength(parts) : null;
+  for (const { binary, values } of outputs)
+    if (binary) parts.push(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+  const body = await concatenated(parts, Buffer.allocUnsafeSlow(byteLength(parts)));
+  return { body, jsonLength };
 }
 
-/** The numbers with commas in between. */
-async function joined(values: OutputArray): Promise<string> {
-  const pieces: string[] = [];
-  for (const { from, to } of ranges(values.length, PIECE_NUMBERS)) {
-    await yieldToEventLoop();
-    pieces.push(values.subarray(from, to).join());
-  }
-  return pieces.join();
-}
+const byteLength = (parts: readonly Buffer[]) => parts.reduce((sum, { length }) => sum + length, 0);

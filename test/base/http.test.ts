@@ -118,6 +118,71 @@ describe('connections', () => {
     await becomes(0);
   });
 
+  test('requests behind 16 that wait are refused with an answer', async () => {
+    requests.length = 0;
+    const { socket } = client('');
+    let text = '';
+    socket.on('data', (part) => {
+      text += part;
+    });
+    socket.write('GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20));
+    await once(socket, 'close');
+    const answers = text.split(/(?=HTTP\/1\.1 )/);
+    assert.deepEqual(
+      answers.map((answer) => answer.slice(9, 12)),
+      [...Array(16).fill('200'), '503'],
+    );
+    assert.match(answers[16], /connection: close\r\n.*\{"error":"more than 16 requests wait /is);
+    assert.equal(requests.length, 16);
+  });
+
+  test('close ends connections without a request at once, others behind their answers', async () => {
+    const closing = await listen({ host: '127.0.0.1', port: 0 });
+    closing.onRequest(async (request, response) => {
+      for await (const _ of request);
+      response.end(request.url === '/large' ? LARGE : 'done');
+    });
+    const open = (text: string) => {
+      const socket = connect(closing.port, '127.0.0.1');
+      sockets.add(socket);
+      let got = '';
+      socket.on('data', (part) => {
+        got += part;
+      });
+      socket.write(`${text} HTTP/1.1\r\nHost: localhost\r\n`);
+      return { socket, got: () => got, closed: once(socket, 'close') };
+    };
+    const idle = open('GET /');
+    idle.socket.write('\r\n');
+    await once(idle.socket, 'data');
+    const slow = open('GET /large');
+    slow.socket.write('\r\n');
+    await once(slow.socket, 'data');
+    slow.socket.pause();
+    const arriving = open('POST /');
+    const received = once(closing.server, 'request');
+    arriving.socket.write('Content-Length: 2\r\n\r\n1');
+    await received;
+    const closed = closing.close(60_000);
+    await idle.closed;
+    assert.ok(!slow.socket.destroyed && !arriving.socket.destroyed);
+    arriving.socket.write('2');
+    slow.socket.resume();
+    await Promise.all([closed, slow.closed, arriving.closed]);
+    assert.match(arriving.got(), /^HTTP\/1\.1 200 .*done$/s);
+    assert.equal(slow.got().split('\r\n\r\n')[1].length, LARGE.length);
+  });
+
+  test('close waits no longer than it is told to', async () => {
+    const closing = await listen({ host: '127.0.0.1', port: 0 });
+    closing.onRequest((_request, response) => response.end(LARGE));
+    const socket = connect(closing.port, '127.0.0.1').on('error', () => {});
+    sockets.add(socket);
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(socket, 'readable');
+    await closing.close(200);
+  });
+
   test('the number of connections is limited', async () => {
     const all = Array.from({ length: 40 }, () => client('GET /stream'));
     await once(server, 'drop');

@@ -1,7 +1,9 @@
 // `dpmesh serve` as a process: what it prints, and how it ends.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -20,6 +22,16 @@ import {
 const folder = scratch();
 const { data, rows } = easyData(folder, 'easy', 300);
 const run = join(folder, 'x');
+
+/** A request for labels of so many rows, which are 0, with binary data. */
+function binaryRequest(count: number): Buffer {
+  const values = Buffer.alloc(4 * count * D);
+  const parameters = { binary_data_size: values.length };
+  const inputs = [{ name: 'rows', datatype: 'FP32', shape: [count, D], parameters }];
+  const json = JSON.stringify({ inputs });
+  const head = `POST /v2/models/x/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: ${json.length}\r\nContent-Length: ${json.length + values.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head + json), values]);
+}
 
 test('serve: prints the address of each model, and at SIGTERM answers what is under way', async () => {
   jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, ...QUICK, '--max-epochs', 5)));
@@ -40,13 +52,24 @@ test('serve: prints the address of each model, and at SIGTERM answers what is un
     text += piece;
   });
   const closed = new Promise((resolve) => socket.once('close', resolve));
+  // A connection that is kept without a request, and an answer larger than what lies between two programs, which nobody reads yet.
+  const idle = connect(Number(port), '127.0.0.1');
+  await once(idle, 'connect');
+  const ended = once(idle.resume(), 'close');
+  const large = connect(Number(port), '127.0.0.1');
+  large.write(binaryRequest(300_000));
+  await once(large, 'readable');
   const head = `POST /v2/models/x/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
   socket.write(head + body.slice(0, 10));
   await sleep(100);
   serving.kill('SIGTERM');
-  await sleep(100);
+  await ended;
   socket.write(body.slice(10));
   await closed;
+  const [heading, content] = (await textOf(large)).split('\r\n\r\n');
+  assert.match(heading, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.equal(content.length, Number(/content-length: (\d+)/i.exec(heading)![1]));
+  assert.ok(content.length > 10 << 20, `${content.length} bytes`);
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
   assert.deepEqual(JSON.parse(text.split('\r\n\r\n')[1]), answer);
   const { code, stdout, stderr } = await serving.ended;

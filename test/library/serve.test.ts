@@ -13,7 +13,7 @@ import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import type { ModelServer, ServeOptions } from '../../index.ts';
 import { writeManifest } from '../../library/follow/manifest.ts';
 import { createBatches } from '../../library/serve/batches.ts';
-import { createBudget } from '../../library/serve/bodies.ts';
+import { collectBody, createBudget } from '../../library/serve/bodies.ts';
 import { readRequest } from '../../library/serve/protocol.ts';
 import { D, easyData, library, patience, runFileOf, scratch, times, until } from '../e2e/support.ts';
 
@@ -88,6 +88,12 @@ const input = (data: unknown, shape: number[], datatype = 'FP32') => ({
   shape,
   data,
 });
+/** A body that arrived in one piece. */
+function bodyOf(text: string) {
+  const { add, body } = collectBody();
+  add(Buffer.from(text));
+  return body();
+}
 const rowsOf = (from: number, count: number) => easy.rows.subarray(from * D, (from + count) * D);
 
 /** The outputs for rows, as JSON. */
@@ -283,7 +289,7 @@ describe('what is there', () => {
       [400, /has no rows/, of({ ...ok, shape: [0, D], data: [] })],
       [400, /not as much data/, of({ ...ok, data: row.slice(1) })],
       [400, /not as much data/, of({ ...ok, data: [...row, 1] })],
-      [400, /has no data/, of({ ...ok, data: 'abc' })],
+      [400, /data must be a list of numbers/, of({ ...ok, data: 'abc' })],
       [400, /has no data/, of({ ...ok, data: undefined })],
       [
         400,
@@ -294,17 +300,18 @@ describe('what is there', () => {
       [400, /value 1 .* is not a number/, of({ ...ok, data: [1, '2', 1, 1, 1] })],
       [
         400,
-        /value 0 .* is not a number/,
+        /at value 0 .* something other than numbers/,
         of({ ...ok, data: JSON.parse(`${'['.repeat(9)}1${']'.repeat(9)}`) }),
       ],
       [
         400,
-        /not a number/,
+        /at value 0 .* something other than numbers/,
         `{"inputs":[{"name":"rows","datatype":"FP32","shape":[1,${D}],"data":${'['.repeat(1e5)}${']'.repeat(1e5)}}]}`,
       ],
       [400, /row 0 .*column 2.*: 1e300 /, of({ ...ok, data: [1, 1, 1e300, 1, 1] })],
       [400, /row 0 .*column 4.*: 1e30 is larger/, of({ ...ok, data: [1, 1, 1, 1, 1e30] })],
       [400, /datatype BYTES/, of({ ...ok, datatype: 'BYTES' })],
+      [400, /^no\ufffdname\ufffd has the shape/, of({ ...ok, name: 'no\nname\u202e', shape: [1] })],
       [400, /datatype __proto__/, of({ ...ok, datatype: '__proto__' })],
       [400, /no output constructor/, JSON.stringify({ inputs: [ok], outputs: [{ name: 'constructor' }] })],
       [
@@ -546,7 +553,7 @@ describe('parts', () => {
     const signature = { columns: 1, k: 1, outputs: ['label'] as const };
     const values = Float32Array.from({ length: 50_000 }, (_, i) => Math.sin(i));
     const text = JSON.stringify({ inputs: [input(Array.from(values), [50_000, 1])] });
-    const read = (json: string) => readRequest(Buffer.from(json), null, signature);
+    const read = (json: string) => readRequest(bodyOf(json), null, signature, () => {});
     const request = await read(text);
     assert.deepEqual(request.values, values);
     assert.equal(request.sent(49_999), values[49_999]);
@@ -554,14 +561,14 @@ describe('parts', () => {
       assert.deepEqual((await read(text.replace('"data":[', spaced))).values, values);
     const middle = text.indexOf(',', 400_000);
     const changed = (more: string) => text.slice(0, middle) + more + text.slice(middle);
-    await assert.rejects(read(changed(',null')), /is not a number/);
+    await assert.rejects(read(changed(',null')), /data: value \d+ \(counted from 0\) is not a number/);
     await assert.rejects(read(changed(',1')), /not as much data/);
-    await assert.rejects(read(changed(',,')), /not JSON/);
-    await assert.rejects(read(changed(']')), /not JSON/);
-    await assert.rejects(read(changed(',"data":[')), /not JSON/);
+    await assert.rejects(read(changed(',,')), /something other than numbers/);
+    await assert.rejects(read(changed(',"data":[')), /something other than numbers/);
+    await assert.rejects(read(changed(']')), /too many values beside its numbers/);
     const rows = Array.from({ length: 25_000 }, (_, i) => Array.from(values.subarray(2 * i, 2 * i + 2)));
     const nested = JSON.stringify({ inputs: [input(rows, [25_000, 2])] }).replaceAll('],[', '] , [');
-    const two = (json: string) => readRequest(Buffer.from(json), null, { ...signature, columns: 2 });
+    const two = (json: string) => readRequest(bodyOf(json), null, { ...signature, columns: 2 }, () => {});
     const ofRows = await two(nested);
     assert.deepEqual(ofRows.values, values);
     assert.equal(ofRows.sent(49_999), values[49_999]);
@@ -569,10 +576,32 @@ describe('parts', () => {
       two(nested.replace(/] , \[.*?]/, '] , [1]')),
       /a row has 1 numbers, and must have 2/,
     );
-    await assert.rejects(two(nested.replace(']]', ']')), /not JSON/);
+    await assert.rejects(two(nested.replace(']]', ']')), /something other than numbers/);
     await assert.rejects(two(`${nested.slice(0, -1)}${' '.repeat(17 << 20)}}`), { statusCode: 413 });
     const named = text.replace('"rows"', JSON.stringify('a "data":[1]'));
     assert.deepEqual((await read(named)).values, values);
+  });
+
+  test('a body is what arrived, however it is cut', () => {
+    const bytes = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
+    for (const [size, length] of [
+      [7, undefined],
+      [65_536, undefined],
+      [600_000, undefined],
+      [1000, 600_000],
+    ]) {
+      const { add, body } = collectBody(length);
+      for (let at = 0; at < bytes.length; at += size!) add(bytes.subarray(at, at + size!));
+      const whole = body();
+      assert.equal(whole.length, bytes.length);
+      for (const [from, to] of [
+        [0, 600_000],
+        [262_140, 262_150],
+        [5, 5],
+        [524_288, 600_000],
+      ])
+        assert.ok(whole.copy(from, to).equals(bytes.subarray(from, to)));
+    }
   });
 
   test('no more bytes are held than there may be', () => {
