@@ -1,6 +1,5 @@
 import * as z from 'zod/mini';
 import { SHA256_BYTES } from '../base/hash.ts';
-import { list } from '../base/schema.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { MOST_SHOWN } from '../model/description/least-rows.ts';
 import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
@@ -75,7 +74,7 @@ const [MOST_RESOLUTIONS, MOST_REPLICATES] = [64, 64];
 const [MOST_DIMENSIONS, MOST_NULL_ROWS] = [1024, 1 << 12];
 /** With larger ones, rounding errors of volumes could look like gains, and the search for a partition would not end. */
 const resolution = z.number().check(z.positive(), z.lte(1024));
-const resolutions = list(resolution, z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
+const resolutions = z.array(resolution).check(z.minLength(1), z.maxLength(MOST_RESOLUTIONS));
 /** Parameters of the mean field of the graph likelihood. */
 const field = z.object({ coupling: positive, resolution });
 
@@ -409,7 +408,7 @@ const TASKS = {
   'null-partitions': task({
     parameters: {
       /** Variances of the columns of a Gaussian, which are independent. */
-      variances: list(positive, z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
+      variances: z.array(positive).check(z.minLength(1), z.maxLength(MOST_DIMENSIONS)),
       rows: upTo(4, MOST_NULL_ROWS),
       neighbours: upTo(1, MOST_NEIGHBOURS),
       resolutions,
@@ -546,7 +545,7 @@ const TASKS = {
       /** Clusters. */
       k: natural,
       /** The languages whose lists of stop words are used. */
-      languages: list(z.string().check(z.regex(/^[a-z]{2,3}$/)), z.maxLength(MOST_LANGUAGES)),
+      languages: z.array(z.string().check(z.regex(/^[a-z]{2,3}$/))).check(z.maxLength(MOST_LANGUAGES)),
       /** The version of the library that finds words in texts of other than simple scripts. */
       icu: name,
     },

@@ -58,8 +58,8 @@ export type Part = z.infer<typeof part>;
 export type Manifest = z.infer<typeof schema>;
 export type Batch = NonNullable<Manifest['batch']>;
 
-/** Bytes of the file: some hundreds for each part. */
-const MOST_BYTES = 1 << 30;
+/** Bytes of the file: some hundreds for each part. A string can have twice as many. */
+const MOST_BYTES = 1 << 28;
 const FILE = 'follow.json';
 
 /** The manifest in the folder; null if there is none yet. UserError if it is damaged. */
