@@ -16,7 +16,6 @@ import { isOrder } from '../../model/order.ts';
 import { LIKELIHOODS } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from '../config.ts';
-import { type ShownFiles, shownSchema } from './shown-files.ts';
 
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
@@ -44,6 +43,14 @@ const tableFacts = z.object({
   aside: z.optional(list(z.string())),
 });
 
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+/** Of the bytes; and of what tells, without reading them, that they are the same: path, size, times. Null: they changed during the run. */
+const shownFile = z.optional(z.nullable(z.object({ sha256, version: sha256 })));
+const shownFiles = z.object({ data: shownFile, texts: shownFile, labels: shownFile });
+
+/** The files with what is shown of rows (shown-files.ts), by what they are in the config; without those that there are none of. */
+export type ShownFiles = z.infer<typeof shownFiles>;
+
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
   dpmesh: line,
@@ -65,7 +72,7 @@ const schema = z.object({
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
     /** The files with what is shown of rows, at the end of the run. Files of earlier versions lack it. */
-    shown: z.optional(shownSchema),
+    shown: z.optional(shownFiles),
     /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
@@ -105,7 +112,7 @@ const schema = z.object({
     }),
   ),
   /** SHA-256 of the result files, in hexadecimal, by their paths in the run directory. */
-  files: z.optional(record(z.string(), z.string().check(z.regex(/^[0-9a-f]{64}$/)))),
+  files: z.optional(record(z.string(), sha256)),
   /** For each cluster the number that it had when training ended: in the last checkpoint and in events. */
   order: z.optional(list(count).check(z.refine(isOrder))),
   /** Of an update: the id of each cluster, which is what labels are; of other runs the clusters' numbers. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import * as z from 'zod/mini';
 import { realPath, sha256OfFile, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertVersion, fileVersion } from '../../data/cache.ts';
@@ -9,19 +8,13 @@ import { isRemote } from '../../data/remote/address.ts';
 import { atPlace } from '../../data/remote/place.ts';
 import type { Source } from '../../data/source.ts';
 import type { RunConfig } from '../config.ts';
+import type { ShownFiles } from './run-file.ts';
 
 /**
  * The files that have what is shown of rows beside the numbers that were clustered, which `data.fingerprint` is of: texts, other columns, classes.
  * With other content it would be shown of the wrong rows.
  */
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
-/** Of the bytes; and of what tells, without reading them, that they are the same: path, size, times. Null: they changed during the run. */
-const fileSchema = z.optional(z.nullable(z.object({ sha256: hash, version: hash })));
-export const shownSchema = z.object({ data: fileSchema, texts: fileSchema, labels: fileSchema });
-
-/** By what they are in the config; without those that there are none of. */
-export type ShownFiles = z.infer<typeof shownSchema>;
 type What = keyof ShownFiles;
 type Named = Pick<RunConfig, What>;
 
