@@ -38,7 +38,7 @@ import {
   UNDIRECTED,
   whitened,
 } from './states.ts';
-import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS, MAX_MESSAGE } from './task-limits.ts';
+import { FORWARD_ROWS, MAX_BATCH_SIZE, MAX_LOCAL_STEPS, MAX_MESSAGE } from './task-limits.ts';
 import type { Nd, Tensors } from './tensors.ts';
 
 /**
@@ -50,8 +50,6 @@ import type { Nd, Tensors } from './tensors.ts';
  * result is about, N rows of the whole sample.
  */
 
-/** Rows that pass through a net at a time, at most. */
-export const FORWARD_ROWS = 2048;
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
 
@@ -577,8 +575,6 @@ function linesIn(bytes: Uint8Array): number {
 
 /** Of so many things that are dealt out to the shards in turn, those of one. */
 const ownOf = (all: number, shards: number, shard: number) => Math.max(0, Math.ceil((all - shard) / shards));
-
-export type { Cell } from './partition.ts';
 
 export type TaskName = keyof typeof TASKS;
 export const TASK_NAMES = Object.keys(TASKS) as TaskName[];

@@ -6,7 +6,8 @@ import { type Block, HASH_BYTES, halfOf, type Layout, unitBlocks } from '../mode
 import { generator, priority } from '../model/random.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
-import { FORWARD_ROWS, type TaskName, type TaskOf } from '../proto/tasks.ts';
+import { FORWARD_ROWS } from '../proto/task-limits.ts';
+import type { TaskName, TaskOf } from '../proto/tasks.ts';
 import { type Tensors, take } from '../proto/tensors.ts';
 import { transformFrom } from '../proto/transform.ts';
 import type { ReadBlocks } from './blocks.ts';

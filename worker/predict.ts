@@ -8,12 +8,12 @@ import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber } from '../data/value-range.ts';
 import { distancesFrom } from '../model/description/distances.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
-import { FORWARD_ROWS } from '../proto/tasks.ts';
+import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import { assertAddressSpaceFor, loadBackend } from './compute/backends/load.ts';
 import { loadMap } from './compute/map.ts';
 import { clusterOutputs } from './compute/mlp.ts';
+import { encodeRows } from './encode.ts';
 import { transformRows } from './rows.ts';
-import { encodeRows } from './tasks/encoder.ts';
 
 export interface PredictInput {
   /** The directory of a finished run. */

@@ -1,8 +1,8 @@
 import { labelColumns } from '../../data/saved/label-columns.ts';
 import { csvTable, type LabelTableWriter, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
 import { rowSlices } from '../../data/saved/row-files.ts';
-import type { Source } from '../../data/source.ts';
-import { inSlices, type RowTexts, repeatCounter, rowTexts } from '../../data/texts/texts.ts';
+import { type NamedRows, namesOfRows } from '../../data/texts/row-names.ts';
+import { repeatCounter } from '../../data/texts/texts.ts';
 import type { Name } from '../../model/description/names.ts';
 import type { RunConfig } from '../config.ts';
 import type { FullPassResult } from '../full-pass-result.ts';
@@ -12,18 +12,6 @@ import type { RunDirectory, StreamedFile } from './run-directory.ts';
 
 export const LABELS_CSV = 'labels.csv';
 export const LABELS_PARQUET = 'labels.parquet';
-
-type Named = Pick<Source, 'images' | 'texts' | 'id'>;
-
-/** What names the rows: a column of a table, those of the cells of an .h5ad, or images; null: their numbers. */
-export function namesOfRows(
-  { images, texts, id: usual = '' }: Named,
-  { data, id }: Pick<RunConfig, 'data' | 'id'>,
-): RowTexts | null {
-  if (images) return rowTexts(inSlices(images), data);
-  const column = id ?? usual;
-  return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
-}
 
 interface LabelTablesInput {
   /** Quantiles of distances, by cluster. */
@@ -88,7 +76,7 @@ export async function writeLabelTables(
 /** The same of a run that ends. Returns what names the rows of `shown`. */
 export async function writeLabelFiles(
   out: RunDirectory,
-  source: Named,
+  source: NamedRows,
   config: RunConfig,
   { shown, warn, ...about }: LabelTablesInput & { shown: ReadonlySet<number>; warn(message: string): void },
 ): Promise<Map<number, string>> {

@@ -2,7 +2,7 @@ import { BINS, bestThreshold, principalAxis } from '../../model/gaussian/splits.
 import { dot, whitener } from '../../model/linalg.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { addStatistics, mean } from '../../model/statistics.ts';
-import type { Cell } from '../../proto/tasks.ts';
+import type { Cell } from '../../proto/partition.ts';
 import type { RunConfig } from '../config.ts';
 import type { Partition } from './rounds.ts';
 import type { Run } from './run-context.ts';

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FORWARD_ROWS } from '../../proto/tasks.ts';
+import { FORWARD_ROWS } from '../../proto/task-limits.ts';
 import type { OutputArray, OutputName } from './protocol.ts';
 
 /** The rows of requests to one model, labelled together. */

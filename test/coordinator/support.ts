@@ -11,7 +11,7 @@ import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { fastSchedule, type Schedule, type Step } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { type Covariance, mean, scatter, statisticsLength } from '../../model/statistics.ts';
-import type { Cell } from '../../proto/tasks.ts';
+import type { Cell } from '../../proto/partition.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunEvent } from '../../view/events.ts';
 import { accumulate } from '../model/support.ts';

@@ -1,7 +1,8 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { binOf } from '../../model/gaussian/splits.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { type CellTask, covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
+import { FORWARD_ROWS } from '../../proto/task-limits.ts';
+import { type CellTask, covarianceOf } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import { forward } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';

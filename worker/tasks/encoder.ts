@@ -5,13 +5,15 @@ import { codeLayer, encoderLayers, rateAfter } from '../../model/nets/autoencode
 import { netShapes } from '../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { FORWARD_ROWS, type TaskOf } from '../../proto/tasks.ts';
+import { FORWARD_ROWS } from '../../proto/task-limits.ts';
+import type { TaskOf } from '../../proto/tasks.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import { transformFrom } from '../../proto/transform.ts';
 import { grouped, prefetched } from '../blocks.ts';
-import type { Backend, Tensor } from '../compute/backends/backend.ts';
-import { clusterOutputs, forward, trainNet } from '../compute/mlp.ts';
+import type { Tensor } from '../compute/backends/backend.ts';
+import { clusterOutputs, trainNet } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
+import { encodeRows } from '../encode.ts';
 import { pick, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
 
@@ -48,28 +50,6 @@ function uploadEncoder({ backend, states }: Pick<Context, 'backend' | 'states'>)
   const state = states.get('encoder');
   const encoder = { widths: [...take(state, 'widths', 'int32')], params: take(state, 'params', 'float32') };
   return encoderLayers(encoder).map(({ values, shape }) => backend.upload(values, shape));
-}
-
-/** The codes of raw rows, which are overwritten: [n,latent]. `net`: the layers of the encoder, W and b in turn, on the device. */
-export async function encodeRows(
-  backend: Backend,
-  net: Tensor[],
-  input: ColumnMap,
-  raw: Float32Array,
-): Promise<Float32Array> {
-  const [dim, latent] = [input.factor.length, net.at(-1)!.shape[0]];
-  const n = raw.length / dim;
-  const codes = new Float32Array(n * latent);
-  mapColumns(input, raw);
-  for (let start = 0; start < n; start += FORWARD_ROWS) {
-    await yieldToEventLoop();
-    const rows = Math.min(FORWARD_ROWS, n - start);
-    const x = backend.upload(raw.subarray(start * dim, (start + rows) * dim), [rows, dim]);
-    const layers = forward(backend, net, x);
-    codes.set(await backend.read(layers.at(-1)!), start * latent);
-    backend.free(x, ...layers);
-  }
-  return codes;
 }
 
 /** The codes of the unit's rows, [n,latent]. */

@@ -1,7 +1,8 @@
 import { chooseByWeight, seedCandidate } from '../../model/mixture.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { covarianceOf, FORWARD_ROWS } from '../../proto/tasks.ts';
+import { FORWARD_ROWS } from '../../proto/task-limits.ts';
+import { covarianceOf } from '../../proto/tasks.ts';
 import { labelDtype, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
 import type { TaskFunction } from '../context.ts';
 

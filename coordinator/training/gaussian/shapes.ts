@@ -13,7 +13,7 @@ import {
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/tasks.ts';
+import type { Cell } from '../../../proto/partition.ts';
 import { type Means, vectorTable } from '../halves.ts';
 import type { Axis } from '../rounds.ts';
 import type { Run } from '../run-context.ts';

@@ -6,7 +6,7 @@ import { whitener } from '../../../model/linalg.ts';
 import { lloydCentres } from '../../../model/mixture.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean, shift } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/tasks.ts';
+import type { Cell } from '../../../proto/partition.ts';
 import {
   isLargeEnough,
   type Means,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { generator } from '../../../model/random.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/tasks.ts';
+import type { Cell } from '../../../proto/partition.ts';
 import { rowKernel } from '../../../worker/compute/kernels/row-kernel.ts';
 import { accumulate } from '../../model/support.ts';
 
