@@ -109,7 +109,7 @@ export async function listen(
   server.maxConnections = most;
   const connections = trackConnections(server);
   dropUnread(server, connections, stalled);
-  answerMalformed(server, connections);
+  answerMalformed(server, connections, stalled);
   makeRoom(server, Math.floor(CROWDED * most));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -219,7 +219,7 @@ const CLIENT_ERRORS: Record<string, [status: string, error: string]> = {
 };
 
 /** Answers what is no request, or takes too long to arrive, behind the answers to the requests before it, and ends the connection. */
-function answerMalformed(server: HttpServer, connections: Map<Socket, Connection>): void {
+function answerMalformed(server: HttpServer, connections: Map<Socket, Connection>, stalled: number): void {
   server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
     // Reported again for all that comes behind it.
@@ -230,10 +230,12 @@ function answerMalformed(server: HttpServer, connections: Map<Socket, Connection
     // The request whose body it is has no other answer, unless that has begun.
     const own = before.at(-1)?.req.complete === false ? before.pop() : undefined;
     const [status, error] = CLIENT_ERRORS[code ?? ''] ?? ['400 Bad Request', 'this is not HTTP'];
+    // Not at once: an answer that has not been read would be lost.
+    const end = (text: string) => socket.end(text, () => setTimeout(() => socket.destroy(), stalled).unref());
     const answerIfNext = () => {
       if (!socket.writable || before.some((response) => responses.has(response))) return;
-      if (own?.headersSent && responses.has(own)) own.once('close', () => socket.end());
-      else socket.end(own?.headersSent ? '' : rawAnswer(status, error));
+      if (own?.headersSent && responses.has(own)) own.once('close', () => end(''));
+      else end(own?.headersSent ? '' : rawAnswer(status, error));
     };
     for (const response of before) response.once('close', answerIfNext);
     answerIfNext();

@@ -167,6 +167,21 @@ describe('connections', () => {
     }
   });
 
+  test('a client that goes on after what was no request is dropped', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+    sockets.add(socket);
+    let got = '';
+    socket.on('data', (part) => {
+      got += part;
+    });
+    const timer = setInterval(() => socket.write('x'), 20);
+    socket.once('close', () => clearInterval(timer));
+    socket.write('no HTTP\r\n\r\n');
+    await once(socket, 'end');
+    assert.match(got, /^HTTP\/1\.1 400 /);
+    await becomes(0);
+  });
+
   test('close ends connections without a request at once, others behind their answers', async () => {
     const closing = await listen({ host: '127.0.0.1', port: 0 });
     closing.onRequest(async (request, response) => {
