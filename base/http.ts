@@ -109,6 +109,7 @@ export async function listen(
   server.maxConnections = most;
   const connections = trackConnections(server);
   dropUnread(server, connections, stalled);
+  answerMalformed(server, connections, stalled);
   makeRoom(server, Math.floor(CROWDED * most));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -173,12 +174,14 @@ interface Connection {
   responses: Map<ServerResponse, number>;
   /** Bytes that had been received when there was no request last. */
   received: number;
+  /** What came last was no request. */
+  isMalformed: boolean;
 }
 
 function trackConnections(server: HttpServer): Map<Socket, Connection> {
   const connections = new Map<Socket, Connection>();
   server.on('connection', (socket) => {
-    connections.set(socket, { responses: new Map(), received: 0 });
+    connections.set(socket, { responses: new Map(), received: 0, isMalformed: false });
     socket.once('close', () => connections.delete(socket));
   });
   whileOpen(server, (request, response) => {
@@ -207,6 +210,46 @@ function refuse(request: IncomingMessage, response: ServerResponse): void {
   response
     .writeHead(503, { ...SECURITY_HEADERS, connection: 'close', 'content-type': 'application/json' })
     .end(JSON.stringify({ error }));
+}
+
+/** What is answered to what is no request, by the code of Node's error. */
+const CLIENT_ERRORS: Record<string, [status: string, error: string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too long: send fewer'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive: send it faster'],
+};
+
+/** Answers what is no request, or takes too long to arrive, behind the answers to the requests before it, and ends the connection. */
+function answerMalformed(server: HttpServer, connections: Map<Socket, Connection>, stalled: number): void {
+  server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {
+    const connection = connections.get(socket);
+    // Reported again for all that comes behind it.
+    if (!connection || connection.isMalformed) return;
+    connection.isMalformed = true;
+    const { responses } = connection;
+    const before = [...responses.keys()];
+    // The request whose body it is has no other answer, unless that has begun.
+    const own = before.at(-1)?.req.complete === false ? before.pop() : undefined;
+    const [status, error] = CLIENT_ERRORS[code ?? ''] ?? ['400 Bad Request', 'this is not HTTP'];
+    // Not at once: an answer that has not been read would be lost.
+    const end = (text: string) => socket.end(text, () => setTimeout(() => socket.destroy(), stalled).unref());
+    const answerIfNext = () => {
+      if (!socket.writable || before.some((response) => responses.has(response))) return;
+      if (own?.headersSent && responses.has(own)) own.once('close', () => end(''));
+      else end(own?.headersSent ? '' : rawAnswer(status, error));
+    };
+    for (const response of before) response.once('close', answerIfNext);
+    answerIfNext();
+  });
+}
+
+function rawAnswer(status: string, error: string): string {
+  const body = JSON.stringify({ error });
+  const headers = {
+    ...SECURITY_HEADERS,
+    ...{ connection: 'close', 'content-type': 'application/json', 'content-length': body.length },
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`;
 }
 
 /** Closes the connections of clients that do not read, as their unsent responses occupy memory. */

@@ -72,22 +72,13 @@ export async function serve(options: ServeOptions): Promise<ModelServer> {
   const metrics = createMetrics();
   const models = await naming(() => openModels(folders, { metrics, log: told }));
   const most = connectionLimit(MOST_CONNECTIONS);
-  const { server, onRequest, port, close } = await listen(requested, { receive: RECEIVE_MS, most }).catch(
-    (error) => {
-      models.close();
-      throw listenError('--http', requested, error);
-    },
-  );
+  const { onRequest, port, close } = await listen(requested, { receive: RECEIVE_MS, most }).catch((error) => {
+    models.close();
+    throw listenError('--http', requested, error);
+  });
   const bound = { ...requested, port };
   let isClosing = false;
   onRequest(await createApp({ models, metrics, bound, token, isClosing: () => isClosing, log: told }));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable) return;
-    const [status, what] = CLIENT_ERRORS[error.code ?? ''] ?? ['400 Bad Request', 'this is not HTTP'];
-    const body = JSON.stringify({ error: what });
-    const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json`;
-    socket.end(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-  });
   if (token === null && !isLoopback(requested.host))
     told(
       `dpmesh: warning: --http ${http} is open to other machines, and without --http-token all of them may use the models`,
@@ -107,9 +98,3 @@ export async function serve(options: ServeOptions): Promise<ModelServer> {
     },
   };
 }
-
-/** What is answered to what is no request. */
-const CLIENT_ERRORS: Record<string, [status: string, what: string]> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too long: send fewer'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive: send it faster'],
-};

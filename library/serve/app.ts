@@ -109,6 +109,29 @@ export async function createApp({
       throw refusal(404, `${name} has the version ${model.version}, not ${version}: leave the version out`);
     return model;
   }
+
+  /** The labels that are asked for. `take`: of memory. */
+  async function answerTo(request: ModelRequest, reply: FastifyReply, take: (bytes: number) => void) {
+    modelOf(request);
+    const jsonLength = jsonLengthOf(request);
+    const body = await readBody(request.raw, take);
+    try {
+      const startTime = performance.now();
+      // The newest one, also if it came while the body was read.
+      const model = modelOf(request);
+      const { name } = request.params;
+      const answer = await model.use(async () => {
+        const asked = await readRequest(body, jsonLength, model.signature, take);
+        const outputs = await model.infer(asked, () => reply.raw.destroyed);
+        const { id, rows } = asked;
+        return writeResponse({ model: name, version: model.version, id, rows, outputs });
+      });
+      metrics.of(name).took((performance.now() - startTime) / 1000);
+      return answer;
+    } finally {
+      body.free();
+    }
+  }
   const budget = createBudget(MOST_HELD);
   for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
     app.get(path, async (request: ModelRequest) => metadataOf(request.params.name, modelOf(request)));
@@ -121,23 +144,11 @@ export async function createApp({
       const held = budget.open();
       const isKnown = models.get(name) !== undefined;
       reply.raw.once('close', () => {
-        held.release();
+        held.gone();
         const { writableFinished, statusCode } = reply.raw;
         metrics.of(isKnown ? name : '').answered(writableFinished ? statusCode : 499);
       });
-      modelOf(request);
-      const jsonLength = jsonLengthOf(request);
-      const body = await readBody(request.raw, held.take);
-      const startTime = performance.now();
-      // The newest one, also if it came while the body was read.
-      const model = modelOf(request);
-      const answer = await model.use(async () => {
-        const asked = await readRequest(body, jsonLength, model.signature, held.take);
-        const outputs = await model.infer(asked, () => reply.raw.destroyed);
-        const { id, rows } = asked;
-        return writeResponse({ model: name, version: model.version, id, rows, outputs });
-      });
-      metrics.of(name).took((performance.now() - startTime) / 1000);
+      const answer = await answerTo(request, reply, held.take).finally(held.done);
       if (answer.jsonLength === null) return reply.type('application/json').send(answer.body);
       return reply.type('application/octet-stream').header(JSON_LENGTH, answer.jsonLength).send(answer.body);
     });

@@ -145,8 +145,14 @@ function someNumbers(text: string): number {
   return end < 0 ? text.lastIndexOf(',') : end;
 }
 function someRows(text: string): number {
-  const end = text.search(/\][ \t\n\r]*\]/);
-  return (end < 0 ? text.lastIndexOf(']') : end) + 1;
+  let end = -1;
+  for (let at = text.indexOf(']'); at >= 0; at = text.indexOf(']', at + 1)) {
+    end = at;
+    let next = at + 1;
+    while (' \t\n\r'.includes(text.charAt(next)) && next < text.length) next++;
+    if (text.charAt(next) === ']') break;
+  }
+  return end + 1;
 }
 /** Of numbers only: anything else of that length would take long. */
 const oneRow = (text: string) => /^\[[^[\]{"]*\]/.exec(text)?.[0].length ?? 0;

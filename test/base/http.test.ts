@@ -9,8 +9,13 @@ import { listen } from '../../base/http.ts';
 const LARGE = Buffer.alloc(12 << 20, 'x');
 const { server, onRequest, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 1000, most: 20 });
 const requests: string[] = [];
-onRequest(async ({ url }, response) => {
+onRequest(async (request, response) => {
+  const { url } = request;
   requests.push(url!);
+  if (url === '/body') {
+    request.resume();
+    await Promise.race(['end', 'close'].map((event) => once(request, event).catch(() => {})));
+  }
   if (url === '/late') await sleep(1500);
   if (url === '/stream') response.write('begun');
   else response.end(url === '/large' ? LARGE : 'done');
@@ -134,6 +139,47 @@ describe('connections', () => {
     );
     assert.match(answers[16], /connection: close\r\n.*\{"error":"more than 16 requests wait /is);
     assert.equal(requests.length, 16);
+  });
+
+  test('what is no request is answered behind the requests before it', async () => {
+    const late = 'GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const chunked = 'POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n';
+    for (const [sent, expected] of [
+      [`${late}${late}no HTTP\r\n\r\n`, ['200', '200', '400']],
+      [`${late}${chunked}no length\r\n`, ['200', '400']],
+      [`${chunked}no length\r\n`, ['400']],
+      [`${late}GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, ['200', '431']],
+    ] as const) {
+      const { socket } = client('');
+      let text = '';
+      socket.on('data', (part) => {
+        text += part;
+      });
+      socket.write(sent);
+      await once(socket, 'close');
+      const answers = text.split(/(?=HTTP\/1\.1 )/);
+      assert.deepEqual(
+        answers.map((answer) => answer.slice(9, 12)),
+        expected,
+      );
+      assert.match(answers.at(-1)!, /connection: close\r\n.*\{"error":"[^"]+"\}$/is);
+      for (const answer of answers.slice(0, -1)) assert.match(answer, /\r\n\r\ndone$/);
+    }
+  });
+
+  test('a client that goes on after what was no request is dropped', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+    sockets.add(socket);
+    let got = '';
+    socket.on('data', (part) => {
+      got += part;
+    });
+    const timer = setInterval(() => socket.write('x'), 20);
+    socket.once('close', () => clearInterval(timer));
+    socket.write('no HTTP\r\n\r\n');
+    await once(socket, 'end');
+    assert.match(got, /^HTTP\/1\.1 400 /);
+    await becomes(0);
   });
 
   test('close ends connections without a request at once, others behind their answers', async () => {

@@ -475,10 +475,13 @@ describe('under load', () => {
     socket.on('data', (text) => {
       answer += text;
     });
+    const head = (what: string) => `${what} HTTP/1.1\r\nHost: localhost\r\n`;
+    // Once the first of two requests that arrive together is answered, the other one is there.
     socket.write(
-      `POST /v2/models/x/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
+      `${head('GET /v2/health/live')}\r\n${head('POST /v2/models/x/infer')}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
     );
-    await sleep(50);
+    await until('the first answer', () => answer.includes('{"live":true}'));
+    answer = '';
     const closed = closing.close();
     await assert.rejects(send(`${closing.url}v2/health/ready`, null));
     socket.write(body.slice(9));
@@ -604,14 +607,30 @@ describe('parts', () => {
     }
   });
 
+  test('a body that was freed lends its memory to the next one, and keeps nothing of it', () => {
+    const of = (byte: number) => {
+      const { add, body } = collectBody();
+      add(Buffer.alloc(600_000, byte));
+      return body();
+    };
+    const first = of(1);
+    first.free();
+    first.free();
+    const [second, third] = [of(2), of(3)];
+    assert.ok(second.copy(0, 600_000).every((byte) => byte === 2));
+    assert.ok(third.copy(0, 600_000).every((byte) => byte === 3));
+  });
+
   test('no more bytes are held than there may be', () => {
     const budget = createBudget(100);
     const [first, second] = [budget.open(), budget.open()];
     first.take(60);
     assert.throws(() => second.take(50), { statusCode: 503 });
-    first.release();
-    // Nobody waits for it: it does not count.
-    first.take(80);
+    first.gone();
+    // Nobody waits for it, but what it has is still in use.
+    assert.throws(() => first.take(1), /the client has gone/);
+    assert.throws(() => second.take(50), { statusCode: 503 });
+    first.done();
     second.take(100);
     assert.throws(() => second.take(1), { statusCode: 503 });
   });
