@@ -178,10 +178,13 @@ export async function assertClusterable(
   if (!bad.length && !isMixed) return;
   const looks = await looksOf(table, texts);
   const looking = (look: Look) => texts.filter((_, t) => looks[t].look === look);
-  const types = [...new Set(others.map((i) => columns[i].type))];
+  const calledSo = (what: string) => others.filter((i) => typeText(columns[i].type) === what);
+  const types = [...new Set(others.map((i) => typeText(columns[i].type)))];
   const what = [
-    ...LOOKS.map((look) => [look, looking(look)] as const),
-    ...types.map((type) => [type, others.filter((i) => columns[i].type === type)] as const),
+    ...LOOKS.map((look) => [look, [...looking(look), ...calledSo(look)].sort((a, b) => a - b)] as const),
+    ...types
+      .filter((type) => !LOOKS.some((look) => look === type))
+      .map((type) => [type, calledSo(type)] as const),
   ]
     .filter(([, some]) => some.length)
     .map(([type, some]) => `${type} in ${described(some, columns)}`)
@@ -217,7 +220,7 @@ export function assertText({ path, columns }: Table, index: number): void {
   const { kind, type } = columns[index];
   if (kind !== 'text' && type !== MIXED)
     throw new UserError(
-      `--text: ${path} has ${type}, not text, in ${described([index], columns)}: name a column of texts, or leave it out`,
+      `--text: ${path} has ${typeText(type)}, not text, in ${described([index], columns)}: name a column of texts, or leave it out`,
     );
 }
 
@@ -252,6 +255,16 @@ function keptBy(
 /** What the texts of a column may be. */
 const LOOKS = ['text', 'dates', 'times', 'durations'] as const;
 type Look = (typeof LOOKS)[number];
+/** Types of Parquet, DuckDB and Arrow that hold such things: `timestamp_ns`, `time with time zone`, `duration<nanosecond>`. */
+const TYPES: [RegExp, Look][] = [
+  [/^(date|timestamp)/, 'dates'],
+  [/^time/, 'times'],
+  [/^(interval|duration)/, 'durations'],
+];
+
+/** What a column of this type has, in the words that texts of the same are called by. */
+const typeText = (type: string): string => TYPES.find(([pattern]) => pattern.test(type))?.[1] ?? type;
+
 const CLOCK = '\\d\\d:\\d\\d(:\\d\\d([.,]\\d+)?)?';
 const DAY = `\\d{4}-\\d\\d(-\\d\\d([T ]${CLOCK} ?(Z|UTC|[+-]\\d\\d:?\\d\\d)?)?)?`;
 /** As ISO 8601, pandas and Python write them. */

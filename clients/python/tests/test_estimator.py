@@ -22,6 +22,8 @@ from dpmesh._progress import _bar
 from support import QUICK, blobs
 
 X, TRUTH = blobs()
+#: For a Python that has the package by `pip install` of this checkout.
+NOT_INSTALLED = mock.patch.object(_command, "_installed_command", return_value=None)
 
 
 class Tensor:
@@ -473,7 +475,8 @@ class Mistakes(unittest.TestCase):
             # npm as it is, with an empty cache and nothing installed.
             path = os.pathsep.join((str(Path(npm).parent), "/usr/bin", "/bin"))
             empty = {"DPMESH": "", "PATH": path, "npm_config_cache": f"{folder}/cache", "npm_config_prefix": folder}
-            with mock.patch.dict("os.environ", empty), mock.patch("pathlib.Path.cwd", return_value=Path(folder)):
+            nowhere = mock.patch("pathlib.Path.cwd", return_value=Path(folder))
+            with mock.patch.dict("os.environ", empty), nowhere, NOT_INSTALLED:
                 for _ in range(2):
                     with self.assertRaisesRegex(RuntimeError, r'^the command dpmesh was not found.*environ\["DPMESH"\]'):
                         DPMesh().fit(X)
@@ -531,6 +534,7 @@ class Mistakes(unittest.TestCase):
             with (
                 mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"),
                 mock.patch("pathlib.Path.cwd", return_value=project),
+                NOT_INSTALLED,
             ):
                 self.assertTrue(is_found())
                 for path in (parent, command.parent.parent, command.parent, program.parent, program):
@@ -549,7 +553,7 @@ class Mistakes(unittest.TestCase):
                 self.assertTrue(is_found())
 
     def test_no_command(self) -> None:
-        with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"):
+        with mock.patch.dict("os.environ", DPMESH="", PATH="/no-such-folder"), NOT_INSTALLED:
             with mock.patch("pathlib.Path.cwd", return_value=Path("/")):
                 with self.assertRaisesRegex(RuntimeError, "run `npm ci` in a checkout of dpmesh"):
                     _command.find_command()

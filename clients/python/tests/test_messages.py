@@ -104,6 +104,7 @@ class Messages(unittest.TestCase):
             "leave that column out of --log, or remove the row": "leave that column out of logarithm, or remove the row",
             "keep with --id and --text": "keep with id and text",
             "--text: X has": "text: X has",
+            "no longer count, update with --refit-transform and a short --half-life": "no longer count, fit anew with the new rows alone",
         }.items():
             with self.subTest(message):
                 self.assertEqual(readable(message, Path("/no/such")), says)

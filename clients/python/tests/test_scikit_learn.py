@@ -24,6 +24,8 @@ from sklearn.utils import estimator_checks
 from support import QUICK, Remembered, blobs
 
 X, _ = blobs()
+# A DataFrame of it writes into it with pandas before 3.
+X.flags.writeable = False
 #: The checks have as few as 20 rows, in which the default prior sees one cluster.
 FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 24}
 
@@ -187,6 +189,42 @@ class Together(unittest.TestCase):
             np.testing.assert_array_equal(dpmesh.DPMesh(**QUICK).fit(twice).labels_, expected)
         with self.assertRaisesRegex(ValueError, '^X has several columns called "a": rename them'):
             dpmesh.DPMesh(**QUICK).fit(twice.assign(d="x"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with self.assertRaisesRegex(ValueError, "Infinity"):
+                dpmesh.DPMesh(**QUICK).fit(frame.assign(d=np.inf))
+        with self.assertRaisesRegex(ValueError, "^X has dates in column 4 .d., which cannot be clustered: leave out"):
+            dpmesh.DPMesh(**QUICK).fit(frame.assign(d=pd.NaT))
+        for kind, what in (("M8[D]", "dates"), ("m8[h]", "durations")):
+            with self.assertRaisesRegex(ValueError, f"^X has {what}, which cannot be clustered: make numbers of them"):
+                dpmesh.DPMesh(**QUICK).fit(np.arange(10).reshape(5, 2).astype(kind))
+
+    def test_warnings_are_of_the_line_that_called(self) -> None:
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=1.0)
+        model = dpmesh.DPMesh(**QUICK)
+        for call in (model.fit, model.fit_predict, dpmesh.DPMesh(**QUICK).partial_fit):
+            with self.assertWarnsRegex(UserWarning, "constant column") as caught:
+                call(frame)
+            self.assertEqual(caught.filename, __file__)
+        with self.assertWarnsRegex(UserWarning, "valid feature names") as caught:
+            model.predict(frame.to_numpy())
+        self.assertEqual(caught.filename, __file__)
+
+    def test_mistakes_are_told_in_the_words_of_python(self) -> None:
+        for options, says in (
+            ({"schedule": "slow"}, "^schedule slow must be one of"),
+            ({"keys": "keys"}, "^keys is for workers on other machines, .* give bind too$"),
+            ({"bind": "tcp://127.0.0.1:*"}, "^workers: with bind workers are started elsewhere: leave it out$"),
+        ):
+            with self.assertRaisesRegex(ValueError, says):
+                dpmesh.DPMesh(**{**QUICK, **options}).fit(X)
+        model = dpmesh.DPMesh(**QUICK).fit(X)
+        for y in (np.zeros(10, int), None):
+            with self.assertRaisesRegex(ValueError, r"^y has shape \(.*\), but X has 600 rows: "):
+                model.score(X, y)
+        for clusters in (0, -1, "x"):
+            with self.assertRaisesRegex(ValueError, "^n_clusters"):
+                model.cut(clusters)
 
     def test_what_is_no_table_is_said(self) -> None:
         with self.assertRaisesRegex(TypeError, "^X is a dict: pass a DataFrame of it$"):
@@ -261,7 +299,7 @@ class Together(unittest.TestCase):
                 np.testing.assert_array_equal(dpmesh.DPMesh(**QUICK, columns="embedding").fit(frame).labels_, expected)
 
     def test_missing_values_can_be_filled(self) -> None:
-        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        frame = pd.DataFrame(X.copy(), columns=["a", "b", "c"])
         frame.loc[3, "b"] = np.nan
         with self.assertRaisesRegex(ValueError, '^X.*row 3, column 1.*impute="median" does so$'):
             dpmesh.DPMesh(**QUICK).fit(frame)

@@ -71,7 +71,10 @@ describe('tables of other libraries', () => {
       const category = await read(fixture(`category.${format}`), { categorical: ['colour'] });
       assert.deepEqual(category.values, [1, 0, 2, 1, 3, 0]);
       assert.deepEqual(category.names, ['a', 'colour=blue']);
-      await refuses(() => read(fixture(`date.${format}`)), 'column 2 (when), which cannot be clustered');
+      await refuses(
+        () => read(fixture(`date.${format}`)),
+        'has dates in column 2 (when), which cannot be clustered',
+      );
       await refuses(() => read(fixture(`nested.${format}`)), 'column 2 (s), which cannot be clustered');
     });
 

@@ -13,12 +13,12 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ._trust import is_trusted
+from ._warn import warn
 
 Event = dict[str, Any]
 
@@ -196,7 +196,7 @@ def run_command(
     # Others are events.
     for line in message.splitlines() if "--events" not in arguments else []:
         if line.startswith(_WARNING):
-            warnings.warn(line.removeprefix(_WARNING), stacklevel=4)
+            warn(line.removeprefix(_WARNING))
     return result
 
 

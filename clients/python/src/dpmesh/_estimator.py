@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from ._options import MOST_EPOCHS, RESULT_OPTIONS, Options
 from ._parameters import Parameters, not_fitted
 from ._progress import progress
 from ._saved_run import SavedRun
+from ._warn import warn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -142,7 +143,7 @@ class DPMesh(Parameters, Options):
         except ValueError as error:
             if _KNOWN not in str(error):
                 raise
-            warnings.warn(str(error), stacklevel=2)
+            warn(str(error))
             return self
 
     @classmethod
@@ -194,8 +195,12 @@ class DPMesh(Parameters, Options):
         """How well the clusters of the rows `X` agree with their true classes `y`: the adjusted Rand index, at most 1."""
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
+            truth = np.asarray(y)
+            predicted = self.predict(X)
+            if not isinstance(y, (str, os.PathLike)) and truth.shape[:1] != predicted.shape:
+                raise ValueError(f"y has shape {truth.shape}, but X has {len(predicted)} rows: pass a class for each row")
             (folder / "predicted").mkdir()
-            files = labels_file(self.predict(X), folder / "predicted"), labels_file(y, folder)
+            files = labels_file(predicted, folder / "predicted"), labels_file(y, folder)
             arguments = ["evaluate", "--json", f"--pred={files[0]}", f"--labels={files[1]}"]
             return float(run_command(arguments, readable=lambda message: readable(message, folder))["ari"])
 
@@ -265,7 +270,8 @@ class DPMesh(Parameters, Options):
     def _followed(self, arguments: list[str], *hidden: Path) -> Event:
         """Runs a command that trains, with its progress and warnings. `hidden`: folders that mean nothing to the user."""
         said: list[str] = []
-        most_epochs = self.max_epochs or MOST_EPOCHS[self.schedule or "fast"]
+        # A schedule that there is not, the command refuses.
+        most_epochs = self.max_epochs or MOST_EPOCHS.get(self.schedule or "fast", 0)
         with progress(self.verbose, most_epochs) as show:
 
             def on_event(event: Event) -> None:
@@ -278,7 +284,7 @@ class DPMesh(Parameters, Options):
                 said += result["notes"]
             finally:
                 for message in dict.fromkeys(said):
-                    warnings.warn(readable(message, *hidden), stacklevel=4)
+                    warn(readable(message, *hidden))
         return result
 
     def _keep(self, data: Input, run: SavedRun, result: Event) -> None:
@@ -380,7 +386,7 @@ class DPMesh(Parameters, Options):
 
 def _of_cut(message: str) -> str:
     """A message of the command cut, whose number of clusters is called otherwise here."""
-    return re.sub(r"^(dpmesh: )?clusters=", r"\1n_clusters=", message)
+    return re.sub(r"^(dpmesh: )?clusters(?=[= ])", r"\1n_clusters", message)
 
 
 def _rows_of(X: Any) -> int:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import warnings
 from typing import Any
 
 from numpy.typing import NDArray
+
+from ._warn import warn
 
 def check_names(seen: NDArray[Any] | None, names: NDArray[Any] | None) -> None:
     """Warns if only one of them has names. Raises ValueError if a name is missing. Their order does not matter."""
     if seen is None and names is None:
         return
     if names is None:
-        warnings.warn("X does not have valid feature names, but DPMesh was fitted with feature names", stacklevel=4)
+        warn("X does not have valid feature names, but DPMesh was fitted with feature names")
     elif seen is None:
-        warnings.warn("X has feature names, but DPMesh was fitted without feature names", stacklevel=4)
+        warn("X has feature names, but DPMesh was fitted without feature names")
     else:
         missing = [name for name in seen if name not in names]
         if missing:

@@ -67,7 +67,7 @@ def numbers_of(frame: Any) -> NDArray[Any] | None:
 def may_name_rows(numbers: NDArray[Any]) -> bool:
     """Has a column whole numbers that may be names of rows, or dates and times? dpmesh knows better."""
     for column in numbers.T:
-        known = column[~np.isnan(column)]
+        known = column[np.isfinite(column)]
         if known.size and np.all(known[:1000] % 1 == 0) and (known.min() > 1.9e7 or len(np.unique(known)) == known.size):
             return True
     return False
@@ -89,8 +89,8 @@ def written_table(frame: Any, folder: Path, index: str | None) -> str:
     parquet, text = folder / "X.parquet", folder / "X.jsonl"
     if not hasattr(frame, "to_parquet"):
         for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-            # Parquet has no such type, and dpmesh would read numbers.
-            if str(dtype).startswith("Duration"):
+            # Parquet has no such types, or dpmesh would read numbers.
+            if str(dtype).startswith(("Duration", "Object")):
                 texts = [None if value is None else str(value) for value in frame[name].to_list()]
                 frame = frame.with_columns(type(frame[name])(name, texts))
         frame.write_parquet(parquet)
@@ -98,7 +98,7 @@ def written_table(frame: Any, folder: Path, index: str | None) -> str:
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if not frame.columns.is_unique:
         same = next(name for name, is_same in zip(frame.columns, frame.columns.duplicated(), strict=True) if is_same)
-        raise ValueError(f"X has several columns called {json.dumps(same)}: rename them, or leave some out")
+        raise ValueError(f"X has several columns called {json.dumps(same)}: rename them, or leave out all but the first: X.loc[:, ~X.columns.duplicated()]")
     frame = frame.apply(_plain)
     if index is not None:
         frame = frame.assign(**{index: frame.index.map(str)})

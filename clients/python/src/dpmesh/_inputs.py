@@ -143,6 +143,9 @@ def checked(X: Any) -> NDArray[Any]:
     array: Any = X.tocsr() if _is_sparse(X) else np.asanyarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported by DPMesh")
+    if array.dtype.kind in "mM":
+        what, unit = ("dates", "(X - X.min()) / numpy.timedelta64(1, 'D')") if array.dtype.kind == "M" else ("durations", "X / numpy.timedelta64(1, 'h')")
+        raise ValueError(f"X has {what}, which cannot be clustered: make numbers of them, as by {unit}")
     if array.dtype.kind not in NUMBERS or array.dtype.itemsize > 8:
         array = array.astype("float64")
     if array.ndim < 2:

@@ -44,6 +44,9 @@ _ADVICE = (
     (r"name the columns with --columns", "name the columns that are wanted in columns=[…]"),
     (r"--impute mean or median", 'impute="mean" or impute="median"'),
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
+    (r"update with --refit-transform and a short --half-life", "fit anew with the new rows alone"),
+    (r"(?m)^(dpmesh: )?unknown flag --keys\b.*", r"\1keys is for workers on other machines, which bind waits for: leave it out, or give bind too"),
+    (r"(?m)^(dpmesh: )?unknown flag --(?:no-)?(workers|gpus|per-gpu)\b.*", r"\1--\2: with bind workers are started elsewhere: leave it out"),
     (r"(outliers|copies)\.npy says", r"\1_ says"),
     (r"(counted from 0: NaN\)); remove or fill them$", r'\1; remove or fill them: impute="median" does so'),
 )
