@@ -21,6 +21,8 @@ import type { Decimal, TextDialect } from './table-options.ts';
 
 /** Rows from which it is told which columns have text. */
 const SNIFFED_ROWS = 500;
+/** Columns of numbers that DuckDB is asked for: its time grows with their square, and more do not fit its memory, rows of which it reads by the thousand. */
+const MOST_PLAIN = 1 << 13;
 /** Fields that stand for a missing value, besides an empty one. */
 const MISSING = ['na', 'n/a', 'null', 'none', 'nan', '-nan', '<na>'];
 
@@ -162,6 +164,7 @@ async function* plainBatches(
   delimiter: string,
 ): AsyncGenerator<Batch> {
   const { numbers, texts } = wanted;
+  if (numbers.length > MOST_PLAIN) throw new NotPlain();
   // Names of their own, as those of a header may be equal.
   const isNumber = new Set(numbers);
   const isDouble = (c: number) => isNumber.has(c) && columns[c].type !== BOOLEAN;

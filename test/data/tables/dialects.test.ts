@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSource } from '../../../data/open.ts';
-import { hasBlanksAtQuotes } from '../../../data/tables/csv-table.ts';
+import { csvTable, hasBlanksAtQuotes, NotPlain } from '../../../data/tables/csv-table.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
@@ -172,4 +172,19 @@ test('blanks at quotes are those between them and what separates fields', () => 
   for (const own of ['\t', ' ', ' \t', ', '])
     for (const end of ['x', 'x"']) hasBlanksAtQuotes(own.repeat(1 << 19) + end);
   assert.ok(process.cpuUsage().user - before < 10e6);
+});
+
+test('columns by the thousands are read row by row, not by a query of as many expressions', async () => {
+  const columns = (1 << 13) + 1;
+  const line = (of: (c: number) => number | string) =>
+    Array.from({ length: columns }, (_, c) => of(c)).join();
+  const path = put('wide.csv', `${line((c) => `c${c}`)}\n${line((c) => c / 4)}\n${line((c) => -c)}\n`);
+  const table = await csvTable(path, { isHeaderRow: () => true, isPlain: true, dialect: PLAIN_TABLE });
+  const numbers = [...table.columns.keys()];
+  await assert.rejects(table.read({ numbers, texts: [] }).next(), NotPlain);
+  const { values } = await read(path);
+  assert.deepEqual(
+    values,
+    [...numbers.map((c) => c / 4), ...numbers.map((c) => -c)].map((value) => value + 0),
+  );
 });
