@@ -3,6 +3,8 @@ import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
 import { isRemote, Unreachable } from '../data/remote/address.ts';
+import { tableForModel } from '../data/saved/rows-for-model.ts';
+import { headerTest } from '../data/tables/open-table.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type Arrivals, createLookout, type Lookout } from './follow/arrivals.ts';
 import { nextBatch, nextLines } from './follow/gather.ts';
@@ -92,14 +94,14 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
     );
     if (!newest().hasTexts && hasKeptTexts(newest().path))
       told('parts have no column of texts: words stay those of earlier rows');
-    const names = newest().trained.names ?? [];
+    const isHeaderRow = headerTest(tableForModel(newest().trained, newest().path));
     const pause = typeof data === 'string' && isRemote(data) ? REMOTE_LOOK_MS : LOOK_MS;
     const separator = newest().trained.table.sep;
     const reading = { rows: batchRows, every, separator, signal };
     let lines: Lines | null = null;
     if (topic)
       lines = createTopicLines(topic, { ...reading, from: offsetsOf(topic, state), once, pause, log: told });
-    else if (typeof data !== 'string') lines = createLines(data, { ...reading, names });
+    else if (typeof data !== 'string') lines = createLines(data, { ...reading, isHeaderRow });
     const gathering = { state, lookout, pause, batchRows, every, once, signal, log: told };
     const next = async (): Promise<FollowedBatch | null> => {
       if (!manifest().batch) {

@@ -1,4 +1,5 @@
 import { type CsvError, type Options, parse } from 'csv-parse';
+import { parse as parseRows } from 'csv-parse/sync';
 import { ioError } from '../../base/files.ts';
 import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -448,6 +449,9 @@ interface TextFormat {
 
 const SAYS_SEP = /^\ufeff?"?sep=([^\r\n"])"?[ \t]*(\r\n?|\n|$)/i;
 
+/** Does a text begin with a line that says what separates fields? */
+export const saysSep = (head: string): boolean => SAYS_SEP.test(head);
+
 /** The format of a text file: the delimiter from its first two lines. `isWhole`: all of it is looked at for bytes that are not UTF-8. */
 async function sniffFormat(
   path: string,
@@ -461,6 +465,18 @@ async function sniffFormat(
     throw new UserError(
       `${path} is not text: save it as CSV, or as .npy, or name its encoding with --encoding`,
     );
+  const { lines, delimiter, isBlank, said } = delimiterOf(head, sep);
+  const trims = lines.some(hasBlanksAtQuotes);
+  return {
+    encoding,
+    delimiter: isBlank ? BLANKS : (delimiter ?? ','),
+    trims: trims && !isBlank,
+    saysSep: said,
+  };
+}
+
+/** What separates fields, from the first two lines of a text; in its lines, nothing that is within quotes. */
+function delimiterOf(head: string, sep: TextDialect['sep']) {
   const said = SAYS_SEP.exec(head);
   const lines = head
     .replace(SAYS_SEP, '')
@@ -475,13 +491,30 @@ async function sniffFormat(
       ? '\t'
       : (sep ?? said?.[1] ?? ['\t', ';', ',', '|'].find((candidate) => first.includes(candidate)));
   const isBlank = delimiter === 'blanks' || (!delimiter && words.length > 1 && !words.every(isText));
-  const trims = lines.some(hasBlanksAtQuotes);
-  return {
-    encoding,
-    delimiter: isBlank ? BLANKS : (delimiter ?? ','),
-    trims: trims && !isBlank,
-    saysSep: said !== null,
+  return { lines, delimiter, isBlank, said: said !== null };
+}
+
+/** Rows at the head of a text table that are none of its own: a header, and a line that says what separates fields. `head`: its first rows, three if it has so many. */
+export function rowsBeforeData(head: string, sep: TextDialect['sep'], isHeaderRow = isHeader): number {
+  const { delimiter, isBlank, said } = delimiterOf(head, sep);
+  const options = {
+    ...{ bom: true, delimiter: isBlank ? BLANKS : (delimiter ?? ','), relax_column_count: true },
+    ...{ record_delimiter: ['\r\n', '\n', '\r'], relax_quotes: true, skip_empty_lines: true, trim: true },
   };
+  const text = head.replace(SAYS_SEP, '');
+  const parsed = (to: number): string[][] | null => {
+    try {
+      return parseRows(text, { ...options, to }) as string[][];
+    } catch {
+      return null;
+    }
+  };
+  // What is wrong with a row its reader says.
+  const rows = parsed(2) ?? parsed(1) ?? [];
+  const [first, second] = rows
+    .map((fields) => trimmed(isBlank ? fields.filter((field) => field !== '') : fields))
+    .filter((fields) => fields.some((field) => field !== '') || fields.length > 1);
+  return Number(said) + Number(first !== undefined && isHeaderRow(first, second));
 }
 
 /** Are there blanks between the start or end of a line, or what separates fields, and a quote? They may be tabs but for the one next to what is no tab. */

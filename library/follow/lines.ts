@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { rowsBeforeData, saysSep } from '../../data/tables/csv-table.ts';
 import type { Manifest } from './manifest.ts';
 import { createRowEnds, type RowEnds } from './row-ends.ts';
 
@@ -19,13 +20,15 @@ export interface Lines {
 
 /** Bytes of a line; and within quotes, that a stray one does not hold up all that comes. */
 const [MOST_BYTES, MOST_QUOTED] = [64 << 20, 4 << 20];
+/** Rows by which a header is told, with a line before it that says what separates fields. */
+const FIRST_ROWS = 3;
 const NEWLINE = 10;
 const MARK = Buffer.from('\ufeff');
 
 /**
  * @param rows that are enough for a piece
  * @param every seconds after which fewer are enough
- * @param names of columns: a first line with one of them is a header, and that of each piece
+ * @param isHeaderRow tells whether the first row is a header, which is then that of each piece
  * @param separator of fields, besides the usual ones
  */
 export function createLines(
@@ -33,13 +36,13 @@ export function createLines(
   {
     rows,
     every,
-    names,
+    isHeaderRow,
     separator = null,
     signal,
   }: {
     rows: number;
     every: number;
-    names: readonly string[];
+    isHeaderRow: (first: string[], second?: string[]) => boolean;
     separator?: string | null;
     signal?: AbortSignal;
   },
@@ -52,8 +55,9 @@ export function createLines(
   let ends: RowEnds | null = null;
   let ended = false;
   let ending: 'csv' | 'jsonl' | null = null;
-  /** Null before it is known whether there is one. */
-  let header: Buffer | null = null;
+  let header: Buffer = Buffer.alloc(0);
+  /** Rows of it that were not read yet; null before it is known whether there is one. */
+  let headerRows: number | null = null;
   /** Lines of the header; and the lines of the input on which the last piece begins, and the next one. */
   let [headerLines, begins, next] = [0, 1, 1];
 
@@ -115,6 +119,29 @@ export function createLines(
     return end;
   }
 
+  /** As the reader of files tells, from the first rows: which of them are before the data, and belong to each piece. */
+  async function rowsOfHeader(): Promise<number> {
+    if (ending !== 'csv') return 0;
+    const found = createRowEnds('csv', separator);
+    const ends: number[] = [];
+    for (let [at, until] = [0, Number.POSITIVE_INFINITY]; ; ) {
+      const bytes = rest.bytes();
+      // No byte is looked at twice, however many chunks a row comes in.
+      while (ends.length < FIRST_ROWS && at < bytes.length) {
+        const end = found.next(bytes, at);
+        if (end !== null) ends.push(end);
+        at = end ?? bytes.length;
+      }
+      if (ends.length) until = Math.min(until, performance.now() + 1000 * every);
+      const wanted = ends.length && saysSep(bytes.toString('utf8', 0, ends[0])) ? FIRST_ROWS : FIRST_ROWS - 1;
+      const isEnough = ended || ends.length >= wanted || (found.open()?.bytes ?? 0) > MOST_QUOTED;
+      if (isEnough || !(await read(until))) {
+        const text = bytes.toString('utf8', 0, ended ? bytes.length : ends.at(-1));
+        return ends.length || ended ? rowsBeforeData(text, separator, isHeaderRow) : 0;
+      }
+    }
+  }
+
   function take(length: number): Buffer {
     scanned -= length;
     return rest.take(length);
@@ -125,6 +152,7 @@ export function createLines(
     ending: begin,
     async next(write) {
       if ((await begin()) === null) return 0;
+      headerRows ??= await rowsOfHeader();
       begins = next;
       let [count, until] = [0, Number.POSITIVE_INFINITY];
       for (;;) {
@@ -132,14 +160,12 @@ export function createLines(
         if (ended && rest.length() && rest.bytes().at(-1) !== NEWLINE) rest.add(Buffer.from('\n'));
         let end = 0;
         for (let place = endOfNext(); place !== null; place = endOfNext()) {
-          if (header === null) {
-            const isHeader = ending === 'csv' && isHeaderOf(names, rest.bytes().toString('utf8', 0, place));
-            header = isHeader ? Buffer.from(take(place)) : Buffer.alloc(0);
-            if (isHeader) {
-              headerLines = next - 1;
-              begins = next;
-              continue;
-            }
+          if (headerRows > 0) {
+            headerRows--;
+            header = Buffer.concat([header, take(place)]);
+            headerLines = next - 1;
+            begins = next;
+            continue;
           }
           end = place;
           if (count === 0) write(header);
@@ -184,11 +210,3 @@ function createBuffer() {
 
 /** The longest time that timers know. */
 const MOST_MS = 2 ** 31 - 1;
-
-/** A line with one of the names; of columns that have none, one that is not of numbers. */
-function isHeaderOf(names: readonly string[], line: string): boolean {
-  const fields = line.split(/[,;\t|]/).map((field) => field.trim().replace(/^"(.*)"$/, '$1'));
-  return names.length
-    ? fields.some((field) => names.includes(field))
-    : fields.some((field) => field !== '' && Number.isNaN(Number(field)));
-}

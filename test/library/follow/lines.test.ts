@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { headerTest } from '../../../data/tables/open-table.ts';
+import { PLAIN_TABLE } from '../../../data/tables/table-options.ts';
 import { createLines } from '../../../library/follow/lines.ts';
+
+/** Of a run with these columns. */
+const named = (...columns: string[]) =>
+  headerTest({ ...PLAIN_TABLE, columns: columns.length ? columns : null });
 
 async function* chunked(...texts: string[]) {
   for (const text of texts) yield Buffer.from(text);
@@ -10,7 +16,7 @@ async function* chunked(...texts: string[]) {
 
 /** All pieces, with their numbers of rows. */
 async function pieces(input: AsyncIterable<Uint8Array>, rows: number, names: string[] = []) {
-  const lines = createLines(input, { rows, every: 60, names });
+  const lines = createLines(input, { rows, every: 60, isHeaderRow: named(...names) });
   const found: [string, number][] = [];
   for (;;) {
     let text = '';
@@ -50,6 +56,31 @@ describe('lines are cut into pieces', () => {
       ['x,y\n1,2\n3,4\n', 2],
       ['x,y\n5,6\n', 1],
     ]);
+  });
+  test('each with the header as the reader of files tells it: between blanks, after a line that says the separator, and no row of numbers', async () => {
+    const headers: [string, string[], string][] = [
+      ['b a\n', ['a', 'b'], ' '],
+      ['sep=~\nb~a\n', ['a', 'b'], '~'],
+      ['', [], ' '],
+      ['"a,b";c\n', ['a,b'], ';'],
+    ];
+    for (const [header, names, by] of headers) {
+      const row = (i: number) => `${i}${by}${i}.5\n`;
+      const { found } = await pieces(chunked(`${header}${row(1)}${row(2)}${row(3)}`), 2, names);
+      assert.deepEqual(
+        found,
+        [
+          [`${header}${row(1)}${row(2)}`, 2],
+          [`${header}${row(3)}`, 1],
+        ],
+        header,
+      );
+    }
+    const missing = await pieces(chunked('nan,1\n2,3\n4,5\n'), 1);
+    assert.deepEqual(
+      missing.found.map(([text]) => text),
+      ['nan,1\n', '2,3\n', '4,5\n'],
+    );
   });
   test('not within quotes, and empty lines are no rows', async () => {
     const { found } = await pieces(chunked('1,"a\nb"\n\n', ' \n2,"c ""\n"\n3,d\n'), 2, ['a']);
@@ -97,15 +128,15 @@ describe('lines are cut into pieces', () => {
       stray.found.map(([text]) => text),
       ['1,2\n', '3,4"5\n', '6,7"\n', '"8" x,9\n'],
     );
-    const odd = await pieces(chunked('1, "a\n""b" ,2\n"x" "y\nz" 3\n"";4\n'), 1, ['q']);
+    const odd = await pieces(chunked('1.5, "a\n""b" ,2\n"x" "y\nz" 3\n"";4\n'), 1, ['q']);
     assert.deepEqual(
       odd.found.map(([text]) => text),
-      ['1, "a\n""b" ,2\n', '"x" "y\nz" 3\n', '"";4\n'],
+      ['1.5, "a\n""b" ,2\n', '"x" "y\nz" 3\n', '"";4\n'],
     );
     const lines = createLines(chunked('1:"a\nb"\n2:c\n'), {
       rows: 1,
       every: 60,
-      names: ['q'],
+      isHeaderRow: named('q'),
       separator: ':',
     });
     assert.equal(
@@ -122,7 +153,7 @@ describe('lines are cut into pieces', () => {
   });
   test('and lines of a piece are those of the input', async () => {
     const lines = createLines(chunked('\n"x\ny",z\n1,2\n\n3,"4\n', '5"\n6,7\n8,"9'), {
-      ...{ rows: 2, every: 60, names: ['z'] },
+      ...{ rows: 2, every: 60, isHeaderRow: named('z') },
     });
     await lines.next(() => {});
     assert.deepEqual([1, 4, 5, 6, 7].map(lines.lineOf!), [1, 4, 5, 6, 7]);
@@ -130,7 +161,11 @@ describe('lines are cut into pieces', () => {
       lines.next(() => {}),
       /standard input line 9 has a quote that does not close to the end/,
     );
-    const second = createLines(chunked('x,y\n1,2\n3,4\n5,6\n7,8\n'), { rows: 2, every: 60, names: ['x'] });
+    const second = createLines(chunked('x,y\n1,2\n3,4\n5,6\n7,8\n'), {
+      rows: 2,
+      every: 60,
+      isHeaderRow: named('x'),
+    });
     await second.next(() => {});
     await second.next(() => {});
     assert.deepEqual([1, 2, 3].map(second.lineOf!), [1, 4, 5]);
@@ -147,7 +182,7 @@ test('fewer rows are a piece after some time, without the line that is not compl
     await sleep(400);
     yield Buffer.from('4\n');
   }
-  const lines = createLines(slow(), { rows: 10, every: 0.05, names: [] });
+  const lines = createLines(slow(), { rows: 10, every: 0.05, isHeaderRow: named() });
   const texts: string[] = [];
   while (await lines.next((bytes) => void texts.push(Buffer.from(bytes).toString())));
   assert.deepEqual(texts.filter(Boolean), ['1\n2\n', '34\n']);
@@ -160,7 +195,7 @@ test('an end that is asked for gives the complete lines', async () => {
     stop.abort();
     await new Promise(() => {});
   }
-  const lines = createLines(endless(), { rows: 10, every: 60, names: [], signal: stop.signal });
+  const lines = createLines(endless(), { rows: 10, every: 60, isHeaderRow: named(), signal: stop.signal });
   let text = '';
   const write = (bytes: Uint8Array) => {
     text += Buffer.from(bytes);
@@ -171,7 +206,7 @@ test('an end that is asked for gives the complete lines', async () => {
 
 test('bytes that are no text, and lines without end, are refused', async () => {
   const next = (input: AsyncIterable<Uint8Array>) =>
-    createLines(input, { rows: 1, every: 1, names: [] }).next(() => {});
+    createLines(input, { rows: 1, every: 1, isHeaderRow: named() }).next(() => {});
   await assert.rejects(next(chunked('\x93NUMPY\x01\x00')), /binary/);
   async function* endless() {
     for (;;) yield Buffer.alloc(16 << 20, '1');
