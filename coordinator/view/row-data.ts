@@ -8,6 +8,7 @@ import { withTexts } from '../../data/texts/texts.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
 import { newestCheckpoint } from '../storage/checkpoints.ts';
 import { foreignTo } from '../storage/foreign.ts';
+import type { RunFile } from '../storage/run-file.ts';
 import { shownProblem } from '../storage/shown-files.ts';
 import { once } from './once.ts';
 import type { ViewedRun } from './runs.ts';
@@ -51,7 +52,7 @@ export function rowData({ path, run }: ViewedRun) {
     const { described } = rows;
     const from = (described && config.texts) || config.data;
     const file = isRemote(from) ? null : await tableFileAt(from);
-    const versionOf = isRemote(from) ? () => data.fingerprint : (file?.version ?? fileVersion);
+    const versionOf = isRemote(from) ? () => remoteVersionOf(run, from) : (file?.version ?? fileVersion);
     // Which rows of a file of texts are left out depends on the data.
     const kind = JSON.stringify([described ? config.text : null, from, options, data.fingerprint]);
     const write = async (each: (slices: AsyncGenerator<string[]>) => Promise<void>) =>
@@ -63,6 +64,18 @@ export function rowData({ path, run }: ViewedRun) {
   // Also where they have changed since they were opened.
   const texts = async () => ((await problem()) === null ? openedTexts() : null);
   return { source, fields, haveTexts, texts, problem };
+}
+
+/**
+ * Differs where the texts at an address may have changed since another run read them: the fingerprint of the rows is of the numbers alone. A run of
+ * an earlier version does not say what it was shown, so that it shares its texts with no other.
+ */
+export function remoteVersionOf(
+  { id, config, data }: Pick<RunFile, 'id' | 'config' | 'data'>,
+  from: string,
+): string {
+  const shown = data.shown?.[from === config.texts ? 'texts' : 'data'];
+  return shown?.sha256 ?? `${id} ${data.fingerprint}`;
 }
 
 /** What rows have in all columns of text, as one text. */

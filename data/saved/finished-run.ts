@@ -172,6 +172,9 @@ export function savedRun(folder: string): AboutRun | null {
   }
 }
 
+/** Labels are written as int32. */
+const MOST_LABEL = 2 ** 31 - 1;
+
 /** What is said of each cluster in run.json. */
 export interface ClusterLists {
   result: { k: number; replicates?: { clusters: readonly unknown[] } | null } | null;
@@ -183,6 +186,7 @@ export interface ClusterLists {
 export function problemOfLists({ result, ids, order }: ClusterLists): string | null {
   if (!result) return null;
   if (ids && ids.length !== result.k) return `it has ${ids.length} ids of ${result.k} clusters`;
+  if (ids?.some((id) => id > MOST_LABEL)) return `one of its ids is larger than ${MOST_LABEL}`;
   if (ids && new Set(ids).size !== ids.length) return 'two of its clusters have the same id';
   if (order && (order.length < result.k || !isOrder([...order])))
     return `its order is not one of ${result.k} clusters`;

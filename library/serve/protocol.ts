@@ -121,6 +121,9 @@ export async function readRequest(
     name: outputNamed(one.name, signature),
     binary: one.parameters?.binary_data ?? parameters?.binary_data_output ?? false,
   }));
+  const names = asked?.map(({ name }) => name) ?? [];
+  const again = names.find((name, i) => names.indexOf(name) < i);
+  if (again) throw bad(`the output ${again} is asked for twice: ask for it once`);
   const usual = signature.outputs
     .filter((output) => !ONLY_ASKED.includes(output))
     .map((output) => ({ name: output, binary: parameters?.binary_data_output ?? false }));

@@ -142,6 +142,7 @@ test('lists by clusters have one entry for each', () => {
     [{ ids: [0, 4] }, /2 ids of 3 clusters/],
     [{ ids: [0, 4, 2, 7] }, /4 ids of 3 clusters/],
     [{ ids: [0, 4, 4] }, /the same id/],
+    [{ ids: [0, 2 ** 32 + 1, 2] }, /ids is larger than 2147483647/],
     [{ order: [0, 1] }, /order/],
     [{ order: [0, 1, 1] }, /order/],
     [{ order: [0, 1, 7] }, /order/],

@@ -313,6 +313,11 @@ describe('what is there', () => {
       [400, /datatype BYTES/, of({ ...ok, datatype: 'BYTES' })],
       [400, /^no\ufffdname\ufffd has the shape/, of({ ...ok, name: 'no\nname\u202e', shape: [1] })],
       [400, /datatype __proto__/, of({ ...ok, datatype: '__proto__' })],
+      [
+        400,
+        /label is asked for twice/,
+        JSON.stringify({ inputs: [ok], outputs: [{ name: 'label' }, { name: 'label' }] }),
+      ],
       [400, /no output constructor/, JSON.stringify({ inputs: [ok], outputs: [{ name: 'constructor' }] })],
       [
         400,
