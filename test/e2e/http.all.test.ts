@@ -150,7 +150,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
   });
 
   test('a failed run reports it while it lingers, and keeps its exit code', async () => {
-    const bad = easyData(folder, 'bad', 500, (row) => [row[0], Number.NaN, row[2]]);
+    const bad = easyData(folder, 'bad', 500, ([x, y, z]) => [x, y > 0 ? Number.NaN : y, z]);
     const run = join(folder, 'failed');
     const running = start(trainArgs(bad.data, run, '--workers', 1, '--http', '127.0.0.1:0', '--linger', 30));
     const url = await pageUrlOf(running);
