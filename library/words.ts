@@ -113,8 +113,8 @@ async function wordsOf(
   const { rows, dim, table } = data;
   const run = out.path;
   // With a dialect it is the data of the run, wherever they are by now.
-  const isData = dialect !== undefined;
-  const problem = isData ? await shownProblem({ config: { ...config, data: file }, data }, ['data']) : null;
+  const isSame = dialect !== undefined && file === config.data;
+  const problem = isSame ? await shownProblem(about, ['data']) : null;
   if (problem)
     throw new UserError(
       `${problem}, and its texts may be those of other rows: restore it; if they are those of the rows of the run, pass it as --texts too`,
