@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { yieldToEventLoop } from './slices.ts';
 
+/** SHA-256 of files that are open, in pieces, so that none has to fit in memory. */
+
 /** Bytes that are read and hashed at a time. */
 const CHUNK_BYTES = 1 << 20;
 

@@ -8,6 +8,8 @@ import { aboutMap, type WholeMap } from '../../view/map/whole-map.ts';
 import type { RunFile } from './run-file.ts';
 import { assertNoLink } from './run-path.ts';
 
+/** The map of all rows of a finished run, as its page, report and export read it. */
+
 /** What run.json says of the map. */
 export type MappedRunFile = Pick<RunFile, 'data' | 'result' | 'ids' | 'files'>;
 
