@@ -130,5 +130,3 @@ export async function publishParts(run: Run, state: State): Promise<void> {
     metric: nd(Float32Array.from(scale, (s) => s * s)),
   });
 }
-
-/** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
