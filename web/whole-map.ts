@@ -302,7 +302,10 @@ export function wholeMap(
     if (!known) return;
     hasTexts = known.hasTexts;
     colours.offer(known.columns);
-    if (hasTexts) search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
+    if (!hasTexts) return;
+    search.setAttribute('aria-label', 'Find rows on the map by their texts, and clusters');
+    // What was typed before this was known.
+    found.search(search.value.trim());
   });
   highlight.onChange(paint);
   onThemeChange(() => {

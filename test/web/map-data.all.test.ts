@@ -109,6 +109,20 @@ describe('data of rows on the map', { skip: noBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('words typed before the page knows whether there are texts are looked for once it does', async () => {
+    const early = await open('about:blank');
+    await early.page.route('**/map/data', async (route) => {
+      await new Promise((done) => setTimeout(done, 1000));
+      await route.continue();
+    });
+    await early.page.goto(url);
+    const known = early.page.waitForResponse(/map.data/);
+    await early.page.locator('#whole-search').fill('zebra');
+    await known;
+    await becomes(early.page, 'whole-found', /^12 rows$/);
+    await early.close();
+  });
+
   test('columns colour points: numbers by a scale, categories by the most frequent ones, the order of rows', async () => {
     const { page, complaints } = opened;
     const choice = page.locator('#whole-colour');
