@@ -25,6 +25,14 @@ export const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
+/** For fastify: no route has a schema, and loading the schema compilers would double the start-up time. */
+export const NO_COMPILERS = {
+  buildValidator: () => () => () => true,
+  buildSerializer: () => () => JSON.stringify,
+};
+
+export const isRead = ({ method }: Pick<IncomingMessage, 'method'>) => method === 'GET' || method === 'HEAD';
+
 /** Domains that do not exist on the public internet: of local networks and clusters. */
 const PRIVATE_DOMAIN = /\.(local|localhost|lan|home|home\.arpa|internal|intranet|svc)$/;
 

@@ -76,6 +76,8 @@ export interface Update {
   readonly state: State;
   /** Which of them need not be searched for splits. */
   readonly unchanged: readonly boolean[];
+  /** The cluster before of each row of the sample: −1 new or gone, −2 an outlier. */
+  readonly before: () => Promise<Int32Array>;
 }
 
 /** What a run works with; none of it changes while it does. */
@@ -98,6 +100,8 @@ export interface RunInput {
   resume: ResumedInput | null;
   /** The run is an update of another one. */
   update?: UpdateRequest | null;
+  /** Of an update: its stages, in place of the first and the last of a run. */
+  updateStages?: (context: RunContext) => Record<'begin' | 'draw' | 'prepare' | 'label', RunStage>;
   /** From now on these rows are clustered, also for workers and page. */
   serve: (source: Source, layout: Layout) => void;
   emit: Emit;

@@ -14,7 +14,6 @@ import { readStage } from './stages/read.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from './storage/checkpoint.ts';
 import { readEncoder } from './storage/checkpoints.ts';
 import type { Reading } from './training/reading/moments.ts';
-import { updateStages } from './update.ts';
 
 /**
  * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
@@ -60,7 +59,7 @@ function stagesOf(context: RunContext): RunStage[] {
   const { encoder, alternations } = context.config;
   const { encode, vectors, alternate } = encoderStages(context);
   if (context.update) {
-    const { begin, draw, prepare, label } = updateStages(context);
+    const { begin, draw, prepare, label } = context.updateStages!(context);
     const encoded = encoder === 'none' ? [] : [begin, vectors];
     const results = [label, describeStage(context), replicateStage(context)];
     return [...encoded, draw, prepare, clusterStage(context), ...results];

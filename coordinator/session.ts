@@ -37,9 +37,11 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     // Loaded while the workers start.
     const loaded = Promise.all([import('./run.ts'), import('./storage/foreign.ts'), workers.ready]);
     const finished = loaded.then(async ([{ planOf }, { foreignTo }]) => {
+      const { update = null } = options;
       const { stages, start, driver } = await planOf({
         ...opened,
-        ...{ config, mixed, earlyFinish, signal: stopping.signal, update: options.update ?? null },
+        ...{ config, mixed, earlyFinish, signal: stopping.signal, update },
+        ...(update && { updateStages: (await import('./update.ts')).updateStages }),
         resume: resume
           ? {
               ...{ from: opened.from, how: resume.how, fingerprint: resume.run.data.fingerprint },

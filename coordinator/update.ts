@@ -94,7 +94,8 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const { stream, transform } = base;
       const about = { rows: state, read, stream: stream!, transform: transform!, state: base.state };
       const known = { sample, layout, ...about };
-      const update = { ...known, unchanged: await unchangedClusters(context, known) };
+      const unchanged = await unchangedClusters(context, known);
+      const update = { ...known, unchanged, before: () => clustersBefore(known) };
       serve(sample, layout);
       return { ...state, update, source: sample, layout };
     },
@@ -227,8 +228,11 @@ async function assertNewRows(context: RunContext, hashes: Uint8Array, { parts }:
   if (relabel) await assertParts(context, parts);
 }
 
+/** What an update begins with, as its rows were drawn. */
+type Drawn = Omit<Update, 'unchanged' | 'before'>;
+
 /** Of each row of the sample the cluster that it had, −1 of new ones, −2 of outliers: as training begins with. */
-export async function clustersBefore({ stream, sample, transform }: Update): Promise<Int32Array> {
+async function clustersBefore({ stream, sample, transform }: Drawn): Promise<Int32Array> {
   const places = new Map(stream.ids.map((id, k) => [id, k]));
   const clusters = stream.labels.map((label) => places.get(label) ?? -1);
   if (transform.fences) {
@@ -268,7 +272,7 @@ async function idsBefore(
 /** Which clusters are as the last search for splits left them; of a graph, where there is no such search, none. */
 async function unchangedClusters(
   { trainer }: RunContext,
-  { stream: { ids, labels, since, looked }, state, sample, transform }: Omit<Update, 'unchanged'>,
+  { stream: { ids, labels, since, looked }, state, sample, transform }: Drawn,
 ): Promise<boolean[]> {
   if (state.graph) return [];
   const rows = await sample.read(0, sample.rows);

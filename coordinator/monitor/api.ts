@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
 import { join, resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -24,7 +25,7 @@ import type { Server } from '../scheduler/server.ts';
 import { type FoundMap, type MappedRunFile, wholeMapOf } from '../storage/found-map.ts';
 import { withAbsolutePaths } from '../storage/run-file.ts';
 import type { Counters } from './counters.ts';
-import { addPages, createGuardedApp, type Handle, pageFile } from './pages.ts';
+import { addPages, createGuardedApp, pageFile } from './pages.ts';
 import type { Recorder } from './recorder.ts';
 import { addRows, type DisplaySample, readSample } from './rows.ts';
 import type { Stream } from './stream.ts';
@@ -75,7 +76,7 @@ export interface AppOptions {
 }
 
 /** Creates the request handler. This module is loaded with the first request, so that a run without clients does not pay for it. */
-export async function createApp(options: AppOptions): Promise<Handle> {
+export async function createApp(options: AppOptions): Promise<RequestListener> {
   const app = createGuardedApp(options);
   addPages(app);
   // Browsers request it on their own and report an error if it is missing.

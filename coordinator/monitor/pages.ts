@@ -1,27 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname } from 'node:path';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
-import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
+import {
+  hasToken,
+  isOwnHost,
+  isRead,
+  isSameOrigin,
+  NO_COMPILERS,
+  SECURITY_HEADERS,
+} from '../../base/http.ts';
 import { PAGE_FILES } from '../../base/page-files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { escaped } from '../../view/text.ts';
 
 /** A server of pages: who may have them, and the files of the page. */
 
-export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
-
 type Problem = { statusCode?: number; message: string };
-
-/** No route has a schema, and loading the schema compilers would double the start-up time. */
-export const NO_COMPILERS = {
-  buildValidator: () => () => () => true,
-  buildSerializer: () => () => JSON.stringify,
-};
-
-export const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD';
 
 /**
  * A server of pages without any routes yet: access control, request bodies and errors. `token`: needed for the page, its data and

@@ -1,7 +1,7 @@
+import type { RequestListener } from 'node:http';
 import { type BindAddress, urlOf } from '../../base/address.ts';
 import { listen, listenError } from '../../base/http.ts';
 import type { MonitoredRun } from './api.ts';
-import type { Handle } from './pages.ts';
 import type { Recorder } from './recorder.ts';
 import { createStream, MAX_CLIENTS, type Stream } from './stream.ts';
 
@@ -41,7 +41,7 @@ export function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http>
 export async function openPort(
   { host, port, explicit }: Omit<HttpOptions, 'token'>,
   recorder: Recorder,
-  create: (bound: BindAddress, stream: Stream) => Promise<Handle>,
+  create: (bound: BindAddress, stream: Stream) => Promise<RequestListener>,
 ): Promise<Http> {
   const requested = { host, port };
   let moved = false;
@@ -53,7 +53,7 @@ export async function openPort(
   const { server, onRequest, most } = listening;
   const bound = { host, port: listening.port };
   const stream = createStream(recorder, Math.min(MAX_CLIENTS, most >> 1));
-  let app: Promise<Handle> | null = null;
+  let app: Promise<RequestListener> | null = null;
   onRequest((request, response) => {
     if (stream.has(request.socket)) {
       request.socket.destroy();

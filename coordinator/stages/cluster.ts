@@ -1,7 +1,6 @@
 import type { EndReason } from '../../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from '../run-state.ts';
 import { trainingEnd } from '../training/train.ts';
-import { clustersBefore } from '../update.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
@@ -28,7 +27,7 @@ export function clusterStage(context: RunContext): RunStage {
       const clusters =
         update && !context.update!.refit
           ? await trainer.update(update.state, {
-              clusters: await clustersBefore(update),
+              clusters: await update.before(),
               unchanged: update.unchanged,
             })
           : await trainer.start();

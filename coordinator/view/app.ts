@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -5,7 +6,7 @@ import { dpmeshVersion } from '../../base/version.ts';
 import { picturesOf } from '../../report/draw.ts';
 import { reportPage } from '../../report/page.ts';
 import type { RunComparison } from '../../view/api.ts';
-import { addPages, createGuardedApp, type Handle, htmlPage } from '../monitor/pages.ts';
+import { addPages, createGuardedApp, htmlPage } from '../monitor/pages.ts';
 import { addRows } from '../monitor/rows.ts';
 import type { Stream } from '../monitor/stream.ts';
 import { addStream } from '../monitor/stream.ts';
@@ -27,7 +28,7 @@ export async function createViewApp(
   runs: readonly ViewedRun[],
   bound: BindAddress,
   stream: Stream,
-): Promise<Handle> {
+): Promise<RequestListener> {
   const app = createGuardedApp({ bound, token: null });
   app.get('/favicon.ico', (_request, reply) => reply.code(204).send());
   if (runs.length === 1) addRun(app, runs[0], stream);

@@ -1,9 +1,16 @@
+import type { RequestListener } from 'node:http';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
-import { hasToken, isOwnHost, isSameOrigin, SECURITY_HEADERS } from '../../base/http.ts';
+import {
+  hasToken,
+  isOwnHost,
+  isRead,
+  isSameOrigin,
+  NO_COMPILERS,
+  SECURITY_HEADERS,
+} from '../../base/http.ts';
 import { oneLine } from '../../base/text.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { type Handle, isRead, NO_COMPILERS } from '../../coordinator/monitor/pages.ts';
 import { createBudget, readBody } from './bodies.ts';
 import type { ServeMetrics } from './metrics.ts';
 import type { Model } from './model.ts';
@@ -45,7 +52,7 @@ export async function createApp({
   token,
   isClosing,
   log,
-}: AppOptions): Promise<Handle> {
+}: AppOptions): Promise<RequestListener> {
   const app = fastify({
     logger: false,
     routerOptions: { maxParamLength: NAME_CHARACTERS },
