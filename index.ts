@@ -1,20 +1,9 @@
 /** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
-export type {
-  ApartColumn,
-  BorderRow,
-  ClusterDescription,
-  ClusterEvidence,
-  ExemplarRow,
-  ShownRow,
-} from './data/saved/saved-clusters.ts';
-export type { UpdateSummary } from './data/saved/saved-lineage.ts';
 export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
-export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';
-export { follow } from './library/follow.ts';
 export { type NamedClusters, type NameOptions, nameClusters } from './library/name.ts';
 export {
   type DrawnReport,
@@ -37,7 +26,6 @@ export { type Renamed, type RenameOptions, renameCluster } from './library/renam
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
-export { type ModelServer, type ServeOptions, serve } from './library/serve.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';
@@ -45,5 +33,17 @@ export { type AddedWords, addWords, type WordsOptions } from './library/words.ts
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
-export type { Departure, Likelihood, RunEvent, TimedEvent } from './view/events.ts';
-export type { Alternation, Replicates, Scores, Stability } from './view/summary.ts';
+export type { Departure, Likelihood, RunEvent, TimedEvent } from './run/events.ts';
+export type {
+  ApartColumn,
+  BorderRow,
+  ClusterDescription,
+  ClusterEvidence,
+  ExemplarRow,
+  ShownRow,
+} from './run/saved-clusters.ts';
+export type { UpdateSummary } from './run/saved-lineage.ts';
+export type { Alternation, Replicates, Scores, Stability } from './run/summary.ts';
+export { type ModelServer, type ServeOptions, serve } from './serve/serve.ts';
+export { follow } from './streams/follow/follow.ts';
+export type { FollowedBatch, FollowOptions } from './streams/follow/options.ts';

@@ -69,7 +69,7 @@ export function hasToken(authorization: string | undefined, token: string): bool
 
 /**
  * Concurrent connections; no more than this part of the descriptors that the process may have. Streams may take half of them
- * (coordinator/monitor/port.ts): there is always room for others.
+ * (page/port.ts): there is always room for others.
  */
 const MAX_CONNECTIONS = 512;
 const DESCRIPTOR_SHARE = 1 / 4;

@@ -1,9 +1,9 @@
 // npm run demo: clusters 70,000 MNIST images, embedded in ten dimensions, prints the result, and keeps its page for a while.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { keepOpen, openView, viewedRuns } from '../coordinator/view/open-view.ts';
 import { DEFAULT_HTTP } from '../library/options.ts';
-import type { Summary } from '../view/summary.ts';
+import { keepOpen, openView, viewedRuns } from '../page/view/open-view.ts';
+import type { Summary } from '../run/summary.ts';
 import { formatScore } from './dpmesh.ts';
 import { freePort, isFree, MAIN, ROOT } from './processes.ts';
 

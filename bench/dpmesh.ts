@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Summary } from '../view/summary.ts';
+import type { Summary } from '../run/summary.ts';
 import { type CliArgs, ROOT, type StartOptions, spawnDpmesh } from './processes.ts';
 
 const DATA = join(ROOT, '../shared/data');

@@ -1,6 +1,6 @@
 // tsx bench/root.ts OPTIONS (JSON): a coordinator of simulated workers, which prints a line after each round with all of them.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startServer } from '../coordinator/scheduler/server.ts';
+import { startServer } from '../coordinator/rounds/server.ts';
 import { concat } from '../model/arrays.ts';
 import { blockCount, HASH_BYTES, layoutOf } from '../model/layout.ts';
 import { clusteringNet, netWidths } from '../model/nets/net.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { camelCase, kebabCase } from '../base/text.ts';
-import { yesOrNo } from '../coordinator/domains.ts';
+import { yesOrNo } from '../run/domains.ts';
 import { type Command, type Flag, type Flags, nameOf, nearestFlag, parseYesOrNo } from './flags.ts';
 import { habitNamed } from './suggestions.ts';
 

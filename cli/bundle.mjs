@@ -12,8 +12,8 @@ const PROGRAMS = [
   {
     main: 'cli/main.ts',
     program: 'cli/program.ts',
-    report: 'coordinator/report/process.ts',
-    trainer: 'coordinator/trainer-thread.ts',
+    report: 'page/report/process.ts',
+    trainer: 'coordinator/fit/trainer-thread.ts',
     relay: 'relay/process.ts',
   },
   { worker: 'worker/process.ts' },

@@ -1,23 +1,23 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import { indentContinuation, roughDuration } from '../base/text.ts';
-import type { RunConfig } from '../coordinator/config.ts';
-import { assertNotAmong, openLabels, openRows } from '../coordinator/inputs.ts';
-import { plan } from '../coordinator/plan.ts';
-import { assertUsable, defaultRunPath, whyUnwritable } from '../coordinator/storage/run-path.ts';
+import { assertNotAmong, openLabels, openRows } from '../coordinator/fit/inputs.ts';
+import { plan } from '../coordinator/fit/plan.ts';
 import {
   checkMemory,
   gaussianCost,
   layoutFor,
   sampleThreshold,
-} from '../coordinator/training/preparation/limits.ts';
-import { isUndecided, mayBeGraph, transformChoice } from '../coordinator/training/reading/moments.ts';
-import { sampledCounts } from '../coordinator/training/sample.ts';
+} from '../coordinator/fit/preparation/limits.ts';
+import { isUndecided, mayBeGraph, transformChoice } from '../coordinator/fit/reading/moments.ts';
+import { sampledCounts } from '../coordinator/fit/sample.ts';
 import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
-import { counted } from '../view/text.ts';
+import { counted } from '../page/drawing/text.ts';
+import type { RunConfig } from '../run/config.ts';
+import { assertUsable, defaultRunPath, whyUnwritable } from '../run/run-path.ts';
 import { interruptible, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { kebabCase } from '../base/text.ts';
-import { options } from '../coordinator/options.ts';
+import { options } from '../run/options.ts';
 import { commands } from './commands.ts';
 import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
 import { coordinator, finish, resume, train } from './runs.ts';

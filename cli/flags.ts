@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import type { InferredOptionType, Options } from 'yargs';
 import { kebabCase } from '../base/text.ts';
-import type { OptionValues } from '../coordinator/config.ts';
+import type { OptionValues } from '../run/config.ts';
 import {
   type Option,
   options,
@@ -11,7 +11,7 @@ import {
   runOptions,
   shownDefault,
   type ValuesOf,
-} from '../coordinator/options.ts';
+} from '../run/options.ts';
 
 /** Commands and their flags, as yargs reads them. */
 

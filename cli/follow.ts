@@ -1,6 +1,6 @@
 import { UserError } from '../base/user-error.ts';
-import type { FollowedBatch } from '../library/follow/options.ts';
-import { counted, duration } from '../view/text.ts';
+import { counted, duration } from '../page/drawing/text.ts';
+import type { FollowedBatch } from '../streams/follow/options.ts';
 import {
   type Command,
   type Flag,
@@ -71,7 +71,7 @@ export const follow: Command = {
     json,
     ...values
   }: FollowValues) {
-    const { follow } = await import('../library/follow.ts');
+    const { follow } = await import('../streams/follow/follow.ts');
     const { http: _, httpToken: __, ...computing } = await runOptionsOf(values);
     const end = new AbortController();
     const { line } = createDisplay(0);

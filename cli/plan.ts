@@ -1,8 +1,8 @@
 import { gigabytes, roughDuration } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { resolveConfig, validated } from '../coordinator/config.ts';
-import { atLeast, integer } from '../coordinator/domains.ts';
-import { counted } from '../view/text.ts';
+import { counted } from '../page/drawing/text.ts';
+import { resolveConfig, validated } from '../run/config.ts';
+import { atLeast, integer } from '../run/domains.ts';
 import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
 
 /** What a run on a cluster that need not exist would take. */
@@ -66,9 +66,9 @@ export const plan = defineCommand({
     ];
     const price = values.price === undefined ? null : validated(atLeast(0), values.price, '--price');
     const speed = linkSpeed(link);
-    const { GPUS, plan, resourceText } = await import('../coordinator/plan.ts');
+    const { GPUS, plan, resourceText } = await import('../coordinator/fit/plan.ts');
     const { layoutOf, layoutProblem } = await import('../model/layout.ts');
-    const { sampleThreshold } = await import('../coordinator/training/preparation/limits.ts');
+    const { sampleThreshold } = await import('../coordinator/fit/preparation/limits.ts');
     const config = await resolveConfig({ data: 'rows.npy', encoder, labelsOut });
     const gpu = card === 'none' ? null : (card as keyof typeof GPUS);
 

@@ -1,7 +1,7 @@
 import { indentContinuation, oneLine } from '../base/text.ts';
-import type { RunEvent } from '../view/events.ts';
-import { lineageText } from '../view/lineage.ts';
-import { counted, likelihoodText } from '../view/text.ts';
+import { counted, likelihoodText } from '../page/drawing/text.ts';
+import type { RunEvent } from '../run/events.ts';
+import { lineageText } from '../run/lineage.ts';
 
 export type Display = ReturnType<typeof createDisplay>;
 type Progress = Pick<RunEvent & { type: 'epoch' }, 'epoch' | 'k' | 'loss' | 'subLoss'>;

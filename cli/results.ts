@@ -1,7 +1,7 @@
 import { indentContinuation, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Cut } from '../library/cut.ts';
-import { counted } from '../view/text.ts';
+import { counted } from '../page/drawing/text.ts';
 import { defineCommand, numberFlag, REQUIRED, RUN, switchFlag, textFlag } from './flags.ts';
 import { dataPathOf, interruptible, onSignal } from './process.ts';
 
@@ -310,7 +310,7 @@ export const view = defineCommand({
   async handler({ runs: paths, http }) {
     const { parseBindAddress } = await import('../base/address.ts');
     const { DEFAULT_HTTP } = await import('../library/options.ts');
-    const { keepOpen, openView, viewedRuns } = await import('../coordinator/view/open-view.ts');
+    const { keepOpen, openView, viewedRuns } = await import('../page/view/open-view.ts');
     const runs = viewedRuns(paths.map(String), (message) =>
       console.error(oneLine(`dpmesh: warning: ${message}`)),
     );

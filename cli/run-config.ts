@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { readWhole, statusOf } from '../base/files.ts';
 import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../coordinator/config.ts';
-import { flagName, OPTIONS, type OptionName, options, runOptions } from '../coordinator/options.ts';
 import { assertLocal } from '../data/remote/address.ts';
-import { MOST_RUN_JSON } from '../data/saved/run-files.ts';
 import type { RunOptions } from '../library/options.ts';
+import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../run/config.ts';
+import { flagName, OPTIONS, type OptionName, options, runOptions } from '../run/options.ts';
+import { MOST_RUN_JSON } from '../run/run-files.ts';
 import { nearestFlag, parseYesOrNo, type ResultValues, type RunValues } from './flags.ts';
 
 /**
@@ -33,7 +33,7 @@ export async function runOptionsOf(values: RunValues & ResultValues): Promise<Ru
   const { out, force, config, http = true, httpToken = process.env.DPMESH_HTTP_TOKEN } = values;
   assertLocal('--out', out);
   if (out !== undefined && force && config !== undefined)
-    (await import('../coordinator/storage/run-path.ts')).assertUsable(out, force, { '--config': config });
+    (await import('../run/run-path.ts')).assertUsable(out, force, { '--config': config });
   const given = runOptions.filter(([name, own]) => !own.isForTerminals && values[name] !== undefined);
   return { ...Object.fromEntries(given.map(([name]) => [name, values[name]])), http, httpToken };
 }

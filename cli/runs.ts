@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import type { RunConfig } from '../coordinator/config.ts';
-import { flagName, options } from '../coordinator/options.ts';
 import type { Run } from '../library/run.ts';
+import type { RunConfig } from '../run/config.ts';
+import { flagName, options } from '../run/options.ts';
 import {
   type Command,
   type Flags,
@@ -252,7 +252,7 @@ const MAY_CHANGE = ['data', 'labels', 'maxEpochs'];
 /** Continues a run in this terminal; `finish`: it only gets its results. */
 async function continueRun(values: ContinuingValues, finish: boolean): Promise<void> {
   const run = String(values.run);
-  const { readRunFile } = await import('../coordinator/storage/run-file.ts');
+  const { readRunFile } = await import('../run/run-file.ts');
   readRunFile(run, dpmeshVersion(), { mayBeEarlier: true });
   const file = join(run, 'run.json');
   const config = await configOf({ config: file });

@@ -19,7 +19,7 @@ export const serve = defineCommand({
     ['serve runs/x-follow --watch', 'the newest update of a follow'],
   ],
   async handler({ runs, http, httpToken = process.env.DPMESH_HTTP_TOKEN, watch }) {
-    const { serve } = await import('../library/serve.ts');
+    const { serve } = await import('../serve/serve.ts');
     const log = (line: string) => console.error(oneLine(line));
     const server = await serve({ runs: runs.map(String), http, httpToken, watch, log });
     for (const { run, url } of server.models) log(`${run}: ${url}`);

@@ -1,7 +1,7 @@
 import { BACKENDS } from '../base/identity.ts';
 import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
-import { counted } from '../view/text.ts';
+import { counted } from '../page/drawing/text.ts';
 import type { CheckResult } from '../worker/host/doctor/machine.ts';
 import { defineCommand, switchFlag, textFlag } from './flags.ts';
 import { onSignal } from './process.ts';

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { indentContinuation } from '../base/text.ts';
-import { CLUSTERS } from '../data/saved/saved-clusters.ts';
 import type { RunResult } from '../library/result.ts';
-import { alternationsText, cameBackText, certaintyText, evidenceText } from '../view/summary.ts';
+import { CLUSTERS } from '../run/saved-clusters.ts';
+import { alternationsText, cameBackText, certaintyText, evidenceText } from '../run/summary.ts';
 
 /** As a word of a shell's command line. */
 const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

@@ -3,8 +3,8 @@ import { ParseError } from 'eventsource-parser';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { type History, isOver, type Message, type RunInfo, type Status } from '../view/api.ts';
-import type { TimedEvent } from '../view/events.ts';
+import { type History, isOver, type Message, type RunInfo, type Status } from '../page/drawing/api.ts';
+import type { TimedEvent } from '../run/events.ts';
 import { defineCommand, textFlag } from './flags.ts';
 import { createDisplay, type Display } from './progress.ts';
 

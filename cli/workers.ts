@@ -4,9 +4,9 @@ import { parseBindAddress } from '../base/address.ts';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { validated } from '../coordinator/config.ts';
-import { seconds } from '../coordinator/domains.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
+import { validated } from '../run/config.ts';
+import { seconds } from '../run/domains.ts';
 import type { Place } from '../worker/connection.ts';
 import {
   type Command,
@@ -180,7 +180,7 @@ export const keygen = defineCommand({
   ],
   async handler({ folder, workers, json }) {
     const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
-    const { lockDirectory } = await import('../coordinator/storage/run-lock.ts');
+    const { lockDirectory } = await import('../run/run-lock.ts');
     const names = workers.split(',').map((name) => name.trim());
     assertLocal('the folder', String(folder));
     makeKeyFolder(String(folder), names);

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
-import { type Option, options, runOptions, shownDefault, withNames } from '../coordinator/options.ts';
+import { type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);
 const source = (path: string) => readFileSync(root(path), 'utf8');
@@ -43,7 +43,7 @@ export function optionTypes(): string {
   const about =
     'Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters.';
   return [
-    '// Written by `npm run docs:api` from coordinator/options.ts.\n',
+    '// Written by `npm run docs:api` from run/options.ts.\n',
     typeOf('ModelOptions', about, model),
     typeOf(
       'ProgramOptions',

@@ -5,22 +5,22 @@ import { createAtomicFile } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type RunFile, readFinishedRun } from '../coordinator/storage/run-file.ts';
-import { assertNotOfRun } from '../coordinator/storage/run-path.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
-import type { FinishedRun } from '../data/saved/finished-run.ts';
+import { LABELS } from '../data/row-parts.ts';
+import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
+import type { FinishedRun } from '../run/finished-run.ts';
 import {
   csvTable,
   LABEL_FORMATS,
   type LabelColumn,
   type LabelFormat,
   parquetTable,
-} from '../data/saved/label-table.ts';
-import { LABELS } from '../data/saved/row-parts.ts';
-import { numberOfLabel, openRows, type RunFiles } from '../data/saved/run-files.ts';
-import { CLUSTERS, readSavedClusters, type SavedClusters } from '../data/saved/saved-clusters.ts';
-import { readSavedTree, TREE } from '../data/saved/saved-tree.ts';
-import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
+} from '../run/label-table.ts';
+import { type RunFile, readFinishedRun } from '../run/run-file.ts';
+import { numberOfLabel, openRows, type RunFiles } from '../run/run-files.ts';
+import { assertNotOfRun } from '../run/run-path.ts';
+import { CLUSTERS, readSavedClusters, type SavedClusters } from '../run/saved-clusters.ts';
+import { readSavedTree, TREE } from '../run/saved-tree.ts';
 import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
 
 import { createSink, sameFile, withArrays } from './result.ts';

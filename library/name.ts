@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../coordinator/description/naming.ts';
-import { readFinishedRun } from '../coordinator/storage/run-file.ts';
-import { assertNoLink } from '../coordinator/storage/run-path.ts';
+import type { NamedNode } from '../model/description/naming-prompt.ts';
+import { counted } from '../page/drawing/text.ts';
+import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../passes/naming.ts';
+import { readFinishedRun } from '../run/run-file.ts';
+import { assertNoLink } from '../run/run-path.ts';
 import {
   CLUSTERS,
   type ClusterDescription,
   type JoinDescription,
   readSavedClusters,
   type SavedClusters,
-} from '../data/saved/saved-clusters.ts';
-import { readSavedTree, type SavedTree } from '../data/saved/saved-tree.ts';
-import type { NamedNode } from '../model/description/naming-prompt.ts';
-import { counted } from '../view/text.ts';
+} from '../run/saved-clusters.ts';
+import { readSavedTree, type SavedTree } from '../run/saved-tree.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { redrawn, rewriteNames } from './rename.ts';
 

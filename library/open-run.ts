@@ -1,11 +1,11 @@
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { eventsIn, linesOf } from '../coordinator/storage/event-log.ts';
-import { isSameRun, readRunFile } from '../coordinator/storage/run-file.ts';
-import { notFinished, placeOf } from '../data/saved/finished-run.ts';
-import { readSavedMixture } from '../data/saved/row-files.ts';
-import { hasLabels, runFiles } from '../data/saved/run-files.ts';
-import { eventIn, type TimedEvent } from '../view/events.ts';
+import { eventsIn, linesOf } from '../run/event-log.ts';
+import { eventIn, type TimedEvent } from '../run/events.ts';
+import { notFinished, placeOf } from '../run/finished-run.ts';
+import { readSavedMixture } from '../run/row-files.ts';
+import { isSameRun, readRunFile } from '../run/run-file.ts';
+import { hasLabels, runFiles } from '../run/run-files.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';
@@ -128,7 +128,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       const [out, given] = [paths.fix(options.out), paths.fixInput(options.labels)];
       return paths.naming(async () => {
         assertSame();
-        const { writeReport } = await import('../coordinator/report/gather.ts');
+        const { writeReport } = await import('../page/report/gather.ts');
         const labels = given === undefined ? undefined : await labelsOf(given, 'labels');
         if (labels && labels.codes.length !== data.rows)
           throw new UserError(

@@ -4,20 +4,20 @@ import { join } from 'node:path';
 import { createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../coordinator/storage/descriptions.ts';
-import { type RunDirectory, reopenRunDirectory } from '../coordinator/storage/run-directory.ts';
-import { readFinishedRun } from '../coordinator/storage/run-file.ts';
-import { readSavedQuantiles } from '../data/saved/row-files.ts';
-import { MAP, OUTLIERS } from '../data/saved/row-parts.ts';
-import { type FileHashes, readRunJson } from '../data/saved/run-files.ts';
+import { MAP, OUTLIERS } from '../data/row-parts.ts';
+import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
+import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../run/descriptions.ts';
+import { readSavedQuantiles } from '../run/row-files.ts';
+import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
+import { readFinishedRun } from '../run/run-file.ts';
+import { type FileHashes, readRunJson } from '../run/run-files.ts';
 import {
   CLUSTERS,
   clusterNames,
   readSavedClusters,
   type SavedClusters,
   savedClusters,
-} from '../data/saved/saved-clusters.ts';
-import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
+} from '../run/saved-clusters.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { rowNames } from './cut.ts';
 import { openRun } from './open-run.ts';

@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { readRowColumn } from '../data/saved/row-files.ts';
-import { CONFIDENCES, DISTANCES, MAP, PARTS_INDEX } from '../data/saved/row-parts.ts';
+import { CONFIDENCES, DISTANCES, MAP, PARTS_INDEX } from '../data/row-parts.ts';
+import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
+import { readRowColumn } from '../run/row-files.ts';
 import {
   type FileHashes,
   readRunLabels,
@@ -12,11 +13,10 @@ import {
   readRunResponsibilities,
   recordedHashes,
   runFiles,
-} from '../data/saved/run-files.ts';
-import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../data/saved/saved-clusters.ts';
-import { readUpdateSummary, type UpdateSummary } from '../data/saved/saved-lineage.ts';
-import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
-import type { Alternation, Replicates, Scores, Stability, Summary } from '../view/summary.ts';
+} from '../run/run-files.ts';
+import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../run/saved-clusters.ts';
+import { readUpdateSummary, type UpdateSummary } from '../run/saved-lineage.ts';
+import type { Alternation, Replicates, Scores, Stability, Summary } from '../run/summary.ts';
 
 /** The result of a run. */
 export interface RunResult {

@@ -1,4 +1,4 @@
-import { runOptions } from '../coordinator/options.ts';
+import { runOptions } from '../run/options.ts';
 import type { OptionKinds } from './arguments.ts';
 import type { RunOptions } from './options.ts';
 

@@ -1,5 +1,5 @@
-import type { TimedEvent } from '../view/events.ts';
-import { keptEvents } from '../view/history.ts';
+import type { TimedEvent } from '../run/events.ts';
+import { keptEvents } from '../run/history.ts';
 import type { RunResult } from './result.ts';
 
 /**

@@ -4,22 +4,17 @@ import { assertSecret, isLoopback, parseBindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import {
-  type OptionValues,
-  type RunConfig,
-  resolveConfig,
-  resolveRunOptions,
-} from '../coordinator/config.ts';
-import type { Endpoint } from '../coordinator/description/naming.ts';
-import type { Continuation, ResumedRun } from '../coordinator/inputs.ts';
-import type { HttpOptions } from '../coordinator/monitor/port.ts';
-import { options as modelOptions } from '../coordinator/options.ts';
-import type { UpdateRequest } from '../coordinator/run-state.ts';
-import { createEarlyFinish } from '../coordinator/stage.ts';
-import { encoderFile, newestCheckpoint, readCheckpoint } from '../coordinator/storage/checkpoints.ts';
-import { foreignTo } from '../coordinator/storage/foreign.ts';
-import { type RunFile, readRunFile } from '../coordinator/storage/run-file.ts';
-import { hasLabels, runFiles } from '../data/saved/run-files.ts';
+import type { Continuation, ResumedRun } from '../coordinator/fit/inputs.ts';
+import type { UpdateRequest } from '../coordinator/fit/run-state.ts';
+import { createEarlyFinish } from '../coordinator/fit/stage.ts';
+import type { HttpOptions } from '../page/port.ts';
+import type { Endpoint } from '../passes/naming.ts';
+import { encoderFile, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
+import { type OptionValues, type RunConfig, resolveConfig, resolveRunOptions } from '../run/config.ts';
+import { foreignTo } from '../run/foreign.ts';
+import { options as modelOptions } from '../run/options.ts';
+import { type RunFile, readRunFile } from '../run/run-file.ts';
+import { hasLabels, runFiles } from '../run/run-files.ts';
 import { assertOptions, type FixedPaths, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
 import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
@@ -214,7 +209,7 @@ export async function runSession(
   let result: RunResult | null = null;
   let directory = '';
   try {
-    const { session } = await import('../coordinator/session.ts');
+    const { session } = await import('./session.ts');
     const end = await session(config, {
       ...settings,
       ...workers,

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { type OptionValues, type RunConfig, resolveConfig } from '../coordinator/config.ts';
-import { hasKeptTexts } from '../coordinator/storage/kept-texts.ts';
-import { readFinishedRun } from '../coordinator/storage/run-file.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
+import { readFinishedRun } from '../run/run-file.ts';
+import { hasKeptTexts } from '../run/texts-of-sample.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
@@ -52,8 +52,8 @@ export function update(options: UpdateOptions): Run {
       throw new UserError(
         '--in-place and --out exclude each other: the one replaces the run, the other leaves it',
       );
-    const { replaceable } = await import('../coordinator/storage/in-place.ts');
-    const { readStream, trainedEncoder } = await import('../coordinator/storage/stream-files.ts');
+    const { replaceable } = await import('../run/in-place.ts');
+    const { readStream, trainedEncoder } = await import('../run/stream-files.ts');
     const { run, state, stream } = readFinishedRun(path, dpmeshVersion(), ({ at, about }) => ({
       run: about,
       ...readStream(at),

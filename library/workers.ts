@@ -3,12 +3,12 @@ import { dirname, parse, resolve } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
-import type { RunConfig } from '../coordinator/config.ts';
-import { resolveRunOptions } from '../coordinator/config.ts';
-import type { CoordinatorKeys } from '../coordinator/open-session.ts';
-import type { Server } from '../coordinator/scheduler/server.ts';
+import type { Server } from '../coordinator/rounds/server.ts';
 import { mostShards } from '../model/layout.ts';
+import type { RunConfig } from '../run/config.ts';
+import { resolveRunOptions } from '../run/config.ts';
 import type { WorkerSpec } from '../worker/host/supervisor.ts';
+import type { CoordinatorKeys } from './open-session.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 

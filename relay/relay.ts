@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { UserError } from '../base/user-error.ts';
-import { FailedEverywhere } from '../coordinator/scheduler/scheduler.ts';
-import { type Server, type ServerOptions, startServer } from '../coordinator/scheduler/server.ts';
+import { FailedEverywhere } from '../coordinator/rounds/scheduler.ts';
+import { type Server, type ServerOptions, startServer } from '../coordinator/rounds/server.ts';
 import type { Layout } from '../model/layout.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';

@@ -1,33 +1,11 @@
 // node test/budget.mjs [--write]: what a file loads by its imports, types too, in lines of TypeScript, says how much one must read to
 // change or to trust it. budget.json has the most that it may be, for the files that people start at; --write lowers it to what it
 // is now. Part of `npm run check`. To raise a number, write it there by hand, and say why in the commit.
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { importsOf, sources } from './imports.mjs';
 
 const FILE = new URL('budget.json', import.meta.url);
-const NOT_COUNTED = /^(test|bench|examples)\//;
-const IMPORT = /(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g;
-const COMMENT = /\/\*[\s\S]*?\*\/|(?<!:)\/\/[^\n]*/g;
-
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'], {
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((path) => path && !NOT_COUNTED.test(path));
-const sources = new Map();
-for (const path of files)
-  try {
-    sources.set(path, readFileSync(path, 'utf8'));
-  } catch {
-    // Removed, but not from the index yet.
-  }
 const linesIn = (path) => sources.get(path).split('\n').length - 1;
-const importsOf = (path) =>
-  [...sources.get(path).replace(COMMENT, '').matchAll(IMPORT)]
-    .map(([, target]) => normalize(join(dirname(path), target)))
-    .filter((target) => sources.has(target));
-
 /** The lines of a file and of all that it imports, directly or not. */
 function loaded(path) {
   const seen = new Set([path]);

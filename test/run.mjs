@@ -10,9 +10,10 @@ import { pathToFileURL } from 'node:url';
 
 const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
-const SLOW = [...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'], 'worker/compute'].map(
-  (folder) => join('test', folder, '/'),
-);
+const SLOW = [
+  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'page/browser'],
+  'worker/compute',
+].map((folder) => join('test', folder, '/'));
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** The longest, which begin first: one that began last would have the machine to itself. */
 const LONGEST = [
@@ -24,7 +25,7 @@ const LONGEST = [
 ].map((name) => join('test', `${name}.all.test.ts`));
 const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
 /** Quick tests that need a process of their own: they count what their process holds, or fill it. */
-const ALONE = ['test/coordinator/monitor/http.test.ts'];
+const ALONE = ['test/page/live/http.test.ts'];
 /** The build outputs that the quick tests need: output, source folder, build script. */
 const BUILD_OUTPUTS = [
   [
@@ -32,7 +33,7 @@ const BUILD_OUTPUTS = [
     'worker/compute/kernels/assembly',
     'worker/compute/kernels/build.mjs',
   ],
-  ['dist/web/app.js', 'web', 'web/build.ts'],
+  ['dist/web/app.js', 'page/browser', 'page/browser/build.ts'],
 ];
 
 const args = process.argv.slice(2);

@@ -10,7 +10,7 @@ import { formatOf, isSeveral, openArrays, openRemoteRows, openSource } from '../
 import { arraysAt } from '../data/parts.ts';
 import { isBelowAddress, isRemote } from '../data/remote/address.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
-import { SEEN } from '../data/saved/row-parts.ts';
+import { SEEN } from '../data/row-parts.ts';
 import type { Source } from '../data/source.ts';
 import { type Block, block, type Layout } from '../model/layout.ts';
 import type { FromCoordinator, FromWorker } from '../proto/messages.ts';

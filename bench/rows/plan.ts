@@ -1,11 +1,11 @@
-// What the pieces of a run cost, for coordinator/costs.ts, and how far `dpmesh plan` is from runs (docs/scale.md).
+// What the pieces of a run cost, for coordinator/fit/costs.ts, and how far `dpmesh plan` is from runs (docs/scale.md).
 import { readdirSync, readFileSync } from 'node:fs';
-import { resolveConfig } from '../../coordinator/config.ts';
-import { COSTS } from '../../coordinator/costs.ts';
-import { plan } from '../../coordinator/plan.ts';
-import { sampleThreshold } from '../../coordinator/training/preparation/limits.ts';
+import { COSTS } from '../../coordinator/fit/costs.ts';
+import { plan } from '../../coordinator/fit/plan.ts';
+import { sampleThreshold } from '../../coordinator/fit/preparation/limits.ts';
 import { layoutOf } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';
+import { resolveConfig } from '../../run/config.ts';
 import { rowKernel } from '../../worker/compute/kernels/row-kernel.ts';
 import { type DataFiles, embedding, NotAvailable, note, scratch, synth, train } from '../dpmesh.ts';
 import { type CliArgs, eventsOf, ofType, workerPids } from '../processes.ts';

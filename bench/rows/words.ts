@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { readLabels } from '../../data/labels.ts';
 import { generator } from '../../model/random.ts';
+import { readLabels } from '../../run/labels.ts';
 import { synth, tempPath, train } from '../dpmesh.ts';
 import type { BenchmarkRow } from '../report.ts';
 import { memoryWatch } from './size.ts';

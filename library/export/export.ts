@@ -1,8 +1,8 @@
 import { createAtomicFile } from '../../base/files.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { assertNotOfRun } from '../../coordinator/storage/run-path.ts';
-import { onnxModel } from '../../data/saved/onnx-model.ts';
-import { columnsOf, readTrainedModel } from '../../data/saved/trained-model.ts';
+import { onnxModel } from '../../passes/onnx-model.ts';
+import { assertNotOfRun } from '../../run/run-path.ts';
+import { columnsOf, readTrainedModel } from '../../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 
 /** Options of `exportModel`. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
 import { commands } from '../../cli/commands.ts';
-import { options } from '../../coordinator/options.ts';
+import { options } from '../../run/options.ts';
 import { called } from '../e2e/in-process.ts';
 import { dpmesh, patience } from '../e2e/support.ts';
 

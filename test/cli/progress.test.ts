@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createDisplay, remember, sparkline } from '../../cli/progress.ts';
 import { print } from '../../cli/summary.ts';
 import type { RunResult } from '../../library/result.ts';
-import type { Departure } from '../../view/events.ts';
+import type { Departure } from '../../run/events.ts';
 
 /** The display on a terminal, or in a file, and what is written there. */
 function recorded(isTTY: boolean, maxEpochs = 10) {

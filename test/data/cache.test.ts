@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { cachedBytes, entryName, markUsed, prune } from '../../data/cache.ts';
-import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
+import { readLabels } from '../../run/labels.ts';
 import { idxFile, scratchFolder } from './files.ts';
 
 const { folder, put } = scratchFolder();

@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { encode } from 'fast-png';
 import { UserError } from '../../base/user-error.ts';
-import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { unpackedHead } from '../../data/streams.ts';
+import { readLabels } from '../../run/labels.ts';
 import { fixture, zipOf } from './arrays/fixtures.ts';
 import { elements, idxFile, npyFile, refuses, scratchFolder } from './files.ts';
 

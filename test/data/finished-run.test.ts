@@ -6,13 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import {
-  type AboutRun,
-  openFinished,
-  placeOf,
-  problemOfLists,
-  savedRun,
-} from '../../data/saved/finished-run.ts';
+import { type AboutRun, openFinished, placeOf, problemOfLists, savedRun } from '../../run/finished-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-finished-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -16,10 +16,10 @@ import { crc32 } from 'node:zlib';
 import { encode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
 import { type ImageOptions, inOrder, problemOf } from '../../data/images/images.ts';
-import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
-import { readImageList } from '../../data/saved/row-files.ts';
-import { runFiles } from '../../data/saved/run-files.ts';
+import { readLabels } from '../../run/labels.ts';
+import { readImageList } from '../../run/row-files.ts';
+import { runFiles } from '../../run/run-files.ts';
 import { asNobody, refuses, scratchFolder } from './files.ts';
 
 const { folder: scratch } = scratchFolder();

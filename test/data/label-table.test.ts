@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'csv-parse/sync';
-import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../data/saved/label-table.ts';
 import { rowTexts } from '../../data/texts/texts.ts';
+import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../run/label-table.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-label-table-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -3,7 +3,6 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { openMap } from '../../data/saved/map-tiles.ts';
 import {
   DEEPEST,
   DENSITY_CELLS,
@@ -13,8 +12,9 @@ import {
   readRecord,
   TILE_ROWS,
 } from '../../model/map-tiles.ts';
-import { mappedRun } from '../report/mapped.ts';
-import { uniform } from '../web/world.ts';
+import { openMap } from '../../run/map-tiles.ts';
+import { uniform } from '../page/browser/world.ts';
+import { mappedRun } from '../page/report/mapped.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder } = scratchFolder();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { columnWatch, movedColumns } from '../../data/saved/trained-model.ts';
+import { columnWatch, movedColumns } from '../../run/trained-model.ts';
 
 // Bill, flipper and mass of penguins, and a column that does not vary.
 const trained = { mean: [44, 200, 4200, 1], deviation: [5.5, 14, 800, 0] };

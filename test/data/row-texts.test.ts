@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { resolveConfig } from '../../coordinator/config.ts';
 import { openSource } from '../../data/open.ts';
 import { PLAIN_TABLE } from '../../data/tables/table-options.ts';
 import { openRowTexts } from '../../data/texts/row-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
 import { withTexts } from '../../data/texts/texts.ts';
+import { resolveConfig } from '../../run/config.ts';
 import { npyFile } from './files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-row-texts-'));

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { runFiles } from '../../data/saved/run-files.ts';
-import { readSavedTree, type SavedTree, savedTree } from '../../data/saved/saved-tree.ts';
+import { runFiles } from '../../run/run-files.ts';
+import { readSavedTree, type SavedTree, savedTree } from '../../run/saved-tree.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder } = scratchFolder();

@@ -45,7 +45,8 @@ test('each promise of docs/reliability.md names tests that exist', () => {
 });
 
 test('source files and tests that pages name exist', () => {
-  const rooms = 'base|bench|cli|coordinator|dashboards|data|library|model|proto|report|test|view|web|worker';
+  const rooms =
+    'base|bench|cli|coordinator|dashboards|data|library|model|page|passes|proto|run|serve|streams|test|worker';
   const named = new RegExp(`\`((?:${rooms})/[\\w./-]+\\.ts|test/[\\w/-]+)\``, 'g');
   const missing: string[] = [];
   for (const page of pages.filter((page) => page !== 'LOG.md'))

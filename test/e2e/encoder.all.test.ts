@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
-import type { RunEvent } from '../../view/events.ts';
+import { decodeCheckpoint } from '../../run/checkpoint.ts';
+import type { RunEvent } from '../../run/events.ts';
 import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   changedCopy,

@@ -21,7 +21,7 @@ import { pathToFileURL } from 'node:url';
 import { MAIN, ROOT } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
-import { startBroker } from '../library/follow/kafka-broker.ts';
+import { startBroker } from '../streams/follow/kafka-broker.ts';
 import {
   D,
   dpmesh,

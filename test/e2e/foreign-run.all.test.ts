@@ -18,11 +18,11 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { configOf } from '../../cli/run-config.ts';
-import { writeReport } from '../../coordinator/report/gather.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
-import { openPredictor } from '../../worker/predict.ts';
+import { writeReport } from '../../page/report/gather.ts';
+import { openPredictor } from '../../passes/predict.ts';
 import {
   changedCopy,
   changeRunFile,

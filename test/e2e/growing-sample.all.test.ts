@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
+import { type ClusterCheckpoint, decodeCheckpoint } from '../../run/checkpoint.ts';
 import {
   changedCopy,
   checkpointsOf,

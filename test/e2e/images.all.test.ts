@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { dpmeshVersion } from '../../base/version.ts';
-import { gatherContents } from '../../coordinator/report/gather.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
+import { gatherContents } from '../../page/report/gather.ts';
 import {
   changedCopy,
   changeRunFile,

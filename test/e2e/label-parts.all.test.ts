@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
-import { randomNumbers } from '../coordinator/support.ts';
+import { randomNumbers } from '../coordinator/fit/support.ts';
 import {
   dpmesh,
   eventsOf,

@@ -4,12 +4,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { dpmeshVersion } from '../../base/version.ts';
-import { gatherContents } from '../../coordinator/report/gather.ts';
-import {
-  type ClusterCheckpoint,
-  decodeCheckpoint,
-  encodeCheckpoint,
-} from '../../coordinator/storage/checkpoint.ts';
+import { gatherContents } from '../../page/report/gather.ts';
+import { type ClusterCheckpoint, decodeCheckpoint, encodeCheckpoint } from '../../run/checkpoint.ts';
 import {
   changedCopy,
   changeRunFile,

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { gatherContents } from '../../coordinator/report/gather.ts';
-import { checkpointFolder, newestCheckpoint } from '../../coordinator/storage/checkpoints.ts';
 import { readNpy } from '../../data/npy.ts';
-import { readTrainedModel } from '../../data/saved/trained-model.ts';
 import { openRun } from '../../library/open-run.ts';
 import { eStepOf } from '../../model/gaussian/estep.ts';
 import { renumbered } from '../../model/state.ts';
+import { gatherContents } from '../../page/report/gather.ts';
+import { checkpointFolder, newestCheckpoint } from '../../run/checkpoints.ts';
+import { readTrainedModel } from '../../run/trained-model.ts';
 import {
   changedCopy,
   checkpointsOf,

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { readNpy } from '../../data/npy.ts';
-import type { ClusterDescription, SavedClusters } from '../../data/saved/saved-clusters.ts';
 import { openRun } from '../../library/open-run.ts';
+import type { ClusterDescription, SavedClusters } from '../../run/saved-clusters.ts';
 import { normals } from '../model/support.ts';
 import { dpmesh, jsonOf, refused, resultHashes, runFileOf, scratch } from './support.ts';
 

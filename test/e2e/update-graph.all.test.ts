@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { type ClusterCheckpoint, decodeCheckpoint } from '../../coordinator/storage/checkpoint.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { predict } from '../../index.ts';
+import { type ClusterCheckpoint, decodeCheckpoint } from '../../run/checkpoint.ts';
 import {
   checkpointsOf,
   dpmesh,

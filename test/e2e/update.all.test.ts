@@ -4,10 +4,10 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { holdDirectory } from '../../coordinator/storage/run-lock.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { predict, update } from '../../index.ts';
 import type { PastUpdate } from '../../model/stream/history.ts';
+import { holdDirectory } from '../../run/run-lock.ts';
 import {
   changedCopy,
   checkpointsOf,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { createScheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { createScheduler } from '../../coordinator/rounds/scheduler.ts';
 import { generator } from '../../model/random.ts';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, fromWorker, type WorkUnit } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { helloOf, rulesOf } from '../coordinator/scheduler/rules.ts';
+import { helloOf, rulesOf } from '../coordinator/rounds/rules.ts';
 import { mutated } from './mutations.ts';
 
 const SHARDS = 4;

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsOf, ofType } from '../../bench/processes.ts';
-import type { OptionValues } from '../../coordinator/config.ts';
 import { generator } from '../../model/random.ts';
 import type { Task } from '../../proto/tasks.ts';
+import type { OptionValues } from '../../run/config.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
@@ -65,10 +65,10 @@ export async function trainWithKills(
   const { startLocalWorkers }: typeof import('../../worker/host/local-workers.ts') = await dist(
     'worker/host/local-workers.js',
   );
-  const { createEarlyFinish }: typeof import('../../coordinator/stage.ts') =
-    await dist('coordinator/stage.js');
-  const { session }: typeof import('../../coordinator/session.ts') = await dist('coordinator/session.js');
-  const { resolveConfig }: typeof import('../../coordinator/config.ts') = await dist('coordinator/config.js');
+  const { createEarlyFinish }: typeof import('../../coordinator/fit/stage.ts') =
+    await dist('coordinator/fit/stage.js');
+  const { session }: typeof import('../../library/session.ts') = await dist('library/session.js');
+  const { resolveConfig }: typeof import('../../run/config.ts') = await dist('run/config.js');
   const rng = generator(BigInt(seed), 'killing');
   const killed = new Set<number>();
   const config = await resolveConfig(options);

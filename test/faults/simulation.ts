@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import type { Result } from '../../coordinator/scheduler/round.ts';
-import { createScheduler, type Scheduler } from '../../coordinator/scheduler/scheduler.ts';
+import type { Result } from '../../coordinator/rounds/round.ts';
+import { createScheduler, type Scheduler } from '../../coordinator/rounds/scheduler.ts';
 import { fold, type PartialSum, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL, type WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { rulesOf } from '../coordinator/scheduler/rules.ts';
-import { randomNumbers } from '../coordinator/support.ts';
+import { randomNumbers } from '../coordinator/fit/support.ts';
+import { rulesOf } from '../coordinator/rounds/rules.ts';
 
 // A deterministic simulation around the real scheduler: workers that follow the protocol, connections
 // that delay, lose and duplicate messages and are cut, processes that crash, freeze and return, and a coordinator that is

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dpmesh, embedding, tempPath } from '../../bench/dpmesh.ts';
 import { spawnDpmesh } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
-import { recordedHashes } from '../../data/saved/run-files.ts';
+import { recordedHashes } from '../../run/run-files.ts';
 import { log, random, report, short } from './campaign.ts';
 
 const kills = short ? 3 : 20;

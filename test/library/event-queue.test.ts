@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createEventQueue } from '../../library/run.ts';
-import type { TimedEvent } from '../../view/events.ts';
+import type { TimedEvent } from '../../run/events.ts';
 
 const warning = (i: number): TimedEvent => ({ time: '', type: 'warning', message: String(i) });
 const proposal = (epoch: number): TimedEvent => ({

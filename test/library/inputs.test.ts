@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { readLabels } from '../../data/labels.ts';
 import { openSource } from '../../data/open.ts';
 import { evaluate, openRun, predict, resume, synth, train } from '../../index.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
 import { labelsOf, sourceOf, withFiles } from '../../library/inputs.ts';
+import { readLabels } from '../../run/labels.ts';
 
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
 

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FLAGS_PAGE, withTables } from '../../cli/flag-tables.ts';
 import { MODULES } from '../../clients/python-options.ts';
-import type { RunConfig } from '../../coordinator/config.ts';
 import { API_PAGE, apiReference, optionTypes, TYPES_FILE } from '../../library/api-reference.ts';
 import type { ModelOptions } from '../../library/run-options.ts';
+import type { RunConfig } from '../../run/config.ts';
 
 // Checked by the compiler: a run's config is valid as options, and every option of a run is public.
 const asOptions = (config: RunConfig): Required<ModelOptions> => config;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { MOST_AXES, shapeAxes } from '../../model/gaussian/splits.ts';
 import { whitener } from '../../model/linalg.ts';
 import { mean, scatter } from '../../model/statistics.ts';
-import { fourthMoments } from '../coordinator/support.ts';
+import { fourthMoments } from '../coordinator/fit/support.ts';
 import { close, normalRows, normals, statisticsOf } from './support.ts';
 
 function rowsOf(all: ArrayLike<number>, d: number): number[][] {

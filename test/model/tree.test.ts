@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Floats, fold, isAligned, type PartialSum, treeAccumulator, treeSum } from '../../model/tree.ts';
-import { randomNumbers } from '../coordinator/support.ts';
+import { randomNumbers } from '../coordinator/fit/support.ts';
 import { forAll } from './support.ts';
 
 /** The tree by its recursive definition: a node of 2^h shards adds the sums of its left half and of its right half, if any. */

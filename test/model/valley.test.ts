@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { binOf, hasValley } from '../../model/gaussian/splits.ts';
-import { randomNumbers } from '../coordinator/support.ts';
+import { randomNumbers } from '../coordinator/fit/support.ts';
 
 type Random = ReturnType<typeof randomNumbers>;
 const BINS = 64;

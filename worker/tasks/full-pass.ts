@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { attempted, WriteError } from '../../base/files.ts';
 import { SHA256_BYTES } from '../../base/hash.ts';
 import { createNpy } from '../../data/npy.ts';
-import { partName, rowFiles, rowShape } from '../../data/saved/row-parts.ts';
+import { partName, rowFiles, rowShape } from '../../data/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
   type Centres,

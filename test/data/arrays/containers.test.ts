@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { readLabels } from '../../../data/labels.ts';
 import { type OpenOptions, openSource } from '../../../data/open.ts';
 import { PLAIN_TABLE } from '../../../data/tables/table-options.ts';
+import { readLabels } from '../../../run/labels.ts';
 import { elements, npyFile, refuses, scratchFolder } from '../files.ts';
 import { classes, fixture, pca, rows, safetensorsOf, zipOf } from './fixtures.ts';
 

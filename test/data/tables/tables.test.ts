@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { readLabels } from '../../../data/labels.ts';
 import { openSource } from '../../../data/open.ts';
 import { categoriesSchema } from '../../../data/tables/select-columns.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { rowTexts } from '../../../data/texts/texts.ts';
+import { readLabels } from '../../../run/labels.ts';
 import { refuses, scratchFolder } from '../files.ts';
 
 /** Files of pandas, pyarrow and zstandard: see make_fixtures.py. */

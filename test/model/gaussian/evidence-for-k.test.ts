@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { closestProposal, evidenceForK } from '../../../model/gaussian/evidence-for-k.ts';
 import type { Proposal, Step } from '../../../model/schedule.ts';
-import { evidenceText } from '../../../view/summary.ts';
+import { evidenceText } from '../../../run/summary.ts';
 
 const proposal = (logRatio: number | null, rest: Partial<Proposal> = {}): Proposal => ({
   ...{ clusters: [0], points: [30, 20], logRatio, accepted: false },

@@ -1,0 +1,52 @@
+import { rowsAt } from '../../data/rows-at.ts';
+import type { Source } from '../../data/source.ts';
+import { fromRaw, missedLength, modelRows, type Transform } from '../../data/transform.ts';
+import { classify } from '../../model/classifier.ts';
+import { layersOf } from '../../model/nets/net.ts';
+import { priority, type Seed } from '../../model/random.ts';
+import type { State } from '../../model/state.ts';
+import { type Drift, driftOf } from '../../model/stream/drift.ts';
+import { graphDriftOf } from '../../model/stream/graph-drift.ts';
+import { withNewRows } from '../../model/stream/sample.ts';
+
+/** How new rows differ from those that clusters were trained on, by some of both. */
+
+/** Rows that are looked at, at least and at most. */
+const [FEWEST_ROWS, MOST_ROWS] = [500, 20_000];
+/** With a graph, which has no densities. */
+const ROWS_OF_GRAPH = 5_000;
+
+/** How many rows are looked at with so many operations for their log-densities. */
+export const rowsFor = (operations: number, { mixture: { k, d }, graph }: State): number =>
+  graph ? ROWS_OF_GRAPH : Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor(operations / (k * d * d))));
+
+/** Up to so many rows of the sample, evenly. */
+export function earlierRows(sample: Source, most: number): Promise<Float32Array> {
+  const every = Math.ceil(sample.rows / most);
+  return rowsAt(
+    sample,
+    Array.from({ length: Math.floor(sample.rows / every) }, (_, i) => i * every),
+  );
+}
+
+/** The numbers of up to so many rows, by chance, ascending. */
+export const drawnRows = ({ rows }: Source, most: number, seed: Seed): number[] =>
+  withNewRows({ keys: new Float64Array(), most }, rows, priority(seed), null).joining;
+
+/** `before`, `fresh`: rows as they are in the file. */
+export function driftBetween(
+  transform: Transform,
+  { mixture, prior, graph, net, sample }: State,
+  before: Float32Array,
+  fresh: Float32Array,
+): { drift: Drift; arrivals: Float64Array } {
+  const ys = [before, fresh].map((rows) => fromRaw(transform, rows));
+  const [own, other] = ys.map((y) => modelRows(transform, y));
+  if (!graph) return driftOf(mixture, prior, own, other, sample.rows);
+  const [old, now] = ys.map((y, i) => ({
+    rows: [own, other][i],
+    labels: classify({ net: layersOf(net) }, y),
+    missed: missedLength(transform, y),
+  }));
+  return graphDriftOf(old, now, { d: mixture.d, k: mixture.k, sample: sample.rows });
+}

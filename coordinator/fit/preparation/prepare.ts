@@ -1,0 +1,229 @@
+import { UserError } from '../../../base/user-error.ts';
+import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
+import type { Transform } from '../../../data/transform.ts';
+import { columnCalled, formatNumber } from '../../../data/value-range.ts';
+import { blockAt, type ColumnKinds, independent } from '../../../model/gaussian/columns.ts';
+import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
+import type { Layout } from '../../../model/layout.ts';
+import { diagonalOf, rank } from '../../../model/linalg.ts';
+import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
+import type { RunConfig } from '../../../run/config.ts';
+import type { DataMoments } from '../../../run/data-moments.ts';
+import type { Emit } from '../../../run/events.ts';
+import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
+import { gaussian } from '../gaussian/gaussian.ts';
+import { graph } from '../graph/graph.ts';
+import { publishHashes, publishTransform } from '../publish.ts';
+import { FEW_COLUMNS } from '../reading/moments.ts';
+import { checkColumns, withConstants } from '../reading/precision.ts';
+import { createRounds, shardSizes } from '../rounds.ts';
+import type { LikelihoodKind, Run } from '../run-context.ts';
+import { sampleOf } from '../sample.ts';
+import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
+import { chooseLikelihood } from './likelihood.ts';
+import { sampleThreshold } from './limits.ts';
+
+export interface PrepareInput {
+  config: RunConfig;
+  layout: Layout;
+  /** Names of the columns of the data; null where they have none. */
+  names: readonly string[] | null;
+  /** The columns of each column of categories. */
+  categories?: ReadonlyMap<string, readonly number[]>;
+  /** The step of the grid that each column's values are on, 0 for none; null: none is. */
+  grid?: Float32Array | null;
+  /** Values that a share of a column's rows has exactly, and the share of the others. */
+  atoms?: readonly Atom[];
+  /** Rows drawn from all, which tell of these. */
+  drawn?: Float32Array;
+  /** Columns are the pixels of images. */
+  arePixels?: boolean;
+  /** It is decided: a mixture of Gaussians in all columns. */
+  isMixture?: boolean;
+  /** Warnings have been given before. */
+  isQuiet?: boolean;
+}
+
+/** What an update takes from the run before: it does not change as new rows come. */
+export interface Unchanged
+  extends Pick<Run, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'> {
+  likelihood: Run['likelihood']['name'];
+}
+
+/** What it is prepared by. */
+export interface Preparing extends RoundDispatcher {
+  emit: Emit;
+  warn: (message: string) => void;
+}
+
+/**
+ * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
+ * UserError if data, sample and config do not go together.
+ */
+export async function prepare(input: PrepareInput, dispatcher: Preparing, read: DataMoments): Promise<Run> {
+  const { sampleRows, hashes, fences } = read;
+  const { layout } = input;
+  const warn = input.isQuiet ? () => {} : dispatcher.warn;
+  checkColumns(input.config, read.moments, input.names, warn);
+  const moments = withConstants(read.moments);
+  const data = { ...read, moments };
+  const n = sampleRows.reduce((a, b) => a + b, 0);
+  if (n === 0)
+    throw new UserError(
+      `--sample ${input.config.sample}: none of the ${layout.rows} rows was drawn; use a larger sample`,
+    );
+  publishHashes({ dispatcher }, hashes);
+  const decided = await chooseLikelihood({ ...input, dispatcher }, data);
+  const { likelihood: name } = decided;
+  const isMixture = name === 'gaussian' && input.config.schedule !== 'paper';
+  const { categories = new Map(), grid = null, drawn, names } = input;
+  const atoms = (input.atoms ?? []).filter(({ column }) => moments.max[column] > moments.min[column]);
+  const rows = fences ? n : moments.rows;
+  const chosen = isMixture
+    ? withAtoms(decided, data, atoms.filter(isSpike), rows, input.config.transform)
+    : { ...decided, moments };
+  const d = chosen.transform.dim;
+  const kind = { gaussian, graph }[name];
+  const config = kind.configure(input.config, n, d, warn);
+  const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
+  const filled =
+    isMixture && drawn
+      ? fillOf(
+          atoms.filter((atom) => !isSpike(atom)),
+          drawn,
+          layout.dim,
+          fences,
+          names,
+        )
+      : null;
+  const transform = {
+    ...chosen.transform,
+    ...(found?.grid && { grid: found.grid }),
+    ...(filled?.fill && { fill: filled.fill }),
+  };
+  const kinds = found?.kinds ?? undefined;
+  if (categories.size && !kinds)
+    warn(
+      `--categorical: each category of ${[...categories.keys()].join(', ')} is a column of 0 and 1 like any other, as probabilities need at most ${FEW_COLUMNS} columns with those of categories, Gaussian clusters and a transform that keeps columns apart`,
+    );
+  const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
+  assertFullRank(config, chosen, names, n, found?.redundant);
+  const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
+  const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
+  const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
+  if (fences) warn(`${config.data}: ${aboutBounds(fences, input.names)}`);
+  const below = sampleThreshold(config, layout);
+  publishTransform({ dispatcher, transform }, below);
+  const unknown = filled?.why ?? null;
+  const sample = sampleOf(below, sampleRows);
+  return runOf(kind, dispatcher, { config, layout, sample, transform, covariance, prior, why, unknown });
+}
+
+/** The same for an update: nothing is decided anew, and all rows of its sample are trained on. */
+export function prepareUpdate(
+  { likelihood, ...same }: Unchanged,
+  dispatcher: Preparing,
+  { sampleRows, hashes }: DataMoments,
+): Run {
+  const sample = sampleOf(1, sampleRows);
+  publishHashes({ dispatcher }, hashes);
+  publishTransform({ dispatcher, transform: same.transform }, 1);
+  const kind = { gaussian, graph }[likelihood];
+  const config = kind.configure(same.config, sample.rows, same.transform.dim, () => {});
+  const why = likelihood === 'graph' ? 'as in the run before' : null;
+  return runOf(kind, dispatcher, { ...same, config, sample, why, unknown: null });
+}
+
+type Fixed = Pick<
+  Run,
+  'config' | 'layout' | 'sample' | 'seen' | 'transform' | 'covariance' | 'prior' | 'why' | 'unknown'
+>;
+
+/** The run with what follows from what is fixed. */
+function runOf(kind: LikelihoodKind, dispatcher: Preparing, fixed: Fixed): Run {
+  const { config, layout, transform } = fixed;
+  const d = transform.dim;
+  const byMixture = kind.byMixture(config, d);
+  const run = {
+    ...fixed,
+    ...{ byMixture, d, dispatcher, seed: config.seed, emit: dispatcher.emit },
+    schedule: (config.schedule === 'paper' ? paperSchedule : fastSchedule)(config.splitMergeEvery, byMixture),
+    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance, byMixture),
+  };
+  return { ...run, likelihood: kind.create(run) };
+}
+
+/** Standard deviations of a column: of ratings, counts and rounded numbers a step is .25 to .8 of one, of measurements in whole units .07 to .13. */
+const COARSE_STEP = 0.2;
+
+/**
+ * Has a column so few values that its clusters have a few each? Spread over the steps they are no Gaussians, and gain by further splits: they cost as
+ * much as can be.
+ */
+function hasCoarseGrid({ columns, dim }: Transform, grid: Float32Array, covariance: Float64Array): boolean {
+  const variance = diagonalOf(covariance, dim);
+  return variance.some((value, i) => grid[columns ? columns[i] : i] > COARSE_STEP * Math.sqrt(value));
+}
+
+/** So many columns with outliers are named. */
+const MOST_NAMED = 3;
+
+function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly string[] | null): string {
+  const limits = Array.from(
+    columns.subarray(0, MOST_NAMED),
+    (column, c) =>
+      `${columnCalled(names, column)} below ${formatNumber(low[c])} or above ${formatNumber(high[c])}`,
+  );
+  const more =
+    columns.length > MOST_NAMED ? `, or far off in ${columns.length - MOST_NAMED} more columns` : '';
+  return `rows with ${limits.join(', ')}${more} are so far from all others that they would hide the clusters: they are labelled, but not trained on; outliers.npy says which they are`;
+}
+
+type PriorConfig = Pick<RunConfig, 'covariance' | 'priorScaleChoice' | 'priorScale'>;
+
+/** UserError if the covariance of the columns has not full rank, but for `redundant` ones. It names the first that follows from those before it. */
+function assertFullRank(
+  config: Pick<RunConfig, 'data' | 'covariance'>,
+  { transform: { columns, dim }, covariance }: { transform: Transform; covariance: Float64Array },
+  names: readonly string[] | null,
+  rows: number,
+  redundant: readonly number[] = [],
+): void {
+  if (config.covariance === 'diag') return;
+  const r = rank(covariance, dim);
+  if (r >= dim - redundant.length) return;
+  const places = [...Array(dim).keys()].filter((place) => !redundant.includes(place));
+  const rankOf = (count: number) => rank(blockAt(covariance, dim, places.slice(0, count), 'full'), count);
+  let [free, bound] = [0, places.length];
+  while (bound - free > 1) {
+    const middle = (free + bound) >> 1;
+    if (rankOf(middle) === middle) free = middle;
+    else bound = middle;
+  }
+  const why =
+    columns && rows > dim
+      ? `${columnCalled(names, columns[places[free]])} follows from those before it; leave it out, or`
+      : 'collinear columns or too few rows;';
+  throw new UserError(
+    `${config.data}: the covariance of the ${dim} columns has rank ${r} only: ${why} use --transform pca:${r} or --covariance diag`,
+  );
+}
+
+/** The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster. */
+export function priorOf(config: PriorConfig, d: number, covariance: Float64Array, kinds?: ColumnKinds): Niw {
+  const { priorScaleChoice: choice, priorScale: c } = config;
+  const nu = choice === 'learned' ? d + 1 + Math.max(1, kinds?.continuous.length ?? d) : d + 2;
+  const dataCovariance = config.covariance === 'diag' ? diagonalOf(covariance, d) : covariance;
+  return niwPrior({
+    mean: new Float64Array(d),
+    kappa: LEAST_KAPPA,
+    nu,
+    psi:
+      choice === 'learned'
+        ? learnedScale(c, nu, d, [1], [dataCovariance], dataCovariance)
+        : priorScale(choice, c, dataCovariance, config.covariance),
+    covariance: config.covariance,
+    estimate: choice === 'learned' ? 'mean' : 'mode',
+    ...(kinds && { kinds }),
+  });
+}

@@ -1,0 +1,244 @@
+import { WriteError } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import type { Source } from '../../data/source.ts';
+import type { Transform } from '../../data/transform.ts';
+import type { Centres } from '../../model/description/distances.ts';
+import type { MapNet } from '../../model/graph/map-net.ts';
+import type { Layout } from '../../model/layout.ts';
+import type { EndReason } from '../../model/schedule.ts';
+import type { State } from '../../model/state.ts';
+import type { Lineage } from '../../model/stream/lineage.ts';
+import type { Stream } from '../../model/stream/stream.ts';
+import type { DescribedTexts } from '../../passes/describe-texts.ts';
+import type { Checkpoint, RunTotals } from '../../run/checkpoint.ts';
+import type { Checkpoints, SavedCheckpoint } from '../../run/checkpoints.ts';
+import type { RunConfig } from '../../run/config.ts';
+import type { DataMoments } from '../../run/data-moments.ts';
+import type { Encoding } from '../../run/encoding.ts';
+import type { Emit } from '../../run/events.ts';
+import type { FullPassResult } from '../../run/full-pass-result.ts';
+import type { Labels } from '../../run/labels.ts';
+import type { RunDirectory } from '../../run/run-directory.ts';
+import { type RunMetadata, withAbsolutePaths } from '../../run/run-file.ts';
+import type { SavedTree } from '../../run/saved-tree.ts';
+import type { Summary } from '../../run/summary.ts';
+import type { Dispatcher } from '../rounds/dispatcher.ts';
+import { FailedEverywhere } from '../rounds/scheduler.ts';
+import type { Server } from '../rounds/server.ts';
+import type { DataCheck } from './data-check.ts';
+import type { Continuation } from './inputs.ts';
+import type { Reading } from './reading/moments.ts';
+import type { Prepared } from './run-context.ts';
+import type { EarlyFinish, Stage } from './stage.ts';
+import type { Observer } from './train.ts';
+import type { Trainer, TrainerHost } from './trainer.ts';
+
+/** Do workers write what there is of each row, in parts? An update has whole files. */
+export const isInParts = ({ config, update }: Pick<RunInput, 'config' | 'update'>) =>
+  config.labelsOut === 'shards' && !update;
+
+/** Where a resumed run continues. */
+export interface ResumedInput {
+  /** Null to start again. */
+  from: SavedCheckpoint | null;
+  /** Why a checkpoint is not of this run; null: it is. */
+  foreign: (checkpoint: Checkpoint) => string | null;
+  /** The fingerprint of the rows that the run had. */
+  fingerprint: string;
+  how: Continuation;
+}
+
+export interface UpdateRequest {
+  /** The directory of the run that is updated. */
+  run: string;
+  /** Rows after which one counts half; null: they all count the same. */
+  halfLife: number | null;
+  /** The transform is estimated anew, and clusters begin anew with it. */
+  refit?: boolean;
+  /** The rows before are labelled too. */
+  relabel?: boolean;
+  /** It is made to take the place of that run. */
+  inPlace?: boolean;
+}
+
+/** What an update begins with. */
+export interface Update {
+  /** The sample of all rows so far, in the order of its keys. */
+  readonly sample: Source;
+  readonly layout: Layout;
+  /** The new rows, or their latent vectors, and the first reading of these. */
+  readonly rows: Pick<RunState, 'source' | 'layout'>;
+  readonly read: DataMoments;
+  /** The stream with the new rows, which have no labels yet. */
+  readonly stream: Stream;
+  readonly transform: Transform;
+  /** The clusters before. */
+  readonly state: State;
+  /** Which of them need not be searched for splits. */
+  readonly unchanged: readonly boolean[];
+  /** The cluster before of each row of the sample: −1 new or gone, −2 an outlier. */
+  readonly before: () => Promise<Int32Array>;
+}
+
+/** What a run works with; none of it changes while it does. */
+export interface RunInput {
+  config: RunConfig;
+  /** The rows of the data. */
+  source: Source;
+  /** The column of the data that holds the labels and is not in `source`. */
+  leftOut?: string | null;
+  labels: Labels | null;
+  layout: Layout;
+  server: Server;
+  /** Compares what workers read from their own files with the coordinator's; null: there is nothing to compare. */
+  check?: DataCheck | null;
+  out: RunDirectory;
+  checkpoints: Checkpoints;
+  /** Gives the trainer its host. */
+  trainerFor: (host: TrainerHost) => Trainer;
+  /** Null for a new run. */
+  resume: ResumedInput | null;
+  /** The run is an update of another one. */
+  update?: UpdateRequest | null;
+  /** Of an update: its stages, in place of the first and the last of a run. */
+  updateStages?: (context: RunContext) => Record<'begin' | 'draw' | 'prepare' | 'label', RunStage>;
+  /** From now on these rows are clustered, also for workers and page. */
+  serve: (source: Source, layout: Layout) => void;
+  emit: Emit;
+  warn: (message: string) => void;
+  observer?: Observer;
+  /** If training is paused, a promise that resolves when the next epoch may begin; else null. */
+  held?: () => Promise<void> | null;
+  earlyFinish: EarlyFinish;
+  /** Called when the results are written; replicates may follow. */
+  written?: () => void;
+  /** Ends replicates early. */
+  signal?: AbortSignal;
+  versions: Record<string, string>;
+  /** Tells it apart from other runs of its name. */
+  id: string;
+  /** Workers may have different numeric identities. */
+  mixed?: boolean;
+}
+
+/** The input, and what its stages share. */
+export interface RunContext extends Omit<RunInput, 'trainerFor'> {
+  trainer: Trainer;
+  reading: Reading;
+  /** Its errors name the data. */
+  dispatcher: Dispatcher;
+  /** The totals of all sessions so far. */
+  spent(): RunTotals;
+}
+
+/** What a run has found so far: each stage adds to it. */
+export interface RunState {
+  /** What is clustered: the rows of the data, or their latent vectors. */
+  readonly source: Source;
+  readonly layout: Layout;
+  /** Null without an encoder, or before its training begins. */
+  readonly encoding: Encoding | null;
+  /** Of an update, once its sample is drawn. */
+  readonly update: Update | null;
+  /** The user has asked the encoder to end early: no alternation follows. */
+  readonly isLastAlternation: boolean;
+  /** The first reading of what is clustered. */
+  readonly data: DataMoments | null;
+  /** The net of the map, which is made while clusters are trained; null before. */
+  readonly map: Promise<MapNet> | null;
+  /** What is fixed for the training of clusters. */
+  readonly run: Prepared | null;
+  /** The clusters, in training. */
+  readonly clusters: State | null;
+  /** Why their training has ended. */
+  readonly ended: EndReason | null;
+  readonly labelled: Labelled | null;
+  readonly summary: Summary | null;
+  /** Nothing is left to do. */
+  readonly isDone: boolean;
+}
+
+export type RunStage = Stage<RunState, Checkpoint>;
+
+/** All rows have labels. */
+export interface Labelled {
+  /** What the full pass has found, by the clusters' numbers by size. */
+  found: FullPassResult;
+  silhouette: number | null;
+  /** Parts that rows of so few columns that clusters may be curved fall into (`wholeShapes`); null: none, or not looked for. */
+  shapes: number | null;
+  /** From where distances are measured, by the numbers that clusters had in training. */
+  centres: Centres;
+  /** The state whose clusters are numbered so, and for each the number that it had in training. */
+  state: State;
+  order: number[];
+  /** Rows of each cluster that was added, as the sample had missed it. */
+  added: number[];
+  /** The tree of merges above the clusters; null where they are too flat for it. */
+  tree: SavedTree | null;
+  /** Of an update: the stream after it, and what became of clusters. */
+  stream?: Stream;
+  lineage?: Lineage[];
+  /** What the texts of its sample are about; null without texts. */
+  texts?: DescribedTexts | null;
+}
+
+/**
+ * Rounds whose UserErrors have the path of the data before them, unless they contain it already: they are about the data, and
+ * a worker that reads rows from the coordinator does not know the path.
+ */
+export function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
+  return {
+    publish: (name, tensors) => dispatcher.publish(name, tensors),
+    abort: (error) => dispatcher.abort(error),
+    state: (name) => dispatcher.state(name),
+    round: (spec) =>
+      dispatcher.round(spec).catch((error) => {
+        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
+        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
+        throw new UserError(`${path}: ${error.message}`);
+      }),
+  };
+}
+
+/** The totals of the session that began at `startTime`, added to those `before`. */
+export function totalsSince(before: RunTotals | null, server: Server, startTime: number): RunTotals {
+  const { rounds, rowsRead, workers } = server.totals();
+  return {
+    seconds: (before?.seconds ?? 0) + (performance.now() - startTime) / 1000,
+    rounds: (before?.rounds ?? 0) + rounds,
+    rowsRead: (before?.rowsRead ?? 0) + rowsRead,
+    workers: Math.max(before?.workers ?? 0, workers),
+  };
+}
+
+/** What run.json says of a run before its result. `hashes`: of the rows of the data. */
+export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Array): RunMetadata {
+  const { config, source, layout, leftOut, versions, id, server, mixed } = input;
+  const { run, data, encoding, update } = state;
+  const read = update?.read ?? data;
+  const backend = server.backend() ?? undefined;
+  return {
+    ...{ id, config, layout, versions, hashes },
+    dtype: source.dtype,
+    shape: source.shape,
+    table: source.table,
+    logged: source.logged,
+    leftOut: leftOut ?? null,
+    identity: server.identity(),
+    backend: backend && { ...backend, mixed: mixed === true },
+    codes: encoding && read && { hashes: read.hashes, dim: state.layout.dim },
+    sample: update && data && { hashes: data.hashes },
+    update: input.update ?? null,
+    fences: data?.fences ?? null,
+    likelihood: run?.why == null ? null : { name: run.likelihood.name, why: run.why },
+  };
+}
+
+/** What every checkpoint of a run has, of a stage that works on rows of this layout. */
+export const aboutCheckpoint = ({ config, server, spent }: RunContext, layout: Layout) => ({
+  config: withAbsolutePaths(config),
+  identity: server.identity()!,
+  layout,
+  spent: spent(),
+});

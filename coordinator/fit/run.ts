@@ -1,0 +1,102 @@
+import { columnsWithoutValues, diagnoseRow } from '../../data/value-range.ts';
+import type { ClusterCheckpoint, EncoderCheckpoint } from '../../run/checkpoint.ts';
+import { readEncoder } from '../../run/checkpoints.ts';
+import type { Reading } from './reading/moments.ts';
+import {
+  aboutData,
+  type RunContext,
+  type RunInput,
+  type RunStage,
+  type RunState,
+  totalsSince,
+} from './run-state.ts';
+import { clusterStage } from './stages/cluster.ts';
+import { encoderStages, withVectors } from './stages/encode.ts';
+import { describeStage, labelStage, replicateStage } from './stages/finish.ts';
+import { readStage } from './stages/read.ts';
+
+/**
+ * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
+ * results, from where its checkpoints left it.
+ */
+export async function planOf(input: RunInput) {
+  const startTime = performance.now();
+  const { config, checkpoints, resume, server, source, check, emit, warn } = input;
+  const { start, spent } = await startOf(input);
+  const dispatcher = aboutData(server.dispatcher, config.data);
+  /** The rows that are read now. */
+  let read = source;
+  const { publish, round } = dispatcher;
+  const reading: Reading = {
+    ...{ publish, round, hold: server.hold, describe: server.describe },
+    diagnose: async (row, max, isEveryRow) => ({
+      ...(await diagnoseRow(read, row, max)),
+      empty: isEveryRow ? await columnsWithoutValues(read) : null,
+    }),
+    staleUnits: async (hashes, units) => (read === source && check?.staleUnits(hashes, units)) || [],
+  };
+  const context: RunContext = {
+    ...{ ...input, dispatcher, reading, trainer: input.trainerFor({ publish, round, emit, warn }) },
+    serve(next, layout) {
+      read = next;
+      input.serve(next, layout);
+    },
+    spent: () => totalsSince(spent, server, startTime),
+  };
+  const finishesAtOnce = resume?.how === 'finish';
+  return {
+    stages: stagesOf(context),
+    start,
+    driver: { ...context, offer: checkpoints.offer, finishesAtOnce },
+  };
+}
+
+/**
+ * In turn; those that are over are passed over. With an encoder, rows are read and clustered as their latent vectors; in each alternation
+ * it learns from the clusters, unless the last `alternate` has found that enough.
+ */
+function stagesOf(context: RunContext): RunStage[] {
+  const { encoder, alternations } = context.config;
+  const { encode, vectors, alternate } = encoderStages(context);
+  if (context.update) {
+    const { begin, draw, prepare, label } = context.updateStages!(context);
+    const encoded = encoder === 'none' ? [] : [begin, vectors];
+    const results = [label, describeStage(context), replicateStage(context)];
+    return [...encoded, draw, prepare, clusterStage(context), ...results];
+  }
+  const clustering = [readStage(context), clusterStage(context)];
+  const results = [labelStage(context), describeStage(context), replicateStage(context)];
+  if (encoder === 'none') return [...clustering, ...results];
+  const encoded = [encode, vectors, ...clustering];
+  const again = Array.from({ length: alternations }, () => [alternate, ...encoded]).flat();
+  return [...encoded, ...again, ...(alternations ? [alternate] : []), ...results];
+}
+
+/** What the run has found in earlier sessions, and their totals. */
+async function startOf(input: RunInput) {
+  const { config, source, layout, out, resume, warn } = input;
+  let encoder: EncoderCheckpoint | null = null;
+  let clusters = resume?.from?.checkpoint ?? null;
+  let encoding = null;
+  if (config.encoder !== 'none' && resume && out.isOpen()) {
+    encoder = readEncoder(out.path, resume.foreign, warn);
+    encoding = encoder && (await withVectors(encoder.encoding, out.path));
+  }
+  if (config.encoder !== 'none' && !encoding?.codes) clusters = null;
+  const start: RunState = {
+    ...{ source, layout, encoding, update: null },
+    isLastAlternation: false,
+    data: clusters?.dataSummary ?? null,
+    ...{ run: null, map: null },
+    clusters: clusters?.state ?? null,
+    ended: clusters && stillEnded(clusters, input),
+    ...{ labelled: null, summary: null, isDone: false },
+  };
+  return { start, spent: clusters?.spent ?? encoder?.spent ?? null };
+}
+
+/** Why the training of this checkpoint has ended, if it does not go on now: its limit may have been raised. */
+function stillEnded({ ended, state }: ClusterCheckpoint, { config, resume }: RunInput) {
+  if (ended === 'max-epochs' && state.epoch < config.maxEpochs) return null;
+  return ended === 'asked' && resume?.how === 'beyond' ? null : ended;
+}

@@ -1,0 +1,131 @@
+import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
+import type { MapNet } from '../../../model/graph/map-net.ts';
+import type { Layout } from '../../../model/layout.ts';
+import type { MissedCluster } from '../../../model/missed.ts';
+import { bySize, type Order, placesOf } from '../../../model/order.ts';
+import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
+import type { FullPassResult } from '../../../run/full-pass-result.ts';
+import { type LabelParts, labelAllRows, OutliersAlone, type Output, type Reviewed } from '../full-pass.ts';
+import { farRowsKept } from '../missed.ts';
+import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
+import type { Prepared } from '../run-context.ts';
+import type { RunContext, RunState } from '../run-state.ts';
+
+/** All rows are labelled. */
+export interface FullPasses {
+  found: FullPassResult;
+  /** The state that has labelled them, with missed clusters after those of training; and its centres. */
+  trained: State;
+  centres: Centres;
+  /** For each cluster of the pass that in this state. */
+  guess: Order;
+}
+
+/** A missed cluster gets at most so many times the rows of it that were far from all others, and at least its inverse. */
+const MOST_GROWTH = 2;
+
+/**
+ * The full pass, repeated while it finds clusters that were missed, or have outliers alone. If its files cannot be written,
+ * the next attempt begins with what this one has found.
+ */
+export function fullPasses(
+  {
+    labels,
+    out,
+    parts,
+    map,
+    trainer,
+    dispatcher,
+  }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & {
+    out: Output;
+    /** Places rows on the map. */
+    map?: MapNet;
+    parts?: (key: string) => LabelParts;
+  },
+  { run: prepared, clusters, layout }: RunState,
+): () => Promise<FullPasses> {
+  const run = { ...prepared!, dispatcher };
+  const { k } = clusters!.mixture;
+  let trained: State;
+  /** Once they have been looked for: the clusters that were missed, in the pass that found them, and the state before. */
+  let missed: { clusters: MissedCluster[]; from: Reviewed; before: State } | null = null;
+
+  async function isRight(found: Reviewed): Promise<boolean> {
+    if (!missed) {
+      missed = { clusters: await trainer.findMissed(trained, found), from: found, before: trained };
+      if (!missed.clusters.length) return true;
+    } else {
+      // A cluster takes few rows that another one explains: else there is no gap between the two.
+      const grown = missed.clusters.map(
+        ({ parts }, i) => found.T[k + i][0] / parts.reduce((sum, { T }) => sum + T[0], 0),
+      );
+      const right = missed.clusters.filter((_, i) => grown[i] <= MOST_GROWTH && grown[i] >= 1 / MOST_GROWTH);
+      if (right.length === missed.clusters.length) return true;
+      missed = { ...missed, clusters: right };
+    }
+    trained = missed.clusters.length
+      ? await trainer.withMissed(missed.before, missed.from, missed.clusters)
+      : missed.before;
+    return false;
+  }
+
+  return async () => {
+    trained ??= await trainer.labelling(clusters!);
+    if (map) publishMap(run, map);
+    for (;;) {
+      // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
+      // the numbers of training: from one of them, these bytes come out again.
+      const guess = bySize(trained.mixture.weights);
+      const places = placesOf(guess);
+      const centres = await trainer.centresOf(trained.mixture);
+      publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
+      const far = missed ? 0 : farRowsKept(run, trained);
+      if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
+      const byMixture = publishClassifier(run, renumbered(trained, guess));
+      const used = trained;
+      const review = ({ T, far }: Reviewed) =>
+        isRight({
+          T: Array.from(places, (unit) => T[unit]),
+          far: { ...far, labels: far.labels.map((unit) => guess[unit]) },
+        });
+      try {
+        const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
+          below: clusters!.sample.below,
+          ...{ far, byMixture, parts, map: map !== undefined },
+          ...((far || missed) && { review }),
+        });
+        if (found) return { found, trained: used, centres, guess };
+      } catch (error) {
+        if (!(error instanceof OutliersAlone)) throw error;
+        trained = withoutClusters(
+          trained,
+          error.units.map((unit) => guess[unit]),
+        );
+      }
+    }
+  };
+}
+
+/** Labels rows by a state whose clusters keep their numbers, and are written as these ids. `centres`: by these numbers. */
+export async function labelWithIds(
+  {
+    run: prepared,
+    dispatcher,
+    out,
+    labels,
+    map,
+  }: Pick<RunContext, 'dispatcher' | 'labels'> & { out: Output; run: Prepared; map?: MapNet },
+  layout: Layout,
+  state: State,
+  centres: Centres,
+  ids: readonly number[],
+): Promise<FullPassResult> {
+  const run = { ...prepared, dispatcher };
+  publishCentres(run, 'cluster-centres', centres);
+  const byMixture = publishClassifier(run, state);
+  if (map) publishMap(run, map);
+  const { k } = state.mixture;
+  return (await labelAllRows(run, layout, k, labels?.codes ?? null, out, {
+    ...{ byMixture, ids, map: map !== undefined },
+  }))!;
+}

@@ -1,0 +1,41 @@
+import { rowsAt } from '../../../data/rows-at.ts';
+import type { Source } from '../../../data/source.ts';
+import type { Transform } from '../../../data/transform.ts';
+import { LAID_OUT, type MapNet } from '../../../model/graph/map-net.ts';
+import { generator, stratified } from '../../../model/random.ts';
+import { readSavedMap } from '../../../run/row-files.ts';
+import { recordedHashes, runFiles } from '../../../run/run-files.ts';
+import type { RunContext, Update } from '../run-state.ts';
+
+/** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
+
+/** Numbers that are read at most. */
+const MOST_READ = 1 << 23;
+
+type MapContext = Pick<RunContext, 'config' | 'trainer' | 'update'>;
+
+/** Begins to lay out rows of `source`. Whoever needs the net gets the error if that fails. */
+export function startMap(
+  { config, trainer }: MapContext,
+  source: Source,
+  transform: Transform,
+  before?: { net: MapNet; transform: Transform },
+): Promise<MapNet> {
+  const { rows, dim } = source;
+  const count = Math.min(rows, LAID_OUT, Math.max(1, Math.floor(MOST_READ / dim)));
+  const numbers = stratified(rows, count, generator(config.seed, 'map-rows'));
+  const net = rowsAt(source, numbers).then((laidOut) => trainer.mapNet(transform, laidOut, before));
+  net.catch(() => {});
+  return net;
+}
+
+/**
+ * The net of the run that is updated, so that rows keep their places; after another transform one that has learned them. A run of an
+ * earlier version has none: its sample is laid out.
+ */
+export function updatedMap(context: MapContext, { sample, transform: old }: Update, transform: Transform) {
+  const { run, refit } = context.update!;
+  const net = readSavedMap(runFiles(run, recordedHashes(run)), old.dim);
+  if (!net) return startMap(context, sample, transform);
+  return refit ? startMap(context, sample, transform, { net, transform: old }) : Promise.resolve(net);
+}

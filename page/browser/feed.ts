@@ -1,0 +1,237 @@
+import type { Legend } from '../../model/shades.ts';
+import type { PastUpdate } from '../../model/stream/history.ts';
+import { type History, isOver, type Message, type Outcome, type RunInfo } from '../drawing/api.ts';
+import type { Described, RowContent, RowContents } from '../drawing/cluster-details.ts';
+import {
+  type MapData,
+  type PackedMap,
+  selectedText,
+  type Telling,
+  type WholeMap,
+} from '../drawing/map/whole-map.ts';
+import { bytesIn, type ModelView, type PackedView, unpackedView } from '../drawing/model-view.ts';
+import type { AnalysisRequest } from './analysis.ts';
+import type { MapSource } from './map-tiles.ts';
+import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
+
+/** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
+
+export type ConnectionState = 'connecting' | 'open' | 'lost' | 'over';
+
+export interface FeedListener {
+  /** The complete history has been loaded, initially or after a reconnect. */
+  loaded(store: Store): void;
+  changed(part: StorePart): void;
+  view(view: ModelView): void;
+  connection(state: ConnectionState): void;
+}
+
+export interface Feed {
+  follow(listener: FeedListener): void;
+  /** Points on a map, or on axes. */
+  showMap(onMap: boolean): void;
+  /** Rows of the data; null if they cannot be had. */
+  rows(rows: readonly number[]): Promise<RowContents | null>;
+  /** Null: not yet. */
+  outcome(): Promise<Outcome | null>;
+  described(): Promise<Described | null>;
+  /** Of an update, once it is done: those up to it. */
+  updates(): Promise<PastUpdate[] | null>;
+  /** The map of all rows, once the run is done; null where there is none. `later`: it is being made. */
+  map(): Promise<MapSource | 'later' | null>;
+  /** Reads the run's facts again. */
+  info(): Promise<RunInfo | null>;
+}
+
+/** A finished run in the page's file. */
+export interface SavedRun {
+  run: RunInfo;
+  history: Pick<History, 'epochs' | 'events'>;
+  view: PackedView | null;
+  /** The same on a map; null where there is none. */
+  map: PackedView | null;
+  outcome: Outcome | null;
+  described: Described | null;
+  updates: PastUpdate[] | null;
+  /** A sample of the rows; null: there is no map, or it is served. */
+  whole: PackedMap | null;
+  /** `dpmesh view` serves the page, and rows of the data. */
+  isServed: boolean;
+}
+
+export function savedFeed(saved: SavedRun): Feed {
+  const view = saved.view && unpackedView(saved.view);
+  const map = saved.map && unpackedView(saved.map);
+  let show = (_: ModelView) => {};
+  return {
+    follow(listener) {
+      show = listener.view;
+      listener.connection('over');
+      const { run, history } = saved;
+      listener.loaded({ ...history, run, status: run.status, present: new Set(), work: [] });
+      if (view) show(view);
+      // `dpmesh view` counts its viewers.
+      if (saved.isServed) new EventSource('api/stream');
+    },
+    showMap(onMap) {
+      const next = onMap ? (map ?? view) : view;
+      if (next) show(next);
+    },
+    rows: saved.isServed
+      ? keptAnswers(fetchRows)
+      : async (rows) => ({ names: null, rows: imagesInPage(rows) }),
+    outcome: async () => saved.outcome,
+    described: async () => saved.described,
+    updates: async () => saved.updates,
+    map: saved.isServed ? fetchedMap : async () => saved.whole && mapInPage(saved.whole),
+    info: async () => saved.run,
+  };
+}
+
+function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
+  const [records, cells] = [bytesIn(sample), bytesIn(density)];
+  return {
+    about,
+    tile: async () => records,
+    density: async () => cells,
+    data: async () => null,
+    legend: async () => null,
+    shades: async () => null,
+    telling: async () => null,
+    search: async () => null,
+  };
+}
+
+/** Of these rows those whose image the page has in a picture. */
+const imagesInPage = (rows: readonly number[]): RowContent[] =>
+  rows.flatMap((row) => {
+    const image = document.querySelector(`image[data-row="${row}"]`)?.getAttribute('href');
+    return image ? [{ row, image }] : [];
+  });
+
+/** Milliseconds before a reconnect. Doubles from the first to the second. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 5000;
+
+/**
+ * Follows a run until it ends: opens the stream, loads the history and combines the two. After a disconnect it starts
+ * over, because a coordinator that dropped this page, or was killed and resumed, has made progress in between. `analysis` turns model
+ * states into views.
+ */
+export function liveFeed(analysis: Worker): Feed {
+  const request: AnalysisRequest = { isOver: false, onMap: false };
+  const ask = (change: Partial<AnalysisRequest>) => analysis.postMessage(Object.assign(request, change));
+  return {
+    follow(listener) {
+      analysis.onmessage = ({ data }: MessageEvent<ModelView>) => listener.view(data);
+      followStream(listener, (isLast) => ask({ isOver: isLast }));
+    },
+    showMap: (onMap) => ask({ onMap }),
+    rows: keptAnswers(fetchRows),
+    outcome: () => fetched<Outcome>('api/result'),
+    described: () => fetched<Described>('api/clusters'),
+    updates: () => fetched<PastUpdate[]>('api/updates'),
+    map: fetchedMap,
+    info: () => fetched<RunInfo>('api/run'),
+  };
+}
+
+/** `state`: the coordinator has a newer model state; `isLast`: the run is over. */
+function followStream(listener: FeedListener, state: (isLast: boolean) => void): void {
+  let wait = FIRST_WAIT;
+  connect();
+
+  function connect() {
+    let store: Store | null = null;
+    const early: Message[] = [];
+    const source = new EventSource('api/stream');
+    source.onopen = () => void load().catch(reconnect);
+    source.onerror = reconnect;
+    source.onmessage = ({ data }) => {
+      const message: Message = JSON.parse(data);
+      if (!store) early.push(message);
+      else receive(store, message);
+    };
+
+    async function load() {
+      const [run, history] = await Promise.all([
+        fetchJson<RunInfo>('api/run'),
+        fetchJson<History>('api/history'),
+      ]);
+      store = createStore(run, history, early);
+      listener.connection('open');
+      listener.loaded(store);
+      state(isOver(store.status));
+      wait = FIRST_WAIT;
+    }
+
+    function receive(store: Store, message: Message) {
+      const part = applyMessage(store, message);
+      if (message.type === 'state') state(isOver(store.status));
+      if (part) listener.changed(part);
+      if (part === 'status' && isOver(store.status)) state(true);
+    }
+
+    function reconnect() {
+      // Stream and history may both fail: reconnect only once.
+      if (!source.onerror) return;
+      source.onerror = null;
+      source.close();
+      if (store && isOver(store.status)) return listener.connection('over');
+      listener.connection('lost');
+      setTimeout(connect, wait);
+      wait = Math.min(2 * wait, LONGEST_WAIT);
+    }
+  }
+}
+
+async function fetchJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store', signal });
+  if (response.status !== 200) throw new Error(`${path}: HTTP ${response.status}`);
+  return response.json();
+}
+
+/** Null where there is nothing yet, or the coordinator has ended: the stream reports a lost connection. */
+const fetched = <T>(path: string, signal?: AbortSignal): Promise<T | null> =>
+  fetchJson<T>(path, signal).catch(() => null);
+
+async function fetchedMap(): ReturnType<Feed['map']> {
+  const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
+  if (answer?.status !== 200) return answer?.status === 202 ? 'later' : null;
+  const about: WholeMap = await answer.json();
+  const bytes = async (path: string) => {
+    const response = await fetch(path);
+    return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+  };
+  return {
+    about,
+    density: () => bytes('api/map/density'),
+    tile: (number) => bytes(`api/map/rows?tile=${number}`),
+    data: () => fetched<MapData>('api/map/data'),
+    legend: (column, signal) => fetched<Legend>(`api/map/legend?column=${column}`, signal),
+    shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
+    telling: (rows, signal) => fetched<Telling>(`api/map/telling?rows=${selectedText(rows)}`, signal),
+    async search(words, signal) {
+      const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
+      return answer.ok ? answer.json() : null;
+    },
+  };
+}
+
+const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);
+
+/** Keeps the last answers: the pointer goes over the same clusters again and again. */
+const MOST_KEPT = 200;
+
+function keptAnswers(load: Feed['rows']): Feed['rows'] {
+  const kept = new Map<string, Promise<RowContents | null>>();
+  return async (rows) => {
+    if (!rows.length) return null;
+    const query = rows.join();
+    if (!kept.has(query)) kept.set(query, load(rows));
+    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
+    const found = await kept.get(query)!;
+    if (!found) kept.delete(query);
+    return found;
+  };
+}

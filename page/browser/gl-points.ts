@@ -1,0 +1,244 @@
+import { AT, DENSITY_CELLS, RECORD } from '../../model/map-tiles.ts';
+import { MISSING_SHADE } from '../../model/shades.ts';
+import type { Rgb } from '../drawing/palette.ts';
+
+/**
+ * Points of a map in WebGL 2: tiles as they are in files, each a buffer on the device, over the density. (regl-scatterplot has one buffer for all points, and regl,
+ * on which it is built, makes functions of texts, which the page's content security policy forbids.)
+ */
+
+/** `Buffer`: what the painter has of a tile. */
+export interface DrawnPoints<Buffer> {
+  /**
+   * Of a tile: its rows and their shades (model/shades.ts), null if these are not there yet, its lower left corner and side, in pixels from the lower left of
+   * the screen, and how many of its rows are drawn.
+   */
+  tiles: readonly {
+    buffer: Buffer;
+    shades: Buffer | null;
+    x: number;
+    y: number;
+    side: number;
+    rows: number;
+  }[];
+  /** The same of the map as a whole, and how dark its density is, 0 … 1. */
+  whole: { x: number; y: number; side: number };
+  density: number;
+  /** Diameter of a point in device pixels, and how opaque it is. */
+  size: number;
+  opacity: number;
+  /** By shades, else by cluster. */
+  isShaded: boolean;
+}
+
+/** The colour of a cluster and how opaque it is, 0 … 1. */
+export interface ClusterPaint {
+  colour: Rgb;
+  opacity: number;
+}
+
+export interface PointPainter<Buffer> {
+  /** The rows of a tile, or their shades, as it draws them. */
+  buffer(bytes: Uint8Array): Buffer;
+  remove(buffer: Buffer): void;
+  /** That of the map, of as many cells as `densityOf` has. */
+  density(cells: Uint8Array): void;
+  /** Of each cluster. */
+  colours(of: readonly ClusterPaint[]): void;
+  /** Of each of 256 shades. */
+  scale(of: readonly Rgb[]): void;
+  /** `dense`: the colour of the density. */
+  draw(drawn: DrawnPoints<Buffer>, dense: Rgb): void;
+}
+
+const POINTS = `#version 300 es
+in vec2 place;
+in uint cluster;
+in uint shade;
+uniform vec3 tile;
+uniform vec2 screen;
+uniform float size;
+uniform bool isShaded;
+uniform highp sampler2D colours, scale;
+flat out vec4 colour;
+void main() {
+  gl_Position = vec4(2.0 * (tile.xy + tile.z * place) / screen - 1.0, 0.0, 1.0);
+  gl_PointSize = size;
+  vec4 own = texelFetch(colours, ivec2(cluster & 255u, cluster >> 8u), 0);
+  colour = isShaded ? vec4(texelFetch(scale, ivec2(shade, 0), 0).rgb, own.a) : own;
+}`;
+
+const POINT = `#version 300 es
+precision highp float;
+flat in vec4 colour;
+uniform float size, opacity;
+out vec4 pixel;
+void main() {
+  float cover = size < 2.5 ? 1.0 : clamp(0.5 * size + 0.5 - size * distance(gl_PointCoord, vec2(0.5)), 0.0, 1.0);
+  float alpha = opacity * colour.a * cover;
+  pixel = vec4(colour.rgb * alpha, alpha);
+}`;
+
+const WHOLE = `#version 300 es
+uniform vec3 tile;
+uniform vec2 screen;
+out vec2 place;
+void main() {
+  place = vec2(gl_VertexID & 1, gl_VertexID >> 1);
+  gl_Position = vec4(2.0 * (tile.xy + tile.z * place) / screen - 1.0, 0.0, 1.0);
+}`;
+
+const DENSITY = `#version 300 es
+precision highp float;
+in vec2 place;
+uniform sampler2D dense;
+uniform vec3 high;
+uniform float opacity;
+out vec4 pixel;
+void main() {
+  float alpha = opacity * texture(dense, place).r;
+  pixel = vec4(high * alpha, alpha);
+}`;
+
+/** Draws on this canvas; null where the browser has no WebGL 2, or no device for it. `lost`: all buffers are gone; `restored`: it can be drawn again. */
+export function glPoints(
+  canvas: HTMLCanvasElement,
+  lost: () => void,
+  restored: () => void,
+): PointPainter<WebGLBuffer> | null {
+  const gl = canvas.getContext('webgl2', {
+    ...{ antialias: false, depth: false, premultipliedAlpha: true },
+    // Software that acts as a device takes two to three times as long as `flatPoints`.
+    failIfMajorPerformanceCaveat: true,
+  });
+  if (!gl) return null;
+  let made = prepared(gl);
+  const texels = (texture: WebGLTexture, of: readonly ClusterPaint[]) => {
+    const height = Math.max(1, Math.ceil(of.length / 256));
+    const texels = new Uint8Array(256 * height * 4);
+    for (const [i, { colour, opacity }] of of.entries()) texels.set([...colour, 255 * opacity], 4 * i);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
+  };
+  canvas.addEventListener('webglcontextlost', (event) => {
+    event.preventDefault();
+    lost();
+  });
+  canvas.addEventListener('webglcontextrestored', () => {
+    made = prepared(gl);
+    restored();
+  });
+  return {
+    buffer(bytes) {
+      const buffer = gl.createBuffer()!;
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW);
+      return buffer;
+    },
+    remove: (buffer: WebGLBuffer) => gl.deleteBuffer(buffer),
+    density(cells) {
+      gl.bindTexture(gl.TEXTURE_2D, made.dense);
+      const side = DENSITY_CELLS;
+      gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, side, side, 0, gl.RED, gl.UNSIGNED_BYTE, cells);
+    },
+    colours: (of) => texels(made.palette, of),
+    scale: (of) =>
+      texels(
+        made.scale,
+        of.map((colour) => ({ colour, opacity: 1 })),
+      ),
+    draw({ tiles, whole, density, size, opacity, isShaded }, dense) {
+      const { points, below } = made;
+      const [w, h] = [canvas.width, canvas.height];
+      gl.viewport(0, 0, w, h);
+      gl.clearColor(0, 0, 0, 0);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+      gl.enable(gl.BLEND);
+      gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+      const one = ([r, g, b]: Rgb) => [r / 255, g / 255, b / 255] as const;
+      if (density > 0) {
+        gl.useProgram(below.program);
+        gl.bindTexture(gl.TEXTURE_2D, made.dense);
+        gl.uniform2f(below.at('screen'), w, h);
+        gl.uniform3f(below.at('tile'), whole.x, whole.y, whole.side);
+        gl.uniform3f(below.at('high'), ...one(dense));
+        gl.uniform1f(below.at('opacity'), density);
+        gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+      }
+      gl.useProgram(points.program);
+      gl.bindVertexArray(made.attributes);
+      gl.bindTexture(gl.TEXTURE_2D, made.palette);
+      gl.uniform2f(points.at('screen'), w, h);
+      gl.uniform1f(points.at('size'), size);
+      gl.uniform1f(points.at('opacity'), opacity);
+      gl.uniform1i(points.at('isShaded'), Number(isShaded));
+      gl.uniform1i(points.at('scale'), 1);
+      gl.activeTexture(gl.TEXTURE1);
+      gl.bindTexture(gl.TEXTURE_2D, made.scale);
+      gl.activeTexture(gl.TEXTURE0);
+      for (const { buffer, shades, x, y, side, rows } of tiles) {
+        gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+        gl.vertexAttribPointer(0, 2, gl.UNSIGNED_SHORT, true, RECORD, AT.x);
+        gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_SHORT, RECORD, AT.cluster);
+        if (shades) {
+          gl.enableVertexAttribArray(2);
+          gl.bindBuffer(gl.ARRAY_BUFFER, shades);
+          gl.vertexAttribIPointer(2, 1, gl.UNSIGNED_BYTE, 1, 0);
+        } else {
+          gl.disableVertexAttribArray(2);
+          gl.vertexAttribI4ui(2, MISSING_SHADE, 0, 0, 0);
+        }
+        gl.uniform3f(points.at('tile'), x, y, side);
+        gl.drawArrays(gl.POINTS, 0, rows);
+      }
+      gl.bindVertexArray(null);
+    },
+  };
+}
+
+/** Programs and textures, of a context that is new or restored. */
+function prepared(gl: WebGL2RenderingContext) {
+  const shader = (kind: number, source: string) => {
+    const one = gl.createShader(kind)!;
+    gl.shaderSource(one, source);
+    gl.compileShader(one);
+    return one;
+  };
+  const linked = (vertex: string, fragment: string) => {
+    const program = gl.createProgram()!;
+    gl.attachShader(program, shader(gl.VERTEX_SHADER, vertex));
+    gl.attachShader(program, shader(gl.FRAGMENT_SHADER, fragment));
+    for (const [i, name] of ['place', 'cluster', 'shade'].entries()) gl.bindAttribLocation(program, i, name);
+    gl.linkProgram(program);
+    const places = new Map<string, WebGLUniformLocation | null>();
+    return {
+      program,
+      at(name: string) {
+        if (!places.has(name)) places.set(name, gl.getUniformLocation(program, name));
+        return places.get(name)!;
+      },
+    };
+  };
+  const texture = (filter: number) => {
+    const one = gl.createTexture()!;
+    gl.bindTexture(gl.TEXTURE_2D, one);
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER])
+      gl.texParameteri(gl.TEXTURE_2D, name, filter);
+    for (const name of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T])
+      gl.texParameteri(gl.TEXTURE_2D, name, gl.CLAMP_TO_EDGE);
+    return one;
+  };
+  const attributes = gl.createVertexArray();
+  gl.bindVertexArray(attributes);
+  for (const i of [0, 1]) gl.enableVertexAttribArray(i);
+  gl.bindVertexArray(null);
+  return {
+    attributes,
+    points: linked(POINTS, POINT),
+    below: linked(WHOLE, DENSITY),
+    palette: texture(gl.NEAREST),
+    scale: texture(gl.NEAREST),
+    dense: texture(gl.LINEAR),
+  };
+}

@@ -1,0 +1,269 @@
+import type { TellingColumn } from '../../model/description/telling-columns.ts';
+import { type ClusterTable, neighboursText } from './cluster-table.ts';
+import { swatch } from './palette.ts';
+import { counted, escaped, percent, significant } from './text.ts';
+
+/** What is known of single rows and of what clusters are, as `clusters.json` of the run directory has it; and as cards. */
+
+/** A row that is shown for a cluster. */
+export interface NamedRow {
+  row: number;
+  /** What names it in the data. */
+  id?: string;
+}
+
+/** A cluster: which rows are typical of it, which are doubtful, and what sets it apart. `id`: its label, where that is not its number. */
+export interface ClusterDetails {
+  cluster: number;
+  id?: number;
+  size: number;
+  share: number;
+  /** The rows nearest to its centre. */
+  exemplars: NamedRow[];
+  /** The rows that are nearest to another cluster. */
+  border: (NamedRow & { other: number })[];
+  /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
+  apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
+  /** The columns of its name, and more: medians, or shares of rows, in it and elsewhere. */
+  telling?: TellingColumn[];
+  /** What it is called, and by what it has that name: `number` where nothing tells it apart. */
+  name?: string;
+  namedBy?: string;
+  words?: { word: string }[];
+  texts?: string[];
+  /** What the tree of merges says of it. */
+  evidence: {
+    join: { clusters: number[]; height: number } | null;
+    split: { sizes: readonly number[]; height: number } | null;
+  } | null;
+}
+
+/** `GET /api/clusters`, once a run is done. */
+export interface Described {
+  /** In their order. */
+  clusters: readonly ClusterDetails[];
+  /** What heights in the tree are; null without a tree. */
+  measure: string | null;
+  /** What joins of the tree are called: K + j is join j. */
+  joins?: readonly { join: number; name?: string }[];
+}
+
+/** A row of the data: `GET /api/rows`. */
+export interface RowContent extends NamedRow {
+  /** As a data URI, where rows are images. */
+  image?: string;
+  /** The first columns; of no image. */
+  values?: number[];
+  /** What describes it. */
+  text?: string;
+}
+
+/** `GET /api/rows?rows=1,2,3` */
+export interface RowContents {
+  /** Names of the first columns; null where they have none. */
+  names: string[] | null;
+  rows: RowContent[];
+}
+
+/** What a cluster is called beside its number; empty where that is all. */
+export const nameText = (details: ClusterDetails | undefined): string =>
+  details?.namedBy === 'number' ? '' : (details?.name ?? '');
+
+/** What clusters and joins of the tree are called, by their nodes; empty where that is not known. */
+export function nodeNames({ clusters, joins = [] }: Described): (node: number) => string {
+  const ofJoins = new Map(joins.map(({ join, name = '' }) => [join, name]));
+  return (node) => nameText(clusters[node]) || (ofJoins.get(node) ?? '');
+}
+
+/** The telling words of a cluster, by which it is found; empty where there are none. */
+export const wordsText = (details: ClusterDetails | undefined): string =>
+  (details?.words ?? []).map(({ word }) => word).join(', ');
+
+function treeSentences({ join, split }: NonNullable<ClusterDetails['evidence']>): string[] {
+  const parts = split?.sizes.map((rows) => rows.toLocaleString('en')).join(' and ');
+  return [
+    ...(join ? [`joins ${join.clusters.join(', ')} at ${significant(join.height)}`] : []),
+    ...(split ? [`would split into ${parts} rows at ${significant(split.height)}`] : []),
+  ];
+}
+
+/** Of the columns, rows and numbers of rows of a cluster, so many are shown; and so many cards, unless one asks for the others. */
+const [SHOWN_COLUMNS, SHOWN_ROWS, SHOWN_NUMBERS, SHOWN_CARDS] = [5, 10, 5, 30];
+/** Smaller differences are not, in standard deviations. */
+const LEAST_DIFFERENCE = 0.1;
+
+/** The same with labels in place of the numbers of clusters. */
+export function byLabels({ clusters, ...about }: Described): Described {
+  const labelOf = (cluster: number) => clusters[cluster]?.id ?? cluster;
+  return {
+    ...about,
+    clusters: clusters.map(({ cluster, border, evidence, ...rest }) => ({
+      ...rest,
+      cluster: labelOf(cluster),
+      border: border.map((row) => ({ ...row, other: labelOf(row.other) })),
+      evidence: evidence && {
+        ...evidence,
+        join: evidence.join && { ...evidence.join, clusters: evidence.join.clusters.map(labelOf) },
+      },
+    })),
+  };
+}
+
+/** What a card says beside its details. */
+export interface CardInput {
+  /** Its label. */
+  cluster: number;
+  rows: number | null;
+  share: number | null;
+  /** The nearest clusters. */
+  nearest: string;
+  /** As `clusters.json` has them; null without. */
+  details: ClusterDetails | null;
+  /** Rows of a sample that are in it, for want of details. */
+  sampled: readonly number[];
+  /** The image of a row, as HTML; null: there is none, or it is not known. */
+  image(row: number): string | null;
+}
+
+/** All rows that a card shows, in order. */
+export function rowsOfCard({ details, sampled }: Pick<CardInput, 'details' | 'sampled'>): number[] {
+  if (!details) return sampled.slice(0, SHOWN_ROWS);
+  const shown = [details.exemplars, details.border].flatMap((rows) => rows.slice(0, SHOWN_ROWS));
+  return shown.map(({ row }) => row);
+}
+
+/** What is known of a cluster, as HTML. Of images and texts, columns without a name mean nothing, nor do numbers of rows. */
+export function clusterCard({ cluster, rows, share, nearest, details, sampled, image }: CardInput): string {
+  const about = [rows !== null && counted(Math.round(rows), 'row'), share !== null && percent(share)];
+  const row = (one: NamedRow, more = '') => {
+    const picture = image(one.row);
+    const name = (picture && one.id) ?? nameOf(one);
+    return `<span class="row" title="${escaped(nameOf(one))}">${picture ?? ''}<span>${escaped(name + more)}</span></span>`;
+  };
+  const areImages = rowsOfCard({ details, sampled }).some((one) => image(one) !== null);
+  const { texts = [], exemplars = [], border = [], telling = [], evidence } = details ?? {};
+  const areSeen = <Row extends NamedRow>(all: readonly Row[]) => {
+    const pictured = all.slice(0, SHOWN_ROWS).filter((one) => image(one.row) !== null);
+    if (pictured.length) return pictured;
+    return all.slice(0, SHOWN_NUMBERS).filter((one) => areImages || isTold(one, texts));
+  };
+  const isOther = ({ row }: NamedRow) => !exemplars.some((one) => one.row === row);
+  const [words, name] = [wordsText(details ?? undefined), nameText(details ?? undefined)];
+  const columns = details ? contrastsShown(details, areImages) : [];
+  const entries: [string, string[]][] = [
+    ['words', words ? [escaped(words)] : []],
+    ['typical texts', texts.map((one) => escaped(`“${one}”`))],
+    ['columns that tell it from the others', telling.map((one) => escaped(tellingText(one)))],
+    ['columns that set it apart', columns.map((one) => escaped(columnText(one)))],
+    ['typical rows', inRow(areSeen(exemplars).map((one) => row(one)))],
+    ['border rows', inRow(areSeen(border.filter(isOther)).map((one) => row(one, ` (to ${one.other})`)))],
+    ['some of its rows', details ? [] : inRow(sampled.slice(0, SHOWN_ROWS).map((one) => row({ row: one })))],
+    ['nearest, by separation', nearest ? [escaped(nearest)] : []],
+    ['tree', evidence ? treeSentences(evidence) : []],
+  ];
+  return `<article class="card" data-cluster="${cluster}"><h3>${swatch(cluster)}Cluster ${cluster}${name && `: <bdi>${escaped(name)}</bdi>`} <small>${about.filter(Boolean).join(', ')}</small></h3><dl>${entries
+    .filter(([, values]) => values.length)
+    .map(([name, values]) => `<dt>${name}</dt>${values.map((value) => `<dd>${value}</dd>`).join('')}`)
+    .join('')}</dl></article>`;
+}
+
+/** For want of columns that tell it from the others, those whose means differ; without names these mean nothing beside images and texts. */
+function contrastsShown({ apart, telling = [], texts = [] }: ClusterDetails, areImages: boolean) {
+  if (telling.length) return [];
+  const isMeant = (name: string | undefined) => name !== undefined || !(areImages || texts.length);
+  return apart
+    .filter(({ difference, name }) => Math.abs(difference) >= LEAST_DIFFERENCE && isMeant(name))
+    .slice(0, SHOWN_COLUMNS);
+}
+
+/** Beside texts, the number alone says nothing of a row. */
+const isTold = ({ id }: NamedRow, texts: readonly string[]) => !texts.length || id !== undefined;
+
+/** The cards of clusters of a run that is over, in their order and by their labels. `view`: null without points. */
+export function clusterCards(
+  clusters: readonly ClusterDetails[],
+  view: Pick<ClusterTable, 'clusters'> | null,
+  image: CardInput['image'] = () => null,
+): string {
+  const names = new Map(clusters.map((details) => [details.cluster, nameText(details)]));
+  const cards = clusters.map((details, c) => {
+    const { cluster, size: rows, share } = details;
+    const nearest = neighboursText(view?.clusters[c]?.nearest ?? [], (other) => names.get(other) ?? '');
+    return clusterCard({ cluster, rows, share, nearest, details, sampled: [], image });
+  });
+  const more = cards.splice(SHOWN_CARDS);
+  return [
+    ...cards,
+    ...(more.length
+      ? [
+          `<details><summary>${counted(more.length, 'smaller cluster')}</summary><div class="cards-body">${more.join('\n')}</div></details>`,
+        ]
+      : []),
+  ].join('\n');
+}
+
+const inRow = (rows: readonly string[]) =>
+  rows.length ? [`<span class="row-list">${rows.join(' ')}</span>`] : [];
+
+/** Such as `row 41,234 · seven.png`. */
+export const nameOf = ({ row, id }: NamedRow) =>
+  `row ${row.toLocaleString('en')}${id === undefined ? '' : ` · ${id}`}`;
+
+function columnText(one: ClusterDetails['apart'][number]): string {
+  const { column, name = `column ${column}`, difference, mean, rest } = one;
+  const by = `${difference < 0 ? '−' : '+'}${Math.abs(difference).toPrecision(3)} sd`;
+  return `${name} ${short(mean)}, elsewhere ${short(rest)} (${by})`;
+}
+
+function tellingText({ text, measure, own, others }: TellingColumn): string {
+  return measure === 'median'
+    ? `${text}: median ${short(own)}, elsewhere ${short(others)}`
+    : `${text}: ${percent(own)} of its rows, ${percent(others)} elsewhere`.replaceAll(' %', '\u00a0%');
+}
+
+/** Three significant digits, with grouped thousands. */
+function short(value: number): string {
+  const shown = Number(value.toPrecision(3));
+  return Math.abs(shown) >= 1e4 && Math.abs(shown) < 1e7
+    ? shown.toLocaleString('en').replace('-', '−')
+    : significant(shown);
+}
+
+/** What the entries of these cards mean. */
+export function cardsLegend({ clusters, measure }: Described): string {
+  const has = (is: (cluster: ClusterDetails) => boolean) => clusters.some(is);
+  return [
+    has((cluster) => contrastsShown(cluster, false).length > 0) &&
+      'Columns that set apart: the mean in the cluster and in all other rows, and their difference in standard deviations of all rows.',
+    has(({ words = [] }) => words.length > 0) && 'Words: by class-based tf-idf.',
+    has(({ exemplars, texts = [] }) => exemplars.some((row) => isTold(row, texts))) &&
+      'Typical rows are nearest to the centre, border rows to another cluster; rows are numbered from 0.',
+    measure !== null &&
+      has(({ evidence }) => Boolean(evidence?.join ?? evidence?.split)) &&
+      `Tree: what the cluster joins first in the tree of merges, by another measure than separation; heights are ${measure}.`,
+    'All of it, and the Mahalanobis distances of centres: clusters.json.',
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** A row of the data by its first values, as HTML. */
+export function rowText(
+  { row, id, values = [], text }: RowContent,
+  names: readonly string[] | null,
+  image: string | null,
+): string {
+  // Beside a text, numbers without names are most likely its embedding.
+  const shown = (text && !names ? [] : values).slice(0, MOST_VALUES).map((value, i) => {
+    const text = significant(value);
+    return names?.[i] === undefined ? text : `${names[i]} ${text}`;
+  });
+  const more = shown.length < values.length && shown.length ? ', …' : '';
+  const said = text ? `<p class="row-said"><bdi>${escaped(clipped(text))}</bdi></p>` : '';
+  return `<p class="one-row">${image ?? ''}<strong>${escaped(nameOf({ row, id }))}</strong>${shown.length ? escaped(`: ${shown.join(', ')}${more}`) : ''}</p>${said}`;
+}
+
+const clipped = (text: string) => (text.length > MOST_OF_TEXT ? `${text.slice(0, MOST_OF_TEXT)}…` : text);
+
+/** Values that are shown of one row, and characters of its text. */
+const [MOST_VALUES, MOST_OF_TEXT] = [12, 300];

@@ -1,0 +1,122 @@
+import type { RoundListener } from '../../coordinator/rounds/scheduler.ts';
+import { DEPARTURES, type Departure, type RunEvent } from '../../run/events.ts';
+import type { Histogram } from './metric.ts';
+import { createUpdateCounters } from './update-metrics.ts';
+
+const ROUND_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const TASK_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
+
+function createHistogram(bounds: readonly number[]): Histogram {
+  return { bounds, counts: new Float64Array(bounds.length + 1), sum: 0, count: 0 };
+}
+
+/** Records `value` `times` times. */
+function observe(histogram: Histogram, value: number, times = 1): void {
+  let i = 0;
+  while (i < histogram.bounds.length && value > histogram.bounds[i]) i++;
+  histogram.counts[i] += times;
+  histogram.sum += value * times;
+  histogram.count += times;
+}
+
+/** Of splits or merges; `best`: the largest log H of the last step with proposals, null: none so far. */
+const noProposals = () => ({ accepted: 0, refused: 0, best: null as number | null, epoch: -1 });
+
+export type Counters = ReturnType<typeof createCounters>;
+
+/**
+ * Counters of a run since the start of this process. Plain numbers, because they are updated hundreds of times a second but
+ * read only a few times a minute (page/live/prometheus.ts). `startedAt`: on the clock of `performance.now()`.
+ */
+export function createCounters(now: () => number = Date.now, startedAt = performance.now()) {
+  const known = (value: number | null) => value;
+  const self = {
+    startedAt,
+    rounds: createHistogram(ROUND_BOUNDS),
+    /** Units with accepted results. */
+    units: 0,
+    /** Compute time per unit in seconds, by task. */
+    tasks: new Map<string, Histogram>(),
+    /** Compute time in seconds, by worker and task. */
+    workers: new Map<string, Map<string, number>>(),
+    /** `at`: when the last one ended, ms since 1970. */
+    epochs: { count: 0, last: 0, at: known(null), k: known(null), loss: known(null), subLoss: known(null) },
+    split: noProposals(),
+    merge: noProposals(),
+    departures: Object.fromEntries(DEPARTURES.map((how) => [how, 0])) as Record<Departure, number>,
+    /** The last epoch of the encoder; null: there was none. */
+    encoder: null as Extract<RunEvent, { type: 'encoder-epoch' }> | null,
+    checkpoints: { written: 0, failed: 0, at: known(null), bytes: 0, seconds: 0 },
+    updates: createUpdateCounters(),
+
+    roundEnded: (duration: number) => observe(self.rounds, duration / 1000),
+    results(...[label, { done }, tasks]: Parameters<RoundListener['results']>) {
+      let units = 0;
+      for (const { length } of done) units += length;
+      self.units += units;
+      const own = getOrCreate(self.workers, label, () => new Map<string, number>());
+      for (const [task, seconds] of tasks) {
+        // Reported by a worker, so not trusted.
+        if (!(seconds >= 0 && seconds < 1e9)) continue;
+        own.set(task, (own.get(task) ?? 0) + seconds);
+        observe(
+          getOrCreate(self.tasks, task, () => createHistogram(TASK_BOUNDS)),
+          seconds / units,
+          units,
+        );
+      }
+    },
+    event(event: RunEvent) {
+      self.updates.event(event);
+      switch (event.type) {
+        case 'resume':
+          Object.assign(self.epochs, { last: event.epoch, k: event.k });
+          break;
+        case 'epoch': {
+          const { epochs } = self;
+          epochs.count++;
+          epochs.at = now();
+          epochs.last = event.epoch;
+          epochs.k = event.k;
+          epochs.loss = event.loss ?? epochs.loss;
+          epochs.subLoss = event.subLoss ?? epochs.subLoss;
+          break;
+        }
+        case 'encoder-epoch':
+          self.encoder = event;
+          break;
+        case 'step':
+          self.epochs.k = event.k;
+          break;
+        case 'split':
+        case 'merge': {
+          const own = self[event.type];
+          if (event.accepted) own.accepted++;
+          else own.refused++;
+          if (event.epoch !== own.epoch) Object.assign(own, { epoch: event.epoch, best: null });
+          if (event.logRatio !== null) own.best = Math.max(own.best ?? -Infinity, event.logRatio);
+          break;
+        }
+        case 'worker-gone':
+          if (event.how) self.departures[event.how]++;
+          break;
+        case 'checkpoint': {
+          const { bytes, seconds } = event;
+          self.checkpoints.written++;
+          Object.assign(self.checkpoints, { at: now(), bytes, seconds });
+          break;
+        }
+        case 'checkpoint-failed':
+          self.checkpoints.failed++;
+          break;
+      }
+    },
+  };
+  return self;
+}
+
+export function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = create()));
+  return value;
+}

@@ -1,0 +1,107 @@
+import { type NamedRows, namesOfRows } from '../data/texts/row-names.ts';
+import { repeatCounter } from '../data/texts/texts.ts';
+import type { Name } from '../model/description/names.ts';
+import type { RunConfig } from './config.ts';
+import type { FullPassResult } from './full-pass-result.ts';
+import { labelColumns } from './label-columns.ts';
+import { csvTable, type LabelTableWriter, nameOfRows, parquetTable } from './label-table.ts';
+import { rowSlices } from './row-files.ts';
+import type { RunDirectory, StreamedFile } from './run-directory.ts';
+
+/** `labels.csv` and `labels.parquet`: what the .npy files say of each row, side by side, with what names it. */
+
+export const LABELS_CSV = 'labels.csv';
+export const LABELS_PARQUET = 'labels.parquet';
+
+interface LabelTablesInput {
+  /** Quantiles of distances, by cluster. */
+  quantiles: Float32Array;
+  rows: number;
+  /** Of clusters; their numbers by default. */
+  ids?: readonly number[];
+  /** Is there an outliers.npy? */
+  hasOutliers: boolean;
+  /** Is there a map.npy? Runs of earlier versions have none. */
+  hasMap: boolean;
+  /** What clusters are called, by their numbers. */
+  called: readonly (Name | null)[];
+}
+
+/** What names rows, slice by slice in their order, and the title of that column. */
+interface RowTitles {
+  title: string;
+  next(count: number): Promise<string[]>;
+  /** Rejects unless these were all. */
+  end?(): Promise<void>;
+}
+
+/**
+ * Writes the tables, in one pass over the finished .npy files. `titles`: null where numbers of rows are all that names them. `each` is
+ * called with every row that has a name.
+ */
+export async function writeLabelTables(
+  out: Pick<RunDirectory, 'path' | 'stream'>,
+  titles: RowTitles | null,
+  { outliers, labelsParquet }: Pick<RunConfig, 'outliers' | 'labelsParquet'>,
+  { quantiles, rows, ids, hasOutliers, hasMap, called }: LabelTablesInput,
+  each: (row: number, name: string) => void = () => {},
+): Promise<void> {
+  const columns = labelColumns(quantiles, outliers, ids, called, hasMap);
+  const files: StreamedFile[] = [];
+  const stream = (name: string) => {
+    const file = out.stream(name);
+    files.push(file);
+    return file;
+  };
+  const first = titles?.title ?? nameOfRows(null);
+  try {
+    const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
+    if (labelsParquet)
+      tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, titles !== null));
+    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, hasMap, ids })) {
+      const names = titles && (await titles.next(slice.labels.length));
+      for (const [i, name] of names?.entries() ?? []) each(start + i, name);
+      const part = { start, ids: names, columns: columns.of(slice) };
+      for (const table of tables) table.write(part);
+    }
+    await titles?.end?.();
+    for (const table of tables) table.end();
+    for (const file of files) file.finish();
+  } catch (error) {
+    for (const file of files) file.abort();
+    throw error;
+  }
+}
+
+/** The same of a run that ends. Returns what names the rows of `shown`. */
+export async function writeLabelFiles(
+  out: RunDirectory,
+  source: NamedRows,
+  config: RunConfig,
+  { shown, warn, ...about }: LabelTablesInput & { shown: ReadonlySet<number>; warn(message: string): void },
+): Promise<Map<number, string>> {
+  const { rows } = about;
+  const found = new Map<number, string>();
+  const names = namesOfRows(source, config);
+  const id = config.id ?? source.id ?? null;
+  const counter = id !== null && names ? await repeatCounter(rows) : null;
+  const title = nameOfRows(source.images ? 'image' : id);
+  try {
+    await writeLabelTables(out, names && { ...names, title }, config, about, (row, name) => {
+      counter?.add(name);
+      if (shown.has(row)) found.set(row, name);
+    });
+    const repeats = counter?.repeats() ?? 0;
+    if (repeats)
+      warn(
+        `${config.id === null ? 'the file' : `--id ${id}`}: ${repeats.toLocaleString('en')} of ${rows.toLocaleString('en')} rows have the name of a row before them`,
+      );
+    return found;
+  } finally {
+    await names?.close();
+  }
+}
+
+/** The rows that are shown, of all clusters. */
+export const shownRows = ({ shown: { exemplars, border } }: FullPassResult): Set<number> =>
+  new Set([...exemplars, ...border].flat().map(({ row }) => row));

@@ -1,0 +1,211 @@
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { readFully, readWhole } from '../base/files.ts';
+import { MOST_LIST_BYTES } from '../base/limits.ts';
+import { yieldToEventLoop } from '../base/slices.ts';
+import { decode } from '../data/arrays/dtype.ts';
+import { type ArrayFile, openNpy } from '../data/npy.ts';
+import { CONFIDENCES, DISTANCES, LABELS, MAP, OUTLIERS } from '../data/row-parts.ts';
+import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
+import type { MapNet } from '../model/graph/map-net.ts';
+import { centreWidth } from '../model/statistics.ts';
+import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
+
+/** What there is of each row in whole files, and what else a run says of its rows. */
+
+/** Rows that are read at once. */
+const SLICE_ROWS = 1 << 16;
+
+/** Consecutive rows, from row `start` on. */
+export interface RowSlice {
+  start: number;
+  labels: Int32Array;
+  confidence: Float32Array;
+  distance: Float32Array;
+  /** Places on the map, two numbers each. */
+  map: Float32Array | null;
+  /** 1 for rows that were set apart; null where none were. */
+  outliers: Uint8Array | null;
+}
+
+/** All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`. */
+export async function* rowSlices(
+  run: string,
+  rows: number,
+  { hasOutliers, hasMap = false, ids }: { hasOutliers: boolean; hasMap?: boolean; ids?: readonly number[] },
+): AsyncGenerator<RowSlice> {
+  const numberOf = numberOfLabel(ids);
+  const files: ArrayFile[] = [];
+  const open = (name: string) => {
+    const file = openNpy(join(run, name), name, { within: run });
+    files.push(file);
+    return file;
+  };
+  try {
+    const labels = open(LABELS);
+    const confidence = open(CONFIDENCES);
+    const distance = open(DISTANCES);
+    const map = hasMap ? open(MAP) : null;
+    const outliers = hasOutliers ? open(OUTLIERS) : null;
+    for (let start = 0; start < rows; start += SLICE_ROWS) {
+      await yieldToEventLoop();
+      const count = Math.min(SLICE_ROWS, rows - start);
+      yield {
+        start,
+        labels: Int32Array.from(readAt(labels, start, count), numberOf),
+        confidence: Float32Array.from(readAt(confidence, start, count)),
+        distance: Float32Array.from(readAt(distance, start, count)),
+        map: map && Float32Array.from(readAt(map, 2 * start, 2 * count)),
+        outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
+      };
+    }
+  } finally {
+    for (const { fd } of files) closeSync(fd);
+  }
+}
+
+/** Rows that are read at once where only some are wanted: a few of them take no longer than one. */
+const SPAN_ROWS = 1 << 12;
+
+/** The labels of the rows of these numbers, ascending, of so many. */
+export function labelsAt(run: string, numbers: readonly number[], rows: number): Int32Array {
+  const labels = openRows(run, LABELS, '<i4', rows);
+  try {
+    let [start, span] = [0, labels.read(0, 0)];
+    return Int32Array.from(numbers, (row) => {
+      if (row >= start + span.length)
+        [start, span] = [row, labels.read(row, Math.min(SPAN_ROWS, rows - row))];
+      return span[row - start];
+    });
+  } finally {
+    labels.close();
+  }
+}
+
+function readAt(file: ArrayFile, start: number, count: number) {
+  const bytes = new Uint8Array(count * file.dtype.size);
+  readFully(file, bytes, file.offset + start * file.dtype.size);
+  return decode(bytes, file.dtype);
+}
+
+/** One of the columns of float32 numbers. UserError unless it has a number for each row. */
+export const readRowColumn = (run: string, name: string, rows: number): Float32Array =>
+  readRows(run, name, '<f4', rows) as Float32Array;
+
+/** Which row of the data each row of a run is; of a table from which rows with missing values were left out. */
+export const KEPT_ROWS = 'kept-rows.npy';
+
+/** Which image each row of a run is. */
+
+/** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */
+export const IMAGES = 'images.txt';
+
+export const imageLines = (names: readonly string[]): Buffer =>
+  Buffer.from(names.map((name) => `${name}\n`).join(''));
+
+/** The images of a finished run; undefined if its rows are none. UserError if the file is damaged. */
+export function readImageList(files: RunFiles): string[] | undefined {
+  if (!files.has(IMAGES)) return undefined;
+  files.assertIntact(IMAGES);
+  const lines = readWhole(join(files.run, IMAGES), MOST_LIST_BYTES, { within: files.run })
+    .toString()
+    .split('\n');
+  return lines.slice(0, -1);
+}
+
+/** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/centres.ts. */
+export const CENTRES = 'model/centres.npy';
+/** The quantiles of the distances of its rows, float64: [K,1001]. */
+export const QUANTILES = 'model/distances.npy';
+
+/** The two of a finished run; null if there are none, as in runs of earlier versions. UserError if they are damaged. */
+export function readSavedCentres(
+  files: RunFiles,
+  k: number,
+  d: number,
+): { centres: Centres; quantiles: Float32Array } | null {
+  if (!files.has(CENTRES) || !files.has(QUANTILES)) return null;
+  const widths = [centreWidth(d, 'diag'), centreWidth(d, 'full')];
+  const centres = finiteArray(files, CENTRES, ...widths.map((width) => [k, width]));
+  const { data } = finiteArray(files, QUANTILES, [k, QUANTILE_STEPS + 1]);
+  const covariance = centres.shape[1] === widths[0] ? 'diag' : 'full';
+  return {
+    centres: { k, d, covariance, values: Float32Array.from(centres.data) },
+    quantiles: Float32Array.from(data),
+  };
+}
+
+/** What places rows on the map, float64, whose values are float32: the axes with the shift below them [D+1,P], and the units with their places [M,P+2]. */
+export const [MAP_AXES, MAP_UNITS] = ['model/map-axes.npy', 'model/map-units.npy'];
+
+/** The net of the map of a finished run; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
+export function readSavedMap(files: RunFiles, dim: number): MapNet | null {
+  if (!files.has(MAP_AXES)) return null;
+  const { shape, data } = finiteArray(files, MAP_AXES, [dim + 1, -1]);
+  const p = shape[1];
+  if (!p) throw files.damaged(MAP_AXES, 'it has no axes');
+  const table = files.has(MAP_UNITS) ? finiteArray(files, MAP_UNITS, [-1, p + 2]).data : new Float64Array(0);
+  const m = table.length / (p + 2);
+  return {
+    dim,
+    axes: Float32Array.from(data.subarray(0, dim * p)),
+    shift: Float32Array.from(data.subarray(dim * p)),
+    units: Float32Array.from({ length: m * p }, (_, at) => table[Math.floor(at / p) * (p + 2) + (at % p)]),
+    places: Float32Array.from({ length: 2 * m }, (_, at) => table[(at >> 1) * (p + 2) + p + (at & 1)]),
+  };
+}
+
+/** The quantiles alone, of which there is a line for each cluster. */
+export const readSavedQuantiles = (files: RunFiles): Float32Array =>
+  Float32Array.from(finiteArray(files, QUANTILES, [-1, QUANTILE_STEPS + 1]).data);
+
+/** An array of finite numbers of one of these shapes, of which −1 is any length. */
+function finiteArray(files: RunFiles, name: string, ...shapes: number[][]) {
+  const found = files.array(
+    name,
+    (shape) =>
+      shapes.some((other) => other.length === shape.length && other.every((n, i) => n < 0 || n === shape[i])),
+    shapes.map((shape) => `shape (${shape.join(', ').replaceAll('-1', 'N')})`).join(' or '),
+  );
+  if (!found.data.every(Number.isFinite)) throw files.damaged(name, 'it has values that are not finite');
+  return found;
+}
+
+/** `mixture/` of a run directory. Arrays are row-major. */
+export interface SavedMixture {
+  k: number;
+  dim: number;
+  /** K. */
+  weights: Float64Array;
+  /** K×D. */
+  means: Float64Array;
+  /** K×D×D, or K×D: the diagonals. */
+  covariances: Float64Array;
+  covariance: 'full' | 'diag';
+  /** K. */
+  counts: Float64Array;
+}
+
+/** Reads the mixture of a finished run. UserError where a file is missing or damaged, or does not fit the others. */
+export function readSavedMixture(files: RunFiles): SavedMixture {
+  const array = (name: string, ...shapes: number[][]) => finiteArray(files, `mixture/${name}.npy`, ...shapes);
+  /** Numbers of which none is negative, nor are all zero. */
+  const amounts = (name: string, length: number) => {
+    const { data } = array(name, [length]);
+    if (data.every((value) => value >= 0) && data.some((value) => value > 0)) return data;
+    throw files.damaged(`mixture/${name}.npy`, 'it has negative values, or only zeros');
+  };
+  const means = array('means', [-1, -1]);
+  const [k, dim] = means.shape;
+  if (!k || !dim) throw files.damaged('mixture/means.npy', 'it has no numbers');
+  const covariances = array('covariances', [k, dim, dim], [k, dim]);
+  return {
+    k,
+    dim,
+    weights: amounts('weights', k),
+    means: means.data,
+    covariances: covariances.data,
+    covariance: covariances.shape.length === 3 ? 'full' : 'diag',
+    counts: amounts('counts', k),
+  };
+}

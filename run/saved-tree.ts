@@ -1,0 +1,90 @@
+import * as z from 'zod/mini';
+import { list } from '../base/schema.ts';
+import { oneLine } from '../base/text.ts';
+import { type Dendrogram, type NextSplit, nodeSizes } from '../model/hierarchy/dendrogram.ts';
+import { checked, type RunFiles } from './run-files.ts';
+
+/** `tree.json` of a run directory: how its clusters join. */
+
+const count = z.int().check(z.nonnegative());
+
+/** The name of the file in a run directory. */
+export const TREE = 'tree.json';
+
+const rows = z.int().check(z.positive());
+const treeSchema = z.object({
+  likelihood: z.enum(['gaussian', 'graph']),
+  /** What heights are, for people. */
+  measure: z.string().check(z.refine((text) => oneLine(text) === text)),
+  /** K, the number of clusters with rows. */
+  clusters: z.int().check(z.positive()),
+  /** Rows of each cluster. */
+  sizes: list(rows),
+  /** `size`: rows of the union. */
+  joins: list(z.object({ a: count, b: count, height: z.number(), size: count })),
+  /** Which clusters would split next, and into what; files of earlier versions lack it. */
+  next: z.optional(
+    list(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
+  ),
+});
+
+/** `tree.json` of a run directory: the tree of merges above the clusters of the result, and the first splits below them. */
+export type SavedTree = z.infer<typeof treeSchema>;
+
+/** Reads the tree; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
+export function readSavedTree(files: RunFiles): SavedTree | null {
+  if (!files.has(TREE)) return null;
+  const tree = checked(files, TREE, treeSchema);
+  const problem = problemOf(tree) ?? problemBelow(tree);
+  if (problem) throw files.damaged(TREE, problem);
+  return tree;
+}
+
+/** What is wrong with the tree; null if it joins each node once, until one is left, at heights that go one way. */
+function problemOf({ likelihood, clusters, sizes, joins }: SavedTree): string | null {
+  if (sizes.length !== clusters) return `it has sizes of ${sizes.length} clusters, not of ${clusters}`;
+  if (joins.length !== clusters - 1) return `it has ${joins.length} joins of ${clusters} clusters`;
+  const left = new Map(sizes.entries());
+  for (const [i, { a, b, height, size }] of joins.entries()) {
+    const [one, other] = [left.get(a), left.get(b)];
+    if (a >= b || one === undefined || other === undefined) return `joins.${i} is of ${a} and ${b}`;
+    if (size !== one + other) return `joins.${i} has ${size} rows, not ${one + other}`;
+    const rise = i ? height - joins[i - 1].height : 0;
+    if (likelihood === 'graph' ? rise > 0 : rise < 0) return `joins.${i} is out of order`;
+    left.delete(a);
+    left.delete(b);
+    left.set(clusters + i, size);
+  }
+  return null;
+}
+
+/** What is wrong with the splits below the clusters; null if they are of different clusters, into all of their rows, and in order. */
+function problemBelow({ likelihood, sizes, next = [] }: SavedTree): string | null {
+  const left = new Map(sizes.entries());
+  for (const [i, { cluster, sizes: own, height }] of next.entries()) {
+    const size = left.get(cluster);
+    if (size === undefined) return `next.${i} is of ${cluster}`;
+    if (own[0] + own[1] !== size) return `next.${i} has ${own[0] + own[1]} rows, not ${size}`;
+    const rise = i ? height - next[i - 1].height : 0;
+    if (likelihood === 'graph' ? rise < 0 : rise > 0) return `next.${i} is out of order`;
+    left.delete(cluster);
+  }
+  return null;
+}
+
+/** The tree as it is saved. */
+export const savedTree = (
+  about: Pick<SavedTree, 'likelihood' | 'measure'>,
+  tree: Dendrogram,
+  next?: readonly NextSplit[],
+): SavedTree => {
+  const { sizes, joins } = tree;
+  const all = nodeSizes(tree);
+  return {
+    ...about,
+    clusters: sizes.length,
+    sizes: [...sizes],
+    joins: joins.map(({ a, b, height }, i) => ({ a, b, height, size: all[sizes.length + i] })),
+    ...(next && { next: [...next] }),
+  };
+};

@@ -1,0 +1,113 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isAbandoned, isDraft } from '../../base/drafts.ts';
+import { makeFolder, remove } from '../../base/files.ts';
+import { UserError } from '../../base/user-error.ts';
+import { dpmeshVersion } from '../../base/version.ts';
+import { readRunFile } from '../../run/run-file.ts';
+import { lockDirectory } from '../../run/run-lock.ts';
+import { readStream } from '../../run/stream-files.ts';
+import { readTrainedModel } from '../../run/trained-model.ts';
+import { directoryOf, numbered } from './directories.ts';
+import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from './manifest.ts';
+
+/**
+ * The folder of a follow: its manifest, `labels/` of parts, and of the last two updates `update-<n>`, a run directory, and `rows-<n>`, the copies of
+ * its parts.
+ */
+export type FollowState = Awaited<ReturnType<typeof openState>>;
+
+const NUMBERED = /^(update|rows)-(\d{6,})$/;
+
+/** Opens the folder for this process. UserError if it is another's, or in use, or the run cannot be updated. */
+export async function openState(folder: string, run: string) {
+  // Of a run that cannot be followed there is no folder.
+  if (!existsSync(folder)) openBase(run);
+  else if (!readManifest(folder) && !readdirSync(folder).every((name) => isDraft(name) || name === 'lock'))
+    throw new UserError(`--out ${folder} already exists, and is not the folder of a follow: choose another`);
+  makeFolder(folder);
+  const close = await lockDirectory(folder, 'follow');
+  try {
+    return { ...lockedState(folder, run), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** From what an update of the run at this path goes on. UserError if it cannot be updated. */
+function openBase(path: string) {
+  const { text, texts } = readRunFile(path, dpmeshVersion()).config;
+  const base = readStream(path);
+  // Parts have no texts but those in a column.
+  const hasTexts = text !== null && texts === null;
+  return { path, base, stream: base.stream!, trained: readTrainedModel(path), hasTexts };
+}
+
+function lockedState(folder: string, run: string) {
+  for (const { name } of readdirSync(folder, { withFileTypes: true }).filter((entry) =>
+    entry.isSymbolicLink(),
+  ))
+    throw new UserError(
+      `${join(folder, name)} is a symbolic link, and a follow does not write through links: remove it`,
+    );
+  const none: Manifest = { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
+  let manifest = readManifest(folder) ?? none;
+  if (manifest.run !== run)
+    throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
+  const labels = join(folder, 'labels');
+  let newest = openBase(directory(manifest.updates));
+  const table = existsSync(run) ? readRunFile(run, dpmeshVersion()).data.table : undefined;
+  const ofRun = new Set(table?.parts.map(({ name, bytes }) => `${basename(name)} ${bytes}`));
+  // From now on the folder is that of a follow.
+  writeManifest(folder, manifest);
+  tidy();
+  if (existsSync(labels))
+    for (const name of readdirSync(labels, { recursive: true }).map(String))
+      if (isAbandoned(name)) remove(join(labels, name));
+
+  function directory(update: number): string {
+    return directoryOf(folder, run, update);
+  }
+  function rowsOf(update: number): string {
+    return join(folder, numbered('rows', update));
+  }
+  /** Removes all that is not of the last two updates or the next one, and what was begun and is not in the manifest. */
+  function tidy(): void {
+    const { updates, batch } = manifest;
+    for (const name of readdirSync(folder)) {
+      const [, what, digits] = NUMBERED.exec(name) ?? [];
+      const number = Number(digits);
+      const isOld = number < updates - 1 || number > updates + 1;
+      if (isAbandoned(name) || (what && isOld)) remove(join(folder, name));
+    }
+    const next = rowsOf(updates + 1);
+    if (existsSync(next)) {
+      const names = [...waitingIn(manifest), ...(batch?.parts ?? [])].map(({ copy }) => copy);
+      for (const name of readdirSync(next)) if (!names.includes(name)) remove(join(next, name));
+    }
+  }
+
+  return {
+    folder,
+    run,
+    directory,
+    manifest: () => manifest,
+    /** The last update, from which the next one goes on. */
+    newest: () => newest,
+    /** Is it one of the files of the run's data, a table in parts? */
+    isOfRun: ({ name, bytes }: Pick<Part, 'name' | 'bytes'>) => ofRun.has(`${basename(name)} ${bytes}`),
+    /** Where a part of the next update is copied to. */
+    pathOf: ({ copy }: Pick<Part, 'copy'>) => join(rowsOf(manifest.updates + 1), copy),
+    rowsOf,
+    labelsOf: ({ name }: Part) => join(labels, `${name}.npy`),
+    save(next: Partial<Manifest>): void {
+      const isUpdated = next.updates !== undefined;
+      manifest = { ...manifest, ...next };
+      writeManifest(folder, manifest);
+      if (!isUpdated) return;
+      newest = openBase(directory(manifest.updates));
+      tidy();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+// node test/rooms.mjs: which folder may import which (docs/architecture.md). Fitting writes a run directory, and everything else reads
+// one: what shows, names, cuts or serves a finished run never loads the trainer, and what sends tasks to workers knows no cluster.
+// Part of `npm run check`.
+import { importsOf, packagesOf, sources } from './imports.mjs';
+
+/** A folder, and those that it may import from; its own subfolders too, unless they have a line of their own. */
+const ROOMS = {
+  base: [],
+  model: [],
+  data: ['model', 'base'],
+  proto: ['model', 'base'],
+  // The tensors of a checkpoint are written as those of a message.
+  run: ['data', 'proto', 'model', 'base'],
+  'worker/compute': ['proto', 'model', 'base'],
+  'worker/tasks': ['worker', 'worker/compute', 'data', 'proto', 'model', 'base'],
+  'worker/host': ['worker', 'worker/compute', 'data', 'proto', 'base'],
+  worker: ['worker/compute', 'worker/tasks', 'data', 'proto', 'model', 'base'],
+  // Of a run only the events that it tells of workers.
+  'coordinator/rounds': ['run/events.ts', 'proto', 'model', 'base'],
+  relay: ['coordinator/rounds', 'worker', 'proto', 'model', 'base'],
+  // `predict` computes as a worker does.
+  passes: ['run', 'worker', 'worker/compute', 'data', 'proto', 'model', 'base'],
+  'coordinator/fit': ['coordinator/rounds', 'passes', 'run', 'data', 'proto', 'model', 'base'],
+  streams: ['coordinator/fit', 'passes', 'run', 'data', 'model', 'base'],
+  // What browser, report and terminal draw alike.
+  'page/drawing': ['run', 'model', 'base'],
+  'page/browser': ['page/drawing', 'run', 'model'],
+  page: ['page/drawing', 'run', 'data', 'model', 'base'],
+  'page/report': ['page', 'page/drawing', 'run', 'data', 'model', 'base'],
+  'page/view': ['page', 'page/report', 'page/drawing', 'run', 'data', 'model', 'base'],
+  'page/live': [
+    ...['coordinator/rounds', 'coordinator/fit'],
+    ...['page', 'page/drawing', 'run', 'data', 'proto', 'model', 'base'],
+  ],
+  library: [
+    ...['coordinator/fit', 'coordinator/rounds', 'streams', 'passes', 'page', 'page/live', 'page/report'],
+    ...['page/drawing', 'worker/host', 'worker/tasks', 'worker/compute'],
+    ...['run', 'data', 'proto', 'model', 'base'],
+  ],
+  'streams/follow': ['library', 'streams', 'coordinator/fit', 'run', 'data', 'model', 'base'],
+  serve: ['library', 'streams/follow', 'passes', 'run', 'data', 'proto', 'base'],
+  'index.ts': ['library', 'serve', 'streams/follow', 'run', 'model', 'base'],
+  cli: [
+    ...['library', 'serve', 'streams/follow', 'page/view', 'page/drawing', 'coordinator/fit', 'relay'],
+    ...['worker', 'worker/host', 'run', 'data', 'proto', 'model', 'base'],
+  ],
+  clients: ['cli', 'run', 'base'],
+  dashboards: [],
+};
+/** Packages that only these folders load. */
+const PACKAGES = { '@tensorflow/': ['worker/compute', 'worker/host'] };
+
+const within = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+const roomOf = (path) =>
+  Object.keys(ROOMS)
+    .filter((room) => within(path, room))
+    .sort((a, b) => b.length - a.length)[0];
+
+const problems = [];
+for (const path of sources.keys()) {
+  const room = roomOf(path);
+  if (!room) {
+    problems.push(`${path}: test/rooms.mjs has no line for its folder`);
+    continue;
+  }
+  for (const target of importsOf(path)) {
+    const to = roomOf(target);
+    if (to !== room && !ROOMS[room].some((may) => may === to || may === target))
+      problems.push(`${path} imports ${target}: ${room} may import ${ROOMS[room].join(', ') || 'nothing'}`);
+  }
+  for (const [prefix, rooms] of Object.entries(PACKAGES))
+    if (!rooms.includes(room) && packagesOf(path).some((name) => name.startsWith(prefix)))
+      problems.push(`${path} imports a package ${prefix}…, which only ${rooms.join(' and ')} may`);
+}
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length ? 1 : 0;
