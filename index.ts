@@ -4,7 +4,16 @@ export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cu
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
-export { type NamedClusters, type NameOptions, nameClusters } from './library/name.ts';
+export {
+  type AddedWords,
+  addWords,
+  type NameOptions,
+  nameClusters,
+  type Renamed,
+  type RenameOptions,
+  renameCluster,
+  type WordsOptions,
+} from './library/names.ts';
 export {
   type DrawnReport,
   type DrawOptions,
@@ -22,17 +31,16 @@ export type {
   UpdateOptions,
 } from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
-export { type Renamed, type RenameOptions, renameCluster } from './library/rename.ts';
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
 export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';
-export { type AddedWords, addWords, type WordsOptions } from './library/words.ts';
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
+export type { NamedClusters } from './passes/name.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './run/events.ts';
 export type {
   ApartColumn,

@@ -221,8 +221,8 @@ export const name = defineCommand({
     ['name runs/x --name-with https://api.openai.com/v1 --name-model gpt-5-mini', 'by a service'],
   ],
   async handler({ run, text, texts, data, nameWith, nameModel, json }) {
-    const { givenModel, nameClusters, namesText } = await import('../library/name.ts');
-    const { addWords } = await import('../library/words.ts');
+    const { givenModel, nameClusters, namesText } = await import('../library/names.ts');
+    const { addWords } = await import('../library/names.ts');
     const { createDisplay } = await import('./progress.ts');
     const hasTexts = text !== undefined || texts !== undefined;
     if (!hasTexts && nameWith === undefined && nameModel === undefined)
@@ -254,7 +254,7 @@ export const rename = defineCommand({
   },
   examples: [['rename runs/x 3 "Fiction"', 'updates of the run keep the name']],
   async handler({ run, cluster, name: given }) {
-    const { renameCluster } = await import('../library/rename.ts');
+    const { renameCluster } = await import('../library/names.ts');
     const { before, name, notes } = await renameCluster({
       run,
       cluster: Number(cluster),

@@ -1,6 +1,5 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { parse } from 'csv-parse';
 import { createAtomicFile } from '../base/files.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
@@ -9,6 +8,7 @@ import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
 import type { FinishedRun } from '../run/finished-run.ts';
+import { NUMBERED, rowNames } from '../run/label-names.ts';
 import {
   csvTable,
   LABEL_FORMATS,
@@ -20,9 +20,9 @@ import { type RunFile, readFinishedRun } from '../run/run-file.ts';
 import { numberOfLabel, openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readSavedClusters, type SavedClusters } from '../run/saved-clusters.ts';
-import { readSavedTree, TREE } from '../run/saved-tree.ts';
+import { readSavedTree } from '../run/saved-tree.ts';
+import { TREE } from '../run/tree.ts';
 import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
-
 import { createSink, sameFile, withArrays } from './result.ts';
 
 /** Options of `cut`. */
@@ -241,11 +241,6 @@ export async function createLabelTable(
   return { ...table, finish, abort };
 }
 
-/** The labels of a cut as a table: what names each row in the run, and its cluster. */
-
-/** The column of the run's table that only numbers its rows. */
-const NUMBERED = 'row';
-
 /** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */
 async function writeCutTable(
   path: string,
@@ -267,32 +262,4 @@ async function writeCutTable(
   } finally {
     names?.close();
   }
-}
-
-/** The first column of the run's labels.csv, its title apart; null where that only numbers the rows, or is not there. */
-export async function rowNames(files: RunFiles) {
-  const path = join(files.run, 'labels.csv');
-  if (!existsSync(path)) return null;
-  files.assertIntact('labels.csv');
-  const parser = createReadStream(path).pipe(parse({ info: false }));
-  const lines = parser[Symbol.asyncIterator]() as AsyncIterator<string[]>;
-  const { value: header } = await lines.next();
-  const close = () => void parser.destroy();
-  if (header?.[0] === NUMBERED || header === undefined) {
-    close();
-    return null;
-  }
-  return {
-    title: header[0] as string,
-    close,
-    async next(count: number): Promise<string[]> {
-      const names: string[] = [];
-      while (names.length < count) {
-        const { value, done } = await lines.next();
-        if (done) throw files.damaged('labels.csv', 'it has fewer rows than labels.npy');
-        names.push(value[0]);
-      }
-      return names;
-    },
-  };
 }

@@ -248,7 +248,7 @@ export async function runSession(
 /** Null: no model is asked. UserError for an address that is none. */
 async function namingOf(options: RunOptions): Promise<Endpoint | null> {
   if (options.nameWith === undefined && options.nameModel === undefined) return null;
-  const { endpointOf, givenModel } = await import('./name.ts');
+  const { endpointOf, givenModel } = await import('./names.ts');
   const { nameWith, nameModel } = givenModel(options)!;
   return endpointOf(nameWith, nameModel);
 }
@@ -259,7 +259,7 @@ async function nameAfter(
   endpoint: Endpoint,
   { log, ...how }: { log: (line: string) => void; status?: (text: string) => void; signal?: AbortSignal },
 ): Promise<void> {
-  const { namedByModel, namesText } = await import('./name.ts');
+  const { namedByModel, namesText } = await import('./names.ts');
   const again = `dpmesh name ${run} does it again`;
   try {
     const found = await namedByModel(run, endpoint, how);

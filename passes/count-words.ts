@@ -8,7 +8,7 @@ import type { TaskOf } from '../proto/tasks.ts';
 import type { RunConfig } from '../run/config.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
 import type { RunDirectory } from '../run/run-directory.ts';
-import type { SavedTree } from '../run/saved-tree.ts';
+import type { SavedTree } from '../run/tree.ts';
 import type { TextsInput } from './describe-texts.ts';
 import { spoolTexts, type TextLabels, type TextSpool } from './text-spool.ts';
 

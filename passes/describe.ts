@@ -11,7 +11,7 @@ import {
 import { LIST_ITEM } from '../run/column-sample.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
-import type { SavedTree } from '../run/saved-tree.ts';
+import type { SavedTree } from '../run/tree.ts';
 import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
 
 /** `clusters.json`: what is said of each cluster. */

@@ -1,35 +1,5 @@
-import * as z from 'zod/mini';
-import { list } from '../base/schema.ts';
-import { oneLine } from '../base/text.ts';
-import { type Dendrogram, type NextSplit, nodeSizes } from '../model/hierarchy/dendrogram.ts';
 import { checked, type RunFiles } from './run-files.ts';
-
-/** `tree.json` of a run directory: how its clusters join. */
-
-const count = z.int().check(z.nonnegative());
-
-/** The name of the file in a run directory. */
-export const TREE = 'tree.json';
-
-const rows = z.int().check(z.positive());
-const treeSchema = z.object({
-  likelihood: z.enum(['gaussian', 'graph']),
-  /** What heights are, for people. */
-  measure: z.string().check(z.refine((text) => oneLine(text) === text)),
-  /** K, the number of clusters with rows. */
-  clusters: z.int().check(z.positive()),
-  /** Rows of each cluster. */
-  sizes: list(rows),
-  /** `size`: rows of the union. */
-  joins: list(z.object({ a: count, b: count, height: z.number(), size: count })),
-  /** Which clusters would split next, and into what; files of earlier versions lack it. */
-  next: z.optional(
-    list(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
-  ),
-});
-
-/** `tree.json` of a run directory: the tree of merges above the clusters of the result, and the first splits below them. */
-export type SavedTree = z.infer<typeof treeSchema>;
+import { type SavedTree, TREE, treeSchema } from './tree.ts';
 
 /** Reads the tree; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
 export function readSavedTree(files: RunFiles): SavedTree | null {
@@ -71,20 +41,3 @@ function problemBelow({ likelihood, sizes, next = [] }: SavedTree): string | nul
   }
   return null;
 }
-
-/** The tree as it is saved. */
-export const savedTree = (
-  about: Pick<SavedTree, 'likelihood' | 'measure'>,
-  tree: Dendrogram,
-  next?: readonly NextSplit[],
-): SavedTree => {
-  const { sizes, joins } = tree;
-  const all = nodeSizes(tree);
-  return {
-    ...about,
-    clusters: sizes.length,
-    sizes: [...sizes],
-    joins: joins.map(({ a, b, height }, i) => ({ a, b, height, size: all[sizes.length + i] })),
-    ...(next && { next: [...next] }),
-  };
-};

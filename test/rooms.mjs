@@ -39,7 +39,7 @@ const ROOMS = {
   ],
   'streams/follow': ['library', 'streams', 'coordinator/fit', 'run', 'data', 'model', 'base'],
   serve: ['library', 'streams/follow', 'passes', 'run', 'data', 'proto', 'base'],
-  'index.ts': ['library', 'serve', 'streams/follow', 'run', 'model', 'base'],
+  'index.ts': ['library', 'serve', 'streams/follow', 'passes', 'run', 'model', 'base'],
   cli: [
     ...['library', 'serve', 'streams/follow', 'page/view', 'page/drawing', 'coordinator/fit', 'relay'],
     ...['worker', 'worker/host', 'run', 'data', 'proto', 'model', 'base'],

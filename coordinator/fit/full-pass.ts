@@ -26,7 +26,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
 import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { FullPassResult, ShownRows } from '../../run/full-pass-result.ts';
-import { type SavedTree, savedTree } from '../../run/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../run/tree.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
 import { sumOfNodes, unitsOf } from './rounds.ts';
 import type { Prepared, Run } from './run-context.ts';

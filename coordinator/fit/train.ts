@@ -13,7 +13,7 @@ import {
 } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import type { Emit } from '../../run/events.ts';
-import type { SavedTree } from '../../run/saved-tree.ts';
+import type { SavedTree } from '../../run/tree.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import { createRounds, shardSizes } from './rounds.ts';

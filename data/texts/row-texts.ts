@@ -3,12 +3,12 @@ import { assertVersion, fileVersion } from '../cache.ts';
 import { tableFileAt } from '../open.ts';
 import { atPlace } from '../remote/place.ts';
 import type { Source } from '../source.ts';
-import { unpacked } from '../streams.ts';
 import { openReader, type TableFile } from '../tables/formats.ts';
 import { headerTest, withReader } from '../tables/open-table.ts';
 import { columnIn } from '../tables/select-columns.ts';
 import { firstNames, type Table } from '../tables/table.ts';
 import { ANY_DIALECT, PLAIN_TABLE, type TextDialect } from '../tables/table-options.ts';
+import { lineCount, linesOf } from './lines.ts';
 
 /** Texts of rows in a file of their own: a line of a .txt, which may be compressed, for each row, or a column of a table. */
 
@@ -65,32 +65,6 @@ async function textsAt(
 }
 
 const isLines = (path: string) => /\.txt(\.gz|\.zst)?$/i.test(path);
-
-const LINE_BREAK = 10;
-
-/** The number of lines; the last one may lack its break. */
-async function lineCount(path: string): Promise<number> {
-  let [lines, last] = [0, LINE_BREAK];
-  for await (const bytes of unpacked(path)) {
-    for (let at = bytes.indexOf(LINE_BREAK); at >= 0; at = bytes.indexOf(LINE_BREAK, at + 1)) lines++;
-    last = bytes.at(-1) ?? last;
-  }
-  return lines + Number(last !== LINE_BREAK);
-}
-
-/** The lines of a text file, slice by slice. */
-export async function* linesOf(path: string): AsyncGenerator<string[]> {
-  const withoutReturn = (line: string) => (line.endsWith('\r') ? line.slice(0, -1) : line);
-  const decoder = new TextDecoder();
-  let left = '';
-  for await (const bytes of unpacked(path)) {
-    const lines = `${left}${decoder.decode(bytes, { stream: true })}`.split('\n');
-    left = lines.pop()!;
-    yield lines.map(withoutReturn);
-  }
-  left += decoder.decode();
-  if (left) yield [withoutReturn(left)];
-}
 
 async function tableTexts(file: TableFile, column: string | null, dialect = ANY_DIALECT) {
   const isHeaderRow = headerTest({ ...PLAIN_TABLE, text: column });

@@ -66,7 +66,8 @@ export async function drawReport(folder: string, contents: ReportContents, befor
     ({ status }) => status === 'rejected',
   );
   if (failed) throw (failed as PromiseRejectedResult).reason;
-  return { path: join(folder, 'report.html'), pictures, notes: contents.notes };
+  const { notes, withoutPoints } = contents;
+  return { path: join(folder, 'report.html'), pictures, notes, withoutPoints };
 }
 
 const filesOf = (name: string) => ['svg', 'png'].map((extension) => `${name}.${extension}`);

@@ -103,6 +103,7 @@ async function contentsOf(path: string, inputs: ReportInputs): Promise<ReportCon
     map: views?.map ?? null,
     whole,
     exemplars: views?.exemplars ?? null,
+    withoutPoints: views?.withoutPoints ?? null,
     described,
     confusion: counts && crosstab(counts.counts, counts.names, run.ids),
     updates: files && readUpdates(files),
@@ -213,6 +214,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
   const { transform, mixture, counted } = fitted;
   const source = await openUnchanged(path, inputs);
+  const withoutPoints = source ? null : inputs.notes.at(-1)!;
   try {
     const sample = source && (await sampleOf(source, fitted, points));
     const labels = !sample
@@ -233,7 +235,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     const view = createViewer()(state, sample, labels, true);
     const map = sample && !inputs.hasMap ? createMap()(view, sample, state.scale) : null;
     const exemplars = source && (await imagesOf(path, inputs, source, view));
-    return { view, map: map?.isMap ? map : null, exemplars };
+    return { view, map: map?.isMap ? map : null, exemplars, withoutPoints };
   } finally {
     source?.close();
   }

@@ -57,6 +57,8 @@ export interface ReportContents {
   classes: number | null;
   /** Null if the run is not finished. */
   outcome: Outcome | null;
+  /** Why pictures that could show points show none; also in `notes`. */
+  withoutPoints: string | null;
   notes: string[];
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { runFiles } from '../../run/run-files.ts';
-import { readSavedTree, type SavedTree, savedTree } from '../../run/saved-tree.ts';
+import { readSavedTree } from '../../run/saved-tree.ts';
+import { type SavedTree, savedTree } from '../../run/tree.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder } = scratchFolder();

@@ -32,11 +32,11 @@ import {
   savedNames,
 } from '../../../run/saved-clusters.ts';
 import { LINEAGE } from '../../../run/saved-lineage.ts';
-import { TREE } from '../../../run/saved-tree.ts';
 import { shownFiles } from '../../../run/shown-files.ts';
 import { removeDrawn } from '../../../run/stream-files.ts';
 import type { Replicates, Summary } from '../../../run/summary.ts';
 import { keepTexts } from '../../../run/texts-of-sample.ts';
+import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
 import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';

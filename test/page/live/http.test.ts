@@ -21,7 +21,7 @@ import { createRecorder, type Recorder } from '../../../page/live/recorder.ts';
 import type { Http } from '../../../page/port.ts';
 import { readSample } from '../../../page/rows.ts';
 import type { RunConfig } from '../../../run/config.ts';
-import { savedTree } from '../../../run/saved-tree.ts';
+import { savedTree } from '../../../run/tree.ts';
 import { scene } from '../../coordinator/fit/support.ts';
 
 const { run, state } = scene({

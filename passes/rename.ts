@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { MAP, OUTLIERS } from '../data/row-parts.ts';
-import { MOST_CHARACTERS, type Name, tidyName } from '../model/description/names.ts';
+import type { Name } from '../model/description/names.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../run/descriptions.ts';
+import { rowNames } from '../run/label-names.ts';
 import { readSavedQuantiles } from '../run/row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
 import { readFinishedRun } from '../run/run-file.ts';
@@ -18,59 +17,11 @@ import {
   type SavedClusters,
   savedClusters,
 } from '../run/saved-clusters.ts';
-import { assertOptions, fixedPaths } from './arguments.ts';
-import { rowNames } from './cut.ts';
-import { openRun } from './open-run.ts';
-import { reportOf } from './result.ts';
 
-/** Options of `renameCluster`. */
-export interface RenameOptions {
-  /** The directory of a finished run. */
-  run: string;
-  /** The label of the cluster: its number, of an update its id. */
-  cluster: number;
-  /** What it is to be called: one line, at most 60 characters, which no other cluster and no join has. */
-  name: string;
-}
+/** The names of the clusters of a finished run, in all files that have them. */
 
-/** What `renameCluster` did. */
-export interface Renamed {
-  /** What the cluster was called; null in a run of an earlier version. */
-  readonly before: string | null;
-  /** What it is called now. */
-  readonly name: string;
-  /** What was left as it was and why, a sentence each. */
-  readonly notes: readonly string[];
-}
-
-/** Of a report without the points that the one before may have. */
-const WITHOUT_POINTS = /show no points/;
-
-/**
- * Changes the name of a cluster of a finished run: in `clusters.json`, `labels.csv` and `labels.parquet`, and in the report if there is
- * one. Updates of the run keep it. A process that is killed meanwhile leaves a run that opens, and the same call makes it whole.
- *
- * @throws {UserError} (rejection) if the run is not finished or in use, has no such cluster, or if the name is empty, too long, or another's
- */
-export async function renameCluster(options: RenameOptions): Promise<Renamed> {
-  assertOptions('renameCluster', options, { run: 'string', cluster: 'number', name: 'string' }, [
-    ...(['run', 'cluster', 'name'] as const),
-  ]);
-  const { cluster: label, name: given } = options;
-  const paths = fixedPaths();
-  const run = paths.fix(options.run);
-  const name = tidyName(given, Number.POSITIVE_INFINITY);
-  if (name === '') throw new UserError('the name of a cluster must have a character that can be seen');
-  if ([...name].length > MOST_CHARACTERS)
-    throw new UserError(`the name has ${[...name].length} characters, more than ${MOST_CHARACTERS}`);
-  return paths.naming(async () => {
-    const before = await rewriteNames(run, (saved) => renameIn(saved, run, label, name));
-    return { before, name, notes: (await redrawn(run)).map(paths.asGiven) };
-  });
-}
-
-/** Returns the name before. */
-function renameIn(saved: SavedClusters, run: string, label: number, name: string): string | null {
+/** Names a cluster by hand. Returns the name before. UserError if it has no such cluster, or the name is another's. */
+export function renameIn(saved: SavedClusters, run: string, label: number, name: string): string | null {
   const labelOf = ({ id, cluster }: { id?: number; cluster: number }) => id ?? cluster;
   const own = saved.clusters.find((one) => labelOf(one) === label);
   if (!own) {
@@ -124,24 +75,5 @@ export async function rewriteNames<T>(
     return result;
   } finally {
     out.close();
-  }
-}
-
-/** Draws the report again, if there is one and nothing that it shows would be lost. */
-export async function redrawn(run: string): Promise<string[]> {
-  if (reportOf(run) === null) return [];
-  const folder = mkdtempSync(join(tmpdir(), 'dpmesh-report-'));
-  try {
-    const { notes } = await (await openRun(run)).draw({ out: folder });
-    const lost = notes.find((note) => WITHOUT_POINTS.test(note));
-    if (lost) return [`${lost}: the report has the name before until dpmesh plot ${run} draws it`];
-    for (const name of readdirSync(folder)) {
-      const file = createAtomicFile(join(run, 'report', name));
-      file.write(readFileSync(join(folder, name)), 0);
-      file.finish();
-    }
-    return [];
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 }

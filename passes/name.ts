@@ -2,8 +2,6 @@ import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { NamedNode } from '../model/description/naming-prompt.ts';
-import { counted } from '../page/drawing/text.ts';
-import { type Endpoint, endpointAt, NAMING_LOG, namesByModel } from '../passes/naming.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { assertNoLink } from '../run/run-path.ts';
 import {
@@ -13,23 +11,12 @@ import {
   readSavedClusters,
   type SavedClusters,
 } from '../run/saved-clusters.ts';
-import { readSavedTree, type SavedTree } from '../run/saved-tree.ts';
-import { assertOptions, fixedPaths } from './arguments.ts';
-import { redrawn, rewriteNames } from './rename.ts';
+import { readSavedTree } from '../run/saved-tree.ts';
+import type { SavedTree } from '../run/tree.ts';
+import { type Endpoint, NAMING_LOG, namesByModel } from './naming.ts';
+import { rewriteNames } from './rename.ts';
 
-/** Options of `nameClusters`. */
-export interface NameOptions {
-  /** The directory of a finished run. */
-  run: string;
-  /** The base address of an endpoint like OpenAI's, such as `http://localhost:11434/v1` (Ollama); its key is `OPENAI_API_KEY` of the environment. */
-  nameWith: string;
-  /** The model that is asked. */
-  nameModel: string;
-  /** Called with texts on how far it is. */
-  status?: (text: string) => void;
-  /** Ends it early: names so far are kept. */
-  signal?: AbortSignal;
-}
+/** Names by a language model, for the clusters of a finished run and the joins of its tree. */
 
 /** What `nameClusters` did. */
 export interface NamedClusters {
@@ -47,56 +34,14 @@ export interface NamedClusters {
 }
 
 /**
- * Asks a language model for the names of the clusters of a finished run, and of the joins of its tree. It gets their keywords, typical texts,
- * columns that set them apart, and the names of those beside them; what is sent is kept in `names.jsonl` of the run. Clusters
- * without a usable answer keep their names.
+ * Asks the model for the names of clusters and joins, but those that people gave, and writes them. UserError if the run is not finished or in use.
  *
- * @throws {UserError} (rejection) if the run is not finished or in use, or the address is none
+ * @param run an absolute path
  */
-export async function nameClusters(options: NameOptions): Promise<NamedClusters> {
-  const kinds = {
-    run: 'string',
-    nameWith: 'string',
-    nameModel: 'string',
-    status: 'function',
-    signal: 'signal',
-  } as const;
-  assertOptions('nameClusters', options, kinds, ['run', 'nameWith', 'nameModel']);
-  const { nameWith, nameModel, status, signal } = options;
-  const endpoint = endpointOf(nameWith, nameModel);
-  const paths = fixedPaths();
-  const run = paths.fix(options.run);
-  return paths.naming(() => namedByModel(run, endpoint, { status, signal }));
-}
-
-/** Such as `12 of 19 names by the model, 14 questions (2 known from before), 3,210 tokens`. */
-export function namesText({ named, of, asked, cached, tokens }: NamedClusters): string {
-  const known = cached ? ` (${cached} known from before)` : '';
-  return `${named} of ${of} names by the model, ${counted(asked + cached, 'question')}${known}, ${counted(tokens, 'token')}`;
-}
-
-/** The model that is asked and where; null: none is. UserError for one without the other. */
-export function givenModel({
-  nameWith,
-  nameModel,
-}: Partial<Pick<NameOptions, 'nameWith' | 'nameModel'>>): Pick<NameOptions, 'nameWith' | 'nameModel'> | null {
-  if (nameWith === undefined && nameModel === undefined) return null;
-  if (nameWith === undefined)
-    throw new UserError('--name-model needs --name-with, the address that it is asked at');
-  if (nameModel === undefined)
-    throw new UserError('--name-with needs --name-model, such as --name-model llama3.2');
-  return { nameWith, nameModel };
-}
-
-/** With the key of the environment. UserError if the address is none. */
-export const endpointOf = (nameWith: string, nameModel: string): Endpoint =>
-  endpointAt(nameWith, nameModel, process.env.OPENAI_API_KEY || null);
-
-/** The same for an absolute path. */
-export async function namedByModel(
+export async function namesFromModel(
   run: string,
   endpoint: Endpoint,
-  { status, signal }: Pick<NameOptions, 'status' | 'signal'>,
+  { status, signal }: { status?: (text: string) => void; signal?: AbortSignal },
 ): Promise<NamedClusters> {
   const { saved, tree } = readFinishedRun(run, dpmeshVersion(), ({ files }) => ({
     saved: readSavedClusters(files),
@@ -134,7 +79,6 @@ export async function namedByModel(
         .slice(now.clusters.length)
         .filter((join): join is JoinDescription => 'join' in join && hasContent(join));
     });
-    notes.push(...(await redrawn(run)));
   }
   return { named: names.size, of: wanted.length, ...counts, notes };
 }
