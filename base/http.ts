@@ -93,7 +93,7 @@ const MOST_REFUSED = 4096;
 /**
  * Starts an HTTP server at this address; rejects with the error of Node's `listen`. Requests are passed to what is given to
  * `onRequest`, which is also returned. `close` takes no new connections, and resolves when the others have ended: those without a request
- * at once, others behind their last answer, and all of them after so many ms.
+ * at once, others behind the answer to the last request that had come, which says so with `connection: close`, and all of them after so many ms.
  *
  * @param stalled timeout for connections without traffic, ms
  * @param receive timeout for receiving a request, ms
@@ -206,23 +206,40 @@ function trackConnections(server: HttpServer): Map<Socket, Connection> {
       responses.delete(response);
       connection.received = socket.bytesRead;
     });
+    if (!server.listening) response.setHeader('connection', 'close');
     if (isRefused) refuse(request, response);
+    else if (isEncoded(request)) answerError(response, 501, ENCODED);
   });
   return connections;
 }
 
+const ENCODED = 'the body has a transfer encoding other than chunked: send it without that';
+
+/** Is the body, besides that it comes in chunks, encoded for the transfer? Where it is not in chunks, Node's parser reports an error. */
+const isEncoded = ({ headers }: IncomingMessage) =>
+  /[^\s,].*,\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '');
+
 /** Says, behind the answers to those before it, that a request gets none, and ends the connection. */
 function refuse(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
+  response.setHeader('connection', 'close');
   const error = `more than ${MOST_WAITING} requests wait for their answers on this connection: send the next one when an answer has come`;
-  response
-    .writeHead(503, { ...SECURITY_HEADERS, connection: 'close', 'content-type': 'application/json' })
-    .end(JSON.stringify({ error }));
+  answerError(response, 503, error);
+}
+
+const errorHeaders = (body: string) => {
+  return { ...SECURITY_HEADERS, 'content-type': 'application/json', 'content-length': body.length };
+};
+
+function answerError(response: ServerResponse, status: number, error: string): void {
+  const body = JSON.stringify({ error });
+  response.writeHead(status, errorHeaders(body)).end(body);
 }
 
 /** What is answered to what is no request, by the code of Node's error. */
 const CLIENT_ERRORS: Record<string, [status: string, error: string]> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are too long: send fewer'],
+  HPE_INVALID_TRANSFER_ENCODING: ['501 Not Implemented', ENCODED],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive: send it faster'],
 };
 
@@ -252,11 +269,9 @@ function answerMalformed(server: HttpServer, connections: Map<Socket, Connection
 
 function rawAnswer(status: string, error: string): string {
   const body = JSON.stringify({ error });
-  const headers = {
-    ...SECURITY_HEADERS,
-    ...{ connection: 'close', 'content-type': 'application/json', 'content-length': body.length },
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries({ ...errorHeaders(body), connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
   return `HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`;
 }
 
@@ -289,8 +304,10 @@ async function closeInOrder(
   const timer = setTimeout(() => server.closeAllConnections(), within);
   for (const [socket, connection] of connections) {
     endIfIdle(socket, connection);
-    for (const response of connection.responses.keys())
-      response.once('close', () => endIfIdle(socket, connection));
+    const responses = [...connection.responses.keys()];
+    const last = responses.at(-1);
+    if (last && !last.headersSent) last.setHeader('connection', 'close');
+    for (const response of responses) response.once('close', () => endIfIdle(socket, connection));
   }
   await closed;
   clearTimeout(timer);

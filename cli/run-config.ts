@@ -93,22 +93,56 @@ async function parseFile(path: string): Promise<unknown> {
   } catch (error) {
     throw new UserError(`--config ${(error as Error).message}`);
   }
-  try {
-    // A run.json may be long, and YAML takes its time.
-    return JSON.parse(text);
-  } catch {
-    // YAML, or neither.
+  const repeated = (key: unknown) =>
+    new UserError(`--config ${path} has ${oneLine(String(key).slice(0, MOST_SHOWN))} twice; leave one out`);
+  // A run.json may be long, and YAML takes its time.
+  const json = parseJson(text);
+  if (json) {
+    const key = repeatedKey(text);
+    if (key !== null) throw repeated(key);
+    return json.content;
   }
   const { length } = text;
   if (length > MOST_YAML)
     throw new UserError(`--config ${path} has ${length} bytes, and should have ${MOST_YAML} at the most`);
-  const { parse } = await import('yaml');
+  const { isScalar, parse } = await import('yaml');
+  let twice: unknown;
+  const uniqueKeys = (a: unknown, b: unknown) => {
+    if (!isScalar(a) || !isScalar(b) || a.value !== b.value) return false;
+    twice ??= a.value;
+    return true;
+  };
   try {
-    return parse(text, { logLevel: 'error' });
+    return parse(text, { logLevel: 'error', uniqueKeys });
   } catch (error) {
+    if (twice !== undefined) throw repeated(twice);
     const why = (error as Error).message.split('\n')[0].replace(/:\s*$/, '');
     throw new UserError(`--config ${path} is neither YAML nor JSON: ${why}`);
   }
+}
+
+/** What is in a text of JSON; null if it is none. */
+function parseJson(text: string): { content: unknown } | null {
+  try {
+    return { content: JSON.parse(text) };
+  } catch {
+    return null;
+  }
+}
+
+/** The first key that an object of this valid JSON has twice, of which `JSON.parse` takes the last; null if there is none. */
+function repeatedKey(json: string): string | null {
+  /** Of each object or list that is open, the innermost last. */
+  const keys: Set<string>[] = [];
+  for (const [token, text, colon] of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g))
+    if (token === '{' || token === '[') keys.push(new Set());
+    else if (token === '}' || token === ']') keys.pop();
+    else if (colon) {
+      const key: string = JSON.parse(text);
+      if (keys.at(-1)!.has(key)) return key;
+      keys.at(-1)!.add(key);
+    }
+  return null;
 }
 
 /** The message for a key that is not an option: it is another flag of the command, or unknown. */

@@ -100,7 +100,8 @@ export async function encodingOf(path: string): Promise<string> {
   return encoding;
 }
 
-function utf16Of(head: Buffer): string | null {
+/** Which of the two UTF-16 a text of these first bytes is, by its mark or by the zeros of common letters; null if neither. */
+export function utf16Of(head: Buffer): string | null {
   const mark = head.toString('latin1', 0, 2);
   if (mark === '\xff\xfe') return 'utf-16le';
   if (mark === '\xfe\xff') return 'utf-16be';
@@ -110,6 +111,10 @@ function utf16Of(head: Buffer): string | null {
   if (odd > head.length / 4 && !even) return 'utf-16le';
   return even > head.length / 4 && !odd ? 'utf-16be' : null;
 }
+
+/** The error for a text in UTF-16 where only UTF-8 can be read. */
+export const utf16Error = (name: string): UserError =>
+  new UserError(`${name} is UTF-16, and must be UTF-8: convert it, as with iconv -f UTF-16 -t UTF-8`);
 
 async function isUtf8(path: string): Promise<boolean> {
   const decoder = new TextDecoder(UTF8, { fatal: true });

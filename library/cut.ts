@@ -172,11 +172,11 @@ function cutOf({ at: run, about, files }: FinishedRun<RunFile>, clusters: number
   };
 }
 
-/** What `clusters.json` says of a node of the tree. */
+/** What `clusters.json` says of a node of the tree. Its number in the run is no name: here clusters have others. */
 function descriptionOf(node: number, described: SavedClusters | null) {
   const own = described?.clusters[node] ?? described?.joins?.find(({ join }) => join === node);
   return {
-    ...(own?.name !== undefined && { name: own.name }),
+    ...(own?.name !== undefined && own.namedBy !== 'number' && { name: own.name }),
     ...(own?.words && { words: own.words.map(({ word }) => word), texts: own.texts }),
   };
 }

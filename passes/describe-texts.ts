@@ -84,3 +84,12 @@ const inTurn = (a: readonly string[], b: readonly string[]): string[] =>
   Array.from({ length: Math.max(a.length, b.length) }, (_, i) => [a[i], b[i]])
     .flat()
     .filter((text) => text !== undefined);
+
+/** To the digits that float32 has. */
+export const short = (value: number) => Number(value.toPrecision(7));
+
+/** What `clusters.json` has of a node with texts. */
+export const textsOfNode = ({ words, texts }: NodeTexts) => ({
+  words: words.map(({ word, weight }) => ({ word, weight: short(weight) })),
+  texts,
+});

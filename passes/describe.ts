@@ -12,7 +12,7 @@ import { LIST_ITEM } from '../run/column-sample.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
 import type { SavedTree } from '../run/tree.ts';
-import type { DescribedTexts, NodeTexts } from './describe-texts.ts';
+import { type DescribedTexts, short, textsOfNode } from './describe-texts.ts';
 
 /** `clusters.json`: what is said of each cluster. */
 
@@ -72,12 +72,6 @@ export function namesOfClusters({
     telling: telling?.slice(0, labels.length) ?? null,
   };
 }
-
-/** What `clusters.json` has of a node with texts. */
-export const textsOfNode = ({ words, texts }: NodeTexts) => ({
-  words: words.map(({ word, weight }) => ({ word, weight: short(weight) })),
-  texts,
-});
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
@@ -142,9 +136,6 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
     ...(texts && { wordsError: texts.error }),
   };
 }
-
-/** To the digits that float32 has. */
-const short = (value: number) => Number(value.toPrecision(7));
 
 function evidenceOf(cluster: number, { clusters: k, joins, next = [] }: SavedTree): ClusterEvidence {
   const join = joins.find(({ a, b }) => a === cluster || b === cluster);

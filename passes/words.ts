@@ -12,8 +12,7 @@ import type { SavedClusters } from '../run/saved-clusters.ts';
 import { KEPT_TEXTS, keepTexts } from '../run/texts-of-sample.ts';
 import type { SavedTree } from '../run/tree.ts';
 import { countWords } from './count-words.ts';
-import { textsOfNode } from './describe.ts';
-import { type DescribedTexts, termsOfParts } from './describe-texts.ts';
+import { type DescribedTexts, termsOfParts, textsOfNode } from './describe-texts.ts';
 import { nodesOf } from './name.ts';
 
 /** Words for a finished run: keywords, typical texts and names of its clusters and joins, from the texts of its rows. */

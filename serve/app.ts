@@ -66,9 +66,6 @@ export async function createApp({
     reply.header('www-authenticate', 'Bearer');
     throw refusal(401, 'the token is missing or wrong: send the header Authorization: Bearer TOKEN');
   });
-  app.addHook('onSend', async (_request, reply) => {
-    if (isClosing()) reply.header('connection', 'close');
-  });
   // Bodies are read where they are needed.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));

@@ -8,7 +8,7 @@ import { areInData, labelsFile } from '../../data/label-spec.ts';
 import { asLogFlag, loggedColumns, withLogarithms } from '../../data/logarithm.ts';
 import { isRemote } from '../../data/remote/address.ts';
 import type { Source } from '../../data/source.ts';
-import { withTexts } from '../../data/texts/texts.ts';
+import { withTexts } from '../../data/texts/with-texts.ts';
 import type { SavedCheckpoint } from '../../run/checkpoints.ts';
 import { type RunConfig, tableOptions } from '../../run/config.ts';
 import type { Labels } from '../../run/labels.ts';

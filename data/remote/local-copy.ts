@@ -5,6 +5,7 @@ import { type AtomicFile, attempted, createAtomicFile, statusOf } from '../../ba
 import { UserError } from '../../base/user-error.ts';
 import { cacheFolder, copyName, markUsed, prune } from '../cache.ts';
 import { isNpy } from '../npy.ts';
+import { UTF8, utf16Of } from '../streams.ts';
 import type { RemoteFile } from './remote-file.ts';
 
 /** Raised when a copy is made otherwise than before. */
@@ -141,8 +142,10 @@ export async function spoolStdin(
 /** The ending for these first bytes; none for a binary format, which is told by its content. */
 function endingFor(head: Buffer): string {
   if (isNpy(head)) return '.npy';
-  const text = head.toString('utf8').replace(SPACE, '');
+  const utf16 = utf16Of(head);
+  const text = new TextDecoder(utf16 ?? UTF8).decode(head).replace(SPACE, '');
   if (/^[{[]/.test(text)) return '.jsonl';
-  const isBinary = head.some((byte) => byte < 9 || (byte > 13 && byte < 32)) || text.startsWith('PAR1');
+  const isBinary =
+    (!utf16 && head.some((byte) => byte < 9 || (byte > 13 && byte < 32))) || text.startsWith('PAR1');
   return isBinary ? '' : '.csv';
 }

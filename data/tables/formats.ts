@@ -9,7 +9,7 @@ import { filesLike } from '../file-patterns.ts';
 import { BINARY_TABLES, isTableName, isTextName, type TableFormat, textFormatOf } from '../format-names.ts';
 import { hasImages } from '../images/folder.ts';
 import { NoRows } from '../source.ts';
-import { compressionOf, headOf, unpacked } from '../streams.ts';
+import { compressionOf, headOf, unpacked, unpackedHead, utf16Error, utf16Of } from '../streams.ts';
 import { csvTable, type TextOptions } from './csv-table.ts';
 import { type Column, partsTable, type Table } from './table.ts';
 
@@ -169,6 +169,7 @@ async function openOne(path: string, format: TableFormat, options: TextOptions):
     return { ...table, columns, notes: notesOnRenamed(columns, names) };
   }
   await assertUnpacks(path);
+  if (utf16Of(await unpackedHead(path, 64))) throw utf16Error(path);
   const compression = compressionOf(headOf(path, 4));
   const named = quoted(compression === 'none' ? 'uncompressed' : compression);
   const json = (columns: string) =>

@@ -4,7 +4,7 @@ import { isRemote } from '../../data/remote/address.ts';
 import { type FieldValues, openRowFields, type RowFields } from '../../data/row-fields.ts';
 import type { Source } from '../../data/source.ts';
 import { type KeptTexts, keepTexts } from '../../data/texts/kept-texts.ts';
-import { withTexts } from '../../data/texts/texts.ts';
+import { withTexts } from '../../data/texts/with-texts.ts';
 import { newestCheckpoint } from '../../run/checkpoints.ts';
 import { foreignTo } from '../../run/foreign.ts';
 import type { RunFile } from '../../run/run-file.ts';

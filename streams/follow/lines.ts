@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import { utf16Error, utf16Of } from '../../data/streams.ts';
 import { rowsBeforeData, saysSep } from '../../data/tables/csv-table.ts';
 import type { Manifest } from './manifest.ts';
 import { createRowEnds, type RowEnds } from './row-ends.ts';
@@ -91,6 +92,7 @@ export function createLines(
     while (ending === null && !ended && !signal?.aborted) {
       await read(Number.POSITIVE_INFINITY);
       const head = rest.bytes().subarray(0, 1024);
+      if (utf16Of(head)) throw utf16Error('standard input');
       const text = head.toString().trimStart();
       if (head.some((byte) => byte < 9 || (byte > 13 && byte < 32)))
         throw new UserError(

@@ -167,6 +167,40 @@ describe('connections', () => {
     }
   });
 
+  test('a body that is encoded for the transfer is refused in one line', async () => {
+    requests.length = 0;
+    const heading = 'POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:';
+    const after = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    for (const [sent, expected] of [
+      [`${heading} gzip\r\n\r\n`, ['501']],
+      [`${heading} chunked, gzip\r\n\r\n`, ['501']],
+      [`GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n${heading} gzip\r\n\r\nabc`, ['200', '501']],
+      // Where it ends is known.
+      [`${heading} gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n${after}`, ['501', '200']],
+      [`${heading} gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n${after}`, ['501', '200']],
+      [`${heading} , chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n${after}`, ['200', '200']],
+    ] as const) {
+      const { socket } = client('');
+      let text = '';
+      socket.on('data', (part) => {
+        text += part;
+      });
+      socket.write(sent);
+      await once(socket, 'close');
+      const answers = text.split(/(?=HTTP\/1\.1 )/);
+      assert.deepEqual(
+        answers.map((answer) => answer.slice(9, 12)),
+        expected,
+        sent,
+      );
+      for (const answer of answers.filter((one) => one.startsWith('HTTP/1.1 501')))
+        assert.match(
+          answer,
+          /\r\n\r\n\{"error":"the body has a transfer encoding other than chunked: [^"]+"\}$/,
+        );
+    }
+  });
+
   test('a client that goes on after what was no request is dropped', async () => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
     sockets.add(socket);
@@ -217,6 +251,71 @@ describe('connections', () => {
     await Promise.all([closed, slow.closed, arriving.closed]);
     assert.match(arriving.got(), /^HTTP\/1\.1 200 .*done$/s);
     assert.equal(slow.got().split('\r\n\r\n')[1].length, LARGE.length);
+  });
+
+  test('close answers, in order, all requests that have come on one connection', async () => {
+    const closing = await listen({ host: '127.0.0.1', port: 0 });
+    const asked: string[] = [];
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    closing.onRequest(async (request, response) => {
+      asked.push(request.url!);
+      for await (const _ of request);
+      await released;
+      response.end(request.url);
+    });
+    const accepted: Socket[] = [];
+    closing.server.on('connection', (socket) => accepted.push(socket));
+    const open = (text: string) => {
+      const socket = connect(closing.port, '127.0.0.1').on('error', () => {});
+      sockets.add(socket);
+      let got = '';
+      socket.on('data', (part) => {
+        got += part;
+      });
+      socket.write(text);
+      const answers = async () => {
+        await closed;
+        return got
+          .split(/(?=HTTP\/1\.1 )/)
+          .map((answer) => [/[^\n]*$/.exec(answer)![0], /^connection: close\r$/im.test(answer)]);
+      };
+      const closed = once(socket, 'close');
+      return { socket, answers };
+    };
+    const until = async (isSo: () => boolean, what: string) => {
+      for (let i = 0; !isSo(); i++) {
+        assert.ok(i < 1000, what);
+        await sleep(10);
+      }
+    };
+    const heading = 'HTTP/1.1\r\nHost: localhost\r\n';
+    const whole = open(
+      `GET /1 ${heading}\r\nPOST /2 ${heading}Content-Length: 2\r\n\r\nabGET /3 ${heading}\r\n`,
+    );
+    const arriving = open(`GET /4 ${heading}\r\nPOST /5 ${heading}Content-Length: 2\r\n\r\na`);
+    await until(() => asked.length === 5, 'all have come');
+    const begun = open('GET /6 ');
+    await until(() => accepted.length === 3 && accepted[2].bytesRead > 0, 'the beginning of one has come');
+    const closed = closing.close(60_000);
+    whole.socket.write(`GET /too-late ${heading}\r\n`);
+    arriving.socket.write('b');
+    begun.socket.write(`${heading}\r\n`);
+    await until(() => asked.includes('/too-late') && asked.includes('/6'), 'the others have come');
+    release();
+    assert.deepEqual(await whole.answers(), [
+      ['/1', false],
+      ['/2', false],
+      ['/3', true],
+    ]);
+    assert.deepEqual(await arriving.answers(), [
+      ['/4', false],
+      ['/5', true],
+    ]);
+    assert.deepEqual(await begun.answers(), [['/6', true]]);
+    await closed;
   });
 
   test('close waits no longer than it is told to', async () => {

@@ -11,7 +11,7 @@ import { openSource } from '../../data/open.ts';
 import { PLAIN_TABLE } from '../../data/tables/table-options.ts';
 import { openRowTexts } from '../../data/texts/row-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
-import { withTexts } from '../../data/texts/texts.ts';
+import { withTexts } from '../../data/texts/with-texts.ts';
 import { resolveConfig } from '../../run/config.ts';
 import { npyFile } from './files.ts';
 

@@ -198,6 +198,9 @@ describe('of Gaussian clusters', () => {
     const out = path('library.npy');
     const inFile = await cut({ run: path('run'), clusters: 3, out });
     assert.deepEqual(inMemory.labels, labelsOf(out));
+    // Columns of an array have no names, and a number in the run is none of the cut.
+    assert.match(JSON.stringify(json('run', 'clusters.json')), /"name":"cluster 3","namedBy":"number"/);
+    assert.ok(inMemory.clusters.every(({ name }) => name === undefined));
     assert.deepEqual(inFile.labels, inMemory.labels);
     assert.deepEqual(inFile.clusters, inMemory.clusters);
     assert.deepEqual([inMemory.next, inFile.next], [nextOf('run'), nextOf('run')]);

@@ -8,9 +8,11 @@ import json
 import os
 import pickle
 import shutil
+import struct
 import tempfile
 import unittest
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -18,6 +20,7 @@ from unittest import mock
 import numpy as np
 from dpmesh import DPMesh, _command
 from dpmesh._inputs import open_input
+from dpmesh._options import RESULT_OPTIONS
 from dpmesh._progress import _bar
 from support import QUICK, blobs
 
@@ -136,9 +139,9 @@ class Fitted(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, r'^n_clusters=7: the estimator has K = 3.*with likelihood="graph", clusters=7, as'):
             self.model.cut(7)
         names = self.model.cut_names(2)
-        self.assertEqual({*names}, {0, 1})
-        own = next(label for label in range(2) if len({*self.model.labels_[joined == label].tolist()}) == 1)
-        self.assertEqual(names[own].split()[0], "cluster")
+        self.assertEqual(names, {0: "cluster 0", 1: "cluster 1"})
+        found = _command.run_command(["cut", f"--run={self.model.run_directory_}", "--clusters=2", "--json"])
+        self.assertEqual([cluster.get("name") for cluster in found["clusters"]], [None, None])
         np.testing.assert_array_equal(self.model.predict(X, clusters=2), joined)
         self.assertEqual(self.model.predict_proba(X[:5], clusters=2).shape, (5, 2))
         with self.assertRaisesRegex(ValueError, "^clusters=7: the estimator has K = 3"):
@@ -292,6 +295,82 @@ class Forms(unittest.TestCase):
         self.assertEqual(model.set_params(force=True, labels=None).fit(table).n_clusters_, 3)
 
 
+class Loaded(unittest.TestCase):
+    """An estimator of a run has the parameters of the one that was fitted."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def table(self) -> Path:
+        path = self.folder / "rows.csv"
+        numbers = [";".join(f"{value + 9:.4f}".replace(".", ",") for value in row) for row in X[:120]]
+        lines = [f"r{i};word{TRUTH[i]} other{i % 7};{'xyz'[i % 3]};{row};{i}" for i, row in enumerate(numbers)]
+        path.write_text("\n".join(["id;t;k;a;b;c;d", *lines, ""]))
+        return path
+
+    def images(self) -> Path:
+        folder = self.folder / "images"
+        folder.mkdir()
+        for i in range(60):
+            (folder / f"{i:02}.png").write_bytes(png(np.full((6, 6), 60 * TRUTH[i] + i, np.uint8)))
+        return folder
+
+    def texts(self) -> str:
+        path = self.folder / "texts.txt"
+        path.write_text("".join(f"word{label}\n" for label in TRUTH[:120]))
+        return str(path)
+
+    def test_all_parameters_of_the_result_come_back(self) -> None:
+        of_table = {
+            **{"columns": ["a", "b", "c", "k", "d"], "drop": ["d"], "id": "id", "text": "t", "impute": "mean"},
+            **{"encoding": "utf-8", "sep": ";", "decimal": ",", "categorical": ["k"], "logarithm": ["c"]},
+            **{"min_df": 2, "bm25_weighting": True, "reduce_frequent_words": True, "input_transform": "standard"},
+            **{"sample": 500, "soft": True, "outliers": 0.9, "labels_parquet": True, "seed": 2**60 + 1, "shards": 2},
+            **{"likelihood": "gaussian", "alpha": 5.5, "covariance": "diag", "prior_scale_choice": "isotropic"},
+            **{"prior_scale": 0.01, "coarsening": 100, "init_k": 2, "hidden": [8, 4], "lr": 0.02, "sub_lr": 0.03},
+            **{"batch_size": 16, "local_steps": 3, "schedule": "paper", "max_epochs": 2, "split_merge_every": 1},
+            **{"freeze": 1, "early_stop": False},
+        }
+        of_images = {
+            **{"image_size": "5x4", "skip_bad": True, "encoder": "autoencoder", "encoder_hidden": [8, 6], "latent": 2},
+            **{"encoder_epochs": 1, "encoder_lr": 0.01, "encoder_batch": 8, "encoder_steps": 4, "alternations": 1},
+            **{"max_epochs": 2, "resolution": 1.5, "likelihood": "graph", "seed": 7},
+        }
+        of_array = {"likelihood": "graph", "clusters": 3, "keep_copies": True, "replicates": 2, "max_epochs": 2}
+        fits = [(of_table, self.table()), (of_images, self.images()), ({**of_array, "texts": self.texts()}, X[:120])]
+        self.assertEqual({*RESULT_OPTIONS} - {"labels"}, {name for given, _ in fits for name in given})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for i, (given, rows) in enumerate(fits):
+                out = str(self.folder / f"run{i}")
+                DPMesh(workers=1, draw_report=False, out=out, **given).fit(rows)
+                found = DPMesh.load(out).get_params()
+                # True is no number here, nor is "7".
+                kinds = {name: (type(found[name]), found[name]) for name in given}
+                self.assertEqual(kinds, {name: (type(value), value) for name, value in given.items()})
+
+    def test_true_classes_come_back_where_they_have_a_file(self) -> None:
+        run, file = self.folder / "run", self.folder / "labels.npy"
+        np.save(file, TRUTH)
+        for given, expected in ((TRUTH, None), (str(file), str(file))):
+            model = DPMesh(**QUICK, max_epochs=1, out=str(run), force=True, labels=given).fit(X)
+            self.assertIn("acc", model.result_)
+            self.assertEqual(DPMesh.load(run).labels, expected)
+
+
+def png(grey: np.ndarray) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = grey.shape
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    lines = b"".join(b"\0" + line.tobytes() for line in grey)
+    chunks = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 class Foreign(unittest.TestCase):
     """The directory of a run may come from somebody else."""
 
@@ -367,9 +446,42 @@ class Foreign(unittest.TestCase):
         np.save(self.run_ / "labels.npy", labels[::-1])
         with self.assertRaisesRegex(ValueError, "labels.npy is damaged .*SHA-256"):
             DPMesh.load(self.run_)
-        (self.run_ / "run.json").write_text('{"result": {}}')
-        with self.assertRaisesRegex(ValueError, "run.json is not that of a run"):
-            DPMesh.load(self.run_)
+
+    def test_what_is_missing_is_named(self) -> None:
+        text = (self.run_ / "run.json").read_text("utf-8")
+
+        def without(*keys: str) -> str:
+            changed = json.loads(text)
+            of = changed
+            for key in keys[:-1]:
+                of = of[key]
+            del of[keys[-1]]
+            return json.dumps(changed)
+
+        paths = ("result",), ("config",), ("data",), ("result", "k"), ("config", "data"), ("data", "dim")
+        for content, why in [
+            *((without(*path), f"it has no {'.'.join(path)}") for path in paths),
+            ("[]", "it has no result"),
+            (text[:500], "it is no JSON"),
+            ("", "it is no JSON"),
+        ]:
+            (self.run_ / "run.json").write_text(content, "utf-8")
+            with self.assertRaises(ValueError) as raised:
+                DPMesh.load(self.run_)
+            expected = f"{self.run_.resolve() / 'run.json'} is damaged ({why}): restore it from a copy of the run"
+            self.assertEqual((type(raised.exception), str(raised.exception)), (ValueError, expected))
+        stored = json.loads(text)
+        del stored["files"]
+        (self.run_ / "run.json").write_text(json.dumps(stored), "utf-8")
+        for name, content, why in [
+            ("clusters.json", b"{}", "it has no clusters"),
+            ("clusters.json", b"\xff", "it is no JSON"),
+            ("labels.npy", b"\x93NUMPY\x01\x00\x76", "it is no array of numpy"),
+        ]:
+            (self.run_ / name).write_bytes(content)
+            with self.assertRaisesRegex(ValueError, rf"run/{name} is damaged \({why}\): restore"):
+                DPMesh.load(self.run_)
+            shutil.copyfile(self.whole / name, self.run_ / name)
 
 
 class Mistakes(unittest.TestCase):

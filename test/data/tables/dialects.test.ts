@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { openSource } from '../../../data/open.ts';
+import { spoolStdin } from '../../../data/remote/local-copy.ts';
 import { csvTable, hasBlanksAtQuotes, NotPlain } from '../../../data/tables/csv-table.ts';
 import { PLAIN_TABLE, type TableOptions } from '../../../data/tables/table-options.ts';
 import { refuses, scratchFolder } from '../files.ts';
@@ -39,11 +41,20 @@ const ENCODED: Record<string, [Buffer, string | null]> = {
 };
 for (const [name, [bytes, said]] of Object.entries(ENCODED))
   test(name, async () => {
-    const { values, ids, names, note } = await read(put('x.csv', bytes), { id: 'id' });
-    assert.deepEqual([values, ids, names], [VALUES, ['Müller', '“é”…'], ['Größe', 'b']]);
-    if (said) assert.match(note!, new RegExp(`it is read as ${said}, with commas between columns`));
-    else assert.equal(note, null);
+    for (const path of [put('x.csv', bytes), await spoolStdin({}, Readable.from([bytes]))]) {
+      const { values, ids, names, note } = await read(path, { id: 'id' });
+      assert.deepEqual([values, ids, names], [VALUES, ['Müller', '“é”…'], ['Größe', 'b']]);
+      if (said) assert.match(note!, new RegExp(`it is read as ${said}, with commas between columns`));
+      else assert.equal(note, null);
+    }
   });
+
+test('JSON lines in UTF-16 are to be converted', async () => {
+  for (const text of ['{"a":1,"b":2}\n', '\ufeff{"a":1,"b":2}\n'])
+    for (const bytes of [utf16(text), utf16(text, true)])
+      for (const path of [put('x.jsonl', bytes), await spoolStdin({}, Readable.from([bytes]))])
+        await refuses(() => read(path), `${path} is UTF-16, and must be UTF-8: convert it, as with iconv`);
+});
 
 test('an encoding that shows late, and in texts alone', async () => {
   const rows = Array.from({ length: 20_000 }, (_, i) => `row ${i},${i}`).join('\n');

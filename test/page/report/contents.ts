@@ -183,6 +183,7 @@ export function contentsOf(): ReportContents {
         ...{ replicates: null, stability: null, evidence: null },
       },
     },
+    withoutPoints: null,
     notes: [LONG],
   };
 }

@@ -1,5 +1,6 @@
 // Lines of standard input, cut into pieces that are files of their own.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headerTest } from '../../../data/tables/open-table.ts';
@@ -150,6 +151,17 @@ describe('lines are cut into pieces', () => {
       found.map(([text]) => text),
       ['x\n1\n', 'x\n2\n'],
     );
+  });
+  test('but not of UTF-16, which is told from its first bytes', async () => {
+    for (const text of ['x,y\n1,2\n', '\ufeffx,y\n1,2\n', '\ufeff日,本\n', '{"x":1}\n'])
+      for (const isBig of [false, true]) {
+        const bytes = Buffer.from(text, 'utf16le');
+        const input = [isBig ? bytes.swap16() : bytes];
+        await assert.rejects(
+          createLines(Readable.from(input), { rows: 1, every: 60, isHeaderRow: named('x') }).ending(),
+          /^UserError: standard input is UTF-16, and must be UTF-8: convert it, as with iconv /,
+        );
+      }
   });
   test('and lines of a piece are those of the input', async () => {
     const lines = createLines(chunked('\n"x\ny",z\n1,2\n\n3,"4\n', '5"\n6,7\n8,"9'), {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import numpy as np
 
 from ._inputs import Input
 from ._options import RESULT_OPTIONS, RUN_OPTIONS, Options
+
+#: Where `labels_file` writes an array, in the temporary folder of `fit`.
+_OF_FIT = re.compile(r"[/\\]dpmesh-[^/\\]+[/\\]labels\.npy$")
+
 
 def train_arguments(options: Options, data: Input, out: Path, folder: Path) -> list[str]:
     """The arguments that train on `data`. Options of the result are written to a file in `folder`."""
@@ -26,6 +31,17 @@ def train_arguments(options: Options, data: Input, out: Path, folder: Path) -> l
     command = "train" if options.bind is None else "coordinator"
     arguments = [command, f"--data={data.path}", f"--out={out}", f"--config={file}", "--events"]
     return [*arguments, *_run_arguments(options, but=("out",))]
+
+
+def parameters_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a run with this config, that of run.json."""
+    parameters = {name: config[key] for name, key in RESULT_OPTIONS.items() if key in config}
+    if parameters.get("seed") is not None:
+        parameters["seed"] = int(parameters["seed"])
+    # An array of true classes was in a folder that went with `fit`.
+    if _OF_FIT.search(str(parameters.get("labels"))):
+        parameters["labels"] = None
+    return parameters
 
 
 def update_arguments(

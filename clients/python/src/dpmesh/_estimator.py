@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import labels_file, train_arguments, update_arguments
+from ._arguments import labels_file, parameters_of, train_arguments, update_arguments
 from ._centers import cluster_means
 from ._command import Event, run_command
 from ._features import check_count, check_names
@@ -19,10 +19,10 @@ from ._frames import numbers_named
 from ._inputs import Input, open_input
 from ._messages import readable
 from ._notebook import Picture, Report
-from ._options import MOST_EPOCHS, RESULT_OPTIONS, Options
+from ._options import MOST_EPOCHS, Options
 from ._parameters import Parameters, not_fitted
 from ._progress import progress
-from ._saved_run import SavedRun
+from ._saved_run import SavedRun, damaged
 from ._warn import warn
 
 if TYPE_CHECKING:
@@ -158,23 +158,25 @@ class DPMesh(Parameters, Options):
             raise ValueError(f"{run_directory} is not a run directory: it has no run.json")
         try:
             return cls._of_run(run)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise ValueError(f"{run.path / 'run.json'} is not that of a run: {error!r}") from error
+        except KeyError as error:
+            raise damaged(run.path, f"a file of it has no {error.args[0]}") from error
+        except (AttributeError, IndexError, TypeError) as error:
+            raise damaged(run.path, f"a file of it has something else than that of a run: {error}") from error
 
     @classmethod
     def _of_run(cls, run: SavedRun) -> Self:
-        stored = run.json("run.json")
-        if stored["result"] is None:
+        result, config, about = (run.part("run.json", key) for key in ("result", "config", "data"))
+        if result is None:
             raise ValueError(
                 f"{run.path} is not finished: `dpmesh finish {run.path}` labels the rows by what it has learned, "
                 f"`dpmesh resume {run.path}` goes on"
             )
-        config = stored["config"]
         names = run.json("model/transform.json").get("names")
-        model = cls(**{name: config[key] for name, key in RESULT_OPTIONS.items() if key in config})
-        is_table = "table" in stored["data"]
+        model = cls(**parameters_of(config))
+        is_table = "table" in about
         given = None if is_table or names is None else np.array(names, dtype=object)
-        model._keep(Input(config["data"], None, None, given, is_table), run, stored["result"])
+        data = run.part("run.json", "config", "data")
+        model._keep(Input(data, None, None, given, is_table), run, result)
         model._columns = None if is_table else names
         # Else they may be numbers from 1.
         chosen = [config[name] for name in ("columns", "drop", "categorical")]
@@ -293,7 +295,7 @@ class DPMesh(Parameters, Options):
         self._run = run
         self._by_names = data.by_names
         self.labels_: NDArray[np.int32] = run.rows("labels.npy", -1)
-        self.n_clusters_: int = result["k"]
+        self.n_clusters_: int = run.part("run.json", "result", "k")
         self.clusters_ = run.clusters()
         labels = [cluster.get("id", cluster["cluster"]) for cluster in self.clusters_]
         self.names_: dict[int, str] = {
@@ -308,7 +310,7 @@ class DPMesh(Parameters, Options):
             run.rows("outliers.npy", False) if has_outliers else np.zeros(len(self.labels_), bool)
         )
         self.copies_: NDArray[np.int32] = run.copies()
-        self.n_features_in_: int = data.columns or stored["dim"]
+        self.n_features_in_: int = data.columns or run.part("run.json", "data", "dim")
         self.result_ = result
         self.lineage_: list[dict[str, Any]] = run.lineage()
         self.drift_: dict[str, Any] | None = run.drift()

@@ -76,17 +76,32 @@ class SavedRun:
         expected = None if name == "run.json" else self.json("run.json").get("files", {}).get(name)
         if expected is not None and _sha256(file) != expected:
             file.close()
-            raise ValueError(f"{path} is damaged (its SHA-256 is not the one that run.json has): restore it from a copy")
+            raise damaged(path, "its SHA-256 is not the one that run.json has")
         file.seek(0)
         return file
 
     def json(self, name: str) -> Any:
         with self.open(name) as file:
-            return json.loads(file.read(_MOST_JSON))
+            try:
+                return json.loads(file.read(_MOST_JSON))
+            except ValueError as error:
+                raise damaged(self.path / name, "it is no JSON") from error
+
+    def part(self, name: str, *keys: str) -> Any:
+        """What a JSON file of the run has under the last of these keys, each in what the one before it has."""
+        value = self.json(name)
+        for i, key in enumerate(keys):
+            if not isinstance(value, dict) or key not in value:
+                raise damaged(self.path / name, f"it has no {'.'.join(keys[: i + 1])}")
+            value = value[key]
+        return value
 
     def array(self, name: str) -> NDArray[Any]:
         with self.open(name) as file:
-            array: NDArray[Any] = np.load(file)
+            try:
+                array: NDArray[Any] = np.load(file)
+            except (EOFError, OSError, ValueError) as error:
+                raise damaged(self.path / name, "it is no array of numpy") from error
             return array
 
     def rows(self, name: str, missing: Any) -> NDArray[Any]:
@@ -97,7 +112,7 @@ class SavedRun:
         kept = self.kept_rows()
         if kept is None:
             return values
-        rows = len(kept) + self.json("run.json")["data"]["table"]["dropped"]
+        rows = len(kept) + self.part("run.json", "data", "table", "dropped")
         full = np.full((rows, *values.shape[1:]), missing, values.dtype)
         full[kept] = values
         return full
@@ -122,7 +137,7 @@ class SavedRun:
 
     def clusters(self) -> list[dict[str, Any]]:
         """What is said of each cluster, with rows as they are in `X`."""
-        clusters: list[dict[str, Any]] = self.json("clusters.json")["clusters"]
+        clusters: list[dict[str, Any]] = self.part("clusters.json", "clusters")
         kept = self.kept_rows()
         if kept is not None:
             for row in (row for cluster in clusters for row in (*cluster["exemplars"], *cluster["border"])):
@@ -131,10 +146,10 @@ class SavedRun:
 
     def lineage(self) -> list[dict[str, Any]]:
         """What became of clusters in the update that the run is; empty of another run."""
-        return self.json("lineage.json")["lineage"] if (self.path / "lineage.json").exists() else []
+        return self.part("lineage.json", "lineage") if (self.path / "lineage.json").exists() else []
 
     def drift(self) -> dict[str, Any] | None:
-        return self.json("lineage.json")["drift"] if (self.path / "lineage.json").exists() else None
+        return self.part("lineage.json", "drift") if (self.path / "lineage.json").exists() else None
 
     def picture(self, name: str) -> Path:
         """A file of the report, which is drawn if it is not there."""
@@ -189,6 +204,10 @@ class SavedRun:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self.files(_SAVED),)
+
+
+def damaged(path: Path, why: str) -> ValueError:
+    return ValueError(f"{path} is damaged ({why}): restore it from a copy of the run")
 
 
 def _replaced(page: str, old: str, new: str) -> str:
