@@ -12,6 +12,7 @@ import type { Source } from '../data/source.ts';
 import { withTexts } from '../data/texts/texts.ts';
 import { type RunConfig, tableOptions } from './config.ts';
 import { flagName } from './options.ts';
+import { type BaseRun, readBase } from './storage/base-run.ts';
 import type { SavedCheckpoint } from './storage/checkpoints.ts';
 import type { RunDirectory } from './storage/run-directory.ts';
 import type { RunFile } from './storage/run-file.ts';
@@ -153,14 +154,14 @@ const MOST_SAME = 5;
 /** Opens rows that are to have the columns of the run that they update. */
 export async function openNewRows(
   config: RunConfig,
-  run: string,
+  base: BaseRun,
   hooks: ReadingHooks,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { openForModel } = await import('../data/saved/rows-for-model.ts');
   const { readTrainedModel } = await import('../data/saved/trained-model.ts');
   const { data, skipBad } = config;
-  const trained = readTrainedModel(run);
-  const source = await openForModel(trained, run, data, { ...hooks, skipBad });
+  const trained = readBase(base, (at) => readTrainedModel(at));
+  const source = await openForModel(trained, base.run, data, { ...hooks, skipBad });
   // Later ones have to have these names, too.
   const named = { ...source, names: source.names ?? trained.names };
   try {

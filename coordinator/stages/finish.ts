@@ -30,7 +30,15 @@ import type { Replicates, Summary } from '../../view/summary.ts';
 import { aboutClusters } from '../description/count-words.ts';
 import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../description/notes.ts';
 import { encoderOf } from '../encoder/encoding.ts';
-import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import {
+  isInParts,
+  metadataOf,
+  type RunContext,
+  type RunStage,
+  type RunState,
+  type UpdateRequest,
+} from '../run-state.ts';
+import { readBase } from '../storage/base-run.ts';
 import type { Checkpoints } from '../storage/checkpoints.ts';
 import { columnSample, namedVariables } from '../storage/column-sample.ts';
 import { shownRows, writeLabelFiles } from '../storage/descriptions.ts';
@@ -276,7 +284,7 @@ async function writeDescriptions(
     sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
     joins: tree?.joins ?? [],
     labels: kept.ids,
-    before: update ? namesBefore(update.run) : new Map(),
+    before: update ? namesBefore(update) : new Map(),
   });
   // Parts have no table of all rows, nor names.
   const ids = isInParts(context)
@@ -322,8 +330,8 @@ async function describedTexts(context: RunContext, { layout, clusters, labelled 
 }
 
 /** What clusters of the run that is updated are called; nothing of one of an earlier version. */
-function namesBefore(run: string): Map<number, Name> {
-  const saved = readSavedClusters(runFiles(run, recordedHashes(run)));
+function namesBefore(update: UpdateRequest): Map<number, Name> {
+  const saved = readBase(update, (at) => readSavedClusters(runFiles(at, recordedHashes(at))));
   return saved ? savedNames(saved) : new Map();
 }
 

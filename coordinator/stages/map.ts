@@ -6,6 +6,7 @@ import type { Transform } from '../../data/transform.ts';
 import { LAID_OUT, type MapNet } from '../../model/graph/map-net.ts';
 import { generator, stratified } from '../../model/random.ts';
 import type { RunContext, Update } from '../run-state.ts';
+import { readBase } from '../storage/base-run.ts';
 
 /** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
 
@@ -34,8 +35,8 @@ export function startMap(
  * earlier version has none: its sample is laid out.
  */
 export function updatedMap(context: MapContext, { sample, transform: old }: Update, transform: Transform) {
-  const { run, refit } = context.update!;
-  const net = readSavedMap(runFiles(run, recordedHashes(run)), old.dim);
+  const { refit } = context.update!;
+  const net = readBase(context.update!, (at) => readSavedMap(runFiles(at, recordedHashes(at)), old.dim));
   if (!net) return startMap(context, sample, transform);
   return refit ? startMap(context, sample, transform, { net, transform: old }) : Promise.resolve(net);
 }
