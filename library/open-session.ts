@@ -195,7 +195,7 @@ async function openInputs(
   const from = resume ? await openCheckpoint(config, resume, elsewhere === undefined, warn) : null;
   const how = { warn, log: listener.log, status: listener.status, signal: stopping.signal };
   const { source, leftOut } = update
-    ? await openNewRows(config, update.run, how)
+    ? await openNewRows(config, update, how)
     : await openRows(config, resume, how);
   closing.defer(source.close);
   assertNotAmong(source, config.data, out.path);

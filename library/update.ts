@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
+import { identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { hasKeptTexts } from '../run/texts-of-sample.ts';
@@ -54,15 +55,15 @@ export function update(options: UpdateOptions): Run {
       );
     const { replaceable } = await import('../run/in-place.ts');
     const { readStream, trainedEncoder } = await import('../run/stream-files.ts');
-    const { run, state, stream } = readFinishedRun(path, dpmeshVersion(), ({ at, about }) => ({
-      run: about,
-      ...readStream(at),
-    }));
+    const { run, state, hasTexts } = readFinishedRun(path, dpmeshVersion(), ({ at, about }) => {
+      const { state, stream } = readStream(at);
+      if (about.config.encoder !== 'none') trainedEncoder(at, stream!);
+      return { run: about, state, hasTexts: hasKeptTexts(at) };
+    });
     if (refit && state.graph)
       throw new UserError(
         `--refit-transform: ${path} has the graph likelihood, whose clusters have to be found anew by all rows; train anew with dpmesh train`,
       );
-    if (run.config.encoder !== 'none') trainedEncoder(path, stream!);
     const paths = fixedPaths();
     const at = paths.fix(path);
     const place = inPlace ? await replaceable(at) : null;
@@ -70,12 +71,15 @@ export function update(options: UpdateOptions): Run {
     const own: RunOptions = withFixedPaths({ ...options, ...backendOf(run, options), out }, paths);
     const work = async ({ withNames, inMemory, ...inputs }: InputPaths) => {
       const { data } = inputs;
-      const texts = textsFor(run.config, { ...options, run: path, data, texts: paths.fix(options.texts) });
+      const texts = textsFor(run.config, hasTexts, {
+        ...options,
+        ...{ run: path, data, texts: paths.fix(options.texts) },
+      });
       const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs, ...texts });
       const request = {
         config,
         update: {
-          ...{ run: at, halfLife },
+          ...{ run: at, base: identityOf(run), halfLife },
           ...(refit && { refit }),
           ...(relabel && { relabel }),
           ...(inPlace && { inPlace }),
@@ -110,19 +114,20 @@ const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
   ...{ initK: 1, replicates: null, shards: 'auto', alternations: 0 },
 });
 
-/** Where the texts of the new rows are. UserError if the run has texts, and these are not known, or if it has none. */
+/** Where the texts of the new rows are. UserError if the run `hasTexts` of its sample, and these are not known, or if it has none. */
 function textsFor(
   { text: column, texts: file }: RunConfig,
+  hasTexts: boolean,
   { run, data, text, texts }: Pick<UpdateOptions, 'run' | 'text' | 'texts'> & { data: string },
 ): OptionValues {
   if (texts === null) return { text: null, texts: null };
   const isColumn = column !== null && file === null;
   if (text === undefined && texts === undefined) {
-    if (!isColumn && hasKeptTexts(run))
+    if (!isColumn && hasTexts)
       throw new UserError(`${run} has words of texts: pass those of the new rows with --texts FILE`);
     return { texts: null };
   }
-  if (column === null && file === null && !hasKeptTexts(run))
+  if (column === null && file === null && !hasTexts)
     throw new UserError(
       `${run} has no texts of its rows, and words are those of all: pass them first, with dpmesh name ${run} --texts FILE`,
     );

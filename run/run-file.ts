@@ -92,6 +92,8 @@ const schema = z.object({
   update: z.optional(
     z.object({
       run: z.string(),
+      /** Which run that was (base-run.ts). Files of earlier versions lack it. */
+      base: z.optional(line),
       halfLife: z.nullable(z.number().check(z.positive())),
       refit: z.optional(z.boolean()),
       relabel: z.optional(z.boolean()),

@@ -43,6 +43,7 @@ import { pooled, type Residual, residualDrift } from '../model/stream/residual.t
 import { weightAfter, withNewRows } from '../model/stream/sample.ts';
 import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
 import { aboutClusters } from '../passes/count-words.ts';
+import { assertBase, readBase } from '../run/base-run.ts';
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';
 import type { DataMoments } from '../run/data-moments.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
@@ -78,8 +79,11 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
     async step(state) {
       const { hashes } = await readForEncoder(context, state);
       assertUnchanged(context, hashes);
-      const stream = readStream(request!.run).stream!;
-      const encoding = { ...trainedEncoder(request!.run, stream), hashes, codes: null };
+      const { stream, encoder } = readBase(request!, (at) => {
+        const stream = readStream(at).stream!;
+        return { stream, encoder: trainedEncoder(at, stream) };
+      });
+      const encoding = { ...encoder, hashes, codes: null };
       await assertNewRows(context, hashes, stream);
       await out.create(runFile(metadataOf(context, state, hashes), null));
       return { ...state, encoding };
@@ -301,13 +305,14 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
   context: RunContext,
-  { run, halfLife }: UpdateRequest,
+  request: UpdateRequest,
   read: DataMoments,
   state: RunState,
 ): Promise<ClusterCheckpoint> {
   const { config, out } = context;
   const { source, layout, encoding } = state;
-  const base = readStream(run);
+  const { run, halfLife } = request;
+  const base = readBase(request, readStream);
   const stream = base.stream!;
   const { hashes } = encoding ?? read;
   if (!encoding) await assertNewRows(context, hashes, stream);
@@ -349,8 +354,12 @@ async function drawRows(
     file.write(fresh, old.length);
     await file.finish();
     await drawTexts(context, run, kept, drawn.joining);
+    assertBase(request);
     await writeDrawn(out, after);
     return after;
+  } catch (error) {
+    assertBase(request);
+    throw error;
   } finally {
     before.close();
   }

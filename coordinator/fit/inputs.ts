@@ -9,6 +9,7 @@ import { asLogFlag, loggedColumns, withLogarithms } from '../../data/logarithm.t
 import { isRemote } from '../../data/remote/address.ts';
 import type { Source } from '../../data/source.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
+import { type BaseRun, readBase } from '../../run/base-run.ts';
 import type { SavedCheckpoint } from '../../run/checkpoints.ts';
 import { type RunConfig, tableOptions } from '../../run/config.ts';
 import type { Labels } from '../../run/labels.ts';
@@ -153,14 +154,14 @@ const MOST_SAME = 5;
 /** Opens rows that are to have the columns of the run that they update. */
 export async function openNewRows(
   config: RunConfig,
-  run: string,
+  base: BaseRun,
   hooks: ReadingHooks,
 ): Promise<{ source: Source; leftOut: string | null }> {
   const { openForModel } = await import('../../run/rows-for-model.ts');
   const { readTrainedModel } = await import('../../run/trained-model.ts');
   const { data, skipBad } = config;
-  const trained = readTrainedModel(run);
-  const source = await openForModel(trained, run, data, { ...hooks, skipBad });
+  const trained = readBase(base, (at) => readTrainedModel(at));
+  const source = await openForModel(trained, base.run, data, { ...hooks, skipBad });
   // Later ones have to have these names, too.
   const named = { ...source, names: source.names ?? trained.names };
   try {

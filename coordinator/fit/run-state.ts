@@ -51,6 +51,8 @@ export interface ResumedInput {
 export interface UpdateRequest {
   /** The directory of the run that is updated. */
   run: string;
+  /** Which run that was when the update began: `identityOf` of base-run.ts. */
+  base?: string;
   /** Rows after which one counts half; null: they all count the same. */
   halfLife: number | null;
   /** The transform is estimated anew, and clusters begin anew with it. */

@@ -35,6 +35,8 @@ const schema = z.object({
   dpmesh: z.string(),
   /** The run that is followed: of update 1. */
   run: z.string(),
+  /** Which run that was (`identityOf`). Files of earlier versions lack it. */
+  base: z.optional(z.string()),
   /** Updates that are complete. */
   updates: count,
   /** Parts whose labels are written, in the order in which they were taken. */

@@ -4,6 +4,7 @@ import { isAbandoned, isDraft } from '../../base/drafts.ts';
 import { makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
+import { hasChanged, identityOf } from '../../run/base-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { readStream } from '../../run/stream-files.ts';
@@ -37,11 +38,13 @@ export async function openState(folder: string, run: string) {
 
 /** From what an update of the run at this path goes on. UserError if it cannot be updated. */
 function openBase(path: string) {
-  const { text, texts } = readRunFile(path, dpmeshVersion()).config;
+  const about = readRunFile(path, dpmeshVersion());
+  const { text, texts } = about.config;
   const base = readStream(path);
   // Parts have no texts but those in a column.
   const hasTexts = text !== null && texts === null;
-  return { path, base, stream: base.stream!, trained: readTrainedModel(path), hasTexts };
+  const trained = readTrainedModel(path);
+  return { path, identity: identityOf(about), base, stream: base.stream!, trained, hasTexts };
 }
 
 function lockedState(folder: string, run: string) {
@@ -51,12 +54,22 @@ function lockedState(folder: string, run: string) {
     throw new UserError(
       `${join(folder, name)} is a symbolic link, and a follow does not write through links: remove it`,
     );
-  const none: Manifest = { dpmesh: dpmeshVersion(), run, updates: 0, parts: [], batch: null };
+  // With all its keys, in the order in which they are read again.
+  const none: Manifest = {
+    ...{ dpmesh: dpmeshVersion(), run, base: undefined },
+    ...{ updates: 0, parts: [], batch: null },
+  };
   let manifest = readManifest(folder) ?? none;
   if (manifest.run !== run)
     throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
   const labels = join(folder, 'labels');
   let newest = openBase(directory(manifest.updates));
+  if (manifest.updates === 0 && manifest.base !== newest.identity) {
+    if (manifest.base !== undefined && (manifest.parts.length || manifest.batch)) throw anotherRun();
+    // There may be what was made of the one before.
+    if (manifest.base !== undefined) remove(directory(1));
+    manifest = { ...manifest, base: newest.identity };
+  }
   const table = existsSync(run) ? readRunFile(run, dpmeshVersion()).data.table : undefined;
   const ofRun = new Set(table?.parts.map(({ name, bytes }) => `${basename(name)} ${bytes}`));
   // From now on the folder is that of a follow.
@@ -68,6 +81,11 @@ function lockedState(folder: string, run: string) {
 
   function directory(update: number): string {
     return directoryOf(folder, run, update);
+  }
+  function anotherRun(): UserError {
+    return new UserError(
+      `${run} is not the run any more that ${folder} follows: another has taken its place, or it has gone on; follow it into another --out`,
+    );
   }
   function rowsOf(update: number): string {
     return join(folder, numbered('rows', update));
@@ -95,6 +113,10 @@ function lockedState(folder: string, run: string) {
     manifest: () => manifest,
     /** The last update, from which the next one goes on. */
     newest: () => newest,
+    /** UserError if the run is another by now. After the first update it is not read any more. */
+    assertRun(): void {
+      if (manifest.updates === 0 && hasChanged(run, newest.identity)) throw anotherRun();
+    },
     /** Is it one of the files of the run's data, a table in parts? */
     isOfRun: ({ name, bytes }: Pick<Part, 'name' | 'bytes'>) => ofRun.has(`${basename(name)} ${bytes}`),
     /** Where a part of the next update is copied to. */

@@ -33,8 +33,17 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
   const { updates, parts } = state.manifest();
   const taken = [...parts, ...batch.parts];
   if (!batch.trains) {
-    for (const part of batch.parts)
-      await predict({ run: state.newest().path, data: state.pathOf(part), out: placeOf(part), force: true });
+    try {
+      for (const part of batch.parts)
+        await predict({
+          run: state.newest().path,
+          data: state.pathOf(part),
+          out: placeOf(part),
+          force: true,
+        });
+    } finally {
+      state.assertRun();
+    }
     state.save({ parts: taken, batch: null });
     return { born: [], gone: [], alarm: batch.alarm };
   }
@@ -51,8 +60,12 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
       ...(!state.newest().hasTexts && { texts: null }),
       ...(batch.halfLife !== null && { halfLife: batch.halfLife }),
     });
-    for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);
-    await run.closed;
+    try {
+      for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);
+      await run.closed;
+    } finally {
+      state.assertRun();
+    }
   }
   let at = rowsIn(waitingIn(state.manifest()));
   const labels = readRunLabels(out, at + rowsIn(batch.parts));

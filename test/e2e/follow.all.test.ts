@@ -37,6 +37,7 @@ import {
   trainArgs,
   until,
 } from './support.ts';
+import { replacedOnce } from './updates.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -139,6 +140,23 @@ describe('a follow', () => {
     table(join(path('mine'), 'c.csv'), numbers.slice(3000, 3600));
     const [one, ...others] = await takeAll(path('of-mine'), path('mine'));
     assert.deepEqual([one.parts, others], [['c.csv'], []]);
+  });
+
+  test('ends where another run takes the place of its own before the first update', async () => {
+    const [base, data] = [path('base'), path('waiting')];
+    const args = followArgs(base, data, '--once', '--lazy', 0.9);
+    cpSync(path('run'), base, { recursive: true });
+    mkdirSync(data);
+    array(join(data, 'a.npy'), numbers.slice(3000, 3300).filter(isEarly));
+    const replaced = replacedOnce(path('base-follow/labels/a.npy.npy'), base, path('table'), folder);
+    refused(await dpmesh(args, replaced), 'another has taken its place', '--out');
+    assert.deepEqual(manifestOf(path('base-follow')).parts, []);
+    // It has taken nothing yet, so it goes on with that one, and then with no other.
+    const [one, ...others] = batchesOf(await dpmesh(args));
+    assert.deepEqual([one.parts, one.trained, others], [['a.npy'], false, []]);
+    rmSync(base, { recursive: true });
+    renameSync(`${base}-before`, base);
+    refused(await dpmesh(args), 'another has taken its place', '--out');
   });
 
   test('does nothing where nothing has come, and keeps the last two updates', async () => {

@@ -18,6 +18,7 @@ import {
   jsonOf,
   K,
   labelsOf,
+  library,
   ofType,
   pageUrlOf,
   QUICK,
@@ -30,7 +31,7 @@ import {
   trainArgs,
   until,
 } from './support.ts';
-import { lineageOf, purity, stateOf, testKills, updateArgs } from './updates.ts';
+import { lineageOf, purity, replacedOnce, stateOf, testKills, updateArgs } from './updates.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -412,6 +413,37 @@ describe('an update in place', () => {
     const { release } = await holdDirectory(run);
     refused(await dpmesh(args()), 'place', 'in use');
     release();
+  });
+});
+
+describe('a run that another one replaces while it is updated', () => {
+  const [base, out] = [path('base'), path('mixed')];
+
+  test('ends the update, and it cannot be resumed with the other, nor without any', async () => {
+    changedCopy(path('run'), base, () => {});
+    const replaced = replacedOnce(join(out, 'labels.npy'), base, path('run-b'), folder);
+    const updated = await dpmesh(updateArgs(base, same.data, out), replaced);
+    refused(updated, base, 'another has taken its place', `dpmesh update ${base}`);
+    assert.equal(runFileOf(out).result, null);
+    refused(await resumed(out), base, 'another has taken its place', `dpmesh update ${base}`);
+    rmSync(base, { recursive: true });
+    refused(await resumed(out), base, 'is gone', 'dpmesh resume');
+  });
+
+  test('can be brought back: the update goes on, with new names that its clusters got meanwhile', async () => {
+    renameSync(`${base}-before`, base);
+    await (await library()).renameCluster({ run: base, cluster: 1, name: 'The tall' });
+    jsonOf(await resumed(out));
+    const others = (run: string) =>
+      stateOf(run).filter((line) => !/^(clusters\.json|labels\.csv)/.test(line));
+    assert.deepEqual(others(out), others(path('run-a')));
+    const namesIn = (run: string): Map<number, string> =>
+      new Map(
+        JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')).clusters.map(
+          ({ id, name }: { id: number; name: string }) => [id, name],
+        ),
+      );
+    assert.deepEqual(namesIn(out), namesIn(path('run-a')).set(1, 'The tall'));
   });
 });
 

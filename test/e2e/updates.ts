@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { byOne, checkpointsOf, jsonOf, resultHashes, resumed, sha256, start, until } from './support.ts';
+import {
+  byOne,
+  checkpointsOf,
+  jsonOf,
+  preloading,
+  resultHashes,
+  resumed,
+  sha256,
+  start,
+  until,
+} from './support.ts';
 
 export const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
   ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
@@ -32,6 +42,24 @@ export function purity(labels: ArrayLike<number>, classes: ArrayLike<number>): n
   }
   return [...most.values()].reduce((a, b) => a + b, 0) / labels.length;
 }
+
+/** Has a process that gives this file its name put a copy of another run in the place of `run` at once, which is moved to `<run>-before`. */
+export const replacedOnce = (file: string, run: string, other: string, folder: string) => {
+  const [named, place, before, by] = [file, run, `${run}-before`, other].map((path) => JSON.stringify(path));
+  return {
+    env: preloading(
+      folder,
+      'replaced',
+      `const { renameSync } = fs;
+fs.renameSync = (from, to) => {
+  renameSync(from, to);
+  if (to !== ${named}) return;
+  renameSync(${place}, ${before});
+  fs.cpSync(${by}, ${place}, { recursive: true });
+};`,
+    ),
+  };
+};
 
 /** By what is in its directory. */
 const MOMENTS = {

@@ -17,6 +17,7 @@ import type { Lineage } from '../../../model/stream/lineage.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
 import { aboutClusters } from '../../../passes/count-words.ts';
 import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../../../passes/notes.ts';
+import { readBase } from '../../../run/base-run.ts';
 import type { Checkpoints } from '../../../run/checkpoints.ts';
 import { columnSample, namedVariables } from '../../../run/column-sample.ts';
 import { shownRows, writeLabelFiles } from '../../../run/descriptions.ts';
@@ -39,7 +40,14 @@ import { keepTexts } from '../../../run/texts-of-sample.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
-import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import {
+  isInParts,
+  metadataOf,
+  type RunContext,
+  type RunStage,
+  type RunState,
+  type UpdateRequest,
+} from '../run-state.ts';
 import { copiesInData } from '../sample.ts';
 import { wordsOf } from '../words.ts';
 import { fullPasses } from './full-passes.ts';
@@ -276,7 +284,7 @@ async function writeDescriptions(
     sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
     joins: tree?.joins ?? [],
     labels: kept.ids,
-    before: update ? namesBefore(update.run) : new Map(),
+    before: update ? namesBefore(update) : new Map(),
   });
   // Parts have no table of all rows, nor names.
   const ids = isInParts(context)
@@ -322,8 +330,8 @@ async function describedTexts(context: RunContext, { layout, clusters, labelled 
 }
 
 /** What clusters of the run that is updated are called; nothing of one of an earlier version. */
-function namesBefore(run: string): Map<number, Name> {
-  const saved = readSavedClusters(runFiles(run, recordedHashes(run)));
+function namesBefore(update: UpdateRequest): Map<number, Name> {
+  const saved = readBase(update, (at) => readSavedClusters(runFiles(at, recordedHashes(at))));
   return saved ? savedNames(saved) : new Map();
 }
 

@@ -3,6 +3,7 @@ import type { Source } from '../../../data/source.ts';
 import type { Transform } from '../../../data/transform.ts';
 import { LAID_OUT, type MapNet } from '../../../model/graph/map-net.ts';
 import { generator, stratified } from '../../../model/random.ts';
+import { readBase } from '../../../run/base-run.ts';
 import { readSavedMap } from '../../../run/row-files.ts';
 import { recordedHashes, runFiles } from '../../../run/run-files.ts';
 import type { RunContext, Update } from '../run-state.ts';
@@ -34,8 +35,8 @@ export function startMap(
  * earlier version has none: its sample is laid out.
  */
 export function updatedMap(context: MapContext, { sample, transform: old }: Update, transform: Transform) {
-  const { run, refit } = context.update!;
-  const net = readSavedMap(runFiles(run, recordedHashes(run)), old.dim);
+  const { refit } = context.update!;
+  const net = readBase(context.update!, (at) => readSavedMap(runFiles(at, recordedHashes(at)), old.dim));
   if (!net) return startMap(context, sample, transform);
   return refit ? startMap(context, sample, transform, { net, transform: old }) : Promise.resolve(net);
 }

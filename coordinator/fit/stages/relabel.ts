@@ -71,7 +71,7 @@ async function openPart(
   const how = { warn, log: () => {}, signal };
   const { source } = await openNewRows(
     { ...config, data: part.data, text: null, texts: null },
-    update!.run,
+    update!,
     how,
   ).catch((error: unknown) => {
     throw error instanceof UserError ? new UserError(`--relabel: ${error.message}`, { cause: error }) : error;

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../base/user-error.ts';
+import { dpmeshVersion } from '../base/version.ts';
+import { ofOneRun, placeOf } from './finished-run.ts';
+import { type RunFile, readRunFile } from './run-file.ts';
+import { STATE } from './stream-files.ts';
+
+/**
+ * The run that an update goes on from, its base. It is read several times while the update is at work, and again when that is resumed, and
+ * another run may have taken its place meanwhile: which run it was is noted when it is first read, and compared from then on.
+ */
+
+/** A run, and which one it was when the update began; undefined where an earlier version began it. */
+export type BaseRun = Pick<NonNullable<RunFile['update']>, 'run' | 'base'>;
+
+/** Which run it is, at which time: its id, and the hash of its final state, which is another one once it has gone on. New names change neither. */
+export const identityOf = ({ id = '', files = {} }: Pick<RunFile, 'id' | 'files'>): string =>
+  `${id} ${files[STATE] ?? ''}`;
+
+/** Is the run at this path another one than that of this identity, or has it gone on? UserError if there is none. */
+export const hasChanged = (run: string, identity: string): boolean =>
+  identityOf(readRunFile(run, dpmeshVersion(), { mayBeEarlier: true })) !== identity;
+
+/** UserError unless the run at the path of the base is still the one that it was. */
+export function assertBase({ run, base }: BaseRun): void {
+  if (base === undefined) return;
+  if (!existsSync(join(placeOf(run), 'run.json')))
+    throw new UserError(
+      `${run} is gone, and its update is not complete: bring it back and go on with dpmesh resume, or update another run`,
+    );
+  if (hasChanged(run, base))
+    throw new UserError(
+      `${run} is not the run any more that this update began with: another has taken its place, or it has gone on; start the update again: dpmesh update ${run}`,
+    );
+}
+
+/** What `read` reads of the base, which lies at `at`, all of it at one time. UserError as of `assertBase`. */
+export function readBase<T>(base: BaseRun, read: (at: string) => T): T {
+  return ofOneRun(base.run, (at) => {
+    assertBase(base);
+    return read(at);
+  });
+}
