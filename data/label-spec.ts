@@ -19,3 +19,17 @@ export const labelsFile = (spec: string): string => parseLabelSpec(spec).path;
 /** Are the labels of a `spec` of `readLabels` in the file, or the folder, of the rows? By the paths at the end of links. */
 export const areInData = (spec: string, data: string): boolean =>
   realPath(labelsFile(spec)) === realPath(data);
+
+/** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
+export interface Labels {
+  codes: Int32Array;
+  names: string[];
+}
+
+/** Which rows have the labels. */
+export interface LabelledRows {
+  /** Of a folder of images, their paths; by default all. */
+  images?: readonly string[];
+  /** Rows of a table, from 0, that are left out. */
+  dropped?: readonly number[];
+}

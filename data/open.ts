@@ -18,7 +18,6 @@ import { isPattern } from './file-patterns.ts';
 import type { TableFormat } from './format-names.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import { hasImages } from './images/folder.ts';
-import type { ImageOptions } from './images/images.ts';
 import { withLogarithms } from './logarithm.ts';
 import {
   type ArrayFile,
@@ -27,10 +26,10 @@ import {
   assertTable,
   CHUNK_ELEMENTS,
   closeArray,
-  type ExpectedSize,
   isNpy,
   openNpy,
 } from './npy.ts';
+import type { OpenOptions } from './open-options.ts';
 import { arraysAt } from './parts.ts';
 import { areParts, isRemote } from './remote/address.ts';
 import { atPlace } from './remote/place.ts';
@@ -44,24 +43,10 @@ import {
   tablesInFolder,
   tablesLike,
 } from './tables/formats.ts';
-import type { Telling } from './tables/open-table.ts';
-import type { TableOptions, TrainedColumns } from './tables/table-options.ts';
+import type { TrainedColumns } from './tables/table-options.ts';
 
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
-
-export interface OpenOptions extends Telling {
-  /** Which columns of a table are read, and how. */
-  table?: TableOptions;
-  /** The array to read, of a file that has several; by default the one that `table.columns` names, or the only one. */
-  array?: string;
-  /** How a folder of images is read. Without, a folder is refused: it may have any number of files to decode. */
-  images?: ImageOptions;
-  /** Columns in whose place stand their logarithms, from 0. */
-  logged?: readonly number[];
-  /** The expected size: another one rejects with a UserError, before a compressed file is unpacked. */
-  expected?: ExpectedSize;
-}
 
 /**
  * Opens data: an .npy of rows × columns, or of arrays that become rows, such as images; an IDX file (plain or gzip), whose images

@@ -1,4 +1,5 @@
 import { ranges } from '../base/slices.ts';
+import type { Field, FieldValues, RowFields } from './fields.ts';
 import { imageShape } from './images/folder.ts';
 import { tableFileAt } from './open.ts';
 import type { Source } from './source.ts';
@@ -6,29 +7,6 @@ import { openReader } from './tables/formats.ts';
 import { headerTest, withReader } from './tables/open-table.ts';
 import { MIXED, type Table } from './tables/table.ts';
 import type { TableOptions } from './tables/table-options.ts';
-
-/** All that the data say of rows, by column: also what is not clustered, such as names and dates of a table. */
-
-/** A column of numbers, or of texts. */
-export interface Field {
-  readonly name: string;
-  readonly kind: 'number' | 'text';
-}
-
-/** What consecutive rows have in a column: NaN, or null, where it is missing. */
-export type FieldValues = Float64Array | (string | null)[];
-
-export interface RowFields {
-  readonly fields: readonly Field[];
-  /**
-   * What `use` makes of some columns, whose values it may read several times, slice by slice, those of each column after the other. It is called
-   * again where a table is not read to its end by the fast reader. UserError if the file is damaged.
-   */
-  read<T>(
-    columns: readonly number[],
-    use: (slices: () => AsyncGenerator<FieldValues[]>) => Promise<T>,
-  ): Promise<T>;
-}
 
 /** Numbers that are read at once. */
 const AT_ONCE = 1 << 20;

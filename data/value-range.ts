@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import type { Source } from './source.ts';
-import { isNumbered } from './tables/csv-table.ts';
+import { isNumbered } from './tables/table.ts';
 
 /** The range of values that can be computed with in float32, names of columns, and messages about both. */
 

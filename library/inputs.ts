@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attempted } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import type { Labels } from '../data/label-spec.ts';
 import { writeNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
-import { type Labels, readLabels } from '../run/labels.ts';
+import { readLabels } from '../run/labels.ts';
 import { fixedPaths } from './arguments.ts';
 import type { Data, LabelData, Rows } from './options.ts';
 

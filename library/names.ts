@@ -11,6 +11,7 @@ import { type NamedClusters, namesFromModel } from '../passes/name.ts';
 import { type Endpoint, endpointAt } from '../passes/naming.ts';
 import { renameIn, rewriteNames } from '../passes/rename.ts';
 import { droppedRows, setWords, wordsOf } from '../passes/words.ts';
+import { READ_FILES } from '../run/read-files.ts';
 import { type RunFile, readFinishedRun } from '../run/run-file.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
@@ -233,7 +234,7 @@ async function redrawn(run: string): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-report-'));
   try {
     const { writeReport } = await import('../page/report/gather.ts');
-    const { withoutPoints } = await writeReport(run, { version: dpmeshVersion(), out: folder });
+    const { withoutPoints } = await writeReport(run, { version: dpmeshVersion(), out: folder }, READ_FILES);
     if (withoutPoints)
       return [`${withoutPoints}: the report has the name before until dpmesh plot ${run} draws it`];
     for (const name of readdirSync(folder)) {

@@ -129,12 +129,13 @@ export async function openRun(directory: string): Promise<SavedRun> {
       return paths.naming(async () => {
         assertSame();
         const { writeReport } = await import('../page/report/gather.ts');
+        const { READ_FILES } = await import('../run/read-files.ts');
         const labels = given === undefined ? undefined : await labelsOf(given, 'labels');
         if (labels && labels.codes.length !== data.rows)
           throw new UserError(
             `--labels ${typeof given === 'string' ? given : 'in memory'} has ${labels.codes.length} labels, but the run ${run} has ${data.rows} rows`,
           );
-        const { path, pictures, notes } = await writeReport(run, { version, out, labels });
+        const { path, pictures, notes } = await writeReport(run, { version, out, labels }, READ_FILES);
         return { path: paths.asGiven(path), pictures, notes: notes.map(paths.asGiven) };
       });
     },

@@ -3,9 +3,9 @@ import { fileProblem } from '../base/files.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { runStages } from '../coordinator/fit/stage.ts';
+import type { Labels } from '../data/label-spec.ts';
 import type { Drawing } from '../page/report/drawing.ts';
 import type { RunConfig } from '../run/config.ts';
-import type { Labels } from '../run/labels.ts';
 import type { RunDirectory } from '../run/run-directory.ts';
 import { openSession, type SessionOptions, type SessionProgress } from './open-session.ts';
 

@@ -1,3 +1,5 @@
+import { QUANTILES } from './widths.ts';
+
 /**
  * Float32 numbers as 32-bit keys in the same order: neighbours differ by 1. Halving a range of keys narrows a range of numbers
  * to any one of them in at most 32 steps, however far apart its ends are.
@@ -33,8 +35,6 @@ export function keysOf(rows: Float32Array, column: number, dim: number, out: Uin
  * that extremes do not cost more rounds: with 256 bins four give any quantile exactly.
  */
 
-/** Quartiles, and what takes their place where they are equal. */
-export const QUANTILES = [0.25, 0.75, 0.001, 0.999] as const;
 const [FIRST, THIRD, LOWEST, HIGHEST] = QUANTILES.keys();
 /** Bins of each histogram; fewer where so many columns would make messages large. */
 const MOST_BINS = 256;

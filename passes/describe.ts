@@ -8,8 +8,8 @@ import {
   tellingColumns,
   type Variable,
 } from '../model/description/telling-columns.ts';
-import { LIST_ITEM } from '../run/column-sample.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
+import { LIST_ITEM } from '../run/named-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
 import type { SavedTree } from '../run/tree.ts';
 import { type DescribedTexts, short, textsOfNode } from './describe-texts.ts';

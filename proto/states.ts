@@ -1,8 +1,8 @@
-import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import type { Graph } from '../model/graph/weights.ts';
 import { HASH_BYTES } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
+import { KEPT_MEMBERSHIPS } from '../model/widths.ts';
 import {
   ascending,
   bind,

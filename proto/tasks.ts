@@ -1,12 +1,9 @@
 import * as z from 'zod/mini';
 import { SHA256_BYTES } from '../base/hash.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
-import { MOST_SHOWN } from '../model/description/least-rows.ts';
-import { KEPT_MEMBERSHIPS } from '../model/graph/mean-field.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, unitBlocks } from '../model/layout.ts';
-import { QUANTILES } from '../model/quantile-search.ts';
 import { type Covariance, centreWidth, statisticsLength } from '../model/statistics.ts';
-import { MOST_TERMS } from '../model/words/term-table.ts';
+import { KEPT_MEMBERSHIPS, MOST_SHOWN, MOST_TERMS, QUANTILES } from '../model/widths.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
 import {
   anyNumbers,

@@ -5,6 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { isContainer, openArray } from '../data/arrays/formats.ts';
 import { openIdx, openIdxGz } from '../data/idx.ts';
+import type { LabelledRows, Labels } from '../data/label-spec.ts';
 import { areInData, parseLabelSpec } from '../data/label-spec.ts';
 import { type ArrayFile, assertNumeric, CHUNK_ELEMENTS, closeArray, openNpy, tuple } from '../data/npy.ts';
 import { formatOf, tableFileAt } from '../data/open.ts';
@@ -20,25 +21,11 @@ import { ANY_DIALECT, type TextDialect } from '../data/tables/table-options.ts';
 import { isFinished, notFinished, ofOneRun, placeOf, savedRun } from './finished-run.ts';
 import { runFiles } from './run-files.ts';
 
-/** Row i is of class `names[codes[i]]`. Names are sorted: as numbers if all are numbers, else by UTF-16 code unit. */
-export interface Labels {
-  codes: Int32Array;
-  names: string[];
-}
-
 const MAX_CLASSES = 1 << 20;
 
 interface LabelOptions extends CopyOptions {
   /** How a text table is written. */
   dialect?: TextDialect;
-}
-
-/** Which rows have the labels. */
-interface LabelledRows {
-  /** Of a folder of images, their paths; by default all. */
-  images?: readonly string[];
-  /** Rows of a table, from 0, that are left out. */
-  dropped?: readonly number[];
 }
 
 /**

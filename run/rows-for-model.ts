@@ -1,9 +1,9 @@
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import type { ImageOptions } from '../data/images/images.ts';
 import { withLogarithms } from '../data/logarithm.ts';
 import { tuple } from '../data/npy.ts';
 import { isImageFolder, openSource } from '../data/open.ts';
+import type { ImageOptions } from '../data/open-options.ts';
 import type { Source } from '../data/source.ts';
 import type { TableOptions } from '../data/tables/table-options.ts';
 import { columnsOf, type TrainedModel } from './trained-model.ts';

@@ -8,7 +8,7 @@ import { fingerprint } from '../data/blocks.ts';
 import { type OutlierBounds, savedBounds } from '../data/outlier-bounds.ts';
 import { absolute } from '../data/remote/address.ts';
 import type { TableFacts } from '../data/source.ts';
-import { categoriesSchema } from '../data/tables/select-columns.ts';
+import { categoriesSchema } from '../data/tables/table-options.ts';
 import { type Layout, layoutProblem, shardsFor } from '../model/layout.ts';
 import { isOrder } from '../model/order.ts';
 import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from './config.ts';

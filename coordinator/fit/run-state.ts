@@ -1,5 +1,6 @@
 import { WriteError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import type { Labels } from '../../data/label-spec.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
@@ -17,7 +18,6 @@ import type { DataMoments } from '../../run/data-moments.ts';
 import type { Encoding } from '../../run/encoding.ts';
 import type { Emit } from '../../run/events.ts';
 import type { FullPassResult } from '../../run/full-pass-result.ts';
-import type { Labels } from '../../run/labels.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { type RunMetadata, withAbsolutePaths } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';

@@ -6,27 +6,8 @@ import { UserError } from '../../base/user-error.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { assertRoom, assertVersion, openCached } from '../cache.ts';
 import { closeArray, createNpyBytes, openNpy, readAppendix } from '../npy.ts';
+import type { ImageOptions } from '../open-options.ts';
 import { type ImageFolder, readImageFolder } from './folder.ts';
-
-/** How a folder of images is read. */
-export interface ImageOptions {
-  /** Width × height in pixels to which every image is scaled, such as `28x20`; null: all have the same. */
-  size: string | null;
-  /** Of each pixel; undefined: 1 if all images are grey, else 3. */
-  channels?: 1 | 3;
-  /** Images that cannot be decoded are left out; else they are an error. */
-  skipBad: boolean;
-  /** What is known of the images of a run: another folder is refused before it is decoded. `names`: undefined until it is finished. */
-  expected?: { rows: number; names?: readonly string[] };
-  /** What users have to know about the images. */
-  warn?: (message: string) => void;
-  /** Says how far decoding is. */
-  log?: (line: string) => void;
-  /** Called with how far the reading is, many times a second. */
-  status?: (text: string) => void;
-  /** Ends it. */
-  signal?: AbortSignal;
-}
 
 /** What is to be known of decoded images besides their pixels; written after the array, where NumPy does not look. */
 interface DecodedImages {

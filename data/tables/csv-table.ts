@@ -15,7 +15,7 @@ import {
   unpackedHead,
 } from '../streams.ts';
 import { batchesOf, fileLiteral, orNaN, QueryFailed, quoted } from './duckdb.ts';
-import { type Batch, type Column, MIXED, shown, type Table, type Wanted } from './table.ts';
+import { type Batch, type Column, isNumbered, MIXED, shown, type Table, type Wanted } from './table.ts';
 import type { Decimal, TextDialect } from './table-options.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
@@ -310,12 +310,6 @@ export function isHeader(first: string[], second?: string[]): boolean {
   const isName = (field: string, below?: string) =>
     isText(field) ? !(below && isText(below)) : isBoolean(field) && !!below && !isWord(below);
   return names && first.some((field, i) => isName(field, second?.[i]));
-}
-
-/** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
-export function isNumbered(fields: readonly string[]): boolean {
-  const numbers = fields[0] === '' ? fields.slice(1) : fields;
-  return fields.length > 1 && numbers.every((field, i) => field === String(i));
 }
 
 /** Is this field, without blanks around it, neither a number nor a missing value, nor true or false? */

@@ -6,7 +6,6 @@ import { assertRoom } from '../cache.ts';
 import { CHUNK_ELEMENTS, createNpyBytes } from '../npy.ts';
 import { NoRows, type TableFacts } from '../source.ts';
 import { formatNumber, MAX_FLOAT32, tellingNames } from '../value-range.ts';
-import { isNumbered } from './csv-table.ts';
 import {
   categoriesOf,
   categoryOf,
@@ -16,23 +15,8 @@ import {
   withColumns,
 } from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
-import { type Batch, type Column, firstNames, fromZero, shown, type Table } from './table.ts';
-import type { Categories, Imputation } from './table-options.ts';
-
-export interface DecodeOptions {
-  /** Called with the number of rows that have been read, again and again. */
-  onRows?: (rows: number) => void;
-  /** Are columns that name rows, or are dates, left out? Not where people have named the columns. */
-  asks?: boolean;
-  /** What people should know of how the columns were chosen. */
-  notes?: readonly string[];
-  impute: Imputation | null;
-  /** Of a trained model: what to fill each column with, and the categories of each column of them. */
-  fill?: readonly (number | null)[] | null;
-  categories?: Categories | null;
-  /** That model's run, for messages. */
-  run?: string;
-}
+import { type Batch, type Column, firstNames, fromZero, isNumbered, shown, type Table } from './table.ts';
+import type { DecodeOptions } from './table-options.ts';
 
 /** What is known of a table once it is decoded; written after the array. */
 export interface DecodedTable extends Omit<TableFacts, 'parts'> {

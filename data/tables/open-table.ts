@@ -2,9 +2,10 @@ import { statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
 import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
+import type { Telling } from '../open-options.ts';
 import { tellingNames } from '../value-range.ts';
-import { isHeader, isNumbered, NotPlain, type TextOptions } from './csv-table.ts';
-import { type DecodedTable, type DecodeOptions, decodeTable, OtherColumns } from './decode-table.ts';
+import { isHeader, NotPlain, type TextOptions } from './csv-table.ts';
+import { type DecodedTable, decodeTable, OtherColumns } from './decode-table.ts';
 import { openReader, type TableFile } from './formats.ts';
 import {
   assertClusterable,
@@ -13,9 +14,9 @@ import {
   type SelectedColumns,
   selectColumns,
 } from './select-columns.ts';
-import { firstNames, type Table } from './table.ts';
+import { firstNames, isNumbered, type Table } from './table.ts';
 import type { TableOptions, TrainedColumns } from './table-options.ts';
-import { type ColumnChoice, EVERY_COLUMN, PLAIN_TABLE } from './table-options.ts';
+import { type ColumnChoice, type DecodeOptions, EVERY_COLUMN, PLAIN_TABLE } from './table-options.ts';
 
 /** A table of more bytes takes a while to read. */
 const LARGE_BYTES = 32 << 20;
@@ -28,14 +29,6 @@ export interface OpenedTable extends DecodedTable {
   copy: string;
   /** The texts of a column, without those of rows that are dropped. */
   texts(column: string): AsyncGenerator<string[]>;
-}
-
-/** How people are told how far reading is. */
-export interface Telling {
-  /** Takes a line that stays. */
-  log?: (line: string) => void;
-  /** Takes a text that the next one replaces, many a second. */
-  status?: (text: string) => void;
 }
 
 const count = (value: number) => value.toLocaleString('en');

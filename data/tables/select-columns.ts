@@ -1,6 +1,4 @@
-import * as z from 'zod/mini';
 import { optionsTogether, optionText, optionWithColumns } from '../../base/option-text.ts';
-import { list } from '../../base/schema.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { likeName } from '../file-patterns.ts';
@@ -89,13 +87,6 @@ function matching(table: Table, list: readonly string[] | null, flag: string | n
 }
 
 /** Columns of categories, of which each category but the first becomes a column of 0 and 1. */
-
-const lists = list(list(z.string()));
-
-/** A schema: a record of the library loses a column that is called `__proto__`. */
-export const categoriesSchema = z.custom<Record<string, string[]>>(
-  (value) => typeof value === 'object' && value !== null && lists.safeParse(Object.values(value)).success,
-);
 
 const MOST_CATEGORIES = 256;
 /** So many are rather names than categories. */

@@ -1,3 +1,5 @@
+import * as z from 'zod/mini';
+import { list } from '../../base/schema.ts';
 /** What people say of a table: how its text is written, which columns are clustered, and what fills missing cells. */
 
 /** What is before the decimals of a number. */
@@ -54,3 +56,25 @@ export interface TrainedColumns {
 }
 
 export const PLAIN_TABLE: TableOptions = { ...EVERY_COLUMN, ...ANY_DIALECT, impute: null };
+
+const lists = list(list(z.string()));
+
+/** A schema: a record of the library loses a column that is called `__proto__`. */
+export const categoriesSchema = z.custom<Record<string, string[]>>(
+  (value) => typeof value === 'object' && value !== null && lists.safeParse(Object.values(value)).success,
+);
+
+export interface DecodeOptions {
+  /** Called with the number of rows that have been read, again and again. */
+  onRows?: (rows: number) => void;
+  /** Are columns that name rows, or are dates, left out? Not where people have named the columns. */
+  asks?: boolean;
+  /** What people should know of how the columns were chosen. */
+  notes?: readonly string[];
+  impute: Imputation | null;
+  /** Of a trained model: what to fill each column with, and the categories of each column of them. */
+  fill?: readonly (number | null)[] | null;
+  categories?: Categories | null;
+  /** That model's run, for messages. */
+  run?: string;
+}

@@ -149,3 +149,9 @@ function assertSameColumns(first: Table, part: Table): void {
       throw new UserError(`${says}: column ${i + 1} (${name}) is ${other.type}, there ${ours[i].type}`);
   }
 }
+
+/** Are these fields the numbers of their columns from 0 on, as pandas calls columns without names? Before them may be an empty one, above its index. */
+export function isNumbered(fields: readonly string[]): boolean {
+  const numbers = fields[0] === '' ? fields.slice(1) : fields;
+  return fields.length > 1 && numbers.every((field, i) => field === String(i));
+}

@@ -4,6 +4,7 @@ import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
 import { npyHeader } from '../../data/npy.ts';
+import { openSource } from '../../data/open.ts';
 import { MAP, OUTLIERS } from '../../data/row-parts.ts';
 import type { Source } from '../../data/source.ts';
 import { rowTexts } from '../../data/texts/texts.ts';
@@ -195,7 +196,7 @@ async function writeRows(
   const { ids, config } = run;
   const { quantiles } = readTrainedModel(files.run, { details: true }).measured!;
   const scores = labelColumns(quantiles, null);
-  const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] });
+  const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] }, openSource);
   const problem = source && (await shownProblem(run, ['data', 'texts']));
   if (problem) {
     source.close();

@@ -1,12 +1,11 @@
+import { MOST_SHOWN } from '../widths.ts';
+
 /** The rows with the least values, of which a list holds a few: the same ones in whatever order rows come. */
 
 export interface Candidate {
   row: number;
   value: number;
 }
-
-/** Rows of each cluster that are its exemplars, and of those at its border. */
-export const MOST_SHOWN = 10;
 
 /** Puts the candidate into the list of the `most` least ones, of equal values those of the first rows, if it is one of them. */
 export function keepLeast<C extends Candidate>(list: C[], candidate: C, most = MOST_SHOWN): void {

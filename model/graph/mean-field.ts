@@ -1,3 +1,4 @@
+import { KEPT_MEMBERSHIPS } from '../widths.ts';
 import type { DegreeGraph, Graph } from './weights.ts';
 
 /**
@@ -5,8 +6,6 @@ import type { DegreeGraph, Graph } from './weights.ts';
  * to cluster k with probability ∝ exp(J·(Σ_j w_ij r_jk − γ d_i vol_k/tot)).
  */
 
-/** Clusters in which a row is kept: those with its largest memberships. */
-export const KEPT_MEMBERSHIPS = 4;
 const KEPT = KEPT_MEMBERSHIPS;
 
 /**

@@ -1,4 +1,5 @@
-import { MOST_TERMS, type TermTable, thresholdOf } from './term-table.ts';
+import { MOST_TERMS } from '../widths.ts';
+import { type TermTable, thresholdOf } from './term-table.ts';
 import { wordsOf } from './words.ts';
 
 /**

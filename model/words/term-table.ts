@@ -1,7 +1,6 @@
-/** How often terms are in the texts of each cluster: tables of parts of the rows, which are merged into one of all. */
+import { MOST_TERMS } from '../widths.ts';
 
-/** The most terms of a table: far more than there are keywords of a thousand clusters, in 100 MB. */
-export const MOST_TERMS = 1 << 17;
+/** How often terms are in the texts of each cluster: tables of parts of the rows, which are merged into one of all. */
 
 /**
  * A summary by Misra and Gries: of more than M terms only the heaviest are kept. Each has a credit, the least number of times that it is in

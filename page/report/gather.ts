@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { imageShape } from '../../data/images/folder.ts';
-import { areInData } from '../../data/label-spec.ts';
-import { openSource } from '../../data/open.ts';
+import { areInData, type Labels } from '../../data/label-spec.ts';
 import type { Source } from '../../data/source.ts';
 import { planTransform } from '../../data/transform.ts';
 import { classifierOf, classify } from '../../model/classifier.ts';
@@ -14,10 +13,10 @@ import type { ClusterCheckpoint } from '../../run/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../../run/checkpoints.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { eventsIn, linesOf, readHistory } from '../../run/event-log.ts';
+import type { FileReaders } from '../../run/file-readers.ts';
 import { gatheredOfOneRun } from '../../run/finished-run.ts';
 import { foreignTo } from '../../run/foreign.ts';
 import type { RunHistory } from '../../run/history.ts';
-import { type Labels, readLabels } from '../../run/labels.ts';
 import { readImageList } from '../../run/row-files.ts';
 import { type RunFile, readRunFile } from '../../run/run-file.ts';
 import { type RunFiles, runFiles } from '../../run/run-files.ts';
@@ -26,7 +25,6 @@ import { assertNoLink } from '../../run/run-path.ts';
 import { readSavedClusters } from '../../run/saved-clusters.ts';
 import { readPastUpdates } from '../../run/saved-lineage.ts';
 import { readSavedTree } from '../../run/saved-tree.ts';
-import { shownProblem } from '../../run/shown-files.ts';
 import type { MergeTree, Outcome, RunInfo } from '../drawing/api.ts';
 import type { Described } from '../drawing/cluster-details.ts';
 import { modelOf } from '../drawing/mixture-state.ts';
@@ -64,10 +62,13 @@ export interface ReportInputs {
 const SHOWN = 4_000;
 
 /** Reads a run directory, and a sample of the data for the pictures. UserError if it is not a run, or has nothing to draw. */
-export const gatherContents = (path: string, inputs: ReportInputs): Promise<ReportContents> =>
-  gatheredOfOneRun(path, (at) => contentsOf(at, inputs));
+export const gatherContents = (
+  path: string,
+  inputs: ReportInputs,
+  read: FileReaders,
+): Promise<ReportContents> => gatheredOfOneRun(path, (at) => contentsOf(at, inputs, read));
 
-async function contentsOf(path: string, inputs: ReportInputs): Promise<ReportContents> {
+async function contentsOf(path: string, inputs: ReportInputs, read: FileReaders): Promise<ReportContents> {
   const run = readRunFile(path, inputs.version);
   const notes: string[] = [];
   const done = hasFittedModel(path, run.result);
@@ -91,8 +92,9 @@ async function contentsOf(path: string, inputs: ReportInputs): Promise<ReportCon
       tree: files && readSavedTree(files),
       points: inputs.points ?? SHOWN,
       hasMap: whole !== null,
+      open: read.open,
     }));
-  const table = done && fitted ? await classTable(path, run, inputs) : null;
+  const table = done && fitted ? await classTable(path, run, inputs, read) : null;
   if (typeof table === 'string') notes.push(`${table}: the confusion matrix is left out`);
   const counts = typeof table === 'string' ? null : table;
   return {
@@ -207,13 +209,14 @@ interface ViewInputs {
   points: number;
   /** All rows have places on a map: the sample needs none. */
   hasMap: boolean;
+  open: FileReaders['open'];
 }
 
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
 async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
   const { transform, mixture, counted } = fitted;
-  const source = await openUnchanged(path, inputs);
+  const source = await openUnchanged(path, inputs, inputs.open);
   const withoutPoints = source ? null : inputs.notes.at(-1)!;
   try {
     const sample = source && (await sampleOf(source, fitted, points));
@@ -265,14 +268,14 @@ function finalOrder({ order, result }: RunFile, done: boolean): Order | null {
 /** What the clusters of images look like; null if rows are none, or the file is another one now. */
 async function imagesOf(
   path: string,
-  { run, described, done }: ViewInputs,
+  { run, described, done, open }: ViewInputs,
   clustered: Source,
   view: ModelView,
 ) {
   const { data, config } = run;
   let source = clustered;
   try {
-    if (data.codes) source = await openSource(config.data, howRead(path, run));
+    if (data.codes) source = await open(config.data, howRead(path, run));
     const shape = imageShape(source.shape);
     if (!shape || source.rows !== data.rows || source.dim !== data.dim) return null;
     const decode = data.codes && done ? savedDecoder(path) : null;
@@ -299,16 +302,18 @@ async function classTable(
   path: string,
   run: RunFile,
   inputs: ReportInputs,
+  read: FileReaders,
 ): Promise<ContingencyTable | string | null> {
   if (inputs.table) return inputs.table;
   const file = run.config.labels;
   try {
     const isSame = file !== null && areInData(file, run.config.data);
-    const problem = inputs.labels ? null : await shownProblem(run, [isSame ? 'data' : 'labels']);
+    const problem = inputs.labels ? null : await read.changed(run, [isSame ? 'data' : 'labels']);
     if (problem) return problem;
     const images = isSame ? readImageList(runFiles(path, run.files)) : undefined;
-    const dropped = isSame && run.config.impute === 'drop' ? await droppedRows(path, run) : undefined;
-    const labels = inputs.labels ?? (file === null ? null : await readLabels(file, { images, dropped }));
+    const dropped =
+      isSame && run.config.impute === 'drop' ? await droppedRows(path, run, read.open) : undefined;
+    const labels = inputs.labels ?? (file === null ? null : await read.labels(file, { images, dropped }));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
     return labels && tabulate(path, labels, run.ids);
@@ -319,8 +324,12 @@ async function classTable(
 }
 
 /** The rows of a table that were left out of the run. */
-async function droppedRows(path: string, run: RunFile): Promise<readonly number[] | undefined> {
-  const source = await openSource(run.config.data, howRead(path, run));
+async function droppedRows(
+  path: string,
+  run: RunFile,
+  open: FileReaders['open'],
+): Promise<readonly number[] | undefined> {
+  const source = await open(run.config.data, howRead(path, run));
   source.close();
   return source.table?.dropped;
 }
@@ -333,12 +342,12 @@ export interface ReportOptions extends ReportInputs {
 }
 
 /** Draws the report of a run. UserError if `run` is not a run directory or the folder cannot be written. */
-export async function writeReport(run: string, options: ReportOptions): Promise<Report> {
+export async function writeReport(run: string, options: ReportOptions, read: FileReaders): Promise<Report> {
   const { out, directory } = options;
   const folder = out ?? join(run, 'report');
   if (out === undefined) assertNoLink(folder);
   else assertReportFolder(folder);
-  return drawReport(folder, await gatherContents(run, options), () => {
+  return drawReport(folder, await gatherContents(run, options, read), () => {
     if (directory && !leadsTo(run, directory)) throw displacedRun(run);
     if (out === undefined) assertNoLink(folder);
   });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { ranges } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
+import type { Labels } from '../../data/label-spec.ts';
 import { LABELS } from '../../data/row-parts.ts';
-import type { Labels } from '../../run/labels.ts';
 import { numberOfLabel, openRows } from '../../run/run-files.ts';
 import { sampledRanges } from '../drawing/model-view.ts';
 

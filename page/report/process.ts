@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { READ_FILES } from '../../run/read-files.ts';
 import { type ReportOptions, writeReport } from './gather.ts';
 
 /** Entry point of the process that draws one report: reads a request as a JSON line from stdin, writes the reply to stdout. */
@@ -8,7 +9,7 @@ export type ReportReply = { path: string; notes: string[] } | { problem: string 
 
 async function reply(request: ReportRequest): Promise<ReportReply> {
   try {
-    const { path, notes } = await writeReport(request.run, request);
+    const { path, notes } = await writeReport(request.run, request, READ_FILES);
     return { path, notes };
   } catch (error) {
     return { problem: (error as Error).message };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/user-error.ts';
 import { blockHash, fingerprint, isHashOf } from '../../data/blocks.ts';
-import { type OpenOptions, openSource } from '../../data/open.ts';
+import type { OpenOptions, OpenSource } from '../../data/open-options.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import { CODES } from '../../data/row-parts.ts';
 import type { Source } from '../../data/source.ts';
@@ -31,13 +31,14 @@ export const howRead = (path: string, { data, config, files }: RunFile): OpenOpt
 export async function openUnchanged(
   folder: string,
   { run, checkpoint, notes }: { run: RunFile; checkpoint: ClusterCheckpoint | null; notes: string[] },
+  open: OpenSource,
 ): Promise<Source | null> {
   const { codes } = run.data;
   const path = codes ? join(folder, CODES) : run.config.data;
   const columns = codes?.dim ?? run.data.dim;
   let source: Source | null = null;
   try {
-    source = await openSource(path, codes ? {} : howRead(folder, run));
+    source = await open(path, codes ? {} : howRead(folder, run));
     const { rows, dim } = source;
     if (rows !== run.data.rows || dim !== columns)
       throw new UserError(`${path} now has ${rows} rows × ${dim}; the run had ${run.data.rows} × ${columns}`);

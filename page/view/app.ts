@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
+import type { FileReaders } from '../../run/file-readers.ts';
 import type { RunComparison } from '../drawing/api.ts';
 import { wholeMapOf } from '../found-map.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
@@ -13,9 +14,8 @@ import { addRows } from '../rows.ts';
 import type { Stream } from '../stream.ts';
 import { addStream } from '../stream.ts';
 import { addMap } from '../whole-map.ts';
-import { addMapRows } from './map-rows.ts';
+import { addMapRows, type RowData } from './map-rows.ts';
 import { once } from './once.ts';
-import { type RowData, rowData } from './row-data.ts';
 import { compareRuns, runTable, type ViewedRun } from './runs.ts';
 
 /** Comparisons that are kept. */
@@ -23,15 +23,22 @@ const MOST_KEPT = 1000;
 /** Points that a page has: on the way to this machine's own browser there is room. */
 const MOST_POINTS = 20_000;
 
+/** What runs were made of, which the page reads as well. */
+export interface ViewInputs {
+  read: FileReaders;
+  dataOf(run: ViewedRun): RowData;
+}
+
 /** The page of a finished run; or of several runs, which are there to be read only, a table with the page of each below it. */
 export async function createViewApp(
   runs: readonly ViewedRun[],
   bound: BindAddress,
   stream: Stream,
+  inputs: ViewInputs,
 ): Promise<RequestListener> {
   const app = createGuardedApp({ bound, token: null });
   app.get('/favicon.ico', (_request, reply) => reply.code(204).send());
-  if (runs.length === 1) addRun(app, runs[0], stream);
+  if (runs.length === 1) addRun(app, runs[0], stream, inputs);
   else {
     addPages(app, 'runs.html');
     app.get('/api/runs', async () => runTable(runs));
@@ -40,7 +47,7 @@ export async function createViewApp(
       if (!run.run.result) continue;
       const prefix = `/runs/${i}`;
       app.get(prefix, async (_request, reply) => reply.redirect(`${prefix}/`));
-      app.register(async (sub) => addRun(sub, run, stream), { prefix });
+      app.register(async (sub) => addRun(sub, run, stream, inputs), { prefix });
     }
   }
   await app.ready();
@@ -48,9 +55,9 @@ export async function createViewApp(
 }
 
 /** The report of a run, made when it is first asked for, and its rows. */
-function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
-  const data = rowData(viewed);
-  const page = once(() => pageOf(viewed, data));
+function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream, { read, dataOf }: ViewInputs): void {
+  const data = dataOf(viewed);
+  const page = once(() => pageOf(viewed, data, read));
   const map = once(() => mapOf(viewed));
   addPages(app, page);
   addRows(app, data.source, data.texts);
@@ -59,8 +66,9 @@ function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream): void {
   addStream(app, stream);
 }
 
-async function pageOf({ path }: ViewedRun, data: RowData) {
-  const contents = await gatherContents(path, { version: dpmeshVersion(), points: MOST_POINTS });
+async function pageOf({ path }: ViewedRun, data: RowData, read: FileReaders) {
+  const inputs = { version: dpmeshVersion(), points: MOST_POINTS };
+  const contents = await gatherContents(path, inputs, read);
   const problem = await data.problem();
   if (problem !== null) contents.notes.push(problem);
   // Where the run was when it ended does not matter here.

@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { lineOf } from '../../data/texts/kept-texts.ts';
+import type { RowFields } from '../../data/fields.ts';
+import type { Source } from '../../data/source.ts';
+import { type KeptTexts, lineOf } from '../../data/texts/kept-texts.ts';
 import { AT, RECORD } from '../../model/map-tiles.ts';
 import type { RunConfig } from '../../run/config.ts';
 import {
@@ -11,11 +13,23 @@ import {
   type Telling,
 } from '../drawing/map/whole-map.ts';
 import type { FoundMap } from '../found-map.ts';
-import type { RowData } from './row-data.ts';
 import { columnsOfSelection, rowsOfAll, wordsOfSelection } from './selected.ts';
 import { type Shaded, shadeStore, shadesOf } from './shades.ts';
 
 /** What the page asks about rows of the map that only the data know: what they have in a column, which have some words, and what sets some apart. */
+
+/** What the data of a run say of its rows. */
+export interface RowData {
+  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
+  source(): Promise<Source | null>;
+  /** All of their columns; null: they are not to be shown. */
+  fields(): Promise<RowFields | null>;
+  /** Do rows have texts: those that describe them, else columns of text? */
+  haveTexts(): Promise<boolean>;
+  texts(): Promise<KeptTexts | null>;
+  /** Why texts and other columns are not shown: of the files that have them one has changed; null if none has. */
+  problem(): Promise<string | null>;
+}
 
 /** Rows that a search finds, and characters that it takes. */
 const [MOST_FOUND, MOST_SOUGHT] = [20_000, 200];

@@ -54,7 +54,9 @@ export async function openView(
     );
   return openPort(address, NO_MESSAGES, async (bound, stream) => {
     const { createViewApp } = await import('./app.ts');
-    return createViewApp(runs, bound, stream);
+    const { rowData } = await import('./row-data.ts');
+    const { READ_FILES } = await import('../../run/read-files.ts');
+    return createViewApp(runs, bound, stream, { read: READ_FILES, dataOf: rowData });
   });
 }
 

@@ -1,7 +1,8 @@
 import { fileVersion } from '../../data/cache.ts';
-import { tableFileAt } from '../../data/open.ts';
+import type { FieldValues, RowFields } from '../../data/fields.ts';
+import { openSource, tableFileAt } from '../../data/open.ts';
 import { isRemote } from '../../data/remote/address.ts';
-import { type FieldValues, openRowFields, type RowFields } from '../../data/row-fields.ts';
+import { openRowFields } from '../../data/row-fields.ts';
 import type { Source } from '../../data/source.ts';
 import { type KeptTexts, keepTexts } from '../../data/texts/kept-texts.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
@@ -10,26 +11,27 @@ import { foreignTo } from '../../run/foreign.ts';
 import type { RunFile } from '../../run/run-file.ts';
 import { shownProblem } from '../../run/shown-files.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
+import type { RowData } from './map-rows.ts';
 import { once } from './once.ts';
 import type { ViewedRun } from './runs.ts';
 
 /** What the data of a finished run say of its rows, each part of which is opened when it is first asked for. */
-export type RowData = ReturnType<typeof rowData>;
-
-export function rowData({ path, run }: ViewedRun) {
+export function rowData({ path, run }: ViewedRun): RowData {
   const { config, data } = run;
   const options = howRead(path, run).table!;
-  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
   const source = once(async (): Promise<Source | null> => {
     const checkpoint = data.codes
       ? null
       : newestCheckpoint(path, foreignTo(run, config), () => {}, { mayBeOld: true })?.checkpoint;
     const raw = { ...run, data: { ...data, codes: undefined } };
-    const opened = await openUnchanged(path, { run: raw, checkpoint: checkpoint ?? null, notes: [] });
+    const opened = await openUnchanged(
+      path,
+      { run: raw, checkpoint: checkpoint ?? null, notes: [] },
+      openSource,
+    );
     // Without its texts, which are elsewhere, a row still has its columns.
     return opened && withTexts(opened, config).catch(() => opened);
   });
-  /** Why texts and other columns are not shown: of the files that have them one has changed; null if none has. */
   const problem = async () => {
     const found = await shownProblem(run, ['data', 'texts']);
     return found && `${found}: texts and columns of its rows are not shown, as they may be those of others`;
@@ -43,7 +45,6 @@ export function rowData({ path, run }: ViewedRun) {
     const columns = (await openedFields())?.fields ?? [];
     return [...columns.keys()].filter((column) => columns[column].kind === 'text');
   });
-  /** Do rows have texts: those that describe them, else columns of text? */
   const haveTexts = async () =>
     (await problem()) === null && (Boolean((await source())?.described) || (await textFields()).length > 0);
   const openedTexts = once(async (): Promise<KeptTexts | null> => {

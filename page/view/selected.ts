@@ -8,7 +8,7 @@ import { generator, type Seed, stratified } from '../../model/random.ts';
 import { keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { type MergedTerms, termMerger } from '../../model/words/term-table.ts';
-import { namedVariables } from '../../run/column-sample.ts';
+import { namedVariables } from '../../run/named-columns.ts';
 
 /** What sets rows that somebody has selected apart from all others: words of their texts, and columns. */
 

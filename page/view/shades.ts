@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import type { FieldValues, RowFields } from '../../data/row-fields.ts';
+import type { FieldValues, RowFields } from '../../data/fields.ts';
 import { priority } from '../../model/random.ts';
 import { type Legend, MISSING_SHADE, rankShades, textCounter, timeOf } from '../../model/shades.ts';
 

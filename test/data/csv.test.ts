@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openSource } from '../../data/open.ts';
-import { isNumbered } from '../../data/tables/csv-table.ts';
+import { isNumbered } from '../../data/tables/table.ts';
 import { forAllAsync } from '../model/support.ts';
 import { refuses, scratchFolder } from './files.ts';
 

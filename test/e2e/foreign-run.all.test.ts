@@ -23,6 +23,7 @@ import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { writeReport } from '../../page/report/gather.ts';
 import { openPredictor } from '../../passes/predict.ts';
+import { READ_FILES } from '../../run/read-files.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -304,7 +305,10 @@ describe('a run directory from elsewhere', () => {
   test('a report is not drawn into another directory than that of the run', async () => {
     const at = copy(() => {});
     const directory = { device: '1', inode: '1' };
-    await assert.rejects(writeReport(at, { version: '0.1.0', directory }), /is no longer the directory/);
+    await assert.rejects(
+      writeReport(at, { version: '0.1.0', directory }, READ_FILES),
+      /is no longer the directory/,
+    );
     assert.equal(existsSync(join(at, 'report')), false);
   });
 

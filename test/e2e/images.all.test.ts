@@ -1,4 +1,5 @@
 // Runs on a folder of images: labels by sub-folder, bad ones left out, new images, a folder that changes, without the decoder.
+
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { dpmeshVersion } from '../../base/version.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import { gatherContents } from '../../page/report/gather.ts';
+import { READ_FILES } from '../../run/read-files.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -112,7 +114,7 @@ describe('a run on a folder of images', () => {
     const copy = changedCopy(run, path(name), (at) =>
       changeRunFile(at, (file) => Object.assign(file.config, config)),
     );
-    return gatherContents(copy, { version: dpmeshVersion() });
+    return gatherContents(copy, { version: dpmeshVersion() }, READ_FILES);
   }
 
   test('is drawn with labels from another folder by the images of that one', async () => {

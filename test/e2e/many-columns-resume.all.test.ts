@@ -1,4 +1,5 @@
 // Runs on rows of many columns that are killed, stopped and resumed, and what is drawn of them meanwhile.
+
 import assert from 'node:assert/strict';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { before, describe, test } from 'node:test';
 import { dpmeshVersion } from '../../base/version.ts';
 import { gatherContents } from '../../page/report/gather.ts';
 import { type ClusterCheckpoint, decodeCheckpoint, encodeCheckpoint } from '../../run/checkpoint.ts';
+import { READ_FILES } from '../../run/read-files.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -120,7 +122,7 @@ for (const [kind, of, d] of [
       assert.ok(stdout.endsWith(': clusters, map, k, losses\n'), stdout);
       assert.match(stderr, /^dpmesh: the run is not finished: clusters are those of epoch \d+[^\n]*\n$/);
       // The points are where their clusters are.
-      const { view } = await gatherContents(run, { version: dpmeshVersion() });
+      const { view } = await gatherContents(run, { version: dpmeshVersion() }, READ_FILES);
       const { centres, covariances, xyz, k, labels } = view!;
       assert.equal(k, state.mixture.k);
       for (let c = 0; c < k; c++) {

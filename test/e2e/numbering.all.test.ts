@@ -8,6 +8,7 @@ import { eStepOf } from '../../model/gaussian/estep.ts';
 import { renumbered } from '../../model/state.ts';
 import { gatherContents } from '../../page/report/gather.ts';
 import { checkpointFolder, newestCheckpoint } from '../../run/checkpoints.ts';
+import { READ_FILES } from '../../run/read-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import {
   changedCopy,
@@ -103,7 +104,7 @@ describe('clusters are numbered by size', () => {
   });
 
   test('and the report has them in that order', async () => {
-    const { view } = await gatherContents(path('run'), { version: '999.0.0' });
+    const { view } = await gatherContents(path('run'), { version: '999.0.0' }, READ_FILES);
     const rows = view!.clusters.map((cluster) => cluster.rows);
     assert.deepEqual(
       rows,

@@ -8,9 +8,9 @@ import {
   keyOf,
   narrowed,
   numberOf,
-  QUANTILES,
   wholeRanges,
 } from '../../model/quantile-search.ts';
+import { QUANTILES } from '../../model/widths.ts';
 import { normals } from './support.ts';
 
 const NUMBERS = [-3.4e38, -1e18, -1.5, -1, -1e-45, 0, 1e-45, 0.5, 1, 1 + 2 ** -23, 2, 1e18, 3.4e38].map(

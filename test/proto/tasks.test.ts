@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../model/graph/mean-field.ts';
 import { HASH_BYTES, layoutProblem } from '../../model/layout.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { generator, type Rng } from '../../model/random.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
 import { fromCoordinator } from '../../proto/messages.ts';
 import { withTables } from '../../proto/reference.ts';
 import { Mismatch } from '../../proto/shapes.ts';

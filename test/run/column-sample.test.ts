@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
-import { columnSample, namedVariables } from '../../run/column-sample.ts';
+import { columnSample } from '../../run/column-sample.ts';
+import { namedVariables } from '../../run/named-columns.ts';
 
 describe('columns that clusters are named by', () => {
   const namesOf = (names: string[] | null, categories = {}) =>

@@ -1,6 +1,7 @@
 // Shared by the tests of the graph likelihood's tasks: the states that they read, for the sample of a world.
-import { KEPT_MEMBERSHIPS as KEPT, type Memberships } from '../../model/graph/mean-field.ts';
+import type { Memberships } from '../../model/graph/mean-field.ts';
 import { degrees, directedWeights, type Graph, symmetrized } from '../../model/graph/weights.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { nearest, randomMemberships, sharesOf, volumesOf } from '../model/graph/support.ts';
 import { D, momentsOf, range, type World } from './support.ts';

@@ -12,9 +12,10 @@ import {
   distancesFrom,
   reachOf,
 } from '../../model/description/distances.ts';
-import { type Candidate, keepLeast, MOST_SHOWN } from '../../model/description/least-rows.ts';
+import { type Candidate, keepLeast } from '../../model/description/least-rows.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
+import { MOST_SHOWN } from '../../model/widths.ts';
 import { mapFrom } from '../../proto/map.ts';
 import { must } from '../../proto/shapes.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';

@@ -3,17 +3,12 @@ import { outliersIn } from '../../data/outlier-bounds.ts';
 import { unitRows } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
 import { partition, partitionInSteps, quality } from '../../model/graph/louvain.ts';
-import {
-  emptyMemberships,
-  KEPT_MEMBERSHIPS as KEPT,
-  keepLargest,
-  meanField,
-  withVolumes,
-} from '../../model/graph/mean-field.ts';
+import { emptyMemberships, keepLargest, meanField, withVolumes } from '../../model/graph/mean-field.ts';
 import { gaussianRows, labelsOfAll, replicateRows, stability } from '../../model/graph/stability.ts';
 import { type DegreeGraph, directedWeights, subgraph, symmetrized } from '../../model/graph/weights.ts';
 import { columnSketch, sketched } from '../../model/principal-axes.ts';
 import { generator } from '../../model/random.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
 import { Mismatch } from '../../proto/shapes.ts';
 import type { FieldParameters } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';

@@ -3,12 +3,12 @@ import { groupSizes, nearCopies } from '../../../model/graph/copies.ts';
 import {
   type ClusterMemberships,
   hardMemberships,
-  KEPT_MEMBERSHIPS as KEPT,
   sweptMemberships,
 } from '../../../model/graph/mean-field.ts';
 import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, multiplied, symmetrized } from '../../../model/graph/weights.ts';
 import type { Copies, Sample, State } from '../../../model/state.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../model/widths.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';

@@ -9,10 +9,10 @@ import {
   bulkOf,
   type KeyRanges,
   narrowed,
-  QUANTILES,
   wholeRanges,
 } from '../../../model/quantile-search.ts';
 import { covarianceOf, mean } from '../../../model/statistics.ts';
+import { QUANTILES } from '../../../model/widths.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type OpenOptions, openSource } from '../../../data/open.ts';
+import { openSource } from '../../../data/open.ts';
+import type { OpenOptions } from '../../../data/open-options.ts';
 import { PLAIN_TABLE } from '../../../data/tables/table-options.ts';
 import { readLabels } from '../../../run/labels.ts';
 import { elements, npyFile, refuses, scratchFolder } from '../files.ts';

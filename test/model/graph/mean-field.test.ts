@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  KEPT_MEMBERSHIPS as KEPT,
   keepLargest,
   labelsOf,
   linksBetween,
@@ -14,6 +13,7 @@ import {
   withVolumes,
 } from '../../../model/graph/mean-field.ts';
 import { degrees, type Graph } from '../../../model/graph/weights.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../model/widths.ts';
 import { close, forAll } from '../support.ts';
 import {
   fieldByFormula,

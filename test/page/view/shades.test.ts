@@ -1,7 +1,7 @@
 // Columns as shades: read once for all who wait, and no further than anybody waits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RowFields } from '../../../data/row-fields.ts';
+import type { RowFields } from '../../../data/fields.ts';
 import { type Shaded, shadeStore, shadesOf } from '../../../page/view/shades.ts';
 
 test('a column is read while anybody waits for it, and again once somebody asks after that', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { moveOutliers, type OutlierBounds } from '../../../data/outlier-bounds.ts';
-import { keyOf, QUANTILES } from '../../../model/quantile-search.ts';
+import { keyOf } from '../../../model/quantile-search.ts';
+import { QUANTILES } from '../../../model/widths.ts';
 import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { createContext } from '../../../worker/context.ts';

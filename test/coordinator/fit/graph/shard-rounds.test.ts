@@ -4,8 +4,8 @@ import { graphSource, netMemberships } from '../../../../coordinator/fit/graph/n
 import type { Run } from '../../../../coordinator/fit/run-context.ts';
 import type { Dispatcher } from '../../../../coordinator/rounds/dispatcher.ts';
 import type { Result, RoundSpec } from '../../../../coordinator/rounds/round.ts';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/widths.ts';
 import { checkRound, resultCheck } from '../../../../proto/tasks.ts';
 import type { Tensors } from '../../../../proto/tensors.ts';
 import { runTask } from '../../../../worker/tasks/index.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/graph/mean-field.ts';
 import { generator, shuffledPrefix } from '../../../../model/random.ts';
+import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/widths.ts';
 import { Mismatch } from '../../../../proto/shapes.ts';
 import { nd, type Tensors } from '../../../../proto/tensors.ts';
 import type { Backend } from '../../../../worker/compute/backends/backend.ts';
