@@ -316,7 +316,7 @@ test('drawing that is stopped rejects', async () => {
 test('drawing for which there are no descriptors rejects', { skip: !existsSync('/proc/self/limits') }, () => {
   const script = `
     import { openSync } from 'node:fs';
-    import { startDrawing } from './coordinator/report/drawing.ts';
+    import { startDrawing } from './page/report/drawing.ts';
     try {
       for (;;) openSync('/dev/null', 'r');
     } catch {}
