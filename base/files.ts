@@ -118,7 +118,7 @@ export function fileProblem(error: unknown): UserError | null {
   return problem instanceof UserError ? problem : null;
 }
 
-export interface OpenOptions {
+export interface FileOptions {
   /** The folder of a run, which may come from elsewhere: a link that leads out of it is refused. */
   within?: string;
   /** A file of no bytes is opened too. */
@@ -131,7 +131,7 @@ export interface OpenOptions {
  */
 export function openFile(
   path: string,
-  { within, canBeEmpty = false }: OpenOptions = {},
+  { within, canBeEmpty = false }: FileOptions = {},
 ): { fd: number; size: number } {
   let fd: number | undefined;
   try {
@@ -170,7 +170,7 @@ function realPathWithin(path: string, folder: string): string {
 export function withFile<T>(
   path: string,
   use: (file: { fd: number; path: string; size: number }) => T,
-  options?: OpenOptions,
+  options?: FileOptions,
 ): T {
   const file = openFile(path, options);
   try {
@@ -183,7 +183,7 @@ export function withFile<T>(
 }
 
 /** All bytes of a regular file. UserError where it has more than `most`, or cannot be opened as by `openFile`. */
-export const readWhole = (path: string, most: number, options?: OpenOptions): Buffer =>
+export const readWhole = (path: string, most: number, options?: FileOptions): Buffer =>
   withFile(
     path,
     ({ fd, size }) => {
@@ -194,7 +194,7 @@ export const readWhole = (path: string, most: number, options?: OpenOptions): Bu
   );
 
 /** What `use` makes of a file that is opened as by `openFile`, and stays open unless it throws. */
-export function openedFile<T>(path: string, use: (fd: number, size: number) => T, options?: OpenOptions): T {
+export function openedFile<T>(path: string, use: (fd: number, size: number) => T, options?: FileOptions): T {
   const { fd, size } = openFile(path, options);
   try {
     return use(fd, size);

@@ -7,7 +7,7 @@ import { dpmeshVersion } from '../base/version.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
 import { validated } from '../run/config.ts';
 import { seconds } from '../run/domains.ts';
-import type { Place } from '../worker/connection.ts';
+import type { CoordinatorAddress } from '../worker/connection.ts';
 import {
   type Command,
   defineCommand,
@@ -63,7 +63,7 @@ async function joinOptionsOf(values: JoinValues) {
 }
 
 /** The addresses of `--connect`, with their keys. UserError for one that is none, or for another number of keys. */
-export async function placesOf(connect: string, key?: string): Promise<Place[]> {
+export async function placesOf(connect: string, key?: string): Promise<CoordinatorAddress[]> {
   const addresses = connect.split(',').map(checkedConnect);
   if (key === undefined) return addresses.map((connect) => ({ connect }));
   const files = key.split(',');

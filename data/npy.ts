@@ -3,7 +3,7 @@ import {
   type AtomicFileOptions,
   attempted,
   createAtomicFile,
-  type OpenOptions,
+  type FileOptions,
   openedFile,
   readFully,
   truncated,
@@ -64,7 +64,7 @@ export const isNpy = (head: Uint8Array) => MAGIC.equals(head.subarray(0, MAGIC.l
  * Opens an .npy (format 1 to 3) of any element type and shape. `path` is its name in messages. Throws a UserError if it is
  * not a valid .npy, or is truncated.
  */
-export const openNpy = (file: string, path = file, options?: OpenOptions): ArrayFile =>
+export const openNpy = (file: string, path = file, options?: FileOptions): ArrayFile =>
   openedFile(file, (fd, size) => npyAt({ fd, path }, 0, size), options);
 
 /** The array of an .npy that is the `size` bytes of an open file from byte `start` on. Throws as `openNpy`. */
@@ -207,7 +207,7 @@ export const CHUNK_ELEMENTS = 1 << 18;
  * Reads an entire array of numbers, of any shape, in C order, as the closest native type. Throws a UserError if it is not a
  * valid .npy of real numbers.
  */
-export function readNpy(path: string, options?: OpenOptions): { shape: number[]; data: NumericArray } {
+export function readNpy(path: string, options?: FileOptions): { shape: number[]; data: NumericArray } {
   const file = openNpy(path, path, options);
   try {
     assertNumeric(file);

@@ -5,7 +5,7 @@ import type { TableOptions } from './tables/table-options.ts';
 /** How data are opened. Apart from the readers of formats, so that what is given one need not load them all. */
 
 /** How people are told how far reading is. */
-export interface Telling {
+export interface ReadingProgress {
   /** Takes a line that stays. */
   log?: (line: string) => void;
   /** Takes a text that the next one replaces, many a second. */
@@ -32,7 +32,7 @@ export interface ImageOptions {
   signal?: AbortSignal;
 }
 
-export interface OpenOptions extends Telling {
+export interface OpenOptions extends ReadingProgress {
   /** Which columns of a table are read, and how. */
   table?: TableOptions;
   /** The array to read, of a file that has several; by default the one that `table.columns` names, or the only one. */

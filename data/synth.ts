@@ -5,7 +5,7 @@ import { generator, type Rng, type Seed } from '../model/random.ts';
 import { nmiOfLabels } from '../model/scores.ts';
 import { createNpy } from './npy.ts';
 
-export interface SynthOptions {
+export interface MixtureSpec {
   readonly clusters: number;
   readonly dim: number;
   readonly points: number;
@@ -91,7 +91,7 @@ export function clusterPicker(weights: Float64Array): (u: number) => number {
  * @returns `bestNmi`, the NMI of the posterior mode under the true parameters, which no clustering exceeds but by chance, and
  * `judged`, the number of rows it is computed on: all, or for more than 100,000 points every ⌈points/100,000⌉-th
  */
-export async function synthesize(options: SynthOptions): Promise<{ bestNmi: number; judged: number }> {
+export async function synthesize(options: MixtureSpec): Promise<{ bestNmi: number; judged: number }> {
   const { clusters, dim, points, seed, out, labels, force = false, onProgress, signal } = options;
   assertWithin('--points', points, MAX_POINTS);
   const truth = randomMixture(clusters, dim, seed);

@@ -6,7 +6,7 @@ import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { namesOfRows } from '../data/texts/row-names.ts';
 import { renumberLabels } from '../model/order.ts';
-import type { Labelled, Predictor } from '../passes/predict.ts';
+import type { LabelledPiece, Predictor } from '../passes/predict.ts';
 import { openPredictor, type PredictInput } from '../passes/predict.ts';
 import { ofOneRun } from '../run/finished-run.ts';
 import { nameOfRows } from '../run/label-table.ts';
@@ -256,7 +256,7 @@ async function predictionTable(
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });
   return {
-    async write({ start, ...labelled }: Labelled): Promise<void> {
+    async write({ start, ...labelled }: LabelledPiece): Promise<void> {
       const ids = names && (await names.next(labelled.labels.length));
       table.write({ start, ids, columns: columns.of(labelled) });
     },

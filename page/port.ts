@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { type BindAddress, urlOf } from '../base/address.ts';
 import { listen, listenError } from '../base/http.ts';
-import { createStream, MAX_CLIENTS, type MessageSource, type Stream } from './stream.ts';
+import { createStream, MAX_CLIENTS, type MessageSource, type MessageStream } from './stream.ts';
 
 export interface HttpOptions extends BindAddress {
   /** The user chose the address: if it is in use, that is an error, and no other port is tried. */
@@ -30,7 +30,7 @@ const CLOSE_TIMEOUT_MS = 500;
 export async function openPort(
   { host, port, explicit }: Omit<HttpOptions, 'token'>,
   messages: MessageSource,
-  create: (bound: BindAddress, stream: Stream) => Promise<RequestListener>,
+  create: (bound: BindAddress, stream: MessageStream) => Promise<RequestListener>,
 ): Promise<Http> {
   const requested = { host, port };
   let moved = false;

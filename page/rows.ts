@@ -13,7 +13,7 @@ import { sampledRanges } from './drawing/model-view.ts';
 /** Rows of the data for the page: a sample as points, and single ones as people may look at them. */
 
 /** Rows for display in the coordinates of the nets, row-major. */
-export interface DisplaySample {
+export interface RowSample {
   rows: number;
   dim: number;
   values: Float32Array;
@@ -29,11 +29,7 @@ const MAX_READ = 8_000_000;
  * Reads rows spread over the data and transforms them. Yields to the event loop between ranges. For display only: workers may
  * round differently.
  */
-export async function readSample(
-  source: Source,
-  transform: Transform,
-  most = MAX_ROWS,
-): Promise<DisplaySample> {
+export async function readSample(source: Source, transform: Transform, most = MAX_ROWS): Promise<RowSample> {
   const { dim } = transform;
   const rows = Math.max(
     1,

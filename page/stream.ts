@@ -14,7 +14,7 @@ export interface MessageSource {
   listen(listener: ((message: Message) => void) | null): void;
 }
 
-export type Stream = ReturnType<typeof createStream>;
+export type MessageStream = ReturnType<typeof createStream>;
 
 /** Unread bytes at which a client is dropped; it reconnects and reads the history. */
 const MAX_UNREAD = 256 << 10;
@@ -162,7 +162,7 @@ export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
   };
 }
 
-export function addStream(app: FastifyInstance, stream: Stream): void {
+export function addStream(app: FastifyInstance, stream: MessageStream): void {
   app.get('/api/stream', { exposeHeadRoute: false }, (_request, reply) => {
     reply.hijack();
     stream.add(reply.raw);

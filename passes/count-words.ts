@@ -2,7 +2,7 @@ import { languagesOf } from '../data/texts/stop-words.ts';
 import type { RowTexts } from '../data/texts/texts.ts';
 import { type Layout, unitBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
-import type { Join, WeightOptions } from '../model/words/keywords.ts';
+import type { NodePair, WeightOptions } from '../model/words/keywords.ts';
 import type { WorkUnit } from '../proto/messages.ts';
 import type { TaskOf } from '../proto/tasks.ts';
 import type { RunConfig } from '../run/config.ts';
@@ -29,7 +29,7 @@ export interface TextRows extends Pick<TextLabels, 'labels'> {
   sizes: readonly number[];
   exemplars: readonly (readonly { row: number }[])[];
   /** Of the tree above these; none where there is no tree. */
-  joins: readonly Join[];
+  joins: readonly NodePair[];
   /** Gets every text. */
   each?(row: number, text: string): void;
 }

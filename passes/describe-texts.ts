@@ -1,5 +1,5 @@
 import { stopWordsOf } from '../data/texts/stop-words.ts';
-import { type Join, type Keyword, keywordsOf, type WeightOptions } from '../model/words/keywords.ts';
+import { type Keyword, keywordsOf, type NodePair, type WeightOptions } from '../model/words/keywords.ts';
 import { wordNames } from '../model/words/names.ts';
 import { type MergedTerms, type TermTable, termMerger } from '../model/words/term-table.ts';
 import { excerpt, typicalTexts } from '../model/words/typical-texts.ts';
@@ -14,7 +14,7 @@ export interface TextsInput extends WeightOptions {
   /** Those whose stop words are left out. */
   languages: readonly string[];
   /** Of the tree, from the first on; none where there is no tree. */
-  joins: readonly Join[];
+  joins: readonly NodePair[];
   /** Texts of each cluster. */
   sizes: readonly number[];
   /** By cluster the texts of the rows nearest to its centre, the nearest first. */

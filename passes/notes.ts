@@ -10,7 +10,7 @@ import { OPTIONS } from '../run/options.ts';
 import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../run/summary.ts';
 
 /** What notes are taken from. */
-export interface Outcome {
+export interface RunOutcome {
   config: Pick<
     RunConfig,
     | 'transform'
@@ -45,7 +45,7 @@ export interface Outcome {
   /** Columns after the transform. */
   d: number;
   /** What is known of each column of the data. */
-  columns: Columns;
+  columns: ColumnFacts;
   steps: readonly Step[];
   reason: EndReason;
   evidence: Summary['evidence'];
@@ -54,7 +54,7 @@ export interface Outcome {
 }
 
 /** For each column of the data, what may make it unfit. */
-export interface Columns {
+export interface ColumnFacts {
   mean: ArrayLike<number>;
   min: ArrayLike<number>;
   max: ArrayLike<number>;
@@ -90,7 +90,7 @@ const NEARLY = 0.9;
  * Reasons to doubt a result, one line each: what was seen, and what to try. None where nothing is wrong. They say nothing of
  * the true labels.
  */
-export function notesOn(outcome: Outcome): string[] {
+export function notesOn(outcome: RunOutcome): string[] {
   const { k, steps, graph } = outcome;
   const unfinished = unfinishedNote(outcome);
   // Without a split step K could not change, and the net may not have learned the clusters of the last one.
@@ -129,7 +129,7 @@ export const uncountedWords = (error: number, textsOfCluster: number): string[] 
     : [];
 
 /** Clusters that may be pieces of moons, rings and the like. */
-function slicedShapes({ k, shapes }: Outcome): string[] {
+function slicedShapes({ k, shapes }: RunOutcome): string[] {
   if (shapes === null || k < 2 * shapes) return [];
   return [
     `K is ${k}, but the rows fall into ${shapes} parts that hardly touch: clusters may be pieces of curved shapes, such as rings, which --likelihood graph finds whole`,
@@ -137,7 +137,7 @@ function slicedShapes({ k, shapes }: Outcome): string[] {
 }
 
 /** What became of `--clusters`. */
-function wantedClusters({ config: { clusters }, k, steps, graph }: Outcome): string[] {
+function wantedClusters({ config: { clusters }, k, steps, graph }: RunOutcome): string[] {
   if (clusters === null) return [];
   const joined = steps.filter((step) => step.joined).reduce((sum, { changed }) => sum + changed, 0);
   if (joined)
@@ -153,7 +153,7 @@ function wantedClusters({ config: { clusters }, k, steps, graph }: Outcome): str
 }
 
 /** What was decided on splits and merges by so little that K could be another. */
-function closeDecisions({ evidence, k }: Outcome): string[] {
+function closeDecisions({ evidence, k }: RunOutcome): string[] {
   if (!evidence) return [];
   const { split, merge } = evidence;
   const note = (
@@ -182,7 +182,7 @@ function closeDecisions({ evidence, k }: Outcome): string[] {
 }
 
 /** A run may settle while the evidence favours clusters that the net does not learn, so that merges undo them. */
-function undoneSplits({ reason, steps, graph }: Outcome): string[] {
+function undoneSplits({ reason, steps, graph }: RunOutcome): string[] {
   const [split, merge] = steps.slice(-2);
   if (reason !== 'settled' || graph || !isCycling(steps) || !split.changed || merge.joined) return [];
   return [
@@ -190,7 +190,7 @@ function undoneSplits({ reason, steps, graph }: Outcome): string[] {
   ];
 }
 
-function oneClusterNotes({ config, columns, rows, sampled, d }: Outcome): string[] {
+function oneClusterNotes({ config, columns, rows, sampled, d }: RunOutcome): string[] {
   const notes = suspectColumns(columns, rows);
   const parameters = statisticsLength(d, config.covariance);
   if (d > MANY_COLUMNS)
@@ -227,7 +227,7 @@ const fewerParameters = ({ covariance }: Pick<RunConfig, 'covariance'>, d: numbe
   covariance === 'full' && d > 1 ? ['--covariance diag (fewer parameters)'] : [];
 
 /** With fewer rows than parameters for each cluster, the evidence cannot tell near ones apart. */
-function fewRows({ config, k, rows, sampled, d }: Outcome): string[] {
+function fewRows({ config, k, rows, sampled, d }: RunOutcome): string[] {
   const parameters = statisticsLength(d, config.covariance);
   if (sampled < rows || sampled >= k * parameters) return [];
   const advice = [...fewerParameters(config, d), '--likelihood graph'].join(' and ');
@@ -257,7 +257,7 @@ export function notesOnReplicates(k: number, of: Replicates): string[] {
 }
 
 function oneClusterOfGraph(
-  { config, columns, rows, sampled }: Outcome,
+  { config, columns, rows, sampled }: RunOutcome,
   { stability }: Pick<GraphState, 'stability'>,
 ) {
   const notes = suspectColumns(columns, rows);
@@ -278,7 +278,7 @@ function oneClusterOfGraph(
 }
 
 /** Columns that may hide clusters: numbers of rows, and those with a few values far from all others, which may be constant otherwise. */
-function suspectColumns({ mean, min, max, variance, names }: Columns, rows: number): string[] {
+function suspectColumns({ mean, min, max, variance, names }: ColumnFacts, rows: number): string[] {
   if (rows < ENOUGH_ROWS) return [];
   const all = Array.from(min, (least, column) => ({
     column,
@@ -313,14 +313,14 @@ function suspectColumns({ mean, min, max, variance, names }: Columns, rows: numb
   return notes;
 }
 
-function namedColumns(columns: readonly number[], names: Columns['names']): string {
+function namedColumns(columns: readonly number[], names: ColumnFacts['names']): string {
   const shown = columns.slice(0, MOST_NAMED).map((column) => names?.[column] ?? column);
   const more = columns.length > MOST_NAMED ? ` and ${columns.length - MOST_NAMED} more` : '';
   const from0 = names ? '' : ' (counted from 0)';
   return `${columns.length === 1 ? 'column' : 'columns'} ${shown.join(', ')}${more}${from0}`;
 }
 
-function negativeSilhouette({ silhouette }: Outcome): string[] {
+function negativeSilhouette({ silhouette }: RunOutcome): string[] {
   if (silhouette === null || silhouette >= 0) return [];
   return [
     `the silhouette is negative (${silhouette.toFixed(3)}): many rows are as near to another cluster as to their own, so clusters overlap or are not round (long, or one inside another); before you rely on K, look at the picture of clusters and the separation of each in the report`,
@@ -328,7 +328,7 @@ function negativeSilhouette({ silhouette }: Outcome): string[] {
 }
 
 /** A long tail is more than one Gaussian, though it may be one cluster; where many are, it may hide clusters. */
-function skewedColumns({ k, skewed, columns: { names } }: Outcome): string[] {
+function skewedColumns({ k, skewed, columns: { names } }: RunOutcome): string[] {
   if (!skewed.length) return [];
   const [are, their] = skewed.length === 1 ? ['is', 'its'] : ['are', 'their'];
   const harm =
@@ -341,7 +341,7 @@ function skewedColumns({ k, skewed, columns: { names } }: Outcome): string[] {
 }
 
 /** Columns by which clusters do not differ make these harder to find, where they are many. */
-function alikeColumnsNote({ alike, columns: { mean, names } }: Outcome): string[] {
+function alikeColumnsNote({ alike, columns: { mean, names } }: RunOutcome): string[] {
   if (alike.length < mean.length / 2) return [];
   return [
     `${alike.length} of the ${mean.length} columns carry nothing, as the mean of each is about the same in all clusters (${rangesOf(alike, names)}); small clusters are easier to find without them`,
@@ -364,7 +364,7 @@ function rangesOf(columns: readonly number[], names: readonly string[] | null): 
   return `${shown.join(', ')}${more}${names ? '' : ', counted from 0'}`;
 }
 
-function mostReached({ k, d, graph, config: { covariance } }: Outcome): string[] {
+function mostReached({ k, d, graph, config: { covariance } }: RunOutcome): string[] {
   if (graph) return [];
   const most = mostClusters(d, covariance);
   if (k < NEARLY * most) return [];
@@ -374,7 +374,7 @@ function mostReached({ k, d, graph, config: { covariance } }: Outcome): string[]
   ];
 }
 
-function smallSample({ k, rows, sampled }: Outcome): string[] {
+function smallSample({ k, rows, sampled }: RunOutcome): string[] {
   if (k === 1 || sampled >= rows || sampled >= FEW_ROWS_PER_CLUSTER * k) return [];
   const more = Math.min(rows, 4 * sampled);
   return [
@@ -382,7 +382,7 @@ function smallSample({ k, rows, sampled }: Outcome): string[] {
   ];
 }
 
-function nearCopies({ sampled, graph }: Outcome): string[] {
+function nearCopies({ sampled, graph }: RunOutcome): string[] {
   if (!graph?.copies) return [];
   const { of } = graph.copies;
   const others = of.filter((first, row) => first !== row);
@@ -391,7 +391,7 @@ function nearCopies({ sampled, graph }: Outcome): string[] {
   ];
 }
 
-function tinyClusters({ k, rows, sizes, ids }: Outcome): string[] {
+function tinyClusters({ k, rows, sizes, ids }: RunOutcome): string[] {
   const tiny = sizes.filter((size) => size > 0 && size < LEAST_ROWS);
   if (rows < FEW_ROWS || !tiny.length || tiny.length === k) return [];
   const one = tiny.length === 1;
@@ -404,7 +404,7 @@ function tinyClusters({ k, rows, sizes, ids }: Outcome): string[] {
   ];
 }
 
-function addedClusters({ k, added }: Outcome): string[] {
+function addedClusters({ k, added }: RunOutcome): string[] {
   if (!added.length) return [];
   const [least, most] = [Math.min(...added), Math.max(...added)];
   const sizes = least === most ? count(least) : `${count(least)} to ${count(most)}`;
@@ -414,14 +414,14 @@ function addedClusters({ k, added }: Outcome): string[] {
   ];
 }
 
-function unexplainedRows({ unexplained, rows }: Outcome): string[] {
+function unexplainedRows({ unexplained, rows }: RunOutcome): string[] {
   if (unexplained < Math.max(LEAST_ROWS, MANY_TIMES * BEYOND_REACH * rows)) return [];
   return [
     `${count(unexplained)} rows are farther from the centre of their cluster than one in a million of a Gaussian's: single rows far from all others, or clusters with heavy tails; their confidence is low (distances.npy, outlier_score in labels.csv)`,
   ];
 }
 
-function unfinishedNote({ reason, steps, config, k }: Outcome): string[] {
+function unfinishedNote({ reason, steps, config, k }: RunOutcome): string[] {
   if (reason === 'settled' || quietSteps(steps) >= 2 || isCycling(steps)) return [];
   const { maxEpochs } = config;
   const { fast, paper } = OPTIONS.maxEpochs;

@@ -112,7 +112,7 @@ export async function loadLabeller(
 /** A run's model, and the rows of a file that it can label. */
 export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
 /** A piece of its labels. */
-export type Labelled = RowLabels & { start: number };
+export type LabelledPiece = RowLabels & { start: number };
 
 /** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
 export async function openPredictor(input: PredictInput) {
@@ -162,7 +162,7 @@ export async function openPredictor(input: PredictInput) {
       /** The labels of clusters, by their numbers; null: these. */
       ids: trained.ids,
       /** All rows, in pieces and in their order: the same bits as the run's own on its own data, before these are ids. */
-      async *pieces(): AsyncGenerator<Labelled> {
+      async *pieces(): AsyncGenerator<LabelledPiece> {
         let start = 0;
         for await (const raw of readSpans(source, pieces)) {
           // Signals arrive between two turns of the event loop.

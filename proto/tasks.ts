@@ -583,7 +583,7 @@ export type TaskOf<N extends TaskName> = N extends TaskName
   : never;
 export type Task = TaskOf<TaskName>;
 /** Coupling J and resolution γ of the mean field. */
-export type FieldParameters = z.infer<typeof field>;
+export type FieldTaskParameters = z.infer<typeof field>;
 /** Tasks about the leaves to which `cells` assigns the rows of each group. */
 export type CellTask = TaskOf<'cell-sums' | 'cell-scatter' | 'cell-histogram' | 'cell-fourth-moments'>;
 

@@ -4,7 +4,7 @@ import type { Contingency } from '../model/scores.ts';
 /** What a full pass finds of all rows, from which a run's results are written and its clusters described. */
 
 /** A row that is nearly as well in another cluster: `margin` is what its largest responsibility exceeds that one's by. */
-export interface BorderRow {
+export interface BorderCandidate {
   row: number;
   margin: number;
   rival: number;
@@ -15,7 +15,7 @@ export interface ShownRows {
   /** The rows nearest to the centre, the nearest first. */
   exemplars: { row: number; distance: number }[][];
   /** The rows that are nearest to another cluster. */
-  border: BorderRow[][];
+  border: BorderCandidate[][];
   /** Of the distances of rows from the centre: [K, 1001] (model/description/distances.ts). */
   quantiles: Float32Array;
 }

@@ -2,11 +2,11 @@ import type { RunEvent } from './events.ts';
 
 /** What became of clusters in updates, in words. */
 
-export type Lineage = Pick<Extract<RunEvent, { type: 'lineage' }>, 'what' | 'id' | 'from' | 'into'>;
+export type LineageEntry = Pick<Extract<RunEvent, { type: 'lineage' }>, 'what' | 'id' | 'from' | 'into'>;
 
 const names = (ids: readonly number[] = []) => ids.join(' and ');
 
-const TEXTS: Record<Lineage['what'], (entry: Lineage) => string> = {
+const TEXTS: Record<LineageEntry['what'], (entry: LineageEntry) => string> = {
   born: () => 'is new',
   split: ({ from }) => `is new, split from ${names(from)}`,
   merged: ({ into }) => `was merged into ${names(into)}`,
@@ -15,4 +15,4 @@ const TEXTS: Record<Lineage['what'], (entry: Lineage) => string> = {
 };
 
 /** Such as `cluster 5 is new, split from 1`. */
-export const lineageText = (entry: Lineage): string => `cluster ${entry.id} ${TEXTS[entry.what](entry)}`;
+export const lineageText = (entry: LineageEntry): string => `cluster ${entry.id} ${TEXTS[entry.what](entry)}`;

@@ -6,7 +6,7 @@ import { blockHashes, fingerprint } from '../data/blocks.ts';
 import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import { type Layout, layoutOf } from '../model/layout.ts';
-import type { Part, Stream } from '../model/stream/stream.ts';
+import type { Stream, StreamPart } from '../model/stream/stream.ts';
 import { type ClusterCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { readCheckpoint, readEncoderIn } from './checkpoints.ts';
 import type { RunConfig } from './config.ts';
@@ -28,7 +28,7 @@ export const partOf = (
   { rows, shards }: Layout,
   hashes: Uint8Array,
   update: number,
-): Part => ({
+): StreamPart => ({
   update,
   data: absolute(data),
   ...{ rows, shards },
@@ -40,10 +40,10 @@ const ANY_SEED = '0';
 
 /** The part that has these rows; undefined if none does. `known`: their fingerprints by the number of shards, which gets those that are computed. */
 export async function knownPart(
-  parts: readonly Part[],
+  parts: readonly StreamPart[],
   source: Source,
   known = new Map<number, string>(),
-): Promise<Part | undefined> {
+): Promise<StreamPart | undefined> {
   for (const part of parts) {
     if (part.rows !== source.rows) continue;
     const { shards } = part;

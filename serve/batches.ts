@@ -5,14 +5,14 @@ import type { OutputArray, OutputName } from './protocol.ts';
 /** The rows of requests to one model, labelled together. */
 
 /** What is said of some rows, by output. */
-export type Columns = { [Name in OutputName]?: OutputArray };
+export type OutputColumns = { [Name in OutputName]?: OutputArray };
 
 /** Rows that are waiting, and what is said of those that were labelled already. */
 interface Waiting {
   values: Float32Array;
   rows: number;
   taken: number;
-  outputs: Columns;
+  outputs: OutputColumns;
   /** Nobody waits for it any more. */
   isGone(): boolean;
   resolve(): void;
@@ -33,11 +33,11 @@ export function createBatches(
     labelled,
   }: {
     /** What is said of rows, of which nothing is used afterwards; of outputs that take time only those that are `asked` for. */
-    label(values: Float32Array, asked: ReadonlySet<string>): Promise<Columns>;
+    label(values: Float32Array, asked: ReadonlySet<string>): Promise<OutputColumns>;
     /** Rows of several requests may be labelled at once, with the same bits. */
     isRowwise: boolean;
     /** Called after each batch. */
-    labelled(rows: number, columns: Columns): void;
+    labelled(rows: number, columns: OutputColumns): void;
   },
 ) {
   const queue: Waiting[] = [];
@@ -104,7 +104,7 @@ export function createBatches(
     /** Rows that wait. */
     waiting: () => waiting,
     /** Fills `outputs`, each of as many numbers for each of the rows; or not, if `isGone`. */
-    add(values: Float32Array, outputs: Columns, isGone: () => boolean): Promise<void> {
+    add(values: Float32Array, outputs: OutputColumns, isGone: () => boolean): Promise<void> {
       const rows = values.length / columns;
       waiting += rows;
       return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { addProcessMetrics } from '../base/process-metrics.ts';
-import type { Columns } from './batches.ts';
+import type { OutputColumns } from './batches.ts';
 
 /** What a server of models tells Prometheus. */
 
@@ -60,7 +60,7 @@ export function createMetrics() {
     /** Those of a model. */
     of: (model: string) => ({
       /** A batch was labelled. */
-      labelled(count: number, { outlier_score: scores }: Columns): void {
+      labelled(count: number, { outlier_score: scores }: OutputColumns): void {
         rows.inc({ model }, count);
         batchRows.observe(count);
         if (scores) farShare.set({ model }, recent.get(model)!.add(scores, FAR));

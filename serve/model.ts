@@ -6,7 +6,7 @@ import { predictedColumns } from '../library/predicted-columns.ts';
 import { loadLabeller } from '../passes/predict.ts';
 import { MAP_COLUMNS } from '../run/label-table.ts';
 import { columnsOf, largestOf, readTrainedModel } from '../run/trained-model.ts';
-import { type Columns, createBatches } from './batches.ts';
+import { createBatches, type OutputColumns } from './batches.ts';
 import { type InferRequest, OUTPUTS, type OutputName, PIECE_NUMBERS, type Signature } from './protocol.ts';
 import { refusal } from './refusal.ts';
 
@@ -18,7 +18,7 @@ export type Model = Awaited<ReturnType<typeof loadModel>>;
 /** Loads the model of a run; UserError if that is not finished. `labelled`: called after each batch. */
 export async function loadModel(
   run: string,
-  { labelled, log }: { labelled(rows: number, columns: Columns): void; log(line: string): void },
+  { labelled, log }: { labelled(rows: number, columns: OutputColumns): void; log(line: string): void },
 ) {
   const trained = readTrainedModel(run, { details: true, map: true });
   const { ids, isGaussian, logged, names, transform } = trained;
@@ -95,7 +95,7 @@ export async function loadModel(
     /** What is asked for, output by output. */
     async infer(request: InferRequest, isGone: () => boolean) {
       await prepare(request);
-      const outputs: Columns = {};
+      const outputs: OutputColumns = {};
       for (const { name } of request.outputs)
         outputs[name] ??= new OUTPUTS[name].array(request.rows * (name === 'probabilities' ? k : 1));
       await batches.add(request.values, outputs, isGone);

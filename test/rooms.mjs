@@ -72,5 +72,14 @@ for (const path of sources.keys()) {
     if (!rooms.includes(room) && packagesOf(path).some((name) => name.startsWith(prefix)))
       problems.push(`${path} imports a package ${prefix}…, which only ${rooms.join(' and ')} may`);
 }
+// A name means one thing: no type is exported by two files.
+const exported = new Map();
+for (const [path, text] of sources)
+  for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) {
+    const other = exported.get(name);
+    if (other && other !== path)
+      problems.push(`${path} exports a type ${name}, as ${other} does: name it by what it is`);
+    exported.set(name, path);
+  }
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length ? 1 : 0;

@@ -34,21 +34,21 @@ const LEAVE_TIMEOUT_MS = 2000;
 const MOST_LOGGED = 20;
 
 /** The address of a coordinator or relay. Without the key to it, the connection is not encrypted. */
-export interface Place {
+export interface CoordinatorAddress {
   connect: string;
   key?: WorkerKey;
 }
 
 /** What the relay of a launch is told in the first line of its stdin: where the coordinator is, and whom to let in where. */
 export interface RelayPlace {
-  places: readonly Place[];
+  places: readonly CoordinatorAddress[];
   bind: string;
   keys: { secret: string; allowed: [key: string, name: string][] };
 }
 
 export interface ConnectionOptions {
   /** Tried in this order, and again from the start: the worker stays where it gets an answer. */
-  places: readonly Place[];
+  places: readonly CoordinatorAddress[];
   /** The worker gives up after this long without a message from any of them, ms. */
   reconnectFor: number;
   /** The same until it is first welcome; `reconnectFor` by default; Infinity: never. */
@@ -71,7 +71,8 @@ export type Request = Exclude<FromCoordinator, { type: 'who' | 'pong' | 'send' |
 type Results = Extract<FromWorker, { type: 'results' }>;
 
 /** Addresses for people. */
-export const addressesOf = (places: readonly Place[]) => places.map(({ connect }) => connect).join(', ');
+export const addressesOf = (places: readonly CoordinatorAddress[]) =>
+  places.map(({ connect }) => connect).join(', ');
 
 /**
  * A worker's connection to its coordinator: says hello, as it is described then, pings, logs why the coordinator does not answer, reconnects or goes on to

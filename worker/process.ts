@@ -9,14 +9,14 @@ import { UserError } from '../base/user-error.ts';
 import { isRemote } from '../data/remote/address.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
-import { addressesOf, IdentityMismatch, type Place } from './connection.ts';
+import { addressesOf, type CoordinatorAddress, IdentityMismatch } from './connection.ts';
 import { Meter, type openWorkerHttp } from './http.ts';
 import { exitCodeOf } from './trouble.ts';
 import { startWorker } from './worker.ts';
 
 /** Where the coordinator is, and relays that stand for it. */
 export interface Coordinator {
-  places: readonly Place[];
+  places: readonly CoordinatorAddress[];
 }
 
 /**

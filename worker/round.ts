@@ -27,7 +27,7 @@ interface UnitResults {
 }
 
 /** The receiver of a round's results. */
-export interface RoundListener {
+export interface ResultsReceiver {
   /** True when results are no longer needed. */
   isOver(): boolean;
   /** Results: tensors of `units[i]` are named `i/…`. `seconds`: the time they took, by task. */
@@ -54,7 +54,7 @@ export function acceptRound({ states, layout }: Context, header: RoundMessage, t
 export async function runUnits(
   context: Context,
   { tasks, units, sum }: RoundMessage,
-  listener: RoundListener,
+  listener: ResultsReceiver,
 ): Promise<{ unit: WorkUnit; error: unknown } | null> {
   let done: UnitResults[] = [];
   let nodes: PartialSum[] = [];

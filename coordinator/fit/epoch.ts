@@ -21,7 +21,7 @@ import type { RunConfig } from '../../run/config.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
 import { byCluster, type Partition, type ResultArrays, rowsTensor } from './rounds.ts';
-import type { Run, Target } from './run-context.ts';
+import type { Target, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
@@ -40,7 +40,7 @@ export interface Losses {
  * The state before the first epoch: the clusters around the centres with which the likelihood begins, the mixture estimated from
  * these, sub-clusters by PCA split.
  */
-export async function initialState(run: Run): Promise<State> {
+export async function initialState(run: TrainingRun): Promise<State> {
   const { rounds, d, prior, config, schedule, seed, likelihood } = run;
   const { centres, sample, untilStep, hidden, graph } = await likelihood.start(run);
   const k = centres.length;
@@ -76,7 +76,7 @@ export async function initialState(run: Run): Promise<State> {
  * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
  * unless the mixture is frozen, the M-step on soft statistics by the updated net, or by the mixture.
  */
-export async function runEpoch(run: Run, state: State): Promise<{ state: State; losses: Losses }> {
+export async function runEpoch(run: TrainingRun, state: State): Promise<{ state: State; losses: Losses }> {
   const { schedule, rounds, config, likelihood } = run;
   // Where rows go to clusters by the mixture, nothing reads the net.
   const trainsNet = state.mixture.k > 1 && !run.byMixture;
@@ -148,7 +148,7 @@ export async function runEpoch(run: Run, state: State): Promise<{ state: State; 
  * The trained state with the mixture that labels rows. Tails of the net's responsibilities widen clusters, so where it has assigned rows to
  * them that mixture is the estimate from its labels, unless new clusters are yet to be learned.
  */
-export async function labellingState(run: Run, state: State): Promise<State> {
+export async function labellingState(run: TrainingRun, state: State): Promise<State> {
   const { config, rounds, byMixture } = run;
   const { mixture, net, prior } = state;
   const isFinal = byMixture || state.overlaps || state.frozen > 0;
@@ -169,7 +169,7 @@ const shareMoved = (before: Mixture, after: Mixture): number =>
 
 /** The prior learned from clusters, given by their statistics. */
 export const relearnedPrior = (
-  run: Run,
+  run: TrainingRun,
   state: State,
   clusters: Float64Array[],
   among = state.prior.alike,
@@ -180,7 +180,7 @@ export const relearnedPrior = (
  * Ψ is learned in the epochs before a split step only, so that a split and the merges that follow it are judged under the same
  * prior.
  */
-function learnsPrior({ config }: Run, { steps }: State): boolean {
+function learnsPrior({ config }: TrainingRun, { steps }: State): boolean {
   return config.priorScaleChoice === 'learned' && nextChange(steps) === 'split';
 }
 
@@ -202,7 +202,7 @@ const MOST_BY_PRODUCT = 64;
 const LEAST_RESPONSIBILITY = 1e-4;
 
 /** The M-step, on float32 statistics where they are precise enough for the resulting mixture, else on float64 ones. */
-async function nextMixture(run: Run, state: State): Promise<{ mixture: Mixture; T: Float64Array[] }> {
+async function nextMixture(run: TrainingRun, state: State): Promise<{ mixture: Mixture; T: Float64Array[] }> {
   const { config, transform } = run;
   const fit = (T: Float64Array[]) => {
     for (const cluster of T) for (const value of cluster) assertFinite(value, state, '--lr', config.lr);
@@ -220,7 +220,7 @@ async function nextMixture(run: Run, state: State): Promise<{ mixture: Mixture; 
 
 /** T of each cluster by soft assignments (the net's, or the mixture's), in float64 about the means of the last M-step. */
 async function pivotedStatistics(
-  { rounds, config, d, dispatcher, byMixture }: Run,
+  { rounds, config, d, dispatcher, byMixture }: TrainingRun,
   means: Float64Array[],
   least: number,
 ) {
@@ -233,7 +233,10 @@ async function pivotedStatistics(
 }
 
 /** T of each cluster by the net's soft assignments, in float32 and network coordinates, converted to model coordinates. */
-async function softStatistics({ rounds, config, d, transform }: Run, k: number): Promise<Float64Array[]> {
+async function softStatistics(
+  { rounds, config, d, transform }: TrainingRun,
+  k: number,
+): Promise<Float64Array[]> {
   const { covariance } = config;
   const p = statisticsLength(d, covariance);
   const task: Task = { task: 'statistics', diagonal: covariance === 'diag', block: blockRows(p) };
@@ -253,7 +256,7 @@ const averagedQuantity = ({ localSteps }: RunConfig) => (localSteps > 1 ? 'weigh
 
 /** The net after its shards' local steps, or after one Adam step on their mean gradient. */
 function afterSteps(
-  run: Run,
+  run: TrainingRun,
   net: Net,
   sums: ResultArrays,
   rate: number,
@@ -273,7 +276,10 @@ const SMALL_SHARD_STEPS = 10;
 const SMALLEST_BATCH = 16;
 
 /** Rows of a batch, and steps per epoch: `--batch-size` and at most `--local-steps`, fewer where the smallest shard's sample is small. */
-function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { smallestShard } }: State) {
+function localBatches(
+  { config: { batchSize, localSteps } }: TrainingRun,
+  { sample: { smallestShard } }: State,
+) {
   if (smallestShard >= FEWEST_BATCHES * batchSize)
     return { batch: batchSize, steps: Math.min(localSteps, Math.floor(smallestShard / batchSize)) };
   const batch = Math.max(SMALLEST_BATCH, Math.floor(smallestShard / SMALL_SHARD_STEPS));
@@ -281,9 +287,9 @@ function localBatches({ config: { batchSize, localSteps } }: Run, { sample: { sm
 }
 
 /** Sub-nets draw their batches with replacement, so the number of rows does not limit their steps. */
-const subSteps = ({ config }: Run) => Math.min(config.localSteps, MOST_SUB_STEPS);
+const subSteps = ({ config }: TrainingRun) => Math.min(config.localSteps, MOST_SUB_STEPS);
 
-function clusterTask(run: Run, state: State, target: Target): Task {
+function clusterTask(run: TrainingRun, state: State, target: Target): Task {
   const { net, epoch } = state;
   const { config } = run;
   return {
@@ -298,7 +304,7 @@ function clusterTask(run: Run, state: State, target: Target): Task {
   };
 }
 
-function subTask(run: Run, { subs, epoch }: State): Task {
+function subTask(run: TrainingRun, { subs, epoch }: State): Task {
   const { config } = run;
   return {
     task: 'sub-steps',

@@ -30,7 +30,7 @@ import type { FullPassResult, ShownRows } from '../../run/full-pass-result.ts';
 import { type SavedTree, savedTree } from '../../run/tree.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
 import { sumOfNodes, unitsOf } from './rounds.ts';
-import type { Prepared, Run } from './run-context.ts';
+import type { Prepared, TrainingRun } from './run-context.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
 const UNIT_ROWS = 1 << 18;
@@ -463,7 +463,7 @@ function clusterRowsCollector(k: number) {
  * results. Null where clusters are too flat for their evidence.
  */
 export async function resultTree(
-  run: Run,
+  run: TrainingRun,
   state: State,
   { T, counts }: Pick<FullPassResult, 'T' | 'counts'>,
 ): Promise<SavedTree | null> {

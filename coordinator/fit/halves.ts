@@ -5,12 +5,12 @@ import { addStatistics, mean } from '../../model/statistics.ts';
 import type { Cell } from '../../proto/partition.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { Partition } from './rounds.ts';
-import type { Run } from './run-context.ts';
+import type { TrainingRun } from './run-context.ts';
 
 /** Two halves of each part of a partition, along its principal axis: what sub-nets learn from, and where splits begin. */
 
 /** What parts are found with. */
-export type Means = Pick<Run, 'rounds' | 'd'> & { config: Pick<RunConfig, 'covariance'> };
+export type Means = Pick<TrainingRun, 'rounds' | 'd'> & { config: Pick<RunConfig, 'covariance'> };
 
 /** The covariance by which axes and distances are measured; null: the identity. */
 export type Metric = Float64Array | null;

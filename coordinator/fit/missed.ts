@@ -6,7 +6,7 @@ import { type FarRows, type MissedCluster, missedClusters, totalOf } from '../..
 import type { Mixture } from '../../model/mixture.ts';
 import { type State, withoutClusters } from '../../model/state.ts';
 import { mostClusters } from '../../proto/capacity.ts';
-import type { Prepared, Run } from './run-context.ts';
+import type { Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 import { withUnits } from './train.ts';
 
@@ -42,7 +42,7 @@ export function farBounds(run: Pick<Prepared, 'config' | 'd'>, state: State): Ce
 
 /** The missed clusters among the far rows of a full pass; `T`: statistics of each cluster over all rows. */
 export function findMissed(
-  { config, d }: Run,
+  { config, d }: TrainingRun,
   state: State,
   T: Float64Array[],
   far: FarRows,
@@ -58,7 +58,7 @@ export function findMissed(
  * estimated from all rows without theirs.
  */
 export function withMissed(
-  run: Run,
+  run: TrainingRun,
   state: State,
   T: Float64Array[],
   missed: readonly MissedCluster[],

@@ -47,7 +47,7 @@ export interface Job {
   clusters: number;
 }
 
-export interface Cluster {
+export interface Machines {
   /** Workers that compute at the same time. */
   workers: number;
   /** Whose cards compute matrix products; null: the worker's core, as all else. */
@@ -126,7 +126,7 @@ const parameters = (widths: readonly number[]) =>
   netShapes([...widths], 0).reduce((all, shape) => all + elementCount(shape), 0);
 
 /** Seconds, memory and bytes of a run on such a cluster. */
-export function plan(job: Job, cluster: Cluster, costs = COSTS): Plan {
+export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
   const { config, layout, clusters } = job;
   const { rows } = layout;
   const { link } = cluster;

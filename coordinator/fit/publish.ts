@@ -16,18 +16,18 @@ import { nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { subCentres } from './halves.ts';
-import type { Run, Target } from './run-context.ts';
+import type { Target, TrainingRun } from './run-context.ts';
 
 /** Sends the parts of the state that tasks read to the workers, in the form in which they read them. */
 
 /** The hashes of all blocks of the rows that are read. */
-export function publishHashes({ dispatcher }: Pick<Run, 'dispatcher'>, hashes: Uint8Array): void {
+export function publishHashes({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, hashes: Uint8Array): void {
   dispatcher.publish('hashes', { blocks: nd(hashes, hashes.length / HASH_BYTES, HASH_BYTES) });
 }
 
 /** `below`: of the sample. `copies`: the rows of it that are left out. */
 export function publishTransform(
-  { dispatcher, transform, half }: Pick<Run, 'dispatcher' | 'transform' | 'half'>,
+  { dispatcher, transform, half }: Pick<TrainingRun, 'dispatcher' | 'transform' | 'half'>,
   below: number,
   copies: Copies | null = null,
 ): void {
@@ -39,7 +39,7 @@ export function publishTransform(
   });
 }
 
-export function publishNet({ dispatcher }: Pick<Run, 'dispatcher'>, net: Net): void {
+export function publishNet({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, net: Net): void {
   const { weights, moments } = netStates(net);
   dispatcher.publish('net', weights);
   dispatcher.publish('net-moments', moments);
@@ -50,7 +50,7 @@ export function publishNet({ dispatcher }: Pick<Run, 'dispatcher'>, net: Net): v
  * float32.
  */
 export function publishEStep(
-  { dispatcher, config, transform }: Pick<Run, 'dispatcher' | 'config' | 'transform'>,
+  { dispatcher, config, transform }: Pick<TrainingRun, 'dispatcher' | 'config' | 'transform'>,
   mixture: Mixture,
   form?: 'cholesky',
 ): Target {
@@ -76,7 +76,7 @@ export function densityTensors({ weights, bias, constant }: Densities): Tensors 
 
 /** Publishes what labels rows; returns whether that is the mixture. UserError if a cluster is too flat for float32. */
 export function publishClassifier(
-  run: Pick<Run, 'dispatcher' | 'config' | 'transform'>,
+  run: Pick<TrainingRun, 'dispatcher' | 'config' | 'transform'>,
   state: State,
 ): boolean {
   const byMixture = labelsByMixture(run.config.schedule, state);
@@ -87,7 +87,7 @@ export function publishClassifier(
 
 /** From where the full pass measures distances, and which rows are far from all clusters. */
 export function publishCentres(
-  { dispatcher }: Pick<Run, 'dispatcher'>,
+  { dispatcher }: Pick<TrainingRun, 'dispatcher'>,
   name: 'cluster-centres' | 'far-bounds',
   { k, values }: Centres,
 ): void {
@@ -95,10 +95,10 @@ export function publishCentres(
 }
 
 /** The net that places rows on the map. */
-export const publishMap = ({ dispatcher }: Pick<Run, 'dispatcher'>, net: MapNet): void =>
+export const publishMap = ({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, net: MapNet): void =>
   dispatcher.publish('map', mapTensors(net));
 
-export function publishSubs({ dispatcher }: Run, subs: Net): void {
+export function publishSubs({ dispatcher }: TrainingRun, subs: Net): void {
   const { weights, moments } = netStates(subs);
   dispatcher.publish('subs', weights);
   dispatcher.publish('subs-moments', moments);
@@ -120,7 +120,7 @@ export function flatClusterError({ data, transform }: RunConfig, error: unknown)
 }
 
 /** The sub-nets' target: the sub-centres. */
-export async function publishParts(run: Run, state: State): Promise<void> {
+export async function publishParts(run: TrainingRun, state: State): Promise<void> {
   const { d } = run;
   const { scale } = run.transform;
   const pairs = subCentres(state);

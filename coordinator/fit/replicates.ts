@@ -8,7 +8,7 @@ import type { Task } from '../../proto/tasks.ts';
 import type { Replicates } from '../../run/summary.ts';
 import { initialState, labellingState } from './epoch.ts';
 import { publishClassifier, publishTransform } from './publish.ts';
-import type { Run } from './run-context.ts';
+import type { TrainingRun } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
 import { trainingEnd, trainingOf } from './train.ts';
 
@@ -28,7 +28,7 @@ interface SampledRows {
  * count. `trained`: by which the rows of the run have their labels; the first `k` clusters have rows. `signal`: rejects with its reason before the next epoch.
  */
 export async function replicate(
-  run: Run,
+  run: TrainingRun,
   { below, outliers, trained, k }: { below: number; outliers: number[]; trained: State; k: number },
   signal: AbortSignal,
 ): Promise<Replicates> {
@@ -51,7 +51,7 @@ export async function replicate(
 }
 
 async function trainOnHalf(
-  run: Run,
+  run: TrainingRun,
   sample: SampledRows,
   number: number,
   signal: AbortSignal,
@@ -61,7 +61,7 @@ async function trainOnHalf(
   publishTransform(ofHalf, sample.below);
   const halves = sample.rows.map(halfSize);
   const half = sampleOf(sample.below, halves);
-  const halfRun: Run = {
+  const halfRun: TrainingRun = {
     ...ofHalf,
     seed: seedOf(seed, number),
     sample: half,
@@ -88,7 +88,7 @@ function seedOf(seed: Seed, number: number): bigint {
 }
 
 /** Clusters that have rows of the whole sample, and the labels of the same rows each time. */
-async function labelSample(run: Run, { below, rows }: SampledRows, state: State) {
+async function labelSample(run: TrainingRun, { below, rows }: SampledRows, state: State) {
   publishTransform(run, below);
   const byMixture = publishClassifier(run, state);
   const every = Math.max(1, Math.ceil(rows.reduce((a, b) => a + b, 0) / MOST_COMPARED));

@@ -27,7 +27,7 @@ export interface Prepared {
   readonly transform: Transform;
   /** Rows of the stream, of which the sample of an update is; with a graph what they weigh; undefined: there are none but those of the layout. */
   readonly seen?: number;
-  readonly likelihood: Pick<Likelihood, 'name' | 'initK'>;
+  readonly likelihood: Pick<LikelihoodModel, 'name' | 'initK'>;
   /** In training, rows go to clusters by the mixture: the clustering net does not train. */
   readonly byMixture: boolean;
   /** Why it has this likelihood; null: Gaussian, as it was not to be decided. */
@@ -37,8 +37,8 @@ export interface Prepared {
 }
 
 /** The same with what training computes by. */
-export interface Run extends Prepared {
-  readonly likelihood: Likelihood;
+export interface TrainingRun extends Prepared {
+  readonly likelihood: LikelihoodModel;
   readonly dispatcher: RoundDispatcher;
   /** The replicate that trains on a half of the sample, from 1. */
   readonly half?: number;
@@ -52,29 +52,29 @@ export interface Run extends Prepared {
  * What a mixture of Gaussians (gaussian/) and the graph of nearest neighbours (graph/) do each in their own way. Nets, epochs, pace,
  * settling, numbering and the full pass are the same for both and ask nothing else.
  */
-export interface Likelihood {
+export interface LikelihoodModel {
   readonly name: LikelihoodName;
   /** Clusters with which a run begins. */
   readonly initK: number;
-  start(run: Run): Promise<Start>;
+  start(run: TrainingRun): Promise<Start>;
   /** Publishes what the clustering net learns from in an epoch that begins with this state. */
-  target(run: Run, state: State): Promise<Target>;
+  target(run: TrainingRun, state: State): Promise<Target>;
   /** Statistics of two sub-clusters of each cluster, which the sub-nets learn to tell apart. */
-  subTargets(run: Run, state: State): Promise<Parts[]>;
+  subTargets(run: TrainingRun, state: State): Promise<Parts[]>;
   /** Is the mixture estimated anew in this epoch? */
   isMStepDue(state: State): boolean;
   /** The first step of an update, of a state that was trained on other rows, before anything moves. */
-  goOn(run: Run, state: State, before: Before): Promise<State>;
+  goOn(run: TrainingRun, state: State, before: Before): Promise<State>;
   /** A split or merge step: the state with other clusters, and nets that follow. */
-  step(run: Run, state: State, change: Change): Promise<State>;
+  step(run: TrainingRun, state: State, change: Change): Promise<State>;
   /** A merge step for `--clusters`, once training has settled on more: a cut of the tree of merges, whatever the data say. */
-  join(run: Run, state: State, clusters: number): Promise<State>;
+  join(run: TrainingRun, state: State, clusters: number): Promise<State>;
   /** What the heights of the tree of merges are, in words, and whether they rise or fall away from the root. */
   readonly heights: { readonly measure: string; readonly order: 'rising' | 'falling' };
   /** The tree of the first so many clusters; T: their statistics of all rows. NotPositiveDefiniteError where clusters are too flat. */
-  levels(run: Run, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
+  levels(run: TrainingRun, state: State, T: Float64Array[], clusters: number): Promise<Levels>;
   /** The same of another sample with so many rows in each shard, as that of a replicate. */
-  ofSample(run: Run): Likelihood;
+  ofSample(run: TrainingRun): LikelihoodModel;
 }
 
 /** What a run with this likelihood is made of, once its rows are known. */
@@ -83,7 +83,7 @@ export interface LikelihoodKind {
   configure(given: RunConfig, rows: number, d: number, warn: (message: string) => void): RunConfig;
   /** Do rows of d columns go to clusters by the mixture in training, not by the clustering net? */
   byMixture(config: RunConfig, d: number): boolean;
-  create(run: Omit<Run, 'likelihood'>): Likelihood;
+  create(run: Omit<TrainingRun, 'likelihood'>): LikelihoodModel;
 }
 
 /** What an update knows of the clusters that it begins with. */

@@ -4,7 +4,7 @@ import { priority } from '../../model/random.ts';
 import type { Copies, Sample, State } from '../../model/state.ts';
 import { publishTransform } from './publish.ts';
 import { shardSizes } from './rounds.ts';
-import type { Prepared, Run } from './run-context.ts';
+import type { Prepared, TrainingRun } from './run-context.ts';
 
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */
 
@@ -43,7 +43,7 @@ export function mergeTempering(run: Pick<Prepared, 'config' | 'd' | 'seen'>, sta
  * before is a part of it. Workers read the rows of their shards again, and leave out outliers: these are counted among the rows
  * that join, but are few.
  */
-export function withLargeSample(run: Run, state: State): State {
+export function withLargeSample(run: TrainingRun, state: State): State {
   const { config, layout, d } = run;
   if (config.sample !== null) return state;
   const sample = largerSample(layout, state.sample, rowsPerCluster(d) * state.mixture.k);

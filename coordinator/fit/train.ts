@@ -17,7 +17,7 @@ import type { SavedTree } from '../../run/tree.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
 import { createRounds, shardSizes } from './rounds.ts';
-import type { Before, Prepared, Run } from './run-context.ts';
+import type { Before, Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
@@ -51,7 +51,7 @@ const isToJoin = ({ config: { clusters } }: Prepared, { mixture }: State) =>
   clusters !== null && mixture.k > clusters;
 
 /** The run, in which rows go to clusters by the mixture if `byMixture`. */
-export function runBy(run: Run, byMixture: boolean): Run {
+export function runBy(run: TrainingRun, byMixture: boolean): TrainingRun {
   if (run.byMixture || !byMixture) return run;
   const { dispatcher, layout, d, config } = run;
   return {
@@ -69,7 +69,7 @@ export function trainingEnd(run: Prepared, state: State): EndReason | null {
 
 /** The training of clusters: epochs, and the split or merge step that may follow each. */
 export interface Training {
-  /** The first step of an update, as of Likelihood. */
+  /** The first step of an update, as of LikelihoodModel. */
   goOn(state: State, before: Before): Promise<State>;
   /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
   epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
@@ -77,7 +77,7 @@ export interface Training {
   change(state: State, isAfterEpoch: boolean): Promise<State | null>;
 }
 
-export function trainingOf(run: Run): Training {
+export function trainingOf(run: TrainingRun): Training {
   const { config, likelihood } = run;
   /** The workers have the net. */
   let isPublished = false;
@@ -132,7 +132,7 @@ export function trainingOf(run: Run): Training {
 /** What split and merge steps of all likelihoods have in common. */
 
 export function emitProposal(
-  run: Run,
+  run: TrainingRun,
   type: Change,
   { epoch }: Pick<State, 'epoch'>,
   { clusters, points, logRatio, needed, accepted, reason }: Proposal & { logRatio: number },
@@ -143,14 +143,14 @@ export function emitProposal(
 }
 
 /** The state after a step, as far as the schedule is concerned. */
-export const withChange = ({ schedule }: Run, state: State, step: Step): State => ({
+export const withChange = ({ schedule }: TrainingRun, state: State, step: Step): State => ({
   ...state,
   untilStep: schedule.every,
   steps: withStep(state.steps, step),
 });
 
 /** The state with nets that have these output units, as fast as they learn after a change. */
-export const withUnits = ({ schedule, seed }: Run, state: State, units: OutputUnit[]): State => ({
+export const withUnits = ({ schedule, seed }: TrainingRun, state: State, units: OutputUnit[]): State => ({
   ...state,
   net: resizeClusteringNet(state.net, units),
   subs: resizeSubNets(state.subs, units, seed, state.epoch),

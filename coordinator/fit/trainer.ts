@@ -39,7 +39,7 @@ import { prepareByClusters } from './preparation/reconsider.ts';
 import type { MomentsRequest } from './reading/moments.ts';
 import { setOutliersApart } from './reading/outliers.ts';
 import { replicate } from './replicates.ts';
-import type { Before, Prepared, Run } from './run-context.ts';
+import type { Before, Prepared, TrainingRun } from './run-context.ts';
 import { runBy, type Training, trainingOf } from './train.ts';
 
 /** What the training has done by the main thread, which has the sockets, the files and the page. */
@@ -51,12 +51,12 @@ export type TrainerHost = Preparing;
  * takes, holds up sockets and page.
  */
 export function createTrainer(host: TrainerHost) {
-  let run: Run;
+  let run: TrainingRun;
   let training: Training;
   let state: State;
   let terms: ReturnType<typeof termsOfParts> | null = null;
   const stopping = new AbortController();
-  function prepared(next: Run): Prepared {
+  function prepared(next: TrainingRun): Prepared {
     run = next;
     training = trainingOf(run);
     const { likelihood, dispatcher, rounds, emit, ...rest } = run;

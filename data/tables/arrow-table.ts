@@ -5,9 +5,9 @@ import { UserError } from '../../base/user-error.ts';
 import { zstdUnpackers } from '../streams.ts';
 import {
   assertListWidth,
-  type Batch,
   type Column,
   type Table,
+  type TableBatch,
   unequalLists,
   type Wanted,
   widthOf,
@@ -210,7 +210,7 @@ function batchOf(
   { numbers, texts }: Wanted,
   piece: RecordBatch,
   start: number,
-): Batch {
+): TableBatch {
   const rows = piece.numRows;
   const vectorAt = (index: number): Vector => piece.getChildAt(index)!;
   const width = widthOf(columns, numbers);

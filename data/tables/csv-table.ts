@@ -15,7 +15,7 @@ import {
   unpackedHead,
 } from '../streams.ts';
 import { batchesOf, fileLiteral, orNaN, QueryFailed, quoted } from './duckdb.ts';
-import { type Batch, type Column, isNumbered, MIXED, shown, type Table, type Wanted } from './table.ts';
+import { type Column, isNumbered, MIXED, shown, type Table, type TableBatch, type Wanted } from './table.ts';
 import type { Decimal, TextDialect } from './table-options.ts';
 
 /** Text tables: read by DuckDB where it takes them as they are, else row by row, which is slower and says what is wrong. */
@@ -163,7 +163,7 @@ async function* plainBatches(
   wanted: Wanted,
   hasHeader: boolean,
   delimiter: string,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<TableBatch> {
   const { numbers, texts } = wanted;
   if (numbers.length > MOST_PLAIN) throw new NotPlain();
   // Names of their own, as those of a header may be equal.
@@ -198,7 +198,7 @@ async function* batches(
   { columns, decimal, hasPoints }: Sniffed,
   onGrouped: (() => void) | null,
   { numbers, texts }: Wanted,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<TableBatch> {
   const width = numbers.length;
   let tells = onGrouped;
   for await (const { rows } of pieces) {

@@ -15,7 +15,15 @@ import {
   withColumns,
 } from './select-columns.ts';
 import { notesOn as notesOnSuspects, type Suspect, watchColumns } from './suspect-columns.ts';
-import { type Batch, type Column, firstNames, fromZero, isNumbered, shown, type Table } from './table.ts';
+import {
+  type Column,
+  firstNames,
+  fromZero,
+  isNumbered,
+  shown,
+  type Table,
+  type TableBatch,
+} from './table.ts';
 import type { DecodeOptions } from './table-options.ts';
 
 /** What is known of a table once it is decoded; written after the array. */
@@ -76,13 +84,13 @@ export async function decodeTable(
   const blank = { count: 0, first: '' };
   // An index counts all rows, or those of each part.
   let [countsAll, countsOwn] = [true, true];
-  const rowName = (batch: Batch, i: number) => batch.rowName?.(i) ?? fromZero(rows + i);
+  const rowName = (batch: TableBatch, i: number) => batch.rowName?.(i) ?? fromZero(rows + i);
   const flush = () => {
     writer.write(new Uint8Array(chunk.buffer, 0, filled * 4), written);
     written += filled * 4;
     filled = 0;
   };
-  const badValue = async (batch: Batch, i: number, { c, value }: BadValue): Promise<UserError> => {
+  const badValue = async (batch: TableBatch, i: number, { c, value }: BadValue): Promise<UserError> => {
     const field = batch.field?.(i, lead + c);
     const where = `${path} ${rowName(batch, i)}, column ${own[c].name}:${field === undefined ? '' : ` ${shown(field)}`}`;
     const empty = Number.isNaN(value) ? await withoutValues(table, numbers, options) : null;
@@ -91,7 +99,7 @@ export async function decodeTable(
     );
   };
   /** False if the row is to be left out; the first of its numbers that cannot be computed with, if there is one. */
-  const addNumbers = (batch: Batch, i: number): boolean | BadValue => {
+  const addNumbers = (batch: TableBatch, i: number): boolean | BadValue => {
     let missing = 0;
     for (let c = 0, at = i * (lead + own.length) + lead; c < own.length; c++, at++) {
       const value = batch.values[at];
@@ -108,7 +116,7 @@ export async function decodeTable(
     if (missing === width && !blank.count++) blank.first = rowName(batch, i);
     return true;
   };
-  const addCategories = (batch: Batch, i: number) => {
+  const addCategories = (batch: TableBatch, i: number) => {
     let at = filled + own.length;
     for (const [t, column] of categorical.entries()) {
       const { name } = columns[column];

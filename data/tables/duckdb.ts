@@ -5,9 +5,9 @@ import { openFile, readFully } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import {
   assertListWidth,
-  type Batch,
   type Column,
   type Table,
+  type TableBatch,
   unequalLists,
   type Wanted,
   widthOf,
@@ -191,7 +191,7 @@ export async function* batchesOf(
   columns: readonly Column[],
   { numbers }: Wanted,
   sql: { numbers: readonly string[]; texts: readonly string[]; from: string },
-): AsyncGenerator<Batch> {
+): AsyncGenerator<TableBatch> {
   const width = widthOf(columns, numbers);
   // A text that begins with a byte order mark would be read without it.
   const fields = [...sql.numbers, ...sql.texts.map((text) => `'.' || ${text}`)];

@@ -2,7 +2,7 @@ import { statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { assertVersion, openCached } from '../cache.ts';
 import { type ArrayFile, closeArray, openNpy, readAppendix } from '../npy.ts';
-import type { Telling } from '../open-options.ts';
+import type { ReadingProgress } from '../open-options.ts';
 import { tellingNames } from '../value-range.ts';
 import { isHeader, NotPlain, type TextOptions } from './csv-table.ts';
 import { type DecodedTable, decodeTable, OtherColumns } from './decode-table.ts';
@@ -33,7 +33,7 @@ export interface OpenedTable extends DecodedTable {
 
 const count = (value: number) => value.toLocaleString('en');
 const rowsTold =
-  ({ path, rows: all }: Table, status: Telling['status']) =>
+  ({ path, rows: all }: Table, status: ReadingProgress['status']) =>
   (rows: number) =>
     status?.(`reading ${path}: ${count(rows)} rows${all === null ? '' : ` of ${count(all)}`}`);
 
@@ -44,7 +44,7 @@ const rowsTold =
 export async function openTable(
   file: TableFile,
   options: TableOptions = PLAIN_TABLE,
-  { log, status }: Telling = {},
+  { log, status }: ReadingProgress = {},
 ): Promise<OpenedTable> {
   const isHeaderRow = headerTest(options);
   const { copy, ...array } = await openCached(

@@ -22,7 +22,7 @@ export interface Column {
 }
 
 /** Consecutive rows. */
-export interface Batch {
+export interface TableBatch {
   rows: number;
   /** The numbers of the columns asked for, row after row; NaN where they are missing. */
   values: Float64Array;
@@ -56,7 +56,7 @@ export interface Table {
   /** Of several files: how many of them have no rows. */
   emptyParts?: number;
   /** All rows, in their order. Rejects with a UserError that names the file, and the row or column of a bad value. */
-  read(wanted: Wanted): AsyncGenerator<Batch>;
+  read(wanted: Wanted): AsyncGenerator<TableBatch>;
 }
 
 /** Numbers of a list, at most: with more, a few rows would not fit in memory. */
@@ -131,7 +131,7 @@ export function partsTable(path: string, all: readonly Table[], empty = 0): Tabl
 
 /** Rows are counted in their own file. */
 const namer =
-  ({ path }: Table, { rowName }: Batch, start: number) =>
+  ({ path }: Table, { rowName }: TableBatch, start: number) =>
   (i: number) =>
     `(${path}) ${rowName?.(i) ?? fromZero(start + i)}`;
 

@@ -10,7 +10,7 @@ import type { Source } from '../../data/source.ts';
 import { rowTexts } from '../../data/texts/texts.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
 import { numberName } from '../../model/description/names.ts';
-import { type Layer, layersOf } from '../../model/hierarchy/layers.ts';
+import { layersOf, type TreeLayer } from '../../model/hierarchy/layers.ts';
 import { nodeNames } from '../../page/drawing/cluster-details.ts';
 import type { WholeMap } from '../../page/drawing/map/whole-map.ts';
 import { wholeMapOf } from '../../page/found-map.ts';
@@ -93,7 +93,7 @@ interface MappedRun {
   files: RunFiles;
   about: WholeMap;
   /** Of names, the clusters first. */
-  layers: Layer[];
+  layers: TreeLayer[];
   /** The name of a node of the tree. */
   nameOf(node: number): string;
   slices(): AsyncGenerator<RowSlice>;
@@ -117,7 +117,7 @@ async function openMapped(path: string): Promise<MappedRun> {
 }
 
 /** Clusters that no tree joins. */
-const layerOf = (k: number): Layer =>
+const layerOf = (k: number): TreeLayer =>
   new Map(
     Array.from({ length: k }, (_, cluster) => [
       cluster,

@@ -23,7 +23,7 @@ const USEFUL_SHARE = 0.75;
 const USELESS = 4;
 
 /** How well the partitions of subsets agree at one resolution. */
-export interface Stability {
+export interface StabilityEstimate {
   /** Mean adjusted Rand index of all pairs of replicates, on the rows that they share. */
   readonly mean: number;
   /** Its standard error, roughly: the standard deviation over the pairs, divided by the root of the number of replicates. */
@@ -35,8 +35,8 @@ export interface Stability {
 }
 
 /** Stability, and what of the mean and its error is beyond chance: that by which resolutions are compared. */
-export interface ComparedStability extends Stability {
-  readonly beyond: Pick<Stability, 'mean' | 'error'>;
+export interface ComparedStability extends StabilityEstimate {
+  readonly beyond: Pick<StabilityEstimate, 'mean' | 'error'>;
 }
 
 /**
@@ -63,7 +63,7 @@ export function labelsOfAll(labels: Int32Array, rows: Int32Array, n: number): In
  *
  * @param labels of each replicate, n labels 0 … K−1 of two or more replicates, or −1 for rows that it does not have
  */
-export function stability(labels: readonly Int32Array[], n: number): Stability {
+export function stability(labels: readonly Int32Array[], n: number): StabilityEstimate {
   const clusters = labels.map((own) => own.reduce((most, label) => Math.max(most, label + 1), 0));
   const [a, b] = [new Int32Array(n), new Int32Array(n)];
   const agreements: number[] = [];
@@ -95,7 +95,7 @@ function sharedRows(one: Int32Array, other: Int32Array, a: Int32Array, b: Int32A
 const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Is the search past the last useful resolution? `curve`: the stability at the first resolutions of `GRID`. */
-export function isPastLast(curve: readonly Pick<Stability, 'mean'>[]): boolean {
+export function isPastLast(curve: readonly Pick<StabilityEstimate, 'mean'>[]): boolean {
   if (curve.length <= USELESS) return false;
   const best = (of: typeof curve) => Math.max(...of.map(({ mean }) => mean));
   return best(curve.slice(-USELESS)) < USEFUL_SHARE * best(curve);
@@ -106,7 +106,7 @@ export function isPastLast(curve: readonly Pick<Stability, 'mean'>[]): boolean {
  * it is too low for there to be clusters.
  */
 export function chosenResolution(
-  curve: readonly { beyond: Pick<Stability, 'mean' | 'error'> }[],
+  curve: readonly { beyond: Pick<StabilityEstimate, 'mean' | 'error'> }[],
 ): number | null {
   if (!curve.length) return null;
   const bounds = curve.map(({ beyond }) => beyond.mean - beyond.error);
@@ -172,7 +172,7 @@ export function chanceAt({ rows, mean }: NullStability, size: number): number {
   return mean[next - 1] + share * (mean[next] - mean[next - 1]);
 }
 
-export const comparedTo = <S extends Stability>(chance: number, found: S): S & ComparedStability => ({
+export const comparedTo = <S extends StabilityEstimate>(chance: number, found: S): S & ComparedStability => ({
   ...found,
   beyond: { mean: beyondChance(found.mean, chance), error: found.error / (1 - chance) },
 });

@@ -28,7 +28,7 @@ export interface Group {
 }
 
 /** A partition into fewer clusters, numbered by size. */
-export interface Cut {
+export interface DendrogramCut {
   readonly groups: readonly Group[];
   /** For each cluster of the partition its group. */
   readonly place: Int32Array;
@@ -67,7 +67,7 @@ export function groupsAt({ sizes, joins }: Dendrogram, count: number): Map<numbe
 }
 
 /** The same, numbered by size, the largest first; of equal ones, first the one with the lowest cluster. */
-export function cutAt(tree: Dendrogram, count: number): Cut {
+export function cutAt(tree: Dendrogram, count: number): DendrogramCut {
   const left = [...groupsAt(tree, count).values()];
   const groups = bySize(left.map(({ rows }) => rows)).map((place) => left[place]);
   const place = new Int32Array(tree.sizes.length);

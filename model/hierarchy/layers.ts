@@ -8,11 +8,11 @@ const RATIO = 4;
 const FEWEST = 2;
 
 /** A cut: its groups by their nodes in the tree, of which K + j is what join j made. */
-export type Layer = Map<number, Group>;
+export type TreeLayer = Map<number, Group>;
 
 /** From the clusters up: each layer has about a quarter of the groups of the one below it. */
-export function layersOf(tree: Dendrogram): Layer[] {
-  const layers: Layer[] = [];
+export function layersOf(tree: Dendrogram): TreeLayer[] {
+  const layers: TreeLayer[] = [];
   let count = tree.sizes.length;
   do {
     layers.push(groupsAt(tree, count));

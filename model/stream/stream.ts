@@ -8,10 +8,11 @@ import type { StreamSample } from './sample.ts';
 /** Parts that are remembered. */
 const MOST_PARTS = 10_000;
 
-export const withPart = (parts: readonly Part[], part: Part): Part[] => [...parts, part].slice(-MOST_PARTS);
+export const withPart = (parts: readonly StreamPart[], part: StreamPart): StreamPart[] =>
+  [...parts, part].slice(-MOST_PARTS);
 
 /** Rows that have come at once. */
-export interface Part {
+export interface StreamPart {
   /** The update that they have come with; 0: the first run. */
   readonly update: number;
   /** Their path. */
@@ -27,7 +28,7 @@ export interface Stream extends StreamSample {
   /** Updates so far. */
   readonly updates: number;
   /** The data of the first run and of each update, the last ones, by their fingerprints. */
-  readonly parts: readonly Part[];
+  readonly parts: readonly StreamPart[];
   /** Rows so far; and what they weigh now, by the half-lives of updates. */
   readonly seen: number;
   readonly weight: number;

@@ -16,7 +16,7 @@ export interface WeightOptions {
 }
 
 /** Two nodes that become one: clusters 0 … K−1, and above them joins K, K+1 … as they come. */
-export interface Join {
+export interface NodePair {
   a: number;
   b: number;
 }
@@ -54,7 +54,7 @@ export function keywordsOf(
     most,
     ...options
   }: WeightOptions & {
-    joins: readonly Join[];
+    joins: readonly NodePair[];
     sizes: readonly number[];
     stopWords: ReadonlySet<string>;
     most: number;
@@ -116,7 +116,7 @@ export function keywordsOf(
 }
 
 /** Of each node the other one of its join; −1 of the last. */
-function siblingsOf(joins: readonly Join[], k: number): Int32Array {
+function siblingsOf(joins: readonly NodePair[], k: number): Int32Array {
   const siblings = new Int32Array(k + joins.length).fill(-1);
   for (const { a, b } of joins) [siblings[a], siblings[b]] = [b, a];
   return siblings;
@@ -126,7 +126,7 @@ function siblingsOf(joins: readonly Join[], k: number): Int32Array {
  * How often each term is in the texts of each node. Clusters are in the order of the tree's leaves, in which each join is an interval, and
  * of each term there are running sums over them.
  */
-function countsOfNodes(table: MergedTerms, joins: readonly Join[], minDf: number) {
+function countsOfNodes(table: MergedTerms, joins: readonly NodePair[], minDf: number) {
   const { terms, documents, lists, cluster, count } = table;
   const k = table.totals.length;
   const { intervals, order } = leafIntervals(joins, k);
@@ -193,7 +193,7 @@ function countsOfNodes(table: MergedTerms, joins: readonly Join[], minDf: number
 
 /** An order of the clusters in which each node is an interval `from … to−1`. */
 export function leafIntervals(
-  joins: readonly Join[],
+  joins: readonly NodePair[],
   k: number,
 ): { order: Int32Array; intervals: [from: number, to: number][] } {
   const sizes = new Int32Array(k + joins.length).fill(1, 0, k);

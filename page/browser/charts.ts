@@ -9,7 +9,7 @@ import { riverPicture, riverTable, updateTexts } from '../drawing/river.ts';
 import { count, duration, threeDigits } from '../drawing/text.ts';
 import { treePicture } from '../drawing/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
-import type { Store } from './store.ts';
+import type { PageStore } from './store.ts';
 
 /** A narrower screen scrolls, pixels. */
 const LEAST_RIVER = 420;
@@ -18,8 +18,8 @@ const LEAST_RIVER = 420;
 const LEAST_DRAG = 6;
 
 /** K and losses over epochs. `announce` gets the values selected by keyboard, for screen readers. */
-export function charts(announce: (text: string) => void): { draw(store: Store): void } {
-  let store: Store | null = null;
+export function charts(announce: (text: string) => void): { draw(store: PageStore): void } {
+  let store: PageStore | null = null;
   /** The epochs that are shown; null: all. */
   let shown: { from: number; to: number } | null = null;
   /** The place of the epoch that is pointed at. */

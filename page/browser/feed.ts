@@ -5,14 +5,14 @@ import type { Described, RowContent, RowContents } from '../drawing/cluster-deta
 import {
   type MapData,
   type PackedMap,
+  type SelectionTelling,
   selectedText,
-  type Telling,
   type WholeMap,
 } from '../drawing/map/whole-map.ts';
 import { bytesIn, type ModelView, type PackedView, unpackedView } from '../drawing/model-view.ts';
 import type { AnalysisRequest } from './analysis.ts';
 import type { MapSource } from './map-tiles.ts';
-import { applyMessage, createStore, type Store, type StorePart } from './store.ts';
+import { applyMessage, createStore, type PageStore, type StorePart } from './store.ts';
 
 /** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
 
@@ -20,7 +20,7 @@ export type ConnectionState = 'connecting' | 'open' | 'lost' | 'over';
 
 export interface FeedListener {
   /** The complete history has been loaded, initially or after a reconnect. */
-  loaded(store: Store): void;
+  loaded(store: PageStore): void;
   changed(part: StorePart): void;
   view(view: ModelView): void;
   connection(state: ConnectionState): void;
@@ -44,7 +44,7 @@ export interface Feed {
 }
 
 /** A finished run in the page's file. */
-export interface SavedRun {
+export interface EmbeddedRun {
   run: RunInfo;
   history: Pick<History, 'epochs' | 'events'>;
   view: PackedView | null;
@@ -59,7 +59,7 @@ export interface SavedRun {
   isServed: boolean;
 }
 
-export function savedFeed(saved: SavedRun): Feed {
+export function savedFeed(saved: EmbeddedRun): Feed {
   const view = saved.view && unpackedView(saved.view);
   const map = saved.map && unpackedView(saved.map);
   let show = (_: ModelView) => {};
@@ -142,7 +142,7 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
   connect();
 
   function connect() {
-    let store: Store | null = null;
+    let store: PageStore | null = null;
     const early: Message[] = [];
     const source = new EventSource('api/stream');
     source.onopen = () => void load().catch(reconnect);
@@ -165,7 +165,7 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
       wait = FIRST_WAIT;
     }
 
-    function receive(store: Store, message: Message) {
+    function receive(store: PageStore, message: Message) {
       const part = applyMessage(store, message);
       if (message.type === 'state') state(isOver(store.status));
       if (part) listener.changed(part);
@@ -210,7 +210,8 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     data: () => fetched<MapData>('api/map/data'),
     legend: (column, signal) => fetched<Legend>(`api/map/legend?column=${column}`, signal),
     shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
-    telling: (rows, signal) => fetched<Telling>(`api/map/telling?rows=${selectedText(rows)}`, signal),
+    telling: (rows, signal) =>
+      fetched<SelectionTelling>(`api/map/telling?rows=${selectedText(rows)}`, signal),
     async search(words, signal) {
       const answer = await fetch(`api/map/search?words=${encodeURIComponent(words)}`, { signal });
       return answer.ok ? answer.json() : null;

@@ -1,17 +1,17 @@
 import { WHOLE, type Zoom } from '../drawing/points.ts';
 
 /** In pixels from the upper left corner of a picture. */
-export type Place = readonly [x: number, y: number];
+export type PicturePoint = readonly [x: number, y: number];
 
 /** What is done with a pointer, a wheel or two fingers on a picture. */
 export interface Gestures {
   /** One pointer was dragged by so much. */
   drag(dx: number, dy: number, event: PointerEvent): void;
   /** The wheel, or two fingers. */
-  zoom(by: number, at: Place): void;
-  click(at: Place): void;
+  zoom(by: number, at: PicturePoint): void;
+  click(at: PicturePoint): void;
   /** The pointer is there, without being pressed; null: it has left. */
-  hover(at: Place | null): void;
+  hover(at: PicturePoint | null): void;
 }
 
 /** A pointer that moves less is not dragged. */
@@ -26,7 +26,7 @@ const PIXELS_PER_LINE = 18;
 export function onGestures(element: HTMLElement, on: Gestures): void {
   const pressed = new Map<number, PointerEvent>();
   let isDrag = false;
-  const placeOf = ({ clientX, clientY }: MouseEvent): Place => {
+  const placeOf = ({ clientX, clientY }: MouseEvent): PicturePoint => {
     const { left, top } = element.getBoundingClientRect();
     return [clientX - left, clientY - top];
   };
@@ -76,7 +76,7 @@ const STEP = 1.4;
 type Size = readonly [width: number, height: number];
 
 /** Magnified further by `by`, at the most `most` times the whole, so that what is at (x, y) stays there. */
-export function zoomAt(zoom: Zoom, by: number, [x, y]: Place, size: Size, most = MOST): Zoom {
+export function zoomAt(zoom: Zoom, by: number, [x, y]: PicturePoint, size: Size, most = MOST): Zoom {
   const factor = Math.min(most, Math.max(1, zoom.factor * by));
   const ratio = factor / zoom.factor;
   return inside({ factor, x: x - ratio * (x - zoom.x), y: y - ratio * (y - zoom.y) }, size);
@@ -109,7 +109,7 @@ export function zoomByKey(
 }
 
 /** Where an arrow key points, in units to the right and down. */
-export const arrowOf = (key: string): Place | undefined =>
+export const arrowOf = (key: string): PicturePoint | undefined =>
   (({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }) as const)[
     key as 'ArrowUp'
   ];

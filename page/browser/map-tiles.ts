@@ -1,5 +1,5 @@
 import { type Legend, MISSING_SHADE } from '../../model/shades.ts';
-import type { FoundRows, MapData, Telling, WholeMap } from '../drawing/map/whole-map.ts';
+import type { FoundRows, MapData, SelectionTelling, WholeMap } from '../drawing/map/whole-map.ts';
 import type { PointPainter } from './gl-points.ts';
 
 /** From where the page has the map of all rows: tile by tile from a server, or a sample that is in the file. Null: it cannot be had. */
@@ -14,7 +14,7 @@ export interface MapSource {
   legend(column: number, signal: AbortSignal): Promise<Legend | null>;
   shades(column: number, tile: number): Promise<Uint8Array | null>;
   /** What sets these rows, ascending, apart from all others; null: it cannot be told. */
-  telling(rows: readonly number[], signal: AbortSignal): Promise<Telling | null>;
+  telling(rows: readonly number[], signal: AbortSignal): Promise<SelectionTelling | null>;
   /** Rows with these words in their texts; null: they could not be looked for. Rejects once `signal` aborts. */
   search(words: string, signal: AbortSignal): Promise<FoundRows | null>;
 }

@@ -22,7 +22,7 @@ import { logList } from './log.ts';
 import { createHighlight, montageOf, rowsPanel } from './rows.ts';
 import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
-import type { Store, StorePart } from './store.ts';
+import type { PageStore, StorePart } from './store.ts';
 import { clusterTableView, makeSortable } from './table.ts';
 import { wholeMap } from './whole-map.ts';
 
@@ -38,7 +38,7 @@ const [MAP_TRIES, WAIT_FOR_MAP] = [100, 300];
 /** Starts the page of a run. */
 export function startPage(feed: Feed): void {
   themeButton();
-  let store: Store | null = null;
+  let store: PageStore | null = null;
   let connection: ConnectionState = 'connecting';
   const dirty = new Set<DrawnPart>();
   let frameRequested = false;
@@ -108,7 +108,7 @@ export function startPage(feed: Feed): void {
 
   let result: Summary | null = null;
   let isOutcomeShown = false;
-  async function showResult({ status, run }: Store) {
+  async function showResult({ status, run }: PageStore) {
     if (status !== 'done' || isOutcomeShown) return;
     isOutcomeShown = true;
     void showMap();
@@ -192,7 +192,7 @@ export function startPage(feed: Feed): void {
   }
 
   let announced = '';
-  function showStatus(store: Store) {
+  function showStatus(store: PageStore) {
     const { run, status, present } = store;
     const isLost = connection === 'lost';
     const shown = isLost ? 'connection lost' : status;
@@ -225,7 +225,7 @@ function showConfig(run: RunInfo): void {
 }
 
 /** Notes on the result, once there is one. */
-function showNotes({ events }: Store): void {
+function showNotes({ events }: PageStore): void {
   const notes = events.findLast((event) => event.type === 'done')?.notes ?? [];
   if (!notes.length) return;
   byId('result-notes').hidden = false;

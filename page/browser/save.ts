@@ -1,15 +1,15 @@
 import type { Epochs } from '../../run/history.ts';
 import { byId, make } from './dom.ts';
-import type { Store } from './store.ts';
+import type { PageStore } from './store.ts';
 import { tableTexts } from './table.ts';
 
 /** Pictures and numbers as files for the user to keep. */
 
-export type Cell = string | number | null | undefined;
+export type SheetCell = string | number | null | undefined;
 
 /** Comma-separated values (RFC 4180), which spreadsheets and pandas read. */
-export function csvOf(rows: readonly (readonly Cell[])[]): string {
-  const quoted = (cell: Cell) => {
+export function csvOf(rows: readonly (readonly SheetCell[])[]): string {
+  const quoted = (cell: SheetCell) => {
     const plain = String(cell ?? '');
     // A spreadsheet would compute what begins so.
     const isFormula = /^[=+\-@\t\r]/.test(plain) && Number.isNaN(Number(cell));
@@ -24,7 +24,7 @@ export interface Savable {
   /** The name of the file, without its ending. */
   name(): string;
   png?(): HTMLCanvasElement | SVGSVGElement;
-  csv?(): readonly (readonly Cell[])[];
+  csv?(): readonly (readonly SheetCell[])[];
 }
 
 /** Buttons that save a picture or its numbers. `of`: what it is, for screen readers. */
@@ -102,7 +102,7 @@ async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
 
 /** Adds buttons to the panels that save their pictures and numbers. `tables`: those of the plot's points, and of clusters over updates. */
 export function addSaveButtons(
-  store: () => Store | null,
+  store: () => PageStore | null,
   tables: Record<'points' | 'river', () => (string | number)[][]>,
 ): void {
   const fileName = (name: string) => `${store()?.run.name ?? 'run'}-${name}`;
@@ -110,7 +110,7 @@ export function addSaveButtons(
   const svgOf = (id: string) => () => byId(id).querySelector('svg')!;
   const columns = (names: readonly (keyof Epochs)[]) => () => {
     const epochs = store()?.epochs;
-    const rows = epochs?.epoch.map((_, i): Cell[] => names.map((name) => epochs[name][i])) ?? [];
+    const rows = epochs?.epoch.map((_, i): SheetCell[] => names.map((name) => epochs[name][i])) ?? [];
     return [[...names], ...rows];
   };
   const panels: Record<string, { of: string } & Omit<Savable, 'name'>> = {

@@ -17,7 +17,7 @@ import { counted, percent } from '../drawing/text.ts';
 import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
 import { dotOf, drawPoints } from './dots.ts';
-import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
+import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';
 import type { Highlight, montageOf } from './rows.ts';
 
 /** Radians of rotation per pixel of dragging and per key press. */
@@ -98,7 +98,7 @@ export function scatterPlot(
   highlight.onChange(requestDraw);
 
   /** The cluster whose number, or the point that, is there. */
-  function whatIsAt([x, y]: Place): { cluster: number | null; point: number | null } {
+  function whatIsAt([x, y]: PicturePoint): { cluster: number | null; point: number | null } {
     if (!scene) return { cluster: null, point: null };
     const { numbers, numberRadius, xs, ys } = scene;
     const cluster = numbers.findIndex(
@@ -120,7 +120,7 @@ export function scatterPlot(
     highlight.hover(null);
   }
 
-  function hoverAt(at: Place) {
+  function hoverAt(at: PicturePoint) {
     if (!view) return;
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();

@@ -6,7 +6,7 @@ import type { History, Message, RunInfo, Status, WorkSpan } from '../drawing/api
 const MAX_WORK = 2000;
 
 /** Everything the page knows about the run except the model state. */
-export interface Store extends RunHistory {
+export interface PageStore extends RunHistory {
   run: RunInfo;
   status: Status;
   /** Connected workers. */
@@ -18,7 +18,7 @@ export interface Store extends RunHistory {
 export type StorePart = 'epochs' | 'events' | 'work' | 'status';
 
 /** Applies a message and returns the part that changed; null if none did. The page fetches model states itself. */
-export function applyMessage(store: Store, message: Message): StorePart | null {
+export function applyMessage(store: PageStore, message: Message): StorePart | null {
   switch (message.type) {
     case 'epoch':
       cutBack(store.epochs, message.epoch - 1);
@@ -50,8 +50,8 @@ function updatePresent(present: Set<string>, event: TimedEvent): void {
  * A store from the history and the messages that arrived while it was loading. Skips what the history already contains,
  * so nothing is lost or duplicated, whichever of the two the coordinator wrote first.
  */
-export function createStore(run: RunInfo, history: History, early: readonly Message[]): Store {
-  const store: Store = { run, status: run.status, present: new Set(run.workers), ...history };
+export function createStore(run: RunInfo, history: History, early: readonly Message[]): PageStore {
+  const store: PageStore = { run, status: run.status, present: new Set(run.workers), ...history };
   const seen = new Set(history.events.slice(-1000).map((line) => JSON.stringify(line)));
   const seenWork = new Set(history.work.map((entry) => entry.join()));
   const last = history.epochs.epoch.at(-1) ?? 0;

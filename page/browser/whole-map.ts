@@ -12,7 +12,7 @@ import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { flatPoints } from './flat-points.ts';
-import { arrowOf, moved, onGestures, type Place, zoomAt, zoomByKey } from './gestures.ts';
+import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';
 import { glPoints, type PointPainter } from './gl-points.ts';
 import { mapColours } from './map-colours.ts';
 import { type MapSource, tileStore } from './map-tiles.ts';
@@ -212,7 +212,7 @@ export function wholeMap(
   }
 
   /** The row whose point is nearest to a place on the screen; null: there is none near it. */
-  function rowAt([px, py]: Place): MapRow | null {
+  function rowAt([px, py]: PicturePoint): MapRow | null {
     const marked = found.nearest(...placeOf([px, py]), NEAR / frame.side);
     if (marked) return marked;
     let [least, nearest]: [number, { number: number; at: number } | null] = [NEAR ** 2, null];
@@ -237,7 +237,7 @@ export function wholeMap(
     view?.clusters.find(({ id }) => id === clusters[cluster]?.label)?.slot ?? null;
 
   let hovered: number | null = null;
-  function hover(at: Place | null) {
+  function hover(at: PicturePoint | null) {
     const row = at && !isMoving && !selection.isOn() ? rowAt(at) : null;
     if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
     hovered = row?.row ?? null;
@@ -260,7 +260,10 @@ export function wholeMap(
     }, ASK_MS);
   }
 
-  const placeOf = ([x, y]: Place): Point => [(x - frame.left) / frame.side, (frame.bottom - y) / frame.side];
+  const placeOf = ([x, y]: PicturePoint): Point => [
+    (x - frame.left) / frame.side,
+    (frame.bottom - y) / frame.side,
+  ];
   onGestures(canvas, {
     drag(dx, dy, event) {
       const { left, top } = canvas.getBoundingClientRect();

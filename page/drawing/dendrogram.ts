@@ -10,7 +10,7 @@ import { count, counted, threeDigits } from './text.ts';
 const MOST_LEAVES = 60;
 
 /** Where a cluster, a group of clusters, or a join is in the picture. */
-export interface Place {
+export interface TreePlace {
   /** Along the joins; null at their right end. */
   readonly height: number | null;
   /** In leaves from the top: 0.5 is the middle of the first. */
@@ -21,8 +21,8 @@ export interface Place {
 
 /** A join that is shown. */
 export interface Branch {
-  readonly at: Place & { readonly height: number };
-  readonly ends: readonly [Place, Place];
+  readonly at: TreePlace & { readonly height: number };
+  readonly ends: readonly [TreePlace, TreePlace];
   /** How many clusters are left once it is made. */
   readonly left: number;
 }
@@ -43,7 +43,7 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
   const groups = groupsAt(tree, Math.min(k, MOST_LEAVES));
   const shown = joins.slice(k - groups.size);
   const nodes = leavesOf(tree, groups);
-  const places = new Map<number, Place>(
+  const places = new Map<number, TreePlace>(
     nodes.map((node, i) => [node, { height: null, y: i + 0.5, first: groups.get(node)!.from[0] }]),
   );
   const branches = shown.map(({ a, b, height }, i): Branch => {

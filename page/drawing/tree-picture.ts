@@ -1,6 +1,6 @@
 import type { MergeTree } from './api.ts';
 import { bottomAxis, heightScale, type Scale } from './axes.ts';
-import { groupName, labelIn, type Place, shownJoins, type TreeLayout, treeLayout } from './dendrogram.ts';
+import { groupName, labelIn, shownJoins, type TreeLayout, type TreePlace, treeLayout } from './dendrogram.ts';
 import { colourOf, markerPath, markerStyle } from './palette.ts';
 import { type Box, curve, num, picture, text, textWidth, WIDTH } from './svg.ts';
 import { compactCount, counted } from './text.ts';
@@ -52,8 +52,8 @@ export function treePicture(
     branches.map(({ at }) => at.height),
     isGraph ? [box.left, box.right - 12] : [box.right - 12, box.left],
   );
-  const x = ({ height }: Place) => (height === null ? box.right : scale(height));
-  const y = (place: Pick<Place, 'y'>) => box.top + step * place.y;
+  const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
+  const y = (place: Pick<TreePlace, 'y'>) => box.top + step * place.y;
   const colour = (cluster: number) => colourOf(cut?.colours[cluster] ?? labelIn(tree, cluster));
   const lines = branches.map(({ at, ends: [a, b], left }) => {
     const d = `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;

@@ -25,8 +25,8 @@ import { ofSample } from '../drawing/map/whole-map.ts';
 import { modelOf } from '../drawing/mixture-state.ts';
 import { type FoundMap, type MappedRunFile, wholeMapOf } from '../found-map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
-import { addRows, type DisplaySample, readSample } from '../rows.ts';
-import type { Stream } from '../stream.ts';
+import { addRows, type RowSample, readSample } from '../rows.ts';
+import type { MessageStream } from '../stream.ts';
 import { addStream } from '../stream.ts';
 import { addMap } from '../whole-map.ts';
 import type { Counters } from './counters.ts';
@@ -68,15 +68,15 @@ export interface Controls {
   stop(): string | null;
 }
 
-export interface AppOptions {
+export interface LiveAppOptions {
   run: MonitoredRun;
   bound: BindAddress;
   token: string | null;
-  stream: Stream;
+  stream: MessageStream;
 }
 
 /** Creates the request handler. This module is loaded with the first request, so that a run without clients does not pay for it. */
-export async function createApp(options: AppOptions): Promise<RequestListener> {
+export async function createApp(options: LiveAppOptions): Promise<RequestListener> {
   const app = createGuardedApp(options);
   addPages(app);
   // Browsers request it on their own and report an error if it is missing.
@@ -92,7 +92,7 @@ export async function createApp(options: AppOptions): Promise<RequestListener> {
 }
 
 /** Endpoints for monitoring systems: metrics, health and readiness. */
-function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
+function addProbes(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   const { recorder, server } = run;
   // Loaded with the first scrape: it adds half to the start-up time.
   let registry: Promise<Registry> | null = null;
@@ -121,7 +121,7 @@ function addProbes(app: FastifyInstance, { run, stream }: AppOptions): void {
 }
 
 /** The data for the page and `dpmesh watch`. */
-function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
+function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   const { recorder } = run;
   app.get('/api/run', async () => runInfo(run));
   const bodies = {
@@ -181,8 +181,8 @@ function addData(app: FastifyInstance, { run, stream }: AppOptions): void {
 }
 
 /** Returns a function for the rows of the plot, which are others after each alternation; null: there are none yet. */
-function currentSample(run: MonitoredRun): () => Promise<DisplaySample> | null {
-  let sample: Promise<DisplaySample> | null = null;
+function currentSample(run: MonitoredRun): () => Promise<RowSample> | null {
+  let sample: Promise<RowSample> | null = null;
   let sampled: unknown = null;
   return () => {
     const prepared = run.recorder.run();
@@ -197,7 +197,7 @@ function currentSample(run: MonitoredRun): () => Promise<DisplaySample> | null {
   };
 }
 
-function addControls(app: FastifyInstance, { run: { controls } }: AppOptions): void {
+function addControls(app: FastifyInstance, { run: { controls } }: LiveAppOptions): void {
   const { pause, resume, checkpoint, finish, stop } = controls;
   for (const [name, act] of Object.entries({ pause, resume, checkpoint, stop }))
     app.post(`/api/${name}`, async (_request, reply) => {

@@ -3,7 +3,7 @@ import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
 /** Metrics of Prometheus whose values are read when they are scraped. */
 
 /** The value of a metric without labels (null: not known yet), or the label values and value of each of its time series. */
-export type Reading =
+export type MetricReading =
   | number
   | null
   | readonly (readonly [labels: string | readonly string[], value: number])[];
@@ -21,7 +21,7 @@ export interface Histogram {
  * Adds a metric that is read when it is scraped. `key`: its name without prefix, with its labels, such as `workers{state}`. If it ends in `_total`,
  * it is a counter, else a gauge.
  */
-export function addMetric(registry: Registry, key: string, help: string, read: () => Reading): void {
+export function addMetric(registry: Registry, key: string, help: string, read: () => MetricReading): void {
   const [name, labels = ''] = key.replace('}', '').split('{');
   const labelNames = labels.split(',').filter(Boolean);
   const common = { name: `dpmesh_${name}`, help, labelNames, registers: [registry] };

@@ -11,7 +11,7 @@ import type { RunConfig } from '../../run/config.ts';
 import { DEPARTURES } from '../../run/events.ts';
 import { STATUSES } from '../drawing/api.ts';
 import { type Counters, getOrCreate } from './counters.ts';
-import { addHistogram, addMetric, type Reading, round } from './metric.ts';
+import { addHistogram, addMetric, type MetricReading, round } from './metric.ts';
 import type { Recorder } from './recorder.ts';
 import { UPDATE_HELP, updateReaders } from './update-metrics.ts';
 
@@ -101,14 +101,14 @@ const MIN_INTERVAL_MS = 500;
 const KINDS = ['split', 'merge'] as const;
 
 /** How each metric is read at a scrape. */
-function readers(sources: MetricSources): { [Name in MetricName]: () => Reading } {
+function readers(sources: MetricSources): { [Name in MetricName]: () => MetricReading } {
   const { recorder, counters, server, config, now = () => performance.now() } = sources;
   const { epochs, checkpoints } = counters;
   const ofEncoder = (read: (epoch: NonNullable<Counters['encoder']>) => number) => () =>
     counters.encoder && read(counters.encoder);
   const graph = () => recorder.snapshot()?.state.graph;
   const weights = () => [...(recorder.snapshot()?.state.mixture.weights ?? [])];
-  const byCluster = (values: readonly number[]): Reading =>
+  const byCluster = (values: readonly number[]): MetricReading =>
     values.slice(0, MAX_CLUSTERS).map((value, k) => [String(k), value]);
   const sampleRows = () => recorder.run()?.sampleRows ?? null;
   const areMany = () => server.members().length > MAX_WORKERS;
@@ -125,7 +125,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
   };
   const present = () => server.members().filter(({ state }) => state !== 'gone');
   /** Of the workers that are present and that have told it. */
-  const memory = (read: (member: MemberView) => number | undefined) => (): Reading =>
+  const memory = (read: (member: MemberView) => number | undefined) => (): MetricReading =>
     byWorker(
       present().flatMap((member) => {
         const bytes = read(member);
@@ -133,7 +133,7 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => Reading 
       }),
       sum,
     );
-  const counts = (reasons: Record<string, (keyof Counts)[]>) => (): Reading => {
+  const counts = (reasons: Record<string, (keyof Counts)[]>) => (): MetricReading => {
     const all = server.counts();
     return Object.entries(reasons).map(([name, of]) => [name, of.reduce((sum, key) => sum + all[key], 0)]);
   };

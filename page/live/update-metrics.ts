@@ -1,6 +1,6 @@
 import { ALARMS } from '../../model/stream/drift.ts';
 import { FATES, type RunEvent } from '../../run/events.ts';
-import type { Reading } from './metric.ts';
+import type { MetricReading } from './metric.ts';
 
 /** The metrics of updates, from their events alone: how new rows differ, and what became of clusters. */
 
@@ -50,9 +50,11 @@ export function createUpdateCounters() {
 const labelled = ([name, value]: [string, number]) => [name.replace(' ', '_'), value] as const;
 
 /** How each metric is read at a scrape. */
-export function updateReaders(counters: UpdateCounters): Record<keyof typeof UPDATE_HELP, () => Reading> {
+export function updateReaders(
+  counters: UpdateCounters,
+): Record<keyof typeof UPDATE_HELP, () => MetricReading> {
   const ofDrift =
-    <Value extends Reading>(read: (drift: Drift) => Value) =>
+    <Value extends MetricReading>(read: (drift: Drift) => Value) =>
     () =>
       counters.drift && read(counters.drift);
   return {

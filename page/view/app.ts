@@ -11,7 +11,7 @@ import { picturesOf } from '../report/draw.ts';
 import { gatherContents } from '../report/gather.ts';
 import { reportPage } from '../report/page.ts';
 import { addRows } from '../rows.ts';
-import type { Stream } from '../stream.ts';
+import type { MessageStream } from '../stream.ts';
 import { addStream } from '../stream.ts';
 import { addMap } from '../whole-map.ts';
 import { addMapRows, type RowData } from './map-rows.ts';
@@ -33,7 +33,7 @@ export interface ViewInputs {
 export async function createViewApp(
   runs: readonly ViewedRun[],
   bound: BindAddress,
-  stream: Stream,
+  stream: MessageStream,
   inputs: ViewInputs,
 ): Promise<RequestListener> {
   const app = createGuardedApp({ bound, token: null });
@@ -55,7 +55,12 @@ export async function createViewApp(
 }
 
 /** The report of a run, made when it is first asked for, and its rows. */
-function addRun(app: FastifyInstance, viewed: ViewedRun, stream: Stream, { read, dataOf }: ViewInputs): void {
+function addRun(
+  app: FastifyInstance,
+  viewed: ViewedRun,
+  stream: MessageStream,
+  { read, dataOf }: ViewInputs,
+): void {
   const data = dataOf(viewed);
   const page = once(() => pageOf(viewed, data, read));
   const map = once(() => mapOf(viewed));

@@ -9,8 +9,8 @@ import {
   type FoundRows,
   type MapData,
   MOST_SELECTED,
+  type SelectionTelling,
   selectedRows,
-  type Telling,
 } from '../drawing/map/whole-map.ts';
 import type { FoundMap } from '../found-map.ts';
 import { columnsOfSelection, rowsOfAll, wordsOfSelection } from './selected.ts';
@@ -101,7 +101,7 @@ export function addMapRows(
     const rows = selectedRows(query.rows, source.rows);
     if (!rows)
       return reply.code(400).send({ error: `rows=… takes at most ${MOST_SELECTED} ascending numbers` });
-    return next(async (): Promise<Telling | null> => {
+    return next(async (): Promise<SelectionTelling | null> => {
       if (!isWaiting(reply.raw)) return null;
       const own = new Set(rows);
       const all = rowsOfAll(source.rows, MOST_SELECTED, config.seed);

@@ -5,13 +5,13 @@ import { isRemote } from '../../data/remote/address.ts';
 import { createSettling, type Part, SETTLED_MS, sortOut } from './manifest.ts';
 
 /** `age`: ms since it last changed. */
-export type FoundPart = Found & { age: number };
+export type ArrivedPart = Found & { age: number };
 
 /** Parts that have come and were not taken yet, in the order of their names. */
 export interface Arrivals {
-  complete: FoundPart[];
+  complete: ArrivedPart[];
   /** Those that are still being written. */
-  growing: FoundPart[];
+  growing: ArrivedPart[];
 }
 
 /** Looks for parts. UserError if one of those that are taken has changed. */
@@ -22,7 +22,7 @@ export function createLookout(data: string, own: string, signal?: AbortSignal): 
   const settling = createSettling();
   const below = `${realPath(own)}/`;
   // An object of a store appears at once.
-  const isComplete = ({ path, age }: FoundPart) => isRemote(path) || age >= SETTLED_MS;
+  const isComplete = ({ path, age }: ArrivedPart) => isRemote(path) || age >= SETTLED_MS;
   return async (taken) => {
     const all = await partsAt(data, signal);
     const found = isRemote(data) ? all : all.filter(({ path }) => !realPath(path).startsWith(below));

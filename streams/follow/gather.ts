@@ -8,7 +8,7 @@ import { NoRows } from '../../data/source.ts';
 import { predict } from '../../library/predict.ts';
 import { openForModel } from '../../run/rows-for-model.ts';
 import { knownPart } from '../../run/stream-files.ts';
-import type { FoundPart, Lookout } from './arrivals.ts';
+import type { ArrivedPart, Lookout } from './arrivals.ts';
 import type { Lines } from './lines.ts';
 import { GROWING_MS, nameProblem, type Part, waitingIn } from './manifest.ts';
 import { copyName, copyPart, fitTogether, namingPart } from './rows.ts';
@@ -89,7 +89,7 @@ export async function nextBatch(gathering: Gathering): Promise<Part[] | null> {
 }
 
 /** Copies a part and checks it. One that is left out has no update. Null: it is still being written. */
-async function take(found: FoundPart, batch: readonly Part[], gathering: Gathering): Promise<Part | null> {
+async function take(found: ArrivedPart, batch: readonly Part[], gathering: Gathering): Promise<Part | null> {
   const { state, once, signal, log } = gathering;
   const { name, path, bytes, modified, age } = found;
   const { parts, updates } = state.manifest();

@@ -12,10 +12,10 @@ export interface Topic {
   /** Of the first message of each partition that the broker still has, and after the last one. */
   offsets(): Promise<{ first: number[]; end: number[] }>;
   /** Messages from these offsets on, and the offsets from which to go on; none if none come for half a second. */
-  fetch(from: readonly number[]): Promise<{ messages: Message[]; next: number[] }>;
+  fetch(from: readonly number[]): Promise<{ messages: KafkaMessage[]; next: number[] }>;
   close(): Promise<void>;
 }
-export interface Message {
+export interface KafkaMessage {
   partition: number;
   offset: number;
   value: Buffer;
@@ -91,7 +91,7 @@ async function fetchFrom(consumer: Consumer, name: string, from: readonly number
       });
     }),
   );
-  const messages: Message[] = [];
+  const messages: KafkaMessage[] = [];
   const found = answers.flatMap(({ responses }) => responses.flatMap((response) => response.partitions));
   for (const { partitionIndex: partition, records } of found.sort(
     (a, b) => a.partitionIndex - b.partitionIndex,

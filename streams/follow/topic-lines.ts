@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../base/user-error.ts';
 import { Unreachable } from '../../data/remote/address.ts';
-import type { Message, Topic } from './kafka.ts';
+import type { KafkaMessage, Topic } from './kafka.ts';
 import type { Lines } from './lines.ts';
 import { createRowEnds } from './row-ends.ts';
 
@@ -42,7 +42,7 @@ export function createTopicLines(
   /** Where the partitions ended at first; null before the broker has told. */
   let end: number[] | null = null;
   /** What was read, of which those from `place` on were not taken. */
-  let [messages, place] = [[] as Message[], 0];
+  let [messages, place] = [[] as KafkaMessage[], 0];
   let where = topic.address;
 
   /** UserError if the broker has no longer what comes next. */
@@ -116,7 +116,7 @@ const NEWLINE = Buffer.from('\n');
 
 /** The number of rows of a message. UserError if it ends within quotes: those of the next one would close them. */
 function rowsIn(
-  { partition, offset, value }: Message,
+  { partition, offset, value }: KafkaMessage,
   kind: 'csv' | 'jsonl',
   { address, separator }: { address: string; separator: string | null },
 ): number {
@@ -131,7 +131,7 @@ function rowsIn(
   );
 }
 
-function endingOf({ partition, offset, value }: Message, address: string): 'csv' | 'jsonl' {
+function endingOf({ partition, offset, value }: KafkaMessage, address: string): 'csv' | 'jsonl' {
   if (value.some((byte) => byte < 9 || (byte > 13 && byte < 32)))
     throw new UserError(
       `${address}: the message at offset ${offset} of partition ${partition} is binary, and must be lines of CSV or JSON`,

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Step } from '../../model/schedule.ts';
-import { notesOn, notesOnReplicates, type Outcome } from '../../passes/notes.ts';
+import { notesOn, notesOnReplicates, type RunOutcome } from '../../passes/notes.ts';
 
 const step = (kind: Step['kind'], k: number, changed = 0): Step => ({ kind, k, changed, progress: null });
 const quiet = (k: number) => [step('split', k), step('merge', k), step('split', k), step('merge', k)];
 
 /** A run of 5,000 Gaussian rows in which nothing is wrong. */
-function outcome(changes: Partial<Outcome> & { dim?: number } = {}): Outcome {
+function outcome(changes: Partial<RunOutcome> & { dim?: number } = {}): RunOutcome {
   const { dim = 2, ...rest } = changes;
   const of = (value: number) => Array<number>(dim).fill(value);
   return {

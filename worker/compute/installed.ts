@@ -19,7 +19,7 @@ interface Broken {
 }
 
 /** The file `<data folder>/<name>.json`, which `dpmesh setup` writes when everything else is in place. */
-export interface Manifest {
+export interface PackageManifest {
   /** The folder of the setup; may be outside of the data folder (`--dir`). */
   dir: string;
   version: string;
@@ -45,10 +45,10 @@ export const BINDING = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_
 export const QUIET = 'quiet.node';
 
 /** The manifest of a setup, or what is wrong with the setup; null if there is none. Compares file sizes only. */
-function readManifest(name: SetupName): Manifest | Broken | null {
+function readManifest(name: SetupName): PackageManifest | Broken | null {
   const path = manifestPath(name);
   const broken = (what: string) => ({ problem: `${what}; run: dpmesh setup ${name}` });
-  let manifest: Manifest;
+  let manifest: PackageManifest;
   try {
     manifest = JSON.parse(readFileSync(path, 'utf8'));
     const { dir, files } = manifest;

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { newKeyPair } from '../../proto/keys.ts';
-import type { Place, RelayPlace } from '../connection.ts';
+import type { CoordinatorAddress, RelayPlace } from '../connection.ts';
 import type { Coordinator } from '../process.ts';
-import { type Hooks, type Patience, supervise } from './supervisor.ts';
+import { type Hooks, type RestartPatience, supervise } from './supervisor.ts';
 
 export type OwnRelay = ReturnType<typeof startOwnRelay>;
 
@@ -11,8 +11,8 @@ export type OwnRelay = ReturnType<typeof startOwnRelay>;
  * go on with the coordinator when it does not come again.
  */
 export function startOwnRelay(
-  places: readonly Place[],
-  { reconnectFor, giveUpAfter }: Patience,
+  places: readonly CoordinatorAddress[],
+  { reconnectFor, giveUpAfter }: RestartPatience,
   hooks: Hooks,
 ) {
   // Told to nobody but these processes, by their pipes: other users of the machine stay out.

@@ -18,7 +18,7 @@ export interface WorkerSpec {
 }
 
 /** How long a process waits for its coordinator. */
-export type Patience = Pick<ProcessOptions, 'reconnectFor' | 'giveUpAfter'>;
+export type RestartPatience = Pick<ProcessOptions, 'reconnectFor' | 'giveUpAfter'>;
 
 /**
  * What the end of a worker's process means. `done`: it is not restarted. `sound`: it is restarted at once. `killed`: it is
@@ -81,7 +81,7 @@ const PROGRAMS = {
 export function supervise(
   specs: WorkerSpec[],
   coordinator: Coordinator | Promise<Coordinator>,
-  shared: Omit<ProcessOptions, 'name' | keyof Coordinator> | Patience,
+  shared: Omit<ProcessOptions, 'name' | keyof Coordinator> | RestartPatience,
   hooks: Hooks,
   program: Program = 'worker',
 ) {

@@ -10,7 +10,7 @@ import { columnSketch, sketched } from '../../model/principal-axes.ts';
 import { generator } from '../../model/random.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
 import { Mismatch } from '../../proto/shapes.ts';
-import type { FieldParameters } from '../../proto/tasks.ts';
+import type { FieldTaskParameters } from '../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../compute/backends/backend.ts';
 import { neighbourKernel } from '../compute/kernels/neighbour-kernel.ts';
@@ -249,7 +249,7 @@ export const memberships: TaskFunction<'memberships'> = async (context, _task, u
 /** The targets [rows.length,K] of these rows of a shard by the mean field. */
 export async function fieldTargets(
   context: Context,
-  field: FieldParameters,
+  field: FieldTaskParameters,
   shard: number,
   rows: Int32Array | Uint32Array,
 ): Promise<Tensor> {

@@ -8,7 +8,7 @@ import { mostClusters } from '../../../proto/capacity.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import { isPhiLong, publishClassifier, publishEStep } from '../publish.ts';
 import { type Partition, rowsTensor } from '../rounds.ts';
-import type { Likelihood, LikelihoodKind, Run, Target } from '../run-context.ts';
+import type { LikelihoodKind, LikelihoodModel, Target, TrainingRun } from '../run-context.ts';
 import { withLargeSample } from '../sample.ts';
 import { joinStep, mergeStep } from './merge.ts';
 import { type ClusterRowsOf, clusterRowsSource, looksAtOverlap } from './overlap.ts';
@@ -51,10 +51,10 @@ function checkInitK(config: RunConfig, n: number, d: number): void {
 }
 
 /** A mixture of Gaussians with a normal-inverse-Wishart prior (docs/algorithm.md, sections 3 to 8). */
-function gaussianLikelihood(initK: number): Likelihood {
+function gaussianLikelihood(initK: number): LikelihoodModel {
   /** That of the last target, which is published once. */
   let published: { mixture: State['mixture']; byMixture: boolean; target: Target } | null = null;
-  const publish = (run: Run, mixture: State['mixture']): Target => {
+  const publish = (run: TrainingRun, mixture: State['mixture']): Target => {
     const { byMixture } = run;
     if (published?.mixture !== mixture || published.byMixture !== byMixture)
       published = {
@@ -65,7 +65,7 @@ function gaussianLikelihood(initK: number): Likelihood {
     return published.target;
   };
   /** Rows may go by it. */
-  const withMixture = (run: Run, { mixture }: State) => {
+  const withMixture = (run: TrainingRun, { mixture }: State) => {
     if (run.byMixture) publish(run, mixture);
   };
   const rowsSource = clusterRowsSource();
@@ -73,7 +73,7 @@ function gaussianLikelihood(initK: number): Likelihood {
     publish({ ...run, byMixture: true }, state.mixture);
     return rowsSource(run, state);
   };
-  const step: Likelihood['step'] = async (run, state, change) => {
+  const step: LikelihoodModel['step'] = async (run, state, change) => {
     withMixture(run, state);
     const rows = looksAtOverlap(run) ? clusterRows : null;
     const after =
@@ -129,7 +129,7 @@ const LLOYD_ROUNDS = 10;
  * k-means++, then Lloyd. Each shard draws a candidate by D² weighting among its own rows; one shard's candidate is chosen
  * with probability proportional to the shard's total D².
  */
-async function kMeans(run: Run, k: number): Promise<Float64Array[]> {
+async function kMeans(run: TrainingRun, k: number): Promise<Float64Array[]> {
   const { rounds, dispatcher, d, seed } = run;
   const centres: Float64Array[] = [];
   for (let draw = 0; draw < k; draw++) {

@@ -9,7 +9,7 @@ import type { State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
 import { pcaSplit, totalOf } from '../halves.ts';
 import { byCluster, type Partition } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
 import { emitProposal, withChange, withUnits } from '../train.ts';
 import { type ClusterRowsOf, logSoftMergeRatio } from './overlap.ts';
@@ -21,7 +21,7 @@ const NEIGHBOURS = 3;
 
 /** Proposes to merge each cluster with its nearest neighbours, best ratio first, each cluster at most once. */
 export async function mergeStep(
-  run: Run,
+  run: TrainingRun,
   state: State,
   clusterRows: ClusterRowsOf | null = null,
 ): Promise<State> {
@@ -76,7 +76,7 @@ export async function mergeStep(
 }
 
 /** A merge step for `--clusters`: the clusters are those of a cut of the tree of merges. */
-export async function joinStep(run: Run, state: State, clusters: number): Promise<State> {
+export async function joinStep(run: TrainingRun, state: State, clusters: number): Promise<State> {
   const T = await statisticsOf(run, state.mixture);
   const rows = T.map(([n]) => n);
   const occupied = occupiedOf(rows).map((cluster) => T[cluster]);
@@ -85,7 +85,7 @@ export async function joinStep(run: Run, state: State, clusters: number): Promis
   return mergeGroups(run, { ...state, merged: [] }, T, groups, { progress: null, joined: true });
 }
 
-async function statisticsOf({ rounds }: Run, { k, means }: Mixture): Promise<Float64Array[]> {
+async function statisticsOf({ rounds }: TrainingRun, { k, means }: Mixture): Promise<Float64Array[]> {
   const [T] = await rounds.cellStatistics([byCluster(k)], [], [means]);
   return T;
 }
@@ -101,7 +101,7 @@ const unionOf = ({ from }: Group, T: Float64Array[]) =>
 
 /** The state with a cluster for each group. A group of one is that cluster, unchanged. */
 function mergeGroups(
-  run: Run,
+  run: TrainingRun,
   state: State,
   T: Float64Array[],
   groups: Group[],
@@ -142,7 +142,7 @@ export interface NextCluster {
  * resized. Leaf i of `partition` holds the rows of the i-th refitted cluster.
  */
 export async function applyChange(
-  run: Run,
+  run: TrainingRun,
   state: State,
   kind: Change,
   next: NextCluster[],

@@ -34,7 +34,7 @@ import { type Tensors, take } from '../../../proto/tensors.ts';
 import { relearnedPrior } from '../epoch.ts';
 import { totalOf } from '../halves.ts';
 import { shardSizes } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import type { Search } from './shapes.ts';
@@ -70,10 +70,10 @@ export interface ClusterRows {
   isExplained(k: number, gain: number): boolean;
 }
 
-export type ClusterRowsOf = (run: Run, state: State) => Promise<ClusterRows>;
+export type ClusterRowsOf = (run: TrainingRun, state: State) => Promise<ClusterRows>;
 
 /** Overlap is looked at where the mixture labels rows, and with a schedule that has further proposals. */
-export const looksAtOverlap = ({ d, schedule }: Pick<Run, 'd' | 'schedule'>): boolean =>
+export const looksAtOverlap = ({ d, schedule }: Pick<TrainingRun, 'd' | 'schedule'>): boolean =>
   schedule.furtherProposals && d <= MOST_LABELLED_BY_MIXTURE;
 
 /**
@@ -135,7 +135,7 @@ interface Judged {
 }
 
 function judged(
-  run: Run,
+  run: TrainingRun,
   state: State,
   { of, every }: Pick<ClusterRows, 'of' | 'every'>,
   clusters: readonly number[],
@@ -173,14 +173,14 @@ function singleGain({ rows, priorOf, zeta }: Judged, most = ROWS_OF_LAW): number
 export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
 
 /** Is it learned how alike the clusters' covariances are? */
-export const sharesCovariances = ({ config, prior }: Run): boolean =>
+export const sharesCovariances = ({ config, prior }: TrainingRun): boolean =>
   config.priorScaleChoice === 'learned' && learnsNu(prior);
 
 /**
  * What clusters gain, in evidence, by a prior that is learned from them anew; null where it is the same for all. Where ν is learned, splits are
  * judged by it: under that of larger clusters, parts are too small.
  */
-function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => number) | null {
+function relearnedGain(run: TrainingRun, state: State): ((clusters: Float64Array[]) => number) | null {
   const { prior } = state;
   if (!sharesCovariances(run) || state.mixture.k === 1) return null;
   const zeta = tempering(run, state);
@@ -198,7 +198,7 @@ function relearnedGain(run: Run, state: State): ((clusters: Float64Array[]) => n
  * one of all clusters into other Gaussians may stand in place of all. Is there one?
  */
 export function splitOverlapping(
-  run: Run,
+  run: TrainingRun,
   state: State,
   clusterRows: ClusterRows,
   splits: (Split | null)[],
@@ -305,7 +305,7 @@ function chanceGain({ rows, priorOf, zeta }: Judged, logRatio: number, alpha: nu
  * more evidence. They have to gain more than laws of all these clusters do.
  */
 function regrowth(
-  run: Run,
+  run: TrainingRun,
   state: State,
   clusterRows: ClusterRows,
   clusters: number[],
@@ -382,7 +382,7 @@ function partsByMixture(
  * are all have to gain more than a law of a single cluster. Unions of more may have any shape, and so more evidence as two.
  */
 export function logSoftMergeRatio(
-  run: Run,
+  run: TrainingRun,
   state: State,
   clusterRows: ClusterRows,
   a: number,

@@ -16,15 +16,15 @@ import { mean } from '../../../model/statistics.ts';
 import type { Cell } from '../../../proto/partition.ts';
 import { type Means, vectorTable } from '../halves.ts';
 import type { Axis } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import {
   metricOf,
-  type Proposal,
   partsOf,
   principalHalves,
   type Rule,
   type Rules,
   ruleCell,
+  type SubClusterProposal,
   statisticsByRules,
 } from './sub-clusters.ts';
 
@@ -117,7 +117,12 @@ export async function shapeHalves(
 }
 
 /** The sub-clusters after they have been drawn anew, a few times, by the linear discriminant of those before. */
-export async function discriminants(run: Means, prior: Niw, T: Parts, proposal: Proposal): Promise<Proposal> {
+export async function discriminants(
+  run: Means,
+  prior: Niw,
+  T: Parts,
+  proposal: SubClusterProposal,
+): Promise<SubClusterProposal> {
   let { rules, parts } = proposal;
   for (let step = 0; step < DISCRIMINANT_STEPS; step++) {
     rules = parts.map((own) => (own.filter(([n]) => n > 0).length > 1 ? discriminantRule(prior, own) : null));
@@ -203,12 +208,16 @@ export async function valleyShares(
  *
  * @param T statistics of each cluster over all rows
  */
-export async function finalHalves(run: Run, state: State, T: Float64Array[]): Promise<Parts[][]> {
+export async function finalHalves(run: TrainingRun, state: State, T: Float64Array[]): Promise<Parts[][]> {
   const proposals = run.schedule.furtherProposals ? await proposed(run, state, T) : [];
   return state.parts.map((pair, k) => [pair, ...proposals.map(({ parts }) => parts[k])]);
 }
 
-async function proposed(run: Run, { prior, mixture }: State, T: Parts): Promise<Proposal[]> {
+async function proposed(
+  run: TrainingRun,
+  { prior, mixture }: State,
+  T: Parts,
+): Promise<SubClusterProposal[]> {
   const { config } = run;
   const chosen = T.map(([rows]) => rows > 0);
   try {
@@ -219,12 +228,12 @@ async function proposed(run: Run, { prior, mixture }: State, T: Parts): Promise<
     return [];
   }
 
-  async function byShape(): Promise<Proposal> {
+  async function byShape(): Promise<SubClusterProposal> {
     const { rules } = await shapeHalves(run, prior, chosen, T);
     return { rules, parts: await partsBy(run, rules, T) };
   }
 
-  function alongAxis(): Promise<Proposal> {
+  function alongAxis(): Promise<SubClusterProposal> {
     const metric = metricOf(run, prior, mixture.k);
     return principalHalves(run, chosen, T, metric, 1);
   }

@@ -10,7 +10,7 @@ import { relearnedPrior } from '../epoch.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
 import { type Partition, type Rounds, withinLimit } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './merge.ts';
@@ -30,12 +30,12 @@ import {
   type NearestRules,
   nearestBy,
   nearestParts,
-  type Proposal,
   principalHalves,
   type Rule,
   refineSubClusters,
   ruleCell,
   type Split,
+  type SubClusterProposal,
 } from './sub-clusters.ts';
 
 /** Split steps: what is proposed, how it is judged, and what becomes of the clusters (docs/algorithm.md, section 6). */
@@ -45,7 +45,7 @@ import {
  * get further proposals, of two and of more sub-clusters.
  */
 export async function splitStep(
-  run: Run,
+  run: TrainingRun,
   state: State,
   judge = byEvidence(run, state),
   clusterRows: ClusterRowsOf | null = null,
@@ -117,7 +117,7 @@ export async function splitStep(
 
 /** The state after these splits, one for each cluster or null; or a single one of all clusters. */
 export function applySplits(
-  run: Run,
+  run: TrainingRun,
   state: State,
   splits: (Split | null)[],
   exhaustive: boolean,
@@ -157,7 +157,7 @@ export function applySplits(
 type Judge = (proposals: Parts[]) => number[];
 
 /** By the Hastings ratio of their split (eq. 8). */
-export function byEvidence(run: Run, state: State): Judge {
+export function byEvidence(run: TrainingRun, state: State): Judge {
   const zeta = tempering(run, state);
   return (proposals) => proposals.map((parts) => logSplitRatio(state.prior, parts, run.config.alpha, zeta));
 }
@@ -166,11 +166,11 @@ export function byEvidence(run: Run, state: State): Judge {
  * Is a proposal judged under the prior that would be learned after it? A prior learned from clusters of hundreds of clusters takes all
  * of these for far too small. Of fewer parts it would differ little.
  */
-const relearnsPrior = ({ byMixture, config }: Run, parts: Parts): boolean =>
+const relearnsPrior = ({ byMixture, config }: TrainingRun, parts: Parts): boolean =>
   byMixture && config.priorScaleChoice === 'learned' && parts.length >= 8;
 
 /** log H of each proposal; NaN for one with too few rows. */
-function ratiosOf(run: Run, state: State, proposals: Parts[], judge: Judge): number[] {
+function ratiosOf(run: TrainingRun, state: State, proposals: Parts[], judge: Judge): number[] {
   const zeta = tempering(run, state);
   const possible = proposals.filter((parts) => proposable(parts, zeta));
   const found = judge(possible);
@@ -184,7 +184,8 @@ const rowsOf = (parts: Parts) => parts.map(([n]) => n);
 
 /** Further proposals need this many rows per sub-cluster, and as many as there are dimensions. */
 const ROWS_PER_PART = 10;
-const hasRowsFor = ({ d }: Run, T: Float64Array, parts: number) => T[0] >= Math.max(ROWS_PER_PART, d) * parts;
+const hasRowsFor = ({ d }: TrainingRun, T: Float64Array, parts: number) =>
+  T[0] >= Math.max(ROWS_PER_PART, d) * parts;
 /** Nats a row by which a split is clear without a valley: heavy tails gain .2, hundreds of clusters in one 1 or more. */
 const CLEAR_GAIN = 0.5;
 /** The least share of sub-clusters that a valley separates from the nearest other. */
@@ -200,10 +201,10 @@ const [MOST_PARTS, MOST_SMALL_PARTS] = [1 << 10, 1 << 11];
  * best that is convincing is accepted, if its log H is above `needed`. `halves`: what was proposed for all clusters.
  */
 async function proposeFurtherSplits(
-  run: Run,
+  run: TrainingRun,
   state: State,
   splits: (Split | null)[],
-  halves: Proposal,
+  halves: SubClusterProposal,
   search: Search,
   metric: Metric,
   judge: Judge,
@@ -276,7 +277,7 @@ async function proposeFurtherSplits(
  * from their neighbours: Gaussians also follow the tails of a single cluster, but there are no valleys.
  */
 async function firstConvincing<P extends Split & { k: number; rule: Rule }>(
-  run: Run,
+  run: TrainingRun,
   { prior, mixture }: State,
   ranked: P[],
   clearGain: (k: number) => number,
@@ -303,16 +304,16 @@ function withoutEmpty(rule: Rule, parts: Parts): Rule {
 
 /** Halves of the eligible clusters: along the principal axis, by shape, and these and the sub-clusters drawn anew. */
 async function otherHalves(
-  run: Run,
+  run: TrainingRun,
   state: State,
   totals: Parts,
   chosen: boolean[],
-  halves: Proposal,
+  halves: SubClusterProposal,
   shape: ShapeHalves | null,
   metric: Metric,
-): Promise<Proposal[]> {
+): Promise<SubClusterProposal[]> {
   const { prior } = state;
-  const starts: Proposal[] = [
+  const starts: SubClusterProposal[] = [
     {
       rules: halves.rules.map((rule, k) => (chosen[k] ? rule : null)),
       parts: halves.parts.map((parts, k) => (chosen[k] ? parts : [])),
@@ -330,12 +331,12 @@ async function otherHalves(
 
 /** Four, eight and more sub-clusters of the eligible clusters. */
 async function deepSplits(
-  run: Run,
+  run: TrainingRun,
   zeta: number,
   totals: Parts,
   isEligible: (k: number, parts: number) => boolean,
   metric: Metric,
-): Promise<Proposal[]> {
+): Promise<SubClusterProposal[]> {
   const { rounds, schedule, d, config, byMixture } = run;
   const eligible = (depth: number) => totals.filter((_, k) => isEligible(k, 2 ** depth)).length;
   // The sub-clusters of all depths travel in one message.
@@ -368,7 +369,7 @@ async function dropTinyParts(
   sets: CentreSets[],
   nearest: NearestRules,
   zeta: number,
-): Promise<Proposal[]> {
+): Promise<SubClusterProposal[]> {
   const { rules, parts } = await nearestParts(rounds, sets, nearest);
   const large = sets.map((set, i) =>
     set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),

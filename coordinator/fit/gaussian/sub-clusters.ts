@@ -19,7 +19,7 @@ import {
   vectorTable,
 } from '../halves.ts';
 import { byCluster as byNet, type Partition, type Rounds, rowsTensor } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 
 /** Sub-clusters of each cluster: rules by which its rows go to sub-clusters, and ways to find them. All need only sums over the rows. */
 
@@ -30,7 +30,7 @@ export type Rule = { readonly centres: Float64Array[] } | LinearRule;
 export type Rules = (Rule | null)[];
 
 /** Rules, one for each cluster or null, and the sub-clusters that they yield. */
-export interface Proposal {
+export interface SubClusterProposal {
   rules: Rules;
   parts: Parts[];
 }
@@ -140,7 +140,7 @@ const SPIKES_APART = 100;
  * rows at it are so far from the others that nothing else would count: these hardly do.
  */
 export function metricOf(
-  { config, covariance }: Pick<Run, 'config' | 'covariance'>,
+  { config, covariance }: Pick<TrainingRun, 'config' | 'covariance'>,
   prior: Niw,
   k: number,
 ): Metric {
@@ -164,7 +164,7 @@ export async function refineSubClusters(
   count: number,
   fallback: CentreSets,
   metric: Metric = null,
-): Promise<Proposal> {
+): Promise<SubClusterProposal> {
   const { rounds } = run;
   const nearest = nearestBy(run, metric);
   const k = fallback.length;
@@ -216,7 +216,7 @@ export async function principalHalves(
   T: Parts,
   metric: Metric,
   count: number,
-): Promise<Proposal> {
+): Promise<SubClusterProposal> {
   const [halved] = await halveRepeatedly(run, chosen, T, 1, metric);
   const pairs = halved.map((pair) => (pair.length === 2 ? pair : []));
   const nearest = nearestBy(run, metric);
@@ -273,14 +273,14 @@ export async function halveRepeatedly(
  * Do sub-clusters follow their sub-nets in this epoch (paper, section 4.2)? Not before these have learned: in `--freeze` epochs after they
  * were drawn.
  */
-export const isSubMStepDue = ({ schedule, config }: Run, { epoch, frozen }: State): boolean =>
+export const isSubMStepDue = ({ schedule, config }: TrainingRun, { epoch, frozen }: State): boolean =>
   schedule.subAlways && frozen === 0 && epoch >= schedule.subFrom + config.freeze;
 
 /**
  * Sub-clusters by the soft assignments of their sub-nets, which the workers have; a PCA split of those of which all rows are on one side,
  * as in the authors' code.
  */
-export async function estimateSubClusters(run: Run, state: State): Promise<Parts[]> {
+export async function estimateSubClusters(run: TrainingRun, state: State): Promise<Parts[]> {
   const { rounds, dispatcher, d, config } = run;
   const pivots = subCentres(state).flat();
   dispatcher.publish('sub-pivots', { rows: rowsTensor(pivots, d) });

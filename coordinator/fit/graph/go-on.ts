@@ -5,7 +5,7 @@ import { generator } from '../../../model/random.ts';
 import type { Copies, State } from '../../../model/state.ts';
 import { mostClusters } from '../../../proto/capacity.ts';
 import { publishNet } from '../publish.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { sampledInOrder, sampleOf } from '../sample.ts';
 import { withChange } from '../train.ts';
 import { FEWEST_ROWS, type GraphSource, netMemberships } from './neighbour-graph.ts';
@@ -15,9 +15,14 @@ import { withClusters } from './steps.ts';
  * The first step of an update with the graph likelihood (docs/algorithm.md, section 13): the graph of the sample as it is now, at the same γ, and a
  * partition of it that goes on from the clusters before, which the clustering net then learns. The workers have to have the net of `state`.
  *
- * @param before as of Likelihood
+ * @param before as of LikelihoodModel
  */
-export async function goOn(run: Run, graphs: GraphSource, state: State, before: Int32Array): Promise<State> {
+export async function goOn(
+  run: TrainingRun,
+  graphs: GraphSource,
+  state: State,
+  before: Int32Array,
+): Promise<State> {
   const graph = await graphs.of(state.sample, run.config.keepCopies ? null : undefined);
   const { resolution, stability } = state.graph!;
   const byNet = labelsOf(await netMemberships({ run, graph, resolution }));
@@ -41,7 +46,7 @@ export async function goOn(run: Run, graphs: GraphSource, state: State, before: 
 }
 
 /** Labels of the rows of the graph, given those of all rows of the sample: a row has that of its copies, if it has none itself. */
-function labelsOfRows({ layout }: Run, before: Int32Array, copies: Copies | null): Int32Array {
+function labelsOfRows({ layout }: TrainingRun, before: Int32Array, copies: Copies | null): Int32Array {
   const sampled = Int32Array.from(sampledInOrder(layout, 1), (row) => before[row]).filter((own) => own > -2);
   if (!copies) return sampled;
   const labels = sampled.slice();

@@ -10,7 +10,7 @@ import { changedOptions, type RunConfig } from '../../../run/config.ts';
 import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
 import { byCluster } from '../rounds.ts';
-import type { Levels, Likelihood, LikelihoodKind, Run } from '../run-context.ts';
+import type { Levels, LikelihoodKind, LikelihoodModel, TrainingRun } from '../run-context.ts';
 import { goOn } from './go-on.ts';
 import {
   FEWEST_ROWS,
@@ -97,8 +97,8 @@ export function graphCost({ sample }: Pick<RunConfig, 'sample'>, rows: number, d
  * The degree-corrected planted partition of the sample's neighbour graph (docs/algorithm.md, section 11). The mixture only describes
  * its clusters.
  */
-function graphLikelihood(graphs: GraphSource): Likelihood {
-  const of = async (run: Run, { graph, sample }: State): Promise<GraphRun> => ({
+function graphLikelihood(graphs: GraphSource): LikelihoodModel {
+  const of = async (run: TrainingRun, { graph, sample }: State): Promise<GraphRun> => ({
     run,
     graph: await graphs.of(sample, graph!.copies),
     resolution: graph!.resolution,

@@ -15,7 +15,7 @@ import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
 import { publishTransform } from '../publish.ts';
 import { shardSizes } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
@@ -46,7 +46,7 @@ export interface GraphSource {
   of(sample: Pick<Sample, 'below'>, copies?: Copies | null): Promise<SampleGraph>;
 }
 
-type Means = Pick<Run, 'dispatcher' | 'd' | 'layout' | 'transform' | 'half' | 'seen'>;
+type Means = Pick<TrainingRun, 'dispatcher' | 'd' | 'layout' | 'transform' | 'half' | 'seen'>;
 
 /** Graphs of the sample that the workers have by their transform; the last one is kept. */
 export function graphSource(run: Means): GraphSource {
@@ -166,7 +166,7 @@ export function summed(results: Tensors[], name: string): Float64Array {
 
 /** A run with the graph of its sample, and γ. */
 export interface GraphRun {
-  readonly run: Run;
+  readonly run: TrainingRun;
   readonly graph: SampleGraph;
   readonly resolution: number;
 }

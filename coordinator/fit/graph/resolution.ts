@@ -10,7 +10,7 @@ import {
   labelsOfAll,
   nullStability,
   replicateRows,
-  type Stability,
+  type StabilityEstimate,
   stability,
   unslicedResolution,
 } from '../../../model/graph/stability.ts';
@@ -18,7 +18,7 @@ import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { GraphState, Sample } from '../../../model/state.ts';
 import { take } from '../../../proto/tensors.ts';
 import { publishTransform } from '../publish.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { largerSample, sampleOf } from '../sample.ts';
 import { FEWEST_ROWS, type GraphSource, joined, type SampleGraph, shardResults } from './neighbour-graph.ts';
 
@@ -37,7 +37,7 @@ const MOST_DIMENSIONS = 64;
 const MANIFOLD_DIMENSIONS = 3;
 
 /** A resolution and how well the replicates agree at it. */
-interface ResolutionPoint extends Stability {
+interface ResolutionPoint extends StabilityEstimate {
   resolution: number;
 }
 
@@ -49,7 +49,7 @@ type ComparedPoint = ResolutionPoint & ComparedStability;
  * average, a partition is too fine: of single rows, any two are the same.
  */
 async function chooseResolution(
-  run: Run,
+  run: TrainingRun,
   graph: SampleGraph,
   fewest: number,
 ): Promise<ResolutionPoint | null> {
@@ -154,7 +154,7 @@ async function pointsUpTo(
 
 /** How stable partitions of a single Gaussian with these variances are, at some resolutions, and the rows of a cluster there. */
 async function stabilityByChance(
-  { dispatcher }: Run,
+  { dispatcher }: TrainingRun,
   { shards, neighbours }: SampleGraph,
   variances: number[],
   resolutions: readonly number[],
@@ -175,7 +175,7 @@ async function stabilityByChance(
 
 /** The best partition to start from, finer than the clusters at this resolution will be. */
 export async function startingPartition(
-  { dispatcher }: Run,
+  { dispatcher }: TrainingRun,
   { shards }: SampleGraph,
   resolution: number,
 ): Promise<Int32Array> {
@@ -186,7 +186,7 @@ export async function startingPartition(
 
 /** Labels of each pair of a resolution and a replicate, in this order. `rows`: of a replicate. */
 async function partitionsOf(
-  { dispatcher }: Run,
+  { dispatcher }: TrainingRun,
   { shards }: SampleGraph,
   resolutions: readonly number[],
   rows: number,
@@ -219,7 +219,7 @@ const FEW_COPIES = 0.1;
  * few rows, the sample is doubled, unless its size was given. The single cluster that a run begins with has all rows.
  */
 export async function graphStart(
-  run: Run,
+  run: TrainingRun,
   graphs: GraphSource,
 ): Promise<{ sample: Sample; graph: GraphState }> {
   let sample = run.sample;
@@ -252,5 +252,5 @@ export async function graphStart(
   }
 }
 
-const aboutCopies = ({ same, n }: SampleGraph, { config }: Run): string =>
+const aboutCopies = ({ same, n }: SampleGraph, { config }: TrainingRun): string =>
   `${config.data}: ${same.toLocaleString('en')} of the ${n.toLocaleString('en')} rows in the sample are the same as another one, as rows of zeros are: many copies of a row are a cluster; if it should be none, leave copies out`;

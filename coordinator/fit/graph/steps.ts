@@ -19,7 +19,7 @@ import type { State } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
 import { mostClusters } from '../../../proto/capacity.ts';
 import { byCluster, createRounds, shardSizes, withinLimit } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { emitProposal, withChange, withUnits } from '../train.ts';
 import { FEWEST_ROWS, type GraphRun, netMemberships, sweptOften } from './neighbour-graph.ts';
 import { startingPartition } from './resolution.ts';
@@ -224,7 +224,7 @@ export async function mergeStep(of: GraphRun, state: State): Promise<State> {
 
 /** The pairs that merge now, as a map from each of both to the other. Emits them, and those that do not merge in this step. */
 function acceptedPairs(
-  run: Run,
+  run: TrainingRun,
   state: State,
   pairs: MergePair[],
   units: OutputUnit[],
@@ -311,7 +311,7 @@ export async function joinStep(of: GraphRun, state: State, clusters: number): Pr
 
 /** The state after a step of the graph likelihood. */
 function changeClusters(
-  run: Run,
+  run: TrainingRun,
   state: State,
   kind: Change,
   units: OutputUnit[],
@@ -333,7 +333,7 @@ function changeClusters(
  * The state with other clusters: units of the nets are copied or dropped, and the rows keep the clusters that they have been given (`labels`) until the
  * clustering net has learned them. The mixture, which describes the clusters but decides nothing, follows with the next epoch.
  */
-export function withClusters(run: Run, state: State, units: OutputUnit[], labels: Int32Array): State {
+export function withClusters(run: TrainingRun, state: State, units: OutputUnit[], labels: Int32Array): State {
   const { mixture } = state;
   const of = <T>(values: readonly T[]) => units.map(({ from }) => values[from]);
   const weights = units.map(({ from, share }) => mixture.weights[from] * share);

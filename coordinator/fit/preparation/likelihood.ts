@@ -30,7 +30,7 @@ import {
   transformChoice,
 } from '../reading/moments.ts';
 import { createRounds, shardSizes, sumOf } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { sampleThreshold } from './limits.ts';
 
 /**
@@ -50,7 +50,7 @@ const ASKED_FOR = 'asked for';
 const OF_LATENT = 'clusters of latent vectors have all shapes';
 
 /** What is needed to decide. */
-export interface ChoiceInput extends Pick<Run, 'config' | 'layout' | 'dispatcher'> {
+export interface ChoiceInput extends Pick<TrainingRun, 'config' | 'layout' | 'dispatcher'> {
   /** Columns are the pixels of images. */
   arePixels?: boolean;
   /** It is decided: a mixture of Gaussians in all columns. */

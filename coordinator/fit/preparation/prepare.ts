@@ -17,7 +17,7 @@ import { publishHashes, publishTransform } from '../publish.ts';
 import { FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns, withConstants } from '../reading/precision.ts';
 import { createRounds, shardSizes } from '../rounds.ts';
-import type { LikelihoodKind, Run } from '../run-context.ts';
+import type { LikelihoodKind, TrainingRun } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
 import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
 import { chooseLikelihood } from './likelihood.ts';
@@ -46,8 +46,8 @@ export interface PrepareInput {
 
 /** What an update takes from the run before: it does not change as new rows come. */
 export interface Unchanged
-  extends Pick<Run, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'> {
-  likelihood: Run['likelihood']['name'];
+  extends Pick<TrainingRun, 'config' | 'layout' | 'transform' | 'covariance' | 'prior' | 'seen'> {
+  likelihood: TrainingRun['likelihood']['name'];
 }
 
 /** What it is prepared by. */
@@ -60,7 +60,11 @@ export interface Preparing extends RoundDispatcher {
  * Derives likelihood, transform, prior and coarsening from moments and sample, and publishes the states that every round reads.
  * UserError if data, sample and config do not go together.
  */
-export async function prepare(input: PrepareInput, dispatcher: Preparing, read: DataMoments): Promise<Run> {
+export async function prepare(
+  input: PrepareInput,
+  dispatcher: Preparing,
+  read: DataMoments,
+): Promise<TrainingRun> {
   const { sampleRows, hashes, fences } = read;
   const { layout } = input;
   const warn = input.isQuiet ? () => {} : dispatcher.warn;
@@ -124,7 +128,7 @@ export function prepareUpdate(
   { likelihood, ...same }: Unchanged,
   dispatcher: Preparing,
   { sampleRows, hashes }: DataMoments,
-): Run {
+): TrainingRun {
   const sample = sampleOf(1, sampleRows);
   publishHashes({ dispatcher }, hashes);
   publishTransform({ dispatcher, transform: same.transform }, 1);
@@ -135,12 +139,12 @@ export function prepareUpdate(
 }
 
 type Fixed = Pick<
-  Run,
+  TrainingRun,
   'config' | 'layout' | 'sample' | 'seen' | 'transform' | 'covariance' | 'prior' | 'why' | 'unknown'
 >;
 
 /** The run with what follows from what is fixed. */
-function runOf(kind: LikelihoodKind, dispatcher: Preparing, fixed: Fixed): Run {
+function runOf(kind: LikelihoodKind, dispatcher: Preparing, fixed: Fixed): TrainingRun {
   const { config, layout, transform } = fixed;
   const d = transform.dim;
   const byMixture = kind.byMixture(config, d);

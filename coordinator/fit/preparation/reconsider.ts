@@ -9,7 +9,7 @@ import type { RunEvent } from '../../../run/events.ts';
 import { joined, shardResults } from '../graph/neighbour-graph.ts';
 import { isGraph } from '../reading/moments.ts';
 import { shardSizes } from '../rounds.ts';
-import type { Run } from '../run-context.ts';
+import type { TrainingRun } from '../run-context.ts';
 import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
 
 /**
@@ -32,8 +32,8 @@ export async function prepareByClusters(
   input: PrepareInput,
   dispatcher: Preparing,
   data: DataMoments,
-  known: Run['likelihood']['name'] | null,
-): Promise<Run> {
+  known: TrainingRun['likelihood']['name'] | null,
+): Promise<TrainingRun> {
   const { config, layout } = input;
   const isOpen = config.likelihood === 'auto' && config.resolution === null && !isGraph(config, layout.dim);
   if (!isOpen || layout.dim > MOST_LABELLED_BY_MIXTURE || known === 'graph')
@@ -42,7 +42,7 @@ export async function prepareByClusters(
   const messages: string[] = [];
   const silent = { publish, round, emit, warn: (message: string) => messages.push(message) };
   const first = await prepare(input, silent, data);
-  const said = (run: Run) => {
+  const said = (run: TrainingRun) => {
     for (const message of messages) warn(message);
     return run;
   };
@@ -53,7 +53,7 @@ export async function prepareByClusters(
   const start = await first.likelihood.start({ ...first, emit: (event) => events.push(event) });
   const agreement = start.graph?.stability ?? null;
   if (agreement !== null && agreement >= GOOD_AGREEMENT) {
-    const begin = async ({ emit }: Run) => {
+    const begin = async ({ emit }: TrainingRun) => {
       for (const event of events) emit(event);
       return start;
     };

@@ -16,7 +16,7 @@ import { alarmsOf } from '../../../model/stream/drift.ts';
 import type { Lineage } from '../../../model/stream/lineage.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
 import { aboutClusters } from '../../../passes/count-words.ts';
-import { notesOn, notesOnReplicates, type Outcome, uncountedWords } from '../../../passes/notes.ts';
+import { notesOn, notesOnReplicates, type RunOutcome, uncountedWords } from '../../../passes/notes.ts';
 import { readBase } from '../../../run/base-run.ts';
 import type { Checkpoints } from '../../../run/checkpoints.ts';
 import { columnSample } from '../../../run/column-sample.ts';
@@ -378,7 +378,7 @@ async function replicatesOf(context: RunContext, state: RunState): Promise<Repli
 
 function notesOfRun(
   { run, clusters, ended, data, source, labelled }: RunState,
-  outcome: Pick<Outcome, 'k' | 'silhouette' | 'sizes' | 'ids' | 'evidence' | 'skewed' | 'alike'>,
+  outcome: Pick<RunOutcome, 'k' | 'silhouette' | 'sizes' | 'ids' | 'evidence' | 'skewed' | 'alike'>,
 ): string[] {
   const { min, max, mean, covariance } = data!.moments;
   const variance = diagonalOf(covariance, mean.length);

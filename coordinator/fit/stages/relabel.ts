@@ -4,7 +4,7 @@ import type { Source } from '../../../data/source.ts';
 import type { Centres } from '../../../model/description/distances.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import type { State } from '../../../model/state.ts';
-import type { Part } from '../../../model/stream/stream.ts';
+import type { StreamPart } from '../../../model/stream/stream.ts';
 import type { Encoding } from '../../../run/encoding.ts';
 import { labelsOnly } from '../full-pass.ts';
 import { openNewRows } from '../inputs.ts';
@@ -31,7 +31,7 @@ export interface Labelling {
 }
 
 /** UserError if rows that are to be labelled anew are not there. */
-export async function assertParts(context: RunContext, parts: readonly Part[]): Promise<void> {
+export async function assertParts(context: RunContext, parts: readonly StreamPart[]): Promise<void> {
   for (const part of parts) (await openPart(context, part)).close();
 }
 
@@ -39,7 +39,7 @@ export async function assertParts(context: RunContext, parts: readonly Part[]): 
 export async function relabel(
   context: RunContext,
   { run, state, centres, ids, encoding }: Labelling,
-  parts: readonly Part[],
+  parts: readonly StreamPart[],
 ): Promise<void> {
   const { config, dispatcher, out, serve } = context;
   for (const part of parts) {
@@ -66,7 +66,7 @@ export async function relabel(
 
 async function openPart(
   { config, update, warn, signal = new AbortController().signal }: RunContext,
-  part: Part,
+  part: StreamPart,
 ): Promise<Source> {
   const how = { warn, log: () => {}, signal };
   const { source } = await openNewRows(
@@ -81,7 +81,7 @@ async function openPart(
   throw gone(part, `has ${source.rows} rows, not the ${part.rows} that were taken in`);
 }
 
-const gone = ({ data }: Part, why: string) =>
+const gone = ({ data }: StreamPart, why: string) =>
   new UserError(
     `--relabel: ${data} ${why}; restore it, and go on with dpmesh resume, or update without --relabel`,
   );

@@ -28,7 +28,7 @@ export interface FoundRows {
 }
 
 /** `GET /api/map/telling?rows=…`: what sets rows apart from all others. */
-export interface Telling {
+export interface SelectionTelling {
   /** Words of their texts, the most telling first; null: they have none. */
   words: string[] | null;
   /** Such as `high income, low age`; null: none. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labellingState } from '../../../coordinator/fit/epoch.ts';
-import type { Run } from '../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
@@ -34,7 +34,7 @@ async function labelling(change: object = {}, rest: object = {}) {
     ...{ config: { schedule: 'fast' }, byMixture: false, ...rest },
     dispatcher: { publish: (name: string) => published.push(name) },
     rounds: { cellStatistics: async () => [T] },
-  } as unknown as Run;
+  } as unknown as TrainingRun;
   return { after: await labellingState(run, { ...state, ...change } as State), published };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { farBounds, farRowsKept, withMissed } from '../../../coordinator/fit/missed.ts';
-import type { Run } from '../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import { classifierOf, classify } from '../../../model/classifier.ts';
 import { centresOf } from '../../../model/description/distances.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
@@ -34,7 +34,7 @@ const run = {
   ...{ seed: 1n, d: D, transform: { scale: Float64Array.of(20, 10) }, layout: { rows: 50_000 } },
   schedule: { patience: 24 },
   config: { schedule: 'fast', clusters: null, coarsening: null, covariance: 'full' },
-} as unknown as Run;
+} as unknown as TrainingRun;
 
 test('far rows are kept for mixtures that label rows, whose number of clusters is not given, of rows that are not all in the sample', () => {
   const kept = (change: object, rows = 5000) =>

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CHECKED, predicted } from '../../../bench/rows/plan.ts';
 import { COSTS } from '../../../coordinator/fit/costs.ts';
-import { type Cluster, type Plan, plan } from '../../../coordinator/fit/plan.ts';
+import { type Machines, type Plan, plan } from '../../../coordinator/fit/plan.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { resolveConfig } from '../../../run/config.ts';
 import { called } from '../../e2e/in-process.ts';
@@ -21,9 +21,9 @@ const cellsOf = (first: string) => {
     .map((cell) => cell.trim());
 };
 
-const CLUSTER: Cluster = { workers: 8, gpu: null, link: 1.25e9 };
+const CLUSTER: Machines = { workers: 8, gpu: null, link: 1.25e9 };
 async function planned(
-  change: Partial<Cluster> = {},
+  change: Partial<Machines> = {},
   values: object = {},
   rows = 1e8,
   dim = 768,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sampleThreshold } from '../../../coordinator/fit/preparation/limits.ts';
-import type { Run } from '../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import { copiesInData, sampleOf, tempering, withLargeSample } from '../../../coordinator/fit/sample.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
@@ -36,7 +36,7 @@ function sceneOf(k: number, below: number, config: Partial<RunConfig> = {}, d = 
     layout: layoutOf(ROWS, 2, SHARDS, SEED),
     transform: transformFor('center', Float64Array.of(0, 1, 2, 4, 5, 3) as never, 2),
     dispatcher: { publish: (name: string, tensors: Tensors) => void published.push([name, tensors]) },
-  } as unknown as Run;
+  } as unknown as TrainingRun;
   const merged = [Float64Array.of(1, 2)];
   const state = { sample: counted(below), mixture: { k }, merged, epoch: 6 } as unknown as State;
   return { run, state, published };
@@ -134,7 +134,7 @@ test('near copies have the number of the first of their group in the data', () =
 test('tempering counts 10,000 rows, 1,000 a column, 100 or 5 a column a cluster, or as many as are given', () => {
   const of = (rows: number, k: number, d: number, coarsening: number | null = null) =>
     tempering(
-      { config: { coarsening }, d } as unknown as Run,
+      { config: { coarsening }, d } as unknown as TrainingRun,
       { sample: { below: 1, rows, smallestShard: 1 }, mixture: { k } } as unknown as State,
     );
   assert.equal(of(40_000, 3, 2), 0.25);

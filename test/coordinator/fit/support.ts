@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Means } from '../../../coordinator/fit/halves.ts';
 import type { Partition, Rounds } from '../../../coordinator/fit/rounds.ts';
-import type { Run } from '../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
 import { binOf } from '../../../model/gaussian/splits.ts';
 import { mStep } from '../../../model/mixture.ts';
@@ -196,7 +196,7 @@ export const meansOf = (data: Data): Means & { rounds: MemoryRounds } => ({
 });
 
 export interface Scene {
-  run: Run;
+  run: TrainingRun;
   state: State;
   rounds: MemoryRounds;
   events: RunEvent[];
@@ -256,7 +256,7 @@ export function scene(
     dispatcher: { publish: (name: string) => void published.push(name) },
     rounds,
     emit: (event: RunEvent) => void events.push(event),
-  } as unknown as Run;
+  } as unknown as TrainingRun;
   const state: State = {
     epoch: options.epoch ?? 6,
     sample,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { generator } from '../../../model/random.ts';
-import { type Join, keywordsOf, leafIntervals } from '../../../model/words/keywords.ts';
+import { keywordsOf, leafIntervals, type NodePair } from '../../../model/words/keywords.ts';
 import { termCounter } from '../../../model/words/term-counts.ts';
 import { termMerger } from '../../../model/words/term-table.ts';
 import { inSteps } from './support.ts';
@@ -18,7 +18,7 @@ function countedBy(
   for (const row of rows) counter.add(labels[row], texts[row]);
   merger.add(inSteps(counter.table()));
   const sizes = Array.from({ length: k }, (_, c) => labels.filter((label) => label === c).length);
-  return { table: merger.result(), about: { sizes, stopWords, joins: [] as Join[], most: 10 } };
+  return { table: merger.result(), about: { sizes, stopWords, joins: [] as NodePair[], most: 10 } };
 }
 const PLAIN = { bm25Weighting: false, reduceFrequentWords: false, minDf: 1 };
 

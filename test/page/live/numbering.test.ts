@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Run } from '../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import type { State } from '../../../model/state.ts';
 import { createRecorder } from '../../../page/live/recorder.ts';
 
@@ -12,7 +12,7 @@ const stateOf = (epoch: number, ...weights: number[]) =>
 
 test('once all rows are labelled, state, counts and split ratios have the clusters’ final numbers', () => {
   const recorder = createRecorder();
-  recorder.prepared({} as Run, 9);
+  recorder.prepared({} as TrainingRun, 9);
   recorder.state(stateOf(3, 0.2, 0.5, 0.3));
   for (const [cluster, logRatio] of [-1, -2, -3].entries())
     recorder.event({
@@ -41,7 +41,7 @@ test('once all rows are labelled, state, counts and split ratios have the cluste
 
 test('ratios that are not known stay so', () => {
   const recorder = createRecorder();
-  recorder.prepared({} as Run, 9);
+  recorder.prepared({} as TrainingRun, 9);
   recorder.state(stateOf(0, 0.4, 0.6));
   recorder.labelled([6, 4], { state: stateOf(0, 0.6, 0.4), order: [1, 0] }, null);
   assert.deepEqual(recorder.snapshot()!.splitRatio, [null, null]);

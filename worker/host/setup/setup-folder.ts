@@ -12,7 +12,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isProcessAlive } from '../../../base/drafts.ts';
 import { attempted, createAtomicFile, makeFolder, remove } from '../../../base/files.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { dataFolder, type Manifest, manifestPath, type SetupName } from '../../compute/installed.ts';
+import { dataFolder, manifestPath, type PackageManifest, type SetupName } from '../../compute/installed.ts';
 
 const GB = 1e9;
 /** A folder with this file was made by `dpmesh setup`, so `dpmesh setup` may delete it. */
@@ -73,7 +73,10 @@ export function install(name: SetupName, staging: string, folder: string): void 
 }
 
 /** The last step of a setup. */
-export function writeManifest(name: SetupName, setup: Omit<Manifest, 'files'> & { files: string[] }): void {
+export function writeManifest(
+  name: SetupName,
+  setup: Omit<PackageManifest, 'files'> & { files: string[] },
+): void {
   const files = Object.fromEntries(setup.files.map((file) => [file, statSync(join(setup.dir, file)).size]));
   const path = manifestPath(name);
   makeFolder(dirname(path));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../../base/user-error.ts';
 import { gaussian } from '../../../../coordinator/fit/gaussian/gaussian.ts';
-import type { Run } from '../../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../../coordinator/fit/run-context.ts';
 import type { Mixture } from '../../../../model/mixture.ts';
 import type { State } from '../../../../model/state.ts';
 
@@ -11,10 +11,10 @@ const run = (transform: string) =>
     config: { data: 'x.npy', transform },
     transform: { scale: Float64Array.of(1, 1) },
     dispatcher: { publish: () => {} },
-  }) as unknown as Run;
+  }) as unknown as TrainingRun;
 
 /** The form in which workers have the target. */
-const formOf = async (of: Run, mixture: Mixture) =>
+const formOf = async (of: TrainingRun, mixture: Mixture) =>
   (await gaussian.create(of).target(of, { mixture } as State)).form;
 
 /** Two clusters, the second with this correlation. */
@@ -33,7 +33,10 @@ test('clusters of more than 32 columns have the form without products of all pai
     [33, 'cholesky'],
   ] as const) {
     const identity = Float64Array.from({ length: d * d }, (_, p) => Number(p % (d + 1) === 0));
-    const wide = { ...run('center'), transform: { scale: new Float64Array(d).fill(1) } } as unknown as Run;
+    const wide = {
+      ...run('center'),
+      transform: { scale: new Float64Array(d).fill(1) },
+    } as unknown as TrainingRun;
     const [means, covariances] = [
       [new Float64Array(d), new Float64Array(d).fill(1)],
       [identity, identity],

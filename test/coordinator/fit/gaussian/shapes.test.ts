@@ -7,7 +7,7 @@ import {
   shapeHalves,
   valleyShares,
 } from '../../../../coordinator/fit/gaussian/shapes.ts';
-import type { Proposal, Rule } from '../../../../coordinator/fit/gaussian/sub-clusters.ts';
+import type { Rule, SubClusterProposal } from '../../../../coordinator/fit/gaussian/sub-clusters.ts';
 import { niwPrior } from '../../../../model/gaussian/niw.ts';
 import { discriminantRule } from '../../../../model/gaussian/splits.ts';
 import { nextSplits } from '../../../../model/hierarchy/dendrogram.ts';
@@ -50,12 +50,15 @@ const T = [0, 1, 2].map((k) => statisticsOf(ofLabel(rows, z, k)));
 const run = () => meansOf({ rows, z });
 
 /** The parts of halves by shape. */
-async function halveByShape(...[own, prior, chosen, T]: Parameters<typeof shapeHalves>): Promise<Proposal> {
+async function halveByShape(
+  ...[own, prior, chosen, T]: Parameters<typeof shapeHalves>
+): Promise<SubClusterProposal> {
   const { rules } = await shapeHalves(own, prior, chosen, T);
   return { rules, parts: await partsBy(own, rules, T) };
 }
 
-const counts = ({ parts }: Proposal) => parts.map((own) => own.map(([n]) => n).sort((a, b) => a - b));
+const counts = ({ parts }: SubClusterProposal) =>
+  parts.map((own) => own.map(([n]) => n).sort((a, b) => a - b));
 
 describe('halves by shape', () => {
   test('separate balanced halves and a small part, along an axis that is not the widest; not in clusters left out', async () => {
@@ -107,7 +110,7 @@ describe('halves by shape', () => {
 
 describe('discriminants', () => {
   /** A wrong border: some rows of each half are on the other side. */
-  const tilted: Proposal['rules'][0] = {
+  const tilted: SubClusterProposal['rules'][0] = {
     weights: [Float64Array.of(0, 0, 0), Float64Array.of(0, 0.05, 1)],
     offsets: [0, -4.5],
   };
@@ -127,7 +130,7 @@ describe('discriminants', () => {
   };
 
   test('are drawn twice, each time by the parts before', async () => {
-    const start: Proposal = { rules: [tilted, null, null], parts: [partsBy(tilted, 0), [], []] };
+    const start: SubClusterProposal = { rules: [tilted, null, null], parts: [partsBy(tilted, 0), [], []] };
     const found = await discriminants(run(), prior, T, start);
     let parts = start.parts[0];
     for (let step = 0; step < 2; step++) parts = partsBy(discriminantRule(prior, parts), 0);

@@ -10,7 +10,7 @@ import {
 } from '../../../../coordinator/fit/gaussian/sub-clusters.ts';
 import { pcaSplit } from '../../../../coordinator/fit/halves.ts';
 import type { Partition } from '../../../../coordinator/fit/rounds.ts';
-import type { Run } from '../../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../../coordinator/fit/run-context.ts';
 import { concat } from '../../../../model/arrays.ts';
 import { whitener } from '../../../../model/linalg.ts';
 import { fastSchedule, paperSchedule } from '../../../../model/schedule.ts';
@@ -310,14 +310,14 @@ describe('principalHalves', () => {
 describe('sub-clusters by the soft assignments of sub-nets, of the paper', () => {
   const schedule = paperSchedule(30);
   const due = (epoch: number, frozen = 0) =>
-    isSubMStepDue({ schedule, config: { freeze: 5 } } as Run, { epoch, frozen } as State);
+    isSubMStepDue({ schedule, config: { freeze: 5 } } as TrainingRun, { epoch, frozen } as State);
 
   test('are estimated once the sub-nets have learned the first ones, and those of new clusters', () => {
     assert.deepEqual(
       [due(45), due(49), due(50), due(80, 5), due(80, 1), due(80)],
       [false, false, true, false, false, true],
     );
-    const fast = { schedule: fastSchedule(6), config: { freeze: 2 } } as Run;
+    const fast = { schedule: fastSchedule(6), config: { freeze: 2 } } as TrainingRun;
     assert.equal(isSubMStepDue(fast, { epoch: 80, frozen: 0 } as State), false);
   });
 
@@ -350,7 +350,7 @@ describe('sub-clusters by the soft assignments of sub-nets, of the paper', () =>
         },
         cellStatistics: async () => [[t(1, 0), t(1, 1), t(6, 4), t(4, 5)]],
       },
-    } as unknown as Run;
+    } as unknown as TrainingRun;
     const state = {
       parts: pairs.map((pair) => pair.map((own) => own.map((value) => 2 * value))),
       mixture: { k: 2, d: 1, means: [Float64Array.of(0), Float64Array.of(0)] },

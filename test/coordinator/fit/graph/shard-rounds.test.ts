@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { graphSource, netMemberships } from '../../../../coordinator/fit/graph/neighbour-graph.ts';
-import type { Run } from '../../../../coordinator/fit/run-context.ts';
+import type { TrainingRun } from '../../../../coordinator/fit/run-context.ts';
 import type { Dispatcher } from '../../../../coordinator/rounds/dispatcher.ts';
 import type { Result, RoundSpec } from '../../../../coordinator/rounds/round.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
@@ -92,7 +92,7 @@ describe('rounds of the graph likelihood', () => {
   test('find the memberships of all rows', async () => {
     const dispatcher = localDispatcher();
     const graph = await graphWith(dispatcher);
-    const run = { dispatcher } as unknown as Run;
+    const run = { dispatcher } as unknown as TrainingRun;
     const before = await netMemberships({ run, graph, resolution: 1 });
     close(before.volume, volumesOf(sharesOf(before, K, KEPT), graph.degree), 1e-9);
   });
