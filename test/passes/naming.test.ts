@@ -115,7 +115,7 @@ suite('names by a language model', () => {
     assert.match(found.problem!, /no answer in 0.05 s/);
     using odd = await endpoint(() => ({ status: 200, body: '<html>' }));
     assert.match(
-      (await namesByModel(odd.at, request, { log, answerMs: 50 })).problem!,
+      (await namesByModel(odd.at, request, { log })).problem!,
       /not one of chat completions: <html>/,
     );
   });
