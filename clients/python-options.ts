@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { kebabCase } from '../base/text.ts';
 import { HABITS } from '../cli/suggestions.ts';
+import { FORMAT } from '../run/format.ts';
 import { OPTIONS, type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
 
 interface Parameter {
@@ -148,6 +149,8 @@ ${resultParameters.map(({ name, key }) => `    "${name}": "${key}",`).join('\n')
 RUN_OPTIONS = {
 ${runParameters.map(({ name, key }) => `    "${name}": "--${key}",`).join('\n')}
 }
+#: The format of run directories, up to which they are read.
+FORMAT = ${FORMAT}
 #: The default of max_epochs, by schedule.
 MOST_EPOCHS = {"fast": ${fast}, "paper": ${paper}}
 

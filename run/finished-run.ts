@@ -4,6 +4,7 @@ import { isAbandoned, isDraft } from '../base/drafts.ts';
 import { syncFolder } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isOrder } from '../model/order.ts';
+import { assertReadable } from './format.ts';
 import { type FileHashes, type RunFiles, readRunJson, runFiles } from './run-files.ts';
 
 /**
@@ -162,14 +163,17 @@ function isComplete(run: string): boolean {
   return about !== null && isFinished(about);
 }
 
-/** What the run.json of dpmesh in this folder says; null if there is none. */
+/** What the run.json of dpmesh in this folder says; null if there is none. UserError if a newer dpmesh wrote it. */
 export function savedRun(folder: string): AboutRun | null {
+  let content: unknown;
   try {
-    const { dpmesh, result = null, ...about } = readRunJson(folder) as AboutRun & { dpmesh?: unknown };
-    return typeof dpmesh === 'string' ? { ...about, result } : null;
+    content = readRunJson(folder);
   } catch {
     return null;
   }
+  assertReadable(join(folder, 'run.json'), content);
+  const { dpmesh, result = null, ...about } = (content ?? {}) as AboutRun & { dpmesh?: unknown };
+  return typeof dpmesh === 'string' ? { ...about, result } : null;
 }
 
 /** Labels are written as int32. */

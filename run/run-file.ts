@@ -14,6 +14,7 @@ import { isOrder } from '../model/order.ts';
 import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from './config.ts';
 import { LIKELIHOODS } from './events.ts';
 import { type FinishedRun, openFinished, placeOf, problemOfLists } from './finished-run.ts';
+import { assertReadable, FORMAT } from './format.ts';
 import { type FileHashes, readable, readRunJson, runFiles } from './run-files.ts';
 import type { Summary } from './summary.ts';
 
@@ -54,6 +55,7 @@ export type ShownFiles = z.infer<typeof shownFiles>;
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
   dpmesh: line,
+  format: z.optional(count),
   /** Random: tells runs of one name apart. Files of earlier versions lack it. */
   id: z.optional(hex),
   versions: record(z.string(), z.string()),
@@ -184,6 +186,7 @@ export function runFile(
   const { hashes, codes, sample, update, fences, likelihood, shown } = metadata;
   const content: RunFile = {
     dpmesh: versions.dpmesh,
+    format: FORMAT,
     id,
     versions,
     identity,
@@ -247,6 +250,7 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
       `${path} cannot be read (${(error as Error).message}); restore it from a copy, or start a new run`,
     );
   }
+  assertReadable(path, content);
   const { dpmesh } = (content ?? {}) as { dpmesh?: unknown };
   if (typeof dpmesh === 'string' && isNewer(dpmesh, version))
     throw new UserError(

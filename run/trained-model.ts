@@ -13,6 +13,7 @@ import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
 import { openFinished, problemOfLists } from './finished-run.ts';
+import { assertReadable } from './format.ts';
 import { readSavedCentres, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
@@ -264,7 +265,9 @@ function aboutRun(run: string): z.infer<typeof aboutSchema> {
       `--run ${run} is not the directory of a finished run (${path} does not exist): give the --out of a run`,
     );
   try {
-    const about = aboutSchema.parse(readRunJson(run));
+    const content = readRunJson(run);
+    assertReadable(path, content);
+    const about = aboutSchema.parse(content);
     const problem = problemOfLists(about);
     if (problem) throw new UserError(`${path} is damaged (${problem}): restore it from a copy of the run`);
     return about;

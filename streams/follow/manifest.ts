@@ -6,6 +6,7 @@ import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { list } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
+import { assertReadable, FORMAT } from '../../run/format.ts';
 import { readable } from '../../run/run-files.ts';
 
 /**
@@ -33,6 +34,7 @@ const part = z.object({
 });
 const schema = z.object({
   dpmesh: z.string(),
+  format: z.optional(count),
   /** The run that is followed: of update 1. */
   run: z.string(),
   /** Which run that was (`identityOf`). Files of earlier versions lack it. */
@@ -75,6 +77,7 @@ export function readManifest(folder: string): Manifest | null {
   } catch (error) {
     throw error instanceof SyntaxError ? damaged() : error;
   }
+  assertReadable(path, content);
   const { success, data } = schema.safeParse(content);
   if (!success) throw damaged();
   return data;
@@ -82,7 +85,7 @@ export function readManifest(folder: string): Manifest | null {
 
 /** Throws an error, a fault of ours, unless it can be read again. */
 export function writeManifest(folder: string, manifest: Manifest): void {
-  const content = Buffer.from(`${JSON.stringify(readable(FILE, manifest, schema))}\n`);
+  const content = Buffer.from(`${JSON.stringify(readable(FILE, { ...manifest, format: FORMAT }, schema))}\n`);
   const file = createAtomicFile(join(folder, FILE));
   file.write(content, 0);
   file.finish();

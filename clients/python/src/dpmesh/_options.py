@@ -88,6 +88,8 @@ RUN_OPTIONS = {
     "keys": "--keys",
     "insecure": "--insecure",
 }
+#: The format of run directories, up to which they are read.
+FORMAT = 1
 #: The default of max_epochs, by schedule.
 MOST_EPOCHS = {"fast": 500, "paper": 300}
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ._command import run_command
 from ._messages import readable
+from ._options import FORMAT
 
 #: Files that an estimator of the run needs: to predict, to describe clusters, and to be updated.
 _SAVED = ("*.json", "*.npy", "labels.*", "model/*", "mixture/*", "stream/*", "report/*")
@@ -83,9 +84,15 @@ class SavedRun:
     def json(self, name: str) -> Any:
         with self.open(name) as file:
             try:
-                return json.loads(file.read(_MOST_JSON))
+                content = json.loads(file.read(_MOST_JSON))
             except ValueError as error:
                 raise damaged(self.path / name, "it is no JSON") from error
+        written = content.get("format") if name == "run.json" and isinstance(content, dict) else None
+        if isinstance(written, int) and written > FORMAT:
+            raise ValueError(
+                f"{self.path / name} was written by a newer dpmesh (format {written}), this one reads up to {FORMAT}: upgrade dpmesh"
+            )
+        return content
 
     def part(self, name: str, *keys: str) -> Any:
         """What a JSON file of the run has under the last of these keys, each in what the one before it has."""

@@ -1,0 +1,50 @@
+// A run of a format to come is refused by every command that opens one, in one line, and stays as it is.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { FORMAT } from '../../run/format.ts';
+import { dpmesh, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
+
+const folder = scratch();
+const [run, data] = [join(folder, 'run'), join(folder, 'rows.csv')];
+const file = join(run, 'run.json');
+
+describe('a run of a format to come', () => {
+  before(async () => {
+    const rows = Array.from({ length: 90 }, (_, i) => `${(i % 3) * 9 + Math.sin(i)},${Math.cos(i * i)}`);
+    writeFileSync(data, `a,b\n${rows.join('\n')}\n`);
+    jsonOf(await dpmesh(trainArgs(data, run, '--no-report', '--no-http', '--workers', 1, ...QUICK)));
+    const saved = JSON.parse(readFileSync(file, 'utf8'));
+    assert.equal(saved.format, FORMAT);
+    writeFileSync(file, JSON.stringify({ ...saved, format: FORMAT + 2, result: { of: 'another shape' } }));
+  });
+  const commands = {
+    resume: [run],
+    finish: [run],
+    predict: [run, data, '--out', join(folder, 'labels.npy')],
+    cut: [run, '--clusters', '2'],
+    rename: [run, '0', 'name'],
+    name: [run, '--text', 'a'],
+    plot: [run],
+    export: [run, '--onnx', join(folder, 'x.onnx')],
+    evaluate: ['--pred', join(run, 'labels.npy'), '--labels', join(run, 'labels.npy')],
+    update: [run, '--data', data],
+    follow: [run, '--data', folder],
+    serve: [run],
+    view: [run],
+  };
+  for (const [command, args] of Object.entries(commands))
+    test(command, async () => {
+      const before = readFileSync(file);
+      const { code, stderr } = await dpmesh([command, ...args]);
+      assert.equal(code, 2, stderr);
+      assert.match(
+        stderr.trim().split('\n').at(-1)!,
+        new RegExp(
+          `run\\.json was written by a newer dpmesh \\(format ${FORMAT + 2}\\), this one reads up to ${FORMAT}: upgrade`,
+        ),
+      );
+      assert.deepEqual(readFileSync(file), before);
+    });
+});
