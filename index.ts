@@ -1,6 +1,6 @@
 /** The public library. docs/library.md has examples, docs/api.md is the reference. */
 export { UserError } from './base/user-error.ts';
-export { type Cut, type CutOptions, cut, type JoinedCluster } from './library/cut.ts';
+export { type Cut, type CutOptions, cut } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
@@ -40,6 +40,7 @@ export { update } from './library/update.ts';
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
+export type { JoinedCluster } from './passes/cut.ts';
 export type { NamedClusters } from './passes/name.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './run/events.ts';
 export type {

@@ -126,7 +126,8 @@ export const cut = defineCommand({
     ['predict runs/x new.npy --clusters 7 --out labels.npy', 'those of new rows'],
   ],
   async handler({ run, clusters, out, json, force }) {
-    const { cut, nextSplitText } = await import('../library/cut.ts');
+    const { cut } = await import('../library/cut.ts');
+    const { nextSplitText } = await import('../passes/cut.ts');
     const result = await cut({ run, clusters, out, force });
     const { rows, next } = result;
     if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));

@@ -1,27 +1,15 @@
-import { existsSync } from 'node:fs';
-import { extname, join } from 'node:path';
-import { createAtomicFile } from '../base/files.ts';
+import { join } from 'node:path';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
-import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
-import { cutAt, type NextSplit } from '../model/hierarchy/dendrogram.ts';
-import type { FinishedRun } from '../run/finished-run.ts';
+import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
+import { cutOf, type JoinedCluster, type RunCut } from '../passes/cut.ts';
+import { createLabelTable, labelFormatOf } from '../run/label-file.ts';
 import { NUMBERED, rowNames } from '../run/label-names.ts';
-import {
-  csvTable,
-  LABEL_FORMATS,
-  type LabelColumn,
-  type LabelFormat,
-  parquetTable,
-} from '../run/label-table.ts';
-import { type RunFile, readFinishedRun } from '../run/run-file.ts';
-import { numberOfLabel, openRows, type RunFiles } from '../run/run-files.ts';
+import { readFinishedRun } from '../run/run-file.ts';
+import { openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
-import { CLUSTERS, readSavedClusters, type SavedClusters } from '../run/saved-clusters.ts';
-import { readSavedTree } from '../run/saved-tree.ts';
-import { TREE } from '../run/tree.ts';
 import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
 import { createSink, sameFile, withArrays } from './result.ts';
 
@@ -37,22 +25,6 @@ export interface CutOptions {
   out?: string;
   /** Overwrite an existing file. If false, it is an error. */
   force?: boolean;
-}
-
-/** A cluster of a cut. */
-export interface JoinedCluster {
-  /** Number of rows. */
-  readonly rows: number;
-  /** The labels of the clusters of the run that it was joined from, ascending. */
-  readonly from: readonly number[];
-  /** The height in the tree of the last of these joins (docs/run-directory.md); null for a cluster that is one of the run. */
-  readonly height: number | null;
-  /** What it is called; absent where nothing sets it apart. */
-  readonly name?: string;
-  /** In runs with texts: its most telling words. */
-  readonly words?: readonly string[];
-  /** In runs with texts: typical ones. */
-  readonly texts?: readonly string[];
 }
 
 /** The clusters of a run joined to fewer. */
@@ -87,7 +59,11 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {
-    const own = cutOfRun(folder, clusters);
+    const own = readFinishedRun(folder, dpmeshVersion(), ({ about, files }) => {
+      const { result, data, config, ids } = about;
+      const { rows } = data;
+      return cutOf({ files, k: result.k, rows, ids, coarsening: config.coarsening }, clusters);
+    });
     const { files, rows, groups, next } = own;
     const properties = { rows, clusters: groups, next };
     if (path === undefined || format !== '.npy') {
@@ -117,77 +93,6 @@ export async function cut(options: CutOptions): Promise<Cut> {
   });
 }
 
-/** The rows that count in full by default, at least (docs/algorithm.md, section 1). */
-const FULLY_COUNTED = 10_000;
-
-export type RunCut = ReturnType<typeof cutOfRun>;
-
-/**
- * The cut of a finished run, of `k` clusters and `rows` rows, at so many clusters. UserError where there is none. `run`: an absolute
- * path.
- */
-export function cutOfRun(run: string, clusters: number) {
-  if (!(Number.isInteger(clusters) && clusters >= 1))
-    throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
-  return readFinishedRun(run, dpmeshVersion(), (opened) => cutOf(opened, clusters));
-}
-
-function cutOf({ at: run, about, files }: FinishedRun<RunFile>, clusters: number) {
-  const { result, data, config, ids } = about;
-  const tree = readSavedTree(files);
-  if (!tree)
-    throw new UserError(
-      `${run} has no ${TREE}, as its clusters are too flat or an earlier version wrote it; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
-    );
-  if (tree.clusters !== result.k) throw files.damaged(TREE, `it is of ${tree.clusters} clusters`);
-  const { clusters: k, likelihood } = tree;
-  const labelOf = (cluster: number) => ids?.[cluster] ?? cluster;
-  const next = (tree.next ?? []).map((split) => ({ ...split, cluster: labelOf(split.cluster) }));
-  if (clusters > k) {
-    const below = next.length ? `; ${nextSplitText(next[0])}` : '';
-    // Only where the statistics of all rows favour the split, and not all of them counted in full, do more rows help.
-    const favoured = next.length > 0 && next[0].height > 0;
-    const counted = config.coarsening === 0 || data.rows <= (config.coarsening ?? FULLY_COUNTED);
-    const gaussian =
-      favoured && !counted
-        ? '--coarsening 0 --sample 0, so that all rows count in full'
-        : `--likelihood graph --clusters ${clusters}, as the evidence of Gaussians supports no more`;
-    const how = likelihood === 'graph' ? `--clusters ${clusters}` : gaussian;
-    throw new UserError(
-      `--clusters ${clusters}: ${run} has K = ${k}, where its tree ends${below}; for more clusters, train with ${how}`,
-    );
-  }
-  const { groups, place } = cutAt(tree, clusters);
-  // A pickled estimator has only the files that labels need.
-  const described = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files) : null;
-  return {
-    ...{ files, rows: data.rows, k, next, place, numberOf: numberOfLabel(ids) },
-    groups: groups.map(
-      ({ node, from, ...group }): JoinedCluster => ({
-        ...group,
-        from: from.map(labelOf).sort((a, b) => a - b),
-        ...descriptionOf(node, described),
-      }),
-    ),
-  };
-}
-
-/** What `clusters.json` says of a node of the tree. Its number in the run is no name: here clusters have others. */
-function descriptionOf(node: number, described: SavedClusters | null) {
-  const own = described?.clusters[node] ?? described?.joins?.find(({ join }) => join === node);
-  return {
-    ...(own?.name !== undefined && own.namedBy !== 'number' && { name: own.name }),
-    ...(own?.words && { words: own.words.map(({ word }) => word), texts: own.texts }),
-  };
-}
-
-/** Says which cluster would split next. Only evidence may be against that. */
-export function nextSplitText({ cluster, sizes, height }: NextSplit): string {
-  const [one, other] = sizes.map((rows) => rows.toLocaleString('en'));
-  const but = height < 0 ? ', against the evidence' : '';
-  return `cluster ${cluster} would split next, into about ${one} and ${other} rows${but}`;
-}
-
 /** The labels of the run, joined, in pieces from row `start` on. UserError for a label that is not of the tree. */
 function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
   const labels = openRows(files.run, LABELS, '<i4', rows);
@@ -202,43 +107,6 @@ function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
   } finally {
     labels.close();
   }
-}
-
-/** Files of labels that a user asks for. */
-
-/** The format of a file of labels, by its ending. UserError for another one. */
-export function labelFormatOf(path: string): LabelFormat {
-  const ending = extname(path).toLowerCase();
-  const format = LABEL_FORMATS.find((own) => own === ending);
-  if (format) return format;
-  throw new UserError(
-    `--out ${path} must end in ${LABEL_FORMATS.join(', ').replace(/, (?=[^,]*$)/, ' or ')}`,
-  );
-}
-
-/**
- * Starts a .csv or .parquet of labels. `rowsName`: of the first column, which has numbers of rows, or with `hasIds` what names them;
- * `force`: replace a file.
- */
-export async function createLabelTable(
-  path: string,
-  rowsName: string,
-  columns: readonly LabelColumn[],
-  { hasIds, force }: { hasIds: boolean; force: boolean },
-) {
-  const { write, finish, abort } = createAtomicFile(path, { replace: force });
-  let at = 0;
-  const sink = {
-    write(bytes: Uint8Array) {
-      write(bytes, at);
-      at += bytes.length;
-    },
-  };
-  const table =
-    labelFormatOf(path) === '.csv'
-      ? csvTable(sink, rowsName, columns)
-      : await parquetTable(sink, rowsName, columns, hasIds);
-  return { ...table, finish, abort };
 }
 
 /** Writes the table to `path`, .csv or .parquet. UserError where what names the rows of the run has changed since it was written. */

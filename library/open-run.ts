@@ -1,6 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
-import { eventsIn, linesOf } from '../run/event-log.ts';
+import { eventsIn } from '../run/event-file.ts';
+import { linesOf } from '../run/event-log.ts';
 import { eventIn, type TimedEvent } from '../run/events.ts';
 import { notFinished, placeOf } from '../run/finished-run.ts';
 import { readSavedMixture } from '../run/row-files.ts';

@@ -319,7 +319,8 @@ function drawingProcess(closing: Disposers): () => Promise<Drawing> {
 async function createRunMonitor({ resume }: SessionOptions): Promise<Monitor> {
   const { createMonitor } = await import('../page/live/monitor.ts');
   if (!resume) return createMonitor();
-  const { eventsIn, linesOf } = await import('../run/event-log.ts');
+  const { linesOf } = await import('../run/event-log.ts');
+  const { eventsIn } = await import('../run/event-file.ts');
   return createMonitor(linesOf(eventsIn(resume.path)));
 }
 

@@ -6,16 +6,17 @@ import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { namesOfRows } from '../data/texts/row-names.ts';
 import { renumberLabels } from '../model/order.ts';
+import { cutOf, type RunCut, toCut } from '../passes/cut.ts';
 import type { LabelledPiece, Predictor } from '../passes/predict.ts';
 import { openPredictor, type PredictInput } from '../passes/predict.ts';
 import { ofOneRun } from '../run/finished-run.ts';
+import { createLabelTable, labelFormatOf } from '../run/label-file.ts';
 import { nameOfRows } from '../run/label-table.ts';
 import { imageLines } from '../run/row-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readClusterNames } from '../run/saved-clusters.ts';
 import { readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths, type OptionKinds } from './arguments.ts';
-import { createLabelTable, cutOfRun, labelFormatOf, type RunCut } from './cut.ts';
 import { sourceOf } from './inputs.ts';
 import type { Data } from './options.ts';
 import { predictedColumns } from './predicted-columns.ts';
@@ -146,7 +147,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
       const trained = readTrainedModel(at, { details, map: input.map });
       return {
         trained,
-        joined: clusters === undefined ? null : cutOfRun(at, clusters),
+        joined: clusters === undefined ? null : cutOf(toCut(trained.files, trained.ids), clusters),
         names:
           details && trained.measured && existsSync(join(at, CLUSTERS))
             ? readClusterNames(trained.files)

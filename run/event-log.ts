@@ -6,19 +6,14 @@ import {
   ftruncateSync,
   openSync,
   readSync,
-  type Stats,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { attempted, createAtomicFile, ioError, openFile, readFully } from '../base/files.ts';
 import { openWithSpares } from '../base/limits.ts';
-import { UserError } from '../base/user-error.ts';
+import { assertOwnFile } from './event-file.ts';
 import { eventIn, type TimedEvent } from './events.ts';
 import { addEpoch, addEvent, emptyHistory, keptEventsOf, type RunHistory } from './history.ts';
-
-export const EVENTS = 'events.jsonl';
-/** The path of a run's event log. */
-export const eventsIn = (run: string) => join(run, EVENTS);
 
 /** Lines that are buffered until they can be written; beyond that, the oldest are dropped. */
 const MAX_BUFFERED = 10_000;
@@ -95,17 +90,6 @@ function completeBytes(fd: number): number {
     if (newline >= 0) return start + newline + 1;
   }
   return 0;
-}
-
-/** UserError where appending would change a file elsewhere that has this one as a second name, or would not make a file. */
-export function assertOwnFile(path: string, info: Stats): void {
-  if (info.isFile() && info.nlink > 1)
-    throw new UserError(
-      `${path} has another name too (a hard link), where what is appended would appear; replace it by a copy, or use --out ELSEWHERE`,
-    );
-  // A character device cannot be there unless root made it; writing to one does no harm.
-  if (!info.isFile() && !info.isCharacterDevice())
-    throw new UserError(`${path} is not a regular file; remove it, or use --out ELSEWHERE`);
 }
 
 /** Opens an event log for reading: a regular file in its run directory, possibly through a link to another one in it. */

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { list, record } from '../base/schema.ts';
 import { END_REASONS } from '../model/schedule.ts';
-import { ALARMS } from '../model/stream/drift.ts';
+import { ALARMS } from '../model/stream/findings.ts';
 
 /** Lines of events.jsonl: what they have, and their reading, with distrust, as the file may be damaged, or that of somebody else. */
 

@@ -5,7 +5,7 @@ import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } 
 import { UserError } from '../base/user-error.ts';
 import { originalName } from '../data/cache.ts';
 import { folderOf, isPattern } from '../data/file-patterns.ts';
-import { assertOwnFile, EVENTS } from './event-log.ts';
+import { assertOwnFile, EVENTS } from './event-file.ts';
 import { readRunJson } from './run-files.ts';
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { list } from '../base/schema.ts';
 import { NAMED_BY, type Name, type NamedBy } from '../model/description/names.ts';
-import type { TellingColumn } from '../model/description/telling-columns.ts';
+import type { TellingColumn } from '../model/description/telling.ts';
 import { checked, type RunFiles, readable } from './run-files.ts';
 
 /** `clusters.json` of a run directory: what its clusters are. */

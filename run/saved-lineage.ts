@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { list, record } from '../base/schema.ts';
-import { ALARMS, type Alarm, type Drift } from '../model/stream/drift.ts';
+import type { Lineage } from '../model/stream/findings.ts';
+import { ALARMS, type Alarm, type Drift } from '../model/stream/findings.ts';
 import type { PastUpdate } from '../model/stream/history.ts';
-import type { Lineage } from '../model/stream/lineage.ts';
 import { checked, type RunFiles } from './run-files.ts';
 
 /** `lineage.json` of an update: the ids of its clusters, and what became of clusters in it and in updates before. */

@@ -1,6 +1,6 @@
 import type { Source } from '../data/source.ts';
 import { columnCalled, formatNumber } from '../data/value-range.ts';
-import type { Alarm, Drift } from '../model/stream/drift.ts';
+import type { Alarm, Drift } from '../model/stream/findings.ts';
 
 /** What is said of new rows that are unlike those before, and what to do. */
 

@@ -41,7 +41,16 @@ const ROOMS = {
   serve: ['library', 'streams/follow', 'passes', 'run', 'data', 'proto', 'base'],
   'index.ts': ['library', 'serve', 'streams/follow', 'passes', 'run', 'model', 'base'],
   cli: [
-    ...['library', 'serve', 'streams/follow', 'page/view', 'page/drawing', 'coordinator/fit', 'relay'],
+    ...[
+      'library',
+      'serve',
+      'streams/follow',
+      'page/view',
+      'page/drawing',
+      'passes',
+      'coordinator/fit',
+      'relay',
+    ],
     ...['worker', 'worker/host', 'run', 'data', 'proto', 'model', 'base'],
   ],
   clients: ['cli', 'run', 'base'],

@@ -5,7 +5,8 @@ import { classify } from '../../model/classifier.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { priority, type Seed } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
-import { type Drift, driftOf } from '../../model/stream/drift.ts';
+import { driftOf } from '../../model/stream/drift.ts';
+import type { Drift } from '../../model/stream/findings.ts';
 import { graphDriftOf } from '../../model/stream/graph-drift.ts';
 import { withNewRows } from '../../model/stream/sample.ts';
 

@@ -49,7 +49,7 @@ export async function openDirectory(
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     '../../run/run-directory.ts'
   );
-  const { eventsIn } = await import('../../run/event-log.ts');
+  const { eventsIn } = await import('../../run/event-file.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
   const inputs = {

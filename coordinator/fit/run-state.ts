@@ -8,7 +8,7 @@ import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { EndReason } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
-import type { Lineage } from '../../model/stream/lineage.ts';
+import type { Lineage } from '../../model/stream/findings.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import type { DescribedTexts } from '../../passes/describe-texts.ts';
 import type { Checkpoint, RunTotals } from '../../run/checkpoint.ts';

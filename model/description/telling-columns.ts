@@ -1,4 +1,5 @@
 import { tidyName } from './names.ts';
+import type { TellingColumn } from './telling.ts';
 
 /**
  * Names of clusters by the columns that set them apart, such as `high income, low age, region = north`: for each cluster, and each join of
@@ -47,15 +48,6 @@ const COPIES = 0.9;
 const [MOST_KEPT, MOST_NAMED] = [5, 3];
 /** Characters of a column's name, or of a category, in that of a cluster. */
 const MOST_OF_COLUMN = 24;
-
-/** What a column says of the rows of a node: the median of its values there and in all other rows, or the shares of rows with a value. */
-export interface TellingColumn {
-  /** Such as `high income`, or `region = north`. */
-  text: string;
-  measure: 'median' | 'share';
-  own: number;
-  others: number;
-}
 
 interface Telling extends TellingColumn {
   variable: number;

@@ -3,48 +3,12 @@ import { asGaussian } from '../gaussian/columns.ts';
 import type { Niw } from '../gaussian/niw.ts';
 import { squaredNorm, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
+import { ALARMS, type Alarm, type Drift, type MixtureDrift } from './findings.ts';
 
 /**
  * Are new rows like those on which a mixture was trained (docs/algorithm.md, section 13)? The log-densities of these are taken without the row itself,
  * in closed form: a mixture is always likelier in the rows that it was made of.
  */
-
-/** How new rows differ from earlier ones. */
-export type Drift = MixtureDrift | GraphDrift;
-
-interface SharesDrift {
-  /** New rows that were looked at. */
-  rows: number;
-  /** The share of rows that would have to change clusters for the shares of these to be as before, and the G statistic of the two as a normal deviate. */
-  moved: number;
-  movedZ: number;
-  /** With an encoder: `residualDrift`. */
-  residual?: number;
-  residualZ?: number;
-}
-
-export interface MixtureDrift extends SharesDrift {
-  /** By how much they are less likely, in nats a row, and that in standard errors. */
-  nats: number;
-  likelihoodZ: number;
-  /** The share of them that is less likely than 99 % of the earlier rows, and that as a normal deviate of 1 %. */
-  unlike: number;
-  unlikeZ: number;
-}
-
-/** With the graph likelihood, which has no densities (graph-drift.ts). */
-export interface GraphDrift extends SharesDrift {
-  /** By how much more of a row's length, at least, the axes of the run miss, as a share of it, and that in standard errors. */
-  missed: number;
-  missedZ: number;
-  /** The share of them whose neighbours are nearly all new as well, and that as a normal deviate of 1 %. */
-  apart: number;
-  apartZ: number;
-}
-
-/** What of it is worth an alarm: less than 1e-4 by chance, and large enough to matter. */
-export const ALARMS = ['unlike', 'less likely', 'missed', 'apart', 'shares', 'residual'] as const;
-export type Alarm = (typeof ALARMS)[number];
 
 /** Normal deviates of 1e-4 on one side, and on both. */
 const [ONE_SIDED, TWO_SIDED] = [3.72, 3.89];

@@ -1,5 +1,6 @@
 import { nearestRows, rowsOnMap } from '../graph/map.ts';
-import { type GraphDrift, momentsOf, rarityDeviate, sharesDrift } from './drift.ts';
+import { momentsOf, rarityDeviate, sharesDrift } from './drift.ts';
+import type { GraphDrift } from './findings.ts';
 
 /** Are new rows like those on which a graph run was trained (docs/algorithm.md, section 13)? */
 

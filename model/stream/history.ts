@@ -1,4 +1,4 @@
-import type { Lineage } from './lineage.ts';
+import type { Lineage } from './findings.ts';
 
 /** What the last updates of a stream found, of which a picture of clusters over updates is made. */
 

@@ -1,22 +1,10 @@
 import { matched } from '../scores.ts';
+import type { Lineage } from './findings.ts';
 
 /**
  * Ids of clusters that last through updates, and what became of each (docs/algorithm.md, section 13). A cluster is the one that had most of
  * its rows before; ids are never given twice.
  */
-
-/** What became of a cluster in an update. */
-export type Lineage =
-  /** It is new: its rows were in no cluster, or in several. */
-  | { what: 'born'; id: number }
-  /** It is new, of rows of these. */
-  | { what: 'split'; id: number; from: number[] }
-  /** It is there no longer: its rows are in these. */
-  | { what: 'merged'; id: number; into: number[] }
-  /** It was gone, and is there again. */
-  | { what: 'returned'; id: number }
-  /** It is there no longer, nor are its rows. */
-  | { what: 'gone'; id: number };
 
 /** A cluster goes on as the one that has at least this share of its rows. */
 const LEAST_SHARE = 1 / 3;

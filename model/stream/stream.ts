@@ -1,7 +1,7 @@
-import type { Drift } from './drift.ts';
 import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
+import type { Drift, Lineage } from './findings.ts';
 import { type PastUpdate, withUpdate } from './history.ts';
-import type { Lineage, Named } from './lineage.ts';
+import type { Named } from './lineage.ts';
 import type { Residual } from './residual.ts';
 import type { StreamSample } from './sample.ts';
 

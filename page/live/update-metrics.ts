@@ -1,4 +1,4 @@
-import { ALARMS } from '../../model/stream/drift.ts';
+import { ALARMS } from '../../model/stream/findings.ts';
 import { FATES, type RunEvent } from '../../run/events.ts';
 import type { MetricReading } from './metric.ts';
 

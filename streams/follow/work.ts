@@ -6,7 +6,7 @@ import { writeNpy } from '../../data/npy.ts';
 import type { UpdateOptions } from '../../library/options.ts';
 import { predict } from '../../library/predict.ts';
 import { update } from '../../library/update.ts';
-import type { Lineage } from '../../model/stream/lineage.ts';
+import type { Lineage } from '../../model/stream/findings.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { readRunLabels } from '../../run/run-files.ts';
 import { type Batch, type Part, rowsIn, waitingIn } from './manifest.ts';

@@ -13,7 +13,7 @@ import { isUnchanged, placesOf } from '../../../model/order.ts';
 import { priority } from '../../../model/random.ts';
 import { renumbered, type State } from '../../../model/state.ts';
 import { alarmsOf } from '../../../model/stream/drift.ts';
-import type { Lineage } from '../../../model/stream/lineage.ts';
+import type { Lineage } from '../../../model/stream/findings.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
 import { aboutClusters } from '../../../passes/count-words.ts';
 import { notesOn, notesOnReplicates, type RunOutcome, uncountedWords } from '../../../passes/notes.ts';

@@ -4,7 +4,8 @@ import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, statisticsLength } from '../../../model/statistics.ts';
-import { type Alarm, alarmsOf, driftOf } from '../../../model/stream/drift.ts';
+import { alarmsOf, driftOf } from '../../../model/stream/drift.ts';
+import type { Alarm } from '../../../model/stream/findings.ts';
 
 const [K, D, ROWS] = [6, 8, 1500];
 
