@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
+import { LABELS } from '../data/row-parts.ts';
 import { openRowTexts } from '../data/texts/row-texts.ts';
 import { MOST_CHARACTERS, tidyName } from '../model/description/names.ts';
 import { counted } from '../page/drawing/text.ts';
@@ -12,6 +13,7 @@ import { type Endpoint, endpointAt } from '../passes/naming.ts';
 import { renameIn, rewriteNames } from '../passes/rename.ts';
 import { droppedRows, setWords, wordsOf } from '../passes/words.ts';
 import { READ_FILES } from '../run/read-files.ts';
+import { KEPT_ROWS } from '../run/row-files.ts';
 import { type RunFile, readFinishedRun } from '../run/run-file.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
@@ -194,6 +196,7 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
     const { status, signal } = options;
     const file = texts ?? data ?? about.config.data;
     const named = await rewriteNames(run, async (saved, out) => {
+      for (const name of [LABELS, KEPT_ROWS]) files.assertIntact(name);
       const read = await openTexts(run, about, file, text, texts === undefined);
       const keys = existsSync(join(run, SAMPLE)) ? readStream(run).stream!.keys : [];
       const input = { texts: read(), what: file, count: tableOfTexts, keys, status, signal };

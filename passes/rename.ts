@@ -6,7 +6,7 @@ import { MAP, OUTLIERS } from '../data/row-parts.ts';
 import type { Name } from '../model/description/names.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../run/descriptions.ts';
 import { rowNames } from '../run/label-names.ts';
-import { readSavedQuantiles } from '../run/row-files.ts';
+import { assertRows, readSavedQuantiles } from '../run/row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { type FileHashes, readRunJson } from '../run/run-files.ts';
@@ -52,8 +52,10 @@ export async function rewriteNames<T>(
     const saved = readSavedClusters(files);
     if (!saved)
       throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
-    const result = await change(saved, out);
     const hasTable = existsSync(join(run, LABELS_CSV));
+    // The table is made of these, and gets a hash of its own.
+    if (hasTable) assertRows(files);
+    const result = await change(saved, out);
     const titles = hasTable ? await rowNames(files) : null;
     const quantiles = hasTable ? readSavedQuantiles(files) : null;
     // Without hashes of these, the files are right at any moment, whichever of them are new.

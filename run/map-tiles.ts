@@ -24,7 +24,7 @@ import {
   writeRecord,
 } from '../model/map-tiles.ts';
 import { priority } from '../model/random.ts';
-import { QUANTILES } from './row-files.ts';
+import { assertRows, QUANTILES } from './row-files.ts';
 import { checked, numberOfLabel, openRows, type RunFiles, recordedHashes, runFiles } from './run-files.ts';
 
 /** The map of all rows of a run in tiles: made from `map.npy`, kept in `map/` of the run directory. */
@@ -68,9 +68,11 @@ export interface SavedMap {
 
 /** The tiles of a run, which are made if there are none, or of another map; null of a run without map. UserError if files are damaged, or cannot be written. */
 export async function openMap(of: MappedRun, isToBeMade = true): Promise<SavedMap | null> {
-  const files = runFiles(of.run);
+  const files = runFiles(of.run, recordedHashes(of.run));
   const { rows, k } = of;
   if (!files.has(MAP) || rows > MOST_MAP_ROWS || k > MOST_MAP_CLUSTERS) return null;
+  // Tiles last: those of damaged files would be shown after these are restored.
+  if (isToBeMade) assertRows(files);
   const index = currentIndex(of, files) ?? (isToBeMade ? await writeTiles(of, files) : null);
   if (!index) return null;
   const starts = [0];

@@ -95,6 +95,11 @@ export const readRowColumn = (run: string, name: string, rows: number): Float32A
 /** Which row of the data each row of a run is; of a table from which rows with missing values were left out. */
 export const KEPT_ROWS = 'kept-rows.npy';
 
+/** UserError where one of the whole files of what a run says of each row is not the one that run.json has the hash of. */
+export function assertRows(files: RunFiles): void {
+  for (const name of [LABELS, CONFIDENCES, DISTANCES, MAP, OUTLIERS]) files.assertIntact(name);
+}
+
 /** Which image each row of a run is. */
 
 /** The file in a run directory: the paths of the images below their folder, one a line, by row. No name has a line break. */

@@ -108,7 +108,6 @@ async function openMapped(path: string): Promise<MappedRun> {
     throw new UserError(
       `${path} has no ${MAP}, as an earlier version trained it or --labels-out shards has it in parts; to repeat the run: dpmesh train --config ${join(path, 'run.json')} --labels-out file --out ELSEWHERE`,
     );
-  files.assertIntact(MAP);
   const clusters = readSavedClusters(files);
   const tree = readSavedTree(files) ?? { sizes: Array.from({ length: result.k }, () => 1), joins: [] };
   const layers = tree.joins.length ? layersOf(tree) : [layerOf(result.k)];

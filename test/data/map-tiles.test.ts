@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
+import { writeNpy } from '../../data/npy.ts';
 import {
   DEEPEST,
   DENSITY_CELLS,
@@ -13,11 +14,20 @@ import {
   TILE_ROWS,
 } from '../../model/map-tiles.ts';
 import { openMap } from '../../run/map-tiles.ts';
+import { sha256Of } from '../../run/run-files.ts';
 import { uniform } from '../page/browser/world.ts';
 import { mappedRun } from '../page/report/mapped.ts';
 import { scratchFolder } from './files.ts';
 
 const { folder } = scratchFolder();
+
+/** Gives the run a run.json with the hashes of what it has of its rows. */
+function withHashes(run: string) {
+  const names = ['map', 'labels', 'confidences', 'distances'].map((name) => `${name}.npy`);
+  const files = Object.fromEntries(names.map((name) => [name, sha256Of(join(run, name), run)]));
+  writeFileSync(join(run, 'run.json'), JSON.stringify({ dpmesh: '1.0.0', files }));
+  return files;
+}
 
 /** The rows of all tiles, each with its tile. */
 async function rowsIn(run: string, rows: number, k: number) {
@@ -120,8 +130,7 @@ test('tiles are made once, and again for another map; damaged files and none', a
   const { mtimeMs } = statSync(join(run, 'map/index.json'));
   await openMap(of);
   assert.equal(statSync(join(run, 'map/index.json')).mtimeMs, mtimeMs);
-  const files = { 'map.npy': 'a'.repeat(64) };
-  writeFileSync(join(run, 'run.json'), JSON.stringify({ dpmesh: '1.0.0', files }));
+  const files = withHashes(run);
   assert.equal((await openMap(of))!.index.of.map, files['map.npy']);
   const refused = (pattern: RegExp) =>
     assert.rejects(openMap(of), (error) => error instanceof UserError && pattern.test(error.message));
@@ -148,4 +157,22 @@ test('tiles are made once, and again for another map; damaged files and none', a
   );
   mkdirSync(join(folder, 'none'));
   assert.equal(await openMap({ run: join(folder, 'none'), rows: 2, k: 2 }), null);
+});
+
+test('no tiles are made of files other than run.json says, which would be shown after they are restored', async () => {
+  const [own, other] = ['own', 'other'].map((name, i) =>
+    mappedRun(join(folder, name), Float32Array.of(0, 0, 1, 1 + i), Int32Array.of(i, 1 - i)),
+  );
+  const of = { run: own, rows: 2, k: 2 };
+  writeNpy(join(other, 'confidences.npy'), '<f4', [2], Float32Array.of(0.5, 1));
+  writeNpy(join(other, 'distances.npy'), '<f4', [2], Float32Array.of(1, 2));
+  for (const file of Object.keys(withHashes(own))) {
+    cpSync(join(own, file), join(own, 'kept'));
+    cpSync(join(other, file), join(own, file));
+    await assert.rejects(openMap(of), (error: Error) => error.message.includes(`${file} is damaged`));
+    assert.ok(!existsSync(join(own, 'map')), file);
+    cpSync(join(own, 'kept'), join(own, file));
+  }
+  rmSync(join(own, 'kept'));
+  assert.ok(await openMap(of));
 });

@@ -130,6 +130,26 @@ describe('names of clusters', () => {
     refused(await dpmesh(linked), /names\.jsonl is a symbolic link/);
   });
 
+  test('go into no table of damaged files, nor onto a map of them', async () => {
+    const own = path('damaged');
+    const texts = path('texts.txt');
+    writeFileSync(texts, 'some words\n'.repeat(ROWS));
+    const told = ['run.json', 'clusters.json', ...tables];
+    const bytes = () => told.map((file) => readFileSync(join(own, file)));
+    for (const file of ['labels.npy', 'confidences.npy', 'distances.npy', 'map.npy']) {
+      cpSync(run, own, { recursive: true });
+      const before = bytes();
+      const damaged = readFileSync(join(own, file));
+      damaged[damaged.length - 1] ^= 1;
+      writeFileSync(join(own, file), damaged);
+      const says = `${file} is damaged`;
+      refused(await rename(own, 0, 'Other'), says);
+      refused(await dpmesh(['export', own, '--datamapplot', path('map.npz')]), says);
+      refused(await dpmesh(['name', own, '--texts', texts]), says);
+      assert.deepEqual(bytes(), before, file);
+    }
+  });
+
   test('are not changed where that cannot be', async () => {
     const { renameCluster } = await library();
     const refuses = (cluster: number, name: string, says: RegExp, of = run) =>
