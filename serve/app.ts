@@ -66,6 +66,13 @@ export async function createApp({
     reply.header('www-authenticate', 'Bearer');
     throw refusal(401, 'the token is missing or wrong: send the header Authorization: Bearer TOKEN');
   });
+  // Some clients look for an answer only when they have sent all, which a connection that ended with the answer would not let them.
+  app.addHook('onSend', async ({ raw }, { raw: response }) => {
+    const endsConnection = !response.shouldKeepAlive || response.hasHeader('connection');
+    if (!endsConnection || raw.complete || raw.destroyed) return;
+    raw.resume();
+    await new Promise((resolve) => raw.once('close', resolve));
+  });
   // Bodies are read where they are needed.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -145,7 +152,13 @@ export async function createApp({
         const { writableFinished, statusCode } = reply.raw;
         metrics.of(isKnown ? name : '').answered(writableFinished ? statusCode : 499);
       });
-      const answer = await answerTo(request, reply, held.take).finally(held.done);
+      const answer = await answerTo(request, reply, held.take)
+        .catch((error) => {
+          // What it says is short, and may have to wait for the rest of the request.
+          held.gone();
+          throw error;
+        })
+        .finally(held.done);
       if (answer.jsonLength === null) return reply.type('application/json').send(answer.body);
       return reply.type('application/octet-stream').header(JSON_LENGTH, answer.jsonLength).send(answer.body);
     });

@@ -409,6 +409,30 @@ describe('under load', () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  test('a client that ends its connection, and looks for an answer only when it has sent all, gets one', async () => {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect({ port: Number(port), host: hostname });
+    const write = (bytes: string | Buffer) =>
+      new Promise<void>((resolve, reject) => {
+        socket.once('error', reject);
+        socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+      });
+    const body = Buffer.alloc(16 << 20);
+    await write(
+      `POST /v2/models/none/infer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    await write(body.subarray(0, 1));
+    // Time enough for an answer to the first part of it.
+    assert.equal((await send(urlOf('none'), '{}')).status, 404);
+    await write(body.subarray(1));
+    let answer = '';
+    socket.on('data', (text) => {
+      answer += text;
+    });
+    await once(socket, 'close');
+    assert.match(answer, /^HTTP\/1\.1 404 [\s\S]*there is no model none[\s\S]*\}$/);
+  });
+
   test('a newer model takes the place of the old one, and no request fails', async () => {
     const run = path('live');
     cpSync(path('x'), run, { recursive: true });

@@ -447,6 +447,23 @@ class Foreign(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "labels.npy is damaged .*SHA-256"):
             DPMesh.load(self.run_)
 
+    def test_lost_files_are_not_taken_for_those_that_a_run_has_not(self) -> None:
+        text = (self.run_ / "run.json").read_text("utf-8")
+        for name in ("kept-rows.npy", "copies.npy", "outliers.npy", "lineage.json", "map.npy"):
+            stored = json.loads(text)
+            stored["files"][name] = "0" * 64
+            (self.run_ / "run.json").write_text(json.dumps(stored), "utf-8")
+            (self.run_ / name).unlink(missing_ok=True)
+            with self.assertRaisesRegex(ValueError, rf"run/{name} cannot be read \(No such .*: restore it from a copy"):
+                DPMesh.load(self.run_)
+            (self.run_ / "run.json").write_text(text, "utf-8")
+            shutil.copyfile(self.whole / "map.npy", self.run_ / "map.npy")
+
+    def test_links_in_a_circle_are_named(self) -> None:
+        self.replaced("labels.npy", lambda path: path.symlink_to(path.name))
+        with self.assertRaisesRegex(ValueError, r"run/labels.npy cannot be read \(.*: restore it from a copy"):
+            DPMesh.load(self.run_)
+
     def test_what_is_missing_is_named(self) -> None:
         text = (self.run_ / "run.json").read_text("utf-8")
 

@@ -302,12 +302,9 @@ class DPMesh(Parameters, Options):
             label: cluster.get("name", f"cluster {label}") for label, cluster in zip(labels, self.clusters_, strict=True)
         }
         self.probabilities_: NDArray[np.float32] = run.rows("confidences.npy", np.nan)
-        self.map_: NDArray[np.float32] | None = (
-            run.rows("map.npy", np.nan) if (run.path / "map.npy").exists() else None
-        )
-        has_outliers = (run.path / "outliers.npy").exists()
+        self.map_: NDArray[np.float32] | None = run.rows("map.npy", np.nan) if run.has("map.npy") else None
         self.outliers_: NDArray[np.bool_] = (
-            run.rows("outliers.npy", False) if has_outliers else np.zeros(len(self.labels_), bool)
+            run.rows("outliers.npy", False) if run.has("outliers.npy") else np.zeros(len(self.labels_), bool)
         )
         self.copies_: NDArray[np.int32] = run.copies()
         self.n_features_in_: int = data.columns or run.part("run.json", "data", "dim")

@@ -58,6 +58,10 @@ class SavedRun:
             with contextlib.suppress(ValueError):
                 run_command(["resolutions", f"--run={self.path}", "--json"])
 
+    def has(self, name: str) -> bool:
+        """Is the file there, or has run.json its hash? One that was lost must not pass for one that the run never had."""
+        return name in self.json("run.json").get("files", {}) or os.path.lexists(self.path / name)
+
     def open(self, name: str) -> BinaryIO:
         """A file of the run. Raises ValueError unless it is a regular one in it, and has the hash that run.json has of it."""
         path = self.path / name
@@ -68,8 +72,10 @@ class SavedRun:
                 raise foreign
             # A pipe would be waited for.
             handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read ({error.strerror}): restore it from a copy of the run") from error
+        except (OSError, RuntimeError) as error:
+            # Before Python 3.13, links in a circle are a RuntimeError.
+            why = getattr(error, "strerror", "a link that leads to itself")
+            raise ValueError(f"{path} cannot be read ({why}): restore it from a copy of the run") from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise foreign
@@ -126,11 +132,11 @@ class SavedRun:
 
     def kept_rows(self) -> NDArray[np.int32] | None:
         """The row of `X` that each row of the run is; None if it has all of them."""
-        return self.array("kept-rows.npy") if (self.path / "kept-rows.npy").exists() else None
+        return self.array("kept-rows.npy") if self.has("kept-rows.npy") else None
 
     def copies(self) -> NDArray[np.int32]:
         """The first row of each row's group of near copies, both as they are in `X`; -1 for rows without any."""
-        if not (self.path / "copies.npy").exists():
+        if not self.has("copies.npy"):
             return np.full(len(self.rows("labels.npy", -1)), -1, np.int32)
         first, kept = self.array("copies.npy"), self.kept_rows()
         return self.with_all_rows(first if kept is None else np.where(first < 0, first, kept[first]), -1)
@@ -153,10 +159,10 @@ class SavedRun:
 
     def lineage(self) -> list[dict[str, Any]]:
         """What became of clusters in the update that the run is; empty of another run."""
-        return self.part("lineage.json", "lineage") if (self.path / "lineage.json").exists() else []
+        return self.part("lineage.json", "lineage") if self.has("lineage.json") else []
 
     def drift(self) -> dict[str, Any] | None:
-        return self.part("lineage.json", "drift") if (self.path / "lineage.json").exists() else None
+        return self.part("lineage.json", "drift") if self.has("lineage.json") else None
 
     def picture(self, name: str) -> Path:
         """A file of the report, which is drawn if it is not there."""
