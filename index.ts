@@ -33,7 +33,12 @@ export type {
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';
-export type { ModelOptions, ProgramOptions } from './library/run-options.ts';
+export type {
+  FollowOwnOptions,
+  ModelOptions,
+  ProgramOptions,
+  UpdateOwnOptions,
+} from './library/run-options.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';

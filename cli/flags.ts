@@ -117,9 +117,13 @@ export const flagsFor = (command: RunCommand): Flags =>
       .filter(([, { commands }]) => commands.includes(command))
       .map(([name, option]) => [kebabCase(name), runFlag(option)]),
   );
+/** The options of such a table as flags. */
+export const flagsOf = (table: Readonly<Record<string, Option>>): Flags =>
+  Object.fromEntries(Object.entries(table).map(([name, option]) => [kebabCase(name), runFlag(option)]));
+
 export type RunValues = Partial<ValuesOf<typeof RUN_OPTIONS>>;
 
-function runFlag(option: RunOption): Flag {
+function runFlag(option: Option & Pick<RunOption, 'canBeOff'>): Flag {
   const { fast, defaultText, canBeOff } = option;
   return {
     ...flagFrom(option),

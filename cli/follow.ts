@@ -1,11 +1,13 @@
 import { UserError } from '../base/user-error.ts';
 import { counted, duration } from '../page/drawing/text.ts';
+import type { ValuesOf } from '../run/options.ts';
+import { FOLLOW_OPTIONS } from '../run/update-options.ts';
 import type { FollowedBatch } from '../streams/follow/options.ts';
 import {
   type Command,
   type Flag,
   flagsFor,
-  numberFlag,
+  flagsOf,
   REQUIRED,
   type RunValues,
   switchFlag,
@@ -17,6 +19,7 @@ import { runOptionsOf } from './run-config.ts';
 
 const { workers, gpus, 'per-gpu': perGpu, backend, 'require-gpu': requireGpu, gpu } = flagsFor('update');
 
+const { once, ...data } = flagsOf(FOLLOW_OPTIONS);
 const [DATA, RUN] = [{ group: 'Data:' }, { group: 'Run:' }];
 const ofRun = ({ default: _, ...flag }: Flag): Flag => ({ ...flag, defaultDescription: 'that of the run' });
 
@@ -28,21 +31,12 @@ export const follow: Command = {
       "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, a topic, kafka://HOST:PORT/TOPIC, or - for lines of CSV or JSON on standard input",
       { ...REQUIRED, ...DATA },
     ),
-    'batch-rows': numberFlag('rows that are enough for an update', { default: 10_000, ...DATA }),
-    every: numberFlag('seconds after which fewer are enough', { default: 60, ...DATA }),
-    lazy: numberFlag(
-      'train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels',
-      { defaultDescription: 'each batch is trained on', ...DATA },
-    ),
-    'half-life': numberFlag(
-      'rows after which one counts half as much as a new one; clusters of old rows then fade',
-      { defaultDescription: 'none, all rows count the same', ...DATA },
-    ),
+    ...data,
     out: textFlag('folder of the follow: the labels of each file, and the last two updates', {
       defaultDescription: '<run>-follow',
       ...RUN,
     }),
-    once: { ...switchFlag('take what is there, and end'), ...RUN },
+    once,
     json: { ...switchFlag('print a line of JSON for each batch'), ...RUN },
     ...{ workers, gpus, 'per-gpu': perGpu },
     backend: ofRun(backend),
@@ -58,19 +52,7 @@ export const follow: Command = {
     ['follow runs/x --data - --lazy 0.1 < rows.csv', 'lines of standard input, labelled at once'],
     ['follow runs/x --data incoming --once', 'take what has come since the last time, as from cron'],
   ],
-  async handler({
-    run,
-    data,
-    out,
-    batchRows,
-    every,
-    lazy,
-    halfLife,
-    http,
-    once,
-    json,
-    ...values
-  }: FollowValues) {
+  async handler({ run, data, out, http, json, ...values }: FollowValues) {
     const { follow } = await import('../streams/follow/follow.ts');
     const { http: _, httpToken: __, ...computing } = await runOptionsOf(values);
     const end = new AbortController();
@@ -84,6 +66,7 @@ export const follow: Command = {
       throw new UserError(
         'standard input (-) has no data: pipe lines into it, as in ./rows | dpmesh follow …',
       );
+    const { batchRows, every, lazy, halfLife, once } = values;
     const how = { out, batchRows, every, lazy, halfLife, http, once, ...computing, log: line };
     const batches = follow({
       ...{ ...how, run: String(run), data: isPiped ? process.stdin : data },
@@ -102,15 +85,12 @@ export const follow: Command = {
   },
 };
 
-interface FollowValues extends Omit<RunValues, 'http'> {
+interface FollowValues extends Omit<RunValues, 'http'>, Partial<ValuesOf<typeof FOLLOW_OPTIONS>> {
   run: string;
   data: string;
-  batchRows: number;
-  every: number;
-  lazy?: number;
-  halfLife?: number;
+  out?: string;
   http?: string;
-  once: boolean;
+  json?: boolean;
 }
 
 /** What is printed of a batch. */

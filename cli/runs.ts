@@ -3,15 +3,16 @@ import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { Run } from '../library/run.ts';
 import type { RunConfig } from '../run/config.ts';
-import { flagName, options } from '../run/options.ts';
+import { flagName, options, type ValuesOf } from '../run/options.ts';
+import { UPDATE_OPTIONS } from '../run/update-options.ts';
 import {
   type Command,
   type Flags,
   flagsFor,
+  flagsOf,
   type ResultValues,
   type RunValues,
   resultFlags,
-  switchFlag,
 } from './flags.ts';
 import { dataPathOf, onSignal, reportProblem, type TerminalOptions } from './process.ts';
 import { createDisplay } from './progress.ts';
@@ -149,44 +150,7 @@ export const update: Command = {
       describe: 'true classes of the new rows, for evaluation only',
       defaultDescription: 'none',
     },
-    text: {
-      type: 'string',
-      group: 'Data:',
-      requiresArg: true,
-      describe: 'column of a table with the texts of the new rows, for words of clusters',
-      defaultDescription: 'that of the run',
-    },
-    texts: {
-      type: 'string',
-      group: 'Data:',
-      requiresArg: true,
-      describe:
-        'file with the texts of the new rows: .txt (also .txt.gz) with a line for each, or a table, of which --text names the column; also an address',
-      defaultDescription: 'none',
-    },
-    'half-life': {
-      type: 'number',
-      group: 'Data:',
-      requiresArg: true,
-      describe: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
-      defaultDescription: 'none, all rows count the same',
-    },
-    'refit-transform': {
-      ...switchFlag(
-        'estimate the transform anew, by the sample, and train from one cluster, as after a column is measured otherwise',
-      ),
-      group: 'Data:',
-    },
-    relabel: {
-      ...switchFlag(
-        'label all earlier rows too, from where they were: relabelled/0.npy of the first run, 1.npy …',
-      ),
-      group: 'Output:',
-    },
-    'in-place': {
-      ...switchFlag('replace the run by the new one once this is complete, instead of --out'),
-      group: 'Output:',
-    },
+    ...flagsOf(UPDATE_OPTIONS),
     ...ofUpdate,
     out: { ...ofUpdate.out, defaultDescription: '<run>-2, -3 …' },
     backend: {
@@ -199,31 +163,14 @@ export const update: Command = {
     ['update runs/x --data new.npy', 'labels of the new rows in runs/x-2'],
     ['update runs/x --data new.npy --half-life 1000000', 'old rows count less and less'],
   ],
-  async handler({
-    run,
-    data,
-    labels,
-    text,
-    texts,
-    halfLife,
-    refitTransform,
-    relabel,
-    inPlace,
-    ...values
-  }: UpdateValues) {
+  async handler({ run, data, labels, ...values }: UpdateValues) {
     const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
-    const rows = {
-      run: String(run),
-      data: await dataPathOf(data),
-      labels,
-      ...(text !== undefined && { text }),
-      ...(texts !== undefined && { texts }),
-      halfLife,
-      refitTransform,
-      relabel,
-      inPlace,
-    };
+    const names = Object.keys(UPDATE_OPTIONS) as (keyof typeof UPDATE_OPTIONS)[];
+    const own = Object.fromEntries(
+      names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
+    );
+    const rows = { run: String(run), data: await dataPathOf(data), labels, ...own };
     await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
       ...values,
       maxEpochs: 0,
@@ -231,16 +178,10 @@ export const update: Command = {
   },
 };
 
-interface UpdateValues extends RunValues {
+interface UpdateValues extends RunValues, Partial<ValuesOf<typeof UPDATE_OPTIONS>> {
   run: string;
   data: string;
   labels?: string;
-  text?: string;
-  texts?: string;
-  halfLife?: number;
-  refitTransform?: boolean;
-  relabel?: boolean;
-  inPlace?: boolean;
 }
 
 /**

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
 import { type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
+import { FOLLOW_OPTIONS, UPDATE_OPTIONS } from '../run/update-options.ts';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);
 const source = (path: string) => readFileSync(root(path), 'utf8');
@@ -50,6 +51,12 @@ export function optionTypes(): string {
       'The options of the command line for how a run is computed, monitored and saved.',
       run,
     ),
+    typeOf(
+      'UpdateOwnOptions',
+      'What `update` has beside the options of every run.',
+      Object.entries(UPDATE_OPTIONS),
+    ),
+    typeOf('FollowOwnOptions', 'How `follow` takes rows in.', Object.entries(FOLLOW_OPTIONS)),
   ].join('\n');
 }
 
@@ -60,7 +67,7 @@ const SECTIONS: Record<string, string> = {
   Results: `Run RunResult Scores Replicates Stability EvidenceForK Decision Alternation ClusterDescription ShownRow ExemplarRow BorderRow
     ApartColumn ClusterEvidence UpdateSummary FollowedBatch Prediction ModelServer ExportedModel ExportedMap Cut JoinedCluster NextSplit AddedWords NamedClusters Renamed Evaluation SavedRun FittedMixture DrawOptions
     DrawnReport Synthetic`,
-  Options: `TrainOptions UpdateOptions FollowOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions ExportMapOptions CutOptions WordsOptions NameOptions RenameOptions EvaluateOptions
+  Options: `TrainOptions UpdateOptions UpdateOwnOptions FollowOptions FollowOwnOptions ResumeOptions RunOptions ProgramOptions ModelOptions PredictOptions ServeOptions ExportOptions ExportMapOptions CutOptions WordsOptions NameOptions RenameOptions EvaluateOptions
     SynthOptions Data Rows LabelData`,
   Events: 'TimedEvent RunEvent Departure Likelihood Change EndReason',
   Errors: 'UserError AbortError',

@@ -1,4 +1,4 @@
-import type { ModelOptions, ProgramOptions } from './run-options.ts';
+import type { ModelOptions, ProgramOptions, UpdateOwnOptions } from './run-options.ts';
 
 /** Options of a run in a program. Those of the command line, which are made from one table, are in run-options.ts. */
 
@@ -68,45 +68,13 @@ export interface ResumeOptions extends RunOptions {
 }
 
 /** Options of `update`. */
-export interface UpdateOptions extends RunOptions {
+export interface UpdateOptions extends UpdateOwnOptions, RunOptions {
   /** The directory of a finished run. */
   run: string;
   /** The new rows, with the columns of the run's own. Arrays must not change until the run ends. */
   data: Data;
   /** The true classes of the new rows, for evaluation only. */
   labels?: LabelData | null;
-  /**
-   * Column of a table with the texts of the new rows, for words of clusters.
-   * @defaultValue that of the run
-   */
-  text?: string;
-  /**
-   * File with the texts of the new rows, as of `train`, which an update of a run with such a file needs; null: they have none.
-   * @defaultValue none
-   */
-  texts?: string | null;
-  /**
-   * Rows after which one counts half as much as a new one.
-   * @defaultValue none: all count the same
-   */
-  halfLife?: number;
-  /**
-   * Estimate the transform anew, by the sample, and begin with one cluster, as after a column is measured otherwise. Clusters still keep the
-   * numbers of those whose rows they have. Not of graph runs.
-   * @defaultValue false
-   */
-  refitTransform?: boolean;
-  /**
-   * Label all earlier rows too, which are read again from where they were: `relabelled/0.npy` of the first run, `relabelled/1.npy` of the first
-   * update, and so on.
-   * @defaultValue false
-   */
-  relabel?: boolean;
-  /**
-   * The new run takes the place of the old one once it is complete, instead of a directory of its own.
-   * @defaultValue false
-   */
-  inPlace?: boolean;
 }
 
 /** The default address of the live page and metrics. Prometheus configurations in dashboards/ expect this port. */

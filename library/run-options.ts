@@ -163,3 +163,33 @@ export interface ProgramOptions {
   /** Allow a `bind` address that other machines can reach, without encryption or keys. @defaultValue false */
   insecure?: boolean;
 }
+
+/** What `update` has beside the options of every run. */
+export interface UpdateOwnOptions {
+  /** Column of a table with the texts of the new rows, for words of clusters. @defaultValue that of the run */
+  text?: string;
+  /** File with the texts of the new rows: .txt (also .txt.gz) with a line for each, or a table, of which `text` names the column; also an address. @defaultValue none */
+  texts?: string | null;
+  /** Rows after which one counts half as much as a new one; clusters of old rows then fade (a number of rows above 0). @defaultValue none, all rows count the same */
+  halfLife?: number;
+  /** Estimate the transform anew, by the sample, and train from one cluster, as after a column is measured otherwise. @defaultValue false */
+  refitTransform?: boolean;
+  /** Label all earlier rows too, from where they were: relabelled/0.npy of the first run, 1.npy …. @defaultValue false */
+  relabel?: boolean;
+  /** Replace the run by the new one once this is complete, instead of `out`. @defaultValue false */
+  inPlace?: boolean;
+}
+
+/** How `follow` takes rows in. */
+export interface FollowOwnOptions {
+  /** Rows that are enough for an update (a whole number of rows, at least 1). @defaultValue 10000 */
+  batchRows?: number;
+  /** Seconds after which fewer are enough (a number of seconds, at least 0). @defaultValue 60 */
+  every?: number;
+  /** Train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels (a share of the weight, above 0 and below 1, such as 0.1). @defaultValue each batch is trained on */
+  lazy?: number;
+  /** Rows after which one counts half as much as a new one; clusters of old rows then fade (a number of rows above 0). @defaultValue none, all rows count the same */
+  halfLife?: number;
+  /** Take what is there, and end. @defaultValue false */
+  once?: boolean;
+}

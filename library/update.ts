@@ -6,23 +6,19 @@ import { identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { hasKeptTexts } from '../run/texts-of-sample.ts';
+import { UPDATE_OPTIONS, valuesOf } from '../run/update-options.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
-import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
+import { kindsOf, RUN_OPTION_KINDS } from './run-option-kinds.ts';
 import { assertCompatible, backendOf, runSession, withFixedPaths } from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',
   data: 'any',
   labels: 'any',
-  text: 'string',
-  texts: 'any',
-  halfLife: 'number',
-  refitTransform: 'boolean',
-  relabel: 'boolean',
-  inPlace: 'boolean',
+  ...kindsOf(UPDATE_OPTIONS),
   ...RUN_OPTION_KINDS,
 };
 
@@ -38,17 +34,8 @@ export function update(options: UpdateOptions): Run {
   return createRun(async (hooks) => {
     assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
     assertCompatible(options);
-    const {
-      run: path,
-      data,
-      labels = null,
-      halfLife = null,
-      refitTransform: refit = false,
-      relabel = false,
-      inPlace = false,
-    } = options;
-    if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
-      throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
+    const { run: path, data, labels = null } = options;
+    const { halfLife, refitTransform: refit, relabel, inPlace } = valuesOf(UPDATE_OPTIONS, options);
     if (inPlace && options.out !== undefined)
       throw new UserError(
         '--in-place and --out exclude each other: the one replaces the run, the other leaves it',

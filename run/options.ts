@@ -32,7 +32,7 @@ import {
 /** The commands that have options of a run. */
 export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
 
-interface Description<T> {
+export interface Description<T> {
   /** What it is for, with other options as flags; the library and Python show them by their names there. */
   help: string;
   /** In docs/algorithm.md. */
@@ -59,12 +59,15 @@ interface RunDescription<T> extends Description<T> {
 export type Option = Domain<unknown> & Description<unknown> & { group: string };
 export type RunOption = Domain<unknown> & RunDescription<unknown> & { group: string };
 
-const option = <T>(domain: Domain<T>, about: Description<NoInfer<T>>) => ({ ...domain, ...about });
+export const option = <T, const About extends Description<NoInfer<T>>>(domain: Domain<T>, about: About) => ({
+  ...domain,
+  ...about,
+});
 /** An option without a default of its own, as it depends on the data or on other options; `none` says how. */
 const optional = <T>(domain: Domain<T>, none: string, about: Omit<Description<T>, 'defaultText'>) =>
   option(nullable(domain), { fast: null, defaultText: none, ...about });
 /** Options that are shown together. */
-const of = <T extends object>(group: string, options: T) =>
+export const of = <T extends object>(group: string, options: T) =>
   Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { group, ...option }])) as {
     [Name in keyof T]: T[Name] & { group: string };
   };

@@ -5,9 +5,10 @@ import { isRemote, Unreachable } from '../../data/remote/address.ts';
 import { headerTest } from '../../data/tables/open-table.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
 import type { RunOptions } from '../../library/options.ts';
-import { RUN_OPTION_KINDS } from '../../library/run-option-kinds.ts';
+import { kindsOf, RUN_OPTION_KINDS } from '../../library/run-option-kinds.ts';
 import { tableForModel } from '../../run/rows-for-model.ts';
 import { hasKeptTexts } from '../../run/texts-of-sample.ts';
+import { FOLLOW_OPTIONS, valuesOf } from '../../run/update-options.ts';
 import { type Arrivals, createLookout, type Lookout } from './arrivals.ts';
 import { nextBatch, nextLines } from './gather.ts';
 import { isTopic, openTopic, type Topic } from './kafka.ts';
@@ -24,8 +25,8 @@ const COMPUTING = ['workers', 'gpus', 'perGpu', 'backend', 'requireGpu', 'gpu'] 
 const OF_RUN = [...COMPUTING, 'signal', 'log'] as const;
 const KINDS: OptionKinds<FollowOptions> = {
   ...{ run: 'string', data: 'any', out: 'output' },
-  ...{ batchRows: 'number', every: 'number', lazy: 'number', halfLife: 'number' },
-  ...{ http: 'string', once: 'boolean' },
+  ...kindsOf(FOLLOW_OPTIONS),
+  http: 'string',
   ...(Object.fromEntries(OF_RUN.map((name) => [name, RUN_OPTION_KINDS[name]])) as Pick<
     OptionKinds<RunOptions>,
     (typeof OF_RUN)[number]
@@ -33,25 +34,8 @@ const KINDS: OptionKinds<FollowOptions> = {
 };
 
 const NOTHING: Arrivals = { complete: [], growing: [] };
-const MOST_SECONDS = 1e9;
 /** Time between two looks for parts, ms; a store is paid for each. */
 const [LOOK_MS, REMOTE_LOOK_MS] = [1000, 10_000];
-
-/** UserError for a value that cannot be used. */
-function checked({ data, batchRows = 10_000, every = 60, ...options }: FollowOptions) {
-  const { lazy = null, halfLife = null } = options;
-  if (typeof data !== 'string' && !(data && Symbol.asyncIterator in data))
-    throw new UserError('follow: data must be a path, or an async iterable of bytes');
-  if (!(Number.isInteger(batchRows) && batchRows >= 1))
-    throw new UserError(`--batch-rows ${batchRows} must be a whole number of rows, at least 1`);
-  if (!(every >= 0 && every <= MOST_SECONDS))
-    throw new UserError(`--every ${every} must be a number of seconds, at least 0`);
-  if (lazy !== null && !(lazy > 0 && lazy < 1))
-    throw new UserError(`--lazy ${lazy} must be a share of the weight, above 0 and below 1, such as 0.1`);
-  if (halfLife !== null && !(halfLife > 0 && Number.isFinite(halfLife)))
-    throw new UserError(`--half-life ${halfLife} must be a number of rows above 0`);
-  return { batchRows, every, lazy, halfLife };
-}
 
 /**
  * Updates a run with the rows of files as they arrive, batch by batch: an async iterable of what was done. Each part counts once, also if the process is
@@ -62,8 +46,10 @@ function checked({ data, batchRows = 10_000, every = 60, ...options }: FollowOpt
  */
 export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBatch, void, undefined> {
   assertOptions('follow', options, KINDS, ['run', 'data']);
-  const { batchRows, every, lazy, halfLife } = checked(options);
-  const { run, data, out, http, once = false, signal, log = () => {} } = options;
+  const { batchRows, every, lazy, halfLife, once } = valuesOf(FOLLOW_OPTIONS, options);
+  const { run, data, out, http, signal, log = () => {} } = options;
+  if (typeof data !== 'string' && !(data && Symbol.asyncIterator in data))
+    throw new UserError('follow: data must be a path, or an async iterable of bytes');
   const computing = Object.fromEntries(COMPUTING.map((name) => [name, options[name]]));
   const { fix, naming, asGiven } = fixedPaths();
   const told = (line: string) => log(asGiven(line));

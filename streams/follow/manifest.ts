@@ -85,7 +85,9 @@ export function readManifest(folder: string): Manifest | null {
 
 /** Throws an error, a fault of ours, unless it can be read again. */
 export function writeManifest(folder: string, manifest: Manifest): void {
-  const content = Buffer.from(`${JSON.stringify(readable(FILE, { ...manifest, format: FORMAT }, schema))}\n`);
+  const { dpmesh, format: _, ...rest } = manifest;
+  const written = readable(FILE, { dpmesh, format: FORMAT, ...rest }, schema);
+  const content = Buffer.from(`${JSON.stringify(written)}\n`);
   const file = createAtomicFile(join(folder, FILE));
   file.write(content, 0);
   file.finish();

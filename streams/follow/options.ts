@@ -1,11 +1,10 @@
 import type { RunOptions } from '../../library/options.ts';
+import type { FollowOwnOptions } from '../../library/run-options.ts';
 
 /** Options of `follow`. */
 export interface FollowOptions
-  extends Pick<
-    RunOptions,
-    'workers' | 'gpus' | 'perGpu' | 'backend' | 'requireGpu' | 'gpu' | 'signal' | 'log'
-  > {
+  extends FollowOwnOptions,
+    Pick<RunOptions, 'workers' | 'gpus' | 'perGpu' | 'backend' | 'requireGpu' | 'gpu' | 'signal' | 'log'> {
   /** The directory of a finished run. */
   run: string;
   /**
@@ -19,35 +18,10 @@ export interface FollowOptions
    */
   out?: string;
   /**
-   * Rows that are enough for an update.
-   * @defaultValue 10000
-   */
-  batchRows?: number;
-  /**
-   * Seconds after which fewer are enough.
-   * @defaultValue 60
-   */
-  every?: number;
-  /**
-   * Train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before. Until then they only get labels.
-   * @defaultValue none: each batch is trained on
-   */
-  lazy?: number;
-  /**
-   * Rows after which one counts half as much as a new one.
-   * @defaultValue none: all count the same
-   */
-  halfLife?: number;
-  /**
    * HOST:PORT at which Prometheus finds metrics, at /metrics.
    * @defaultValue none
    */
   http?: string;
-  /**
-   * End when nothing is left to do, instead of waiting for more.
-   * @defaultValue false
-   */
-  once?: boolean;
 }
 
 /** What has become of a batch of parts. */
