@@ -10,18 +10,20 @@ import { pathToFileURL } from 'node:url';
 
 const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
-const SLOW = [...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'web'], 'worker/compute'].map(
-  (folder) => join('test', folder, '/'),
-);
+const SLOW = [
+  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'recipes', 'web'],
+  'worker/compute',
+].map((folder) => join('test', folder, '/'));
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** The longest, which begin first: one that began last would have the machine to itself. */
 const LONGEST = [
-  'clients/python',
-  'e2e/many-columns',
-  'faults/stop',
-  'relay/relay',
-  'worker/compute/webgpu',
-].map((name) => join('test', `${name}.all.test.ts`));
+  'clients/python.all',
+  'e2e/many-columns.all',
+  'faults/stop.all',
+  'relay/relay.all',
+  'worker/compute/webgpu.all',
+  'recipes/recipes',
+].map((name) => join('test', `${name}.test.ts`));
 const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
 /** Quick tests that need a process of their own: they count what their process holds, or fill it. */
 const ALONE = ['test/coordinator/monitor/http.test.ts'];
