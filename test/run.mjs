@@ -3,10 +3,11 @@
 // one of them. --fast: builds what the quick tests need and runs only those.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { unlistedSkips } from './skipped.mjs';
 
 const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
@@ -77,14 +78,22 @@ function processes() {
 }
 const keyOf = (file) => (isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file));
 
+/** What was skipped, a line each. */
+const skipped = join(folder, 'skipped.txt');
 const code = node(
   '--import',
   './test/seed.mjs',
   '--test',
   // On two cores: tests wait for sockets, timers and other programs, the quick ones most of their time.
   `--test-concurrency=${fast ? 4 : 3}`,
-  '--test-reporter=spec',
+  ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+  ...['--test-reporter=./test/skipped.mjs', `--test-reporter-destination=${skipped}`],
   ...processes(),
 );
+const unlisted = unlistedSkips(readFileSync(skipped, 'utf8'));
 rmSync(folder, { recursive: true });
-process.exit(code);
+if (process.env.CI !== 'true' || !unlisted.length) process.exit(code);
+console.error(
+  `In CI a test is skipped only for a reason in test/skips.json, but these were:\n${unlisted.join('\n')}`,
+);
+process.exit(1);
