@@ -9,7 +9,7 @@ import type { OptionValues } from '../../coordinator/config.ts';
 import { synth } from '../../library/synth.ts';
 import { runFileOf, sha256 } from '../e2e/support.ts';
 import { type Ended, type How, trained, updated } from '../recipes/here.ts';
-import { RECIPES, type Rows } from '../recipes/recipes.ts';
+import { RECIPES, type Rows, SHARDS } from '../recipes/recipes.ts';
 
 const SHARED = join(import.meta.dirname, '../../../shared/data');
 const FILE = join(import.meta.dirname, 'hashes.json');
@@ -68,10 +68,11 @@ export async function hashAfter(name: string, folder: string, how: How = {}) {
   const rows = await make(folder);
   if (!rows) return null;
   const run = join(folder, name.replaceAll(/\W+/g, '-'));
-  const ended = await trained({ ...options, data: rows.data }, run, how);
+  const shards = name in RECIPES ? SHARDS : 'auto';
+  const ended = await trained({ shards, ...options, data: rows.data }, run, how);
   if (!later) return hashOf(ended);
   const { data } = await later(folder);
-  return hashOf(await updated(run, { data }, `${run}-2`, { halfLife, ...how }));
+  return hashOf(await updated(run, { data, shards }, `${run}-2`, { halfLife, ...how }));
 }
 
 export const knownHashes = (): KnownHashes => JSON.parse(readFileSync(FILE, 'utf8'));

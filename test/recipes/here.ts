@@ -2,7 +2,7 @@
 // A process would take half a second of a core to start, and compile anew what the others have compiled.
 
 import { cpSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, parse, resolve } from 'node:path';
 import { dpmeshVersion } from '../../base/version.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../../coordinator/config.ts';
 import type { ResumedRun } from '../../coordinator/inputs.ts';
@@ -13,7 +13,9 @@ import { session } from '../../coordinator/session.ts';
 import { createEarlyFinish } from '../../coordinator/stage.ts';
 import { readRunFile } from '../../coordinator/storage/run-file.ts';
 import { createTrainer } from '../../coordinator/trainer.ts';
+import type { RunOptions } from '../../library/options.ts';
 import { ofUpdate } from '../../library/update.ts';
+import { plannedWorkers, type RunWorkers } from '../../library/workers.ts';
 import type { TimedEvent } from '../../view/events.ts';
 import type { Summary } from '../../view/summary.ts';
 import { type Backend, BackendFailure } from '../../worker/compute/backends/backend.ts';
@@ -85,6 +87,16 @@ export function updated(
   return ran({ config: own, out, update: { run: before, halfLife } }, how);
 }
 
+/** The workers and the trainer of a run of the library, in this process. */
+export async function workersHere(config: RunConfig, options: RunOptions): Promise<RunWorkers> {
+  const { specs, backend } = await plannedWorkers(config, options);
+  const team = teamOf({ workers: specs.length, backend: backend.backend }, [parse(resolve('.')).root]);
+  return {
+    ...{ bind: 'tcp://127.0.0.1:*', sameFiles: true, trainerFor: createTrainer },
+    ...{ start: team.start, stop: team.left },
+  };
+}
+
 async function ran({ config, out, resume, update }: Request, how: How): Promise<Ended> {
   const { sharedFiles = true } = how;
   const kills = [...(how.kills ?? [])];
@@ -123,6 +135,11 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
 function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How, dataRoots: string[]) {
   const counts = { operations: 0, deaths: 0 };
   const all: Promise<unknown>[] = [];
+  let fail: (error: Error) => void;
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
 
   async function join(server: Server, number: number): Promise<void> {
     let isDead = false;
@@ -141,7 +158,7 @@ function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How
     });
     all.push(
       worker.done.catch((error) => {
-        if (!isDead) throw error;
+        if (!isDead) fail(error);
       }),
     );
   }
@@ -151,7 +168,7 @@ function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How
     start(server: Server): StartedWorkers {
       for (let i = 0; i < workers; i++) all.push(join(server, i));
       // All of them, so that the one that dies is not alone.
-      return { ready: server.joined(workers), stop: async () => {} };
+      return { ready: server.joined(workers), failed, stop: async () => {} };
     },
     /** Resolves when all workers have heard that the run is over. */
     async left(): Promise<void> {

@@ -12,7 +12,7 @@ import { assertOnnxPredicts, exportedLabels } from '../e2e/exported.ts';
 import { scratch, sha256 } from '../e2e/support.ts';
 import { hashOf, knownHashes } from '../golden/golden.ts';
 import { type Ended, epochsIn, type How, resumed, trained, updated } from './here.ts';
-import { RECIPES, type Rows } from './recipes.ts';
+import { RECIPES, type Rows, SHARDS } from './recipes.ts';
 
 const folder = scratch();
 const known = knownHashes();
@@ -53,11 +53,12 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
     let copies: string[];
     before(async () => {
       rows = await data(folder);
-      run = (out, how) => trained({ ...options, data: rows.data }, out, how);
+      run = (out, how) => trained({ shards: SHARDS, ...options, data: rows.data }, out, how);
       if (later) {
         await run(`${own}-before`);
         rows = await later(folder);
-        run = (out, how) => updated(`${own}-before`, { data: rows.data }, out, { halfLife, ...how });
+        run = (out, how) =>
+          updated(`${own}-before`, { data: rows.data, shards: SHARDS }, out, { halfLife, ...how });
       }
       one = await run(`${own}-one`);
     });
@@ -100,8 +101,10 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
     });
 
     test('predict gives the rows their labels', async () => {
-      const { labels, outliers } = (await openRun(one.run)).result!;
-      const found = await predict({ run: one.run, data: rows.data });
+      const { labels, responsibilities, outliers } = (await openRun(one.run)).result!;
+      const found = await predict({ run: one.run, data: rows.data, soft: responsibilities !== null });
+      // Those of predict have columns of clusters without rows, too.
+      if (found.k === one.summary.k) assert.deepEqual(found.responsibilities, responsibilities);
       assert.deepEqual(found.labels, labels);
       assert.equal(found.outliers, outliers);
     });
