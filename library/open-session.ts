@@ -19,7 +19,7 @@ import {
 } from '../coordinator/fit/inputs.ts';
 import type { UpdateRequest } from '../coordinator/fit/run-state.ts';
 import type { EarlyFinish } from '../coordinator/fit/stage.ts';
-import type { TrainerHost } from '../coordinator/fit/trainer.ts';
+import type { Trainer, TrainerHost } from '../coordinator/fit/trainer.ts';
 import type { Server, ServerOptions } from '../coordinator/rounds/server.ts';
 import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
@@ -59,6 +59,8 @@ export interface SessionOptions extends RunLocation {
   linger: number;
   /** Draw a report after the run. */
   report: boolean;
+  /** The trainer for its host; by default one in a thread of its own. */
+  trainerFor?: (host: TrainerHost) => Trainer;
   /** Starts the workers. Called when the coordinator is listening. */
   start: (server: Server) => StartedWorkers;
   listener: SessionListener;
@@ -289,10 +291,7 @@ async function openServer(
   }
   workers = options.start(server);
   // Loads while the workers start.
-  const { startThread, trainerIn } = await import('../coordinator/fit/start-trainer.ts');
-  const thread = startThread();
-  closing.defer(() => thread.terminate());
-  const trainerFor = (host: TrainerHost) => trainerIn(thread, host);
+  const trainerFor = options.trainerFor ?? (await threadedTrainer(closing));
   const serve = (source: Source, layout: Layout): void => {
     const isOwn = source === inputs.source;
     if (!isOwn) closing.defer(source.close);
@@ -301,6 +300,14 @@ async function openServer(
   };
   const { observer, held } = monitor ?? {};
   return { server, check, workers, versions, trainerFor, serve, observer, held };
+}
+
+/** Gives a host its trainer in a thread that ends with the session. */
+async function threadedTrainer(closing: Disposers): Promise<(host: TrainerHost) => Trainer> {
+  const { startThread, trainerIn } = await import('../coordinator/fit/start-trainer.ts');
+  const thread = startThread();
+  closing.defer(() => thread.terminate());
+  return (host) => trainerIn(thread, host);
 }
 
 /** Starts the process that draws the report when it is first needed. It ends with the session. */

@@ -21,7 +21,7 @@ import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } 
 import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
-import { localWorkers, remoteWorkers } from './workers.ts';
+import { remoteWorkers, starting } from './workers.ts';
 
 const TRAIN_KINDS = {
   // Their values are checked with the config.
@@ -202,7 +202,7 @@ export async function runSession(
   const naming = await namingOf(options);
   const { stop, ...workers } =
     bind === undefined
-      ? await localWorkers(config, options, log)
+      ? await starting.localWorkers(config, options, log)
       : await remoteWorkers(bind, config, options, hooks.onRereadKeys, log);
   const earlyFinish = createEarlyFinish();
   hooks.onFinish(earlyFinish.ask);

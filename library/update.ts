@@ -96,7 +96,7 @@ export function update(options: UpdateOptions): Run {
 }
 
 /** What is different in the config of an update: rows of each have priorities of their own, there may be few, and an encoder stays as it is. */
-const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
+export const ofUpdate = ({ seed }: RunConfig): OptionValues => ({
   seed: String(BigInt.asUintN(64, BigInt(seed) + 1n)),
   ...{ initK: 1, replicates: null, shards: 'auto', alternations: 0 },
 });

@@ -8,7 +8,7 @@ import { mostShards } from '../model/layout.ts';
 import type { RunConfig } from '../run/config.ts';
 import { resolveRunOptions } from '../run/config.ts';
 import type { WorkerSpec } from '../worker/host/supervisor.ts';
-import type { CoordinatorKeys } from './open-session.ts';
+import type { CoordinatorKeys, SessionOptions } from './open-session.ts';
 import type { RunOptions } from './options.ts';
 import type { RunHooks } from './run.ts';
 
@@ -17,8 +17,13 @@ const WORKER_FILES = 4;
 
 type Log = (line: string) => void;
 
+/** Of a session, what depends on where its workers are. `stop` must be called, even if `start` was not. */
+export type RunWorkers = Pick<SessionOptions, 'bind' | 'keys' | 'sameFiles' | 'start' | 'trainerFor'> & {
+  stop(): Promise<void>;
+};
+
 /** Starts workers on this machine. They initialize while the coordinator opens its inputs. `stop` must be called, even if `start` was not. */
-export async function localWorkers(config: RunConfig, options: RunOptions, log: Log) {
+async function localWorkers(config: RunConfig, options: RunOptions, log: Log): Promise<RunWorkers> {
   const { specs, backend: choice } = await plannedWorkers(config, options);
   assertOpenFiles(COORDINATOR_FILES + WORKER_FILES * specs.length, 'a run with its workers');
   const { assertAddressSpaceFor, NOT_SET_UP } = await import('../worker/compute/backends/load.ts');
@@ -43,6 +48,9 @@ export async function localWorkers(config: RunConfig, options: RunOptions, log: 
     },
   };
 }
+
+/** Starts a run's workers; tests have them in their own process instead. */
+export const starting = { localWorkers };
 
 /** The workers that a run gets on this machine, and their backend; none is started. UserError as for `localWorkers`. */
 export async function plannedWorkers(config: RunConfig, options: RunOptions) {

@@ -3,26 +3,28 @@
 // one of them. --fast: builds what the quick tests need and runs only those.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { unlistedSkips } from './skipped.mjs';
 
 const isRest = (name) => name.endsWith('.all.test.ts');
 /** Folders whose tests start the built tool, a browser or other programs, or take long to compute on every backend. */
 const SLOW = [
-  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'page/browser'],
+  ...['cli', 'clients', 'dashboards', 'deploy', 'e2e', 'faults', 'recipes', 'page/browser'],
   'worker/compute',
 ].map((folder) => join('test', folder, '/'));
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** The longest, which begin first: one that began last would have the machine to itself. */
 const LONGEST = [
-  'clients/python',
-  'e2e/many-columns',
-  'faults/stop',
-  'relay/relay',
-  'worker/compute/webgpu',
-].map((name) => join('test', `${name}.all.test.ts`));
+  'clients/python.all',
+  'e2e/many-columns.all',
+  'faults/stop.all',
+  'relay/relay.all',
+  'worker/compute/webgpu.all',
+  'recipes/recipes.all',
+].map((name) => join('test', `${name}.test.ts`));
 const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
 /** Quick tests that need a process of their own: they count what their process holds, or fill it. */
 const ALONE = ['test/page/live/http.test.ts'];
@@ -76,14 +78,22 @@ function processes() {
 }
 const keyOf = (file) => (isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file));
 
+/** What was skipped, a line each. */
+const skipped = join(folder, 'skipped.txt');
 const code = node(
   '--import',
   './test/seed.mjs',
   '--test',
   // On two cores: tests wait for sockets, timers and other programs, the quick ones most of their time.
   `--test-concurrency=${fast ? 4 : 3}`,
-  '--test-reporter=spec',
+  ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+  ...['--test-reporter=./test/skipped.mjs', `--test-reporter-destination=${skipped}`],
   ...processes(),
 );
+const unlisted = unlistedSkips(readFileSync(skipped, 'utf8'));
 rmSync(folder, { recursive: true });
-process.exit(code);
+if (process.env.CI !== 'true' || !unlisted.length) process.exit(code);
+console.error(
+  `In CI a test is skipped only for a reason in test/skips.json, but these were:\n${unlisted.join('\n')}`,
+);
+process.exit(1);

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { decodeCheckpoint } from '../../run/checkpoint.ts';
-import type { RunEvent } from '../../run/events.ts';
-import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -103,40 +101,6 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     assert.match(ofType(eventsOf(run), 'likelihood')[0].why, /latent vectors/);
   });
 
-  test('has the same bytes for any number of workers, whoever reads the file', async () => {
-    for (const flags of [
-      ['--workers', 1],
-      ['--workers', 3, '--no-shared-files'],
-    ]) {
-      const out = path(`with-${flags[1]}`);
-      jsonOf(await dpmesh(trainArgs(data, out, ...FLAGS, '--labels', labels, ...flags)));
-      assert.deepEqual(resultHashes(out), expected);
-      assert.deepEqual(readFileSync(join(out, 'codes.npy')), readFileSync(join(run, 'codes.npy')));
-    }
-  });
-
-  test('killed while its encoder trains, it resumes to the same bytes', async () => {
-    const out = path('killed');
-    await killedAt(1, out, '--labels', labels);
-    const kept = saved(out);
-    const before = trained(out).length;
-    assert.ok(kept < EPOCHS, 'there is something left to train');
-    const { rounds } = jsonOf(await resumed(out, '--workers', 3));
-    assert.deepEqual(resultHashes(out), expected);
-    // Those of the first session count, too.
-    assert.ok(rounds >= runFileOf(run).result.rounds);
-    assert.equal(trained(out).length, before + EPOCHS - kept, 'what the checkpoint has is not trained again');
-  });
-
-  test('killed while it clusters, it resumes with the codes that it has', async () => {
-    const out = path('clustering');
-    const clusters = () => existsSync(join(out, 'codes.npy')) && ofType(eventsOf(out), 'epoch').length > 0;
-    await killedWhen('an epoch', clusters, data, out, ...FLAGS, '--labels', labels);
-    jsonOf(await resumed(out, '--workers', 1));
-    assert.deepEqual(resultHashes(out), expected);
-    assert.equal(trained(out).length, EPOCHS);
-  });
-
   test('without codes or with a damaged encoder, a resumed run makes them again', async () => {
     const out = path('damaged');
     await killedAt(EPOCHS, out, '--labels', labels);
@@ -163,16 +127,6 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     bytes.writeFloatLE(7, bytes.length - 4);
     writeFileSync(moved, bytes);
     refused(await resumed(out), /differs from what the run began with|has changed since the run began/);
-  });
-
-  test('labels new rows as its own, and so do the exported models', async () => {
-    const out = path('again.npy');
-    await dpmesh(['predict', '--run', run, '--data', data, '--out', out]);
-    assert.deepEqual(readNpy(out).data, labelsOf(run).data);
-    const own = labelsOf(run).data;
-    const same = (await exportedLabels(run, rows, 40)).filter((label, row) => label === own[row]).length;
-    assert.ok(same >= 2398, `${same} of 2,400 labels`);
-    await assertOnnxPredicts(run, Float32Array.from(rows), 40, 2);
   });
 
   test('with an option that was removed is refused in one line, but predict takes it', async () => {
@@ -213,11 +167,10 @@ test('rows that are all equal have no features to learn', async () => {
 const ALTERNATING = [...FLAGS, '--encoder-epochs', 8, '--max-epochs', 12, '--alternations', 2];
 const alternations = (run: string) => ofType(eventsOf(run), 'alternation');
 
-describe('a run with alternations', { concurrency: 2 }, () => {
+describe('a run with alternations', () => {
   const run = path('alternating');
-  let expected: string[];
   before(async () => {
-    expected = await undisturbedHashes(data, run, ...ALTERNATING, '--labels', labels);
+    await undisturbedHashes(data, run, ...ALTERNATING, '--labels', labels);
   });
 
   test('says what each brought', () => {
@@ -236,28 +189,4 @@ describe('a run with alternations', { concurrency: 2 }, () => {
     const passes = ofType(eventsOf(run), 'encoder-epoch').map(({ epoch, of }) => `${epoch}/${of}`);
     assert.deepEqual(passes.slice(7, 10), ['8/8', '1/2', '2/2']);
   });
-
-  test('has the same bytes by other workers that the coordinator sends the rows', async () => {
-    const out = path('alternating-sent');
-    const flags = ['--labels', labels, '--workers', 3, '--no-shared-files'];
-    jsonOf(await dpmesh(trainArgs(data, out, ...ALTERNATING, ...flags)));
-    assert.deepEqual(resultHashes(out), expected);
-    assert.deepEqual(readFileSync(join(out, 'codes.npy')), readFileSync(join(run, 'codes.npy')));
-  });
-
-  const sinceAlternation = (run: string) => {
-    const events = eventsOf(run);
-    const last = events.findLastIndex(({ type }) => type === 'alternation');
-    return last < 0 ? [] : events.slice(last);
-  };
-  for (const [what, workers, isSo] of [
-    ['the encoder learns from clusters', 1, (event) => event.type === 'encoder-epoch'],
-    ['latent vectors are clustered again', 3, (event) => event.type === 'epoch' && event.epoch >= 3],
-  ] as [string, number, (event: RunEvent) => boolean][])
-    test(`killed as ${what}, and resumed`, async () => {
-      const own = path(`killed-${workers}`);
-      await killedWhen(what, (run) => sinceAlternation(run).some(isSo), data, own, ...ALTERNATING);
-      jsonOf(await resumed(own, '--workers', workers));
-      assert.deepEqual(resultHashes(own), expected);
-    });
 });

@@ -8,8 +8,8 @@ import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { parse } from 'csv-parse/sync';
 import * as ort from 'onnxruntime-web';
 import { normalizeRows } from '../../data/transform.ts';
+import { exportModel } from '../../library/export/export.ts';
 import { predict } from '../../library/predict.ts';
-import { dpmesh } from './support.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */
 export async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
@@ -32,8 +32,7 @@ export async function exportedLabels(run: string, rows: Float32Array, dim: numbe
 /** What the exported ONNX model says of raw rows; all of its outputs have one value a row, but `probabilities` K. */
 async function onnxOutputs(run: string, rows: Float32Array, dim: number) {
   const onnx = `${run}.onnx`;
-  const { code, stderr } = await dpmesh(['export', run, '--onnx', onnx, '--force']);
-  assert.equal(code, 0, stderr);
+  await exportModel({ run, onnx, force: true });
   const session = await ort.InferenceSession.create(readFileSync(onnx));
   const given = new ort.Tensor('float32', rows.slice(), [rows.length / dim, dim]);
   const outputs = await session.run({ rows: given });

@@ -22,7 +22,6 @@ import {
   ofType,
   QUICK,
   refused,
-  resultHashes,
   runFileOf,
   scratch,
   startAndReach,
@@ -81,14 +80,6 @@ describe('a run on a folder of images', () => {
       message,
       /1 of 241 images cannot be decoded: lying\/100a\.png \(neither PNG nor JPEG\): left out/,
     );
-  });
-
-  test('has the same bytes if the coordinator sends the rows', async () => {
-    const other = path('sent');
-    const size = ['--image-size', '10x10', '--skip-bad'];
-    const flags = ['--labels', data, ...size, '--no-shared-files', '--workers', 1];
-    jsonOf(await dpmesh(trainArgs(data, other, ...flags, ...gaussian)));
-    assert.deepEqual(resultHashes(other), resultHashes(run));
   });
 
   test('is drawn again, with the images nearest to the centres', async () => {

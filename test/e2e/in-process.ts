@@ -1,13 +1,34 @@
-// Runs the built command line in this process: what it prints and its exit code, without the start of a process.
+// Runs the command line in this process: what it prints and its exit code, without the start of a process. What trains is the source, whose
+// workers are in this process too; all else the built one.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CliArgs, ProcessResult } from '../../bench/processes.ts';
 
-const program = import(pathToFileURL(resolve('dist/bundled/program.js')).href) as Promise<
-  typeof import('../../cli/program.ts')
->;
+type Program = Pick<typeof import('../../cli/program.ts'), 'main'>;
+const built = import(pathToFileURL(resolve('dist/bundled/program.js')).href) as Promise<Program>;
+let source: Promise<Program> | null = null;
+
+/** The source, with workers in this process. */
+async function ofSource(): Promise<Program> {
+  const [{ main }, { starting }, { workersHere }] = await Promise.all([
+    import('../../cli/program.ts'),
+    import('../../library/workers.ts'),
+    import('../recipes/here.ts'),
+  ]);
+  const { localWorkers } = starting;
+  return {
+    async main(args) {
+      starting.localWorkers = workersHere;
+      try {
+        await main(args);
+      } finally {
+        starting.localWorkers = localWorkers;
+      }
+    },
+  };
+}
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 let last: Promise<unknown> = Promise.resolve();
@@ -32,15 +53,14 @@ function append(to: keyof Output, text: string | Uint8Array): boolean {
   return !!output;
 }
 
-/** Runs a command in the folder `cwd`, after those before it. */
-export function called(args: CliArgs, cwd?: string): Promise<ProcessResult> {
-  const result = last.then(() => callNow(args, cwd));
+/** Runs a command in the folder `cwd`, after those before it; `trains`: with workers in this process. */
+export function called(args: CliArgs, cwd?: string, trains = false): Promise<ProcessResult> {
+  const result = last.then(async () => callNow(await (trains ? (source ??= ofSource()) : built), args, cwd));
   last = result.catch(() => {});
   return result;
 }
 
-async function callNow(args: CliArgs, cwd = process.cwd()): Promise<ProcessResult> {
-  const { main } = await program;
+async function callNow({ main }: Program, args: CliArgs, cwd = process.cwd()): Promise<ProcessResult> {
   const home = process.cwd();
   const before = new Map(SIGNALS.map((signal) => [signal, process.listeners(signal)]));
   const output = { stdout: '', stderr: '' };

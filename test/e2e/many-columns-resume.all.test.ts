@@ -1,7 +1,7 @@
 // Runs on rows of many columns that are killed, stopped and resumed, and what is drawn of them meanwhile.
 
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { dpmeshVersion } from '../../base/version.ts';
@@ -20,14 +20,12 @@ import {
   ofType,
   resultHashes,
   resumed,
-  runFileOf,
   scratch,
   startAndReach,
   thinData,
   times,
   undisturbedHashes,
   unfinish,
-  until,
   writeRows,
 } from './support.ts';
 
@@ -71,44 +69,6 @@ for (const [kind, of, d] of [
     });
     const reached = (epoch: number, name: string, ...flags: (string | number)[]) =>
       startAndReach(epoch, of.data, path(`${kind}-${name}`), ...FLAGS, ...flags);
-
-    test('killed with its workers, it resumes to the same bytes, and decides nothing anew', async () => {
-      for (const [epoch, workers, ...flags] of [
-        [1, 3],
-        [8, 1, '--no-shared-files'],
-      ] as const) {
-        const run = path(`${kind}-killed-${epoch}`);
-        await (await reached(epoch, `killed-${epoch}`)).killAll();
-        const { name, ...rest } = runFileOf(run).likelihood;
-        assert.deepEqual([name, Object.keys(rest)], [kind, ['why']]);
-        const json = jsonOf(await resumed(run, '--workers', workers, ...flags));
-        assert.equal(json.epochs, EPOCHS);
-        assert.deepEqual(resultHashes(run), expected);
-        // Killed before its first checkpoint was written, it begins again.
-        const { from } = ofType(eventsOf(run), 'resume').at(-1)!;
-        assert.equal(ofType(eventsOf(run), 'likelihood').length, from === null ? 2 : 1);
-      }
-    });
-
-    if (kind === 'graph')
-      test('it resumes from the checkpoint of the start, and from nothing', async () => {
-        const run = path(`${kind}-early`);
-        const running = await reached(1, 'early');
-        await until('a checkpoint', () => checkpointsOf(run).length > 0, running);
-        await running.killAll();
-        const bare = path(`${kind}-bare`);
-        cpSync(run, bare, { recursive: true });
-        // Mostly that of epoch 0, unless three have followed before the run was killed.
-        for (const name of checkpointsOf(run).slice(1)) rmSync(join(run, 'checkpoints', name));
-        rmSync(join(bare, 'checkpoints'), { recursive: true });
-        for (const from of [run, bare]) {
-          jsonOf(await resumed(from, '--workers', 2));
-          assert.deepEqual(resultHashes(from), expected);
-        }
-        const { from, k } = ofType(eventsOf(bare), 'resume')[0];
-        assert.deepEqual([from, k], [null, 1]);
-        assert.equal(ofType(eventsOf(bare), 'likelihood').length, 2, 'it was decided again');
-      });
 
     test('the checkpoint has the transform, with which an unfinished run is drawn', async () => {
       const run = path(`${kind}-unfinished`);

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   dpmesh,
   easyData,
@@ -22,12 +21,12 @@ import {
   resultHashes,
   runFileOf,
   scratch,
-  sha256,
   start,
   type TestData,
   thinData,
   times,
   trainArgs,
+  trainedHere,
   until,
   writeRows,
 } from './support.ts';
@@ -39,7 +38,7 @@ const QUICK = ['--no-http', '--split-merge-every', 3] as const;
 
 /** A run without a page. */
 const train = (data: string, name: string, ...flags: (string | number)[]) =>
-  dpmesh(trainArgs(data, path(name), ...QUICK, ...flags));
+  trainedHere(trainArgs(data, path(name), ...QUICK, ...flags));
 
 /** Outliers in one column, as many as may be set apart. */
 function withOutliers({ rows }: TestData, name: string, count: number) {
@@ -69,16 +68,6 @@ for (const [kind, of, why] of [
       assert.deepEqual([k, ari, notes], [K, 1, []]);
     });
 
-    test('the same bytes by three workers', async () => {
-      const other = `${kind}-3`;
-      jsonOf(await train(of.data, other, '--workers', 3, '--soft'));
-      assert.deepEqual(resultHashes(path(other)), resultHashes(run));
-      assert.equal(
-        sha256(join(path(other), 'responsibilities.npy')),
-        sha256(join(run, 'responsibilities.npy')),
-      );
-    });
-
     test('is said on the terminal, in events, in run.json and in the report', () => {
       assert.ok(ended.stderr.split('\n').includes(text), ended.stderr);
       const events = eventsOf(run);
@@ -100,17 +89,6 @@ for (const [kind, of, why] of [
       assert.match(page, /what the graph likelihood gains/);
     });
 
-    test('predict gives the rows of the run its labels, and the same responsibilities', async () => {
-      const [labels, soft] = ['labels', 'soft'].map((name) => path(`${kind}-${name}.npy`));
-      const args = ['predict', '--run', run, '--data', of.data, '--out', labels, '--soft', soft];
-      assert.equal((await dpmesh(args)).code, 0);
-      assert.deepEqual(readNpy(labels).data, labelsOf(run).data);
-      assert.deepEqual(readNpy(soft).data, readNpy(join(run, 'responsibilities.npy')).data);
-      const [values, columns] = [of.rows.subarray(0, 2 * MANY), MANY];
-      const found = await (await library()).predict({ run, data: { values, columns } });
-      assert.deepEqual(found.labels, labelsOf(run).data.slice(0, 2));
-    });
-
     test('openRun and draw know what to do with it', async () => {
       const saved = await (await library()).openRun(run);
       assert.deepEqual(saved.result!.labels, labelsOf(run).data);
@@ -120,12 +98,6 @@ for (const [kind, of, why] of [
       const { pictures, notes } = await saved.draw({ out: path(`${kind}-drawn`) });
       assert.deepEqual(pictures, ['clusters', 'clusters-dark', 'dendrogram', 'k', 'losses']);
       assert.deepEqual(notes, []);
-    });
-
-    test('the exported models give raw rows the labels of the run', async () => {
-      // Clusters are apart: no last bit decides.
-      assert.deepEqual(await exportedLabels(run, of.rows, MANY), [...labelsOf(run).data]);
-      await assertOnnxPredicts(run, of.rows, MANY);
     });
 
     test('rows far off in one column are labelled, and hide nothing', async () => {
@@ -142,19 +114,12 @@ for (const [kind, of, why] of [
   });
 
 describe('the graph likelihood', () => {
-  test('replicates train on halves of the sample, with the same result for any number of workers', async () => {
-    const found = [];
-    for (const workers of [1, 3]) {
-      const name = `replicates-${workers}`;
-      found.push(
-        jsonOf(await train(embedded.data, name, '--workers', workers, '--replicates', 2)).replicates,
-      );
-      const labels = labelsOf(path(name)).data as Int32Array;
-      assert.deepEqual(labels, labelsOf(path('graph')).data, 'the run itself is as it was');
-    }
-    const [{ agreement, clusters, ...one }, other] = found;
-    assert.deepEqual(other, { agreement, clusters, ...one });
-    assert.deepEqual(one, { count: 2, k: [K, K], ks: [K, K] });
+  test('replicates train on halves of the sample', async () => {
+    const ended = await train(embedded.data, 'replicates', '--replicates', 2);
+    const { agreement, clusters, ...rest } = jsonOf(ended).replicates;
+    const labels = labelsOf(path('replicates')).data as Int32Array;
+    assert.deepEqual(labels, labelsOf(path('graph')).data, 'the run itself is as it was');
+    assert.deepEqual(rest, { count: 2, k: [K, K], ks: [K, K] });
     assert.equal(clusters.length, K);
     for (const jaccard of clusters) assert.ok(jaccard > 0.99, `Jaccard ${jaccard}`);
     // All rows, or all but one that is between two clusters.
@@ -240,8 +205,8 @@ describe('the graph likelihood', () => {
   });
 });
 
-describe('small or odd data of many columns', { concurrency: 2 }, () => {
-  const { normal, uniform } = generator(5n, 'odd embeddings');
+describe('small or odd data of many columns', () => {
+  const { normal } = generator(5n, 'odd embeddings');
   const put = (name: string, rows: number, value: (row: number, column: number) => number, dim = 100) =>
     writeRows(
       path(`${name}.npy`),
@@ -389,13 +354,13 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
   });
 
   test('two rings: whole by the graph; a mixture of their pieces says so', async () => {
-    const turn = new Map<number, number>();
-    const angle = (row: number) => turn.get(row) ?? turn.set(row, 2 * Math.PI * uniform()).get(row)!;
-    const rings = put(
-      'rings',
-      1500,
-      (row, column) => (1 + (row % 2)) * (column ? Math.sin : Math.cos)(angle(row)) + 0.05 * normal(),
-      2,
+    const { normal, uniform } = generator(5n, 'rings');
+    const rings = writeRows(
+      path('rings.npy'),
+      times(900, (row) => {
+        const angle = 2 * Math.PI * uniform();
+        return [Math.cos, Math.sin].map((of) => (1 + (row % 2)) * of(angle) + 0.05 * normal());
+      }),
     );
     const { k, notes } = jsonOf(await train(rings, 'rings'));
     assert.ok(k > 4, `K ${k}`);
@@ -460,7 +425,7 @@ describe('small or odd data of many columns', { concurrency: 2 }, () => {
 });
 
 describe('clusters of unlike covariances, which no graph of neighbours tells apart', () => {
-  const N = 2400;
+  const N = 900;
   const columns = 34;
   const rng = generator(3n, 'unlike');
   const spreads = times(3, () => times(columns, () => Math.exp(0.8 * rng.normal())));
@@ -489,20 +454,11 @@ describe('clusters of unlike covariances, which no graph of neighbours tells apa
     assert.match(likelihood.why!, why);
   });
 
-  test('a resumed run does not look again; the same bytes by three workers', async () => {
+  test('a resumed run does not look again, and has the same bytes', async () => {
     const { k } = jsonOf(await train(data, 'unlike-early', '--max-epochs', 3));
     assert.ok(k >= 1);
-    const ended = await dpmesh([
-      'resume',
-      path('unlike-early'),
-      '--max-epochs',
-      500,
-      '--workers',
-      3,
-      '--json',
-      '--no-http',
-      '--no-report',
-    ]);
+    const flags = ['--max-epochs', 500, '--workers', 1, '--json', '--no-http', '--no-report'];
+    const ended = await trainedHere(['resume', path('unlike-early'), ...flags]);
     assert.equal(jsonOf(ended).k, 3);
     assert.deepEqual(resultHashes(path('unlike-early')), resultHashes(path('unlike')));
     const said = ofType(eventsOf(path('unlike-early')), 'likelihood').map(({ likelihood }) => likelihood);

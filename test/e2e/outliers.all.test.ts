@@ -108,12 +108,6 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     );
   });
 
-  test('the same bytes from three workers that the coordinator sends the rows', async () => {
-    const flags = ['--labels', labels, '--workers', 3, '--no-shared-files'];
-    jsonOf(await dpmesh(trainArgs(data, path('sent'), ...flags)));
-    assert.deepEqual(files(path('sent')), expected);
-  });
-
   test('predict gives the labels of the run, and the number of outliers', async () => {
     const found = await predict({ run, data });
     assert.deepEqual(found.labels, readNpy(join(run, 'labels.npy')).data);

@@ -68,15 +68,6 @@ describe('replicates', () => {
     assert.ok(agreement > 0.8 && agreement <= 1, String(agreement));
   });
 
-  test('a worker that dies is replaced, with the same result', async () => {
-    const run = path('killed');
-    const running = start(trainArgs(easy.data, run, '--workers', 2, ...FEW));
-    await until('the first replicate', () => running.stderr().includes('replicate 1 of 3'), running);
-    process.kill(ofType(eventsOf(run), 'worker')[0].pid, 'SIGKILL');
-    const ended = await running.ended;
-    assert.deepEqual(jsonOf(ended).replicates, runFileOf(path('w1')).result.replicates);
-  });
-
   test('Ctrl-C during them keeps the results', async () => {
     const run = path('stopped');
     const args = trainArgs(easy.data, run, '--replicates', 100, '--workers', 2, '--no-http', ...QUICK);

@@ -69,6 +69,9 @@ export async function dpmesh(args: CliArgs, options: TestStartOptions = {}): Pro
   return ended;
 }
 
+/** Runs a command that trains, and draws no report, in this process, with its workers: for what a result is, not how it is computed. */
+export const trainedHere = (args: CliArgs, cwd?: string): Promise<ProcessResult> => called(args, cwd, true);
+
 /** The live processes of a group. In /proc/PID/stat, state and group follow the name. */
 function members(group: number): number[] {
   return readdirSync('/proc')

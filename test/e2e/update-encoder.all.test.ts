@@ -19,7 +19,7 @@ import {
   times,
   trainArgs,
 } from './support.ts';
-import { lineageOf, stateOf, testKills, updateArgs } from './updates.ts';
+import { lineageOf, stateOf, updateArgs } from './updates.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -117,18 +117,6 @@ describe('an update of a run with an encoder', () => {
     assert.equal(code, 0, stderr);
     assert.match(stderr, /the encoder rebuilds them with an error that is \d+ % larger/);
     assert.ok(ofType(eventsOf(path('bright')), 'drift')[0].alarms.includes('residual'));
-  });
-});
-
-describe('the same bytes of an update with an encoder', () => {
-  test('of three workers that the coordinator sends the rows', async () => {
-    const flags = ['--workers', 3, '--no-shared-files'];
-    jsonOf(await dpmesh(updateArgs(path('run-a'), third, path('three'), ...flags)));
-    assert.deepEqual(stateOf(path('three')), stateOf(path('run-b')));
-  });
-
-  testKills(['rows are encoded', 'it has a checkpoint'], {
-    ...{ run: path('run-a'), data: third, out: path('killed'), undisturbed: path('run-b') },
   });
 });
 

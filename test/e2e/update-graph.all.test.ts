@@ -22,7 +22,7 @@ import {
   trainArgs,
   writeRows,
 } from './support.ts';
-import { lineageOf, purity, stateOf, testKills, updateArgs } from './updates.ts';
+import { lineageOf, purity, updateArgs } from './updates.ts';
 
 const ROWS = 3000;
 const folder = scratch();
@@ -150,16 +150,5 @@ describe('what an update does with', () => {
     const { ids, lineage } = lineageOf(path('odd-2'));
     assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3, 4, 5], []]);
     assert.ok(purity(labelsOf(path('odd-2')).data, [...all.classes.subarray(1200, 1800)]) >= 0.99);
-  });
-});
-
-describe('the same bytes of an update of a graph run', () => {
-  test('by three workers', async () => {
-    jsonOf(await dpmesh(update('run', same.data, 'three', '--workers', 3)));
-    assert.deepEqual(stateOf(path('three')), stateOf(path('run-a')));
-  });
-
-  testKills(['it has a checkpoint'], {
-    ...{ run: path('run'), data: same.data, out: path('killed'), undisturbed: path('run-a') },
   });
 });

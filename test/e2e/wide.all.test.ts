@@ -6,14 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { generator } from '../../model/random.ts';
 import {
   assertNoneLeft,
-  dpmesh,
   eventsOf,
   jsonOf,
   ofType,
   pageUrlOf,
   patience,
   type RunningProcess,
-  resultHashes,
   scratch,
   start,
   times,
@@ -73,21 +71,6 @@ describe('wide data', () => {
       assert.equal(ofType(eventsOf(out), 'likelihood').length, flags.length ? 0 : 1);
       await assertNoneLeft(running.pid);
     });
-
-  test('1,800 × 40 by Gaussians: three clusters, the same bytes by one and by two workers, statistics in float64', async () => {
-    const data = wideData(1800, 40);
-    const hashes: string[][] = [];
-    for (const workers of [1, 2]) {
-      const out = join(folder, `run-gaussian-${workers}`);
-      const args = trainArgs(data, out, '--workers', workers, '--likelihood', 'gaussian');
-      const json = jsonOf(await dpmesh(args, { timeout: 110_000 }));
-      assert.equal(json.k, 3);
-      const seconds = ofType(eventsOf(out), 'epoch').map((event) => Object.keys(event.seconds));
-      assert.ok(seconds.flat().includes('pivoted-statistics') && !seconds.flat().includes('statistics'));
-      hashes.push(resultHashes(out));
-    }
-    assert.deepEqual(hashes[1], hashes[0]);
-  });
 
   test('60 × 1,500, whose eigenvalues take long: Ctrl-C ends the run at once', async () => {
     const running = training(wideData(60, 1500), join(folder, 'run-collinear'), '--transform', 'standard');

@@ -78,12 +78,6 @@ describe('words of texts', { concurrency: 2 }, () => {
     assert.deepEqual(leftIn(path('two')), []);
   });
 
-  test('are the same by three workers', async () => {
-    const run = path('three');
-    jsonOf(await dpmesh([...trainArgs(data, run, ...FLAGS), '--texts', texts, '--workers', 3]));
-    assert.equal(hashOf(run), expected);
-  });
-
   test('are the same through a relay', async () => {
     const { run, running, address } = await startCoordinator(
       data,

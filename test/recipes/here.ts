@@ -1,0 +1,192 @@
+// Runs in this process: the real session, scheduler and tasks, with workers that are no processes and a trainer that is no thread.
+// A process would take half a second of a core to start, and compile anew what the others have compiled.
+
+import { cpSync } from 'node:fs';
+import { dirname, parse, resolve } from 'node:path';
+import { dpmeshVersion } from '../../base/version.ts';
+import type { ResumedRun } from '../../coordinator/fit/inputs.ts';
+import type { UpdateRequest } from '../../coordinator/fit/run-state.ts';
+import { createEarlyFinish } from '../../coordinator/fit/stage.ts';
+import { createTrainer } from '../../coordinator/fit/trainer.ts';
+import type { Server } from '../../coordinator/rounds/server.ts';
+import type { StartedWorkers } from '../../library/open-session.ts';
+import type { RunOptions } from '../../library/options.ts';
+import { session } from '../../library/session.ts';
+import { ofUpdate } from '../../library/update.ts';
+import { plannedWorkers, type RunWorkers } from '../../library/workers.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../../run/config.ts';
+import type { TimedEvent } from '../../run/events.ts';
+import { readRunFile } from '../../run/run-file.ts';
+import type { Summary } from '../../run/summary.ts';
+import { type Backend, BackendFailure } from '../../worker/compute/backends/backend.ts';
+import { loadBackend } from '../../worker/compute/backends/load.ts';
+import { startWorker } from '../../worker/worker.ts';
+
+/** How a run is computed: nothing that its result may depend on. */
+export interface How {
+  workers?: number;
+  /** The workers read the file themselves; else the coordinator sends them its rows. */
+  sharedFiles?: boolean;
+  backend?: string;
+  /** At the operation of this number, of all workers together, the one that is about to compute it dies, and another joins. */
+  deathAt?: number;
+  /** At the first checkpoint after so many epochs, of encoder and clusters, the directory is copied: what a kill would leave there. */
+  kills?: readonly { epochs: number; copy: string }[];
+}
+
+export interface Ended {
+  run: string;
+  summary: Summary;
+  events: TimedEvent[];
+  /** What a terminal would have shown. */
+  log: string[];
+  /** Operations of the workers. */
+  operations: number;
+  /** Workers that died. */
+  deaths: number;
+}
+
+/** The epochs among these events, of encoder and clusters. */
+export const epochsIn = (events: readonly TimedEvent[]) =>
+  events.filter(({ type }) => type === 'epoch' || type === 'encoder-epoch').length;
+
+interface Request {
+  config: RunConfig;
+  out?: string;
+  resume?: ResumedRun;
+  update?: UpdateRequest;
+}
+
+/** Trains a new run in `out`. UserError as of `train`. */
+export const trained = (values: OptionValues, out: string, how: How = {}) =>
+  ran({ config: resolveConfig(values), out }, how);
+
+/** Goes on with a run that was killed, with what is in its directory. UserError as of `resume`. */
+export function resumed(path: string, how: How = {}, values: OptionValues = {}): Promise<Ended> {
+  const run = readRunFile(path, dpmeshVersion());
+  const continued = values.maxEpochs === undefined ? ('to-end' as const) : ('beyond' as const);
+  return ran(
+    {
+      config: resolveConfig({ ...run.config, ...values }),
+      resume: { path, run, how: continued },
+      update: run.update,
+    },
+    how,
+  );
+}
+
+/** Updates a finished run by other rows, in a directory of its own. UserError as of `update`, but for what that checks first. */
+export function updated(
+  before: string,
+  values: OptionValues,
+  out: string,
+  { halfLife = null, ...how }: How & { halfLife?: number | null } = {},
+): Promise<Ended> {
+  const { config } = readRunFile(before, dpmeshVersion());
+  const own = resolveConfig({ ...config, ...ofUpdate(config), ...values });
+  return ran({ config: own, out, update: { run: before, halfLife } }, how);
+}
+
+/** The workers and the trainer of a run of the library, in this process. */
+export async function workersHere(config: RunConfig, options: RunOptions): Promise<RunWorkers> {
+  const { specs, backend } = await plannedWorkers(config, options);
+  const team = teamOf({ workers: specs.length, backend: backend.backend }, [parse(resolve('.')).root]);
+  return {
+    ...{ bind: 'tcp://127.0.0.1:*', sameFiles: true, trainerFor: createTrainer },
+    ...{ start: team.start, stop: team.left },
+  };
+}
+
+async function ran({ config, out, resume, update }: Request, how: How): Promise<Ended> {
+  const { sharedFiles = true } = how;
+  const kills = [...(how.kills ?? [])];
+  const team = teamOf(how, [dirname(config.data)]);
+  const events: TimedEvent[] = [];
+  const log: string[] = [];
+  let summary: Summary | null = null;
+  const end = await session(config, {
+    ...{ out, resume, update, sharedFiles, force: false, mixed: false, sameFiles: true },
+    ...{ http: null, linger: 0, report: false, checkpointEvery: 0, heartbeatTimeout: 60 },
+    bind: 'tcp://127.0.0.1:*',
+    trainerFor: createTrainer,
+    start: team.start,
+    earlyFinish: createEarlyFinish(),
+    signal: new AbortController().signal,
+    listener: {
+      event(event) {
+        events.push(event);
+        if (event.type !== 'checkpoint' || !kills.length || epochsIn(events) < kills[0].epochs) return;
+        cpSync(out!, kills.shift()!.copy, { recursive: true });
+      },
+      log: (line) => void log.push(line),
+      result(found) {
+        summary = found;
+      },
+      lingers() {},
+    },
+  });
+  if (end.how !== 'done') throw new Error(`the run was ${end.how}`);
+  await team.left();
+  if (kills.length) throw new Error(`there was no checkpoint after ${kills[0].epochs} epochs`);
+  return { run: resume?.path ?? out!, summary: summary!, events, log, ...team.counts };
+}
+
+/** Workers of a run in this process, and what they have done. */
+function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How, dataRoots: string[]) {
+  const counts = { operations: 0, deaths: 0 };
+  const all: Promise<unknown>[] = [];
+  let fail: (error: Error) => void;
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+
+  async function join(server: Server, number: number): Promise<void> {
+    let isDead = false;
+    const whole = await loadBackend(name);
+    const backend = counting(whole, () => {
+      if (++counts.operations === deathAt) {
+        isDead = true;
+        counts.deaths++;
+        all.push(join(server, number + workers));
+      }
+      if (isDead) throw new BackendFailure('this worker is dead');
+    });
+    const worker = startWorker({
+      ...{ places: [{ connect: server.address }], reconnectFor: 60_000 },
+      ...{ backend, backendName: name, name: `here/${number}`, dataRoots, log: () => {} },
+    });
+    all.push(
+      worker.done.catch((error) => {
+        if (!isDead) fail(error);
+      }),
+    );
+  }
+
+  return {
+    counts,
+    start(server: Server): StartedWorkers {
+      for (let i = 0; i < workers; i++) all.push(join(server, i));
+      // All of them, so that the one that dies is not alone.
+      return { ready: server.joined(workers), failed, stop: async () => {} };
+    },
+    /** Resolves when all workers have heard that the run is over. */
+    async left(): Promise<void> {
+      for (const one of all) await one;
+    },
+  };
+}
+
+/** The backend, of which each operation that computes is first reported. */
+function counting(backend: Backend, computes: () => void): Backend {
+  const wrapped: Record<string, unknown> = { ...backend };
+  for (const name of ['affine', 'training', 'adam', 'gather', 'logDensity'] as const) {
+    const operation = backend[name] as ((...args: unknown[]) => unknown) | undefined;
+    if (operation)
+      wrapped[name] = (...args: unknown[]) => {
+        computes();
+        return operation(...args);
+      };
+  }
+  return wrapped as unknown as Backend;
+}
