@@ -15,6 +15,7 @@ import { droppedRows, setWords, wordsOf } from '../passes/words.ts';
 import { READ_FILES } from '../run/read-files.ts';
 import { KEPT_ROWS } from '../run/row-files.ts';
 import { type RunFile, readFinishedRun } from '../run/run-file.ts';
+import { identityOf } from '../run/run-identity.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
 import { readStream, SAMPLE } from '../run/stream-files.ts';
@@ -195,13 +196,17 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
     const tree = readSavedTree(files);
     const { status, signal } = options;
     const file = texts ?? data ?? about.config.data;
-    const named = await rewriteNames(run, async (saved, out) => {
-      for (const name of [LABELS, KEPT_ROWS]) files.assertIntact(name);
-      const read = await openTexts(run, about, file, text, texts === undefined);
-      const keys = existsSync(join(run, SAMPLE)) ? readStream(run).stream!.keys : [];
-      const input = { texts: read(), what: file, count: tableOfTexts, keys, status, signal };
-      return setWords(saved, tree, await wordsOf(out, about, saved, tree, input));
-    }).catch((error) => {
+    const named = await rewriteNames(
+      run,
+      async (saved, out) => {
+        for (const name of [LABELS, KEPT_ROWS]) files.assertIntact(name);
+        const read = await openTexts(run, about, file, text, texts === undefined);
+        const keys = existsSync(join(run, SAMPLE)) ? readStream(run).stream!.keys : [];
+        const input = { texts: read(), what: file, count: tableOfTexts, keys, status, signal };
+        return setWords(saved, tree, await wordsOf(out, about, saved, tree, input));
+      },
+      identityOf(about),
+    ).catch((error) => {
       throw signal?.aborted
         ? new AbortError(`stopped; ${run} is as it was`, { cause: signal.reason })
         : error;

@@ -3,6 +3,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import type { NamedNode } from '../model/description/naming-prompt.ts';
 import { readFinishedRun } from '../run/run-file.ts';
+import { identityOf } from '../run/run-identity.ts';
 import { assertNoLink } from '../run/run-path.ts';
 import {
   CLUSTERS,
@@ -34,7 +35,8 @@ export interface NamedClusters {
 }
 
 /**
- * Asks the model for the names of clusters and joins, but those that people gave, and writes them. UserError if the run is not finished or in use.
+ * Asks the model for the names of clusters and joins, but those that people gave, and writes them. UserError if the run is not finished or in use, or
+ * has been replaced meanwhile.
  *
  * @param run an absolute path
  */
@@ -43,7 +45,8 @@ export async function namesFromModel(
   endpoint: Endpoint,
   { status, signal }: { status?: (text: string) => void; signal?: AbortSignal },
 ): Promise<NamedClusters> {
-  const { saved, tree } = readFinishedRun(run, dpmeshVersion(), ({ files }) => ({
+  const { identity, saved, tree } = readFinishedRun(run, dpmeshVersion(), ({ about, files }) => ({
+    identity: identityOf(about),
     saved: readSavedClusters(files),
     tree: readSavedTree(files),
   }));
@@ -71,14 +74,18 @@ export async function namesFromModel(
   );
   const notes = problem === null ? [] : [`${problem}; the other clusters keep their names`];
   if (names.size) {
-    await rewriteNames(run, (now) => {
-      const own = nodesOf(now, tree);
-      for (const [node, name] of names)
-        if (own[node].namedBy !== 'hand') Object.assign(own[node], { name, namedBy: 'model' });
-      now.joins = own
-        .slice(now.clusters.length)
-        .filter((join): join is JoinDescription => 'join' in join && hasContent(join));
-    });
+    await rewriteNames(
+      run,
+      (now) => {
+        const own = nodesOf(now, tree);
+        for (const [node, name] of names)
+          if (own[node].namedBy !== 'hand') Object.assign(own[node], { name, namedBy: 'model' });
+        now.joins = own
+          .slice(now.clusters.length)
+          .filter((join): join is JoinDescription => 'join' in join && hasContent(join));
+      },
+      identity,
+    );
   }
   return { named: names.size, of: wanted.length, ...counts, notes };
 }

@@ -10,6 +10,7 @@ import { assertRows, readSavedQuantiles } from '../run/row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { type FileHashes, readRunJson } from '../run/run-files.ts';
+import { identityOf } from '../run/run-identity.ts';
 import {
   CLUSTERS,
   clusterNames,
@@ -39,15 +40,25 @@ export function renameIn(saved: SavedClusters, run: string, label: number, name:
   return before;
 }
 
-/** Has `change` set names in `clusters.json`, and writes the files of the run that have them, but for the report. UserError if it is not finished or in use. */
+/**
+ * Has `change` set names in `clusters.json`, and writes the files of the run that have them, but for the report. `identity`: which run the names
+ * were found for (`identityOf`), where that took a while.
+ *
+ * @throws {UserError} if the run is not finished or in use, or another by now
+ */
 export async function rewriteNames<T>(
   run: string,
   change: (saved: SavedClusters, out: RunDirectory) => T | Promise<T>,
+  identity?: string,
 ): Promise<T> {
   readFinishedRun(run, dpmeshVersion());
   const out = await reopenRunDirectory(run);
   try {
     const { about: before, files } = readFinishedRun(run, dpmeshVersion());
+    if (identity !== undefined && identityOf(before) !== identity)
+      throw new UserError(
+        `${run} is not the run any more whose clusters were to be named: another has taken its place, or it has gone on; name them again`,
+      );
     const { config, data, ids, files: hashes = {} } = before;
     const saved = readSavedClusters(files);
     if (!saved)

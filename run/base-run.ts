@@ -4,7 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import { dpmeshVersion } from '../base/version.ts';
 import { ofOneRun, placeOf } from './finished-run.ts';
 import { type RunFile, readRunFile } from './run-file.ts';
-import { STATE } from './stream-files.ts';
+import { identityOf } from './run-identity.ts';
 
 /**
  * The run that an update goes on from, its base. It is read several times while the update is at work, and again when that is resumed, and
@@ -13,10 +13,6 @@ import { STATE } from './stream-files.ts';
 
 /** A run, and which one it was when the update began; undefined where an earlier version began it. */
 export type BaseRun = Pick<NonNullable<RunFile['update']>, 'run' | 'base'>;
-
-/** Which run it is, at which time: its id, and the hash of its final state, which is another one once it has gone on. New names change neither. */
-export const identityOf = ({ id = '', files = {} }: Pick<RunFile, 'id' | 'files'>): string =>
-  `${id} ${files[STATE] ?? ''}`;
 
 /** Is the run at this path another one than that of this identity, or has it gone on? UserError if there is none. */
 export const hasChanged = (run: string, identity: string): boolean =>

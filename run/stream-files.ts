@@ -13,13 +13,14 @@ import type { RunConfig } from './config.ts';
 import type { Encoding } from './encoding.ts';
 import type { RunDirectory } from './run-directory.ts';
 import { recordedHashes, runFiles } from './run-files.ts';
+import { STATE } from './run-identity.ts';
 import { KEPT_TEXTS } from './texts-of-sample.ts';
 
 /**
  * The folder `stream` of a run directory: from what updates go on. The rows of the sample as they are in their files, the state at the end of the run,
  * and, while an update is in progress, the state with which it began.
  */
-export const [SAMPLE, STATE] = ['stream/sample.npy', 'stream/state.ckpt'];
+export const SAMPLE = 'stream/sample.npy';
 const DRAWN = 'stream/drawn.ckpt';
 
 /** The data of a run, in its manifest. */

@@ -14,7 +14,7 @@ import { nextBatch, nextLines } from './gather.ts';
 import { isTopic, openTopic, type Topic } from './kafka.ts';
 import { isDue } from './lazy.ts';
 import { createLines, type Lines } from './lines.ts';
-import { rowsIn, waitingIn } from './manifest.ts';
+import { type Part, rowsIn, waitingIn } from './manifest.ts';
 import type { FollowMetrics } from './metrics.ts';
 import type { FollowedBatch, FollowOptions } from './options.ts';
 import { type FollowState, openState } from './state.ts';
@@ -100,8 +100,9 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       const { parts, trains, ...how } = manifest().batch!;
       const changes = await takeIn(state, { parts, trains, ...how }, { ...computing, log: told }).catch(
         (error: unknown) => {
-          // Else its rows would be in the way once they are mended.
-          if (error instanceof UserError && !(error instanceof WriteError)) state.save({ batch: null });
+          // Else its rows would be in the way once they are mended. Lines cannot be: what of them was read comes only once.
+          const canBeMended = error instanceof UserError && !(error instanceof WriteError);
+          if (canBeMended && !areLines(parts)) state.dropBatch();
           throw error;
         },
       );
@@ -127,6 +128,9 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
     await topic?.close();
   }
 }
+
+/** Are these lines of a stream, not files? They have no time. */
+const areLines = (parts: readonly Part[]): boolean => parts.some(({ modified }) => modified === '');
 
 /** From which the topic is to be read on. UserError if the follow is that of another one. */
 function offsetsOf({ name }: Topic, { folder, manifest }: FollowState): number[] {

@@ -4,8 +4,9 @@ import { isAbandoned, isDraft } from '../../base/drafts.ts';
 import { makeFolder, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { dpmeshVersion } from '../../base/version.ts';
-import { hasChanged, identityOf } from '../../run/base-run.ts';
+import { hasChanged } from '../../run/base-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
+import { identityOf } from '../../run/run-identity.ts';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { readStream } from '../../run/stream-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
@@ -123,6 +124,12 @@ function lockedState(folder: string, run: string) {
     pathOf: ({ copy }: Pick<Part, 'copy'>) => join(rowsOf(manifest.updates + 1), copy),
     rowsOf,
     labelsOf: ({ name }: Part) => join(labels, `${name}.npy`),
+    /** Also what was made of it: an update of other rows would be taken for that of the next batch. */
+    dropBatch(): void {
+      remove(directory(manifest.updates + 1));
+      manifest = { ...manifest, batch: null };
+      writeManifest(folder, manifest);
+    },
     save(next: Partial<Manifest>): void {
       const isUpdated = next.updates !== undefined;
       manifest = { ...manifest, ...next };

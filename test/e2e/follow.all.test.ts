@@ -159,6 +159,27 @@ describe('a follow', () => {
     refused(await dpmesh(args), 'another has taken its place', '--out');
   });
 
+  test('does not take an update of rows that it has given up for one of others', async () => {
+    const [base, data] = [path('left'), path('left-in')];
+    const args = followArgs(base, data, '--once');
+    cpSync(path('run'), base, { recursive: true });
+    mkdirSync(data);
+    const first = array(join(data, 'a.npy'), numbers.slice(3000, 3300));
+    // The update is complete by then.
+    const update = path('left-follow/update-000001');
+    const replaced = replacedOnce(join(update, 'labels.csv'), base, path('table'), folder);
+    refused(await dpmesh(args, replaced), 'another has taken its place', '--out');
+    assert.equal(manifestOf(path('left-follow')).batch, null);
+    rmSync(base, { recursive: true });
+    renameSync(`${base}-before`, base);
+    rmSync(first);
+    array(join(data, 'b.npy'), numbers.slice(3300, 3600));
+    const [one, ...others] = batchesOf(await dpmesh(args));
+    assert.deepEqual([one.parts, others], [['b.npy'], []]);
+    await dpmesh(followArgs(base, data, '--once', '--out', path('left-again')));
+    assert.deepEqual(labelsIn(path('left-follow'), 'b.npy'), labelsIn(path('left-again'), 'b.npy'));
+  });
+
   test('does nothing where nothing has come, and keeps the last two updates', async () => {
     assert.deepEqual(await takeAll(path('run'), four), []);
     assert.deepEqual(stateOf(path('run-follow')), undisturbed);
@@ -389,6 +410,9 @@ describe('a topic', () => {
     const out = path('topic');
     const take = (env = {}) =>
       start(followArgs(path('run'), broker.address, '--once', '--batch-rows', 500, '--out', out), { env });
+    // What cannot be computed is taken the next time.
+    const other = followArgs(path('run'), broker.address, '--once', '--batch-rows', 500, '--out', out);
+    refused(await dpmesh([...other, '--backend', 'cpu']), '--backend cpu would change the result');
     const batches = batchesOf(await take().ended);
     assert.deepEqual(
       batches.map(({ parts, rows, update }) => [...parts, rows, update]),

@@ -1,6 +1,6 @@
 // What clusters of a table are called: by its columns, in an update by what they were called, and as people say.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../run/run-lock.ts';
@@ -105,6 +105,24 @@ describe('names of clusters', () => {
     assert.equal(namesOf(own)[0], 'Mine');
     const sent = readFileSync(join(own, 'names.jsonl'), 'utf8').trim().split('\n');
     assert.equal(sent.length, model.questions.length);
+  });
+
+  test('of a run that another replaces while they are looked for are not given to that', async () => {
+    const [own, other] = [path('asked'), path('replacing')];
+    cpSync(run, own, { recursive: true });
+    jsonOf(await dpmesh(trainArgs(data, other, ...FLAGS, '--workers', 1)));
+    const names = namesOf(other);
+    using model = await endpoint((_, i) => {
+      if (i === 0) {
+        renameSync(own, `${own}-before`);
+        renameSync(other, own);
+      }
+      return `Name ${i}`;
+    });
+    const asking = ['--name-with', model.base, '--name-model', 'tiny'];
+    refused(await dpmesh(['name', own, ...asking]), /another has taken its place/);
+    assert.deepEqual(namesOf(own), names);
+    assert.equal((await dpmesh(['name', own, ...asking])).code, 0);
   });
 
   test('by a model that is not there: the run is complete, and says how to ask again', async () => {
