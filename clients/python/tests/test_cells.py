@@ -38,6 +38,8 @@ class Cells(unittest.TestCase):
         np.testing.assert_array_equal(by_name.labels_, self.expected)
         cells.obsm["X_sparse"] = sparse.csr_array(X)
         np.testing.assert_array_equal(DPMesh(**QUICK, columns=["X_sparse"]).fit(cells).labels_, self.expected)
+        with self.assertRaisesRegex(ValueError, r"^columns=\['X_sparse', 'X_other'\] has 2 names, .* give its name alone$"):
+            DPMesh(**QUICK, columns=["X_sparse", "X_other"]).fit(cells)
         cells.obsm["X_pca"] = X
         model = DPMesh(**QUICK).fit(cells)
         np.testing.assert_array_equal(model.labels_, self.expected)

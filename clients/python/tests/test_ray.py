@@ -79,6 +79,7 @@ class OnRay(unittest.TestCase):
             ("num_workers=0 must be a number from 1 on", path, {"num_workers": 0}),
             ("num_workers='2' must be", path, {"num_workers": "2"}),
             ("without slashes", path, {"name": "../elsewhere"}),
+            ("name='..' must be", path, {"name": ".."}),
             ("workers: on Ray, num_workers", path, {"workers": 2}),
             # Another folder in each process, or none.
             ("do not see /proc/self/fd/", path, {"storage_path": f"/proc/self/fd/{os.open(self.folder, os.O_RDONLY)}/seen"}),
@@ -89,7 +90,17 @@ class OnRay(unittest.TestCase):
         (self.folder / "taken" / "run" / "run.json").touch()
         with self.assertRaisesRegex(ValueError, "taken has a run already"):
             self.train(path, "taken")
+        # Files of these names a run has too.
+        (self.folder / "project" / "keys").mkdir(parents=True)
+        np.save(self.folder / "project" / "X.npy", X[:9])
+        with self.assertRaisesRegex(ValueError, "project has files of something else"):
+            self.train(X, "project", **SHORT)
+        self.assertEqual(sorted(os.listdir(self.folder / "project")), ["X.npy", "keys"])
+        self.assertEqual(len(np.load(self.folder / "project" / "X.npy")), 9)
         frame = pandas.DataFrame({"a": [1.0, None, 3.0] * 20, "b": ["x", "y", "z"] * 20})
+        with self.assertRaisesRegex(ValueError, r"has text in column 2 \(b\)"):
+            self.train(ray.data.from_pandas(frame), "text", **SHORT)
+        # What a call that failed has left is replaced.
         with self.assertRaisesRegex(ValueError, r"has text in column 2 \(b\)"):
             self.train(ray.data.from_pandas(frame), "text", **SHORT)
 

@@ -275,14 +275,15 @@ class Together(unittest.TestCase):
             at=[datetime.time(i % 24, 5) for i in row],
             spent=pd.to_timedelta(row % 7 - 3, "h"),
             waited=pd.Series([datetime.timedelta(hours=int(i) % 30) for i in row], dtype=object),
+            graded=[1.5, "x"] * (len(X) // 2),
         )
-        columns = ["code", "day", "text_of_day", "week", "mixed", "at", "spent", "waited"]
+        columns = ["code", "day", "text_of_day", "week", "mixed", "at", "spent", "waited", "graded"]
         said, labels = [], []
         for form in with_and_without_pyarrow():
             with form:
                 with self.assertRaisesRegex(
                     ValueError,
-                    r"^X has text in columns 8 \(code\), 12 \(mixed\), and dates in columns 9 \(day\), 10 \(text_of_day\), 11 \(week\), "
+                    r"^X has text in columns 8 \(code\), 12 \(mixed\), 16 \(graded\), and dates in columns 9 \(day\), 10 \(text_of_day\), 11 \(week\), "
                     r"and times in column 13 \(at\), and durations in columns 14 \(spent\), 15 \(waited\), which",
                 ) as raised:
                     dpmesh.DPMesh(**QUICK, impute="mean").fit(unusable)

@@ -135,7 +135,10 @@ class DPMesh(Parameters, Options):
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """`fit` at first, then `update`; rows that are in the run already are left out, with a warning. `y` is ignored."""
+        """`fit` at first, then `update`; an `X` that the run has taken as a whole before is left out, with a warning. `y` is ignored.
+
+        Single rows are not recognized: of an `X` that has some of those before and new ones, all are taken.
+        """
         if getattr(self, "_run", None) is None:
             return self.fit(X)
         try:

@@ -120,8 +120,11 @@ def _plain(column: Any) -> Any:
         kind = types.infer_dtype(column, skipna=True)
         column = column.astype(float) if kind == "decimal" else column.convert_dtypes()
     first = column.dropna().head(1).tolist()
-    if not first or isinstance(first[0], (bool, int, float, np.bool_, np.number, str, list, tuple, np.ndarray)):
-        is_mixed = column.dtype == object and types.infer_dtype(column, skipna=True).startswith("mixed-")
+    is_list = bool(first) and isinstance(first[0], (list, tuple, np.ndarray))
+    if not first or is_list or isinstance(first[0], (bool, int, float, np.bool_, np.number, str)):
+        # Lists are "mixed", and so are numbers among texts.
+        mixed = "mixed-" if is_list else "mixed"
+        is_mixed = column.dtype == object and types.infer_dtype(column, skipna=True).startswith(mixed)
         if not is_mixed and column.dtype.kind != "c":
             return column
     return column.astype(object).map(str, na_action="ignore")

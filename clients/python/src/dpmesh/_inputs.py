@@ -78,6 +78,8 @@ def _frame_of(rows: Any, option: str) -> Any:
 
 def _of_cells(cells: Any, folder: Path, array: Any) -> Input:
     """An AnnData: one of its arrays, and the names of its cells."""
+    if not isinstance(array, str) and array is not None and len(array) > 1:
+        raise ValueError(f"columns={[*map(str, array)]} has {len(array)} names, but the rows are those of one array: give its name alone")
     name = array if isinstance(array, str) else array[0] if array else "X_pca"
     # Where they lie in a file, which has names for the columns of these two.
     place = f"obsm/{name}" if name in cells.obsm else name if name == "X" else f"layers/{name}"

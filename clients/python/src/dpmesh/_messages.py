@@ -30,17 +30,19 @@ _PARAMETERS = {
     "log": "logarithm",
     "half-life": "half_life",
 }
-_FLAG = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
+#: The name of a flag. Messages have names of strangers' columns, of any length: no expression may look at one from each of its characters on.
+_NAME = r"[a-z][a-z-]{0,40}[a-z]"
+_FLAG = re.compile(rf"--(no-)?({_NAME})")
 #: A flag and a value that can be given, in Python: a number, or one of the words that messages have.
 _ASSIGNMENT = re.compile(
-    r"--([a-z][a-z-]*[a-z]) (\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder"
+    rf"--({_NAME}) " r"(\d+x\d+|\d+(?:\.\d+)?|pca:[\d.]*\d|standard|normalize|full|diag|gaussian|graph|autoencoder"
     r"|wasm|webgpu|mean|median|drop)(?!\w|[.:]\d)"
 )
 #: Values beside each other, as arguments have commas between them.
-_BESIDE = re.compile(r'(\w+=(?:"[^"]*"|[\d.]+)) (?=\w+=)')
+_BESIDE = re.compile(r'(\b\w+=(?:"[^"]*"|[\d.]+)) (?=\w+=)')
 #: What to do, in the words of the command line and of Python.
 _ADVICE = (
-    (r"(?:resume|train again) with --max-epochs (\d+)(?: to go on| \(resume cannot[^)]*\))", r"fit again with max_epochs=\1"),
+    (r"(?:resume|train again) with --max-epochs (\d+)(?: to go on| \(resume cannot[^)]{0,200}\))", r"fit again with max_epochs=\1"),
     (r"name the columns with --columns", "name the columns that are wanted in columns=[…]"),
     (r"--impute mean or median", 'impute="mean" or impute="median"'),
     (r"with --(force|skip-bad)\b", r"with --\1=True"),
@@ -52,7 +54,7 @@ _ADVICE = (
 )
 #: Names of columns, where all of what is behind the flag are such; else the command itself calls options as here (DPMESH_MESSAGES).
 _COLUMNS = (
-    (re.compile(r"--categorical (.+?)(?= makes \d+ columns)"), "categorical", lambda name: [name]),
+    (re.compile(r"--categorical ((?:(?!--categorical ).)+?)(?= makes \d+ columns)"), "categorical", lambda name: [name]),
     (re.compile(r"--log (\S+)(?= \(counted from 1\)|$)"), "logarithm", lambda names: "auto" if names == "auto" else names.split(",")),
 )
 

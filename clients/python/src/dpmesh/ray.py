@@ -43,6 +43,8 @@ _PAUSE = 1.0
 _MOST_FAILURES = 5
 #: Seconds for which each node is asked whether it sees the storage path.
 _PATIENCE = 60
+#: The file by which a folder is known as one of an earlier call.
+_OWN = ".dpmesh-ray"
 #: Seconds after which it is said that workers are missing.
 _IMPATIENCE = 15
 
@@ -68,7 +70,7 @@ def train(
     if not (len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds) and 1 <= bounds[0] <= bounds[1]):
         raise ValueError(f"num_workers={num_workers!r} must be a number from 1 on, or two, the least and the most of them")
     least, most = bounds
-    if name is not None and name != Path(name).name:
+    if name is not None and (name != Path(name).name or name == ".."):
         raise ValueError(f"name={name!r} must be that of a folder, without slashes: storage_path says where it is")
     ours = [option for option in _OURS if options.get(option) is not None]
     if ours:
@@ -78,10 +80,12 @@ def train(
         ray.init()
     if use_gpu and not ray.cluster_resources().get("GPU"):
         raise ValueError("use_gpu=True, but the cluster has no GPU: add a node with one, or leave it out")
-    folder = Path(storage_path).expanduser().absolute() / (name or time.strftime("dpmesh_%Y-%m-%d_%H-%M-%S"))
+    # Several calls may begin in one second.
+    unique = time.strftime(f"dpmesh_%Y-%m-%d_%H-%M-%S_{uuid.uuid4().hex[:8]}")
+    folder = Path(storage_path).expanduser().absolute() / (name or unique)
     if (folder / "run" / "run.json").exists():
         raise ValueError(f"{folder} has a run already: choose another name, or remove it")
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     _assert_shared(folder)
     given = open_input(_written(data, folder), folder, model._table_options(), fits=True)
     arguments = train_arguments(model, given, folder / "run", folder)
@@ -110,6 +114,16 @@ def train(
             for actor in (*found, coordinator):
                 ray.kill(actor)
     return DPMesh.load(folder / "run")
+
+
+def _claim(folder: Path) -> None:
+    """Makes the folder, whose files are replaced from here on. Raises ValueError if it has files that are not of an earlier call."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: choose another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / _OWN).exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} has files of something else, which a run could replace: choose another name")
+    (folder / _OWN).touch()
 
 
 def _folder_of(path: str) -> str:
