@@ -7,7 +7,6 @@ test('the image is built from everything that is compiled', () => {
   const { include } = JSON.parse(readFileSync('tsconfig.build.json', 'utf8'));
   const needed = [
     ...include,
-    'web',
     'package.json',
     'package-lock.json',
     'tsconfig.json',
