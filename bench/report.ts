@@ -38,7 +38,7 @@ export type RowVerdict = 'met' | '**missed**' | '**failed**' | 'no target' | 'no
  * The table in docs/benchmarks.md. Rows that are not measured again keep their lines as long as the machine is the same; rows that were not measured have none.
  */
 export function openReport(rows: BenchmarkRow[]) {
-  const machine = machineTable();
+  const machine = machineLine();
   const lines = keptLines(machine);
   return {
     add(row: BenchmarkRow, measured: string, verdict: RowVerdict): void {
@@ -48,8 +48,8 @@ export function openReport(rows: BenchmarkRow[]) {
   };
 }
 
-/** The processor, memory and software of this machine as a Markdown table. */
-function machineTable(): string {
+/** The processor, memory and software of this machine, in a line. */
+function machineLine(): string {
   const memory = `${(totalmem() / 2 ** 30).toFixed(1)} GiB`;
   const rows = [
     ['CPU', cpus()[0]?.model.trim() || 'unknown'],
@@ -59,7 +59,7 @@ function machineTable(): string {
     ['system', `${distribution()}${system()} ${release().replace(/-.*/, '')}`],
     ['Node.js', process.version],
   ];
-  return ['| | |', '|---|---|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
+  return rows.map((cells) => cells.join(' ')).join('; ');
 }
 
 function distribution(): string {
@@ -85,28 +85,27 @@ function tableOf(rows: BenchmarkRow[], lines: Map<string, string>): string {
 function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
   return `# Benchmarks
 
-Written by \`npm run bench\`. All measurements are of the built command line on this machine; targets are in \`bench/rows/\`, and said where
-one is missed:
+Written by \`npm run bench\`: the built command line on this machine, with two workers; seconds are of the whole process. Rows of tables and embeddings have
+seeds 0 to 2: scores are medians, of tables and \`quality-mnist\` the least. Targets (\`bench/rows/\`) are named where missed.
 
 ${machine}
 
 ${rows.flatMap((row) => (!row.columns && lines.get(row.name)) || []).join('\n')}
 
-Gaussians that overlap, beside scikit-learn's mixtures (\`bench/python/overlap.py\`, one thread and seed): K; ARI; seconds, of dpmesh those of the whole
-process with two workers. The truth: K, and ARI of the true posterior.
+Gaussians that overlap, beside scikit-learn's mixtures (\`bench/python/overlap.py\`, one thread and seed): K; ARI; seconds. The truth: K, and ARI of the
+true posterior.
 
 ${tableOf(rows, lines)}
 
 ## How to reproduce
 
-    npm run bench                 # all rows but those that take long; about 15 minutes on two cores
-    npm run bench -- scaling      # rows by name or name prefix; the others keep their lines
-    npm run bench -- --all        # all of them: big takes 2.7 GB of temporary files, encoder and tables-many up to an hour
+    npm run bench                 # all but long rows: about 15 minutes on two cores
+    npm run bench -- scaling      # rows by name or prefix; the others keep their lines
+    npm run bench -- --all        # big takes 2.7 GB of temporary files, encoder and tables-many up to an hour
 
 USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
-rows whose data are missing are not measured. Rows of tables and embeddings have seeds 0 to 2, each of which must find that K; other
-scores are medians. Rows that compare with others create a Python venv in
-\`bench/.venv\`; Ray and PyTorch have venvs of their own (\`TORCH_PYTHON\` may name a Python that has PyTorch).
+rows without data are not measured. Comparisons create a Python venv in
+\`bench/.venv\`; Ray and PyTorch have venvs of their own (\`TORCH_PYTHON\` may name a Python with PyTorch).
 Run nothing else at the same time.
 `;
 }

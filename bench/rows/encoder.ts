@@ -32,7 +32,7 @@ const PASSES = 2;
 /** The same net, the same rows, as many cores: eight shards that are averaged, beside one after the other. */
 const pytorch: BenchmarkRow = {
   name: 'encoder-pytorch',
-  what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${PASSES} passes: seconds a pass and error of the last one, 2 workers beside PyTorch on 2 threads`,
+  what: `raw MNIST, 70,000 × 784, the default auto-encoder, ${PASSES} passes: seconds a pass and last error, beside PyTorch on 2 threads`,
   target: null,
   onRequest: true,
   async measure() {
@@ -45,7 +45,7 @@ const pytorch: BenchmarkRow = {
       const own = await passesOf(data, PASSES, backend);
       const [ours, error] = [mean(own.seconds), own.errors.at(-1)!];
       parts.push(
-        `${backend} ${seconds(ours)} (${(ours / theirs).toFixed(2)} × the seconds), error ${formatScore(error)} (${(error / theirError).toFixed(2)} × the error)`,
+        `${backend} ${seconds(ours)} (${(ours / theirs).toFixed(2)} ×), error ${formatScore(error)} (${(error / theirError).toFixed(2)} ×)`,
       );
     }
     return { measured: parts.join('; '), met: null };
@@ -87,7 +87,7 @@ const LARGEST = 450;
 
 const million: BenchmarkRow = {
   name: 'encoder-million',
-  what: '1,000,000 × 784 bytes (784 MB), one pass of the default auto-encoder, 2 workers on WASM',
+  what: '1,000,000 × 784 bytes (784 MB), one pass of the default auto-encoder on WASM',
   target: `workers ≤ ${LARGEST} MB`,
   onRequest: true,
   async measure() {
@@ -109,7 +109,7 @@ const million: BenchmarkRow = {
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
     const { workers, text } = result();
     return {
-      measured: `${text}; a pass ${seconds(epoch.wall)}, ${percent(waiting)} of it waiting, ${percent(exchanges)} exchanges; ${seconds(run.wall)} whole process`,
+      measured: `${text}; a pass ${seconds(epoch.wall)}, ${percent(waiting)} of it waiting, ${percent(exchanges)} exchanges; ${seconds(run.wall)} in all`,
       met: Math.max(...workers) <= LARGEST,
     };
   },

@@ -85,15 +85,13 @@ function knownRow(known: Known): BenchmarkRow {
         return by === 'each' ? Math.min(...values) : median(values);
       };
       const shown: Score[] = by === 'each' && seeds > 1 ? bars.map(({ score }) => score) : NAMES;
-      const scores =
-        k[1] === 1 ? [] : shown.map((score) => `${score.toUpperCase()} ${formatScore(of(score))}`);
+      const scores = shown.map((score) => formatScore(of(score))).join('/');
+      const isScored = k[1] > 1 && shown.length > 0;
       const more = await also?.measure(data, runs);
       const walls = runs.map(({ wall }) => wall);
       const measured = [
         `K ${listOf(runs.map((run) => run.k))}`,
-        ...(scores.length
-          ? [`${seeds === 1 ? '' : by === 'each' ? 'least ' : 'median '}${scores.join(', ')}`]
-          : []),
+        ...(isScored ? [`${shown.join('/').toUpperCase()} ${scores}`] : []),
         ...(more ? [more.measured] : []),
         `${median(walls).toFixed(1)} s`,
       ];
@@ -135,7 +133,7 @@ const outliersFlagged: Known['also'] = {
     });
     const text = counts.map(({ found, wrong }) => `${found} and ${wrong}`);
     return {
-      measured: `outliers and others flagged: ${text.join(', ') || 'no file'}`,
+      measured: `outliers, others flagged: ${text.join(', ') || 'no file'}`,
       met: counts.every(({ found, wrong }) => found >= 9 && wrong <= classes.length / 1000),
     };
   },
@@ -159,7 +157,7 @@ const wide = ([name, what, k, least, more]: Row) =>
 
 const blobs = (clusters: number, off: number): Row => {
   const rows = Math.max(6000, 100 * clusters).toLocaleString('en');
-  const what = `${clusters} round blobs in 2-D, centres 10 sd apart or more, ${rows} rows`;
+  const what = `${clusters} round blobs in 2-D, 10 sd apart, ${rows} rows`;
   return [`blobs-${clusters}`, what, [clusters - off, clusters + off], { ari: 0.99 }];
 };
 
@@ -169,7 +167,7 @@ const tables: Row[] = [
   ['wide-axes', 'four clusters 8 sd apart beside three axes of sd 20', 4, { ari: 0.99 }],
   ['customers', 'CSV: two rates (sd .05, .06) of two levels each, age, basket: 4 segments', 4, { ari: 0.98 }],
   ...[3, 30, 900].map((width): Row => {
-    const what = `three clusters 7 sd apart beside a column ${width} × as wide as a cluster`;
+    const what = `three clusters 7 sd apart beside a column ${width} × as wide`;
     return [`wide-column-${width}`, what, 3, { ari: 0.99 }];
   }),
   ['minority', '5 % of the rows 9 sd away, beside two axes of sd 15', 2, { ari: 0.98 }],
@@ -188,18 +186,18 @@ const tables: Row[] = [
     5,
     { ari: 0.98 },
   ],
-  ['uniform-2', 'no structure: uniform in 2-D, 20,000 rows', 1],
-  ['uniform-10', 'no structure: uniform in 10-D, 20,000 rows', 1],
-  ['gaussian-2', 'no structure: Gaussian in 2-D, 20,000 rows', 1],
-  ['gaussian-10', 'no structure: Gaussian in 10-D, 20,000 rows', 1],
-  ['student-5', 'no structure: Student t with 3 degrees of freedom in 5-D, 20,000 rows', 1],
+  ['uniform-2', 'uniform in 2-D, 20,000 rows', 1],
+  ['uniform-10', 'uniform in 10-D, 20,000 rows', 1],
+  ['gaussian-2', 'Gaussian in 2-D, 20,000 rows', 1],
+  ['gaussian-10', 'Gaussian in 10-D, 20,000 rows', 1],
+  ['student-5', 'Student t with 3 degrees of freedom in 5-D, 20,000 rows', 1],
   blobs(30, 0),
   blobs(100, 1),
   blobs(300, 3),
-  ['iris', 'iris, 150 × 4, as it comes', [3, 4], { ari: 0.8 }, { also: peers }],
-  ['wine', 'wine, 178 × 13, as it comes', [3, 5], { ari: 0.7 }, { also: peers }],
+  ['iris', 'iris, 150 × 4', [3, 4], { ari: 0.8 }, { also: peers }],
+  ['wine', 'wine, 178 × 13', [3, 5], { ari: 0.7 }, { also: peers }],
   // A single cluster with heavy tails has more evidence than its classes.
-  ['breast-cancer', 'breast cancer, 569 × 30, as it comes', [1, 7], {}, { also: peers }],
+  ['breast-cancer', 'breast cancer, 569 × 30', [1, 7], {}, { also: peers }],
 ];
 
 const reuters = () => shared('reuters_e5.npy', 'reuters_labels.npy');
@@ -268,7 +266,7 @@ function syntheticRow(): BenchmarkRow {
   const { clusters, points, dim } = SYNTHETIC;
   return {
     name: 'tables-synthetic',
-    what: `15 Gaussians in 2-D, 10,000 points, ${DATA_SEEDS} data seeds, ${SEEDS} seeds`,
+    what: `15 Gaussians in 2-D, 10,000 points, ${DATA_SEEDS} data seeds`,
     target: 'K 15, ARI within .01 of the true mixture’s (each)',
     async measure() {
       const sets = await repeat(DATA_SEEDS, async (seed) => {
@@ -349,8 +347,8 @@ const PEERS: Record<string, string> = {
 function peersRow(name: string, what: string, told: number, files: Known['files']): BenchmarkRow {
   return {
     name: `embeddings-peers-${name}`,
-    what: `${what}: K, NMI/ARI/ACC, seconds, beside others`,
-    target: `at most ${MOST_TIME} of the time of UMAP + HDBSCAN`,
+    what: `${what}: K, NMI/ARI/ACC, seconds`,
+    target: `at most ${MOST_TIME}`,
     onRequest: true,
     async measure() {
       type Found = { k: number; seconds: number } & Record<Score, number | null>;
@@ -362,7 +360,7 @@ function peersRow(name: string, what: string, told: number, files: Known['files'
       const others = Object.entries(found).map(([peer, of]) => `${PEERS[peer]} ${text(of)}`);
       const share = own.wall / found['umap-hdbscan'].seconds;
       return {
-        measured: `${text({ ...own, seconds: own.wall })}; ${others.join('; ')}; ${share.toFixed(2)} of the time of UMAP + HDBSCAN`,
+        measured: `${text({ ...own, seconds: own.wall })}; ${others.join('; ')}; ${share.toFixed(2)} of UMAP + HDBSCAN’s time`,
         met: share <= MOST_TIME,
       };
     },
@@ -375,7 +373,7 @@ const MAP_SHORTFALL = 0.03;
 function mapRow(name: string, what: string, files: Known['files']): BenchmarkRow {
   return {
     name: `map-${name}`,
-    what: `${what}: trustworthiness (k 15) of the map of up to 5,000 rows, beside umap-learn on these`,
+    what: `${what}: trustworthiness (k 15) of up to 5,000 rows’ map`,
     target: `at most ${MAP_SHORTFALL} less`,
     async measure() {
       const { data } = await files();

@@ -216,7 +216,7 @@ const MOST_OFF = 0.3;
 
 const checked = ({ name, what, data, ...job }: Checked): BenchmarkRow => ({
   name: `scale-plan-${name}`,
-  what: `${what}, 2 workers: seconds by \`dpmesh plan\`, and of CPU that nothing else hides`,
+  what: `${what}: seconds by \`dpmesh plan\`, and of CPU`,
   target: `within ${100 * MOST_OFF} %`,
   onRequest: true,
   async measure() {

@@ -68,7 +68,7 @@ function newKeys() {
 
 const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
   name: `scale-${name}`,
-  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}, K ${swarm.k}, D ${swarm.d}: CPU time of the coordinator’s process, a round`,
+  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}, K ${swarm.k}, D ${swarm.d}: CPU time of the coordinator, a round`,
   target: `≤ ${1000 * most} ms`,
   onRequest: true,
   async measure() {
@@ -80,7 +80,7 @@ const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
     const cpu = median(found.map(({ cpu }) => cpu));
     const wall = median(found.map(({ wall }) => wall));
     const memory = Math.round(process.memoryUsage.rss() / 1e6);
-    const text = `${Math.round(1000 * cpu)} ms (${wall.toFixed(2)} s of wall time on this machine, which plays the workers too; ${memory} MB)`;
+    const text = `${Math.round(1000 * cpu)} ms (${wall.toFixed(2)} s of wall time with the workers; ${memory} MB)`;
     note(text);
     return { measured: text, met: cpu <= most };
   },
@@ -91,7 +91,7 @@ const [NOTICED, COMPLETE] = [2, 2];
 
 const lostRow = (name: string, swarm: Swarm & { apart: number }): BenchmarkRow => ({
   name: `scale-${name}`,
-  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}: a round in which ${swarm.apart} of them${swarm.relays ? ', and their relay,' : ''} are killed, and one without`,
+  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}: a round in which ${swarm.apart}${swarm.relays ? ' and their relay' : ''} are killed, and one without`,
   target: `≤ ${NOTICED + COMPLETE} s more`,
   onRequest: true,
   async measure() {

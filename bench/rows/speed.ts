@@ -22,7 +22,7 @@ async function againstBgm(name: 'usps' | 'mnist', flags: string[] = []) {
   return {
     ratio: ours / bgm,
     acc,
-    text: `${(ours / bgm).toFixed(2)}: ${s(ours)} whole process (ACC ${formatScore(acc)}) against ${one} on 1 thread, ${two} on 2`,
+    text: `${(ours / bgm).toFixed(2)}: ${s(ours)} (ACC ${formatScore(acc)}) against ${one} on 1 thread, ${two} on 2`,
   };
 }
 
@@ -81,12 +81,12 @@ async function machineScaling(): Promise<string> {
   const [alone] = await rates(1);
   const pair = await rates(2);
   const slowdown = alone / ((pair[0] + pair[1]) / 2);
-  return `the machine: a numpy float32 product process takes ${slowdown.toFixed(2)} × as long beside a second one, so 2 processes do ${(2 / slowdown).toFixed(2)} × the work of 1`;
+  return `2 processes of numpy float32 products do ${(2 / slowdown).toFixed(2)} × the work of 1`;
 }
 
 const helpTime: BenchmarkRow = {
   name: 'help-time',
-  what: '`dpmesh --help`, whole process, best of 5',
+  what: '`dpmesh --help`, best of 5',
   target: '≤ 0.3 s',
   async measure() {
     const walls = await repeat(5, async () => (await dpmesh(['--help'])).wall);

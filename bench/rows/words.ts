@@ -36,7 +36,7 @@ async function writeTexts(path: string, labels: ArrayLike<number>): Promise<void
 export const wordRows: BenchmarkRow[] = [
   {
     name: 'words',
-    what: `${ROWS.toLocaleString('en')} texts of ${WORDS} words, 2 workers: what words and names take`,
+    what: `${ROWS.toLocaleString('en')} texts of ${WORDS} words: what words and names take`,
     target: `≤ ${MOST_SECONDS} s, coordinator ≤ ${MOST_MEGABYTES} MB more than without`,
     async measure() {
       const files = await synth(CLUSTERS, ROWS, 8, 1);
