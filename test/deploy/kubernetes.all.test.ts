@@ -1,8 +1,16 @@
 // deploy/kubernetes: rendered by the real kustomize and checked against the published schemas; runs the commands of its pods.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
 import { dpmesh, freePort, scratch, until } from '../e2e/support.ts';
@@ -17,6 +25,7 @@ import {
 } from './commands.ts';
 
 const folder = scratch();
+const PYTHON = pythonOfTools();
 const OVERLAYS = ['cpu', 'gpu'];
 /** The pods of the first in one object. */
 const JOBSET = 'jobset';
@@ -80,7 +89,7 @@ describe('Kubernetes', { skip: missingTools('kustomize') }, () => {
   }, () => {
     const files = ['runtime', 'trainjob'].map((name) => join(tree, 'trainer', `${name}.yaml`));
     const check = (...paths: string[]) =>
-      execFileSync('python3', ['test/deploy/trainer_schemas.py', ...paths], { stdio: 'pipe' }).toString();
+      execFileSync(PYTHON, ['test/deploy/trainer_schemas.py', ...paths], { stdio: 'pipe' }).toString();
     assert.equal(
       check(join(at.folder, `${JOBSET}.yaml`), ...files),
       'JobSet\nClusterTrainingRuntime\nTrainJob\n',
@@ -306,10 +315,17 @@ function nodeOf(tree: string) {
   return pod.containers[0];
 }
 
+/** The Python of .ci/install, which is behind another one on the PATH: it lies beside `kubernetes-validate`. */
+function pythonOfTools(): string {
+  const folders = process.env.PATH!.split(delimiter);
+  const tools = folders.find((folder) => existsSync(join(folder, 'kubernetes-validate')));
+  return tools ? join(tools, 'python3') : 'python3';
+}
+
 /** Why the models of the trainer cannot be asked, or false. */
 function trainerModels(): string | false {
   try {
-    execFileSync('python3', ['-c', 'import kubeflow_trainer_api, yaml'], { stdio: 'ignore' });
+    execFileSync(PYTHON, ['-c', 'import kubeflow_trainer_api, yaml'], { stdio: 'ignore' });
     return false;
   } catch {
     return 'the Python package kubeflow-trainer-api is not installed (see .ci/install)';
