@@ -123,6 +123,15 @@ export const flagsOf = (table: Readonly<Record<string, Option>>): Flags =>
 
 export type RunValues = Partial<ValuesOf<typeof RUN_OPTIONS>>;
 
+/** The values of the options of such a table, which a command hands on. */
+export const pickOptions = <const Of extends Readonly<Record<string, Option>>>(
+  table: Of,
+  values: Partial<ValuesOf<Of>>,
+): Partial<ValuesOf<Of>> =>
+  Object.fromEntries(Object.keys(table).map((name) => [name, values[name as keyof Of]])) as Partial<
+    ValuesOf<Of>
+  >;
+
 function runFlag(option: Option & Pick<RunOption, 'canBeOff'>): Flag {
   const { fast, defaultText, canBeOff } = option;
   return {

@@ -8,6 +8,7 @@ import {
   type Flag,
   flagsFor,
   flagsOf,
+  pickOptions,
   REQUIRED,
   type RunValues,
   switchFlag,
@@ -66,8 +67,7 @@ export const follow: Command = {
       throw new UserError(
         'standard input (-) has no data: pipe lines into it, as in ./rows | dpmesh follow …',
       );
-    const { batchRows, every, lazy, halfLife, once } = values;
-    const how = { out, batchRows, every, lazy, halfLife, http, once, ...computing, log: line };
+    const how = { out, http, ...pickOptions(FOLLOW_OPTIONS, values), ...computing, log: line };
     const batches = follow({
       ...{ ...how, run: String(run), data: isPiped ? process.stdin : data },
       signal: end.signal,

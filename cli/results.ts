@@ -222,8 +222,7 @@ export const name = defineCommand({
     ['name runs/x --name-with https://api.openai.com/v1 --name-model gpt-5-mini', 'by a service'],
   ],
   async handler({ run, text, texts, data, nameWith, nameModel, json }) {
-    const { givenModel, nameClusters, namesText } = await import('../library/names.ts');
-    const { addWords } = await import('../library/names.ts');
+    const { addWords, givenModel, nameClusters, namesText } = await import('../library/names.ts');
     const { createDisplay } = await import('./progress.ts');
     const hasTexts = text !== undefined || texts !== undefined;
     if (!hasTexts && nameWith === undefined && nameModel === undefined)

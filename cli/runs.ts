@@ -10,6 +10,7 @@ import {
   type Flags,
   flagsFor,
   flagsOf,
+  pickOptions,
   type ResultValues,
   type RunValues,
   resultFlags,
@@ -166,11 +167,12 @@ export const update: Command = {
   async handler({ run, data, labels, ...values }: UpdateValues) {
     const { update } = await import('../library/update.ts');
     const options = await runOptionsOf(values);
-    const names = Object.keys(UPDATE_OPTIONS) as (keyof typeof UPDATE_OPTIONS)[];
-    const own = Object.fromEntries(
-      names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
-    );
-    const rows = { run: String(run), data: await dataPathOf(data), labels, ...own };
+    const rows = {
+      run: String(run),
+      data: await dataPathOf(data),
+      labels,
+      ...pickOptions(UPDATE_OPTIONS, values),
+    };
     await runOnTerminal((terminal) => update({ ...rows, ...options, ...terminal }), {
       ...values,
       maxEpochs: 0,

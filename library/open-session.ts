@@ -207,10 +207,9 @@ async function openInputs(
       oneLine(`column ${leftOut} of ${config.data} is left out of the rows: it holds the --labels`),
     );
   if (resume) assertSameShape(config.data, source, resume);
-  const { checkMemory, layoutFor } = await import('../coordinator/fit/preparation/limits.ts');
+  const { checkMemory, gaussianCost, layoutFor } = await import('../coordinator/fit/preparation/limits.ts');
   const layout = layoutFor(config, source, update !== undefined);
   checkMemory(config, layout);
-  const { gaussianCost } = await import('../coordinator/fit/preparation/limits.ts');
   const cost = gaussianCost(config, layout);
   if (cost && !resume) warn(`${config.data}: ${cost}`);
   const labels = await openLabels(config, source, leftOut, resume, how);

@@ -67,7 +67,10 @@ export interface ResumeOptions extends RunOptions {
   finish?: boolean;
 }
 
-/** Options of `update`. */
+/**
+ * Options of `update`. `texts`: null where the new rows have none. With `refitTransform`, clusters still keep the numbers of those whose rows they have;
+ * it is not for graph runs. `relabel` reads earlier rows again from where they were.
+ */
 export interface UpdateOptions extends UpdateOwnOptions, RunOptions {
   /** The directory of a finished run. */
   run: string;

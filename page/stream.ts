@@ -34,7 +34,7 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
 /** Sends server-sent events to pages and other clients. `most`: clients at one time; further ones get 503. */
-export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
+export function createStream(source: MessageSource, most = MAX_CLIENTS) {
   const now = () => performance.now();
   const clients = new Set<ServerResponse>();
   const sockets = new WeakSet<Socket>();
@@ -72,7 +72,7 @@ export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
       stateAt = at;
     }
     if (all || at - workAt >= WORK_MS) {
-      const { work, next } = recorder.workSince(nextWork);
+      const { work, next } = source.workSince(nextWork);
       if (work.length) messages.push({ type: 'work', work });
       nextWork = next;
       workAt = at;
@@ -99,7 +99,7 @@ export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
     clients.delete(client);
     if (clients.size) return;
     // Without clients, nothing is collected.
-    recorder.listen(null);
+    source.listen(null);
     if (timer) clearTimeout(timer);
     for (const interval of intervals) clearInterval(interval);
     [timer, newestState] = [null, null];
@@ -131,13 +131,13 @@ export function createStream(recorder: MessageSource, most = MAX_CLIENTS) {
         'x-accel-buffering': 'no',
       });
       response.write(`: dpmesh\nretry: ${RETRY_MS}\n\n`);
-      response.write(`data: ${JSON.stringify({ type: 'status', status: recorder.status() })}\n\n`);
+      response.write(`data: ${JSON.stringify({ type: 'status', status: source.status() })}\n\n`);
       sockets.add(socket);
       socket.once('close', () => leave(response));
       response.on('error', () => leave(response));
       if (!clients.size) {
-        nextWork = recorder.workSince(Number.POSITIVE_INFINITY).next;
-        recorder.listen(onMessage);
+        nextWork = source.workSince(Number.POSITIVE_INFINITY).next;
+        source.listen(onMessage);
         intervals = [
           // During a long round there are no messages, but new entries of work.
           setInterval(() => flush(false), WORK_MS),

@@ -94,7 +94,7 @@ const schema = z.object({
   update: z.optional(
     z.object({
       run: z.string(),
-      /** Which run that was (base-run.ts). Files of earlier versions lack it. */
+      /** Which run that was (`identityOf` of run-identity.ts). Files of earlier versions lack it. */
       base: z.optional(line),
       halfLife: z.nullable(z.number().check(z.positive())),
       refit: z.optional(z.boolean()),

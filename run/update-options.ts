@@ -7,9 +7,10 @@ import { flagName, type Option, of, option, type ValuesOf } from './options.ts';
  * docs are made from these tables.
  */
 
-const rows = (domain: Domain<number>, limit: string): Domain<number> => ({ ...domain, limit });
+/** The domain, with its values in other words. */
+const inWords = (domain: Domain<number>, limit: string): Domain<number> => ({ ...domain, limit });
 
-const halfLife = option(rows(above(0), 'a number of rows above 0'), {
+const halfLife = option(inWords(above(0), 'a number of rows above 0'), {
   help: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
   defaultText: 'none, all rows count the same',
 });
@@ -44,12 +45,12 @@ export const UPDATE_OPTIONS = {
 
 export const FOLLOW_OPTIONS = {
   ...of('Data', {
-    batchRows: option(rows(integer(1), 'a whole number of rows, at least 1'), {
+    batchRows: option(inWords(integer(1), 'a whole number of rows, at least 1'), {
       help: 'rows that are enough for an update',
       fast: 10_000,
     }),
     every: option(seconds({ canBe0: true }), { help: 'seconds after which fewer are enough', fast: 60 }),
-    lazy: option(rows(between(0, 1), 'a share of the weight, above 0 and below 1, such as 0.1'), {
+    lazy: option(inWords(between(0, 1), 'a share of the weight, above 0 and below 1, such as 0.1'), {
       help: 'train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels',
       defaultText: 'each batch is trained on',
     }),
@@ -67,8 +68,8 @@ export function valuesOf<const Of extends Table>(table: Of, given: object): Valu
   return Object.fromEntries(
     Object.entries(table).map(([name, own]) => {
       const value = (given as Record<string, unknown>)[name];
-      if (value === undefined || value === null) return [name, value === null ? null : (own.fast ?? null)];
-      return [name, validated(own, value, flagName(name))];
+      if (value === undefined) return [name, own.fast ?? null];
+      return [name, value === null ? null : validated(own, value, flagName(name))];
     }),
   ) as Values<Of>;
 }

@@ -1,4 +1,4 @@
-// node test/rooms.mjs: which folder may import which (docs/architecture.md). Fitting writes a run directory, and everything else reads
+// node test/rooms.mjs: which folder may import which (docs/architecture.md), and that no type has the name of another. Fitting writes a run directory, and everything else reads
 // one: what shows, names, cuts or serves a finished run never loads the trainer, and what sends tasks to workers knows no cluster.
 // Part of `npm run check`.
 import { importsOf, packagesOf, sources } from './imports.mjs';

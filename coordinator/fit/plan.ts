@@ -125,18 +125,18 @@ function phase(name: string, ...parts: Spent[]): Phase {
 const parameters = (widths: readonly number[]) =>
   netShapes([...widths], 0).reduce((all, shape) => all + elementCount(shape), 0);
 
-/** Seconds, memory and bytes of a run on such a cluster. */
-export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
+/** Seconds, memory and bytes of a run on such machines. */
+export function plan(job: Job, machines: Machines, costs = COSTS): Plan {
   const { config, layout, clusters } = job;
   const { rows } = layout;
-  const { link } = cluster;
+  const { link } = machines;
   const isEncoded = config.encoder !== 'none';
   const inner = isEncoded ? (config.latent ?? 10) : layout.dim;
   const graph = mayBeGraph(config, inner);
   const inParts = config.labelsOut === 'shards';
   /** Those that train; all read. */
-  const workers = Math.min(cluster.workers, layout.shards);
-  const own = rows / cluster.workers;
+  const workers = Math.min(machines.workers, layout.shards);
+  const own = rows / machines.workers;
   const columns = inner;
   const valueBytes = isEncoded ? FLOAT : job.valueBytes;
   const d = graph ? Math.min(columns, AXES) : (pcaAxes(config.transform) ?? columns);
@@ -151,7 +151,7 @@ export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
 
   /** Products of `operations` for each of so many rows, of which the device reads and writes so many values. */
   const products = (count: number, operations: number, values: number): Spent => {
-    const device = cluster.gpu && GPUS[cluster.gpu];
+    const device = machines.gpu && GPUS[machines.gpu];
     if (!device) return { core: (count * operations) / costs.coreOperations };
     return { gpu: count * Math.max(operations / device.operations, (FLOAT * values) / device.bandwidth) };
   };
@@ -165,7 +165,7 @@ export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
     const widths = autoencoderWidths(layout.dim, config.encoderHidden, inner);
     const weights = parameters(widths);
     const shards = encoderShards(config, layout);
-    const at = Math.min(cluster.workers, shards);
+    const at = Math.min(machines.workers, shards);
     const state = 3 * FLOAT * weights;
     const rounds =
       config.encoderEpochs * Math.max(1, rows / shards / config.encoderBatch / config.encoderSteps);
@@ -185,7 +185,7 @@ export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
       phase(
         'encoding',
         andCore(products(own, (FORTH * weights) / 2, inner + layout.dim), own * layout.dim * costs.readValue),
-        { link: read / cluster.workers / link },
+        { link: read / machines.workers / link },
         { coordinator: rows * costs.resultRow, 'coordinator-link': (rows * inner * FLOAT) / link },
       ),
     );
@@ -204,7 +204,7 @@ export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
         core: own * (columns * costs.readValue + moments * costs.readProduct),
         coordinator: graph ? Math.min(columns, MOST_EXACT) ** 2 * costs.axesPair : 0,
       },
-      { link: pass / cluster.workers / link },
+      { link: pass / machines.workers / link },
     ),
   );
   const held = isSent({ rows, dim: columns }, job.sample / rows) ? FLOAT * job.sample * columns : 0;
@@ -240,7 +240,7 @@ export function plan(job: Job, cluster: Machines, costs = COSTS): Plan {
         products(own, operations, 2 * (columns + d + hidden + clusters)),
         own * (costs.labelRow + columns * costs.labelValue + (graph ? 0 : numbers * costs.readProduct)),
       ),
-      { link: (pass + written) / cluster.workers / link },
+      { link: (pass + written) / machines.workers / link },
       { coordinator: rows * (inParts ? costs.partRow : costs.resultRow), 'coordinator-link': results / link },
     ),
     phase('files', { coordinator: costs.finish + rows * (inParts ? costs.indexRow : costs.fileRow) }),

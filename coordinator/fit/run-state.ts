@@ -51,7 +51,7 @@ export interface ResumedInput {
 export interface UpdateRequest {
   /** The directory of the run that is updated. */
   run: string;
-  /** Which run that was when the update began: `identityOf` of base-run.ts. */
+  /** Which run that was when the update began: `identityOf` of run-identity.ts. */
   base?: string;
   /** Rows after which one counts half; null: they all count the same. */
   halfLife: number | null;

@@ -123,7 +123,7 @@ export function createTrainer(host: TrainerHost) {
     async resume(from: State): Promise<void> {
       state = from;
     },
-    /** As of Training (training/train.ts), of the clusters that are trained. */
+    /** As of Training (train.ts), of the clusters that are trained. */
     async epoch(): ReturnType<Training['epoch']> {
       const trained = await training.epoch(state);
       state = trained?.state ?? state;
@@ -134,7 +134,7 @@ export function createTrainer(host: TrainerHost) {
       state = changed ?? state;
       return changed;
     },
-    /** As of training/epoch.ts. */
+    /** As of epoch.ts. */
     labelling: (trained: State): Promise<State> => labellingState(run, trained),
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) =>
       resultTree(runBy(run, labelsByMixture(run.config.schedule, numbered)), numbered, found),

@@ -195,7 +195,7 @@ async function writeRows(
   const { ids, config } = run;
   const { quantiles } = readTrainedModel(files.run, { details: true }).measured!;
   const scores = labelColumns(quantiles, null);
-  const source = await openUnchanged(files.run, { run, checkpoint: null, notes: [] }, openSource);
+  const source = await openUnchanged(files.run, { run, checkpoint: null }, openSource);
   const problem = source && (await shownProblem(run, ['data', 'texts']));
   if (problem) {
     source.close();

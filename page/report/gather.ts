@@ -217,8 +217,11 @@ interface ViewInputs {
 async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
   const { transform, mixture, counted } = fitted;
-  const source = await openUnchanged(path, inputs, inputs.open);
-  const withoutPoints = source ? null : inputs.notes.at(-1)!;
+  let withoutPoints: string | null = null;
+  const source = await openUnchanged(path, inputs, inputs.open, (why) => {
+    withoutPoints = `${why}: the pictures show no points`;
+    inputs.notes.push(withoutPoints);
+  });
   try {
     const sample = source && (await sampleOf(source, fitted, points));
     const labels = !sample

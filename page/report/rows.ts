@@ -27,11 +27,12 @@ export const howRead = (path: string, { data, config, files }: RunFile): OpenOpt
   },
 });
 
-/** The run's data, or their latent vectors; null, and a note, if they cannot be read or have changed. */
+/** The run's data, or their latent vectors; null if they cannot be read or have changed, once `problem` was told why. */
 export async function openUnchanged(
   folder: string,
-  { run, checkpoint, notes }: { run: RunFile; checkpoint: ClusterCheckpoint | null; notes: string[] },
+  { run, checkpoint }: { run: RunFile; checkpoint: ClusterCheckpoint | null },
   open: OpenSource,
+  problem: (why: string) => void = () => {},
 ): Promise<Source | null> {
   const { codes } = run.data;
   const path = codes ? join(folder, CODES) : run.config.data;
@@ -48,7 +49,7 @@ export async function openUnchanged(
   } catch (error) {
     source?.close();
     if (!(error instanceof UserError)) throw error;
-    notes.push(`${error.message}: the pictures show no points`);
+    problem(error.message);
     return null;
   }
 }

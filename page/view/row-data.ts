@@ -24,11 +24,7 @@ export function rowData({ path, run }: ViewedRun): RowData {
       ? null
       : newestCheckpoint(path, foreignTo(run, config), () => {}, { mayBeOld: true })?.checkpoint;
     const raw = { ...run, data: { ...data, codes: undefined } };
-    const opened = await openUnchanged(
-      path,
-      { run: raw, checkpoint: checkpoint ?? null, notes: [] },
-      openSource,
-    );
+    const opened = await openUnchanged(path, { run: raw, checkpoint: checkpoint ?? null }, openSource);
     // Without its texts, which are elsewhere, a row still has its columns.
     return opened && withTexts(opened, config).catch(() => opened);
   });

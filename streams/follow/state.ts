@@ -127,16 +127,17 @@ function lockedState(folder: string, run: string) {
     /** Also what was made of it: an update of other rows would be taken for that of the next batch. */
     dropBatch(): void {
       remove(directory(manifest.updates + 1));
-      manifest = { ...manifest, batch: null };
-      writeManifest(folder, manifest);
+      save({ batch: null });
     },
-    save(next: Partial<Manifest>): void {
-      const isUpdated = next.updates !== undefined;
-      manifest = { ...manifest, ...next };
-      writeManifest(folder, manifest);
-      if (!isUpdated) return;
-      newest = openBase(directory(manifest.updates));
-      tidy();
-    },
+    save,
   };
+
+  function save(next: Partial<Manifest>): void {
+    const isUpdated = next.updates !== undefined;
+    manifest = { ...manifest, ...next };
+    writeManifest(folder, manifest);
+    if (!isUpdated) return;
+    newest = openBase(directory(manifest.updates));
+    tidy();
+  }
 }

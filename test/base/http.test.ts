@@ -37,6 +37,17 @@ function client(text: string, reading = true) {
   if (text) socket.write(`${text} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   return { socket, got: () => got };
 }
+/** What is answered to these bytes until the connection ends, answer by answer. */
+async function answersTo(sent: string): Promise<string[]> {
+  const { socket } = client('');
+  let text = '';
+  socket.on('data', (part) => {
+    text += part;
+  });
+  socket.write(sent);
+  await once(socket, 'close');
+  return text.split(/(?=HTTP\/1\.1 )/);
+}
 const count = () => new Promise<number>((resolve) => server.getConnections((_, n) => resolve(n)));
 async function becomes(expected: number): Promise<void> {
   for (let i = 0; (await count()) !== expected; i++) {
@@ -125,14 +136,7 @@ describe('connections', () => {
 
   test('requests behind 16 that wait are refused with an answer', async () => {
     requests.length = 0;
-    const { socket } = client('');
-    let text = '';
-    socket.on('data', (part) => {
-      text += part;
-    });
-    socket.write('GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20));
-    await once(socket, 'close');
-    const answers = text.split(/(?=HTTP\/1\.1 )/);
+    const answers = await answersTo('GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20));
     assert.deepEqual(
       answers.map((answer) => answer.slice(9, 12)),
       [...Array(16).fill('200'), '503'],
@@ -150,14 +154,7 @@ describe('connections', () => {
       [`${chunked}no length\r\n`, ['400']],
       [`${late}GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, ['200', '431']],
     ] as const) {
-      const { socket } = client('');
-      let text = '';
-      socket.on('data', (part) => {
-        text += part;
-      });
-      socket.write(sent);
-      await once(socket, 'close');
-      const answers = text.split(/(?=HTTP\/1\.1 )/);
+      const answers = await answersTo(sent);
       assert.deepEqual(
         answers.map((answer) => answer.slice(9, 12)),
         expected,
@@ -180,14 +177,7 @@ describe('connections', () => {
       [`${heading} gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n${after}`, ['501', '200']],
       [`${heading} , chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n${after}`, ['200', '200']],
     ] as const) {
-      const { socket } = client('');
-      let text = '';
-      socket.on('data', (part) => {
-        text += part;
-      });
-      socket.write(sent);
-      await once(socket, 'close');
-      const answers = text.split(/(?=HTTP\/1\.1 )/);
+      const answers = await answersTo(sent);
       assert.deepEqual(
         answers.map((answer) => answer.slice(9, 12)),
         expected,

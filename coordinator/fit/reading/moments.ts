@@ -183,7 +183,7 @@ export const FEW_COLUMNS = 32;
 /** The covariance of more columns is that of a sketch. */
 export const MOST_EXACT = 2048;
 
-/** Is the transform, and with `auto` the likelihood, chosen by the sample once it is read (training/preparation/likelihood.ts)? */
+/** Is the transform, and with `auto` the likelihood, chosen by the sample once it is read (preparation/likelihood.ts)? */
 export function isUndecided(
   { likelihood, transform }: Pick<RunConfig, 'likelihood' | 'transform'>,
   dim: number,

@@ -23,7 +23,7 @@ export interface FlatNet {
 export type Loss = 'kl' | 'cost' | 'squares';
 
 /** A net in training. */
-export interface StepKernelTraining {
+export interface BackendTraining {
   /** One step of `adam` on one batch; `count`: the number of steps with this one. Returns the loss. */
   step(batch: TrainingBatch, rate: number, count: number): number;
   /** Writes weights and moments back into the net. */
@@ -81,7 +81,7 @@ export interface Backend {
    * null, if single operations are as fast for a net of this size. `linear`: a hidden layer without a ReLU. It ends when another begins.
    * Without this method, worker/compute/mlp.ts composes the steps of single operations.
    */
-  training?(net: FlatNet, loss: Loss, linear?: number): StepKernelTraining | null;
+  training?(net: FlatNet, loss: Loss, linear?: number): BackendTraining | null;
   /** The backend that is the fastest for training a net of these shapes whose rows are in JavaScript's memory; by default this one. */
   forNet?(shapes: FlatNet['shapes']): Backend;
   /** One Adam step (β₁ 0.9, β₂ 0.999, ε 1e-8; `step` counts from 1). Changes p, m and v in place. */

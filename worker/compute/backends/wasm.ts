@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { elementCount } from '../../../model/arrays.ts';
 import { densityKernel } from '../kernels/row-kernel.ts';
 import { STEPS_VERSION, stepKernel } from '../kernels/step-kernel.ts';
-import type { Backend, FlatNet, Loss, StepKernelTraining, Tensor } from './backend.ts';
+import type { Backend, BackendTraining, FlatNet, Loss, Tensor } from './backend.ts';
 import { type HostMemory, hostBackend, type Product, type Softmax } from './host.ts';
 
 const require = createRequire(import.meta.url);
@@ -43,7 +43,7 @@ export function wasmOn(identity: string, { memory, product, softmax }: Omit<Wasm
   const [startSteps, densities] = [stepKernel(), densityKernel()];
   return {
     ...host,
-    training(net: FlatNet, loss: Loss, linear = -1): StepKernelTraining | null {
+    training(net: FlatNet, loss: Loss, linear = -1): BackendTraining | null {
       const { step, end } = startSteps(net, loss, linear);
       return {
         step: ({ x, target, codes }, rate, count) =>
