@@ -228,7 +228,7 @@ async function openInputs(
 async function openServer(
   config: RunConfig,
   options: SessionOptions,
-  { out, monitor, emit, id }: Output,
+  { out, monitor, emit, warn, id }: Output,
   inputs: Inputs,
   { stopping, interrupted, closing, progress }: SessionScope,
 ) {
@@ -289,8 +289,11 @@ async function openServer(
     log(`watch it at ${page.url}${page.moved ? ` (port ${http!.port} is taken)` : ''}`);
   }
   workers = options.start(server);
-  // Loads while the workers start.
+  // These load while the workers start.
   const trainerFor = options.trainerFor ?? (await threadedTrainer(closing));
+  const { aboutData, readingOf } = await import('../coordinator/fit/reading/reading.ts');
+  const dispatcher = aboutData(server.dispatcher, config.data);
+  const { publish, round } = dispatcher;
   const serve = (source: Source, layout: Layout): void => {
     const isOwn = source === inputs.source;
     if (!isOwn) closing.defer(source.close);
@@ -298,7 +301,11 @@ async function openServer(
     server.serve(layout, isOwn ? file : null);
   };
   const { observer, held } = monitor ?? {};
-  return { server, check, workers, versions, trainerFor, serve, observer, held };
+  return {
+    ...{ server, check, workers, versions, serve, observer, held, dispatcher },
+    reading: readingOf(server, dispatcher, { source, served, check }),
+    trainer: trainerFor({ publish, round, emit, warn }),
+  };
 }
 
 /** Gives a host its trainer in a thread that ends with the session. */

@@ -36,13 +36,13 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     const { workers, checkpoints, labels, drawing, out } = opened;
     // Loaded while the workers start.
     const loaded = Promise.all([
-      import('../coordinator/fit/run.ts'),
+      import('../coordinator/fit/recipe.ts'),
       import('../run/foreign.ts'),
       workers.ready,
     ]);
-    const finished = loaded.then(async ([{ planOf }, { foreignTo }]) => {
+    const finished = loaded.then(async ([{ recipe }, { foreignTo }]) => {
       const { update = null } = options;
-      const { stages, start, driver } = await planOf({
+      const { stages, start, driver } = await recipe({
         ...opened,
         ...{ config, mixed, earlyFinish, signal: stopping.signal, update },
         ...(update && { updateStages: (await import('../streams/update-stages.ts')).updateStages }),

@@ -29,7 +29,7 @@ export interface ColumnSums {
 
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** For each of these numbers that of the net or mixture that the workers had, the unit. */
+  /** For each of these numbers that of the cluster before all rows were counted: in the net or mixture that the workers had. */
   order: Order;
   /** Statistics of each cluster over all rows but outliers, by hard assignment. */
   T: Float64Array[];

@@ -180,7 +180,7 @@ export interface RunMetadata {
 export function runFile(
   metadata: RunMetadata,
   result: Summary | null,
-  written?: { files: FileHashes; order: number[]; ids?: readonly number[] },
+  written?: { files: FileHashes; order: readonly number[]; ids?: readonly number[] },
 ): RunFile {
   const { id, config, layout, dtype, shape, table, logged, leftOut, versions, identity, backend } = metadata;
   const { hashes, codes, sample, update, fences, likelihood, shown } = metadata;
@@ -217,7 +217,7 @@ export function runFile(
     },
     ...(update && { update }),
     ...(likelihood && { likelihood }),
-    ...(written && { files: written.files, order: written.order }),
+    ...(written && { files: written.files, order: [...written.order] }),
     ...(written?.ids && { ids: [...written.ids] }),
     result,
   };

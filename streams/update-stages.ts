@@ -32,9 +32,8 @@ import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/rows-at.ts';
 import type { Source } from '../data/source.ts';
 import { rowTexts } from '../data/texts/texts.ts';
-import { reorderedCentres } from '../model/description/distances.ts';
 import { priority } from '../model/random.ts';
-import { ofUnits, onSample, renumbered, withoutClusters } from '../model/state.ts';
+import { ofUnits, onSample, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
 import { comesBack } from '../model/stream/fading.ts';
@@ -158,15 +157,15 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         update: async (_, change) => change(labels),
       }));
       const all = await fullPasses({ ...context, labels: null, out: kept }, state)();
-      const order = all.found.order.map((unit) => all.guess[unit]);
-      const alive = order.slice(0, all.found.counts.filter((rows) => rows > 0).length);
-      const final = renumbered(all.trained, order);
-      const closed = withoutClusters(final, [...order.keys()].slice(alive.length));
+      const { counts, order } = all.found;
+      const alive = counts.filter((rows) => rows > 0).length;
+      const final = all.state;
+      const closed = withoutClusters(final, [...counts.keys()].slice(alive));
       const named = namedClusters(
         stream.ids,
         await idsBefore(context, state.update!),
         labels,
-        alive.length,
+        alive,
         stream.next,
         // Those that are gone were after the old transform.
         (cluster) =>
@@ -192,7 +191,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       const silhouette = found.sampled.rows.length
         ? await trainer.silhouette(found.sampled.rows, run.d, found.sampled.labels)
         : null;
-      const centres = reorderedCentres(all.centres, order);
+      const { centres } = all;
       if (request!.relabel)
         await relabel(
           context,
@@ -214,10 +213,10 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         labelled: {
           found: {
             ...passed,
-            ...{ T: found.T, counts: found.counts, columns: found.columns, sampled: found.sampled },
+            ...{ order, T: found.T, counts: found.counts, columns: found.columns, sampled: found.sampled },
             shown: { ...passed.shown, quantiles: found.shown.quantiles },
           },
-          ...{ silhouette, shapes: null, centres: all.centres, state: closed, order, tree, added: [] },
+          ...{ silhouette, shapes: null, centres, state: closed, tree, added: [] },
           stream: after,
           ...{ lineage, texts },
         },

@@ -1,16 +1,18 @@
 import { rowsAt } from '../../data/rows-at.ts';
 import type { Source } from '../../data/source.ts';
 import { fromRaw, missedLength, modelRows, type Transform } from '../../data/transform.ts';
+import { concat } from '../../model/arrays.ts';
 import { classify } from '../../model/classifier.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { priority, type Seed } from '../../model/random.ts';
 import type { State } from '../../model/state.ts';
-import { driftOf } from '../../model/stream/drift.ts';
+import { unchangedClusters } from '../../model/stream/changed.ts';
+import { driftOf, explained, likeliest } from '../../model/stream/drift.ts';
 import type { Drift } from '../../model/stream/findings.ts';
 import { graphDriftOf } from '../../model/stream/graph-drift.ts';
 import { withNewRows } from '../../model/stream/sample.ts';
 
-/** How new rows differ from those that clusters were trained on, by some of both. */
+/** What an update asks of new rows by the clusters before: how they differ from the rows these were trained on, and which they explain. Rows are as they are in the file. */
 
 /** Rows that are looked at, at least and at most. */
 const [FEWEST_ROWS, MOST_ROWS] = [500, 20_000];
@@ -50,4 +52,31 @@ export function driftBetween(
     missed: missedLength(transform, y),
   }));
   return graphDriftOf(old, now, { d: mixture.d, k: mixture.k, sample: sample.rows });
+}
+
+/** The clusters that explain rows; −1 of those that none explains. */
+export const explainedRows = (transform: Transform, { mixture, prior }: State, rows: Float32Array) =>
+  explained(mixture, prior, modelRows(transform, fromRaw(transform, rows)));
+
+/**
+ * Which clusters are as the last search for splits left them, by the rows of the sample: the cluster of each (`labels`), −1 of those that have none yet;
+ * the update that it has come with (`since`); and those in which clusters were searched (`looked`).
+ */
+export function unchangedSince(
+  transform: Transform,
+  { mixture, prior }: State,
+  rows: Float32Array,
+  labels: Int32Array,
+  since: Int32Array,
+  looked: readonly number[],
+): boolean[] {
+  const own = modelRows(transform, fromRaw(transform, rows));
+  const { d } = mixture;
+  const fresh = [...labels.keys()].filter((row) => labels[row] < 0);
+  const freshRows = fresh.map((row) => own.subarray(row * d, (row + 1) * d));
+  const found = likeliest(mixture, prior, concat(freshRows, Float32Array));
+  const all = labels.slice();
+  for (const [i, row] of fresh.entries()) all[row] = found[i];
+  const isNew = Array.from(all, (label, row) => since[row] > looked[label]);
+  return unchangedClusters(mixture, prior, own, all, isNew);
 }

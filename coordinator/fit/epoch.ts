@@ -21,7 +21,7 @@ import type { RunConfig } from '../../run/config.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
 import { byCluster, type Partition, type ResultArrays, rowsTensor } from './rounds.ts';
-import type { Target, TrainingRun } from './run-context.ts';
+import { runBy, type Target, type TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
@@ -73,10 +73,13 @@ export async function initialState(run: TrainingRun): Promise<State> {
 }
 
 /**
- * One epoch: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
+ * The epoch after `before`: local steps of all nets in one round, each on the labels and targets from the start of the epoch; then,
  * unless the mixture is frozen, the M-step on soft statistics by the updated net, or by the mixture.
  */
-export async function runEpoch(run: TrainingRun, state: State): Promise<{ state: State; losses: Losses }> {
+export async function runEpoch(given: TrainingRun, before: State): Promise<{ state: State; losses: Losses }> {
+  // Where clusters overlap, rows go to them by the mixture.
+  const run = runBy(given, before.overlaps);
+  const state = { ...before, epoch: before.epoch + 1 };
   const { schedule, rounds, config, likelihood } = run;
   // Where rows go to clusters by the mixture, nothing reads the net.
   const trainsNet = state.mixture.k > 1 && !run.byMixture;

@@ -6,11 +6,11 @@ import type { State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Task } from '../../proto/tasks.ts';
 import type { Replicates } from '../../run/summary.ts';
-import { initialState, labellingState } from './epoch.ts';
-import { publishClassifier, publishTransform } from './publish.ts';
+import { initialState, labellingState, runEpoch } from './epoch.ts';
+import { publishClassifier, publishNet, publishTransform } from './publish.ts';
 import type { TrainingRun } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
-import { trainingEnd, trainingOf } from './train.ts';
+import { dueStep, isSettled, type StepKind, takeStep, trainingEnd } from './train.ts';
 
 /** Rows, at most, whose labels the replicates are compared by. */
 const MOST_COMPARED = 20_000;
@@ -71,12 +71,15 @@ async function trainOnHalf(
     config: { ...config, sample: half.rows },
     emit: () => {},
   };
-  const training = trainingOf(halfRun);
   let state = await initialState(halfRun);
+  publishNet(halfRun, state.net);
   while (!trainingEnd(halfRun, state)) {
-    const trained = await training.epoch(state);
-    state = trained?.state ?? state;
-    state = (await training.change(state, trained !== null)) ?? state;
+    let due: StepKind | null = 'join';
+    if (!isSettled(halfRun, state)) {
+      ({ state } = await runEpoch(halfRun, state));
+      due = dueStep(state);
+    }
+    if (due) state = await takeStep(halfRun, state, due);
     signal.throwIfAborted();
   }
   return labellingState(halfRun, state);

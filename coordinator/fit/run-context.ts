@@ -9,7 +9,7 @@ import type { TaskOf } from '../../proto/tasks.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { Emit, Likelihood as LikelihoodName } from '../../run/events.ts';
 import type { RoundDispatcher } from '../rounds/dispatcher.ts';
-import type { Rounds } from './rounds.ts';
+import { createRounds, type Rounds, shardSizes } from './rounds.ts';
 
 /** What is fixed for the training of clusters once their rows are read. */
 export interface Prepared {
@@ -46,6 +46,14 @@ export interface TrainingRun extends Prepared {
   readonly emit: Emit;
   /** In the first step of an update: clusters that a search for splits would find as the last one left them. */
   readonly unchanged?: readonly boolean[];
+}
+
+/** The run, in which rows go to clusters by the mixture if `byMixture`. */
+export function runBy(run: TrainingRun, byMixture: boolean): TrainingRun {
+  if (run.byMixture || !byMixture) return run;
+  const { dispatcher, layout, d, config } = run;
+  const rounds = createRounds(dispatcher, shardSizes(layout), d, config.covariance, true);
+  return { ...run, byMixture: true, rounds };
 }
 
 /**

@@ -1,5 +1,3 @@
-import { WriteError } from '../../base/files.ts';
-import { UserError } from '../../base/user-error.ts';
 import type { Labels } from '../../data/label-spec.ts';
 import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
@@ -23,18 +21,17 @@ import { type RunMetadata, withAbsolutePaths } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';
 import type { SavedTree } from '../../run/tree.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
-import { FailedEverywhere } from '../rounds/scheduler.ts';
 import type { Server } from '../rounds/server.ts';
 import type { DataCheck } from './data-check.ts';
 import type { Continuation } from './inputs.ts';
-import type { Reading } from './reading/moments.ts';
+import type { Reading } from './reading/reading.ts';
 import type { Prepared } from './run-context.ts';
 import type { EarlyFinish, Stage } from './stage.ts';
 import type { Observer } from './train.ts';
-import type { Trainer, TrainerHost } from './trainer.ts';
+import type { Trainer } from './trainer.ts';
 
 /** Do workers write what there is of each row, in parts? An update has whole files. */
-export const isInParts = ({ config, update }: Pick<RunInput, 'config' | 'update'>) =>
+export const isInParts = ({ config, update }: Pick<RunContext, 'config' | 'update'>) =>
   config.labelsOut === 'shards' && !update;
 
 /** Where a resumed run continues. */
@@ -82,8 +79,8 @@ export interface Update {
   readonly before: () => Promise<Int32Array>;
 }
 
-/** What a run works with; none of it changes while it does. */
-export interface RunInput {
+/** What the stages of a run work with; none of it changes while they do. */
+export interface RunContext {
   config: RunConfig;
   /** The rows of the data. */
   source: Source;
@@ -92,12 +89,14 @@ export interface RunInput {
   labels: Labels | null;
   layout: Layout;
   server: Server;
+  /** Its errors name the data. */
+  dispatcher: Dispatcher;
+  reading: Reading;
+  trainer: Trainer;
   /** Compares what workers read from their own files with the coordinator's; null: there is nothing to compare. */
-  check?: DataCheck | null;
+  check: DataCheck | null;
   out: RunDirectory;
   checkpoints: Checkpoints;
-  /** Gives the trainer its host. */
-  trainerFor: (host: TrainerHost) => Trainer;
   /** Null for a new run. */
   resume: ResumedInput | null;
   /** The run is an update of another one. */
@@ -121,14 +120,6 @@ export interface RunInput {
   id: string;
   /** Workers may have different numeric identities. */
   mixed?: boolean;
-}
-
-/** The input, and what its stages share. */
-export interface RunContext extends Omit<RunInput, 'trainerFor'> {
-  trainer: Trainer;
-  reading: Reading;
-  /** Its errors name the data. */
-  dispatcher: Dispatcher;
   /** The totals of all sessions so far. */
   spent(): RunTotals;
 }
@@ -162,18 +153,16 @@ export interface RunState {
 
 export type RunStage = Stage<RunState, Checkpoint>;
 
-/** All rows have labels. */
+/** All rows have labels. From here on clusters are numbered by size, the largest 0; in an update, in the order of their ids. */
 export interface Labelled {
-  /** What the full pass has found, by the clusters' numbers by size. */
+  /** What the full pass has found; `order`: the number that each cluster had in training. */
   found: FullPassResult;
   silhouette: number | null;
   /** Parts that rows of so few columns that clusters may be curved fall into (`wholeShapes`); null: none, or not looked for. */
   shapes: number | null;
-  /** From where distances are measured, by the numbers that clusters had in training. */
+  /** From where distances are measured. */
   centres: Centres;
-  /** The state whose clusters are numbered so, and for each the number that it had in training. */
   state: State;
-  order: number[];
   /** Rows of each cluster that was added, as the sample had missed it. */
   added: number[];
   /** The tree of merges above the clusters; null where they are too flat for it. */
@@ -183,24 +172,6 @@ export interface Labelled {
   lineage?: Lineage[];
   /** What the texts of its sample are about; null without texts. */
   texts?: DescribedTexts | null;
-}
-
-/**
- * Rounds whose UserErrors have the path of the data before them, unless they contain it already: they are about the data, and
- * a worker that reads rows from the coordinator does not know the path.
- */
-export function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
-  return {
-    publish: (name, tensors) => dispatcher.publish(name, tensors),
-    abort: (error) => dispatcher.abort(error),
-    state: (name) => dispatcher.state(name),
-    round: (spec) =>
-      dispatcher.round(spec).catch((error) => {
-        const isAboutData = error instanceof UserError && !(error instanceof WriteError);
-        if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
-        throw new UserError(`${path}: ${error.message}`);
-      }),
-  };
 }
 
 /** The totals of the session that began at `startTime`, added to those `before`. */

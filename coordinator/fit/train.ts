@@ -14,10 +14,9 @@ import {
 import type { State } from '../../model/state.ts';
 import type { Emit } from '../../run/events.ts';
 import type { SavedTree } from '../../run/tree.ts';
-import { type Losses, runEpoch } from './epoch.ts';
-import { flatClusterError, publishNet } from './publish.ts';
-import { createRounds, shardSizes } from './rounds.ts';
-import type { Before, Prepared, TrainingRun } from './run-context.ts';
+import type { Losses } from './epoch.ts';
+import { publishNet } from './publish.ts';
+import { type Before, type Prepared, runBy, type TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 
 /** Callbacks for what a run's events do not carry. */
@@ -40,93 +39,48 @@ export interface Observer {
 }
 
 /** Has training found all that it will? */
-function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
+export function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
   if (isLast(state.steps)) return state.untilStep === 0;
   const rows = tempering({ config, d }, state) * state.sample.rows;
   return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
 }
 
-/** Is there a merge step to follow for `--clusters`, once training has settled? */
-const isToJoin = ({ config: { clusters } }: Prepared, { mixture }: State) =>
-  clusters !== null && mixture.k > clusters;
-
-/** The run, in which rows go to clusters by the mixture if `byMixture`. */
-export function runBy(run: TrainingRun, byMixture: boolean): TrainingRun {
-  if (run.byMixture || !byMixture) return run;
-  const { dispatcher, layout, d, config } = run;
-  return {
-    ...run,
-    byMixture: true,
-    rounds: createRounds(dispatcher, shardSizes(layout), d, config.covariance, true),
-  };
-}
-
-/** Why training has ended; null: an epoch follows. Settled training goes on where fewer clusters are wanted. */
+/** Why training has ended; null: it goes on. Where it has settled on more clusters than are wanted, a merge step for `--clusters` follows. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
-  if (isSettled(run, state)) return isToJoin(run, state) ? null : 'settled';
-  return state.epoch >= run.config.maxEpochs ? 'max-epochs' : null;
+  const { clusters, maxEpochs } = run.config;
+  if (isSettled(run, state)) return clusters !== null && state.mixture.k > clusters ? null : 'settled';
+  return state.epoch >= maxEpochs ? 'max-epochs' : null;
 }
 
-/** The training of clusters: epochs, and the split or merge step that may follow each. */
-export interface Training {
-  /** The first step of an update, as of LikelihoodModel. */
-  goOn(state: State, before: Before): Promise<State>;
-  /** `state`: the initial one, or one after an epoch and its step. Null: training has settled, and only a merge step for `--clusters` follows. */
-  epoch(state: State): Promise<{ state: State; losses: Losses } | null>;
-  /** The split or merge step that is due after this epoch, or, without one, for `--clusters`; null if none is. */
-  change(state: State, isAfterEpoch: boolean): Promise<State | null>;
-}
+/** The step that is due after an epoch; null: none is. */
+export const dueStep = ({ untilStep, steps }: State): Change | null =>
+  untilStep > 0 || isLast(steps) ? null : nextChange(steps);
 
-export function trainingOf(run: TrainingRun): Training {
-  const { config, likelihood } = run;
-  /** The workers have the net. */
-  let isPublished = false;
+/** How clusters change at once: in a split or merge step, in one for `--clusters`, or in the first step of an update. */
+export type StepKind = Change | 'join' | Before;
 
-  async function taken(step: (emit: Emit) => Promise<State>): Promise<State> {
-    const proposals: Proposal[] = [];
-    const emit: Emit = (event) => {
-      if (event.type === 'split' || event.type === 'merge') {
-        const { type, epoch, ...proposal } = event;
-        proposals.push(proposal);
-      }
-      run.emit(event);
-    };
-    const after = await step(emit);
-    const last = after.steps.at(-1)!;
-    const { kind, changed, k } = last;
-    run.emit({ type: 'step', epoch: after.epoch, kind, changed, k });
-    if (changed) publishNet(run, after.net);
-    const closest = closestProposal(proposals);
-    return closest ? { ...after, steps: after.steps.with(-1, { ...last, closest }) } : after;
-  }
-  /** Where clusters overlap, rows go to them by the mixture. */
-  const runFor = ({ overlaps }: State) => runBy(run, overlaps);
-  const named = (error: unknown) => {
-    throw flatClusterError(config, error);
+/** The state after a step, whose net the workers have. */
+export async function takeStep(run: TrainingRun, state: State, kind: StepKind): Promise<State> {
+  const { likelihood, config } = run;
+  const proposals: Proposal[] = [];
+  const emit: Emit = (event) => {
+    if (event.type === 'split' || event.type === 'merge') {
+      const { type, epoch, ...proposal } = event;
+      proposals.push(proposal);
+    }
+    run.emit(event);
   };
-
-  return {
-    async goOn(state, before) {
-      publishNet(run, state.net);
-      isPublished = true;
-      const own = runFor(state);
-      return taken((emit) => likelihood.goOn({ ...own, emit }, state, before)).catch(named);
-    },
-    async epoch(state) {
-      if (!isPublished) publishNet(run, state.net);
-      isPublished = true;
-      if (isSettled(run, state)) return null;
-      return runEpoch(runFor(state), { ...state, epoch: state.epoch + 1 }).catch(named);
-    },
-    async change(state, isAfterEpoch) {
-      const own = runFor(state);
-      const join = (emit: Emit) => likelihood.join({ ...own, emit }, state, config.clusters!);
-      if (!isAfterEpoch) return taken(join).catch(named);
-      if (state.untilStep > 0 || isLast(state.steps)) return null;
-      const step = (emit: Emit) => likelihood.step({ ...own, emit }, state, nextChange(state.steps));
-      return taken(step).catch(named);
-    },
+  const own = { ...runBy(run, state.overlaps), emit };
+  const step = () => {
+    if (kind === 'join') return likelihood.join(own, state, config.clusters!);
+    return typeof kind === 'string' ? likelihood.step(own, state, kind) : likelihood.goOn(own, state, kind);
   };
+  const after = await step();
+  const last = after.steps.at(-1)!;
+  run.emit({ type: 'step', epoch: after.epoch, kind: last.kind, changed: last.changed, k: last.k });
+  if (last.changed) publishNet(run, after.net);
+  const closest = closestProposal(proposals);
+  return closest ? { ...after, steps: after.steps.with(-1, { ...last, closest }) } : after;
 }
 
 /** What split and merge steps of all likelihoods have in common. */

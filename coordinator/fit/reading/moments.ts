@@ -9,25 +9,8 @@ import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
-import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
-import type { HeldSample } from '../../rounds/round.ts';
 import { sumOfParts, unitsOf } from '../rounds.ts';
-
-/** What the moments round is computed by, and what is asked of the coordinator's own file. */
-export interface Reading extends RoundDispatcher {
-  /** Locates the first value of a row that cannot be computed with: none above `max` can. `empty`: the columns that have no value, where that is so of every row. */
-  diagnose(
-    row: number,
-    max: number,
-    isEveryRow: boolean,
-  ): Promise<{ where: string; isLarge: boolean; isValid: boolean; empty?: string | null }>;
-  /** Which of these units have to be read again, as their workers did not read the coordinator's rows. */
-  staleUnits(hashes: Uint8Array, units: readonly ReadUnit[]): Promise<number[]>;
-  /** Names a worker in messages. */
-  describe(worker: string): string;
-  /** Keeps the sample for the workers that will own its shards; null: there is none. */
-  hold(sample: HeldSample | null): void;
-}
+import type { Reading, ReadUnit } from './reading.ts';
 
 export interface MomentsRequest {
   config: RunConfig;
@@ -36,12 +19,6 @@ export interface MomentsRequest {
   origin: Float64Array;
   /** Rows with a lower priority are the sample. */
   sample: number;
-}
-
-/** A unit of which a worker has read the rows, and what it has found. */
-export interface ReadUnit extends WorkUnit {
-  part: Tensors;
-  by: string;
 }
 
 /**

@@ -1,6 +1,6 @@
-import type { EndReason } from '../../../model/schedule.ts';
+import type { Change, EndReason } from '../../../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from '../run-state.ts';
-import { trainingEnd } from '../train.ts';
+import { dueStep, isSettled, trainingEnd } from '../train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
@@ -26,7 +26,7 @@ export function clusterStage(context: RunContext): RunStage {
       const { update } = state;
       const clusters =
         update && !context.update!.refit
-          ? await trainer.update(update.state, {
+          ? await trainer.goOn(update.state, {
               clusters: await update.before(),
               unchanged: update.unchanged,
             })
@@ -35,19 +35,25 @@ export function clusterStage(context: RunContext): RunStage {
       return { ...state, clusters };
     },
     async step(state) {
-      const trained = await trainer.epoch();
-      if (trained) {
-        const { state: clusters, losses } = trained;
+      const run = state.run!;
+      let clusters = state.clusters!;
+      let due: Change | 'join' | null = 'join';
+      if (!isSettled(run, clusters)) {
+        const trained = await trainer.epoch(clusters);
+        clusters = trained.state;
         const { tasks, workers } = server.usage();
         const { epoch, mixture, net } = clusters;
         const width = net.shapes.at(-1)![0];
-        emit({ type: 'epoch', epoch, k: mixture.k, width, ...losses, seconds: tasks, workers });
-        observer?.epoch(clusters, losses);
+        emit({ type: 'epoch', epoch, k: mixture.k, width, ...trained.losses, seconds: tasks, workers });
+        observer?.epoch(clusters, trained.losses);
+        due = dueStep(clusters);
       }
-      const changed = await trainer.change(trained !== null);
-      if (changed) observer?.state(changed);
-      isStep = changed !== null;
-      return { ...state, clusters: changed ?? trained!.state };
+      if (due) {
+        clusters = await trainer.step(clusters, due);
+        observer?.state(clusters);
+      }
+      isStep = due !== null;
+      return { ...state, clusters };
     },
     isMilestone: () => isStep,
     end(state, reason) {

@@ -5,13 +5,13 @@ import { imageShape } from '../../../data/images/folder.ts';
 import { shownNames, skewedColumns } from '../../../data/logarithm.ts';
 import { rowTexts } from '../../../data/texts/texts.ts';
 import { alikeColumns } from '../../../model/description/contrast.ts';
-import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
+import type { Centres } from '../../../model/description/distances.ts';
 import type { Name } from '../../../model/description/names.ts';
 import { evidenceForK } from '../../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { isUnchanged, placesOf } from '../../../model/order.ts';
+import { placesOf } from '../../../model/order.ts';
 import { priority } from '../../../model/random.ts';
-import { renumbered, type State } from '../../../model/state.ts';
+import type { State } from '../../../model/state.ts';
 import { alarmsOf } from '../../../model/stream/drift.ts';
 import type { Lineage } from '../../../model/stream/findings.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
@@ -80,22 +80,17 @@ export function labelStage(context: RunContext): RunStage {
       const map = await state.map!;
       const label = fullPasses({ ...context, parts, map }, state);
       return orHint(context, async () => {
-        const { found, trained, guess, centres } = await label();
+        const { found, state: final, centres } = await label();
         const { k } = state.clusters!.mixture;
-        const order = found.order.map((unit) => guess[unit]);
-        const added = found.counts.filter((_, cluster) => order[cluster] >= k);
-        const final = isUnchanged(order) ? trained : renumbered(trained, order);
+        const added = found.counts.filter((_, cluster) => found.order[cluster] >= k);
         const { rows, labels } = found.sampled;
         const shapes =
           run.d <= MOST_FOR_SHAPES && !final.graph ? await trainer.wholeShapes(rows, run.d) : null;
         const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
         const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
-        observer?.labelled(found.counts, { state: final, order }, tree);
-        return {
-          ...state,
-          labelled: { found, silhouette, shapes, centres, state: final, order, tree, added },
-        };
+        observer?.labelled(found.counts, { state: final, order: found.order }, tree);
+        return { ...state, labelled: { found, silhouette, shapes, centres, state: final, tree, added } };
       });
     },
   };
@@ -109,7 +104,7 @@ export function describeStage(context: RunContext): RunStage {
     ended: ({ summary }) => (summary ? 'done' : null),
     async step(state) {
       const { layout, encoding } = state;
-      const { found, silhouette, centres, tree, order, state: final } = state.labelled!;
+      const { found, silhouette, centres, tree, state: final } = state.labelled!;
       const run = state.run!;
       const summary = await orHint(context, async () => {
         if (tree) out.json(TREE, tree);
@@ -131,11 +126,11 @@ export function describeStage(context: RunContext): RunStage {
         await writeModel(run, final, all, names, encoder, state.data!.moments, out);
         await writeMap(await state.map!, out);
         const kept = await keepForUpdates(context, state);
-        const described = await writeDescriptions(context, state, reorderedCentres(centres, order), kept);
+        const described = await writeDescriptions(context, state, centres, kept);
         const { wordsError = 0 } = described;
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
-        const labels = Array.from(placesOf(order), (place) => stream?.ids[place] ?? place);
+        const labels = Array.from(placesOf(found.order), (place) => stream?.ids[place] ?? place);
         const evidence = graph ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
@@ -227,7 +222,7 @@ async function writeResult(context: RunContext, state: RunState, summary: Summar
   const shown = summary ? await shownFiles(config, source) : undefined;
   const metadata = { ...metadataOf(context, state, hashes), shown };
   const written = labelled && {
-    ...{ files: context.out.hashes(), order: labelled.order },
+    ...{ files: context.out.hashes(), order: labelled.found.order },
     ids: labelled.stream?.ids,
   };
   context.out.json(

@@ -2,7 +2,7 @@ import { type Centres, reorderedCentres } from '../../../model/description/dista
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
-import { bySize, type Order, placesOf } from '../../../model/order.ts';
+import { bySize, placesOf } from '../../../model/order.ts';
 import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
 import type { FullPassResult } from '../../../run/full-pass-result.ts';
 import { type LabelParts, labelAllRows, OutliersAlone, type Output, type Reviewed } from '../full-pass.ts';
@@ -11,14 +11,13 @@ import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
 import type { Prepared } from '../run-context.ts';
 import type { RunContext, RunState } from '../run-state.ts';
 
-/** All rows are labelled. */
+/** All rows are labelled, and clusters numbered by size. */
 export interface FullPasses {
+  /** `order`: the number that each cluster had in training; those that it had missed have the numbers after these. */
   found: FullPassResult;
-  /** The state that has labelled them, with missed clusters after those of training; and its centres. */
-  trained: State;
+  /** The state that has labelled them, and its centres. */
+  state: State;
   centres: Centres;
-  /** For each cluster of the pass that in this state. */
-  guess: Order;
 }
 
 /** A missed cluster gets at most so many times the rows of it that were far from all others, and at least its inverse. */
@@ -81,8 +80,8 @@ export function fullPasses(
       publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
       const far = missed ? 0 : farRowsKept(run, trained);
       if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
-      const byMixture = publishClassifier(run, renumbered(trained, guess));
-      const used = trained;
+      const used = renumbered(trained, guess);
+      const byMixture = publishClassifier(run, used);
       const review = ({ T, far }: Reviewed) =>
         isRight({
           T: Array.from(places, (unit) => T[unit]),
@@ -94,7 +93,14 @@ export function fullPasses(
           ...{ far, byMixture, parts, map: map !== undefined },
           ...((far || missed) && { review }),
         });
-        if (found) return { found, trained: used, centres, guess };
+        if (found) {
+          const order = found.order.map((unit) => guess[unit]);
+          return {
+            found: { ...found, order },
+            state: renumbered(used, found.order),
+            centres: reorderedCentres(centres, order),
+          };
+        }
       } catch (error) {
         if (!(error instanceof OutliersAlone)) throw error;
         trained = withoutClusters(

@@ -14,14 +14,7 @@ import { sampleThreshold } from '../preparation/limits.ts';
 import type { PrepareInput } from '../preparation/prepare.ts';
 import { publishTransform } from '../publish.ts';
 import { FEW_COLUMNS, isGraph, momentsRound } from '../reading/moments.ts';
-import {
-  isInParts,
-  metadataOf,
-  type RunContext,
-  type RunInput,
-  type RunStage,
-  type RunState,
-} from '../run-state.ts';
+import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
 import { startMap } from './map.ts';
 
 /**
@@ -150,7 +143,7 @@ export const arePixels = ({ shape, dtype }: Source) => shape !== undefined && dt
 
 /** UserError if the rows with these hashes are not those of the run that is resumed. */
 export function assertUnchanged(
-  { config, resume }: Pick<RunInput, 'config' | 'resume'>,
+  { config, resume }: Pick<RunContext, 'config' | 'resume'>,
   hashes: Uint8Array,
 ): void {
   if (resume && fingerprint(hashes) !== resume.fingerprint)

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
-import {
-  momentsRound,
-  type Reading,
-  readingUnits,
-  transformChoice,
-} from '../../../coordinator/fit/reading/moments.ts';
+import { momentsRound, readingUnits, transformChoice } from '../../../coordinator/fit/reading/moments.ts';
+import type { Reading } from '../../../coordinator/fit/reading/reading.ts';
 import type { RoundDispatcher } from '../../../coordinator/rounds/dispatcher.ts';
 import type { HeldSample, RoundSpec } from '../../../coordinator/rounds/round.ts';
 import { blockHash } from '../../../data/blocks.ts';

@@ -1,15 +1,7 @@
-import { columnsWithoutValues, diagnoseRow } from '../../data/value-range.ts';
 import type { ClusterCheckpoint, EncoderCheckpoint } from '../../run/checkpoint.ts';
 import { readEncoder } from '../../run/checkpoints.ts';
-import type { Reading } from './reading/moments.ts';
-import {
-  aboutData,
-  type RunContext,
-  type RunInput,
-  type RunStage,
-  type RunState,
-  totalsSince,
-} from './run-state.ts';
+import { type RunContext, type RunStage, type RunState, totalsSince } from './run-state.ts';
+import type { Driver } from './stage.ts';
 import { clusterStage } from './stages/cluster.ts';
 import { encoderStages, withVectors } from './stages/encode.ts';
 import { describeStage, labelStage, replicateStage } from './stages/finish.ts';
@@ -17,37 +9,21 @@ import { readStage } from './stages/read.ts';
 
 /**
  * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
- * results, from where its checkpoints left it.
+ * results, from where its checkpoints left it. What a stage does is in stages/ and, of an update, in streams/; nothing here knows likelihoods.
  */
-export async function planOf(input: RunInput) {
+export async function recipe(given: Omit<RunContext, 'spent'>): Promise<{
+  stages: RunStage[];
+  start: RunState;
+  driver: Driver<ClusterCheckpoint | EncoderCheckpoint>;
+}> {
   const startTime = performance.now();
-  const { config, checkpoints, resume, server, source, check, emit, warn } = input;
-  const { start, spent } = await startOf(input);
-  const dispatcher = aboutData(server.dispatcher, config.data);
-  /** The rows that are read now. */
-  let read = source;
-  const { publish, round } = dispatcher;
-  const reading: Reading = {
-    ...{ publish, round, hold: server.hold, describe: server.describe },
-    diagnose: async (row, max, isEveryRow) => ({
-      ...(await diagnoseRow(read, row, max)),
-      empty: isEveryRow ? await columnsWithoutValues(read) : null,
-    }),
-    staleUnits: async (hashes, units) => (read === source && check?.staleUnits(hashes, units)) || [],
-  };
-  const context: RunContext = {
-    ...{ ...input, dispatcher, reading, trainer: input.trainerFor({ publish, round, emit, warn }) },
-    serve(next, layout) {
-      read = next;
-      input.serve(next, layout);
-    },
-    spent: () => totalsSince(spent, server, startTime),
-  };
-  const finishesAtOnce = resume?.how === 'finish';
+  const { start, spent } = await startOf(given);
+  const context = { ...given, spent: () => totalsSince(spent, given.server, startTime) };
+  const finishesAtOnce = given.resume?.how === 'finish';
   return {
     stages: stagesOf(context),
     start,
-    driver: { ...context, offer: checkpoints.offer, finishesAtOnce },
+    driver: { ...context, offer: given.checkpoints.offer, finishesAtOnce },
   };
 }
 
@@ -73,8 +49,8 @@ function stagesOf(context: RunContext): RunStage[] {
 }
 
 /** What the run has found in earlier sessions, and their totals. */
-async function startOf(input: RunInput) {
-  const { config, source, layout, out, resume, warn } = input;
+async function startOf(given: Omit<RunContext, 'spent'>) {
+  const { config, source, layout, out, resume, warn } = given;
   let encoder: EncoderCheckpoint | null = null;
   let clusters = resume?.from?.checkpoint ?? null;
   let encoding = null;
@@ -89,14 +65,17 @@ async function startOf(input: RunInput) {
     data: clusters?.dataSummary ?? null,
     ...{ run: null, map: null },
     clusters: clusters?.state ?? null,
-    ended: clusters && stillEnded(clusters, input),
+    ended: clusters && stillEnded(clusters, given),
     ...{ labelled: null, summary: null, isDone: false },
   };
   return { start, spent: clusters?.spent ?? encoder?.spent ?? null };
 }
 
 /** Why the training of this checkpoint has ended, if it does not go on now: its limit may have been raised. */
-function stillEnded({ ended, state }: ClusterCheckpoint, { config, resume }: RunInput) {
+function stillEnded(
+  { ended, state }: ClusterCheckpoint,
+  { config, resume }: Pick<RunContext, 'config' | 'resume'>,
+) {
   if (ended === 'max-epochs' && state.epoch < config.maxEpochs) return null;
   return ended === 'asked' && resume?.how === 'beyond' ? null : ended;
 }
