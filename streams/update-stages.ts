@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
 import { drawnRows, earlierRows, rowsFor } from '../coordinator/fit/drift.ts';
-import { labelsOnly } from '../coordinator/fit/full-pass.ts';
 import { layoutFor } from '../coordinator/fit/preparation/limits.ts';
 import { publishHashes, publishTransform } from '../coordinator/fit/publish.ts';
+import { labelsOnly } from '../coordinator/fit/row-writer.ts';
 import type { Prepared } from '../coordinator/fit/run-context.ts';
 import {
   aboutCheckpoint,

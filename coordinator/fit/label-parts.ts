@@ -25,12 +25,23 @@ import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { sealed, unsealed } from '../../run/checkpoint.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
-import type { LabelParts } from './full-pass.ts';
 
 /**
  * What there is of each row in parts that workers write, `--labels-out shards`. Until all rows are labelled, parts lie in a folder of `labels`
  * whose name says what they were labelled by, each with the other results of its rows: a run that was killed goes on from them.
  */
+
+/** The parts of rows `from … to−1` that workers write. */
+export interface LabelParts {
+  /** The results of these rows that were saved; null if there are none. */
+  saved(from: number, to: number): Tensors | null;
+  /** The columns of these rows, of whose files `hashes` has the SHA-256. UserError if a file is not that. */
+  read(from: number, to: number, hashes: Uint8Array): Tensors;
+  /** Saves the other results of these rows. `failed` gets the error if that is not possible. */
+  save(from: number, to: number, results: Tensors, failed: (error: Error) => void): void;
+  /** Gives the files their places and clusters their `numbers`, and writes the index. May be repeated. */
+  finish(numbers: readonly number[]): Promise<void>;
+}
 
 /** Columns of rows without that of outliers. */
 const MOST_WITHOUT_OUTLIERS = rowFiles({ map: true, outliers: false }).length;

@@ -9,8 +9,8 @@ import { nd, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { EncoderState, Encoding } from '../../../run/encoding.ts';
 import type { Dispatcher, RoundDispatcher } from '../../rounds/dispatcher.ts';
-import type { Output } from '../full-pass.ts';
 import { sumOf, unitsOf } from '../rounds.ts';
+import type { Output } from '../row-writer.ts';
 import { ALTERNATION_EPOCHS, passesOf } from './encoder.ts';
 
 export interface EncoderTraining {

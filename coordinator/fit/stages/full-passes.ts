@@ -5,9 +5,11 @@ import type { MissedCluster } from '../../../model/missed.ts';
 import { bySize, placesOf } from '../../../model/order.ts';
 import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
 import type { FullPassResult } from '../../../run/full-pass-result.ts';
-import { type LabelParts, labelAllRows, OutliersAlone, type Output, type Reviewed } from '../full-pass.ts';
+import { labelAllRows, OutliersAlone, type Reviewed } from '../full-pass.ts';
+import type { LabelParts } from '../label-parts.ts';
 import { farRowsKept } from '../missed.ts';
 import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
+import type { Output } from '../row-writer.ts';
 import type { Prepared } from '../run-context.ts';
 import type { RunContext, RunState } from '../run-state.ts';
 
@@ -88,7 +90,8 @@ export function fullPasses(
           far: { ...far, labels: far.labels.map((unit) => guess[unit]) },
         });
       try {
-        const found = await labelAllRows(run, layout, guess.length, labels?.codes ?? null, out, {
+        const found = await labelAllRows(run, layout, guess.length, out, {
+          truth: labels?.codes,
           below: clusters!.sample.below,
           ...{ far, byMixture, parts, map: map !== undefined },
           ...((far || missed) && { review }),
@@ -131,7 +134,7 @@ export async function labelWithIds(
   const byMixture = publishClassifier(run, state);
   if (map) publishMap(run, map);
   const { k } = state.mixture;
-  return (await labelAllRows(run, layout, k, labels?.codes ?? null, out, {
-    ...{ byMixture, ids, map: map !== undefined },
+  return (await labelAllRows(run, layout, k, out, {
+    ...{ truth: labels?.codes, byMixture, ids, map: map !== undefined },
   }))!;
 }

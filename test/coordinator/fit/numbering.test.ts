@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { WriteError } from '../../../base/files.ts';
-import { labelAllRows, OutliersAlone, type Reviewed } from '../../../coordinator/fit/full-pass.ts';
+import {
+  type LabellingOptions,
+  labelAllRows,
+  OutliersAlone,
+  type Reviewed,
+} from '../../../coordinator/fit/full-pass.ts';
 import { sumOfParts } from '../../../coordinator/fit/rounds.ts';
 import type { RoundSpec } from '../../../coordinator/rounds/round.ts';
 import { readNpy } from '../../../data/npy.ts';
@@ -75,7 +80,7 @@ async function labelled(
   out: RunDirectory,
   label = unitOf,
   isOutlier: ((row: number) => boolean) | null = null,
-  more: NonNullable<Parameters<typeof labelAllRows>[5]> = {},
+  more: NonNullable<LabellingOptions> = {},
   likelihood = 'graph',
 ): Promise<FullPassResult> {
   const dispatcher = {
@@ -114,7 +119,7 @@ async function labelled(
     transform: { fences: isOutlier && {}, dim: 1 },
     likelihood: { name: likelihood },
   } as unknown as Parameters<typeof labelAllRows>[0];
-  return (await labelAllRows(run, layout, K, truth, out, { below: BELOW, ...more }))!;
+  return (await labelAllRows(run, layout, K, out, { truth, below: BELOW, ...more }))!;
 }
 
 async function directory(name: string): Promise<RunDirectory> {
@@ -326,7 +331,7 @@ test('results of a part are saved as they came, in whatever order', async () => 
     likelihood: { name: 'graph' },
   } as unknown as Parameters<typeof labelAllRows>[0];
   const out = { pieces: () => assert.fail('no whole file') };
-  const found = await labelAllRows(run, layout, 1, null, out, { parts });
+  const found = await labelAllRows(run, layout, 1, out, { parts });
   assert.deepEqual(
     saved.map(([from, to, T]) => [from, T - (to - from)]),
     [
