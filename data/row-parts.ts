@@ -1,19 +1,14 @@
 import * as z from 'zod/mini';
 import { list } from '../base/schema.ts';
+import { columnShape, ROW_COLUMNS } from '../model/row-columns.ts';
 import { decode, type NumericArray, parseDtype } from './arrays/dtype.ts';
 import type { WritableDtype } from './npy.ts';
 
-/** What a run says of each row, in .npy files of one number a row, or two. */
+/** What a run says of each row: the files, and parts of them. */
 
-/** The cluster. */
-export const LABELS = 'labels.npy';
-/** The largest responsibility. */
-export const CONFIDENCES = 'confidences.npy';
-/** From the centre of the row's cluster. */
-export const DISTANCES = 'distances.npy';
-/** Where it is on the map: two numbers. */
-export const MAP = 'map.npy';
-export const OUTLIERS = 'outliers.npy';
+export const LABELS = ROW_COLUMNS.labels.file;
+export const MAP = ROW_COLUMNS.map.file;
+export const OUTLIERS = ROW_COLUMNS.outliers.file;
 /** The latent vectors of all rows, in a run directory: [rows,latent] float32. */
 export const CODES = 'codes.npy';
 
@@ -26,28 +21,20 @@ export const PARTS_INDEX = 'labels/index.json';
 /** By this file in the folder workers see that it is that of the run. */
 export const SEEN = 'seen';
 
-/** The tensor, file and type of each column. */
-const COLUMNS = [
-  ['labels', LABELS, '<i4'],
-  ['confidence', CONFIDENCES, '<f4'],
-  ['distance', DISTANCES, '<f4'],
-  ['map', MAP, '<f4'],
-  ['outliers', OUTLIERS, '|b1'],
-] as const satisfies readonly (readonly [string, string, WritableDtype])[];
+const COLUMNS = Object.values(ROW_COLUMNS);
+/** The file of a column without its ending: its name in the index of parts. */
+export const stemOf = (file: string): string => file.replace(/\.npy$/, '');
 
-/** Those columns that there are, in the order of their hashes: runs of earlier versions have no map, and only some have outliers. */
-export const rowFiles = (has: { map: boolean; outliers: boolean }) =>
-  COLUMNS.filter(([name]) => (name !== 'map' || has.map) && (name !== 'outliers' || has.outliers));
-
-/** The shape of a column with so many rows. */
-export const rowShape = (file: string, rows: number): number[] => (file === MAP ? [rows, 2] : [rows]);
+/** The shape of the column in this file with so many rows; one number a row where it is no such column. */
+export const rowShape = (file: string, rows: number): number[] =>
+  columnShape(COLUMNS.find((column) => column.file === file) ?? { width: 1 }, rows);
 
 const DIGITS = 12;
 const place = (row: number) => String(row).padStart(DIGITS, '0');
 
 /** The name of the file with the rows `from … to−1` of the column that is otherwise the file `column`. */
 export const partName = (column: string, from: number, to: number): string =>
-  `${column.replace(/\.npy$/, '')}-${place(from)}-${place(to)}.npy`;
+  `${stemOf(column)}-${place(from)}-${place(to)}.npy`;
 
 /** The last numbers of a whole file, so many. */
 export function rowsIn(bytes: Uint8Array, descr: WritableDtype, count: number): NumericArray {
@@ -59,14 +46,26 @@ const row = z.int().check(z.nonnegative());
 /** `file`: in the folder of the index. */
 const partFile = z.object({ file: z.string(), sha256: z.string() });
 
+/** Where each column of a part is, by the stem of its file. */
+const partFiles = Object.fromEntries(
+  COLUMNS.map(({ file, isOptional }) => [stemOf(file), isOptional ? z.optional(partFile) : partFile]),
+) as PartFiles;
+type Stem<File> = File extends `${infer Name}.npy` ? Name : never;
+type PartFiles = {
+  [Name in keyof typeof ROW_COLUMNS as Stem<
+    (typeof ROW_COLUMNS)[Name]['file']
+  >]: (typeof ROW_COLUMNS)[Name]['isOptional'] extends true
+    ? z.ZodMiniOptional<typeof partFile>
+    : typeof partFile;
+};
+
 /** The index: parts in the order of their rows. */
 export const partsIndex = z.object({
   rows: row,
   parts: list(
     z.object({
       ...{ from: row, to: row },
-      ...{ labels: partFile, confidences: partFile, distances: partFile },
-      ...{ map: z.optional(partFile), outliers: z.optional(partFile) },
+      ...partFiles,
     }),
   ),
 });

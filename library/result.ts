@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { CONFIDENCES, DISTANCES, MAP, PARTS_INDEX } from '../data/row-parts.ts';
+import { MAP, PARTS_INDEX } from '../data/row-parts.ts';
 import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
+import { ROW_COLUMNS } from '../model/row-columns.ts';
 import { readRowColumn } from '../run/row-files.ts';
 import {
   type FileHashes,
@@ -140,8 +141,8 @@ export function resultOf(
       own().assertIntact('responsibilities.npy');
       return readRunResponsibilities(responsibilities, rows, k);
     },
-    confidences: () => rowColumn(CONFIDENCES),
-    distances: () => rowColumn(DISTANCES),
+    confidences: () => rowColumn(ROW_COLUMNS.confidence.file),
+    distances: () => rowColumn(ROW_COLUMNS.distance.file),
     map() {
       own().assertIntact(MAP);
       return readRunMap(path, rows);

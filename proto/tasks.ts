@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { SHA256_BYTES } from '../base/hash.ts';
 import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import { type Block, blockCount, HASH_BYTES, type Layout, unitBlocks } from '../model/layout.ts';
+import { type RowColumn, rowColumns } from '../model/row-columns.ts';
 import { type Covariance, centreWidth, statisticsLength } from '../model/statistics.ts';
 import { KEPT_MEMBERSHIPS, MOST_SHOWN, MOST_TERMS, QUANTILES } from '../model/widths.ts';
 import { areCells, type Cell, checkCells } from './partition.ts';
@@ -46,6 +47,19 @@ import type { Nd, Tensors } from './tensors.ts';
  * Sizes in shapes: `dim` columns of the data, D numbers of a transformed row, P of statistics of rows, K clusters, n rows that a
  * result is about, N rows of the whole sample.
  */
+
+/** What a worker returns of each row: the columns, or the hashes of the files that it has written them to. */
+const rowResults = (columns: [string, RowColumn][], areFiles: boolean): TensorSpecs =>
+  areFiles
+    ? { hashes: uint8([columns.length, SHA256_BYTES], index(256)) }
+    : Object.fromEntries(columns.map(([name, column]) => [name, rowSpec(column)]));
+function rowSpec({ width, values }: RowColumn) {
+  const shape = width === 1 ? ['n'] : ['n', width];
+  if (values === 'clusters') return label(shape, index('K'));
+  if (values === 'flags') return uint8(shape, index(2));
+  if (values === 'finite') return float32(shape);
+  return float32(shape, values === 'any' ? anyNumbers : positiveOrZero);
+}
 
 /** Float32 numbers of a tensor: WebAssembly addresses 4 GiB. */
 const MOST_NUMBERS = 2 ** 30;
@@ -502,21 +516,8 @@ const TASKS = {
     }),
     largest: (task, sizes) =>
       (FORWARD_ROWS / 2 + sizes.blockRows) * Math.max(widestOf(task, sizes), task.map ? sizes.units : 0),
-    results: ({ soft, far, map, parts }, transform) => ({
-      ...(parts
-        ? {
-            hashes: uint8(
-              [3 + Number(map ?? false) + Number('fenced' in transform), SHA256_BYTES],
-              index(256),
-            ),
-          }
-        : {
-            labels: label(['n'], index('K')),
-            confidence: float32(['n'], anyNumbers),
-            distance: float32(['n'], positiveOrZero),
-            ...(map && { map: float32(['n', 2]) }),
-            ...('fenced' in transform && { outliers: uint8(['n'], index(2)) }),
-          }),
+    results: ({ soft, far, map = false, parts }, transform) => ({
+      ...rowResults(rowColumns({ map, outliers: 'fenced' in transform }), parts !== undefined),
       T: float64(['K', 'P']),
       columns: float64(['K+1', 'dim']),
       exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),

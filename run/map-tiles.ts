@@ -6,7 +6,7 @@ import { list } from '../base/schema.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { decode, parseDtype } from '../data/arrays/dtype.ts';
 import { openNpy, tuple } from '../data/npy.ts';
-import { CONFIDENCES, DISTANCES, LABELS, MAP, OUTLIERS, PARTS_INDEX } from '../data/row-parts.ts';
+import { LABELS, MAP, OUTLIERS, PARTS_INDEX } from '../data/row-parts.ts';
 import { outlierScore, QUANTILE_STEPS } from '../model/description/distances.ts';
 import {
   AT,
@@ -24,6 +24,7 @@ import {
   writeRecord,
 } from '../model/map-tiles.ts';
 import { priority } from '../model/random.ts';
+import { ROW_COLUMNS, type RowColumn } from '../model/row-columns.ts';
 import { assertRows, QUANTILES } from './row-files.ts';
 import { checked, numberOfLabel, openRows, type RunFiles, recordedHashes, runFiles } from './run-files.ts';
 
@@ -187,10 +188,11 @@ async function* placesOf(
 /** What is known of rows beside their places: numbers of clusters, confidences, outlier scores. UserError for a label that is none. */
 function openColumns({ run, rows, k, ids }: MappedRun, files: RunFiles) {
   const numberOf = numberOfLabel(ids);
-  const labels = openRows(run, LABELS, '<i4', rows);
-  const confidences = openRows(run, CONFIDENCES, '<f4', rows);
-  const distances = openRows(run, DISTANCES, '<f4', rows);
-  const outliers = files.has(OUTLIERS) ? openRows(run, OUTLIERS, '|b1', rows) : null;
+  const open = ({ file, dtype }: RowColumn) => openRows(run, file, dtype, rows);
+  const labels = open(ROW_COLUMNS.labels);
+  const confidences = open(ROW_COLUMNS.confidence);
+  const distances = open(ROW_COLUMNS.distance);
+  const outliers = files.has(OUTLIERS) ? open(ROW_COLUMNS.outliers) : null;
   const fits = ([n, steps]: readonly number[]) => n >= k && steps === QUANTILE_STEPS + 1;
   const quantiles = files.has(QUANTILES)
     ? Float32Array.from(files.array(QUANTILES, fits, `shape (${k}, ${QUANTILE_STEPS + 1})`).data)

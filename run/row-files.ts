@@ -5,9 +5,10 @@ import { MOST_LIST_BYTES } from '../base/limits.ts';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { type ArrayFile, openNpy } from '../data/npy.ts';
-import { CONFIDENCES, DISTANCES, LABELS, MAP, OUTLIERS } from '../data/row-parts.ts';
+import { LABELS } from '../data/row-parts.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
+import { ROW_COLUMNS, type RowValues, rowColumns } from '../model/row-columns.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
@@ -17,15 +18,8 @@ import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts
 const SLICE_ROWS = 1 << 16;
 
 /** Consecutive rows, from row `start` on. */
-export interface RowSlice {
+export interface RowSlice extends RowValues {
   start: number;
-  labels: Int32Array;
-  confidence: Float32Array;
-  distance: Float32Array;
-  /** Places on the map, two numbers each. */
-  map: Float32Array | null;
-  /** 1 for rows that were set apart; null where none were. */
-  outliers: Uint8Array | null;
 }
 
 /** All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`. */
@@ -35,32 +29,20 @@ export async function* rowSlices(
   { hasOutliers, hasMap = false, ids }: { hasOutliers: boolean; hasMap?: boolean; ids?: readonly number[] },
 ): AsyncGenerator<RowSlice> {
   const numberOf = numberOfLabel(ids);
-  const files: ArrayFile[] = [];
-  const open = (name: string) => {
-    const file = openNpy(join(run, name), name, { within: run });
-    files.push(file);
-    return file;
-  };
+  const columns = rowColumns({ map: hasMap, outliers: hasOutliers });
+  const opened: [string, number, ArrayFile][] = [];
   try {
-    const labels = open(LABELS);
-    const confidence = open(CONFIDENCES);
-    const distance = open(DISTANCES);
-    const map = hasMap ? open(MAP) : null;
-    const outliers = hasOutliers ? open(OUTLIERS) : null;
+    for (const [name, { file, width }] of columns)
+      opened.push([name, width, openNpy(join(run, file), file, { within: run })]);
     for (let start = 0; start < rows; start += SLICE_ROWS) {
       await yieldToEventLoop();
       const count = Math.min(SLICE_ROWS, rows - start);
-      yield {
-        start,
-        labels: Int32Array.from(readAt(labels, start, count), numberOf),
-        confidence: Float32Array.from(readAt(confidence, start, count)),
-        distance: Float32Array.from(readAt(distance, start, count)),
-        map: map && Float32Array.from(readAt(map, 2 * start, 2 * count)),
-        outliers: outliers && Uint8Array.from(readAt(outliers, start, count)),
-      };
+      const values = opened.map(([name, width, file]) => [name, readAt(file, width * start, width * count)]);
+      const slice: RowValues = { map: null, outliers: null, ...Object.fromEntries(values) };
+      yield { start, ...slice, labels: slice.labels.map(numberOf) };
     }
   } finally {
-    for (const { fd } of files) closeSync(fd);
+    for (const [, , { fd }] of opened) closeSync(fd);
   }
 }
 
@@ -97,7 +79,7 @@ export const KEPT_ROWS = 'kept-rows.npy';
 
 /** UserError where one of the whole files of what a run says of each row is not the one that run.json has the hash of. */
 export function assertRows(files: RunFiles): void {
-  for (const name of [LABELS, CONFIDENCES, DISTANCES, MAP, OUTLIERS]) files.assertIntact(name);
+  for (const { file } of Object.values(ROW_COLUMNS)) files.assertIntact(file);
 }
 
 /** Which image each row of a run is. */

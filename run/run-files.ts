@@ -17,6 +17,7 @@ import {
   partName,
   partsIndex,
   rowShape,
+  stemOf,
 } from '../data/row-parts.ts';
 
 /**
@@ -191,7 +192,7 @@ function filesOf(
     return [{ from: 0, to: rows, file: name }];
   return readPartsIndex(run, rows).parts.map(({ from, to, ...columns }) => {
     const file = join(PARTS, partName(name, from, to));
-    return { from, to, file, hash: columns[name.replace('.npy', '') as 'labels']?.sha256 };
+    return { from, to, file, hash: columns[stemOf(name) as 'labels']?.sha256 };
   });
 }
 

@@ -5,6 +5,7 @@ import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } 
 import { UserError } from '../base/user-error.ts';
 import { originalName } from '../data/cache.ts';
 import { folderOf, isPattern } from '../data/file-patterns.ts';
+import { ROW_COLUMNS } from '../model/row-columns.ts';
 import { assertOwnFile, EVENTS } from './event-file.ts';
 import { readRunJson } from './run-files.ts';
 
@@ -14,15 +15,11 @@ import { readRunJson } from './run-files.ts';
 export const RUN_FILES = [
   'run.json',
   EVENTS,
-  'labels.npy',
+  ...Object.values(ROW_COLUMNS).map(({ file }) => file),
   'labels',
   'labels.csv',
   'labels.parquet',
-  'confidences.npy',
-  'distances.npy',
-  'map.npy',
   'responsibilities.npy',
-  'outliers.npy',
   'copies.npy',
   'images.txt',
   'kept-rows.npy',

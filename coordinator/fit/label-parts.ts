@@ -8,18 +8,10 @@ import { SHA256_BYTES } from '../../base/hash.ts';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
 import { createNpy } from '../../data/npy.ts';
-import {
-  PARTS,
-  PARTS_INDEX,
-  type PartsIndex,
-  partName,
-  rowFiles,
-  rowShape,
-  rowsIn,
-  SEEN,
-} from '../../data/row-parts.ts';
+import { PARTS, PARTS_INDEX, type PartsIndex, partName, rowsIn, SEEN, stemOf } from '../../data/row-parts.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { isUnchanged, renumberLabels } from '../../model/order.ts';
+import { columnShape, rowColumns } from '../../model/row-columns.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -44,7 +36,7 @@ export interface LabelParts {
 }
 
 /** Columns of rows without that of outliers. */
-const MOST_WITHOUT_OUTLIERS = rowFiles({ map: true, outliers: false }).length;
+const MOST_WITHOUT_OUTLIERS = rowColumns({ map: true, outliers: false }).length;
 
 /** Lets workers see the folder that they write to. UserError if one does not. */
 export async function showFolder({
@@ -96,16 +88,19 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
     read(from, to, hashes) {
       const files: Record<string, { file: string; sha256: string }> = {};
       const tensors: Tensors = {};
-      const columns = rowFiles({ map: true, outliers: hashes.length / SHA256_BYTES > MOST_WITHOUT_OUTLIERS });
-      for (const [i, [tensor, column, dtype]] of columns.entries()) {
-        const file = partName(column, from, to);
+      const columns = rowColumns({
+        map: true,
+        outliers: hashes.length / SHA256_BYTES > MOST_WITHOUT_OUTLIERS,
+      });
+      for (const [i, [tensor, column]] of columns.entries()) {
+        const file = partName(column.file, from, to);
         const bytes = readWhole(placeOf(file), MAX_MESSAGE, { within: out.path });
         const hash = createHash('sha256').update(bytes).digest();
         if (!hash.equals(hashes.subarray(i * SHA256_BYTES, (i + 1) * SHA256_BYTES)))
           throw new UserError(`${placeOf(file)} is not as it was written`);
-        files[column.replace('.npy', '')] = { file, sha256: hash.toString('hex') };
-        const shape = rowShape(column, to - from);
-        tensors[tensor] = nd(rowsIn(bytes, dtype, elementCount(shape)) as Int32Array, ...shape);
+        files[stemOf(column.file)] = { file, sha256: hash.toString('hex') };
+        const shape = columnShape(column, to - from);
+        tensors[tensor] = nd(rowsIn(bytes, column.dtype, elementCount(shape)) as Int32Array, ...shape);
       }
       parts.set(from, { from, to, ...files } as PartsIndex['parts'][number]);
       return tensors;

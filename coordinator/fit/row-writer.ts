@@ -1,18 +1,13 @@
 import type { MutableNumbers } from '../../data/npy.ts';
-import { CONFIDENCES, DISTANCES, LABELS, MAP, rowShape } from '../../data/row-parts.ts';
+import { LABELS } from '../../data/row-parts.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
-import type { Layout } from '../../model/layout.ts';
+import type { Block, Layout } from '../../model/layout.ts';
 import { isUnchanged, type Order, placesOf, renumberLabels, reorderColumns } from '../../model/order.ts';
+import { columnShape, rowColumns } from '../../model/row-columns.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** Writes what there is of each row to the whole files of a run, as it comes from workers, in whatever order. */
 
-/** What there is of each row besides its label: the tensor, and the file that it goes to. */
-const ROW_COLUMNS = [
-  ['confidence', CONFIDENCES],
-  ['distance', DISTANCES],
-  ['map', MAP],
-] as const;
 /** A file that is written in pieces: `data` from element `first` on. */
 export interface OutputFile {
   write(data: Float32Array | Int32Array | Uint8Array, first: number): void;
@@ -39,65 +34,59 @@ export const labelsOnly = (
 });
 
 /**
- * Writes a unit's labels, largest responsibilities, distances and places on the map, all responsibilities if `soft`, and which rows are `outliers`, to
- * their places; none of it stays in memory. Clusters get their numbers in the files once all rows are counted. `each` gets the
- * labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
+ * Writes the columns of a unit's rows to their places, and all responsibilities if `soft`; none of it stays in memory. Clusters get their numbers in
+ * the files once all rows are counted. `each` gets the labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
  */
 export function rowWriter(
   out: Output,
   layout: Layout,
   k: number,
-  { soft, map, outliers, d }: { soft: boolean; map: boolean; outliers: boolean; d: number | null },
+  { soft, d, ...has }: { soft: boolean; map: boolean; outliers: boolean; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
-  const labels = out.pieces(LABELS, '<i4', [layout.rows]);
-  let unexplained = 0;
-  const columns = ROW_COLUMNS.filter(([tensor]) => tensor !== 'map' || map).map(([tensor, name]) => {
-    const shape = rowShape(name, layout.rows);
-    return { tensor, width: shape[1] ?? 1, file: out.pieces(name, '<f4', shape) };
+  const { rows } = layout;
+  const columns = rowColumns(has).map(([name, column]) => {
+    const { file, dtype, width } = column;
+    return { name, width, file: out.pieces(file, dtype, columnShape(column, rows)) };
   });
-  const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [layout.rows, k]) : null;
-  const flags = outliers ? out.pieces('outliers.npy', '|b1', [layout.rows]) : null;
+  const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [rows, k]) : null;
+  const files = [...columns.map(({ file }) => file), ...(responsibilities ? [responsibilities] : [])];
+  let unexplained = 0;
+  /** Says, in place, how sure labels are: less where rows are beyond the reach of their clusters. */
+  function judge(part: Tensors): void {
+    if (d === null) return;
+    const [confidence, distance] = ['confidence', 'distance'].map((name) => take(part, name, 'float32'));
+    const reach = reachOf(d);
+    for (let i = 0; i < confidence.length; i++) {
+      if (distance[i] > reach && !part.outliers?.data[i]) unexplained++;
+      confidence[i] = confidenceOf(confidence[i], distance[i], d, reach);
+    }
+  }
   return {
     unexplained: () => unexplained,
-    write(blocks: { start: number; count: number }[], part: Tensors): void {
-      const all = Int32Array.from(part.labels.data);
-      const r = soft ? take(part, 'soft', 'float32') : null;
-      const confidence = take(part, 'confidence', 'float32');
-      if (d !== null) {
-        const distance = take(part, 'distance', 'float32');
-        const reach = reachOf(d);
-        for (let i = 0; i < confidence.length; i++) {
-          if (distance[i] > reach && !part.outliers?.data[i]) unexplained++;
-          confidence[i] = confidenceOf(confidence[i], distance[i], d, reach);
-        }
-      }
+    write(blocks: readonly Block[], part: Tensors): void {
+      judge(part);
+      const labels = Int32Array.from(part.labels.data);
+      const values = (name: string) =>
+        name === 'labels' ? labels : (part[name].data as Float32Array | Uint8Array);
       let at = 0;
       for (const { start, count } of blocks) {
-        const own = all.subarray(at, at + count);
-        labels.write(own, start);
-        for (const { tensor, width, file } of columns)
-          file.write(take(part, tensor, 'float32').subarray(at * width, (at + count) * width), start * width);
-        if (r) responsibilities!.write(r.subarray(at * k, (at + count) * k), start * k);
-        flags?.write(take(part, 'outliers', 'uint8').subarray(at, at + count), start);
-        each(own, start);
+        for (const { name, width, file } of columns)
+          file.write(values(name).subarray(at * width, (at + count) * width), start * width);
+        responsibilities?.write(take(part, 'soft', 'float32').subarray(at * k, (at + count) * k), start * k);
+        each(labels.subarray(at, at + count), start);
         at += count;
       }
     },
     async finish(order: Order, ids?: readonly number[]): Promise<void> {
       const numbers = Array.from(placesOf(order), (place) => ids?.[place] ?? place);
+      const [{ file: labels }] = columns;
       if (!isUnchanged(numbers)) await labels.update(1, (piece) => renumberLabels(piece, numbers));
       if (!isUnchanged(order)) await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
-      await labels.finish();
-      for (const { file } of columns) await file.finish();
-      await responsibilities?.finish();
-      await flags?.finish();
+      for (const file of files) await file.finish();
     },
     abort(): void {
-      labels.abort();
-      for (const { file } of columns) file.abort();
-      responsibilities?.abort();
-      flags?.abort();
+      for (const file of files) file.abort();
     },
   };
 }

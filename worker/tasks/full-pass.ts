@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { attempted, WriteError } from '../../base/files.ts';
 import { SHA256_BYTES } from '../../base/hash.ts';
 import { createNpy } from '../../data/npy.ts';
-import { partName, rowFiles, rowShape } from '../../data/row-parts.ts';
+import { partName } from '../../data/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
   type Centres,
@@ -15,6 +15,7 @@ import {
 import { type Candidate, keepLeast } from '../../model/description/least-rows.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
+import { columnShape, rowColumns } from '../../model/row-columns.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import { mapFrom } from '../../proto/map.ts';
 import { must } from '../../proto/shapes.ts';
@@ -140,13 +141,14 @@ async function writePart(
   const [first, last] = [blocks[0], blocks.at(-1)!];
   const [from, to] = [first.start, last.start + last.count];
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
-  const columns = rowFiles({ map: 'map' in rows, outliers: 'outliers' in rows });
+  const columns = rowColumns({ map: 'map' in rows, outliers: 'outliers' in rows });
   const hashes = new Uint8Array(columns.length * SHA256_BYTES);
   try {
     if (attempted(place, 'written', () => realpathSync(place)) !== place)
       throw new LocalTrouble(`${place} is a link, and nothing is written through links`);
-    for (const [i, [name, column, dtype]] of columns.entries()) {
-      const file = createNpy(join(place, partName(column, from, to)), dtype, rowShape(column, to - from));
+    for (const [i, [name, column]] of columns.entries()) {
+      const path = join(place, partName(column.file, from, to));
+      const file = createNpy(path, column.dtype, columnShape(column, to - from));
       file.write(rows[name].data, 0);
       hashes.set(Buffer.from(await file.sha256(), 'hex'), i * SHA256_BYTES);
       file.finish();

@@ -1,0 +1,57 @@
+/**
+ * What there is of each row, in one table: a worker computes it (worker/tasks/full-pass.ts), the coordinator or the workers write it to files of a
+ * run directory, and what reads a run opens these. Schemas, files, parts and readers follow from this table.
+ */
+
+export interface RowColumn {
+  /** In the run directory; in parts, the name begins with this. */
+  file: `${string}.npy`;
+  dtype: '<i4' | '<f4' | '|b1';
+  /** Numbers of a row. */
+  width: 1 | 2;
+  /** What a worker may return. */
+  values: 'clusters' | 'any' | 'not negative' | 'finite' | 'flags';
+  /** Some runs do not have it. */
+  isOptional: boolean;
+}
+
+/** By the names of the tensors, in the order of the hashes that a worker returns of the files that it has written. */
+export const ROW_COLUMNS = {
+  /** The cluster. */
+  labels: { file: 'labels.npy', dtype: '<i4', width: 1, values: 'clusters', isOptional: false },
+  /** The largest responsibility. */
+  confidence: { file: 'confidences.npy', dtype: '<f4', width: 1, values: 'any', isOptional: false },
+  /** From the centre of the row's cluster. */
+  distance: { file: 'distances.npy', dtype: '<f4', width: 1, values: 'not negative', isOptional: false },
+  /** Where it is on the map; runs of earlier versions have none. */
+  map: { file: 'map.npy', dtype: '<f4', width: 2, values: 'finite', isOptional: true },
+  /** 1 for rows that `--outliers` has set apart. */
+  outliers: { file: 'outliers.npy', dtype: '|b1', width: 1, values: 'flags', isOptional: true },
+} as const satisfies Record<string, RowColumn>;
+
+export type RowColumnName = keyof typeof ROW_COLUMNS;
+type OptionalName = {
+  [Name in RowColumnName]: (typeof ROW_COLUMNS)[Name]['isOptional'] extends true ? Name : never;
+}[RowColumnName];
+
+/** The columns of a run that has these optional ones. */
+export const rowColumns = (has: Record<OptionalName, boolean>): [RowColumnName, RowColumn][] =>
+  (Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][]).filter(
+    ([name, { isOptional }]) => !isOptional || has[name as OptionalName],
+  );
+
+/** The shape of a column of so many rows. */
+export const columnShape = ({ width }: Pick<RowColumn, 'width'>, rows: number): number[] =>
+  width === 1 ? [rows] : [rows, width];
+
+interface ArrayOf {
+  '<i4': Int32Array;
+  '<f4': Float32Array;
+  '|b1': Uint8Array;
+}
+/** The values of a column in memory; null where the run does not have it. */
+export type RowValues = {
+  [Name in RowColumnName]:
+    | ArrayOf[(typeof ROW_COLUMNS)[Name]['dtype']]
+    | ((typeof ROW_COLUMNS)[Name]['isOptional'] extends true ? null : never);
+};
