@@ -123,12 +123,13 @@ suite('names by a language model', () => {
   test('is cancelled at once, with the names so far', async () => {
     const log = newLog();
     const cancel = new AbortController();
-    using server = await endpoint((asked) => {
-      if (numberIn(asked) !== '1') return `Name ${numberIn(asked)}`;
-      setTimeout(() => cancel.abort(), 50);
-      return null;
+    using server = await endpoint((asked) => (numberIn(asked) === '1' ? null : `Name ${numberIn(asked)}`));
+    const { names, problem } = await namesByModel(server.at, request, {
+      ...{ log, signal: cancel.signal },
+      progress(done) {
+        if (done === 2) cancel.abort();
+      },
     });
-    const { names, problem } = await namesByModel(server.at, request, { log, signal: cancel.signal });
     assert.deepEqual([[...names.keys()].sort(), problem], [[0, 2], null]);
   });
 });
