@@ -32,11 +32,12 @@ export const relay = defineCommand({
     const { readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
+    const { TASKS: tasks } = await import('../tasks/table.ts');
     const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
     assertOpenFiles(COORDINATOR_FILES, 'a relay');
     const places = await placesOf(connect, key);
     const started = await startRelay({
-      ...{ places, name, log },
+      ...{ tasks, places, name, log },
       reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
       heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
       bind: checkedBind(bind, { keys, insecure }, (line) => log(`warning: ${line}`)),

@@ -118,7 +118,9 @@ export const worker: Command = {
     const options = { ...(await joinOptionsOf(values)), ...(await backendOf(values)), follows };
     const http = address === undefined ? undefined : parseBindAddress('--http', address);
     const { serve } = await import('../worker/process.ts');
-    await serve({ ...options, name, quiet: false, http: http && { ...http, version: dpmeshVersion() } });
+    const { COMPUTATION } = await import('../tasks/compute/table.ts');
+    const port = http && { ...http, version: dpmeshVersion() };
+    await serve({ ...options, name, quiet: false, http: port }, COMPUTATION);
   },
 };
 

@@ -19,7 +19,7 @@ import { identityOf } from '../run/run-identity.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
 import { readStream, SAMPLE } from '../run/stream-files.ts';
-import { tableOfTexts } from '../worker/tasks/terms.ts';
+import { tableOfTexts } from '../tasks/terms/compute.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { reportOf } from './result.ts';
 import { AbortError } from './run.ts';

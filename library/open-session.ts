@@ -353,9 +353,11 @@ async function listenForWorkers(
   rest: Pick<ServerOptions, 'file' | 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('../coordinator/rounds/server.ts');
+  const { TASKS: tasks } = await import('../tasks/table.ts');
   const { readBlocks } = await import('../data/blocks.ts');
   const read = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
   return startServer({
+    tasks,
     bind,
     layout,
     readBlocks: read,

@@ -4,11 +4,11 @@ import { type Layout, unitBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
 import type { NodePair, WeightOptions } from '../model/words/keywords.ts';
 import type { WorkUnit } from '../proto/messages.ts';
-import type { TaskOf } from '../proto/tasks.ts';
 import type { RunConfig } from '../run/config.ts';
 import type { FullPassResult } from '../run/full-pass-result.ts';
 import type { RunDirectory } from '../run/run-directory.ts';
 import type { SavedTree } from '../run/tree.ts';
+import type { TermsTask } from '../tasks/terms/entry.ts';
 import type { TextsInput } from './describe-texts.ts';
 import { spoolTexts, type TextLabels, type TextSpool } from './text-spool.ts';
 
@@ -51,7 +51,7 @@ export async function countWords(
   out: RunDirectory,
   config: Pick<RunConfig, 'seed' | keyof WeightOptions>,
   { layout, texts, labels, sizes, exemplars, joins, each }: TextRows,
-  count: (units: WorkUnit[], task: TaskOf<'terms'>, read: TextSpool['read']) => Promise<void>,
+  count: (units: WorkUnit[], task: TermsTask, read: TextSpool['read']) => Promise<void>,
 ): Promise<TextsInput> {
   const k = sizes.length;
   const wanted = new Set(exemplars.flat().map(({ row }) => row));

@@ -15,12 +15,13 @@ import {
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
 import type { State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
-import { SUB_BATCH } from '../../proto/capacity.ts';
-import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../../run/config.ts';
+import { SUB_BATCH } from '../../tasks/capacity.ts';
+import { byCluster, type Partition } from '../../tasks/cells/ask.ts';
+import type { Task } from '../../tasks/table.ts';
+import { type ResultArrays, rowsTensor } from '../rounds/sums.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { byCluster, type Partition, type ResultArrays, rowsTensor } from './rounds.ts';
 import type { Target, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 

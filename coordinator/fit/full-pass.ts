@@ -24,12 +24,12 @@ import type { State } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
 import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { FullPassResult, ShownRows } from '../../run/full-pass-result.ts';
 import { type SavedTree, savedTree } from '../../run/tree.ts';
+import { TASKS, type Task, type TaskOf } from '../../tasks/table.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
-import { sumOfNodes, unitsOf } from './rounds.ts';
+import { sumOfNodes, unitsOf } from '../rounds/sums.ts';
 import type { Prepared, TrainingRun } from './run-context.ts';
 
 /** Rows per unit: enough to be worth a message, few enough to balance the load. */
@@ -219,7 +219,7 @@ export async function labelAllRows(
   /** Takes what an earlier session has saved of the unit; false if there is nothing. */
   async function takeSaved(unit: WorkUnit): Promise<boolean> {
     const saved = parts?.saved(...rowsOf(unit));
-    if (!saved || resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
+    if (!saved || TASKS.resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
       return false;
     await yieldToEventLoop();
     let found: Tensors;
@@ -282,7 +282,7 @@ const copied = ({ shape, data }: Nd): Nd => ({ shape, data: data.slice() });
 /** What is new with all that labels depend on. */
 function keyOf(task: Task, layout: Layout, state: Dispatcher['state']): string {
   const hash = createHash('sha256').update(JSON.stringify([task, layout]));
-  for (const name of statesOf(task))
+  for (const name of TASKS.statesOf(task))
     for (const [tensor, { shape, data }] of Object.entries(state(name)!).sort(([a], [b]) => (a < b ? -1 : 1)))
       hash.update(JSON.stringify([name, tensor, shape])).update(bytesOf(data));
   return hash.digest('hex').slice(0, 16);

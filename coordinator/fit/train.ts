@@ -14,9 +14,10 @@ import {
 import type { State } from '../../model/state.ts';
 import type { Emit } from '../../run/events.ts';
 import type { SavedTree } from '../../run/tree.ts';
+import { createRounds } from '../../tasks/cells/ask.ts';
+import { shardSizes } from '../rounds/sums.ts';
 import { type Losses, runEpoch } from './epoch.ts';
 import { flatClusterError, publishNet } from './publish.ts';
-import { createRounds, shardSizes } from './rounds.ts';
 import type { Before, Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 

@@ -47,7 +47,7 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   /** What the coordinator itself finds wrong with the rows of a unit that a worker complains about; null: nothing. */
   verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
-  rules?: DispatcherOptions['rules'];
+  tasks: DispatcherOptions['tasks'] & { names: readonly string[] };
 }
 
 /** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
@@ -62,10 +62,10 @@ export function createScheduler(options: SchedulerOptions) {
   const { verify = async () => null } = options;
   let { term } = options;
   const counts = noCounts();
-  const usage = createUsage(layout.rows);
+  const usage = createUsage(layout.rows, options.tasks.names);
   const dispatcher = createDispatcher({
     layout,
-    rules: options.rules,
+    tasks: options.tasks,
     now,
     send: (worker, assignment, tensors) =>
       send(registry.member(worker).peer, { type: 'round', term, ...assignment }, tensors),

@@ -17,10 +17,11 @@ import { take } from '../../proto/tensors.ts';
 import { transformFrom } from '../../proto/transform.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
+import { createStates } from '../../tasks/compute/states.ts';
 import { transformRows, transformSample } from '../../worker/rows.ts';
-import { createStates } from '../../worker/states.ts';
 import { scratchFolder } from '../data/files.ts';
 import { logDensities } from '../model/support.ts';
+import { run, SHARDS } from '../tasks/support.ts';
 import { backends } from './present.ts';
 import {
   agrees,
@@ -35,7 +36,6 @@ import {
   weightsOf,
   world,
 } from './support.ts';
-import { run, SHARDS } from './tasks/support.ts';
 
 const { folder } = scratchFolder();
 const w = world();

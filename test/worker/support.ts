@@ -12,10 +12,11 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { netStates } from '../../proto/net.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
 import { transformTensors } from '../../proto/transform.ts';
+import { type Context, createContext } from '../../tasks/compute/context.ts';
+import { createStates, type States } from '../../tasks/compute/states.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
-import { type Context, createContext } from '../../worker/context.ts';
-import { createStates, type States } from '../../worker/states.ts';
+import type { TaskInputs } from '../../worker/round.ts';
 import { normals } from '../model/support.ts';
 
 export type Matrix = number[][];
@@ -127,10 +128,17 @@ export function textsOfBlocks(layout: Layout, blocks: readonly number[]): Tensor
 }
 
 /** The context of a worker with rows in memory, and with texts. */
-export const contextOf = (backend: Backend, states: States, readBlocks: ReadBlocks, layout: Layout) =>
-  createContext(backend, states, readBlocks, layout, undefined, undefined, async (blocks) =>
-    textsOfBlocks(layout, blocks),
-  );
+export const contextOf = (
+  backend: Backend,
+  states: States,
+  readBlocks: ReadBlocks,
+  layout: Layout,
+  sampleFrom: TaskInputs['sampleFrom'] = async () => null,
+) =>
+  createContext({
+    ...{ backend, states, readBlocks, layout, sampleFrom, folder: () => null },
+    textsOf: async (blocks) => textsOfBlocks(layout, blocks),
+  });
 
 /** The transform of this choice, from float64 moments of the rows. */
 export function transformFor(choice: TransformChoice, raw: Float32Array, dim: number): Transform {

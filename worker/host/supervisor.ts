@@ -70,7 +70,7 @@ const V8_FLAGS = [
 ];
 
 const PROGRAMS = {
-  worker: { source: '../process.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
+  worker: { source: '../main.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
   relay: { source: '../../relay/process.ts', bundle: '../../bundled/relay.js', flags: [] },
 };
 

@@ -3,7 +3,7 @@ import { labelsOf } from '../../../model/graph/mean-field.ts';
 import type { OutputUnit } from '../../../model/nets/surgery.ts';
 import { generator } from '../../../model/random.ts';
 import type { Copies, State } from '../../../model/state.ts';
-import { mostClusters } from '../../../proto/capacity.ts';
+import { mostClusters } from '../../../tasks/capacity.ts';
 import { publishNet } from '../publish.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { sampledInOrder, sampleOf } from '../sample.ts';

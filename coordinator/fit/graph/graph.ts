@@ -4,12 +4,12 @@ import { MOST_FEATURE_AXES } from '../../../data/transform.ts';
 import { labelsOf, linksBetween } from '../../../model/graph/mean-field.ts';
 import { linkedHalves, mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import type { State } from '../../../model/state.ts';
-import { mostClusters } from '../../../proto/capacity.ts';
 import { MAX_MESSAGE } from '../../../proto/task-limits.ts';
 import { changedOptions, type RunConfig } from '../../../run/config.ts';
+import { mostClusters } from '../../../tasks/capacity.ts';
+import { byCluster } from '../../../tasks/cells/ask.ts';
 import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
-import { byCluster } from '../rounds.ts';
 import type { Levels, LikelihoodKind, LikelihoodModel, TrainingRun } from '../run-context.ts';
 import { goOn } from './go-on.ts';
 import {

@@ -6,9 +6,9 @@ import type { PriorOf } from '../../../model/gaussian/soft-split.ts';
 import { moveToMean } from '../../../model/linalg.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
 import type { RunEvent } from '../../../run/events.ts';
+import { shardSizes } from '../../rounds/sums.ts';
 import { joined, shardResults } from '../graph/neighbour-graph.ts';
 import { isGraph } from '../reading/moments.ts';
-import { shardSizes } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
 

@@ -5,13 +5,13 @@ import { concat, MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
 import { type Covariance, covarianceOf, mean, statisticsLength } from '../../../model/statistics.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
+import type { Task } from '../../../tasks/table.ts';
 import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
 import type { HeldSample } from '../../rounds/round.ts';
-import { sumOfParts, unitsOf } from '../rounds.ts';
+import { sumOfParts, unitsOf } from '../../rounds/sums.ts';
 
 /** What the moments round is computed by, and what is asked of the coordinator's own file. */
 export interface Reading extends RoundDispatcher {

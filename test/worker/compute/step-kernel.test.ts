@@ -5,12 +5,12 @@ import { clusteringNet, netShapes, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
 import { netStates } from '../../../proto/net.ts';
 import { take } from '../../../proto/tensors.ts';
+import { createStates } from '../../../tasks/compute/states.ts';
+import { localSteps } from '../../../tasks/steps/compute.ts';
 import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
 import { trainNet } from '../../../worker/compute/mlp.ts';
-import { createStates } from '../../../worker/states.ts';
-import { localSteps } from '../../../worker/tasks/steps.ts';
 import { close } from '../../model/support.ts';
 
 const STEPS = 10;
