@@ -79,7 +79,7 @@ export type TaskIn<E, N extends keyof E> = N extends keyof E
   : never;
 
 /** What a unit covers: a shard's sample, as a range of no blocks, or blocks `from … to−1` of it; of shard S those of the file. */
-interface UnitOfRows {
+export interface UnitOfRows {
   shard: number;
   from: number;
   to: number;
