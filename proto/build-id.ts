@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { dpmeshVersion } from '../base/version.ts';
+import { dpmeshVersion } from '../base/package.ts';
 
 /** What coordinator and workers must have in common: the messages, and what workers compute. */
 const SHARED = ['proto/', 'tasks/', 'worker/compute/'];

@@ -187,5 +187,3 @@ export const fromCoordinator = (task: z.ZodMiniType<AnyTask>) =>
 export type RunEnd = NonNullable<Extract<FromCoordinator, { type: 'stop' }>['ended']>;
 export type FromWorker = z.infer<typeof fromWorker>;
 export type FromCoordinator = z.infer<ReturnType<typeof fromCoordinator>>;
-
-export type StateRef = z.infer<z.ZodMiniObject<typeof named>>;

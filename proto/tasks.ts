@@ -31,7 +31,7 @@ export interface StateSpec {
 }
 
 /** Checks one state, and adds the sizes that follow from it. Throws Mismatch. `values`: also the ranges of what it contains. */
-export function bindState(
+function bindState(
   name: string,
   { tensors: specsFor, sizes: sizesFrom, check }: StateSpec,
   tensors: Tensors,

@@ -1,14 +1,13 @@
 import { rowsAt } from '../../data/rows-at.ts';
 import type { Source } from '../../data/source.ts';
 import { fromRaw, missedLength, modelRows, type Transform } from '../../data/transform.ts';
-import { classify } from '../../model/classifier.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { priority, type Seed } from '../../model/random.ts';
-import type { State } from '../../model/state.ts';
+import { classify, type State } from '../../model/state.ts';
 import { driftOf } from '../../model/stream/drift.ts';
 import type { Drift } from '../../model/stream/findings.ts';
 import { graphDriftOf } from '../../model/stream/graph-drift.ts';
-import { withNewRows } from '../../model/stream/sample.ts';
+import { withNewRows } from '../../model/stream/stream.ts';
 
 /** How new rows differ from those that clusters were trained on, by some of both. */
 

@@ -1,9 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
-import { labelsByMixture } from '../../model/classifier.ts';
 import { roundingAmplification } from '../../model/gaussian/estep.ts';
 import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/gaussian/niw.ts';
-import type { Mixture } from '../../model/mixture.ts';
-import { mStep } from '../../model/mixture.ts';
+import { type Mixture, mStep } from '../../model/mixture.ts';
 import {
   adamStep,
   averageGradients,
@@ -13,7 +11,7 @@ import {
   subNets,
 } from '../../model/nets/net.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
-import type { State } from '../../model/state.ts';
+import { labelsByMixture, type State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { SUB_BATCH } from '../../tasks/capacity.ts';

@@ -25,7 +25,7 @@ import { treeAccumulator } from '../../model/tree.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, type Nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { FullPassResult, ShownRows } from '../../run/full-pass-result.ts';
+import type { FullPassResult, ShownRows } from '../../run/descriptions.ts';
 import { type SavedTree, savedTree } from '../../run/tree.ts';
 import { TASKS, type Task, type TaskOf } from '../../tasks/table.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';

@@ -1,6 +1,5 @@
 import { halfSize } from '../../model/layout.ts';
-import type { Seed } from '../../model/random.ts';
-import { generator } from '../../model/random.ts';
+import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels, jaccards } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';

@@ -1,7 +1,6 @@
 import { inSlices } from '../../base/slices.ts';
 import { fromRaw, modelRows, type Transform } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
-import { labelsByMixture } from '../../model/classifier.ts';
 import { centresOf } from '../../model/description/distances.ts';
 import type { Niw } from '../../model/gaussian/niw.ts';
 import { forNets, type MapNet, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
@@ -11,9 +10,8 @@ import type { MissedCluster } from '../../model/missed.ts';
 import { type Mixture, mStep } from '../../model/mixture.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../model/scores.ts';
-import type { State } from '../../model/state.ts';
-import { unchangedClusters } from '../../model/stream/changed.ts';
-import { explained, likeliest } from '../../model/stream/drift.ts';
+import { labelsByMixture, type State } from '../../model/state.ts';
+import { explained, likeliest, unchangedClusters } from '../../model/stream/drift.ts';
 import {
   type DescriptionInput,
   describeClusters,
@@ -24,12 +22,11 @@ import { type TextsInput, termsOfParts } from '../../passes/describe-texts.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
+import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoder, Encoding } from '../../run/encoding.ts';
 import type { Likelihood } from '../../run/events.ts';
-import type { FullPassResult } from '../../run/full-pass-result.ts';
 import { driftBetween } from './drift.ts';
-import { clustersOf } from './encoder/encoder.ts';
-import { reconstructionErrors } from './encoder/residual.ts';
+import { clustersOf, reconstructionErrors } from './encoder/encoder.ts';
 import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState, labellingState } from './epoch.ts';
 import { type Reviewed, resultTree } from './full-pass.ts';

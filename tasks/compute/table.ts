@@ -8,8 +8,7 @@ import { tasks as statistics } from '../statistics/compute.ts';
 import { tasks as steps } from '../steps/compute.ts';
 import { TASKS, type Task, type TaskName } from '../table.ts';
 import { tasks as terms } from '../terms/compute.ts';
-import { createContext, type TaskFunction } from './context.ts';
-import { createStates } from './states.ts';
+import { createContext, createStates, type TaskFunction } from './context.ts';
 
 /** One function for each task of the table: without, this does not compile. */
 const FUNCTIONS: { [N in TaskName]: TaskFunction<N> } = {

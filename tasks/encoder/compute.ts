@@ -5,16 +5,14 @@ import { codeLayer, encoderLayers, rateAfter } from '../../model/nets/autoencode
 import { netShapes } from '../../model/nets/net.ts';
 import { generator, shuffledPrefix } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
+import { transformFrom } from '../../proto/model-tensors.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';
 import { nd, take } from '../../proto/tensors.ts';
-import { transformFrom } from '../../proto/transform.ts';
 import { grouped, prefetched } from '../../worker/blocks.ts';
 import type { Tensor } from '../../worker/compute/backends/backend.ts';
 import { clusterOutputs, trainNet } from '../../worker/compute/mlp.ts';
-import { encodeRows } from '../../worker/encode.ts';
-import { pick, transformRows } from '../../worker/rows.ts';
-import type { Context, TaskFunction } from '../compute/context.ts';
-import type { States } from '../compute/states.ts';
+import { encodeRows, pick, transformRows } from '../../worker/rows.ts';
+import type { Context, States, TaskFunction } from '../compute/context.ts';
 import type { TaskOf } from '../table.ts';
 
 /** The state `encoder-input`: what is done to rows before the encoder. */

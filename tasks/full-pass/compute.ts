@@ -16,17 +16,14 @@ import { type Candidate, keepLeast } from '../../model/description/least-rows.ts
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
-import { mapFrom } from '../../proto/map.ts';
+import { mapFrom, transformFrom } from '../../proto/model-tensors.ts';
 import { must } from '../../proto/shapes.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';
 import { labelDtype, type Nd, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import { transformFrom } from '../../proto/transform.ts';
-import { loadMap } from '../../worker/compute/map.ts';
-import { clusterOutputs } from '../../worker/compute/mlp.ts';
+import { clusterOutputs, loadMap } from '../../worker/compute/mlp.ts';
 import { pick, transformRows } from '../../worker/rows.ts';
 import { LocalTrouble } from '../../worker/trouble.ts';
-import type { TaskFunction } from '../compute/context.ts';
-import { sampledRows } from '../compute/context.ts';
+import { sampledRows, type TaskFunction } from '../compute/context.ts';
 import { covarianceOf } from '../parameters.ts';
 
 /**

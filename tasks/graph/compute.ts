@@ -14,8 +14,7 @@ import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import type { Tensor } from '../../worker/compute/backends/backend.ts';
 import { neighbourKernel } from '../../worker/compute/kernels/neighbour-kernel.ts';
 import { pick } from '../../worker/rows.ts';
-import type { Context, TaskFunction } from '../compute/context.ts';
-import type { States } from '../compute/states.ts';
+import type { Context, States, TaskFunction } from '../compute/context.ts';
 import type { FieldTaskParameters } from '../parameters.ts';
 
 /** The states of the graph likelihood, as a shard's tasks read them. */

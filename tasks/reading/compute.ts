@@ -8,8 +8,7 @@ import { priority } from '../../model/random.ts';
 import { QUANTILES } from '../../model/widths.ts';
 import { nd, take } from '../../proto/tensors.ts';
 import { pick } from '../../worker/rows.ts';
-import type { TaskFunction } from '../compute/context.ts';
-import { sampledRows } from '../compute/context.ts';
+import { sampledRows, type TaskFunction } from '../compute/context.ts';
 import { covarianceOf } from '../parameters.ts';
 
 /**

@@ -11,8 +11,7 @@ import {
   trainNet,
 } from '../../worker/compute/mlp.ts';
 import { rowsByLabel } from '../../worker/rows.ts';
-import type { Context, TaskFunction } from '../compute/context.ts';
-import type { States } from '../compute/states.ts';
+import type { Context, States, TaskFunction } from '../compute/context.ts';
 import { fieldTargets } from '../graph/compute.ts';
 import type { TaskOf } from '../table.ts';
 

@@ -3,7 +3,7 @@
 
 import { cpSync } from 'node:fs';
 import { dirname, parse, resolve } from 'node:path';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import type { ResumedRun } from '../../coordinator/fit/inputs.ts';
 import type { UpdateRequest } from '../../coordinator/fit/run-state.ts';
 import { createEarlyFinish } from '../../coordinator/fit/stage.ts';

@@ -4,7 +4,7 @@ import { moveOutliers, type OutlierBounds } from '../../data/outlier-bounds.ts';
 import { keyOf } from '../../model/quantile-search.ts';
 import { QUANTILES } from '../../model/widths.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { createStates } from '../../tasks/compute/states.ts';
+import { createStates } from '../../tasks/compute/context.ts';
 import type { Task } from '../../tasks/table.ts';
 import { close } from '../model/support.ts';
 import { backends } from '../worker/present.ts';

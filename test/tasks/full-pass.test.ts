@@ -5,7 +5,7 @@ import { placesOnMap } from '../../model/graph/map-net.ts';
 import { cholesky, invertLower } from '../../model/linalg.ts';
 import { priority } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
-import { mapFrom } from '../../proto/map.ts';
+import { mapFrom } from '../../proto/model-tensors.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { runTask } from '../../tasks/compute/table.ts';
 import type { TaskOf } from '../../tasks/table.ts';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { blockHash } from '../../data/blocks.ts';
 import { shardBlocks } from '../../model/layout.ts';
 import { nd } from '../../proto/tensors.ts';
-import { createStates } from '../../tasks/compute/states.ts';
+import { createStates } from '../../tasks/compute/context.ts';
 import { runTask } from '../../tasks/compute/table.ts';
 import type { TaskOf } from '../../tasks/table.ts';
 import { close } from '../model/support.ts';

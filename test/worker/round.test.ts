@@ -5,7 +5,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { Mismatch } from '../../proto/shapes.ts';
 import type { AnyTask } from '../../proto/tasks.ts';
 import { dtypeOf } from '../../proto/tensors.ts';
-import { createStates } from '../../tasks/compute/states.ts';
+import { createStates } from '../../tasks/compute/context.ts';
 import { runTask } from '../../tasks/compute/table.ts';
 import { TASKS, type Task } from '../../tasks/table.ts';
 import { acceptRound, runUnits } from '../../worker/round.ts';

@@ -4,7 +4,7 @@ import type { Layout } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
-import { createStates, type States } from '../../tasks/compute/states.ts';
+import { createStates, type States } from '../../tasks/compute/context.ts';
 import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
 import { sampleGraphOf } from './graph-states.ts';

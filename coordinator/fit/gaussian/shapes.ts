@@ -1,7 +1,6 @@
 import type { Cell } from '../../../model/cells.ts';
 import { spreadAt } from '../../../model/gaussian/columns.ts';
-import type { Niw } from '../../../model/gaussian/niw.ts';
-import { pointEstimate } from '../../../model/gaussian/niw.ts';
+import { type Niw, pointEstimate } from '../../../model/gaussian/niw.ts';
 import {
   binOf,
   discriminantAxes,

@@ -1,5 +1,4 @@
-import type { Cell } from '../../../model/cells.ts';
-import { MOST_CELLS } from '../../../model/cells.ts';
+import { type Cell, MOST_CELLS } from '../../../model/cells.ts';
 import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/gaussian/hastings.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';

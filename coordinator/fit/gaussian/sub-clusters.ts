@@ -1,8 +1,7 @@
 import { splitEvenly } from '../../../model/arrays.ts';
 import type { Cell } from '../../../model/cells.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
-import type { LinearRule } from '../../../model/gaussian/splits.ts';
-import { nearestRule } from '../../../model/gaussian/splits.ts';
+import { type LinearRule, nearestRule } from '../../../model/gaussian/splits.ts';
 import { whitener } from '../../../model/linalg.ts';
 import { lloydCentres } from '../../../model/mixture.ts';
 import type { Parts, State } from '../../../model/state.ts';

@@ -11,7 +11,7 @@ import { GRID } from '../../../model/graph/stability.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { mergeTree } from '../../../model/hierarchy/merge-tree.ts';
 import { diagonalOf, dot } from '../../../model/linalg.ts';
-import type { OutputUnit } from '../../../model/nets/surgery.ts';
+import type { OutputUnit } from '../../../model/nets/net.ts';
 import { bySize } from '../../../model/order.ts';
 import { leadingEigen } from '../../../model/principal-axes.ts';
 import type { Change } from '../../../model/schedule.ts';

@@ -1,4 +1,3 @@
-import type { SampleCovariance } from '../../../data/transform.ts';
 import {
   type ColumnMap,
   covarianceOfSums,
@@ -8,6 +7,7 @@ import {
   planFeatures,
   planSignal,
   planTransform,
+  type SampleCovariance,
   type Transform,
 } from '../../../data/transform.ts';
 import { pcaShare } from '../../../data/transform-choice.ts';

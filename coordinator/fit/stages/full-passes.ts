@@ -4,7 +4,7 @@ import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
 import { bySize, type Order, placesOf } from '../../../model/order.ts';
 import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
-import type { FullPassResult } from '../../../run/full-pass-result.ts';
+import type { FullPassResult } from '../../../run/descriptions.ts';
 import { type LabelParts, labelAllRows, OutliersAlone, type Output, type Reviewed } from '../full-pass.ts';
 import { farRowsKept } from '../missed.ts';
 import { publishCentres, publishClassifier, publishMap } from '../publish.ts';

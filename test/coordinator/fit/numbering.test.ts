@@ -15,7 +15,7 @@ import { contingency } from '../../../model/scores.ts';
 import { treeSum } from '../../../model/tree.ts';
 import { MOST_SHOWN } from '../../../model/widths.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import type { FullPassResult } from '../../../run/full-pass-result.ts';
+import type { FullPassResult } from '../../../run/descriptions.ts';
 import { openRunDirectory, type RunDirectory } from '../../../run/run-directory.ts';
 import { nothingShown, randomNumbers } from './support.ts';
 

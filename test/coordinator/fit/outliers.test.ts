@@ -11,7 +11,7 @@ import { mean, scatter } from '../../../model/statistics.ts';
 import type { Tensors } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
-import { createStates } from '../../../tasks/compute/states.ts';
+import { createStates } from '../../../tasks/compute/context.ts';
 import { runTask } from '../../../tasks/compute/table.ts';
 import { TASKS, type Task } from '../../../tasks/table.ts';
 import { backends } from '../../worker/present.ts';

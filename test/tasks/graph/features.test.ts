@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { normalizeRows } from '../../../data/transform.ts';
 import { columnSketch, sketched } from '../../../model/principal-axes.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import { createStates } from '../../../tasks/compute/states.ts';
+import { createStates } from '../../../tasks/compute/context.ts';
 import { runTask } from '../../../tasks/compute/table.ts';
 import { close } from '../../model/support.ts';
 import { backends } from '../../worker/present.ts';

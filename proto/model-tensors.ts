@@ -1,3 +1,6 @@
+import { concat } from '../model/arrays.ts';
+import type { MapNet } from '../model/graph/map-net.ts';
+import { type Net, netWidths } from '../model/nets/net.ts';
 import { nd, type Tensors, take } from './tensors.ts';
 
 /**
@@ -61,5 +64,40 @@ export function transformTensors(transform: ReturnType<typeof transformFrom>): T
       least: nd(fences.least),
       most: nd(fences.most),
     }),
+  };
+}
+
+/** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */
+
+/** States with a net's weights and with its Adam moments. `nets`: how many nets are stacked, 0 for a single net. */
+export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
+  const stacked = net.shapes[0].length === 3;
+  const flat = (arrays: Float32Array[]) => nd(concat(arrays, Float32Array));
+  return {
+    weights: {
+      widths: nd(Int32Array.from(netWidths(net.shapes))),
+      nets: nd(Int32Array.of(stacked ? net.shapes[0][0] : 0)),
+      params: flat(net.params),
+    },
+    moments: { first: flat(net.first), second: flat(net.second) },
+  };
+}
+
+/** The net of the map as a state. */
+export function mapTensors({ dim, axes, shift, units, places }: MapNet): Tensors {
+  const p = shift.length;
+  return {
+    axes: nd(axes, dim, p),
+    shift: nd(shift),
+    units: nd(units, units.length / p, p),
+    places: nd(places, places.length / 2, 2),
+  };
+}
+
+export function mapFrom(tensors: Tensors): MapNet {
+  const float = (name: string) => take(tensors, name, 'float32');
+  return {
+    dim: tensors.axes.shape[0],
+    ...{ axes: float('axes'), shift: float('shift'), units: float('units'), places: float('places') },
   };
 }
