@@ -55,8 +55,8 @@ export type {
   ClusterEvidence,
   ExemplarRow,
   ShownRow,
+  UpdateSummary,
 } from './run/saved-clusters.ts';
-export type { UpdateSummary } from './run/saved-lineage.ts';
 export type { Alternation, Replicates, Scores, Stability } from './run/summary.ts';
 export { type ModelServer, type ServeOptions, serve } from './serve/serve.ts';
 export { follow } from './streams/follow/follow.ts';

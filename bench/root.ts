@@ -1,4 +1,5 @@
 // tsx bench/root.ts OPTIONS (JSON): a coordinator of simulated workers, which prints a line after each round with all of them.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startServer } from '../coordinator/rounds/server.ts';
 import { concat } from '../model/arrays.ts';
@@ -6,6 +7,7 @@ import { blockCount, HASH_BYTES, layoutOf } from '../model/layout.ts';
 import { clusteringNet, netWidths } from '../model/nets/net.ts';
 import { createAuthenticator } from '../proto/authenticator.ts';
 import { nd, type Tensors } from '../proto/tensors.ts';
+import { TASKS } from '../tasks/table.ts';
 
 export interface RootOptions {
   bind: string;
@@ -36,7 +38,7 @@ export async function openRoot({ bind, keys, workers, k, d }: RootOptions) {
   const layout = layoutOf(1000 * enoughShards(workers), d, enoughShards(workers), 0n);
   const log = () => {};
   const server = await startServer({
-    ...{ bind, layout, file: null, heartbeatTimeout: 30_000, emit: log, log },
+    ...{ tasks: TASKS, bind, layout, file: null, heartbeatTimeout: 30_000, emit: log, log },
     readBlocks: async () => new Float32Array(0),
     authenticator: createAuthenticator(keys.secret, new Map([[keys.workers, 'swarm']]), log),
   });

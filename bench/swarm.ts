@@ -1,5 +1,6 @@
 // tsx bench/swarm.ts ADDRESS WORKERS RELAYS [KEY]: one process that plays so many workers of a coordinator, each with a socket and a session of its own,
 // directly or behind relays. They answer every round at once, with zeros in the shapes of its results: what is measured is the coordinator.
+
 import { statisticsLength } from '../model/statistics.ts';
 import { buildId } from '../proto/build-id.ts';
 import { decode, encode } from '../proto/codec.ts';
@@ -12,10 +13,13 @@ import {
   PROTOCOL,
 } from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
-import { covarianceOf } from '../proto/tasks.ts';
 import { byteLengthOf, nd, type Tensors } from '../proto/tensors.ts';
+import { covarianceOf } from '../tasks/parameters.ts';
+import { TASKS, type TaskOf } from '../tasks/table.ts';
 
 const PING_MS = 1000;
+
+const messages = fromCoordinator(TASKS.schema);
 
 type Round = Extract<FromCoordinator, { type: 'round' }>;
 
@@ -23,7 +27,7 @@ type Round = Extract<FromCoordinator, { type: 'round' }>;
 function resultsOf({ tasks, units }: Round, k: number, d: number): Tensors {
   const ofUnit = tasks.map((task) => {
     if (task.task !== 'statistics') throw new Error(`the swarm cannot compute ${task.task}`);
-    const p = statisticsLength(d, covarianceOf(task));
+    const p = statisticsLength(d, covarianceOf(task as TaskOf<'statistics'>));
     return nd(new Float64Array(k * p), k, p);
   });
   return Object.fromEntries(units.flatMap((_, u) => ofUnit.map((value, t) => [`${u}/${t}/T`, value])));
@@ -44,7 +48,7 @@ function startSwarm(address: string, count: number, key?: WorkerKey): void {
     const socket = connectDealer(
       address,
       (frames) => {
-        const { header, tensors } = decode(fromCoordinator, frames);
+        const { header, tensors } = decode(messages, frames);
         if (header.type === 'who') send(hello);
         if (header.type === 'refuse') throw new Error(header.reason);
         if (header.type === 'send') held();
@@ -81,7 +85,13 @@ async function startRelays(connect: string, count: number, key?: WorkerKey): Pro
   const relays = await Promise.all(
     Array.from({ length: count }, (_, i) =>
       startRelay({
-        ...{ places: [{ connect, key }], bind: 'tcp://127.0.0.1:*', name: `relay/${i}`, log() {} },
+        ...{
+          tasks: TASKS,
+          places: [{ connect, key }],
+          bind: 'tcp://127.0.0.1:*',
+          name: `relay/${i}`,
+          log() {},
+        },
         ...{ reconnectFor: 60_000, heartbeatTimeout: 30_000 },
       }),
     ),

@@ -16,7 +16,7 @@ const PROGRAMS = [
     trainer: 'coordinator/fit/trainer-thread.ts',
     relay: 'relay/process.ts',
   },
-  { worker: 'worker/process.ts' },
+  { worker: 'worker/main.ts' },
 ];
 const PACKAGES = new RegExp(
   `^(${[

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { kebabCase } from '../base/text.ts';
 import { options } from '../run/options.ts';
-import { commands } from './commands.ts';
 import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
+import { commands } from './program.ts';
 import { coordinator, finish, resume, train } from './runs.ts';
 import { launch, worker } from './workers.ts';
 

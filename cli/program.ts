@@ -1,6 +1,6 @@
 import yargs, { type Argv, type CommandModule } from 'yargs';
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import {
   argumentProblem,
   commandNamed,
@@ -8,9 +8,17 @@ import {
   positionalNames,
   withoutDashes,
 } from './arguments.ts';
-import { commands } from './commands.ts';
 import type { Command, Flag, Flags } from './flags.ts';
+import { follow } from './follow.ts';
+import { evaluate, synth } from './labels.ts';
+import { plan } from './plan.ts';
 import { reportProblem } from './process.ts';
+import { cut, exportCommand, name, plot, predict, rename, resolutions, view } from './results.ts';
+import { coordinator, finish, resume, train, update } from './runs.ts';
+import { serve } from './serve.ts';
+import { doctor, setup } from './setup.ts';
+import { watch } from './watch.ts';
+import { keygen, launch, relay, worker } from './workers.ts';
 
 /** The groups of flags in the order of --help: first those that every run needs. */
 const GROUPS = ['Data:', 'Run:', 'Monitoring:', 'Backend:', 'Model:', 'Schedule:', 'Encoder:', 'Networks:'];
@@ -111,3 +119,32 @@ export async function main(argv: readonly string[]): Promise<void> {
     });
   }
 }
+
+/** In the order of --help. */
+export const commands: readonly Command[] = [
+  train,
+  update,
+  follow,
+  coordinator,
+  resume,
+  finish,
+  view,
+  watch,
+  worker,
+  launch,
+  relay,
+  keygen,
+  predict,
+  serve,
+  cut,
+  name,
+  rename,
+  exportCommand,
+  resolutions,
+  evaluate,
+  plot,
+  synth,
+  plan,
+  setup,
+  doctor,
+];

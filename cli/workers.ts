@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseBindAddress } from '../base/address.ts';
 import { statusOf } from '../base/files.ts';
+import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
+import { dpmeshVersion } from '../base/package.ts';
+import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
 import { validated } from '../run/config.ts';
 import { seconds } from '../run/domains.ts';
@@ -24,7 +26,7 @@ import { onSignal } from './process.ts';
 /** The commands of workers that join a coordinator elsewhere, and of their keys. */
 
 /** Flags of workers that join a coordinator elsewhere. */
-export const joinFlags = {
+const joinFlags = {
   connect: textFlag(
     'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
     { ...REQUIRED, isList: true },
@@ -71,7 +73,7 @@ export async function placesOf(connect: string, key?: string): Promise<Coordinat
     throw new UserError(
       `--key ${key}: ${files.length} files, for another number of addresses (${addresses.length}) in --connect; give one for all, or one for each`,
     );
-  const { readWorkerKey } = await import('../proto/key-files.ts');
+  const { readWorkerKey } = await import('../proto/keys.ts');
   const keys = files.map(readWorkerKey);
   return addresses.map((connect, i) => ({ connect, key: keys[i] ?? keys[0] }));
 }
@@ -118,7 +120,9 @@ export const worker: Command = {
     const options = { ...(await joinOptionsOf(values)), ...(await backendOf(values)), follows };
     const http = address === undefined ? undefined : parseBindAddress('--http', address);
     const { serve } = await import('../worker/process.ts');
-    await serve({ ...options, name, quiet: false, http: http && { ...http, version: dpmeshVersion() } });
+    const { COMPUTATION } = await import('../tasks/compute/table.ts');
+    const port = http && { ...http, version: dpmeshVersion() };
+    await serve({ ...options, name, quiet: false, http: port }, COMPUTATION);
   },
 };
 
@@ -179,7 +183,7 @@ export const keygen = defineCommand({
     ["coordinator x.npy --bind 'tcp://*:5555' --keys keys", 'use them'],
   ],
   async handler({ folder, workers, json }) {
-    const { makeKeyFolder, makeKeys } = await import('../proto/key-files.ts');
+    const { makeKeyFolder, makeKeys } = await import('../proto/keys.ts');
     const { lockDirectory } = await import('../run/run-lock.ts');
     const names = workers.split(',').map((name) => name.trim());
     assertLocal('the folder', String(folder));
@@ -194,5 +198,54 @@ export const keygen = defineCommand({
       console.log(`${file}: copy it to ${name} over a secure channel`);
     console.log(`${keys.allowed}: list of workers that may join`);
     console.log(`start with: dpmesh coordinator --keys ${folder} …; dpmesh worker --key FILE …`);
+  },
+});
+
+/** A relay between workers and their coordinator. */
+export const relay = defineCommand({
+  command: 'relay',
+  describe: 'stand for many workers at a coordinator: one on each host or rack',
+  builder: {
+    connect: {
+      ...joinFlags.connect,
+      describe: joinFlags.connect.describe.replace('a relay', 'another relay'),
+    },
+    bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
+    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'this relay') },
+    keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
+    insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
+    name: textFlag('name in logs, events and metrics', { default: 'relay' }),
+    'reconnect-for': numberFlag('seconds without contact with the coordinator after which the relay exits', {
+      default: 600,
+    }),
+    'heartbeat-timeout': numberFlag('seconds of silence after which a worker is given up', { default: 5 }),
+  },
+  examples: [
+    ["relay --connect tcp://HOST:5555 --bind 'tcp://*:5556' --key rack1.key --keys rack1", 'for a rack'],
+    ['launch --gpus all --connect tcp://127.0.0.1:5556', 'workers of a relay'],
+  ],
+  async handler({ connect, bind, key, keys, insecure, name, reconnectFor, heartbeatTimeout }) {
+    const { checkedBind } = await import('../library/workers.ts');
+    const { readServerKey, readAllowed } = await import('../proto/keys.ts');
+    const { createAuthenticator } = await import('../proto/authenticator.ts');
+    const { startRelay } = await import('../relay/relay.ts');
+    const { TASKS: tasks } = await import('../tasks/table.ts');
+    const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
+    assertOpenFiles(COORDINATOR_FILES, 'a relay');
+    const places = await placesOf(connect, key);
+    const started = await startRelay({
+      ...{ tasks, places, name, log },
+      reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
+      heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
+      bind: checkedBind(bind, { keys, insecure }, (line) => log(`warning: ${line}`)),
+      authenticator:
+        keys === undefined
+          ? undefined
+          : createAuthenticator(readServerKey(keys).secret, readAllowed(keys), log),
+    });
+    log(`listening on ${started.address}, for the coordinator at ${connect}`);
+    onSignal(() => started.leave());
+    if (keys !== undefined) process.on('SIGHUP', () => started.rereadKeys(() => readAllowed(keys)));
+    await started.done;
   },
 });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { kebabCase } from '../base/text.ts';
 import { HABITS } from '../cli/suggestions.ts';
-import { FORMAT } from '../run/format.ts';
+import { FORMAT } from '../run/finished-run.ts';
 import { OPTIONS, type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
 
 interface Parameter {

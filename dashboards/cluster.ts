@@ -1,6 +1,16 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { dashboard, increase, RATE_WINDOW, RUN, rate, WORKERS } from './dashboard.ts';
-import { smallStat, type Thresholds, tablePanel, timeSeriesPanel } from './panels.ts';
+import {
+  dashboard,
+  increase,
+  RATE_WINDOW,
+  RUN,
+  rate,
+  smallStat,
+  type Thresholds,
+  tablePanel,
+  timeSeriesPanel,
+  WORKERS,
+} from './panels.ts';
 
 /** Below one half, workers wait more than they compute. */
 const BUSY: Thresholds = ['orange', [0.5, 'green']];

@@ -1,6 +1,15 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { dashboard, increase, RATE_WINDOW, RUN, WORKERS } from './dashboard.ts';
-import { EXPECT_ZERO, smallStat, type Thresholds, timeSeriesPanel } from './panels.ts';
+import {
+  dashboard,
+  EXPECT_ZERO,
+  increase,
+  RATE_WINDOW,
+  RUN,
+  smallStat,
+  type Thresholds,
+  timeSeriesPanel,
+  WORKERS,
+} from './panels.ts';
 
 /** Seconds. The alert is raised at the last. */
 const AGE: Thresholds = ['green', [120, 'orange'], [600, 'red']];

@@ -1,10 +1,12 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { dashboard, RATE_WINDOW, RUN } from './dashboard.ts';
 import {
   asCounts,
   barChart,
   barGauge,
+  dashboard,
   EXPECT_ZERO,
+  RATE_WINDOW,
+  RUN,
   smallStat,
   statPanel,
   type Thresholds,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { realPath } from '../base/files.ts';
-import { isContainerName, isTableName } from './format-names.ts';
+import { isContainerName, isTableName } from './file-names.ts';
 import { areParts } from './remote/address.ts';
 
 /** How labels are named: a file, or a column or array of one after a colon. */

@@ -1,9 +1,10 @@
 import { inSlices, yieldToEventLoop } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
+import { generator } from '../model/random.ts';
 import { isSkewed } from '../model/skewness.ts';
-import { likeName } from './file-patterns.ts';
+import { likeName } from './file-names.ts';
 import { readSpans } from './remote/read-ahead.ts';
-import { sampledColumns } from './sampled-columns.ts';
+import { rowsAt } from './rows-at.ts';
 import type { Source } from './source.ts';
 import { firstNames } from './tables/table.ts';
 import { formatNumber } from './value-range.ts';
@@ -113,4 +114,21 @@ export function asLogFlag(columns: readonly number[], names: readonly string[] |
   const isPlain = columns.length <= most && list.every((name) => /^[\p{L}\p{N}_.:=@%+-]+$/u.test(name));
   const from1 = isPlain && !names ? ' (counted from 1)' : '';
   return `--log ${isPlain ? list.join(',') : AUTO}${from1}`;
+}
+
+/** Rows that are looked at to tell of what kind columns are. */
+const SAMPLED_ROWS = 1000;
+
+/** By column the values of rows drawn from all, the same ones whenever these are read. */
+export async function sampledColumns(source: Source): Promise<Float64Array[]> {
+  const { rows, dim } = source;
+  const n = Math.min(rows, SAMPLED_ROWS);
+  const rng = generator('0', 'skewed-columns');
+  // One of each n-th of the rows.
+  const sampled = Array.from({ length: n }, (_, i) => {
+    const [from, to] = [Math.floor((i * rows) / n), Math.floor(((i + 1) * rows) / n)];
+    return from + rng.below(to - from);
+  });
+  const values = await rowsAt(source, sampled);
+  return Array.from({ length: dim }, (_, d) => Float64Array.from(sampled, (_, row) => values[row * dim + d]));
 }

@@ -14,8 +14,7 @@ import {
   presentIn,
 } from './arrays/formats.ts';
 import { assertVersion, fileVersion } from './cache.ts';
-import { isPattern } from './file-patterns.ts';
-import type { TableFormat } from './format-names.ts';
+import { isPattern, type TableFormat } from './file-names.ts';
 import { isIdx, openIdx, openIdxGz } from './idx.ts';
 import { hasImages } from './images/folder.ts';
 import { withLogarithms } from './logarithm.ts';

@@ -3,8 +3,7 @@ import { join, relative, sep } from 'node:path';
 import { attempted, statusOf } from '../base/files.ts';
 import { NAME_NOT_UTF8, type OnNotUtf8, readableNames } from '../base/names.ts';
 import { UserError } from '../base/user-error.ts';
-import { filesLike, folderOf, isPattern } from './file-patterns.ts';
-import { isTableName } from './format-names.ts';
+import { filesLike, folderOf, isPattern, isTableName } from './file-names.ts';
 import { isRemote } from './remote/address.ts';
 
 /** Files of rows that come one after another, in a folder, by a pattern, or below an address. */

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
+import { dpmeshVersion } from '../base/package.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import { cutOf, type JoinedCluster, type RunCut } from '../passes/cut.ts';
-import { createLabelTable, labelFormatOf } from '../run/label-file.ts';
-import { NUMBERED, rowNames } from '../run/label-names.ts';
+import { createLabelTable, labelFormatOf, NUMBERED, rowNames } from '../run/label-file.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';

@@ -1,12 +1,12 @@
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
-import { eventsIn } from '../run/event-file.ts';
 import { linesOf } from '../run/event-log.ts';
 import { eventIn, type TimedEvent } from '../run/events.ts';
 import { notFinished, placeOf } from '../run/finished-run.ts';
 import { readSavedMixture } from '../run/row-files.ts';
 import { isSameRun, readRunFile } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
+import { eventsIn } from '../run/run-path.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { labelsOf } from './inputs.ts';
 import type { LabelData } from './options.ts';

@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import type { Disposers } from '../base/disposers.ts';
 import { realPath } from '../base/files.ts';
 import { keepSpareDescriptors } from '../base/limits.ts';
+import { dpmeshVersion } from '../base/package.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import type { DataCheck } from '../coordinator/fit/data-check.ts';
 import {
   assertNotAmong,
@@ -333,7 +333,7 @@ async function createRunMonitor({ resume }: SessionOptions): Promise<Monitor> {
   const { createMonitor } = await import('../page/live/monitor.ts');
   if (!resume) return createMonitor();
   const { linesOf } = await import('../run/event-log.ts');
-  const { eventsIn } = await import('../run/event-file.ts');
+  const { eventsIn } = await import('../run/run-path.ts');
   return createMonitor(linesOf(eventsIn(resume.path)));
 }
 
@@ -360,9 +360,11 @@ async function listenForWorkers(
   rest: Pick<ServerOptions, 'file' | 'authenticator' | 'emit' | 'log' | 'roundListener'>,
 ): Promise<Server> {
   const { startServer } = await import('../coordinator/rounds/server.ts');
+  const { TASKS: tasks } = await import('../tasks/table.ts');
   const { readBlocks } = await import('../data/blocks.ts');
   const read = (blocks: number[]) => readBlocks(served.source, served.layout, blocks);
   return startServer({
+    tasks,
     bind,
     layout,
     readBlocks: read,

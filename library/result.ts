@@ -15,8 +15,13 @@ import {
   recordedHashes,
   runFiles,
 } from '../run/run-files.ts';
-import { CLUSTERS, type ClusterDescription, readSavedClusters } from '../run/saved-clusters.ts';
-import { readUpdateSummary, type UpdateSummary } from '../run/saved-lineage.ts';
+import {
+  CLUSTERS,
+  type ClusterDescription,
+  readSavedClusters,
+  readUpdateSummary,
+  type UpdateSummary,
+} from '../run/saved-clusters.ts';
 import type { Alternation, Replicates, Scores, Stability, Summary } from '../run/summary.ts';
 
 /** The result of a run. */

@@ -1,7 +1,7 @@
 import { createDisposers } from '../base/disposers.ts';
 import { fileProblem } from '../base/files.ts';
+import { dpmeshVersion } from '../base/package.ts';
 import { INTERRUPTED } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { runStages } from '../coordinator/fit/stage.ts';
 import type { Labels } from '../data/label-spec.ts';
 import type { Drawing } from '../page/report/drawing.ts';
@@ -110,7 +110,7 @@ async function drawReport(
 ): Promise<string | null> {
   const run = out.path;
   try {
-    const { tabulate } = await import('../page/report/labels.ts');
+    const { tabulate } = await import('../page/report/rows.ts');
     const { readRunFile } = await import('../run/run-file.ts');
     const { ids } = readRunFile(run, dpmeshVersion());
     const table = labels ? tabulate(run, labels, ids) : undefined;

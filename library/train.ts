@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertSecret, isLoopback, parseBindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import type { Continuation, ResumedRun } from '../coordinator/fit/inputs.ts';
 import type { UpdateRequest } from '../coordinator/fit/run-state.ts';
 import { createEarlyFinish } from '../coordinator/fit/stage.ts';
@@ -12,7 +12,7 @@ import type { Endpoint } from '../passes/naming.ts';
 import { encoderFile, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
 import { type OptionValues, type RunConfig, resolveConfig, resolveRunOptions } from '../run/config.ts';
 import { foreignTo } from '../run/foreign.ts';
-import { options as modelOptions } from '../run/options.ts';
+import { options as modelOptions, type Option, runOptions } from '../run/options.ts';
 import { type RunFile, readRunFile } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
 import { assertOptions, type FixedPaths, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
@@ -20,8 +20,26 @@ import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
-import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
 import { remoteWorkers, starting } from './workers.ts';
+
+/** What a program may pass as each of `RunOptions`. */
+export const RUN_OPTION_KINDS = {
+  ...Object.fromEntries(
+    runOptions
+      .filter(([, { isForTerminals }]) => !isForTerminals)
+      .map(([name, { type, types }]) => [name, types.ts.startsWith('boolean |') ? ['boolean', type] : type]),
+  ),
+  out: 'output',
+  signal: 'signal',
+  log: 'function',
+  status: 'function',
+} as OptionKinds<RunOptions>;
+
+/** What a program may pass as each option of such a table. */
+export const kindsOf = <const Table extends Readonly<Record<string, Option>>>(table: Table) =>
+  Object.fromEntries(
+    Object.entries(table).map(([name, { type, types }]) => [name, types.ts.includes('null') ? 'any' : type]),
+  ) as Record<keyof Table & string, 'any' | Option['type']>;
 
 const TRAIN_KINDS = {
   // Their values are checked with the config.

@@ -1,18 +1,24 @@
 import { existsSync } from 'node:fs';
+import { dpmeshVersion } from '../base/package.ts';
 import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
+import { identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
 import { readFinishedRun } from '../run/run-file.ts';
-import { identityOf } from '../run/run-identity.ts';
 import { hasKeptTexts } from '../run/texts-of-sample.ts';
 import { UPDATE_OPTIONS, valuesOf } from '../run/update-options.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
-import { kindsOf, RUN_OPTION_KINDS } from './run-option-kinds.ts';
-import { assertCompatible, backendOf, runSession, withFixedPaths } from './train.ts';
+import {
+  assertCompatible,
+  backendOf,
+  kindsOf,
+  RUN_OPTION_KINDS,
+  runSession,
+  withFixedPaths,
+} from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',

@@ -5,8 +5,7 @@ import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Server } from '../coordinator/rounds/server.ts';
 import { mostShards } from '../model/layout.ts';
-import type { RunConfig } from '../run/config.ts';
-import { resolveRunOptions } from '../run/config.ts';
+import { type RunConfig, resolveRunOptions } from '../run/config.ts';
 import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { CoordinatorKeys, SessionOptions } from './open-session.ts';
 import type { RunOptions } from './options.ts';
@@ -130,7 +129,7 @@ export function checkedBind(
 }
 
 async function readKeys(folder: string, onRequest: RunHooks['onRereadKeys']): Promise<CoordinatorKeys> {
-  const { readAllowed, readServerKey } = await import('../proto/key-files.ts');
+  const { readAllowed, readServerKey } = await import('../proto/keys.ts');
   const read = () => readAllowed(folder);
   return { secret: readServerKey(folder).secret, allowed: read(), reload: { read, onRequest } };
 }

@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { BindAddress } from '../base/address.ts';
 import { hasToken, isOwnHost, isRead, isSameOrigin, NO_COMPILERS, SECURITY_HEADERS } from '../base/http.ts';
-import { PAGE_FILES } from '../base/page-files.ts';
+import { PAGE_FILES } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
 import { escaped } from './drawing/text.ts';
 

@@ -54,7 +54,7 @@ const MAX_ANSWERED = 24;
 const MAX_COLUMNS = 40;
 
 /** The numbers in `rows=1,2,3`; null if it is not that, has too many, or ones that are not in the data. */
-export function rowNumbers(query: unknown, all: number): number[] | null {
+function rowNumbers(query: unknown, all: number): number[] | null {
   if (typeof query !== 'string' || !/^\d{1,15}(,\d{1,15})*$/.test(query)) return null;
   const rows = query.split(',').map(Number);
   return rows.length <= MAX_ANSWERED && rows.every((row) => row < all) ? rows : null;

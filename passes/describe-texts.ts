@@ -1,6 +1,11 @@
 import { stopWordsOf } from '../data/texts/stop-words.ts';
-import { type Keyword, keywordsOf, type NodePair, type WeightOptions } from '../model/words/keywords.ts';
-import { wordNames } from '../model/words/names.ts';
+import {
+  type Keyword,
+  keywordsOf,
+  type NodePair,
+  type WeightOptions,
+  wordNames,
+} from '../model/words/keywords.ts';
 import { type MergedTerms, type TermTable, termMerger } from '../model/words/term-table.ts';
 import { excerpt, typicalTexts } from '../model/words/typical-texts.ts';
 import { type Tensors, take } from '../proto/tensors.ts';

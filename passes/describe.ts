@@ -8,7 +8,7 @@ import {
   tellingColumns,
   type Variable,
 } from '../model/description/telling-columns.ts';
-import type { FullPassResult } from '../run/full-pass-result.ts';
+import type { FullPassResult } from '../run/descriptions.ts';
 import { LIST_ITEM } from '../run/named-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
 import type { SavedTree } from '../run/tree.ts';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import type { NamedNode } from '../model/description/naming-prompt.ts';
+import { identityOf } from '../run/base-run.ts';
 import { readFinishedRun } from '../run/run-file.ts';
-import { identityOf } from '../run/run-identity.ts';
 import { assertNoLink } from '../run/run-path.ts';
 import {
   CLUSTERS,

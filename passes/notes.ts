@@ -4,10 +4,10 @@ import { CLOSE, type Decision } from '../model/gaussian/evidence-for-k.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
 import type { GraphState } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
-import { mostClusters } from '../proto/capacity.ts';
 import type { RunConfig } from '../run/config.ts';
 import { OPTIONS } from '../run/options.ts';
 import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../run/summary.ts';
+import { mostClusters } from '../tasks/capacity.ts';
 
 /** What notes are taken from. */
 export interface RunOutcome {

@@ -10,10 +10,8 @@ import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import { openForModel } from '../run/rows-for-model.ts';
 import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
 import { assertAddressSpaceFor, loadBackend } from '../worker/compute/backends/load.ts';
-import { loadMap } from '../worker/compute/map.ts';
-import { clusterOutputs } from '../worker/compute/mlp.ts';
-import { encodeRows } from '../worker/encode.ts';
-import { transformRows } from '../worker/rows.ts';
+import { clusterOutputs, loadMap } from '../worker/compute/mlp.ts';
+import { encodeRows, transformRows } from '../worker/rows.ts';
 
 export interface PredictInput {
   /** The directory of a finished run. */

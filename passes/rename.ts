@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { MAP, OUTLIERS } from '../data/row-parts.ts';
 import type { Name } from '../model/description/names.ts';
+import { identityOf } from '../run/base-run.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../run/descriptions.ts';
-import { rowNames } from '../run/label-names.ts';
+import { rowNames } from '../run/label-file.ts';
 import { assertRows, readSavedQuantiles } from '../run/row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { type FileHashes, readRunJson } from '../run/run-files.ts';
-import { identityOf } from '../run/run-identity.ts';
 import {
   CLUSTERS,
   clusterNames,

@@ -2,7 +2,6 @@ import { rowTexts } from '../data/texts/texts.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
 import { layoutOf, shardsFor, unitBlocks } from '../model/layout.ts';
 import { priority } from '../model/random.ts';
-import type { TaskOf } from '../proto/tasks.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { KEPT_ROWS, rowSlices } from '../run/row-files.ts';
 import type { RunDirectory } from '../run/run-directory.ts';
@@ -11,6 +10,7 @@ import { type FileHashes, readRows, readRunJson } from '../run/run-files.ts';
 import type { SavedClusters } from '../run/saved-clusters.ts';
 import { KEPT_TEXTS, keepTexts } from '../run/texts-of-sample.ts';
 import type { SavedTree } from '../run/tree.ts';
+import type { TermsTask } from '../tasks/terms/entry.ts';
 import { countWords } from './count-words.ts';
 import { type DescribedTexts, termsOfParts, textsOfNode } from './describe-texts.ts';
 import { nodesOf } from './name.ts';
@@ -23,7 +23,7 @@ export interface WordsInput {
   texts: AsyncGenerator<string[]>;
   what: string;
   /** Counts the words of some texts, as the task does on a worker. */
-  count: (texts: Tensors, task: TaskOf<'terms'>) => Promise<Tensors>;
+  count: (texts: Tensors, task: TermsTask) => Promise<Tensors>;
   /** The keys of the sample's rows, whose texts are kept for updates; none where the run has no sample. */
   keys: ArrayLike<number>;
   status?: (text: string) => void;

@@ -1,6 +1,5 @@
 import { type Context, Reply } from 'zeromq';
-import type { AllowList } from './keys.ts';
-import { toZ85 } from './keys.ts';
+import { type AllowList, toZ85 } from './keys.ts';
 
 /** The ZAP domain of the coordinator's socket. */
 export const ZAP_DOMAIN = 'dpmesh';

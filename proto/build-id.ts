@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { dpmeshVersion } from '../base/version.ts';
+import { dpmeshVersion } from '../base/package.ts';
 
 /** What coordinator and workers must have in common: the messages, and what workers compute. */
-const SHARED = ['proto/', 'worker/tasks/', 'worker/compute/'];
+const SHARED = ['proto/', 'tasks/', 'worker/compute/'];
 /** Characters of the hash: enough to tell builds apart, few enough to be read. */
 const LENGTH = 12;
 
@@ -23,7 +23,7 @@ export function hashOfSources(root: URL): string {
   const pending = SHARED.flatMap((folder) =>
     readdirSync(new URL(folder, root), { recursive: true })
       .map((name) => new URL(folder + String(name).replaceAll('\\', '/'), root).href)
-      .filter((file) => file.endsWith('.ts')),
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('/ask.ts')),
   );
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (files.has(file)) continue;

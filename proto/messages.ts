@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { list, record } from '../base/schema.ts';
 import { oneLine, printable } from '../base/text.ts';
 import { layout } from './layout.ts';
-import { taskSchema } from './tasks.ts';
+import type { AnyTask } from './tasks.ts';
 
 /** Increased with every change that an older peer would misread. */
 export const PROTOCOL = 11;
@@ -119,71 +119,71 @@ export const fromWorker = z.discriminatedUnion('type', [
   z.object({ type: z.literal('bye') }),
 ]);
 
-export const fromCoordinator = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('welcome'),
-    worker: about,
-    /** Random, by the coordinator's process. Rounds and states of another term are void. */
-    term: count,
-    /**
-     * The data file, if workers may read it themselves; `array`: the name of that with the rows, of a file that has several;
-     * `firstBlock` is the hash of block 0.
-     */
-    file: z.nullable(z.object({ path: text, array: z.optional(text), firstBlock: text })),
-    layout,
-  }),
-  /** Workers write results into this folder, which has a file `seen` with the token. */
-  z.object({ type: z.literal('folder'), path: text, token: z.string().check(z.regex(/^[0-9a-f]{32}$/)) }),
-  /** `identity`: that of the run, if it is the reason. `retry`: refused temporarily; say hello again. */
-  z.object({
-    type: z.literal('refuse'),
-    reason: text.check(z.overwrite(oneLine)),
-    identity: z.optional(about),
-    retry: z.optional(z.boolean()),
-  }),
-  /** No hello came on this connection: say it (again). */
-  z.object({ type: z.literal('who') }),
-  /** Asks for the results that were `ready` first. */
-  z.object({ type: z.literal('send') }),
-  /** Answers a ping. `rests`: this worker gets no units for now, and why. */
-  z.object({ type: z.literal('pong'), rests: z.optional(text.check(z.overwrite(oneLine))) }),
-  z.object({
-    type: z.literal('round'),
-    term: count,
-    round: count,
-    tasks: list(taskSchema, z.maxLength(MOST_TASKS)),
-    units: list(unit, z.maxLength(MOST_UNITS)),
-    /**
-     * Only sums of the results are needed, all float64 or float32: a worker may sum aligned power-of-two ranges of shards
-     * (model/tree.ts).
-     */
-    sum: z.boolean(),
-    /** Units read their rows from the source: any worker of a relay may take them. */
-    streams: z.optional(z.boolean()),
-    /** Of each unit, the rows of its shard’s sample, by which a relay checks results. */
-    sampled: z.optional(list(count, z.maxLength(MOST_UNITS))),
-    /** All states that the tasks read. */
-    uses: list(z.object(named), z.maxLength(MOST_STATES)),
-    /** Those of them that this worker does not have yet; their tensors are named `state/name`. */
-    states: list(z.object(named), z.maxLength(MOST_STATES)),
-  }),
-  /** Answers a `fetch`; without rows if it was for a sample that the coordinator does not have. */
-  z.object({
-    type: z.literal('rows'),
-    request: count,
-    blocks: list(count, z.maxLength(MOST_FETCHED)),
-    problem: z.optional(text.check(z.overwrite(oneLine))),
-  }),
-  z.object({
-    type: z.literal('stop'),
-    /** How the run ended, and the exit code of its command; coordinators of earlier versions do not say. */
-    ended: z.optional(z.object({ how: z.enum(['done', 'stopped', 'failed']), code: count })),
-  }),
-]);
+/** `task`: the schema of those that workers compute. */
+export const fromCoordinator = (task: z.ZodMiniType<AnyTask>) =>
+  z.discriminatedUnion('type', [
+    z.object({
+      type: z.literal('welcome'),
+      worker: about,
+      /** Random, by the coordinator's process. Rounds and states of another term are void. */
+      term: count,
+      /**
+       * The data file, if workers may read it themselves; `array`: the name of that with the rows, of a file that has several;
+       * `firstBlock` is the hash of block 0.
+       */
+      file: z.nullable(z.object({ path: text, array: z.optional(text), firstBlock: text })),
+      layout,
+    }),
+    /** Workers write results into this folder, which has a file `seen` with the token. */
+    z.object({ type: z.literal('folder'), path: text, token: z.string().check(z.regex(/^[0-9a-f]{32}$/)) }),
+    /** `identity`: that of the run, if it is the reason. `retry`: refused temporarily; say hello again. */
+    z.object({
+      type: z.literal('refuse'),
+      reason: text.check(z.overwrite(oneLine)),
+      identity: z.optional(about),
+      retry: z.optional(z.boolean()),
+    }),
+    /** No hello came on this connection: say it (again). */
+    z.object({ type: z.literal('who') }),
+    /** Asks for the results that were `ready` first. */
+    z.object({ type: z.literal('send') }),
+    /** Answers a ping. `rests`: this worker gets no units for now, and why. */
+    z.object({ type: z.literal('pong'), rests: z.optional(text.check(z.overwrite(oneLine))) }),
+    z.object({
+      type: z.literal('round'),
+      term: count,
+      round: count,
+      tasks: list(task, z.maxLength(MOST_TASKS)),
+      units: list(unit, z.maxLength(MOST_UNITS)),
+      /**
+       * Only sums of the results are needed, all float64 or float32: a worker may sum aligned power-of-two ranges of shards
+       * (model/tree.ts).
+       */
+      sum: z.boolean(),
+      /** Units read their rows from the source: any worker of a relay may take them. */
+      streams: z.optional(z.boolean()),
+      /** Of each unit, the rows of its shard’s sample, by which a relay checks results. */
+      sampled: z.optional(list(count, z.maxLength(MOST_UNITS))),
+      /** All states that the tasks read. */
+      uses: list(z.object(named), z.maxLength(MOST_STATES)),
+      /** Those of them that this worker does not have yet; their tensors are named `state/name`. */
+      states: list(z.object(named), z.maxLength(MOST_STATES)),
+    }),
+    /** Answers a `fetch`; without rows if it was for a sample that the coordinator does not have. */
+    z.object({
+      type: z.literal('rows'),
+      request: count,
+      blocks: list(count, z.maxLength(MOST_FETCHED)),
+      problem: z.optional(text.check(z.overwrite(oneLine))),
+    }),
+    z.object({
+      type: z.literal('stop'),
+      /** How the run ended, and the exit code of its command; coordinators of earlier versions do not say. */
+      ended: z.optional(z.object({ how: z.enum(['done', 'stopped', 'failed']), code: count })),
+    }),
+  ]);
 
 /** How a run ended, and the exit code of its command. */
 export type RunEnd = NonNullable<Extract<FromCoordinator, { type: 'stop' }>['ended']>;
 export type FromWorker = z.infer<typeof fromWorker>;
-export type FromCoordinator = z.infer<typeof fromCoordinator>;
-
-export type StateRef = z.infer<z.ZodMiniObject<typeof named>>;
+export type FromCoordinator = z.infer<ReturnType<typeof fromCoordinator>>;

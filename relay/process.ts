@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { createAuthenticator } from '../proto/authenticator.ts';
+import { TASKS } from '../tasks/table.ts';
 import { addressesOf, type RelayPlace } from '../worker/connection.ts';
 import { exitCodeOf } from '../worker/trouble.ts';
 import { startRelay } from './relay.ts';
@@ -23,7 +24,7 @@ const log = (line: string) => console.error(indentContinuation(`relay: ${line}`)
 
 async function serve({ places, bind, keys }: RelayPlace): Promise<void> {
   const { address, done } = await startRelay({
-    ...{ name, places, bind, log, heartbeatTimeout: HEARTBEAT_TIMEOUT_MS },
+    ...{ tasks: TASKS, name, places, bind, log, heartbeatTimeout: HEARTBEAT_TIMEOUT_MS },
     reconnectFor: 1000 * reconnectFor,
     giveUpAfter: 1000 * (giveUpAfter ?? Number.POSITIVE_INFINITY),
     authenticator: createAuthenticator(keys.secret, new Map(keys.allowed), log),

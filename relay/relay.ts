@@ -46,7 +46,7 @@ const [NO_WORKERS, LEAVES] = ['no workers are left', 'asked to leave'] as const;
  * the run is over, and rejects with a UserError if the coordinator refuses it, or is silent for too long.
  */
 export async function startRelay(options: RelayOptions) {
-  const { bind, authenticator, heartbeatTimeout, log } = options;
+  const { tasks, bind, authenticator, heartbeatTimeout, log } = options;
   /** What the workers have done since the last message upward. */
   let work = { seconds: {} as Record<string, number>, rowsRead: 0 };
   let uplink: Uplink | null = null;
@@ -57,7 +57,7 @@ export async function startRelay(options: RelayOptions) {
   let isLeaving = false;
   const session = newSession();
   const server = await startServer({
-    ...{ bind, authenticator, heartbeatTimeout, layout: NO_ROWS, file: null, relay: session, log },
+    ...{ tasks, bind, authenticator, heartbeatTimeout, layout: NO_ROWS, file: null, relay: session, log },
     readBlocks: (blocks) => (uplink ? uplink.rows(blocks) : Promise.reject(new Superseded())),
     sampleOf: (shard, below) => (uplink ? uplink.sample(shard, below) : Promise.reject(new Superseded())),
     textsOf: (blocks) => (uplink ? uplink.texts(blocks) : Promise.reject(new Superseded())),

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { ofOneRun, placeOf } from './finished-run.ts';
 import { type RunFile, readRunFile } from './run-file.ts';
-import { identityOf } from './run-identity.ts';
 
 /**
  * The run that an update goes on from, its base. It is read several times while the update is at work, and again when that is resumed, and
@@ -38,3 +37,18 @@ export function readBase<T>(base: BaseRun, read: (at: string) => T): T {
     return read(at);
   });
 }
+
+/** The final state of a run, from which updates go on. */
+export const STATE = 'stream/state.ckpt';
+
+/**
+ * Which run it is, by its run.json, at which time: its id, and the hash of its final state, which is another one once it has gone on. New names change
+ * neither.
+ */
+export const identityOf = ({
+  id = '',
+  files = {},
+}: {
+  id?: string;
+  files?: Record<string, string>;
+}): string => `${id} ${files[STATE] ?? ''}`;

@@ -15,16 +15,15 @@ import { COVARIANCES, statisticsLength } from '../model/statistics.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { decode, encode, prefixed, unprefixed } from '../proto/codec.ts';
 import { layout } from '../proto/layout.ts';
-import { netStates } from '../proto/net.ts';
+import { netStates, transformFrom, transformTensors } from '../proto/model-tensors.ts';
 import { MAX_MESSAGE } from '../proto/task-limits.ts';
 import { nd, type Tensors, type TypedArray, take } from '../proto/tensors.ts';
-import { transformFrom, transformTensors } from '../proto/transform.ts';
 import type { RunConfig } from './config.ts';
 import { assertConsistent } from './consistent.ts';
 import type { DataMoments } from './data-moments.ts';
 import type { Encoding, LatentClusters } from './encoding.ts';
 import { drift, proposal } from './events.ts';
-import { pastUpdates } from './saved-lineage.ts';
+import { pastUpdates } from './saved-clusters.ts';
 
 /**
  * Checkpoints: what a stage of a run needs to go on, every number bit for bit. A file is the frames of one message (proto/codec.ts),

@@ -11,9 +11,9 @@ import {
 import { dirname } from 'node:path';
 import { attempted, createAtomicFile, ioError, openFile, readFully } from '../base/files.ts';
 import { openWithSpares } from '../base/limits.ts';
-import { assertOwnFile } from './event-file.ts';
 import { eventIn, type TimedEvent } from './events.ts';
 import { addEpoch, addEvent, emptyHistory, keptEventsOf, type RunHistory } from './history.ts';
+import { assertOwnFile } from './run-path.ts';
 
 /** Lines that are buffered until they can be written; beyond that, the oldest are dropped. */
 const MAX_BUFFERED = 10_000;

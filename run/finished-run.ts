@@ -4,7 +4,6 @@ import { isAbandoned, isDraft } from '../base/drafts.ts';
 import { syncFolder } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isOrder } from '../model/order.ts';
-import { assertReadable } from './format.ts';
 import { type FileHashes, type RunFiles, readRunJson, runFiles } from './run-files.ts';
 
 /**
@@ -197,4 +196,20 @@ export function problemOfLists({ result, ids, order }: ClusterLists): string | n
   const again = result.replicates?.clusters ?? [];
   if (again.length > result.k) return `its replicates are of ${again.length} clusters, not of ${result.k}`;
   return null;
+}
+
+/**
+ * The format of what dpmesh writes: run.json with all files of a run directory, and follow.json with its folder. Raised with every change by
+ * which an earlier dpmesh would call them damaged, or read something else in them; earlier formats stay readable (docs/upgrades.md).
+ * Files without a number are of format 1. Checkpoints have a number of their own (checkpoint.ts).
+ */
+export const FORMAT = 1;
+
+/** UserError if what this file has is of a format to come. `content`: as it was parsed, which may be anything. */
+export function assertReadable(path: string, content: unknown): void {
+  const format = (content as { format?: unknown } | null)?.format;
+  if (typeof format === 'number' && format > FORMAT)
+    throw new UserError(
+      `${path} was written by a newer dpmesh (format ${format}), this one reads up to ${FORMAT}: upgrade dpmesh`,
+    );
 }

@@ -13,8 +13,6 @@ import { isUnfinished } from './run-path.ts';
  * and nobody else can update it in place. Where a process is killed between the two renames, whoever opens the run finds it (`placeOf`).
  */
 
-export type Replaceable = Awaited<ReturnType<typeof replaceable>>;
-
 /** Locks a run that is to be replaced. UserError if it is locked, or what lies where its update would be made is not an earlier attempt at one. */
 export async function replaceable(run: string) {
   const path = attempted(run, 'opened', () => realpathSync(run));

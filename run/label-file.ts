@@ -1,7 +1,10 @@
-import { extname } from 'node:path';
+import { createReadStream, existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { parse } from 'csv-parse';
 import { createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { csvTable, LABEL_FORMATS, type LabelColumn, type LabelFormat, parquetTable } from './label-table.ts';
+import type { RunFiles } from './run-files.ts';
 
 /** Files of labels that a user asks for. */
 
@@ -38,4 +41,35 @@ export async function createLabelTable(
       ? csvTable(sink, rowsName, columns)
       : await parquetTable(sink, rowsName, columns, hasIds);
   return { ...table, finish, abort };
+}
+
+/** The column of the run's table that only numbers its rows. */
+export const NUMBERED = 'row';
+
+/** The first column of the run's labels.csv, its title apart; null where that only numbers the rows, or is not there. */
+export async function rowNames(files: RunFiles) {
+  const path = join(files.run, 'labels.csv');
+  if (!existsSync(path)) return null;
+  files.assertIntact('labels.csv');
+  const parser = createReadStream(path).pipe(parse({ info: false }));
+  const lines = parser[Symbol.asyncIterator]() as AsyncIterator<string[]>;
+  const { value: header } = await lines.next();
+  const close = () => void parser.destroy();
+  if (header?.[0] === NUMBERED || header === undefined) {
+    close();
+    return null;
+  }
+  return {
+    title: header[0] as string,
+    close,
+    async next(count: number): Promise<string[]> {
+      const names: string[] = [];
+      while (names.length < count) {
+        const { value, done } = await lines.next();
+        if (done) throw files.damaged('labels.csv', 'it has fewer rows than labels.npy');
+        names.push(value[0]);
+      }
+      return names;
+    },
+  };
 }

@@ -22,7 +22,6 @@ import {
 } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy } from '../data/npy.ts';
-import { eventsIn } from './event-file.ts';
 import { copyEvents, createEventLog } from './event-log.ts';
 import type { RunEvent, TimedEvent } from './events.ts';
 import { type FileHashes, MOST_JSON, MOST_RUN_JSON, readRunJson, sha256Of } from './run-files.ts';
@@ -39,6 +38,7 @@ import {
   assertRemovable,
   assertUsable,
   defaultRunPath,
+  eventsIn,
   isFolder,
   isUnfinished,
   linkIn,

@@ -13,8 +13,14 @@ import { type Layout, layoutProblem, shardsFor } from '../model/layout.ts';
 import { isOrder } from '../model/order.ts';
 import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from './config.ts';
 import { LIKELIHOODS } from './events.ts';
-import { type FinishedRun, openFinished, placeOf, problemOfLists } from './finished-run.ts';
-import { assertReadable, FORMAT } from './format.ts';
+import {
+  assertReadable,
+  type FinishedRun,
+  FORMAT,
+  openFinished,
+  placeOf,
+  problemOfLists,
+} from './finished-run.ts';
 import { type FileHashes, readable, readRunJson, runFiles } from './run-files.ts';
 import type { Summary } from './summary.ts';
 
@@ -94,7 +100,7 @@ const schema = z.object({
   update: z.optional(
     z.object({
       run: z.string(),
-      /** Which run that was (`identityOf` of run-identity.ts). Files of earlier versions lack it. */
+      /** Which run that was (`identityOf` of base-run.ts). Files of earlier versions lack it. */
       base: z.optional(line),
       halfLife: z.nullable(z.number().check(z.positive())),
       refit: z.optional(z.boolean()),

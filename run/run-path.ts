@@ -1,13 +1,16 @@
-import { accessSync, constants, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, extname, join, resolve, sep } from 'node:path';
 import { isDraft } from '../base/drafts.ts';
 import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { originalName } from '../data/cache.ts';
-import { folderOf, isPattern } from '../data/file-patterns.ts';
+import { folderOf, isPattern } from '../data/file-names.ts';
 import { ROW_COLUMNS } from '../model/row-columns.ts';
-import { assertOwnFile, EVENTS } from './event-file.ts';
 import { readRunJson } from './run-files.ts';
+
+export const EVENTS = 'events.jsonl';
+/** The path of a run's event log. */
+export const eventsIn = (run: string) => join(run, EVENTS);
 
 /** Which paths may be used as a run directory, and which files in it belong to the run. */
 
@@ -188,3 +191,14 @@ export function assertNoLink(file: string): void {
 }
 
 export const isFolder = (path: string) => statusOf(path)?.isDirectory() === true;
+
+/** UserError where appending would change a file elsewhere that has this one as a second name, or would not make a file. */
+export function assertOwnFile(path: string, info: Stats): void {
+  if (info.isFile() && info.nlink > 1)
+    throw new UserError(
+      `${path} has another name too (a hard link), where what is appended would appear; replace it by a copy, or use --out ELSEWHERE`,
+    );
+  // A character device cannot be there unless root made it; writing to one does no harm.
+  if (!info.isFile() && !info.isCharacterDevice())
+    throw new UserError(`${path} is not a regular file; remove it, or use --out ELSEWHERE`);
+}

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../base/files.ts';
-import { linesOf } from '../data/texts/lines.ts';
+import { linesOf } from '../data/texts/texts.ts';
 import type { RunDirectory } from './run-directory.ts';
 
 /** The texts of the rows of the sample that updates go on from: a line each, in their order. */

@@ -7,13 +7,11 @@ import { list, record } from '../base/schema.ts';
 import { UserError } from '../base/user-error.ts';
 import { isFill } from '../data/fill.ts';
 import { boundsFrom } from '../data/outlier-bounds.ts';
-import type { DecodeOptions, TableOptions } from '../data/tables/table-options.ts';
-import { categoriesSchema } from '../data/tables/table-options.ts';
+import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data/tables/table-options.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
-import { openFinished, problemOfLists } from './finished-run.ts';
-import { assertReadable } from './format.ts';
+import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
 import { readSavedCentres, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 

@@ -2,14 +2,14 @@ import type { RequestListener } from 'node:http';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BindAddress } from '../base/address.ts';
 import { hasToken, isOwnHost, isRead, isSameOrigin, NO_COMPILERS, SECURITY_HEADERS } from '../base/http.ts';
+import { dpmeshVersion } from '../base/package.ts';
 import { oneLine } from '../base/text.ts';
-import { dpmeshVersion } from '../base/version.ts';
 import { createBudget, readBody } from './bodies.ts';
 import type { ServeMetrics } from './metrics.ts';
 import type { Model } from './model.ts';
 import type { Models } from './models.ts';
 import { OUTPUTS, readRequest, writeResponse } from './protocol.ts';
-import { refusal } from './refusal.ts';
+import { refusal } from './request-json.ts';
 
 /** The routes of the Open Inference Protocol, version 2, over HTTP. */
 

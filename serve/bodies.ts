@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { refusal } from './refusal.ts';
+import { refusal } from './request-json.ts';
 
 /** The bodies of requests, within limits. */
 

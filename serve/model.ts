@@ -8,7 +8,7 @@ import { MAP_COLUMNS } from '../run/label-table.ts';
 import { columnsOf, largestOf, readTrainedModel } from '../run/trained-model.ts';
 import { createBatches, type OutputColumns } from './batches.ts';
 import { type InferRequest, OUTPUTS, type OutputName, PIECE_NUMBERS, type Signature } from './protocol.ts';
-import { refusal } from './refusal.ts';
+import { refusal } from './request-json.ts';
 
 const isOfMap = (output: OutputName) => MAP_COLUMNS.some((name) => name === output);
 

@@ -4,8 +4,7 @@ import { concatenated, ranges, yieldToEventLoop } from '../base/slices.ts';
 import { decode, parseDtype } from '../data/arrays/dtype.ts';
 import { MAP_COLUMNS } from '../run/label-table.ts';
 import type { Body } from './bodies.ts';
-import { refusal } from './refusal.ts';
-import { type NumberList, readRequestJson } from './request-json.ts';
+import { type NumberList, readRequestJson, refusal } from './request-json.ts';
 
 /** Requests and responses of the Open Inference Protocol, version 2, with binary data: pure functions of their bytes. */
 

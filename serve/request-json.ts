@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../base/slices.ts';
-import { refusal } from './refusal.ts';
+import { UserError } from '../base/user-error.ts';
 
 /**
  * JSON of anybody, nearly all of it numbers. Its bytes are looked through before anything is parsed, and what is parsed at once is so little
@@ -193,3 +193,7 @@ const notNumbers = (first: number) =>
     400,
     `data: at value ${first} (counted from 0) or after it there is something other than numbers, or rows of them, and JSON has no NaN nor Infinity`,
   );
+
+/** A UserError that is answered with this status. */
+export const refusal = (statusCode: number, message: string) =>
+  Object.assign(new UserError(message), { statusCode });

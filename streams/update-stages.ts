@@ -36,17 +36,25 @@ import { priority } from '../model/random.ts';
 import { ofUnits, onSample, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
-import { comesBack } from '../model/stream/fading.ts';
 import type { Drift } from '../model/stream/findings.ts';
 import { namedClusters } from '../model/stream/lineage.ts';
-import { pooled, type Residual, residualDrift } from '../model/stream/residual.ts';
-import { weightAfter, withNewRows } from '../model/stream/sample.ts';
-import { afterUpdate, type Stream, withoutFaded, withPart } from '../model/stream/stream.ts';
+import {
+  afterUpdate,
+  comesBack,
+  pooled,
+  type Residual,
+  residualDrift,
+  type Stream,
+  weightAfter,
+  withNewRows,
+  withoutFaded,
+  withPart,
+} from '../model/stream/stream.ts';
 import { aboutClusters } from '../passes/count-words.ts';
 import { assertBase, readBase } from '../run/base-run.ts';
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';
 import type { DataMoments } from '../run/data-moments.ts';
-import type { FullPassResult } from '../run/full-pass-result.ts';
+import type { FullPassResult } from '../run/descriptions.ts';
 import { runFile } from '../run/run-file.ts';
 import {
   knownPart,

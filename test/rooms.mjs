@@ -3,7 +3,7 @@
 // Part of `npm run check`.
 import { importsOf, packagesOf, sources } from './imports.mjs';
 
-/** A folder, and those that it may import from; its own subfolders too, unless they have a line of their own. */
+/** A folder, and those that it may import from; its own subfolders too, unless they have a line of their own. `*` is any one name. */
 const ROOMS = {
   base: [],
   model: [],
@@ -12,15 +12,43 @@ const ROOMS = {
   // The tensors of a checkpoint are written as those of a message.
   run: ['data', 'proto', 'model', 'base'],
   'worker/compute': ['proto', 'model', 'base'],
-  'worker/tasks': ['worker', 'worker/compute', 'data', 'proto', 'model', 'base'],
   'worker/host': ['worker', 'worker/compute', 'data', 'proto', 'base'],
-  worker: ['worker/compute', 'worker/tasks', 'data', 'proto', 'model', 'base'],
+  worker: ['worker/compute', 'data', 'proto', 'model', 'base'],
+  // The table of tasks and their entries; how workers compute them; and how the coordinator asks for them, which loads none of that.
+  tasks: ['proto', 'model', 'base'],
+  'tasks/compute': [
+    'tasks/*/compute.ts',
+    'tasks',
+    'worker',
+    'worker/compute',
+    'data',
+    'proto',
+    'model',
+    'base',
+  ],
+  'tasks/*/compute.ts': [
+    'tasks/compute',
+    'tasks',
+    'worker',
+    'worker/compute',
+    'data',
+    'proto',
+    'model',
+    'base',
+  ],
+  'tasks/*/ask.ts': ['coordinator/rounds', 'tasks', 'proto', 'model', 'base'],
   // Of a run only the events that it tells of workers.
   'coordinator/rounds': ['run/events.ts', 'proto', 'model', 'base'],
   relay: ['coordinator/rounds', 'worker', 'proto', 'model', 'base'],
+  // Programs, which hand the table to what knows no task.
+  'worker/main.ts': ['worker', 'worker/compute', 'tasks/compute', 'base'],
+  'relay/process.ts': ['relay', 'tasks', 'worker', 'coordinator/rounds', 'proto', 'base'],
   // `predict` computes as a worker does.
-  passes: ['run', 'worker', 'worker/compute', 'data', 'proto', 'model', 'base'],
-  'coordinator/fit': ['coordinator/rounds', 'passes', 'run', 'data', 'proto', 'model', 'base'],
+  passes: ['run', 'tasks', 'worker', 'worker/compute', 'data', 'proto', 'model', 'base'],
+  'coordinator/fit': [
+    ...['coordinator/rounds', 'tasks/*/ask.ts', 'tasks', 'passes'],
+    ...['run', 'data', 'proto', 'model', 'base'],
+  ],
   streams: ['coordinator/fit', 'passes', 'run', 'data', 'model', 'base'],
   // What browser, report and terminal draw alike.
   'page/drawing': ['run', 'model', 'base'],
@@ -34,7 +62,7 @@ const ROOMS = {
   ],
   library: [
     ...['coordinator/fit', 'coordinator/rounds', 'streams', 'passes', 'page', 'page/live', 'page/report'],
-    ...['page/drawing', 'worker/host', 'worker/tasks', 'worker/compute'],
+    ...['page/drawing', 'worker/host', 'worker/compute', 'tasks', 'tasks/*/compute.ts'],
     ...['run', 'data', 'proto', 'model', 'base'],
   ],
   'streams/follow': ['library', 'streams', 'coordinator/fit', 'run', 'data', 'model', 'base'],
@@ -51,7 +79,7 @@ const ROOMS = {
       'coordinator/fit',
       'relay',
     ],
-    ...['worker', 'worker/host', 'run', 'data', 'proto', 'model', 'base'],
+    ...['worker', 'worker/host', 'tasks', 'tasks/compute', 'run', 'data', 'proto', 'model', 'base'],
   ],
   clients: ['cli', 'run', 'base'],
   dashboards: [],
@@ -59,7 +87,10 @@ const ROOMS = {
 /** Packages that only these folders load. */
 const PACKAGES = { '@tensorflow/': ['worker/compute', 'worker/host'] };
 
-const within = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+const within = (path, room) => {
+  const names = path.split('/');
+  return room.split('/').every((name, i) => name === names[i] || (name === '*' && i < names.length));
+};
 const roomOf = (path) =>
   Object.keys(ROOMS)
     .filter((room) => within(path, room))

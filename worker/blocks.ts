@@ -5,7 +5,7 @@ import { readWhole } from '../base/files.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { firstBlockHash } from '../data/blocks.ts';
-import { folderOf, isPattern } from '../data/file-patterns.ts';
+import { folderOf, isPattern } from '../data/file-names.ts';
 import { formatOf, isSeveral, openArrays, openRemoteRows, openSource } from '../data/open.ts';
 import { arraysAt } from '../data/parts.ts';
 import { isBelowAddress, isRemote } from '../data/remote/address.ts';

@@ -13,6 +13,7 @@ import {
   type RunEnd,
 } from '../proto/messages.ts';
 import { connectDealer } from '../proto/sockets.ts';
+import type { TaskTable } from '../proto/tasks.ts';
 import { byteLengthOf, type Tensors } from '../proto/tensors.ts';
 import { LocalTrouble } from './trouble.ts';
 
@@ -47,6 +48,8 @@ export interface RelayPlace {
 }
 
 export interface ConnectionOptions {
+  /** Those that a coordinator may ask for. */
+  tasks: TaskTable;
   /** Tried in this order, and again from the start: the worker stays where it gets an answer. */
   places: readonly CoordinatorAddress[];
   /** The worker gives up after this long without a message from any of them, ms. */
@@ -84,6 +87,7 @@ export function openConnection(
   receive: (request: Request, tensors: Tensors) => void,
 ) {
   const { places, log, reconnectFor, giveUpAfter = reconnectFor } = options;
+  const messages = fromCoordinator(options.tasks.schema);
   const session = newSession();
   /** Messages rejected since the start, by reason. */
   const refused = { invalid: 0, unrequested: 0, 'too many': 0 };
@@ -171,7 +175,7 @@ export function openConnection(
   function received(frames: Buffer[]) {
     let message: { header: FromCoordinator; tensors: Tensors };
     try {
-      message = decode(fromCoordinator, frames);
+      message = decode(messages, frames);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error;
       // What it asked for would be waited for.

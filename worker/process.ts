@@ -1,6 +1,4 @@
 import { existsSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
-import { inspect } from 'node:util';
 import type { BindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
 import { assertOpenFiles } from '../base/limits.ts';
@@ -11,7 +9,7 @@ import type { Backend } from './compute/backends/backend.ts';
 import { assertGpu, CUDA, loadBackend } from './compute/backends/load.ts';
 import { addressesOf, type CoordinatorAddress, IdentityMismatch } from './connection.ts';
 import { Meter, type openWorkerHttp } from './http.ts';
-import { exitCodeOf } from './trouble.ts';
+import type { Computation } from './round.ts';
 import { startWorker } from './worker.ts';
 
 /** Where the coordinator is, and relays that stand for it. */
@@ -51,11 +49,16 @@ export interface ProcessOptions extends Coordinator {
 /** Files and sockets that a worker may have open. */
 const OWN_FILES = 50;
 
-/** Resolves when the process that started this one asks it to leave. */
-let askedToLeave: Promise<void> = new Promise(() => {});
-
-/** Runs a worker in this process until the coordinator or a signal stops it. `loading`: its backend is under way. */
-export async function serve(options: ProcessOptions, loading?: Promise<Backend>): Promise<void> {
+/**
+ * Runs a worker of these tasks in this process until the coordinator or a signal stops it. `loading`: its backend is under way.
+ * `askedToLeave` resolves when the process that started this one wants it to end.
+ */
+export async function serve(
+  options: ProcessOptions,
+  computation: Computation,
+  loading?: Promise<Backend>,
+  askedToLeave?: Promise<void>,
+): Promise<void> {
   for (const root of options.dataRoots)
     if (!isRemote(root) && !existsSync(root)) throw new UserError(`--data-root ${root} does not exist`);
   if (!options.child) assertOpenFiles(OWN_FILES, 'a worker');
@@ -70,7 +73,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     else process.exit(0);
   };
   process.once('SIGTERM', leave);
-  void askedToLeave.then(leave);
+  void askedToLeave?.then(leave);
   const serveWith = async (
     backendName: string,
     chosen: string,
@@ -85,7 +88,7 @@ export async function serve(options: ProcessOptions, loading?: Promise<Backend>)
     const port = http && (await openPort(http, { meter: meter!, backend, name, version: http.version }));
     log(`connecting to ${addressesOf(places)}, backend ${backend.identity} (${why})`);
     worker = startWorker({
-      ...{ places, backend, backendName, why, name, dataRoots, meter, log },
+      ...{ computation, places, backend, backendName, why, name, dataRoots, meter, log },
       reconnectFor: options.reconnectFor * 1000,
       giveUpAfter: giveUpAfter === undefined ? undefined : (giveUpAfter ?? Infinity) * 1000,
     });
@@ -110,28 +113,4 @@ async function openPort(...asked: Parameters<typeof openWorkerHttp>) {
   const port = await (await import('./http.ts')).openWorkerHttp(...asked);
   console.error(`worker: metrics at ${port.url}metrics`);
   return port;
-}
-
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const options: Omit<ProcessOptions, keyof Coordinator> = JSON.parse(process.argv[2]);
-  const loading = loadBackend(options.backend, { gpu: options.gpu });
-  loading.catch(() => {});
-  const begin = (place: Coordinator) =>
-    serve({ ...options, ...place }, loading).catch((error: Error) => {
-      const mistake = error instanceof UserError;
-      console.error(indentContinuation(mistake ? `worker: error: ${error.message}` : inspect(error)));
-      process.exit(exitCodeOf(error));
-    });
-  let leave = () => {};
-  askedToLeave = new Promise((resolve) => {
-    leave = resolve;
-  });
-  let rest = '';
-  process.stdin.setEncoding('utf8').on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) line === 'leave' ? leave() : void begin(JSON.parse(line));
-  });
-  // The pipe closes when the process that started this one ends, however it ends.
-  process.stdin.on('close', () => process.exit(0));
 }

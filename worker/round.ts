@@ -1,15 +1,52 @@
 import { setImmediate } from 'node:timers/promises';
 import { yieldToEventLoop } from '../base/slices.ts';
+import type { Layout } from '../model/layout.ts';
 import { fold, type PartialSum } from '../model/tree.ts';
 import { prefixed, unprefixed } from '../proto/codec.ts';
 import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
 import { must } from '../proto/shapes.ts';
-import { checkRound, statesOf } from '../proto/tasks.ts';
+import type { AnyTask, TaskTable } from '../proto/tasks.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
-import type { Context } from './context.ts';
-import { runTask } from './tasks/index.ts';
+import type { ReadBlocks } from './blocks.ts';
+import type { Backend } from './compute/backends/backend.ts';
 
 export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
+
+/** What a worker has for its tasks. */
+export interface TaskInputs {
+  backend: Backend;
+  layout: Layout;
+  readBlocks: ReadBlocks;
+  /** Where parts of results are written; null until the coordinator has shown it. */
+  folder(): string | null;
+  /** A shard's raw sample rows, if the coordinator has those of priority below `below`. */
+  sampleFrom(shard: number, below: number): Promise<Float32Array | null>;
+  /** The texts of the rows of blocks, and their labels, which only the coordinator has (worker/blocks.ts). */
+  textsOf(blocks: number[], k: number): Promise<Tensors>;
+}
+
+/** Computes the tasks of a run. */
+export interface TaskContext {
+  layout: Layout;
+  /** Those that the coordinator last sent. */
+  states: {
+    put(name: string, version: number, tensors: Tensors): void;
+    get(name: string): Tensors;
+    /** Throws unless the state has this version. */
+    check(name: string, version: number): void;
+  };
+  run(task: AnyTask, unit: WorkUnit): Promise<Tensors>;
+  /** Rows read from the source since the last call. */
+  rowsRead(): number;
+  /** Frees everything on the device. The context must not be used afterwards. */
+  free(): void;
+}
+
+/** The tasks that a worker is given. */
+export interface Computation {
+  tasks: TaskTable;
+  open(inputs: TaskInputs): TaskContext;
+}
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
@@ -35,7 +72,12 @@ export interface ResultsReceiver {
 }
 
 /** Stores the states that come with a round, then checks the round before any work. Throws Mismatch. */
-export function acceptRound({ states, layout }: Context, header: RoundMessage, tensors: Tensors): void {
+export function acceptRound(
+  { statesOf, checkRound }: TaskTable,
+  { states, layout }: TaskContext,
+  header: RoundMessage,
+  tensors: Tensors,
+): void {
   for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
   for (const { name, version } of header.uses) states.check(name, version);
   for (const task of header.tasks)
@@ -52,7 +94,7 @@ export function acceptRound({ states, layout }: Context, header: RoundMessage, t
  * of the summation tree if the round asks for sums. Returns the unit that failed and its error; null if all succeeded.
  */
 export async function runUnits(
-  context: Context,
+  context: TaskContext,
   { tasks, units, sum }: RoundMessage,
   listener: ResultsReceiver,
 ): Promise<{ unit: WorkUnit; error: unknown } | null> {
@@ -83,7 +125,7 @@ export async function runUnits(
       const results: [number, Tensors][] = [];
       for (const [i, task] of tasks.entries()) {
         const start = performance.now();
-        results.push([i, await runTask(context, task, unit)]);
+        results.push([i, await context.run(task, unit)]);
         seconds[task.task] = (seconds[task.task] ?? 0) + (performance.now() - start) / 1000;
       }
       const tensors = prefixed(results);

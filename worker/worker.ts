@@ -19,13 +19,12 @@ import {
   type Request,
   type WorkerDescription,
 } from './connection.ts';
-import { type Context, createContext } from './context.ts';
 import type { Meter } from './http.ts';
-import { acceptRound, type RoundMessage, runUnits } from './round.ts';
-import { createStates } from './states.ts';
+import { acceptRound, type Computation, type RoundMessage, runUnits, type TaskContext } from './round.ts';
 import { localTrouble } from './trouble.ts';
 
-export interface WorkerOptions extends ConnectionOptions {
+export interface WorkerOptions extends Omit<ConnectionOptions, 'tasks'> {
+  computation: Computation;
   backend: Backend;
   backendName: string;
   /** Why this backend was chosen, for logs. */
@@ -54,17 +53,18 @@ const YIELD_MS = 0.06;
  * Joins again when the connection was lost or the coordinator has restarted.
  */
 export function startWorker(options: WorkerOptions) {
-  const { backend, dataRoots, log, meter } = options;
+  const { backend, dataRoots, log, meter, computation } = options;
+  const { tasks } = computation;
   const memory = memoryReader(backend);
   const description = describeWorker(options);
-  const connection = openConnection(options, () => description, receive);
+  const connection = openConnection({ ...options, tasks }, () => description, receive);
   const fetches = createFetches(connection.send);
   /** The coordinator's term that this worker has joined. Rounds and rows of another term are ignored. */
   let joinedTerm: number | null = null;
   /** The welcome that is in force. */
   let latestWelcome: Welcome | null = null;
   /** Null until the data of this term can be read. */
-  let context: Context | null = null;
+  let context: TaskContext | null = null;
   let closeFile = () => {};
   /** The queue of rounds. */
   let rounds: { header: RoundMessage; tensors: Tensors }[] = [];
@@ -116,12 +116,12 @@ export function startWorker(options: WorkerOptions) {
     const readBlocks = source
       ? fileBlocks(source)
       : servedBlocks((blocks) => fetches.blocks(blocks, layout), layout.dim);
-    const sampleFrom = (shard: number, below: number) => fetches.sample(shard, below, layout);
-    const textsOf = (blocks: number[], k: number) => fetches.texts(blocks, k, layout);
-    context = createContext(
-      ...([backend, createStates(backend), readBlocks, layout, () => folder] as const),
-      ...([sampleFrom, textsOf] as const),
-    );
+    context = computation.open({
+      ...{ backend, readBlocks, layout },
+      folder: () => folder,
+      sampleFrom: (shard, below) => fetches.sample(shard, below, layout),
+      textsOf: (blocks, k) => fetches.texts(blocks, k, layout),
+    });
     log(`joined as ${worker}; rows come from ${source ? oneLine(file.path) : 'the coordinator'}`);
     work();
   }
@@ -151,11 +151,11 @@ export function startWorker(options: WorkerOptions) {
     if (isLeaving && !connection.isOver()) connection.goodbye();
   }
 
-  async function run(own: Context, header: RoundMessage, tensors: Tensors): Promise<void> {
+  async function run(own: TaskContext, header: RoundMessage, tensors: Tensors): Promise<void> {
     const { term, round } = header;
     yieldCore();
     try {
-      acceptRound(own, header, tensors);
+      acceptRound(tasks, own, header, tensors);
     } catch (error) {
       // A round that is over may have states older than those here. Its results are not needed any more.
       if (header.units.length && round >= latest) failed(header, header.units[0], error, true);

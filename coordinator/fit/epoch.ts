@@ -1,9 +1,7 @@
 import { UserError } from '../../base/user-error.ts';
-import { labelsByMixture } from '../../model/classifier.ts';
 import { roundingAmplification } from '../../model/gaussian/estep.ts';
 import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/gaussian/niw.ts';
-import type { Mixture } from '../../model/mixture.ts';
-import { mStep } from '../../model/mixture.ts';
+import { type Mixture, mStep } from '../../model/mixture.ts';
 import {
   adamStep,
   averageGradients,
@@ -13,14 +11,15 @@ import {
   subNets,
 } from '../../model/nets/net.ts';
 import { nextChange, nextPace, trainsSubNets, weightSmoothing } from '../../model/schedule.ts';
-import type { State } from '../../model/state.ts';
+import { labelsByMixture, type State } from '../../model/state.ts';
 import { shift, statisticsLength, unscale } from '../../model/statistics.ts';
-import { SUB_BATCH } from '../../proto/capacity.ts';
-import type { Task } from '../../proto/tasks.ts';
 import type { RunConfig } from '../../run/config.ts';
+import { SUB_BATCH } from '../../tasks/capacity.ts';
+import { byCluster, type Partition } from '../../tasks/cells/ask.ts';
+import type { Task } from '../../tasks/table.ts';
+import { type ResultArrays, rowsTensor } from '../rounds/sums.ts';
 import { pcaSplit } from './halves.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { byCluster, type Partition, type ResultArrays, rowsTensor } from './rounds.ts';
 import { runBy, type Target, type TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 

@@ -11,9 +11,9 @@ import type { State } from '../../model/state.ts';
 import { treeAccumulator } from '../../model/tree.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import { type Nd, type Tensors, take } from '../../proto/tensors.ts';
-import type { FullPassResult, ShownRows } from '../../run/full-pass-result.ts';
+import type { FullPassResult, ShownRows } from '../../run/descriptions.ts';
 import { type SavedTree, savedTree } from '../../run/tree.ts';
-import { sumOfNodes } from './rounds.ts';
+import { sumOfNodes } from '../rounds/sums.ts';
 import type { TrainingRun } from './run-context.ts';
 
 /** What a full pass finds beside the labels, collected from its units in whatever order they come: by output unit until `result` is given their numbers. */

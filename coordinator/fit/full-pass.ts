@@ -6,13 +6,13 @@ import type { FarRows } from '../../model/missed.ts';
 import { bySize, placesOf } from '../../model/order.ts';
 import { contingencyCounter } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { resultCheck, statesOf, type Task, type TaskOf } from '../../proto/tasks.ts';
 import { bytesOf, type Tensors, take } from '../../proto/tensors.ts';
-import type { FullPassResult } from '../../run/full-pass-result.ts';
+import type { FullPassResult } from '../../run/descriptions.ts';
+import { TASKS, type Task, type TaskOf } from '../../tasks/table.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
+import { unitsOf } from '../rounds/sums.ts';
 import { resultCollector } from './full-pass-results.ts';
 import type { LabelParts } from './label-parts.ts';
-import { unitsOf } from './rounds.ts';
 import { NO_FILES, type Output, rowWriter } from './row-writer.ts';
 import type { Prepared } from './run-context.ts';
 
@@ -125,7 +125,7 @@ export async function labelAllRows(
   /** Takes what an earlier session has saved of the unit; false if there is nothing. */
   async function takeSaved(unit: WorkUnit): Promise<boolean> {
     const saved = parts?.saved(...rowsOf(unit));
-    if (!saved || resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
+    if (!saved || TASKS.resultCheck(layout, [task], (name) => dispatcher.state(name)!)([saved], [unit]))
       return false;
     await yieldToEventLoop();
     let found: Tensors;
@@ -183,7 +183,7 @@ export async function labelAllRows(
 /** What is new with all that labels depend on. */
 function keyOf(task: Task, layout: Layout, state: Dispatcher['state']): string {
   const hash = createHash('sha256').update(JSON.stringify([task, layout]));
-  for (const name of statesOf(task))
+  for (const name of TASKS.statesOf(task))
     for (const [tensor, { shape, data }] of Object.entries(state(name)!).sort(([a], [b]) => (a < b ? -1 : 1)))
       hash.update(JSON.stringify([name, tensor, shape])).update(bytesOf(data));
   return hash.digest('hex').slice(0, 16);

@@ -1,10 +1,10 @@
+import type { Cell } from '../../model/cells.ts';
 import { BINS, bestThreshold, principalAxis } from '../../model/gaussian/splits.ts';
 import { dot, whitener } from '../../model/linalg.ts';
 import type { Parts, State } from '../../model/state.ts';
 import { addStatistics, mean } from '../../model/statistics.ts';
-import type { Cell } from '../../proto/partition.ts';
 import type { RunConfig } from '../../run/config.ts';
-import type { Partition } from './rounds.ts';
+import type { Partition } from '../../tasks/cells/ask.ts';
 import type { TrainingRun } from './run-context.ts';
 
 /** Two halves of each part of a partition, along its principal axis: what sub-nets learn from, and where splits begin. */

@@ -3,8 +3,7 @@ import { join, sep } from 'node:path';
 import { realPath } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { isCopy } from '../../data/cache.ts';
-import type { Labels } from '../../data/label-spec.ts';
-import { areInData, labelsFile } from '../../data/label-spec.ts';
+import { areInData, type Labels, labelsFile } from '../../data/label-spec.ts';
 import { asLogFlag, loggedColumns, withLogarithms } from '../../data/logarithm.ts';
 import type { ImageOptions } from '../../data/open-options.ts';
 import { isRemote } from '../../data/remote/address.ts';
@@ -49,7 +48,7 @@ export async function openDirectory(
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
     '../../run/run-directory.ts'
   );
-  const { eventsIn } = await import('../../run/event-file.ts');
+  const { eventsIn } = await import('../../run/run-path.ts');
   if (resume && out === undefined) return reopenRunDirectory(resume.path, { warn });
   const history = resume ? eventsIn(resume.path) : null;
   const inputs = {

@@ -1,11 +1,10 @@
-import { labelsByMixture } from '../../model/classifier.ts';
 import { type Centres, centresOf, reachOf } from '../../model/description/distances.ts';
 import { MIN_PART_ROWS } from '../../model/gaussian/hastings.ts';
 import { pointEstimate, withinClusters } from '../../model/gaussian/niw.ts';
 import { type FarRows, type MissedCluster, missedClusters, totalOf } from '../../model/missed.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { type State, withoutClusters } from '../../model/state.ts';
-import { mostClusters } from '../../proto/capacity.ts';
+import { labelsByMixture, type State, withoutClusters } from '../../model/state.ts';
+import { mostClusters } from '../../tasks/capacity.ts';
 import type { Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
 import { withUnits } from './train.ts';

@@ -1,11 +1,10 @@
 import { halfSize } from '../../model/layout.ts';
-import type { Seed } from '../../model/random.ts';
-import { generator } from '../../model/random.ts';
+import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels, jaccards } from '../../model/scores.ts';
 import type { State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
 import type { Replicates } from '../../run/summary.ts';
+import type { Task } from '../../tasks/table.ts';
 import { initialState, labellingState, runEpoch } from './epoch.ts';
 import { publishClassifier, publishNet, publishTransform } from './publish.ts';
 import type { TrainingRun } from './run-context.ts';

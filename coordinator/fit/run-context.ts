@@ -5,11 +5,12 @@ import type { Layout } from '../../model/layout.ts';
 import type { Seed } from '../../model/random.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
 import type { GraphState, Parts, Sample, State } from '../../model/state.ts';
-import type { TaskOf } from '../../proto/tasks.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { Emit, Likelihood as LikelihoodName } from '../../run/events.ts';
+import { createRounds, type Rounds } from '../../tasks/cells/ask.ts';
+import type { TaskOf } from '../../tasks/table.ts';
 import type { RoundDispatcher } from '../rounds/dispatcher.ts';
-import { createRounds, type Rounds, shardSizes } from './rounds.ts';
+import { shardSizes } from '../rounds/sums.ts';
 
 /** What is fixed for the training of clusters once their rows are read. */
 export interface Prepared {

@@ -13,9 +13,9 @@ import type { Checkpoint, RunTotals } from '../../run/checkpoint.ts';
 import type { Checkpoints, SavedCheckpoint } from '../../run/checkpoints.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
+import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoding } from '../../run/encoding.ts';
 import type { Emit } from '../../run/events.ts';
-import type { FullPassResult } from '../../run/full-pass-result.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { type RunMetadata, withAbsolutePaths } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';
@@ -48,7 +48,7 @@ export interface ResumedInput {
 export interface UpdateRequest {
   /** The directory of the run that is updated. */
   run: string;
-  /** Which run that was when the update began: `identityOf` of run-identity.ts. */
+  /** Which run that was when the update began: `identityOf` of base-run.ts. */
   base?: string;
   /** Rows after which one counts half; null: they all count the same. */
   halfLife: number | null;

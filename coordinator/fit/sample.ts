@@ -2,8 +2,8 @@ import { coarsening } from '../../model/gaussian/hastings.ts';
 import { type Layout, shardBlocks } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import type { Copies, Sample, State } from '../../model/state.ts';
+import { shardSizes } from '../rounds/sums.ts';
 import { publishTransform } from './publish.ts';
-import { shardSizes } from './rounds.ts';
 import type { Prepared, TrainingRun } from './run-context.ts';
 
 /** The rows on which a run is trained, and how many of them its decisions count: both grow with K. */

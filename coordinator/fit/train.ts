@@ -1,5 +1,5 @@
 import { closestProposal } from '../../model/gaussian/evidence-for-k.ts';
-import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/surgery.ts';
+import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../model/nets/net.ts';
 import type { Order } from '../../model/order.ts';
 import {
   type Change,

@@ -1,5 +1,4 @@
 import type { FromWorker } from '../../proto/messages.ts';
-import { TASK_NAMES } from '../../proto/tasks.ts';
 
 /** What the scheduler counts, from its start. */
 export const noCounts = () => ({
@@ -24,13 +23,11 @@ export type Counts = ReturnType<typeof noCounts>;
 
 export type ResultsMessage = Extract<FromWorker, { type: 'results' }>;
 
-const TASKS = new Set<string>(TASK_NAMES);
-
 /**
- * The resources that a run on so many rows has used, as reported by its workers. Their numbers are not trusted: each is limited
+ * The resources that these tasks of a run on so many rows have used, as reported by its workers. Their numbers are not trusted: each is limited
  * to what is possible, so that events and checkpoints stay readable.
  */
-export function createUsage(rows: number) {
+export function createUsage(rows: number, tasks: readonly string[]) {
   const totals = { rounds: 0, rowsRead: 0, memory: 0 };
   /** Compute time in seconds, by task and by worker. */
   const none = () => ({ tasks: {} as Record<string, number>, workers: {} as Record<string, number> });
@@ -45,7 +42,7 @@ export function createUsage(rows: number) {
       totals.memory = Math.max(totals.memory, memory);
       totals.rowsRead = Math.min(totals.rowsRead + Math.min(rowsRead, rows), Number.MAX_SAFE_INTEGER);
       const known = Object.entries(seconds)
-        .filter(([task]) => TASKS.has(task))
+        .filter(([task]) => tasks.includes(task))
         .map(([task, value]): [string, number] => [task, Math.min(value, elapsed / 1000)]);
       for (const [task, value] of known) {
         since.tasks[task] = (since.tasks[task] ?? 0) + value;

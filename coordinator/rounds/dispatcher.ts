@@ -1,7 +1,7 @@
 import type { Layout } from '../../model/layout.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { FromCoordinator, FromWorker, WorkUnit } from '../../proto/messages.ts';
-import { resultCheck, statesOf } from '../../proto/tasks.ts';
+import type { TaskTable } from '../../proto/tasks.ts';
 import type { Tensors } from '../../proto/tensors.ts';
 import { assignShards, type CachedShards, LATE_FACTOR, MIN_LATE_MS, Pace } from './balance.ts';
 import {
@@ -37,8 +37,8 @@ export type Assignment = Omit<Extract<FromCoordinator, { type: 'round' }>, 'type
 /** The dispatcher uses neither sockets nor a clock (ms, monotonic): both are passed in. */
 export interface DispatcherOptions {
   layout: Layout;
-  /** What tasks read and return: proto/tasks.ts, unless a test has tasks of its own. */
-  rules?: { statesOf: typeof statesOf; resultCheck: typeof resultCheck };
+  /** What tasks read and return. */
+  tasks: Pick<TaskTable, 'statesOf' | 'resultCheck'>;
   send(worker: string, assignment: Assignment, tensors: Tensors): void;
   now(): number;
   /** A round is complete, after this many ms. */
@@ -275,15 +275,14 @@ export function createDispatcher(options: DispatcherOptions) {
       if (ongoing) throw new Error('a round is already in progress');
       if (!spec.units.length) return Promise.resolve([]);
       return new Promise((resolve, reject) => {
-        const rules = options.rules ?? { statesOf, resultCheck };
-        const names = new Set(spec.tasks.flatMap(rules.statesOf));
+        const names = new Set(spec.tasks.flatMap(options.tasks.statesOf));
         const states = new Map<string, PublishedState>();
         for (const name of names) {
           const state = published.get(name);
           if (!state) throw new Error(`state ${name} was never published`);
           states.set(name, state);
         }
-        const check = rules.resultCheck(layout, spec.tasks, (name) => states.get(name)!.tensors);
+        const check = options.tasks.resultCheck(layout, spec.tasks, (name) => states.get(name)!.tensors);
         const round = createRound(++rounds, spec, states, check, options.now());
         ongoing = { round, silences: [], resolve, reject };
         assignAll();
@@ -453,10 +452,12 @@ export function createDispatcher(options: DispatcherOptions) {
   };
 }
 
-/** Rounds of the same tasks take about the same time, but for the training of an encoder: those of about as many rows do. */
+/** Rounds of the same tasks take about the same time, but for those that say how long a part they do: those of about as much do. */
 const kindOf = ({ spec }: Round) =>
   spec.tasks
-    .map((task) => ('length' in task ? `${task.task}/${Math.round(Math.log2(task.length))}` : task.task))
+    .map((task) =>
+      typeof task.length === 'number' ? `${task.task}/${Math.round(Math.log2(task.length))}` : task.task,
+    )
     .join('+');
 
 /** The silence after which a worker is a straggler, from the silences before each answer of the round. */

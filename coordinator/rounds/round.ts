@@ -1,11 +1,11 @@
 import { isAligned, type PartialSum, treeAccumulator } from '../../model/tree.ts';
 import { prefixed, unprefixed } from '../../proto/codec.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import type { ResultCheck, Task } from '../../proto/tasks.ts';
+import type { AnyTask, ResultCheck } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 
 export interface RoundSpec {
-  tasks: Task[];
+  tasks: AnyTask[];
   units: WorkUnit[];
   /** Units stream their rows from the source, so any worker may take them. Otherwise the sample is in the owner's memory. */
   streams?: boolean;

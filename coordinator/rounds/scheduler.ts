@@ -4,7 +4,6 @@ import { byPrefix } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, LARGE_RESULT, type WorkUnit } from '../../proto/messages.ts';
 import { byteLengthOf, type Tensors } from '../../proto/tensors.ts';
 import { type Counts, createUsage, noCounts, type ResultsMessage } from './accounting.ts';
-import { createCredits } from './credits.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { createRegistry, type Member, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
@@ -47,7 +46,7 @@ export interface SchedulerOptions extends Omit<RegistryOptions, 'dispatcher' | '
   /** What the coordinator itself finds wrong with the rows of a unit that a worker complains about; null: nothing. */
   verify?(unit: WorkUnit, hashes: Uint8Array | undefined): Promise<Error | null>;
   roundListener?: RoundListener;
-  rules?: DispatcherOptions['rules'];
+  tasks: DispatcherOptions['tasks'] & { names: readonly string[] };
 }
 
 /** Silence after which the log names a worker that the round waits for, and the least time between two such lines, ms. */
@@ -62,10 +61,10 @@ export function createScheduler(options: SchedulerOptions) {
   const { verify = async () => null } = options;
   let { term } = options;
   const counts = noCounts();
-  const usage = createUsage(layout.rows);
+  const usage = createUsage(layout.rows, options.tasks.names);
   const dispatcher = createDispatcher({
     layout,
-    rules: options.rules,
+    tasks: options.tasks,
     now,
     send: (worker, assignment, tensors) =>
       send(registry.member(worker).peer, { type: 'round', term, ...assignment }, tensors),
@@ -238,6 +237,75 @@ export function createScheduler(options: SchedulerOptions) {
       for (const worker of credits.expired(heartbeatTimeout)) dispatcher.ready(worker, false);
       counts.unitsRaced += dispatcher.race();
       nameAwaited();
+    },
+  };
+}
+
+/** How many bytes of large results may be on their way here at a time, of all workers together. */
+
+/** Bytes on their way here, unless a single result has more. */
+const MOST_BYTES = 1 << 26;
+
+interface Waiting {
+  worker: string;
+  bytes: number;
+  /** The first shard that they are about. */
+  first: number;
+}
+
+/**
+ * Asks for large results while there is room: a thousand that come at once would need memory for all of them. Those of the first shards
+ * come first, so that neighbours in the tree of sums are added up soon. `now`: ms.
+ */
+export function createCredits(ask: (worker: string) => void, now: () => number, most = MOST_BYTES) {
+  const waiting: Waiting[] = [];
+  const asked: (Waiting & { at: number })[] = [];
+  let bytes = 0;
+
+  function grant(): void {
+    while (waiting.length && (!asked.length || bytes + waiting[0].bytes <= most)) {
+      const next = waiting.shift()!;
+      asked.push({ ...next, at: now() });
+      bytes += next.bytes;
+      ask(next.worker);
+    }
+  }
+
+  function remove(index: number): void {
+    const [{ bytes: own }] = asked.splice(index, 1);
+    bytes -= own;
+  }
+
+  return {
+    /** A worker has such results. */
+    ready(result: Waiting): void {
+      const place = waiting.findIndex(({ first }) => first > result.first);
+      waiting.splice(place < 0 ? waiting.length : place, 0, result);
+      grant();
+    },
+    /** The results that a worker was asked for first have come. */
+    received(worker: string): void {
+      const index = asked.findIndex((one) => one.worker === worker);
+      if (index < 0) return;
+      remove(index);
+      grant();
+    },
+    /** A worker has left, or is connected anew: what it had is void. */
+    forget(worker: string): void {
+      for (let i = waiting.length - 1; i >= 0; i--) if (waiting[i].worker === worker) waiting.splice(i, 1);
+      for (let i = asked.length - 1; i >= 0; i--) if (asked[i].worker === worker) remove(i);
+      grant();
+    },
+    /** Nothing of what was ready counts any more. */
+    clear(): void {
+      waiting.length = asked.length = bytes = 0;
+    },
+    /** Workers that were asked longer than `patience` ms ago and have not answered: others need not wait for them. */
+    expired(patience: number): string[] {
+      const late = asked.filter(({ at }) => now() - at > patience).map(({ worker }) => worker);
+      for (let i = asked.length - 1; i >= 0; i--) if (now() - asked[i].at > patience) remove(i);
+      grant();
+      return late;
     },
   };
 }

@@ -7,7 +7,7 @@ import { attempted, hasNoLinks, mkdirp, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { inARow } from '../array-parts.ts';
 import { cacheFolder, copyName } from '../cache.ts';
-import { isTableName } from '../format-names.ts';
+import { isTableName } from '../file-names.ts';
 import { type FoundPart, isArrayName, partsAt } from '../parts.ts';
 import type { Source } from '../source.ts';
 import { type CopyOptions, copyOf, keepUsed, progressLine } from './local-copy.ts';

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
-import { likeFile } from '../file-patterns.ts';
+import { likeFile } from '../file-names.ts';
 import { parseAddress } from './address.ts';
 import { readText } from './remote-file.ts';
 import { s3List } from './store.ts';

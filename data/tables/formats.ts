@@ -5,8 +5,14 @@ import { attempted, statusOf } from '../../base/files.ts';
 import { readableNames } from '../../base/names.ts';
 import { UserError } from '../../base/user-error.ts';
 import { fileVersion } from '../cache.ts';
-import { filesLike } from '../file-patterns.ts';
-import { BINARY_TABLES, isTableName, isTextName, type TableFormat, textFormatOf } from '../format-names.ts';
+import {
+  BINARY_TABLES,
+  filesLike,
+  isTableName,
+  isTextName,
+  type TableFormat,
+  textFormatOf,
+} from '../file-names.ts';
 import { hasImages } from '../images/folder.ts';
 import { NoRows } from '../source.ts';
 import { compressionOf, headOf, unpacked, unpackedHead, utf16Error, utf16Of } from '../streams.ts';

@@ -15,8 +15,14 @@ import {
   selectColumns,
 } from './select-columns.ts';
 import { firstNames, isNumbered, type Table } from './table.ts';
-import type { TableOptions, TrainedColumns } from './table-options.ts';
-import { type ColumnChoice, type DecodeOptions, EVERY_COLUMN, PLAIN_TABLE } from './table-options.ts';
+import {
+  type ColumnChoice,
+  type DecodeOptions,
+  EVERY_COLUMN,
+  PLAIN_TABLE,
+  type TableOptions,
+  type TrainedColumns,
+} from './table-options.ts';
 
 /** A table of more bytes takes a while to read. */
 const LARGE_BYTES = 32 << 20;

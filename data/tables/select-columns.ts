@@ -1,7 +1,7 @@
 import { optionsTogether, optionText, optionWithColumns } from '../../base/option-text.ts';
 import { oneLine } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
-import { likeName } from '../file-patterns.ts';
+import { likeName } from '../file-names.ts';
 import { nearest } from '../value-range.ts';
 import { type Column, firstNames, MIXED, type Table } from './table.ts';
 import type { Categories, ColumnChoice } from './table-options.ts';

@@ -8,7 +8,7 @@ import { headerTest, withReader } from '../tables/open-table.ts';
 import { columnIn } from '../tables/select-columns.ts';
 import { firstNames, type Table } from '../tables/table.ts';
 import { ANY_DIALECT, PLAIN_TABLE, type TextDialect } from '../tables/table-options.ts';
-import { lineCount, linesOf } from './lines.ts';
+import { lineCount, linesOf } from './texts.ts';
 
 /** Texts of rows in a file of their own: a line of a .txt, which may be compressed, for each row, or a column of a table. */
 

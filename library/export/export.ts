@@ -1,5 +1,5 @@
 import { createAtomicFile } from '../../base/files.ts';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { onnxModel } from '../../passes/onnx-model.ts';
 import { assertNotOfRun } from '../../run/run-path.ts';
 import { columnsOf, readTrainedModel } from '../../run/trained-model.ts';

@@ -2,8 +2,7 @@ import { asDistance } from '../gaussian/columns.ts';
 import { cholesky, fourSquaredDistances, invertLower, packedLower } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';
-import type { Covariance } from '../statistics.ts';
-import { centreWidth } from '../statistics.ts';
+import { type Covariance, centreWidth } from '../statistics.ts';
 
 /** The centres of clusters, distances of rows from them, and what is shown of these: nearest rows, quantiles. */
 

@@ -221,7 +221,7 @@ export const forNets = (net: MapNet, scale: Float64Array): MapNet => ({
   axes: net.axes.map((value, at) => value * scale[Math.floor(at / net.shift.length)]),
 });
 
-/** The places of rows [n,D]: [n,2]. Workers compute the same on their backends (worker/compute/map.ts). */
+/** The places of rows [n,D]: [n,2]. Workers compute the same on their backends (worker/compute/mlp.ts). */
 export function placesOnMap(net: MapNet, rows: Float32Array): Float32Array {
   const { dim, axes, shift, units, places } = net;
   const [n, p] = [rows.length / dim, shift.length];

@@ -178,7 +178,7 @@ export const comparedTo = <S extends StabilityEstimate>(chance: number, found: S
 });
 
 /** Stability beyond chance: 1 where replicates agree entirely, 0 where they agree as those of a single Gaussian do. */
-export const beyondChance = (mean: number, chance: number): number => (mean - chance) / (1 - chance);
+const beyondChance = (mean: number, chance: number): number => (mean - chance) / (1 - chance);
 
 /** How many dimensions rows have, whatever the number of their columns. */
 

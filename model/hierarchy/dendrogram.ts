@@ -1,5 +1,6 @@
-/** The tree of merges above a partition, and the partitions into fewer clusters that it contains. */
 import { bySize } from '../order.ts';
+
+/** The tree of merges above a partition, and the partitions into fewer clusters that it contains. */
 
 /** Two clusters that are joined: 0 … K−1 are those of the partition, K + j is what join j made. a < b. */
 export interface Join {
@@ -161,4 +162,25 @@ function sharedOut(size: number, [one, other]: readonly [number, number]): [numb
   const larger = Math.round((size * Math.max(one, other)) / (one + other));
   const first = Math.min(size - 1, Math.max(larger, Math.ceil(size / 2)));
   return [first, size - first];
+}
+
+/** Layers of labels for a map: cuts of a tree of merges, from all clusters to a few. */
+
+/** Clusters of a layer for one of the next, about: few enough for the eye to follow a name to its parts. */
+const RATIO = 4;
+/** Of the last layer: one name of everything says nothing. */
+const FEWEST = 2;
+
+/** A cut: its groups by their nodes in the tree, of which K + j is what join j made. */
+export type TreeLayer = Map<number, Group>;
+
+/** From the clusters up: each layer has about a quarter of the groups of the one below it. */
+export function layersOf(tree: Dendrogram): TreeLayer[] {
+  const layers: TreeLayer[] = [];
+  let count = tree.sizes.length;
+  do {
+    layers.push(groupsAt(tree, count));
+    count = Math.ceil(count / RATIO);
+  } while (count >= FEWEST && layers.at(-1)!.size > FEWEST);
+  return layers;
 }

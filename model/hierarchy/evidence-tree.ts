@@ -27,7 +27,7 @@ const unionTime = ({ d, covariance }: Niw) =>
   10_000 + (covariance === 'full' ? d ** 3 + 10 * d ** 2 : 20 * d);
 
 /** Among how many near clusters a partner is looked for; K − 1 or more means all. `union`: time to evaluate one, ns. */
-export function candidatesFor(k: number, union: number): number {
+function candidatesFor(k: number, union: number): number {
   return Math.max(FEWEST_CANDIDATES, Math.floor(BUDGET / (2 * k * union)));
 }
 

@@ -1,9 +1,8 @@
-import { fadedClusters, type Gone, type Peak, peakOf, remembered } from './fading.ts';
+import { logSplitRatio } from '../gaussian/hastings.ts';
+import type { Niw } from '../gaussian/niw.ts';
 import type { Drift, Lineage } from './findings.ts';
 import { type PastUpdate, withUpdate } from './history.ts';
 import type { Named } from './lineage.ts';
-import type { Residual } from './residual.ts';
-import type { StreamSample } from './sample.ts';
 
 /** Parts that are remembered. */
 const MOST_PARTS = 10_000;
@@ -131,5 +130,172 @@ export function afterUpdate(
       history: withUpdate(stream.history, since, ids, weights, all),
     },
     lineage: all,
+  };
+}
+
+/**
+ * The bounded sample of a stream of rows, on which its clusters are trained (docs/algorithm.md, section 13). A row of age a, in rows that have
+ * come since, is in it if u·2^(a/half-life) is below 1 and among the smallest, u its priority: with a chance that is its weight, so that
+ * those in it weigh the same. That is forward decay (Cormode et al. 2009) by thinning: the union of samples is the sample of the union, in any order.
+ */
+
+/** What is kept of each row. */
+export interface StreamSample {
+  /** u·2^(a/half-life) of each row, which grows with its age. Below 1. */
+  readonly keys: Float64Array;
+  /** The most rows that it may have. */
+  readonly most: number;
+}
+
+/** What a sample becomes with new rows. */
+export interface Drawn {
+  /** The places of the earlier rows that stay, ascending. */
+  kept: number[];
+  /** The numbers of the new rows that join, from 0, ascending. */
+  joining: number[];
+  /** The keys of the earlier rows that stay, then of these. */
+  keys: Float64Array;
+}
+
+/** What rows weigh once all of them have come, and rows before them that weighed this much: Σ 2^(−a/half-life). */
+export function weightAfter(
+  before: number,
+  rows: number,
+  halfLife: number | null,
+): { before: number; rows: number } {
+  if (halfLife === null) return { before, rows };
+  const left = 2 ** (-rows / halfLife);
+  return { before: left * before, rows: (1 - left) / -Math.expm1(-Math.LN2 / halfLife) };
+}
+
+/** Rows that are waiting to be compared, as a multiple of those that stay. */
+const WAITING = 2;
+
+/**
+ * The sample after `rows` more rows with these priorities.
+ *
+ * @param halfLife in rows; null: rows never lose weight
+ */
+export function withNewRows(
+  { keys, most }: StreamSample,
+  rows: number,
+  priorityOf: (row: number) => number,
+  halfLife: number | null,
+): Drawn {
+  const doubling = halfLife === null ? 0 : 1 / halfLife;
+  const aged = 2 ** (rows * doubling);
+  let bound = 1;
+  /** Earlier rows have negative numbers, so that they come first where keys are equal. */
+  let waiting: { row: number; key: number }[] = [];
+  const settle = () => {
+    if (waiting.length <= most) return;
+    waiting = waiting.sort((a, b) => a.key - b.key || a.row - b.row).slice(0, most);
+    bound = waiting.at(-1)!.key;
+  };
+  const offer = (row: number, key: number) => {
+    if (!(key < bound)) return;
+    waiting.push({ row, key });
+    if (waiting.length > WAITING * most) settle();
+  };
+  keys.forEach((key, i) => {
+    offer(i - keys.length, key * aged);
+  });
+  for (let row = 0; row < rows; row++) offer(row, priorityOf(row) * 2 ** ((rows - 1 - row) * doubling));
+  settle();
+  waiting.sort((a, b) => a.row - b.row);
+  return {
+    kept: waiting.flatMap(({ row }) => (row < 0 ? [row + keys.length] : [])),
+    joining: waiting.flatMap(({ row }) => (row < 0 ? [] : [row])),
+    keys: Float64Array.from(waiting, ({ key }) => key),
+  };
+}
+
+/** Clusters without new rows fade, are gone at last, and may come back (docs/algorithm.md, section 13). */
+
+/** The most that a cluster weighed, in rows, and its statistics in the sample when it last weighed at least half of that. */
+export interface Peak {
+  readonly weight: number;
+  readonly T: Float64Array;
+}
+
+/** A cluster that is gone. */
+export interface Gone {
+  readonly id: number;
+  /** The update since which. */
+  readonly since: number;
+  readonly T: Float64Array;
+}
+
+/** A cluster is gone when it weighs less than this part of its peak: after six half-lives without rows. */
+const GONE = 1 / 64;
+/** Clusters that are gone and remembered. */
+const MOST_GONE = 1000;
+
+/** Which clusters of these weights are gone; none, if all were. */
+export function fadedClusters(weights: ArrayLike<number>, peaks: readonly Peak[]): boolean[] {
+  const faded = peaks.map(({ weight }, k) => weights[k] < GONE * weight);
+  return faded.every(Boolean) ? faded.map(() => false) : faded;
+}
+
+export const remembered = (gone: readonly Gone[], more: readonly Gone[]): Gone[] =>
+  [...gone, ...more].slice(-MOST_GONE);
+
+/** The peak after an update that found this weight and these statistics; `before`: null of a new cluster. */
+export function peakOf(before: Peak | null, weight: number, T: Float64Array): Peak {
+  const most = Math.max(before?.weight ?? 0, weight);
+  return { weight: most, T: before && weight < most / 2 ? before.T : T };
+}
+
+/** The id of the cluster that a new one with these statistics is one with: the evidence of their union is larger than of the two. Null: of none. */
+export function comesBack(T: Float64Array, gone: readonly Gone[], prior: Niw, alpha: number): number | null {
+  let best: { id: number; ratio: number } | null = null;
+  for (const { id, T: before } of gone) {
+    const ratio = logSplitRatio(prior, [T, before], alpha, 1);
+    if (ratio < 0 && !(best && best.ratio <= ratio)) best = { id, ratio };
+  }
+  return best?.id ?? null;
+}
+
+/** What an encoder does not see of rows: the error with which it rebuilds them (docs/algorithm.md, section 13). */
+
+/** Of so many rows, the mean and the variance of ‖output − input‖². */
+export interface Residual {
+  readonly rows: number;
+  readonly mean: number;
+  readonly variance: number;
+  /** The share by which, at most, that of other rows like these is larger, as the encoder has not learned from them. */
+  readonly gap: number;
+}
+
+export function residualOf(errors: Float64Array, gap: number): Residual {
+  const { length: rows } = errors;
+  const mean = errors.reduce((sum, error) => sum + error, 0) / rows;
+  const variance = errors.reduce((sum, error) => sum + (error - mean) ** 2, 0) / rows;
+  return { rows, mean, variance, gap };
+}
+
+/** How much larger it is of new rows than it should be, as a share of that, and in standard errors. */
+export function residualDrift(
+  { rows, mean, variance, gap }: Residual,
+  now: Residual,
+): { residual: number; residualZ: number } {
+  const expected = (1 + gap) * mean;
+  // A few rows may happen to be alike.
+  const error = Math.sqrt(variance / rows + Math.max(variance, now.variance) / now.rows);
+  const larger = now.mean - expected;
+  return { residual: larger / (expected || 1), residualZ: larger / (error || 1) };
+}
+
+/** Of rows of these weights together. */
+export function pooled(a: Residual, weightA: number, b: Residual, weightB: number): Residual {
+  const share = weightB / (weightA + weightB);
+  const mixed = (of: (one: Residual) => number) => (1 - share) * of(a) + share * of(b);
+  const mean = mixed((one) => one.mean);
+  return {
+    // As many as give the mean the same variance.
+    rows: 1 / ((1 - share) ** 2 / a.rows + share ** 2 / b.rows),
+    mean,
+    variance: mixed((one) => one.variance + (one.mean - mean) ** 2),
+    gap: mixed((one) => one.gap),
   };
 }

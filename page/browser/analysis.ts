@@ -1,4 +1,4 @@
-import { type Classifier, classify } from '../../model/classifier.ts';
+import { type Classifier, classify } from '../../model/state.ts';
 import type { StateOf } from '../drawing/api.ts';
 import {
   bytesIn,

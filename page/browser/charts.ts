@@ -9,7 +9,7 @@ import { riverPicture, riverTable, updateTexts } from '../drawing/river.ts';
 import { count, duration, threeDigits } from '../drawing/text.ts';
 import { treePicture } from '../drawing/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
-import type { PageStore } from './store.ts';
+import type { PageStore } from './feed.ts';
 
 /** A narrower screen scrolls, pixels. */
 const LEAST_RIVER = 420;

@@ -16,13 +16,12 @@ import { counted } from '../drawing/text.ts';
 import { charts, riverPanel, treePanel } from './charts.ts';
 import { controls, onThemeChange, themeButton } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
-import type { ConnectionState, Feed } from './feed.ts';
+import type { ConnectionState, Feed, PageStore, StorePart } from './feed.ts';
 import { laneChart } from './lanes.ts';
 import { logList } from './log.ts';
 import { createHighlight, montageOf, rowsPanel } from './rows.ts';
 import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
-import type { PageStore, StorePart } from './store.ts';
 import { clusterTableView, makeSortable } from './table.ts';
 import { wholeMap } from './whole-map.ts';
 

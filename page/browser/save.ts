@@ -1,6 +1,6 @@
 import type { Epochs } from '../../run/history.ts';
 import { byId, make } from './dom.ts';
-import type { PageStore } from './store.ts';
+import type { PageStore } from './feed.ts';
 import { tableTexts } from './table.ts';
 
 /** Pictures and numbers as files for the user to keep. */

@@ -1,5 +1,7 @@
 import type { Densities } from '../../model/gaussian/estep.ts';
 import type { Dendrogram } from '../../model/hierarchy/dendrogram.ts';
+import { diagonalOf } from '../../model/linalg.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import type { Covariance } from '../../model/statistics.ts';
 import type { Likelihood, TimedEvent } from '../../run/events.ts';
@@ -131,4 +133,23 @@ export interface RunComparison {
   matched: number | null;
   /** Clusters of `a` (lines) against those of `b`, in an order in which matched ones lie on the diagonal; null: too many. */
   table: { a: string[]; b: string[]; counts: number[][] } | null;
+}
+
+/** If all covariances together have more numbers than this, only their diagonals are sent. */
+const MAX_COVARIANCE_NUMBERS = 100_000;
+
+type Model = 'k' | 'weights' | 'means' | 'covariances' | 'covariance' | 'scale';
+
+/** The mixture as in the body of `/api/state`. */
+export function modelOf(mixture: Mixture, { scale }: { scale: ArrayLike<number> }): Pick<StateOf, Model> {
+  const { k, d, weights, means, covariances, covariance } = mixture;
+  const full = covariance === 'full' && k * d * d <= MAX_COVARIANCE_NUMBERS;
+  return {
+    k,
+    weights: [...weights],
+    means: means.map((mean) => [...mean]),
+    covariances: covariances.map((matrix) => [...(full ? matrix : diagonalOf(matrix, d))]),
+    covariance: full ? 'full' : 'diag',
+    scale: Array.from(scale),
+  };
 }

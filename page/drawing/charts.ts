@@ -1,8 +1,7 @@
 import { max } from 'd3-array';
 import { scaleLinear } from 'd3-scale';
 import { curveStepAfter, line as path } from 'd3-shape';
-import type { Epochs } from '../../run/history.ts';
-import { kAfterEpochs, kChanges, type RunHistory } from '../../run/history.ts';
+import { type Epochs, kAfterEpochs, kChanges, type RunHistory } from '../../run/history.ts';
 import { bottomAxis, leftAxis, linear, lossScale, needsLog, type Scale } from './axes.ts';
 import { COLOURS, markerPath } from './palette.ts';
 import { type Box, clipped, curve, line, num, picture, text, WIDTH } from './svg.ts';

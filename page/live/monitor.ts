@@ -6,7 +6,7 @@ import type { Checkpoints } from '../../run/checkpoints.ts';
 import type { RunEvent } from '../../run/events.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { isOver, type Status } from '../drawing/api.ts';
-import type { Http, HttpOptions } from '../port.ts';
+import { type Http, type HttpOptions, openPort } from '../port.ts';
 import type { Controls, MonitoredRun } from './api.ts';
 import { createCounters } from './counters.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -53,7 +53,6 @@ export function createMonitor(history: Iterable<string> = []) {
     held: pause.held,
     /** Opens the HTTP port. UserError if it is not available. */
     async open({ http, out, checkpoints, finish, stop, ...rest }: MonitorOptions): Promise<Http> {
-      const { openHttp } = await import('./port.ts');
       const controls = controlsOf(recorder, pause, checkpoints, {
         finish,
         stop() {
@@ -176,4 +175,13 @@ function createPause() {
     },
     held: () => waiting,
   };
+}
+
+/** Opens the HTTP port of a run. UserError if it is not available. */
+export function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
+  const { token } = options;
+  return openPort(options, run.recorder, async (bound, stream) => {
+    const { createApp } = await import('./api.ts');
+    return createApp({ run, bound, token, stream });
+  });
 }

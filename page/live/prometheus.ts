@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { addProcessMetrics } from '../../base/process-metrics.ts';
+import { addProcessMetrics } from '../../base/http.ts';
 import type { Counts } from '../../coordinator/rounds/accounting.ts';
 import type { MemberView } from '../../coordinator/rounds/registry.ts';
 import type { Server } from '../../coordinator/rounds/server.ts';
@@ -10,10 +10,9 @@ import { REJECTION_REASONS } from '../../proto/authenticator.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { DEPARTURES } from '../../run/events.ts';
 import { STATUSES } from '../drawing/api.ts';
-import { type Counters, getOrCreate } from './counters.ts';
+import { type Counters, getOrCreate, UPDATE_HELP, updateReaders } from './counters.ts';
 import { addHistogram, addMetric, type MetricReading, round } from './metric.ts';
 import type { Recorder } from './recorder.ts';
-import { UPDATE_HELP, updateReaders } from './update-metrics.ts';
 
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {

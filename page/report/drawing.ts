@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { childArguments } from '../../base/version.ts';
+import { childArguments } from '../../base/package.ts';
 import type { ReportReply, ReportRequest } from './process.ts';
 
 /** A child process that draws a report, so that its memory and its crashes do not affect the coordinator. */

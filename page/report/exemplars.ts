@@ -1,9 +1,7 @@
-import type { ImageShape } from '../../data/images/folder.ts';
-import { imageUri } from '../../data/images/folder.ts';
+import { type ImageShape, imageUri } from '../../data/images/folder.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
-import type { ModelView } from '../drawing/model-view.ts';
-import { sampledRanges } from '../drawing/model-view.ts';
+import { type ModelView, sampledRanges } from '../drawing/model-view.ts';
 import { markerPath, markerStyle } from '../drawing/palette.ts';
 import { num, picture, text } from '../drawing/svg.ts';
 import { counted, escaped, shortNumber } from '../drawing/text.ts';

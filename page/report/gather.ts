@@ -4,31 +4,30 @@ import { UserError } from '../../base/user-error.ts';
 import { imageShape } from '../../data/images/folder.ts';
 import { areInData, type Labels } from '../../data/label-spec.ts';
 import type { Source } from '../../data/source.ts';
-import { planTransform } from '../../data/transform.ts';
-import { classifierOf, classify } from '../../model/classifier.ts';
-import { softCounts } from '../../model/mixture.ts';
+import { planTransform, type Transform } from '../../data/transform.ts';
+import { splitEvenly } from '../../model/arrays.ts';
+import { type Mixture, softCounts } from '../../model/mixture.ts';
 import type { Order } from '../../model/order.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
+import { type Classifier, classifierOf, classify } from '../../model/state.ts';
 import type { ClusterCheckpoint } from '../../run/checkpoint.ts';
 import { newestCheckpoint, savedDecoder } from '../../run/checkpoints.ts';
 import type { RunConfig } from '../../run/config.ts';
-import { eventsIn } from '../../run/event-file.ts';
 import { linesOf, readHistory } from '../../run/event-log.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
 import { gatheredOfOneRun } from '../../run/finished-run.ts';
 import { foreignTo } from '../../run/foreign.ts';
 import type { RunHistory } from '../../run/history.ts';
-import { readImageList } from '../../run/row-files.ts';
+import { readImageList, readSavedMixture } from '../../run/row-files.ts';
 import { type RunFile, readRunFile } from '../../run/run-file.ts';
-import { type RunFiles, runFiles } from '../../run/run-files.ts';
+import { hasLabels, type RunFiles, runFiles } from '../../run/run-files.ts';
 import { type DirectoryId, displacedRun, leadsTo } from '../../run/run-lock.ts';
-import { assertNoLink } from '../../run/run-path.ts';
-import { readSavedClusters } from '../../run/saved-clusters.ts';
-import { readPastUpdates } from '../../run/saved-lineage.ts';
+import { assertNoLink, eventsIn } from '../../run/run-path.ts';
+import { readPastUpdates, readSavedClusters } from '../../run/saved-clusters.ts';
 import { readSavedTree } from '../../run/saved-tree.ts';
-import type { MergeTree, Outcome, RunInfo } from '../drawing/api.ts';
+import { readTrainedModel } from '../../run/trained-model.ts';
+import { type MergeTree, modelOf, type Outcome, type RunInfo } from '../drawing/api.ts';
 import type { Described } from '../drawing/cluster-details.ts';
-import { modelOf } from '../drawing/mixture-state.ts';
 import {
   createMap,
   createViewer,
@@ -38,16 +37,13 @@ import {
 } from '../drawing/model-view.ts';
 import type { Entry } from '../drawing/panels.ts';
 import { significant } from '../drawing/text.ts';
-import { sampledMapOf } from '../found-map.ts';
 import { readSample } from '../rows.ts';
 import { splitRatiosIn } from '../split-ratios.ts';
-import { crosstab } from './crosstab.ts';
+import { sampledMapOf } from '../whole-map.ts';
 import { assertReportFolder, drawReport, type Report } from './draw.ts';
 import { exemplarView } from './exemplars.ts';
-import { type FittedModel, hasFittedModel, readFittedModel } from './fitted-model.ts';
-import { type ContingencyTable, sampledLabels, tabulate } from './labels.ts';
-import type { ReportContents } from './page.ts';
-import { howRead, openUnchanged } from './rows.ts';
+import { crosstab, type ReportContents } from './page.ts';
+import { type ContingencyTable, howRead, openUnchanged, sampledLabels, tabulate } from './rows.ts';
 
 export interface ReportInputs {
   version: string;
@@ -356,3 +352,43 @@ export async function writeReport(run: string, options: ReportOptions, read: Fil
     if (out === undefined) assertNoLink(folder);
   });
 }
+
+/** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
+export interface FittedModel {
+  transform: Transform;
+  /** In model coordinates, centred on the mean of the data, as in a checkpoint. */
+  mixture: Mixture;
+  /** Rows of each cluster. `counted`: by the labels of all rows (finished runs); else soft counts of the sample. */
+  rows: ArrayLike<number>;
+  counted: boolean;
+  /** What labels rows; null of finished runs, whose labels are in a file. */
+  classifier: Classifier | null;
+}
+
+/** Reads the model of a finished run. UserError if files are missing or damaged. */
+function readFittedModel(run: string): FittedModel {
+  const { transform, classifier, files } = readTrainedModel(run);
+  const { k, dim: d, covariance, weights, means, covariances, counts } = readSavedMixture(files);
+  if (d !== transform.dim || k !== classifier.at(-1)!.values.length)
+    throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the model`);
+  const centred = splitEvenly(means, k).map((mean) => mean.map((value, i) => value - transform.offset[i]));
+  return {
+    transform,
+    classifier: null,
+    rows: labelCounts(files, k) ?? counts,
+    counted: true,
+    mixture: { k, d, covariance, weights, means: centred, covariances: splitEvenly(covariances, k) },
+  };
+}
+
+/** Rows with each label where the mixture's counts lack some: those that were set apart as outliers. */
+function labelCounts(files: RunFiles, k: number): Float64Array | null {
+  const described = files.has('outliers.npy') ? readSavedClusters(files) : null;
+  return described && Float64Array.from({ length: k }, (_, c) => described.clusters[c]?.size ?? 0);
+}
+
+/** Does the run have a model that is drawn? `result`: of its run.json. */
+const hasFittedModel = (run: string, result: object | null) =>
+  result !== null &&
+  hasLabels(run) &&
+  ['model/transform.json', 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));

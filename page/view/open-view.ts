@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLoopback } from '../../base/address.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
-import { dpmeshVersion } from '../../base/version.ts';
 import { placeOf } from '../../run/finished-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { hasLabels } from '../../run/run-files.ts';

@@ -5,7 +5,7 @@ import type { RunConfig } from '../../run/config.ts';
 import type { RunFile } from '../../run/run-file.ts';
 import { numberOfLabel, readRunLabels, runFiles } from '../../run/run-files.ts';
 import type { RunComparison, RunTable } from '../drawing/api.ts';
-import { crosstab } from '../report/crosstab.ts';
+import { crosstab } from '../report/page.ts';
 
 /** Several runs beside each other: a table of them, and the clusters of two. */
 

@@ -4,7 +4,7 @@ import { openSource } from '../../data/open.ts';
 import { rowsAt } from '../../data/rows-at.ts';
 import { concat } from '../../model/arrays.ts';
 import { alarmsOf } from '../../model/stream/drift.ts';
-import { weightAfter } from '../../model/stream/sample.ts';
+import { weightAfter } from '../../model/stream/stream.ts';
 import { openForModel } from '../../run/rows-for-model.ts';
 import { SAMPLE } from '../../run/stream-files.ts';
 import { changedColumn, driftText } from '../drift-text.ts';

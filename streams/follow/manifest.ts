@@ -6,7 +6,7 @@ import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { list } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
-import { assertReadable, FORMAT } from '../../run/format.ts';
+import { assertReadable, FORMAT } from '../../run/finished-run.ts';
 import { readable } from '../../run/run-files.ts';
 
 /**

@@ -2,7 +2,7 @@ import { closeSync, createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAtomicFile, makeFolder } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { isTableName } from '../../data/format-names.ts';
+import { isTableName } from '../../data/file-names.ts';
 import { openNpy } from '../../data/npy.ts';
 import { formatOf, tableFileAt } from '../../data/open.ts';
 import type { FoundPart } from '../../data/parts.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, remove } from '../../base/files.ts';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { writeNpy } from '../../data/npy.ts';
 import type { UpdateOptions } from '../../library/options.ts';
 import { predict } from '../../library/predict.ts';

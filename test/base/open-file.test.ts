@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { attempted, fileProblem, ioError, openFile, readWhole, statusOf } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { configOf } from '../../cli/run-config.ts';
-import { readServerKey } from '../../proto/key-files.ts';
+import { readServerKey } from '../../proto/keys.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-open-file-'));
 after(() => rmSync(home, { recursive: true }));

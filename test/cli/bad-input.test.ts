@@ -17,7 +17,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
-import { makeKeys } from '../../proto/key-files.ts';
+import { makeKeys } from '../../proto/keys.ts';
 import { elements, npyFile } from '../data/files.ts';
 import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, jsonOf, patience, QUICK, scratch } from '../e2e/support.ts';

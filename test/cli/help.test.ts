@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
-import { commands } from '../../cli/commands.ts';
+import { commands } from '../../cli/program.ts';
 import { options } from '../../run/options.ts';
 import { called } from '../e2e/in-process.ts';
 import { dpmesh, patience } from '../e2e/support.ts';

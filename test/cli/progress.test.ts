@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createDisplay, remember, sparkline } from '../../cli/progress.ts';
-import { print } from '../../cli/summary.ts';
+import { print } from '../../cli/runs.ts';
 import type { RunResult } from '../../library/result.ts';
 import type { Departure } from '../../run/events.ts';
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -37,7 +46,8 @@ function apply({ file, how, anchor, lines }: Snippet, folder: string): void {
   const path = join(folder, file);
   if (!how) {
     assert.ok(!existsSync(path), `${file} exists already`);
-    assert.ok(existsSync(dirname(path)), `${file} is in no folder of the source`);
+    assert.ok(existsSync(dirname(dirname(path))), `${file} is in no folder of the source`);
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, `${lines.join('\n')}\n`);
     return;
   }

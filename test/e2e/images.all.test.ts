@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import { gatherContents } from '../../page/report/gather.ts';

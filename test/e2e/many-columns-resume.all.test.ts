@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { gatherContents } from '../../page/report/gather.ts';
 import { type ClusterCheckpoint, decodeCheckpoint, encodeCheckpoint } from '../../run/checkpoint.ts';
 import { READ_FILES } from '../../run/read-files.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { FORMAT } from '../../run/format.ts';
+import { FORMAT } from '../../run/finished-run.ts';
 import { dpmesh, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
 
 const folder = scratch();

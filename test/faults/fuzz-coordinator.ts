@@ -21,7 +21,7 @@ export async function fuzzCoordinator(seed: number, count: number): Promise<Reco
   let clock = 0;
   const sent: { peer: string; message: FromCoordinator }[] = [];
   const { dispatcher, receive, counts, tick } = createScheduler({
-    rules: rulesOf(['net'], { T: 3 }),
+    tasks: rulesOf(['net'], { T: 3 }),
     layout,
     file: null,
     term: 77,

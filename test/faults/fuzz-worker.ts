@@ -3,20 +3,16 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { block, blockCount } from '../../model/layout.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { decode, encode, MalformedMessage, prefixed } from '../../proto/codec.ts';
-import {
-  type FromCoordinator,
-  type FromWorker,
-  fromCoordinator,
-  fromWorker,
-  type WorkUnit,
-} from '../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, fromWorker, type WorkUnit } from '../../proto/messages.ts';
 import { bindRouter } from '../../proto/sockets.ts';
-import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { COMPUTATION } from '../../tasks/compute/table.ts';
+import type { Task } from '../../tasks/table.ts';
 import { wasmBackend } from '../../worker/compute/backends/wasm.ts';
 import { startWorker } from '../../worker/worker.ts';
+import { fromCoordinator } from '../proto/support.ts';
 import { bytes, D, range, textsOfBlocks } from '../worker/support.ts';
-import { STATES, TASKS, w } from '../worker/task-cases.ts';
+import { EVERY_TASK, STATES, w } from '../worker/task-cases.ts';
 import { mutated } from './mutations.ts';
 
 /** Mutated messages between two valid rounds. */
@@ -82,6 +78,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
   });
   let ended: unknown = null;
   const worker = startWorker({
+    computation: COMPUTATION,
     places: [{ connect: router.address }],
     backend,
     backendName: 'wasm',
@@ -131,7 +128,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
       validRound = { term, results, done: resolve };
     });
     await send(welcome(term));
-    await send(round(term, TASKS, all), states);
+    await send(round(term, EVERY_TASK, all), states);
     const timer = new AbortController();
     const timeout = sleep(60_000, null, { signal: timer.signal }).then(
       () => Promise.reject(new Error('the worker does not answer')),
@@ -178,7 +175,7 @@ export async function fuzzWorker(seed: number, count: number): Promise<Record<st
 
   /** A valid message, or a well-formed one with absurd content. */
   function forged(rng: Rng, term: number, number: number): [object, Tensors] {
-    const task = TASKS[rng.below(TASKS.length)];
+    const task = EVERY_TASK[rng.below(EVERY_TASK.length)];
     const unit = all[rng.below(all.length)];
     const one = round(term, [task], [unit], number);
     switch (rng.below(9)) {

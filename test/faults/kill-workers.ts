@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsOf, ofType } from '../../bench/processes.ts';
 import { generator } from '../../model/random.ts';
-import type { Task } from '../../proto/tasks.ts';
 import type { OptionValues } from '../../run/config.ts';
+import type { Task } from '../../tasks/table.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
@@ -33,7 +33,7 @@ export const GRAPH_KINDS: Task['task'][] = [
 ];
 
 /** Tasks of a few short rounds: a worker is stopped just before it gets one, so that it cannot end it before it is killed. */
-const RARE: Task['task'][] = ['column-histogram', 'fenced-moments', 'sample-labels', ...GRAPH_KINDS];
+const RARE: string[] = ['column-histogram', 'fenced-moments', 'sample-labels', ...GRAPH_KINDS];
 
 /** Those, and the statistics of clusters that are flat or many. */
 export const FURTHER_KINDS: Task['task'][] = [

@@ -1,5 +1,5 @@
 import { addressOf, type CliArgs, type RunningProcess, spawnDpmesh } from '../../bench/processes.ts';
-import { makeKeys } from '../../proto/key-files.ts';
+import { makeKeys } from '../../proto/keys.ts';
 
 interface CoordinatorPlacement {
   bind?: string;

@@ -4,8 +4,8 @@ import { createScheduler, type Scheduler } from '../../coordinator/rounds/schedu
 import { fold, type PartialSum, treeSum } from '../../model/tree.ts';
 import { prefixed } from '../../proto/codec.ts';
 import { type FromCoordinator, type FromWorker, PROTOCOL, type WorkUnit } from '../../proto/messages.ts';
-import type { Task } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import type { Task } from '../../tasks/table.ts';
 import { randomNumbers } from '../coordinator/fit/support.ts';
 import { rulesOf } from '../coordinator/rounds/rules.ts';
 
@@ -127,7 +127,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   function boot(): Scheduler {
     const ownTerm = term;
     const created = createScheduler({
-      rules: rulesOf(['a', 'b'], { v: 1 }),
+      tasks: rulesOf(['a', 'b'], { v: 1 }),
       layout: { rows: 100, dim: 1, shards: options.shards, blockRows: 16, seed: '0' },
       file: { path: '/rows.npy', firstBlock: '' },
       term,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type TextsInput, termsOfParts } from '../../passes/describe-texts.ts';
 import { nd } from '../../proto/tensors.ts';
-import { tableOfTexts } from '../../worker/tasks/terms.ts';
+import { tableOfTexts } from '../../tasks/terms/compute.ts';
 
 /** What is said of one cluster that has these texts. */
 async function described(texts: string[], more: Partial<TextsInput> = {}) {

@@ -12,10 +12,10 @@ import {
   prefixed,
   unprefixed,
 } from '../../proto/codec.ts';
-import { fromCoordinator, fromWorker } from '../../proto/messages.ts';
+import { fromWorker } from '../../proto/messages.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { bytesOf, DTYPES, dtypeOf, type Nd, nd, type Tensors, take } from '../../proto/tensors.ts';
-import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
+import { FROM_COORDINATOR, FROM_WORKER, fromCoordinator } from './support.ts';
 
 const ARRAYS = {
   float64: Float64Array,

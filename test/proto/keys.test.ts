@@ -16,8 +16,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { makeKeys, readAllowed, readServerKey, readWorkerKey } from '../../proto/key-files.ts';
-import { fromZ85, isWorkerName, newKeyPair, parseAllowed, publicOf, toZ85 } from '../../proto/keys.ts';
+import {
+  fromZ85,
+  isWorkerName,
+  makeKeys,
+  newKeyPair,
+  parseAllowed,
+  publicOf,
+  readAllowed,
+  readServerKey,
+  readWorkerKey,
+  toZ85,
+} from '../../proto/keys.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-keys-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

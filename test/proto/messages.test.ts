@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
-import { fromCoordinator, fromWorker, MOST_ABOUT, MOST_WHY } from '../../proto/messages.ts';
-import { CASES as TASKS } from '../worker/task-cases.ts';
-import { FROM_COORDINATOR, FROM_WORKER } from './support.ts';
+import { fromWorker, MOST_ABOUT, MOST_WHY } from '../../proto/messages.ts';
+import { CASES } from '../worker/task-cases.ts';
+import { FROM_COORDINATOR, FROM_WORKER, fromCoordinator } from './support.ts';
 
 const directions = [
   { name: 'from worker', schema: fromWorker, messages: Object.values(FROM_WORKER).flat() as object[] },
@@ -137,7 +137,7 @@ describe('limits', () => {
   });
 
   test('there are at most 65536 cells, each of which is checked once, whatever the nesting', () => {
-    const [sums] = TASKS['cell-sums'];
+    const [sums] = CASES['cell-sums'];
     const task = (cells: unknown) => through(fromCoordinator, round({ tasks: [{ ...sums, cells }] }));
     task(Array(65536).fill(0));
     assert.throws(() => task(Array(65537).fill(0)), MalformedMessage);
@@ -178,7 +178,7 @@ describe('tasks', () => {
 
   test('require every parameter but the optional ones', () => {
     const optional = ['field', 'byMixture', 'map', 'draw of sample-labels', 'every of sample-rows'];
-    for (const value of Object.values(TASKS).flat()) {
+    for (const value of Object.values(CASES).flat()) {
       task(value);
       for (const field of Object.keys(value)) {
         const { [field]: _, ...rest } = value as Record<string, unknown>;
@@ -189,12 +189,12 @@ describe('tasks', () => {
   });
 
   test('reject parameters out of range', () => {
-    const [moments] = TASKS.moments;
-    const [steps] = TASKS['cluster-steps'];
-    const [sums] = TASKS['cell-sums'];
-    const [neighbours] = TASKS.neighbours;
-    const [partitions] = TASKS.partitions;
-    const [nulls] = TASKS['null-partitions'];
+    const [moments] = CASES.moments;
+    const [steps] = CASES['cluster-steps'];
+    const [sums] = CASES['cell-sums'];
+    const [neighbours] = CASES.neighbours;
+    const [partitions] = CASES.partitions;
+    const [nulls] = CASES['null-partitions'];
     for (const wrong of [
       { ...steps, field: {} },
       { ...steps, field: { coupling: 2 } },
@@ -218,8 +218,8 @@ describe('tasks', () => {
       { ...nulls, neighbours: 0 },
       { ...nulls, replicates: 1 },
       { ...nulls, resolutions: [1e9] },
-      { ...TASKS['sample-covariance'][0], every: 0 },
-      { ...TASKS['start-partition'][0], resolution: 1025 },
+      { ...CASES['sample-covariance'][0], every: 0 },
+      { ...CASES['start-partition'][0], resolution: 1025 },
       { ...steps, field: { coupling: 0, resolution: 1 } },
       { ...steps, field: { coupling: 2, resolution: 1e300 } },
       { ...moments, sample: 1.01 },
@@ -236,9 +236,9 @@ describe('tasks', () => {
       { ...sums, cells: [{ linear: [0, 1], offsets: [0], into: [0, 1] }] },
       { ...sums, cells: [{ linear: [0, 1], offsets: [0, 0], into: [0] }] },
       { ...sums, cells: [{ linear: [0, 1], offsets: [0, Number.NaN], into: [0, 1] }] },
-      { ...TASKS.statistics[0], block: 0 },
-      { ...TASKS['cell-histogram'][0], bins: 2.5 },
-      { ...TASKS['cell-fourth-moments'][0], whitening: 'x'.repeat(65) },
+      { ...CASES.statistics[0], block: 0 },
+      { ...CASES['cell-histogram'][0], bins: 2.5 },
+      { ...CASES['cell-fourth-moments'][0], whitening: 'x'.repeat(65) },
       { ...sums, cells: [0.5] },
       { ...sums, cells: [{ near: [], into: [] }] },
       { ...sums, cells: [{ near: [-1], into: [0] }] },

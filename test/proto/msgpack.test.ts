@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
-import { decode, encode, MalformedMessage } from '../../proto/codec.ts';
+import { decode, encode, MAX_DEPTH, MAX_VALUES, MalformedMessage, whyNotPlain } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
-import { MAX_DEPTH, MAX_VALUES, whyNotPlain } from '../../proto/msgpack.ts';
 
 const packr = new Packr({ useRecords: false });
 const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex');

@@ -1,6 +1,10 @@
 // Shared by the tests of the protocol: messages of every type.
-import type { FromCoordinator, FromWorker } from '../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, fromCoordinator as withTasks } from '../../proto/messages.ts';
+import { TASKS } from '../../tasks/table.ts';
 import { CASES } from '../worker/task-cases.ts';
+
+/** The schema of messages to workers that compute our tasks. */
+export const fromCoordinator = withTasks(TASKS.schema);
 
 type ByKey<U, K extends keyof U> = { [N in U[K] & string]: Extract<U, Record<K, N>>[] };
 

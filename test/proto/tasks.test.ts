@@ -1,4 +1,5 @@
 // The table of tasks: what workers refuse before any work, and what the coordinator refuses of their results.
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -6,24 +7,24 @@ import { HASH_BYTES, layoutProblem } from '../../model/layout.ts';
 import { netShapes, netSize } from '../../model/nets/net.ts';
 import { generator, type Rng } from '../../model/random.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
-import { fromCoordinator } from '../../proto/messages.ts';
-import { withTables } from '../../proto/reference.ts';
 import { Mismatch } from '../../proto/shapes.ts';
-import {
-  checkRound,
-  resultCheck,
-  statesOf,
-  TASK_NAMES,
-  type Task,
-  type TaskName,
-  type TaskOf,
-} from '../../proto/tasks.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
-import { runTask } from '../../worker/tasks/index.ts';
+import { runTask } from '../../tasks/compute/table.ts';
+import { withTables } from '../../tasks/reference.ts';
+import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
 import { backends } from '../worker/present.ts';
 import { contextOf, D, memoryBlocks } from '../worker/support.ts';
-import { caseOf, checkTask, SHARDS, STATES, statesWith, TASKS, unitFor, w } from '../worker/task-cases.ts';
-import { FROM_COORDINATOR } from './support.ts';
+import {
+  caseOf,
+  checkTask,
+  EVERY_TASK,
+  SHARDS,
+  STATES,
+  statesWith,
+  unitFor,
+  w,
+} from '../worker/task-cases.ts';
+import { FROM_COORDINATOR, fromCoordinator } from './support.ts';
 
 const [backend] = backends;
 const N = STATES.points.rows.shape[0];
@@ -80,20 +81,20 @@ function withValues(state: string, name: string, ...changes: [at: number, value:
 }
 
 test('every task has a case, the states that it reads, and a row in the documentation of the wire', () => {
-  assert.deepEqual([...new Set(TASKS.map(({ task }) => task))], TASK_NAMES);
+  assert.deepEqual([...new Set(EVERY_TASK.map(({ task }) => task))], TASKS.names);
   const page = readFileSync(new URL('../../proto/README.md', import.meta.url), 'utf8');
   assert.equal(withTables(page), page, 'npm run docs:proto brings its tables up to date');
-  for (const name of TASK_NAMES) assert.match(page, new RegExp(`^\\| \`${name}\` \\|`, 'm'));
+  for (const name of TASKS.names) assert.match(page, new RegExp(`^\\| \`${name}\` \\|`, 'm'));
 });
 
 describe('a task is refused before any work', () => {
   test('not if its states are valid', () => {
-    for (const task of TASKS) checkTask(task, statesWith());
+    for (const task of EVERY_TASK) checkTask(task, statesWith());
   });
 
   for (const [state, tensors] of Object.entries(STATES))
     test(`if a tensor of ${state} is missing, or has another type or shape`, () => {
-      const readers = TASKS.filter((task) => statesOf(task).includes(state));
+      const readers = EVERY_TASK.filter((task) => TASKS.statesOf(task).includes(state));
       assert.ok(readers.length > 0);
       for (const [name, { data, shape }] of Object.entries(tensors)) {
         const Kind = data.constructor as new (length: number) => TypedArray;
@@ -155,7 +156,7 @@ describe('a task is refused before any work', () => {
   });
 
   test('if an index is out of range, or starts do not ascend', () => {
-    const field = TASKS.find((task) => 'field' in task)!;
+    const field = EVERY_TASK.find((task) => 'field' in task)!;
     const graphTasks = [field, caseOf('memberships'), caseOf('partitions'), caseOf('start-partition')];
     for (const wrong of [-1, N, 2 ** 31 - 1])
       for (const task of graphTasks) refuses(task, withValues('graph', 'index', [7, wrong]), /index/);
@@ -207,7 +208,7 @@ describe('a task is refused before any work', () => {
     refuses({ task: 'neighbours', k: N }, {}, /neighbours among/);
     refuses({ ...caseOf('null-partitions'), neighbours: 60 }, {}, /neighbours among/);
     refuses({ ...caseOf('seed-distances'), centres: 3 }, {}, /too few rows/);
-    const field = TASKS.find((task) => 'field' in task)! as TaskOf<'cluster-steps'>;
+    const field = EVERY_TASK.find((task) => 'field' in task)! as TaskOf<'cluster-steps'>;
     for (const clusters of [K - 1, K + 1])
       refuses(field, {
         memberships: {
@@ -299,7 +300,7 @@ describe('a task is refused before any work', () => {
     ] as const)
       assert.throws(
         () =>
-          checkRound(layout, (state) => states.get(state), {
+          TASKS.checkRound(layout, (state) => states.get(state), {
             ...{ tasks: [{ ...caseOf(name), ...change } as Task], sum: false },
             units: [{ shard: 0, from: 0, to: 1 }],
           }),
@@ -349,7 +350,11 @@ describe('a task is refused before any work', () => {
         'cluster-centres': { rows: float32(k, 2 * d) },
       };
       return (task: Task, to: number) =>
-        checkRound(layout, get(states), { tasks: [task], units: [{ shard: 0, from: 0, to }], sum: false });
+        TASKS.checkRound(layout, get(states), {
+          tasks: [task],
+          units: [{ shard: 0, from: 0, to }],
+          sum: false,
+        });
     };
     wide(1 << 18, 1, dim)({ task: 'full-pass', diagonal: true, soft: false, silhouette: 0.004, far: 0 }, 256);
     wide(3_000_000, 0.007, 64)({ task: 'sample-rows' }, 0);
@@ -357,7 +362,7 @@ describe('a task is refused before any work', () => {
 
   test('if its units do not exist, or sums are asked for of values of rows', () => {
     const check = (task: Task, unit: object, sum = false) =>
-      checkRound(w.layout, get(STATES), { tasks: [task], units: [unit as never], sum });
+      TASKS.checkRound(w.layout, get(STATES), { tasks: [task], units: [unit as never], sum });
     for (const unit of [
       { shard: 9, from: 0, to: 0 },
       { shard: 0, from: 2, to: 1 },
@@ -419,8 +424,8 @@ test('whatever passes the checks ends soon: with a result that passes, or as a m
   const rng = generator(0n, 'task-checks-test');
   const seen = { ran: 0, refused: 0 };
   for (let trial = 0; trial < 600; trial++) {
-    const task = pick(rng, TASKS);
-    const state = pick(rng, statesOf(task).length ? statesOf(task) : ['net']);
+    const task = pick(rng, EVERY_TASK);
+    const state = pick(rng, TASKS.statesOf(task).length ? TASKS.statesOf(task) : ['net']);
     const change = { [state]: damaged(rng, STATES[state]) };
     // States that rows are compared with, which only change what is found to differ.
     if (['hashes', 'encoder', 'net', 'subs'].includes(state) || isRefused(task, change)) {
@@ -476,9 +481,9 @@ const FREE: { [N in TaskName]?: string[] } = {
 };
 
 describe('a result', () => {
-  for (const [i, task] of TASKS.entries())
+  for (const [i, task] of EVERY_TASK.entries())
     test(`of ${task.task} (${i}) is taken as workers compute it, and in no other form`, async () => {
-      const problem = resultCheck(w.layout, [task], get(STATES));
+      const problem = TASKS.resultCheck(w.layout, [task], get(STATES));
       for (const shard of SHARDS) {
         const unit = unitFor(task, shard);
         const sampled = SHARDS.map((other) => w.sampleOf(other).length);
@@ -526,7 +531,7 @@ describe('a result', () => {
       const { data, shape } = result[tensor];
       const lie = data.slice();
       lie[0] = wrong;
-      const problem = resultCheck(w.layout, [task], get(STATES));
+      const problem = TASKS.resultCheck(w.layout, [task], get(STATES));
       const own = { ...result, [tensor]: nd(lie as TypedArray, ...shape) };
       const sampled = SHARDS.map((shard) => w.sampleOf(shard).length);
       assert.match(
@@ -542,7 +547,7 @@ describe('a result', () => {
       const task = caseOf(name) as Task;
       const sampled = SHARDS.map((shard) => w.sampleOf(shard).length);
       const own = { ...(await result(name)), ...change };
-      return resultCheck(w.layout, [task], get(STATES))([own], [unitFor(task, 1)], sampled);
+      return TASKS.resultCheck(w.layout, [task], get(STATES))([own], [unitFor(task, 1)], sampled);
     };
     const f64 = (...values: number[]) => nd(Float64Array.from(values));
     for (const values of [
@@ -558,7 +563,7 @@ describe('a result', () => {
     const blocks = Math.ceil(alone.rows / alone.blockRows);
     const sampled = nd(new Float32Array(alone.rows * alone.dim), alone.rows, alone.dim);
     const whole = { ...all, hashes: nd(new Uint8Array(blocks * HASH_BYTES)), sampled };
-    const moments = resultCheck(alone, [caseOf('moments')], get(STATES));
+    const moments = TASKS.resultCheck(alone, [caseOf('moments')], get(STATES));
     assert.equal(moments([whole], [{ shard: 0, from: 0, to: blocks }]), null);
     const fewer = { ...whole, counts: f64(alone.rows - 1, 0, -1) };
     assert.match(moments([fewer], [{ shard: 0, from: 0, to: blocks }])!, /no rows give it/);

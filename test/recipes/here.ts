@@ -3,7 +3,7 @@
 
 import { cpSync } from 'node:fs';
 import { dirname, parse, resolve } from 'node:path';
-import { dpmeshVersion } from '../../base/version.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import type { ResumedRun } from '../../coordinator/fit/inputs.ts';
 import type { UpdateRequest } from '../../coordinator/fit/run-state.ts';
 import { createEarlyFinish } from '../../coordinator/fit/stage.ts';
@@ -18,6 +18,7 @@ import { type OptionValues, type RunConfig, resolveConfig } from '../../run/conf
 import type { TimedEvent } from '../../run/events.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';
+import { COMPUTATION } from '../../tasks/compute/table.ts';
 import { type Backend, BackendFailure } from '../../worker/compute/backends/backend.ts';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { startWorker } from '../../worker/worker.ts';
@@ -153,7 +154,7 @@ function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How
       if (isDead) throw new BackendFailure('this worker is dead');
     });
     const worker = startWorker({
-      ...{ places: [{ connect: server.address }], reconnectFor: 60_000 },
+      ...{ computation: COMPUTATION, places: [{ connect: server.address }], reconnectFor: 60_000 },
       ...{ backend, backendName: name, name: `here/${number}`, dataRoots, log: () => {} },
     });
     all.push(

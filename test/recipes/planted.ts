@@ -32,7 +32,7 @@ const BUGS: Bug[] = [
   },
   {
     what: 'what a worker has done before decides which rows a batch has',
-    file: 'worker/tasks/steps.ts',
+    file: 'tasks/steps/compute.ts',
     from: "generator(seed, 'batches', task.epoch, unit.shard)",
     to: "generator(seed, 'batches', task.epoch, unit.shard, context.rowsRead())",
     recipe: 'plain',
@@ -151,7 +151,7 @@ const BUGS: Bug[] = [
   },
   {
     what: 'the noise of an encoder depends on when it is drawn',
-    file: 'worker/tasks/encoder.ts',
+    file: 'tasks/encoder/compute.ts',
     from: "generator(seed, 'encoder-rows', epoch, shard, from)",
     to: "generator(seed, 'encoder-rows', epoch, shard, from, context.rowsRead())",
     recipe: 'encoder',

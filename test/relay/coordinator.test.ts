@@ -1,4 +1,5 @@
 // A relay and its coordinator, a scripted one, which refuses it or is started again.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,6 +7,7 @@ import { decode, encode } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { startRelay } from '../../relay/relay.ts';
+import { TASKS } from '../../tasks/table.ts';
 import { IdentityMismatch, openConnection } from '../../worker/connection.ts';
 
 type Refusal = { reason: string; identity?: string };
@@ -21,14 +23,20 @@ async function relayOf(refusal: Refusal) {
     void coordinator.send(peer, encode(accepted ? { type: 'stop' } : { type: 'refuse', ...refusal }));
   });
   const relay = await startRelay({
-    ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
+    ...{
+      tasks: TASKS,
+      places: [{ connect: coordinator.address }],
+      bind: 'tcp://127.0.0.1:*',
+      name: 'relay',
+      log() {},
+    },
     ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
   });
   return { relay, heard, close: () => coordinator.close() };
 }
 const workerOf = (connect: string, identity: string) =>
   openConnection(
-    { places: [{ connect }], reconnectFor: 10_000, log() {} },
+    { tasks: TASKS, places: [{ connect }], reconnectFor: 10_000, log() {} },
     () => ({ identity, backend: 'any', host: 'here', pid: 1, name: identity }),
     () => {},
   );
@@ -67,7 +75,13 @@ test('a coordinator that is started again hears how many workers it has by then'
     if (heard.length === 3) void coordinator.send(peer, encode({ type: 'stop' }));
   });
   const relay = await startRelay({
-    ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
+    ...{
+      tasks: TASKS,
+      places: [{ connect: coordinator.address }],
+      bind: 'tcp://127.0.0.1:*',
+      name: 'relay',
+      log() {},
+    },
     ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
   });
   const workers = [workerOf(relay.address, 'wasm/1')];

@@ -1,4 +1,5 @@
 // A worker's connection to a scripted coordinator.
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
@@ -7,6 +8,7 @@ import { decode, encode } from '../../proto/codec.ts';
 import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
+import { TASKS } from '../../tasks/table.ts';
 import { IdentityMismatch, openConnection, type Request } from '../../worker/connection.ts';
 import { exitCodeOf } from '../../worker/trouble.ts';
 
@@ -31,7 +33,7 @@ function connectionTo(connect: string, reconnectFor: number, key?: WorkerKey) {
   const logged: string[] = [];
   const requests: Request[] = [];
   const connection = openConnection(
-    { places: [{ connect, key }], reconnectFor, log: (line) => void logged.push(line) },
+    { tasks: TASKS, places: [{ connect, key }], reconnectFor, log: (line) => void logged.push(line) },
     () => ({ identity: 'wasm/1', backend: 'wasm', host: 'here', pid: 1, name: 'late' }),
     (request) => void requests.push(request),
   );

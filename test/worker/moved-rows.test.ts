@@ -5,22 +5,22 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { densityTensors } from '../../coordinator/fit/publish.ts';
 import { writeModel } from '../../coordinator/fit/results.ts';
-import type { Transform } from '../../data/transform.ts';
-import { planFeatures } from '../../data/transform.ts';
-import { classifierOf, classify } from '../../model/classifier.ts';
+import { planFeatures, type Transform } from '../../data/transform.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { generator } from '../../model/random.ts';
+import { classifierOf, classify } from '../../model/state.ts';
 import { readSample } from '../../page/rows.ts';
 import { openPredictor } from '../../passes/predict.ts';
+import { transformFrom } from '../../proto/model-tensors.ts';
 import { take } from '../../proto/tensors.ts';
-import { transformFrom } from '../../proto/transform.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
+import { createStates } from '../../tasks/compute/context.ts';
 import { transformRows, transformSample } from '../../worker/rows.ts';
-import { createStates } from '../../worker/states.ts';
 import { scratchFolder } from '../data/files.ts';
 import { logDensities } from '../model/support.ts';
+import { run, SHARDS } from '../tasks/support.ts';
 import { backends } from './present.ts';
 import {
   agrees,
@@ -35,7 +35,6 @@ import {
   weightsOf,
   world,
 } from './support.ts';
-import { run, SHARDS } from './tasks/support.ts';
 
 const { folder } = scratchFolder();
 const w = world();

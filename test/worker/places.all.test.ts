@@ -1,16 +1,19 @@
 // A worker with a list of addresses, of scripted coordinators that fall silent.
+
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { freePort, until } from '../../bench/processes.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
+import { TASKS } from '../../tasks/table.ts';
 import { openConnection } from '../../worker/connection.ts';
 
 function connectionTo(addresses: string[], reconnectFor: number) {
   const logged: string[] = [];
   const connection = openConnection(
     {
+      tasks: TASKS,
       places: addresses.map((connect) => ({ connect })),
       reconnectFor,
       log: (line) => void (line.startsWith('no answer') || logged.push(line)),

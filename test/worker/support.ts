@@ -9,13 +9,12 @@ import { initialAutoencoder } from '../../model/nets/autoencoder.ts';
 import { clusteringNet, type Net, subNets } from '../../model/nets/net.ts';
 import { generator, priority } from '../../model/random.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { netStates } from '../../proto/net.ts';
+import { netStates, transformTensors } from '../../proto/model-tensors.ts';
 import { bytesOf, dtypeOf, nd, type Tensors } from '../../proto/tensors.ts';
-import { transformTensors } from '../../proto/transform.ts';
+import { type Context, createContext, createStates, type States } from '../../tasks/compute/context.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
-import { type Context, createContext } from '../../worker/context.ts';
-import { createStates, type States } from '../../worker/states.ts';
+import type { TaskInputs } from '../../worker/round.ts';
 import { normals } from '../model/support.ts';
 
 export type Matrix = number[][];
@@ -127,10 +126,17 @@ export function textsOfBlocks(layout: Layout, blocks: readonly number[]): Tensor
 }
 
 /** The context of a worker with rows in memory, and with texts. */
-export const contextOf = (backend: Backend, states: States, readBlocks: ReadBlocks, layout: Layout) =>
-  createContext(backend, states, readBlocks, layout, undefined, undefined, async (blocks) =>
-    textsOfBlocks(layout, blocks),
-  );
+export const contextOf = (
+  backend: Backend,
+  states: States,
+  readBlocks: ReadBlocks,
+  layout: Layout,
+  sampleFrom: TaskInputs['sampleFrom'] = async () => null,
+) =>
+  createContext({
+    ...{ backend, states, readBlocks, layout, sampleFrom, folder: () => null },
+    textsOf: async (blocks) => textsOfBlocks(layout, blocks),
+  });
 
 /** The transform of this choice, from float64 moments of the rows. */
 export function transformFor(choice: TransformChoice, raw: Float32Array, dim: number): Transform {

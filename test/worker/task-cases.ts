@@ -3,10 +3,10 @@
 import type { Layout } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
-import { checkRound, type Task, type TaskName, type TaskOf } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
+import { createStates, type States } from '../../tasks/compute/context.ts';
+import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
 import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
-import { createStates, type States } from '../../worker/states.ts';
 import { sampleGraphOf } from './graph-states.ts';
 import {
   adamStateOf,
@@ -87,12 +87,6 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   'column-histogram': [{ task: 'column-histogram', sample: 0.6, bins: 256 }],
   'fenced-moments': [{ task: 'fenced-moments', sample: 0.6, diagonal: true }],
   'seed-distances': [{ task: 'seed-distances', centres: 2, draw: 1 }],
-  'cluster-steps': [
-    clusterSteps,
-    { ...clusterSteps, average: 'gradients' },
-    { ...clusterSteps, form: 'cholesky' },
-    { ...clusterSteps, field: { coupling: 2, resolution: 1 } },
-  ],
   statistics: [
     { task: 'statistics', diagonal: false, block: 64 },
     { task: 'statistics', diagonal: true, block: 4096 },
@@ -102,15 +96,21 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'pivoted-statistics', diagonal: true, least: 0 },
     { task: 'pivoted-statistics', diagonal: false, least: 0, byMixture: true },
   ],
+  'sample-labels': [
+    { task: 'sample-labels', every: 2 },
+    { task: 'sample-labels', every: 2, byMixture: true, draw: 3 },
+  ],
+  'cluster-steps': [
+    clusterSteps,
+    { ...clusterSteps, average: 'gradients' },
+    { ...clusterSteps, form: 'cholesky' },
+    { ...clusterSteps, field: { coupling: 2, resolution: 1 } },
+  ],
   'sub-steps': [
     { task: 'sub-steps', ...steps },
     { task: 'sub-steps', ...steps, byMixture: true },
   ],
   'sub-statistics': [{ task: 'sub-statistics', diagonal: false }],
-  'sample-labels': [
-    { task: 'sample-labels', every: 2 },
-    { task: 'sample-labels', every: 2, byMixture: true, draw: 3 },
-  ],
   'cell-sums': [
     { task: 'cell-sums', ...cells },
     { task: 'cell-sums', ...cells, byMixture: true },
@@ -149,7 +149,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
   terms: [{ task: 'terms', k: K, languages: ['en'], icu: process.versions.icu ?? '' }],
 };
 
-export const TASKS: Task[] = Object.values(CASES).flat();
+export const EVERY_TASK: Task[] = Object.values(CASES).flat();
 /** The first case of a task. */
 export const caseOf = <N extends TaskName>(name: N) => CASES[name][0] as TaskOf<N>;
 
@@ -169,5 +169,5 @@ export function statesWith(change: Record<string, Tensors> = {}): States {
 /** Checks a task as workers do before any work. Throws Mismatch. */
 export function checkTask(task: Task, states: States, layout: Layout = w.layout): void {
   const units = range(layout.shards).map((shard) => ({ ...unitFor(task, shard), from: 0 }));
-  checkRound(layout, (name) => states.get(name), { tasks: [task], units, sum: false });
+  TASKS.checkRound(layout, (name) => states.get(name), { tasks: [task], units, sum: false });
 }

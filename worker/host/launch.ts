@@ -1,8 +1,10 @@
+import { hostname } from 'node:os';
 import { assertOpenFiles } from '../../base/limits.ts';
+import { newKeyPair } from '../../proto/keys.ts';
 import { assertAddressSpaceFor } from '../compute/backends/load.ts';
-import type { ProcessOptions } from '../process.ts';
-import type { OwnRelay } from './own-relay.ts';
-import { type Hooks, supervise, type WorkerSpec } from './supervisor.ts';
+import type { CoordinatorAddress, RelayPlace } from '../connection.ts';
+import type { Coordinator, ProcessOptions } from '../process.ts';
+import { type Hooks, type RestartPatience, supervise, type WorkerSpec } from './supervisor.ts';
 
 /** Files and sockets of this process, and pipes of each worker. */
 const [OWN_FILES, WORKER_FILES] = [50, 3];
@@ -34,7 +36,7 @@ export async function launch(
   let relay: OwnRelay | null = null;
   if (specs.length > MOST_WITHOUT_RELAY) {
     log('launch: a relay stands for them at the coordinator');
-    relay = (await import('./own-relay.ts')).startOwnRelay(places, shared, hooks);
+    relay = startOwnRelay(places, shared, hooks);
   }
   const supervisor = supervise(
     specs,
@@ -59,4 +61,54 @@ export async function launch(
   if (asked) return asked === 'SIGINT' ? 130 : 0;
   if (givenUp === specs.length) log('launch: all workers were given up');
   return givenUp === specs.length ? 1 : 0;
+}
+
+export type OwnRelay = ReturnType<typeof startOwnRelay>;
+
+/**
+ * Starts a relay for the workers of this process, and starts it again, at the same address, when it ends before the run. Its workers
+ * go on with the coordinator when it does not come again.
+ */
+function startOwnRelay(
+  places: readonly CoordinatorAddress[],
+  { reconnectFor, giveUpAfter }: RestartPatience,
+  hooks: Hooks,
+) {
+  // Told to nobody but these processes, by their pipes: other users of the machine stay out.
+  const [own, workers] = [newKeyPair(), newKeyPair()];
+  const told: RelayPlace = {
+    places,
+    bind: 'tcp://127.0.0.1:*',
+    keys: { secret: own.secret, allowed: [[workers.public, 'local']] },
+  };
+  let reveal: (place: Coordinator) => void;
+  const place = new Promise<Coordinator>((resolve) => {
+    reveal = resolve;
+  });
+  const { stop } = supervise(
+    [{ name: `${hostname()}/relay` }],
+    told,
+    { reconnectFor, giveUpAfter },
+    {
+      ...hooks,
+      said(name, line) {
+        const address = /^relay: listening on (\S+),/.exec(line)?.[1];
+        if (address) {
+          told.bind = address;
+          reveal({ places: [{ connect: address, key: { ...workers, server: own.public } }, ...places] });
+        }
+        hooks.said(name, line);
+      },
+      gaveUp(name, error) {
+        hooks.gaveUp(name, error);
+        reveal({ places });
+      },
+    },
+    'relay',
+  );
+  return {
+    /** Where workers connect to: the relay, once it listens, then the coordinator. */
+    place,
+    stop,
+  };
 }

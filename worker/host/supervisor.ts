@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { childArguments } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
-import { childArguments } from '../../base/version.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
 
@@ -70,7 +70,7 @@ const V8_FLAGS = [
 ];
 
 const PROGRAMS = {
-  worker: { source: '../process.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
+  worker: { source: '../main.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
   relay: { source: '../../relay/process.ts', bundle: '../../bundled/relay.js', flags: [] },
 };
 

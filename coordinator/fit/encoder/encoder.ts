@@ -3,20 +3,24 @@ import { gigabytes } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { rowsAt } from '../../../data/rows-at.ts';
 import type { Source } from '../../../data/source.ts';
-import { type ColumnMap, fromRaw, type Moments, type Transform } from '../../../data/transform.ts';
-import { classifierOf, classify } from '../../../model/classifier.ts';
+import {
+  type ColumnMap,
+  fromRaw,
+  type Moments,
+  mapColumns,
+  type Transform,
+} from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
-import { autoencoderWidths, initialAutoencoder } from '../../../model/nets/autoencoder.ts';
-import { netShapes, netSize } from '../../../model/nets/net.ts';
+import { autoencoderWidths, codeLayer, initialAutoencoder } from '../../../model/nets/autoencoder.ts';
+import { layersOf, logits, netShapes, netSize, unflatten } from '../../../model/nets/net.ts';
 import { generator, type Seed } from '../../../model/random.ts';
 import { ariOfLabels } from '../../../model/scores.ts';
-import type { State } from '../../../model/state.ts';
-import { netStates } from '../../../proto/net.ts';
+import { classifierOf, classify, type State } from '../../../model/state.ts';
+import { netStates, transformTensors } from '../../../proto/model-tensors.ts';
 import { MAX_MESSAGE } from '../../../proto/task-limits.ts';
-import { transformTensors } from '../../../proto/transform.ts';
 import type { RunConfig } from '../../../run/config.ts';
-import type { Encoding, LatentClusters } from '../../../run/encoding.ts';
+import type { Encoder, Encoding, LatentClusters } from '../../../run/encoding.ts';
 import { columnsOf } from '../preparation/likelihood.ts';
 import { densityTensors } from '../publish.ts';
 import { FEW_COLUMNS } from '../reading/moments.ts';
@@ -206,4 +210,18 @@ export function clustersOf(
     variance: variances.reduce((a, b) => a + b, 0) / dim,
     labels,
   };
+}
+
+/** ‖output − input‖² of each raw row. */
+export function reconstructionErrors({ widths, params, input }: Encoder, raw: Float32Array): Float64Array {
+  const [dim] = widths;
+  const rows = raw.slice();
+  mapColumns(input, rows);
+  const shapes = netShapes([...widths], 0);
+  const layers = layersOf({ params: unflatten(params, shapes), shapes });
+  const code = codeLayer(widths) + 1;
+  const rebuilt = logits(layers.slice(code), logits(layers.slice(0, code), rows));
+  const errors = new Float64Array(rows.length / dim);
+  for (const [p, value] of rebuilt.entries()) errors[Math.floor(p / dim)] += (value - rows[p]) ** 2;
+  return errors;
 }

@@ -4,12 +4,12 @@ import { areFinite } from '../../../model/arrays.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';
 import { type Autoencoder, codeWidth } from '../../../model/nets/autoencoder.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
 import { nd, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { EncoderState, Encoding } from '../../../run/encoding.ts';
+import type { Task } from '../../../tasks/table.ts';
 import type { Dispatcher, RoundDispatcher } from '../../rounds/dispatcher.ts';
-import { sumOf, unitsOf } from '../rounds.ts';
+import { sumOf, unitsOf } from '../../rounds/sums.ts';
 import type { Output } from '../row-writer.ts';
 import { ALTERNATION_EPOCHS, passesOf } from './encoder.ts';
 
@@ -161,7 +161,7 @@ export async function encodeAll(
   publishEncoder(dispatcher, encoder);
   try {
     await dispatcher.round({
-      tasks: [{ task: 'encode' }],
+      tasks: [{ task: 'encode' } satisfies Task],
       units,
       streams: true,
       each(unit, [part]) {

@@ -1,6 +1,5 @@
 import { mean as average, sampleStandardDeviation } from 'simple-statistics';
 import { concat } from '../../../model/arrays.ts';
-import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { movedKinds } from '../../../model/gaussian/columns.ts';
 import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
 import {
@@ -28,12 +27,12 @@ import { discriminantRule } from '../../../model/gaussian/splits.ts';
 import { cholesky, dot, minus, moveToMean } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
-import type { State } from '../../../model/state.ts';
+import { MOST_LABELLED_BY_MIXTURE, type State } from '../../../model/state.ts';
 import { mean, scaleStatistics, shift, statisticsLength } from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
+import { shardSizes } from '../../rounds/sums.ts';
 import { relearnedPrior } from '../epoch.ts';
 import { totalOf } from '../halves.ts';
-import { shardSizes } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';

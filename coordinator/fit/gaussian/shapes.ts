@@ -1,6 +1,6 @@
+import type { Cell } from '../../../model/cells.ts';
 import { spreadAt } from '../../../model/gaussian/columns.ts';
-import type { Niw } from '../../../model/gaussian/niw.ts';
-import { pointEstimate } from '../../../model/gaussian/niw.ts';
+import { type Niw, pointEstimate } from '../../../model/gaussian/niw.ts';
 import {
   binOf,
   discriminantAxes,
@@ -13,9 +13,8 @@ import {
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/partition.ts';
+import type { Axis } from '../../../tasks/cells/ask.ts';
 import { type Means, vectorTable } from '../halves.ts';
-import type { Axis } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import {
   metricOf,

@@ -1,15 +1,14 @@
+import { type Cell, MOST_CELLS } from '../../../model/cells.ts';
 import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/gaussian/hastings.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
-import { mostClusters, mostParts } from '../../../proto/capacity.ts';
-import type { Cell } from '../../../proto/partition.ts';
-import { MOST_CELLS } from '../../../proto/partition.ts';
+import { mostClusters, mostParts, withinLimit } from '../../../tasks/capacity.ts';
+import type { Partition, Rounds } from '../../../tasks/cells/ask.ts';
 import { relearnedPrior } from '../epoch.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { publishSubs } from '../publish.ts';
-import { type Partition, type Rounds, withinLimit } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';

@@ -1,12 +1,13 @@
 import { splitEvenly } from '../../../model/arrays.ts';
+import type { Cell } from '../../../model/cells.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
-import type { LinearRule } from '../../../model/gaussian/splits.ts';
-import { nearestRule } from '../../../model/gaussian/splits.ts';
+import { type LinearRule, nearestRule } from '../../../model/gaussian/splits.ts';
 import { whitener } from '../../../model/linalg.ts';
 import { lloydCentres } from '../../../model/mixture.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean, shift } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/partition.ts';
+import { byCluster as byNet, type Partition, type Rounds } from '../../../tasks/cells/ask.ts';
+import { rowsTensor } from '../../rounds/sums.ts';
 import {
   isLargeEnough,
   type Means,
@@ -18,7 +19,6 @@ import {
   type VectorTable,
   vectorTable,
 } from '../halves.ts';
-import { byCluster as byNet, type Partition, type Rounds, rowsTensor } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 
 /** Sub-clusters of each cluster: rules by which its rows go to sub-clusters, and ways to find them. All need only sums over the rows. */

@@ -10,11 +10,11 @@ import { type DegreeGraph, degrees, multiplied, symmetrized } from '../../../mod
 import type { Copies, Sample, State } from '../../../model/state.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../../model/widths.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
+import type { Task } from '../../../tasks/table.ts';
 import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
+import { shardSizes } from '../../rounds/sums.ts';
 import { publishTransform } from '../publish.ts';
-import { shardSizes } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */

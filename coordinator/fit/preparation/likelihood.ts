@@ -1,4 +1,3 @@
-import type { SampleCovariance } from '../../../data/transform.ts';
 import {
   type ColumnMap,
   covarianceOfSums,
@@ -8,6 +7,7 @@ import {
   planFeatures,
   planSignal,
   planTransform,
+  type SampleCovariance,
   type Transform,
 } from '../../../data/transform.ts';
 import { pcaShare } from '../../../data/transform-choice.ts';
@@ -20,6 +20,9 @@ import { nd } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
 import type { Likelihood } from '../../../run/events.ts';
+import { createRounds } from '../../../tasks/cells/ask.ts';
+import type { Task } from '../../../tasks/table.ts';
+import { shardSizes, sumOf } from '../../rounds/sums.ts';
 import { publishTransform } from '../publish.ts';
 import {
   FEW_COLUMNS,
@@ -29,7 +32,6 @@ import {
   MOST_EXACT,
   transformChoice,
 } from '../reading/moments.ts';
-import { createRounds, shardSizes, sumOf } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { sampleThreshold } from './limits.ts';
 
@@ -222,7 +224,7 @@ async function sampleCovariance(
   const every = Math.max(1, Math.floor(sampleRows.reduce((a, b) => a + b, 0) / wanted));
   const used = sampleRows.map((rows) => Math.ceil(rows / every));
   const results = await dispatcher.round({
-    tasks: [{ task: 'sample-covariance', unit, every, sketch: sketch?.width ?? 0 }],
+    tasks: [{ task: 'sample-covariance', unit, every, sketch: sketch?.width ?? 0 } satisfies Task],
     units: used.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
     sum: true,
   });

@@ -1,14 +1,14 @@
 import { UserError } from '../../../base/user-error.ts';
-import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { shareInGaussians } from '../../../model/gaussian/gaussian-clusters.ts';
 import { priorOfClusters } from '../../../model/gaussian/niw.ts';
 import type { PriorOf } from '../../../model/gaussian/soft-split.ts';
 import { moveToMean } from '../../../model/linalg.ts';
+import { MOST_LABELLED_BY_MIXTURE } from '../../../model/state.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
 import type { RunEvent } from '../../../run/events.ts';
+import { shardSizes } from '../../rounds/sums.ts';
 import { joined, shardResults } from '../graph/neighbour-graph.ts';
 import { isGraph } from '../reading/moments.ts';
-import { shardSizes } from '../rounds.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
 

@@ -5,11 +5,11 @@ import { concat, MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { blockCount, HASH_BYTES, type Layout, shardBlocks } from '../../../model/layout.ts';
 import { type Covariance, covarianceOf, mean, statisticsLength } from '../../../model/statistics.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
-import { sumOfParts, unitsOf } from '../rounds.ts';
+import type { Task } from '../../../tasks/table.ts';
+import { sumOfParts, unitsOf } from '../../rounds/sums.ts';
 import type { Reading, ReadUnit } from './reading.ts';
 
 export interface MomentsRequest {

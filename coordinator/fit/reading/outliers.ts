@@ -16,9 +16,10 @@ import { QUANTILES } from '../../../model/widths.ts';
 import { nd, type Tensors, take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
+import type { Task } from '../../../tasks/table.ts';
 import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
+import { sumOf, sumOfParts } from '../../rounds/sums.ts';
 import { publishHashes } from '../publish.ts';
-import { sumOf, sumOfParts } from '../rounds.ts';
 import { extreme, isUndecided, momentsCovariance } from './moments.ts';
 
 /** How far beyond the quartiles a bound is, in their distance from each other: 41 standard deviations of a normal column. */
@@ -158,7 +159,7 @@ async function quantiles(
       to: nd(ranges.to, ...shape),
     });
     const results = await dispatcher.round({
-      tasks: [{ task: 'column-histogram', sample, bins }],
+      tasks: [{ task: 'column-histogram', sample, bins } satisfies Task],
       units: unitsOf(layout),
       sum: true,
     });
@@ -211,7 +212,7 @@ async function fencedMoments(
     pivot: nd(pivot),
   });
   const results = await dispatcher.round({
-    tasks: [{ task: 'fenced-moments', sample, diagonal: covariance === 'diag' }],
+    tasks: [{ task: 'fenced-moments', sample, diagonal: covariance === 'diag' } satisfies Task],
     units: unitsOf(layout),
   });
   return results.map(({ tasks: [part] }) => part);

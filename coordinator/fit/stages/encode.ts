@@ -5,7 +5,7 @@ import { openSource } from '../../../data/open.ts';
 import { CODES } from '../../../data/row-parts.ts';
 import { rowsAt } from '../../../data/rows-at.ts';
 import type { Layout } from '../../../model/layout.ts';
-import { type Residual, residualOf } from '../../../model/stream/residual.ts';
+import { type Residual, residualOf } from '../../../model/stream/stream.ts';
 import { nd } from '../../../proto/tensors.ts';
 import type { Checkpoint } from '../../../run/checkpoint.ts';
 import { type Encoding, encoderOf } from '../../../run/encoding.ts';

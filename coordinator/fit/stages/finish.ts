@@ -28,12 +28,12 @@ import { type RunMetadata, runFile } from '../../../run/run-file.ts';
 import { recordedHashes, runFiles } from '../../../run/run-files.ts';
 import {
   CLUSTERS,
+  LINEAGE,
   readSavedClusters,
   type SavedClusters,
   savedClusters,
   savedNames,
 } from '../../../run/saved-clusters.ts';
-import { LINEAGE } from '../../../run/saved-lineage.ts';
 import { shownFiles } from '../../../run/shown-files.ts';
 import { removeDrawn } from '../../../run/stream-files.ts';
 import type { Replicates, Summary } from '../../../run/summary.ts';

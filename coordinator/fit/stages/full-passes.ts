@@ -4,7 +4,7 @@ import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
 import { bySize, placesOf } from '../../../model/order.ts';
 import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
-import type { FullPassResult } from '../../../run/full-pass-result.ts';
+import type { FullPassResult } from '../../../run/descriptions.ts';
 import { labelAllRows, OutliersAlone, type Reviewed } from '../full-pass.ts';
 import type { LabelParts } from '../label-parts.ts';
 import { farRowsKept } from '../missed.ts';

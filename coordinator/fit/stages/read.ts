@@ -1,6 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
 import { fingerprint } from '../../../data/blocks.ts';
-import { sampledColumns } from '../../../data/sampled-columns.ts';
+import { sampledColumns } from '../../../data/logarithm.ts';
 import type { Source } from '../../../data/source.ts';
 import { MAX_MAGNITUDE } from '../../../model/arrays.ts';
 import { atomOf, gridStep } from '../../../model/grid.ts';

@@ -1,5 +1,4 @@
-import type { Dendrogram } from '../../../model/hierarchy/dendrogram.ts';
-import { layersOf } from '../../../model/hierarchy/layers.ts';
+import { type Dendrogram, layersOf } from '../../../model/hierarchy/dendrogram.ts';
 
 /**
  * Labels on a map: which of them are shown at which magnification, and where, so that no two overlap. Labels have a fixed size on

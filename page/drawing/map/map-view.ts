@@ -94,7 +94,7 @@ export const tilesAround = ({ tiles }: Pick<MapIndex, 'tiles'>, line: readonly P
 export type Point = readonly [x: number, y: number];
 
 /** Left, bottom, right, top. */
-export function partAround(line: readonly Point[]): number[] {
+function partAround(line: readonly Point[]): number[] {
   const [xs, ys] = [line.map(([x]) => x), line.map(([, y]) => y)];
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }

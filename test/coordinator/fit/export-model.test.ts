@@ -6,10 +6,10 @@ import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { layersModel } from '../../../coordinator/fit/results.ts';
 import { planFeatures, planTransform, type Transform } from '../../../data/transform.ts';
 import type { TransformChoice } from '../../../data/transform-choice.ts';
-import type { Classifier } from '../../../model/classifier.ts';
 import { eStepOf } from '../../../model/gaussian/estep.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { clusteringNet, layersOf, type Net } from '../../../model/nets/net.ts';
+import type { Classifier } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
 import { assertClose, blobs, type Point, statisticsOf } from './support.ts';
 

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labellingState } from '../../../coordinator/fit/epoch.ts';
 import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
-import { MOST_LABELLED_BY_MIXTURE } from '../../../model/classifier.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet } from '../../../model/nets/net.ts';
-import type { State } from '../../../model/state.ts';
+import { MOST_LABELLED_BY_MIXTURE, type State } from '../../../model/state.ts';
 import { normals, statisticsOf } from '../../model/support.ts';
 
 const D = 2;

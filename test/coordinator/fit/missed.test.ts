@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { farBounds, farRowsKept, withMissed } from '../../../coordinator/fit/missed.ts';
 import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
-import { classifierOf, classify } from '../../../model/classifier.ts';
 import { centresOf } from '../../../model/description/distances.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet, subNets } from '../../../model/nets/net.ts';
-import type { State } from '../../../model/state.ts';
+import { classifierOf, classify, type State } from '../../../model/state.ts';
 import { normals, statisticsOf } from '../../model/support.ts';
 
 const D = 2;

@@ -10,7 +10,8 @@ import { type Block, blockCount, type Layout, layoutOf, shardBlocks } from '../.
 import { priority } from '../../../model/random.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
-import { sampledRows } from '../../../worker/context.ts';
+import { sampledRows } from '../../../tasks/compute/context.ts';
+import type { Task } from '../../../tasks/table.ts';
 import { assertClose, blobs, type Point, statisticsOf } from './support.ts';
 
 const config = (over: Partial<RunConfig> = {}) =>
@@ -39,7 +40,7 @@ function workersWith(
     publish: (name: string, tensors: Tensors) => void (published[name] = tensors),
     async round(spec: RoundSpec) {
       asked.push(spec);
-      const [task] = spec.tasks;
+      const [task] = spec.tasks as Task[];
       assert.ok(task.task === 'moments');
       const [origin] = [published.origin.row.data];
       return spec.units.map(({ shard, from, to }) => {
@@ -124,7 +125,7 @@ describe('momentsRound', () => {
     const of = async (over: Partial<RunConfig>) => {
       const { dispatcher, asked } = workersWith(rows, layout);
       const { moments } = await momentsRound(inputOf(dispatcher), request(config(over), 1));
-      const [task] = asked[0].tasks;
+      const [task] = asked[0].tasks as Task[];
       assert.ok(task.task === 'moments');
       return { ...task, covariance: moments.covariance };
     };

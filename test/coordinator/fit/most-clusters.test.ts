@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { withinLimit } from '../../../coordinator/fit/rounds.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
-import { mostClusters, mostParts } from '../../../proto/capacity.ts';
 import { MAX_MESSAGE } from '../../../proto/task-limits.ts';
+import { mostClusters, mostParts, withinLimit } from '../../../tasks/capacity.ts';
 
 describe('the most clusters', () => {
   test('statistics of two parts of each fit in a message, those of one more would not', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ResultArrays } from '../../../coordinator/fit/rounds.ts';
+import type { ResultArrays } from '../../../coordinator/rounds/sums.ts';
 import { concat } from '../../../model/arrays.ts';
 import { averageGradients, averageNets, clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
-import { netStates } from '../../../proto/net.ts';
+import { netStates } from '../../../proto/model-tensors.ts';
 import { assertClose } from './support.ts';
 
 const D = 2;

@@ -10,8 +10,8 @@ import {
   OutliersAlone,
   type Reviewed,
 } from '../../../coordinator/fit/full-pass.ts';
-import { sumOfParts } from '../../../coordinator/fit/rounds.ts';
 import type { RoundSpec } from '../../../coordinator/rounds/round.ts';
+import { sumOfParts } from '../../../coordinator/rounds/sums.ts';
 import { readNpy } from '../../../data/npy.ts';
 import { confidenceOf } from '../../../model/description/distances.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
@@ -20,7 +20,7 @@ import { contingency } from '../../../model/scores.ts';
 import { treeSum } from '../../../model/tree.ts';
 import { MOST_SHOWN } from '../../../model/widths.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
-import type { FullPassResult } from '../../../run/full-pass-result.ts';
+import type { FullPassResult } from '../../../run/descriptions.ts';
 import { openRunDirectory, type RunDirectory } from '../../../run/run-directory.ts';
 import { nothingShown, randomNumbers } from './support.ts';
 

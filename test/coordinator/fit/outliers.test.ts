@@ -8,15 +8,14 @@ import { countFlags, outliersIn } from '../../../data/outlier-bounds.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
-import { checkRound, resultCheck } from '../../../proto/tasks.ts';
 import type { Tensors } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
-import { createContext } from '../../../worker/context.ts';
-import { createStates } from '../../../worker/states.ts';
-import { runTask } from '../../../worker/tasks/index.ts';
+import { createStates } from '../../../tasks/compute/context.ts';
+import { runTask } from '../../../tasks/compute/table.ts';
+import { TASKS, type Task } from '../../../tasks/table.ts';
 import { backends } from '../../worker/present.ts';
-import { hashesState, memoryBlocks } from '../../worker/support.ts';
+import { contextOf, hashesState, memoryBlocks } from '../../worker/support.ts';
 import { assertClose, type Point, randomNumbers, statisticsOf } from './support.ts';
 
 const [backend] = backends;
@@ -30,7 +29,7 @@ async function apart(rows: Point[], over: Partial<RunConfig> = {}, { sample = 1 
   const layout = layoutOf(rows.length, dim, 4, 3n);
   const states = createStates(backend);
   const hashes = hashesState(raw, layout);
-  const context = createContext(backend, states, memoryBlocks(raw, dim), layout);
+  const context = contextOf(backend, states, memoryBlocks(raw, dim), layout);
   const tasks: string[] = [];
   let version = 0;
   const dispatcher = {
@@ -39,11 +38,11 @@ async function apart(rows: Point[], over: Partial<RunConfig> = {}, { sample = 1 
       const [task] = spec.tasks;
       tasks.push(task.task);
       const get = (name: string) => states.get(name);
-      checkRound(layout, get, { tasks: [task], units: spec.units, sum: spec.sum ?? false });
-      const round = createRound(1, spec, new Map(), resultCheck(layout, [task], get), 0);
+      TASKS.checkRound(layout, get, { tasks: [task], units: spec.units, sum: spec.sum ?? false });
+      const round = createRound(1, spec, new Map(), TASKS.resultCheck(layout, [task], get), 0);
       round.assign('w1', [...spec.units.keys()]);
       for (const [i, unit] of spec.units.entries()) {
-        const result = await runTask(context, task, unit);
+        const result = await runTask(context, task as Task, unit);
         assert.equal(round.judge('w1', [i], [result]), 'accepted');
         round.accept('w1', [i], [result]);
       }

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createRounds, type Partition } from '../../../coordinator/fit/rounds.ts';
 import { createDispatcher, type Dispatcher } from '../../../coordinator/rounds/dispatcher.ts';
 import { type Layout, layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { prefixed, unprefixed } from '../../../proto/codec.ts';
-import { netStates } from '../../../proto/net.ts';
+import { netStates } from '../../../proto/model-tensors.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
+import { createRounds, type Partition } from '../../../tasks/cells/ask.ts';
+import { createStates } from '../../../tasks/compute/context.ts';
+import { runTask } from '../../../tasks/compute/table.ts';
+import { TASKS, type Task } from '../../../tasks/table.ts';
 import type { ReadBlocks } from '../../../worker/blocks.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
-import { createContext } from '../../../worker/context.ts';
-import { createStates } from '../../../worker/states.ts';
-import { runTask } from '../../../worker/tasks/index.ts';
-import { hashesState } from '../../worker/support.ts';
+import { contextOf, hashesState } from '../../worker/support.ts';
 import { assertClose, blobs, memoryRounds, type Point, randomNumbers } from './support.ts';
 
 const D = 2;
@@ -60,10 +60,11 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
     Array.from({ length: workers }, (_, i) => {
       const backend = cpuBackend();
       const states = createStates(backend);
-      return [`w${i}`, { states, context: createContext(backend, states, read, layout as Layout) }];
+      return [`w${i}`, { states, context: contextOf(backend, states, read, layout as Layout) }];
     }),
   );
   const dispatcher = createDispatcher({
+    tasks: TASKS,
     layout,
     now: () => 0,
     async send(worker, message, tensors) {
@@ -72,7 +73,8 @@ function dispatcherOf(workers: number, { seed = 1 }: { seed?: number } = {}): Di
       const results: [(typeof message.units)[number], Tensors][] = [];
       for (const unit of message.units) {
         const own: [number, Tensors][] = [];
-        for (const [i, task] of message.tasks.entries()) own.push([i, await runTask(context, task, unit)]);
+        for (const [i, task] of message.tasks.entries())
+          own.push([i, await runTask(context, task as Task, unit)]);
         results.push([unit, prefixed(own)]);
       }
       while (results.length) {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { sampledCounts } from '../../../coordinator/fit/sample.ts';
 import { layoutOf, shardBlocks } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
-import { sampledRows } from '../../../worker/context.ts';
+import { sampledRows } from '../../../tasks/compute/context.ts';
 
 const layout = layoutOf(5000, 2, 4, 2n ** 63n + 5n);
 const seed = BigInt(layout.seed);

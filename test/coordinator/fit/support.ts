@@ -1,8 +1,8 @@
 // What the coordinator's tests share: blobs, rounds computed in memory, a run and a state to step from.
 import assert from 'node:assert/strict';
 import type { Means } from '../../../coordinator/fit/halves.ts';
-import type { Partition, Rounds } from '../../../coordinator/fit/rounds.ts';
 import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
+import type { Cell } from '../../../model/cells.ts';
 import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
 import { binOf } from '../../../model/gaussian/splits.ts';
 import { mStep } from '../../../model/mixture.ts';
@@ -11,9 +11,9 @@ import { fastSchedule, type Schedule, type Step } from '../../../model/schedule.
 import type { State } from '../../../model/state.ts';
 import { type Covariance, mean, scatter, statisticsLength } from '../../../model/statistics.ts';
 import { MOST_SHOWN } from '../../../model/widths.ts';
-import type { Cell } from '../../../proto/partition.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../run/events.ts';
+import type { Partition, Rounds } from '../../../tasks/cells/ask.ts';
 import { accumulate } from '../../model/support.ts';
 
 export type Point = number[];

@@ -24,7 +24,7 @@ function setUp(
   const events: RunEvent[] = [];
   let clock = 0;
   const scheduler = createScheduler({
-    rules: rulesOf(['net'], lengths),
+    tasks: rulesOf(['net'], lengths),
     layout,
     file,
     term: 7,

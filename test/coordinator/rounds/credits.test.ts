@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createCredits } from '../../../coordinator/rounds/credits.ts';
+import { createCredits } from '../../../coordinator/rounds/scheduler.ts';
 
 /** Room for 100 bytes; the clock stands until it is moved. */
 function setUp() {

@@ -4,19 +4,20 @@ import { UserError } from '../../../base/user-error.ts';
 import {
   type Assignment,
   createDispatcher,
+  type DispatcherOptions,
   type UnitDispatcher,
 } from '../../../coordinator/rounds/dispatcher.ts';
 import type { Result, ResultVerdict, RoundSpec } from '../../../coordinator/rounds/round.ts';
 import { prefixed } from '../../../proto/codec.ts';
 import type { WorkUnit } from '../../../proto/messages.ts';
-import type { Task } from '../../../proto/tasks.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
+import type { Task } from '../../../tasks/table.ts';
 import { rulesOf } from './rules.ts';
 
 type Sent = Assignment & { worker: string; tensors: Tensors };
 /** Of tasks that read one state and return one value of any length. */
-const rules: ReturnType<typeof rulesOf> = {
-  statesOf: (task) => ['vectors' in task ? task.vectors : 'v'],
+const rules: DispatcherOptions['tasks'] = {
+  statesOf: (task) => [typeof task.vectors === 'string' ? task.vectors : 'v'],
   resultCheck: () => () => null,
 };
 const layoutOf = (shards: number) => ({ rows: 100, dim: 1, shards, blockRows: 10, seed: '0' });
@@ -41,7 +42,7 @@ function setUp(shards = 4, own: typeof rules = rules) {
   const clock = { now: 0 };
   const dispatcher = createDispatcher({
     layout: layoutOf(shards),
-    rules: own,
+    tasks: own,
     send: (worker, message, tensors) => void sent.push({ ...message, worker, tensors }),
     now: () => clock.now,
   });

@@ -1,14 +1,16 @@
 // For tests of how units are dispatched: rules of tasks that read the named states and return named float64 arrays, and workers.
-import type { DispatcherOptions } from '../../../coordinator/rounds/dispatcher.ts';
+import type { SchedulerOptions } from '../../../coordinator/rounds/scheduler.ts';
 import { type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
+import { TASKS } from '../../../tasks/table.ts';
 
 /** `lengths`: of the arrays that each task returns; null: any result counts. */
 export function rulesOf(
   states: string[],
   lengths: Record<string, number> | null = null,
-): DispatcherOptions['rules'] {
+): SchedulerOptions['tasks'] {
   const names = Object.keys(lengths ?? {});
   return {
+    names: TASKS.names,
     statesOf: () => states,
     resultCheck: () => (results) =>
       lengths === null ||

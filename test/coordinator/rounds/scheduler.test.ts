@@ -16,7 +16,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   const fetched: number[][] = [];
   const observed: unknown[] = [];
   const scheduler = createScheduler({
-    rules: rulesOf(['net'], { n: 1 }),
+    tasks: rulesOf(['net'], { n: 1 }),
     layout: { rows: 100, dim: 2, shards: 1, blockRows: 16, seed: '0' },
     file: null,
     term: 7,

@@ -6,11 +6,13 @@ import { UserError } from '../../../base/user-error.ts';
 import { until } from '../../../bench/processes.ts';
 import { type Server, startServer } from '../../../coordinator/rounds/server.ts';
 import { decode, encode, prefixed } from '../../../proto/codec.ts';
-import { type FromCoordinator, type FromWorker, fromCoordinator, PROTOCOL } from '../../../proto/messages.ts';
+import { type FromCoordinator, type FromWorker, PROTOCOL } from '../../../proto/messages.ts';
 import { connectDealer } from '../../../proto/sockets.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import type { RunEvent } from '../../../run/events.ts';
+import { TASKS } from '../../../tasks/table.ts';
 import { deaf } from '../../proto/deaf.ts';
+import { fromCoordinator } from '../../proto/support.ts';
 import { helloOf, rulesOf } from './rules.ts';
 
 const layout = { rows: 100, dim: 2, shards: 2, blockRows: 25, seed: '5' };
@@ -32,7 +34,7 @@ beforeEach(async () => {
   events = [];
   logged = [];
   server = await startServer({
-    rules: rulesOf(['net'], { n: 1 }),
+    tasks: rulesOf(['net'], { n: 1 }),
     bind: 'tcp://127.0.0.1:*',
     layout,
     file: { path: '/data/rows.npy', firstBlock: 'ab' },
@@ -222,7 +224,7 @@ describe('the coordinator’s server', () => {
     let read = 0;
     const seen: RunEvent[] = [];
     const own = await startServer({
-      ...{ bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 60_000 },
+      ...{ tasks: TASKS, bind: 'tcp://127.0.0.1:*', layout, file: null, heartbeatTimeout: 60_000 },
       ...{ emit: (event: RunEvent) => void seen.push(event), log: () => {} },
       readBlocks: async () => {
         read++;
@@ -283,6 +285,7 @@ test('close waits up to half a second for a worker that has not read its message
   const blocks = [0, 1, 2, 3];
   const rows = new Float32Array(1 << 22);
   const server = await startServer({
+    tasks: TASKS,
     bind: 'tcp://127.0.0.1:*',
     layout: { rows: rows.length, dim: 1, shards: 1, blockRows: rows.length / 4, seed: '1' },
     file: null,

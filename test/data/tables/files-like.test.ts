@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { filesLike, likeFile, likeName } from '../../../data/file-patterns.ts';
+import { filesLike, likeFile, likeName } from '../../../data/file-names.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-files-like-'));
 after(() => rmSync(folder, { recursive: true }));

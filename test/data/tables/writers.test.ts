@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import type { TableFormat } from '../../../data/format-names.ts';
+import type { TableFormat } from '../../../data/file-names.ts';
 import { formatOf } from '../../../data/open.ts';
 import { isHeader } from '../../../data/tables/csv-table.ts';
 import { oneFile, openReader } from '../../../data/tables/formats.ts';

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
-import { type OutputUnit, resizeClusteringNet, resizeSubNets } from '../../../model/nets/surgery.ts';
+import {
+  clusteringNet,
+  type Net,
+  type OutputUnit,
+  resizeClusteringNet,
+  resizeSubNets,
+  subNets,
+} from '../../../model/nets/net.ts';
 import { close, forAll, normals } from '../support.ts';
 
 const D = 3;

@@ -4,7 +4,7 @@ import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, statisticsLength } from '../../../model/statistics.ts';
-import { unchangedClusters } from '../../../model/stream/changed.ts';
+import { unchangedClusters } from '../../../model/stream/drift.ts';
 
 const [D, OLD, NEW] = [5, 800, 300];
 

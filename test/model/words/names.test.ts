@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { areForms, wordNames } from '../../../model/words/names.ts';
+import { areForms, wordNames } from '../../../model/words/keywords.ts';
 
 const word = (word: string, weight: number, excess = 1) => ({ word, weight, excess });
 

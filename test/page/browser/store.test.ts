@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { applyMessage, createStore } from '../../../page/browser/feed.ts';
 import { laneRows, lanesOf } from '../../../page/browser/lanes.ts';
 import { logEntries } from '../../../page/browser/log.ts';
-import { applyMessage, createStore } from '../../../page/browser/store.ts';
 import type { History, Message, RunInfo, WorkSpan } from '../../../page/drawing/api.ts';
 import {
   columnTexts,

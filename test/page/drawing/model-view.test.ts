@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { median } from 'd3-array';
-import { classify } from '../../../model/classifier.ts';
+import { classify } from '../../../model/state.ts';
 import type { StateOf } from '../../../page/drawing/api.ts';
 import { tableRows } from '../../../page/drawing/cluster-table.ts';
 import { inCut } from '../../../page/drawing/dendrogram.ts';

@@ -16,7 +16,7 @@ import type { Message } from '../../../page/drawing/api.ts';
 import type { RowContents } from '../../../page/drawing/cluster-details.ts';
 import type { MonitoredRun } from '../../../page/live/api.ts';
 import { createCounters } from '../../../page/live/counters.ts';
-import { openHttp } from '../../../page/live/port.ts';
+import { openHttp } from '../../../page/live/monitor.ts';
 import { createRecorder, type Recorder } from '../../../page/live/recorder.ts';
 import type { Http } from '../../../page/port.ts';
 import { readSample } from '../../../page/rows.ts';

@@ -11,8 +11,7 @@ import {
   type ModelView,
   sampledRows,
 } from '../../../page/drawing/model-view.ts';
-import { type Crosstab, crosstab } from '../../../page/report/crosstab.ts';
-import type { ReportContents } from '../../../page/report/page.ts';
+import { type Crosstab, crosstab, type ReportContents } from '../../../page/report/page.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import type { RunHistory } from '../../../run/history.ts';
 import { normal, treeOf, uniform, world } from '../browser/world.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Source } from '../../../data/source.ts';
 import { MOST_SELECTED, selectedRows, selectedText } from '../../../page/drawing/map/whole-map.ts';
-import { columnsOfSelection, rowsOfAll, wordsOfSelection } from '../../../page/view/selected.ts';
+import { columnsOfSelection, rowsOfAll, wordsOfSelection } from '../../../page/view/map-rows.ts';
 import { uniform } from '../browser/world.ts';
 
 const OPTIONS = { bm25Weighting: false, reduceFrequentWords: false };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RowFields } from '../../../data/fields.ts';
-import { type Shaded, shadeStore, shadesOf } from '../../../page/view/shades.ts';
+import { type Shaded, shadeStore, shadesOf } from '../../../page/view/map-rows.ts';
 
 test('a column is read while anybody waits for it, and again once somebody asks after that', async () => {
   let begun = 0;

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { Unreachable } from '../../../data/remote/address.ts';
-import { openTopic, parseTopic } from '../../../streams/follow/kafka.ts';
-import { createTopicLines } from '../../../streams/follow/topic-lines.ts';
+import { createTopicLines, openTopic, parseTopic } from '../../../streams/follow/kafka.ts';
 import { type Partition, startBroker } from './kafka-broker.ts';
 
 const partition = (messages: (string | null)[], first = 0): Partition => ({ first, messages });

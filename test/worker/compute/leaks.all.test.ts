@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { runTask } from '../../../worker/tasks/index.ts';
+import { runTask } from '../../../tasks/compute/table.ts';
 import { backends, heapBytes } from '../present.ts';
 import { type TestWorker, transformState } from '../support.ts';
-import { SHARDS, STATES, TASKS, unitFor, w } from '../task-cases.ts';
+import { EVERY_TASK, SHARDS, STATES, unitFor, w } from '../task-cases.ts';
 
 const [wasm] = backends;
 const measure = (backend: typeof wasm) => ({
@@ -17,7 +17,8 @@ const measure = (backend: typeof wasm) => ({
 /** All tasks on all shards, with new states; the sample and what depends on its transform stay, as in a run. */
 async function epoch({ context, put }: TestWorker): Promise<void> {
   for (const [name, tensors] of Object.entries(STATES)) if (name !== 'transform') put(name, tensors);
-  for (const shard of SHARDS) for (const task of TASKS) await runTask(context, task, unitFor(task, shard));
+  for (const shard of SHARDS)
+    for (const task of EVERY_TASK) await runTask(context, task, unitFor(task, shard));
 }
 
 for (const backend of backends)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Cell } from '../../../model/cells.ts';
 import { generator } from '../../../model/random.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/partition.ts';
 import { rowKernel } from '../../../worker/compute/kernels/row-kernel.ts';
 import { accumulate } from '../../model/support.ts';
 

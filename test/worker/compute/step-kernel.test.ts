@@ -3,14 +3,14 @@ import { describe, test } from 'node:test';
 import { initialAutoencoder } from '../../../model/nets/autoencoder.ts';
 import { clusteringNet, netShapes, subNets } from '../../../model/nets/net.ts';
 import { generator } from '../../../model/random.ts';
-import { netStates } from '../../../proto/net.ts';
+import { netStates } from '../../../proto/model-tensors.ts';
 import { take } from '../../../proto/tensors.ts';
+import { createStates } from '../../../tasks/compute/context.ts';
+import { localSteps } from '../../../tasks/steps/compute.ts';
 import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
 import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
 import { trainNet } from '../../../worker/compute/mlp.ts';
-import { createStates } from '../../../worker/states.ts';
-import { localSteps } from '../../../worker/tasks/steps.ts';
 import { close } from '../../model/support.ts';
 
 const STEPS = 10;

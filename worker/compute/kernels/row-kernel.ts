@@ -1,5 +1,5 @@
+import type { Cell } from '../../../model/cells.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
-import type { Cell } from '../../../proto/partition.ts';
 import { instantiate, padded } from './compiled.ts';
 
 type KernelArray = Float32Array | Float64Array | Int32Array;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { childArguments } from '../../../base/version.ts';
+import { childArguments } from '../../../base/package.ts';
 import type { Probes } from './probe-process.ts';
 
 /** The value of a probe, or why there is none; and the stderr of its process. */

@@ -9,13 +9,13 @@ import {
   refineSubClusters,
 } from '../../../../coordinator/fit/gaussian/sub-clusters.ts';
 import { pcaSplit } from '../../../../coordinator/fit/halves.ts';
-import type { Partition } from '../../../../coordinator/fit/rounds.ts';
 import type { TrainingRun } from '../../../../coordinator/fit/run-context.ts';
 import { concat } from '../../../../model/arrays.ts';
 import { whitener } from '../../../../model/linalg.ts';
 import { fastSchedule, paperSchedule } from '../../../../model/schedule.ts';
 import type { State } from '../../../../model/state.ts';
 import { type Covariance, shift } from '../../../../model/statistics.ts';
+import type { Partition } from '../../../../tasks/cells/ask.ts';
 import {
   assertAllClose,
   assertClose,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { unitsOf } from '../../../../coordinator/fit/graph/go-on.ts';
+import { unitsOf } from '../../../../coordinator/fit/graph/graph.ts';
 
 /** Units, and labels by their numbers, of clusters `now` that come from units `before`. */
 const found = (before: number[], now: number[], k: number) => {

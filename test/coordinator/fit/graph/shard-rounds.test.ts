@@ -6,26 +6,26 @@ import type { Dispatcher } from '../../../../coordinator/rounds/dispatcher.ts';
 import type { Result, RoundSpec } from '../../../../coordinator/rounds/round.ts';
 import { degrees, directedWeights, symmetrized } from '../../../../model/graph/weights.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../../../model/widths.ts';
-import { checkRound, resultCheck } from '../../../../proto/tasks.ts';
 import type { Tensors } from '../../../../proto/tensors.ts';
-import { runTask } from '../../../../worker/tasks/index.ts';
+import { runTask } from '../../../../tasks/compute/table.ts';
+import { TASKS, type Task } from '../../../../tasks/table.ts';
 import { nearest, sharesOf, volumesOf } from '../../../model/graph/support.ts';
 import { close } from '../../../model/support.ts';
+import { K, N, newWorker, of, w } from '../../../tasks/graph/support.ts';
 import { backends } from '../../../worker/present.ts';
 import { D, sum } from '../../../worker/support.ts';
-import { K, N, newWorker, of, w } from '../../../worker/tasks/graph/support.ts';
 
 /** Runs rounds in this process, as checked as by worker and coordinator. */
 function localDispatcher() {
   const { put, context } = newWorker(backends[0]);
   const round = async ({ tasks, units, sampled }: RoundSpec): Promise<Result[]> => {
     const get = (name: string) => context.states.get(name);
-    checkRound(context.layout, get, { tasks, units, sum: false });
-    const problem = resultCheck(context.layout, tasks, get);
+    TASKS.checkRound(context.layout, get, { tasks, units, sum: false });
+    const problem = TASKS.resultCheck(context.layout, tasks, get);
     const results: Result[] = [];
     for (const [from, unit] of units.entries()) {
       const own: Tensors[] = [];
-      for (const task of tasks) own.push(await runTask(context, task, unit));
+      for (const task of tasks) own.push(await runTask(context, task as Task, unit));
       assert.equal(problem(own, [unit], sampled), null);
       results.push({ from, to: from + 1, tasks: own, worker: 'w' });
     }
