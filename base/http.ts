@@ -9,7 +9,6 @@ import {
 import { isIP, Server as NetServer, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { type BindAddress, bracketed, isLoopback } from './address.ts';
 import { descriptorLimit } from './limits.ts';
 import { UserError } from './user-error.ts';
@@ -373,13 +372,4 @@ export function coalesce(
     next ??= makeNext();
     return next;
   };
-}
-
-/** Gauges of prom-client that have the suffix `_total`, which is reserved for counters. */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
-
-/** Adds prom-client's metrics of this process (`process_…`, `nodejs_…`), except the misnamed ones. */
-export function addProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
 }

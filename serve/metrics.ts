@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { addProcessMetrics } from '../base/http.ts';
+import { addProcessMetrics } from '../base/process-metrics.ts';
 import type { OutputColumns } from './batches.ts';
 
 /** What a server of models tells Prometheus. */

@@ -76,7 +76,7 @@ function responderOf(bound: BindAddress, worker: MeasuredWorker): RequestListene
 
 async function registryOf({ meter, backend, name, version }: MeasuredWorker) {
   const { Counter, Gauge, Registry } = await import('prom-client');
-  const { addProcessMetrics } = await import('../base/http.ts');
+  const { addProcessMetrics } = await import('../base/process-metrics.ts');
   const registry = new Registry();
   const registers = [registry];
   if (name) registry.setDefaultLabels({ worker: name });

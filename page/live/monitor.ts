@@ -6,7 +6,7 @@ import type { Checkpoints } from '../../run/checkpoints.ts';
 import type { RunEvent } from '../../run/events.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import { isOver, type Status } from '../drawing/api.ts';
-import { type Http, type HttpOptions, openPort } from '../port.ts';
+import type { Http, HttpOptions } from '../port.ts';
 import type { Controls, MonitoredRun } from './api.ts';
 import { createCounters } from './counters.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -178,8 +178,9 @@ function createPause() {
 }
 
 /** Opens the HTTP port of a run. UserError if it is not available. */
-export function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
+export async function openHttp(options: HttpOptions, run: MonitoredRun): Promise<Http> {
   const { token } = options;
+  const { openPort } = await import('../port.ts');
   return openPort(options, run.recorder, async (bound, stream) => {
     const { createApp } = await import('./api.ts');
     return createApp({ run, bound, token, stream });

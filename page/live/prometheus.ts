@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { addProcessMetrics } from '../../base/http.ts';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
 import type { Counts } from '../../coordinator/rounds/accounting.ts';
 import type { MemberView } from '../../coordinator/rounds/registry.ts';
 import type { Server } from '../../coordinator/rounds/server.ts';

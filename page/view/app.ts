@@ -1,20 +1,24 @@
 import type { RequestListener } from 'node:http';
+import { basename, resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
+import { accuracy, ariOfLabels, contingency, nmiOfLabels } from '../../model/scores.ts';
+import type { RunConfig } from '../../run/config.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
-import type { RunComparison } from '../drawing/api.ts';
+import type { RunFile } from '../../run/run-file.ts';
+import { numberOfLabel, readRunLabels, runFiles } from '../../run/run-files.ts';
+import type { RunComparison, RunTable } from '../drawing/api.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
 import { picturesOf } from '../report/draw.ts';
 import { gatherContents } from '../report/gather.ts';
-import { reportPage } from '../report/page.ts';
+import { crosstab, reportPage } from '../report/page.ts';
 import { addRows } from '../rows.ts';
 import { addStream, type MessageStream } from '../stream.ts';
 import { addMap, wholeMapOf } from '../whole-map.ts';
 import { addMapRows, type RowData } from './map-rows.ts';
 import { once } from './once.ts';
-import { compareRuns, runTable, type ViewedRun } from './runs.ts';
 
 /** Comparisons that are kept. */
 const MOST_KEPT = 1000;
@@ -103,4 +107,73 @@ function addComparisons(app: FastifyInstance, runs: readonly ViewedRun[]): void 
       return reply.code(409).send({ error: error.message });
     }
   });
+}
+
+/** Several runs beside each other: a table of them, and the clusters of two. */
+
+/** A run directory and its run.json. */
+export interface ViewedRun {
+  path: string;
+  run: RunFile;
+}
+
+/** The runs in a table: their results, and the options in which they differ. */
+export function runTable(runs: readonly ViewedRun[]): RunTable {
+  const names = [...new Set(runs.flatMap(({ run }) => Object.keys(run.config)))] as (keyof RunConfig)[];
+  const options = names.filter((name) => new Set(runs.map(({ run }) => textOf(run.config[name]))).size > 1);
+  return {
+    options,
+    runs: runs.map(({ path, run: { config, data, result } }) => ({
+      name: basename(resolve(path)),
+      out: path,
+      rows: data.rows,
+      columns: data.dim,
+      result: result && {
+        ...{ k: result.k, nmi: result.nmi, ari: result.ari, acc: result.acc },
+        ...{ silhouette: result.silhouette, epochs: result.epochs, seconds: result.seconds },
+      },
+      options: options.map((name) => textOf(config[name])),
+    })),
+  };
+}
+
+const textOf = (value: unknown): string =>
+  typeof value === 'string'
+    ? value
+    : value == null
+      ? '–'
+      : Array.isArray(value)
+        ? value.join(',')
+        : JSON.stringify(value);
+
+/** A larger table shows nothing, and matching its clusters takes long. */
+const MOST_CELLS = 1 << 18;
+
+/** Compares the labels of two finished runs. UserError if they are not of the same rows, or files are damaged. */
+export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
+  const [first, second] = [a.run.data, b.run.data];
+  if (first.fingerprint !== second.fingerprint || first.rows !== second.rows)
+    throw new UserError(`${a.path} and ${b.path} are of different rows`);
+  const [own, other] = [labelsOf(a), labelsOf(b)];
+  const scores = { rows: own.length, ari: ariOfLabels(own, other), nmi: nmiOfLabels(own, other) };
+  const counted = a.run.result!.k * b.run.result!.k <= MOST_CELLS ? contingency(own, other) : null;
+  if (!counted) return { ...scores, matched: null, table: null };
+  const names = Array.from({ length: counted.classes }, (_, cluster) =>
+    String(b.run.ids?.[cluster] ?? cluster),
+  );
+  const { clusters, classes, counts } = crosstab([...counted.counts], names, a.run.ids);
+  return { ...scores, matched: accuracy(counted), table: { a: clusters, b: classes, counts } };
+}
+
+function labelsOf({ path, run }: ViewedRun): Int32Array {
+  if (!run.result) throw new UserError(`${path} is not finished: it has no labels to compare`);
+  runFiles(path, run.files).assertIntact('labels.npy');
+  const labels = readRunLabels(path, run.data.rows).map(numberOfLabel(run.ids));
+  // They are places in tables of counts.
+  const { k } = run.result;
+  if (!labels.every((label) => label >= 0 && label < k))
+    throw new UserError(
+      `${path}/labels.npy has labels that are none of the ${k} clusters in run.json: it is damaged`,
+    );
+  return labels;
 }

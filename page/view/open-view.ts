@@ -7,7 +7,7 @@ import { readRunFile } from '../../run/run-file.ts';
 import { hasLabels } from '../../run/run-files.ts';
 import { type Http, type HttpOptions, openPort } from '../port.ts';
 import type { MessageSource } from '../stream.ts';
-import type { ViewedRun } from './runs.ts';
+import type { ViewedRun } from './app.ts';
 
 const CHECK_MS = 250;
 /** Of finished runs there is nothing new to send. */

@@ -11,9 +11,9 @@ import { foreignTo } from '../../run/foreign.ts';
 import type { RunFile } from '../../run/run-file.ts';
 import { shownProblem } from '../../run/shown-files.ts';
 import { howRead, openUnchanged } from '../report/rows.ts';
+import type { ViewedRun } from './app.ts';
 import type { RowData } from './map-rows.ts';
 import { once } from './once.ts';
-import type { ViewedRun } from './runs.ts';
 
 /** What the data of a finished run say of its rows, each part of which is opened when it is first asked for. */
 export function rowData({ path, run }: ViewedRun): RowData {

@@ -1,23 +1,39 @@
-import { WriteError } from '../../base/files.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeFolder, remove, WriteError } from '../../base/files.ts';
+import { dpmeshVersion } from '../../base/package.ts';
 import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
+import { drawnRows, driftBetween, earlierRows, rowsFor } from '../../coordinator/fit/drift.ts';
+import { writeNpy } from '../../data/npy.ts';
+import { openSource } from '../../data/open.ts';
 import { isRemote, Unreachable } from '../../data/remote/address.ts';
+import { rowsAt } from '../../data/rows-at.ts';
 import { headerTest } from '../../data/tables/open-table.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
-import type { RunOptions } from '../../library/options.ts';
+import type { RunOptions, UpdateOptions } from '../../library/options.ts';
+import { predict } from '../../library/predict.ts';
 import { kindsOf, RUN_OPTION_KINDS } from '../../library/train.ts';
-import { tableForModel } from '../../run/rows-for-model.ts';
+import { update } from '../../library/update.ts';
+import { concat } from '../../model/arrays.ts';
+import { alarmsOf } from '../../model/stream/drift.ts';
+import type { Lineage } from '../../model/stream/findings.ts';
+import { weightAfter } from '../../model/stream/stream.ts';
+import { openForModel, tableForModel } from '../../run/rows-for-model.ts';
+import { readRunFile } from '../../run/run-file.ts';
+import { readRunLabels } from '../../run/run-files.ts';
+import { SAMPLE } from '../../run/stream-files.ts';
 import { hasKeptTexts } from '../../run/texts-of-sample.ts';
 import { FOLLOW_OPTIONS, valuesOf } from '../../run/update-options.ts';
+import { changedColumn, driftText } from '../drift-text.ts';
 import { type Arrivals, createLookout, type Lookout, nextBatch, nextLines } from './gather.ts';
 import { createTopicLines, isTopic, openTopic, type Topic } from './kafka.ts';
-import { isDue } from './lazy.ts';
 import { createLines, type Lines } from './lines.ts';
-import { type Part, rowsIn, waitingIn } from './manifest.ts';
+import { type Batch, type Part, rowsIn, waitingIn } from './manifest.ts';
 import type { FollowMetrics } from './metrics.ts';
 import type { FollowedBatch, FollowOptions } from './options.ts';
+import { joined } from './rows.ts';
 import { type FollowState, openState } from './state.ts';
-import { takeIn } from './work.ts';
 
 const COMPUTING = ['workers', 'gpus', 'perGpu', 'backend', 'requireGpu', 'gpu'] as const;
 const OF_RUN = [...COMPUTING, 'signal', 'log'] as const;
@@ -136,4 +152,133 @@ function offsetsOf({ name }: Topic, { folder, manifest }: FollowState): number[]
   if (topic !== name)
     throw new UserError(`${folder} follows the topic ${topic}, not ${name}: choose another --out`);
   return offsets;
+}
+
+/** Takes a batch into the run, and writes the labels of its parts. All of it gives the same bytes when it is done again. */
+
+/** Options of an update that a follow hands on. */
+export type Computing = Omit<
+  UpdateOptions,
+  'run' | 'data' | 'labels' | 'text' | 'texts' | 'halfLife' | 'out' | 'signal' | 'http'
+>;
+
+/** What a batch has changed. */
+export interface Changes {
+  born: number[];
+  gone: number[];
+  alarm: string | null;
+}
+
+/** Does what is to be done with the batch. */
+export async function takeIn(state: FollowState, batch: Batch, computing: Computing): Promise<Changes> {
+  const { updates, parts } = state.manifest();
+  const taken = [...parts, ...batch.parts];
+  if (!batch.trains) {
+    try {
+      for (const part of batch.parts)
+        await predict({
+          run: state.newest().path,
+          data: state.pathOf(part),
+          out: placeOf(part),
+          force: true,
+        });
+    } finally {
+      state.assertRun();
+    }
+    state.save({ parts: taken, batch: null });
+    return { born: [], gone: [], alarm: batch.alarm };
+  }
+  const number = updates + 1;
+  const out = state.directory(number);
+  const data = joined(state.rowsOf(number));
+  const names = batch.parts.map(({ name }) => name).join(', ');
+  const log = (line: string) => computing.log?.(line.replaceAll(data, () => names));
+  if (!isComplete(out)) {
+    // Begun by a process that was killed: it takes seconds to do it again.
+    remove(out);
+    const run = update({
+      ...{ ...computing, run: state.newest().path, data, out, log, report: false },
+      ...(!state.newest().hasTexts && { texts: null }),
+      ...(batch.halfLife !== null && { halfLife: batch.halfLife }),
+    });
+    try {
+      for await (const event of run) if (event.type === 'warning') log(`dpmesh: warning: ${event.message}`);
+      await run.closed;
+    } finally {
+      state.assertRun();
+    }
+  }
+  let at = rowsIn(waitingIn(state.manifest()));
+  const labels = readRunLabels(out, at + rowsIn(batch.parts));
+  for (const part of batch.parts) {
+    writeNpy(placeOf(part), '<i4', [part.rows], labels.subarray(at, at + part.rows));
+    at += part.rows;
+  }
+  state.save({ updates: number, parts: taken, batch: null });
+  const { alarm } = state.newest().stream;
+  return { ...changesIn(out), alarm: batch.alarm ?? alarm?.replaceAll(data, () => names) ?? null };
+
+  function placeOf(part: Part): string {
+    const path = state.labelsOf(part);
+    makeFolder(join(path, '..'));
+    return path;
+  }
+}
+
+const isComplete = (run: string): boolean =>
+  existsSync(join(run, 'run.json')) && readRunFile(run, dpmeshVersion()).result !== null;
+
+/** The clusters that an update has found, and those that are there no longer. */
+function changesIn(run: string): { born: number[]; gone: number[] } {
+  const { lineage } = JSON.parse(readFileSync(join(run, 'lineage.json'), 'utf8')) as { lineage: Lineage[] };
+  const those = (...kinds: Lineage['what'][]) =>
+    lineage.filter(({ what }) => kinds.includes(what)).map(({ id }) => id);
+  return { born: those('born', 'split', 'returned'), gone: those('gone', 'merged') };
+}
+
+/** Whether a batch is trained on at once, or its rows wait for more. */
+
+/** Operations for log-densities of rows: some hundredths of a second. */
+const MOST_OPERATIONS = 2e7;
+
+/**
+ * An update is due once rows that wait have this share of the weight of all, or are as many as the sample has; or if the rows of these parts are unlike those
+ * before.
+ */
+export async function isDue(
+  state: FollowState,
+  parts: readonly Part[],
+  share: number,
+  halfLife: number | null,
+): Promise<{ trains: boolean; alarm: string | null }> {
+  const { stream } = state.newest();
+  const rows = rowsIn([...waitingIn(state.manifest()), ...parts]);
+  const weight = weightAfter(stream.weight, rows, halfLife);
+  const isEnough = weight.rows >= share * (weight.before + weight.rows) || rows >= stream.most;
+  if (isEnough || !parts.length) return { trains: true, alarm: null };
+  const alarm = await alarmOf(state, parts);
+  return { trains: alarm !== null, alarm };
+}
+
+/** How the rows of these parts are unlike those of the sample; null if they are not, or with an encoder or a graph, where only an update finds out. */
+async function alarmOf(state: FollowState, parts: readonly Part[]): Promise<string | null> {
+  const { path, base, trained, stream } = state.newest();
+  if (trained.encoder || base.state.graph) return null;
+  const most = rowsFor(MOST_OPERATIONS, base.state);
+  const sample = await openSource(join(path, SAMPLE));
+  const before = await earlierRows(sample, most).finally(sample.close);
+  const fresh: Float32Array[] = [];
+  for (const part of parts) {
+    const quiet = { skipBad: false, log() {}, warn() {} };
+    const source = await openForModel(trained, state.run, state.pathOf(part), quiet);
+    const drawn = drawnRows(source, Math.ceil(most / parts.length), String(stream.updates));
+    fresh.push(await rowsAt(source, drawn).finally(source.close));
+  }
+  const now = concat(fresh, Float32Array);
+  const { drift } = driftBetween(base.transform!, base.state, before, now);
+  const alarms = alarmsOf(drift);
+  if (!alarms.length) return null;
+  const columns = { dim: trained.transform.input, names: trained.names };
+  const names = parts.map(({ name }) => name).join(', ');
+  return driftText(names, drift, alarms, changedColumn(columns, before, now));
 }

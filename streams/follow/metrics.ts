@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { parseBindAddress, urlOf } from '../../base/address.ts';
-import { addProcessMetrics, isOwnHost, listen, listenError } from '../../base/http.ts';
+import { isOwnHost, listen, listenError } from '../../base/http.ts';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
 import type { FollowedBatch } from './options.ts';
 
 /** What a follow tells Prometheus, on one port for as long as it goes on. */

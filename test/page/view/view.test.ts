@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowContents } from '../../../page/drawing/cluster-details.ts';
+import { runTable, type ViewedRun } from '../../../page/view/app.ts';
 import { keepOpen, openView, viewedRuns } from '../../../page/view/open-view.ts';
-import { runTable, type ViewedRun } from '../../../page/view/runs.ts';
 import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
 
 const folder = scratch();

@@ -47,7 +47,7 @@ const probes = {
 
   /** Names of the adapters that WebGPU can use. */
   async adapters(_: string): Promise<string[]> {
-    const { listAdapters, loadDawn } = await import('../../compute/backends/webgpu.ts');
+    const { listAdapters, loadDawn } = await import('../../compute/backends/webgpu-adapter.ts');
     const { dawn } = await loadDawn();
     return (await listAdapters(dawn)).map(
       ({ name, api, software }) => `${name} (${api}${software ? ', on the CPU' : ''})`,
