@@ -1,6 +1,7 @@
 // Generates the lists of states and tasks in README.md, each between two comments: npm run docs:proto
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import type { TensorSpec, TensorSpecs } from './shapes.ts';
 import { STATES, type StateSpec } from './states.ts';
 import { describeTask, TASK_NAMES, type TaskName } from './tasks.ts';
@@ -22,8 +23,18 @@ const code = (text: string) => `\`${text}\``;
 const table = (head: string[], rows: string[][]) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
+/** The range of a tensor's values, briefly: `<K` are the whole numbers from 0 to K − 1. */
+const shortRange = (text: string) =>
+  text
+    .replace(/^whole, below /, '<')
+    .replace(/^whole, from (\S+) to below /, '$1…<')
+    .replace(/^(\S+) … (\S+)$/, '$1…$2')
+    .replace('≥ ', '≥')
+    .replace('numbers of rows', 'counts')
+    .replaceAll(String(MAX_MAGNITUDE), '10¹⁸');
+
 function tensorText(name: string, { dtype, shape, values }: TensorSpec): string {
-  const range = values?.text ? ` ${values.text}` : '';
+  const range = values?.text ? ` ${shortRange(values.text)}` : '';
   return `${code(name)} ${dtype}[${shape.join().replaceAll('*', '·')}]${range}`;
 }
 
@@ -52,10 +63,11 @@ function rangeText({
   if (properties) return `{${parametersText(properties)}}`;
   if (type === 'boolean') return 'bool';
   const most = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum.toLocaleString('en') : '';
-  const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
-  return [type === 'integer' ? 'int' : type, least, most && `to ${most}`]
-    .filter((part) => part !== undefined && part !== '')
-    .join(' ');
+  const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `>${exclusiveMinimum}`);
+  const isInt = type === 'integer';
+  if (least === undefined || (isInt && least === 0 && !most)) return isInt ? 'int' : (type ?? '');
+  const range = most ? `${least}…${most}` : typeof least === 'number' ? `≥${least}` : least;
+  return `${isInt ? 'int' : type} ${range}`;
 }
 
 const parameterTexts = (properties: Record<string, Parameter>) =>
