@@ -40,7 +40,8 @@ function flagLine([name, flag]: [string, Flag]): string {
 }
 
 /** What a number has to be, where that is more than not too small. */
-const rangeText = (limit: string) => (/ and | from /.test(limit) ? limit : '');
+const rangeText = (limit: string) =>
+  / and | from /.test(limit) ? limit.replace(/^a whole number from /, '') : '';
 
 /** The options in one group of those that determine the result. */
 function resultList(group: string): string {
@@ -104,7 +105,7 @@ const LISTS: Record<string, () => string> = {
   finish: () => commandList(finish.builder, ['resume', resume.builder], ['train', train.builder]),
   worker: () => commandList(worker.builder, ['train', train.builder]),
   update: () => commandList(update.builder, ['resume', resume.builder], ['train', train.builder]),
-  follow: () => commandList(follow.builder, ['train', train.builder]),
+  follow: () => commandList(follow.builder, ['update', update.builder], ['train', train.builder]),
   name: () => commandList(name.builder, ['train', train.builder]),
   relay: () => commandList(relay.builder, ['worker', worker.builder], ['coordinator', coordinator.builder]),
   launch: () => commandList(launch.builder, ['worker', worker.builder], ['train', train.builder]),

@@ -14,7 +14,7 @@ export const relay = defineCommand({
       describe: joinFlags.connect.describe.replace('a relay', 'another relay'),
     },
     bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
-    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'this relay') },
+    key: joinFlags.key,
     keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
     insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
     name: textFlag('name in logs, events and metrics', { default: 'relay' }),

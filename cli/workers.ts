@@ -29,13 +29,10 @@ export const joinFlags = {
     'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
     { ...REQUIRED, isList: true },
   ),
-  key: textFlag(
-    'key file of this worker, made by dpmesh keygen, for all addresses; or one for each, with commas between',
-    {
-      defaultDescription: 'none, no encryption',
-      isList: true,
-    },
-  ),
+  key: textFlag('key file, made by dpmesh keygen, for all addresses; or one for each, with commas between', {
+    defaultDescription: 'none, no encryption',
+    isList: true,
+  }),
   'data-root': textFlag(
     'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
     { array: true, default: ['.'], defaultDescription: '.' },
@@ -131,7 +128,6 @@ export const launch: Command = {
     cpus: numberFlag('number of workers without a GPU, on one core each', { default: 0 }),
     'dry-run': switchFlag('only print which worker would be on which device'),
     ...joinFlags,
-    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'these workers') },
     'give-up-after': {
       ...joinFlags['give-up-after'],
       defaultDescription: 'never: wait for the coordinator',

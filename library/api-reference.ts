@@ -86,17 +86,28 @@ const ELSEWHERE: Record<string, string> = {
   'run-directory.md#eventsjsonl': 'RunEvent',
 };
 
-/** Options that many functions on finished runs have: described once, at the head of their section. */
-const COMMON: Record<string, string> = {
-  run: 'the directory of a finished run',
-  force: 'overwrite existing files',
-  signal: 'cancels the call: no files are written, and the promise rejects with an `AbortError`',
-  log: 'called with messages for people',
-  status: 'called with how far it is, many times a second: a text that the next one replaces',
+/** Members that many types of a section have, described once, at its head. */
+const COMMON: Record<string, Record<string, string>> = {
+  Results: {
+    rows: 'their number N',
+    columns: 'their number D',
+    labels: 'the cluster of each row, N',
+    notes: 'what was seen, left out or left as it was, and why, a sentence each',
+  },
+  Options: {
+    run: 'the directory of a finished run',
+    force: 'overwrite existing files',
+    signal: 'cancels the call: no files are written, and the promise rejects with an `AbortError`',
+    log: 'called with messages for people',
+    status: 'called with how far it is, many times a second: a text that the next one replaces',
+  },
 };
-const COMMON_OPTIONS = `Common to many: ${Object.entries(COMMON)
-  .map(([name, what]) => `\`${name}\`, ${what}`)
-  .join('; ')}.`;
+/** Types in which these mean something else. */
+const UNCOMMON = ['RunOptions', 'ResumeOptions', 'FollowedBatch', 'ExportedModel'];
+const common = (members: Record<string, string>) =>
+  `Common to many: ${Object.entries(members)
+    .map(([name, what]) => `\`${name}\`, ${what}`)
+    .join('; ')}.`;
 
 const namesIn = (list: string) => list.split(/\s+/);
 
@@ -180,7 +191,8 @@ const withoutComments = (code: string) => code.replace(/^ *\/\*\*(?:(?!\*\/)[\s\
 
 function section(title: string, { name, kind, comment, code }: ReturnType<typeof declarationOf>): string {
   const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
-  const text = firstSentence(comment);
+  // The heading says so of options alone.
+  const text = firstSentence(comment).replace(/^Options of `\w+`$/, parents ? '$&' : '');
   const extended = parents ? `; extends \`${parents}\`` : '';
   const parts = [`### ${name}`, ...(text ? [`${text}${extended}.`] : [])];
   if (kind === 'function') return `- \`${code.replace(/^function |;$/g, '')}\`: ${text}`;
@@ -188,8 +200,7 @@ function section(title: string, { name, kind, comment, code }: ReturnType<typeof
     return [...parts, `\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``].join('\n\n');
   const members = membersOf(code).filter(({ name }) => name !== 'name');
   const rows = members.map(({ name: member, type, comment }) => {
-    const isCommon =
-      title === 'Options' && member in COMMON && !['RunOptions', 'ResumeOptions'].includes(name);
+    const isCommon = member in (COMMON[title] ?? {}) && !UNCOMMON.includes(name);
     const text = isCommon ? '' : firstSentence(comment);
     return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
   });
@@ -217,7 +228,7 @@ export function apiReference(): string {
     const links = elsewhere(names);
     return [
       `## ${title}`,
-      ...(title === 'Options' ? [COMMON_OPTIONS] : []),
+      ...(title in COMMON ? [common(COMMON[title])] : []),
       ...(links.length ? [`Described elsewhere:\n\n${links.join('\n')}`] : []),
       names
         .filter((name) => !isElsewhere(name))

@@ -20,9 +20,6 @@ interface Parameter {
 const everything = new Proxy({}, { has: () => true });
 
 const code = (text: string) => `\`${text}\``;
-const table = (head: string[], rows: string[][]) =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-
 /** The range of a tensor's values, briefly: `<K` are the whole numbers from 0 to K − 1. */
 const shortRange = (text: string) =>
   text
@@ -46,7 +43,7 @@ function tensorsText(lists: TensorSpecs[]): string {
       const isOptional = !lists.every((list) => name in list);
       return isOptional ? `(${tensorText(name, spec)})` : tensorText(name, spec);
     })
-    .join('; ');
+    .join(', ');
 }
 
 function rangeText({
@@ -58,7 +55,7 @@ function rangeText({
   items,
   properties,
 }: Parameter): string {
-  if (names) return names.map(code).join('\\|');
+  if (names) return names.map(code).join('|');
   if (items) return `list of ${rangeText(items)}`;
   if (properties) return `{${parametersText(properties)}}`;
   if (type === 'boolean') return 'bool';
@@ -106,7 +103,7 @@ function variantsOf(properties: Record<string, Parameter>, required: string[]): 
   return variants;
 }
 
-function taskRow(name: TaskName): string[] {
+function taskLine(name: TaskName): string {
   const { parameters, rows, sums, reads, results } = describeTask(name);
   const { properties = {}, required = [] } = parameters as {
     properties?: Record<string, Parameter>;
@@ -121,17 +118,16 @@ function taskRow(name: TaskName): string[] {
     return lists.every((list) => state in list) ? text : `(${text})`;
   });
   const given = variants.flatMap((variant) => [{}, everything].map((tensors) => results(variant, tensors)));
-  return [
-    code(name),
-    sharedText(name, properties),
-    states.join(', '),
-    tensorsText(given),
-    `${rows === 'sample' ? 'sample' : 'blocks'}${sums ? ', sums' : ''}`,
-  ];
+  const parts = [
+    ['takes', sharedText(name, properties)],
+    ['reads', states.join(', ')],
+    ['gives', tensorsText(given)],
+  ].flatMap(([verb, list]) => (list ? `${verb} ${list}` : []));
+  return `- ${code(name)} (${rows}${sums ? ', sums' : ''}) ${parts.join('; ')}`;
 }
 
 const LISTS: Record<string, string> = {
-  tasks: table(['task', 'parameters', 'reads', 'results', 'unit'], TASK_NAMES.map(taskRow)),
+  tasks: TASK_NAMES.map(taskLine).join('\n'),
   states: Object.entries(STATES as Record<string, StateSpec>)
     .map(([name, { tensors }]) => ({ name, text: tensorsText([tensors({}), tensors(everything)]) }))
     .flatMap(({ name, text }) => (text ? `- ${code(name)}: ${text}` : []))
