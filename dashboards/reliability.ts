@@ -11,7 +11,7 @@ const byReason = (counter: string) => `sum by (reason) (increase(${counter}{${RU
 const now = [
   smallStat(
     'Alerts',
-    'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: docs/grafana.md.',
+    'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: dashboards/README.md.',
     { firing: `count(ALERTS{alertname=~"Dpmesh.+",alertstate="firing",${RUN}}) or on () vector(0)` },
     { decimals: 0, thresholds: EXPECT_ZERO },
   ),

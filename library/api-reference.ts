@@ -83,7 +83,7 @@ const ELSEWHERE: Record<string, string> = {
     'ClusterDescription ShownRow ExemplarRow BorderRow ApartColumn ClusterEvidence',
   'run-directory.md#runjson': 'Scores Replicates Stability EvidenceForK Decision',
   'run-directory.md#mixture-which-coordinates': 'FittedMixture',
-  'run-directory.md#eventsjsonl': 'RunEvent',
+  'run-directory.md#eventsjsonl': 'TimedEvent RunEvent Departure Likelihood Change EndReason',
 };
 
 /** Members that many types of a section have, described once, at its head. */
@@ -234,7 +234,9 @@ export function apiReference(): string {
         .filter((name) => !isElsewhere(name))
         .map((name) => section(title, declarationOf(name, source(files.get(name)!))))
         .join(title === 'Functions' ? '\n' : '\n\n'),
-    ].join('\n\n');
+    ]
+      .filter(Boolean)
+      .join('\n\n');
   });
   return [
     '# The library: reference',

@@ -295,6 +295,7 @@ export const OPTIONS = {
       fast: 500,
       paper: 300,
     }),
+    // Of UMAP embeddings (USPS, MNIST, Fashion-MNIST) every 4 epochs, and freezing for 1, are worse.
     splitMergeEvery: option(integer(1), {
       help: 'epochs from one split or merge step to the next, not counting those in which the mixture waits for the net',
       fast: 6,
