@@ -2,6 +2,8 @@ import * as units from '@grafana/grafana-foundation-sdk/units';
 import { dashboard, increase, RATE_WINDOW, RUN, rate, WORKERS } from './dashboard.ts';
 import { smallStat, type Thresholds, tablePanel, timeSeriesPanel } from './panels.ts';
 
+/** The dashboard *Cluster*: which workers compute, and what they wait for. Only PromQL and panels; the metrics are in page/live/. */
+
 /** Below one half, workers wait more than they compute. */
 const BUSY: Thresholds = ['orange', [0.5, 'green']];
 

@@ -2,6 +2,8 @@ import * as units from '@grafana/grafana-foundation-sdk/units';
 import { dashboard, increase, RATE_WINDOW, RUN, WORKERS } from './dashboard.ts';
 import { EXPECT_ZERO, smallStat, type Thresholds, timeSeriesPanel } from './panels.ts';
 
+/** The dashboard *Reliability*: what went wrong, and what it cost. Only PromQL and panels; the metrics are in page/live/. */
+
 /** Seconds. The alert is raised at the last. */
 const AGE: Thresholds = ['green', [120, 'orange'], [600, 'red']];
 const age = `time() - max(dpmesh_checkpoint_timestamp_seconds{${RUN}})`;

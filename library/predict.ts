@@ -23,6 +23,8 @@ import { predictedColumns } from './predicted-columns.ts';
 import { createSink, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 
+/** `predict` of the public library: labels of new rows, in memory or in a file. Options → passes/predict.ts → result; it loads nothing of the trainer. */
+
 /** Options of `predict`. */
 export interface PredictOptions {
   /** The directory of a finished run. */

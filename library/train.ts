@@ -23,6 +23,8 @@ import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { RUN_OPTION_KINDS } from './run-option-kinds.ts';
 import { remoteWorkers, starting } from './workers.ts';
 
+/** `train` and `resume` of the public library: options → a session of a run (session.ts) → result. It knows no terminal, and handles no signals. */
+
 const TRAIN_KINDS = {
   // Their values are checked with the config.
   ...Object.fromEntries(modelOptions.map(([name]) => [name, 'any'])),

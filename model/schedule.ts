@@ -1,3 +1,5 @@
+/** When what happens in training: epochs, split and merge steps, when the mixture waits for the net, when the run has settled. Decided by the past steps and losses alone, without arrays. */
+
 /**
  * What happens in which epoch. Epochs are counted from 1; a change (split or merge step) takes place at the end of its
  * epoch.

@@ -25,6 +25,8 @@ import {
   workerKeyText,
 } from './keys.ts';
 
+/** Key files on disk: made, read, and refused where others could read or write them. What keys are for, sockets.ts knows. */
+
 /** Maximum size of a key file; a larger file is something else. */
 const MAX_BYTES = 1 << 20;
 const OWNER_ONLY = 0o600;

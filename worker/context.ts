@@ -17,6 +17,8 @@ import { clusterOutputs } from './compute/mlp.ts';
 import { pick, transformSample } from './rows.ts';
 import type { States } from './states.ts';
 
+/** What a task works with: backend, states, and the sample of each shard, transformed once and labelled on demand. No messages: those are the worker's. */
+
 /** What a task works with besides its parameters. */
 export type Context = ReturnType<typeof createContext>;
 

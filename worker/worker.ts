@@ -25,6 +25,8 @@ import { acceptRound, type RoundMessage, runUnits } from './round.ts';
 import { createStates } from './states.ts';
 import { localTrouble } from './trouble.ts';
 
+/** A worker process: joins, runs the units of each round in order, sends results. How it is connected, connection.ts knows; what a task computes, tasks/. */
+
 export interface WorkerOptions extends ConnectionOptions {
   backend: Backend;
   backendName: string;

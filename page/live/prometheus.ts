@@ -15,6 +15,8 @@ import { addHistogram, addMetric, type MetricReading, round } from './metric.ts'
 import type { Recorder } from './recorder.ts';
 import { UPDATE_HELP, updateReaders } from './update-metrics.ts';
 
+/** The metrics of a run for Prometheus: names, help, and how each is read at a scrape. Counting goes on elsewhere (counters.ts, recorder.ts). */
+
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {
   /** The label `run` of all metrics: the name of the run directory. */

@@ -49,6 +49,8 @@ import { type ContingencyTable, sampledLabels, tabulate } from './labels.ts';
 import type { ReportContents } from './page.ts';
 import { howRead, openUnchanged } from './rows.ts';
 
+/** What the report shows, read from a run directory and a sample of the data, and the report written. It loads nothing of the trainer, and draws nothing itself. */
+
 export interface ReportInputs {
   version: string;
   /** True classes to use instead of the run's. */

@@ -8,6 +8,8 @@ import { forward } from '../compute/mlp.ts';
 import type { Context, TaskFunction } from '../context.ts';
 import { pick, rowsByLabel } from '../rows.ts';
 
+/** Tasks on partitions of the sample's rows into leaves: sums, scatter, histograms, fourth moments (proto/README.md). Which partition, the coordinator decides. */
+
 /** Number and sum of each leaf's rows, [leaves] and [leaves,D], for an iteration of Lloyd's algorithm. */
 export const cellSums: TaskFunction<'cell-sums'> = async (context, task, unit) => {
   const { rows, d, leaf } = await leaves(context, task, unit.shard);

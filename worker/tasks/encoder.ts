@@ -17,6 +17,8 @@ import { encodeRows } from '../encode.ts';
 import { pick, transformRows } from '../rows.ts';
 import type { States } from '../states.ts';
 
+/** Tasks of the auto-encoder: local SGD on parts of a shard, and latent vectors of rows (proto/README.md). */
+
 /** The state `encoder-input`: what is done to rows before the encoder. */
 function inputMap(states: States): ColumnMap {
   const map = states.get('encoder-input');

@@ -29,6 +29,8 @@ import { sampledRows } from '../context.ts';
 import { pick, transformRows } from '../rows.ts';
 import { LocalTrouble } from '../trouble.ts';
 
+/** The task of the full pass: what is found of each row of a range, and sums by cluster (proto/README.md). Files are the coordinator's, but for parts of labels. */
+
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its
  * distance from the centre of its cluster, hard float64 statistics of each cluster, and sums by column of its raw rows; the

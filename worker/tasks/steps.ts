@@ -16,6 +16,8 @@ import { rowsByLabel } from '../rows.ts';
 import type { States } from '../states.ts';
 import { fieldTargets } from './graph.ts';
 
+/** Tasks of local SGD: steps of the clustering net and of the sub-nets on batches of a shard's sample (proto/README.md). Averages over shards are the coordinator's. */
+
 /** Local steps of the clustering net on batches of the shard's rows, which are drawn again each epoch. */
 export const clusterSteps: TaskFunction<'cluster-steps'> = async (context, task, unit) => {
   const { backend, states, seed } = context;
