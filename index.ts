@@ -4,6 +4,7 @@ export { type Cut, type CutOptions, cut } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
+export type { Data, LabelData, Rows } from './library/inputs.ts';
 export {
   type AddedWords,
   addWords,
@@ -21,15 +22,7 @@ export {
   openRun,
   type SavedRun,
 } from './library/open-run.ts';
-export type {
-  Data,
-  LabelData,
-  ResumeOptions,
-  Rows,
-  RunOptions,
-  TrainOptions,
-  UpdateOptions,
-} from './library/options.ts';
+export type { ResumeOptions, RunOptions, TrainOptions, UpdateOptions } from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
 export type { RunResult } from './library/result.ts';
 export { AbortError, type Run } from './library/run.ts';

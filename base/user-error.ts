@@ -14,7 +14,7 @@ export const DISK_TROUBLE = 75;
  */
 export class UserError extends Error {
   override name = 'UserError';
-  /** 2; 75 where the disk is full or has failed, and the same may succeed later. */
+  /** 2, or 75 where the disk is full or has failed, and the same may succeed later. */
   readonly exitCode: number;
 
   /** `exitCode`: by default that of the `cause`. */

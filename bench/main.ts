@@ -1,4 +1,4 @@
-// npm run bench [-- names… | --all]: measures rows of the table, prints each result and writes docs/benchmarks.md.
+// npm run bench [-- names… | --all]: measures rows of the table, prints each result and writes bench/results.md.
 import { existsSync } from 'node:fs';
 import { NotAvailable } from './dpmesh.ts';
 import { MAIN } from './processes.ts';
@@ -64,7 +64,7 @@ for (const row of selected) {
   report.add(row, text, verdict);
 }
 console.log(
-  `\n${selected.length - missed.length} of ${selected.length} rows without a miss; written to docs/benchmarks.md`,
+  `\n${selected.length - missed.length} of ${selected.length} rows without a miss; written to bench/results.md`,
 );
 if (missed.length) console.log(`missed or failed: ${missed.join(', ')}`);
 process.exitCode = missed.length ? 1 : 0;

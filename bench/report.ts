@@ -22,7 +22,7 @@ export interface RowResult {
   met: boolean | null;
 }
 
-const PATH = join(ROOT, 'docs/benchmarks.md');
+const PATH = join(ROOT, 'bench/results.md');
 
 const line = ({ name, what, columns }: BenchmarkRow, measured: string) =>
   (columns ? `| \`${name}\` ${what} | ${measured} |` : `- \`${name}\` ${what}: **${measured}**`).replaceAll(
@@ -35,7 +35,7 @@ const isMiss = (verdict: RowVerdict) => verdict.startsWith('*');
 export type RowVerdict = 'met' | '**missed**' | '**failed**' | 'no target' | 'not measured';
 
 /**
- * The table in docs/benchmarks.md. Rows that are not measured again keep their lines as long as the machine is the same; rows that were not measured have none.
+ * The list in bench/results.md. Rows that are not measured again keep their lines as long as the machine is the same; rows that were not measured have none.
  */
 export function openReport(rows: BenchmarkRow[]) {
   const machine = machineLine();
@@ -83,9 +83,9 @@ function tableOf(rows: BenchmarkRow[], lines: Map<string, string>): string {
 }
 
 function text(machine: string, rows: BenchmarkRow[], lines: Map<string, string>): string {
-  return `# Benchmarks
+  return `# Results of \`npm run bench\`
 
-Written by \`npm run bench\`: the built command line on this machine, with two workers; seconds are of the whole process. Rows of tables and embeddings have
+What they say: [docs/benchmarks.md](../docs/benchmarks.md). The built command line on this machine, with two workers; seconds are of the whole process. Rows of tables and embeddings have
 seeds 0 to 2: scores are medians, of tables and \`quality-mnist\` the least. Targets (\`bench/rows/\`) are named where missed.
 
 ${machine}
@@ -96,16 +96,5 @@ Gaussians that overlap, beside scikit-learn's mixtures (\`bench/python/overlap.p
 true posterior.
 
 ${tableOf(rows, lines)}
-
-## How to reproduce
-
-    npm run bench                 # all but long rows: about 15 minutes on two cores
-    npm run bench -- scaling      # rows by name or prefix; the others keep their lines
-    npm run bench -- --all        # big takes 2.7 GB of temporary files, encoder and tables-many up to an hour
-
-USPS, MNIST and Fashion-MNIST are the DeepDPM authors' 10-dimensional UMAP embeddings, read from \`../shared/data\`;
-rows without data are not measured. Comparisons create a Python venv in
-\`bench/.venv\`; Ray and PyTorch have venvs of their own (\`TORCH_PYTHON\` may name a Python with PyTorch).
-Run nothing else at the same time.
 `;
 }

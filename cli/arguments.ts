@@ -4,6 +4,8 @@ import { yesOrNo } from '../run/domains.ts';
 import { type Command, type Flag, type Flags, nameOf, nearestFlag, parseYesOrNo } from './flags.ts';
 import { habitNamed } from './suggestions.ts';
 
+/** The words of a command line, parsed and checked against a command's flags. It knows of no command what it does; a mistake is one line for people. */
+
 /** The arguments as parsed by yargs: words under `_`, each flag under all of its names. */
 export interface Parsed extends Record<string, unknown> {
   _: (string | number)[];

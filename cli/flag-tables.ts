@@ -5,9 +5,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { kebabCase } from '../base/text.ts';
 import { options } from '../run/options.ts';
 import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
+import { follow } from './follow.ts';
 import { commands } from './program.ts';
-import { coordinator, finish, resume, train } from './runs.ts';
-import { launch, worker } from './workers.ts';
+
+import { cut, name } from './results.ts';
+import { coordinator, finish, resume, train, update } from './runs.ts';
+import { launch, relay, worker } from './workers.ts';
 
 const code = (text: string) => `\`${text}\``;
 /** A text with flags, and placeholders that would be HTML, as code. */
@@ -37,7 +40,8 @@ function flagLine([name, flag]: [string, Flag]): string {
 }
 
 /** What a number has to be, where that is more than not too small. */
-const rangeText = (limit: string) => (/ and | from /.test(limit) ? limit : '');
+const rangeText = (limit: string) =>
+  / and | from /.test(limit) ? limit.replace(/^a whole number from /, '') : '';
 
 /** The options in one group of those that determine the result. */
 function resultList(group: string): string {
@@ -71,18 +75,26 @@ function runList(): string {
     .join('\n');
 }
 
-/** The flags of a command. Those that it shares with `others` are only listed by name. */
+/** Commands whose flags `--run`, `--force` and `--json` many others have too. */
+const COMMON: [string, Flags] = ['cut', cut.builder];
+
+/** The flags of a command. Those that it shares with `others` are only listed by name, or all but those that it does not share. */
 function commandList(flags: Flags, ...others: [name: string, flags: Flags][]): string {
+  const sources = flags === COMMON[1] ? others : [...others, COMMON];
   const own: string[] = [];
-  const shared = new Map(others.map(([name]) => [name, [] as string[]]));
+  const shared = new Map(sources.map(([name]) => [name, [] as string[]]));
   for (const [name, flag] of visible(flags)) {
-    const other = others.find(([, flags]) => isDeepStrictEqual(flags[name], flag));
-    if (other) shared.get(other[0])!.push(code(`--${name}`));
+    const other = sources.find(([, flags]) => isDeepStrictEqual(flags[name], flag));
+    if (other) shared.get(other[0])!.push(name);
     else own.push(flagLine([name, flag]));
   }
-  const named = [...shared].flatMap(([name, flags]) =>
-    flags.length ? [`- as for ${code(name)}: ${flags.join(', ')}`] : [],
-  );
+  const list = (names: string[]) => names.map((name) => code(`--${name}`)).join(', ');
+  const named = sources.flatMap(([name, flags]) => {
+    const names = shared.get(name)!;
+    const others = visible(flags).flatMap(([each]) => (names.includes(each) ? [] : each));
+    if (!names.length) return [];
+    return `- as for ${code(name)}: ${others.length < names.length / 2 ? `all but ${list(others)}` : list(names)}`;
+  });
   return [...own, ...named].join('\n');
 }
 
@@ -92,6 +104,10 @@ const LISTS: Record<string, () => string> = {
   resume: () => commandList(resume.builder, ['train', train.builder], ['coordinator', coordinator.builder]),
   finish: () => commandList(finish.builder, ['resume', resume.builder], ['train', train.builder]),
   worker: () => commandList(worker.builder, ['train', train.builder]),
+  update: () => commandList(update.builder, ['resume', resume.builder], ['train', train.builder]),
+  follow: () => commandList(follow.builder, ['update', update.builder], ['train', train.builder]),
+  name: () => commandList(name.builder, ['train', train.builder]),
+  relay: () => commandList(relay.builder, ['worker', worker.builder], ['coordinator', coordinator.builder]),
   launch: () => commandList(launch.builder, ['worker', worker.builder], ['train', train.builder]),
 };
 for (const { command, builder } of commands) LISTS[nameOf({ command })] ??= () => commandList(builder);

@@ -11,7 +11,7 @@ export const evaluate = defineCommand({
   builder: {
     pred: textFlag('predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array', REQUIRED),
     labels: textFlag('true labels, in the same order', REQUIRED),
-    json: switchFlag('print one JSON object instead of a table'),
+    json: switchFlag('print one JSON object instead of text'),
   },
   examples: [
     ['evaluate runs/x/labels.npy y.npy', 'the labels of a run and true classes'],

@@ -118,7 +118,7 @@ export const cut = defineCommand({
       { defaultDescription: 'none: a table is printed' },
     ),
     json: switchFlag('print one JSON object instead of text'),
-    force: switchFlag('overwrite an existing file'),
+    force: switchFlag('overwrite existing files'),
   },
   examples: [
     ['cut runs/x --clusters 7', 'which clusters join'],
@@ -169,7 +169,7 @@ export const resolutions = defineCommand({
   words: ['run'],
   describe:
     'resolutions that a run of the graph likelihood tried: the clusters at each, and how well samples agree',
-  builder: { run: RUN, json: switchFlag('print one JSON object instead of a table') },
+  builder: { run: RUN, json: switchFlag('print one JSON object instead of text') },
   examples: [
     ['resolutions runs/x', 'resolution, clusters, agreement'],
     ['train x.npy --resolution 2', 'another run, with one of them'],

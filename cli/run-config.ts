@@ -10,6 +10,8 @@ import { flagName, OPTIONS, type OptionName, options, runOptions } from '../run/
 import { MOST_RUN_JSON } from '../run/run-files.ts';
 import { nearestFlag, parseYesOrNo, type ResultValues, type RunValues } from './flags.ts';
 
+/** From flags and the file of `--config` to the config and the options of a run. Which options there are, and what they accept, say run/options.ts and run/config.ts. */
+
 /**
  * The run's config from its flags, the file of `--config`, and the schedule's defaults, in this order of precedence.
  * UserError for an invalid value, with the name of its flag, or an invalid key in the file. `commandFlags`: all flags of the

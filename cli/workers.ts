@@ -31,13 +31,10 @@ const joinFlags = {
     'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
     { ...REQUIRED, isList: true },
   ),
-  key: textFlag(
-    'key file of this worker, made by dpmesh keygen, for all addresses; or one for each, with commas between',
-    {
-      defaultDescription: 'none, no encryption',
-      isList: true,
-    },
-  ),
+  key: textFlag('key file, made by dpmesh keygen, for all addresses; or one for each, with commas between', {
+    defaultDescription: 'none, no encryption',
+    isList: true,
+  }),
   'data-root': textFlag(
     'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
     { array: true, default: ['.'], defaultDescription: '.' },
@@ -135,7 +132,6 @@ export const launch: Command = {
     cpus: numberFlag('number of workers without a GPU, on one core each', { default: 0 }),
     'dry-run': switchFlag('only print which worker would be on which device'),
     ...joinFlags,
-    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'these workers') },
     'give-up-after': {
       ...joinFlags['give-up-after'],
       defaultDescription: 'never: wait for the coordinator',
@@ -211,7 +207,7 @@ export const relay = defineCommand({
       describe: joinFlags.connect.describe.replace('a relay', 'another relay'),
     },
     bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
-    key: { ...joinFlags.key, describe: joinFlags.key.describe.replace('this worker', 'this relay') },
+    key: joinFlags.key,
     keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
     insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
     name: textFlag('name in logs, events and metrics', { default: 'relay' }),

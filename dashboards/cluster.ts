@@ -12,6 +12,8 @@ import {
   WORKERS,
 } from './panels.ts';
 
+/** The dashboard *Cluster*: which workers compute, and what they wait for. Only PromQL and panels; the metrics are in page/live/. */
+
 /** Below one half, workers wait more than they compute. */
 const BUSY: Thresholds = ['orange', [0.5, 'green']];
 

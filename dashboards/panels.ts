@@ -47,6 +47,8 @@ import * as tables from '@grafana/grafana-foundation-sdk/table';
 import * as series from '@grafana/grafana-foundation-sdk/timeseries';
 import { NoUnit } from '@grafana/grafana-foundation-sdk/units';
 
+/** One function for each kind of Grafana's panels, from PromQL to its JSON. It knows no metric of dpmesh. */
+
 /** The data source chosen by the dashboard variable. */
 const DATA_SOURCE = { type: 'prometheus', uid: '$' + '{datasource}' };
 

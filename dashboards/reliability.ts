@@ -11,6 +11,8 @@ import {
   WORKERS,
 } from './panels.ts';
 
+/** The dashboard *Reliability*: what went wrong, and what it cost. Only PromQL and panels; the metrics are in page/live/. */
+
 /** Seconds. The alert is raised at the last. */
 const AGE: Thresholds = ['green', [120, 'orange'], [600, 'red']];
 const age = `time() - max(dpmesh_checkpoint_timestamp_seconds{${RUN}})`;
@@ -20,7 +22,7 @@ const byReason = (counter: string) => `sum by (reason) (increase(${counter}{${RU
 const now = [
   smallStat(
     'Alerts',
-    'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: docs/grafana.md.',
+    'Firing alerts of this run. Requires alerts.rules.yml in Prometheus. How to respond to each: dashboards/README.md.',
     { firing: `count(ALERTS{alertname=~"Dpmesh.+",alertstate="firing",${RUN}}) or on () vector(0)` },
     { decimals: 0, thresholds: EXPECT_ZERO },
   ),

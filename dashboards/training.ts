@@ -13,6 +13,8 @@ import {
   timeSeriesPanel,
 } from './panels.ts';
 
+/** The dashboard *Training*: is it learning, and has it settled? Only PromQL and panels; the metrics are in page/live/. */
+
 const accepted = (kind: string) =>
   `sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"})` +
   ` - sum(dpmesh_proposals_total{${RUN},kind="${kind}",outcome="accepted"} offset $__interval)`;

@@ -8,6 +8,8 @@ import { gigabytes } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ArrayFile } from './npy.ts';
 
+/** The cache of decoded files and of copies from elsewhere: names by content and version, room, and what is removed. It knows no format: what writes a file is passed in. */
+
 /** Raised when a file is decoded otherwise than before. */
 const FORMAT = 4;
 

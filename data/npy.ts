@@ -23,6 +23,8 @@ import {
 } from './arrays/dtype.ts';
 import { NoRows } from './source.ts';
 
+/** The format .npy: headers, whole arrays, rows at any place, and files that are written in pieces. Only bytes and types: what an array means, its callers know. */
+
 /** An open file of elements of equal size, in C (or Fortran) order from byte `offset` on, known not to be truncated. */
 export interface ArrayFile {
   readonly path: string;

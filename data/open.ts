@@ -44,6 +44,8 @@ import {
 } from './tables/formats.ts';
 import type { TrainedColumns } from './tables/table-options.ts';
 
+/** Which reader a file, folder, pattern or address gets. The formats are in the files that it calls; whoever reads rows sees a `Source`, not a format. */
+
 /** A strided read also reads gaps of up to this many bytes, which is faster than another system call. */
 const MAX_GAP_BYTES = 1 << 15;
 

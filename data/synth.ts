@@ -5,6 +5,8 @@ import { generator, type Rng, type Seed } from '../model/random.ts';
 import { nmiOfLabels } from '../model/scores.ts';
 import { createNpy } from './npy.ts';
 
+/** Test data: rows of a random mixture of separated Gaussians, and the best NMI that any clustering can have on them. A function of the mixture's sizes and the seed alone. */
+
 export interface MixtureSpec {
   readonly clusters: number;
   readonly dim: number;

@@ -6,6 +6,8 @@ import { type Fill, fillCells } from './fill.ts';
 import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
 import { isPca, pcaAxes, pcaShare, type TransformChoice } from './transform-choice.ts';
 
+/** The input transform: from a raw row to the input of the nets and that of the mixture, planned by moments, applied to rows. Nothing of clusters, or of where rows come from. */
+
 /**
  * The input transform, in two steps (docs/algorithm.md, section 3). A raw row, first moved by `before` if there is one, and
  * scaled to unit length if `normalize`, becomes y = row·weights + bias in float32, with mean 0 and variance 1 (if there is

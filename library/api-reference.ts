@@ -77,12 +77,37 @@ const SECTIONS: Record<string, string> = {
 const ELSEWHERE: Record<string, string> = {
   'flags.md': 'ModelOptions',
   'flags.md#run': 'ProgramOptions',
+  'flags.md#update': 'UpdateOwnOptions',
+  'flags.md#follow': 'FollowOwnOptions',
   'run-directory.md#clustersjson':
     'ClusterDescription ShownRow ExemplarRow BorderRow ApartColumn ClusterEvidence',
   'run-directory.md#runjson': 'Scores Replicates Stability EvidenceForK Decision',
   'run-directory.md#mixture-which-coordinates': 'FittedMixture',
-  'run-directory.md#eventsjsonl': 'RunEvent',
+  'run-directory.md#eventsjsonl': 'TimedEvent RunEvent Departure Likelihood Change EndReason',
 };
+
+/** Members that many types of a section have, described once, at its head. */
+const COMMON: Record<string, Record<string, string>> = {
+  Results: {
+    rows: 'their number N',
+    columns: 'their number D',
+    labels: 'the cluster of each row, N',
+    notes: 'what was seen, left out or left as it was, and why, a sentence each',
+  },
+  Options: {
+    run: 'the directory of a finished run',
+    force: 'overwrite existing files',
+    signal: 'cancels the call: no files are written, and the promise rejects with an `AbortError`',
+    log: 'called with messages for people',
+    status: 'called with how far it is, many times a second: a text that the next one replaces',
+  },
+};
+/** Types in which these mean something else. */
+const UNCOMMON = ['RunOptions', 'ResumeOptions', 'FollowedBatch', 'ExportedModel'];
+const common = (members: Record<string, string>) =>
+  `Common to many: ${Object.entries(members)
+    .map(([name, what]) => `\`${name}\`, ${what}`)
+    .join('; ')}.`;
 
 const namesIn = (list: string) => list.split(/\s+/);
 
@@ -153,32 +178,44 @@ function membersOf(code: string) {
   }));
 }
 
-/** The first sentence of a comment, without its stop. */
+/** The first sentence of a comment without its stop; of what follows a semicolon outside parentheses only when it is null. */
 function firstSentence(comment: string): string {
   const [text] = comment.split(/(?:^|\s)@(?=returns|throws|defaultValue)/);
   const inLine = text.replace(/\s+/g, ' ').trim();
-  const [sentence] = /^.*?[.:](?= [A-Z`]|$)/.exec(inLine) ?? [inLine];
-  return sentence.replace(/\.$/, '');
+  const [sentence] = /^(?:`[^`]*`|[^`])*?[.:](?= [A-Z`]|$)/.exec(inLine) ?? [inLine];
+  const [clause] = /^(?:\([^)]*\)|[^;(])*(?:; null(?:\([^)]*\)|[^;(])*)?/.exec(sentence)!;
+  return clause.replace(/[.:]$/, '');
 }
 
 const withoutComments = (code: string) => code.replace(/^ *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n/gm, '');
 
-function section({ name, kind, comment, code }: ReturnType<typeof declarationOf>): string {
+function section(title: string, { name, kind, comment, code }: ReturnType<typeof declarationOf>): string {
   const [, parents] = /^export (?:interface|class) \w+ extends (.*) \{\n/.exec(code) ?? [];
-  const text = firstSentence(comment);
+  // The heading says so of options alone.
+  const text = firstSentence(comment).replace(/^Options of `\w+`$/, parents ? '$&' : '');
   const extended = parents ? `; extends \`${parents}\`` : '';
   const parts = [`### ${name}`, ...(text ? [`${text}${extended}.`] : [])];
-  const [page] = Object.entries(ELSEWHERE).find(([, names]) => namesIn(names).includes(name)) ?? [];
-  if (page) return [...parts, `Described in [${page.replace(/#.*/, '')}](${page}).`].join('\n\n');
-  if (kind === 'function' || kind === 'type')
+  if (kind === 'function') return `- \`${code.replace(/^function |;$/g, '')}\`: ${text}`;
+  if (kind === 'type')
     return [...parts, `\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``].join('\n\n');
   const members = membersOf(code).filter(({ name }) => name !== 'name');
   const rows = members.map(({ name: member, type, comment }) => {
-    const text = firstSentence(comment);
+    const isCommon = member in (COMMON[title] ?? {}) && !UNCOMMON.includes(name);
+    const text = isCommon ? '' : firstSentence(comment);
     return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
   });
   return [...parts, rows.join('\n')].filter(Boolean).join('\n\n');
 }
+
+/** Where the names of this section are described that are described elsewhere. */
+const elsewhere = (names: string[]) =>
+  Object.entries(ELSEWHERE).flatMap(([page, types]) => {
+    const here = namesIn(types).filter((name) => names.includes(name));
+    const list = here.map((name) => `\`${name}\``).join(', ');
+    return here.length ? `- ${list}: [${page.replace(/#.*/, '')}](${page})` : [];
+  });
+
+const isElsewhere = (name: string) => Object.values(ELSEWHERE).some((names) => namesIn(names).includes(name));
 
 /** The complete page. */
 export function apiReference(): string {
@@ -186,16 +223,25 @@ export function apiReference(): string {
   const listed = Object.values(SECTIONS).flatMap(namesIn);
   const missing = [...files.keys()].filter((name) => !listed.includes(name));
   if (missing.length) throw new Error(`${missing.join(', ')}: exported, but in no section of docs/api.md`);
-  const sections = Object.entries(SECTIONS).map(([title, names]) =>
-    [
+  const sections = Object.entries(SECTIONS).map(([title, list]) => {
+    const names = namesIn(list);
+    const links = elsewhere(names);
+    return [
       `## ${title}`,
-      ...namesIn(names).map((name) => section(declarationOf(name, source(files.get(name)!)))),
-    ].join('\n\n'),
-  );
+      ...(title in COMMON ? [common(COMMON[title])] : []),
+      ...(links.length ? [`Described elsewhere:\n\n${links.join('\n')}`] : []),
+      names
+        .filter((name) => !isElsewhere(name))
+        .map((name) => section(title, declarationOf(name, source(files.get(name)!))))
+        .join(title === 'Functions' ? '\n' : '\n\n'),
+    ]
+      .filter(Boolean)
+      .join('\n\n');
+  });
   return [
     '# The library: reference',
     '<!-- Written by `npm run docs:api` from the doc comments in the source. -->',
-    'What the package `dpmesh` exports, each with its first sentence; editors show the rest. [library.md](library.md) has complete\nprograms.',
+    'What the package `dpmesh` exports, with the beginning of each comment; editors show the rest. [library.md](library.md) has complete\nprograms.',
     ...sections,
     '',
   ].join('\n\n');

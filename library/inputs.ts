@@ -8,9 +8,28 @@ import { writeNpy } from '../data/npy.ts';
 import type { Source } from '../data/source.ts';
 import { readLabels } from '../run/labels.ts';
 import { fixedPaths } from './arguments.ts';
-import type { Data, LabelData, Rows } from './options.ts';
 
-/** Data and labels in the caller's memory, for code that reads files. */
+/** Data and labels, in files or in the caller's memory, for code that reads files. */
+
+/** A matrix in memory, row-major, of `values.length / columns` rows. */
+export interface Rows {
+  /** All values, row after row. Computation is in float32. The array is not modified. */
+  values: Float32Array | Float64Array;
+  /** Number of columns: a whole number, at least 1, that divides `values.length`. */
+  columns: number;
+}
+
+/**
+ * Rows: the path of an .npy, .npz, .safetensors, .h5ad, IDX (also .gz) or table, or of a folder of PNG and JPEG images, or rows in
+ * memory. NaN and infinite values are rejected.
+ */
+export type Data = string | Rows;
+
+/**
+ * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), `FILE.npz:ARRAY`, `FILE.h5ad:COLUMN`, a folder of
+ * images (the names of the sub-folders that they lie in), or 32-bit integers in memory.
+ */
+export type LabelData = string | ArrayLike<number>;
 
 /** The files that `withFiles` makes. */
 const TEMPORARY = /[\\/]dpmesh-\w{6}[\\/](data|labels)\.npy$/;

@@ -8,8 +8,8 @@ import { isSameRun, readRunFile } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
 import { eventsIn } from '../run/run-path.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
+import type { LabelData } from './inputs.ts';
 import { labelsOf } from './inputs.ts';
-import type { LabelData } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 
 /**

@@ -1,26 +1,7 @@
+import type { Data, LabelData } from './inputs.ts';
 import type { ModelOptions, ProgramOptions, UpdateOwnOptions } from './run-options.ts';
 
 /** Options of a run in a program. Those of the command line, which are made from one table, are in run-options.ts. */
-
-/** A matrix in memory, row-major, of `values.length / columns` rows. */
-export interface Rows {
-  /** All values, row after row. Computation is in float32. The array is not modified. */
-  values: Float32Array | Float64Array;
-  /** Number of columns: a whole number, at least 1, that divides `values.length`. */
-  columns: number;
-}
-
-/**
- * Rows: the path of an .npy, .npz, .safetensors, .h5ad, IDX (also .gz) or table, or of a folder of PNG and JPEG images, or rows in
- * memory. NaN and infinite values are rejected.
- */
-export type Data = string | Rows;
-
-/**
- * One label per row: the path of a 1-D .npy or IDX file, `FILE.csv:COLUMN` (a name, or a number counted from 1), `FILE.npz:ARRAY`, `FILE.h5ad:COLUMN`, a folder of
- * images (the names of the sub-folders that they lie in), or 32-bit integers in memory.
- */
-export type LabelData = string | ArrayLike<number>;
 
 /** How a run is computed, monitored and saved. None of these options changes the result, but `backend` and `mixed` its last bits. */
 export interface RunOptions extends ProgramOptions {

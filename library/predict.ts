@@ -16,11 +16,13 @@ import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readClusterNames } from '../run/saved-clusters.ts';
 import { readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths, type OptionKinds } from './arguments.ts';
+import type { Data } from './inputs.ts';
 import { sourceOf } from './inputs.ts';
-import type { Data } from './options.ts';
 import { predictedColumns } from './predicted-columns.ts';
 import { createSink, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
+
+/** `predict` of the public library: labels of new rows, in memory or in a file. Options → passes/predict.ts → result; it loads nothing of the trainer. */
 
 /** Options of `predict`. */
 export interface PredictOptions {

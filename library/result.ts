@@ -24,6 +24,8 @@ import {
 } from '../run/saved-clusters.ts';
 import type { Alternation, Replicates, Scores, Stability, Summary } from '../run/summary.ts';
 
+/** The result of a run for programs, whose arrays are read from the run directory on first access. It does not know how they were computed. */
+
 /** The result of a run. */
 export interface RunResult {
   /** Number of clusters that have rows. */

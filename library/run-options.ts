@@ -48,7 +48,7 @@ export interface ModelOptions {
   sample?: number | null;
   /** Graph likelihood: near copies of a row are rows of the graph too, not one row that weighs as much as they do. @defaultValue false */
   keepCopies?: boolean;
-  /** Number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */
+  /** How often the run is repeated afterwards, each time on another half of the sample, such as 8: how far K and the clusters depend on the rows (a whole number from 2 to 100). @defaultValue none */
   replicates?: number | null;
   /** Also write responsibilities.npy, N×K. @defaultValue false */
   soft?: boolean;
@@ -56,15 +56,15 @@ export interface ModelOptions {
   outliers?: number | null;
   /** Also write labels.parquet, the same table as labels.csv. @defaultValue false */
   labelsParquet?: boolean;
-  /** Where labels, confidences and distances go: file, whole files that the coordinator writes; shards: parts in the folder labels of the run directory, which workers write and so have to see, without labels.csv and what is made of it. @defaultValue file */
+  /** File: the coordinator writes labels, confidences and distances; shards: workers write them, in parts, into the run directory, which they have to see; without labels.csv. @defaultValue file */
   labelsOut?: 'file' | 'shards';
   /** Random seed; the same seed gives the same bytes. @defaultValue 0 */
   seed?: number | bigint | string;
-  /** Number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows; at most so many workers train, but all of them read and label rows; changes the result. @defaultValue auto */
+  /** Number S of data shards; auto: 8, fewer below 4,000 rows, for an encoder one for 131,072 rows; at most so many workers train; changes the result. @defaultValue auto */
   shards?: number | 'auto';
   /** What makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for embeddings of many columns; auto: decided by the data. @defaultValue auto */
   likelihood?: 'auto' | 'gaussian' | 'graph';
-  /** About how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports (a whole number from 2 to 100000). @defaultValue none, the data decide */
+  /** About how many clusters are wanted: the graph likelihood takes a resolution for them, and more than these are joined; a mixture has no more than the evidence supports (a whole number from 2 to 100000). @defaultValue none, the data decide */
   clusters?: number | null;
   /** Resolution γ of the graph likelihood; a larger one finds more clusters (above 0 and below 512). @defaultValue that at which partitions of other samples agree most */
   resolution?: number | null;

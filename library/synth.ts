@@ -4,8 +4,8 @@ import { UserError } from '../base/user-error.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { assertOptions, assertWritable, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
+import type { Rows } from './inputs.ts';
 import { temporaryFolder } from './inputs.ts';
-import type { Rows } from './options.ts';
 import { npyReader, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 

@@ -22,6 +22,8 @@ import { type RunResult, reportOf, resultOf } from './result.ts';
 import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
 import { remoteWorkers, starting } from './workers.ts';
 
+/** `train` and `resume` of the public library: options → a session of a run (session.ts) → result. It knows no terminal, and handles no signals. */
+
 /** What a program may pass as each of `RunOptions`. */
 export const RUN_OPTION_KINDS = {
   ...Object.fromEntries(

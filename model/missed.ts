@@ -30,7 +30,7 @@ export const totalOf = (parts: MissedCluster['parts']): Float64Array =>
 
 /** A group begins with a row and so many others. */
 const NEIGHBOURS = 5;
-/** Fewer rows are no cluster, but single rows far from all others: two for each column, so that they determine a covariance. */
+/** Fewer rows are no cluster, but single rows far from all others (MNIST has islands of 9 and 10): two for each column, so that they determine a covariance. */
 const fewestRows = (d: number): number => Math.max(25, 2 * d);
 
 /** Groups that have not stopped growing by then are taken as they are. */

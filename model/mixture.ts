@@ -4,6 +4,8 @@ import { type Niw, pointEstimate } from './gaussian/niw.ts';
 import { isDiagonal, whitener } from './linalg.ts';
 import type { Covariance } from './statistics.ts';
 
+/** A Gaussian mixture by its arrays: the M-step, which clusters are near, k-means++ and Lloyd's algorithm. Statistics come in; nothing of rows, workers or nets. */
+
 /** A Gaussian mixture, and the M-step that estimates one from soft statistics (docs/algorithm.md, sections 3 and 5). */
 export interface Mixture {
   readonly k: number;

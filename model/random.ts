@@ -1,3 +1,5 @@
+/** Random numbers that depend on seed, purpose and keys alone, never on who draws them or when. Nothing that a result depends on has another source of chance. */
+
 /** A stream of random numbers. The same key always gives the same stream: see `generator`. */
 export interface Rng {
   /** An integer in [0, 2³²). */

@@ -1,3 +1,5 @@
+/** When what happens in training: epochs, split and merge steps, when the mixture waits for the net, when the run has settled. Decided by the past steps and losses alone, without arrays. */
+
 /**
  * What happens in which epoch. Epochs are counted from 1; a change (split or merge step) takes place at the end of its
  * epoch.
@@ -33,6 +35,7 @@ export const fastSchedule = (every: number, byMixture = false): Schedule => ({
   every,
   patience: 24,
   subAlways: false,
+  // Without Lloyd's rounds MNIST stops at K 9.
   refine: 6,
   furtherProposals: true,
   depths: byMixture ? [2, 3, 4, 5, 6, 7, 8, 9, 10] : [2, 3, 4, 5, 6],

@@ -1,5 +1,7 @@
 import { munkres } from 'munkres';
 
+/** How well two labellings of the same rows agree, or clusters hold together: NMI, ARI, accuracy, silhouette, Jaccard. Codes and distances come in, not files. */
+
 /** A contingency table: the number of rows with each pair of predicted and true label. */
 export interface Contingency {
   /** Number of rows counted. */

@@ -5,6 +5,8 @@ import type { FastifyInstance } from 'fastify';
 import { SECURITY_HEADERS } from '../base/http.ts';
 import { isOver, type Message, type Status, type WorkSpan } from './drawing/api.ts';
 
+/** Server-sent events to any number of clients; slow ones are dropped. It does not know what the messages say. */
+
 /** What there is to send. */
 export interface MessageSource {
   status(): Status;

@@ -9,6 +9,8 @@ import { OPTIONS } from '../run/options.ts';
 import { decisionText, mergeText, type Replicates, type Summary, splitText } from '../run/summary.ts';
 import { mostClusters } from '../tasks/capacity.ts';
 
+/** Reasons to doubt a result, in sentences: what was seen, and what to try. From numbers that others have found; true labels play no part. */
+
 /** What notes are taken from. */
 export interface RunOutcome {
   config: Pick<

@@ -13,6 +13,8 @@ import { assertAddressSpaceFor, loadBackend } from '../worker/compute/backends/l
 import { clusterOutputs, loadMap } from '../worker/compute/mlp.ts';
 import { encodeRows, transformRows } from '../worker/rows.ts';
 
+/** The model of a finished run applied to rows: on a backend in this process, piece by piece. It reads the run directory, and knows neither trainer nor coordinator. */
+
 export interface PredictInput {
   /** The directory of a finished run. */
   run: string;

@@ -6,6 +6,8 @@ import { oneLine } from '../base/text.ts';
 import { MAX_MESSAGE } from './task-limits.ts';
 import { arrayOf, bytesIn, bytesOf, DTYPES, dtypeOf, type Tensors } from './tensors.ts';
 
+/** Messages as frames of bytes: header and tensors, with limits before anything is allocated. Which messages there are, messages.ts says. */
+
 const tensorsSchema = list(
   z.object({
     name: z.string().check(z.maxLength(64)),

@@ -4,6 +4,8 @@ import { oneLine, printable } from '../base/text.ts';
 import { layout } from './layout.ts';
 import type { AnyTask } from './tasks.ts';
 
+/** The messages between coordinator and worker, as schemas with limits (README.md says what each means). Neither bytes nor sockets. */
+
 /** Increased with every change that an older peer would misread. */
 export const PROTOCOL = 11;
 

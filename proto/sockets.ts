@@ -4,6 +4,8 @@ import { type Authenticator, type RejectionReason, serveZap, ZAP_DOMAIN } from '
 import { MAX_FRAME, MAX_HEADER } from './codec.ts';
 import type { WorkerKey } from './keys.ts';
 
+/** ZeroMQ sockets of coordinator and worker, with keys, limits and backpressure. They pass frames on, and decode none. */
+
 /** A connection that has not finished its handshake by then is closed. */
 const HANDSHAKE_MS = 5000;
 /** Connections that the system queues until they are accepted. */

@@ -8,6 +8,8 @@ import type { Copies, State } from '../model/state.ts';
 import type { RunConfig } from './config.ts';
 import type { DataMoments } from './data-moments.ts';
 
+/** Whether the decoded parts of a checkpoint fit each other: shapes, counts, ranges. How the bytes are laid out, checkpoint.ts knows. */
+
 interface CheckpointParts {
   config: Partial<RunConfig>;
   layout: Layout;

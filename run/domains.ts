@@ -1,6 +1,8 @@
 import type { TransformChoice } from '../data/transform-choice.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 
+/** What values of options there are: numbers, words, lists and the like, each with its check and its type in programs. Which option has which, options.ts says. */
+
 /** What options accept: the values themselves, in words, and as types of programs. */
 export interface Domain<T> {
   /** The type of the flag's argument. */

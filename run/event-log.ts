@@ -15,6 +15,8 @@ import { eventIn, type TimedEvent } from './events.ts';
 import { addEpoch, addEvent, emptyHistory, keptEventsOf, type RunHistory } from './history.ts';
 import { assertOwnFile } from './run-path.ts';
 
+/** events.jsonl as a file of lines: appended, copied, read again after a kill. What events there are, events.ts says. */
+
 /** Lines that are buffered until they can be written; beyond that, the oldest are dropped. */
 const MAX_BUFFERED = 10_000;
 /** Longer lines cannot be events and are skipped: a corrupt file must not exhaust the memory. Bytes. */

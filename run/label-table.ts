@@ -1,5 +1,7 @@
 import type { ByteWriter } from 'hyparquet-writer';
 
+/** Tables of labels as CSV and Parquet, written slice by slice. The values come from label-columns.ts. */
+
 /** The formats of files of labels, by their endings. */
 export const LABEL_FORMATS = ['.npy', '.csv', '.parquet'] as const;
 export type LabelFormat = (typeof LABEL_FORMATS)[number];

@@ -20,6 +20,8 @@ import { ANY_DIALECT, type TextDialect } from '../data/tables/table-options.ts';
 import { isFinished, notFinished, ofOneRun, placeOf, savedRun } from './finished-run.ts';
 import { runFiles } from './run-files.ts';
 
+/** True classes from the files that people have them in: arrays, tables, folders of images. Scores are computed elsewhere. */
+
 const MAX_CLASSES = 1 << 20;
 
 interface LabelOptions extends CopyOptions {

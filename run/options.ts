@@ -152,7 +152,7 @@ export const OPTIONS = {
       fast: false,
     }),
     replicates: optional(integer(2, 100), 'none', {
-      help: 'number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows how far K and the clusters depend on the rows',
+      help: 'how often the run is repeated afterwards, each time on another half of the sample, such as 8: how far K and the clusters depend on the rows',
     }),
     soft: option(yesOrNo(), {
       help: 'also write responsibilities.npy, N×K',
@@ -166,7 +166,7 @@ export const OPTIONS = {
       fast: false,
     }),
     labelsOut: option(oneOf('file', 'shards'), {
-      help: 'where labels, confidences and distances go: file, whole files that the coordinator writes; shards: parts in the folder labels of the run directory, which workers write and so have to see, without labels.csv and what is made of it',
+      help: 'file: the coordinator writes labels, confidences and distances; shards: workers write them, in parts, into the run directory, which they have to see; without labels.csv',
       fast: 'file',
     }),
     seed: option(seed(), {
@@ -177,7 +177,7 @@ export const OPTIONS = {
       symbol: 'S',
       fast: 'auto',
       paper: 1,
-      help: 'number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows; at most so many workers train, but all of them read and label rows; changes the result',
+      help: 'number S of data shards; auto: 8, fewer below 4,000 rows, for an encoder one for 131,072 rows; at most so many workers train; changes the result',
     }),
   }),
   ...of('Model', {
@@ -187,7 +187,7 @@ export const OPTIONS = {
       paper: 'gaussian',
     }),
     clusters: optional(integer(2, 100_000), 'none, the data decide', {
-      help: 'about how many clusters are wanted: the graph likelihood takes a resolution for them, and where more are found, those whose union costs least are joined; a mixture has no more than the evidence supports',
+      help: 'about how many clusters are wanted: the graph likelihood takes a resolution for them, and more than these are joined; a mixture has no more than the evidence supports',
     }),
     resolution: optional(between(0, 512), 'that at which partitions of other samples agree most', {
       symbol: 'γ',
@@ -295,6 +295,7 @@ export const OPTIONS = {
       fast: 500,
       paper: 300,
     }),
+    // Of UMAP embeddings (USPS, MNIST, Fashion-MNIST) every 4 epochs, and freezing for 1, are worse.
     splitMergeEvery: option(integer(1), {
       help: 'epochs from one split or merge step to the next, not counting those in which the mixture waits for the net',
       fast: 6,

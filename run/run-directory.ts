@@ -47,6 +47,8 @@ import {
   writeProblem,
 } from './run-path.ts';
 
+/** A run's output directory: created, locked, filled atomically, or what is there is replaced. Names and bytes of single files are the business of others. */
+
 /** A run's output directory; docs/run-directory.md describes each file. A new one does not exist before `create`. */
 export type RunDirectory = ReturnType<typeof runDirectory>;
 

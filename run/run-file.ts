@@ -24,6 +24,8 @@ import {
 import { type FileHashes, readable, readRunJson, runFiles } from './run-files.ts';
 import type { Summary } from './summary.ts';
 
+/** run.json: what it records, how it is read, and which run is finished. It is all that most readers need to know of a run. */
+
 const count = z.int().check(z.nonnegative());
 /** Text that is a part of messages: a line break in it could imitate a line of ours. */
 const line = z.string().check(z.refine((text) => oneLine(text) === text));

@@ -18,6 +18,8 @@ import { attempted, errorCode, hasNoLinks, ioError, readWhole, remove } from '..
 import { openWithSpares } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 
+/** One process at a time in a directory, and whether its path still leads to it. It knows no file of a run. */
+
 /** More than the number of any process has. */
 const MOST_DIGITS = 20;
 

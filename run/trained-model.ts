@@ -15,6 +15,8 @@ import { assertReadable, openFinished, problemOfLists } from './finished-run.ts'
 import { readSavedCentres, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
+/** The model of a finished run as read from `model/`: transform, classifier, centres. Labels are computed elsewhere, and how it was trained it does not know. */
+
 interface Part {
   values: Float32Array;
   shape: number[];

@@ -1,7 +1,9 @@
 // Generates the lists of states and tasks in proto/README.md, each between two comments: npm run docs:proto
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod/mini';
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
 import type { TensorSpec, TensorSpecs } from '../proto/shapes.ts';
 import type { StateSpec, TaskEntry } from '../proto/tasks.ts';
 import { STATES } from './states.ts';
@@ -21,11 +23,18 @@ interface Parameter {
 const everything = new Proxy({}, { has: () => true });
 
 const code = (text: string) => `\`${text}\``;
-const table = (head: string[], rows: string[][]) =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+/** The range of a tensor's values, briefly: `<K` are the whole numbers from 0 to K − 1. */
+const shortRange = (text: string) =>
+  text
+    .replace(/^whole, below /, '<')
+    .replace(/^whole, from (\S+) to below /, '$1…<')
+    .replace(/^(\S+) … (\S+)$/, '$1…$2')
+    .replace('≥ ', '≥')
+    .replace('numbers of rows', 'counts')
+    .replaceAll(String(MAX_MAGNITUDE), '10¹⁸');
 
 function tensorText(name: string, { dtype, shape, values }: TensorSpec): string {
-  const range = values?.text ? ` ${values.text}` : '';
+  const range = values?.text ? ` ${shortRange(values.text)}` : '';
   return `${code(name)} ${dtype}[${shape.join().replaceAll('*', '·')}]${range}`;
 }
 
@@ -37,7 +46,7 @@ function tensorsText(lists: TensorSpecs[]): string {
       const isOptional = !lists.every((list) => name in list);
       return isOptional ? `(${tensorText(name, spec)})` : tensorText(name, spec);
     })
-    .join('; ');
+    .join(', ');
 }
 
 function rangeText({
@@ -49,15 +58,16 @@ function rangeText({
   items,
   properties,
 }: Parameter): string {
-  if (names) return names.map(code).join('\\|');
+  if (names) return names.map(code).join('|');
   if (items) return `list of ${rangeText(items)}`;
   if (properties) return `{${parametersText(properties)}}`;
   if (type === 'boolean') return 'bool';
   const most = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum.toLocaleString('en') : '';
-  const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
-  return [type === 'integer' ? 'int' : type, least, most && `to ${most}`]
-    .filter((part) => part !== undefined && part !== '')
-    .join(' ');
+  const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `>${exclusiveMinimum}`);
+  const isInt = type === 'integer';
+  if (least === undefined || (isInt && least === 0 && !most)) return isInt ? 'int' : (type ?? '');
+  const range = most ? `${least}…${most}` : typeof least === 'number' ? `≥${least}` : least;
+  return `${isInt ? 'int' : type} ${range}`;
 }
 
 const parameterTexts = (properties: Record<string, Parameter>) =>
@@ -96,7 +106,7 @@ function variantsOf(properties: Record<string, Parameter>, required: string[]): 
   return variants;
 }
 
-function taskRow([name, entry]: [string, TaskEntry<z.core.$ZodLooseShape>]): string[] {
+function taskLine([name, entry]: [string, TaskEntry<z.core.$ZodLooseShape>]): string {
   const { rows, sums, reads, results } = entry;
   const schema = z.toJSONSchema(z.object(entry.parameters), { unrepresentable: 'any' });
   const { properties = {}, required = [] } = schema as {
@@ -114,20 +124,18 @@ function taskRow([name, entry]: [string, TaskEntry<z.core.$ZodLooseShape>]): str
   const given = variants.flatMap((variant) =>
     [{}, everything].map((transform) => results(variant, { transform })),
   );
-  return [
-    code(name),
-    sharedText(name, properties),
-    states.join(', '),
-    tensorsText(given),
-    `${rows === 'sample' ? 'sample' : 'blocks'}${sums ? ', sums' : ''}`,
-  ];
+  const parts = [
+    ['takes', sharedText(name, properties)],
+    ['reads', states.join(', ')],
+    ['gives', tensorsText(given)],
+  ].flatMap(([verb, list]) => (list ? `${verb} ${list}` : []));
+  return `- ${code(name)} (${rows}${sums ? ', sums' : ''}) ${parts.join('; ')}`;
 }
 
 const LISTS: Record<string, string> = {
-  tasks: table(
-    ['task', 'parameters', 'reads', 'results', 'unit'],
-    Object.entries(ENTRIES as never).map(taskRow as never),
-  ),
+  tasks: Object.entries(ENTRIES as never)
+    .map(taskLine as never)
+    .join('\n'),
   states: Object.entries(STATES as Record<string, StateSpec>)
     .map(([name, { tensors }]) => ({ name, text: tensorsText([tensors({}), tensors(everything)]) }))
     .flatMap(({ name, text }) => (text ? `- ${code(name)}: ${text}` : []))

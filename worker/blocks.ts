@@ -16,6 +16,8 @@ import { type Block, block, type Layout } from '../model/layout.ts';
 import type { FromCoordinator, FromWorker } from '../proto/messages.ts';
 import type { Nd, Tensors } from '../proto/tensors.ts';
 
+/** Where a worker's rows come from: its own file, or the coordinator by `fetch`, in the same order and with the same bits. What they are for, tasks know. */
+
 /**
  * Reads blocks in the given order and yields each with its raw rows, which the caller may modify. They are valid until the next are
  * asked for: a new array for each would keep the garbage collector busy.

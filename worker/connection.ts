@@ -17,6 +17,8 @@ import type { TaskTable } from '../proto/tasks.ts';
 import { byteLengthOf, type Tensors } from '../proto/tensors.ts';
 import { LocalTrouble } from './trouble.ts';
 
+/** A worker's connection to its coordinator: hello, pings, reconnecting, the next address, and why there is no answer. What a round says it passes on. */
+
 /** How often a worker pings the coordinator, ms. */
 const PING_MS = 1000;
 /** Unanswered pings in a row after which the silence is logged: more once the coordinator was heard, as it may be busy. */

@@ -23,6 +23,8 @@ import type { Meter } from './http.ts';
 import { acceptRound, type Computation, type RoundMessage, runUnits, type TaskContext } from './round.ts';
 import { localTrouble } from './trouble.ts';
 
+/** A worker process: joins, runs the units of each round in order, sends results. How it is connected, connection.ts knows; what a task computes, tasks/. */
+
 export interface WorkerOptions extends Omit<ConnectionOptions, 'tasks'> {
   computation: Computation;
   backend: Backend;

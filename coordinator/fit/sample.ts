@@ -20,7 +20,7 @@ export function sampleOf(below: number, counts: number[]): Sample {
   };
 }
 
-/** n₀, the rows that decisions count at most. */
+/** n₀, the rows that decisions count at most (coarsening, Miller & Dunson 2019): without, Fashion-MNIST's K grows with N. */
 const countedRows = ({ config, d }: Pick<Prepared, 'config' | 'd'>, { mixture }: State): number =>
   config.coarsening ?? Math.max(10_000, 1_000 * d, rowsPerCluster(d) * mixture.k);
 

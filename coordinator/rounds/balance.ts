@@ -1,3 +1,5 @@
+/** Who gets how much work: how long each worker takes for rounds of each kind, when one is late, and which shards it has. Numbers alone: it knows no sockets, tasks or rows. */
+
 /** How long a worker took for its part of a round, ms. */
 interface RoundTimes {
   round: number;

@@ -14,6 +14,10 @@ import {
   type UnitFailure,
 } from './round.ts';
 
+/**
+ * Which worker computes which unit of a round: assigns, assigns again after a loss, and sends states that a worker lacks. Sockets and clock are passed in; what a task computes it does not know.
+ */
+
 type Failure = Pick<Extract<FromWorker, { type: 'failure' }>, 'round' | 'unit'>;
 
 /** How training has its rounds computed, independent of the workers. */

@@ -7,6 +7,8 @@ import type { Departure, Emit } from '../../run/events.ts';
 import { type Counts, createTokenBucket } from './accounting.ts';
 import type { UnitDispatcher } from './dispatcher.ts';
 
+/** The workers of a run: who may join, who is present, silent or gone. It knows nothing of rounds, but tells those that do who has come and left. */
+
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 type Refusal = Omit<Extract<FromCoordinator, { type: 'refuse' }>, 'type'>;
 

@@ -4,6 +4,8 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import type { AnyTask, ResultCheck } from '../../proto/tasks.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 
+/** One round: which units are waiting, who was assigned which, which results count. It knows neither workers' connections nor what the results mean. */
+
 export interface RoundSpec {
   tasks: AnyTask[];
   units: WorkUnit[];

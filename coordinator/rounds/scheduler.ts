@@ -8,6 +8,8 @@ import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { createRegistry, type Member, type RegistryOptions, type ServedRows } from './registry.ts';
 import type { ResultVerdict, UnitFailure } from './round.ts';
 
+/** Registry, dispatcher and fetches of rows put together behind one function for messages. Sockets and clock are passed in, so that tests can simulate any network. */
+
 export type FetchMessage = Extract<FromWorker, { type: 'fetch' }>;
 type FailureMessage = Extract<FromWorker, { type: 'failure' }>;
 

@@ -21,6 +21,8 @@ import type { ServedRows } from './registry.ts';
 import type { HeldSample } from './round.ts';
 import { createScheduler, type FetchMessage, type SchedulerOptions } from './scheduler.ts';
 
+/** The coordinator's port: sockets, keys and limits in front of the scheduler. Messages are decoded and checked against their schemas here. */
+
 interface RowServerOptions {
   /** Columns of the rows. */
   dim: number;

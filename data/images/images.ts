@@ -9,6 +9,8 @@ import { closeArray, createNpyBytes, openNpy, readAppendix } from '../npy.ts';
 import type { ImageOptions } from '../open-options.ts';
 import { type ImageFolder, readImageFolder } from './folder.ts';
 
+/** A folder of images as rows of pixels, decoded once into an .npy in the cache. Which folder is one of images, open.ts decides. */
+
 /** What is to be known of decoded images besides their pixels; written after the array, where NumPy does not look. */
 interface DecodedImages {
   /** Those that could not be decoded and are not among the rows, in order. */

@@ -8,6 +8,8 @@ import { isNpy } from '../npy.ts';
 import { UTF8, utf16Of } from '../streams.ts';
 import type { RemoteFile } from './remote-file.ts';
 
+/** Copies in the cache of files that cannot be read in place: remote ones, and standard input. What is in them, other readers find out. */
+
 /** Raised when a copy is made otherwise than before. */
 const FORMAT = 1;
 const PROGRESS_MS = 2000;

@@ -7,6 +7,8 @@ import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { RemoteAddress } from './address.ts';
 
+/** Requests to a store or web server: addresses, credentials from the environment, signatures. Credentials stay here, and go to that store alone. */
+
 /** One remote file, to which requests can be sent. */
 export interface Store {
   /** Its address, for messages. */

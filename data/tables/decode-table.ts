@@ -26,6 +26,8 @@ import {
 } from './table.ts';
 import type { DecodeOptions } from './table-options.ts';
 
+/** The chosen columns of a table, as numbers in an .npy, with what was learned of them. It gets rows of text or numbers from a reader, and knows no format of files. */
+
 /** What is known of a table once it is decoded; written after the array. */
 export interface DecodedTable extends Omit<TableFacts, 'parts'> {
   /** Of the columns that are clustered; null where the table names none, or only numbers them. */

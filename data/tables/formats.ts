@@ -19,6 +19,8 @@ import { compressionOf, headOf, unpacked, unpackedHead, utf16Error, utf16Of } fr
 import { csvTable, type TextOptions } from './csv-table.ts';
 import { type Column, partsTable, type Table } from './table.ts';
 
+/** Which files are tables, in which format, and the reader of each. What is made of the columns is decided elsewhere. */
+
 /** A file with a table, or several that follow each other. */
 export interface TableFile {
   /** As people have named it. */

@@ -24,6 +24,8 @@ import {
   type TrainedColumns,
 } from './table-options.ts';
 
+/** A table as rows of numbers: its columns are selected, decoded once into the cache, and opened from there. Put together from the other files of this folder. */
+
 /** A table of more bytes takes a while to read. */
 const LARGE_BYTES = 32 << 20;
 

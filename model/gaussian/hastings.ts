@@ -8,7 +8,7 @@ import { parametersOf } from './columns.ts';
 import { logMarginal, type Niw } from './niw.ts';
 
 /**
- * Each sub-cluster of a proposal needs more rows than this, and more than one after tempering: log Γ(ñ) rises again as ñ goes to
+ * Each sub-cluster of a proposal needs more rows than this (as in the authors' code), and more than one after tempering: log Γ(ñ) rises again as ñ goes to
  * 0 and would favour tiny sub-clusters.
  */
 export const MIN_PART_ROWS = 5;

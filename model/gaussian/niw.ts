@@ -41,7 +41,7 @@ export type PointEstimate = (typeof POINT_ESTIMATES)[number];
 /** How a Ψ that stays fixed is chosen from the data: see `priorScale`. */
 export type FixedScaleChoice = 'data-cov' | 'isotropic' | 'data-std';
 
-/** κ where nothing is known of how far means are from m₀, in rows. */
+/** κ where nothing is known of how far means are from m₀, in rows: that of the authors' code. */
 export const LEAST_KAPPA = 1e-4;
 /** Pseudo-count of coordinates of means that are as far from m₀ as that: two clusters alone tell little of how far apart all are. */
 const PSEUDO_COORDINATES = 5;

@@ -1,6 +1,8 @@
 import { argmaxRows, layersOf, logits, type Net } from '../nets/net.ts';
 import type { Graph } from './weights.ts';
 
+/** Two-way cuts of each cluster's part of a graph: where they start, sweeps of an annealed mean field, and what links the halves. Arrays alone; steps.ts decides which cuts count. */
+
 /** Two-way cuts of each cluster's part of a graph, several of each at a time (docs/algorithm.md, section 11). */
 export interface Clusters {
   readonly graph: Graph;

@@ -2,6 +2,8 @@ import { product } from '../nets/net.ts';
 import { columnSketch, roughLeadingEigen, sketched, unsketched } from '../principal-axes.ts';
 import { mapOf } from './map.ts';
 
+/** The net that places any row on the map: learned from the laid-out places of a sample, applied to rows. It draws nothing, and knows no clusters. */
+
 /**
  * A net that places any row on a map: it has learned where a sample of them was laid out. Of a row's coordinates along the sample's principal
  * axes, a layer of units, one at each of some laid-out rows, gives −½ of the squared distance in widths of a unit, but for what softmax

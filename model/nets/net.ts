@@ -1,6 +1,8 @@
 import { elementCount } from '../arrays.ts';
 import { generator, type Seed } from '../random.ts';
 
+/** ReLU nets as flat arrays: initial weights, forward pass, Adam, and averages over shards. The definition in plain loops; fast forms are in worker/compute/. */
+
 /**
  * A ReLU multi-layer perceptron and Adam's state, as flat row-major arrays in the order W₁, b₁, W₂, b₂, …
  * (docs/algorithm.md, section 4); or K such nets stacked, each array with a leading axis K.

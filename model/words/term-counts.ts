@@ -2,6 +2,8 @@ import { MOST_TERMS } from '../widths.ts';
 import { type TermTable, thresholdOf } from './term-table.ts';
 import { wordsOf } from './words.ts';
 
+/** Counts of words and pairs of words by cluster, in bounded memory. What a word is, and which words tell a cluster, other files decide. */
+
 /**
  * Counts the words of texts, and pairs of words that follow each other once stop words are left out, by cluster. Texts come cluster by
  * cluster, so that what is counted now is one number for each term.

@@ -11,6 +11,8 @@ import { treePicture } from '../drawing/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { PageStore } from './feed.ts';
 
+/** The panels of the page with charts: K, losses, river and tree. What is drawn comes from page/drawing/; here are state, pointer and keys. */
+
 /** A narrower screen scrolls, pixels. */
 const LEAST_RIVER = 420;
 

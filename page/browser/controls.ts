@@ -2,6 +2,8 @@ import { isOver, type RunInfo, type Status } from '../drawing/api.ts';
 import type { Rgb } from '../drawing/palette.ts';
 import { byId, setText } from './dom.ts';
 
+/** The buttons of the page: pause, checkpoint, finish, abort, and the theme; and colours of the theme for canvases. It knows nothing of what the page shows. */
+
 /** What is asked before a run is ended. */
 const QUESTIONS = {
   finish: {

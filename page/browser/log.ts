@@ -14,6 +14,8 @@ import {
 } from '../drawing/text.ts';
 import { byId, inOrder, make, setText } from './dom.ts';
 
+/** The list of events in words. It gets lines of events.jsonl, and does not fetch them. */
+
 /** A line of the event log in words. */
 export interface LogEntry {
   time: string;

@@ -25,6 +25,8 @@ import { mapButton, scatterPlot } from './scatter.ts';
 import { clusterTableView, makeSortable } from './table.ts';
 import { wholeMap } from './whole-map.ts';
 
+/** The page put together: panels, and who gets which data when. Each panel knows its own, and feed.ts where they come from. */
+
 type DrawnPart = StorePart | 'model';
 
 /** Minimum milliseconds between redraws of charts and lists: an epoch may take less than a frame. */

@@ -20,6 +20,8 @@ import { dotOf, drawPoints } from './dots.ts';
 import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';
 import type { Highlight, montageOf } from './rows.ts';
 
+/** The plot of sample points: canvas, pointer, keys. Geometry is in page/drawing/; states and samples come from the worker thread. */
+
 /** Radians of rotation per pixel of dragging and per key press. */
 const PER_PIXEL = 0.008;
 const PER_KEY = 0.12;

@@ -5,6 +5,8 @@ import { colourOf } from '../drawing/palette.ts';
 import { becomeChildren, byId, inOrder, make, setText } from './dom.ts';
 import type { Highlight } from './rows.ts';
 
+/** Tables of the page that can be sorted, searched and walked by keys. What stands in the cells comes from page/drawing/. */
+
 /** The table of clusters. Tab reaches one row, the arrow keys move to the others. */
 export function clusterTableView(highlight: Highlight) {
   const body = byId<HTMLTableElement>('table').tBodies[0];

@@ -27,6 +27,8 @@ import { type MapSource, tileStore } from './map-tiles.ts';
 import type { Highlight } from './rows.ts';
 import { selectionPanel } from './selection.ts';
 
+/** The panel of the map of all rows: which tiles it shows, names, pointer, search and selection. Bytes come from its `source`, which may be a server or the page itself. */
+
 /** The strongest magnification: a thousand smallest tiles beside each other are the map. */
 const MOST_ZOOM = 8192;
 /** Points that are drawn while the map moves: at first, and at least and most, by how long frames take. */

@@ -11,6 +11,8 @@ import type { Controls, MonitoredRun } from './api.ts';
 import { createCounters } from './counters.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
+/** What monitors a run, put together: recorder, page, metrics and controls on one port. It observes, and changes nothing but by the controls that it is given. */
+
 export type Monitor = ReturnType<typeof createMonitor>;
 
 export interface MonitorOptions

@@ -14,6 +14,8 @@ import { type Counters, getOrCreate, UPDATE_HELP, updateReaders } from './counte
 import { addHistogram, addMetric, type MetricReading, round } from './metric.ts';
 import type { Recorder } from './recorder.ts';
 
+/** The metrics of a run for Prometheus: names, help, and how each is read at a scrape. Counting goes on elsewhere (counters.ts, recorder.ts). */
+
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {
   /** The label `run` of all metrics: the name of the run directory. */

@@ -45,6 +45,8 @@ import { exemplarView } from './exemplars.ts';
 import { crosstab, type ReportContents } from './page.ts';
 import { type ContingencyTable, howRead, openUnchanged, sampledLabels, tabulate } from './rows.ts';
 
+/** What the report shows, read from a run directory and a sample of the data, and the report written. It loads nothing of the trainer, and draws nothing itself. */
+
 export interface ReportInputs {
   version: string;
   /** True classes to use instead of the run's. */

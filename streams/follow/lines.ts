@@ -3,6 +3,8 @@ import { utf16Error, utf16Of } from '../../data/streams.ts';
 import { rowsBeforeData, saysSep } from '../../data/tables/csv-table.ts';
 import type { Manifest } from './manifest.ts';
 
+/** Standard input cut into pieces of whole rows, of CSV or JSON, read no further than needed. What becomes of a piece, follow.ts knows. */
+
 /** Rows as lines of CSV or JSON that come as a stream of bytes, which is read no further than to the end of a piece. */
 export interface Lines {
   /** What names of files with such lines begin with. */

@@ -18,6 +18,8 @@ import type { TaskInputs } from '../../worker/round.ts';
 import { pick, transformSample } from '../../worker/rows.ts';
 import type { TaskName, TaskOf } from '../table.ts';
 
+/** What a task works with: backend, states, and the sample of each shard, transformed once and labelled on demand. No messages: those are the worker's. */
+
 /** What a task works with besides its parameters. */
 export type Context = ReturnType<typeof createContext>;
 

@@ -28,7 +28,7 @@ test('promtool test rules: which alerts fire, and which do not', { skip }, () =>
   promtool('test', 'rules', 'recording.test.yml', 'alerts.test.yml');
 });
 
-test('each rule has a test, each alert a severity, a summary and a paragraph in docs/grafana.md', () => {
+test('each rule has a test, each alert a severity, a summary and a paragraph in dashboards/README.md', () => {
   const [recorded, alerts] = RULES.map((file) =>
     parse(readFileSync(file, 'utf8')).groups.flatMap(({ rules }: { rules: unknown[] }) => rules),
   );
@@ -36,11 +36,11 @@ test('each rule has a test, each alert a severity, a summary and a paragraph in 
     readFileSync(`dashboards/prometheus/${name}.test.yml`, 'utf8'),
   );
   for (const { record } of recorded) assert.ok(tests[0].includes(`expr: ${record}`), `${record}: no test`);
-  const docs = readFileSync('docs/grafana.md', 'utf8');
+  const docs = readFileSync('dashboards/README.md', 'utf8');
   for (const { alert, labels, annotations } of alerts) {
     assert.ok(tests[1].includes(alert), `${alert}: no test`);
     assert.match(labels.severity, /^(warning|critical)$/);
     assert.ok(annotations.summary && annotations.description, alert);
-    assert.ok(docs.includes(`**${alert}**`), `${alert} is not in docs/grafana.md`);
+    assert.ok(docs.includes(`**${alert}**`), `${alert} is not in dashboards/README.md`);
   }
 });

@@ -67,7 +67,7 @@ for (const [i, way] of ways.entries()) {
 }
 report({
   name: 'follow',
-  what: `SIGKILL of coordinator and workers at seeded moments of follows of ${PARTS} parts of MNIST, with and without --lazy, started again with 1 to 3 workers`,
+  what: `the same of follows of ${PARTS} parts, with and without --lazy`,
   target: `${kills} kills, the same bytes of labels and state`,
   measured: `${done} kills, ${same === ways.length ? 'the same bytes' : `${ways.length - same} follows with DIFFERENT BYTES`}`,
   ok: same === ways.length && done === kills,

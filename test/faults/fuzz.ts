@@ -35,7 +35,7 @@ async function half(name: string, fuzz: (seed: number, count: number) => Promise
 const halves = [await half('coordinator', fuzzCoordinator), await half('worker', fuzzWorker)];
 report({
   name: 'fuzz',
-  what: 'mutated and random messages, half to a coordinator from an accepted peer, half to a worker, with rounds in between whose results must not change',
+  what: 'mutated and random messages, half to a coordinator from an accepted peer, half to a worker',
   target: '1,000,000, no crash, no state change, memory flat, rejections counted',
   measured: `${messages.toLocaleString('en')} messages: ${problem || 'nothing changed'}; ${halves.map(({ text }) => text).join('; ')}`,
   ok: !problem && halves.every(({ flat }) => flat),

@@ -36,7 +36,7 @@ const hit = Object.entries(tasks).map(([task, times]) => `${task} ${times}`);
 note(`${killed} killed; tasks in progress: ${hit.join(', ')}`);
 report({
   name: 'kills',
-  what: 'SIGKILL of workers at seeded points (round, delay after its start) of one run of MNIST with 4 workers',
+  what: 'SIGKILL of workers at seeded moments of a run of MNIST with 4 workers',
   target:
     '≥ 100 kills, every kind of task hit, labels and weights as in an undisturbed run, no epoch repeated',
   measured: `${killed} kills, ${same ? 'the same' : 'DIFFERENT'} bytes, ${repeated} epochs repeated, ${wall.toFixed(0)} s (undisturbed ${quiet.wall.toFixed(0)} s)`,

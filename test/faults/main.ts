@@ -1,5 +1,5 @@
 // npm run bench:faults [-- names… --seed N --short]: runs the campaigns of this folder, prints the results and, without
-// --short, writes them to docs/reliability.md.
+// --short, writes them to results.md.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -72,8 +72,8 @@ function revision(): string {
   }
 }
 
-/** The list in docs/reliability.md: this module writes only what is between the two marks. */
-const PATH = join(ROOT, 'docs/reliability.md');
+/** This module writes only what is between the two marks. */
+const PATH = join(ROOT, 'test/faults/results.md');
 const [BEGIN, END] = ['<!-- figures: npm run bench:faults -->', '<!-- end of figures -->'];
 
 function verdict({ ok, measured }: CampaignResult): string {
@@ -114,5 +114,5 @@ for (const result of results) {
   console.log(`${name.padEnd(18)} ${verdict(result).replaceAll('*', '').toUpperCase()}`);
   console.log(`  target   ${target}\n  measured ${measured}`);
 }
-if (!short) console.log('written to docs/reliability.md');
+if (!short) console.log('written to test/faults/results.md');
 process.exitCode = results.some(({ ok }) => ok === false) ? 1 : 0;

@@ -11,7 +11,7 @@ import { connectNamespaces, type VirtualNetwork } from './namespaces.ts';
 
 const campaign = {
   name: 'netns',
-  what: 'coordinator and two workers in three network namespaces, keys, rows from the coordinator; links cut for 1 to 20 s; delay 50 ± 20 ms, loss 5 %',
+  what: 'three network namespaces with keys; links cut for 1 to 20 s, delay 50 ± 20 ms, loss 5 %',
   target: 'the same bytes as an undisturbed run on one machine',
 };
 

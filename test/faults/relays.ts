@@ -60,7 +60,7 @@ const failed = left.filter(({ code }) => code !== 0);
 for (const { stderr } of failed) log(stderr);
 report({
   name: 'relays',
-  what: 'SIGKILL of two relays, of the four workers behind them, and of the coordinator, in turn, at seeded moments of one run of MNIST; each is started again',
+  what: 'SIGKILL of two relays, the four workers behind them, and the coordinator, in turn',
   target: `${kills} kills, the same bytes, all others end by themselves`,
   measured: `${Object.entries(done)
     .map(([kind, times]) => `${times} of a ${kind}`)

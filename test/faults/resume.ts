@@ -62,7 +62,7 @@ const same = ended.code === 0 && resultHash(dir) === expected;
 const max = Math.max(...repeated);
 report({
   name: 'resume',
-  what: 'SIGKILL of coordinator and workers at seeded moments of one run of MNIST, resumed each time with 1 to 3 workers, `--checkpoint-every 1`',
+  what: 'SIGKILL of all processes at seeded moments of such a run, resumed with 1 to 3 workers, `--checkpoint-every 1`',
   target: `${kills} kills, the same bytes, at most 1 s and one epoch repeated`,
   measured: `${done} kills, ${same ? 'the same bytes' : `DIFFERENT BYTES (exit ${ended.code})`}, repeated ${median(repeated).toFixed(2)} s (median), ${max.toFixed(2)} s (maximum)`,
   ok: same && done === kills && max <= 1 + longest,

@@ -38,7 +38,7 @@ const [twice, term] = [
 note(describeCounts(seen));
 report({
   name: 'simulate',
-  what: 'coordinator and up to 50 workers under seeded schedules of loss, delay, duplication, cuts, crashes and restarts',
+  what: 'the real scheduler and up to 50 workers under seeded schedules of loss, delay, duplication, cuts, crashes and restarts',
   target: '100,000 schedules, no hang, no wrong result; planted bugs are detected',
   measured: `${count.toLocaleString('en')} schedules, ${wrong} wrong; planted bugs: repeated results found by seed ${twice}, results of another term by seed ${term}`,
   ok: wrong === 0 && twice >= 0 && term >= 0,

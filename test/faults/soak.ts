@@ -12,7 +12,7 @@ const WARM_EPOCHS = 100;
 const minutes = numberFlag('minutes', short ? 0.5 : 20);
 const about = {
   name: 'soak',
-  what: `${minutes} min of rounds of MNIST; every 5 s one of two manually started workers gets SIGTERM and is started again; a third one stays`,
+  what: `${minutes} min of rounds; every 5 s one of two workers gets SIGTERM and is started again, a third one stays`,
   target: 'memory of each process grows ≤ 5 % after the first quarter, no handle leak',
 };
 if (!existsSync('/proc/self/fd')) skip(about, 'there is no /proc');

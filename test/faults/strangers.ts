@@ -82,7 +82,7 @@ const list = Object.entries(attempts).map(([kind, times]) => `${kind} ${times}`)
 note(`at the end, in ${seconds.toFixed(0)} s: ${idle} connections left idle; ${list.join(', ')}`);
 report({
   name: 'strangers',
-  what: 'a run of MNIST with keys while peers without keys or with unknown keys, plain sockets and 200 idle connections come 20 times per second',
+  what: 'a run with keys, while peers without keys or with unknown ones, plain sockets and 200 idle connections come 20 times per second',
   target: 'none passes the handshake; not slowed by more than 10 %',
   measured: `${noneAccepted ? 'none accepted' : 'SOME ACCEPTED'}, ${sameBytes ? 'the same' : 'DIFFERENT'} bytes, ${busy.toFixed(2)} s against ${calm.toFixed(2)} s undisturbed (${(100 * (busy / calm - 1)).toFixed(1)} %, medians of ${rounds}); at most ${lines} lines in the log`,
   ok,

@@ -60,7 +60,7 @@ for (let i = 1; i < PARTS; i++) {
 }
 report({
   name: 'update',
-  what: `SIGKILL of coordinator and workers at seeded moments of ${PARTS - 1} updates of MNIST in turn, gone on with by 1 to 3 workers`,
+  what: `the same of ${PARTS - 1} updates in turn`,
   target: `${kills} kills, the same bytes of all files`,
   measured: `${done} kills, ${early} times begun anew, ${same === PARTS - 1 ? 'the same bytes' : `${PARTS - 1 - same} updates with DIFFERENT BYTES`}`,
   ok: same === PARTS - 1 && done === kills,

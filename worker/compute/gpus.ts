@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { UserError } from '../../base/user-error.ts';
 
+/** The GPUs of this host as nvidia-smi lists them, MIG instances too, and which of them `--gpus` names. It starts no workers. */
+
 /** A GPU, or an instance of one that NVIDIA's MIG divides: what one worker is pinned to. */
 export interface CudaDevice {
   /** `gpu0`, or `gpu0.1` for a MIG instance. */

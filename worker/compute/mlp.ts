@@ -3,6 +3,8 @@ import { type MapNet, planePlaces, unitLayer, within } from '../../model/graph/m
 import { unflatten } from '../../model/nets/net.ts';
 import type { Backend, CodeTargets, FlatNet, Loss, Tensor, TrainingBatch } from './backends/backend.ts';
 
+/** Forward pass, gradients and steps of Adam, composed of a backend's operations. Which rows, and towards which targets, tasks decide. */
+
 /** Smoothing ε of the E-step's responsibilities. */
 const SMOOTHING = 1e-5;
 

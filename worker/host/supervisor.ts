@@ -6,6 +6,8 @@ import { UserError } from '../../base/user-error.ts';
 import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
 
+/** Keeps processes alive: starts them again, with growing delays, until they are done or given up. What they compute it does not know. */
+
 /** A worker to keep alive. */
 export interface WorkerSpec {
   name: string;

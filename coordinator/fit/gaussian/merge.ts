@@ -17,6 +17,7 @@ import { metricOf } from './sub-clusters.ts';
 
 /** Merge steps, and how the nets and the mixture follow a split or merge step. */
 
+/** As in the authors' code. */
 const NEIGHBOURS = 3;
 
 /** Proposes to merge each cluster with its nearest neighbours, best ratio first, each cluster at most once. */

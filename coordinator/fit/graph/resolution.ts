@@ -28,6 +28,7 @@ import { FEWEST_ROWS, type GraphSource, joined, type SampleGraph, shardResults }
 export const REPLICATES = 12;
 /** Resolutions of which replicates are partitioned in one round: more than needed, at most three times. */
 const AT_ONCE = 4;
+/** Of the rows: of 85 % partitions find too few clusters. */
 const SHARE = 0.6;
 /** A Gaussian without clusters for comparison: few rows do, as agreement by chance depends on the size of parts. */
 const NULL_ROWS = 2500;

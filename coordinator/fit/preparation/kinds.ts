@@ -16,7 +16,8 @@ const MOST_NAMED = 6;
 
 /**
  * From this share of the rows on an atom is a spike, and other values of its column are independent of other columns. That costs more than it gains where few
- * rows have it and columns are correlated: those are taken for cells that are not known, as where a median was put in their place.
+ * rows have it and columns are correlated: those are taken for cells that are not known, as where a median was put in their place. Filling those of 20 to
+ * 30 % of the rows gives up to 52 clusters in place of 4.
  */
 const SPIKE = 0.15;
 

@@ -40,7 +40,7 @@ import { sampleThreshold } from './limits.ts';
  * neighbours where they have many (docs/algorithm.md, section 11).
  */
 
-/** Where columns are many, a Gaussian mixture has so many signal axes at most. */
+/** Where columns are many, a Gaussian mixture has so many signal axes at most: ten Gaussians in 64 dimensions have 9, digits 27, Reuters' articles 124. */
 const MOST_SIGNAL_AXES = 16;
 /** Columns whose range is so many times that of the middle column, or the other way round, are in other units. */
 const OTHER_UNITS = 10;

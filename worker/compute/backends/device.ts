@@ -2,6 +2,8 @@ import { elementCount } from '../../../model/arrays.ts';
 import { statisticsLength, WIDEST_PHI } from '../../../model/statistics.ts';
 import type { Backend, ComputeDevice, Tensor } from './backend.ts';
 
+/** A backend composed of a library's operations on a device (`Ops`), for TensorFlow and WebGPU alike. Formulas are those of backend.ts. */
+
 /** Which operand of a product is transposed: none, the left or the right one. */
 export type Transposition = 'NN' | 'TN' | 'NT';
 

@@ -3,6 +3,8 @@ import { argmaxRows } from '../../../model/nets/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Loss, Tensor } from './backend.ts';
 
+/** A backend on memory that JavaScript sees, with a native product where there is one. Formulas are those of backend.ts. */
+
 /** Float32 memory that JavaScript can access. A `view` is valid until the next `allocate`, which may move the memory. */
 export interface HostMemory {
   allocate(size: number): number;

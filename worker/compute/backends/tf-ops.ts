@@ -2,6 +2,8 @@ import type { ComputeDevice } from './backend.ts';
 import { type DeviceTensor, deviceBackend, KEPT_CONSTANTS, type Ops } from './device.ts';
 import { type Attribute, type Binding, explained, type Id } from './tf-binding.ts';
 
+/** The operations of device.ts by TensorFlow's native binding, called directly, past TensorFlow.js' engine. */
+
 const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8];
 
 interface TfTensor extends DeviceTensor<Id> {

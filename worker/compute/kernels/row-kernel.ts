@@ -2,6 +2,8 @@ import type { Cell } from '../../../model/cells.ts';
 import { type Covariance, statisticsLength } from '../../../model/statistics.ts';
 import { instantiate, padded } from './compiled.ts';
 
+/** Passes over rows as calls of compiled kernels, on copies in their memory. Sums are float64, in the order of the rows; model/statistics.ts defines them. */
+
 type KernelArray = Float32Array | Float64Array | Int32Array;
 
 /**

@@ -6,6 +6,8 @@ import { type CheckResult, gib, ok, warning } from './machine.ts';
 import type { ProbeResult } from './probe.ts';
 import type { BackendSpeed } from './probe-process.ts';
 
+/** The checks of `doctor` on GPUs: what is there, what sees it, and why not. It installs nothing. */
+
 const SETUP = 'dpmesh setup tensorflow --cuda';
 
 /** Checks whether there is an NVIDIA GPU and TensorFlow sees it; if not, why. */

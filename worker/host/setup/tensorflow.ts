@@ -7,6 +7,8 @@ import { pipArguments, tensorflowVersion } from './locks.ts';
 import { installFromNpm, loadCheck, runProgram, withProgress, works } from './programs.ts';
 import { assertDiskSpace, install, makeStagingFolder, setupFolder, writeManifest } from './setup-folder.ts';
 
+/** `dpmesh setup tensorflow`: downloads by locked hashes, compiles the binding, and checks that it loads. */
+
 /** Bytes of disk space needed during the setup; the result takes a third of it. */
 const DISK_SPACE = { cpu: 2e9, cuda: 10e9 };
 const PACKAGE = 'node_modules/@tensorflow/tfjs-node-gpu';

@@ -237,8 +237,8 @@ class Options:
             graph likelihood: near copies of a row are rows of the graph too, not one row that weighs as much
             as they do. Default: false.
         replicates : int
-            number of times to repeat the run afterwards, each on another half of the sample, such as 8: shows
-            how far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.
+            how often the run is repeated afterwards, each time on another half of the sample, such as 8: how
+            far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.
         soft : bool
             also write responsibilities.npy, N×K. Default: false.
         outliers : float
@@ -249,16 +249,15 @@ class Options:
         seed : int | str
             random seed; the same seed gives the same bytes. Default: 0.
         shards : int | str
-            number S of data shards, auto: 8, fewer below 4,000 rows, and for an encoder one for 131,072 rows;
-            at most so many workers train, but all of them read and label rows; changes the result. Default:
-            auto (schedule paper: 1).
+            number S of data shards; auto: 8, fewer below 4,000 rows, for an encoder one for 131,072 rows; at
+            most so many workers train; changes the result. Default: auto (schedule paper: 1).
         likelihood : {"auto", "gaussian", "graph"}
             what makes rows a cluster: a Gaussian distribution, or the graph of nearest neighbours, for
             embeddings of many columns; auto: decided by the data. Default: auto (schedule paper: gaussian).
         clusters : int
-            about how many clusters are wanted: the graph likelihood takes a resolution for them, and where
-            more are found, those whose union costs least are joined; a mixture has no more than the evidence
-            supports; a whole number from 2 to 100000. Default: none, the data decide.
+            about how many clusters are wanted: the graph likelihood takes a resolution for them, and more
+            than these are joined; a mixture has no more than the evidence supports; a whole number from 2 to
+            100000. Default: none, the data decide.
         resolution : float
             resolution γ of the graph likelihood; a larger one finds more clusters; above 0 and below 512.
             Default: that at which partitions of other samples agree most.

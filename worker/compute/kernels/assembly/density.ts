@@ -1,5 +1,7 @@
 import { padded, product } from './products.ts';
 
+/** Log-densities by whitening, compiled to WebAssembly (AssemblyScript). Addresses and sizes come in, checked before. */
+
 /** Rows at a time, so that their whitened coordinates and columns fit the L1 cache. */
 const BLOCK = 64;
 /** Most columns in a panel of weights. */
