@@ -20,6 +20,7 @@ import {
   runFileOf,
   scratch,
   sha256,
+  spawned,
   type TestData,
   times,
   trainArgs,
@@ -79,7 +80,7 @@ function assertMixture(run: string, transform: string, rows: Float32Array, dim: 
 describe('a run', () => {
   let ended: Awaited<ReturnType<typeof dpmesh>>;
   before(async () => {
-    ended = await dpmesh(
+    ended = await spawned(
       trainArgs(easy.data, base, '--labels', easy.labels, '--workers', 2, '--soft', ...QUICK),
     );
   });
@@ -323,7 +324,7 @@ test('of more workers than shards all read, which a warning says, and the bytes 
   const flags: CliArgs = [...QUICK, '--shards', 2, '--sample', 150, '--no-http'];
   const runs = [1, 3].map(async (workers) => {
     const out = path(`by-${workers}`);
-    const { code, stderr } = await dpmesh([...trainArgs(easy.data, out, '--workers', workers), ...flags]);
+    const { code, stderr } = await spawned([...trainArgs(easy.data, out, '--workers', workers), ...flags]);
     assert.equal(code, 0, stderr);
     return { stderr, labels: sha256(join(out, 'labels.npy')) };
   });
