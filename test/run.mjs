@@ -83,8 +83,7 @@ const training = files.filter(
   (file) => file.startsWith(TRAINING) && !ALONE.includes(file) && placeOf(file) === LONGEST.length,
 );
 function keyOf(file) {
-  if (training.includes(file))
-    return join(TRAINING, `share-${Math.floor(training.indexOf(file) / SHARING)}`);
+  if (training.includes(file)) return join(TRAINING, `share-${Math.floor(training.indexOf(file) / SHARING)}`);
   return isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file);
 }
 
