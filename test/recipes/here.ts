@@ -14,6 +14,7 @@ import type { RunOptions } from '../../library/options.ts';
 import { session } from '../../library/session.ts';
 import { ofUpdate } from '../../library/update.ts';
 import { plannedWorkers, type RunWorkers } from '../../library/workers.ts';
+import { startRelay } from '../../relay/relay.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../../run/config.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { readRunFile } from '../../run/run-file.ts';
@@ -28,6 +29,8 @@ export interface How {
   /** The workers read the file themselves; else the coordinator sends them its rows. */
   sharedFiles?: boolean;
   backend?: string;
+  /** All workers but the first are behind a relay. */
+  relay?: boolean;
   /** At the operation of this number, of all workers together, the one that is about to compute it dies, and another joins. */
   deathAt?: number;
   /** At the first checkpoint after so many epochs, of encoder and clusters, the directory is copied: what a kill would leave there. */
@@ -132,7 +135,10 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
 }
 
 /** Workers of a run in this process, and what they have done. */
-function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How, dataRoots: string[]) {
+function teamOf(
+  { workers = 1, backend: name = 'wasm', relay = false, deathAt = Infinity }: How,
+  dataRoots: string[],
+) {
   const counts = { operations: 0, deaths: 0 };
   const all: Promise<unknown>[] = [];
   let fail: (error: Error) => void;
@@ -141,34 +147,49 @@ function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How
   });
   failed.catch(() => {});
 
-  async function join(server: Server, number: number): Promise<void> {
+  const endsWithRun = (done: Promise<unknown>, isExcused = () => false) =>
+    all.push(
+      done.catch((error) => {
+        if (!isExcused()) fail(error);
+      }),
+    );
+
+  /** Where they connect to. */
+  async function relayOf({ address }: Server): Promise<string> {
+    const { address: own, done } = await startRelay({
+      ...{ places: [{ connect: address }], reconnectFor: 60_000, bind: 'tcp://127.0.0.1:*' },
+      ...{ name: 'here/relay', heartbeatTimeout: 60_000, log: () => {} },
+    });
+    endsWithRun(done);
+    return own;
+  }
+
+  async function join(address: string, number: number): Promise<void> {
     let isDead = false;
     const whole = await loadBackend(name);
     const backend = counting(whole, () => {
       if (++counts.operations === deathAt) {
         isDead = true;
         counts.deaths++;
-        all.push(join(server, number + workers));
+        all.push(join(address, number + workers));
       }
       if (isDead) throw new BackendFailure('this worker is dead');
     });
     const worker = startWorker({
-      ...{ places: [{ connect: server.address }], reconnectFor: 60_000 },
+      ...{ places: [{ connect: address }], reconnectFor: 60_000 },
       ...{ backend, backendName: name, name: `here/${number}`, dataRoots, log: () => {} },
     });
-    all.push(
-      worker.done.catch((error) => {
-        if (!isDead) fail(error);
-      }),
-    );
+    endsWithRun(worker.done, () => isDead);
   }
 
   return {
     counts,
     start(server: Server): StartedWorkers {
-      for (let i = 0; i < workers; i++) all.push(join(server, i));
+      const relayed = relay ? relayOf(server) : null;
+      for (let i = 0; i < workers; i++)
+        all.push(Promise.resolve((i > 0 && relayed) || server.address).then((address) => join(address, i)));
       // All of them, so that the one that dies is not alone.
-      return { ready: server.joined(workers), failed, stop: async () => {} };
+      return { ready: server.joined(relay ? 2 : workers), failed, stop: async () => {} };
     },
     /** Resolves when all workers have heard that the run is over. */
     async left(): Promise<void> {

@@ -164,6 +164,13 @@ const BUGS: Bug[] = [
     recipe: 'plain',
   },
   {
+    what: 'a relay hands on the texts of other rows',
+    file: 'relay/relay.ts',
+    from: 'fetches.texts(blocks, Number.POSITIVE_INFINITY',
+    to: 'fetches.texts(blocks.map((block) => Math.max(0, block - 1)), Number.POSITIVE_INFINITY',
+    recipe: 'texts',
+  },
+  {
     what: 'replicates draw their halves by the clock',
     file: 'coordinator/fit/replicates.ts',
     from: "generator(seed, 'replicate', number)",
