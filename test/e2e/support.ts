@@ -57,7 +57,9 @@ export const start = (args: CliArgs, options: TestStartOptions = {}): RunningPro
   processes.spawnDpmesh(args, { timeout: 60_000, ...options });
 
 /** Commands that start nothing. */
-const STARTS_NOTHING = ['predict', 'export', 'cut', 'resolutions', 'evaluate', 'plot', 'synth', 'keygen'];
+const STARTS_NOTHING = [
+  ...['predict', 'export', 'cut', 'resolutions', 'evaluate', 'plot', 'name', 'rename', 'synth', 'keygen'],
+];
 /** Commands that train by workers, which may be in this process too. */
 const TRAINS = ['train', 'update', 'resume', 'finish', 'follow'];
 
