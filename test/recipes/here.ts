@@ -29,7 +29,7 @@ export interface How {
   /** The workers read the file themselves; else the coordinator sends them its rows. */
   sharedFiles?: boolean;
   backend?: string;
-  /** All workers but the first are behind a relay. */
+  /** All workers are behind a relay. */
   relay?: boolean;
   /** At the operation of this number, of all workers together, the one that is about to compute it dies, and another joins. */
   deathAt?: number;
@@ -103,7 +103,8 @@ export async function workersHere(config: RunConfig, options: RunOptions): Promi
 async function ran({ config, out, resume, update }: Request, how: How): Promise<Ended> {
   const { sharedFiles = true } = how;
   const kills = [...(how.kills ?? [])];
-  const team = teamOf(how, [dirname(config.data)]);
+  // Of a run that sends its rows, they see its directory alone.
+  const team = teamOf(how, [sharedFiles ? dirname(config.data) : (resume?.path ?? out!)]);
   const events: TimedEvent[] = [];
   const log: string[] = [];
   let summary: Summary | null = null;
@@ -185,11 +186,10 @@ function teamOf(
   return {
     counts,
     start(server: Server): StartedWorkers {
-      const relayed = relay ? relayOf(server) : null;
-      for (let i = 0; i < workers; i++)
-        all.push(Promise.resolve((i > 0 && relayed) || server.address).then((address) => join(address, i)));
+      const address = relay ? relayOf(server) : Promise.resolve(server.address);
+      for (let i = 0; i < workers; i++) all.push(address.then((at) => join(at, i)));
       // All of them, so that the one that dies is not alone.
-      return { ready: server.joined(relay ? 2 : workers), failed, stop: async () => {} };
+      return { ready: server.joined(relay ? 1 : workers), failed, stop: async () => {} };
     },
     /** Resolves when all workers have heard that the run is over. */
     async left(): Promise<void> {
