@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[3]
 
 class Exported(unittest.TestCase):
     def test_labels_and_probabilities_are_those_of_predict(self) -> None:
-        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")
+        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:6000]
         with tempfile.TemporaryDirectory() as folder:
-            model = DPMesh(workers=1, draw_report=False).fit(rows[:20000])
+            model = DPMesh(workers=1, draw_report=False).fit(rows[:3000])
             path = f"{folder}/x.onnx"
             _command.run_command(["export", str(model.run_directory_), "--onnx", path])
             onnx.checker.check_model(onnx.load(path), full_check=True)
