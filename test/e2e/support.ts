@@ -1,6 +1,6 @@
 // Helpers of the end-to-end tests: folders, small data, process groups of the built tool, runs and their hashes.
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -257,19 +257,6 @@ export async function synth(
   const flags = Object.entries(shape).flatMap(([flag, value]) => [`--${flag}`, value]);
   jsonOf(await dpmesh(['synth', '--out', data, '--labels', labels, ...flags, '--force', '--json']));
   return { data, labels };
-}
-
-/** A run that was killed, with its workers, once this is so of its directory. */
-export async function killedWhen(
-  what: string,
-  isSo: (run: string) => boolean,
-  data: string,
-  run: string,
-  ...flags: CliArgs
-): Promise<void> {
-  const running = start(trainArgs(data, run, '--workers', 2, ...flags));
-  await until(what, () => existsSync(join(run, 'run.json')) && isSo(run), running);
-  await running.killAll();
 }
 
 /** Continues a run, which saves its state as often as it can. */
