@@ -1,7 +1,7 @@
 // Starts, waits for and kills processes of the built command line, for benchmarks, fault campaigns and end-to-end tests.
 import { spawn } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -148,16 +148,27 @@ export function isFree(port: number): Promise<boolean> {
 
 type EventOfType<T extends RunEvent['type']> = Extract<TimedEvent, { type: T }>;
 
+/** By path, as who waits for an event asks for them again and again. */
+const read = new Map<string, { version: string; events: TimedEvent[] }>();
+
 /** The events of a run so far, without an incomplete last line. */
 export function eventsOf(run: string): TimedEvent[] {
+  const path = join(run, 'events.jsonl');
+  let version: string;
   let text: string;
   try {
-    text = readFileSync(join(run, 'events.jsonl'), 'utf8');
+    const { ino, size, mtimeMs } = statSync(path);
+    version = `${ino} ${size} ${mtimeMs}`;
+    const known = read.get(path);
+    if (known?.version === version) return [...known.events];
+    text = readFileSync(path, 'utf8');
   } catch {
     return [];
   }
   const lines = text.split('\n').slice(0, -1).filter(Boolean);
-  return lines.map((line) => JSON.parse(line));
+  const events: TimedEvent[] = lines.map((line) => JSON.parse(line));
+  read.set(path, { version, events });
+  return [...events];
 }
 
 export const ofType = <T extends RunEvent['type']>(events: TimedEvent[], type: T) =>

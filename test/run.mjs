@@ -26,8 +26,11 @@ const LONGEST = [
   'recipes/recipes.all',
 ].map((name) => join('test', `${name}.test.ts`));
 const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
-/** Quick tests that need a process of their own: they count what their process holds, or fill it. */
-const ALONE = ['test/page/live/http.test.ts'];
+/** Tests that need a process of their own: they count what their process holds, or fill it, or see what others hide in its environment. */
+const ALONE = ['page/live/http', 'e2e/backends.all'].map((name) => join('test', `${name}.test.ts`));
+/** Where most tests train in their process: so many files share one, as the first training costs as much as the next four. */
+const TRAINING = join('test', 'e2e', '/');
+const SHARING = 6;
 /** The build outputs that the quick tests need: output, source folder, build script. */
 const BUILD_OUTPUTS = [
   [
@@ -64,7 +67,7 @@ if (fast)
     if (modified(output) < newest && node(script) !== 0) process.exit(1);
   }
 
-/** Slow files have a process each; the quick ones of a folder share one, whose start would take longer than most of them. */
+/** Slow files have a process each, or with a few others; the quick ones of a folder share one, whose start would take longer than most of them. */
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-test-'));
 function processes() {
   return [...new Set(files.map(keyOf))].map((key) => {
@@ -76,7 +79,13 @@ function processes() {
     return path;
   });
 }
-const keyOf = (file) => (isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file));
+const training = files.filter(
+  (file) => file.startsWith(TRAINING) && !ALONE.includes(file) && placeOf(file) === LONGEST.length,
+);
+function keyOf(file) {
+  if (training.includes(file)) return join(TRAINING, `share-${Math.floor(training.indexOf(file) / SHARING)}`);
+  return isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file);
+}
 
 /** What was skipped, a line each. */
 const skipped = join(folder, 'skipped.txt');

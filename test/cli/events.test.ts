@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { dpmesh, easyData, eventsOf, QUICK, scratch } from '../e2e/support.ts';
+import { easyData, eventsOf, QUICK, scratch, spawned } from '../e2e/support.ts';
 
 const folder = scratch();
 const { data } = easyData(folder, 'easy', 300);
@@ -10,7 +10,7 @@ const { data } = easyData(folder, 'easy', 300);
 test('--events prints all events and then the result, each on a line, and nothing else', async () => {
   const out = join(folder, 'run');
   const flags = ['--workers', 1, '--no-report', '--http', '127.0.0.1:0', ...QUICK];
-  const { code, stdout, stderr } = await dpmesh(['train', data, '--out', out, '--events', ...flags]);
+  const { code, stdout, stderr } = await spawned(['train', data, '--out', out, '--events', ...flags]);
   assert.deepEqual([code, stderr], [0, '']);
   const lines = stdout
     .trimEnd()

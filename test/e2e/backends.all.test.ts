@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findTensorflow, findWebgpu } from '../../worker/compute/installed.ts';
-import { dpmesh, jsonOf, scratch, startCoordinator, synth, trainArgs } from './support.ts';
+import { jsonOf, scratch, spawned, startCoordinator, synth, trainArgs } from './support.ts';
 
 const isUsable = (installed: object | null) => installed !== null && !('problem' in installed);
 const dataHome = process.env.XDG_DATA_HOME;
@@ -25,7 +25,7 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
   for (const workers of counts) {
     const out = join(folder, `${backend}-${workers}`);
     const args = ['--labels', labels, '--force', '--workers', workers, '--backend', backend, ...flags];
-    const run = await dpmesh(trainArgs(data, out, ...args));
+    const run = await spawned(trainArgs(data, out, ...args));
     const summary = jsonOf(run);
     if (!flags.length) assert.ok(summary.nmi > 0.8, `NMI ${summary.nmi}, K ${summary.k}`);
     const about = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'));
@@ -61,7 +61,7 @@ test('an installed TensorFlow that does not load: exit 2 and advice', async () =
   const { data } = await blobs(40);
   // TensorFlow is loaded for products that are large, as in a wide net.
   const flags = ['--workers', '2', '--backend', 'tensorflow', '--hidden', '512,512'];
-  const run = await dpmesh(['train', '--data', data, '--out', join(folder, 'unloaded'), ...flags], { env });
+  const run = await spawned(['train', '--data', data, '--out', join(folder, 'unloaded'), ...flags], { env });
   assert.equal(run.code, 2, run.stderr);
   assert.match(run.stderr, UNLOADED);
   assert.doesNotMatch(run.stderr, /at .*\.[jt]s:/);
@@ -76,7 +76,7 @@ test('if it does not load on one of two hosts, that worker leaves and the run co
   const flags = ['--max-epochs', '2', '--no-report', '--no-http', '--hidden', '512,512'];
   const { running: run, address } = await startCoordinator(data, out, ...flags);
   const worker = (env: Record<string, string> = {}) =>
-    dpmesh(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });
+    spawned(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });
   const bad = await worker({ XDG_DATA_HOME: broken(installed.version) });
   assert.equal(bad.code, 2, bad.stderr);
   assert.match(bad.stderr, UNLOADED);
@@ -93,7 +93,7 @@ test('webgpu: the same bytes with 1 and 3 workers', { skip: skipWebgpu }, () =>
 test('software Vulkan does not count as a GPU', { skip: skipWebgpu }, async () => {
   const { data } = await blobs(3);
   const flags = ['--backend', 'webgpu', '--require-gpu', '--out', join(folder, 'none')];
-  const run = await dpmesh(['train', '--data', data, ...flags]);
+  const run = await spawned(['train', '--data', data, ...flags]);
   if (run.code === 0) return; // This machine has one.
   assert.equal(run.code, 2, run.stderr);
   assert.match(run.stderr, /--require-gpu: webgpu\/.* computes on the CPU/);

@@ -31,7 +31,8 @@ import {
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const { cut, openRun, predict, UserError } = await library();
-const easy = easyData(folder, 'easy', 2000);
+const ROWS = 900;
+const easy = easyData(folder, 'easy', ROWS);
 const json = (run: string, name: string) => JSON.parse(readFileSync(join(path(run), name), 'utf8'));
 const labelsOf = (file: string) => readNpy(file).data as Int32Array;
 
@@ -43,7 +44,7 @@ function countsOf(labels: Int32Array): number[] {
 
 /** Six clusters in 30 columns: two pairs with much in common, and two others. */
 function graphData(): string {
-  const [d, n, k] = [30, 1200, 6];
+  const [d, n, k] = [30, 600, 6];
   const rng = generator(3n, 'graph data');
   const centres = Array.from({ length: k }, () => Array.from({ length: d }, () => rng.normal()));
   for (const pair of [1, 3])
@@ -93,7 +94,7 @@ describe('of Gaussian clusters', () => {
     const { likelihood, clusters, sizes, joins } = json('run', 'tree.json');
     assert.deepEqual([likelihood, clusters, joins.length], ['gaussian', K, K - 1]);
     assert.deepEqual(sizes, countsOf(labelsOf(join(path('run'), 'labels.npy'))));
-    assert.equal(joins.at(-1).size, 2000);
+    assert.equal(joins.at(-1).size, ROWS);
     assert.ok('tree.json' in json('run', 'run.json').files);
   });
 
@@ -103,7 +104,7 @@ describe('of Gaussian clusters', () => {
     const out = path('four.npy');
     const ended = await dpmesh(['cut', '--run', path('run'), '--clusters', K - 2, '--out', out, '--json']);
     const { run, rows, clusters, ...rest } = jsonOf(ended);
-    assert.deepEqual([run, rows, rest], [path('run'), 2000, { out, next: nextOf('run') }]);
+    assert.deepEqual([run, rows, rest], [path('run'), ROWS, { out, next: nextOf('run') }]);
     assert.equal(clusters.length, K - 2);
     const joined = clusters.filter(({ from }: { from: number[] }) => from.length > 1);
     assert.ok(
@@ -134,7 +135,7 @@ describe('of Gaussian clusters', () => {
       ...Array(K).keys(),
     ]);
     const [one, other] = cells.map(([, , count]) => Number(count.replace(',', '')));
-    assert.equal(one + other, 2000);
+    assert.equal(one + other, ROWS);
   });
 
   test('a cluster that is two would split next, into these', async () => {
@@ -157,13 +158,13 @@ describe('of Gaussian clusters', () => {
     const [out, soft, four] = ['p.npy', 's.npy', 'cut.npy'].map(path);
     const flags = ['--run', path('run'), '--clusters', 4];
     const ended = await dpmesh(['predict', ...flags, '--data', easy.data, '--out', out, '--soft', soft]);
-    assert.equal(ended.stdout, `${out}: labels of 2000 rows, clusters 0 to 3\n`);
+    assert.equal(ended.stdout, `${out}: labels of ${ROWS} rows, clusters 0 to 3\n`);
     assert.equal((await dpmesh(['cut', ...flags, '--out', four])).stdout, ended.stdout.replace(out, four));
     assert.deepEqual(readFileSync(out), readFileSync(four));
     const [joined, all] = [readNpy(soft), readNpy(join(path('run'), 'responsibilities.npy'))];
-    assert.deepEqual(joined.shape, [2000, 4]);
+    assert.deepEqual(joined.shape, [ROWS, 4]);
     const { clusters } = await cut({ run: path('run'), clusters: 4 });
-    for (let row = 0; row < 2000; row++)
+    for (let row = 0; row < ROWS; row++)
       clusters.forEach(({ from }, group) => {
         const sum = from.reduce((s, cluster) => s + all.data[row * all.shape[1] + cluster], 0);
         assert.ok(Math.abs(joined.data[4 * row + group] - sum) < 1e-6);
@@ -206,7 +207,7 @@ describe('of Gaussian clusters', () => {
     assert.deepEqual([inMemory.next, inFile.next], [nextOf('run'), nextOf('run')]);
     const data = { values: easy.rows, columns: D };
     const found = await predict({ run: path('run'), data, clusters: 3, soft: true });
-    assert.deepEqual([found.labels, found.k, found.responsibilities!.length], [inMemory.labels, 3, 6000]);
+    assert.deepEqual([found.labels, found.k, found.responsibilities!.length], [inMemory.labels, 3, 3 * ROWS]);
     // All clusters, as they are.
     const { result } = await openRun(path('run'));
     assert.deepEqual((await cut({ run: path('run'), clusters: K })).labels, result!.labels);
@@ -267,7 +268,7 @@ describe('of clusters of a graph', () => {
     for (const [given, is] of [
       [0.7 * height, 'fewer'],
       [resolution, 'as many'],
-      [3 * resolution, 'more'],
+      [8 * resolution, 'more'],
     ] as const) {
       const args = trainArgs(data, path(is), '--resolution', given, '--likelihood', 'graph');
       const { k, stability } = jsonOf(await dpmesh(args));
@@ -412,7 +413,7 @@ describe('a cut that cannot be made', () => {
     refused(await cutIn(gone, '--clusters', 2), 'tree.json is damaged (it is missing)');
     refused(await dpmesh(['plot', '--run', gone]), 'tree.json is damaged');
     const other = copyOf('other', (run) =>
-      writeNpy(join(run, 'labels.npy'), '<i4', [2000], new Int32Array(2000)),
+      writeNpy(join(run, 'labels.npy'), '<i4', [ROWS], new Int32Array(ROWS)),
     );
     refused(await cutIn(other, '--clusters', 2, '--out', path('never.npy')), 'labels.npy is damaged');
   });
@@ -423,7 +424,7 @@ describe('a cut that cannot be made', () => {
     refused(await cutIn(path('run'), '--clusters', 2, '--out', out), 'already exists', '--force');
     assert.equal(readFileSync(out, 'utf8'), 'mine');
     assert.equal((await cutIn(path('run'), '--clusters', 2, '--out', out, '--force')).code, 0);
-    assert.equal(labelsOf(out).length, 2000);
+    assert.equal(labelsOf(out).length, ROWS);
     const own = join(path('run'), 'labels.npy');
     refused(await cutIn(path('run'), '--clusters', 2, '--out', own, '--force'), "one of the run's own files");
     refused(await cutIn(path('run'), '--clusters', 2, '--out', folder, '--force'), 'not a file');

@@ -1,16 +1,14 @@
-// Tables with columns that are not continuous.
+// Tables with columns that are not continuous, beside what test/recipes has of them.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { readNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { ariOfLabels } from '../../model/scores.ts';
-import { dpmesh, jsonOf, refused, runFileOf, scratch, trainArgs, writeRows } from './support.ts';
+import { dpmesh, jsonOf, refused, scratch, trainArgs, writeRows } from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const ROWS = 2000;
+const ROWS = 1000;
 const D = 4;
 const rng = generator(5n, 'discrete columns');
 const CENTRES = Array.from({ length: 4 }, () => Array.from({ length: D }, () => 5 * rng.normal()));
@@ -22,22 +20,11 @@ const plans = rows.map(() => PLANS[Math.min(2, rng.below(4))]);
 
 describe('four Gaussians beside flags and categories that tell nothing', () => {
   const data = path('table.csv');
-  const run = path('run');
   const train = (out: string, ...more: (string | number)[]) =>
     dpmesh(trainArgs(data, out, '--categorical', 'plan', ...more));
-  before(async () => {
+  before(() => {
     const line = (row: number[], i: number) => [...row, ...flags[i], plans[i]].join(',');
     writeFileSync(data, ['a,b,c,d,member,vip,plan', ...rows.map(line)].join('\n'));
-    assert.equal(jsonOf(await train(run, '--workers', 2)).k, 4);
-  });
-
-  test('are four clusters, and the run says what the columns are', () => {
-    const found = readNpy(join(run, 'labels.npy')).data as Int32Array;
-    assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
-    assert.match(
-      runFileOf(run).likelihood.why,
-      /^columns member, vip have two values, and column plan has categories: /,
-    );
   });
 
   test('with diagonal covariances', async () => {
@@ -68,52 +55,6 @@ test('columns of two values alone: as many clusters as there are, or one', async
     assert.equal(jsonOf(ended).k, k, name);
   }
   assert.match(readFileSync(path('latent/report/report.html'), 'utf8'), /have two values/);
-});
-
-test('ratings are spread over their steps in training alone', async () => {
-  const centres = CENTRES.map((_, c) => Array.from({ length: 8 }, (_, j) => ((c >> (j % 2)) % 2 ? 4 : 2)));
-  const ratings = Array.from(classes, (c) =>
-    centres[c].map((centre) => Math.max(1, Math.min(5, Math.round(centre + 0.8 * rng.normal())))),
-  );
-  const [data, one] = [writeRows(path('ratings.npy'), ratings), path('ratings')];
-  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
-  assert.equal(jsonOf(ended).k, 4);
-  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
-  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
-  assert.match(runFileOf(one).likelihood.why, /^columns .* have few values, at equal steps: /);
-  const equal = new Map<string, number>();
-  for (const [i, row] of ratings.entries()) {
-    const label = equal.get(row.join()) ?? found[i];
-    assert.equal(found[i], label);
-    equal.set(row.join(), label);
-  }
-});
-
-test('zero-inflated columns: shares of zeros and Gaussians of the others', async () => {
-  const values = rows.map((row) => row.map((value, j) => (j < 2 && rng.uniform() < 0.5 ? 0 : value)));
-  const [data, one] = [writeRows(path('zeros.npy'), values), path('zeros')];
-  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
-  assert.equal(jsonOf(ended).k, 4);
-  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
-  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.9);
-  assert.match(
-    runFileOf(one).likelihood.why,
-    /^columns 0 \(0\), 1 \(0\) \(counted from 0\) have one exact value /,
-  );
-});
-
-test('cells with one value in few rows are unknown ones, which no ONNX model fills', async () => {
-  const shared = rows.map((row) => row.map((value, j) => (rng.uniform() < 0.06 ? j - 0.5 : value)));
-  const [data, one] = [writeRows(path('imputed.npy'), shared), path('imputed')];
-  const ended = await dpmesh(trainArgs(data, one, '--workers', 1));
-  assert.equal(jsonOf(ended).k, 4);
-  const found = readNpy(join(one, 'labels.npy')).data as Int32Array;
-  assert.ok(ariOfLabels(Int32Array.from(found), classes) > 0.95);
-  assert.match(jsonOf(ended).notes[0], /^column 0 .* is -0\.5 in \d % of the rows, .* treated as unknown/);
-  refused(
-    await dpmesh(['export', one, '--onnx', path('imputed.onnx')]),
-    'fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict',
-  );
 });
 
 test('a heavy tail beside columns of two values is one cluster', async () => {

@@ -78,7 +78,7 @@ describe('a run whose directory', { concurrency: 2 }, () => {
       const old = await begin(run);
       process.kill(-old.pid, 'SIGSTOP');
       displace(run);
-      jsonOf(await dpmesh(trainArgs(easy.data, run, '--seed', 2, ...flags)));
+      jsonOf(await dpmesh(trainArgs(easy.data, run, '--seed', 2, '--max-epochs', 3, ...flags)));
       const [hashes, files, events] = [resultHashes(run), all(run), eventsOf(run).length];
       process.kill(-old.pid, 'SIGCONT');
       await stops(old, isGone(run));
@@ -142,7 +142,7 @@ describe('a working directory that is renamed during a run', () => {
     process.kill(-running.pid, 'SIGSTOP');
     renameSync(at, moved);
     workingDirectory('work');
-    jsonOf(await dpmesh(trainArgs('x.npy', 'out', ...FINITE, '--seed', 1), { cwd: at }));
+    jsonOf(await dpmesh(trainArgs('x.npy', 'out', ...QUICK, '--max-epochs', 3, '--seed', 1), { cwd: at }));
     const hashes = resultHashes(join(at, 'out'));
     process.kill(-running.pid, 'SIGCONT');
     refused(await running.ended, 'dpmesh: out is no longer the directory that this run began in ');

@@ -1,18 +1,17 @@
-// Runs that learn features: the same bytes for any number of workers, killed, stopped and resumed; what comes of the codes.
+// Runs that learn features: what comes of the codes, and runs whose encoder or rows are not as they were.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
-import { decodeCheckpoint } from '../../run/checkpoint.ts';
 import {
   changedCopy,
   changeRunFile,
+  checkpointsOf,
   dpmesh,
   embeddedData,
   eventsOf,
   jsonOf,
-  killedWhen,
   labelsOf,
   ofType,
   refused,
@@ -22,6 +21,7 @@ import {
   scratch,
   trainArgs,
   undisturbedHashes,
+  unfinish,
 } from './support.ts';
 
 const folder = scratch();
@@ -31,22 +31,10 @@ const FLAGS = [
   ...['--encoder', 'autoencoder', '--encoder-hidden', '48,24', '--latent', 6, '--encoder-epochs', EPOCHS],
   ...['--encoder-batch', 16, '--encoder-steps', 8, '--no-http', '--max-epochs', 20, '--checkpoint-every', 0],
 ] as const;
-const { data, labels, rows } = embeddedData(folder, 'rows', 2400);
+const { data, labels, rows } = embeddedData(folder, 'rows', 1200);
 const trained = (run: string) => ofType(eventsOf(run), 'encoder-epoch').map(({ epoch }) => epoch);
 
-/** Epochs of the encoder that its newest checkpoint has. */
-function saved(run: string): number {
-  const file = join(run, 'checkpoints', 'encoder.ckpt');
-  if (!existsSync(file)) return 0;
-  const checkpoint = decodeCheckpoint(readFileSync(file));
-  return checkpoint.stage === 'encode' ? checkpoint.encoding.state.epoch : 0;
-}
-
-/** A run that has been killed with its workers once so many epochs of its encoder were saved. */
-const killedAt = (epoch: number, run: string, ...flags: (string | number)[]) =>
-  killedWhen(`epoch ${epoch}`, () => saved(run) >= epoch, data, run, ...FLAGS, ...flags);
-
-describe('a run with an encoder', { concurrency: 2 }, () => {
+describe('a run with an encoder', () => {
   const run = path('run');
   let expected: string[];
   before(async () => {
@@ -101,10 +89,16 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
     assert.match(ofType(eventsOf(run), 'likelihood')[0].why, /latent vectors/);
   });
 
+  /** A copy of the run, as one that was killed when its encoder had learned. */
+  const encoded = (name: string) =>
+    changedCopy(run, path(name), (at) => {
+      unfinish(at, 'labels.npy', 'model', 'mixture', 'codes.npy');
+      for (const file of checkpointsOf(at))
+        if (file !== 'encoder.ckpt') rmSync(join(at, 'checkpoints', file));
+    });
+
   test('without codes or with a damaged encoder, a resumed run makes them again', async () => {
-    const out = path('damaged');
-    await killedAt(EPOCHS, out, '--labels', labels);
-    rmSync(join(out, 'codes.npy'), { force: true });
+    const out = encoded('damaged');
     writeFileSync(join(out, 'checkpoints', 'encoder.ckpt'), 'nothing');
     jsonOf(await resumed(out));
     assert.deepEqual(resultHashes(out), expected);
@@ -119,13 +113,10 @@ describe('a run with an encoder', { concurrency: 2 }, () => {
   test('of rows that have changed since does not resume', async () => {
     const moved = path('moved.npy');
     const bytes = readFileSync(data);
-    writeFileSync(moved, bytes);
-    const out = path('changed');
-    // So many that it is killed in one of them: once there are codes, the rows are not needed any more.
-    const long = FLAGS.map((flag, i) => (FLAGS[i - 1] === '--encoder-epochs' ? 500 : flag));
-    await killedWhen('epoch 2', () => trained(out).includes(2), moved, out, ...long);
     bytes.writeFloatLE(7, bytes.length - 4);
     writeFileSync(moved, bytes);
+    const out = encoded('changed');
+    changeRunFile(out, ({ config }) => Object.assign(config, { data: moved }));
     refused(await resumed(out), /differs from what the run began with|has changed since the run began/);
   });
 

@@ -41,7 +41,8 @@ import {
 // A run directory that was damaged, or that somebody else made.
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const easy = easyData(folder, 'easy', 2000);
+const ROWS = 600;
+const easy = easyData(folder, 'easy', ROWS);
 const run = path('run');
 before(async () => {
   const args = ['train', '--data', easy.data, '--labels', easy.labels, '--out', run, '--no-report', '--json'];
@@ -115,7 +116,7 @@ describe('a damaged model', () => {
     const old = withRunJson((file) => {
       delete file.files;
     });
-    assert.equal((await predicted(old)).rows, 2000);
+    assert.equal((await predicted(old)).rows, ROWS);
     truncateSync(join(old, 'model/weights.bin'), 100);
     await notPredicted(old, 'model/weights.bin');
     for (const [name, change] of [
@@ -156,7 +157,7 @@ describe('a damaged model', () => {
   });
 
   test('labels of which a byte is another are not read, plotted, evaluated or reported as a result', async () => {
-    const at = copy((at) => flip(join(at, 'labels.npy'), 8000));
+    const at = copy((at) => flip(join(at, 'labels.npy'), 2000));
     const says = ['labels.npy is damaged (its SHA-256 is not the one that run.json has)', 'restore it'];
     const labels = join(at, 'labels.npy');
     refused(await plot(at), ...says);
@@ -169,15 +170,15 @@ describe('a damaged model', () => {
     cpSync(labels, path('labels.npy'));
     jsonOf(await dpmesh(['evaluate', '--pred', path('labels.npy'), '--labels', easy.labels, '--json']));
     changeRunFile(at, ({ files }) => delete files['labels.npy']);
-    assert.equal((await openRun(at)).result!.labels.length, 2000);
+    assert.equal((await openRun(at)).result!.labels.length, ROWS);
     jsonOf(await dpmesh(['evaluate', '--pred', labels, '--labels', easy.labels, '--json']));
   });
 
   test('responsibilities of another type or shape are not read, also without a hash', async () => {
     for (const [dtype, shape] of [
-      ['<f8', [2000, 8]],
-      ['<f4', [2000, 2]],
-      ['<f4', [16_000]],
+      ['<f8', [ROWS, 8]],
+      ['<f4', [ROWS, 2]],
+      ['<f4', [8 * ROWS]],
     ] as const) {
       const at = withRunJson(({ config }) => {
         config.soft = true;
@@ -376,7 +377,7 @@ describe('a run directory from elsewhere', () => {
       }));
     });
     assert.equal((await openRun(at)).result?.k, K);
-    assert.equal((await predicted(at)).rows, 2000);
+    assert.equal((await predicted(at)).rows, ROWS);
     assert.ok('splitMergeEvery' in (await configOf({ config: join(at, 'run.json') })));
     for (const done of [await plot(at), await resume(at)]) assert.equal(done.code, 0, done.stderr);
   });

@@ -58,7 +58,7 @@ describe('a run on a folder of images', () => {
   const run = path('run');
   let data: string;
   before(async () => {
-    data = await bars('bars', 240);
+    data = await bars('bars', 120);
     writeFileSync(join(data, 'lying/100a.png'), 'no image');
     const flags = ['--labels', `${data}/`, '--image-size', 10, '--skip-bad', '--workers', 2, ...gaussian];
     const { k, acc } = jsonOf(await dpmesh(trainArgs(data, run, ...flags)));
@@ -67,18 +67,18 @@ describe('a run on a folder of images', () => {
 
   test('says which row is which image, and which were left out', () => {
     const images = linesIn(join(run, 'images.txt'));
-    assert.equal(images.length, 240);
+    assert.equal(images.length, 120);
     assert.deepEqual(images, [...images].sort());
     const labels = labelsOf(run).data;
     const kinds = new Set(images.map((image, row) => `${image.split('/')[0]} ${labels[row]}`));
     assert.equal(kinds.size, 2);
     const { data: about, files } = runFileOf(run);
-    assert.deepEqual([about.rows, about.shape], [240, [10, 10]]);
+    assert.deepEqual([about.rows, about.shape], [120, [10, 10]]);
     assert.ok('images.txt' in files);
     const [{ message }] = ofType(eventsOf(run), 'warning');
     assert.match(
       message,
-      /1 of 241 images cannot be decoded: lying\/100a\.png \(neither PNG nor JPEG\): left out/,
+      /1 of 121 images cannot be decoded: lying\/100a\.png \(neither PNG nor JPEG\): left out/,
     );
   });
 
@@ -109,7 +109,7 @@ describe('a run on a folder of images', () => {
   }
 
   test('is drawn with labels from another folder by the images of that one', async () => {
-    const labels = await bars('labels', 239);
+    const labels = await bars('labels', 119);
     mkdirSync(join(labels, 'third'));
     writeFileSync(join(labels, 'third/a.png'), '');
     const { classes, notes } = await drawnWith('labelled', { labels });
@@ -118,8 +118,8 @@ describe('a run on a folder of images', () => {
 
   test('does not make others decode another folder', async () => {
     const others: [string, number, RegExp][] = [
-      ['more', 490, /more now has 490 images; the run had 240: the pictures show no points/],
-      ['different', 250, /different has other images than the run had/],
+      ['more', 250, /more now has 250 images; the run had 120: the pictures show no points/],
+      ['different', 130, /different has other images than the run had/],
     ];
     for (const [name, count, expected] of others) {
       const images = await bars(name, count);
@@ -136,7 +136,7 @@ describe('a run on a folder of images', () => {
   test('labels its own images as before, and others by their size and colours', async () => {
     const [out, images] = [path('labels.npy'), path('images.txt')];
     const args = ['predict', '--run', run, '--data', data, '--out', out, '--images', images];
-    refused(await dpmesh(args), '1 of 241 images cannot be decoded: lying/100a.png');
+    refused(await dpmesh(args), '1 of 121 images cannot be decoded: lying/100a.png');
     const { code, stderr } = await dpmesh([...args, '--skip-bad']);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readFileSync(out), readFileSync(join(run, 'labels.npy')));

@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { train } from '../../index.ts';
+import { starting } from '../../library/workers.ts';
 import { ari, contingency } from '../../model/scores.ts';
+import { workersHere } from '../recipes/here.ts';
 import { D, easyData, K, resultHashes, scratch } from './support.ts';
 
+starting.localWorkers = workersHere;
+
 const folder = scratch();
-const ROWS = 2000;
+const ROWS = 800;
 const { rows } = easyData(folder, 'easy', ROWS);
 
 let runs = 0;
@@ -58,7 +62,7 @@ describe('a run', () => {
         const scaled = await clusteringOf((row) => [...row.map((value, j) => value * 2 ** by[j])]);
         assert.deepEqual(unitless(scaled), unitless(plain));
       }),
-      { numRuns: 4, endOnFailure: true },
+      { numRuns: 3, endOnFailure: true },
     );
   });
 
@@ -76,7 +80,7 @@ describe('a run', () => {
         const agreement = ari(contingency([...moved.labels], [...plain.labels]));
         assert.ok(agreement >= 0.99, `ARI ${agreement}`);
       }),
-      { numRuns: 5, endOnFailure: true },
+      { numRuns: 3, endOnFailure: true },
     );
   });
 });

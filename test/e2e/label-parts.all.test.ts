@@ -26,8 +26,8 @@ import {
 const folder = scratch();
 const COLUMNS = ['labels', 'confidences', 'distances', 'map'] as const;
 /** Parts have 2¹⁸ rows. */
-const ROWS = 1_060_000;
-const PARTS = 5;
+const ROWS = 800_000;
+const PARTS = 4;
 
 /** Files that are there, below the folder of parts, of a column or of `sums`. */
 const partsOf = (run: string, column: string): string[] => {

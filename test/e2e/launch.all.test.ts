@@ -143,10 +143,13 @@ describe('launch', { concurrency: 2 }, () => {
 
   test('launch gives up on a crash loop with its last error, and the others continue', async () => {
     const { run, running, address } = await coordinator('crash', ...ENDLESS);
+    // Until then nothing is to be computed.
+    running.kill('SIGSTOP');
     const options = on(EIGHT);
     Object.assign(options.env, failingOn(uuidOf(1)));
     const launched = start(launchArgs(address, '--gpus', '1,2'), options);
     await until('giving up', () => launched.stderr().includes('gave up on'), launched);
+    running.kill('SIGCONT');
     assert.match(
       launched.stderr(),
       new RegExp(

@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
-import { assertOnnxPredicts } from './exported.ts';
 import { dpmesh, jsonOf, refused, scratch, writeRows } from './support.ts';
 
 const cwd = scratch();
@@ -18,7 +17,7 @@ test('log-normal rows: a note, and one cluster by logarithms', async () => {
   const tail = () => Math.exp(0.8 * rng.normal());
   writeRows(
     path('tails.npy'),
-    Array.from({ length: 2000 }, () => [tail(), tail(), tail()]),
+    Array.from({ length: 1000 }, () => [tail(), tail(), tail()]),
   );
   const plain = jsonOf(await dpmesh(['train', 'tails.npy', ...flags, '--out', 'plain'], { cwd }));
   assert.ok(plain.k > 2, String(plain.k));
@@ -32,9 +31,9 @@ test('log-normal rows: a note, and one cluster by logarithms', async () => {
   assert.equal(jsonOf(trained).k, 1, trained.stdout);
 });
 
-test('a table whose clusters differ by a logarithm: named, predicted and resumed', async () => {
+test('a table whose clusters differ by a logarithm: named and predicted', async () => {
   const rng = generator('4', 'pay');
-  const rows = Array.from({ length: 1500 }, (_, i) => [
+  const rows = Array.from({ length: 600 }, (_, i) => [
     Math.exp(0.8 * rng.normal()) * 1000,
     (i % 3) * 12 + rng.normal(),
   ]);
@@ -52,20 +51,11 @@ test('a table whose clusters differ by a logarithm: named, predicted and resumed
   };
   assert.deepEqual(await predicted('table', path('people.csv')), labels);
   assert.deepEqual(await predicted('memory', { values: Float32Array.from(rows.flat()), columns: 2 }), labels);
-  await assertOnnxPredicts(path('people'), Float32Array.from(rows.flat()), 2);
   writeFileSync(path('turned.csv'), `height,pay\n${rows.map(([a, b]) => `${b},${a}`).join('\n')}\n`);
   assert.deepEqual(await predicted('turned', path('turned.csv')), labels);
 
   writeFileSync(path('unpaid.csv'), text([...rows, [0, 3]]));
-  const unpaid = /unpaid\.csv: row 1500 \(counted from 0\), column pay is 0, of which --log can take no/;
+  const unpaid = /unpaid\.csv: row 600 \(counted from 0\), column pay is 0, of which --log can take no/;
   refused(await dpmesh(['train', 'unpaid.csv', '--log', 'pay', '--out', 'unpaid'], { cwd }), unpaid);
   refused(await dpmesh(['predict', 'people', 'unpaid.csv', '--out', 'none.npy'], { cwd }), unpaid);
-
-  const short = ['--max-epochs', 7, '--log', 'auto', '--out', 'short'];
-  await dpmesh(['train', 'people.csv', ...flags, ...short], { cwd });
-  const { data } = JSON.parse(readFileSync(path('short/run.json'), 'utf8'));
-  assert.deepEqual(data.logged, [0]);
-  const resumed = await dpmesh(['resume', 'short', '--max-epochs', 500, ...flags], { cwd });
-  assert.equal(resumed.code, 0, resumed.stderr);
-  assert.deepEqual(readNpy(path('short/labels.npy')).data, labels);
 });

@@ -10,9 +10,9 @@ import { normals } from '../model/support.ts';
 import { dpmesh, jsonOf, labelsOf, runFileOf, scratch, times, trainArgs, writeRows } from './support.ts';
 
 const folder = scratch();
-const [ROWS, D] = [60_000, 4];
-/** None is in a sample of 2,500 rows. */
-const isRare = (row: number) => row % 1000 === 7 && priority(0n)(row) > 0.1;
+const [ROWS, D, SAMPLE] = [12_000, 4, 1000];
+/** None is in a sample of so many rows. */
+const isRare = (row: number) => row % 200 === 7 && priority(0n)(row) > 0.1;
 const RARE = times(ROWS, isRare).filter(Boolean).length;
 const CENTRES = [
   [0, 0, 0, 0],
@@ -26,7 +26,7 @@ const [CENTRE, ALONE] = [
   [40, -60, 20, 0],
 ];
 
-describe('a cluster of one row in a thousand, of which the sample has none', () => {
+describe('a cluster of one row in two hundred, of which the sample has none', () => {
   const next = normals(31);
   const rows = times(ROWS, (row) =>
     (row === 100 ? ALONE : isRare(row) ? CENTRE : CENTRES[row % CENTRES.length]).map(
@@ -37,7 +37,7 @@ describe('a cluster of one row in a thousand, of which the sample has none', () 
   const run = join(folder, 'run');
   let result: Record<string, unknown>;
   before(async () => {
-    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', 2500, '--workers', 2, '--soft')));
+    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', SAMPLE, '--workers', 2, '--soft')));
   });
 
   test('is found, and what was done is said', () => {
@@ -71,7 +71,7 @@ describe('a cluster of one row in a thousand, of which the sample has none', () 
 
   test('but not where the number of clusters was given', async () => {
     const given = join(folder, 'given');
-    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', 2500, '--clusters', 4)));
+    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', SAMPLE, '--clusters', 4)));
     assert.equal(k, 4);
     assert.ok(
       (notes as string[]).some((note) => /^5\d rows are farther/.test(note)),

@@ -25,7 +25,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 6000);
+const easy = easyData(folder, 'easy', 3000);
 const path = (name: string) => join(folder, name);
 /** Of a sample so small that its order of the clusters is not that of all rows; and more clusters than there are. */
 const FLAGS = [

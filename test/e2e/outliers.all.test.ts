@@ -7,7 +7,6 @@ import { readNpy, writeNpy } from '../../data/npy.ts';
 import { openRun, predict } from '../../index.ts';
 import { generator } from '../../model/random.ts';
 import { normals } from '../model/support.ts';
-import { assertOnnxPredicts } from './exported.ts';
 import {
   dpmesh,
   eventsOf,
@@ -45,12 +44,12 @@ const CENTRES = [
 const five = (count: number) => times(count, (i) => CENTRES[i % 5].map((centre) => centre + next()));
 
 describe('five Gaussians and ten rows a thousand times as far off', () => {
-  const ROWS = 6010;
-  const rows = [...five(6000), ...times(10, () => [1e4 * next(), 1e4 * next()])];
+  const ROWS = 2010;
+  const rows = [...five(2000), ...times(10, () => [1e4 * next(), 1e4 * next()])];
   // Anywhere in the file, the first row among them.
-  const far = times(10, (i) => 601 * i);
-  for (const [i, row] of far.entries()) [rows[row], rows[6000 + i]] = [rows[6000 + i], rows[row]];
-  const classOf = (row: number) => (far.includes(row) ? 5 : row < 6000 ? row % 5 : (601 * (row - 6000)) % 5);
+  const far = times(10, (i) => 201 * i);
+  for (const [i, row] of far.entries()) [rows[row], rows[2000 + i]] = [rows[2000 + i], rows[row]];
+  const classOf = (row: number) => (far.includes(row) ? 5 : row < 2000 ? row % 5 : (201 * (row - 2000)) % 5);
   const { data, labels } = save('far', rows, times(ROWS, classOf));
   const run = path('run');
   const files = (of = run) => [...resultHashes(of), `outliers.npy ${sha256(join(of, 'outliers.npy'))}`];
@@ -76,7 +75,7 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     assert.match(readFileSync(join(run, 'outliers.npy'), 'latin1').slice(0, 80), /'\|b1'/);
     const flagged = [...flags.keys()].filter((row) => flags[row]);
     assert.ok(far.filter((row) => flags[row]).length >= 9, flagged.join());
-    assert.ok(flagged.filter((row) => !far.includes(row)).length <= 6, flagged.join());
+    assert.ok(flagged.filter((row) => !far.includes(row)).length <= 2, flagged.join());
     assert.equal(result.outliers, flagged.length);
     const labels = readNpy(join(run, 'labels.npy')).data;
     assert.ok(flagged.every((row) => labels[row] >= 0 && labels[row] < 5));
@@ -120,7 +119,6 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     const { stdout } = await dpmesh(['predict', '--run', run, '--data', few, '--out', path('p.npy')]);
     assert.match(stdout, /; 2 outliers$/m);
     const labels = (await predict({ run, data: few })).labels;
-    await assertOnnxPredicts(run, Float32Array.from([1e9, 10, 10, -1e5, 0, 0]), 2);
     // The nearest cluster, however far off.
     assert.equal(labels[0], found.labels[times(ROWS, classOf).indexOf(3)]);
     assert.equal(labels[1], found.labels[times(ROWS, classOf).indexOf(1)]);
@@ -158,23 +156,23 @@ describe('odd data', () => {
     return json;
   }
   test('duplicates by the thousand, and one row far off', async () => {
-    const duplicates = times(3000, (i) => CENTRES[i % 3]);
+    const duplicates = times(900, (i) => CENTRES[i % 3]);
     const { k, outliers } = await trained('duplicates', [...duplicates, [1e5, 1e5]]);
     assert.deepEqual([k, outliers], [3, 1]);
   });
   test('a column of two values', async () => {
-    const rows = five(3000).map((row, i) => [...row, i % 7 < 3 ? 1 : 0]);
+    const rows = five(1000).map((row, i) => [...row, i % 7 < 3 ? 1 : 0]);
     const { k, outliers } = await trained('two', rows);
     assert.ok(k >= 5 && k <= 10 && outliers === 0, `K ${k}`);
   });
   test('a column that only an outlier has is dropped', async () => {
-    const rows = five(3000).map((row, i) => [...row, i === 17 ? 1 : 0]);
+    const rows = five(1000).map((row, i) => [...row, i === 17 ? 1 : 0]);
     rows[17][0] = 1e7;
     const { k, outliers } = await trained('dropped', rows);
     assert.deepEqual([k, outliers], [5, 1]);
   });
   test('rows that are equal up to noise, or but for one', async () => {
-    const noise = (sd: number) => times(2000, () => [7 + sd * next(), 7 + sd * next()]);
+    const noise = (sd: number) => times(600, () => [7 + sd * next(), 7 + sd * next()]);
     const { k, outliers } = await trained('noise-far', [...noise(1e-3), [7, 1e5]]);
     assert.deepEqual([k, outliers], [1, 1]);
     for (const [rows, says] of [
@@ -228,7 +226,7 @@ for (const [flag, rest] of [
   ['--sub-lr', ['--lr', '0.01']],
 ] as const)
   test(`if training diverges because of ${flag}, the error names it; exit code 2, no stack trace`, async () => {
-    const { data } = await synth(folder, flag, { clusters: 4, points: 2000, dim: 5, seed: 2 });
+    const { data } = await synth(folder, flag, { clusters: 4, points: 400, dim: 5, seed: 2 });
     const out = join(folder, `run${flag}`);
     const run = await dpmesh(['train', '--data', data, '--no-http', '--out', out, flag, '1e30', ...rest]);
     assert.equal(run.code, 2);
@@ -240,11 +238,11 @@ for (const [flag, rest] of [
   });
 
 test('a column that nearly repeats another costs time, not the result', async () => {
-  const { data, labels } = await synth(folder, 'clean', { clusters: 5, points: 3000, dim: 3, seed: 3 });
+  const { data, labels } = await synth(folder, 'clean', { clusters: 5, points: 1000, dim: 3, seed: 3 });
   const { data: values } = readNpy(data);
   const noise = normals(5);
   const row = (i: number) => [...values.subarray(3 * i, 3 * i + 3), values[3 * i] + 1e-3 * noise()];
-  const [nearly, out] = [writeRows(join(folder, 'nearly.npy'), times(3000, row)), join(folder, 'nearly')];
+  const [nearly, out] = [writeRows(join(folder, 'nearly.npy'), times(1000, row)), join(folder, 'nearly')];
   const { k, nmi } = jsonOf(await dpmesh(trainArgs(nearly, out, '--labels', labels, '--no-http')));
   assert.ok(k === 5 && nmi > 0.98, `K ${k}, NMI ${nmi}`);
   // Plain float32 sums were too imprecise.

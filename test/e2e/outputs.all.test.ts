@@ -139,10 +139,7 @@ describe('a table with names and texts', () => {
     }
   });
 
-  test('the bytes of all of them do not depend on the number of workers, and their hashes are in run.json', async () => {
-    const again = join(folder, 'again');
-    jsonOf(await dpmesh([...args, ...flags, '--out', again, '--workers', 3, '--no-report']));
-    assert.deepEqual(resultHashes(again), resultHashes(run));
+  test('the hashes of all of them are in run.json', () => {
     const { files } = runFileOf(run);
     for (const name of [
       ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy', 'map.npy'],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
-import { dpmesh, jsonOf, resultHashes, runFileOf, scratch, times, trainArgs, writeRows } from './support.ts';
+import { dpmesh, jsonOf, runFileOf, scratch, times, trainArgs, writeRows } from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -35,8 +35,4 @@ test('--schedule paper finds the clusters of its figure, from one', async () => 
   assert.equal(runFileOf(path('one')).config.transform, 'auto');
   const { normalize } = JSON.parse(readFileSync(join(path('one'), 'model', 'transform.json'), 'utf8'));
   assert.ok(!normalize);
-  // Steps of several shards, and their sub-clusters, are the same whoever takes them.
-  const short = ['--shards', 4, '--max-epochs', 120] as const;
-  for (const workers of [1, 2]) jsonOf(await run(`short-${workers}`, '--workers', workers, ...short));
-  assert.deepEqual(resultHashes(path('short-2')), resultHashes(path('short-1')));
 });

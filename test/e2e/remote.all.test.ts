@@ -22,7 +22,7 @@ import {
 const folder = scratch();
 const out = (name: string) => join(folder, name);
 // Larger than what is read to open the file.
-const { data, rows, classes } = easyData(folder, 'x', 50_000, (row) => row.slice(0, 3));
+const { data, rows, classes } = easyData(folder, 'x', 20_000, (row) => row.slice(0, 3));
 const FLAGS: CliArgs = ['--max-epochs', 6, '--no-http'];
 const WASM: CliArgs = ['--backend', 'wasm'];
 const labelsOf = (run: string) => sha256(join(run, 'labels.npy'));
@@ -139,9 +139,9 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
 
   /** The rows in three arrays, the last of which is short. */
   const PARTS = [
-    [0, 20_000],
-    [20_000, 49_000],
-    [49_000, 50_000],
+    [0, 8000],
+    [8000, 19_600],
+    [19_600, 20_000],
   ].map(([from, to]) =>
     npyFile('<f4', [to - from, 3], Buffer.from(Float32Array.from(rows.slice(3 * from, 3 * to)).buffer)),
   );
@@ -158,7 +158,7 @@ describe('an S3 store', { skip: s3 ? false : 'moto cannot be installed here' }, 
     assert.doesNotMatch(arrays.stderr, /copied/);
     assert.equal(labelsOf(out('arrays')), expected);
     const [head, ...lines] = table().trimEnd().split('\n');
-    const halves = [lines.slice(0, 30_000), lines.slice(30_000)];
+    const halves = [lines.slice(0, 12_000), lines.slice(12_000)];
     for (const [i, half] of halves.entries()) await put(`rows-${i}.csv`, `${[head, ...half].join('\n')}\n`);
     const of = 's3://sets/rows-[0-9].csv';
     const how = ['--labels', `${of}:class`, '--force', ...FLAGS, ...WASM];

@@ -29,37 +29,32 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const easy = easyData(folder, 'easy', 2000);
+const ROWS = 800;
+const easy = easyData(folder, 'easy', ROWS);
 const FEW = ['--replicates', 3, '--no-http', ...QUICK] as const;
 
 describe('replicates', () => {
-  test('are the same for any number of workers, and change nothing else', async () => {
+  test('change nothing else, and are said in events and run.json', async () => {
     const plain = jsonOf(await dpmesh(trainArgs(easy.data, path('plain'), '--no-http', ...QUICK)));
     assert.deepEqual([plain.replicates, plain.notes], [null, []]);
     assert.equal('notes' in eventsOf(path('plain')).at(-1)!, false);
-    const found = [];
-    for (const workers of [1, 3]) {
-      const run = path(`w${workers}`);
-      const result = jsonOf(await dpmesh(trainArgs(easy.data, run, '--workers', workers, ...FEW)));
-      assert.deepEqual(resultHashes(run), resultHashes(path('plain')));
-      assert.deepEqual(runFileOf(run).result.replicates, result.replicates);
-      found.push(result.replicates);
-      const events = eventsOf(run);
-      const done = events.at(-1)!;
-      assert.ok(done.type === 'done');
-      // They read nothing; of several workers an idle one may read again what another is slow with.
-      if (workers === 1) assert.equal(done.rowsRead, 4000);
-      assert.deepEqual(done.replicates, result.replicates);
-      assert.deepEqual(
-        ofType(events, 'replicate').map(({ replicate, of, k }) => [replicate, of, k]),
-        [1, 2, 3].flatMap((number) => [
-          [number, 3, null],
-          [number, 3, result.replicates.ks[number - 1]],
-        ]),
-      );
-    }
-    assert.deepEqual(found[1], found[0]);
-    const { count, k, ks, agreement, clusters } = found[0];
+    const run = path('with');
+    const { replicates } = jsonOf(await dpmesh(trainArgs(easy.data, run, ...FEW)));
+    assert.deepEqual(resultHashes(run), resultHashes(path('plain')));
+    assert.deepEqual(runFileOf(run).result.replicates, replicates);
+    const events = eventsOf(run);
+    const done = events.at(-1)!;
+    assert.ok(done.type === 'done');
+    assert.equal(done.rowsRead, 2 * ROWS, 'they read nothing');
+    assert.deepEqual(done.replicates, replicates);
+    const { count, k, ks, agreement, clusters } = replicates;
+    assert.deepEqual(
+      ofType(events, 'replicate').map(({ replicate, of, k }) => [replicate, of, k]),
+      [1, 2, 3].flatMap((number) => [
+        [number, 3, null],
+        [number, 3, ks[number - 1]],
+      ]),
+    );
     assert.equal(clusters.length, K);
     for (const value of clusters) assert.ok(value > 0.6 && value <= 1, String(clusters));
     assert.equal(count, 3);
@@ -90,8 +85,8 @@ describe('replicates', () => {
   });
 
   test('too many initial clusters for a half are refused', async () => {
-    const flags = ['--no-http', '--replicates', 2, '--init-k', 1500];
-    const says = /--init-k 1500 is more than half of the 2000 rows .*--replicates/;
+    const flags = ['--no-http', '--replicates', 2, '--init-k', 600];
+    const says = /--init-k 600 is more than half of the 800 rows .*--replicates/;
     refused(await dpmesh(trainArgs(easy.data, path('wrong'), ...flags)), says);
   });
 
@@ -128,7 +123,7 @@ test('notes: K 1 with a column of row numbers; no replicate differs', async () =
   const { normal } = generator(1n, 'ids');
   writeRows(
     path('ids.npy'),
-    times(1500, (i) => [normal(), i]),
+    times(600, (i) => [normal(), i]),
   );
   const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
   const { k, notes, replicates } = jsonOf(await dpmesh(args));

@@ -1,6 +1,6 @@
 // Helpers of the end-to-end tests: folders, small data, process groups of the built tool, runs and their hashes.
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -56,21 +56,31 @@ export interface TestStartOptions extends processes.StartOptions {
 export const start = (args: CliArgs, options: TestStartOptions = {}): RunningProcess =>
   processes.spawnDpmesh(args, { timeout: 60_000, ...options });
 
-/** Commands that start nothing: they run in this process. */
-const IN_PROCESS = ['predict', 'export', 'cut', 'resolutions', 'evaluate', 'plot', 'synth', 'keygen'];
+/** Commands that start nothing. */
+const STARTS_NOTHING = [
+  ...['predict', 'export', 'cut', 'resolutions', 'evaluate', 'plot', 'name', 'rename', 'synth', 'keygen'],
+];
+/** Commands that train by workers, which may be in this process too. */
+const TRAINS = ['train', 'update', 'resume', 'finish', 'follow'];
 
-/** Runs the built tool, a command that starts nothing in this process. Fails if processes of it are left afterwards. */
+/** Runs a command in this process, where it needs none of its own: what it prints, writes and exits with is the same. */
 export async function dpmesh(args: CliArgs, options: TestStartOptions = {}): Promise<ProcessResult> {
-  const { cwd, ...others } = options;
-  if (IN_PROCESS.includes(String(args[0])) && !Object.keys(others).length) return called(args, cwd);
-  const running = start(args, options);
-  const ended = await running.ended;
-  await assertNoneLeft(running.pid, options.grace);
-  return ended;
+  const { cwd, timeout, ...others } = options;
+  const [command] = args.map(String);
+  const trains = TRAINS.includes(command);
+  if (Object.keys(others).length || !(trains || STARTS_NOTHING.includes(command)))
+    return spawned(args, options);
+  return called(args, cwd, trains);
 }
 
-/** Runs a command that trains, and draws no report, in this process, with its workers: for what a result is, not how it is computed. */
-export const trainedHere = (args: CliArgs, cwd?: string): Promise<ProcessResult> => called(args, cwd, true);
+/** Runs the built tool, and its workers, in processes. Fails if any is left afterwards. */
+export async function spawned(args: CliArgs, options: TestStartOptions = {}): Promise<ProcessResult> {
+  const { grace, ...others } = options;
+  const running = start(args, others);
+  const ended = await running.ended;
+  await assertNoneLeft(running.pid, grace);
+  return ended;
+}
 
 /** The live processes of a group. In /proc/PID/stat, state and group follow the name. */
 function members(group: number): number[] {
@@ -247,19 +257,6 @@ export async function synth(
   const flags = Object.entries(shape).flatMap(([flag, value]) => [`--${flag}`, value]);
   jsonOf(await dpmesh(['synth', '--out', data, '--labels', labels, ...flags, '--force', '--json']));
   return { data, labels };
-}
-
-/** A run that was killed, with its workers, once this is so of its directory. */
-export async function killedWhen(
-  what: string,
-  isSo: (run: string) => boolean,
-  data: string,
-  run: string,
-  ...flags: CliArgs
-): Promise<void> {
-  const running = start(trainArgs(data, run, '--workers', 2, ...flags));
-  await until(what, () => existsSync(join(run, 'run.json')) && isSo(run), running);
-  await running.killAll();
 }
 
 /** Continues a run, which saves its state as often as it can. */

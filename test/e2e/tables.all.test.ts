@@ -159,14 +159,15 @@ test('names of rows are read from the files at the end', async () => {
   assert.match(readFileSync(join(run, 'labels.csv'), 'utf8'), /^p2-299,/m);
 });
 
-const easy = easyData(cwd, 'easy', 2000, (row) => row.slice(0, 3));
+const ROWS = 800;
+const easy = easyData(cwd, 'easy', ROWS, (row) => row.slice(0, 3));
 const { data, labels, rows } = easy;
 
 test('an array of a file of several gives the bytes of the same .npy, for any number of workers', async () => {
   const members = { 'x.npy': readFileSync(data), 'y.npy': readFileSync(labels), 'z.npy': readFileSync(data) };
   writeFileSync(path('x.npz'), zipOf(members));
   const bytes = Buffer.from(rows.buffer);
-  const tensor = { dtype: 'F32', shape: [2000, 3], data_offsets: [0, bytes.length] };
+  const tensor = { dtype: 'F32', shape: [ROWS, 3], data_offsets: [0, bytes.length] };
   writeFileSync(path('x.safetensors'), safetensorsOf({ x: tensor }, bytes));
   const results: Buffer[] = [];
   for (const [workers, file, ...flags] of [
@@ -212,7 +213,7 @@ const { classes } = easy;
 
 /** The rows as a CSV; `columns`: which, in which order, `class` for the true classes. */
 function csv(name: string, header: string | null, columns: (number | 'class')[] = [0, 1, 2]): string {
-  const rows = Array.from({ length: 2000 }, (_, i) =>
+  const rows = Array.from({ length: ROWS }, (_, i) =>
     columns.map((column) => (column === 'class' ? classes[i] : easy.rows[3 * i + column])).join(','),
   );
   writeFileSync(path(name), `${[...(header === null ? [] : [header]), ...rows].join('\n')}\n`);
@@ -312,7 +313,7 @@ describe('the columns of a CSV with a header', () => {
     const file = (name: string, order: number[]) =>
       writeRows(
         path(name),
-        times(2000, (row) => order.map((column) => value(row, column))),
+        times(ROWS, (row) => order.map((column) => value(row, column))),
       );
     const own = await trained('unnamed', file('own.npy', [0, 1, 2]));
     const said = async (data: string) =>

@@ -28,16 +28,16 @@ const [HEIGHT, WIDTH] = [5, 8];
 const D = HEIGHT * WIDTH;
 /** What six kinds of images are like. */
 const kinds = times(6, () => times(D, () => 2 * normal()));
-const all = times(4800, () => kinds[below(6)].map((x) => x + 0.4 * normal()));
+const all = times(2400, () => kinds[below(6)].map((x) => x + 0.4 * normal()));
 /** Those of these numbers; changed by `change`. */
 function images(name: string, from: number, to: number, change = (x: number, _pixel: number) => x) {
   const rows = all.slice(from, to).flatMap((row) => row.map(change));
   writeNpy(path(name), '<f4', [to - from, HEIGHT, WIDTH], rows);
   return path(name);
 }
-const first = images('first.npy', 0, 2400);
-const second = images('second.npy', 2400, 3600);
-const third = images('third.npy', 3600, 4800);
+const first = images('first.npy', 0, 1200);
+const second = images('second.npy', 1200, 1800);
+const third = images('third.npy', 1800, 2400);
 /** Clusters of the first run. */
 let k: number;
 
@@ -75,9 +75,9 @@ describe('an update of a run with an encoder', () => {
   });
 
   test('keeps latent vectors, not rows', () => {
-    assert.deepEqual(readNpy(path('run/stream/sample.npy')).shape, [2400, 4]);
-    assert.deepEqual(readNpy(path('run-b/stream/sample.npy')).shape, [4800, 4]);
-    assert.deepEqual(readNpy(path('run-b/codes.npy')).shape, [1200, 4]);
+    assert.deepEqual(readNpy(path('run/stream/sample.npy')).shape, [1200, 4]);
+    assert.deepEqual(readNpy(path('run-b/stream/sample.npy')).shape, [2400, 4]);
+    assert.deepEqual(readNpy(path('run-b/codes.npy')).shape, [600, 4]);
   });
 
   test('stands alone: the runs before may be deleted', async () => {
@@ -112,7 +112,7 @@ describe('an update of a run with an encoder', () => {
   });
 
   test('says so where the encoder does not know such images', async () => {
-    const bright = images('bright.npy', 2400, 3000, (x, pixel) => (pixel < 12 ? 4 : x));
+    const bright = images('bright.npy', 1200, 1500, (x, pixel) => (pixel < 12 ? 4 : x));
     const { stderr, code } = await dpmesh(updateArgs(path('run'), bright, path('bright')));
     assert.equal(code, 0, stderr);
     assert.match(stderr, /the encoder rebuilds them with an error that is \d+ % larger/);

@@ -24,7 +24,7 @@ import {
 } from './support.ts';
 import { lineageOf, purity, updateArgs } from './updates.ts';
 
-const ROWS = 3000;
+const ROWS = 1500;
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const all = embeddedData(folder, 'all', ROWS);
@@ -47,9 +47,9 @@ function rowsFrom(
   writeNpy(path(name), '<f4', [own.length, MANY], rows);
   return { data: path(name), classes: own.map((i) => all.classes[i]) };
 }
-const first = rowsFrom('first.npy', 0, 1200, (topic) => topic !== LATE);
-const same = rowsFrom('same.npy', 1200, 1800, (topic) => topic !== LATE, 8);
-const late = rowsFrom('late.npy', 1800, ROWS);
+const first = rowsFrom('first.npy', 0, 600, (topic) => topic !== LATE);
+const same = rowsFrom('same.npy', 600, 900, (topic) => topic !== LATE, 8);
+const late = rowsFrom('late.npy', 900, ROWS);
 
 const update = (run: string, data: string, out: string, ...more: (string | number)[]) =>
   updateArgs(path(run), data, path(out), ...more);
@@ -101,7 +101,7 @@ describe('an update of a graph run', () => {
     const few = (name: string, from: number, to: number, has: (topic: number) => boolean) =>
       rowsFrom(name, from, to, has).data;
     const without = few('without.npy', 0, ROWS, (topic) => topic !== 2 && topic !== 4);
-    jsonOf(await dpmesh(update('run-b', without, 'gone', '--half-life', 250)));
+    jsonOf(await dpmesh(update('run-b', without, 'gone', '--half-life', 125)));
     const { ids, lineage } = lineageOf(path('gone'));
     assert.equal(ids.length, K - 2);
     const both = [0, 1, 2, 3, 4, 5].filter((id) => !ids.includes(id));
@@ -109,8 +109,8 @@ describe('an update of a graph run', () => {
       new Set(lineage.map(({ what, id }: { what: string; id: number }) => `${what} ${id}`)),
       new Set(both.map((id) => `gone ${id}`)),
     );
-    const back = few('back.npy', 1500, ROWS, (topic) => topic !== 4);
-    jsonOf(await dpmesh(update('gone', back, 'back', '--half-life', 1000)));
+    const back = few('back.npy', 750, ROWS, (topic) => topic !== 4);
+    jsonOf(await dpmesh(update('gone', back, 'back', '--half-life', 500)));
     const labels = labelsOf(path('back')).data;
     const [{ what, id }, ...others] = lineageOf(path('back')).lineage;
     assert.deepEqual([what, both.includes(id), others], ['returned', true, []]);
@@ -134,7 +134,7 @@ describe('what an update does with', () => {
 
   test('outliers: they are labelled, and no rows of the graph', async () => {
     const change = (row: number, x: number, column: number) =>
-      column === 3 && row % 200 === 7 ? (row % 400 === 7 ? 1e4 : -2e4) : x;
+      column === 3 && row % 100 === 7 ? (row % 200 === 7 ? 1e4 : -2e4) : x;
     const odd = (name: string, from: number, to: number) =>
       writeRows(
         path(name),
@@ -144,11 +144,11 @@ describe('what an update does with', () => {
             .map((x, column) => change(from + i, x, column)),
         ),
       );
-    jsonOf(await dpmesh(trainArgs(odd('odd.npy', 0, 1200), path('odd'), '--no-http')));
-    const { outliers } = jsonOf(await dpmesh(update('odd', odd('odd-2.npy', 1200, 1800), 'odd-2')));
+    jsonOf(await dpmesh(trainArgs(odd('odd.npy', 0, 600), path('odd'), '--no-http')));
+    const { outliers } = jsonOf(await dpmesh(update('odd', odd('odd-2.npy', 600, 900), 'odd-2')));
     assert.equal(outliers, 3);
     const { ids, lineage } = lineageOf(path('odd-2'));
     assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3, 4, 5], []]);
-    assert.ok(purity(labelsOf(path('odd-2')).data, [...all.classes.subarray(1200, 1800)]) >= 0.99);
+    assert.ok(purity(labelsOf(path('odd-2')).data, [...all.classes.subarray(600, 900)]) >= 0.99);
   });
 });

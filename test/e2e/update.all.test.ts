@@ -35,7 +35,8 @@ import { lineageOf, purity, replacedOnce, stateOf, testKills, updateArgs } from 
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const all = easyData(folder, 'all', 6000);
+const ROWS = 3000;
+const all = easyData(folder, 'all', ROWS);
 /** The cluster that is not in the first rows. */
 const LATE = 5;
 
@@ -45,16 +46,16 @@ function rowsAt(name: string, numbers: readonly number[]) {
   writeNpy(path(name), '<f4', [numbers.length, D], rows);
   return { data: path(name), classes: numbers.map((i) => all.classes[i]) };
 }
-const numbers = [...Array(6000).keys()];
+const numbers = [...Array(ROWS).keys()];
 const first = rowsAt(
   'first.npy',
-  numbers.slice(0, 3000).filter((i) => all.classes[i] !== LATE),
+  numbers.slice(0, 1500).filter((i) => all.classes[i] !== LATE),
 );
 const same = rowsAt(
   'same.npy',
-  numbers.slice(3000, 4500).filter((i) => all.classes[i] !== LATE),
+  numbers.slice(1500, 2250).filter((i) => all.classes[i] !== LATE),
 );
-const late = rowsAt('late.npy', numbers.slice(4500));
+const late = rowsAt('late.npy', numbers.slice(2250));
 
 const hashesIn = (run: string) =>
   readdirSync(run, { recursive: true, withFileTypes: true })
@@ -156,7 +157,7 @@ describe('an update', () => {
   test('counts clusters that no new row is in', async () => {
     const only = rowsAt(
       'only.npy',
-      numbers.slice(3000, 4000).filter((i) => all.classes[i] === 3),
+      numbers.slice(1500, 2000).filter((i) => all.classes[i] === 3),
     );
     const { k } = jsonOf(await dpmesh(updateArgs(path('run-b'), only.data, path('run-only'))));
     assert.equal(k, K);
@@ -170,7 +171,7 @@ describe('an update', () => {
 
   test('has a report, a cut and a comparison', async () => {
     const flags = ['--out', path('report'), '--labels', all.labels];
-    refused(await dpmesh(['plot', path('run-b'), ...flags]), '6000 labels');
+    refused(await dpmesh(['plot', path('run-b'), ...flags]), `${ROWS} labels`);
     assert.equal((await dpmesh(['plot', path('run-b'), '--out', path('report')])).code, 0);
     assert.ok(existsSync(join(path('report'), 'river.png')));
     const page = readFileSync(join(path('report'), 'report.html'), 'utf8');
@@ -258,12 +259,12 @@ describe('the same bytes of an update', () => {
 describe('a half-life', () => {
   test('leaves the rows that count', async () => {
     const out = path('faded');
-    jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, out, '--half-life', 300)));
+    jsonOf(await dpmesh(updateArgs(path('run-a'), late.data, out, '--half-life', 150)));
     const { shape } = readNpy(join(out, 'stream', 'sample.npy'));
     const before = first.classes.length + same.classes.length;
-    const faded = 2 ** (-late.classes.length / 300);
+    const faded = 2 ** (-late.classes.length / 150);
     // The sum of the weights 2^(−a/h) of all ages is h/ln 2.
-    const expected = (1 - faded) * (300 / Math.LN2) + faded * before;
+    const expected = (1 - faded) * (150 / Math.LN2) + faded * before;
     assert.ok(Math.abs(shape[0] - expected) < 4 * Math.sqrt(expected), `${shape[0]}, not ${expected} rows`);
   });
 
@@ -272,15 +273,15 @@ describe('a half-life', () => {
     const before = (await predict({ run: path('run-a'), data: all.data })).labels;
     const without = rowsAt(
       'without.npy',
-      numbers.filter((i) => before[i] !== left && all.classes[i] !== LATE).slice(0, 1500),
+      numbers.filter((i) => before[i] !== left && all.classes[i] !== LATE).slice(0, 750),
     );
-    const half = ['--half-life', 200];
+    const half = ['--half-life', 100];
     jsonOf(await dpmesh(updateArgs(path('run-a'), without.data, path('left'), ...half)));
     assert.deepEqual(lineageOf(path('left')).lineage, [{ what: 'gone', id: left }]);
     assert.ok(!lineageOf(path('left')).ids.includes(left));
     const back = rowsAt(
       'back.npy',
-      numbers.slice(4500).filter((i) => all.classes[i] !== LATE),
+      numbers.slice(2250).filter((i) => all.classes[i] !== LATE),
     );
     jsonOf(await dpmesh(updateArgs(path('left'), back.data, path('back'), ...half)));
     assert.deepEqual(lineageOf(path('back')).lineage, [{ what: 'returned', id: left }]);
@@ -321,10 +322,10 @@ describe('a transform that is estimated anew', () => {
   test('suits a column that is measured otherwise, and clusters keep their ids', async () => {
     const scaled = (of: Float32Array) => Float32Array.from(of, (x, p) => (p % D === 2 ? 1000 * x : x));
     const rows = (from: number, to: number) => scaled(all.rows.slice(from * D, to * D));
-    writeNpy(path('first-km.npy'), '<f4', [6000, D], rows(0, 6000));
+    writeNpy(path('first-km.npy'), '<f4', [ROWS, D], rows(0, ROWS));
     jsonOf(await dpmesh(trainArgs(path('first-km.npy'), path('km'), ...QUICK)));
-    const half = Float32Array.from(rows(0, 3000), (x, p) => (p % D === 2 ? x / 1000 + 9 : x));
-    writeNpy(path('metres.npy'), '<f4', [3000, D], half);
+    const half = Float32Array.from(rows(0, ROWS), (x, p) => (p % D === 2 ? x / 1000 + 9 : x));
+    writeNpy(path('metres.npy'), '<f4', [ROWS, D], half);
     const flags = ['--half-life', 150, '--refit-transform', '--workers', 1];
     const { k, notes } = jsonOf(
       await dpmesh(updateArgs(path('km'), path('metres.npy'), path('m'), ...flags)),
@@ -332,7 +333,7 @@ describe('a transform that is estimated anew', () => {
     assert.match(notes[0], /--refit-transform/);
     assert.equal(k, K);
     const labels = labelsOf(path('m')).data;
-    const before = labelsOf(path('km')).data.slice(0, 3000);
+    const before = labelsOf(path('km')).data.slice(0, ROWS);
     const right = purity(labels, before);
     assert.ok(right > 0.99, `${right}`);
     jsonOf(
@@ -342,7 +343,7 @@ describe('a transform that is estimated anew', () => {
     );
     assert.deepEqual(stateOf(path('m-again')), stateOf(path('m')));
     const later = Float32Array.from(half, (x) => x * 1.0001);
-    writeNpy(path('later.npy'), '<f4', [3000, D], later);
+    writeNpy(path('later.npy'), '<f4', [ROWS, D], later);
     const next = jsonOf(await dpmesh(updateArgs(path('m'), path('later.npy'), path('m-later'))));
     assert.deepEqual([next.k, next.notes], [K, []]);
     assert.deepEqual(lineageOf(path('m-later')).lineage, []);

@@ -1,4 +1,4 @@
-// Words of texts: the same bytes for any number of workers, through a relay, and when a worker is killed while it counts.
+// Words of texts: the same bytes for any number of workers, and when a worker is killed while it counts.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,14 +7,12 @@ import { generator } from '../../model/random.ts';
 import {
   dpmesh,
   eventsOf,
-  freePort,
   jsonOf,
   ofType,
   QUICK,
   scratch,
   sha256,
   start,
-  startCoordinator,
   synth,
   trainArgs,
   until,
@@ -76,25 +74,6 @@ describe('words of texts', { concurrency: 2 }, () => {
       assert.equal(texts.length, 3);
     }
     assert.deepEqual(leftIn(path('two')), []);
-  });
-
-  test('are the same through a relay', async () => {
-    const { run, running, address } = await startCoordinator(
-      data,
-      path('relayed'),
-      ...FLAGS,
-      '--texts',
-      texts,
-    );
-    const bind = `tcp://127.0.0.1:${await freePort()}`;
-    const relay = start(['relay', '--connect', address, '--bind', bind]);
-    await until('the relay', () => relay.stderr().includes('listening on'), relay);
-    const workers = ['a', 'b'].map((name) =>
-      start(['worker', '--connect', bind, '--backend', 'wasm', '--name', name]),
-    );
-    jsonOf(await running.ended);
-    for (const { ended } of [relay, ...workers]) assert.equal((await ended).code, 0);
-    assert.equal(hashOf(run), expected);
   });
 
   test('are the same when a worker is killed that counts them, or the run, which is resumed', async () => {

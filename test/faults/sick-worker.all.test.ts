@@ -150,8 +150,8 @@ describe('the same bytes', () => {
 
   test('though one of two workers has another copy, and joins when hashes are known', async () => {
     const flags = ['--no-early-stop', '--max-epochs', 100, ...QUICK];
-    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'second'), ...flags);
     const same = await undisturbedHashes(easy.data, join(folder, 'quiet100'), ...flags);
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'second'), ...flags);
     const good = workerOf(address);
     await until('the first round', () => /rows × /.test(running.stderr()), running);
     const late = workerOf(address, STALE);

@@ -14,11 +14,13 @@ import type { RunOptions } from '../../library/options.ts';
 import { session } from '../../library/session.ts';
 import { ofUpdate } from '../../library/update.ts';
 import { plannedWorkers, type RunWorkers } from '../../library/workers.ts';
+import { startRelay } from '../../relay/relay.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../../run/config.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';
 import { COMPUTATION } from '../../tasks/compute/table.ts';
+import { TASKS } from '../../tasks/table.ts';
 import { type Backend, BackendFailure } from '../../worker/compute/backends/backend.ts';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { startWorker } from '../../worker/worker.ts';
@@ -29,6 +31,8 @@ export interface How {
   /** The workers read the file themselves; else the coordinator sends them its rows. */
   sharedFiles?: boolean;
   backend?: string;
+  /** All workers are behind a relay. */
+  relay?: boolean;
   /** At the operation of this number, of all workers together, the one that is about to compute it dies, and another joins. */
   deathAt?: number;
   /** At the first checkpoint after so many epochs, of encoder and clusters, the directory is copied: what a kill would leave there. */
@@ -101,7 +105,8 @@ export async function workersHere(config: RunConfig, options: RunOptions): Promi
 async function ran({ config, out, resume, update }: Request, how: How): Promise<Ended> {
   const { sharedFiles = true } = how;
   const kills = [...(how.kills ?? [])];
-  const team = teamOf(how, [dirname(config.data)]);
+  // Of a run that sends its rows, they see its directory alone.
+  const team = teamOf(how, [sharedFiles ? dirname(config.data) : (resume?.path ?? out!)]);
   const events: TimedEvent[] = [];
   const log: string[] = [];
   let summary: Summary | null = null;
@@ -133,7 +138,10 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
 }
 
 /** Workers of a run in this process, and what they have done. */
-function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How, dataRoots: string[]) {
+function teamOf(
+  { workers = 1, backend: name = 'wasm', relay = false, deathAt = Infinity }: How,
+  dataRoots: string[],
+) {
   const counts = { operations: 0, deaths: 0 };
   const all: Promise<unknown>[] = [];
   let fail: (error: Error) => void;
@@ -142,34 +150,48 @@ function teamOf({ workers = 1, backend: name = 'wasm', deathAt = Infinity }: How
   });
   failed.catch(() => {});
 
-  async function join(server: Server, number: number): Promise<void> {
+  const endsWithRun = (done: Promise<unknown>, isExcused = () => false) =>
+    all.push(
+      done.catch((error) => {
+        if (!isExcused()) fail(error);
+      }),
+    );
+
+  /** Where they connect to. */
+  async function relayOf({ address }: Server): Promise<string> {
+    const { address: own, done } = await startRelay({
+      ...{ places: [{ connect: address }], reconnectFor: 60_000, bind: 'tcp://127.0.0.1:*' },
+      ...{ tasks: TASKS, name: 'here/relay', heartbeatTimeout: 60_000, log: () => {} },
+    });
+    endsWithRun(done);
+    return own;
+  }
+
+  async function join(address: string, number: number): Promise<void> {
     let isDead = false;
     const whole = await loadBackend(name);
     const backend = counting(whole, () => {
       if (++counts.operations === deathAt) {
         isDead = true;
         counts.deaths++;
-        all.push(join(server, number + workers));
+        all.push(join(address, number + workers));
       }
       if (isDead) throw new BackendFailure('this worker is dead');
     });
     const worker = startWorker({
-      ...{ computation: COMPUTATION, places: [{ connect: server.address }], reconnectFor: 60_000 },
+      ...{ computation: COMPUTATION, places: [{ connect: address }], reconnectFor: 60_000 },
       ...{ backend, backendName: name, name: `here/${number}`, dataRoots, log: () => {} },
     });
-    all.push(
-      worker.done.catch((error) => {
-        if (!isDead) fail(error);
-      }),
-    );
+    endsWithRun(worker.done, () => isDead);
   }
 
   return {
     counts,
     start(server: Server): StartedWorkers {
-      for (let i = 0; i < workers; i++) all.push(join(server, i));
+      const address = relay ? relayOf(server) : Promise.resolve(server.address);
+      for (let i = 0; i < workers; i++) all.push(address.then((at) => join(at, i)));
       // All of them, so that the one that dies is not alone.
-      return { ready: server.joined(workers), failed, stop: async () => {} };
+      return { ready: server.joined(relay ? 1 : workers), failed, stop: async () => {} };
     },
     /** Resolves when all workers have heard that the run is over. */
     async left(): Promise<void> {

@@ -164,6 +164,20 @@ const BUGS: Bug[] = [
     recipe: 'plain',
   },
   {
+    what: 'a relay hands on rows in another order',
+    file: 'relay/relay.ts',
+    from: 'fetches.blocks(blocks, layout)',
+    to: 'fetches.blocks([...blocks].reverse(), layout)',
+    recipe: 'plain',
+  },
+  {
+    what: 'a relay hands on the texts of other rows',
+    file: 'relay/relay.ts',
+    from: 'fetches.texts(blocks, Number.POSITIVE_INFINITY',
+    to: 'fetches.texts(blocks.map(() => blocks[0]), Number.POSITIVE_INFINITY',
+    recipe: 'texts',
+  },
+  {
     what: 'replicates draw their halves by the clock',
     file: 'coordinator/fit/replicates.ts',
     from: "generator(seed, 'replicate', number)",

@@ -1,4 +1,4 @@
-// Every recipe has the same bytes by one worker, by three of which one dies, and when it is killed and resumed; predict and the exported
+// Every recipe has the same bytes by one worker, by three of which one dies, some behind a relay, and when it is killed and resumed; predict and the exported
 // models give its rows the labels that it gave them; and all of that is what it was in earlier versions.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -88,6 +88,12 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
       assert.deepEqual(resultsOf(three.run), resultsOf(one.run));
       assert.deepEqual(foundIn(three), foundIn(one));
     });
+
+    if (recipe.relayed)
+      test('by two workers behind a relay, that are sent the rows', async () => {
+        const relayed = await run(`${own}-relayed`, { workers: 2, sharedFiles: false, relay: true });
+        assert.deepEqual(resultsOf(relayed.run), resultsOf(one.run));
+      });
 
     test('killed and resumed', async () => {
       for (const copy of copies) {

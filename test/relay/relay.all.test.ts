@@ -10,7 +10,6 @@ import {
   dpmesh,
   ENDLESS,
   easyData,
-  embeddedData,
   epochOf,
   eventsOf,
   freePort,
@@ -28,7 +27,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 1200);
 /** A sample of so few rows comes from the coordinator. */
 const SAMPLE = ['--sample', 120];
 const FLAGS = [
@@ -76,42 +75,6 @@ describe('the same bytes', () => {
     assert.deepEqual(resultHashes(run), expected);
     const joined = ofType(eventsOf(run), 'worker');
     assert.deepEqual(new Set(joined.map(({ name }) => name)), new Set(['outer', 'w3']));
-  });
-
-  test('where workers read no file: rows come through the relay', async () => {
-    const flags = [...FLAGS, '--no-shared-files'];
-    const { run, running, address } = await startCoordinator(easy.data, path('served'), ...flags);
-    const relay = await startRelay(address, 'relay');
-    const workers = [0, 1, 2].map((i) => workerOf(relay.bind, `w${i}`));
-    jsonOf(await running.ended);
-    await allEnd([relay.running, ...workers]);
-    assert.deepEqual(resultHashes(run), expected);
-  });
-
-  test('of a run with an encoder, and of one with the graph likelihood', async () => {
-    const embedded = embeddedData(folder, 'embedded', 1200).data;
-    const encoder = [
-      '--encoder',
-      'autoencoder',
-      '--encoder-hidden',
-      16,
-      '--latent',
-      2,
-      '--encoder-epochs',
-      3,
-    ];
-    for (const [name, data, flags] of [
-      ['encoder', easy.data, [...FLAGS, ...encoder]],
-      ['graph', embedded, ['--no-http', '--no-report', '--max-epochs', 12, '--sample', 700]],
-    ] as const) {
-      const hashes = await undisturbedHashes(data, path(`${name}-quiet`), ...flags);
-      const { run, running, address } = await startCoordinator(data, path(name), ...flags);
-      const relay = await startRelay(address, 'relay');
-      const workers = [0, 1].map((i) => workerOf(relay.bind, `w${i}`));
-      jsonOf(await running.ended);
-      await allEnd([relay.running, ...workers]);
-      assert.deepEqual(resultHashes(run), hashes, name);
-    }
   });
 });
 

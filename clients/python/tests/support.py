@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
+import unittest
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from dpmesh._command import Event, run_command
@@ -59,7 +63,7 @@ class Remembered:
             return run_command(arguments, on_event, *more, **how)
         key = tuple(map(self._meaning, arguments))
         outputs = [Path(value) for name, _, value in (part.partition("=") for part in arguments) if name in self._OUTPUTS]
-        if key in self._done:
+        if key in self._done and not any(output.exists() for output in outputs):
             kept, events, result = self._done[key]
             for event in events:
                 on_event(event)
@@ -73,8 +77,7 @@ class Remembered:
             on_event(event)
 
         result = run_command(arguments, remember, *more, **how)
-        kept = self._folder / str(len(self._done))
-        kept.mkdir()
+        kept = Path(tempfile.mkdtemp(dir=self._folder))
         for i, output in enumerate(outputs):
             _copy(output, kept / str(i))
         self._done[key] = (kept, events, result)
@@ -88,11 +91,19 @@ class Remembered:
             return name
         if not value or not path.exists():
             return argument
-        files = sorted((path / "model").iterdir()) if path.is_dir() else [path]
+        folder = path / "model" if (path / "model").is_dir() else path
         digest = hashlib.sha256()
-        for file in files:
+        for file in sorted(filter(Path.is_file, folder.rglob("*"))) or [path]:
             digest.update(file.name.encode() + file.read_bytes())
         return f"{name}={path.suffix}{digest.hexdigest()}"
+
+
+def remember_commands() -> None:
+    """As setUpModule: the tests of a module share what their commands give."""
+    contexts = contextlib.ExitStack()
+    unittest.addModuleCleanup(contexts.close)
+    folder = contexts.enter_context(tempfile.TemporaryDirectory())
+    contexts.enter_context(mock.patch("dpmesh._estimator.run_command", Remembered(Path(folder))))
 
 
 def _copy(of: Path, to: Path) -> None:

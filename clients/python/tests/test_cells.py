@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from dpmesh import DPMesh
 from scipy import sparse
-from support import QUICK, blobs
+from support import QUICK, blobs, remember_commands
 
 X, _ = blobs()
+setUpModule = remember_commands
 
 
 class Cells(unittest.TestCase):

@@ -22,9 +22,10 @@ from dpmesh import DPMesh, _command
 from dpmesh._inputs import open_input
 from dpmesh._options import RESULT_OPTIONS
 from dpmesh._progress import _bar
-from support import QUICK, blobs
+from support import QUICK, blobs, remember_commands
 
 X, TRUTH = blobs()
+setUpModule = remember_commands
 #: For a Python that has the package by `pip install` of this checkout.
 NOT_INSTALLED = mock.patch.object(_command, "_installed_command", return_value=None)
 

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import decimal
 import json
-import tempfile
 import unittest
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
-from support import QUICK, Remembered, blobs
+from support import QUICK, blobs, remember_commands
 
 X, _ = blobs()
 # A DataFrame of it writes into it with pandas before 3.
@@ -30,11 +29,7 @@ X.flags.writeable = False
 FEW_ROWS = {**QUICK, "covariance": "diag", "alpha": 1000, "max_epochs": 24}
 
 
-def setUpModule() -> None:
-    contexts = contextlib.ExitStack()
-    unittest.addModuleCleanup(contexts.close)
-    folder = contexts.enter_context(tempfile.TemporaryDirectory())
-    contexts.enter_context(mock.patch("dpmesh._estimator.run_command", Remembered(Path(folder))))
+setUpModule = remember_commands
 
 
 def with_and_without_pyarrow() -> list[contextlib.AbstractContextManager[object]]:
